@@ -1,0 +1,49 @@
+package schemas
+
+// ErrorType names a class of failure that crosses an activity's boundary: it is
+// the type of the Temporal application error. What a retry can cure has no
+// name; every error named here makes the run wait for an operator.
+type ErrorType = string
+
+// Errors that a retry alone can't cure.
+const (
+	// ErrorBadExport: the export's definition can't work as it stands.
+	ErrorBadExport ErrorType = "BadExport"
+	// ErrorUnknownConnection: connections.yaml has no connection of that name.
+	ErrorUnknownConnection ErrorType = "UnknownConnection"
+	// ErrorNoKey: the worker can't find the connection's API key.
+	ErrorNoKey ErrorType = "NoKey"
+	// ErrorKeyRejected: Iterable does not accept the key (401).
+	ErrorKeyRejected ErrorType = "KeyRejected"
+	// ErrorKeyForbidden: Iterable does not let the key do this (403).
+	ErrorKeyForbidden ErrorType = "KeyForbidden"
+	// ErrorWrongRegion: the key belongs to the other data centre.
+	ErrorWrongRegion ErrorType = "WrongRegion"
+	// ErrorSourceNotAllowed: the source lies outside the allowed prefixes.
+	ErrorSourceNotAllowed ErrorType = "SourceNotAllowed"
+	// ErrorSegmentNotFound: there is no file at the segment's source.
+	ErrorSegmentNotFound ErrorType = "SegmentNotFound"
+	// ErrorSegmentUnreadable: a file of the segment can't be read.
+	ErrorSegmentUnreadable ErrorType = "SegmentUnreadable"
+	// ErrorSegmentChanged: a file of the segment changed during the run.
+	ErrorSegmentChanged ErrorType = "SegmentChanged"
+	// ErrorColumn: a mapped column is missing, ambiguous or of an unusable type.
+	ErrorColumn ErrorType = "Column"
+	// ErrorListAmbiguous: more than one list bears the segment's name.
+	ErrorListAmbiguous ErrorType = "ListAmbiguous"
+	// ErrorListUnusable: the list of that name is not a Standard list.
+	ErrorListUnusable ErrorType = "ListUnusable"
+	// ErrorListGone: the list was deleted during the run.
+	ErrorListGone ErrorType = "ListGone"
+	// ErrorRequestRefused: Iterable refused a request for a reason that has
+	// nothing to do with a single profile.
+	ErrorRequestRefused ErrorType = "RequestRefused"
+	// ErrorStaging: the staged file is missing or damaged.
+	ErrorStaging ErrorType = "Staging"
+	// ErrorDeadline: the run's deadline passed before the step succeeded.
+	ErrorDeadline ErrorType = "Deadline"
+)
+
+// ErrorAborted is the type of the error that ends a run that an operator
+// aborted.
+const ErrorAborted ErrorType = "Aborted"

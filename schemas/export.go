@@ -1,0 +1,110 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Exports is the content of exports.yaml, the contributors' file.
+type Exports struct {
+	Exports []Export `json:"exports"`
+}
+
+// Export says which segments go over which connection, and how.
+type Export struct {
+	Name       string `json:"name"`
+	Connection string `json:"connection"`
+	// Email and UserID name the columns that identify a profile: a column, or a
+	// path into structs such as contact.email.
+	Email  string `json:"email,omitempty"`
+	UserID string `json:"userID,omitempty"`
+	// Fields are the further columns to send as data fields.
+	Fields   Fields    `json:"fields,omitzero"`
+	Segments []Segment `json:"segments"`
+	Settings
+}
+
+// Segment is one named set of profiles. Its list in Iterable has the same name.
+type Segment struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	// ListID picks one list where several bear the segment's name.
+	ListID int64 `json:"listId,omitempty"`
+}
+
+// Settings are what an export may set beside its mapping. A zero field means
+// the default.
+type Settings struct {
+	// Mode is "mirror" (the default: the list ends up as the segment is) or
+	// "append" (nobody is removed).
+	Mode string `json:"mode,omitempty"`
+	// MergeNestedObjects, PreferUserID and UpdateExistingUsersOnly are passed
+	// on to Iterable as they are.
+	MergeNestedObjects      bool `json:"mergeNestedObjects,omitempty"`
+	PreferUserID            bool `json:"preferUserId,omitempty"`
+	UpdateExistingUsersOnly bool `json:"updateExistingUsersOnly,omitempty"`
+	// Nulls says what becomes of a mapped field without a value: "omit" (the
+	// default) or "send".
+	Nulls string `json:"nulls,omitempty"`
+	// AllowUnknownTLD accepts addresses under a top-level domain that the public
+	// suffix list does not know.
+	AllowUnknownTLD bool `json:"allowUnknownTLD,omitempty"`
+	// Deadline is how long a run may try, waiting for operators left out;
+	// default 24h.
+	Deadline Duration `json:"deadline,omitempty"`
+}
+
+// Modes of an Export, and what becomes of null fields.
+const (
+	ModeMirror = "mirror"
+	ModeAppend = "append"
+	NullsOmit  = "omit"
+	NullsSend  = "send"
+)
+
+// Field is one column sent as a data field.
+type Field struct {
+	// Column is the column's name or a path into structs.
+	Column string `json:"column"`
+	// As is the field's name in Iterable; default the column's last name.
+	As string `json:"as,omitempty"`
+	// Type forces the JSON form: "string", "number", "boolean", "date", "object"
+	// or "array"; default by the column's type.
+	Type string `json:"type,omitempty"`
+}
+
+// Fields is a list of Field, or the word "all" for every column that does not
+// identify the profile.
+type Fields struct {
+	All  bool
+	List []Field
+}
+
+// IsZero tells whether no field is mapped.
+func (f Fields) IsZero() bool { return !f.All && len(f.List) == 0 }
+
+// MarshalJSON writes "all" or the list.
+func (f Fields) MarshalJSON() ([]byte, error) {
+	if f.All {
+		return []byte(`"all"`), nil
+	}
+	if f.List == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(f.List)
+}
+
+// UnmarshalJSON reads "all" or a list.
+func (f *Fields) UnmarshalJSON(data []byte) error {
+	*f = Fields{}
+	switch data = bytes.TrimSpace(data); {
+	case bytes.Equal(data, []byte(`"all"`)):
+		f.All = true
+		return nil
+	case len(data) > 0 && data[0] == '[':
+		return json.Unmarshal(data, &f.List)
+	default:
+		return fmt.Errorf(`fields must be a list of {column, as, type}, or the word "all"`)
+	}
+}

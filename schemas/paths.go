@@ -1,0 +1,61 @@
+package schemas
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path"
+	"strings"
+)
+
+// PathName turns a display name of any form into a name that every file system
+// and bucket takes: a readable part and eight hex digits of the name's SHA-256,
+// which keep names apart that read alike.
+func PathName(name string) string {
+	const most = 48
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		default:
+			if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
+				b.WriteByte('-')
+			}
+		}
+		if b.Len() >= most {
+			break
+		}
+	}
+	sum := sha256.Sum256([]byte(name))
+	readable := strings.TrimSuffix(b.String(), "-")
+	if readable == "" {
+		readable = "x"
+	}
+	return readable + "-" + hex.EncodeToString(sum[:4])
+}
+
+// Files of the data root. Every path is a key relative to the data root, with
+// slashes.
+const (
+	AddsFile     = "adds.arrow"      // profiles to subscribe, one record batch a request
+	RemovesFile  = "removes.arrow"   // profiles to unsubscribe, one record batch a request
+	RejectsFile  = "rejects.parquet" // rows not sent, with the reason
+	ReportFile   = "report.json"     // the ExportReport of a segment's run
+	SnapshotFile = "snapshot.arrow"  // what the last successful run left in the list
+)
+
+// StagingDir is where one segment's run keeps the files that it deletes at its
+// end.
+func StagingDir(run RunRef) string {
+	return path.Join("staging", run.RunID, PathName(run.Segment))
+}
+
+// ReportDir is where one segment's run leaves its report and its rejects.
+func ReportDir(run RunRef) string {
+	return path.Join("reports", PathName(run.Export), run.RunID, PathName(run.Segment))
+}
+
+// SnapshotDir is where the snapshot of one segment of an export lives.
+func SnapshotDir(export, segment string) string {
+	return path.Join("snapshots", PathName(export), PathName(segment))
+}

@@ -1,0 +1,275 @@
+package schemas
+
+import "time"
+
+// RunRef names one segment's part of a run; every file of the data root that
+// the run writes is found by it.
+type RunRef struct {
+	Export string `json:"export"`
+	// RunID is the id of the RunExport execution.
+	RunID   string `json:"runId"`
+	Segment string `json:"segment"`
+}
+
+// Trigger says what started a run.
+type Trigger struct {
+	// Kind is "person" or "schedule".
+	Kind string `json:"kind"`
+	// Who is the person, where one started it.
+	Who string `json:"who,omitempty"`
+}
+
+// RunInput starts RunExport.
+type RunInput struct {
+	Export  Export  `json:"export"`
+	Trigger Trigger `json:"trigger"`
+	// Full ignores the snapshots: everybody is sent.
+	Full bool `json:"full,omitempty"`
+}
+
+// RunResult is what RunExport returns.
+type RunResult struct {
+	Export   string         `json:"export"`
+	RunID    string         `json:"runId"`
+	Segments []ExportReport `json:"segments"`
+}
+
+// SegmentInput starts ExportSegment.
+type SegmentInput struct {
+	Run        RunRef         `json:"run"`
+	Export     Export         `json:"export"` // with Segments left out
+	Segment    Segment        `json:"segment"`
+	Connection ConnectionInfo `json:"connection"`
+	Full       bool           `json:"full,omitempty"`
+}
+
+// AuthorizeInput asks whether a run may use its connection.
+type AuthorizeInput struct {
+	Export Export `json:"export"`
+}
+
+// InspectInput asks for a segment's footers.
+type InspectInput struct {
+	Run     RunRef  `json:"run"`
+	Export  Export  `json:"export"`
+	Segment Segment `json:"segment"`
+}
+
+// SegmentInfo is what a segment's footers say.
+type SegmentInfo struct {
+	Files     int   `json:"files"`
+	RowGroups int   `json:"rowGroups"`
+	Bytes     int64 `json:"bytes"`
+	// Rows is -1 where a file has no footer to say so (Arrow streams).
+	Rows int64 `json:"rows"`
+	// Fingerprint changes when any file's name, size, modification time or
+	// footer does.
+	Fingerprint string `json:"fingerprint"`
+}
+
+// EnsureListInput asks for the list of a segment.
+type EnsureListInput struct {
+	Run        RunRef `json:"run"`
+	Connection string `json:"connection"`
+	Name       string `json:"name"`
+	ListID     int64  `json:"listId,omitempty"`
+}
+
+// ListRef is a list in Iterable.
+type ListRef struct {
+	ID      int64 `json:"id"`
+	Created bool  `json:"created,omitempty"`
+}
+
+// StageInput asks for a segment to be staged.
+type StageInput struct {
+	Run        RunRef         `json:"run"`
+	Export     Export         `json:"export"`
+	Segment    Segment        `json:"segment"`
+	Connection ConnectionInfo `json:"connection"`
+	Info       SegmentInfo    `json:"info"`
+	ListID     int64          `json:"listId"`
+	Full       bool           `json:"full,omitempty"`
+}
+
+// Manifest is what staging found and wrote. Counts are of rows unless they say
+// otherwise.
+type Manifest struct {
+	Read       int64            `json:"read"`
+	Duplicates int64            `json:"duplicates"`
+	Rejected   map[Reason]int64 `json:"rejected,omitempty"`
+
+	// Adds, Updates and Removals are what changed since the snapshot; Unchanged
+	// is not sent. Without a snapshot everybody is an add.
+	Adds      int64 `json:"adds"`
+	Updates   int64 `json:"updates"`
+	Removals  int64 `json:"removals"`
+	Unchanged int64 `json:"unchanged"`
+
+	// AddBatches and RemoveBatches are the requests to make.
+	AddBatches    int `json:"addBatches"`
+	RemoveBatches int `json:"removeBatches"`
+
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// ToSend is the number of profiles that go over the wire.
+func (m Manifest) ToSend() int64 { return m.Adds + m.Updates + m.Removals }
+
+// Kinds of UploadBatches.
+const (
+	Subscribe   = "subscribe"
+	Unsubscribe = "unsubscribe"
+)
+
+// UploadInput asks for one chunk of batches to be sent.
+type UploadInput struct {
+	Run        RunRef         `json:"run"`
+	Connection ConnectionInfo `json:"connection"`
+	ListID     int64          `json:"listId"`
+	Settings   Settings       `json:"settings"`
+	// Kind is Subscribe (adds.arrow) or Unsubscribe (removes.arrow).
+	Kind string `json:"kind"`
+	// First and End bound the chunk: batches First to End-1.
+	First int `json:"first"`
+	End   int `json:"end"`
+}
+
+// UploadCounts is what became of the batches sent so far. It is the result of
+// UploadBatches, and part of its heartbeat.
+type UploadCounts struct {
+	// Requests counts every HTTP request, repeated ones included; Throttled
+	// those answered 429; Failed those that had to be repeated for another
+	// reason.
+	Requests  int64 `json:"requests"`
+	Throttled int64 `json:"throttled,omitempty"`
+	Failed    int64 `json:"failed,omitempty"`
+	// Sent counts profiles that Iterable took.
+	Sent int64 `json:"sent"`
+	// Refused counts profiles that Iterable did not take.
+	Refused map[Reason]int64 `json:"refused,omitempty"`
+	// NotOnList counts people to be removed who were no longer on the list.
+	NotOnList int64 `json:"notOnList,omitempty"`
+	// CreatedFields are the data fields that Iterable created.
+	CreatedFields []string `json:"createdFields,omitempty"`
+}
+
+// Add adds the other counts.
+func (c *UploadCounts) Add(o UploadCounts) {
+	c.Requests += o.Requests
+	c.Throttled += o.Throttled
+	c.Failed += o.Failed
+	c.Sent += o.Sent
+	c.NotOnList += o.NotOnList
+	for r, n := range o.Refused {
+		if c.Refused == nil {
+			c.Refused = map[Reason]int64{}
+		}
+		c.Refused[r] += n
+	}
+	for _, f := range o.CreatedFields {
+		if !contains(c.CreatedFields, f) {
+			c.CreatedFields = append(c.CreatedFields, f)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// UploadProgress is the heartbeat of UploadBatches.
+type UploadProgress struct {
+	// Next is the lowest batch not yet acknowledged.
+	Next int `json:"next"`
+	// Done are the acknowledged batches above Next.
+	Done   []int        `json:"done,omitempty"`
+	Counts UploadCounts `json:"counts"`
+}
+
+// VerifyInput asks for the size of a list.
+type VerifyInput struct {
+	Run        RunRef `json:"run"`
+	Connection string `json:"connection"`
+	ListID     int64  `json:"listId"`
+	// Expected is how many members the list has at the least.
+	Expected int64 `json:"expected"`
+}
+
+// VerifyResult is what the list's size says.
+type VerifyResult struct {
+	Size    int64  `json:"size"`
+	Warning string `json:"warning,omitempty"`
+}
+
+// CommitInput asks for the outcome of a segment's run to be published.
+type CommitInput struct {
+	Run        RunRef         `json:"run"`
+	Export     Export         `json:"export"`
+	Segment    Segment        `json:"segment"`
+	Connection ConnectionInfo `json:"connection"`
+	Info       SegmentInfo    `json:"info"`
+	Report     ExportReport   `json:"report"`
+}
+
+// States of a run or of one segment of it.
+const (
+	StateRunning   = "running"
+	StateWaiting   = "waiting"
+	StateDone      = "done"
+	StateFailed    = "failed"
+	StateAborted   = "aborted"
+	StateCancelled = "cancelled"
+)
+
+// ExportReport is what one segment's run did.
+type ExportReport struct {
+	Export  string `json:"export"`
+	RunID   string `json:"runId"`
+	Segment string `json:"segment"`
+	State   string `json:"state"`
+	// Error says in words why the state is not "done".
+	Error string `json:"error,omitempty"`
+
+	ListID      int64 `json:"listId"`
+	ListCreated bool  `json:"listCreated,omitempty"`
+	ListSize    int64 `json:"listSize"`
+
+	Manifest Manifest     `json:"manifest"`
+	Upload   UploadCounts `json:"upload"`
+
+	// Rejected adds up what staging and Iterable refused.
+	Rejected map[Reason]int64 `json:"rejected,omitempty"`
+	// Rejects is the key of the rejects file in the data root, empty where no
+	// row was rejected.
+	Rejects  string   `json:"rejects,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt"`
+}
+
+// Waiting says what a run waits for.
+type Waiting struct {
+	Step    string    `json:"step"`
+	Type    ErrorType `json:"type"`
+	Message string    `json:"message"`
+	// Answers are the updates that end the wait.
+	Answers []string  `json:"answers"`
+	Since   time.Time `json:"since"`
+}
+
+// Progress is the answer of ExportSegment to QueryProgress.
+type Progress struct {
+	Run     RunRef   `json:"run"`
+	State   string   `json:"state"`
+	Step    string   `json:"step"`
+	Waiting *Waiting `json:"waiting,omitempty"`
+	// Report holds what is known so far.
+	Report ExportReport `json:"report"`
+}
