@@ -44,6 +44,13 @@ const (
 	ErrorDeadline ErrorType = "Deadline"
 )
 
+// ErrorGuardrail is the type of the wait that a guardrail starts.
+const ErrorGuardrail ErrorType = "Guardrail"
+
+// ErrorSegmentsFailed is the type of the error that RunExport ends with when a
+// segment did not get through. Its details are the RunResult.
+const ErrorSegmentsFailed ErrorType = "SegmentsFailed"
+
 // ErrorAborted is the type of the error that ends a run that an operator
 // aborted.
 const ErrorAborted ErrorType = "Aborted"

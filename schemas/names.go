@@ -6,6 +6,22 @@ const (
 	WorkflowExportSegment = "ExportSegment"
 )
 
+// Names of activities: the steps of a run, by the names that the CLI, the UI and
+// the documentation use for them too.
+const (
+	ActivityAuthorize      = "Authorize"
+	ActivityInspectSegment = "InspectSegment"
+	ActivityEnsureList     = "EnsureList"
+	ActivityStageSegment   = "StageSegment"
+	ActivityUploadBatches  = "UploadBatches"
+	ActivityVerifyList     = "VerifyList"
+	ActivityCommitSnapshot = "CommitSnapshot"
+	ActivityCloseRun       = "CloseRun"
+)
+
+// StepGuardrails is the one step that is no activity.
+const StepGuardrails = "Guardrails"
+
 // Names of the updates and queries that a run answers.
 const (
 	// UpdateRetry makes a waiting run try the failed step again.

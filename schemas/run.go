@@ -27,6 +27,24 @@ type RunInput struct {
 	Full bool `json:"full,omitempty"`
 }
 
+// SegmentProgress says where one segment of a run stands.
+type SegmentProgress struct {
+	Segment    string `json:"segment"`
+	WorkflowID string `json:"workflowId"`
+	State      string `json:"state"`
+}
+
+// RunProgress is the answer of RunExport to QueryProgress.
+type RunProgress struct {
+	Export   string            `json:"export"`
+	RunID    string            `json:"runId"`
+	Trigger  Trigger           `json:"trigger"`
+	State    string            `json:"state"`
+	Waiting  *Waiting          `json:"waiting,omitempty"`
+	Segments []SegmentProgress `json:"segments,omitempty"`
+	Result   *RunResult        `json:"result,omitempty"`
+}
+
 // RunResult is what RunExport returns.
 type RunResult struct {
 	Export   string         `json:"export"`
@@ -41,6 +59,30 @@ type SegmentInput struct {
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
 	Full       bool           `json:"full,omitempty"`
+	// SearchAttributes tells whether the run may set them.
+	SearchAttributes bool `json:"searchAttributes,omitempty"`
+	// Resume is set when the run goes on in a new execution, with a fresh
+	// history.
+	Resume *SegmentResume `json:"resume,omitempty"`
+}
+
+// SegmentResume is where a long upload goes on in a new execution.
+type SegmentResume struct {
+	Report ExportReport `json:"report"`
+	Info   SegmentInfo  `json:"info"`
+	List   ListRef      `json:"list"`
+	// Removed and Added are the batches of removes.arrow and adds.arrow that
+	// are done.
+	Removed int `json:"removed"`
+	Added   int `json:"added"`
+	// Spent is how much of the deadline is used up.
+	Spent Duration `json:"spent"`
+}
+
+// Answer is the argument of the updates that a waiting run takes.
+type Answer struct {
+	// Who gives the answer.
+	Who string `json:"who,omitempty"`
 }
 
 // AuthorizeInput asks whether a run may use its connection.
@@ -48,11 +90,20 @@ type AuthorizeInput struct {
 	Export Export `json:"export"`
 }
 
+// AuthorizeResult is what the worker says of a run's connection.
+type AuthorizeResult struct {
+	Connection ConnectionInfo `json:"connection"`
+	// SearchAttributes tells whether the namespace has the project's search
+	// attributes; a run that set unknown ones would never get on.
+	SearchAttributes bool `json:"searchAttributes,omitempty"`
+}
+
 // InspectInput asks for a segment's footers.
 type InspectInput struct {
-	Run     RunRef  `json:"run"`
-	Export  Export  `json:"export"`
-	Segment Segment `json:"segment"`
+	Run        RunRef         `json:"run"`
+	Export     Export         `json:"export"`
+	Segment    Segment        `json:"segment"`
+	Connection ConnectionInfo `json:"connection"`
 }
 
 // SegmentInfo is what a segment's footers say.
@@ -79,6 +130,8 @@ type EnsureListInput struct {
 type ListRef struct {
 	ID      int64 `json:"id"`
 	Created bool  `json:"created,omitempty"`
+	// Size is how many members the list had at the start of the run.
+	Size int64 `json:"size"`
 }
 
 // StageInput asks for a segment to be staged.
@@ -133,6 +186,8 @@ type UploadInput struct {
 	// First and End bound the chunk: batches First to End-1.
 	First int `json:"first"`
 	End   int `json:"end"`
+	// Resume is where an earlier try of this chunk stopped.
+	Resume *UploadProgress `json:"resume,omitempty"`
 }
 
 // UploadCounts is what became of the batches sent so far. It is the result of
@@ -197,8 +252,10 @@ type VerifyInput struct {
 	Run        RunRef `json:"run"`
 	Connection string `json:"connection"`
 	ListID     int64  `json:"listId"`
-	// Expected is how many members the list has at the least.
-	Expected int64 `json:"expected"`
+	// Least and Most bound the size that the list should have now. They differ
+	// where the list had members that no run of this export put there.
+	Least int64 `json:"least"`
+	Most  int64 `json:"most"`
 }
 
 // VerifyResult is what the list's size says.
@@ -214,6 +271,16 @@ type CommitInput struct {
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
 	Info       SegmentInfo    `json:"info"`
+	Report     ExportReport   `json:"report"`
+}
+
+// CloseInput asks for the traces of a run to be put in order that ended before
+// its snapshot was published.
+type CloseInput struct {
+	Run        RunRef         `json:"run"`
+	Export     Export         `json:"export"`
+	Segment    Segment        `json:"segment"`
+	Connection ConnectionInfo `json:"connection"`
 	Report     ExportReport   `json:"report"`
 }
 
@@ -238,7 +305,12 @@ type ExportReport struct {
 
 	ListID      int64 `json:"listId"`
 	ListCreated bool  `json:"listCreated,omitempty"`
-	ListSize    int64 `json:"listSize"`
+	// ListSize is what Iterable said after the upload.
+	ListSize int64 `json:"listSize"`
+	// Members is how many people the run knows to be on the list.
+	Members int64 `json:"members"`
+
+	Info SegmentInfo `json:"info"`
 
 	Manifest Manifest     `json:"manifest"`
 	Upload   UploadCounts `json:"upload"`

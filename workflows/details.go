@@ -1,0 +1,134 @@
+package workflows
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// show renews what the Temporal UI tells of the run.
+func (r *runExport) show(ctx workflow.Context) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**Export «%s»** over connection «%s», started by %s: %s\n\n",
+		r.in.Export.Name, r.in.Export.Connection, startedBy(r.in.Trigger), r.progress.State)
+	if len(r.progress.Segments) > 0 {
+		b.WriteString("| segment | state |\n| --- | --- |\n")
+		for _, s := range r.progress.Segments {
+			fmt.Fprintf(&b, "| %s | %s |\n", s.Segment, s.State)
+		}
+	}
+	if r.operator != nil {
+		r.operator.describe(&b, r.in.Export.Name)
+	}
+	workflow.SetCurrentDetails(ctx, b.String())
+}
+
+func startedBy(t schemas.Trigger) string {
+	if t.Who != "" {
+		return t.Who
+	}
+	return "a " + t.Kind
+}
+
+// show renews what the Temporal UI tells of the segment's run.
+func (s *exportSegment) show(ctx workflow.Context) {
+	p := s.progress()
+	m, u := p.Report.Manifest, p.Report.Upload
+	var b strings.Builder
+	fmt.Fprintf(&b, "**Segment «%s» → Iterable list %s**: %s\n\n", s.in.Segment.Name, listName(s.list), p.State)
+	b.WriteString("| | |\n| --- | ---: |\n")
+	row := func(name string, n int64) { fmt.Fprintf(&b, "| %s | %s |\n", name, count(n)) }
+	fmt.Fprintf(&b, "| step | %s |\n", p.Step)
+	row("profiles read", m.Read)
+	row("to add", m.Adds)
+	row("to update", m.Updates)
+	row("to remove", m.Removals)
+	row("unchanged", m.Unchanged)
+	row("sent", u.Sent)
+	row("left", max(0, m.ToSend()-u.Sent-u.NotOnList-sum(u.Refused)))
+	row("duplicates", m.Duplicates)
+	for _, r := range slices.Sorted(maps.Keys(p.Report.Rejected)) {
+		row("rejected: "+string(r), p.Report.Rejected[r])
+	}
+	row("requests", u.Requests)
+	row("answered 429", u.Throttled)
+	if s.operator != nil {
+		s.operator.describe(&b, s.in.Run.Export)
+	}
+	for _, w := range p.Report.Warnings {
+		fmt.Fprintf(&b, "\n⚠ %s\n", w)
+	}
+	workflow.SetCurrentDetails(ctx, b.String())
+}
+
+// describe says what the run waits for and what to type.
+func (o *operator) describe(b *strings.Builder, export string) {
+	if o.waiting == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n**Waiting** at %s: %s\n\n", o.waiting.Step, o.waiting.Message)
+	for _, a := range o.waiting.Answers {
+		fmt.Fprintf(b, "- `starter %s %s`\n", a, strconv.Quote(export))
+	}
+}
+
+// progress is the answer to the query of that name.
+func (s *exportSegment) progress() schemas.Progress {
+	p := schemas.Progress{Run: s.in.Run, State: s.report.State, Step: s.step, Report: s.report}
+	if s.operator.waiting != nil {
+		p.State, p.Waiting = schemas.StateWaiting, s.operator.waiting
+	}
+	p.Report.Info = s.info
+	return p
+}
+
+// total adds up the rejects of staging and of Iterable.
+func (s *exportSegment) total() {
+	rejected := map[schemas.Reason]int64{}
+	maps.Copy(rejected, s.report.Manifest.Rejected)
+	for _, r := range slices.Sorted(maps.Keys(s.report.Upload.Refused)) {
+		rejected[r] += s.report.Upload.Refused[r]
+	}
+	s.report.Rejected = rejected
+	s.report.Warnings = slices.Clone(s.report.Manifest.Warnings)
+}
+
+// expectedSize bounds the size that the list should have after the upload.
+func (s *exportSegment) expectedSize() (least, most int64) {
+	m, u := s.report.Manifest, s.report.Upload
+	s.report.Members = m.Unchanged + m.Adds + m.Updates - sum(u.Refused)
+	return s.report.Members, max(s.report.Members, s.list.Size+m.Adds)
+}
+
+func sum(counts map[schemas.Reason]int64) (n int64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+func listName(l schemas.ListRef) string {
+	if l.ID == 0 {
+		return "(not known yet)"
+	}
+	return strconv.FormatInt(l.ID, 10)
+}
+
+// count writes a number with its thousands set apart, "unknown" for a negative
+// one.
+func count(n int64) string {
+	if n < 0 {
+		return "unknown"
+	}
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,208 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// exportSegment is the state of one ExportSegment execution.
+type exportSegment struct {
+	in       schemas.SegmentInput
+	operator *operator
+	deadline *deadline
+	step     string
+	started  time.Time
+
+	info   schemas.SegmentInfo
+	list   schemas.ListRef
+	report schemas.ExportReport
+	upload upload
+}
+
+// ExportSegment makes one list in Iterable equal to one segment. It returns the
+// report of what it did; when it ends otherwise, the report is in the error's
+// details.
+func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.ExportReport, error) {
+	s := &exportSegment{in: in}
+	if err := s.setup(ctx); err != nil {
+		return s.report, err
+	}
+	return s.report, s.end(ctx, s.run(ctx))
+}
+
+func (s *exportSegment) setup(ctx workflow.Context) error {
+	s.deadline = newDeadline(s.in.Export.Deadline)
+	s.report = schemas.ExportReport{
+		Export: s.in.Run.Export, RunID: s.in.Run.RunID, Segment: s.in.Segment.Name,
+		State: schemas.StateRunning, StartedAt: workflow.Now(ctx),
+	}
+	if r := s.in.Resume; r != nil {
+		s.report, s.info, s.list = r.Report, r.Info, r.List
+		s.deadline.spent = time.Duration(r.Spent)
+	}
+	var err error
+	if s.operator, err = listen(ctx, s.show); err != nil {
+		return err
+	}
+	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.Progress, error) {
+		return s.progress(), nil
+	})
+}
+
+// run takes a segment through its steps. A step that no retry cures waits for
+// an operator; when what was prepared is no longer true (the segment's files
+// changed, the list was deleted), it starts over.
+func (s *exportSegment) run(ctx workflow.Context) error {
+	if s.in.Resume != nil {
+		s.upload.resume(s.in.Resume)
+		return s.finish(ctx)
+	}
+	for {
+		err := s.prepare(ctx)
+		if err == nil {
+			err = s.finish(ctx)
+		}
+		if err != errStartOver {
+			return err
+		}
+	}
+}
+
+// prepare does everything up to the first profile sent.
+func (s *exportSegment) prepare(ctx workflow.Context) error {
+	s.upload = upload{}
+	s.report.Upload = schemas.UploadCounts{}
+	if err := s.inspectSegment(ctx); err != nil {
+		return err
+	}
+	if err := s.ensureList(ctx); err != nil {
+		return err
+	}
+	if err := s.stageSegment(ctx); err != nil {
+		return err
+	}
+	return s.guardrails(ctx)
+}
+
+// finish sends what was staged and publishes the outcome. People leave the list
+// before others join it, so that somebody whose identity changed stays on it.
+func (s *exportSegment) finish(ctx workflow.Context) error {
+	if err := s.uploadBatches(ctx, schemas.Unsubscribe); err != nil {
+		return err
+	}
+	if err := s.uploadBatches(ctx, schemas.Subscribe); err != nil {
+		return err
+	}
+	if err := s.verifyList(ctx); err != nil {
+		return err
+	}
+	return s.commitSnapshot(ctx)
+}
+
+func (s *exportSegment) inspectSegment(ctx workflow.Context) error {
+	return s.do(ctx, schemas.ActivityInspectSegment, func(ctx workflow.Context) error {
+		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection}
+		ctx = quick(ctx, "Footers of "+s.in.Segment.Source)
+		return workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info)
+	})
+}
+
+func (s *exportSegment) ensureList(ctx workflow.Context) error {
+	err := s.do(ctx, schemas.ActivityEnsureList, func(ctx workflow.Context) error {
+		in := schemas.EnsureListInput{
+			Run: s.in.Run, Connection: s.in.Connection.Name, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
+		}
+		ctx = workflow.WithTaskQueue(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection.TaskQueue)
+		return workflow.ExecuteActivity(ctx, schemas.ActivityEnsureList, in).Get(ctx, &s.list)
+	})
+	s.report.ListID, s.report.ListCreated = s.list.ID, s.report.ListCreated || s.list.Created
+	return err
+}
+
+func (s *exportSegment) stageSegment(ctx workflow.Context) error {
+	return s.do(ctx, schemas.ActivityStageSegment, func(ctx workflow.Context) error {
+		in := schemas.StageInput{
+			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
+			Info: s.info, ListID: s.list.ID, Full: s.in.Full,
+		}
+		summary := fmt.Sprintf("%s rows in %d files", count(s.info.Rows), s.info.Files)
+		ctx = long(ctx, summary)
+		s.report.Manifest = schemas.Manifest{}
+		err := workflow.ExecuteActivity(ctx, schemas.ActivityStageSegment, in).Get(ctx, &s.report.Manifest)
+		s.total()
+		return err
+	})
+}
+
+func (s *exportSegment) verifyList(ctx workflow.Context) error {
+	least, most := s.expectedSize()
+	var out schemas.VerifyResult
+	err := s.do(ctx, schemas.ActivityVerifyList, func(ctx workflow.Context) error {
+		in := schemas.VerifyInput{
+			Run: s.in.Run, Connection: s.in.Connection.Name, ListID: s.list.ID, Least: least, Most: most,
+		}
+		ctx = workflow.WithTaskQueue(quick(ctx, fmt.Sprintf("Size of list %d", s.list.ID)), s.in.Connection.TaskQueue)
+		return workflow.ExecuteActivity(ctx, schemas.ActivityVerifyList, in).Get(ctx, &out)
+	})
+	s.report.ListSize = out.Size
+	if out.Warning != "" {
+		s.report.Warnings = append(s.report.Warnings, out.Warning)
+	}
+	return err
+}
+
+func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
+	return s.do(ctx, schemas.ActivityCommitSnapshot, func(ctx workflow.Context) error {
+		report := s.report
+		report.State = schemas.StateDone
+		in := schemas.CommitInput{
+			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
+			Info: s.info, Report: report,
+		}
+		ctx = long(ctx, "Snapshot and report")
+		return workflow.ExecuteActivity(ctx, schemas.ActivityCommitSnapshot, in).Get(ctx, &s.report)
+	})
+}
+
+// do takes one step.
+func (s *exportSegment) do(ctx workflow.Context, name string, step func(workflow.Context) error) error {
+	s.step = name
+	s.show(ctx)
+	return s.operator.step(ctx, name, s.deadline, step)
+}
+
+// end puts the traces of a run in order that did not come to its end, and turns
+// the error into one whose details are the report.
+func (s *exportSegment) end(ctx workflow.Context, err error) error {
+	if err == nil || workflow.IsContinueAsNewError(err) {
+		s.show(ctx)
+		return err
+	}
+	s.report.State = endState(err)
+	_, s.report.Error = s.deadline.explain(err)
+	s.report.FinishedAt = workflow.Now(ctx)
+	s.show(ctx)
+	tidy, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	in := schemas.CloseInput{
+		Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: s.report,
+	}
+	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Leave nothing behind"), s.deadline.total)
+	if e := workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in).Get(tidy, &s.report); e != nil {
+		workflow.GetLogger(ctx).Error("staged data could not be removed; the sweeper will", "error", e)
+	}
+	if temporal.IsCanceledError(err) {
+		return temporal.NewCanceledError(s.report)
+	}
+	kind := ""
+	if s.report.State == schemas.StateAborted {
+		kind = schemas.ErrorAborted
+	}
+	return temporal.NewApplicationErrorWithOptions(s.report.Error, kind,
+		temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{s.report}})
+}

@@ -1,0 +1,184 @@
+// Package workflows orchestrates runs. RunExport runs one export; it starts one
+// ExportSegment for each of the export's segments, and that is the workflow to
+// read to follow a run from beginning to end. Everything here is deterministic:
+// the side effects are activities, named in package schemas and written in
+// package activities.
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// runExport is the state of one RunExport execution.
+type runExport struct {
+	in       schemas.RunInput
+	progress schemas.RunProgress
+	operator *operator
+}
+
+// RunExport sends every segment of one export. One segment that fails does not
+// stop the others; the run then ends with an error of type
+// schemas.ErrorSegmentsFailed whose details are the RunResult.
+func RunExport(ctx workflow.Context, in schemas.RunInput) (schemas.RunResult, error) {
+	r := &runExport{in: in}
+	if err := r.setup(ctx); err != nil {
+		return schemas.RunResult{}, err
+	}
+	return r.run(ctx)
+}
+
+func (r *runExport) setup(ctx workflow.Context) error {
+	r.progress = schemas.RunProgress{
+		Export:  r.in.Export.Name,
+		RunID:   workflow.GetInfo(ctx).FirstRunID,
+		Trigger: r.in.Trigger,
+		State:   schemas.StateRunning,
+	}
+	var err error
+	r.operator, err = listen(ctx, r.show)
+	if err != nil {
+		return err
+	}
+	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.RunProgress, error) {
+		p := r.progress
+		p.Waiting = r.operator.waiting
+		if p.Waiting != nil {
+			p.State = schemas.StateWaiting
+		}
+		return p, nil
+	})
+}
+
+func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
+	r.show(ctx)
+	allowed, err := r.authorize(ctx)
+	if err != nil {
+		return schemas.RunResult{}, r.end(ctx, err)
+	}
+	result := r.exportSegments(ctx, allowed)
+	r.progress.Result = &result
+	return result, r.end(ctx, unfinished(ctx, result))
+}
+
+// authorize asks the worker whether the export may use its connection.
+func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, error) {
+	var out schemas.AuthorizeResult
+	err := r.operator.step(ctx, schemas.ActivityAuthorize, r.deadline(), func(ctx workflow.Context) error {
+		ctx = quick(ctx, "Connection «"+r.in.Export.Connection+"»")
+		return workflow.ExecuteActivity(ctx, schemas.ActivityAuthorize, schemas.AuthorizeInput{Export: r.in.Export}).Get(ctx, &out)
+	})
+	return out, err
+}
+
+func (r *runExport) deadline() *deadline { return newDeadline(r.in.Export.Deadline) }
+
+// exportSegments runs the segments side by side and gathers what became of each.
+func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult) schemas.RunResult {
+	result := schemas.RunResult{Export: r.in.Export.Name, RunID: r.progress.RunID}
+	export := r.in.Export
+	export.Segments = nil
+	children := make([]workflow.ChildWorkflowFuture, len(r.in.Export.Segments))
+	for i, segment := range r.in.Export.Segments {
+		in := schemas.SegmentInput{
+			Run:              schemas.RunRef{Export: export.Name, RunID: r.progress.RunID, Segment: segment.Name},
+			Export:           export,
+			Segment:          segment,
+			Connection:       allowed.Connection,
+			Full:             r.in.Full,
+			SearchAttributes: allowed.SearchAttributes,
+		}
+		id := schemas.SegmentWorkflowID(export.Name, segment.Name)
+		children[i] = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+			WorkflowID:            id,
+			ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			WaitForCancellation:   true,
+			StaticSummary:         fmt.Sprintf("Export «%s» → Iterable list of the same name", segment.Name),
+		}), schemas.WorkflowExportSegment, in)
+		r.progress.Segments = append(r.progress.Segments, schemas.SegmentProgress{
+			Segment: segment.Name, WorkflowID: id, State: schemas.StateRunning,
+		})
+	}
+	r.show(ctx)
+	for i, child := range children {
+		report := schemas.ExportReport{
+			Export: export.Name, RunID: r.progress.RunID, Segment: r.in.Export.Segments[i].Name,
+		}
+		if err := child.Get(ctx, &report); err != nil {
+			report = failedReport(report, err)
+		}
+		r.progress.Segments[i].State = report.State
+		result.Segments = append(result.Segments, report)
+		r.show(ctx)
+	}
+	return result
+}
+
+// failedReport says what became of a segment whose workflow ended with an error.
+// The error's details hold the report that the workflow had got to.
+func failedReport(report schemas.ExportReport, err error) schemas.ExportReport {
+	report.State, report.Error = schemas.StateFailed, err.Error()
+	var app *temporal.ApplicationError
+	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
+	switch {
+	case temporal.IsCanceledError(err):
+		var canceled *temporal.CanceledError
+		var known schemas.ExportReport
+		if errors.As(err, &canceled) && canceled.HasDetails() && canceled.Details(&known) == nil {
+			report = known
+		}
+		report.State, report.Error = schemas.StateCancelled, "the run was cancelled"
+	case errors.As(err, &started):
+		report.Error = "another run of this segment is still under way; cancel it, or wait for its end, and run the export again"
+	case errors.As(err, &app):
+		report.Error = app.Message()
+		if app.HasDetails() {
+			var known schemas.ExportReport
+			if app.Details(&known) == nil {
+				report = known
+			}
+		}
+	}
+	return report
+}
+
+// unfinished is the error that a run ends with that did not get every segment
+// through, nil if it did.
+func unfinished(ctx workflow.Context, result schemas.RunResult) error {
+	var failed []string
+	aborted := true
+	for _, s := range result.Segments {
+		if s.State != schemas.StateDone {
+			failed = append(failed, "«"+s.Segment+"» "+s.State)
+			aborted = aborted && s.State == schemas.StateAborted
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case len(failed) == 0:
+		return nil
+	}
+	kind := schemas.ErrorSegmentsFailed
+	if aborted {
+		kind = schemas.ErrorAborted
+	}
+	return temporal.NewApplicationErrorWithOptions(
+		fmt.Sprintf("%d of %d segments did not get through: %s", len(failed), len(result.Segments), strings.Join(failed, ", ")),
+		kind, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{result}})
+}
+
+// end notes how the run ended, and passes its error on.
+func (r *runExport) end(ctx workflow.Context, err error) error {
+	r.progress.State = endState(err)
+	r.show(ctx)
+	return err
+}

@@ -1,0 +1,144 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+const (
+	// chunkBatches is how many batches one UploadBatches activity sends: 20 s of
+	// work at Iterable's 5 requests a second. An activity costs about 6 events,
+	// so a million profiles (1,000 batches) cost about 60.
+	chunkBatches = 100
+	// chunksAhead is how many chunks are under way at once. With two, the
+	// requests of the next chunk fill the pace while the last answers of the
+	// chunk before it are awaited.
+	chunksAhead = 2
+	// chunksPerExecution is how many chunks one execution sends before it goes on
+	// in a new one with a fresh history: about 3,000 events, a third of what
+	// Temporal starts to warn at.
+	chunksPerExecution = 500
+)
+
+// upload is where the sending of the two staged files stands, in batches.
+type upload struct {
+	removed, added int
+	chunks         int // sent in this execution
+}
+
+func (u *upload) resume(r *schemas.SegmentResume) { u.removed, u.added = r.Removed, r.Added }
+
+// done is the count of batches done of one kind.
+func (u *upload) done(kind string) *int {
+	if kind == schemas.Unsubscribe {
+		return &u.removed
+	}
+	return &u.added
+}
+
+// chunk is one UploadBatches activity under way, or waiting to be tried again.
+type chunk struct {
+	first, end int
+	resume     *schemas.UploadProgress
+	future     workflow.Future
+}
+
+// uploadBatches sends every batch of one kind, in chunks.
+func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
+	total := s.report.Manifest.AddBatches
+	if kind == schemas.Unsubscribe {
+		total = s.report.Manifest.RemoveBatches
+	}
+	if total == 0 {
+		return nil
+	}
+	var open []*chunk
+	return s.do(ctx, schemas.ActivityUploadBatches, func(ctx workflow.Context) error {
+		next := *s.upload.done(kind)
+		if len(open) > 0 { // an operator has said retry
+			next = open[len(open)-1].end
+			for _, c := range open {
+				s.startChunk(ctx, kind, total, c)
+			}
+		}
+		for {
+			for len(open) < chunksAhead && next < total && s.upload.chunks < chunksPerExecution {
+				c := &chunk{first: next, end: min(next+chunkBatches, total)}
+				s.startChunk(ctx, kind, total, c)
+				open, next = append(open, c), c.end
+				s.upload.chunks++
+			}
+			if len(open) == 0 {
+				break
+			}
+			var counts schemas.UploadCounts
+			if err := open[0].future.Get(ctx, &counts); err != nil {
+				s.settle(ctx, open)
+				return err
+			}
+			s.report.Upload.Add(counts)
+			s.total()
+			*s.upload.done(kind) = open[0].end
+			open = open[1:]
+			s.show(ctx)
+		}
+		if next < total {
+			return s.continueAsNew(ctx)
+		}
+		return nil
+	})
+}
+
+// startChunk starts one chunk's activity, where an earlier try of it stopped if
+// there was one.
+func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int, c *chunk) {
+	if c.future != nil && c.future.IsReady() && c.resume == nil {
+		var counts schemas.UploadCounts
+		if c.future.Get(ctx, &counts) == nil {
+			return // this one got through
+		}
+	}
+	in := schemas.UploadInput{
+		Run: s.in.Run, Connection: s.in.Connection, ListID: s.list.ID, Settings: s.in.Export.Settings,
+		Kind: kind, First: c.first, End: c.end, Resume: c.resume,
+	}
+	verb := "add"
+	if kind == schemas.Unsubscribe {
+		verb = "remove"
+	}
+	summary := fmt.Sprintf("%s: batches %s–%s of %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)))
+	ctx = workflow.WithTaskQueue(long(ctx, summary), s.in.Connection.TaskQueue)
+	c.resume = nil
+	c.future = workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
+}
+
+// settle waits for the chunks under way after one of them has failed, and notes
+// how far each failed one came.
+func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
+	for _, c := range open {
+		var counts schemas.UploadCounts
+		err := c.future.Get(ctx, &counts)
+		var app *temporal.ApplicationError
+		if errors.As(err, &app) && app.HasDetails() {
+			var p schemas.UploadProgress
+			if app.Details(&p) == nil {
+				c.resume = &p
+			}
+		}
+	}
+}
+
+// continueAsNew goes on in a new execution, with a fresh history.
+func (s *exportSegment) continueAsNew(ctx workflow.Context) error {
+	in := s.in
+	in.Resume = &schemas.SegmentResume{
+		Report: s.report, Info: s.info, List: s.list,
+		Removed: s.upload.removed, Added: s.upload.added, Spent: schemas.Duration(s.deadline.spent),
+	}
+	return workflow.NewContinueAsNewError(ctx, schemas.WorkflowExportSegment, in)
+}
