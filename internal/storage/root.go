@@ -1,0 +1,247 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/gcerrors"
+)
+
+// dirMode and fileMode keep what a run writes from other users of the host: it
+// is about people.
+const (
+	dirMode  = 0o700
+	fileMode = 0o600
+)
+
+// Root is the data root. Its keys are relative paths with slashes, such as
+// those that package schemas makes; no key begins or ends with a slash or has
+// an element "..". It is safe for use by several goroutines at once.
+type Root struct {
+	bucket *blob.Bucket
+	url    string
+	dir    string // the local folder, empty for a bucket
+}
+
+// OpenRoot opens the data root at a plain path, a file:// URL or the URL of a
+// bucket whose driver is linked in. A local folder that is missing is made,
+// with access for its owner alone. In a bucket's URL the path is a prefix that
+// all keys get.
+func OpenRoot(ctx context.Context, where string) (*Root, error) {
+	scheme, _ := splitScheme(where)
+	if scheme != "" && scheme != fileScheme {
+		return openBucketRoot(ctx, where)
+	}
+	loc, err := parseLocation(where)
+	if err != nil {
+		return nil, fmt.Errorf("data root %q: %w", where, err)
+	}
+	bucket, err := fileblob.OpenBucket(loc.literal, &fileblob.Options{
+		CreateDir:   true,
+		DirFileMode: dirMode,
+		NoTempDir:   true, // a rename does not cross file systems
+		Metadata:    fileblob.MetadataDontWrite,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the data root %s: %w", loc.literal, err)
+	}
+	return &Root{bucket: bucket, url: fileURL(loc.literal), dir: loc.literal}, nil
+}
+
+func openBucketRoot(ctx context.Context, where string) (*Root, error) {
+	u, err := url.Parse(where)
+	if err != nil {
+		return nil, fmt.Errorf("data root: %w", err)
+	}
+	prefix := strings.Trim(u.Path, "/")
+	u.Path, u.RawPath = "", ""
+	bucket, err := blob.OpenBucket(ctx, u.String())
+	if err != nil {
+		return nil, fmt.Errorf("open the data root %s: %w", u.Redacted(), err)
+	}
+	if prefix != "" {
+		bucket = blob.PrefixedBucket(bucket, prefix+"/")
+	}
+	return &Root{bucket: bucket, url: where}, nil
+}
+
+// URL is where the root is: for a local one a file:// URL with an absolute path.
+func (r *Root) URL() string { return r.url }
+
+// Close releases the root. Files that are still open stay usable where they are
+// local.
+func (r *Root) Close() error { return r.bucket.Close() }
+
+// Write publishes data under the key, in place of what was there.
+func (r *Root) Write(ctx context.Context, key string, data []byte) error {
+	w, err := r.Create(ctx, key)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Close()
+}
+
+// Read gives the whole content of a key. The error for a missing one is
+// fs.ErrNotExist.
+func (r *Root) Read(ctx context.Context, key string) ([]byte, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	data, err := r.bucket.ReadAll(ctx, key)
+	if err != nil {
+		return nil, keyError("read", key, err)
+	}
+	return data, nil
+}
+
+// Exists tells whether there is a file of that key.
+func (r *Root) Exists(ctx context.Context, key string) (bool, error) {
+	if err := checkKey(key); err != nil {
+		return false, err
+	}
+	ok, err := r.bucket.Exists(ctx, key)
+	if err != nil {
+		return false, keyError("look for", key, err)
+	}
+	return ok, nil
+}
+
+// Open opens the file of a key. The error for a missing one is fs.ErrNotExist.
+// The context bounds the reads of a bucket's file too.
+func (r *Root) Open(ctx context.Context, key string) (File, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if r.dir != "" {
+		f, err := openLocal(r.path(key))
+		if err != nil {
+			return nil, keyError("open", key, err)
+		}
+		return f, nil
+	}
+	attrs, err := r.bucket.Attributes(ctx, key)
+	if err != nil {
+		return nil, keyError("open", key, err)
+	}
+	return &bucketFile{ctx: ctx, bucket: r.bucket, key: key, size: attrs.Size, modTime: attrs.ModTime}, nil
+}
+
+// unfinished is the name of a file that a local write has not published yet, or
+// never will because its process was killed.
+var unfinished = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
+
+// List gives the files in the folder prefix and in those below it, by name;
+// an empty prefix is the whole root. A folder that is missing has no files. The
+// names are whole keys.
+func (r *Root) List(ctx context.Context, prefix string) ([]Object, error) {
+	keys, err := r.list(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	out := keys[:0]
+	for _, o := range keys {
+		if r.dir == "" || !unfinished.MatchString(o.Name) {
+			out = append(out, o)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+func (r *Root) list(ctx context.Context, prefix string) ([]Object, error) {
+	opts := &blob.ListOptions{}
+	if prefix != "" {
+		if err := checkKey(prefix); err != nil {
+			return nil, err
+		}
+		opts.Prefix = prefix + "/"
+	}
+	var out []Object
+	for page := blob.FirstPageToken; len(page) > 0; {
+		objects, next, err := r.bucket.ListPage(ctx, page, 1000, opts)
+		if err != nil {
+			return nil, keyError("list", prefix, err)
+		}
+		for _, o := range objects {
+			out = append(out, Object{Name: o.Key, URL: r.objectURL(o.Key), Size: o.Size, ModTime: o.ModTime})
+		}
+		page = next
+	}
+	return out, nil
+}
+
+// DeletePrefix deletes the file of that key, every file in the folder of that
+// name and below it, and local folders that are empty then. It is no error
+// where there is nothing.
+func (r *Root) DeletePrefix(ctx context.Context, prefix string) error {
+	if err := checkKey(prefix); err != nil {
+		return err
+	}
+	if r.dir != "" {
+		if err := os.RemoveAll(r.path(prefix)); err != nil {
+			return keyError("delete", prefix, err)
+		}
+		// A folder that another run has just put a file into is not empty, and
+		// stays.
+		for parent := filepath.Dir(r.path(prefix)); parent != r.dir; parent = filepath.Dir(parent) {
+			if err := os.Remove(parent); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		}
+		return nil
+	}
+	objects, err := r.list(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for _, o := range append(objects, Object{Name: prefix}) {
+		if err := r.bucket.Delete(ctx, o.Name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return keyError("delete", o.Name, err)
+		}
+	}
+	return nil
+}
+
+func (r *Root) path(key string) string { return filepath.Join(r.dir, filepath.FromSlash(key)) }
+
+func (r *Root) objectURL(key string) string {
+	if r.dir != "" {
+		return fileURL(r.path(key))
+	}
+	base, _, _ := strings.Cut(r.url, "?")
+	return strings.TrimSuffix(base, "/") + "/" + key
+}
+
+// checkKey refuses keys that leave the root, and those that a local root would
+// have to escape.
+func checkKey(key string) error {
+	if !fs.ValidPath(key) || key == "." || !utf8.ValidString(key) || strings.ContainsAny(key, "\\\x00") ||
+		strings.Contains(key, "__0x") || strings.ContainsFunc(key, func(c rune) bool { return c < 32 }) {
+		return fmt.Errorf("%q is not a key of the data root", key)
+	}
+	return nil
+}
+
+// keyError says what failed on which key, and turns every driver's way of
+// saying that nothing is there into fs.ErrNotExist.
+func keyError(doing, key string, err error) error {
+	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s %s in the data root: %w", doing, key, fs.ErrNotExist)
+	}
+	return fmt.Errorf("%s %s in the data root: %w", doing, key, err)
+}

@@ -1,0 +1,237 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "gocloud.dev/blob/memblob"
+)
+
+// roots opens a root of each kind.
+func roots(t *testing.T) map[string]*Root {
+	t.Helper()
+	out := map[string]*Root{}
+	for name, where := range map[string]string{
+		"path":     filepath.Join(t.TempDir(), "made", "on demand"),
+		"file URL": fileURL(filepath.Join(t.TempDir(), "made too")),
+		"bucket":   "mem://",
+		"prefix":   "mem:///some/prefix",
+	} {
+		r, err := OpenRoot(t.Context(), where)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		t.Cleanup(func() { r.Close() })
+		out[name] = r
+	}
+	return out
+}
+
+func names(objects []Object) string {
+	var out []string
+	for _, o := range objects {
+		out = append(out, o.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestRootKeepsFiles(t *testing.T) {
+	ctx := t.Context()
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) {
+			if _, err := r.Read(ctx, "a/b.txt"); !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("Read of a missing key: %v", err)
+			}
+			if _, err := r.Open(ctx, "a/b.txt"); !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("Open of a missing key: %v", err)
+			}
+			for _, key := range []string{"a/b.txt", "a/c/d.txt", "a2/e.txt"} {
+				if err := r.Write(ctx, key, []byte("old")); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Write(ctx, key, []byte("0123456789")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if data, err := r.Read(ctx, "a/b.txt"); err != nil || string(data) != "0123456789" {
+				t.Fatalf("Read: %q, %v", data, err)
+			}
+			if ok, err := r.Exists(ctx, "a/c/d.txt"); err != nil || !ok {
+				t.Fatalf("Exists: %v, %v", ok, err)
+			}
+			list, err := r.List(ctx, "a")
+			if err != nil || names(list) != "a/b.txt a/c/d.txt" || list[0].Size != 10 {
+				t.Fatalf("List: %v, %v", list, err)
+			}
+			if list, err = r.List(ctx, "nothing/here"); err != nil || len(list) != 0 {
+				t.Fatalf("List of nothing: %v, %v", list, err)
+			}
+			if err := r.DeletePrefix(ctx, "a"); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.DeletePrefix(ctx, "a"); err != nil {
+				t.Fatal(err)
+			}
+			if list, err = r.List(ctx, ""); err != nil || names(list) != "a2/e.txt" {
+				t.Fatalf("List after DeletePrefix: %v, %v", list, err)
+			}
+		})
+	}
+}
+
+func TestRootOpenReadsRanges(t *testing.T) {
+	ctx := t.Context()
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) {
+			if err := r.Write(ctx, "k", []byte("0123456789")); err != nil {
+				t.Fatal(err)
+			}
+			f, err := r.Open(ctx, "k")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if f.Size() != 10 {
+				t.Errorf("Size is %d", f.Size())
+			}
+			p := make([]byte, 4)
+			if n, err := f.ReadAt(p, 3); n != 4 || err != nil || string(p) != "3456" {
+				t.Errorf("ReadAt 3: %d, %v, %q", n, err, p)
+			}
+			if n, err := f.ReadAt(p, 8); n != 2 || err != io.EOF || string(p[:n]) != "89" {
+				t.Errorf("ReadAt 8: %d, %v, %q", n, err, p[:n])
+			}
+			if n, err := f.ReadAt(p, 10); n != 0 || err != io.EOF {
+				t.Errorf("ReadAt 10: %d, %v", n, err)
+			}
+			if name == "bucket" {
+				if err := r.Write(ctx, "k", []byte("another")); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := f.ReadAt(p, 0); !errors.Is(err, ErrChanged) {
+					t.Errorf("ReadAt of a replaced object: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestWriterPublishesWholeFilesOnly(t *testing.T) {
+	ctx := t.Context()
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) {
+			w, err := r.Create(ctx, "x/y")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write([]byte("half")); err != nil {
+				t.Fatal(err)
+			}
+			if list, _ := r.List(ctx, ""); len(list) != 0 {
+				t.Errorf("to be seen before Close: %v", list)
+			}
+			w.Abort()
+			w.Abort()
+			if err := w.Close(); err != nil {
+				t.Errorf("Close after Abort: %v", err)
+			}
+			if ok, _ := r.Exists(ctx, "x/y"); ok {
+				t.Error("an aborted file was published")
+			}
+
+			gone, cancel := context.WithCancel(ctx)
+			if w, err = r.Create(gone, "x/y"); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = w.Write([]byte("half"))
+			cancel()
+			if err := w.Close(); err == nil {
+				t.Error("a cancelled file was published")
+			}
+			if r.dir != "" {
+				if left, _ := filepath.Glob(filepath.Join(r.dir, "x", "*")); len(left) != 0 {
+					t.Errorf("left behind: %v", left)
+				}
+			}
+		})
+	}
+}
+
+func TestLocalRootIsPrivateAndClean(t *testing.T) {
+	ctx := t.Context()
+	dir := filepath.Join(t.TempDir(), "root")
+	r, err := OpenRoot(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if want := "file://" + filepath.ToSlash(dir); r.URL() != want {
+		t.Errorf("URL is %s, not %s", r.URL(), want)
+	}
+	if err := r.Write(ctx, "a/b/c", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a killed process left behind is not listed, and goes with the rest.
+	if err := os.WriteFile(filepath.Join(dir, "a/b/c.18c5e1a2b3c4d5e6.tmp"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := r.List(ctx, "a"); err != nil || names(list) != "a/b/c" {
+		t.Errorf("List: %v, %v", list, err)
+	}
+	if err := r.DeletePrefix(ctx, "a/b"); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("DeletePrefix left %v", left)
+	}
+}
+
+func TestRootRefusesKeysThatLeaveIt(t *testing.T) {
+	ctx := t.Context()
+	r, err := OpenRoot(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, key := range []string{"", ".", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "a/", `a\b`, "a\x00b", "a\nb", "\xff"} {
+		if _, err := r.Create(ctx, key); err == nil {
+			t.Errorf("Create took %q", key)
+		}
+		if _, err := r.Read(ctx, key); err == nil {
+			t.Errorf("Read took %q", key)
+		}
+		if _, err := r.Open(ctx, key); err == nil {
+			t.Errorf("Open took %q", key)
+		}
+		if err := r.DeletePrefix(ctx, key); err == nil {
+			t.Errorf("DeletePrefix took %q", key)
+		}
+	}
+}
+
+func TestOpenRootExplainsItself(t *testing.T) {
+	for _, where := range []string{"", "nosuchscheme://bucket", "file://host/path", "file://relative"} {
+		if r, err := OpenRoot(t.Context(), where); err == nil {
+			t.Errorf("OpenRoot took %q as %s", where, r.URL())
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// Bounds on what a source can make List do.
+const (
+	maxObjects = 100_000 // files of one source
+	maxDepth   = 64      // folders within folders
+)
+
+// Object is one file of a source or of the data root.
+type Object struct {
+	// Name is for people: relative to the source's folder, with slashes; for a
+	// file of the data root its key.
+	Name string
+	// URL is where the file really is, with symbolic links followed.
+	URL string
+	// Size is in bytes.
+	Size    int64
+	ModTime time.Time
+	// ETag is the version of a bucket's object; empty for a local file.
+	ETag string
+}
+
+// List finds the files of a source, in the order of their names: the file
+// itself, every file in a folder and in the folders below it, or what a pattern
+// matches (* ? [a-z] {a,b}, and ** for folders of any depth; a folder that
+// matches stands for its files). Names that begin with _ or . are left out at
+// every level below the source's fixed part.
+//
+// The error where nothing is to be found is fs.ErrNotExist, and says what was
+// looked for. A source that can't be listed completely is an error.
+func List(ctx context.Context, source string) ([]Object, error) {
+	loc, err := parseLocation(source)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	}
+	info, err := os.Stat(loc.literal)
+	switch {
+	case err == nil && info.IsDir():
+		loc.base, loc.pattern = loc.literal, ""
+	case err == nil:
+		o, err := localObject(loc.literal, filepath.Base(loc.literal))
+		return []Object{o}, err
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	case loc.pattern == "":
+		return nil, fmt.Errorf("source %q: there is no file or folder %s: %w", source, loc.literal, fs.ErrNotExist)
+	}
+	if !doublestar.ValidatePattern(loc.pattern) {
+		return nil, fmt.Errorf("source %q: %q is not a valid pattern", source, loc.pattern)
+	}
+	w := walk{ctx: ctx, pattern: loc.pattern}
+	if err := w.folder(loc.base, "", nil); err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	}
+	if len(w.found) == 0 {
+		what := "has no files"
+		if loc.pattern != "" {
+			what = fmt.Sprintf("has no files that match %q", loc.pattern)
+		}
+		return nil, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", source, loc.base, what, fs.ErrNotExist)
+	}
+	sort.Slice(w.found, func(i, j int) bool { return w.found[i].Name < w.found[j].Name })
+	return w.found, nil
+}
+
+// walk collects the files of a folder that match a pattern, or all of them.
+type walk struct {
+	ctx     context.Context
+	pattern string
+	found   []Object
+}
+
+// folder visits dir, whose name below the source is rel. Folders that are
+// symbolic links are followed; above holds the real paths of the folders on the
+// way, to notice links that lead back.
+func (w *walk) folder(dir, rel string, above []string) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	for _, a := range above {
+		if a == real {
+			return fmt.Errorf("the symbolic link %s leads back to a folder that it is in", dir)
+		}
+	}
+	if len(above) >= maxDepth {
+		return fmt.Errorf("%s lies more than %d folders deep", dir, maxDepth)
+	}
+	above = append(above[:len(above):len(above)], real)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "_") || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		name, path := e.Name(), filepath.Join(dir, e.Name())
+		if rel != "" {
+			name = rel + "/" + name
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case info.IsDir() && w.mayHold(name):
+			err = w.folder(path, name, above)
+		case !info.IsDir() && w.matches(name):
+			err = w.file(path, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) file(path, name string) error {
+	if len(w.found) >= maxObjects {
+		return fmt.Errorf("there are more than %d files; make the source narrower", maxObjects)
+	}
+	o, err := localObject(path, name)
+	if err != nil {
+		return err
+	}
+	w.found = append(w.found, o)
+	return nil
+}
+
+// matches tells whether the pattern matches the file or a folder that it is in.
+func (w *walk) matches(name string) bool {
+	if w.pattern == "" || doublestar.MatchUnvalidated(w.pattern, name) {
+		return true
+	}
+	for i, c := range name {
+		if c == '/' && doublestar.MatchUnvalidated(w.pattern, name[:i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayHold tells whether a folder can have files that match, so that a pattern
+// with few folders is not answered by walking through all of them.
+func (w *walk) mayHold(folder string) bool {
+	if w.pattern == "" || strings.ContainsAny(w.pattern, `{\[`) {
+		return true
+	}
+	want := strings.Split(w.pattern, "/")
+	for i, have := range strings.Split(folder, "/") {
+		if i >= len(want) || want[i] == "**" {
+			return true
+		}
+		if !doublestar.MatchUnvalidated(want[i], have) {
+			return false
+		}
+	}
+	return true
+}
+
+func localObject(path, name string) (Object, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return Object{}, err
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return Object{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Object{}, notRegular(path, info)
+	}
+	return Object{Name: filepath.ToSlash(name), URL: fileURL(real), Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+// OpenSource opens a file that List found. A file that is not the same any more
+// is an ErrChanged.
+func OpenSource(ctx context.Context, o Object) (File, error) {
+	if err := CheckUnchanged(ctx, o); err != nil {
+		return nil, err
+	}
+	loc, err := parseLocation(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Name, err)
+	}
+	f, err := openLocal(loc.literal)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Name, err)
+	}
+	if f.size != o.Size {
+		_ = f.Close()
+		return nil, errChanged(o.Name, "its size is another")
+	}
+	return f, nil
+}
+
+// CheckUnchanged tells whether a file that List found is still the same, by its
+// size and its modification time; if not, the error is an ErrChanged.
+func CheckUnchanged(_ context.Context, o Object) error {
+	loc, err := parseLocation(o.URL)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.Name, err)
+	}
+	info, err := os.Stat(loc.literal)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errChanged(o.Name, "it is no longer there")
+	case err != nil:
+		return fmt.Errorf("%s: %w", o.Name, err)
+	case info.Size() != o.Size:
+		return errChanged(o.Name, fmt.Sprintf("it had %d bytes and has %d now", o.Size, info.Size()))
+	case !info.ModTime().Equal(o.ModTime):
+		return errChanged(o.Name, "it was written to at "+info.ModTime().UTC().Format(time.RFC3339))
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrNotAllowed is the error of a source that lies outside of the allowed
+// prefixes.
+var ErrNotAllowed = errors.New("not under a path that this connection's configuration allows")
+
+// Within tells whether a source lies in one of the allowed folders (or is one
+// of them): nil if so, else an ErrNotAllowed. Both are plain paths or file://
+// URLs; "..", symbolic links, percent-encoding and relative paths are resolved
+// first. Of a pattern the part before the first wildcard is checked; the files
+// that it matches can be symbolic links that lead elsewhere, so the caller
+// checks each with WithinObject. An empty list allows nothing.
+func Within(source string, allowed []string) error {
+	loc, err := parseLocation(source)
+	if err != nil {
+		return fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
+	}
+	// A name with wildcards in it may exist as it stands; List takes it then.
+	if _, err := os.Lstat(loc.literal); err == nil || loc.pattern == "" {
+		return under(source, loc.literal, allowed)
+	}
+	return under(source, loc.base, allowed)
+}
+
+// WithinObject is Within for a file that List found.
+func WithinObject(o Object, allowed []string) error {
+	loc, err := parseLocation(o.URL)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", o.Name, ErrNotAllowed, err)
+	}
+	return under(o.Name, loc.literal, allowed)
+}
+
+func under(name, path string, allowed []string) error {
+	path, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("source %q: %w: %w", name, ErrNotAllowed, err)
+	}
+	for _, a := range allowed {
+		loc, err := parseLocation(a)
+		if err != nil {
+			return fmt.Errorf("allowed source %q: %w", a, err)
+		}
+		prefix, err := resolve(loc.literal)
+		if err != nil {
+			return fmt.Errorf("allowed source %q: %w", a, err)
+		}
+		if rel, err := filepath.Rel(prefix, path); err == nil && filepath.IsLocal(rel) {
+			return nil
+		}
+	}
+	return fmt.Errorf("source %q is %w", name, ErrNotAllowed)
+}
+
+// resolve follows the symbolic links of a clean absolute path, as far as the
+// path exists.
+func resolve(path string) (string, error) {
+	var missing []string
+	for {
+		real, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			return filepath.Join(append([]string{real}, missing...)...), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		// A dangling link's target could be made later, anywhere.
+		if _, err := os.Lstat(path); err == nil {
+			return "", fmt.Errorf("%s is a symbolic link that leads nowhere", path)
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return "", err
+		}
+		missing = append([]string{filepath.Base(path)}, missing...)
+		path = parent
+	}
+}

@@ -1,0 +1,105 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// Writer writes one file of the data root. Nothing is to be seen of the file
+// until Close has returned without an error; then it is there as a whole.
+type Writer struct {
+	w      *blob.Writer
+	cancel context.CancelFunc
+	file   *os.File // what is written to where the root is local
+	key    string
+	done   bool
+}
+
+// Create begins a file. The caller calls Close to publish it, or Abort.
+func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	out := &Writer{key: key}
+	ctx, out.cancel = context.WithCancel(ctx)
+	opts := &blob.WriterOptions{
+		ContentType: "application/octet-stream",
+		BeforeWrite: func(as func(any) bool) error {
+			if as(&out.file) {
+				return out.file.Chmod(fileMode)
+			}
+			return nil
+		},
+	}
+	// Between making a folder and making a file in it, a DeletePrefix of its
+	// last other file can take the folder away.
+	const tries = 5
+	var err error
+	for range tries {
+		if out.w, err = r.bucket.NewWriter(ctx, key, opts); err == nil || gcerrors.Code(err) != gcerrors.NotFound {
+			break
+		}
+	}
+	if err != nil {
+		out.cancel()
+		return nil, keyError("create", key, err)
+	}
+	return out, nil
+}
+
+// Write appends to the file.
+func (w *Writer) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil {
+		return n, keyError("write", w.key, err)
+	}
+	return n, nil
+}
+
+// Close publishes the file, in place of one that had its key before. After an
+// error, or after Abort, nothing is published. A second call does nothing.
+func (w *Writer) Close() error {
+	if w.done {
+		return nil
+	}
+	if w.file != nil {
+		// A file that was renamed but not on the disk yet could be found empty
+		// after a loss of power.
+		if err := w.file.Sync(); err != nil {
+			w.Abort()
+			return keyError("write", w.key, err)
+		}
+	}
+	w.done = true
+	defer w.cancel()
+	if err := w.w.Close(); err != nil {
+		return keyError("publish", w.key, err)
+	}
+	return nil
+}
+
+// Abort throws the file away. It does nothing after Close, so it can be
+// deferred.
+func (w *Writer) Abort() {
+	if w.done {
+		return
+	}
+	w.done = true
+	// A cancelled context is how blob gives a write up; Close then only cleans up.
+	w.cancel()
+	_ = w.w.Close()
+}
+
+// errChanged builds the error of a file that is no longer what it was.
+func errChanged(name, how string) error {
+	return fmt.Errorf("%s %w: %s", name, ErrChanged, how)
+}
+
+// ErrChanged is the error of a file that is no longer the one that was listed
+// or opened.
+var ErrChanged = errors.New("changed while it was in use")
