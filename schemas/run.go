@@ -169,6 +169,12 @@ type Manifest struct {
 // ToSend is the number of profiles that go over the wire.
 func (m Manifest) ToSend() int64 { return m.Adds + m.Updates + m.Removals }
 
+// StageProgress is the heartbeat of StageSegment.
+type StageProgress struct {
+	// Read counts the rows read so far.
+	Read int64 `json:"read"`
+}
+
 // Kinds of UploadBatches.
 const (
 	Subscribe   = "subscribe"
@@ -199,12 +205,15 @@ type UploadCounts struct {
 	Requests  int64 `json:"requests"`
 	Throttled int64 `json:"throttled,omitempty"`
 	Failed    int64 `json:"failed,omitempty"`
-	// Sent counts profiles that Iterable took.
-	Sent int64 `json:"sent"`
+	// Sent counts profiles that Iterable took, Removed people taken off the list.
+	Sent    int64 `json:"sent"`
+	Removed int64 `json:"removed,omitempty"`
 	// Refused counts profiles that Iterable did not take.
 	Refused map[Reason]int64 `json:"refused,omitempty"`
 	// NotOnList counts people to be removed who were no longer on the list.
 	NotOnList int64 `json:"notOnList,omitempty"`
+	// Unnamed counts failures that Iterable counted without saying whose they are.
+	Unnamed int64 `json:"unnamed,omitempty"`
 	// CreatedFields are the data fields that Iterable created.
 	CreatedFields []string `json:"createdFields,omitempty"`
 }
@@ -215,7 +224,9 @@ func (c *UploadCounts) Add(o UploadCounts) {
 	c.Throttled += o.Throttled
 	c.Failed += o.Failed
 	c.Sent += o.Sent
+	c.Removed += o.Removed
 	c.NotOnList += o.NotOnList
+	c.Unnamed += o.Unnamed
 	for r, n := range o.Refused {
 		if c.Refused == nil {
 			c.Refused = map[Reason]int64{}
@@ -227,6 +238,15 @@ func (c *UploadCounts) Add(o UploadCounts) {
 			c.CreatedFields = append(c.CreatedFields, f)
 		}
 	}
+}
+
+// Acknowledged counts the profiles that Iterable has answered for.
+func (c UploadCounts) Acknowledged() int64 {
+	n := c.Sent + c.Removed + c.NotOnList
+	for _, refused := range c.Refused {
+		n += refused
+	}
+	return n
 }
 
 func contains(list []string, s string) bool {

@@ -51,7 +51,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	row("to remove", m.Removals)
 	row("unchanged", m.Unchanged)
 	row("sent", u.Sent)
-	row("left", max(0, m.ToSend()-u.Sent-u.NotOnList-sum(u.Refused)))
+	row("left", max(0, m.ToSend()-u.Acknowledged()))
 	row("duplicates", m.Duplicates)
 	for _, r := range slices.Sorted(maps.Keys(p.Report.Rejected)) {
 		row("rejected: "+string(r), p.Report.Rejected[r])

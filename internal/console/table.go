@@ -1,0 +1,106 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// Table prints rows under a header, as wide as the terminal allows. Columns
+// named in right are set flush right.
+func Table(w io.Writer, header []string, rows [][]string, right ...string) {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	style := table.StyleLight
+	style.Format.Header = text.FormatDefault
+	style.Options.DrawBorder = false
+	style.Options.SeparateColumns = true
+	if f, ok := w.(*os.File); ok && IsTerminal(w) {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			style.Size.WidthMax = width
+		}
+	}
+	t.SetStyle(style)
+	t.AppendHeader(cells(header))
+	var configs []table.ColumnConfig
+	for _, name := range right {
+		configs = append(configs, table.ColumnConfig{Name: name, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+	for _, r := range rows {
+		t.AppendRow(cells(r))
+	}
+	t.Render()
+}
+
+func cells(values []string) table.Row {
+	row := make(table.Row, len(values))
+	for i, v := range values {
+		row[i] = v
+	}
+	return row
+}
+
+// Summary prints a line for each segment of the runs: what was read, sent and
+// rejected, and how long it took.
+func Summary(w io.Writer, views []operate.View) {
+	header := []string{"export", "segment", "state", "list", "read", "sent", "unchanged", "removed", "rejected", "requests", "seconds", "profiles/s"}
+	var rows [][]string
+	for _, v := range views {
+		if len(v.Segments) == 0 {
+			rows = append(rows, []string{v.Run.Export, "", v.State})
+		}
+		for _, s := range v.Segments {
+			rows = append(rows, summaryRow(v.Run.Export, s))
+		}
+	}
+	Table(w, header, rows, header[3:]...)
+}
+
+func summaryRow(export string, s operate.SegmentView) []string {
+	r := s.Report
+	row := []string{export, s.Run.Segment, s.State, "", Count(r.Manifest.Read), Count(r.Upload.Sent),
+		Count(r.Manifest.Unchanged), Count(r.Upload.Removed), rejected(r), Count(r.Upload.Requests), "", ""}
+	if r.ListID != 0 {
+		row[3] = fmt.Sprint(r.ListID)
+	}
+	if !r.FinishedAt.IsZero() {
+		took := r.FinishedAt.Sub(r.StartedAt)
+		row[10] = fmt.Sprintf("%.1f", took.Seconds())
+		if took > 0 {
+			row[11] = Count(int64(float64(r.Upload.Acknowledged()) / took.Seconds()))
+		}
+	}
+	return row
+}
+
+// rejected says how many rows were rejected, and by which reason.
+func rejected(r schemas.ExportReport) string {
+	var total int64
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(r.Rejected)) {
+		total += r.Rejected[reason]
+		parts = append(parts, fmt.Sprintf("%s %s", reason, Count(r.Rejected[reason])))
+	}
+	if r.Manifest.Duplicates > 0 {
+		parts = append(parts, fmt.Sprintf("(duplicate %s)", Count(r.Manifest.Duplicates)))
+	}
+	if len(parts) == 0 {
+		return "0"
+	}
+	return Count(total) + "\n" + strings.Join(parts, "\n")
+}
+
+// Ago writes a duration for people, to the second.
+func Ago(d time.Duration) string { return d.Round(time.Second).String() }

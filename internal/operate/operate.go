@@ -1,0 +1,147 @@
+// Package operate is what operators do with runs: start one, follow it, answer
+// it when it waits, cancel it, and find out how it ended. It talks to Temporal
+// and never sees a profile or a key. The starter and the development server are
+// built on it.
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/schemas"
+)
+
+// Operator works on the runs of one Temporal namespace.
+type Operator struct {
+	Client    client.Client
+	Namespace string
+	// Who is recorded with the runs that are started and the answers given.
+	Who string
+}
+
+// Run names one execution of an export.
+type Run struct {
+	Export     string `json:"export"`
+	WorkflowID string `json:"workflowId"`
+	RunID      string `json:"runId"`
+}
+
+// ErrNoRun says that there is no run of that name.
+var ErrNoRun = errors.New("no such run")
+
+// Start starts a run of the export. When one is under way already it joins that
+// one instead, and says so.
+func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+	id := schemas.RunWorkflowID(export.Name)
+	in := schemas.RunInput{Export: export, Trigger: schemas.Trigger{Kind: "person", Who: o.Who}, Full: full}
+	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       id,
+		TaskQueue:                                schemas.TaskQueue,
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("Export «%s» over connection «%s»", export.Name, export.Connection),
+	}, schemas.WorkflowRunExport, in)
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	switch {
+	case errors.As(err, &started):
+		return Run{Export: export.Name, WorkflowID: id, RunID: started.RunId}, true, nil
+	case err != nil:
+		return Run{}, false, fmt.Errorf("start export «%s»: %w", export.Name, err)
+	}
+	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
+}
+
+// Find finds a run by the name of its export (its latest run) or by its run id.
+func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
+	d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
+	var missing *serviceerror.NotFound
+	switch {
+	case err == nil:
+		return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name),
+			RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil
+	case !errors.As(err, &missing):
+		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
+	}
+	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: o.Namespace, PageSize: 1,
+		Query: fmt.Sprintf("RunId = %q AND WorkflowType = %q", name, schemas.WorkflowRunExport),
+	})
+	if err != nil {
+		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
+	}
+	for _, e := range list.Executions {
+		id := e.Execution.WorkflowId
+		return Run{Export: exportOf(id), WorkflowID: id, RunID: e.Execution.RunId}, nil
+	}
+	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q", ErrNoRun, name)
+}
+
+// exportOf is the export's name in a run's workflow id.
+func exportOf(workflowID string) string {
+	prefix := schemas.RunWorkflowID("")
+	if len(workflowID) > len(prefix) && workflowID[:len(prefix)] == prefix {
+		return workflowID[len(prefix):]
+	}
+	return workflowID
+}
+
+// Cancel asks a run to stop. What it has staged is deleted.
+func (o *Operator) Cancel(ctx context.Context, run Run) error {
+	if err := o.Client.CancelWorkflow(ctx, run.WorkflowID, run.RunID); err != nil {
+		return fmt.Errorf("cancel the run of «%s»: %w", run.Export, err)
+	}
+	return nil
+}
+
+// Answer gives an answer (one of the schemas.Update names) to every part of a
+// run that waits for it, and returns the names of the segments that took it; the
+// run itself is named by its export.
+func (o *Operator) Answer(ctx context.Context, run Run, answer string) ([]string, error) {
+	v, err := o.Look(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	var took []string
+	if v.Waiting != nil {
+		if err := o.update(ctx, run.WorkflowID, answer); err != nil {
+			return nil, err
+		}
+		return []string{run.Export}, nil
+	}
+	for _, s := range v.Segments {
+		if s.Waiting == nil {
+			continue
+		}
+		if err := o.update(ctx, s.WorkflowID, answer); err != nil {
+			return took, fmt.Errorf("segment «%s»: %w", s.Run.Segment, err)
+		}
+		took = append(took, s.Run.Segment)
+	}
+	if len(took) == 0 {
+		return nil, fmt.Errorf("the run of «%s» is %s, and waits for nothing", run.Export, v.State)
+	}
+	return took, nil
+}
+
+func (o *Operator) update(ctx context.Context, workflowID, answer string) error {
+	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Who: o.Who}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, nil)
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return errors.New(app.Message())
+	}
+	return err
+}

@@ -1,0 +1,223 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/schemas"
+)
+
+// View is how a run stands at one moment.
+type View struct {
+	Run      Run              `json:"run"`
+	State    string           `json:"state"`
+	Trigger  schemas.Trigger  `json:"trigger"`
+	Error    string           `json:"error,omitempty"`
+	Waiting  *schemas.Waiting `json:"waiting,omitempty"`
+	Segments []SegmentView    `json:"segments"`
+	// StartedAt and FinishedAt bound the run; the latter is zero while it lasts.
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+}
+
+// SegmentView is how one segment of a run stands.
+type SegmentView struct {
+	schemas.Progress
+	WorkflowID string `json:"workflowId"`
+	// Handled counts the profiles read (while staging) or acknowledged (while
+	// uploading), those of the activities still at work included; Total is how
+	// many there are, -1 if that is not known.
+	Handled int64 `json:"handled"`
+	Total   int64 `json:"total"`
+}
+
+// Ended tells whether nothing more will happen.
+func (v View) Ended() bool {
+	return v.State != schemas.StateRunning && v.State != schemas.StateWaiting
+}
+
+// Look asks how a run stands.
+func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
+	v := View{Run: run}
+	d, err := o.Client.DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
+	if err != nil {
+		var missing *serviceerror.NotFound
+		if errors.As(err, &missing) {
+			return v, fmt.Errorf("%w: %s", ErrNoRun, run.RunID)
+		}
+		return v, fmt.Errorf("look at the run of «%s»: %w", run.Export, err)
+	}
+	info := d.WorkflowExecutionInfo
+	v.StartedAt = info.StartTime.AsTime()
+	if info.CloseTime != nil {
+		v.FinishedAt = info.CloseTime.AsTime()
+		return o.ended(ctx, v, info.Status)
+	}
+	var p schemas.RunProgress
+	if err := o.query(ctx, run.WorkflowID, run.RunID, &p); err != nil {
+		return v, fmt.Errorf("ask the run of «%s» how it stands (is a worker running?): %w", run.Export, err)
+	}
+	v.State, v.Trigger, v.Waiting = p.State, p.Trigger, p.Waiting
+	for _, s := range p.Segments {
+		sv := o.lookSegment(ctx, run, s)
+		if sv.State == schemas.StateWaiting {
+			v.State = schemas.StateWaiting
+		}
+		v.Segments = append(v.Segments, sv)
+	}
+	return v, nil
+}
+
+// lookSegment asks how one segment's workflow stands. One that can't be asked
+// shows as its parent knows it.
+func (o *Operator) lookSegment(ctx context.Context, run Run, s schemas.SegmentProgress) SegmentView {
+	sv := SegmentView{WorkflowID: s.WorkflowID, Total: -1}
+	sv.Run = schemas.RunRef{Export: run.Export, RunID: run.RunID, Segment: s.Segment}
+	sv.State, sv.Report.Segment, sv.Report.State = s.State, s.Segment, s.State
+	var p schemas.Progress
+	if err := o.query(ctx, s.WorkflowID, "", &p); err != nil || p.Run.RunID != run.RunID {
+		return sv
+	}
+	if s.State != schemas.StateRunning {
+		p.State = s.State
+	}
+	sv.Progress = p
+	sv.Handled, sv.Total = counted(p)
+	if p.State == schemas.StateRunning {
+		o.addLive(ctx, &sv)
+	}
+	return sv
+}
+
+// counted is how far the finished activities of a segment's run have come.
+func counted(p schemas.Progress) (handled, total int64) {
+	m, u := p.Report.Manifest, p.Report.Upload
+	switch p.Step {
+	case schemas.ActivityStageSegment:
+		return 0, p.Report.Info.Rows
+	case schemas.ActivityUploadBatches, schemas.ActivityVerifyList, schemas.ActivityCommitSnapshot:
+		return u.Acknowledged(), m.ToSend()
+	}
+	return 0, -1
+}
+
+// addLive adds what the heartbeats of the activities at work say.
+func (o *Operator) addLive(ctx context.Context, sv *SegmentView) {
+	d, err := o.Client.DescribeWorkflowExecution(ctx, sv.WorkflowID, "")
+	if err != nil {
+		return
+	}
+	for _, a := range d.PendingActivities {
+		switch a.ActivityType.GetName() {
+		case schemas.ActivityStageSegment:
+			var p schemas.StageProgress
+			if decode(a.HeartbeatDetails, &p) {
+				sv.Handled = p.Read
+			}
+		case schemas.ActivityUploadBatches:
+			var p schemas.UploadProgress
+			if decode(a.HeartbeatDetails, &p) {
+				sv.Handled += p.Counts.Acknowledged()
+				sv.Report.Upload.Add(p.Counts)
+			}
+		}
+	}
+}
+
+func decode(p *commonpb.Payloads, out any) bool {
+	return p != nil && converter.GetDefaultDataConverter().FromPayloads(p, out) == nil
+}
+
+func (o *Operator) query(ctx context.Context, workflowID, runID string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	answer, err := o.Client.QueryWorkflow(ctx, workflowID, runID, schemas.QueryProgress)
+	if err != nil {
+		return err
+	}
+	return answer.Get(out)
+}
+
+// ended fills in how a run ended.
+func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecutionStatus) (View, error) {
+	var result schemas.RunResult
+	err := o.Client.GetWorkflow(ctx, v.Run.WorkflowID, v.Run.RunID).Get(ctx, &result)
+	var app *temporal.ApplicationError
+	switch {
+	case err == nil:
+		v.State = schemas.StateDone
+	case status == enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		v.State, v.Error = schemas.StateCancelled, "the run was cancelled"
+	case status == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		v.State, v.Error = schemas.StateFailed, "the run was terminated in Temporal"
+	case errors.As(err, &app):
+		v.State, v.Error = schemas.StateFailed, app.Message()
+		if app.Type() == schemas.ErrorAborted {
+			v.State = schemas.StateAborted
+		}
+		if app.HasDetails() {
+			_ = app.Details(&result) // without it, the message alone has to do
+		}
+	default:
+		v.State, v.Error = schemas.StateFailed, err.Error()
+	}
+	for _, r := range result.Segments {
+		sv := SegmentView{WorkflowID: schemas.SegmentWorkflowID(v.Run.Export, r.Segment)}
+		sv.Run = schemas.RunRef{Export: v.Run.Export, RunID: v.Run.RunID, Segment: r.Segment}
+		sv.State, sv.Report = r.State, r
+		sv.Handled, sv.Total = r.Upload.Acknowledged(), r.Manifest.ToSend()
+		v.Segments = append(v.Segments, sv)
+	}
+	return v, nil
+}
+
+// Watch looks at a run every so often and hands each view to see, until the run
+// has ended, until it waits and stopAtWait is set, or until ctx ends. It returns
+// the last view. A look that fails is tried again: a run outlives the worker and
+// Temporal's restarts, and so does watching it; see is told of it by problem.
+func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stopAtWait bool, see func(v View, problem error)) (View, error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var last View
+	for {
+		v, err := o.Look(ctx, run)
+		if err == nil {
+			last = v
+		}
+		if see != nil {
+			see(last, err)
+		}
+		switch {
+		case errors.Is(err, ErrNoRun):
+			return last, err
+		case err == nil && (v.Ended() || stopAtWait && stuck(v)):
+			return v, nil
+		}
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// stuck tells whether a run waits and no part of it gets on any more.
+func stuck(v View) bool {
+	if v.Waiting != nil {
+		return true
+	}
+	for _, s := range v.Segments {
+		if s.State == schemas.StateRunning {
+			return false
+		}
+	}
+	return v.State == schemas.StateWaiting
+}
