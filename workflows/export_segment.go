@@ -16,7 +16,6 @@ type exportSegment struct {
 	operator *operator
 	deadline *deadline
 	step     string
-	started  time.Time
 
 	info   schemas.SegmentInfo
 	list   schemas.ListRef

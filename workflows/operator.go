@@ -73,7 +73,7 @@ func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, errStartOver), errors.Is(err, errAborted):
+		case errors.Is(err, errStartOver), errors.Is(err, errAborted), workflow.IsContinueAsNewError(err):
 			return err
 		}
 		kind, message := d.explain(err)

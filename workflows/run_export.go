@@ -154,11 +154,13 @@ func failedReport(report schemas.ExportReport, err error) schemas.ExportReport {
 // through, nil if it did.
 func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 	var failed []string
-	aborted := true
+	aborted := 0
 	for _, s := range result.Segments {
 		if s.State != schemas.StateDone {
 			failed = append(failed, "«"+s.Segment+"» "+s.State)
-			aborted = aborted && s.State == schemas.StateAborted
+		}
+		if s.State == schemas.StateAborted {
+			aborted++
 		}
 	}
 	switch {
@@ -168,7 +170,7 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 		return nil
 	}
 	kind := schemas.ErrorSegmentsFailed
-	if aborted {
+	if aborted == len(result.Segments) {
 		kind = schemas.ErrorAborted
 	}
 	return temporal.NewApplicationErrorWithOptions(

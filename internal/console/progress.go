@@ -27,7 +27,6 @@ type Progress struct {
 // shown is what was last said of one segment.
 type shown struct {
 	bar   *mpb.Bar
-	label string
 	state string
 	note  string
 	line  string

@@ -1,0 +1,347 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// world is a test environment with every activity stubbed by an expectation.
+type world struct {
+	*testsuite.TestWorkflowEnvironment
+	t       *testing.T
+	uploads []schemas.UploadInput
+	closed  []schemas.CloseInput
+	refused []string // updates
+	commits []schemas.CommitInput
+}
+
+func newWorld(t *testing.T) *world {
+	var suite testsuite.WorkflowTestSuite
+	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
+	w.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
+	w.RegisterWorkflowWithOptions(ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
+	stub[schemas.AuthorizeInput, schemas.AuthorizeResult](w, schemas.ActivityAuthorize)
+	stub[schemas.InspectInput, schemas.SegmentInfo](w, schemas.ActivityInspectSegment)
+	stub[schemas.EnsureListInput, schemas.ListRef](w, schemas.ActivityEnsureList)
+	stub[schemas.StageInput, schemas.Manifest](w, schemas.ActivityStageSegment)
+	stub[schemas.UploadInput, schemas.UploadCounts](w, schemas.ActivityUploadBatches)
+	stub[schemas.VerifyInput, schemas.VerifyResult](w, schemas.ActivityVerifyList)
+	stub[schemas.CommitInput, schemas.ExportReport](w, schemas.ActivityCommitSnapshot)
+	stub[schemas.CloseInput, schemas.ExportReport](w, schemas.ActivityCloseRun)
+	return w
+}
+
+// stub registers an activity that only an expectation makes answer.
+func stub[In, Out any](w *world, name string) {
+	w.RegisterActivityWithOptions(func(context.Context, In) (out Out, err error) { return out, errors.New("no expectation") },
+		activity.RegisterOptions{Name: name})
+}
+
+// goesWell makes every activity succeed on a segment of that many batches.
+func (w *world) goesWell(batches int) {
+	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(schemas.SegmentInfo{Files: 1, Rows: 10}, nil).Maybe()
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Created: true}, nil).Maybe()
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{
+		Read: int64(batches), Adds: int64(batches), AddBatches: batches,
+		Rejected: map[schemas.Reason]int64{schemas.ReasonMissing: 2},
+	}, nil).Maybe()
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+			w.uploads = append(w.uploads, in)
+			n := int64(in.End - in.First)
+			return schemas.UploadCounts{Requests: n, Sent: n}, nil
+		}).Maybe()
+	w.OnActivity(schemas.ActivityVerifyList, mock.Anything, mock.Anything).Return(schemas.VerifyResult{Size: int64(batches)}, nil).Maybe()
+	w.OnActivity(schemas.ActivityCommitSnapshot, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.CommitInput) (schemas.ExportReport, error) {
+			w.commits = append(w.commits, in)
+			return in.Report, nil
+		}).Maybe()
+	w.OnActivity(schemas.ActivityCloseRun, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.CloseInput) (schemas.ExportReport, error) {
+			w.closed = append(w.closed, in)
+			return in.Report, nil
+		}).Maybe()
+}
+
+var input = schemas.SegmentInput{
+	Run:        schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
+	Export:     schemas.Export{Name: "Spring", Connection: "marketing", Email: "email"},
+	Segment:    schemas.Segment{Name: "High-value", Source: "s.parquet"},
+	Connection: schemas.ConnectionInfo{Name: "marketing", TaskQueue: "q"},
+}
+
+func (w *world) progress() schemas.Progress {
+	v, err := w.QueryWorkflow(schemas.QueryProgress)
+	require.NoError(w.t, err)
+	var p schemas.Progress
+	require.NoError(w.t, v.Get(&p))
+	return p
+}
+
+// answer sends an update. What the workflow refuses is kept in w.refused: the
+// test environment delivers updates only after the callback that sends them.
+func (w *world) answer(name string) {
+	w.UpdateWorkflow(name, "", &testsuite.TestUpdateCallback{
+		OnReject:   func(err error) { w.refused = append(w.refused, err.Error()) },
+		OnAccept:   func() {},
+		OnComplete: func(any, error) {},
+	}, schemas.Answer{Who: "ann"})
+}
+
+func (w *world) report() schemas.ExportReport {
+	var r schemas.ExportReport
+	require.NoError(w.t, w.GetWorkflowResult(&r))
+	return r
+}
+
+func needsOperator(kind schemas.ErrorType, details ...any) error {
+	return temporal.NewApplicationErrorWithOptions("trouble", kind,
+		temporal.ApplicationErrorOptions{NonRetryable: true, Details: details})
+}
+
+func TestExportSegmentGoesThroughItsSteps(t *testing.T) {
+	w := newWorld(t)
+	w.goesWell(250)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	r := w.report()
+	require.Equal(t, schemas.StateDone, r.State)
+	require.EqualValues(t, 7, r.ListID)
+	require.True(t, r.ListCreated)
+	require.EqualValues(t, 250, r.Upload.Sent)
+	require.EqualValues(t, 2, r.Rejected[schemas.ReasonMissing])
+	var covered []string
+	for _, u := range w.uploads {
+		covered = append(covered, fmt.Sprintf("%d-%d", u.First, u.End))
+	}
+	require.ElementsMatch(t, []string{"0-100", "100-200", "200-250"}, covered)
+	require.Empty(t, w.closed)
+}
+
+func TestNothingToSendMakesNoUpload(t *testing.T) {
+	w := newWorld(t)
+	w.goesWell(0)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Empty(t, w.uploads)
+}
+
+func TestWaitsForAnOperatorAndGoesOnAtRetry(t *testing.T) {
+	w := newWorld(t)
+	tries := 0
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.EnsureListInput) (schemas.ListRef, error) {
+			if tries++; tries == 1 {
+				return schemas.ListRef{}, needsOperator(schemas.ErrorKeyRejected)
+			}
+			return schemas.ListRef{ID: 7}, nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() {
+		p := w.progress()
+		require.Equal(t, schemas.StateWaiting, p.State)
+		require.Equal(t, schemas.ActivityEnsureList, p.Waiting.Step)
+		require.Equal(t, schemas.ErrorKeyRejected, p.Waiting.Type)
+		require.Equal(t, "trouble", p.Waiting.Message)
+		w.answer(schemas.UpdateApprove)
+		w.answer(schemas.UpdateRetry)
+	}, 48*time.Hour) // far beyond the deadline: waiting does not count
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, 2, tries)
+	require.Len(t, w.refused, 1)
+	require.Contains(t, w.refused[0], "waits for [retry abort]")
+	require.Equal(t, schemas.StateDone, w.report().State)
+}
+
+func TestAnswersAreRefusedWhenNothingWaits(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityVerifyList, mock.Anything, mock.Anything).After(time.Minute).Return(schemas.VerifyResult{}, nil)
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, 30*time.Second)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Len(t, w.refused, 1)
+	require.Contains(t, w.refused[0], "not waiting")
+}
+
+func TestAbortEndsARunAndLeavesNothingBehind(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{}, needsOperator(schemas.ErrorSegmentUnreadable))
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateAbort) }, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, w.GetWorkflowError(), &app)
+	require.Equal(t, schemas.ErrorAborted, app.Type())
+	require.Len(t, w.closed, 1)
+	require.Equal(t, schemas.StateAborted, w.closed[0].Report.State)
+	var r schemas.ExportReport
+	require.NoError(t, app.Details(&r))
+	require.Equal(t, schemas.StateAborted, r.State)
+	require.Empty(t, w.uploads)
+}
+
+func TestARunWhoseSegmentChangedStartsOver(t *testing.T) {
+	w := newWorld(t)
+	inspected, staged := 0, 0
+	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.InspectInput) (schemas.SegmentInfo, error) {
+			inspected++
+			return schemas.SegmentInfo{Fingerprint: fmt.Sprint(inspected)}, nil
+		})
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.StageInput) (schemas.Manifest, error) {
+			if staged++; staged == 1 {
+				return schemas.Manifest{}, needsOperator(schemas.ErrorSegmentChanged)
+			}
+			require.Equal(t, "2", in.Info.Fingerprint)
+			return schemas.Manifest{Adds: 1, AddBatches: 1}, nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, 2, inspected)
+}
+
+func TestARetriedChunkGoesOnWhereItStopped(t *testing.T) {
+	w := newWorld(t)
+	var second []schemas.UploadInput
+	failed := false
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+			if in.First == 0 && !failed {
+				failed = true
+				return schemas.UploadCounts{}, needsOperator(schemas.ErrorKeyRejected,
+					schemas.UploadProgress{Next: 40, Done: []int{42}, Counts: schemas.UploadCounts{Requests: 41, Sent: 41}})
+			}
+			if failed && in.Resume != nil {
+				second = append(second, in)
+				return schemas.UploadCounts{Requests: 100, Sent: 100}, nil
+			}
+			n := int64(in.End - in.First)
+			return schemas.UploadCounts{Requests: n, Sent: n}, nil
+		})
+	w.goesWell(150)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Len(t, second, 1)
+	require.Equal(t, 40, second[0].Resume.Next)
+	require.Equal(t, []int{42}, second[0].Resume.Done)
+	require.EqualValues(t, 150, w.report().Upload.Sent)
+}
+
+func TestALongUploadGoesOnInANewExecution(t *testing.T) {
+	batches := chunkBatches*chunksPerExecution + 250
+	w := newWorld(t)
+	w.goesWell(batches)
+	w.ExecuteWorkflow(ExportSegment, input)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.GetWorkflowError(), &again)
+	var in schemas.SegmentInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+	require.Equal(t, chunkBatches*chunksPerExecution, in.Resume.Added)
+	require.Empty(t, w.closed)
+
+	next := newWorld(t)
+	next.goesWell(0)
+	next.ExecuteWorkflow(ExportSegment, in)
+	require.NoError(t, next.GetWorkflowError())
+	require.EqualValues(t, batches, next.report().Upload.Sent)
+	for _, u := range next.uploads {
+		require.GreaterOrEqual(t, u.First, chunkBatches*chunksPerExecution)
+	}
+}
+
+func TestCancellingLeavesNothingBehind(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).After(time.Hour).Return(schemas.UploadCounts{}, nil)
+	w.goesWell(1)
+	w.RegisterDelayedCallback(w.CancelWorkflow, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.True(t, temporal.IsCanceledError(w.GetWorkflowError()) || strings.Contains(w.GetWorkflowError().Error(), "canceled"), w.GetWorkflowError())
+	require.Len(t, w.closed, 1)
+	require.Equal(t, schemas.StateCancelled, w.closed[0].Report.State)
+}
+
+func TestTheDeadlineEndsTryingNotTheRun(t *testing.T) {
+	w := newWorld(t)
+	tries := 0
+	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.InspectInput) (schemas.SegmentInfo, error) {
+			if tries++; tries == 1 {
+				return schemas.SegmentInfo{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE,
+					temporal.NewApplicationError("the disk is away", ""))
+			}
+			return schemas.SegmentInfo{}, nil
+		})
+	w.goesWell(0)
+	in := input
+	in.Export.Deadline = schemas.Duration(10 * time.Minute)
+	waits := 0
+	var onWait func()
+	onWait = func() {
+		p := w.progress()
+		if p.Waiting != nil {
+			waits++
+			require.Equal(t, schemas.ErrorDeadline, p.Waiting.Type)
+			require.Contains(t, p.Waiting.Message, "10m0s")
+			require.Contains(t, p.Waiting.Message, "the disk is away")
+			w.answer(schemas.UpdateRetry)
+			return
+		}
+		w.RegisterDelayedCallback(onWait, time.Minute)
+	}
+	w.RegisterDelayedCallback(onWait, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, in)
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, 1, waits)
+}
+
+func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityAuthorize, mock.Anything, mock.Anything).Return(
+		schemas.AuthorizeResult{Connection: schemas.ConnectionInfo{Name: "marketing", TaskQueue: "q"}}, nil)
+	w.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.Anything).Return(
+		func(_ workflow.Context, in schemas.SegmentInput) (schemas.ExportReport, error) {
+			r := schemas.ExportReport{Segment: in.Segment.Name, State: schemas.StateDone}
+			if in.Segment.Name == "b" {
+				r.State, r.Error = schemas.StateAborted, "aborted by an operator"
+				return r, temporal.NewApplicationErrorWithOptions(r.Error, schemas.ErrorAborted,
+					temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{r}})
+			}
+			return r, nil
+		})
+	w.ExecuteWorkflow(RunExport, schemas.RunInput{Export: schemas.Export{
+		Name: "Spring", Connection: "marketing", Segments: []schemas.Segment{{Name: "a"}, {Name: "b"}, {Name: "c"}},
+	}})
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, w.GetWorkflowError(), &app)
+	require.Equal(t, schemas.ErrorSegmentsFailed, app.Type())
+	require.Contains(t, app.Message(), "1 of 3")
+	require.Contains(t, app.Message(), "«b» aborted")
+	var r schemas.RunResult
+	require.NoError(t, app.Details(&r))
+	require.Len(t, r.Segments, 3)
+	require.Equal(t, schemas.StateAborted, r.Segments[1].State)
+	require.Equal(t, "aborted by an operator", r.Segments[1].Error)
+	require.Equal(t, schemas.StateDone, r.Segments[2].State)
+}
