@@ -1,0 +1,258 @@
+package iterable
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswer is the most bytes of one answer that are read. The largest that
+// Iterable can have reason to send lists every person of a 4 MB request twice.
+const maxAnswer = 16 << 20
+
+// maxErrorAnswer is the most bytes of an error's answer that are read: its code
+// is all that is wanted of it.
+const maxErrorAnswer = 256 << 10
+
+// errTooLarge is an answer beyond its limit.
+var errTooLarge = errors.New("the answer is larger than an answer can be")
+
+// Result is Iterable's answer to a subscribe or an unsubscribe.
+type Result struct {
+	// SuccessCount and FailCount count subscribers.
+	SuccessCount, FailCount int
+	// CreatedFields are the data fields that did not exist before.
+	CreatedFields []string
+	// FilteredOutFields are the data fields that Iterable did not take.
+	FilteredOutFields []string
+	Failed            Failed
+}
+
+// Failed are the people that Iterable did not take, by its reason. Addresses
+// are in lower case, whatever was sent.
+type Failed struct {
+	InvalidEmails      []string
+	InvalidUserIDs     []string
+	NotFoundEmails     []string
+	NotFoundUserIDs    []string
+	ForgottenEmails    []string
+	ForgottenUserIDs   []string
+	ConflictEmails     []string
+	ConflictUserIDs    []string
+	InvalidDataEmails  []string
+	InvalidDataUserIDs []string
+}
+
+// Total counts the entries of all the arrays.
+func (f Failed) Total() int {
+	return len(f.InvalidEmails) + len(f.InvalidUserIDs) + len(f.NotFoundEmails) + len(f.NotFoundUserIDs) +
+		len(f.ForgottenEmails) + len(f.ForgottenUserIDs) + len(f.ConflictEmails) + len(f.ConflictUserIDs) +
+		len(f.InvalidDataEmails) + len(f.InvalidDataUserIDs)
+}
+
+// resultAnswer is Result as it is sent. The counts are pointers so that JSON
+// which is no answer of Iterable's at all can be told from one with zeros.
+type resultAnswer struct {
+	SuccessCount      *int     `json:"successCount"`
+	FailCount         *int     `json:"failCount"`
+	CreatedFields     []string `json:"createdFields"`
+	FilteredOutFields []string `json:"filteredOutFields"`
+	FailedUpdates     struct {
+		InvalidEmails      []string `json:"invalidEmails"`
+		InvalidUserIDs     []string `json:"invalidUserIds"`
+		NotFoundEmails     []string `json:"notFoundEmails"`
+		NotFoundUserIDs    []string `json:"notFoundUserIds"`
+		ForgottenEmails    []string `json:"forgottenEmails"`
+		ForgottenUserIDs   []string `json:"forgottenUserIds"`
+		ConflictEmails     []string `json:"conflictEmails"`
+		ConflictUserIDs    []string `json:"conflictUserIds"`
+		InvalidDataEmails  []string `json:"invalidDataEmails"`
+		InvalidDataUserIDs []string `json:"invalidDataUserIds"`
+	} `json:"failedUpdates"`
+	// Deprecated twins of failedUpdates' arrays.
+	InvalidEmails  []string `json:"invalidEmails"`
+	InvalidUserIDs []string `json:"invalidUserIds"`
+}
+
+// decodeResult reads the answer to a subscribe or an unsubscribe.
+func decodeResult(data []byte) (Result, error) {
+	var a resultAnswer
+	if err := decodeJSON(data, &a); err != nil {
+		return Result{}, err
+	}
+	if a.SuccessCount == nil || *a.SuccessCount < 0 || a.FailCount != nil && *a.FailCount < 0 {
+		return Result{}, errors.New("the answer has no usable counts")
+	}
+	f := a.FailedUpdates
+	r := Result{
+		SuccessCount:      *a.SuccessCount,
+		CreatedFields:     a.CreatedFields,
+		FilteredOutFields: a.FilteredOutFields,
+		Failed: Failed{
+			InvalidEmails:      union(f.InvalidEmails, a.InvalidEmails, strings.ToLower),
+			InvalidUserIDs:     union(f.InvalidUserIDs, a.InvalidUserIDs, func(id string) string { return id }),
+			NotFoundEmails:     f.NotFoundEmails,
+			NotFoundUserIDs:    f.NotFoundUserIDs,
+			ForgottenEmails:    f.ForgottenEmails,
+			ForgottenUserIDs:   f.ForgottenUserIDs,
+			ConflictEmails:     f.ConflictEmails,
+			ConflictUserIDs:    f.ConflictUserIDs,
+			InvalidDataEmails:  f.InvalidDataEmails,
+			InvalidDataUserIDs: f.InvalidDataUserIDs,
+		},
+	}
+	if a.FailCount != nil {
+		r.FailCount = *a.FailCount
+	}
+	return r, nil
+}
+
+// union adds to a list those of its twin that it does not have. What is the
+// same is what fold makes the same.
+func union(list, twin []string, fold func(string) string) []string {
+	if len(twin) == 0 {
+		return list
+	}
+	have := make(map[string]bool, len(list)+len(twin))
+	for _, v := range list {
+		have[fold(v)] = true
+	}
+	for _, v := range twin {
+		if k := fold(v); !have[k] {
+			have[k] = true
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// List is a list in Iterable.
+type List struct {
+	ID          int64
+	Name        string
+	Description string
+	// Type is "Standard", "Dynamic", "Suppression" or "Internal".
+	Type string
+	// CreatedAt is zero where Iterable did not say.
+	CreatedAt time.Time
+}
+
+// Standard is the type of a list that people can be subscribed to.
+const Standard = "Standard"
+
+// decodeLists reads the answer to GET /api/lists.
+func decodeLists(data []byte) ([]List, error) {
+	var a struct {
+		Lists *[]struct {
+			ID          *int64          `json:"id"`
+			Name        string          `json:"name"`
+			Description string          `json:"description"`
+			ListType    string          `json:"listType"`
+			CreatedAt   json.RawMessage `json:"createdAt"`
+		} `json:"lists"`
+	}
+	if err := decodeJSON(data, &a); err != nil {
+		return nil, err
+	}
+	if a.Lists == nil {
+		return nil, errors.New("the answer has no lists")
+	}
+	lists := make([]List, len(*a.Lists))
+	for i, l := range *a.Lists {
+		if l.ID == nil {
+			return nil, errors.New("the answer has a list without an id")
+		}
+		lists[i] = List{ID: *l.ID, Name: l.Name, Description: l.Description, Type: l.ListType}
+		if ms, err := strconv.ParseInt(string(l.CreatedAt), 10, 64); err == nil {
+			lists[i].CreatedAt = time.UnixMilli(ms).UTC()
+		}
+	}
+	return lists, nil
+}
+
+// decodeCreated reads the answer to POST /api/lists.
+func decodeCreated(data []byte) (int64, error) {
+	var a struct {
+		ListID *int64 `json:"listId"`
+	}
+	if err := decodeJSON(data, &a); err != nil {
+		return 0, err
+	}
+	if a.ListID == nil {
+		return 0, errors.New("the answer has no list id")
+	}
+	return *a.ListID, nil
+}
+
+// decodeFields reads the answer to GET /api/users/getFields.
+func decodeFields(data []byte) (map[string]string, error) {
+	var a struct {
+		Fields *map[string]string `json:"fields"`
+	}
+	if err := decodeJSON(data, &a); err != nil {
+		return nil, err
+	}
+	if a.Fields == nil {
+		return nil, errors.New("the answer has no fields")
+	}
+	return *a.Fields, nil
+}
+
+// decodeSize reads the answer to GET /api/lists/{id}/size, a number as text.
+func decodeSize(data []byte) (int64, error) {
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(data)), 10, 64)
+	if err != nil || n < 0 {
+		return 0, errors.New("the answer is not a number")
+	}
+	return n, nil
+}
+
+// decodeJSON reads one JSON object. Its errors say nothing of the content.
+func decodeJSON(data []byte, v any) error {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] != '{' {
+		return errors.New("the answer is not JSON")
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return errors.New("the answer is cut off or not JSON")
+		}
+		return errors.New("the answer has values of unexpected types")
+	}
+	return nil
+}
+
+// decodeCode reads the code of an error's answer: one of codes, "other", or ""
+// where the answer has none.
+func decodeCode(data []byte) string {
+	var a struct {
+		Code json.RawMessage `json:"code"`
+	}
+	if decodeJSON(data, &a) != nil || len(a.Code) == 0 || string(a.Code) == "null" {
+		return ""
+	}
+	var code string
+	if json.Unmarshal(a.Code, &code) == nil && codes[code] {
+		return code
+	}
+	return otherCode
+}
+
+// readBounded reads at most limit bytes, and fails beyond them.
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	var buf bytes.Buffer
+	n, err := buf.ReadFrom(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if n > limit {
+		return nil, errTooLarge
+	}
+	return buf.Bytes(), nil
+}

@@ -1,0 +1,273 @@
+package iterable
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"iterable-segment-export/schemas"
+)
+
+// Hosts of Iterable's two data centres (iterable-api.md).
+const (
+	US = "https://api.iterable.com"
+	EU = "https://api.eu.iterable.com"
+)
+
+// Options are the settings of New. BaseURL and Key must be set.
+type Options struct {
+	// BaseURL is the API's address, US or EU or another for tests.
+	BaseURL string
+	// OtherURL is the other data centre's address, asked by CheckKey alone when
+	// BaseURL rejects the key. The default for US is EU, for EU it is US, and for
+	// any other address nothing is asked.
+	OtherURL string
+	// Key gives the API key. It is called for every request, so that a key can be
+	// changed while the worker runs.
+	Key func() (string, error)
+	// Connection is the connection's name: clients of one connection that share
+	// Pacers share its pace.
+	Connection string
+	Limits     schemas.Limits
+	// Pacers is the process's registry; default one of the client's own.
+	Pacers *Pacers
+	// HTTP is the client to send with; default NewHTTPClient's. Its redirect
+	// policy is replaced: redirects are never followed.
+	HTTP *http.Client
+	// Timeout bounds a request from the dialling to the answer's last byte;
+	// default 2 minutes.
+	Timeout time.Duration
+	// Version goes into the User-Agent; default "dev".
+	Version string
+	// Log gets repeated requests, at debug level; default none.
+	Log *slog.Logger
+}
+
+// Client calls the API for one connection. It is safe for concurrent use.
+type Client struct {
+	base, other string
+	key         func() (string, error)
+	connection  string
+	limits      schemas.Limits
+	pacers      *Pacers
+	http        *http.Client
+	timeout     time.Duration
+	agent       string
+	log         *slog.Logger
+	// pause waits; tests replace it.
+	pause func(context.Context, time.Duration) error
+}
+
+// New makes a client. It fails on an address that can't be one.
+func New(o Options) (*Client, error) {
+	base, err := cleanURL(o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	other := o.OtherURL
+	switch {
+	case other != "":
+		if other, err = cleanURL(other); err != nil {
+			return nil, err
+		}
+	case base == US:
+		other = EU
+	case base == EU:
+		other = US
+	}
+	if o.Key == nil {
+		return nil, errors.New("iterable: Options.Key is missing")
+	}
+	client := NewHTTPClient(TransportOptions{})
+	if o.HTTP != nil {
+		c := *o.HTTP
+		c.CheckRedirect = refuseRedirect
+		client = &c
+	}
+	pacers := o.Pacers
+	if pacers == nil {
+		pacers = NewPacers()
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Client{
+		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
+		pacers: pacers, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute),
+		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: pause,
+	}, nil
+}
+
+// cleanURL checks an address of the API and gives it without a trailing slash.
+func cleanURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return "", errors.New("the connection's address is not one: write it like " + US)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("the connection's address must be a scheme, a host and at most a path: write it like " + US)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// Close closes the connections that no request uses.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Lists gives every list of the project.
+func (c *Client) Lists(ctx context.Context) ([]List, error) {
+	return read(ctx, c, call{method: http.MethodGet, path: "/api/lists"}, decodeLists)
+}
+
+// CreateList makes a Standard list and gives its id. It is tried once: after a
+// Transient error the list may exist, so look before trying again. The
+// description is cut to the 140 characters that Iterable allows.
+func (c *Client) CreateList(ctx context.Context, name, description string) (int64, error) {
+	body, err := encodeCreate(name, description)
+	if err != nil {
+		return 0, err
+	}
+	return do(ctx, c, call{method: http.MethodPost, path: "/api/lists", body: body}, decodeCreated)
+}
+
+// DeleteList deletes a list, not the people on it. A list that is gone already
+// is a NotFound error.
+func (c *Client) DeleteList(ctx context.Context, id int64) error {
+	path := "/api/lists/" + strconv.FormatInt(id, 10)
+	_, err := do(ctx, c, call{method: http.MethodDelete, path: path, endpoint: "DELETE /api/lists/{id}"}, ignore)
+	return err
+}
+
+// ListSize gives the number of people on a list.
+func (c *Client) ListSize(ctx context.Context, id int64) (int64, error) {
+	path := "/api/lists/" + strconv.FormatInt(id, 10) + "/size"
+	return read(ctx, c, call{method: http.MethodGet, path: path, endpoint: "GET /api/lists/{id}/size"}, decodeSize)
+}
+
+// Fields gives the project's data fields, name to type.
+func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
+	return read(ctx, c, call{method: http.MethodGet, path: "/api/users/getFields"}, decodeFields)
+}
+
+// Subscribe sends one subscribe request, once and without waiting for the pace.
+// The body is the request's JSON.
+func (c *Client) Subscribe(ctx context.Context, body []byte) (Result, error) {
+	return do(ctx, c, call{method: http.MethodPost, path: Subscribe.path(), body: body}, decodeResult)
+}
+
+// Unsubscribe sends one unsubscribe request, once and without waiting for the
+// pace. The body is the request's JSON.
+func (c *Client) Unsubscribe(ctx context.Context, body []byte) (Result, error) {
+	return do(ctx, c, call{method: http.MethodPost, path: Unsubscribe.path(), body: body}, decodeResult)
+}
+
+// call is one request. The endpoint is how errors name it; default the method
+// and the path.
+type call struct {
+	method, path, endpoint string
+	body                   []byte
+	// base is the host to ask; default the client's.
+	base string
+}
+
+func (r call) name() string { return cmp.Or(r.endpoint, r.method+" "+r.path) }
+
+// ignore takes any answer.
+func ignore([]byte) (struct{}, error) { return struct{}{}, nil }
+
+// do makes one call. What it returns beside a nil error or the context's is an
+// *Error.
+func do[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T, error)) (T, error) {
+	var none T
+	data, status, err := c.roundTrip(ctx, r)
+	if err != nil {
+		return none, err
+	}
+	v, err := decode(data)
+	if err != nil {
+		// A 200 whose content was lost on the way: the change may have been made.
+		return none, &Error{Class: Transient, Status: status, Endpoint: r.name(), Detail: err.Error()}
+	}
+	return v, nil
+}
+
+// roundTrip sends the call and reads the whole answer.
+func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
+	key, err := c.checkedKey(r.name())
+	if err != nil {
+		return nil, 0, err
+	}
+	inner, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(inner, r.method, cmp.Or(r.base, c.base)+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, 0, fmt.Errorf("iterable, %s: the request can't be made", r.name())
+	}
+	req.Header.Set("Api-Key", key)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.agent)
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, 0, c.failed(ctx, r, 0, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, resp.StatusCode, refusal(r.name(), resp)
+	}
+	data, err := readBounded(resp.Body, maxAnswer)
+	if err != nil {
+		return nil, resp.StatusCode, c.failed(ctx, r, resp.StatusCode, err)
+	}
+	return data, resp.StatusCode, nil
+}
+
+// failed tells a request that the caller gave up from one that the network did.
+func (c *Client) failed(ctx context.Context, r call, status int, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("iterable, %s: %w", r.name(), context.Cause(ctx))
+	}
+	return transportError(r.name(), status, err)
+}
+
+// refusal makes the error of an answer that is not a 2xx.
+func refusal(endpoint string, resp *http.Response) *Error {
+	// An answer that breaks off still has its status, which is what counts.
+	data, _ := readBounded(resp.Body, maxErrorAnswer)
+	e := &Error{Status: resp.StatusCode, Code: decodeCode(data), Endpoint: endpoint}
+	e.Class = classify(e.Status, e.Code)
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	if e.Status >= 300 && e.Status <= 399 {
+		e.Detail = "a redirect, which is not followed"
+	}
+	return e
+}
+
+// checkedKey gives the API key, or an error that does not repeat it.
+func (c *Client) checkedKey(endpoint string) (string, error) {
+	key, err := c.key()
+	if err != nil {
+		return "", fmt.Errorf("iterable, %s: %w", endpoint, err)
+	}
+	key = strings.TrimSpace(key)
+	if key == "" {
+		return "", &Error{Class: NoKey, Endpoint: endpoint, Detail: "the API key is empty"}
+	}
+	for _, r := range key {
+		if r <= ' ' || r >= utf8.RuneSelf || r == 0x7f {
+			return "", &Error{Class: NoKey, Endpoint: endpoint, Detail: "the API key has characters that no key has"}
+		}
+	}
+	return key, nil
+}

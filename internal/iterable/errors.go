@@ -1,0 +1,227 @@
+package iterable
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"iterable-segment-export/schemas"
+)
+
+// Class says what a failure means and so what can be done about it.
+type Class string
+
+// Classes of Error.
+const (
+	// Transient: 408, 425, 5xx, no answer, or an answer that makes no sense. The
+	// change may have been made all the same. Try again after a pause.
+	Transient Class = "transient"
+	// Throttled: 429. Nothing was changed. Slow down and try again.
+	Throttled Class = "throttled"
+	// TooLarge: 413 or BatchTooLarge. Send less in one request.
+	TooLarge Class = "tooLarge"
+	// BadRequest: 400, 409 or 422. One row may be to blame.
+	BadRequest Class = "badRequest"
+	// FieldTypes: a field's value has another type than the field has in Iterable.
+	FieldTypes Class = "fieldTypes"
+	// FieldsLimit: the project can't have more fields.
+	FieldsLimit Class = "fieldsLimit"
+	// KeyRejected: 401, Iterable does not know the key.
+	KeyRejected Class = "keyRejected"
+	// Forbidden: 403, the key may not do this.
+	Forbidden Class = "forbidden"
+	// WrongRegion: the key belongs to the other data centre.
+	WrongRegion Class = "wrongRegion"
+	// NoKey: there is no key to send, or it can't be one.
+	NoKey Class = "noKey"
+	// NotFound: 404, the list (or the address of the API) does not exist.
+	NotFound Class = "notFound"
+	// Untrusted: the host's certificate could not be verified.
+	Untrusted Class = "untrusted"
+	// Unexpected: an answer that Iterable's documentation does not have, such as a
+	// redirect, and that another try is not likely to change.
+	Unexpected Class = "unexpected"
+)
+
+// advice is what to do, by class.
+var advice = map[Class]string{
+	Transient:   "it is tried again",
+	Throttled:   "it is tried again at a slower pace",
+	TooLarge:    "send fewer profiles in one request",
+	BadRequest:  "a profile or a setting in the request is at fault",
+	FieldTypes:  "a mapped field has another type than the field of that name in Iterable: change the mapping, or the field in Iterable",
+	FieldsLimit: "the project has as many fields as Iterable allows: map fewer, or remove some in Iterable",
+	KeyRejected: "check the connection's API key and region",
+	Forbidden:   "use a server-side API key that may write lists",
+	WrongRegion: "the key belongs to the other data centre: change the connection's region",
+	NoKey:       "set the connection's API key where the worker looks for it",
+	NotFound:    "check that the list still exists, and the connection's address",
+	Untrusted:   "check the connection's address, the proxy and the certificates that this machine trusts",
+	Unexpected:  "check the connection's address and the proxy",
+}
+
+// Error is a failed call. It names no person and no key, and may be shown,
+// logged and stored as it is.
+type Error struct {
+	Class Class
+	// Status is the HTTP status, 0 where there was no answer.
+	Status int
+	// Code is Iterable's error code if it is a known one, "other" if it is not,
+	// and empty if there was none.
+	Code string
+	// RetryAfter is the pause that Iterable asked for, 0 if it asked for none.
+	RetryAfter time.Duration
+	// Endpoint is the call, such as "POST /api/lists/subscribe".
+	Endpoint string
+	// Detail says in the client's own words what happened where the status does
+	// not, such as "the connection was reset".
+	Detail string
+}
+
+// Error says what failed and what to do about it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Iterable, %s: ", e.Endpoint)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, "HTTP %d", e.Status)
+		if text := http.StatusText(e.Status); text != "" {
+			b.WriteString(" " + text)
+		}
+	}
+	if e.Code != "" {
+		fmt.Fprintf(&b, " (%s)", e.Code)
+	}
+	if e.Detail != "" {
+		if e.Status != 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(e.Detail)
+	}
+	if todo := advice[e.Class]; todo != "" {
+		b.WriteString(": " + todo)
+	}
+	return b.String()
+}
+
+// Retryable tells whether the same request can succeed later without anybody
+// doing anything.
+func (e *Error) Retryable() bool { return e.Class == Transient || e.Class == Throttled }
+
+// Type is the name under which the error crosses an activity's boundary, empty
+// for errors that a retry cures.
+func (e *Error) Type() schemas.ErrorType {
+	switch e.Class {
+	case Transient, Throttled:
+		return ""
+	case KeyRejected:
+		return schemas.ErrorKeyRejected
+	case Forbidden:
+		return schemas.ErrorKeyForbidden
+	case WrongRegion:
+		return schemas.ErrorWrongRegion
+	case NoKey:
+		return schemas.ErrorNoKey
+	case NotFound:
+		return schemas.ErrorListGone
+	default:
+		return schemas.ErrorRequestRefused
+	}
+}
+
+// ClassOf gives the class of the first *Error in err's chain, or "".
+func ClassOf(err error) Class {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return ""
+}
+
+// Codes that change what a status means.
+const (
+	codeBatchTooLarge = "BatchTooLarge"
+	codeFieldTypes    = "RequestFieldsTypesMismatched"
+	codeFieldsLimit   = "UniqueFieldsLimitExceeded"
+	codeRateLimit     = "RateLimitExceeded"
+	codeBadKey        = "BadApiKey"
+)
+
+// codes are the error codes that Iterable is known to send (iterable-api.md).
+// Any other text in an answer's code is not repeated: it could be anything.
+var codes = func() map[string]bool {
+	known := map[string]bool{}
+	for _, c := range []string{
+		codeBadKey, "BadAuthorizationHeader", "BadJsonBody", "BadParams", codeBatchTooLarge, "DatabaseError",
+		"EmailAlreadyExists", "ExternalKeyConflict", "Forbidden", "ForbiddenParamsError", "ForgottenUserError",
+		"GenericError", "InvalidEmailAddressError", "InvalidJwtPayload", "InvalidUserIdError",
+		"JwtUserIdentifiersMismatched", "NotFound", "QueueEmailError", codeRateLimit, codeFieldTypes, "Success",
+		"Unauthorized", codeFieldsLimit, "UnknownEmailError", "UnknownUserIdError", "UserIdAlreadyExists",
+	} {
+		known[c] = true
+	}
+	return known
+}()
+
+// otherCode stands for every code that is not in codes.
+const otherCode = "other"
+
+// classify gives the class of an answer by its status, and by its code where
+// the status is the general 400.
+func classify(status int, code string) Class {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return Throttled
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
+		return Transient
+	case status == http.StatusRequestEntityTooLarge:
+		return TooLarge
+	case status == http.StatusUnauthorized:
+		return KeyRejected
+	case status == http.StatusForbidden:
+		return Forbidden
+	case status == http.StatusNotFound:
+		return NotFound
+	case status == http.StatusBadRequest, status == http.StatusConflict, status == http.StatusUnprocessableEntity:
+		switch code {
+		case codeBatchTooLarge:
+			return TooLarge
+		case codeFieldTypes:
+			return FieldTypes
+		case codeFieldsLimit:
+			return FieldsLimit
+		case codeRateLimit:
+			return Throttled
+		case codeBadKey:
+			return KeyRejected
+		}
+		return BadRequest
+	default:
+		return Unexpected
+	}
+}
+
+// maxRetryAfter bounds the pause that an answer can ask for, so that a broken
+// header can't stop a connection for days.
+const maxRetryAfter = 10 * time.Minute
+
+// retryAfter reads a Retry-After header: seconds, or a date. Anything else, and
+// anything in the past, is no pause.
+func retryAfter(header string, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if header == "" {
+		return 0
+	}
+	var d time.Duration
+	if seconds, err := strconv.ParseFloat(header, 64); err == nil {
+		if !(seconds > 0) { // NaN as well
+			return 0
+		}
+		d = time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
+	} else if at, err := http.ParseTime(header); err == nil {
+		d = at.Sub(now)
+	}
+	return max(0, min(d, maxRetryAfter))
+}

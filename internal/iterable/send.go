@@ -1,0 +1,175 @@
+package iterable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// Endpoint is one of the two calls that uploads make.
+type Endpoint string
+
+// Endpoints that have a pace. The values are those of schemas' kinds.
+const (
+	Subscribe   Endpoint = "subscribe"
+	Unsubscribe Endpoint = "unsubscribe"
+)
+
+func (e Endpoint) path() string { return "/api/lists/" + string(e) }
+
+// Attempt is one request of Send.
+type Attempt struct {
+	Endpoint Endpoint
+	// Waited is the time from asking for a turn to getting it.
+	Waited time.Duration
+	// Took is the time from sending to the answer.
+	Took time.Duration
+	// Err is what became of it: nil, an *Error, or the context's error.
+	Err error
+}
+
+// Status is the answer's HTTP status, 0 where there was no answer.
+func (a Attempt) Status() int {
+	if a.Err == nil {
+		return http.StatusOK
+	}
+	var e *Error
+	if errors.As(a.Err, &e) {
+		return e.Status
+	}
+	return 0
+}
+
+// Pauses before a request that failed is sent again: half to all of first,
+// doubled with every failure, at most longest.
+const (
+	firstPause   = 500 * time.Millisecond
+	longestPause = 30 * time.Second
+)
+
+// Send uploads one batch: it waits for its turn at the connection's pace, sends
+// the body, and goes on trying while the failures are Throttled (slowing the
+// whole connection down, after Iterable's Retry-After if there was one) or
+// Transient (with growing pauses). It returns Iterable's answer, another
+// *Error, or the context's error once that ends. The observer, if any, is told
+// of every request; it must be safe for concurrent use if Send is called so.
+//
+// Sending a batch twice does no harm: subscribing and unsubscribing are
+// idempotent.
+func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, observe func(Attempt)) (Result, error) {
+	pacer := c.Pacer(endpoint)
+	var last error
+	for failures := 0; ; {
+		asked := time.Now()
+		turn, err := pacer.Wait(ctx)
+		if err != nil {
+			return Result{}, endOf(ctx, endpoint, last)
+		}
+		sent := time.Now()
+		result, err := do(ctx, c, call{method: http.MethodPost, path: endpoint.path(), body: body}, decodeResult)
+		if observe != nil {
+			observe(Attempt{Endpoint: endpoint, Waited: sent.Sub(asked), Took: time.Since(sent), Err: err})
+		}
+		var e *Error
+		if err != nil && !errors.As(err, &e) {
+			return Result{}, err
+		}
+		switch {
+		case err == nil:
+			turn.Accepted()
+			return result, nil
+		case e.Class == Throttled:
+			turn.Throttled(e.RetryAfter)
+		case e.Class == Transient:
+			d := max(backoff(failures), e.RetryAfter)
+			failures++
+			c.log.DebugContext(ctx, "request failed, trying again", "connection", c.connection, "endpoint", e.Endpoint,
+				"status", e.Status, "detail", e.Detail, "failures", failures, "pause", d)
+			if c.pause(ctx, d) != nil {
+				return Result{}, endOf(ctx, endpoint, e)
+			}
+		default:
+			return Result{}, e
+		}
+		last = e
+	}
+}
+
+// Pacer gives the pacer that Send uses for the endpoint.
+func (c *Client) Pacer(endpoint Endpoint) *Pacer {
+	return c.pacers.For(c.connection, endpoint, c.limits.RequestsPerSecond)
+}
+
+// endOf is the error of a Send whose context ended before Iterable had taken
+// the request.
+func endOf(ctx context.Context, endpoint Endpoint, last error) error {
+	if last == nil {
+		return fmt.Errorf("iterable, %s: %w", endpoint, context.Cause(ctx))
+	}
+	return fmt.Errorf("iterable, %s: %w (the last try: %w)", endpoint, context.Cause(ctx), last)
+}
+
+// readTries is how often a call that only reads is tried. What it still can't
+// do then is left to the activity's own retries.
+const readTries = 4
+
+// longestReadWait is the longest Retry-After that a call which only reads waits
+// for itself.
+const longestReadWait = 10 * time.Second
+
+// read makes a call that changes nothing, a few times if it has to.
+func read[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		v, err := do(ctx, c, r, decode)
+		var e *Error
+		if err == nil || !errors.As(err, &e) || !e.Retryable() || try == readTries || e.RetryAfter > longestReadWait {
+			return v, err
+		}
+		if c.pause(ctx, max(backoff(try-1), e.RetryAfter)) != nil {
+			return v, fmt.Errorf("iterable, %s: %w (the last try: %w)", r.name(), context.Cause(ctx), e)
+		}
+	}
+}
+
+// backoff is the pause after so many failures in a row before this one.
+func backoff(failures int) time.Duration {
+	d := longestPause
+	if failures < 6 { // firstPause<<6 is over longestPause
+		d = firstPause << failures
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// pause waits for so long, or until the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// maxDescription is the most characters of a list's description (iterable-api.md).
+const maxDescription = 140
+
+// encodeCreate makes the body of POST /api/lists.
+func encodeCreate(name, description string) ([]byte, error) {
+	if r := []rune(description); len(r) > maxDescription {
+		description = string(r[:maxDescription-1]) + "…"
+	}
+	body, err := json.Marshal(struct {
+		Name        string `json:"name"`
+		Description string `json:"description,omitempty"`
+	}{name, description})
+	if err != nil {
+		return nil, fmt.Errorf("encode the new list's name: %w", err)
+	}
+	return body, nil
+}
