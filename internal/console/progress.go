@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -17,8 +18,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Progress shows how runs get on. It is used from one goroutine.
+// Progress shows how runs get on. It is safe for concurrent use.
 type Progress struct {
+	mu    sync.Mutex
 	out   io.Writer
 	bars  *mpb.Progress // nil: plain lines
 	shown map[string]*shown
@@ -53,6 +55,8 @@ func IsTerminal(w io.Writer) bool {
 
 // See takes the newest view of a run.
 func (p *Progress) See(v operate.View, problem error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if problem != nil {
 		p.say("", &shown{}, v.Run.Export+": "+problem.Error()+"; trying again")
 	}
