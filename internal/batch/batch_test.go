@@ -1,0 +1,450 @@
+package batch
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+
+	"iterable-segment-export/schemas"
+)
+
+var generous = Limits{Profiles: 1000, BodyBytes: 3_900_000}
+
+// person makes a profile that reads like a real one.
+func person(i int) Profile {
+	p := Profile{
+		Email:      fmt.Appendf(nil, "person.%d@example.com", i),
+		UserID:     fmt.Appendf(nil, "C-%d", i),
+		DataFields: fmt.Appendf(nil, `{"n":%d,"city":"Tromsø"}`, i),
+		File:       int32(i % 3),
+		Row:        int64(i) << 20,
+	}
+	switch i % 4 {
+	case 1:
+		p.UserID = nil
+	case 2:
+		p.Email = nil
+	case 3:
+		p.DataFields = nil
+	}
+	return p.hashed()
+}
+
+func (p Profile) hashed() Profile {
+	p.Key = KeyHash(p.Email, p.UserID, schemas.ProjectHybrid)
+	p.Fields = FieldsHash(p.Email, p.UserID, p.DataFields)
+	return p
+}
+
+func stage(t testing.TB, limits Limits, o Options, profiles ...Profile) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := NewWriter(&out, limits, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range profiles {
+		if err := w.Append(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w.Bytes() != int64(out.Len()) || w.Rows() != int64(len(profiles)) {
+		t.Errorf("the writer counts %d bytes and %d rows, there are %d and %d", w.Bytes(), w.Rows(), out.Len(), len(profiles))
+	}
+	return out.Bytes()
+}
+
+func open(t testing.TB, staged []byte) *File {
+	t.Helper()
+	f, err := Open(bytes.NewReader(staged), int64(len(staged)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func TestRoundTrip(t *testing.T) {
+	for name, o := range map[string]Options{"none": {}, "lz4": {Compression: LZ4}} {
+		t.Run(name, func(t *testing.T) {
+			const n, perBatch = 32_500, 10
+			profiles := make([]Profile, n)
+			for i := range profiles {
+				profiles[i] = person(i)
+			}
+			f := open(t, stage(t, Limits{perBatch, 100_000}, o, profiles...))
+			if f.Batches() != n/perBatch {
+				t.Fatalf("%d batches instead of %d", f.Batches(), n/perBatch)
+			}
+			for k := f.Batches() - 1; k >= 0; k-- {
+				b, err := f.Batch(k)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b.Len() != perBatch {
+					t.Fatalf("batch %d has %d rows", k, b.Len())
+				}
+				for i := range b.Len() {
+					want := profiles[k*perBatch+i]
+					got := Profile{b.Email(i), b.UserID(i), b.DataFields(i), b.File(i), b.Row(i), b.Key(i), b.Fields(i)}
+					if fmt.Sprint(got) != fmt.Sprint(want) {
+						t.Fatalf("batch %d row %d is %v instead of %v", k, i, got, want)
+					}
+				}
+				b.Release()
+			}
+		})
+	}
+}
+
+func TestArrowReadsTheStagedFile(t *testing.T) {
+	staged := stage(t, Limits{2, 10_000}, Options{}, person(0), person(1), person(2))
+	r, err := ipc.NewFileReader(bytes.NewReader(staged), ipc.WithSchema(schemas.StagedSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	rows := int64(0)
+	for {
+		rec, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows += rec.NumRows()
+	}
+	if rows != 3 {
+		t.Errorf("a plain Arrow reader finds %d rows", rows)
+	}
+}
+
+func TestNothingStaged(t *testing.T) {
+	f := open(t, stage(t, generous, Options{}))
+	if f.Batches() != 0 {
+		t.Errorf("%d batches of nothing", f.Batches())
+	}
+	if _, err := f.Batch(0); err == nil {
+		t.Error("there is a batch 0")
+	}
+}
+
+// TestBatchesFillTheBody checks that no body is above the limit and none could
+// have taken the next profile as well.
+func TestBatchesFillTheBody(t *testing.T) {
+	o := Options{Body: BodyOptions{ListID: 42, PreferUserID: true}}
+	var profiles []Profile
+	for i := range 200 {
+		p := person(i)
+		p.DataFields = fmt.Appendf(nil, `{"s":"%s"}`, strings.Repeat("x", i*7%300))
+		profiles = append(profiles, p)
+	}
+	for _, limit := range []int{500, 511, 777, 1024, 4000} {
+		f := open(t, stage(t, Limits{1000, limit}, o, profiles...))
+		at := 0
+		for k := range f.Batches() {
+			b, err := f.Batch(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := AppendSubscribe(nil, b, 0, b.Len(), o.Body)
+			if len(body) > limit {
+				t.Errorf("limit %d: batch %d has a body of %d bytes", limit, k, len(body))
+			}
+			at += b.Len()
+			if at < len(profiles) {
+				next := 1 + BodySize(profiles[at], o) - newMeasure(o).envelope
+				if len(body)+next <= limit {
+					t.Errorf("limit %d: batch %d has %d bytes, and %d more would have fitted", limit, k, len(body), next)
+				}
+			}
+			b.Release()
+		}
+		if at != len(profiles) {
+			t.Errorf("limit %d: %d profiles of %d are there", limit, at, len(profiles))
+		}
+	}
+}
+
+func TestTooLargeLeavesTheWriterAsItWas(t *testing.T) {
+	o := Options{}
+	fits := person(0)
+	limit := BodySize(fits, o)
+	over := fits
+	over.DataFields = append([]byte(`{"x":1,`), fits.DataFields[1:]...)
+	var out bytes.Buffer
+	w, err := NewWriter(&out, Limits{10, limit}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		p    Profile
+		want error
+	}{{over, ErrTooLarge}, {fits, nil}, {over, ErrTooLarge}, {Profile{}, ErrNobody}, {fits, nil}} {
+		if err := w.Append(c.p); !errors.Is(err, c.want) {
+			t.Errorf("appending: %v instead of %v", err, c.want)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, out.Bytes())
+	if f.Batches() != 2 || w.Batches() != 2 || w.Rows() != 2 || w.BodyBytes() != int64(2*limit) {
+		t.Errorf("%d batches in the file; the writer says %d of %d rows and %d bytes", f.Batches(), w.Batches(), w.Rows(), w.BodyBytes())
+	}
+}
+
+func TestNewWriterRefusesUselessLimits(t *testing.T) {
+	for _, l := range []Limits{{0, 1000}, {10, 0}, {10, 40}, {10, maxBodyBytes + 1}} {
+		if _, err := NewWriter(io.Discard, l, Options{}); err == nil {
+			t.Errorf("%+v are accepted", l)
+		}
+	}
+}
+
+type failing struct{ after int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, errors.New("the disk is full")
+	}
+	return len(p), nil
+}
+
+func TestWriteFailure(t *testing.T) {
+	for _, after := range []int{0, 300_000, 600_000} {
+		w, err := NewWriter(&failing{after}, Limits{100, 1 << 20}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < 8000 && err == nil; i++ {
+			err = w.Append(person(i))
+		}
+		if again := w.Close(); again == nil || !strings.Contains(again.Error(), "disk is full") {
+			t.Errorf("a writer that fails after %d bytes closes with %v", after, again)
+		}
+	}
+}
+
+// golden bodies, from the project's page on Iterable's API.
+func TestBodies(t *testing.T) {
+	profiles := []Profile{
+		{Email: []byte("a@example.com")},
+		{UserID: []byte(`x"y\z`)},
+		{Email: []byte("b@example.com"), UserID: []byte("7"), DataFields: []byte(`{"n":1}`)},
+	}
+	b, err := open(t, stage(t, generous, Options{}, profiles...)).Batch(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Release()
+	for _, c := range []struct {
+		name, got, want string
+	}{
+		{"plain", string(AppendSubscribe(nil, b, 0, 3, BodyOptions{ListID: 9})),
+			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com","userId":"7","dataFields":{"n":1}}],"updateExistingUsersOnly":false}`},
+		{"all settings", string(AppendSubscribe(nil, b, 2, 3, BodyOptions{9, true, true, true})),
+			`{"listId":9,"subscribers":[{"email":"b@example.com","userId":"7","dataFields":{"n":1},"preferUserId":true,"mergeNestedObjects":true}],"updateExistingUsersOnly":true}`},
+		{"preferUserId", string(AppendSubscribe(nil, b, 0, 1, BodyOptions{ListID: 9, PreferUserID: true})),
+			`{"listId":9,"subscribers":[{"email":"a@example.com","preferUserId":true}],"updateExistingUsersOnly":false}`},
+		{"mergeNestedObjects", string(AppendSubscribe(nil, b, 0, 1, BodyOptions{ListID: 9, MergeNestedObjects: true})),
+			`{"listId":9,"subscribers":[{"email":"a@example.com","mergeNestedObjects":true}],"updateExistingUsersOnly":false}`},
+		{"unsubscribe", string(AppendUnsubscribe(nil, b, 0, 3, 9)),
+			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com","userId":"7"}],"channelUnsubscribe":false}`},
+		{"nobody", string(AppendUnsubscribe(nil, b, 1, 1, 9)), `{"listId":9,"subscribers":[],"channelUnsubscribe":false}`},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, c.got, c.want)
+		}
+	}
+}
+
+func TestBodiesDoNotAllocate(t *testing.T) {
+	b, err := open(t, stage(t, generous, Options{}, person(0), person(1), person(2), person(3))).Batch(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Release()
+	dst := make([]byte, 0, 4096)
+	if n := testing.AllocsPerRun(100, func() { dst = AppendSubscribe(dst[:0], b, 0, b.Len(), BodyOptions{ListID: 1}) }); n != 0 {
+		t.Errorf("%v allocations for a body", n)
+	}
+}
+
+func TestMatcher(t *testing.T) {
+	profiles := []Profile{
+		{Email: []byte("a@example.com"), UserID: []byte("Kari")},
+		{Email: []byte("b@example.com"), UserID: []byte("kari")},
+		{UserID: []byte("Ola")},
+		{Email: []byte("a@example.com")},
+		{UserID: []byte("ÅSE")},
+	}
+	b, err := open(t, stage(t, generous, Options{}, profiles...)).Batch(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Release()
+	m := NewMatcher(b)
+	for _, c := range []struct {
+		from, to int
+		byUserID bool
+		name     string
+		row      int
+		ok       bool
+	}{
+		{0, 5, false, "a@example.com", 0, true},
+		{0, 5, false, "A@Example.com", 0, true},
+		{1, 5, false, "a@example.com", 3, true},
+		{1, 3, false, "a@example.com", 0, false},
+		{0, 5, false, "Kari", 0, false},
+		{0, 5, false, "", 0, false},
+		{0, 5, true, "kari", 1, true},
+		{0, 5, true, "Kari", 0, true},
+		{0, 5, true, "KARI", 0, true},
+		{1, 5, true, "Kari", 1, true},
+		{0, 5, true, "ola", 2, true},
+		{0, 2, true, "ola", 0, false},
+		{0, 5, true, "åse", 4, true},
+		{0, 5, true, "nobody", 0, false},
+	} {
+		row, ok := m.Find(c.from, c.to, c.byUserID, c.name)
+		if ok != c.ok || ok && row != c.row {
+			t.Errorf("Find(%d, %d, %t, %q) = %d, %t", c.from, c.to, c.byUserID, c.name, row, ok)
+		}
+	}
+}
+
+func TestHashes(t *testing.T) {
+	b := func(s string) []byte { return []byte(s) }
+	if KeyHash(b("x"), b("y"), schemas.ProjectEmail) != KeyHash(b("x"), b("z"), schemas.ProjectEmail) {
+		t.Error("the user id counts in an email-based project")
+	}
+	if KeyHash(b("x"), b("y"), schemas.ProjectUserID) != KeyHash(b("z"), b("y"), schemas.ProjectHybrid) {
+		t.Error("the user id does not identify in a userID-based and in a hybrid project")
+	}
+	if KeyHash(b("x"), nil, schemas.ProjectEmail) != KeyHash(b("x"), nil, schemas.ProjectHybrid) {
+		t.Error("the address does not identify in a hybrid project where there is no user id")
+	}
+	if KeyHash(b("x"), nil, schemas.ProjectEmail) == KeyHash(nil, b("x"), schemas.ProjectUserID) {
+		t.Error("an address and a user id that read alike have one key")
+	}
+	seen := map[uint64]string{}
+	for _, f := range [][3]string{{"a", "b", "c"}, {"ab", "", "c"}, {"a", "bc", ""}, {"", "ab", "c"}, {"abc", "", ""}, {"", "", "abc"}} {
+		h := FieldsHash(b(f[0]), b(f[1]), b(f[2]))
+		if seen[h] != "" {
+			t.Errorf("%q and %s have one hash", f, seen[h])
+		}
+		seen[h] = fmt.Sprintf("%q", f)
+	}
+}
+
+// TestHashesStay pins the hashes down: snapshots outlive programs.
+func TestHashesStay(t *testing.T) {
+	if got := fmt.Sprintf("%x", KeyHash([]byte("a@example.com"), nil, schemas.ProjectEmail)); got != "cb2ff0a727eb40f3e84f44db0152d2d1" {
+		t.Errorf("the key of a@example.com is now %s", got)
+	}
+	if got := fmt.Sprintf("%x", FieldsHash([]byte("a@example.com"), []byte("7"), []byte(`{"n":1}`))); got != "585b23d88470468e" {
+		t.Errorf("the fields' hash is now %s", got)
+	}
+}
+
+func TestDamage(t *testing.T) {
+	staged := stage(t, Limits{2, 10_000}, Options{}, person(0), person(1), person(2), person(3))
+	whole := contents(staged)
+	if whole == "" {
+		t.Fatal("the undamaged file can't be read")
+	}
+	for size := range staged {
+		if contents(staged[:size]) != "" {
+			t.Errorf("the file cut to %d of %d bytes is read without an error", size, len(staged))
+		}
+	}
+	for i := range staged {
+		damaged := bytes.Clone(staged)
+		damaged[i] ^= 0x41
+		if got := contents(damaged); got != "" && got != whole {
+			t.Errorf("with byte %d changed the file reads otherwise, without an error", i)
+		}
+	}
+}
+
+// contents is every body of a staged file, or "" where it has an error.
+func contents(staged []byte) string {
+	f, err := Open(bytes.NewReader(staged), int64(len(staged)))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var all []byte
+	for k := range f.Batches() {
+		b, err := f.Batch(k)
+		if err != nil {
+			return ""
+		}
+		all = AppendSubscribe(all, b, 0, b.Len(), BodyOptions{})
+		b.Release()
+	}
+	return string(all)
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add(stage(f, Limits{2, 10_000}, Options{}, person(0), person(1), person(2)))
+	f.Add(stage(f, Limits{2, 10_000}, Options{Compression: LZ4}, person(0), person(1), person(2)))
+	f.Add(stage(f, Limits{2, 10_000}, Options{}))
+	f.Fuzz(func(t *testing.T, staged []byte) { contents(staged) })
+}
+
+func FuzzBodySize(f *testing.F) {
+	f.Add([]byte("a@example.com"), []byte("id\x00\u2028\xff\"\\\n"), []byte(`{"a":1}`), int64(1), byte(0))
+	f.Add([]byte(""), []byte("id\b\f\r\t\x7f"), []byte(``), int64(-1), byte(7))
+	f.Fuzz(func(t *testing.T, email, userID, data []byte, listID int64, flags byte) {
+		if len(email) == 0 && len(userID) == 0 {
+			return
+		}
+		if !json.Valid(data) {
+			data = nil
+		}
+		p := Profile{Email: email, UserID: userID, DataFields: data}
+		o := Options{
+			Body:        BodyOptions{listID, flags&1 != 0, flags&2 != 0, flags&4 != 0},
+			Unsubscribe: flags&8 != 0,
+		}
+		b, err := open(t, stage(t, Limits{2, 1 << 20}, o, p, p)).Batch(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Release()
+		write := func(to int) []byte {
+			if o.Unsubscribe {
+				return AppendUnsubscribe(nil, b, 0, to, listID)
+			}
+			return AppendSubscribe(nil, b, 0, to, o.Body)
+		}
+		one, two := write(1), write(2)
+		if len(one) != BodySize(p, o) || !json.Valid(one) || !json.Valid(two) {
+			t.Errorf("a body of %d bytes was measured as %d", len(one), BodySize(p, o))
+		}
+		if m := newMeasure(o); len(two) != m.envelope+2*m.profile(p)+1 {
+			t.Errorf("a body of two has %d bytes", len(two))
+		}
+		var parsed struct {
+			Subscribers []struct{ Email, UserID string }
+		}
+		if err := json.Unmarshal(two, &parsed); err != nil || len(parsed.Subscribers) != 2 {
+			t.Fatal(err, len(parsed.Subscribers))
+		}
+		if want := strings.ToValidUTF8(string(userID), "\ufffd"); strings.Count(want, "\ufffd") == strings.Count(string(userID), "\ufffd") && parsed.Subscribers[1].UserID != want {
+			t.Error("the user id comes back otherwise")
+		}
+	})
+}

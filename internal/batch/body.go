@@ -1,0 +1,135 @@
+package batch
+
+import "strconv"
+
+// BodyOptions are the settings of a subscribe request. PreferUserID and
+// MergeNestedObjects are written for each subscriber where they are true; false
+// is what Iterable takes them for when they are missing.
+type BodyOptions struct {
+	ListID                  int64
+	PreferUserID            bool
+	MergeNestedObjects      bool
+	UpdateExistingUsersOnly bool
+}
+
+// AppendSubscribe appends the body of a subscribe request for rows from to to-1
+// of the batch. It allocates only where dst is too small.
+func AppendSubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
+	dst = appendHead(dst, o.ListID)
+	tail := o.subscriberTail()
+	for i := from; i < to; i++ {
+		if i > from {
+			dst = append(dst, ',')
+		}
+		dst = appendWho(dst, b.Email(i), b.UserID(i))
+		if data := b.DataFields(i); len(data) > 0 {
+			dst = append(dst, `,"dataFields":`...)
+			dst = append(dst, data...)
+		}
+		dst = append(dst, tail...)
+	}
+	return append(dst, o.bodyTail()...)
+}
+
+// AppendUnsubscribe appends the body of an unsubscribe request for rows from to
+// to-1 of the batch. It takes people off the list only: channelUnsubscribe, which
+// would stop all mail to them, is always false.
+func AppendUnsubscribe(dst []byte, b *Batch, from, to int, listID int64) []byte {
+	dst = appendHead(dst, listID)
+	for i := from; i < to; i++ {
+		if i > from {
+			dst = append(dst, ',')
+		}
+		dst = appendWho(dst, b.Email(i), b.UserID(i))
+		dst = append(dst, '}')
+	}
+	return append(dst, unsubscribeTail...)
+}
+
+const (
+	headStart       = `{"listId":`
+	headEnd         = `,"subscribers":[`
+	unsubscribeTail = `],"channelUnsubscribe":false}`
+)
+
+func appendHead(dst []byte, listID int64) []byte {
+	dst = append(dst, headStart...)
+	dst = strconv.AppendInt(dst, listID, 10)
+	return append(dst, headEnd...)
+}
+
+// appendWho opens a subscriber and names the person.
+func appendWho(dst, email, userID []byte) []byte {
+	if len(email) > 0 {
+		dst = AppendString(append(dst, `{"email":`...), email)
+		if len(userID) == 0 {
+			return dst
+		}
+		return AppendString(append(dst, `,"userId":`...), userID)
+	}
+	return AppendString(append(dst, `{"userId":`...), userID)
+}
+
+// subscriberTail closes a subscriber.
+func (o BodyOptions) subscriberTail() string {
+	switch {
+	case o.PreferUserID && o.MergeNestedObjects:
+		return `,"preferUserId":true,"mergeNestedObjects":true}`
+	case o.PreferUserID:
+		return `,"preferUserId":true}`
+	case o.MergeNestedObjects:
+		return `,"mergeNestedObjects":true}`
+	}
+	return `}`
+}
+
+func (o BodyOptions) bodyTail() string {
+	if o.UpdateExistingUsersOnly {
+		return `],"updateExistingUsersOnly":true}`
+	}
+	return `],"updateExistingUsersOnly":false}`
+}
+
+// measure knows the sizes of the parts of one kind of body, in bytes.
+type measure struct {
+	envelope   int // a body with no subscriber
+	subscriber int // what a subscriber has beside the person and the data fields
+	dataFields bool
+}
+
+func newMeasure(o Options) measure {
+	head := len(appendHead(nil, o.Body.ListID))
+	if o.Unsubscribe {
+		return measure{envelope: head + len(unsubscribeTail), subscriber: len("}")}
+	}
+	return measure{
+		envelope:   head + len(o.Body.bodyTail()),
+		subscriber: len(o.Body.subscriberTail()),
+		dataFields: true,
+	}
+}
+
+// profile is the size of one subscriber in a body, without the comma that
+// parts it from the one before.
+func (m measure) profile(p Profile) int {
+	size := m.subscriber
+	if len(p.Email) > 0 {
+		size += len(`{"email":`) + stringSize(p.Email)
+		if len(p.UserID) > 0 {
+			size += len(`,"userId":`) + stringSize(p.UserID)
+		}
+	} else {
+		size += len(`{"userId":`) + stringSize(p.UserID)
+	}
+	if m.dataFields && len(p.DataFields) > 0 {
+		size += len(`,"dataFields":`) + len(p.DataFields)
+	}
+	return size
+}
+
+// BodySize is the exact size in bytes of the body of a request that carries this
+// profile alone.
+func BodySize(p Profile, o Options) int {
+	m := newMeasure(o)
+	return m.envelope + m.profile(p)
+}

@@ -1,0 +1,171 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/bitutil"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/zeebo/xxh3"
+
+	"iterable-segment-export/schemas"
+)
+
+// keySize is the size of a key in bytes.
+const keySize = 16
+
+// Columns of schemas.StagedSchema, by position.
+const (
+	colEmail = iota
+	colUserID
+	colDataFields
+	colFile
+	colRow
+	colKey
+	colFields
+	columns
+)
+
+// text is a column of texts in Arrow's layout: text i is data[offsets[i]:offsets[i+1]].
+type text struct {
+	valid   []byte // a bit for each row; nil where no row is null
+	offsets []int32
+	data    []byte
+}
+
+func (t *text) at(i int) []byte {
+	if t.valid != nil && !bitutil.BitIsSet(t.valid, i) {
+		return nil
+	}
+	return t.data[t.offsets[i]:t.offsets[i+1]:t.offsets[i+1]]
+}
+
+// content is one batch's rows in Arrow's layout. The writer fills one and the
+// reader looks through one.
+type content struct {
+	n                         int
+	email, userID, dataFields text
+	file                      []int32
+	row                       []int64
+	key                       []byte
+	fields                    []uint64
+}
+
+// sum is the checksum that the staged file holds for the batch.
+func (c *content) sum() uint64 {
+	const seed uint64 = 0x6261746368_01 // "batch", version 1
+	h := seed ^ uint64(c.n)<<8
+	for _, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
+		h = xxh3.HashSeed(t.valid, h)
+		h = xxh3.HashSeed(arrow.Int32Traits.CastToBytes(t.offsets), h)
+		h = xxh3.HashSeed(t.data, h)
+	}
+	h = xxh3.HashSeed(arrow.Int32Traits.CastToBytes(c.file), h)
+	h = xxh3.HashSeed(arrow.Int64Traits.CastToBytes(c.row), h)
+	h = xxh3.HashSeed(c.key, h)
+	return xxh3.HashSeed(arrow.Uint64Traits.CastToBytes(c.fields), h)
+}
+
+// record wraps the content for Arrow. It copies nothing, so it is good until the
+// content changes.
+func (c *content) record() arrow.Record {
+	texts := [...]*text{&c.email, &c.userID, &c.dataFields}
+	cols := make([]arrow.Array, columns)
+	for i := range cols {
+		field := schemas.StagedSchema.Field(i)
+		var buffers []*memory.Buffer
+		nulls := 0
+		switch i {
+		case colEmail, colUserID, colDataFields:
+			t := texts[i]
+			var valid *memory.Buffer
+			if t.valid != nil {
+				valid = memory.NewBufferBytes(t.valid)
+				nulls = c.n - bitutil.CountSetBits(t.valid, 0, c.n)
+			}
+			buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(t.offsets)), memory.NewBufferBytes(t.data)}
+		case colFile:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(c.file))}
+		case colRow:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(c.row))}
+		case colKey:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(c.key)}
+		case colFields:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Uint64Traits.CastToBytes(c.fields))}
+		}
+		data := array.NewData(field.Type, c.n, buffers, nil, nulls, 0)
+		cols[i] = array.MakeFromData(data)
+		data.Release()
+	}
+	rec := array.NewRecord(schemas.StagedSchema, cols, int64(c.n))
+	for _, col := range cols {
+		col.Release()
+	}
+	return rec
+}
+
+// contentOf takes a record apart, checking everything that the accessors rely
+// on: a record of a damaged file can have columns of other lengths than it says.
+func contentOf(rec arrow.Record) (content, error) {
+	c := content{n: int(rec.NumRows())}
+	if c.n == 0 {
+		return c, errors.New("it has no rows")
+	}
+	if rec.NumCols() != columns {
+		return c, fmt.Errorf("it has %d columns instead of %d", rec.NumCols(), columns)
+	}
+	for i, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
+		if err := t.take(rec.Column(i).Data(), c.n); err != nil {
+			return c, fmt.Errorf("column %s: %w", rec.ColumnName(i), err)
+		}
+	}
+	widths := [...]int{arrow.Int32SizeBytes, arrow.Int64SizeBytes, keySize, arrow.Uint64SizeBytes}
+	fixed := [len(widths)][]byte{}
+	for j, width := range widths {
+		data := rec.Column(colFile + j).Data()
+		if data.Len() != c.n || data.NullN() != 0 || len(data.Buffers()) != 2 || data.Buffers()[1] == nil || data.Buffers()[1].Len() < c.n*width {
+			return c, fmt.Errorf("column %s does not have a value for each of its %d rows", rec.ColumnName(colFile+j), c.n)
+		}
+		fixed[j] = data.Buffers()[1].Bytes()[:c.n*width]
+	}
+	c.file = arrow.Int32Traits.CastFromBytes(fixed[0])
+	c.row = arrow.Int64Traits.CastFromBytes(fixed[1])
+	c.key = fixed[2]
+	c.fields = arrow.Uint64Traits.CastFromBytes(fixed[3])
+	return c, nil
+}
+
+// take looks through a column of n texts.
+func (t *text) take(data arrow.ArrayData, n int) error {
+	buffers := data.Buffers()
+	if data.Len() != n || data.Offset() != 0 || len(buffers) != 3 || buffers[1] == nil || buffers[1].Len() < (n+1)*arrow.Int32SizeBytes {
+		return fmt.Errorf("there is not a text for each of its %d rows", n)
+	}
+	if data.NullN() != 0 {
+		if buffers[0] == nil || buffers[0].Len() < int(bitutil.BytesForBits(int64(n))) {
+			return errors.New("it does not say which texts are missing")
+		}
+		t.valid = buffers[0].Bytes()[:bitutil.BytesForBits(int64(n))]
+	}
+	t.offsets = arrow.Int32Traits.CastFromBytes(buffers[1].Bytes()[:(n+1)*arrow.Int32SizeBytes])
+	size := 0
+	if buffers[2] != nil {
+		size = buffers[2].Len()
+	}
+	before := int32(0)
+	for _, o := range t.offsets {
+		if o < before {
+			return errors.New("its texts overlap")
+		}
+		before = o
+	}
+	if int(before) > size {
+		return errors.New("its texts go on beyond its end")
+	}
+	if size > 0 {
+		t.data = buffers[2].Bytes()[:before]
+	}
+	return nil
+}

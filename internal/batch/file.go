@@ -1,0 +1,145 @@
+package batch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"iterable-segment-export/schemas"
+)
+
+// File is a staged file open for reading. It is safe for concurrent use where
+// the reader under it is.
+type File struct {
+	arrow *ipc.FileReader
+	sums  []byte
+}
+
+// Open reads the footer of a staged file of size bytes, and nothing else.
+func Open(r io.ReaderAt, size int64) (f *File, err error) {
+	defer recoverTo(&err)
+	sums, err := readTrailer(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("read the end of the staged file: %w", err)
+	}
+	reader, err := ipc.NewFileReader(io.NewSectionReader(r, 0, size),
+		ipc.WithSchema(schemas.StagedSchema), ipc.WithAllocator(bounded{memory.DefaultAllocator, min(maxBuffer, size*maxRatio)}))
+	if err != nil {
+		return nil, fmt.Errorf("read the footer of the staged file: %w", err)
+	}
+	if n := reader.NumRecords(); n != len(sums)/8 {
+		return nil, fmt.Errorf("the staged file has %d batches and checksums for %d", n, len(sums)/8)
+	}
+	return &File{arrow: reader, sums: sums}, nil
+}
+
+// Batches is how many batches the file has.
+func (f *File) Batches() int { return f.arrow.NumRecords() }
+
+// Batch reads batch k, from 0, and nothing else of the file. The caller releases
+// it.
+func (f *File) Batch(k int) (b *Batch, err error) {
+	defer recoverTo(&err)
+	if k < 0 || k >= f.Batches() {
+		return nil, fmt.Errorf("there is no batch %d among the %d of the staged file", k, f.Batches())
+	}
+	rec, err := f.arrow.RecordAt(k)
+	if err != nil {
+		return nil, fmt.Errorf("read batch %d of the staged file: %w", k, err)
+	}
+	c, err := contentOf(rec)
+	if err == nil && c.sum() != binary.LittleEndian.Uint64(f.sums[k*8:]) {
+		err = errors.New("its content does not match its checksum")
+	}
+	if err != nil {
+		rec.Release()
+		return nil, fmt.Errorf("batch %d of the staged file is damaged: %w", k, err)
+	}
+	return &Batch{content: c, rec: rec}, nil
+}
+
+// Close lets go of the footer. It does not close the reader.
+func (f *File) Close() error { return f.arrow.Close() }
+
+// Batch is the profiles of one request. What its methods return lies in the
+// batch's own memory: it is good until Release, and must not be changed. Rows
+// count from 0.
+type Batch struct {
+	content
+	rec arrow.Record
+}
+
+// Len is the number of profiles.
+func (b *Batch) Len() int { return b.n }
+
+// Email is the address of row i, empty where the user id alone identifies.
+func (b *Batch) Email(i int) []byte { return b.email.at(i) }
+
+// UserID is the user id of row i, empty where the address alone identifies.
+func (b *Batch) UserID(i int) []byte { return b.userID.at(i) }
+
+// DataFields is the JSON object of row i's mapped fields, empty where none is.
+func (b *Batch) DataFields(i int) []byte { return b.dataFields.at(i) }
+
+// File is the source file of row i, an index into the segment's sorted files.
+func (b *Batch) File(i int) int32 { return b.file[i] }
+
+// Row is the number of row i in its source file, from 0.
+func (b *Batch) Row(i int) int64 { return b.row[i] }
+
+// Key is the hash of what identifies row i.
+func (b *Batch) Key(i int) [16]byte { return [16]byte(b.key[i*keySize:]) }
+
+// Fields is the hash of what row i tells Iterable.
+func (b *Batch) Fields(i int) uint64 { return b.fields[i] }
+
+// Release lets go of the batch's memory.
+func (b *Batch) Release() {
+	if b.rec != nil {
+		b.rec.Release()
+		b.rec, b.content = nil, content{}
+	}
+}
+
+// recoverTo turns a panic, with which Arrow answers damage, into an error.
+func recoverTo(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the staged file is damaged: %v", p)
+	}
+}
+
+// maxBuffer and maxRatio bound one buffer of a batch, in bytes and as a multiple
+// of the file: more than a body may have, and more than LZ4 can squeeze. They
+// keep a damaged length from asking for all of the machine's memory.
+const (
+	maxBuffer = 2 * maxBodyBytes
+	maxRatio  = 256
+)
+
+// bounded is an allocator that refuses absurd sizes. Arrow's reader has no error
+// to give there, so it panics, which recoverTo answers.
+type bounded struct {
+	memory.Allocator
+	most int64
+}
+
+func (a bounded) Allocate(size int) []byte {
+	a.check(size)
+	return a.Allocator.Allocate(size)
+}
+
+func (a bounded) Reallocate(size int, b []byte) []byte {
+	a.check(size)
+	return a.Allocator.Reallocate(size, b)
+}
+
+func (a bounded) check(size int) {
+	if size < 0 || int64(size) > a.most {
+		panic(fmt.Sprintf("a buffer of %d bytes", size))
+	}
+}

@@ -1,0 +1,286 @@
+package batch
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+
+	"iterable-segment-export/schemas"
+)
+
+// ErrTooLarge says that a profile alone makes a larger body than a request may
+// have: the row is to be rejected with schemas.ReasonTooLarge.
+var ErrTooLarge = errors.New("this profile alone is larger than one request may be")
+
+// ErrNobody says that a profile has neither an address nor a user id.
+var ErrNobody = errors.New("a profile needs an address or a user id to be sent")
+
+// maxBodyBytes keeps the offsets of a batch's texts within 32 bits, with room.
+const maxBodyBytes = 1 << 30
+
+// writeBuffer is how many bytes of the staged file are gathered before they are
+// written.
+const writeBuffer = 256 << 10
+
+// Limits bound a batch.
+type Limits struct {
+	// Profiles is the most profiles in a request.
+	Profiles int
+	// BodyBytes is the most bytes in a request's body, everything included.
+	BodyBytes int
+}
+
+// Compression of a staged file's content.
+type Compression int
+
+// Compressions. None is the default: a staged file is read once and lives for a
+// run.
+const (
+	None Compression = iota
+	LZ4
+)
+
+// Options say what the batches are for, which decides how large their bodies
+// are, and how the file is written.
+type Options struct {
+	// Unsubscribe makes it a file of removals, which carry no data fields.
+	Unsubscribe bool
+	// Body is how subscribe bodies will be written; of it an unsubscribe body
+	// has the ListID only.
+	Body        BodyOptions
+	Compression Compression
+}
+
+// Profile is one row to be sent. Email, UserID or both name the person; an empty
+// one is none. DataFields is a JSON object as text, or empty.
+type Profile struct {
+	Email, UserID, DataFields []byte
+	// File and Row say where the row comes from, as in schemas.StagedSchema.
+	File int32
+	Row  int64
+	Key  [16]byte
+	// Fields is FieldsHash of the profile.
+	Fields uint64
+}
+
+// Writer cuts profiles into batches and writes the staged file. It is not safe
+// for concurrent use. Its memory is one batch, and about 70 bytes for each batch
+// that is written: Arrow's footer is written last.
+type Writer struct {
+	limits  Limits
+	measure measure
+	out     *counter
+	file    *ipc.FileWriter
+	cur     content
+	nulls   [3]int
+	size    int // of the current batch's body
+	sums    []uint64
+	batches int
+	rows    int64
+	bodies  int64
+	err     error // the first failure to write; nothing works after it
+	closed  bool
+}
+
+// NewWriter starts a staged file. The writer does not close w.
+func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
+	if limits.Profiles < 1 {
+		return nil, fmt.Errorf("a request must have room for at least one profile, not %d", limits.Profiles)
+	}
+	if limits.BodyBytes > maxBodyBytes {
+		return nil, fmt.Errorf("a request's body may be at most %d bytes, not %d", maxBodyBytes, limits.BodyBytes)
+	}
+	m := newMeasure(o)
+	if limits.BodyBytes <= m.envelope {
+		return nil, fmt.Errorf("a request's body of at most %d bytes has no room for a profile", limits.BodyBytes)
+	}
+	out := &counter{w: bufio.NewWriterSize(w, writeBuffer)}
+	options := []ipc.Option{ipc.WithSchema(schemas.StagedSchema)}
+	if o.Compression == LZ4 {
+		options = append(options, ipc.WithLZ4())
+	}
+	file, err := ipc.NewFileWriter(out, options...)
+	if err != nil {
+		return nil, fmt.Errorf("start the staged file: %w", err)
+	}
+	s := &Writer{limits: limits, measure: m, out: out, file: file}
+	s.reset()
+	return s, nil
+}
+
+// Append adds a profile, copying what it needs. ErrTooLarge and ErrNobody refuse
+// this profile and leave the writer as it was; after any other error it is of no
+// more use.
+func (w *Writer) Append(p Profile) error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.closed {
+		return errors.New("the staged file is closed already")
+	}
+	if len(p.Email) == 0 && len(p.UserID) == 0 {
+		return ErrNobody
+	}
+	if !w.measure.dataFields {
+		p.DataFields = nil
+	}
+	size := w.measure.profile(p)
+	if w.measure.envelope+size > w.limits.BodyBytes {
+		return ErrTooLarge
+	}
+	if w.cur.n == w.limits.Profiles || w.cur.n > 0 && w.size+len(",")+size > w.limits.BodyBytes {
+		if w.err = w.flush(); w.err != nil {
+			return w.err
+		}
+	}
+	if w.cur.n == 0 {
+		w.batches++
+		w.size = w.measure.envelope
+	} else {
+		w.size += len(",")
+	}
+	w.size += size
+	w.rows++
+	w.add(p)
+	return nil
+}
+
+// add puts a row at the end of the current batch.
+func (w *Writer) add(p Profile) {
+	c := &w.cur
+	i := c.n
+	if i%8 == 0 {
+		c.email.valid = append(c.email.valid, 0)
+		c.userID.valid = append(c.userID.valid, 0)
+		c.dataFields.valid = append(c.dataFields.valid, 0)
+	}
+	w.nulls[colEmail] += c.email.add(i, p.Email)
+	w.nulls[colUserID] += c.userID.add(i, p.UserID)
+	w.nulls[colDataFields] += c.dataFields.add(i, p.DataFields)
+	c.file = append(c.file, p.File)
+	c.row = append(c.row, p.Row)
+	c.key = append(c.key, p.Key[:]...)
+	c.fields = append(c.fields, p.Fields)
+	c.n++
+}
+
+// add puts s in row i, and gives 1 where that makes a null.
+func (t *text) add(i int, s []byte) int {
+	t.data = append(t.data, s...)
+	t.offsets = append(t.offsets, int32(len(t.data)))
+	if len(s) == 0 {
+		return 1
+	}
+	t.valid[i/8] |= 1 << (i % 8)
+	return 0
+}
+
+// flush writes the current batch, where there is one.
+func (w *Writer) flush() error {
+	if w.cur.n == 0 {
+		return nil
+	}
+	c := w.cur
+	for i, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
+		if w.nulls[i] == 0 {
+			t.valid = nil
+		}
+	}
+	rec := c.record()
+	defer rec.Release()
+	if err := w.file.Write(rec); err != nil {
+		return fmt.Errorf("write batch %d of the staged file: %w", w.batches-1, err)
+	}
+	w.sums = append(w.sums, c.sum())
+	w.bodies += int64(w.size)
+	w.reset()
+	return nil
+}
+
+// reset empties the current batch and keeps its memory.
+func (w *Writer) reset() {
+	c := &w.cur
+	for _, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
+		t.valid, t.data = t.valid[:0], t.data[:0]
+		t.offsets = append(t.offsets[:0], 0)
+	}
+	c.file, c.row, c.key, c.fields = c.file[:0], c.row[:0], c.key[:0], c.fields[:0]
+	c.n, w.size, w.nulls = 0, 0, [3]int{}
+}
+
+// Batches is how many batches the profiles so far make.
+func (w *Writer) Batches() int { return w.batches }
+
+// Rows is how many profiles were appended.
+func (w *Writer) Rows() int64 { return w.rows }
+
+// Bytes is the size of the staged file so far; what is not yet a full batch is
+// left out until Close.
+func (w *Writer) Bytes() int64 { return w.out.n }
+
+// BodyBytes is the sum of the sizes of the requests' bodies so far.
+func (w *Writer) BodyBytes() int64 { return w.bodies + int64(w.size) }
+
+// Close writes the last batch, the checksums and the footer. A second call does
+// nothing.
+func (w *Writer) Close() error {
+	if w.closed || w.err != nil {
+		w.closed = true
+		return w.err
+	}
+	w.closed = true
+	w.err = w.finish()
+	return w.err
+}
+
+func (w *Writer) finish() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	// The footer is held back, because what stands before it is made from it.
+	w.out.held = []byte{}
+	if err := w.file.Close(); err != nil {
+		return fmt.Errorf("write the footer of the staged file: %w", err)
+	}
+	end, err := withTrailer(w.out.held, w.sums)
+	if err != nil {
+		return fmt.Errorf("write the checksums of the staged file: %w", err)
+	}
+	w.out.n += int64(len(end) - len(w.out.held))
+	if _, err := w.out.w.Write(end); err != nil {
+		return fmt.Errorf("write the end of the staged file: %w", err)
+	}
+	if err := w.out.w.Flush(); err != nil {
+		return fmt.Errorf("write the staged file: %w", err)
+	}
+	return nil
+}
+
+// counter is the writer that Arrow wants: one that can tell its position.
+type counter struct {
+	w    *bufio.Writer
+	n    int64
+	held []byte // where it is not nil, what is written stays here
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	if c.held != nil {
+		c.held = append(c.held, p...)
+		c.n += int64(len(p))
+		return len(p), nil
+	}
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Seek tells the position; Arrow's writer asks for nothing else.
+func (c *counter) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekCurrent {
+		return 0, errors.New("a staged file is written from front to back")
+	}
+	return c.n, nil
+}
