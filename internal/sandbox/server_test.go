@@ -1,0 +1,403 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// caller makes requests of a server under test.
+type caller struct {
+	t      *testing.T
+	server *Server
+	url    string
+	key    string
+}
+
+// start serves a sandbox on loopback until the test ends.
+func start(t *testing.T, c Config) *caller {
+	t.Helper()
+	s := New(c)
+	h := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.ClearFaults()
+		h.Close()
+	})
+	return &caller{t, s, h.URL, DefaultKey}
+}
+
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (c *caller) try(method, path, body string) (reply, error) {
+	r, err := http.NewRequest(method, c.url+path, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	r.Header.Set("Api-Key", c.key)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, resp.Header, string(text)}, err
+}
+
+func (c *caller) do(method, path, body string) reply {
+	c.t.Helper()
+	r, err := c.try(method, path, body)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return r
+}
+
+// ok makes a request that must be answered 200, and gives the body.
+func (c *caller) ok(method, path, body string) string {
+	c.t.Helper()
+	r := c.do(method, path, body)
+	if r.status != http.StatusOK {
+		c.t.Fatalf("%s %s: %d %s", method, path, r.status, r.body)
+	}
+	return r.body
+}
+
+// refused makes a request that must be answered with a status and a code, and
+// gives the message.
+func (c *caller) refused(method, path, body string, status int, code string) string {
+	c.t.Helper()
+	r := c.do(method, path, body)
+	var e apiError
+	if err := json.Unmarshal([]byte(r.body), &e); err != nil || r.status != status || e.Code != code {
+		c.t.Fatalf("%s %s: want %d %s, got %d %s (%v)", method, path, status, code, r.status, r.body, err)
+	}
+	return e.Msg
+}
+
+func (c *caller) list(name string) int64 {
+	c.t.Helper()
+	var made struct{ ListID int64 }
+	decode(c.t, c.ok("POST", "/api/lists", fmt.Sprintf(`{"name":%q}`, name)), &made)
+	return made.ListID
+}
+
+func (c *caller) update(call string, list int64, rows string) updateResult {
+	c.t.Helper()
+	var r updateResult
+	decode(c.t, c.ok("POST", "/api/lists/"+call, fmt.Sprintf(`{"listId":%d,"subscribers":[%s]}`, list, rows)), &r)
+	return r
+}
+
+func (c *caller) members(list int64) []string {
+	c.t.Helper()
+	m, err := c.server.Members(list)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
+
+func decode(t *testing.T, body string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), v); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+}
+
+func equal[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	g, _ := json.Marshal(got)
+	w, _ := json.Marshal(want)
+	if !bytes.Equal(g, w) {
+		t.Errorf("%s: got %s, want %s", what, g, w)
+	}
+}
+
+func sha(lines ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+func TestLists(t *testing.T) {
+	c := start(t, Config{})
+	a, b := c.list("Spring"), c.list("Spring")
+	if a == b {
+		t.Fatal("two lists have one id")
+	}
+	var got struct {
+		Lists []struct {
+			ID                          int64
+			Name, Description, ListType string
+			CreatedAt                   int64
+		}
+	}
+	decode(t, c.ok("GET", "/api/lists", ""), &got)
+	if len(got.Lists) != 2 || got.Lists[1].ID != b || got.Lists[1].Name != "Spring" ||
+		got.Lists[1].ListType != "Standard" || got.Lists[1].CreatedAt < 1e12 {
+		t.Errorf("lists: %+v", got)
+	}
+	path := fmt.Sprintf("/api/lists/%d", a)
+	c.update("subscribe", a, `{"email":"ann@example.com"},{"email":"bob@example.com"}`)
+	equal(t, "size", c.ok("GET", path+"/size", ""), "2")
+	if body := c.ok("DELETE", path, ""); !strings.Contains(body, `"code":"Success","params":null`) {
+		t.Errorf("delete: %s", body)
+	}
+	c.refused("DELETE", path, "", 404, "NotFound")
+	c.refused("GET", path+"/size", "", 404, "NotFound")
+	c.refused("GET", fmt.Sprintf("/api/lists/getUsers?listId=%d", a), "", 404, "NotFound")
+	c.refused("POST", "/api/lists/subscribe", fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, a), 404, "NotFound")
+	long := strings.Repeat("ø", 141)
+	for body, word := range map[string]string{
+		`{"name":""}`:                               "name",
+		`{"description":"x"}`:                       "name",
+		`{"name":1}`:                                "a number",
+		`{"name":"a","colour":"red"}`:               "colour",
+		`{"name":"a","description":"` + long + `"}`: "141",
+		`["a"]`: "an array",
+	} {
+		if msg := c.refused("POST", "/api/lists", body, 400, "BadParams"); !strings.Contains(msg, word) {
+			t.Errorf("%s: the message %q doesn't say %q", body, msg, word)
+		}
+	}
+	for _, body := range []string{``, `{`, `{"name":"a"} x`, `{"name":"a",}`, "{\"name\":\"a\nb\"}", "{\"name\":\"\xff\"}", `{"name":"\x"}`} {
+		c.refused("POST", "/api/lists", body, 400, "BadJsonBody")
+	}
+	c.ok("POST", "/api/lists", `{"name":"a","description":"`+long[2:]+`"}`)
+}
+
+func TestUsersOfAList(t *testing.T) {
+	c := start(t, Config{})
+	l := c.list("l")
+	var want []string
+	for i := range 70 {
+		want = append(want, fmt.Sprintf("p%02d@example.com", i))
+	}
+	for _, e := range want {
+		c.update("subscribe", l, fmt.Sprintf(`{"email":%q,"userId":"id-%s"}`, strings.ToUpper(e), e))
+	}
+	for _, path := range []string{"getUsers?listId=%d", "previewUsers?listId=%d&size=5000"} {
+		got := strings.Fields(c.ok("GET", "/api/lists/"+fmt.Sprintf(path, l), ""))
+		slices.Sort(got)
+		equal(t, path, got, want)
+	}
+	for path, lines := range map[string]int{"getUsers?listId=%d&maxResults=7": 7, "previewUsers?listId=%d&size=69": 69} {
+		got := strings.Fields(c.ok("GET", "/api/lists/"+fmt.Sprintf(path, l), ""))
+		slices.Sort(got)
+		equal(t, path, len(slices.Compact(got)), lines)
+	}
+	if got := c.ok("GET", fmt.Sprintf("/api/lists/previewUsers?listId=%d&size=1&preferUserId=true", l), ""); !strings.HasPrefix(got, "id-p") {
+		t.Errorf("preferUserId gives %q", got)
+	}
+	for _, q := range []string{"", "?listId=x", "?listId=1&size=5001", "?listId=1&size=0", "?listId=1&size=x", "?listId=1&preferUserId=1", "?listId=1&page=2"} {
+		c.refused("GET", "/api/lists/previewUsers"+q, "", 400, "BadParams")
+	}
+}
+
+func TestKeys(t *testing.T) {
+	c := start(t, Config{Region: "us", Keys: map[string]Project{
+		"server":  {Name: "a"},
+		"reading": {Name: "a", KeyType: ReadOnlyKey},
+		"mobile":  {Name: "a", KeyType: MobileKey},
+		"script":  {Name: "a", KeyType: JavaScriptKey},
+		"eu":      {Name: "a", Region: "eu"},
+		"us":      {Name: "a", Region: "us"},
+		"other":   {Name: "b", Type: UserIDProject},
+	}})
+	try := func(key, method, path, body string, status int, code string) {
+		t.Helper()
+		c.key = key
+		c.refused(method, path, body, status, code)
+	}
+	for _, key := range []string{"", "wrong", "eu"} {
+		try(key, "GET", "/api/lists", "", 401, "BadApiKey")
+	}
+	for _, key := range []string{"mobile", "script"} {
+		try(key, "GET", "/api/lists", "", 403, "Forbidden")
+		try(key, "GET", "/api/users/getFields", "", 403, "Forbidden")
+	}
+	try("reading", "POST", "/api/lists", `{"name":"a"}`, 403, "Forbidden")
+	try("reading", "DELETE", "/api/lists/1", "", 403, "Forbidden")
+	try("reading", "POST", "/api/lists/subscribe", `{}`, 403, "Forbidden")
+	try("reading", "POST", "/api/lists/unsubscribe", `{}`, 403, "Forbidden")
+	c.ok("GET", "/api/lists", "")
+	c.ok("GET", "/api/users/getFields", "")
+	for _, key := range []string{"server", "us"} {
+		c.key = key
+		c.list("l")
+	}
+	c.key = "other"
+	equal(t, "another project's lists", c.ok("GET", "/api/lists", ""), `{"lists":[]}`)
+
+	c.key = "server"
+	c.ok("POST", "/sandbox/keys", `{"key":"server","revoked":true}`)
+	c.refused("GET", "/api/lists", "", 401, "BadApiKey")
+	c.ok("POST", "/sandbox/keys", `{"key":"server","revoked":false}`)
+	c.ok("GET", "/api/lists", "")
+	c.ok("POST", "/sandbox/keys", `{"key":"new","project":{"name":"a"}}`)
+	c.key = "new"
+	c.ok("GET", "/api/lists", "")
+	for _, body := range []string{`{}`, `{"key":"x"}`, `{"key":"x","project":{"name":""}}`, `{"key":"x","colour":1}`,
+		`{"key":"x","project":{"name":"a","type":"z"}}`, `{"key":"x","project":{"name":"a","keyType":"z"}}`, `{"key":"x","project":{"name":"a","region":"z"}}`} {
+		c.refused("POST", "/sandbox/keys", body, 400, "BadParams")
+	}
+}
+
+func TestPaths(t *testing.T) {
+	c := start(t, Config{})
+	for _, path := range []string{"/", "/api/", "/api/campaigns", "/api/lists/x", "/api/lists/-1", "/api/lists/1/x", "/api/lists/1/size/x", "/sandbox/x", "/api/users/", "/api/users/a/b"} {
+		c.refused("GET", path, "", 404, "NotFound")
+	}
+	for _, call := range []string{"PUT /api/lists", "GET /api/lists/subscribe", "GET /api/lists/1", "POST /api/lists/1/size", "POST /api/lists/getUsers", "POST /api/users/getFields", "DELETE /api/users/a@example.com"} {
+		method, path, _ := strings.Cut(call, " ")
+		c.refused(method, path, "", 405, "GenericError")
+	}
+}
+
+func TestBodyLimits(t *testing.T) {
+	c := start(t, Config{MaxBodyBytes: 1000, MaxSubscribers: 3})
+	l := c.list("l")
+	row := `{"email":"a@example.com"}`
+	body := fmt.Sprintf(`{"listId":%d,"subscribers":[%s]}`, l, row)
+	fits := body + strings.Repeat(" ", 1000-len(body))
+	c.ok("POST", "/api/lists/subscribe", fits)
+	c.refused("POST", "/api/lists/subscribe", fits+" ", 413, "BatchTooLarge")
+	c.refused("POST", "/api/lists/subscribe", strings.Repeat(" ", 10<<20), 413, "BatchTooLarge")
+	r, _ := http.NewRequest("POST", c.url+"/api/lists/subscribe", io.MultiReader(strings.NewReader(fits), strings.NewReader("  ")))
+	r.Header.Set("Api-Key", c.key)
+	resp, err := http.DefaultClient.Do(r) // chunked: the length is not known
+	if err != nil || resp.StatusCode != 413 {
+		t.Errorf("a chunked body that is too large: %v %v", resp, err)
+	}
+	resp.Body.Close()
+	equal(t, "three rows", c.update("subscribe", l, row+","+row+","+row).SuccessCount, 3)
+	c.refused("POST", "/api/lists/subscribe", fmt.Sprintf(`{"listId":%d,"subscribers":[%s,%s,%s,%s]}`, l, row, row, row, row), 400, "BatchTooLarge")
+
+	r, _ = http.NewRequest("POST", c.url+"/api/lists", strings.NewReader(`{"name":"x"}`))
+	r.Header.Set("Api-Key", c.key)
+	r.Header.Set("Content-Encoding", "gzip")
+	resp, err = http.DefaultClient.Do(r)
+	if err != nil || resp.StatusCode != 400 {
+		t.Errorf("a compressed body: %v %v", resp, err)
+	}
+	resp.Body.Close()
+}
+
+func TestConcurrentUse(t *testing.T) {
+	c := start(t, Config{})
+	l := c.list("l")
+	var wg sync.WaitGroup
+	want := map[string]bool{}
+	for g := range 4 {
+		for i := range 300 {
+			if i%3 != 0 {
+				want[fmt.Sprintf("p%d-%d@example.com", g, i)] = true
+			}
+		}
+		wg.Go(func() {
+			for i := range 300 {
+				row := fmt.Sprintf(`{"email":"p%d-%d@example.com","dataFields":{"n":%d}}`, g, i, i)
+				body := fmt.Sprintf(`{"listId":%d,"subscribers":[%s]}`, l, row)
+				calls := []string{body}
+				if i%3 == 0 {
+					calls = append(calls, fmt.Sprintf(`{"listId":%d,"subscribers":[{"email":"P%d-%d@example.com"}]}`, l, g, i))
+				}
+				for n, call := range calls {
+					r := httptest.NewRequest("POST", []string{"/api/lists/subscribe", "/api/lists/unsubscribe"}[n], strings.NewReader(call))
+					r.Header.Set("Api-Key", DefaultKey)
+					w := httptest.NewRecorder()
+					c.server.ServeHTTP(w, r)
+					if !strings.Contains(w.Body.String(), `"successCount":1`) {
+						t.Errorf("%s: %s", call, w.Body)
+					}
+				}
+				if i%100 == 0 {
+					c.server.Stats(true)
+					c.server.Requests(10)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	equal(t, "members", c.members(l), slices.Sorted(maps.Keys(want)))
+	equal(t, "digest", c.server.Stats(true).Projects[0].Lists[0].Digest, sha(slices.Sorted(maps.Keys(want))...))
+}
+
+func TestServeStopsWithItsContext(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{})
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	c := &caller{t, s, "http://" + l.Addr().String(), DefaultKey}
+	c.ok("GET", "/api/lists", "")
+	if err := s.AddFaults(Fault{Kind: "hang"}); err != nil {
+		t.Fatal(err)
+	}
+	met := make(chan string, 1)
+	s.met = func(kind string) { met <- kind }
+	hung := make(chan error, 1)
+	go func() {
+		_, err := c.try("GET", "/api/lists", "")
+		hung <- err
+	}()
+	<-met
+	cancel()
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if <-hung == nil {
+		t.Error("a request that hangs was answered")
+	}
+}
+
+func TestOnlyLoopback(t *testing.T) {
+	for _, addr := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "[::]:0", "nonsense"} {
+		if err := New(Config{}).ListenAndServe(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "sandbox address") {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, addr := range []string{"127.0.0.1:0", "localhost:0"} {
+		if err := New(Config{}).checkAddress(t.Context(), addr); err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if err := New(Config{AllowRemote: true}).checkAddress(ctx, ":0"); err != nil {
+		t.Errorf("with AllowRemote: %v", err)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, c := range []Config{
+		{Region: "mars"},
+		{Keys: map[string]Project{"k": {}}},
+		{Keys: map[string]Project{"k": {Name: "a", Type: "phone"}}},
+		{Fields: map[string]string{"a": "number"}},
+	} {
+		if c.Check() == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+}
