@@ -1,0 +1,86 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"iterable-segment-export/schemas"
+)
+
+// Format is the version of the file format that this package writes, and the
+// only one that it reads.
+const Format = 1
+
+// Why a snapshot can't be used. The run then sends everybody and removes nobody.
+var (
+	// ErrCorrupt: the file is damaged, cut short, or no snapshot.
+	ErrCorrupt = errors.New("the snapshot is damaged")
+	// ErrForeign: the file belongs to another export, segment or connection, or
+	// another version of the program wrote it.
+	ErrForeign = errors.New("the snapshot is not this export's")
+	// ErrListReplaced: the list in Iterable is not the one that the snapshot is of.
+	ErrListReplaced = errors.New("the list in Iterable is another one than at the last run")
+)
+
+// Header says what a snapshot is of.
+type Header struct {
+	// Format is the version of the file format; the writer sets it.
+	Format     int    `json:"format"`
+	Export     string `json:"export"`
+	Segment    string `json:"segment"`
+	Connection string `json:"connection"`
+	ListID     int64  `json:"listId"`
+	// Mapping is the MappingFingerprint of what was sent.
+	Mapping string `json:"mapping"`
+	// RunID is the run that published the snapshot, at CreatedAt.
+	RunID     string    `json:"runId"`
+	CreatedAt time.Time `json:"createdAt"`
+	// Rows is the number of members; the writer sets it.
+	Rows int64 `json:"rows"`
+}
+
+// check tells whether a run that expects the other header can use the snapshot.
+func (h Header) check(expect Header) error {
+	for _, f := range []struct{ what, have, want string }{
+		{"export", h.Export, expect.Export},
+		{"segment", h.Segment, expect.Segment},
+		{"connection", h.Connection, expect.Connection},
+	} {
+		if f.have != f.want {
+			return fmt.Errorf("%w: it is of %s %q, not %q", ErrForeign, f.what, f.have, f.want)
+		}
+	}
+	if h.ListID != expect.ListID {
+		return fmt.Errorf("%w: it was list %d and is list %d now", ErrListReplaced, h.ListID, expect.ListID)
+	}
+	return nil
+}
+
+// MappingFingerprint changes with every setting that shapes what is sent about
+// a person. After a change everybody is sent again.
+func MappingFingerprint(e schemas.Export, projectType string) string {
+	shape, err := json.Marshal(struct {
+		Email, UserID, ProjectType, Nulls     string
+		Fields                                schemas.Fields
+		MergeNested, PreferUserID, UpdateOnly bool
+	}{
+		e.Email, e.UserID, orDefault(projectType, schemas.ProjectEmail), orDefault(e.Nulls, schemas.NullsOmit),
+		e.Fields, e.MergeNestedObjects, e.PreferUserID, e.UpdateExistingUsersOnly,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("encode a mapping: %v", err)) // strings and booleans always encode
+	}
+	sum := sha256.Sum256(shape)
+	return hex.EncodeToString(sum[:16])
+}
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}

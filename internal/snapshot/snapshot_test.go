@@ -1,0 +1,407 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/zeebo/xxh3"
+
+	"iterable-segment-export/schemas"
+)
+
+// publish makes a snapshot of members in any order.
+func publish(t testing.TB, members []Member, h Header) []byte {
+	t.Helper()
+	u := NewUpdate(nil, 0)
+	defer u.Close()
+	for i := range members {
+		if err := u.Put(&members[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	if _, err := u.Publish(context.Background(), nil, h, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func people(from, to int) (out []Member) {
+	for i := from; i < to; i++ {
+		out = append(out, person(i, uint64(i)))
+	}
+	return out
+}
+
+func TestOpen(t *testing.T) {
+	written := testHeader
+	written.RunID, written.CreatedAt = "run-1", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	file := publish(t, people(0, 10), written)
+	with := func(change func(*Header)) Header {
+		h := testHeader
+		change(&h)
+		return h
+	}
+	for name, c := range map[string]struct {
+		expect Header
+		err    error
+	}{
+		"the same":           {testHeader, nil},
+		"another export":     {with(func(h *Header) { h.Export = "x" }), ErrForeign},
+		"another segment":    {with(func(h *Header) { h.Segment = "x" }), ErrForeign},
+		"another connection": {with(func(h *Header) { h.Connection = "x" }), ErrForeign},
+		"another list":       {with(func(h *Header) { h.ListID = 8 }), ErrListReplaced},
+		"another mapping":    {with(func(h *Header) { h.Mapping = "m2" }), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Open(bytes.NewReader(file), int64(len(file)), c.expect)
+			if !errors.Is(err, c.err) {
+				t.Fatalf("got %v, want %v", err, c.err)
+			}
+			if err != nil {
+				return
+			}
+			if want := c.expect.Mapping != written.Mapping; s.MappingChanged() != want {
+				t.Errorf("MappingChanged is %v", !want)
+			}
+			want := written
+			want.Format, want.Rows = Format, 10
+			if s.Header() != want {
+				t.Errorf("header %+v, want %+v", s.Header(), want)
+			}
+		})
+	}
+}
+
+// TestReadableByArrow makes sure that anybody can look at a snapshot.
+func TestReadableByArrow(t *testing.T) {
+	for _, rows := range []int{0, 10, batchRows + 10} {
+		file := publish(t, people(0, rows), testHeader)
+		r, err := ipc.NewFileReader(bytes.NewReader(file), ipc.WithSchema(schemas.SnapshotSchema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for k := range r.NumRecords() {
+			rec, err := r.RecordAt(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += int(rec.NumRows())
+			rec.Release()
+		}
+		if got != rows {
+			t.Errorf("Arrow reads %d rows, want %d", got, rows)
+		}
+		header, ok := r.Schema().Metadata().GetValue("snapshot")
+		if !ok || !strings.Contains(header, `"segment":"High-value"`) {
+			t.Errorf("the schema's metadata has the header %q", header)
+		}
+		if string(file[:6]) != string(ipc.Magic) {
+			t.Error("the file doesn't start as an Arrow file")
+		}
+		r.Close()
+	}
+}
+
+func TestWriterRefuses(t *testing.T) {
+	w, err := NewWriter(io.Discard, testHeader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := person(1, 1)
+	if err := w.Append(&m); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(&m); err == nil {
+		t.Error("the same key was taken twice")
+	}
+	if err := w.Append(&Member{Key: keyOf(^uint64(0), 0)}); err == nil {
+		t.Error("a member whom nothing identifies was taken")
+	}
+}
+
+// content is what a snapshot yields, as text.
+func content(file []byte) (string, error) {
+	s, err := Open(bytes.NewReader(file), int64(len(file)), testHeader)
+	if err != nil {
+		return "", err
+	}
+	out := fmt.Sprintf("%+v\n", s.Header())
+	err = s.Each(context.Background(), func(m *Member) error {
+		out += fmt.Sprintf("%x %d %s %s\n", m.Key, m.Fields, m.Email, m.UserID)
+		return nil
+	})
+	return out, err
+}
+
+// TestDamage changes every byte of a snapshot, and cuts it short everywhere:
+// it reads as ErrCorrupt, or exactly as before.
+func TestDamage(t *testing.T) {
+	file := publish(t, people(0, 20), testHeader)
+	want, err := content(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, damaged []byte) {
+		t.Helper()
+		got, err := content(damaged)
+		switch {
+		case err == nil && got != want:
+			t.Fatalf("%s: it reads as something else", what)
+		case err != nil && !errors.Is(err, ErrCorrupt):
+			t.Fatalf("%s: %v is no ErrCorrupt", what, err)
+		}
+	}
+	for i := range file {
+		for _, bit := range []byte{1, 0x80} {
+			file[i] ^= bit
+			check(fmt.Sprintf("byte %d changed", i), file)
+			file[i] ^= bit
+		}
+	}
+	for n := range len(file) {
+		if _, err := content(file[:n]); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("cut to %d of %d bytes: %v", n, len(file), err)
+		}
+	}
+	// A hole of zeros, as a disk that filled up or a crash leaves behind.
+	for at := 0; at+64 < len(file); at += 32 {
+		holed := bytes.Clone(file)
+		clear(holed[at : at+64])
+		check(fmt.Sprintf("zeros at %d", at), holed)
+	}
+}
+
+// failingFile fails with an error of the storage's from some offset on.
+type failingFile struct {
+	io.ReaderAt
+	calls, after int
+}
+
+var errStorage = errors.New("connection reset")
+
+func (f *failingFile) ReadAt(p []byte, off int64) (int, error) {
+	if f.calls++; f.calls > f.after {
+		return 0, errStorage
+	}
+	return f.ReaderAt.ReadAt(p, off)
+}
+
+// TestStorageFault: what a retry can cure must not make a full run.
+func TestStorageFault(t *testing.T) {
+	file := publish(t, people(0, 20), testHeader)
+	for after := range 6 {
+		f := &failingFile{ReaderAt: bytes.NewReader(file), after: after}
+		s, err := Open(f, int64(len(file)), testHeader)
+		if err == nil {
+			err = s.Each(context.Background(), func(*Member) error { return nil })
+		}
+		if f.calls <= after && err == nil {
+			return // nothing left to fail
+		}
+		if !errors.Is(err, errStorage) || errors.Is(err, ErrCorrupt) {
+			t.Errorf("after %d reads: %v", after, err)
+		}
+	}
+	t.Error("the file was never read to its end")
+}
+
+// TestDamageBeforeRemovals: nobody is emitted or vanishes before the whole
+// snapshot was found sound, in memory and through files.
+func TestDamageBeforeRemovals(t *testing.T) {
+	file := publish(t, people(0, 3*batchRows), testHeader)
+	s := mustOpen(t, file)
+	b := s.blocks[2]
+	file[b.offset+b.length/2] ^= 4
+	for _, o := range []Options{{Rows: 10}, {Rows: 10, MemoryPeople: batchRows, Files: &memFiles{}}} {
+		d, err := NewDiffer(context.Background(), mustOpen(t, file), o, nil)
+		if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("got %v", err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestMappingChanged(t *testing.T) {
+	file := publish(t, people(0, 10), testHeader)
+	expect := testHeader
+	expect.Mapping = "m2"
+	s, err := Open(bytes.NewReader(file), int64(len(file)), expect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make([]Profile, 0, 6)
+	for i := range 6 {
+		rows = append(rows, profile(i, uint64(i)))
+	}
+	got := compare(t, s, rows, Options{Rows: 6})
+	if want := (Counts{Changed: 6, Vanished: 4}); got.counts != want {
+		t.Errorf("%+v, want %+v", got.counts, want)
+	}
+}
+
+func TestNobodyVanishesUnasked(t *testing.T) {
+	s := mustOpen(t, publish(t, people(0, 10), testHeader))
+	d, err := NewDiffer(context.Background(), s, Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Finish(context.Background(), nil)
+	if err != nil || got != (Counts{}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	rows := make([]Profile, 3000)
+	for i := range rows {
+		rows[i] = profile(i, 1)
+	}
+	for _, room := range []int{1, 50_000, 100_000} {
+		files := &memFiles{room: room}
+		d, err := NewDiffer(context.Background(), nil, Options{Rows: 3000, MemoryPeople: 500, Files: files},
+			func(*Profile, Verdict) error { return nil })
+		for i := 0; err == nil && i < len(rows); i++ {
+			err = d.Add(&rows[i])
+		}
+		if err == nil {
+			_, err = d.Finish(context.Background(), nil)
+		}
+		if !errors.Is(err, errFull) {
+			t.Errorf("compare with room for %d bytes: %v", room, err)
+		}
+		d.Close()
+		if len(files.content) != 0 {
+			t.Errorf("%d files are left", len(files.content))
+		}
+
+		files = &memFiles{room: room}
+		u := NewUpdate(files, 10_000)
+		err = nil
+		for i := 0; err == nil && i < len(rows); i++ {
+			err = u.Put(&rows[i].Member)
+		}
+		if !errors.Is(err, errFull) {
+			t.Errorf("sort with room for %d bytes: %v", room, err)
+		}
+		u.Close()
+		if len(files.content) != 0 {
+			t.Errorf("%d files are left", len(files.content))
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	s := mustOpen(t, publish(t, people(0, 10), testHeader))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := NewDiffer(ctx, s, Options{}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("compare: %v", err)
+	}
+	u := NewUpdate(nil, 0)
+	defer u.Close()
+	if _, err := u.Publish(ctx, s, testHeader, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("publish: %v", err)
+	}
+	if err := u.Put(&Member{}); err == nil {
+		t.Error("an update was used again")
+	}
+}
+
+func TestMappingFingerprint(t *testing.T) {
+	base := schemas.Export{Email: "Email"}
+	was := MappingFingerprint(base, "")
+	same := base
+	same.Nulls, same.Mode, same.Name = schemas.NullsOmit, schemas.ModeAppend, "other"
+	if MappingFingerprint(same, schemas.ProjectEmail) != was {
+		t.Error("it changes with what shapes nothing")
+	}
+	for name, change := range map[string]func(*schemas.Export){
+		"email":      func(e *schemas.Export) { e.Email = "Mail" },
+		"user id":    func(e *schemas.Export) { e.UserID = "Id" },
+		"fields":     func(e *schemas.Export) { e.Fields = schemas.Fields{List: []schemas.Field{{Column: "a"}}} },
+		"all fields": func(e *schemas.Export) { e.Fields = schemas.Fields{All: true} },
+		"nulls":      func(e *schemas.Export) { e.Nulls = schemas.NullsSend },
+		"nested":     func(e *schemas.Export) { e.MergeNestedObjects = true },
+	} {
+		e := base
+		change(&e)
+		if MappingFingerprint(e, "") == was {
+			t.Errorf("it doesn't change with %s", name)
+		}
+	}
+}
+
+// TestUnevenKeys: correctness does not rest on keys being evenly spread.
+func TestUnevenKeys(t *testing.T) {
+	var members []Member
+	for i := range uint64(3000) {
+		members = append(members, Member{Key: keyOf(i/1000, i), Fields: 1, Email: []byte("a@example.com")})
+	}
+	s := mustOpen(t, publish(t, members, testHeader))
+	rows := []Profile{{Member: Member{Key: Key{}, Fields: 1}}, {Member: Member{Key: keyOf(1, 1), Fields: 1}}}
+	for i := range members {
+		rows = append(rows, Profile{Member: members[i]})
+	}
+	want := Counts{New: 1, Unchanged: 3000, Duplicate: 1}
+	for _, o := range []Options{{Rows: 3002}, {Rows: 3002, MemoryPeople: 100, Files: &memFiles{}}} {
+		if got := compare(t, s, rows, o); got.counts != want {
+			t.Errorf("%+v, want %+v", got.counts, want)
+		}
+	}
+	var index = newIndex(0, 0, 0)
+	for _, want := range []Verdict{New, Duplicate} {
+		if got := index.mark(&Key{}, 0); got != want {
+			t.Errorf("the zero key is %v, want %v", got, want)
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add(publish(f, people(0, 20), testHeader))
+	f.Add(publish(f, nil, testHeader))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		s, err := Open(bytes.NewReader(file), int64(len(file)), testHeader)
+		if err == nil {
+			s.Verify(context.Background())
+			err = s.Each(context.Background(), func(*Member) error { return nil })
+		}
+		for _, known := range []error{nil, ErrCorrupt, ErrForeign, ErrListReplaced} {
+			if errors.Is(err, known) {
+				return
+			}
+		}
+		t.Fatalf("unexpected error: %v", err)
+	})
+}
+
+// FuzzDecode gives Arrow bytes whose checksums were made right, as somebody
+// could who writes to the data root.
+func FuzzDecode(f *testing.F) {
+	whole := publish(f, people(0, 20), testHeader)
+	s := mustOpen(f, whole)
+	f.Add(whole[:s.blocks[0].length])
+	f.Fuzz(func(t *testing.T, blk []byte) {
+		s := mustOpen(t, whole)
+		b := &s.blocks[0]
+		if int64(len(blk)) != b.length {
+			return
+		}
+		forged := append(bytes.Clone(blk), whole[b.length:]...)
+		s.r = bytes.NewReader(forged)
+		b.sum = xxh3.Hash(blk)
+		if err := s.Each(context.Background(), func(*Member) error { return nil }); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,254 @@
+package snapshot
+
+import (
+	"bufio"
+	"container/heap"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// sorter puts changes into the order of their keys, in bounded memory: what
+// doesn't fit is sorted and written to a temporary file, a run, and the runs are
+// merged when they are read.
+type sorter struct {
+	files  fileSet
+	memory int
+	refs   []ref
+	text   []byte // each change's addresses and user ids
+	runs   []string
+	used   bool
+}
+
+// ref is a change in memory.
+type ref struct {
+	hi, lo, fields uint64
+	at             uint64 // where its text starts, and in the lowest bits its kind
+	email, userID  uint32 // lengths in bytes
+}
+
+const refSize = 40 // bytes
+
+func newSorter(files TempFiles, memory int) sorter {
+	return sorter{files: newFileSet(files), memory: memory}
+}
+
+func (s *sorter) add(m *Member, kind uint64) error {
+	if s.used {
+		return errUsed
+	}
+	if s.files.files != nil && len(s.refs) > 0 && (len(s.refs)+1)*refSize+len(s.text)+len(m.Email)+len(m.UserID) > s.memory {
+		if err := s.spill(); err != nil {
+			return fmt.Errorf("put sorted changes aside: %w", err)
+		}
+	}
+	hi, lo := m.Key.halves()
+	s.refs = append(s.refs, ref{
+		hi: hi, lo: lo, fields: m.Fields, at: uint64(len(s.text))<<changeBits | kind,
+		email: uint32(len(m.Email)), userID: uint32(len(m.UserID)),
+	})
+	s.text = append(append(s.text, m.Email...), m.UserID...)
+	return nil
+}
+
+func (s *sorter) sort() {
+	slices.SortFunc(s.refs, func(a, b ref) int {
+		switch {
+		case a.hi < b.hi:
+			return -1
+		case a.hi > b.hi:
+			return 1
+		case a.lo < b.lo:
+			return -1
+		case a.lo > b.lo:
+			return 1
+		}
+		return 0
+	})
+}
+
+// member fills in what a ref stands for.
+func (s *sorter) member(r *ref, m *Member) (kind uint64) {
+	at := r.at >> changeBits
+	end := at + uint64(r.email)
+	*m = Member{
+		Key: keyOf(r.hi, r.lo), Fields: r.fields,
+		Email: s.text[at:end:end], UserID: s.text[end : end+uint64(r.userID)],
+	}
+	return r.at & (1<<changeBits - 1)
+}
+
+// spill writes a run.
+func (s *sorter) spill() (err error) {
+	s.sort()
+	name := fmt.Sprintf("run-%04d", len(s.runs))
+	f, err := s.files.spill(name, logBuffer)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	s.runs = append(s.runs, name)
+	var head [binary.MaxVarintLen64]byte
+	if _, err := f.w.Write(head[:binary.PutUvarint(head[:], uint64(len(s.refs)))]); err != nil {
+		return err
+	}
+	var m Member
+	var buf []byte
+	for i := range s.refs {
+		kind := s.member(&s.refs[i], &m)
+		buf = appendMember(append(buf[:0], byte(kind)), &m)
+		if _, err := f.w.Write(buf); err != nil {
+			return err
+		}
+	}
+	s.refs, s.text = s.refs[:0], s.text[:0]
+	return nil
+}
+
+// sorted gives the changes in order. No more can be added.
+func (s *sorter) sorted() (*merger, error) {
+	if s.used {
+		return nil, errUsed
+	}
+	s.used = true
+	s.sort()
+	m := &merger{}
+	for _, name := range s.runs {
+		f, err := s.files.files.Open(name)
+		if err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+		r := &runReader{f: f, r: bufio.NewReaderSize(f, runBuffer)}
+		m.runs = append(m.runs, r)
+		n, err := binary.ReadUvarint(r.r)
+		if err != nil {
+			return nil, errors.Join(short(err), m.close())
+		}
+		r.left = n
+	}
+	m.runs = append(m.runs, &runReader{mem: s})
+	if err := m.start(); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+func (s *sorter) close() error {
+	s.refs, s.text, s.used = nil, nil, true
+	return s.files.removeAll()
+}
+
+// runBuffer is the read buffer of one run, in bytes: 100 million people make
+// about 150 runs.
+const runBuffer = 128 << 10
+
+// runReader reads one run, from a file or from the sorter's memory.
+type runReader struct {
+	f    io.Closer
+	r    *bufio.Reader
+	left uint64
+	mem  *sorter
+	next int
+
+	member Member
+	kind   uint64
+	buf    []byte
+}
+
+// read goes to the run's next change.
+func (r *runReader) read() (ok bool, err error) {
+	if r.mem != nil {
+		if r.next >= len(r.mem.refs) {
+			return false, nil
+		}
+		r.kind = r.mem.member(&r.mem.refs[r.next], &r.member)
+		r.next++
+		return true, nil
+	}
+	if r.left == 0 {
+		return false, nil
+	}
+	r.left--
+	kind, err := r.r.ReadByte()
+	if err != nil {
+		return false, short(err)
+	}
+	r.kind = uint64(kind)
+	r.buf, err = readMember(r.r, &r.member, r.buf)
+	return err == nil, err
+}
+
+// merger reads several runs as one. It is a heap of those that have a change
+// left.
+type merger struct {
+	runs   []*runReader
+	heap   []*runReader
+	member Member
+	kind   uint64
+}
+
+func (m *merger) start() error {
+	for _, r := range m.runs {
+		ok, err := r.read()
+		if err != nil {
+			return err
+		}
+		if ok {
+			m.heap = append(m.heap, r)
+		}
+	}
+	heap.Init(m)
+	m.show()
+	return nil
+}
+
+func (m *merger) more() bool { return len(m.heap) > 0 }
+
+func (m *merger) show() {
+	if m.more() {
+		m.member, m.kind = m.heap[0].member, m.heap[0].kind
+	}
+}
+
+// next goes to the next change; what member held is void then.
+func (m *merger) next() error {
+	ok, err := m.heap[0].read()
+	if err != nil {
+		return fmt.Errorf("read changes put aside: %w", err)
+	}
+	switch {
+	case !ok:
+		heap.Pop(m)
+	case len(m.heap) > 1:
+		heap.Fix(m, 0)
+	}
+	m.show()
+	return nil
+}
+
+func (m *merger) close() (err error) {
+	for _, r := range m.runs {
+		if r.f != nil {
+			err = errors.Join(err, r.f.Close())
+			r.f = nil
+		}
+	}
+	return err
+}
+
+// Len, Less, Swap, Push and Pop are heap.Interface.
+func (m *merger) Len() int           { return len(m.heap) }
+func (m *merger) Less(i, j int) bool { return m.heap[i].member.Key.compare(m.heap[j].member.Key) < 0 }
+func (m *merger) Swap(i, j int)      { m.heap[i], m.heap[j] = m.heap[j], m.heap[i] }
+
+// Push adds a run.
+func (m *merger) Push(x any) { m.heap = append(m.heap, x.(*runReader)) }
+
+// Pop takes the last run away.
+func (m *merger) Pop() any {
+	last := m.heap[len(m.heap)-1]
+	m.heap = m.heap[:len(m.heap)-1]
+	return last
+}

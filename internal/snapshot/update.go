@@ -1,0 +1,155 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Update is what a run did to a list, from which the next snapshot is made. Its
+// methods take people in any order; for somebody who is named more than once,
+// the strongest counts: Forget, then Refuse, then Put, then Remove.
+//
+// In append mode nobody is removed, so nobody who vanished from the segment is
+// given to Remove, and all of them stay recorded: should the mode become mirror,
+// whoever an earlier run put there and is absent then goes.
+type Update struct {
+	sorter sorter
+	put    Member
+}
+
+// Kinds of changes, the strongest last.
+const (
+	changeRemove = iota
+	changePut
+	changeRefuse
+	changeForget
+	changeBits = 2
+)
+
+// DefaultSortBytes is how much an Update keeps in memory before it sorts it and
+// puts it into a temporary file: somewhat over 600,000 people's worth.
+const DefaultSortBytes = 48 << 20
+
+// NewUpdate starts an update that holds that many bytes in memory, 0 being
+// DefaultSortBytes, and the rest in files. Where files is nil, all of it is held
+// in memory. Close it whatever happens.
+func NewUpdate(files TempFiles, memory int) *Update {
+	if memory <= 0 {
+		memory = DefaultSortBytes
+	}
+	return &Update{sorter: newSorter(files, memory)}
+}
+
+// Put records somebody who was sent to Iterable. The bytes are copied.
+func (u *Update) Put(m *Member) error { return u.sorter.add(m, changePut) }
+
+// Remove takes out somebody who is no longer on the list.
+func (u *Update) Remove(k Key) error { return u.change(k, changeRemove) }
+
+// Refuse records that Iterable did not take what was sent about somebody: an
+// addition leaves no trace, an update leaves what was known before, so that it
+// is sent again next time and the person can still be removed, and a removal
+// leaves the person recorded.
+func (u *Update) Refuse(k Key) error { return u.change(k, changeRefuse) }
+
+// Forget records that Iterable has nobody like that any more: whatever was
+// known about the person goes.
+func (u *Update) Forget(k Key) error { return u.change(k, changeForget) }
+
+func (u *Update) change(k Key, kind uint64) error {
+	u.put = Member{Key: k}
+	return u.sorter.add(&u.put, kind)
+}
+
+// Publish writes the snapshot that old becomes, nil being an empty one, and
+// returns its header. It does not close w, and the update can't be used again.
+//
+// The old snapshot is the one that staging compared with, or nil where staging
+// found that it can't be used. ErrCorrupt means that it was damaged since then.
+func (u *Update) Publish(ctx context.Context, old *Snapshot, h Header, w io.Writer) (Header, error) {
+	changes, err := u.sorter.sorted()
+	if err != nil {
+		return Header{}, err
+	}
+	defer changes.close()
+	out, err := NewWriter(w, h)
+	if err != nil {
+		return Header{}, err
+	}
+	defer out.release()
+	members := &cursor{done: true}
+	if old != nil {
+		members = old.cursor(ctx)
+		members.next()
+	}
+	if err := merge(ctx, members, changes, out); err != nil {
+		return Header{}, err
+	}
+	return out.Close()
+}
+
+// merge goes through both, in order of key.
+func merge(ctx context.Context, members *cursor, changes *merger, out *Writer) error {
+	var put Member
+	for n := 0; changes.more(); n++ {
+		if n%batchRows == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		key := changes.member.Key
+		for ; members.more() && members.member.Key.compare(key) < 0; members.next() {
+			if err := out.Append(&members.member); err != nil {
+				return err
+			}
+		}
+		kind := uint64(changeRemove)
+		for changes.more() && changes.member.Key == key {
+			kind = max(kind, changes.kind)
+			if changes.kind == changePut {
+				put = clone(put, &changes.member)
+			}
+			if err := changes.next(); err != nil {
+				return err
+			}
+		}
+		before := members.more() && members.member.Key == key
+		var err error
+		switch {
+		case kind == changePut:
+			err = out.Append(&put)
+		case kind == changeRefuse && before:
+			err = out.Append(&members.member)
+		}
+		if err != nil {
+			return err
+		}
+		if before {
+			members.next()
+		}
+	}
+	for ; members.more(); members.next() {
+		if err := out.Append(&members.member); err != nil {
+			return err
+		}
+	}
+	return members.err
+}
+
+// clone copies a member into the buffers of another.
+func clone(to Member, m *Member) Member {
+	return Member{
+		Key: m.Key, Fields: m.Fields,
+		Email: append(to.Email[:0], m.Email...), UserID: append(to.UserID[:0], m.UserID...),
+	}
+}
+
+// Close removes the temporary files that are left.
+func (u *Update) Close() error {
+	if err := u.sorter.close(); err != nil {
+		return fmt.Errorf("tidy up after publishing the snapshot: %w", err)
+	}
+	return nil
+}
+
+var errUsed = errors.New("the update was published already")
