@@ -117,10 +117,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := s.now()
 	call := route(r.Method, r.URL.EscapedPath())
 	rec := Request{Time: started, Method: r.Method, Endpoint: string(call.endpoint)}
-	defer func() {
+	// A request is in the log before its client hears of it, so that whoever has
+	// an answer finds it there.
+	finish := func(status int) {
+		rec.Status = status
 		rec.Milliseconds = float64(s.now().Sub(started).Microseconds()) / 1000
 		s.log.add(rec)
-	}()
+	}
 	a, fault, cleared := s.api(r, call, &rec)
 	wait := s.config.Latency
 	if fault != nil {
@@ -132,9 +135,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch fault.Kind {
 		case "hang":
 			hang(r.Context(), cleared)
+			finish(0)
 			reset(w)
 			return
 		case "reset":
+			finish(0)
 			reset(w)
 			return
 		case "status":
@@ -142,10 +147,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if wait > 0 && s.sleep(r.Context(), wait) != nil {
+		finish(0)
 		reset(w)
 		return
 	}
-	rec.Status = a.status
+	finish(a.status)
 	a.write(w)
 }
 

@@ -87,11 +87,17 @@ type digest struct {
 	members, fields string
 }
 
-// sortKey is a member with the beginning of its line, so that most comparisons
-// stay in one place of memory.
+// sortKey is a member with sixteen bytes of its line.
 type sortKey struct {
-	prefix uint64
-	id     uint32
+	high, low uint64
+	id        uint32
+}
+
+func (k sortKey) compare(other sortKey) int {
+	if k.high != other.high {
+		return cmp.Compare(k.high, other.high)
+	}
+	return cmp.Compare(k.low, other.low)
 }
 
 // digestOf makes a list's digests, or gives those of the last time if nothing
@@ -117,22 +123,55 @@ func (p *project) digestOf(l *list) digest {
 // sorted gives a list's members in order of their lines.
 func (p *project) sorted(l *list) []sortKey {
 	keys := make([]sortKey, 0, l.members.count)
-	var a, b []byte
 	l.members.all(func(id uint32) bool {
-		a = p.appendLine(a[:0], id)
-		var prefix [8]byte
-		copy(prefix[:], a)
-		keys = append(keys, sortKey{binary.BigEndian.Uint64(prefix[:]), id})
+		keys = append(keys, sortKey{id: id})
 		return true
 	})
-	slices.SortFunc(keys, func(x, y sortKey) int {
-		if x.prefix != y.prefix {
-			return cmp.Compare(x.prefix, y.prefix)
-		}
-		a, b = p.appendLine(a[:0], x.id), p.appendLine(b[:0], y.id)
-		return bytes.Compare(a, b)
-	})
+	p.sort(keys, 0)
 	return keys
+}
+
+// sort orders members by their lines, which are the same up to depth. It skips
+// what else they all begin with, sorts by the next sixteen bytes, and does the
+// same with each run of equals: whole lines lie all over the memory, and
+// comparing those is what the time of a digest would go to.
+func (p *project) sort(keys []sortKey, depth int) {
+	var a, b []byte
+	if len(keys) <= 8 || depth > 2*maxIdentifier {
+		slices.SortFunc(keys, func(x, y sortKey) int {
+			a, b = p.appendLine(a[:0], x.id), p.appendLine(b[:0], y.id)
+			return bytes.Compare(a, b)
+		})
+		return
+	}
+	a = p.appendLine(nil, keys[0].id)
+	same := len(a)
+	for i := 1; i < len(keys) && same > depth; i++ {
+		b = p.appendLine(b[:0], keys[i].id)
+		same = min(same, len(b))
+		for same > depth && !bytes.Equal(a[depth:same], b[depth:same]) {
+			same--
+		}
+	}
+	depth = max(depth, same)
+	for i := range keys {
+		a = p.appendLine(a[:0], keys[i].id)
+		var chunk [16]byte
+		copy(chunk[:], a[min(depth, len(a)):])
+		keys[i].high = binary.BigEndian.Uint64(chunk[:8])
+		keys[i].low = binary.BigEndian.Uint64(chunk[8:])
+	}
+	slices.SortFunc(keys, sortKey.compare)
+	for from := 0; from < len(keys); {
+		to := from + 1
+		for to < len(keys) && keys[to].compare(keys[from]) == 0 {
+			to++
+		}
+		if to > from+1 {
+			p.sort(keys[from:to], depth+16)
+		}
+		from = to
+	}
 }
 
 // appendLine appends what identifies a profile in its kind of project.

@@ -128,22 +128,28 @@ func (b *batch) readRows(s *scanner, subscribe bool) *apiError {
 func (b *batch) readRow(s *scanner, row *subscriber, subscribe bool) *apiError {
 	const what = "a subscriber"
 	return s.object(what, func(key []byte) (err *apiError) {
-		switch k := string(key); {
-		case k == "email":
+		switch string(key) {
+		case "email":
 			row.email, err = s.optionalText("email")
 			row.email = lower(row.email)
-		case k == "userId":
+			return err
+		case "userId":
 			row.userID, err = s.optionalText("userId")
-		case k == "dataFields" && subscribe:
-			err = b.readFields(s, row)
-		case k == "preferUserId" && subscribe:
-			row.preferUserID, err = s.boolean("preferUserId")
-		case k == "mergeNestedObjects" && subscribe:
-			row.merge, err = s.boolean("mergeNestedObjects")
-		default:
-			err = unknownField(what, k)
+			return err
 		}
-		return err
+		if subscribe {
+			switch string(key) {
+			case "dataFields":
+				return b.readFields(s, row)
+			case "preferUserId":
+				row.preferUserID, err = s.boolean("preferUserId")
+				return err
+			case "mergeNestedObjects":
+				row.merge, err = s.boolean("mergeNestedObjects")
+				return err
+			}
+		}
+		return unknownField(what, string(key))
 	})
 }
 

@@ -1,0 +1,156 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+// clock is a time that only the test moves.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func startWithClock(t *testing.T, config Config) (*caller, *clock) {
+	clock := &clock{time.Unix(1_800_000_000, 0)}
+	c := start(t, config)
+	c.server.now = clock.now
+	return c, clock
+}
+
+func TestRates(t *testing.T) {
+	c, clock := startWithClock(t, DefaultConfig())
+	l := c.list("l")
+	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, l)
+	taken := func(path string, tries int) (n int) {
+		t.Helper()
+		for range tries {
+			method := "POST"
+			if path == "getUsers" {
+				method = "GET"
+			}
+			r := c.do(method, fmt.Sprintf("/api/lists/%s?listId=%d", path, l), body)
+			switch r.status {
+			case 200:
+				n++
+			case 429:
+				if r.header.Get("Retry-After") != "" {
+					t.Error("Retry-After was not asked for")
+				}
+			default:
+				t.Fatal(r)
+			}
+		}
+		return n
+	}
+	equal(t, "subscribe at once", taken("subscribe", 10), 5)
+	equal(t, "unsubscribe has its own rate", taken("unsubscribe", 10), 5)
+	clock.t = clock.t.Add(199 * time.Millisecond)
+	equal(t, "too early", taken("subscribe", 1), 0)
+	clock.t = clock.t.Add(time.Millisecond)
+	equal(t, "one more", taken("subscribe", 3), 1)
+	clock.t = clock.t.Add(time.Hour)
+	equal(t, "after a pause", taken("subscribe", 10), 5)
+	equal(t, "getUsers", taken("getUsers", 7), 5)
+	clock.t = clock.t.Add(12 * time.Second)
+	equal(t, "getUsers a fifth of a minute later", taken("getUsers", 7), 1)
+	for range 20 {
+		c.ok("GET", fmt.Sprintf("/api/lists/%d/size", l), "")
+	}
+	var s Stats
+	decode(t, c.ok("GET", "/sandbox/stats", ""), &s)
+	equal(t, "stats", []int64{s.Endpoints["lists/subscribe"].Throttled, s.Endpoints["lists/subscribe"].Statuses[429], s.Endpoints["lists/subscribe"].Statuses[200]}, []int64{5 + 1 + 2 + 5, 13, 11})
+}
+
+func TestRetryAfterAndProjectRates(t *testing.T) {
+	c, _ := startWithClock(t, Config{Rate: 0.1, RetryAfter: true, Keys: map[string]Project{
+		"slow": {Name: "slow"}, "free": {Name: "free", Rate: -1}, "quick": {Name: "quick", Rate: 3}, "twin": {Name: "slow"}}})
+	c.key = "slow"
+	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
+	c.ok("POST", "/api/lists/subscribe", body)
+	for _, key := range []string{"slow", "twin"} {
+		c.key = key
+		if r := c.do("POST", "/api/lists/subscribe", body); r.status != 429 || r.header.Get("Retry-After") != "10" {
+			t.Errorf("%s: %+v", key, r)
+		}
+	}
+	for key, want := range map[string]int{"free": 20, "quick": 3} {
+		c.key = key
+		body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
+		n := 0
+		for range 20 {
+			if c.do("POST", "/api/lists/subscribe", body).status == 200 {
+				n++
+			}
+		}
+		equal(t, key, n, want)
+	}
+}
+
+// Over a long time the rate is what it says, whatever the requests' pace, and
+// others take their part of it.
+func TestBucketOverTime(t *testing.T) {
+	for _, test := range []struct{ rate, others, pace, want float64 }{
+		{5, 0, 4, 4}, {5, 0, 50, 5}, {5, 2, 2.5, 2.5}, {0.5, 0, 4, 0.5}, {100, 40, 1000, 92},
+	} {
+		b := newBucket(test.rate, 0)
+		now := time.Unix(0, 0)
+		b.load(test.others, now)
+		taken := 0
+		const seconds = 200
+		for range int(test.pace * seconds) {
+			now = now.Add(time.Duration(float64(time.Second) / test.pace))
+			if ok, _ := b.take(now); ok {
+				taken++
+			}
+		}
+		got := float64(taken) / seconds
+		if test.others > 0 && test.pace > test.rate {
+			// They compete: what is left to either depends on who comes first.
+			if got < test.rate-test.others || got > test.rate {
+				t.Errorf("%+v: %g a second", test, got)
+			}
+		} else if math.Abs(got-test.want) > 0.02*test.want+5/seconds {
+			t.Errorf("%+v: %g a second", test, got)
+		}
+	}
+}
+
+func TestLoadTakesFromTheRate(t *testing.T) {
+	c, clock := startWithClock(t, Config{Rate: 5})
+	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
+	seconds := func(n int) (taken int) {
+		for range 5 * n {
+			clock.t = clock.t.Add(200 * time.Millisecond)
+			if c.do("POST", "/api/lists/subscribe", body).status == 200 {
+				taken++
+			}
+		}
+		return taken
+	}
+	c.ok("POST", "/sandbox/load", `{"rate":5}`)
+	seconds(10)
+	if n := seconds(20); n > 60 {
+		t.Errorf("%d of 100 requests are taken beside as many of others", n)
+	}
+	c.ok("POST", "/sandbox/load", `{"rate":0}`)
+	seconds(10)
+	equal(t, "without others", seconds(20), 100)
+	for _, bad := range []string{`{"rate":-1}`, `{"rate":1,"project":"x"}`, `{"rate":"1"}`} {
+		c.refused("POST", "/sandbox/load", bad, 400, "BadParams")
+	}
+}
+
+func TestLatencyIsSlept(t *testing.T) {
+	c := start(t, Config{Latency: time.Hour})
+	var slept time.Duration
+	c.server.sleep = func(_ context.Context, d time.Duration) error {
+		slept += d
+		return nil
+	}
+	c.ok("GET", "/api/lists", "")
+	c.ok("GET", "/sandbox/stats", "")
+	equal(t, "slept", slept, time.Hour)
+}
