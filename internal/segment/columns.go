@@ -1,0 +1,296 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/schemas"
+)
+
+// Role is what a column is for.
+type Role int
+
+// Roles of a Column.
+const (
+	Email Role = iota
+	UserID
+	Field
+)
+
+// Columns says which columns an export maps.
+type Columns struct {
+	// Email and UserID identify a profile; one of them may be empty.
+	Email, UserID string
+	// Fields are the data fields.
+	Fields schemas.Fields
+}
+
+// Column is a mapped column as the segment has it.
+type Column struct {
+	// Name is the column's name or path in the segment's first file that has it.
+	Name string
+	Role Role
+	// Field is how a data field is mapped, its As filled in; only for Field.
+	Field schemas.Field
+	// Type is the column's type in the first file in which it is not null all
+	// the way; the others have the same kind of type. Each record's own schema
+	// says in which form its column is.
+	Type arrow.DataType
+
+	asked    string
+	optional bool // a file may be without it
+}
+
+// wanted lists the columns of a mapping with names; fields "all" is resolved by
+// the files.
+func (c Columns) wanted() ([]Column, error) {
+	if c.Email == "" && c.UserID == "" {
+		return nil, &Error{Type: schemas.ErrorBadExport, Err: errors.New("the export maps neither an e-mail column nor a user id column; set email or userID")}
+	}
+	var out []Column
+	if c.Email != "" {
+		out = append(out, Column{Role: Email, asked: c.Email})
+	}
+	if c.UserID != "" {
+		out = append(out, Column{Role: UserID, asked: c.UserID})
+	}
+	for _, f := range c.Fields.List {
+		if f.Column == "" {
+			return nil, &Error{Type: schemas.ErrorBadExport, Err: errors.New("a mapped field has no column; set column")}
+		}
+		out = append(out, Column{Role: Field, asked: f.Column, Field: f})
+	}
+	return out, nil
+}
+
+// resolve finds the column that a name or a dotted path means, as indices into
+// the fields and their children: exactly, else without regard to case if only
+// one column matches. A column whose own name has the dots in it comes before a
+// path.
+func resolve(fields []arrow.Field, asked string) ([]int, error) {
+	exact := func(a, b string) bool { return a == b }
+	parts := strings.Split(asked, ".")
+	for _, same := range []func(a, b string) bool{exact, strings.EqualFold} {
+		var found [][]int
+		for i, f := range fields {
+			if same(f.Name, asked) {
+				found = append(found, []int{i})
+			}
+		}
+		if len(found) == 0 && len(parts) <= maxNesting {
+			found = matches(fields, parts, same)
+		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			var names []string
+			for _, f := range found[:min(len(found), 10)] {
+				names = append(names, fmt.Sprintf("%q", pathName(fields, f)))
+			}
+			return nil, columnError(schemas.ErrorColumn, asked, "the name fits more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
+		}
+	}
+	return nil, columnError(schemas.ErrorColumn, asked, "there is no such column; the file has %s", describe(fields))
+}
+
+// matches finds the paths through structs whose names, joined by dots, are the
+// parts. Names within the path may have dots in them.
+func matches(fields []arrow.Field, parts []string, same func(a, b string) bool) [][]int {
+	var out [][]int
+	for n := 1; n <= len(parts); n++ {
+		name := strings.Join(parts[:n], ".")
+		for i, f := range fields {
+			if !same(f.Name, name) {
+				continue
+			}
+			if n == len(parts) {
+				out = append(out, []int{i})
+				continue
+			}
+			if st, ok := f.Type.(*arrow.StructType); ok {
+				for _, rest := range matches(st.Fields(), parts[n:], same) {
+					out = append(out, append([]int{i}, rest...))
+				}
+			}
+		}
+	}
+	return out
+}
+
+// maxListed is how many columns an error names.
+const maxListed = 60
+
+// describe lists columns for an error, the members of structs by their paths.
+func describe(fields []arrow.Field) string {
+	if len(fields) == 0 {
+		return "no columns"
+	}
+	var names []string
+	more := 0
+	var add func(prefix string, fields []arrow.Field, depth int)
+	add = func(prefix string, fields []arrow.Field, depth int) {
+		for _, f := range fields {
+			if len(names) == maxListed {
+				more++
+				continue
+			}
+			name := f.Name
+			if len(name) > 100 {
+				name = strings.ToValidUTF8(name[:100], "") + "…"
+			}
+			name = prefix + name
+			names = append(names, fmt.Sprintf("%q", name))
+			if st, ok := f.Type.(*arrow.StructType); ok && depth < 4 {
+				add(name+".", st.Fields(), depth+1)
+			}
+		}
+	}
+	add("", fields, 0)
+	out := "the columns " + strings.Join(names, ", ")
+	if more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
+}
+
+func fieldAt(fields []arrow.Field, path []int) arrow.Field {
+	f := fields[path[0]]
+	for _, i := range path[1:] {
+		f = f.Type.(*arrow.StructType).Field(i)
+	}
+	return f
+}
+
+func pathName(fields []arrow.Field, path []int) string {
+	name := fields[path[0]].Name
+	f := fields[path[0]]
+	for _, i := range path[1:] {
+		f = f.Type.(*arrow.StructType).Field(i)
+		name += "." + f.Name
+	}
+	return name
+}
+
+// mapping gathers the mapped columns over a segment's files.
+type mapping struct {
+	columns []Column
+	all     bool
+	first   []string // by column: the file that its Type is from
+}
+
+func newMapping(want Columns) (*mapping, error) {
+	columns, err := want.wanted()
+	if err != nil {
+		return nil, err
+	}
+	return &mapping{columns: columns, all: want.Fields.All, first: make([]string, len(columns))}, nil
+}
+
+// add resolves the columns in one more file, and checks that their types go
+// with those of the files before.
+func (m *mapping) add(file string, fields []arrow.Field) error {
+	paths, err := m.paths(fields)
+	if err != nil {
+		return err
+	}
+	if m.all {
+		if paths, err = m.addAll(fields, paths); err != nil {
+			return err
+		}
+	}
+	for i, path := range paths {
+		if path == nil {
+			continue
+		}
+		if err := m.merge(i, file, pathName(fields, path), fieldAt(fields, path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAll adds the top-level columns that no earlier file had and that do not
+// identify the profile.
+func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
+	taken := map[int]bool{}
+	for _, p := range paths {
+		if len(p) == 1 {
+			taken[p[0]] = true
+		}
+	}
+	seen := map[string]bool{}
+	for i, f := range fields {
+		if taken[i] {
+			continue
+		}
+		if seen[f.Name] {
+			return nil, columnError(schemas.ErrorColumn, f.Name, "more than one column has this name; rename one, or list the fields to send instead of \"all\"")
+		}
+		seen[f.Name] = true
+		m.columns = append(m.columns, Column{Role: Field, asked: f.Name, optional: true, Field: schemas.Field{Column: f.Name}})
+		m.first = append(m.first, "")
+		paths = append(paths, []int{i})
+	}
+	return paths, nil
+}
+
+func (m *mapping) merge(i int, file, name string, f arrow.Field) error {
+	c := &m.columns[i]
+	if u, ok := f.Type.(*unsupported); ok {
+		return columnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", u.why)
+	}
+	if c.Role != Field && !identifies(c.Role, f.Type) {
+		what := "an e-mail address: it needs text"
+		if c.Role == UserID {
+			what = "a user id: it needs text or whole numbers"
+		}
+		return columnError(schemas.ErrorColumn, name, "its type %s can't hold %s", f.Type, what)
+	}
+	switch {
+	case c.Type == nil:
+		c.Name = name
+		if c.Role == Field && c.Field.As == "" {
+			c.Field.As = f.Name
+		}
+	case kindOf(c.Type) == kindNull:
+	case kindOf(f.Type) == kindNull:
+		return nil
+	case kindOf(c.Type) != kindOf(f.Type), kindOf(f.Type) == kindOther && !arrow.TypeEqual(c.Type, f.Type):
+		return columnError(schemas.ErrorColumn, name, "its type is %s here and %s in the file %s; the files of a segment must agree on it", f.Type, c.Type, m.first[i])
+	default:
+		return nil
+	}
+	c.Type, m.first[i] = f.Type, file
+	return nil
+}
+
+// paths resolves the columns in one file: nil for one that it may be without.
+func (m *mapping) paths(fields []arrow.Field) ([][]int, error) {
+	out := make([][]int, len(m.columns))
+	var byName map[string]int
+	for i, c := range m.columns {
+		if c.optional {
+			if byName == nil {
+				byName = make(map[string]int, len(fields))
+				for j, f := range fields {
+					byName[f.Name] = j
+				}
+			}
+			if j, ok := byName[c.asked]; ok {
+				out[i] = []int{j}
+			}
+			continue
+		}
+		path, err := resolve(fields, c.asked)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = path
+	}
+	return out, nil
+}

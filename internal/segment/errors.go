@@ -1,0 +1,161 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Error is what every function of this package fails with. Its text is for a
+// person, and holds no value of a row.
+type Error struct {
+	// Type is the class of the failure, empty where a retry may cure it (a disk
+	// or a network that fails, a run that is cancelled).
+	Type schemas.ErrorType
+	// File is the name of the file at fault, as Object.Name has it; empty where
+	// no single file is.
+	File string
+	// Column is the column at fault, empty where none is.
+	Column string
+	// Err says what is wrong and what to do.
+	Err error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		fmt.Fprintf(&b, "file %s: ", e.File)
+	}
+	if e.Column != "" {
+		fmt.Fprintf(&b, "column %q: ", e.Column)
+	}
+	b.WriteString(e.Err.Error())
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// columnError blames a column, by its name in the file.
+func columnError(kind schemas.ErrorType, column, format string, args ...any) *Error {
+	return &Error{Type: kind, Column: column, Err: fmt.Errorf(format, args...)}
+}
+
+// asError makes an *Error of whatever went wrong with a file, and completes one
+// that does not name its file yet.
+func asError(file string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		if e.File == "" {
+			e.File = file
+		}
+		return e
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &Error{File: file, Err: err}
+	case errors.Is(err, storage.ErrChanged):
+		return &Error{Type: schemas.ErrorSegmentChanged, Err: fmt.Errorf("%w; run the export again when the segment is complete", err)}
+	case errors.Is(err, fs.ErrPermission):
+		return &Error{Type: schemas.ErrorSegmentUnreadable, File: file, Err: fmt.Errorf("the worker may not read it: %w", err)}
+	}
+	return &Error{Type: schemas.ErrorSegmentUnreadable, File: file, Err: err}
+}
+
+// guard turns a panic of the function that defers it into an error: no input
+// can take the worker down. The panic's own text is kept only where it is
+// Arrow's or Go's, which name sizes and types and no values.
+func guard(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case *Error:
+		*err = p
+	case tooMuchMemory:
+		*err = fmt.Errorf("it needs more than %d MB of memory for %s; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups", maxBatchMemory>>20, p.what)
+	case error:
+		*err = fmt.Errorf("it is damaged, or uses a feature that this program can't read: %w; write it again, as plain Parquet with snappy or zstd if it is not damaged", p)
+	default:
+		*err = fmt.Errorf("it is damaged, or uses a feature that this program can't read: %v; write it again, as plain Parquet with snappy or zstd if it is not damaged", p)
+	}
+}
+
+// source reads a file and remembers whether reading itself failed, so that a
+// broken disk is not taken for a broken file.
+type source struct {
+	storage.File
+	ctx    context.Context
+	pos    int64
+	failed *firstError
+}
+
+func newSource(ctx context.Context, f storage.File) *source {
+	return &source{File: f, ctx: ctx, failed: &firstError{}}
+}
+
+func (s *source) ReadAt(p []byte, off int64) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		s.failed.set(err)
+		return 0, err
+	}
+	n, err := s.File.ReadAt(p, off)
+	if err != nil && err != io.EOF {
+		s.failed.set(err)
+	}
+	return n, err
+}
+
+// Seek is there because Arrow asks for it to find a file's size; all reading is
+// by ReadAt.
+func (s *source) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += s.pos
+	case io.SeekEnd:
+		offset += s.Size()
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the start of the file")
+	}
+	s.pos = offset
+	return offset, nil
+}
+
+// readFull reads exactly len(p) bytes at off.
+func (s *source) readFull(p []byte, off int64) error {
+	n, err := s.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		return fmt.Errorf("the file ends too early: %d bytes are missing", len(p)-n)
+	}
+	return err
+}
+
+// explain says why reading a file failed: for the reason of the first failed
+// read if there was one, because it changed, or because it is as it is.
+func (s *source) explain(o storage.Object, err error) error {
+	if err == nil {
+		return nil
+	}
+	if io := s.failed.get(); io != nil {
+		if ctx := s.ctx.Err(); ctx != nil {
+			return &Error{File: o.Name, Err: ctx}
+		}
+		if errors.Is(io, storage.ErrChanged) {
+			return asError(o.Name, io)
+		}
+		return &Error{File: o.Name, Err: fmt.Errorf("read: %w", io)}
+	}
+	if changed := storage.CheckUnchanged(s.ctx, o); errors.Is(changed, storage.ErrChanged) {
+		return asError(o.Name, changed)
+	}
+	return asError(o.Name, err)
+}

@@ -1,0 +1,375 @@
+package segment
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/endian"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+
+	"iterable-segment-export/schemas"
+)
+
+// ipcFile is an Arrow IPC file or stream. Arrow reads a record batch as a whole,
+// all columns of it, and trusts the offsets in it. Here the batches' buffers are
+// read in slices, only those of mapped columns, and checked on the way; Arrow's
+// part is to understand the schema.
+type ipcFile struct {
+	src    *source
+	schema *arrow.Schema
+	ids    []fieldIDs // by top-level column
+	hash   [sha256.Size]byte
+	known  int64 // rows, -1 for a stream
+	stream bool
+	start  int64   // of a stream's first message after the schema
+	dicts  []block // of a file
+	blocks []block
+}
+
+// block says where a message lies.
+type block struct {
+	offset, body int64
+	prefix       int64 // length of what comes before the body
+}
+
+var errIPC = errors.New("the file is damaged: it does not follow the Arrow format; write it again")
+
+const (
+	ipcContinuation = 0xFFFFFFFF
+	// maxMessage bounds, in bytes, the description of one record batch.
+	maxMessage = 64 << 20
+)
+
+func looksLikeStream(head []byte) bool {
+	first := binary.LittleEndian.Uint32(head)
+	if first == ipcContinuation {
+		n := binary.LittleEndian.Uint32(head[4:])
+		return n > 0 && n <= maxMessage
+	}
+	// Before Arrow 0.15 a stream began with the length of the schema, and the
+	// schema with the offset of its table.
+	second := binary.LittleEndian.Uint32(head[4:])
+	return first >= 16 && first <= maxMessage && first%8 == 4 && second >= 4 && second <= 64 && second%2 == 0
+}
+
+// message reads the message at an offset. At the end of a stream, or where the
+// data ends cleanly, it is io.EOF.
+func (f *ipcFile) message(at int64) (fb message, b block, err error) {
+	var head [8]byte
+	size := f.src.Size()
+	if at == size {
+		return fb, b, io.EOF
+	}
+	if at < 0 || at > size-4 {
+		return fb, b, errIPCTruncated
+	}
+	n := min(8, size-at)
+	if err := f.src.readFull(head[:n], at); err != nil {
+		return fb, b, err
+	}
+	b = block{offset: at, prefix: 4}
+	length := int64(binary.LittleEndian.Uint32(head[:4]))
+	if length == ipcContinuation {
+		if n < 8 {
+			return fb, b, errIPCTruncated
+		}
+		b.prefix, length = 8, int64(binary.LittleEndian.Uint32(head[4:]))
+	}
+	if length == 0 {
+		return fb, b, io.EOF
+	}
+	b.prefix += length
+	if length > maxMessage || length < 8 || at+b.prefix > size {
+		return fb, b, errIPCTruncated
+	}
+	data := make([]byte, length)
+	if err := f.src.readFull(data, at+b.prefix-length); err != nil {
+		return fb, b, err
+	}
+	if fb, err = parseMessage(data); err != nil {
+		return fb, b, err
+	}
+	b.body = fb.bodyLength
+	if b.body < 0 || b.body > size-at-b.prefix {
+		return fb, b, errIPCTruncated
+	}
+	return fb, b, nil
+}
+
+var errIPCTruncated = errors.New("the file is cut off or damaged: a part of it claims to be longer than the rest of the file; wait until it is complete, or write it again")
+
+// readSchema reads the schema message at an offset and says where the next
+// message begins.
+func (f *ipcFile) readSchema(at int64) (int64, error) {
+	msg, b, err := f.message(at)
+	if err == io.EOF {
+		return 0, errIPCTruncated
+	}
+	if err != nil {
+		return 0, err
+	}
+	if msg.kind != messageSchema {
+		return 0, errIPC
+	}
+	if f.ids, err = schemaIDs(msg.header); err != nil {
+		return 0, err
+	}
+	raw := make([]byte, b.prefix)
+	if err := f.src.readFull(raw, at); err != nil {
+		return 0, err
+	}
+	r, err := ipc.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return 0, fmt.Errorf("its columns can't be read: %w; write the file again, or with other types", err)
+	}
+	defer r.Release()
+	f.schema = r.Schema()
+	if f.schema.NumFields() != len(f.ids) {
+		return 0, errIPC
+	}
+	if f.schema.Endianness() != endian.LittleEndian {
+		return 0, errors.New("the file was written with the most significant byte first, which this program does not read; write it again on an ordinary machine")
+	}
+	return at + b.prefix + b.body, nil
+}
+
+func openIPCStream(src *source) (*ipcFile, error) {
+	f := &ipcFile{src: src, stream: true, known: -1}
+	var err error
+	if f.start, err = f.readSchema(0); err != nil {
+		return nil, err
+	}
+	// A stream has no footer; its ends stand for it.
+	const ends = 4 << 10
+	sum := sha256.New()
+	size := src.Size()
+	buf := make([]byte, min(size, ends))
+	for _, at := range []int64{0, size - int64(len(buf))} {
+		if err := src.readFull(buf, at); err != nil {
+			return nil, err
+		}
+		sum.Write(buf)
+	}
+	sum.Sum(f.hash[:0])
+	return f, nil
+}
+
+func openIPCFile(src *source) (*ipcFile, error) {
+	// "ARROW1" and two bytes of padding; the end is a footer, its length and
+	// "ARROW1".
+	const head, tailLen = 8, 10
+	f := &ipcFile{src: src}
+	size := src.Size()
+	if size < head+tailLen {
+		return nil, errIPCTruncated
+	}
+	var tail [tailLen]byte
+	if err := src.readFull(tail[:], size-tailLen); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(tail[4:], magicArrow) {
+		return nil, errors.New("the file begins as an Arrow file and does not end as one: it is cut off, or still being written; wait until it is complete, or write it again")
+	}
+	length := int64(binary.LittleEndian.Uint32(tail[:4]))
+	body := size - tailLen - length
+	if length < 8 || length > maxFooter || body < head {
+		return nil, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
+	}
+	footer := make([]byte, length)
+	if err := src.readFull(footer, body); err != nil {
+		return nil, err
+	}
+	f.hash = sha256.Sum256(footer)
+	if _, err := f.readSchema(head); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.dicts, f.blocks, err = parseFooter(footer); err != nil {
+		return nil, err
+	}
+	for _, b := range f.blocks {
+		msg, _, err := f.message(b.offset)
+		if err != nil {
+			return nil, noEOF(err)
+		}
+		batch, err := msg.batch(messageRecord)
+		if err != nil {
+			return nil, err
+		}
+		if f.known += batch.rows; f.known < 0 {
+			return nil, errIPC
+		}
+	}
+	return f, nil
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return errIPCTruncated
+	}
+	return err
+}
+
+func (f *ipcFile) fields() []arrow.Field     { return f.schema.Fields() }
+func (f *ipcFile) footer() [sha256.Size]byte { return f.hash }
+func (f *ipcFile) rows() int64               { return f.known }
+
+// rowGroups counts the record batches of a file; a stream counts as one.
+func (f *ipcFile) rowGroups() int {
+	if f.stream {
+		return 1
+	}
+	return len(f.blocks)
+}
+
+func (f *ipcFile) check(paths [][]int) error {
+	for _, path := range paths {
+		if path == nil {
+			continue
+		}
+		field := fieldAt(f.fields(), path)
+		if err := canLoad(field.Type, 0); err != nil {
+			return columnError(schemas.ErrorColumn, pathName(f.fields(), path), "%w; leave the column out of the mapping, or write it with another type", err)
+		}
+	}
+	return nil
+}
+
+func (f *ipcFile) open(paths [][]int, opts Options) (batches, error) {
+	r := &ipcReader{file: f, paths: paths, opts: opts, mem: newBudget(), at: f.start, dicts: map[int64]*dictionary{}}
+	r.wantDictionaries()
+	if !f.stream {
+		for _, b := range f.dicts {
+			msg, blk, err := f.message(b.offset)
+			if err != nil {
+				return nil, noEOF(err)
+			}
+			if err := r.dictionary(msg, blk); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// ipcReader reads a file's or stream's record batches in turn.
+type ipcReader struct {
+	file  *ipcFile
+	paths [][]int
+	opts  Options
+	mem   *budget
+	at    int64 // of a stream's next message
+	block int   // a file's next record batch
+	dicts map[int64]*dictionary
+	// codecs are decompressors that are not in use.
+	codecs  codecs
+	loaders []loader // of the open batch; nil for a column that the file lacks
+	left    int64
+}
+
+func (r *ipcReader) next() ([]arrow.Array, int, error) {
+	for r.left == 0 {
+		if err := r.openBatch(); err != nil {
+			return nil, 0, err
+		}
+	}
+	rows := int(min(r.left, int64(r.opts.BatchRows)))
+	r.mem.reset()
+	out, err := parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) {
+		if r.loaders[i] == nil {
+			return array.NewNull(rows), nil
+		}
+		data, err := r.loaders[i].load(rows)
+		if err != nil {
+			return nil, columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
+		}
+		defer data.Release()
+		return array.MakeFromData(data), nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	r.left -= int64(rows)
+	return out, rows, nil
+}
+
+// nextRecord finds the next record batch, taking in the dictionaries on the way
+// to it.
+func (r *ipcReader) nextRecord() (message, block, error) {
+	if !r.file.stream {
+		if r.block == len(r.file.blocks) {
+			return message{}, block{}, io.EOF
+		}
+		r.block++
+		msg, b, err := r.file.message(r.file.blocks[r.block-1].offset)
+		return msg, b, noEOF(err)
+	}
+	for {
+		msg, b, err := r.file.message(r.at)
+		if err != nil {
+			return msg, b, err
+		}
+		r.at += b.prefix + b.body
+		if msg.kind != messageDictionary {
+			return msg, b, nil
+		}
+		if err := r.dictionary(msg, b); err != nil {
+			return msg, b, err
+		}
+	}
+}
+
+func (r *ipcReader) openBatch() error {
+	r.closeBatch()
+	msg, b, err := r.nextRecord()
+	if err != nil {
+		return err
+	}
+	batch, err := msg.batch(messageRecord)
+	if err != nil {
+		return err
+	}
+	l := r.layout(msg, batch, b)
+	loaders := make([]loader, len(r.paths))
+	for top, field := range r.file.fields() {
+		var used []int
+		for i, path := range r.paths {
+			if path != nil && path[0] == top {
+				used = append(used, i)
+			}
+		}
+		start := *l
+		l.skip(field.Type)
+		for _, i := range used {
+			cursor := start
+			if loaders[i], err = cursor.path(field.Type, r.file.ids[top], r.paths[i][1:], batch.rows); err != nil {
+				return columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
+			}
+		}
+	}
+	r.loaders, r.left = loaders, batch.rows
+	return nil
+}
+
+func (r *ipcReader) closeBatch() {
+	for _, l := range r.loaders {
+		if l != nil {
+			l.close()
+		}
+	}
+	r.loaders = nil
+}
+
+func (r *ipcReader) close() {
+	r.closeBatch()
+	r.codecs.close()
+	for _, d := range r.dicts {
+		d.release()
+	}
+}

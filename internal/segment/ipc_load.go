@@ -1,0 +1,456 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/bitutil"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+)
+
+// loader gives a column of a record batch in parts, from its first element to
+// its last. What it gives is safe to use: offsets rise and stay within their
+// data, indices within their dictionary.
+type loader interface {
+	load(n int) (arrow.ArrayData, error)
+	// length is how many elements there are in all.
+	length() int64
+	close()
+}
+
+// base is what all loaders share.
+type base struct {
+	dt       arrow.DataType
+	n        int64 // elements in all
+	done     int64 // elements given
+	validity *bits
+	streams  []*stream
+}
+
+func (b *base) length() int64 { return b.n }
+
+func (b *base) close() {
+	if b.validity != nil {
+		b.validity.s.close()
+	}
+	for _, s := range b.streams {
+		s.close()
+	}
+}
+
+// begin counts n elements as given, and reads which of them are null.
+func (b *base) begin(n int) (bitmap *memory.Buffer, nulls int, err error) {
+	if n < 0 || int64(n) > b.n-b.done {
+		return nil, 0, errShort
+	}
+	b.done += int64(n)
+	if b.validity == nil || n == 0 {
+		return nil, 0, nil
+	}
+	p, err := b.validity.read(n)
+	if err != nil {
+		return nil, 0, err
+	}
+	if nulls = n - bitutil.CountSetBits(p, 0, n); nulls == 0 {
+		return nil, 0, nil
+	}
+	return memory.NewBufferBytes(p), nulls, nil
+}
+
+// loader makes the loader of a column and its children.
+func (l *layout) loader(dt arrow.DataType, ids fieldIDs) (loader, error) {
+	if ext, ok := dt.(arrow.ExtensionType); ok {
+		return l.loader(ext.StorageType(), ids)
+	}
+	if _, ok := dt.(*arrow.NullType); ok {
+		if l.node >= len(l.batch.nodes) {
+			return nil, errIPC
+		}
+		l.node++
+		return &nullLoader{base{dt: dt, n: l.batch.nodes[l.node-1].a}}, nil
+	}
+	length, validity, err := l.next()
+	if err != nil {
+		return nil, err
+	}
+	b := base{dt: dt, n: length, validity: validity}
+	buffers, children := shape(dt)
+	for range buffers - 1 {
+		s, err := l.open()
+		if err != nil {
+			return nil, err
+		}
+		b.streams = append(b.streams, s)
+	}
+	var inner []loader
+	for i, c := range children {
+		if i >= len(ids.children) {
+			return nil, errIPC
+		}
+		in, err := l.loader(c, ids.children[i])
+		if err != nil {
+			return nil, err
+		}
+		inner = append(inner, in)
+	}
+	return l.make(b, ids, inner)
+}
+
+func (l *layout) make(b base, ids fieldIDs, inner []loader) (loader, error) {
+	switch dt := b.dt.(type) {
+	case *arrow.BooleanType:
+		return &boolLoader{base: b, values: bits{s: b.streams[0]}}, nil
+	case *arrow.StringType, *arrow.BinaryType:
+		return &binaryLoader{base: b, offsets: offsets{s: b.streams[0], width: 4}}, nil
+	case *arrow.LargeStringType, *arrow.LargeBinaryType:
+		return &binaryLoader{base: b, offsets: offsets{s: b.streams[0], width: 8}}, nil
+	case *arrow.ListType, *arrow.MapType:
+		return &listLoader{base: b, offsets: offsets{s: b.streams[0], width: 4}, items: inner[0]}, nil
+	case *arrow.LargeListType:
+		return &listLoader{base: b, offsets: offsets{s: b.streams[0], width: 8}, items: inner[0]}, nil
+	case *arrow.FixedSizeListType:
+		return &groupLoader{base: b, times: int64(dt.Len()), inner: inner}, nil
+	case *arrow.StructType:
+		return &groupLoader{base: b, times: 1, inner: inner}, nil
+	case *arrow.DictionaryType:
+		d := l.reader.dicts[ids.dictionary]
+		if d == nil {
+			return nil, errIPC
+		}
+		if d.values == nil {
+			d.values = array.MakeArrayOfNull(memory.DefaultAllocator, d.dt, 0)
+		}
+		indices := b
+		indices.dt = dt.IndexType
+		return &dictionaryLoader{fixedLoader: fixedLoader{base: indices, width: int64(dt.IndexType.(arrow.FixedWidthDataType).Bytes())}, dt: dt, values: d.values}, nil
+	case arrow.FixedWidthDataType:
+		if dt.Bytes() > 0 {
+			return &fixedLoader{base: b, width: int64(dt.Bytes())}, nil
+		}
+	}
+	return nil, fmt.Errorf("its type %s can't be read", b.dt)
+}
+
+type nullLoader struct{ base }
+
+func (l *nullLoader) load(n int) (arrow.ArrayData, error) {
+	if _, _, err := l.begin(n); err != nil {
+		return nil, err
+	}
+	return array.NewData(l.dt, n, []*memory.Buffer{nil}, nil, n, 0), nil
+}
+
+// fixedLoader loads values of the same number of bytes each.
+type fixedLoader struct {
+	base
+	width int64
+}
+
+func (l *fixedLoader) load(n int) (arrow.ArrayData, error) {
+	bitmap, nulls, err := l.begin(n)
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.streams[0].read(int64(n) * l.width)
+	if err != nil {
+		return nil, err
+	}
+	return array.NewData(l.dt, n, []*memory.Buffer{bitmap, memory.NewBufferBytes(p)}, nil, nulls, 0), nil
+}
+
+type boolLoader struct {
+	base
+	values bits
+}
+
+func (l *boolLoader) load(n int) (arrow.ArrayData, error) {
+	bitmap, nulls, err := l.begin(n)
+	if err != nil {
+		return nil, err
+	}
+	var p []byte
+	if n > 0 {
+		if p, err = l.values.read(n); err != nil {
+			return nil, err
+		}
+	}
+	return array.NewData(l.dt, n, []*memory.Buffer{bitmap, memory.NewBufferBytes(p)}, nil, nulls, 0), nil
+}
+
+// offsets reads the ends of elements of varying length.
+type offsets struct {
+	s     *stream
+	width int64 // 4 or 8 bytes
+	begun bool
+	last  int64
+}
+
+func (o *offsets) at(p []byte) int64 {
+	if o.width == 4 {
+		return int64(int32(binary.LittleEndian.Uint32(p)))
+	}
+	return int64(binary.LittleEndian.Uint64(p))
+}
+
+// start reads the very first offset, which says how much of the data comes
+// before the first element.
+func (o *offsets) start() (before int64, err error) {
+	if o.begun {
+		return 0, nil
+	}
+	o.begun = true
+	p, err := o.s.read(o.width)
+	if err != nil {
+		return 0, err
+	}
+	if o.last = o.at(p); o.last < 0 {
+		return 0, errIPC
+	}
+	return o.last, nil
+}
+
+// read gives the offsets of the next n elements, counted from the first of
+// them, and the length of their data.
+func (o *offsets) read(n int) (out []byte, length int64, err error) {
+	p, err := o.s.read(int64(n) * o.width)
+	if err != nil {
+		return nil, 0, err
+	}
+	o.s.mem.take(len(p) + int(o.width))
+	out = make([]byte, len(p)+int(o.width))
+	first, last := o.last, o.last
+	if o.width == 4 {
+		for i := 0; i < len(p); i += 4 {
+			v := int64(int32(binary.LittleEndian.Uint32(p[i:])))
+			if v < last {
+				return nil, 0, errIPC
+			}
+			last = v
+			binary.LittleEndian.PutUint32(out[i+4:], uint32(v-first))
+		}
+	} else {
+		for i := 0; i < len(p); i += 8 {
+			v := int64(binary.LittleEndian.Uint64(p[i:]))
+			if v < last {
+				return nil, 0, errIPC
+			}
+			last = v
+			binary.LittleEndian.PutUint64(out[i+8:], uint64(v-first))
+		}
+	}
+	o.last = last
+	return out, last - first, nil
+}
+
+type binaryLoader struct {
+	base
+	offsets offsets
+}
+
+func (l *binaryLoader) load(n int) (arrow.ArrayData, error) {
+	bitmap, nulls, err := l.begin(n)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return array.NewData(l.dt, 0, []*memory.Buffer{nil, memory.NewBufferBytes(make([]byte, 8)), memory.NewBufferBytes(nil)}, nil, 0, 0), nil
+	}
+	before, err := l.offsets.start()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.streams[1].skip(before); err != nil {
+		return nil, err
+	}
+	ends, length, err := l.offsets.read(n)
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.streams[1].read(length)
+	if err != nil {
+		return nil, err
+	}
+	return array.NewData(l.dt, n, []*memory.Buffer{bitmap, memory.NewBufferBytes(ends), memory.NewBufferBytes(p)}, nil, nulls, 0), nil
+}
+
+type listLoader struct {
+	base
+	offsets offsets
+	items   loader
+}
+
+func (l *listLoader) close() {
+	l.base.close()
+	l.items.close()
+}
+
+func (l *listLoader) load(n int) (arrow.ArrayData, error) {
+	bitmap, nulls, err := l.begin(n)
+	if err != nil {
+		return nil, err
+	}
+	ends := make([]byte, 8)
+	var length int64
+	if n > 0 {
+		before, err := l.offsets.start()
+		if err != nil {
+			return nil, err
+		}
+		if err := passOver(l.items, before); err != nil {
+			return nil, err
+		}
+		if ends, length, err = l.offsets.read(n); err != nil {
+			return nil, err
+		}
+	}
+	if length > math.MaxInt32 {
+		return nil, errIPC
+	}
+	items, err := l.items.load(int(length))
+	if err != nil {
+		return nil, err
+	}
+	defer items.Release()
+	return array.NewData(l.dt, n, []*memory.Buffer{bitmap, memory.NewBufferBytes(ends)}, []arrow.ArrayData{items}, nulls, 0), nil
+}
+
+// passOver loads n elements for nothing.
+func passOver(l loader, n int64) error {
+	const step = 8 << 10
+	for n > 0 {
+		part := min(n, step)
+		data, err := l.load(int(part))
+		if err != nil {
+			return err
+		}
+		data.Release()
+		n -= part
+	}
+	return nil
+}
+
+// groupLoader loads a struct, or lists of the same length each: for each of its
+// elements, its children have a fixed number.
+type groupLoader struct {
+	base
+	times int64
+	inner []loader
+}
+
+func (l *groupLoader) close() {
+	l.base.close()
+	for _, in := range l.inner {
+		in.close()
+	}
+}
+
+func (l *groupLoader) load(n int) (arrow.ArrayData, error) {
+	bitmap, nulls, err := l.begin(n)
+	if err != nil {
+		return nil, err
+	}
+	if l.times < 0 || int64(n)*l.times > math.MaxInt32 {
+		return nil, errIPC
+	}
+	children := make([]arrow.ArrayData, 0, len(l.inner))
+	defer func() {
+		for _, c := range children {
+			c.Release()
+		}
+	}()
+	for _, in := range l.inner {
+		c, err := in.load(n * int(l.times))
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, c)
+	}
+	return array.NewData(l.dt, n, []*memory.Buffer{bitmap}, children, nulls, 0), nil
+}
+
+type dictionaryLoader struct {
+	fixedLoader
+	dt     arrow.DataType
+	values arrow.Array
+}
+
+func (l *dictionaryLoader) load(n int) (arrow.ArrayData, error) {
+	data, err := l.fixedLoader.load(n)
+	if err != nil {
+		return nil, err
+	}
+	defer data.Release()
+	p := data.Buffers()[1].Bytes()
+	var valid []byte
+	if b := data.Buffers()[0]; b != nil {
+		valid = b.Bytes()
+	}
+	size := uint64(l.values.Len())
+	for i := range n {
+		var v uint64
+		switch l.width {
+		case 1:
+			v = uint64(p[i])
+		case 2:
+			v = uint64(binary.LittleEndian.Uint16(p[2*i:]))
+		case 4:
+			v = uint64(binary.LittleEndian.Uint32(p[4*i:]))
+		default:
+			v = binary.LittleEndian.Uint64(p[8*i:])
+		}
+		// A negative index is a very large one here.
+		if v >= size && (valid == nil || bitutil.BitIsSet(valid, i)) {
+			return nil, fmt.Errorf("%w (it refers to an entry that its dictionary does not have)", errIPC)
+		}
+	}
+	return array.NewDataWithDictionary(l.dt, n, data.Buffers(), data.NullN(), 0, l.values.Data().(*array.Data)), nil
+}
+
+// pathLoader loads what lies within structs: null also where a struct is.
+type pathLoader struct {
+	loader
+	above []*bits
+}
+
+func (l *pathLoader) close() {
+	l.loader.close()
+	for _, b := range l.above {
+		b.s.close()
+	}
+}
+
+func (l *pathLoader) load(n int) (arrow.ArrayData, error) {
+	data, err := l.loader.load(n)
+	if err != nil {
+		return nil, err
+	}
+	size := int(bitutil.BytesForBits(int64(n)))
+	valid := make([]byte, size)
+	if b := data.Buffers()[0]; b != nil {
+		copy(valid, b.Bytes()[:size])
+	} else if data.DataType().ID() == arrow.NULL {
+		return data, nil
+	} else {
+		bitutil.SetBitsTo(valid, 0, int64(n), true)
+	}
+	for _, above := range l.above {
+		p, err := above.read(n)
+		if err != nil {
+			data.Release()
+			return nil, err
+		}
+		for i := range valid {
+			valid[i] &= p[i]
+		}
+	}
+	nulls := n - bitutil.CountSetBits(valid, 0, n)
+	buffers := append([]*memory.Buffer{memory.NewBufferBytes(valid)}, data.Buffers()[1:]...)
+	defer data.Release()
+	if d := data.Dictionary(); d != nil && data.DataType().ID() == arrow.DICTIONARY {
+		return array.NewDataWithDictionary(data.DataType(), n, buffers, nulls, 0, d.(*array.Data)), nil
+	}
+	return array.NewData(data.DataType(), n, buffers, data.Children(), nulls, 0), nil
+}

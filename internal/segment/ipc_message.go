@@ -1,0 +1,201 @@
+package segment
+
+import (
+	"fmt"
+
+	flatbuffers "github.com/google/flatbuffers/go"
+)
+
+// The little of Arrow's flatbuffers (Message.fbs, Schema.fbs, File.fbs) that is
+// needed to find buffers. Offsets that lead out of the data make the library
+// panic, which guard turns into an error.
+
+// Kinds of messages, by MessageHeader.
+const (
+	messageSchema     = 1
+	messageDictionary = 2
+	messageRecord     = 3
+)
+
+// metadataV5 is the version from which on unions have no validity buffer.
+const metadataV5 = 4
+
+type message struct {
+	version    int16
+	kind       byte
+	header     flatbuffers.Table
+	bodyLength int64
+}
+
+// slot is the place of a table's field, by its number in the schema.
+func slot(t flatbuffers.Table, field int) flatbuffers.UOffsetT {
+	return flatbuffers.UOffsetT(t.Offset(flatbuffers.VOffsetT(4 + 2*field)))
+}
+
+func root(data []byte) flatbuffers.Table {
+	return flatbuffers.Table{Bytes: data, Pos: flatbuffers.GetUOffsetT(data)}
+}
+
+func int64At(t flatbuffers.Table, field int, def int64) int64 {
+	if o := slot(t, field); o != 0 {
+		return t.GetInt64(t.Pos + o)
+	}
+	return def
+}
+
+func tableAt(t flatbuffers.Table, field int) (flatbuffers.Table, bool) {
+	o := slot(t, field)
+	if o == 0 {
+		return flatbuffers.Table{}, false
+	}
+	return flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(t.Pos + o)}, true
+}
+
+// vector gives the position of a vector's elements and their number, checked
+// against the data.
+func vector(t flatbuffers.Table, field, width int) (flatbuffers.UOffsetT, int, error) {
+	o := slot(t, field)
+	if o == 0 {
+		return 0, 0, nil
+	}
+	at, n := t.Vector(o), t.VectorLen(o)
+	if n < 0 || int64(at)+int64(n)*int64(width) > int64(len(t.Bytes)) {
+		return 0, 0, errIPC
+	}
+	return at, n, nil
+}
+
+func parseMessage(data []byte) (message, error) {
+	t := root(data)
+	m := message{bodyLength: int64At(t, 3, 0)}
+	if o := slot(t, 0); o != 0 {
+		m.version = t.GetInt16(t.Pos + o)
+	}
+	if o := slot(t, 1); o != 0 {
+		m.kind = t.GetByte(t.Pos + o)
+	}
+	header, ok := tableAt(t, 2)
+	if !ok {
+		return m, errIPC
+	}
+	m.header = header
+	return m, nil
+}
+
+// pair is a FieldNode (length, number of nulls) or a Buffer (offset, length).
+type pair struct{ a, b int64 }
+
+// recordBatch is where the values of a batch lie.
+type recordBatch struct {
+	rows     int64
+	nodes    []pair
+	buffers  []pair
+	codec    int8 // -1 where nothing is compressed
+	variadic []int64
+}
+
+func (m message) batch(kind byte) (recordBatch, error) {
+	if m.kind != kind {
+		return recordBatch{}, errIPC
+	}
+	return parseBatch(m.header)
+}
+
+func parseBatch(t flatbuffers.Table) (recordBatch, error) {
+	b := recordBatch{rows: int64At(t, 0, 0), codec: -1}
+	var err error
+	if b.nodes, err = pairs(t, 1); err != nil {
+		return b, err
+	}
+	if b.buffers, err = pairs(t, 2); err != nil {
+		return b, err
+	}
+	if c, ok := tableAt(t, 3); ok {
+		b.codec = codecLz4Frame
+		if o := slot(c, 0); o != 0 {
+			b.codec = c.GetInt8(c.Pos + o)
+		}
+	}
+	at, n, err := vector(t, 4, 8)
+	for i := range n {
+		b.variadic = append(b.variadic, t.GetInt64(at+flatbuffers.UOffsetT(8*i)))
+	}
+	if b.rows < 0 {
+		return b, errIPC
+	}
+	return b, err
+}
+
+func pairs(t flatbuffers.Table, field int) ([]pair, error) {
+	at, n, err := vector(t, field, 16)
+	out := make([]pair, n)
+	for i := range out {
+		p := at + flatbuffers.UOffsetT(16*i)
+		out[i] = pair{t.GetInt64(p), t.GetInt64(p + 8)}
+		if out[i].a < 0 || out[i].b < 0 {
+			return nil, errIPC
+		}
+	}
+	return out, err
+}
+
+// parseFooter gives the blocks of dictionaries and of record batches.
+func parseFooter(data []byte) (dicts, batches []block, err error) {
+	t := root(data)
+	for _, v := range []struct {
+		field int
+		out   *[]block
+	}{{2, &dicts}, {3, &batches}} {
+		at, n, err := vector(t, v.field, 24)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range n {
+			*v.out = append(*v.out, block{offset: t.GetInt64(at + flatbuffers.UOffsetT(24*i))})
+		}
+	}
+	return dicts, batches, nil
+}
+
+// fieldIDs are the numbers of the dictionaries that a column and its children
+// use; Arrow keeps them to itself.
+type fieldIDs struct {
+	dictionary int64 // -1 for none
+	children   []fieldIDs
+}
+
+// maxFields bounds the columns of a file, nested ones included.
+const maxFields = 200_000
+
+// schemaIDs also makes sure that a schema is small enough and not nested too
+// deep, before Arrow follows it: parts of a flatbuffer can be used more than
+// once, so that a small one can unfold to any size.
+func schemaIDs(schema flatbuffers.Table) ([]fieldIDs, error) {
+	left := maxFields
+	return childIDs(schema, 1, 0, &left)
+}
+
+func childIDs(t flatbuffers.Table, field, depth int, left *int) ([]fieldIDs, error) {
+	at, n, err := vector(t, field, 4)
+	if err != nil {
+		return nil, err
+	}
+	if depth > maxNesting && n > 0 {
+		return nil, fmt.Errorf("its columns are nested more than %d levels deep; flatten them", maxNesting)
+	}
+	if *left -= n; *left < 0 {
+		return nil, fmt.Errorf("it has more than %d columns, nested ones included; leave some out", maxFields)
+	}
+	out := make([]fieldIDs, n)
+	for i := range out {
+		f := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(at + flatbuffers.UOffsetT(4*i))}
+		out[i].dictionary = -1
+		if enc, ok := tableAt(f, 4); ok {
+			out[i].dictionary = int64At(enc, 0, 0)
+		}
+		if out[i].children, err = childIDs(f, 5, depth+1, left); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

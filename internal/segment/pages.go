@@ -1,0 +1,258 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/compress"
+
+	"iterable-segment-export/schemas"
+)
+
+// Bounds on one page, in bytes, once decompressed. Writers make pages of about
+// 1 MB, and dictionaries of 1 or 2.
+const (
+	maxPage       = 256 << 20
+	maxDictionary = 64 << 20
+	// maxPageHeader is Arrow's own bound.
+	maxPageHeader = 16 << 20
+)
+
+// pageHeader is what matters of Parquet's PageHeader.
+type pageHeader struct {
+	kind                     int64 // 0 data, 1 index, 2 dictionary, 3 data version 2
+	uncompressed, compressed int64
+	values                   int64
+	encoding                 int64
+	defLevels, repLevels     int64
+	plain                    bool // a page of version 2 that says it is not compressed
+}
+
+const (
+	pageData       = 0
+	pageDictionary = 2
+	pageDataV2     = 3
+)
+
+// parsePageHeader reads a header from the start of data and says how long it is.
+func parsePageHeader(data []byte) (h pageHeader, length int, err error) {
+	s := thriftScan{data: data}
+	s.onField = func(path []int16, v int64) {
+		switch {
+		case len(path) == 1 && path[0] == 1:
+			h.kind = v
+		case len(path) == 1 && path[0] == 2:
+			h.uncompressed = v
+		case len(path) == 1 && path[0] == 3:
+			h.compressed = v
+		case len(path) != 2:
+		// DataPageHeader is field 5, DictionaryPageHeader 7, DataPageHeaderV2 8.
+		case (path[0] == 5 || path[0] == 7 || path[0] == 8) && path[1] == 1:
+			h.values = v
+		case (path[0] == 5 || path[0] == 7) && path[1] == 2, path[0] == 8 && path[1] == 4:
+			h.encoding = v
+		case path[0] == 8 && path[1] == 5:
+			h.defLevels = v
+		case path[0] == 8 && path[1] == 6:
+			h.repLevels = v
+		case path[0] == 8 && path[1] == 7:
+			h.plain = v == 0
+		}
+	}
+	err = s.structure()
+	return h, s.pos, err
+}
+
+// chunk is a column chunk as the footer describes it.
+type chunk struct {
+	column        string
+	start, length int64
+	values        int64
+	codec         compress.Compression
+}
+
+// checkPages walks through the headers of a column chunk's pages before Arrow
+// reads it. Arrow takes memory for the sizes in them unseen, and reads a chunk
+// with too few values, or with an encoding that it does not know, as one that
+// is shorter.
+func (c chunk) checkPages(src *source) error {
+	buf := make([]byte, 512)
+	pos, end := c.start, c.start+c.length
+	var values int64
+	for pos < end && values < c.values {
+		n := min(int64(len(buf)), end-pos)
+		if err := src.readFull(buf[:n], pos); err != nil {
+			return err
+		}
+		h, length, err := parsePageHeader(buf[:n])
+		if err != nil {
+			if n == end-pos || len(buf) >= maxPageHeader {
+				return c.damaged("it has a page without a valid header")
+			}
+			buf = make([]byte, 4*len(buf))
+			continue
+		}
+		pos += int64(length)
+		if err := c.checkPage(h, end-pos); err != nil {
+			return err
+		}
+		if err := c.checkBomb(src, h, pos); err != nil {
+			return err
+		}
+		if h.kind == pageData || h.kind == pageDataV2 {
+			values += h.values
+		}
+		pos += h.compressed
+	}
+	if values != c.values {
+		return c.damaged("the footer says that it has %d values, its pages have %d", c.values, values)
+	}
+	return nil
+}
+
+func (c chunk) damaged(format string, args ...any) error {
+	return columnError(schemas.ErrorSegmentUnreadable, c.column, "the file is damaged: %s; write it again", fmt.Sprintf(format, args...))
+}
+
+func (c chunk) checkPage(h pageHeader, room int64) error {
+	switch {
+	case h.compressed < 0 || h.uncompressed < 0 || h.values < 0 || h.defLevels < 0 || h.repLevels < 0:
+		return c.damaged("a page has a negative size")
+	case h.compressed > room:
+		return c.damaged("a page is longer than the rest of its column")
+	case h.uncompressed > maxPage, h.kind == pageDictionary && h.uncompressed > maxDictionary:
+		return columnError(schemas.ErrorSegmentUnreadable, c.column, "a page takes %d MB once decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.uncompressed>>20)
+	case h.defLevels+h.repLevels > min(h.compressed, h.uncompressed):
+		return c.damaged("a page's levels are longer than the page")
+	case h.kind == pageDictionary && h.values > h.uncompressed:
+		return c.damaged("a dictionary of %d bytes can't have %d values", h.uncompressed, h.values)
+	case c.codec == compress.Codecs.Uncompressed && h.compressed != h.uncompressed:
+		return c.damaged("an uncompressed page has two sizes")
+	case parquet.Encoding(h.encoding) == encodingByteStreamSplit && (h.kind == pageData || h.kind == pageDataV2):
+		return errByteStreamSplit(c.column)
+	}
+	return nil
+}
+
+// encodingByteStreamSplit is BYTE_STREAM_SPLIT in parquet.thrift, for which Arrow
+// v15 has no name.
+const encodingByteStreamSplit parquet.Encoding = 9
+
+func errByteStreamSplit(column string) error {
+	return columnError(schemas.ErrorSegmentUnreadable, column, "it is encoded with BYTE_STREAM_SPLIT, which this program can't read; write the file again without that encoding")
+}
+
+// checkBomb refuses compressed data that grows far beyond the size that the
+// page claims, where the codec would not stop there by itself.
+func (c chunk) checkBomb(src *source, h pageHeader, pos int64) error {
+	pos += h.defLevels + h.repLevels
+	size := h.compressed - h.defLevels - h.repLevels
+	want := h.uncompressed - h.defLevels - h.repLevels
+	if size == 0 || h.plain {
+		return nil
+	}
+	switch c.codec {
+	case compress.Codecs.Snappy:
+		// Snappy data starts with its decompressed size, which is taken at its
+		// word.
+		head := make([]byte, min(size, binary.MaxVarintLen64))
+		if err := src.readFull(head, pos); err != nil {
+			return err
+		}
+		if n, _ := binary.Uvarint(head); n != uint64(want) {
+			return c.damaged("a page claims %d bytes once decompressed, and its data %d", want, n)
+		}
+	case compress.Codecs.Zstd:
+		most, err := zstdMost(src, pos, size)
+		if err != nil {
+			return c.damaged("%v", err)
+		}
+		// Blocks may well be smaller than they could be, so this is generous.
+		if most > 2*maxPage {
+			return c.damaged("a page claims %d bytes once decompressed, and its data may be %d", want, most)
+		}
+	}
+	return nil
+}
+
+// zstdMost says how large a zstd frame of that size can be once decompressed, by
+// the headers of its blocks (RFC 8878): a block gives at most 128 KB, however
+// few bytes it takes.
+func zstdMost(src *source, pos, size int64) (int64, error) {
+	end := pos + size
+	var most int64
+	var b [18]byte
+	for pos < end {
+		n := min(int64(len(b)), end-pos)
+		if n < 5 {
+			return 0, fmt.Errorf("a zstd frame is cut off")
+		}
+		if err := src.readFull(b[:n], pos); err != nil {
+			return 0, err
+		}
+		switch magic := binary.LittleEndian.Uint32(b[:4]); {
+		case magic>>4 == 0x184D2A5 && n >= 8: // a skippable frame
+			pos += 8 + int64(binary.LittleEndian.Uint32(b[4:8]))
+			continue
+		case magic != 0xFD2FB528:
+			return 0, fmt.Errorf("its data is not zstd")
+		}
+		flags := b[4]
+		header := int64(5)
+		single := flags&0x20 != 0
+		if !single {
+			header++
+		}
+		header += [4]int64{0, 1, 2, 4}[flags&3]
+		switch sizes := flags >> 6; {
+		case sizes == 0 && single:
+			header++
+		case sizes > 0:
+			header += int64(1) << sizes
+		}
+		pos += header
+		var err error
+		var blocks int64
+		if pos, blocks, err = zstdBlocks(src, pos, end); err != nil {
+			return 0, err
+		}
+		most += blocks
+		if flags&4 != 0 {
+			pos += 4 // checksum
+		}
+	}
+	return most, nil
+}
+
+// zstdBlocks walks through the blocks of one frame.
+func zstdBlocks(src *source, pos, end int64) (next, most int64, err error) {
+	const maxBlock = 128 << 10
+	var b [3]byte
+	for last := false; !last; {
+		if pos+3 > end {
+			return 0, 0, fmt.Errorf("a zstd frame is cut off")
+		}
+		if err := src.readFull(b[:], pos); err != nil {
+			return 0, 0, err
+		}
+		head := int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16
+		last = head&1 != 0
+		size := head >> 3
+		pos += 3
+		switch head >> 1 & 3 {
+		case 0: // stored
+			most += size
+			pos += size
+		case 1: // one byte, repeated
+			most += size
+			pos++
+		case 2:
+			most += maxBlock
+			pos += size
+		default:
+			return 0, 0, fmt.Errorf("a zstd block is of no known kind")
+		}
+	}
+	return pos, most, nil
+}

@@ -1,0 +1,82 @@
+package segment
+
+import (
+	"github.com/apache/arrow/go/v15/arrow"
+)
+
+// kind is what a column means, whatever its physical form: files of one segment
+// must agree on it.
+type kind string
+
+const (
+	kindNull      kind = "null"
+	kindText      kind = "text"
+	kindNumber    kind = "number"
+	kindBoolean   kind = "boolean"
+	kindDate      kind = "date"
+	kindTimestamp kind = "timestamp"
+	kindTime      kind = "time of day"
+	kindDuration  kind = "duration"
+	kindStruct    kind = "struct"
+	kindList      kind = "list"
+	kindMap       kind = "map"
+	kindOther     kind = "other"
+)
+
+func kindOf(dt arrow.DataType) kind {
+	switch dt := dt.(type) {
+	case *arrow.NullType:
+		return kindNull
+	case *arrow.StringType, *arrow.LargeStringType, *arrow.BinaryType, *arrow.LargeBinaryType, *arrow.FixedSizeBinaryType:
+		return kindText
+	case *arrow.DictionaryType:
+		return kindOf(dt.ValueType)
+	case arrow.ExtensionType:
+		return kindOf(dt.StorageType())
+	case *arrow.BooleanType:
+		return kindBoolean
+	case *arrow.Date32Type, *arrow.Date64Type:
+		return kindDate
+	case *arrow.TimestampType:
+		return kindTimestamp
+	case *arrow.Time32Type, *arrow.Time64Type:
+		return kindTime
+	case *arrow.DurationType:
+		return kindDuration
+	case *arrow.StructType:
+		return kindStruct
+	case *arrow.MapType:
+		return kindMap
+	case *arrow.ListType, *arrow.LargeListType, *arrow.FixedSizeListType:
+		return kindList
+	case *arrow.Decimal128Type, *arrow.Decimal256Type:
+		return kindNumber
+	}
+	if arrow.IsInteger(dt.ID()) || arrow.IsFloating(dt.ID()) {
+		return kindNumber
+	}
+	return kindOther
+}
+
+// identifies tells whether a column of the type can hold what identifies a
+// profile.
+func identifies(role Role, dt arrow.DataType) bool {
+	switch k := kindOf(dt); {
+	case k == kindNull, k == kindText:
+		return true
+	default:
+		return role == UserID && arrow.IsInteger(dt.ID())
+	}
+}
+
+// unsupported stands for the type of a column that can't be read. It matters
+// only where the column is mapped.
+type unsupported struct {
+	arrow.DataType
+	why error
+}
+
+func (u *unsupported) ID() arrow.Type      { return arrow.NULL }
+func (u *unsupported) Name() string        { return "unsupported" }
+func (u *unsupported) String() string      { return "unsupported: " + u.why.Error() }
+func (u *unsupported) Fingerprint() string { return "" }
