@@ -1,0 +1,43 @@
+package sandbox
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// unreachable is what npm says where there is no way to its registry.
+var unreachable = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ENOTCACHED`)
+
+// Iterable's own client, as published, works with the sandbox unchanged.
+func TestOfficialClient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("installs a package with npm")
+	}
+	for _, tool := range []string{"npm", "node"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed: Iterable's own client is not tried", tool)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "official-client"))); err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string, args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir = dir
+		return cmd.CombinedOutput()
+	}
+	if out, err := run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
+		if unreachable.Match(out) {
+			t.Skipf("npm reaches no registry: Iterable's own client is not tried\n%s", out)
+		}
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	c := start(t, Config{KeepData: true, Rate: DefaultRate, GetUsersPerMinute: DefaultGetUsersPerMinute})
+	if out, err := run("node", "check.mjs", c.url, c.key); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
