@@ -1,0 +1,81 @@
+// Package mapping turns the columns of a segment into the JSON of dataFields, and
+// the user id column into user ids.
+//
+// A Mapper is compiled once from the columns, bound to each record in turn, and
+// then appends one row after the other, straight from Arrow's buffers.
+//
+// # The JSON form of every type
+//
+//	Arrow type                          JSON                          type in Iterable
+//	bool                                true, false                   boolean
+//	int8 … int64, uint8 … uint64        number; beyond ±2^53 string   long
+//	float16, float32, float64           number, shortest digits,      double
+//	                                    always with a point or an
+//	                                    exponent: 3.0, 1e+21
+//	decimal128, decimal256, scale > 0   number with all its digits;   double
+//	                                    string beyond 15 digits
+//	decimal128, decimal256, scale ≤ 0   as an integer                 long
+//	utf8, large_utf8, utf8_view         string                        string
+//	binary, large_binary, binary_view,  string, base64                string
+//	fixed_size_binary
+//	date32, date64                      "2024-02-29"                  date
+//	timestamp                           "2024-02-29 13:00:00 +00:00", date
+//	                                    in UTC or the column's zone
+//	time32, time64                      "13:00:00", "13:00:00.25"     string
+//	duration                            "PT36H", "-PT0.5S" (ISO 8601) string
+//	interval (all three)                "P14M", "P1M-2DT3.5S"         string
+//	list, large_list, fixed_size_list,  array                         its elements'
+//	list_view, large_list_view
+//	struct                              object                        object
+//	map with text as keys               object                        object
+//	map with other keys                 [{"key":…,"value":…}]         object
+//	dictionary                          as its values                 its values'
+//	run_end_encoded                     as its values                 its values'
+//	extension                           as its storage                its storage's
+//	null                                no value                      –
+//	sparse_union, dense_union           refused: no one form          –
+//
+// # Why these
+//
+// Iterable's numbers are long and double, and JSON numbers pass through doubles on
+// many ways. So an integer beyond ±2^53, and a decimal of more than 15 digits that
+// count, goes as a string, which is exact; Warnings says how many did. Floats
+// always show that they are floats, because Iterable types a new field by its
+// first value: a 3 would make it a long, which takes no 3.5 later.
+//
+// Timestamps are cut off to whole seconds, as Iterable's form yyyy-MM-dd HH:mm:ss
+// ±HH:mm has no place for more. One without a zone is taken for UTC. Where a zone's
+// offset was not whole minutes (before about 1900), the moment is written in UTC.
+// Durations and times are strings because Iterable has no type for them; a
+// duration with type: number is sent as seconds.
+//
+// # Nulls
+//
+// A null field is left out, or sent as null with nulls: send; so are null fields
+// of structs and null values of maps that become objects. A null in an array is
+// always sent, because leaving it out would move the others.
+//
+// # Values that can't be sent
+//
+// NaN and the infinities, text that is not UTF-8, dates outside the years 1 to
+// 9999, times outside a day, map keys that are null, and what a forced type does
+// not fit make an InvalidValue: the row is rejected.
+//
+// # Forced types
+//
+//	type       takes
+//	string     every scalar, in the form above
+//	number     integers and decimals (never as strings), floats, durations as
+//	           seconds, text that is a JSON number
+//	boolean    booleans, integers 0 and 1, text true, false, 1, 0 in any case
+//	date       dates, timestamps, text as yyyy-MM-dd, or with a time, with or
+//	           without an offset (RFC 3339 or a space for the T)
+//	object     structs, maps with text as keys, text that is a JSON object
+//	array      lists, text that is a JSON array
+//
+// # Names
+//
+// Compile refuses names that Iterable manages itself, that it would take for
+// paths, or that its Data Schema Management does not take, and two fields whose
+// names differ in case at most. See names.go for the lists and their sources.
+package mapping

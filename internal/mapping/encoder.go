@@ -1,0 +1,110 @@
+package mapping
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/bitutil"
+)
+
+// encoder writes the values of one array, in place. append is only called for
+// rows that are not null; its second result says what is wrong with a value, and
+// is empty where nothing is.
+type encoder interface {
+	null(i int) bool
+	append(dst []byte, i int) ([]byte, string)
+}
+
+// validity knows which rows of an array are null.
+type validity struct {
+	bits   []byte // nil where no row is null
+	offset int
+}
+
+func (v validity) null(i int) bool { return v.bits != nil && bitutil.BitIsNotSet(v.bits, v.offset+i) }
+
+func validityOf(data arrow.ArrayData) validity {
+	if data.NullN() == 0 || len(data.Buffers()) == 0 || data.Buffers()[0] == nil || data.Buffers()[0].Len() == 0 {
+		return validity{}
+	}
+	return validity{bits: data.Buffers()[0].Bytes(), offset: data.Offset()}
+}
+
+// nulls writes columns that have no values.
+type nulls struct{}
+
+func (nulls) null(int) bool                             { return true }
+func (nulls) append(dst []byte, _ int) ([]byte, string) { return append(dst, "null"...), "" }
+
+// binder chooses the encoder of an array. kindOf has found that there is one.
+type binder struct {
+	force     string
+	sendNulls bool
+	notes     *notes
+	// before is the column's encoder for the record before, of which a
+	// dictionary may be kept.
+	before encoder
+}
+
+// bind gives the encoder of an array in the forced form.
+func (b binder) bind(arr arrow.Array) (encoder, error) {
+	if arr.Len() == 0 {
+		return nulls{}, nil
+	}
+	switch a := arr.(type) {
+	case *array.Null:
+		return nulls{}, nil
+	case *array.Dictionary:
+		return b.dictionary(a)
+	case *array.RunEndEncoded:
+		values, err := b.bind(a.Values())
+		return &runs{arr: a, n: a.Values().Len(), values: values}, err
+	case array.ExtensionArray:
+		return b.bind(a.Storage())
+	}
+	if b.force != "" {
+		return b.forced(arr)
+	}
+	return b.own(arr)
+}
+
+// own gives the encoder of the form that the type has by itself.
+func (b binder) own(arr arrow.Array) (encoder, error) {
+	v := validityOf(arr.Data())
+	switch a := arr.(type) {
+	case *array.Boolean:
+		return booleans{v, a}, nil
+	case *array.Binary, *array.LargeBinary, *array.BinaryView, *array.FixedSizeBinary:
+		get, err := textOf(arr)
+		return binaries{v, get}, err
+	case *array.String, *array.LargeString, *array.StringView:
+		get, err := textOf(arr)
+		return texts{v, get}, err
+	case *array.Map:
+		return b.maps(a, v)
+	case array.ListLike:
+		return b.list(a, v)
+	case *array.Struct:
+		return b.object(a, v)
+	}
+	if e := numberEncoder(arr, v, b.notes); e != nil {
+		return e, nil
+	}
+	if e := temporalEncoder(arr, v); e != nil {
+		return e, nil
+	}
+	return nil, fmt.Errorf("the type %s has no JSON form; leave the column out", arr.DataType())
+}
+
+type booleans struct {
+	validity
+	arr *array.Boolean
+}
+
+func (e booleans) append(dst []byte, i int) ([]byte, string) {
+	if e.arr.Value(i) {
+		return append(dst, "true"...), ""
+	}
+	return append(dst, "false"...), ""
+}

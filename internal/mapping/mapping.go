@@ -1,0 +1,203 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/schemas"
+)
+
+// Column is a column to be sent as a data field.
+type Column struct {
+	// Name is the column's name or path into structs, as the segment has it.
+	Name string
+	// As is the field's name in Iterable; default the last part of Name.
+	As   string
+	Type arrow.DataType
+	// Force is schemas.Field.Type: the JSON form, empty for the column's own.
+	Force string
+}
+
+// Options are the settings of a mapping.
+type Options struct {
+	// Nulls is schemas.NullsOmit (the default) or schemas.NullsSend.
+	Nulls string
+}
+
+// Mapper writes rows of a segment as the JSON of dataFields. It is not safe for
+// concurrent use; Clone gives another goroutine its own.
+type Mapper struct {
+	columns   []column
+	sendNulls bool
+}
+
+// column is a compiled Column.
+type column struct {
+	Column
+	key  []byte // the field's name and a colon
+	kind string // of the field in Iterable
+	enc  encoder
+	*notes
+}
+
+// notes counts what a column's values had to suffer.
+type notes struct {
+	integers int64 // integers beyond ±2^53 sent as strings
+	decimals int64 // decimals of more digits than a double holds, sent as strings
+}
+
+// InvalidValue says why a row can't be sent: the reject's reason is
+// schemas.ReasonInvalidValue. It never holds the value itself.
+type InvalidValue struct {
+	// Column is the column's name in the segment, Field the field's in Iterable.
+	Column, Field string
+	// Problem completes a sentence that starts with "the value".
+	Problem string
+}
+
+// Error gives the trouble without the value.
+func (v *InvalidValue) Error() string {
+	return fmt.Sprintf("column %s: the value %s", v.Column, v.Problem)
+}
+
+// Compile checks a mapping: every name must be one that Iterable takes and does
+// not manage itself, no two fields may have one name, and every column must be
+// of a type that has a JSON form. The error lists everything that is wrong.
+func Compile(columns []Column, o Options) (*Mapper, error) {
+	m := &Mapper{sendNulls: o.Nulls == schemas.NullsSend}
+	var errs []error
+	if o.Nulls != "" && o.Nulls != schemas.NullsOmit && o.Nulls != schemas.NullsSend {
+		errs = append(errs, fmt.Errorf("nulls is %q; it must be %q or %q", o.Nulls, schemas.NullsOmit, schemas.NullsSend))
+	}
+	seen := map[string]Column{}
+	for _, c := range columns {
+		if c.As == "" {
+			c.As = c.Name[strings.LastIndexByte(c.Name, '.')+1:]
+		}
+		kind, err := c.check()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("column %s: %w", c.Name, err))
+			continue
+		}
+		// Iterable would keep fields apart that differ in case only, but nobody
+		// who looks at them could.
+		folded := strings.ToLower(c.As)
+		if other, ok := seen[folded]; ok {
+			errs = append(errs, fmt.Errorf("columns %s and %s would both be sent as %s and %s; rename one of them with as",
+				other.Name, c.Name, other.As, c.As))
+			continue
+		}
+		seen[folded] = c
+		m.columns = append(m.columns, column{Column: c, key: appendKey(nil, c.As), kind: kind, notes: &notes{}})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c Column) check() (kind string, err error) {
+	if err := checkName(c.As); err != nil {
+		return "", err
+	}
+	if c.Type == nil {
+		return "", errors.New("its type is not known")
+	}
+	return kindOf(c.Type, c.Force, 0)
+}
+
+func appendKey(dst []byte, name string) []byte {
+	return append(batch.AppendString(dst, []byte(name)), ':')
+}
+
+// Len is the number of mapped fields.
+func (m *Mapper) Len() int { return len(m.columns) }
+
+// Clone gives a mapper for another goroutine, with counts of its own.
+func (m *Mapper) Clone() *Mapper {
+	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls}
+	for i, col := range m.columns {
+		col.enc, col.notes = nil, &notes{}
+		c.columns[i] = col
+	}
+	return c
+}
+
+// Bind makes ready for the rows of a record. cols holds, for each column of
+// Compile, its position in the record. Files of a segment may have a column in
+// different types: what counts is the record's, and Bind fails where that has no
+// form. The mapper reads the record in place and does not retain it: the record
+// must live until the next Bind.
+func (m *Mapper) Bind(rec arrow.Record, cols []int) (err error) {
+	if len(cols) != len(m.columns) {
+		return fmt.Errorf("%d columns were mapped and %d are given", len(m.columns), len(cols))
+	}
+	defer func() {
+		// Arrow panics on arrays that do not hold what they promise.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a mapped column is damaged: %v", p)
+		}
+	}()
+	for i := range m.columns {
+		c := &m.columns[i]
+		if cols[i] < 0 || int64(cols[i]) >= rec.NumCols() {
+			return fmt.Errorf("column %s: there is no column %d in the record", c.Name, cols[i])
+		}
+		arr := rec.Column(cols[i])
+		if _, err := kindOf(arr.DataType(), c.Force, 0); err != nil {
+			return fmt.Errorf("column %s: %w", c.Name, err)
+		}
+		b := binder{force: c.Force, sendNulls: m.sendNulls, notes: c.notes, before: c.enc}
+		if c.enc, err = b.bind(arr); err != nil {
+			return fmt.Errorf("column %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// Append appends a row of the bound record as a JSON object. Where a value can't
+// be sent, dst comes back as it was, with the trouble.
+func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
+	start := len(dst)
+	dst = append(dst, '{')
+	for i := range m.columns {
+		c := &m.columns[i]
+		null := c.enc.null(row)
+		if null && !m.sendNulls {
+			continue
+		}
+		if len(dst) > start+1 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, c.key...)
+		if null {
+			dst = append(dst, "null"...)
+			continue
+		}
+		var problem string
+		if dst, problem = c.enc.append(dst, row); problem != "" {
+			return dst[:start], &InvalidValue{Column: c.Name, Field: c.As, Problem: problem}
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+// Warnings says, for people, which columns had values that were sent otherwise
+// than their type promises. In a dictionary-encoded column each value counts
+// once for each dictionary.
+func (m *Mapper) Warnings() []string {
+	var out []string
+	for _, c := range m.columns {
+		if c.integers > 0 {
+			out = append(out, fmt.Sprintf("column %s: %d integers beyond ±2^53 were sent as strings, because Iterable would round them; set type: string to send all of them so", c.Name, c.integers))
+		}
+		if c.decimals > 0 {
+			out = append(out, fmt.Sprintf("column %s: %d decimals of more than %d digits were sent as strings, because Iterable would round them; set type: string to send all of them so", c.Name, c.decimals, doubleDigits))
+		}
+	}
+	return out
+}

@@ -1,0 +1,368 @@
+package mapping
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"iterable-segment-export/schemas"
+)
+
+var (
+	text = arrow.BinaryTypes.String
+	long = arrow.PrimitiveTypes.Int64
+)
+
+func TestCompileRefuses(t *testing.T) {
+	struct2 := func(name string) arrow.DataType { return arrow.StructOf(arrow.Field{Name: name, Type: text}) }
+	deep := arrow.DataType(long)
+	for range maxNesting + 1 {
+		deep = arrow.ListOf(deep)
+	}
+	union := arrow.SparseUnionOf([]arrow.Field{{Name: "a", Type: text}}, []arrow.UnionTypeCode{0})
+	for _, c := range []struct {
+		name    string
+		columns []Column
+		nulls   string
+		want    string // in the error; empty where it is accepted
+	}{
+		{"good names", []Column{{Name: "Életkor", Type: text}, {Name: "a b-c$", Type: text}, {Name: "x", As: "phoneNumber", Type: text}}, "send", ""},
+		{"e-mail", []Column{{Name: "email", Type: text}}, "", "managed by Iterable"},
+		{"e-mail in another case", []Column{{Name: "Email", Type: text}}, "", "managed by Iterable"},
+		{"managed by renaming", []Column{{Name: "x", As: "signupDate", Type: text}}, "", "managed by Iterable"},
+		{"managed by its beginning", []Column{{Name: "itblDSsomething", Type: text}}, "", "managed by Iterable"},
+		{"managed last part of a path", []Column{{Name: "contact.email", Type: text}}, "", "managed by Iterable"},
+		{"renamed away", []Column{{Name: "email", As: "secondEmail", Type: text}}, "", ""},
+		{"dot", []Column{{Name: "x", As: "a.b", Type: text}}, "", "has a dot"},
+		{"empty", []Column{{Name: "", Type: text}}, "", "is empty"},
+		{"path that ends in a dot", []Column{{Name: "a.", Type: text}}, "", "is empty"},
+		{"white space", []Column{{Name: " a", Type: text}}, "", "white space"},
+		{"control character", []Column{{Name: "a\x00b", Type: text}}, "", "control character"},
+		{"not UTF-8", []Column{{Name: "a\xff", Type: text}}, "", "UTF-8"},
+		{"underscore", []Column{{Name: "_id", Type: text}}, "", "underscore"},
+		{"comma", []Column{{Name: "a,b", Type: text}}, "", "comma"},
+		{"hash", []Column{{Name: "a#b", Type: text}}, "", "hash"},
+		{"digits", []Column{{Name: "2024", Type: text}}, "", "only digits"},
+		{"long", []Column{{Name: strings.Repeat("x", maxName+1), Type: text}}, "", "longer than"},
+		{"twice", []Column{{Name: "a", Type: text}, {Name: "b", As: "a", Type: text}}, "", "would both be sent"},
+		{"twice but for case", []Column{{Name: "City", Type: text}, {Name: "b", As: "city", Type: text}}, "", "would both be sent"},
+		{"union", []Column{{Name: "a", Type: union}}, "", "no JSON form"},
+		{"list of unions", []Column{{Name: "a", Type: arrow.ListOf(union)}}, "", "no JSON form"},
+		{"no type", []Column{{Name: "a"}}, "", "not known"},
+		{"zone", []Column{{Name: "a", Type: &arrow.TimestampType{TimeZone: "Mars/Olympus"}}}, "", "time zone"},
+		{"scale", []Column{{Name: "a", Type: &arrow.Decimal128Type{Precision: 10, Scale: 1 << 30}}}, "", "scale"},
+		{"nesting", []Column{{Name: "a", Type: deep}}, "", "deep"},
+		{"dot in a struct", []Column{{Name: "a", Type: struct2("b.c")}}, "", "has a dot"},
+		{"managed name in a struct", []Column{{Name: "a", Type: struct2("email")}}, "", ""},
+		{"struct with a name twice", []Column{{Name: "a", Type: arrow.StructOf(arrow.Field{Name: "b", Type: text}, arrow.Field{Name: "b", Type: text})}}, "", "twice"},
+		{"unknown force", []Column{{Name: "a", Type: text, Force: "text"}}, "", "is not known"},
+		{"struct as string", []Column{{Name: "a", Type: struct2("b"), Force: "string"}}, "", "can't be sent as type: string"},
+		{"boolean as number", []Column{{Name: "a", Type: arrow.FixedWidthTypes.Boolean, Force: "number"}}, "", "can't be sent as type: number"},
+		{"list of integers as number", []Column{{Name: "a", Type: arrow.ListOf(long), Force: "number"}}, "", "can't be sent as type: number"},
+		{"integer as date", []Column{{Name: "a", Type: long, Force: "date"}}, "", "can't be sent as type: date"},
+		{"list of dates as date", []Column{{Name: "a", Type: arrow.ListOf(arrow.FixedWidthTypes.Date32), Force: "date"}}, "", "can't be sent as type: date"},
+		{"list of structs as object", []Column{{Name: "a", Type: arrow.ListOf(struct2("b")), Force: "object"}}, "", "can't be sent as type: object"},
+		{"map of integers as object", []Column{{Name: "a", Type: arrow.MapOf(long, text), Force: "object"}}, "", "can't be sent as type: object"},
+		{"float as boolean", []Column{{Name: "a", Type: arrow.PrimitiveTypes.Float64, Force: "boolean"}}, "", "can't be sent as type: boolean"},
+		{"struct as array", []Column{{Name: "a", Type: struct2("b"), Force: "array"}}, "", "can't be sent as type: array"},
+		{"nulls", nil, "keep", "nulls is"},
+	} {
+		_, err := Compile(c.columns, Options{Nulls: c.nulls})
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: %v does not say %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestCompileListsEverything(t *testing.T) {
+	_, err := Compile([]Column{{Name: "email", Type: text}, {Name: "fine", Type: text}, {Name: "ip", Type: text}}, Options{})
+	if err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("two names are wrong, the error is %v", err)
+	}
+}
+
+// table is a record of columns by name.
+func table(names []string, cols ...arrow.Array) arrow.Record {
+	fields := make([]arrow.Field, len(cols))
+	for i, c := range cols {
+		fields[i] = arrow.Field{Name: names[i], Type: c.DataType(), Nullable: true}
+	}
+	return array.NewRecord(arrow.NewSchema(fields, nil), cols, int64(cols[0].Len()))
+}
+
+func TestRows(t *testing.T) {
+	rec := table([]string{"skip", "n", "s"}, parse(t, long, `[9,9,9]`), parse(t, long, `[1,null,null]`), parse(t, text, `["a","b",null]`))
+	columns := []Column{{Name: "path.s", Type: text}, {Name: "n", As: `q"uote`, Type: long}}
+	for nulls, want := range map[string][]string{
+		schemas.NullsOmit: {`{"s":"a","q\"uote":1}`, `{"s":"b"}`, `{}`},
+		schemas.NullsSend: {`{"s":"a","q\"uote":1}`, `{"s":"b","q\"uote":null}`, `{"s":null,"q\"uote":null}`},
+	} {
+		m, err := Compile(columns, Options{Nulls: nulls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Bind(rec, []int{2, 1}); err != nil {
+			t.Fatal(err)
+		}
+		for i, w := range want {
+			if got, bad := m.Append(nil, i); bad != nil || string(got) != w {
+				t.Errorf("row %d with nulls %s is %s (%v) instead of %s", i, nulls, got, bad, w)
+			}
+		}
+	}
+}
+
+func TestInvalidValueDoesNotTellTheValue(t *testing.T) {
+	m, err := Compile([]Column{{Name: "a.b", As: "c", Type: text, Force: "number"}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Bind(table([]string{"b"}, parse(t, text, `["secret"]`)), []int{0}); err != nil {
+		t.Fatal(err)
+	}
+	_, bad := m.Append(nil, 0)
+	if bad == nil || bad.Column != "a.b" || bad.Field != "c" || strings.Contains(bad.Error(), "secret") || !strings.Contains(bad.Error(), "a.b") {
+		t.Errorf("the trouble is %v", bad)
+	}
+}
+
+func TestBind(t *testing.T) {
+	m, err := Compile([]Column{{Name: "n", Type: arrow.PrimitiveTypes.Int32}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	union := array.NewBuilder(memory.DefaultAllocator, arrow.SparseUnionOf([]arrow.Field{{Name: "a", Type: text}}, []arrow.UnionTypeCode{0}))
+	damaged := array.MakeFromData(array.NewData(text, 2, []*memory.Buffer{nil,
+		memory.NewBufferBytes(arrow.Int32Traits.CastToBytes([]int32{0, 9, 3})), memory.NewBufferBytes([]byte("abc"))}, nil, 0, 0))
+	for name, c := range map[string]struct {
+		arr  arrow.Array
+		cols []int
+		want string
+	}{
+		"another type":   {parse(t, text, `["a"]`), []int{0}, ""},
+		"no rows":        {parse(t, text, `[]`), []int{0}, ""},
+		"no form":        {union.NewArray(), []int{0}, "no JSON form"},
+		"no such column": {parse(t, text, `["a"]`), []int{1}, "there is no column"},
+		"no columns":     {parse(t, text, `["a"]`), nil, "are given"},
+		"damaged":        {damaged, []int{0}, "damaged"},
+	} {
+		err := m.Bind(table([]string{"n"}, c.arr), c.cols)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v does not say %q", name, err, c.want)
+		}
+	}
+}
+
+// TestDictionaries checks that what is kept of one dictionary does not show up
+// with another, and that bad indices are noticed.
+func TestDictionaries(t *testing.T) {
+	dt := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}
+	m, err := Compile([]Column{{Name: "d", Type: dt}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := parse(t, text, `["a",null,"c"]`), parse(t, text, `["x","y","z"]`)
+	bind := func(dict arrow.Array, indices string) {
+		t.Helper()
+		arr := array.NewDictionaryArray(dt, parse(t, arrow.PrimitiveTypes.Int8, indices), dict)
+		if err := m.Bind(table([]string{"d"}, arr), []int{0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(i int, want string) {
+		t.Helper()
+		if got, bad := m.Append(nil, i); bad != nil || string(got) != want {
+			t.Errorf("row %d is %s (%v) instead of %s", i, got, bad, want)
+		}
+	}
+	bind(first, `[0,2,0,1,null]`)
+	for i, want := range []string{`{"d":"a"}`, `{"d":"c"}`, `{"d":"a"}`, `{}`, `{}`} {
+		expect(i, want)
+	}
+	bind(first, `[2,0]`)
+	expect(0, `{"d":"c"}`)
+	expect(1, `{"d":"a"}`)
+	bind(second, `[2,0]`)
+	expect(0, `{"d":"z"}`)
+	expect(1, `{"d":"x"}`)
+	bind(second, `[3]`)
+	if _, bad := m.Append(nil, 0); bad == nil || !strings.Contains(bad.Problem, "damaged") {
+		t.Errorf("an index beyond the dictionary gives %v", bad)
+	}
+}
+
+func TestClone(t *testing.T) {
+	m, err := Compile([]Column{{Name: "n", Type: long}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Clone()
+	rec := table([]string{"n"}, build(long, func(b *array.Int64Builder) { b.Append(math.MaxInt64) }))
+	if err := c.Bind(rec, []int{0}); err != nil {
+		t.Fatal(err)
+	}
+	c.Append(nil, 0)
+	if len(m.Warnings()) != 0 || len(c.Warnings()) != 1 {
+		t.Errorf("the clone's warnings are %q, the original's %q", c.Warnings(), m.Warnings())
+	}
+}
+
+func TestClashes(t *testing.T) {
+	address := arrow.StructOf(arrow.Field{Name: "city", Type: text}, arrow.Field{Name: "zip", Type: long})
+	m, err := Compile([]Column{
+		{Name: "LifetimeValue", As: "ltv", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "visits", Type: long},
+		{Name: "since", Type: arrow.FixedWidthTypes.Date32},
+		{Name: "tags", Type: arrow.ListOf(text)},
+		{Name: "address", Type: address},
+		{Name: "homes", Type: arrow.ListOf(address)},
+		{Name: "nothing", Type: arrow.Null},
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(m.IterableTypes()); got != "map[address:object address.city:string address.zip:long homes:object homes.city:string homes.zip:long ltv:double since:date tags:string visits:long]" {
+		t.Errorf("the types are %s", got)
+	}
+	for _, c := range []struct {
+		existing map[string]string
+		want     string
+	}{
+		{nil, ""},
+		{m.IterableTypes(), ""},
+		{map[string]string{"visits": "double", "since": "Date", "other": "string", "homes": "nested", "tags": "something new", "nothing": "long"}, ""},
+		{map[string]string{"ltv": "long"}, "ltv double long true"},
+		{map[string]string{"ltv": "string", "visits": "boolean"}, "ltv double string false, visits long boolean false"},
+		{map[string]string{"tags": "long", "since": "string"}, "since date string false, tags string long false"},
+		{map[string]string{"address.zip": "string", "address": "string"}, "address object string false, address.zip long string false"},
+	} {
+		var got []string
+		for _, clash := range m.Clashes(c.existing) {
+			got = append(got, fmt.Sprintf("%s %s %s %t", clash.Field, clash.Ours, clash.Existing, clash.Lossy))
+			if !strings.Contains(clash.String(), clash.Column) {
+				t.Errorf("%q does not name the column", clash)
+			}
+		}
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("against %v: %q instead of %q", c.existing, got, c.want)
+		}
+	}
+}
+
+func TestUserID(t *testing.T) {
+	longest := strings.Repeat("ø", MaxUserID)
+	dict := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}
+	texts := func(dt arrow.DataType, v ...string) arrow.Array {
+		raw, _ := json.Marshal(v)
+		return parse(t, dt, string(raw))
+	}
+	for _, c := range []struct {
+		arr  arrow.Array
+		want []string // "!" is a refusal, "-" a refusal because it is null
+	}{
+		{texts(text, "C-1", "a b", "ÅSE", longest, "", " a", "a ", "a\n", "a\u00a0", longest+"x", "x"), []string{"C-1", "a b", "ÅSE", longest, "!", "!", "!", "!", "!", "!", "x"}},
+		{parse(t, text, `[null]`), []string{"-"}},
+		{build(text, func(b *array.StringBuilder) { b.Append("a\xff") }), []string{"!"}},
+		{texts(arrow.BinaryTypes.LargeString, "a"), []string{"a"}},
+		{texts(arrow.BinaryTypes.StringView, "a"), []string{"a"}},
+		{parse(t, arrow.BinaryTypes.Binary, `["YQ=="]`), []string{"a"}},
+		{parse(t, dict, `["a"," b",null]`), []string{"a", "!", "-"}},
+		{parse(t, arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, text), `["a","a",null]`), []string{"a", "a", "-"}},
+		{build(long, func(b *array.Int64Builder) { b.AppendValues([]int64{-1, math.MaxInt64}, nil) }), []string{"-1", "9223372036854775807"}},
+		{build(arrow.PrimitiveTypes.Uint64, func(b *array.Uint64Builder) { b.Append(math.MaxUint64) }), []string{"18446744073709551615"}},
+		{parse(t, arrow.PrimitiveTypes.Uint8, `[7]`), []string{"7"}},
+		{extension(t), []string{"a", "-"}},
+		{parse(t, arrow.PrimitiveTypes.Float64, `[7]`), []string{"!"}},
+	} {
+		for i, want := range c.want {
+			got, reason := AppendUserID([]byte("before"), c.arr, i)
+			if reason != "" && (reason != schemas.ReasonInvalidUserID || string(got) != "before" || want != "!" && want != "-") {
+				t.Errorf("%s row %d: %q, %s", c.arr.DataType(), i, got, reason)
+			}
+			if reason == "" && string(got) != "before"+want {
+				t.Errorf("%s row %d: %q instead of %q", c.arr.DataType(), i, got, want)
+			}
+			if null := UserIDNull(c.arr, i); null != (want == "-") {
+				t.Errorf("%s row %d: null is %t", c.arr.DataType(), i, null)
+			}
+		}
+	}
+	if CheckUserIDType(dict) != nil || CheckUserIDType(long) != nil || CheckUserIDType(arrow.PrimitiveTypes.Float64) == nil || CheckUserIDType(arrow.ListOf(text)) == nil {
+		t.Error("the wrong types are taken for user ids")
+	}
+}
+
+// FuzzRow checks that every row is JSON or refused, and that texts come back.
+func FuzzRow(f *testing.F) {
+	f.Add("a\u2028\x00\"\\", []byte{0xff}, int64(-1), 1.5, "2006-01-02 15:04:05")
+	f.Add("\xed\xa0\x80", []byte{}, int64(math.MinInt64), math.NaN(), `{"a":1}`)
+	f.Add("é\xff", []byte("x"), int64(1)<<60, 1e-320, "[1]")
+	unit := func(u arrow.TimeUnit) arrow.DataType {
+		return &arrow.TimestampType{Unit: u, TimeZone: "America/New_York"}
+	}
+	dict := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}
+	f.Fuzz(func(t *testing.T, s string, raw []byte, n int64, x float64, other string) {
+		cols := []arrow.Array{
+			build(text, func(b *array.StringBuilder) { b.Append(s) }),
+			build(arrow.BinaryTypes.Binary, func(b *array.BinaryBuilder) { b.Append(raw) }),
+			build(long, func(b *array.Int64Builder) { b.Append(n) }),
+			build(arrow.PrimitiveTypes.Float64, func(b *array.Float64Builder) { b.Append(x) }),
+			build(arrow.PrimitiveTypes.Float32, func(b *array.Float32Builder) { b.Append(float32(x)) }),
+			build(unit(arrow.Nanosecond), func(b *array.TimestampBuilder) { b.Append(arrow.Timestamp(n)) }),
+			build(unit(arrow.Second), func(b *array.TimestampBuilder) { b.Append(arrow.Timestamp(n)) }),
+			build(arrow.FixedWidthTypes.Duration_us, func(b *array.DurationBuilder) { b.Append(arrow.Duration(n)) }),
+			build(arrow.FixedWidthTypes.Time64ns, func(b *array.Time64Builder) { b.Append(arrow.Time64(n)) }),
+			build(arrow.FixedWidthTypes.Date64, func(b *array.Date64Builder) { b.Append(arrow.Date64(n)) }),
+			build(arrow.FixedWidthTypes.MonthDayNanoInterval, func(b *array.MonthDayNanoIntervalBuilder) {
+				b.Append(arrow.MonthDayNanoInterval{Months: int32(n), Days: int32(n >> 32), Nanoseconds: n})
+			}),
+			build(dict, func(b *array.BinaryDictionaryBuilder) { _ = b.AppendString(s) }),
+		}
+		for i, arr := range cols {
+			check(t, s, arr, "", i == 0 || i == len(cols)-1)
+		}
+		texts := build(text, func(b *array.StringBuilder) { b.Append(other) })
+		for _, force := range []string{forceString, forceNumber, forceBoolean, forceDate, forceObject, forceArray} {
+			check(t, other, texts, force, force == forceString)
+		}
+	})
+}
+
+// check appends row 0 of an array and looks at what comes of it; s is the text
+// that must come back where isText is set.
+func check(t *testing.T, s string, arr arrow.Array, force string, isText bool) {
+	m, err := Compile([]Column{{Name: "v", Type: arr.DataType(), Force: force}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Bind(table([]string{"v"}, arr), []int{0}); err != nil {
+		t.Fatal(err)
+	}
+	row, bad := m.Append(nil, 0)
+	if bad != nil {
+		if isText && utf8.ValidString(s) {
+			t.Errorf("a good text is refused: %v", bad)
+		}
+		return
+	}
+	var got map[string]any
+	if err := json.Unmarshal(row, &got); err != nil {
+		t.Fatalf("%s as %q is no JSON: %v", arr.DataType(), force, err)
+	}
+	if isText && got["v"] != s {
+		t.Errorf("%q comes back as %q", s, got["v"])
+	}
+	if f, ok := arr.(*array.Float64); ok && got["v"] != f.Value(0) {
+		t.Errorf("%g comes back as %v", f.Value(0), got["v"])
+	}
+}

@@ -1,0 +1,107 @@
+package mapping
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"iterable-segment-export/internal/batch"
+)
+
+const notUTF8 = "is not valid UTF-8"
+
+// getter gives the bytes of a text or binary value in place.
+type getter interface{ get(i int) []byte }
+
+// spans are texts in Arrow's layout.
+type spans[O int32 | int64] struct {
+	offsets []O
+	data    []byte
+}
+
+func (s *spans[O]) get(i int) []byte { return s.data[s.offsets[i]:s.offsets[i+1]] }
+
+// newSpans checks every offset once, so that get need not.
+func newSpans[O int32 | int64](offsets []O, data arrow.ArrayData) (*spans[O], error) {
+	s := &spans[O]{offsets: offsets}
+	if buffers := data.Buffers(); len(buffers) > 2 && buffers[2] != nil {
+		s.data = buffers[2].Bytes()
+	}
+	before := O(0)
+	for _, o := range offsets {
+		if o < before {
+			return nil, errors.New("it is damaged: its texts overlap")
+		}
+		before = o
+	}
+	if int64(before) > int64(len(s.data)) {
+		return nil, errors.New("it is damaged: its texts go on beyond its end")
+	}
+	return s, nil
+}
+
+type fixedSize struct{ arr *array.FixedSizeBinary }
+
+func (f fixedSize) get(i int) []byte { return f.arr.Value(i) }
+
+type binaryView struct{ arr *array.BinaryView }
+
+func (v binaryView) get(i int) []byte { return v.arr.Value(i) }
+
+type stringView struct{ arr *array.StringView }
+
+func (v stringView) get(i int) []byte {
+	s := v.arr.Value(i)
+	return unsafe.Slice(unsafe.StringData(s), len(s)) // read only
+}
+
+func textOf(arr arrow.Array) (getter, error) {
+	switch a := arr.(type) {
+	case *array.String:
+		return newSpans(a.ValueOffsets(), a.Data())
+	case *array.LargeString:
+		return newSpans(a.ValueOffsets(), a.Data())
+	case *array.Binary:
+		return newSpans(a.ValueOffsets(), a.Data())
+	case *array.LargeBinary:
+		return newSpans(a.ValueOffsets(), a.Data())
+	case *array.FixedSizeBinary:
+		return fixedSize{a}, nil
+	case *array.BinaryView:
+		return binaryView{a}, nil
+	case *array.StringView:
+		return stringView{a}, nil
+	}
+	return nil, fmt.Errorf("the type %s is no text", arr.DataType())
+}
+
+// texts writes text as JSON strings.
+type texts struct {
+	validity
+	getter
+}
+
+func (e texts) append(dst []byte, i int) ([]byte, string) {
+	s := e.get(i)
+	if !utf8.Valid(s) {
+		return dst, notUTF8
+	}
+	return batch.AppendString(dst, s), ""
+}
+
+// binaries writes bytes in base64, with padding (RFC 4648, section 4).
+type binaries struct {
+	validity
+	getter
+}
+
+func (e binaries) append(dst []byte, i int) ([]byte, string) {
+	dst = append(dst, '"')
+	dst = base64.StdEncoding.AppendEncode(dst, e.get(i))
+	return append(dst, '"'), ""
+}
