@@ -1,0 +1,185 @@
+package rejects
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+
+	"iterable-segment-export/schemas"
+)
+
+func write(t testing.TB, rows []Reject) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	for _, r := range rows {
+		if err := w.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.Rows() != int64(len(rows)) {
+		t.Fatalf("Rows is %d after %d", w.Rows(), len(rows))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func read(t testing.TB, data []byte) []Reject {
+	t.Helper()
+	r, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var out []Reject
+	for row, ok := r.Next(); ok; row, ok = r.Next() {
+		out = append(out, row)
+	}
+	if r.Err() != nil || r.Rows() != int64(len(out)) {
+		t.Fatalf("%d of %d rows, %v", len(out), r.Rows(), r.Err())
+	}
+	return out
+}
+
+func sample(n int) []Reject {
+	rows := make([]Reject, n)
+	for i := range rows {
+		rows[i] = Reject{File: "part-0.parquet", Row: int64(i), Column: "email", Value: fmt.Appendf(nil, "a%d@b", i), Reason: schemas.ReasonNoTLD}
+	}
+	return rows
+}
+
+func TestRowsComeBackInOrder(t *testing.T) {
+	for _, n := range []int{0, 1, groupRows, 2*groupRows + 3} {
+		want := sample(n)
+		if n > 0 {
+			want[0].Value, want[0].Reason = nil, schemas.ReasonMissing
+		}
+		got := read(t, write(t, want))
+		if len(got) != len(want) || n > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%d rows: %d came back, or not the same", n, len(got))
+		}
+	}
+}
+
+func TestValuesBecomeReadable(t *testing.T) {
+	long := strings.Repeat("ü", 3000)
+	for value, want := range map[string]string{
+		"plain":          "plain",
+		"":               "",
+		"a\xffb\xfe":     `a\xffb\xfe`,
+		long:             strings.Repeat("ü", 2048) + "… (6000 bytes)",
+		"x" + long:       "x" + strings.Repeat("ü", 2047) + "… (6001 bytes)",
+		long + "\xff":    strings.Repeat("ü", 2048) + "… (6001 bytes)",
+		"with \x00 zero": "with \x00 zero",
+	} {
+		got := read(t, write(t, []Reject{{File: "f", Value: []byte(value), Reason: schemas.ReasonSyntax}}))
+		if string(got[0].Value) != want {
+			t.Errorf("%.20q: got %.60q", value, got[0].Value)
+		}
+	}
+}
+
+func TestLargeValuesDoNotPileUp(t *testing.T) {
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	value := bytes.Repeat([]byte("x"), mostValue)
+	for range 2 * groupBytes / mostValue {
+		if err := w.Add(Reject{Value: value}); err != nil {
+			t.Fatal(err)
+		}
+		if w.bytes > groupBytes {
+			t.Fatalf("%d bytes are kept", w.bytes)
+		}
+	}
+}
+
+func TestPlainParquetReadsIt(t *testing.T) {
+	data := write(t, sample(3))
+	table, err := pqarrow.ReadTable(context.Background(), bytes.NewReader(data), parquet.NewReaderProperties(nil),
+		pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Release()
+	if table.NumRows() != 3 || !sameColumns(table.Schema()) {
+		t.Fatalf("%d rows of %v", table.NumRows(), table.Schema())
+	}
+	f, err := file.NewParquetReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.MetaData().RowGroups[0].Columns[0].MetaData.Codec.String(); got != "ZSTD" {
+		t.Errorf("compressed by %s", got)
+	}
+}
+
+func TestMergeKeepsTheOrderOfTheSource(t *testing.T) {
+	at := func(file string, row int64) Reject { return Reject{File: file, Row: row, Reason: schemas.ReasonSyntax} }
+	staged := write(t, []Reject{at("b", 1), at("b", 5), at("a", 0), at("a", 9)})
+	r, err := Open(bytes.NewReader(staged), int64(len(staged)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	err = Merge(w, []string{"b", "a"}, r, Slice([]Reject{at("b", 3), at("a", 2), at("a", 10)}), Slice(nil))
+	if err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range read(t, out.Bytes()) {
+		got = append(got, fmt.Sprintf("%s%d", row.File, row.Row))
+	}
+	if want := "b1 b3 b5 a0 a2 a9 a10"; strings.Join(got, " ") != want {
+		t.Fatalf("got %v, want %s", got, want)
+	}
+}
+
+func TestDamagedFilesAreErrors(t *testing.T) {
+	data := write(t, sample(1000))
+	for _, n := range []int{0, 3, len(data) / 2, len(data) - 5} {
+		if _, err := Open(bytes.NewReader(data[:n]), int64(n)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(write(f, sample(3)))
+	f.Add(write(f, nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := Open(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return
+		}
+		defer r.Close()
+		for n := 0; n < 1e6; n++ {
+			if _, ok := r.Next(); !ok {
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkAdd(b *testing.B) {
+	w := NewWriter(&bytes.Buffer{})
+	r := sample(1)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := w.Add(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
