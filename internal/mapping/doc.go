@@ -53,13 +53,16 @@
 //
 // A null field is left out, or sent as null with nulls: send; so are null fields
 // of structs and null values of maps that become objects. A null in an array is
-// always sent, because leaving it out would move the others.
+// always sent, because leaving it out would move the others. A field that is left
+// out keeps the value that it has in Iterable.
 //
 // # Values that can't be sent
 //
 // NaN and the infinities, text that is not UTF-8, dates outside the years 1 to
 // 9999, times outside a day, map keys that are null, and what a forced type does
-// not fit make an InvalidValue: the row is rejected.
+// not fit make an InvalidValue: the row is rejected. Iterable documents a limit of
+// "approximately 32k characters" for a value; as it is not exact, longer values are
+// sent, and left for Iterable to refuse.
 //
 // # Forced types
 //

@@ -122,6 +122,25 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestNullsInside checks the fields of structs and the values of maps, which
+// follow the setting, and the elements of arrays, which do not.
+func TestNullsInside(t *testing.T) {
+	structs := arrow.StructOf(arrow.Field{Name: "a", Type: text, Nullable: true}, arrow.Field{Name: "b", Type: arrow.ListOf(long), Nullable: true})
+	for _, c := range []struct {
+		arr        arrow.Array
+		omit, send string
+	}{
+		{parse(t, structs, `[{"a":null,"b":[null,1]}]`), `{"v":{"b":[null,1]}}`, `{"v":{"a":null,"b":[null,1]}}`},
+		{parse(t, arrow.MapOf(text, long), `[[{"key":"x","value":null},{"key":"y","value":1}]]`), `{"v":{"y":1}}`, `{"v":{"x":null,"y":1}}`},
+		{parse(t, arrow.MapOf(long, long), `[[{"key":1,"value":null}]]`), `{"v":[{"key":1,"value":null}]}`, `{"v":[{"key":1,"value":null}]}`},
+	} {
+		s := sample{name: c.arr.DataType().String(), arr: c.arr}
+		if omit, send := rows(t, s, schemas.NullsOmit)[0], rows(t, s, schemas.NullsSend)[0]; omit != c.omit || send != c.send {
+			t.Errorf("%s is %s and %s", s.name, omit, send)
+		}
+	}
+}
+
 func TestInvalidValueDoesNotTellTheValue(t *testing.T) {
 	m, err := Compile([]Column{{Name: "a.b", As: "c", Type: text, Force: "number"}}, Options{})
 	if err != nil {
