@@ -105,8 +105,8 @@ func TestDigestOfManyMembers(t *testing.T) {
 		p := c.server.projects["p"]
 		l := p.lists[c.server.newList(p, "l", "", listStandard)]
 		want := map[string]bool{}
-		for i := range 20_000 {
-			who := fmt.Sprintf(line, i*7919%20_000)
+		for i := range 5_000 {
+			who := fmt.Sprintf(line, i*7919%5_000)
 			if kind == UserIDProject {
 				who += strings.Repeat("\x00", i%3) + strings.Repeat("z", i%40)
 			}
