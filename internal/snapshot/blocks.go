@@ -87,7 +87,7 @@ func unpackToc(toc, footer []byte, end int64) (h Header, blocks []block, err err
 			start: rows, rows: int64(binary.LittleEndian.Uint64(p[8:])),
 			sum: binary.LittleEndian.Uint64(p[16:]), first: Key(p[24:40]),
 		}
-		if b.length <= 0 || b.length > min(end-offset, maxBatch) || b.rows <= 0 || b.rows > b.length/minMember {
+		if b.length <= 0 || b.length > min(end-offset, maxBatch) || b.rows <= 0 || b.rows > batchRows {
 			return h, nil, fmt.Errorf("%w: batch %d can't be as long as it says", ErrCorrupt, i)
 		}
 		if i > 0 && blocks[i-1].first.compare(b.first) >= 0 {
@@ -103,6 +103,3 @@ func unpackToc(toc, footer []byte, end int64) (h Header, blocks []block, err err
 	}
 	return h, blocks, nil
 }
-
-// minMember is the fewest bytes that a member takes: its two hashes.
-const minMember = 16 + 8

@@ -87,7 +87,11 @@ func NewDiffer(ctx context.Context, snap *Snapshot, o Options, emit func(*Profil
 		}
 		return d, snap.Verify(ctx)
 	}
-	d.people = newIndex(members, expectOthers(members, rows), 0)
+	room := members
+	if snap != nil {
+		room = min(room, snap.bytes()/16) // keys don't compress, unless they are forged
+	}
+	d.people = newIndex(room, expectOthers(members, rows), 0)
 	d.people.seen = d.seen
 	if snap != nil {
 		if err := snap.Each(ctx, func(m *Member) error { d.people.load(m); return nil }); err != nil {

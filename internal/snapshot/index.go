@@ -1,6 +1,9 @@
 package snapshot
 
-import "math/bits"
+import (
+	"math/bits"
+	"runtime"
+)
 
 // Verdict is what a segment's row means for the list.
 type Verdict uint8
@@ -241,6 +244,12 @@ func (s *keySet) add(hi, lo uint64) bool {
 }
 
 func (s *keySet) enlarge() {
+	// What earlier tables took is given back first, or the collector would let the
+	// heap grow to twice its size. It has next to nothing to look through: the
+	// tables hold no pointers.
+	if len(s.slots) > 1<<20 {
+		runtime.GC()
+	}
 	old, n := s.slots, s.n
 	s.resize(s.grow + s.grow/2)
 	s.n = 0

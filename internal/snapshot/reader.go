@@ -20,9 +20,9 @@ const (
 	// maxToc bounds the table of contents and the footer, in bytes each. A batch
 	// takes 40 in one and 24 in the other: there is room for 6 billion members.
 	maxToc = 4 << 20
-	// maxBatch bounds the bytes of a record batch, and those that decoding it
-	// takes: several times what Writer puts into one at most.
-	maxBatch = 256 << 20
+	// maxBatch bounds the bytes of a record batch: somewhat above the 34 MB that
+	// Writer puts into one at most.
+	maxBatch = 64 << 20
 	// fileTail is what ends an Arrow file: the footer's length in 4 bytes, and
 	// Arrow's magic.
 	fileTail = 4 + 6
@@ -67,6 +67,14 @@ func (s *Snapshot) Rows() int64 { return s.header.Rows }
 // MappingChanged tells whether the members were sent under another mapping than
 // the run's, so that the hashes of their fields say nothing.
 func (s *Snapshot) MappingChanged() bool { return s.changed }
+
+// bytes is the size of the record batches in the file.
+func (s *Snapshot) bytes() (n int64) {
+	for _, b := range s.blocks {
+		n += b.length
+	}
+	return n
+}
 
 func (s *Snapshot) open(size int64) error {
 	end, err := s.read(size-fileTail, fileTail, size)
