@@ -40,9 +40,8 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	rec := rb.NewRecord()
 	var columns []Column
-	var cols []int
 	for i, f := range schema.Fields() {
-		columns, cols = append(columns, Column{Name: f.Name, Type: f.Type}), append(cols, i)
+		columns = append(columns, Column{Index: i, Name: f.Name, Type: f.Type})
 	}
 	m, err := Compile(columns, Options{})
 	if err != nil {
@@ -52,7 +51,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportAllocs()
 	for i := range b.N {
 		if i%rows == 0 {
-			if err := m.Bind(rec, cols); err != nil {
+			if err := m.Bind(rec); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -92,7 +92,7 @@ func (c *column) walk(visit func(field, kind string)) {
 	if c.kind != KindUnknown {
 		visit(c.As, c.kind)
 	}
-	if c.Force == "" || c.Force == forceObject || c.Force == forceArray {
+	if c.Forced == "" || c.Forced == forceObject || c.Forced == forceArray {
 		walkInside(c.As, c.Type, visit)
 	}
 }

@@ -213,12 +213,12 @@ func extension(t testing.TB) arrow.Array {
 // rows is every row of an array, through a mapper of one column.
 func rows(t testing.TB, s sample, nulls string) []string {
 	t.Helper()
-	m, err := Compile([]Column{{Name: "v", Type: s.arr.DataType(), Force: s.force}}, Options{Nulls: nulls})
+	m, err := Compile([]Column{{Name: "v", Type: s.arr.DataType(), Forced: s.force}}, Options{Nulls: nulls})
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
 	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{{Name: "v", Type: s.arr.DataType(), Nullable: true}}, nil), []arrow.Array{s.arr}, int64(s.arr.Len()))
-	if err := m.Bind(rec, []int{0}); err != nil {
+	if err := m.Bind(rec); err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
 	var out []string

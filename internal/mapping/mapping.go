@@ -13,13 +13,15 @@ import (
 
 // Column is a column to be sent as a data field.
 type Column struct {
+	// Index is the column's position in the records that Bind gets.
+	Index int
 	// Name is the column's name or path into structs, as the segment has it.
 	Name string
 	// As is the field's name in Iterable; default the last part of Name.
 	As   string
 	Type arrow.DataType
-	// Force is schemas.Field.Type: the JSON form, empty for the column's own.
-	Force string
+	// Forced is schemas.Field.Type: the JSON form, empty for the column's own.
+	Forced string
 }
 
 // Options are the settings of a mapping.
@@ -107,7 +109,7 @@ func (c Column) check() (kind string, err error) {
 	if c.Type == nil {
 		return "", errors.New("its type is not known")
 	}
-	return kindOf(c.Type, c.Force, 0)
+	return kindOf(c.Type, c.Forced, 0)
 }
 
 func appendKey(dst []byte, name string) []byte {
@@ -127,15 +129,14 @@ func (m *Mapper) Clone() *Mapper {
 	return c
 }
 
-// Bind makes ready for the rows of a record. cols holds, for each column of
-// Compile, its position in the record. Files of a segment may have a column in
-// different types: what counts is the record's, and Bind fails where that has no
-// form. The mapper reads the record in place and does not retain it: the record
-// must live until the next Bind.
-func (m *Mapper) Bind(rec arrow.Record, cols []int) (err error) {
-	if len(cols) != len(m.columns) {
-		return fmt.Errorf("%d columns were mapped and %d are given", len(m.columns), len(cols))
-	}
+// Empty tells whether no field is mapped; Append would give {}.
+func (m *Mapper) Empty() bool { return len(m.columns) == 0 }
+
+// Bind makes ready for the rows of a record. Files of a segment may have a column
+// in different types: what counts is the record's, and Bind fails where that has
+// no form. The mapper reads the record in place and does not retain it: the
+// record must live until the next Bind.
+func (m *Mapper) Bind(rec arrow.Record) (err error) {
 	defer func() {
 		// Arrow panics on arrays that do not hold what they promise.
 		if p := recover(); p != nil {
@@ -144,14 +145,14 @@ func (m *Mapper) Bind(rec arrow.Record, cols []int) (err error) {
 	}()
 	for i := range m.columns {
 		c := &m.columns[i]
-		if cols[i] < 0 || int64(cols[i]) >= rec.NumCols() {
-			return fmt.Errorf("column %s: there is no column %d in the record", c.Name, cols[i])
+		if c.Index < 0 || int64(c.Index) >= rec.NumCols() {
+			return fmt.Errorf("column %s: there is no column %d in the record", c.Name, c.Index)
 		}
-		arr := rec.Column(cols[i])
-		if _, err := kindOf(arr.DataType(), c.Force, 0); err != nil {
+		arr := rec.Column(c.Index)
+		if _, err := kindOf(arr.DataType(), c.Forced, 0); err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
-		b := binder{force: c.Force, sendNulls: m.sendNulls, notes: c.notes, before: c.enc}
+		b := binder{force: c.Forced, sendNulls: m.sendNulls, notes: c.notes, before: c.enc}
 		if c.enc, err = b.bind(arr); err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)
 		}

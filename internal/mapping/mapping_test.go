@@ -62,16 +62,16 @@ func TestCompileRefuses(t *testing.T) {
 		{"dot in a struct", []Column{{Name: "a", Type: struct2("b.c")}}, "", "has a dot"},
 		{"managed name in a struct", []Column{{Name: "a", Type: struct2("email")}}, "", ""},
 		{"struct with a name twice", []Column{{Name: "a", Type: arrow.StructOf(arrow.Field{Name: "b", Type: text}, arrow.Field{Name: "b", Type: text})}}, "", "twice"},
-		{"unknown force", []Column{{Name: "a", Type: text, Force: "text"}}, "", "is not known"},
-		{"struct as string", []Column{{Name: "a", Type: struct2("b"), Force: "string"}}, "", "can't be sent as type: string"},
-		{"boolean as number", []Column{{Name: "a", Type: arrow.FixedWidthTypes.Boolean, Force: "number"}}, "", "can't be sent as type: number"},
-		{"list of integers as number", []Column{{Name: "a", Type: arrow.ListOf(long), Force: "number"}}, "", "can't be sent as type: number"},
-		{"integer as date", []Column{{Name: "a", Type: long, Force: "date"}}, "", "can't be sent as type: date"},
-		{"list of dates as date", []Column{{Name: "a", Type: arrow.ListOf(arrow.FixedWidthTypes.Date32), Force: "date"}}, "", "can't be sent as type: date"},
-		{"list of structs as object", []Column{{Name: "a", Type: arrow.ListOf(struct2("b")), Force: "object"}}, "", "can't be sent as type: object"},
-		{"map of integers as object", []Column{{Name: "a", Type: arrow.MapOf(long, text), Force: "object"}}, "", "can't be sent as type: object"},
-		{"float as boolean", []Column{{Name: "a", Type: arrow.PrimitiveTypes.Float64, Force: "boolean"}}, "", "can't be sent as type: boolean"},
-		{"struct as array", []Column{{Name: "a", Type: struct2("b"), Force: "array"}}, "", "can't be sent as type: array"},
+		{"unknown force", []Column{{Name: "a", Type: text, Forced: "text"}}, "", "is not known"},
+		{"struct as string", []Column{{Name: "a", Type: struct2("b"), Forced: "string"}}, "", "can't be sent as type: string"},
+		{"boolean as number", []Column{{Name: "a", Type: arrow.FixedWidthTypes.Boolean, Forced: "number"}}, "", "can't be sent as type: number"},
+		{"list of integers as number", []Column{{Name: "a", Type: arrow.ListOf(long), Forced: "number"}}, "", "can't be sent as type: number"},
+		{"integer as date", []Column{{Name: "a", Type: long, Forced: "date"}}, "", "can't be sent as type: date"},
+		{"list of dates as date", []Column{{Name: "a", Type: arrow.ListOf(arrow.FixedWidthTypes.Date32), Forced: "date"}}, "", "can't be sent as type: date"},
+		{"list of structs as object", []Column{{Name: "a", Type: arrow.ListOf(struct2("b")), Forced: "object"}}, "", "can't be sent as type: object"},
+		{"map of integers as object", []Column{{Name: "a", Type: arrow.MapOf(long, text), Forced: "object"}}, "", "can't be sent as type: object"},
+		{"float as boolean", []Column{{Name: "a", Type: arrow.PrimitiveTypes.Float64, Forced: "boolean"}}, "", "can't be sent as type: boolean"},
+		{"struct as array", []Column{{Name: "a", Type: struct2("b"), Forced: "array"}}, "", "can't be sent as type: array"},
 		{"nulls", nil, "keep", "nulls is"},
 	} {
 		_, err := Compile(c.columns, Options{Nulls: c.nulls})
@@ -102,7 +102,7 @@ func table(names []string, cols ...arrow.Array) arrow.Record {
 
 func TestRows(t *testing.T) {
 	rec := table([]string{"skip", "n", "s"}, parse(t, long, `[9,9,9]`), parse(t, long, `[1,null,null]`), parse(t, text, `["a","b",null]`))
-	columns := []Column{{Name: "path.s", Type: text}, {Name: "n", As: `q"uote`, Type: long}}
+	columns := []Column{{Index: 2, Name: "path.s", Type: text}, {Index: 1, Name: "n", As: `q"uote`, Type: long}}
 	for nulls, want := range map[string][]string{
 		schemas.NullsOmit: {`{"s":"a","q\"uote":1}`, `{"s":"b"}`, `{}`},
 		schemas.NullsSend: {`{"s":"a","q\"uote":1}`, `{"s":"b","q\"uote":null}`, `{"s":null,"q\"uote":null}`},
@@ -111,7 +111,7 @@ func TestRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Bind(rec, []int{2, 1}); err != nil {
+		if err := m.Bind(rec); err != nil {
 			t.Fatal(err)
 		}
 		for i, w := range want {
@@ -142,11 +142,11 @@ func TestNullsInside(t *testing.T) {
 }
 
 func TestInvalidValueDoesNotTellTheValue(t *testing.T) {
-	m, err := Compile([]Column{{Name: "a.b", As: "c", Type: text, Force: "number"}}, Options{})
+	m, err := Compile([]Column{{Name: "a.b", As: "c", Type: text, Forced: "number"}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Bind(table([]string{"b"}, parse(t, text, `["secret"]`)), []int{0}); err != nil {
+	if err := m.Bind(table([]string{"b"}, parse(t, text, `["secret"]`))); err != nil {
 		t.Fatal(err)
 	}
 	_, bad := m.Append(nil, 0)
@@ -165,20 +165,27 @@ func TestBind(t *testing.T) {
 		memory.NewBufferBytes(arrow.Int32Traits.CastToBytes([]int32{0, 9, 3})), memory.NewBufferBytes([]byte("abc"))}, nil, 0, 0))
 	for name, c := range map[string]struct {
 		arr  arrow.Array
-		cols []int
 		want string
 	}{
-		"another type":   {parse(t, text, `["a"]`), []int{0}, ""},
-		"no rows":        {parse(t, text, `[]`), []int{0}, ""},
-		"no form":        {union.NewArray(), []int{0}, "no JSON form"},
-		"no such column": {parse(t, text, `["a"]`), []int{1}, "there is no column"},
-		"no columns":     {parse(t, text, `["a"]`), nil, "are given"},
-		"damaged":        {damaged, []int{0}, "damaged"},
+		"another type": {parse(t, text, `["a"]`), ""},
+		"no rows":      {parse(t, text, `[]`), ""},
+		"no form":      {union.NewArray(), "no JSON form"},
+		"damaged":      {damaged, "damaged"},
 	} {
-		err := m.Bind(table([]string{"n"}, c.arr), c.cols)
+		err := m.Bind(table([]string{"n"}, c.arr))
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v does not say %q", name, err, c.want)
 		}
+	}
+}
+
+func TestBindWithoutTheColumn(t *testing.T) {
+	m, err := Compile([]Column{{Index: 1, Name: "n", Type: long}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Bind(table([]string{"n"}, parse(t, long, `[1]`))); err == nil || !strings.Contains(err.Error(), "there is no column") {
+		t.Errorf("a record of one column is bound: %v", err)
 	}
 }
 
@@ -194,7 +201,7 @@ func TestDictionaries(t *testing.T) {
 	bind := func(dict arrow.Array, indices string) {
 		t.Helper()
 		arr := array.NewDictionaryArray(dt, parse(t, arrow.PrimitiveTypes.Int8, indices), dict)
-		if err := m.Bind(table([]string{"d"}, arr), []int{0}); err != nil {
+		if err := m.Bind(table([]string{"d"}, arr)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -227,7 +234,7 @@ func TestClone(t *testing.T) {
 	}
 	c := m.Clone()
 	rec := table([]string{"n"}, build(long, func(b *array.Int64Builder) { b.Append(math.MaxInt64) }))
-	if err := c.Bind(rec, []int{0}); err != nil {
+	if err := c.Bind(rec); err != nil {
 		t.Fatal(err)
 	}
 	c.Append(nil, 0)
@@ -360,11 +367,11 @@ func FuzzRow(f *testing.F) {
 // check appends row 0 of an array and looks at what comes of it; s is the text
 // that must come back where isText is set.
 func check(t *testing.T, s string, arr arrow.Array, force string, isText bool) {
-	m, err := Compile([]Column{{Name: "v", Type: arr.DataType(), Force: force}}, Options{})
+	m, err := Compile([]Column{{Name: "v", Type: arr.DataType(), Forced: force}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Bind(table([]string{"v"}, arr), []int{0}); err != nil {
+	if err := m.Bind(table([]string{"v"}, arr)); err != nil {
 		t.Fatal(err)
 	}
 	row, bad := m.Append(nil, 0)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -35,11 +36,25 @@ func CheckUserIDType(dt arrow.DataType) error {
 	return fmt.Errorf("the type %s can't hold user ids; they are text or integers", dt)
 }
 
+// CheckUserID tells what is wrong with a user id: nothing (an empty reason), or
+// schemas.ReasonInvalidUserID where it is empty, has white space at either end
+// (to Iterable that is another person), has more than MaxUserID characters, or is
+// not UTF-8.
+func CheckUserID(id []byte) schemas.Reason {
+	if len(id) == 0 || len(id) > MaxUserID*utf8.UTFMax || !utf8.Valid(id) || utf8.RuneCount(id) > MaxUserID {
+		return schemas.ReasonInvalidUserID
+	}
+	first, _ := utf8.DecodeRune(id)
+	last, _ := utf8.DecodeLastRune(id)
+	if unicode.IsSpace(first) || unicode.IsSpace(last) {
+		return schemas.ReasonInvalidUserID
+	}
+	return ""
+}
+
 // AppendUserID appends a row's user id: text exactly as it stands, an integer in
-// decimal. A null, an empty text, white space at either end (to Iterable that is
-// another person), more than MaxUserID characters and what is not UTF-8 are
-// schemas.ReasonInvalidUserID, with dst as it was; otherwise the reason is empty.
-// Where the user id is optional, the caller asks arr.IsNull first, which for
+// decimal. A null, and what CheckUserID refuses, is schemas.ReasonInvalidUserID,
+// with dst as it was; otherwise the reason is empty. Where the user id is optional, the caller asks arr.IsNull first, which for
 // dictionaries and runs is not the whole truth: UserIDNull is.
 func AppendUserID(dst []byte, arr arrow.Array, row int) ([]byte, schemas.Reason) {
 	arr, row, ok := resolve(arr, row)
@@ -111,13 +126,9 @@ func resolve(arr arrow.Array, row int) (arrow.Array, int, bool) {
 }
 
 func appendText(dst []byte, s string) ([]byte, schemas.Reason) {
-	if s == "" || len(s) > MaxUserID*utf8.UTFMax || !utf8.ValidString(s) || utf8.RuneCountInString(s) > MaxUserID {
-		return dst, schemas.ReasonInvalidUserID
+	id := unsafe.Slice(unsafe.StringData(s), len(s)) // read only
+	if reason := CheckUserID(id); reason != "" {
+		return dst, reason
 	}
-	first, _ := utf8.DecodeRuneInString(s)
-	last, _ := utf8.DecodeLastRuneInString(s)
-	if unicode.IsSpace(first) || unicode.IsSpace(last) {
-		return dst, schemas.ReasonInvalidUserID
-	}
-	return append(dst, s...), ""
+	return append(dst, id...), ""
 }
