@@ -6,7 +6,40 @@ import (
 	"time"
 )
 
-// Pacer spaces the requests of one connection to one endpoint.
+// Pacer spaces the requests of one connection to one endpoint. Waiters get their
+// turns in the order in which they came, smoothly, one each 1/rate seconds.
+//
+// The limit belongs to the project, and others use it too: further workers, and
+// whatever else the customer runs. Nobody tells a pacer of them; it has its own
+// 429s to go by. Every 429 halves the rate until a request is accepted again, and
+// all 429s of one overload count as one. How the rate recovers depends on where it
+// was, because plain additive increase fills a shared limit at the price of some
+// 5% of 429s:
+//
+//   - Above half the limit it goes back to a little less than before, and climbs
+//     slowly around the rate at which the 429 came, faster far from it.
+//   - At half the limit and below it is a whole share of the limit, a half, a
+//     third, a fourth and so on: pacers with the same limit that settle on the
+//     same share use it up exactly, and then nobody gets a 429 at all. A single 429
+//     does not change the share, several in a short time do, and of larger shares
+//     sooner. From time to time a pacer tries whether there is more: it sends some
+//     requests in pairs, so that an empty bucket refuses its own extra request
+//     rather than somebody else's, and takes the next larger share if all of them
+//     get through.
+//
+// Alone it never leaves the limit. Simulated (40 seeds, round trips of 50 to
+// 300 ms, limit 5 a second; median and 9 of 10), against a token bucket with a
+// burst of 5 and against a counter that starts anew each second:
+//
+//	                              time ÷ floor     429s             from fair share
+//	alone, bucket                 1.007  1.007     0.0%  0.0%
+//	alone, counter                1.025  1.158     0.2%  0.3%
+//	5 × 1,000 requests, bucket    1.065  1.176     1.8%  2.1%       17%  30%
+//	5 × 200 requests, bucket      1.127  1.262     3.4%  3.9%       25%  38%
+//	5 × 1,000 requests, counter   1.241  1.286     2.9%  3.2%       11%  19%
+//	2 × 1,000 requests, bucket    1.230  1.488     1.9%  2.1%       20%  61%
+//	others take 2 a second        1.059  1.079     1.0%  1.1%
+//	the same, counter             1.138  1.163     1.3%  1.4%
 type Pacer struct {
 	turn chan struct{} // held by the one who waits for the next slot
 	now  func() time.Time

@@ -1,0 +1,254 @@
+package iterable
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// hostile are answers with people in every place where Iterable puts words.
+var hostile = []string{
+	`{"msg":"bad address ann@example.com","code":"ann@example.com","params":{"email":"ann@example.com","userId":"user-4711"}}`,
+	`{"msg":"ann@example.com","code":"BadParams","params":{"ann@example.com":1}}`,
+	`<html>ann@example.com user-4711</html>`,
+	`ann@example.com`,
+}
+
+func TestErrorsNameNobody(t *testing.T) {
+	for _, status := range []int{200, 302, 400, 401, 403, 404, 409, 413, 429, 500, 599, 799} {
+		for _, body := range hostile {
+			c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Location", "http://other.example/?email=ann@example.com")
+				w.Header().Set("Retry-After", "ann@example.com")
+				w.WriteHeader(status)
+				io.WriteString(w, body)
+			})
+			_, err := c.Subscribe(t.Context(), []byte(`{"subscribers":[{"email":"ann@example.com","userId":"user-4711"}]}`))
+			if err == nil {
+				t.Fatalf("%d %s: no error", status, body)
+			}
+			mustNameNobody(t, err)
+			_, err = c.CheckKey(t.Context())
+			mustNameNobody(t, err)
+		}
+	}
+}
+
+func mustNameNobody(t *testing.T, err error) {
+	t.Helper()
+	for ; err != nil; err = errors.Unwrap(err) {
+		for _, secret := range []string{"ann", "example.com", "4711", testKey, "secret"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%q holds %q", err, secret)
+			}
+		}
+	}
+}
+
+func TestNetworkFailuresAreTransientAndNameNobody(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"closed without an answer": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"cut off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			io.WriteString(w, `{"successCount":1,"ann@example.com`)
+		},
+		"no HTTP": func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			io.WriteString(conn, "ann@example.com ann@example.com\r\n\r\n")
+			conn.Close()
+		},
+		"bad header": func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nann@example.com\r\n\r\n")
+			conn.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := serve(t, handler)
+			_, err := c.Subscribe(t.Context(), []byte(`{}`))
+			if ClassOf(err) != Transient {
+				t.Errorf("got %v, want Transient", err)
+			}
+			mustNameNobody(t, err)
+		})
+	}
+}
+
+func TestSendGoesOnUntilTaken(t *testing.T) {
+	answers := []func(http.ResponseWriter){
+		func(w http.ResponseWriter) { w.Header().Set("Retry-After", "3"); w.WriteHeader(429) },
+		func(w http.ResponseWriter) { w.WriteHeader(503) },
+		func(w http.ResponseWriter) { io.WriteString(w, `{"succ`) },
+		func(w http.ResponseWriter) { io.WriteString(w, `{"successCount":1,"failCount":0}`) },
+	}
+	var n atomic.Int32
+	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { answers[n.Add(1)-1](w) })
+	var seen []Class
+	r, err := c.Send(t.Context(), Subscribe, []byte(`{}`), func(a Attempt) { seen = append(seen, ClassOf(a.Err)) })
+	if err != nil || r.SuccessCount != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if want := []Class{Throttled, Transient, Transient, ""}; !equal(seen, want) {
+		t.Errorf("attempts %q, want %q", seen, want)
+	}
+	if s := c.Pacer(Subscribe).Stats(); s.Requests != 4 || s.Throttled != 1 || s.Cuts != 1 {
+		t.Errorf("pacer counted %+v", s)
+	}
+}
+
+func equal(a, b []Class) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestSendReturnsWhatNoRetryCures(t *testing.T) {
+	for status, want := range map[int]Class{400: BadRequest, 401: KeyRejected, 403: Forbidden, 404: NotFound, 413: TooLarge, 302: Unexpected} {
+		var n atomic.Int32
+		c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { n.Add(1); w.WriteHeader(status) })
+		if _, err := c.Send(t.Context(), Unsubscribe, []byte(`{}`), nil); ClassOf(err) != want || n.Load() != 1 {
+			t.Errorf("%d: %v after %d requests", status, err, n.Load())
+		}
+	}
+}
+
+func TestSendEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	tries := 0
+	_, err := c.Send(ctx, Subscribe, []byte(`{}`), func(Attempt) {
+		if tries++; tries == 20 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || tries != 20 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
+func TestSendCanBeCancelledWhileWaitingForAnAnswer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // the server notices the client's leaving only then
+		cancel()
+		<-r.Context().Done()
+	})
+	if _, err := c.Send(ctx, Subscribe, []byte(`{}`), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReadsAreTriedAFewTimes(t *testing.T) {
+	var n atomic.Int32
+	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1) < readTries {
+			w.WriteHeader(500)
+			return
+		}
+		io.WriteString(w, "7")
+	})
+	if size, err := c.ListSize(t.Context(), 1); size != 7 || err != nil {
+		t.Errorf("%d, %v", size, err)
+	}
+	n.Store(-100)
+	if _, err := c.ListSize(t.Context(), 1); ClassOf(err) != Transient || n.Load() != -100+readTries {
+		t.Errorf("%v after %d tries", err, n.Load()+100)
+	}
+	// Making a list twice would leave two.
+	n.Store(-100)
+	if _, err := c.CreateList(t.Context(), "a", ""); ClassOf(err) != Transient || n.Load() != -99 {
+		t.Errorf("%v after %d tries", err, n.Load()+100)
+	}
+}
+
+func TestBackoffGrowsAndIsBounded(t *testing.T) {
+	for failures := range 100 {
+		whole := min(firstPause<<min(failures, 10), longestPause)
+		for range 50 {
+			if d := backoff(failures); d < whole/2 || d > whole {
+				t.Fatalf("after %d failures %s, want %s to %s", failures, d, whole/2, whole)
+			}
+		}
+	}
+}
+
+// TestWaitIsFirstComeFirstServed also shows that a turn is not lost with a
+// waiter that gives up.
+func TestWaitIsFirstComeFirstServed(t *testing.T) {
+	p := newPacer(1)
+	var mu sync.Mutex
+	now := time.Unix(0, 0)
+	waiting := make(chan struct{})
+	tick := make(chan struct{})
+	p.now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	p.wait = func(ctx context.Context, d time.Duration) error {
+		waiting <- struct{}{}
+		select {
+		case <-tick:
+			mu.Lock()
+			now = now.Add(d)
+			mu.Unlock()
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if _, err := p.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { _, err := p.Wait(ctx); gone <- err }()
+	<-waiting
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	got := make(chan error)
+	go func() { _, err := p.Wait(t.Context()); got <- err }()
+	<-waiting
+	tick <- struct{}{}
+	if err := <-got; err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Stats(); s.Requests != 2 {
+		t.Errorf("let %d through, want 2", s.Requests)
+	}
+}
+
+func TestRegistryHasOnePacerForAConnectionAndEndpoint(t *testing.T) {
+	r := NewPacers()
+	a := r.For("one", Subscribe, 5)
+	if r.For("one", Subscribe, 5) != a {
+		t.Error("a second pacer for the same connection and endpoint")
+	}
+	if r.For("one", Unsubscribe, 5) == a || r.For("two", Subscribe, 5) == a {
+		t.Error("one pacer for two")
+	}
+	if r.For("one", Subscribe, 2); a.Rate() > 2 {
+		t.Errorf("rate %v after the limit has become 2", a.Rate())
+	}
+	n := 0
+	r.Each(func(string, Endpoint, *Pacer) { n++ })
+	if n != 3 {
+		t.Errorf("%d pacers, want 3", n)
+	}
+}
