@@ -124,7 +124,7 @@ func (f *ipcFile) readSchema(at int64) (int64, error) {
 	if err := f.src.readFull(raw, at); err != nil {
 		return 0, err
 	}
-	r, err := ipc.NewReader(bytes.NewReader(raw))
+	r, err := ipc.NewReader(bytes.NewReader(raw), ipc.WithEnsureNativeEndian(false))
 	if err != nil {
 		return 0, fmt.Errorf("its columns can't be read: %w; write the file again, or with other types", err)
 	}
@@ -281,22 +281,31 @@ func (r *ipcReader) next() ([]arrow.Array, int, error) {
 	}
 	rows := int(min(r.left, int64(r.opts.BatchRows)))
 	r.mem.reset()
-	out, err := parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) {
-		if r.loaders[i] == nil {
-			return array.NewNull(rows), nil
-		}
-		data, err := r.loaders[i].load(rows)
-		if err != nil {
-			return nil, columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
-		}
-		defer data.Release()
-		return array.MakeFromData(data), nil
-	})
+	out, err := parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) { return r.load(i, rows) })
 	if err != nil {
 		return nil, 0, err
 	}
 	r.left -= int64(rows)
 	return out, rows, nil
+}
+
+// load gives the next rows of one mapped column.
+func (r *ipcReader) load(i, rows int) (arr arrow.Array, err error) {
+	if r.loaders[i] == nil {
+		return array.NewNull(rows), nil
+	}
+	defer func() {
+		if err != nil {
+			err = columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
+		}
+	}()
+	defer guard(&err)
+	data, err := r.loaders[i].load(rows)
+	if err != nil {
+		return nil, err
+	}
+	defer data.Release()
+	return array.MakeFromData(data), nil
 }
 
 // nextRecord finds the next record batch, taking in the dictionaries on the way

@@ -325,10 +325,10 @@ func (r *parquetReader) next() ([]arrow.Array, int, error) {
 		if r.columns[i] == nil {
 			return array.NewNull(rows), nil
 		}
-		return r.columns[i].read(r.mem, rows)
+		return r.columns[i].read(r.mem, rows, r.group)
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("row group %d: %w", r.group, err)
+		return nil, 0, err
 	}
 	r.left -= int64(rows)
 	return out, rows, nil

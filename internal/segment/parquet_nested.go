@@ -38,24 +38,25 @@ func newParquetNode(f pqarrow.SchemaField, leaves *[]*parquetNode) *parquetNode 
 }
 
 // read gives the next rows of a mapped column.
-func (n *parquetNode) read(mem memory.Allocator, rows int) (arrow.Array, error) {
+func (n *parquetNode) read(mem memory.Allocator, rows, group int) (arr arrow.Array, err error) {
+	defer func() {
+		if err != nil {
+			err = columnError(schemas.ErrorSegmentUnreadable, n.field.Field.Name, "row group %d: %w", group, err)
+		}
+	}()
+	defer guard(&err)
 	if err := n.load(int64(rows)); err != nil {
-		return nil, n.blame(err)
+		return nil, fmt.Errorf("its values can't be read: %w; the file is damaged: write it again", err)
 	}
-	arr, err := n.build(mem, int64(rows))
-	if err != nil {
-		return nil, n.blame(err)
+	if arr, err = n.build(mem, int64(rows)); err != nil {
+		return nil, fmt.Errorf("its values can't be read: %w; the file is damaged: write it again", err)
 	}
 	if arr.Len() != rows {
 		got := arr.Len()
 		arr.Release()
-		return nil, n.blame(fmt.Errorf("the file is damaged: there should be %d more rows, and there are %d; write it again", rows, got))
+		return nil, fmt.Errorf("there should be %d more rows, and there are %d: the file is damaged, or encoded in a way that this program can't read; write it again, with plain encodings", rows, got)
 	}
 	return arr, nil
-}
-
-func (n *parquetNode) blame(err error) error {
-	return columnError(schemas.ErrorSegmentUnreadable, n.field.Field.Name, "%w", err)
 }
 
 // load decodes values and levels of the leaves.

@@ -56,7 +56,7 @@ type Reader struct {
 	ch      chan item
 	done    chan struct{}
 	cur     item
-	err     error // of the producer, to be read after ch is closed
+	err     error // of the producer, to be read after done is closed
 }
 
 // item is a record and where it comes from.
@@ -83,7 +83,9 @@ func (s *Segment) Read(ctx context.Context, opts Options) *Reader {
 func (r *Reader) Next() bool {
 	r.release()
 	var ok bool
-	r.cur, ok = <-r.ch
+	if r.cur, ok = <-r.ch; !ok {
+		<-r.done // from here on Err tells
+	}
 	return ok
 }
 
@@ -104,7 +106,7 @@ func (r *Reader) FileName() string { return r.segment.files[r.cur.file].Name }
 func (r *Reader) RowOffset() int64 { return r.cur.offset }
 
 // Err is the error that ended the reading, nil at the end of the segment. It is
-// an *Error. It is to be called after Next has returned false.
+// an *Error. It is to be called after Next has returned false, or after Close.
 func (r *Reader) Err() error {
 	select {
 	case <-r.done:
