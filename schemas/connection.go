@@ -81,6 +81,12 @@ type Consent struct {
 	Statement string `json:"statement"`
 }
 
+// Regions of a Connection: Iterable's data centres.
+const (
+	RegionUS = "us"
+	RegionEU = "eu"
+)
+
 // Project types of a Connection.
 const (
 	ProjectEmail  = "email"
