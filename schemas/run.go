@@ -142,7 +142,10 @@ type StageInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	Info       SegmentInfo    `json:"info"`
 	ListID     int64          `json:"listId"`
-	Full       bool           `json:"full,omitempty"`
+	// Full sends everybody, whatever the snapshot knows; IgnoreSnapshot works as
+	// if there were none, so that nobody is removed.
+	Full           bool `json:"full,omitempty"`
+	IgnoreSnapshot bool `json:"ignoreSnapshot,omitempty"`
 }
 
 // Manifest is what staging found and wrote. Counts are of rows unless they say
@@ -162,6 +165,14 @@ type Manifest struct {
 	// AddBatches and RemoveBatches are the requests to make.
 	AddBatches    int `json:"addBatches"`
 	RemoveBatches int `json:"removeBatches"`
+
+	// Snapshot is the run whose snapshot the segment was compared with, empty
+	// where there was none to use.
+	Snapshot string `json:"snapshot,omitempty"`
+	// Members is how many people that snapshot holds.
+	Members int64 `json:"members,omitempty"`
+	// Rejects is the key of the rejects file in the data root.
+	Rejects string `json:"rejects,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
 }

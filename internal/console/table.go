@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -104,3 +105,14 @@ func rejected(r schemas.ExportReport) string {
 
 // Ago writes a duration for people, to the second.
 func Ago(d time.Duration) string { return d.Round(time.Second).String() }
+
+// Printable makes a value from outside harmless for a terminal: control
+// characters are replaced.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}

@@ -1,0 +1,108 @@
+// Package activities holds the side effects of a run, one file for each step.
+// They are methods of Activities, whose fields are what they work with. What an
+// activity returns, sends as a heartbeat or fails with ends up in Temporal, so
+// none of it may hold an address, a user id, a field value or a key.
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Activities is what the steps of a run work with.
+type Activities struct {
+	// Connections are the connections of connections.yaml.
+	Connections Connections
+	// Clients makes one API client for each connection, and keeps it.
+	Clients *Clients
+	// Root is the data root.
+	Root *storage.Root
+	// SearchAttributes tells whether the namespace has the project's search
+	// attributes.
+	SearchAttributes func(context.Context) bool
+	// TempDir is a folder for what does not fit into memory; each use makes one
+	// of its own in it, for its owner only.
+	TempDir string
+	Log     *slog.Logger
+}
+
+// Connections finds connections by name.
+type Connections interface {
+	// Get gives the connection, or an error for people that lists the names
+	// that come near.
+	Get(name string) (schemas.Connection, error)
+	// Key reads the connection's API key anew.
+	Key(schemas.Connection) (string, error)
+}
+
+// tempFiles makes a folder for temporary files, which remove deletes.
+func (a *Activities) tempFiles() (files snapshot.TempFiles, remove func(), err error) {
+	dir, err := os.MkdirTemp(a.TempDir, "iterable-segment-export-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a folder for temporary files: %w", err)
+	}
+	return snapshot.DirFiles(dir), func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// beatEvery is how often an activity says that it lives; a quarter of the
+// workflows' heartbeat time-out, so that a slow answer or two does no harm.
+const beatEvery = 2500 * time.Millisecond
+
+// beat sends heartbeats until stop is called. details, which may be nil, gives
+// what each of them holds.
+func beat(ctx context.Context, details func() any) (stop func()) {
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			if details == nil {
+				activity.RecordHeartbeat(ctx)
+			} else {
+				activity.RecordHeartbeat(ctx, details())
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-finished }
+}
+
+// needOperator makes an error that no retry cures.
+func needOperator(kind schemas.ErrorType, message string, details ...any) error {
+	return temporal.NewApplicationErrorWithOptions(message, kind,
+		temporal.ApplicationErrorOptions{NonRetryable: true, Details: details})
+}
+
+// failure turns an error of the API into what Temporal is told: what a retry
+// cures stays retryable, the rest waits for an operator. details go with it.
+func failure(err error, connection string, details ...any) error {
+	var api *iterable.Error
+	if !errors.As(err, &api) {
+		return err
+	}
+	if kind := api.Type(); kind != "" {
+		return needOperator(kind, fmt.Sprintf("connection «%s»: %s", connection, api), details...)
+	}
+	return temporal.NewApplicationErrorWithOptions(api.Error(), string(api.Class),
+		temporal.ApplicationErrorOptions{NextRetryDelay: api.RetryAfter})
+}

@@ -1,0 +1,59 @@
+package activities
+
+import (
+	"fmt"
+	"sync"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/schemas"
+)
+
+// Clients keeps one API client for each connection, so that everything that a
+// process sends over a connection shares its pace.
+type Clients struct {
+	// Connections finds the connections.
+	Connections Connections
+	// New makes a client.
+	New func(schemas.Connection, func() (string, error)) (*iterable.Client, error)
+
+	mu      sync.Mutex
+	clients map[string]*client
+}
+
+type client struct {
+	connection schemas.Connection
+	api        *iterable.Client
+}
+
+// Get gives the client of a connection, a new one when the connection's host or
+// limits have changed since the last call. The key is read anew at every request.
+func (c *Clients) Get(name string) (*iterable.Client, error) {
+	connection, err := c.Connections.Get(name)
+	if err != nil {
+		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
+	}
+	if _, err := c.Connections.Key(connection); err != nil {
+		return nil, needOperator(schemas.ErrorNoKey, err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.clients[name]; ok && known.connection.BaseURL == connection.BaseURL &&
+		known.connection.Region == connection.Region && known.connection.Limits == connection.Limits {
+		return known.api, nil
+	}
+	api, err := c.New(connection, func() (string, error) {
+		now, err := c.Connections.Get(name)
+		if err != nil {
+			return "", err
+		}
+		return c.Connections.Key(now)
+	})
+	if err != nil {
+		return nil, needOperator(schemas.ErrorUnknownConnection, fmt.Sprintf("connection «%s»: %v", name, err))
+	}
+	if c.clients == nil {
+		c.clients = map[string]*client{}
+	}
+	c.clients[name] = &client{connection: connection, api: api}
+	return api, nil
+}

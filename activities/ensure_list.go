@@ -1,0 +1,126 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/schemas"
+)
+
+// EnsureList finds the list with exactly the segment's name, or creates it.
+func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
+	defer beat(ctx, nil)()
+	client, err := a.Clients.Get(in.Connection)
+	if err != nil {
+		return schemas.ListRef{}, err
+	}
+	list, err := ensureList(ctx, client, in)
+	if err != nil {
+		return schemas.ListRef{}, failure(err, in.Connection)
+	}
+	if list.Size, err = client.ListSize(ctx, list.ID); err != nil {
+		return schemas.ListRef{}, failure(err, in.Connection)
+	}
+	return list, nil
+}
+
+func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput) (schemas.ListRef, error) {
+	lists, err := client.Lists(ctx)
+	if err != nil {
+		return schemas.ListRef{}, err
+	}
+	found, err := pick(lists, in)
+	if err != nil || found != 0 {
+		return schemas.ListRef{ID: found}, err
+	}
+	made, err := client.CreateList(ctx, in.Name, description(in.Run))
+	if err != nil {
+		return schemas.ListRef{}, err
+	}
+	return settleRace(ctx, client, in, made)
+}
+
+// pick chooses the list to fill among those that there are, 0 if none has the
+// name.
+func pick(lists []iterable.List, in schemas.EnsureListInput) (int64, error) {
+	var named []iterable.List
+	for _, l := range lists {
+		if in.ListID != 0 && l.ID == in.ListID {
+			if l.Name != in.Name {
+				return 0, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+					"listId %d is the list «%s», not «%s»; correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
+			}
+			return usable(l)
+		}
+		if l.Name == in.Name {
+			named = append(named, l)
+		}
+	}
+	switch {
+	case in.ListID != 0:
+		return 0, needOperator(schemas.ErrorListGone, fmt.Sprintf(
+			"there is no list with the id %d, which the segment's listId asks for; correct or remove listId, and run the export again", in.ListID))
+	case len(named) == 0:
+		return 0, nil
+	case len(named) > 1:
+		ids := make([]string, len(named))
+		for i, l := range named {
+			ids[i] = fmt.Sprintf("%d (%s)", l.ID, l.Type)
+		}
+		return 0, needOperator(schemas.ErrorListAmbiguous, fmt.Sprintf(
+			"%d lists are named «%s»: %s; set listId in the segment's settings to the one to fill, or rename the others in Iterable and retry",
+			len(named), in.Name, strings.Join(ids, ", ")))
+	}
+	return usable(named[0])
+}
+
+func usable(l iterable.List) (int64, error) {
+	if l.Type != "" && l.Type != iterable.Standard {
+		return 0, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+			"list %d, «%s», is of type %s, and only a %s list takes profiles; rename it in Iterable and retry, or set listId in the segment's settings to another list of this name",
+			l.ID, l.Name, l.Type, iterable.Standard))
+	}
+	return l.ID, nil
+}
+
+// settleRace looks again after a list was made: where two workers have made one
+// at the same time, the lower id stays and the twin of our own making, still
+// empty, goes.
+func settleRace(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, made int64) (schemas.ListRef, error) {
+	lists, err := client.Lists(ctx)
+	if err != nil {
+		return schemas.ListRef{}, err
+	}
+	lowest := made
+	for _, l := range lists {
+		if l.Name == in.Name && l.Type == iterable.Standard {
+			lowest = min(lowest, l.ID)
+		}
+	}
+	if lowest == made {
+		return schemas.ListRef{ID: made, Created: true}, nil
+	}
+	size, err := client.ListSize(ctx, made)
+	if err != nil {
+		return schemas.ListRef{}, err
+	}
+	if size == 0 {
+		if err := client.DeleteList(ctx, made); err != nil {
+			return schemas.ListRef{}, err
+		}
+	}
+	return schemas.ListRef{ID: lowest}, nil
+}
+
+// mostDescription is the longest description that Iterable takes, in characters
+// (iterable-api.md).
+const mostDescription = 140
+
+// description says where a list comes from.
+func description(run schemas.RunRef) string {
+	d := []rune("Kept by iterable-segment-export, export «" + run.Export + "»")
+	return string(slices.Clip(d[:min(len(d), mostDescription)]))
+}

@@ -1,0 +1,163 @@
+package activities
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// refusedDir holds what Iterable refused, a file for each batch with refusals,
+// written before the batch counts as acknowledged.
+const refusedDir = "refused"
+
+// refused is a line of such a file. Who was forgotten stands there by the row
+// alone.
+type refused struct {
+	File   int32          `json:"file"`
+	Row    int64          `json:"row"`
+	Value  string         `json:"value,omitempty"`
+	UserID bool           `json:"userId,omitempty"` // the value is a user id
+	Reason schemas.Reason `json:"reason"`
+	Key    string         `json:"key"`
+}
+
+// writeRefusals keeps the rows of a batch that Iterable refused.
+func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, k int, b *batch.Batch, rows []refusal) error {
+	var out bytes.Buffer
+	lines := json.NewEncoder(&out)
+	for _, r := range rows {
+		key := b.Key(r.row)
+		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Key: hex.EncodeToString(key[:])}
+		if r.reason != schemas.ReasonIterableForgotten {
+			line.Value = string(b.Email(r.row))
+			if line.Value == "" {
+				line.Value, line.UserID = string(b.UserID(r.row)), true
+			}
+		}
+		if err := lines.Encode(line); err != nil {
+			return fmt.Errorf("keep what Iterable refused: %w", err)
+		}
+	}
+	name := path.Join(schemas.StagingDir(run), refusedDir, fmt.Sprintf("%09d.jsonl", k))
+	if err := a.Root.Write(ctx, name, out.Bytes()); err != nil {
+		return fmt.Errorf("keep what Iterable refused: %w", err)
+	}
+	return nil
+}
+
+// readRefusals gives everything that Iterable refused in a run, in the order of
+// the source.
+func (a *Activities) readRefusals(ctx context.Context, run schemas.RunRef) ([]refused, error) {
+	files, err := a.Root.List(ctx, path.Join(schemas.StagingDir(run), refusedDir)+"/")
+	if err != nil {
+		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
+	}
+	var all []refused
+	for _, f := range files {
+		data, err := a.Root.Read(ctx, f.Name)
+		if err != nil {
+			return nil, fmt.Errorf("read what Iterable refused: %w", err)
+		}
+		for d := json.NewDecoder(bytes.NewReader(data)); d.More(); {
+			var r refused
+			if err := d.Decode(&r); err != nil {
+				return nil, fmt.Errorf("read what Iterable refused: %s is damaged", f.Name)
+			}
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(x, y refused) int {
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Row, y.Row))
+	})
+	return all, nil
+}
+
+// key is the snapshot's key of a refused person.
+func (r refused) key() (k snapshot.Key, err error) {
+	n, err := hex.Decode(k[:], []byte(r.Key))
+	if err != nil || n != len(k) {
+		return k, errors.New("what Iterable refused is damaged")
+	}
+	return k, nil
+}
+
+// publishRejects writes the rejects file of the report: what staging rejected
+// and what Iterable refused, in the order of the source. It returns the file's
+// key, empty where nobody was rejected.
+func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, refusals []refused) (string, error) {
+	dir := schemas.StagingDir(run)
+	names, err := a.Root.Read(ctx, path.Join(dir, filesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil // the run ended before anything was staged
+	}
+	if err != nil {
+		return "", fmt.Errorf("write the rejects: %w", err)
+	}
+	var files []string
+	if err := json.Unmarshal(names, &files); err != nil {
+		return "", fmt.Errorf("write the rejects: %s is damaged", filesFile)
+	}
+	late := make([]rejects.Reject, len(refusals))
+	for i, r := range refusals {
+		late[i] = rejects.Reject{Row: r.Row, Column: e.Email, Reason: r.Reason}
+		if int(r.File) < len(files) {
+			late[i].File = files[r.File]
+		}
+		if r.UserID || e.Email == "" {
+			late[i].Column = e.UserID
+		}
+		if r.Value != "" {
+			late[i].Value = []byte(r.Value)
+		}
+	}
+	key := path.Join(schemas.ReportDir(run), schemas.RejectsFile)
+	w, err := a.Root.Create(ctx, key)
+	if err != nil {
+		return "", fmt.Errorf("write the rejects: %w", err)
+	}
+	defer w.Abort()
+	rows, err := a.mergeRejects(ctx, dir, files, late, w)
+	if err != nil {
+		return "", fmt.Errorf("write the rejects: %w", err)
+	}
+	if rows == 0 {
+		return "", nil
+	}
+	return key, w.Close()
+}
+
+// mergeRejects writes what was rejected, in three places, as one file.
+func (a *Activities) mergeRejects(ctx context.Context, dir string, files []string, refusals []rejects.Reject, out io.Writer) (int64, error) {
+	sources := []rejects.Source{rejects.Slice(refusals)}
+	for _, name := range []string{schemas.RejectsFile, lateRejectsFile} {
+		file, err := a.Root.Open(ctx, path.Join(dir, name))
+		if err != nil {
+			return 0, err
+		}
+		defer file.Close()
+		r, err := rejects.Open(file, file.Size())
+		if err != nil {
+			return 0, err
+		}
+		defer r.Close()
+		sources = append(sources, r)
+	}
+	w := rejects.NewWriter(out)
+	if err := rejects.Merge(w, files, sources...); err != nil {
+		return 0, err
+	}
+	return w.Rows(), w.Close()
+}

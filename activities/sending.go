@@ -1,0 +1,163 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/schemas"
+)
+
+// refusedInARow is how many single rows Iterable may refuse, one after the other
+// and with nothing accepted between them, before the request as a whole is held
+// to be at fault instead of its rows.
+const refusedInARow = 8
+
+// sending is one batch on its way: usually one request, more where Iterable
+// refuses it and it has to be halved to find the rows to blame.
+type sending struct {
+	*uploader
+	stop     <-chan struct{}
+	batch    *batch.Batch
+	matcher  *batch.Matcher
+	body     []byte
+	counts   schemas.UploadCounts
+	refusals []refusal
+	inARow   int
+}
+
+// refusal is a row that Iterable did not take.
+type refusal struct {
+	row    int // in the batch
+	reason schemas.Reason
+}
+
+// send sends rows from to to-1 of the batch.
+func (s *sending) send(ctx context.Context, from, to int) error {
+	if from >= to {
+		return nil
+	}
+	result, err := s.request(ctx, from, to)
+	if err == nil {
+		s.inARow = 0
+		s.settle(from, to, result)
+		return nil
+	}
+	var api *iterable.Error
+	if !errors.As(err, &api) {
+		return err
+	}
+	reason := schemas.ReasonIterableRefused
+	switch api.Class {
+	case iterable.TooLarge:
+		reason = schemas.ReasonTooLarge
+	case iterable.BadRequest, iterable.FieldTypes:
+	default:
+		return err
+	}
+	if to-from > 1 {
+		half := from + (to-from)/2
+		if err := s.send(ctx, from, half); err != nil {
+			return err
+		}
+		return s.send(ctx, half, to)
+	}
+	if s.inARow++; s.inARow > refusedInARow {
+		return err
+	}
+	s.note(from, reason)
+	return nil
+}
+
+// request makes one request, with all its repeats.
+func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, error) {
+	endpoint := iterable.Subscribe
+	if s.in.Kind == schemas.Unsubscribe {
+		endpoint = iterable.Unsubscribe
+		s.body = batch.AppendUnsubscribe(s.body[:0], s.batch, from, to, s.in.ListID)
+	} else {
+		s.body = batch.AppendSubscribe(s.body[:0], s.batch, from, to, batch.BodyOptions{
+			ListID:                  s.in.ListID,
+			PreferUserID:            s.in.Settings.PreferUserID,
+			MergeNestedObjects:      s.in.Settings.MergeNestedObjects,
+			UpdateExistingUsersOnly: s.in.Settings.UpdateExistingUsersOnly,
+		})
+	}
+	return s.client.Send(ctx, endpoint, s.body, func(a iterable.Attempt) {
+		s.counts.Requests++
+		switch iterable.ClassOf(a.Err) {
+		case iterable.Throttled:
+			s.counts.Throttled++
+		case iterable.Transient:
+			s.counts.Failed++
+		}
+	})
+}
+
+// settle notes what Iterable says of each row of a request that it took.
+func (s *sending) settle(from, to int, r iterable.Result) {
+	before := len(s.refusals)
+	absent := s.counts.NotOnList
+	for _, f := range failures(r.Failed) {
+		for _, name := range f.names {
+			row, ok := s.matcher.Find(from, to, f.byUserID, name)
+			if !ok {
+				continue
+			}
+			if s.in.Kind == schemas.Unsubscribe {
+				// Whoever can't be removed is not there: not on the list,
+				// forgotten, or never a valid address.
+				s.counts.NotOnList++
+				continue
+			}
+			s.note(row, f.reason)
+		}
+	}
+	refused := int64(len(s.refusals)-before) + s.counts.NotOnList - absent
+	if s.in.Kind == schemas.Unsubscribe {
+		s.counts.Removed += int64(to-from) - refused
+	} else {
+		s.counts.Sent += int64(to-from) - refused
+	}
+	s.counts.Unnamed += max(0, int64(r.FailCount)-refused)
+	s.counts.Add(schemas.UploadCounts{CreatedFields: r.CreatedFields})
+}
+
+// named are the people in one of the arrays of an answer.
+type named struct {
+	byUserID bool
+	reason   schemas.Reason
+	names    []string
+}
+
+// failures translates what Iterable calls the failures into reasons.
+func failures(f iterable.Failed) []named {
+	return []named{
+		{false, schemas.ReasonIterableForgotten, f.ForgottenEmails},
+		{true, schemas.ReasonIterableForgotten, f.ForgottenUserIDs},
+		{false, schemas.ReasonIterableInvalidEmail, f.InvalidEmails},
+		{true, schemas.ReasonIterableInvalidUserID, f.InvalidUserIDs},
+		{false, schemas.ReasonIterableConflict, f.ConflictEmails},
+		{true, schemas.ReasonIterableConflict, f.ConflictUserIDs},
+		{false, schemas.ReasonIterableInvalidData, f.InvalidDataEmails},
+		{true, schemas.ReasonIterableInvalidData, f.InvalidDataUserIDs},
+		{false, schemas.ReasonIterableNotFound, f.NotFoundEmails},
+		{true, schemas.ReasonIterableNotFound, f.NotFoundUserIDs},
+	}
+}
+
+// note notes a row that Iterable did not take.
+func (s *sending) note(row int, reason schemas.Reason) {
+	if s.counts.Refused == nil {
+		s.counts.Refused = map[schemas.Reason]int64{}
+	}
+	s.counts.Refused[reason]++
+	s.refusals = append(s.refusals, refusal{row: row, reason: reason})
+}
+
+// stagingError tells what to do about a staged file that can't be opened.
+func stagingError(key string, err error) error {
+	return needOperator(schemas.ErrorStaging, fmt.Sprintf("the staged file %s can't be opened (%v); retry stages the segment anew", key, err))
+}

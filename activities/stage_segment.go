@@ -1,0 +1,150 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"sync/atomic"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// InspectSegment reads the footers of the segment's files.
+func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput) (schemas.SegmentInfo, error) {
+	defer beat(ctx, nil)()
+	seg, err := a.inspect(ctx, in.Export, in.Segment)
+	if err != nil {
+		return schemas.SegmentInfo{}, err
+	}
+	return seg.Info(), nil
+}
+
+// inspect checks that the connection allows the segment's source, and reads its
+// footers.
+func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment) (*segment.Segment, error) {
+	c, err := a.Connections.Get(e.Connection)
+	if err != nil {
+		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
+	}
+	if err := storage.Within(s.Source, c.AllowedSources); err != nil {
+		return nil, sourceRefused(err, c)
+	}
+	objects, err := storage.List(ctx, s.Source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment «%s», or put its files there and retry", err, s.Name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range objects {
+		if err := storage.WithinObject(o, c.AllowedSources); err != nil {
+			return nil, sourceRefused(err, c)
+		}
+	}
+	seg, err := segment.InspectObjects(ctx, objects, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
+	return seg, segmentFailure(err)
+}
+
+// sourceRefused says that the connection does not allow a source. The allowed
+// places are the administrators' to know.
+func sourceRefused(err error, c schemas.Connection) error {
+	return needOperator(schemas.ErrorSourceNotAllowed, fmt.Sprintf(
+		"%v; move the segment, or have an administrator add its folder to allowedSources of connection «%s», then retry", err, c.Name))
+}
+
+// segmentFailure turns a segment's error into what Temporal is told.
+func segmentFailure(err error) error {
+	var bad *segment.Error
+	if errors.As(err, &bad) {
+		return needOperator(bad.Type, bad.Error())
+	}
+	return err
+}
+
+// filesFile keeps the names of the segment's files, in the order of their
+// indexes, beside the staged files.
+const filesFile = "files.json"
+
+// StageSegment reads the segment once: it rejects the rows that can't be mailed,
+// compares the rest with the snapshot, and writes what is to be sent.
+func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (schemas.Manifest, error) {
+	var read atomic.Int64
+	defer beat(ctx, func() any { return schemas.StageProgress{Read: read.Load()} })()
+	seg, err := a.inspect(ctx, in.Export, in.Segment)
+	if err != nil {
+		return schemas.Manifest{}, err
+	}
+	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
+		return schemas.Manifest{}, segmentFailure(err)
+	}
+	if err := a.absorb(ctx, in.Run, in.Export, in.ListID); err != nil {
+		return schemas.Manifest{}, err
+	}
+	manifest, err := a.stage(ctx, in, seg, &read)
+	if errors.Is(err, snapshot.ErrCorrupt) {
+		// Staging had already begun to trust the snapshot: once more, without.
+		in.IgnoreSnapshot = true
+		manifest, err = a.stage(ctx, in, seg, &read)
+	}
+	return manifest, segmentFailure(err)
+}
+
+// stage does StageSegment's work once.
+func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
+	old, warning, err := a.openSnapshot(ctx, in)
+	if err != nil {
+		return m, err
+	}
+	defer old.Close()
+	s, err := a.newStaging(ctx, in, seg, old.Snapshot)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if warning != "" {
+		s.manifest.Warnings = append(s.manifest.Warnings, warning)
+	}
+	reader := seg.Read(ctx, segment.Options{})
+	defer reader.Close()
+	for reader.Next() {
+		if err := s.record(reader); err != nil {
+			return m, err
+		}
+		read.Store(s.manifest.Read)
+	}
+	if err := reader.Err(); err != nil {
+		return m, err
+	}
+	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
+		return m, err
+	}
+	names, err := json.Marshal(seg.Files())
+	if err == nil {
+		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(in.Run), filesFile), names)
+	}
+	if old.Snapshot != nil {
+		s.manifest.Snapshot = old.Header().RunID
+	}
+	return s.manifest, err
+}
+
+// warnings are what the run should tell about the values of mapped fields.
+func (s *staging) warnings() {
+	s.manifest.Warnings = append(s.manifest.Warnings, s.mapper.Warnings()...)
+	slices.Sort(s.manifest.Warnings)
+	s.manifest.Warnings = slices.Compact(s.manifest.Warnings)
+}
+
+// limits are the bounds of a batch on this connection.
+func limits(l schemas.Limits) batch.Limits {
+	l = l.WithDefaults()
+	return batch.Limits{Profiles: l.SubscribersPerRequest, BodyBytes: l.MaxBodyBytes}
+}

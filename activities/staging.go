@@ -1,0 +1,309 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// staging is one segment on its way into the staged files. The rows go through
+// it one record batch at a time, and are never copied but into the files.
+type staging struct {
+	in       schemas.StageInput
+	export   schemas.Export
+	manifest schemas.Manifest
+	mapper   *mapping.Mapper
+	differ   *snapshot.Differ
+
+	names                   []string // of the segment's files
+	emailColumn, userColumn int      // in the record, -1 where not mapped
+	emailName, userName     string
+	group                   []snapshot.Profile // rows that wait to be compared together
+	addresses               [groupRows][]byte  // buffers for their addresses
+	arena                   []byte             // their data fields and user ids
+	adds, removes           *batch.Writer
+	rejects, late           *rejects.Writer
+	addsFile, removesFile   *storage.Writer
+	rejectsFile, lateFile   *storage.Writer
+	finishing               bool
+	removeTemp              func()
+}
+
+// newStaging opens the staged files and the comparison with the snapshot.
+func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg *segment.Segment, old *snapshot.Snapshot) (s *staging, err error) {
+	s = &staging{in: in, export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1}
+	s.manifest.Rejected = map[schemas.Reason]int64{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.columns(seg); err != nil {
+		return s, err
+	}
+	dir := schemas.StagingDir(in.Run)
+	for name, file := range map[string]**storage.Writer{
+		schemas.AddsFile: &s.addsFile, schemas.RemovesFile: &s.removesFile,
+		schemas.RejectsFile: &s.rejectsFile, lateRejectsFile: &s.lateFile,
+	} {
+		if *file, err = a.Root.Create(ctx, path.Join(dir, name)); err != nil {
+			return s, fmt.Errorf("make the staged files: %w", err)
+		}
+	}
+	body := batch.BodyOptions{
+		ListID: in.ListID, PreferUserID: in.Export.PreferUserID,
+		MergeNestedObjects: in.Export.MergeNestedObjects, UpdateExistingUsersOnly: in.Export.UpdateExistingUsersOnly,
+	}
+	if s.adds, err = batch.NewWriter(s.addsFile, limits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
+		return s, err
+	}
+	if s.removes, err = batch.NewWriter(s.removesFile, limits(in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true}); err != nil {
+		return s, err
+	}
+	s.rejects, s.late = rejects.NewWriter(s.rejectsFile), rejects.NewWriter(s.lateFile)
+	files, remove, err := a.tempFiles()
+	if err != nil {
+		return s, err
+	}
+	s.removeTemp = remove
+	if old != nil {
+		s.manifest.Members = old.Rows()
+	}
+	s.differ, err = snapshot.NewDiffer(ctx, old, snapshot.Options{Rows: in.Info.Rows, ResendAll: in.Full, Files: files}, s.judged)
+	return s, err
+}
+
+// lateRejectsFile holds the duplicates that only the end of a comparison in
+// files has found.
+const lateRejectsFile = "late-" + schemas.RejectsFile
+
+// columns finds the identifying columns and compiles the mapping of the others.
+func (s *staging) columns(seg *segment.Segment) error {
+	var fields []mapping.Column
+	for i, c := range seg.Columns {
+		switch c.Role {
+		case segment.Email:
+			s.emailColumn, s.emailName = i, c.Name
+		case segment.UserID:
+			s.userColumn, s.userName = i, c.Name
+		case segment.Field:
+			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: c.Field.As, Type: c.Type, Forced: c.Field.Type})
+		}
+	}
+	var err error
+	s.mapper, err = mapping.Compile(fields, mapping.Options{Nulls: s.export.Nulls})
+	if err != nil {
+		return needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", s.export.Name, err))
+	}
+	return nil
+}
+
+// record takes one record batch of the segment.
+func (s *staging) record(r *segment.Reader) error {
+	rec := r.Record()
+	if err := s.mapper.Bind(rec); err != nil {
+		return needOperator(schemas.ErrorColumn, fmt.Sprintf("%s: %v", r.FileName(), err))
+	}
+	var emails, users *segment.StringColumn
+	var err error
+	if s.emailColumn >= 0 {
+		if emails, err = segment.NewStringColumn(rec.Column(s.emailColumn)); err != nil {
+			return err
+		}
+	}
+	if s.userColumn >= 0 {
+		if users, err = segment.NewStringColumn(rec.Column(s.userColumn)); err != nil {
+			return err
+		}
+	}
+	file, offset := int32(r.FileIndex()), r.RowOffset()
+	for i := range int(rec.NumRows()) {
+		s.manifest.Read++
+		at := position{file: file, row: offset + int64(i)}
+		if err := s.row(at, i, emails, users); err != nil {
+			return err
+		}
+	}
+	return s.compare() // the rows lie in the record
+}
+
+// position is where a row stands in the segment.
+type position struct {
+	file int32
+	row  int64
+}
+
+// groupRows is how many rows are compared with the snapshot together, which is
+// faster than one by one.
+const groupRows = 256
+
+// compare hands the rows that wait to the comparison.
+func (s *staging) compare() error {
+	err := s.differ.AddAll(s.group)
+	s.group, s.arena = s.group[:0], s.arena[:0]
+	return err
+}
+
+// row validates one row and puts it with those to be compared.
+func (s *staging) row(at position, i int, emails, users *segment.StringColumn) error {
+	p := snapshot.Profile{File: at.file, Row: at.row}
+	if column, value, reason := s.identify(&p, i, emails, users); reason != "" {
+		return s.refuse(at, column, value, reason)
+	}
+	if !s.mapper.Empty() {
+		start := len(s.arena)
+		data, invalid := s.mapper.Append(s.arena, i)
+		if invalid != nil {
+			return s.refuse(at, invalid.Column, nil, schemas.ReasonInvalidValue)
+		}
+		s.arena, p.DataFields = data, data[start:len(data):len(data)]
+	}
+	p.Key = batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
+	p.Fields = batch.FieldsHash(p.Email, p.UserID, p.DataFields)
+	if s.group = append(s.group, p); len(s.group) == groupRows {
+		return s.compare()
+	}
+	return nil
+}
+
+// identify finds who a row is about: the address, the user id or both, as the
+// project wants it. Where that fails it names the column, its value and the
+// reason.
+func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.StringColumn) (column string, value []byte, reason schemas.Reason) {
+	project := s.in.Connection.ProjectType
+	if emails != nil {
+		raw, _ := emails.Bytes(i)
+		buffer := &s.addresses[len(s.group)]
+		if *buffer == nil {
+			*buffer = make([]byte, 0, 256)
+		}
+		p.Email, reason = email.Normalize(raw, *buffer, email.Options{AllowUnknownTLD: s.export.AllowUnknownTLD})
+		missing := reason == schemas.ReasonMissing && project != schemas.ProjectEmail && users != nil
+		if reason != "" && !missing {
+			return s.emailName, raw, reason
+		}
+	}
+	if users == nil {
+		return "", nil, ""
+	}
+	raw, ok := users.Bytes(i)
+	if !ok && len(p.Email) > 0 && project != schemas.ProjectUserID {
+		return "", nil, ""
+	}
+	if reason := mapping.CheckUserID(raw); reason != "" {
+		return s.userName, raw, reason
+	}
+	start := len(s.arena) // a number's digits lie in a buffer of the column's
+	s.arena = append(s.arena, raw...)
+	p.UserID = s.arena[start:len(s.arena):len(s.arena)]
+	return "", nil, ""
+}
+
+// refuse rejects a row once all rows before it are judged, so that the rejects
+// stay in the order of the source.
+func (s *staging) refuse(at position, column string, value []byte, reason schemas.Reason) error {
+	if err := s.compare(); err != nil {
+		return err
+	}
+	return s.reject(at, column, value, reason)
+}
+
+// reject notes a row that is not sent.
+func (s *staging) reject(at position, column string, value []byte, reason schemas.Reason) error {
+	if reason == schemas.ReasonDuplicate {
+		s.manifest.Duplicates++
+	} else {
+		s.manifest.Rejected[reason]++
+	}
+	w := s.rejects
+	if s.finishing {
+		w = s.late
+	}
+	return w.Add(rejects.Reject{File: s.names[at.file], Row: at.row, Column: column, Value: value, Reason: reason})
+}
+
+// judged takes a row with what the comparison says of it.
+func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
+	at := position{file: p.File, row: p.Row}
+	switch v {
+	case snapshot.Duplicate:
+		name, value := s.emailName, p.Email
+		if len(value) == 0 {
+			name, value = s.userName, p.UserID
+		}
+		return s.reject(at, name, value, schemas.ReasonDuplicate)
+	case snapshot.Unchanged:
+		s.manifest.Unchanged++
+		return nil
+	}
+	err := s.adds.Append(batch.Profile{
+		Email: p.Email, UserID: p.UserID, DataFields: p.DataFields,
+		File: p.File, Row: p.Row, Key: p.Key, Fields: p.Fields,
+	})
+	switch {
+	case errors.Is(err, batch.ErrTooLarge):
+		return s.reject(at, s.emailName, p.Email, schemas.ReasonTooLarge)
+	case err != nil:
+		return fmt.Errorf("write the staged file: %w", err)
+	case v == snapshot.Changed:
+		s.manifest.Updates++
+	default:
+		s.manifest.Adds++
+	}
+	return nil
+}
+
+// finish finds who has vanished, and publishes the staged files.
+func (s *staging) finish(ctx context.Context, mirror bool) error {
+	s.finishing = true
+	var vanished func(*snapshot.Member) error
+	if mirror {
+		vanished = func(m *snapshot.Member) error {
+			s.manifest.Removals++
+			return s.removes.Append(batch.Profile{Email: m.Email, UserID: m.UserID, Key: m.Key, Fields: m.Fields})
+		}
+	}
+	if _, err := s.differ.Finish(ctx, vanished); err != nil {
+		return err
+	}
+	for _, c := range []interface{ Close() error }{
+		s.adds, s.removes, s.rejects, s.late, s.addsFile, s.removesFile, s.rejectsFile, s.lateFile,
+	} {
+		if err := c.Close(); err != nil {
+			return fmt.Errorf("write the staged files: %w", err)
+		}
+	}
+	s.manifest.AddBatches, s.manifest.RemoveBatches = s.adds.Batches(), s.removes.Batches()
+	if s.rejects.Rows()+s.late.Rows() > 0 {
+		s.manifest.Rejects = path.Join(schemas.StagingDir(s.in.Run), schemas.RejectsFile)
+	}
+	s.warnings()
+	return nil
+}
+
+// close lets go of everything; what was not published is thrown away.
+func (s *staging) close() error {
+	var err error
+	if s.differ != nil {
+		err = s.differ.Close()
+	}
+	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.lateFile} {
+		if f != nil {
+			f.Abort()
+		}
+	}
+	if s.removeTemp != nil {
+		s.removeTemp()
+	}
+	return err
+}

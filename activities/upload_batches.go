@@ -1,0 +1,243 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"sync"
+
+	"go.temporal.io/sdk/activity"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/schemas"
+)
+
+const (
+	// latencyToFill is the latency, in seconds, at which the requests in flight
+	// still fill the pace.
+	latencyToFill = 2
+	// mostInFlight bounds the requests in flight where the pace is not the limit.
+	mostInFlight = 16
+)
+
+// UploadBatches sends one chunk of batches. Its heartbeat holds the lowest batch
+// not yet acknowledged, those above it that are, and the counters; a retried
+// activity, and one that an operator tries again, starts there.
+func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+	progress := newTracker(in, startingPoint(ctx, in))
+	defer beat(ctx, func() any { return progress.snapshot() })()
+
+	client, err := a.Clients.Get(in.Connection.Name)
+	if err != nil {
+		return schemas.UploadCounts{}, err
+	}
+	name := schemas.AddsFile
+	if in.Kind == schemas.Unsubscribe {
+		name = schemas.RemovesFile
+	}
+	key := path.Join(schemas.StagingDir(in.Run), name)
+	staged, closeStaged, err := a.openStaged(ctx, key)
+	if err != nil {
+		return schemas.UploadCounts{}, err
+	}
+	defer closeStaged()
+	if staged.Batches() < in.End {
+		return schemas.UploadCounts{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"the staged file %s has %d batches where %d were expected; retry stages the segment anew", key, staged.Batches(), in.End),
+			progress.snapshot())
+	}
+	if err := a.announce(ctx, in.Run, in.ListID); err != nil {
+		return schemas.UploadCounts{}, err
+	}
+	u := &uploader{
+		in: in, client: client, staged: staged, progress: progress,
+		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
+			return a.writeRefusals(ctx, in.Run, k, b, rows)
+		},
+	}
+	if err := u.run(ctx); err != nil {
+		activity.RecordHeartbeat(ctx, progress.snapshot())
+		return schemas.UploadCounts{}, failure(err, in.Connection.Name, progress.snapshot())
+	}
+	return progress.snapshot().Counts, nil
+}
+
+// startingPoint is how far earlier tries came: what the heartbeat of the try
+// before this one says, else what the workflow knows.
+func startingPoint(ctx context.Context, in schemas.UploadInput) schemas.UploadProgress {
+	var p schemas.UploadProgress
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &p) == nil && p.Next >= in.First {
+		return p
+	}
+	if in.Resume != nil {
+		return *in.Resume
+	}
+	return schemas.UploadProgress{Next: in.First}
+}
+
+// openStaged opens a staged file for reading by batch.
+func (a *Activities) openStaged(ctx context.Context, key string) (*batch.File, func(), error) {
+	file, err := a.Root.Open(ctx, key)
+	if err != nil {
+		return nil, nil, stagingError(key, err)
+	}
+	staged, err := batch.Open(file, file.Size())
+	if err != nil {
+		file.Close()
+		return nil, nil, needOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"the staged file %s is damaged (%v); retry stages the segment anew", key, err))
+	}
+	return staged, func() { staged.Close(); file.Close() }, nil
+}
+
+// uploader sends the batches of one chunk, several requests at a time.
+type uploader struct {
+	in       schemas.UploadInput
+	client   *iterable.Client
+	staged   *batch.File
+	progress *tracker
+	// refuse keeps the rows of a batch that Iterable refused.
+	refuse func(context.Context, int, *batch.Batch, []refusal) error
+}
+
+// errWorkerStops ends an activity whose worker shuts down; another worker goes on.
+var errWorkerStops = errors.New("the worker is shutting down; another one goes on from here")
+
+// run sends until every batch is acknowledged, an error that retries can't cure
+// turns up, or the worker is asked to stop. Requests in flight are always waited
+// for, so that what they did is known.
+func (u *uploader) run(ctx context.Context) error {
+	n := inFlight(u.in.Connection.Limits, u.in.End-u.in.First)
+	stop := make(chan struct{})
+	var once sync.Once
+	var first error
+	fail := func(err error) { once.Do(func() { first = err; close(stop) }) }
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			var body []byte
+			for {
+				select {
+				case <-stop:
+					return
+				case <-activity.GetWorkerStopChannel(ctx):
+					fail(errWorkerStops)
+					return
+				default:
+				}
+				k, ok := u.progress.take()
+				if !ok {
+					return
+				}
+				var err error
+				if body, err = u.sendBatch(ctx, stop, k, body); err != nil {
+					fail(err)
+					return
+				}
+				activity.RecordHeartbeat(ctx, u.progress.snapshot())
+			}
+		})
+	}
+	wg.Wait()
+	if first == nil {
+		return ctx.Err()
+	}
+	return first
+}
+
+// inFlight is how many requests fill the pace.
+func inFlight(l schemas.Limits, batches int) int {
+	n := int(math.Ceil(l.RequestsPerSecond*latencyToFill)) + 1
+	return max(1, min(n, mostInFlight, batches))
+}
+
+// sendBatch sends one batch and notes what became of it. body is a buffer to
+// use, and is handed back for the next batch.
+func (u *uploader) sendBatch(ctx context.Context, stop <-chan struct{}, k int, body []byte) ([]byte, error) {
+	b, err := u.staged.Batch(k)
+	if err != nil {
+		return body, needOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"batch %d of the staged file is damaged (%v); retry stages the segment anew", k, err), u.progress.snapshot())
+	}
+	defer b.Release()
+	s := &sending{uploader: u, stop: stop, batch: b, body: body, matcher: batch.NewMatcher(b)}
+	if err := s.send(ctx, 0, b.Len()); err != nil {
+		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
+		return s.body, err
+	}
+	if len(s.refusals) > 0 {
+		if err := u.refuse(ctx, k, b, s.refusals); err != nil {
+			return s.body, err
+		}
+	}
+	u.progress.acknowledge(k, s.counts)
+	return s.body, nil
+}
+
+// tracker keeps the books of a chunk: which batches are taken, which are
+// acknowledged, and what became of them.
+type tracker struct {
+	mu     sync.Mutex
+	end    int
+	taken  int // the next batch that nobody has taken
+	done   map[int]bool
+	next   int // the lowest batch not acknowledged
+	counts schemas.UploadCounts
+}
+
+func newTracker(in schemas.UploadInput, p schemas.UploadProgress) *tracker {
+	t := &tracker{end: in.End, taken: p.Next, next: p.Next, counts: p.Counts, done: map[int]bool{}}
+	for _, k := range p.Done {
+		t.done[k] = true
+	}
+	return t
+}
+
+// take gives the next batch to send.
+func (t *tracker) take() (int, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.taken < t.end {
+		k := t.taken
+		t.taken++
+		if !t.done[k] {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+func (t *tracker) acknowledge(k int, counts schemas.UploadCounts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Add(counts)
+	t.done[k] = true
+	for t.done[t.next] {
+		delete(t.done, t.next)
+		t.next++
+	}
+}
+
+// note counts requests that came to nothing.
+func (t *tracker) note(requests, throttled, failed int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Requests += requests
+	t.counts.Throttled += throttled
+	t.counts.Failed += failed
+}
+
+// snapshot is what a heartbeat holds.
+func (t *tracker) snapshot() schemas.UploadProgress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := schemas.UploadProgress{Next: t.next}
+	for k := range t.done {
+		p.Done = append(p.Done, k)
+	}
+	p.Counts.Add(t.counts)
+	return p
+}

@@ -1,0 +1,197 @@
+// Package host runs the workflows and activities in a process: one Temporal
+// worker for workflows and the reading of segments, and one for each connection,
+// so that a slow Iterable project never holds up another one.
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+	"iterable-segment-export/workflows"
+)
+
+// Options says what to host.
+type Options struct {
+	Client      client.Client
+	Connections Connections
+	Root        *storage.Root
+	HTTP        *http.Client // nil for the default of package iterable
+	Log         *slog.Logger
+
+	// StagingSlots and UploadSlots are how many segments are staged, and how
+	// many chunks are sent over each connection, at the same time.
+	StagingSlots, UploadSlots int
+	// StopTimeout is how long activities get to stop at an orderly place.
+	StopTimeout time.Duration
+	// Version goes into the User-Agent of requests.
+	Version string
+}
+
+// Connections are the connections to serve.
+type Connections interface {
+	activities.Connections
+	// Names lists them.
+	Names() []string
+}
+
+// Host is a set of running workers.
+type Host struct {
+	o          Options
+	activities *activities.Activities
+	main       worker.Worker
+	cancel     context.CancelFunc
+	watching   sync.WaitGroup
+
+	mu      sync.Mutex
+	uploads map[string]worker.Worker // by connection
+}
+
+// heartbeatThrottle bounds how stale the heartbeat of an upload may be. The
+// SDK's default, 80 % of the heartbeat time-out, would have everything sent again
+// after a crash that was acknowledged in those seconds.
+const heartbeatThrottle = 20 * time.Millisecond
+
+// lookForConnections is how often new connections are looked for.
+const lookForConnections = 5 * time.Second
+
+// Start starts the workers; they run until Stop.
+func Start(ctx context.Context, o Options) (*Host, error) {
+	h := &Host{o: o, uploads: map[string]worker.Worker{}}
+	h.activities = &activities.Activities{
+		Connections: o.Connections,
+		Clients: &activities.Clients{
+			Connections: o.Connections,
+			New:         newClient(o),
+		},
+		Root: o.Root,
+		Log:  o.Log,
+	}
+	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
+	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
+	h.main.RegisterWorkflowWithOptions(workflows.ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
+	register(h.main, map[string]any{
+		schemas.ActivityAuthorize:      h.activities.Authorize,
+		schemas.ActivityInspectSegment: h.activities.InspectSegment,
+		schemas.ActivityStageSegment:   h.activities.StageSegment,
+		schemas.ActivityCommitSnapshot: h.activities.CommitSnapshot,
+		schemas.ActivityCloseRun:       h.activities.CloseRun,
+	})
+	if err := h.main.Start(); err != nil {
+		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.TaskQueue, err)
+	}
+	if err := h.serveConnections(); err != nil {
+		h.Stop()
+		return nil, err
+	}
+	ctx, h.cancel = context.WithCancel(ctx)
+	h.watching.Go(func() { h.watchConnections(ctx) })
+	return h, nil
+}
+
+// newClient makes the API clients of a process. They share their pacers, so that
+// the pace of a connection outlives a change of its other settings.
+func newClient(o Options) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
+	pacers := iterable.NewPacers()
+	http := o.HTTP
+	if http == nil {
+		http = iterable.NewHTTPClient(iterable.TransportOptions{})
+	}
+	return func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
+		base := c.BaseURL
+		switch {
+		case base != "":
+		case c.Region == schemas.RegionEU:
+			base = iterable.EU
+		default:
+			base = iterable.US
+		}
+		return iterable.New(iterable.Options{
+			BaseURL: base, Key: key, Connection: c.Name, Limits: c.Limits,
+			Pacers: pacers, HTTP: http, Log: o.Log, Version: o.Version,
+		})
+	}
+}
+
+func (h *Host) options(slots int) worker.Options {
+	return worker.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		WorkerStopTimeout:                  h.o.StopTimeout,
+		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
+		DisableRegistrationAliasing:        true,
+	}
+}
+
+func register(w worker.Worker, all map[string]any) {
+	for name, a := range all {
+		w.RegisterActivityWithOptions(a, activity.RegisterOptions{Name: name})
+	}
+}
+
+// serveConnections starts a worker for every connection that has none.
+func (h *Host) serveConnections() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range h.o.Connections.Names() {
+		if h.uploads[name] != nil {
+			continue
+		}
+		queue := schemas.UploadTaskQueue(name)
+		w := worker.New(h.o.Client, queue, h.options(h.o.UploadSlots))
+		register(w, map[string]any{
+			schemas.ActivityEnsureList:    h.activities.EnsureList,
+			schemas.ActivityUploadBatches: h.activities.UploadBatches,
+			schemas.ActivityVerifyList:    h.activities.VerifyList,
+		})
+		if err := w.Start(); err != nil {
+			return fmt.Errorf("start the worker of task queue %s: %w", queue, err)
+		}
+		h.uploads[name] = w
+	}
+	return nil
+}
+
+// watchConnections serves connections that turn up while the process runs.
+func (h *Host) watchConnections(ctx context.Context) {
+	tick := time.NewTicker(lookForConnections)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := h.serveConnections(); err != nil {
+				h.o.Log.Error("a new connection can't be served", "error", err)
+			}
+		}
+	}
+}
+
+// Stop lets activities come to an orderly place, and stops the workers.
+func (h *Host) Stop() {
+	if h.cancel != nil {
+		h.cancel()
+	}
+	h.watching.Wait()
+	var all sync.WaitGroup
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.uploads {
+		all.Go(w.Stop)
+	}
+	all.Go(h.main.Stop)
+	all.Wait()
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// answerCommands are the commands that answer a run that waits.
+func (a *app) answerCommands() []*cobra.Command {
+	return []*cobra.Command{
+		a.answerCommand(schemas.UpdateRetry, "Try the failed step of a waiting run again", "goes on"),
+		a.answerCommand(schemas.UpdateAbort, "End a waiting run with nothing more sent", "ends"),
+		a.answerCommand(schemas.UpdateApprove, "Let a run go on that a guardrail has stopped", "goes on"),
+	}
+}
+
+func (a *app) answerCommand(answer, short, effect string) *cobra.Command {
+	return &cobra.Command{
+		Use:     answer + " RUN",
+		Short:   short,
+		Example: fmt.Sprintf("  starter %s \"High-value customers\"", answer),
+		Args:    exactly(1, "one RUN"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
+				took, err := o.Answer(c.Context(), run, answer)
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printJSON(c.OutOrStdout(), map[string]any{"run": run, "answer": answer, "took": took})
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s: «%s» %s\n", answer, strings.Join(took, "», «"), effect)
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "Stop a run, whatever it is doing",
+		Long: `Stop a run, whatever it is doing. Requests in flight are waited for, and what
+was staged is deleted; what was sent stays sent, and the next run takes it into
+account.`,
+		Example: `  starter cancel "High-value customers"`,
+		Args:    exactly(1, "one RUN"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
+				if err := o.Cancel(c.Context(), run); err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printJSON(c.OutOrStdout(), map[string]any{"run": run, "cancel": "asked for"})
+				}
+				fmt.Fprintf(c.OutOrStdout(), "Asked the run of «%s» to stop. See it with: starter status %q\n", run.Export, run.Export)
+				return nil
+			})
+		},
+	}
+}

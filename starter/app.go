@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// app is what every command shares.
+type app struct {
+	output   string
+	dataRoot string
+}
+
+// operator connects to Temporal. The returned function closes the connection.
+func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
+	o := operate.DialOptions{Log: slog.New(slog.DiscardHandler)}
+	options, err := operate.Options(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := operate.Dial(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &operate.Operator{Client: c, Namespace: options.Namespace, Who: who()}, c.Close, nil
+}
+
+// who is the person at the terminal, as far as the system knows.
+func who() string {
+	name := "somebody"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}
+
+// found calls do with the run that the command's argument names.
+func (a *app) found(c *cobra.Command, name string, do func(*operate.Operator, operate.Run) error) error {
+	o, done, err := a.operator(c.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	run, err := o.Find(c.Context(), name)
+	if err != nil {
+		return err
+	}
+	return do(o, run)
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// exit is the exit status for a run in that state.
+func exit(state string) error {
+	switch state {
+	case schemas.StateDone, schemas.StateRunning:
+		return nil
+	case schemas.StateWaiting:
+		return status(exitWaiting)
+	}
+	return status(exitFailed)
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+type rejectsFlags struct {
+	segment, reason, format string
+	limit                   int
+}
+
+func (a *app) rejectsCommand() *cobra.Command {
+	var f rejectsFlags
+	c := &cobra.Command{
+		Use:   "rejects RUN",
+		Short: "Show the rows that a run did not send, and why",
+		Long: `Show the rows that a run did not send, and why, in the order of the source. They
+are read from the data root with your own rights; they are people's data.`,
+		Example: `  starter rejects "High-value customers"
+  starter rejects "Spring campaign" --reason syntax --format csv > rejects.csv`,
+		Args: exactly(1, "one RUN"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.format == "" {
+				f.format = a.output
+			}
+			show, err := showAs(f.format)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
+				v, err := o.Look(c.Context(), run)
+				if err != nil {
+					return err
+				}
+				rows, err := a.rejected(c.Context(), v, f)
+				if err != nil {
+					return err
+				}
+				return show(c.OutOrStdout(), rows)
+			})
+		},
+	}
+	p := c.Flags()
+	p.StringVar(&f.segment, "segment", "", "only of this segment")
+	p.StringVar(&f.reason, "reason", "", "only with this reason, such as syntax")
+	p.StringVar(&f.format, "format", "", "table, csv or json; default what --output says")
+	p.IntVar(&f.limit, "limit", 0, "at most so many rows; 0 for all")
+	return c
+}
+
+// rejectedRow is one row of the output.
+type rejectedRow struct {
+	Segment string         `json:"segment"`
+	File    string         `json:"file"`
+	Row     int64          `json:"row"`
+	Column  string         `json:"column"`
+	Value   *string        `json:"value"`
+	Reason  schemas.Reason `json:"reason"`
+	Message string         `json:"message"`
+}
+
+// rows is a stream of rows: each calls its argument with one after the other.
+type rows func(yield func(rejectedRow) error) error
+
+// rejected finds the rejects of a run's segments.
+func (a *app) rejected(ctx context.Context, v operate.View, f rejectsFlags) (rows, error) {
+	root, err := storage.OpenRoot(ctx, a.dataRoot)
+	if err != nil {
+		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+	}
+	known := false
+	for _, s := range v.Segments {
+		known = known || f.segment == "" || s.Run.Segment == f.segment
+	}
+	if f.segment != "" && !known {
+		return nil, usageError{fmt.Errorf("the run has no segment %q", f.segment)}
+	}
+	return func(yield func(rejectedRow) error) error {
+		defer root.Close()
+		left := f.limit
+		for _, s := range v.Segments {
+			if f.segment != "" && s.Run.Segment != f.segment {
+				continue
+			}
+			if err := readRejects(ctx, root, s, schemas.Reason(f.reason), &left, f.limit > 0, yield); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// readRejects reads the rejects of one segment: those of the report, or, while
+// the run goes on, those that staging has found so far.
+func readRejects(ctx context.Context, root *storage.Root, s operate.SegmentView, reason schemas.Reason, left *int, limited bool, yield func(rejectedRow) error) error {
+	for _, dir := range []string{schemas.ReportDir(s.Run), schemas.StagingDir(s.Run)} {
+		file, err := root.Open(ctx, path.Join(dir, schemas.RejectsFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the rejects of «%s»: %w", s.Run.Segment, err)
+		}
+		defer file.Close()
+		r, err := rejects.Open(file, file.Size())
+		if err != nil {
+			return fmt.Errorf("read the rejects of «%s»: %w", s.Run.Segment, err)
+		}
+		defer r.Close()
+		for {
+			row, ok := r.Next()
+			if !ok || limited && *left == 0 {
+				return r.Err()
+			}
+			if reason != "" && row.Reason != reason {
+				continue
+			}
+			*left--
+			out := rejectedRow{Segment: s.Run.Segment, File: row.File, Row: row.Row, Column: row.Column, Reason: row.Reason, Message: row.Reason.Sentence()}
+			if row.Value != nil {
+				value := string(row.Value)
+				out.Value = &value
+			}
+			if err := yield(out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// showAs gives the function that prints rows in a format.
+func showAs(format string) (func(io.Writer, rows) error, error) {
+	switch format {
+	case "table":
+		return showTable, nil
+	case "csv":
+		return showCSV, nil
+	case "json":
+		return showJSON, nil
+	}
+	return nil, fmt.Errorf("--format %q: use table, csv or json", format)
+}
+
+var rejectColumns = []string{"segment", "file", "row", "column", "value", "reason", "message"}
+
+func (r rejectedRow) cells() []string {
+	value := ""
+	if r.Value != nil {
+		value = *r.Value
+	}
+	return []string{r.Segment, r.File, strconv.FormatInt(r.Row, 10), r.Column, value, string(r.Reason), r.Message}
+}
+
+// tableRows is how many rows a table shows at most; it has to be laid out as a
+// whole before it is printed.
+const tableRows = 1000
+
+func showTable(w io.Writer, all rows) error {
+	var table [][]string
+	more := 0
+	err := all(func(r rejectedRow) error {
+		if len(table) == tableRows {
+			more++
+			return nil
+		}
+		cells := r.cells()
+		cells[4] = console.Printable(cells[4])
+		table = append(table, cells)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(table) == 0 {
+		fmt.Fprintln(w, "No row was rejected.")
+		return nil
+	}
+	console.Table(w, rejectColumns, table, "row")
+	if more > 0 {
+		fmt.Fprintf(w, "… and %s more; --format csv or json shows all\n", console.Count(int64(more)))
+	}
+	return nil
+}
+
+func showCSV(w io.Writer, all rows) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(rejectColumns); err != nil {
+		return err
+	}
+	if err := all(func(r rejectedRow) error { return out.Write(r.cells()) }); err != nil {
+		return err
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// showJSON prints one object a line.
+func showJSON(w io.Writer, all rows) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	return all(func(r rejectedRow) error { return out.Encode(r) })
+}
