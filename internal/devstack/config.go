@@ -45,8 +45,8 @@ func serverConfig(o Options, frontend string) (*config.Config, error) {
 	} else {
 		sql.DatabaseName = filepath.Join(o.DataDir, databaseFile)
 		sql.ConnectAttributes["mode"] = "rwc"
-		sql.ConnectAttributes["_journal_mode"] = "WAL"
-		sql.ConnectAttributes["_synchronous"] = "NORMAL"
+		sql.ConnectAttributes["journal_mode"] = "WAL"
+		sql.ConnectAttributes["synchronous"] = "NORMAL"
 	}
 	services, err := services(frontend)
 	if err != nil {

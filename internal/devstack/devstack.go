@@ -171,6 +171,9 @@ func setUp(sql *config.SQL) error {
 	final := sql.DatabaseName
 	making := *sql
 	making.DatabaseName = filepath.Join(filepath.Dir(final), "new-"+filepath.Base(final))
+	// No journal beside the file: the server's pool keeps the connection open, so
+	// what is in a journal would not come along.
+	making.ConnectAttributes = map[string]string{"mode": "rwc", "journal_mode": "MEMORY", "synchronous": "OFF"}
 	if err := os.RemoveAll(making.DatabaseName); err != nil {
 		return fmt.Errorf("make Temporal's database: %w", err)
 	}

@@ -68,9 +68,9 @@ func (u *uiServer) ready() error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("Temporal's UI did not get ready: %w", errors.Join(ctx.Err(), err))
+			return fmt.Errorf("the UI of Temporal did not get ready: %w", errors.Join(ctx.Err(), err))
 		case <-u.done:
-			return fmt.Errorf("Temporal's UI ended at once")
+			return errors.New("the UI of Temporal ended at once")
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
