@@ -101,15 +101,19 @@ func TestBadIPC(t *testing.T) {
 			tab := flatbuffers.Table{Bytes: m.header.Bytes, Pos: flatbuffers.GetUOffsetT(m.header.Bytes)}
 			tab.MutateInt64(tab.Pos+slot(tab, 3), -8)
 		}), []string{"cut off"}},
-		"absurd rows": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
+		"rows without end": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
 			b.MutateInt64(b.Pos+slot(b, 0), 1<<60)
+			put(vectorAt(b, 1), 1<<60)
+		}), []string{"rows in"}},
+		"more rows than the column has": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
+			b.MutateInt64(b.Pos+slot(b, 0), 1000)
 		}), []string{"email", "damaged"}},
 		"negative rows": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
 			b.MutateInt64(b.Pos+slot(b, 0), -1)
 		}), []string{"damaged"}},
-		"absurd rows everywhere": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
-			b.MutateInt64(b.Pos+slot(b, 0), 1<<60)
-			put(vectorAt(b, 1), 1<<60)
+		"more rows than bytes": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
+			b.MutateInt64(b.Pos+slot(b, 0), 1000)
+			put(vectorAt(b, 1), 1000)
 		}), []string{"email", "fewer bytes"}},
 		"a buffer outside": {stream(func(_ message, b flatbuffers.Table, _ []byte) {
 			put(vectorAt(b, 2)[16:], 1<<50)

@@ -20,6 +20,17 @@ const maxFooter = 64 << 20
 // is 64.
 const maxNesting = 64
 
+// checkCount refuses counts of rows that can't be true. Rows of nothing but null
+// take no bytes, so that a small file could keep a worker busy for years; the
+// bound, a thousand rows a byte, is far beyond what files with addresses have.
+func checkCount(rows, size int64) error {
+	const least, perByte = 1_000_000, 1000
+	if rows < 0 || rows > least && (rows-least)/perByte > size {
+		return fmt.Errorf("the file is damaged: it claims %d rows in %d bytes; write it again", rows, size)
+	}
+	return nil
+}
+
 // openFormat tells the kinds of files apart by their content and reads what
 // describes the file.
 func openFormat(src *source) (f format, err error) {

@@ -206,6 +206,9 @@ func openIPCFile(src *source) (*ipcFile, error) {
 			return nil, errIPC
 		}
 	}
+	if err := checkCount(f.known, size); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 
@@ -271,6 +274,7 @@ type ipcReader struct {
 	codecs  codecs
 	loaders []loader // of the open batch; nil for a column that the file lacks
 	left    int64
+	batch   int // rows that are loaded at a time
 }
 
 func (r *ipcReader) next() ([]arrow.Array, int, error) {
@@ -279,7 +283,7 @@ func (r *ipcReader) next() ([]arrow.Array, int, error) {
 			return nil, 0, err
 		}
 	}
-	rows := int(min(r.left, int64(r.opts.BatchRows)))
+	rows := int(min(r.left, int64(r.batch)))
 	r.mem.reset()
 	out, err := parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) { return r.load(i, rows) })
 	if err != nil {
@@ -344,6 +348,9 @@ func (r *ipcReader) openBatch() error {
 	if err != nil {
 		return err
 	}
+	if err := checkCount(batch.rows, r.file.src.Size()); err != nil {
+		return err
+	}
 	l := r.layout(msg, batch, b)
 	loaders := make([]loader, len(r.paths))
 	for top, field := range r.file.fields() {
@@ -362,7 +369,16 @@ func (r *ipcReader) openBatch() error {
 			}
 		}
 	}
-	r.loaders, r.left = loaders, batch.rows
+	r.loaders, r.left, r.batch = loaders, batch.rows, r.opts.BatchRows
+	if batch.rows > 0 {
+		perRow := b.body / batch.rows
+		if batch.codec >= 0 {
+			perRow *= 4 // about what compression saves
+		}
+		if perRow > 0 {
+			r.batch = int(max(1, min(int64(r.batch), batchBytes/perRow)))
+		}
+	}
 	return nil
 }
 

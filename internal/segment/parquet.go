@@ -94,7 +94,7 @@ func (f *parquetFile) checkRows() error {
 	if rows != f.meta.NumRows {
 		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", f.meta.NumRows, rows)
 	}
-	return nil
+	return checkCount(rows, f.src.Size())
 }
 
 // findColumns works out what the columns are in Arrow, each for itself: one of
@@ -361,7 +361,7 @@ func (r *parquetReader) openGroup() error {
 	}
 	r.batch = r.opts.BatchRows
 	if perRow := size / r.left; perRow > 0 {
-		r.batch = int(max(16, min(int64(r.batch), batchBytes/perRow)))
+		r.batch = int(max(1, min(int64(r.batch), batchBytes/perRow)))
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 
 // Options tune a Reader; zero fields mean the defaults.
 type Options struct {
-	// BatchRows is the most rows of a record; default 16,384, and rounded up to
-	// a multiple of 8.
+	// BatchRows is the most rows of a record; default 16,384. Rows with large
+	// values come in smaller records.
 	BatchRows int
 	// Ahead is how many records are read ahead of the caller; default 2.
 	Ahead int
@@ -29,7 +29,6 @@ func (o Options) withDefaults() Options {
 	if o.BatchRows <= 0 {
 		o.BatchRows = 16 << 10
 	}
-	o.BatchRows = (o.BatchRows + 7) &^ 7
 	if o.Ahead <= 0 {
 		o.Ahead = 2
 	}

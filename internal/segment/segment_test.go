@@ -274,3 +274,32 @@ func TestStringColumn(t *testing.T) {
 		t.Error("a float is no string")
 	}
 }
+
+func TestLargeValues(t *testing.T) {
+	large := "\x00" + strings.Repeat("x", 20<<20)
+	rec := emails(t, large, "a", large, large)
+	for name, write := range map[string]func(path string){
+		"parquet": func(path string) { writeParquet(t, path, 1<<20, []arrow.Record{rec}) },
+		"arrow":   func(path string) { writeIPCFile(t, path, []arrow.Record{rec}) },
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		write(path)
+		r := inspect(t, path, Columns{Email: "email"}).Read(t.Context(), Options{})
+		defer r.Close()
+		n, records := 0, 0
+		for r.Next() {
+			records++
+			col, err := NewStringColumn(r.Record().Column(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range col.Len() {
+				v, _ := col.Bytes(i)
+				n += len(v)
+			}
+		}
+		if r.Err() != nil || n != 3*len(large)+1 || name == "arrow" && records < 2 {
+			t.Errorf("%s: %d bytes in %d records, %v", name, n, records, r.Err())
+		}
+	}
+}
