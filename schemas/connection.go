@@ -26,7 +26,8 @@ type Connection struct {
 	// list to have; 0 is no limit.
 	MaxProfiles int64  `json:"maxProfiles,omitempty"`
 	Limits      Limits `json:"limits,omitzero"`
-	// AllowedSources are the prefixes that a segment's source must lie under.
+	// AllowedSources are the prefixes that a segment's source must lie under:
+	// URLs, or paths, which are absolute once the file is loaded.
 	AllowedSources []string `json:"allowedSources,omitempty"`
 	Consent        *Consent `json:"consent,omitempty"`
 }
@@ -85,6 +86,12 @@ type Consent struct {
 const (
 	RegionUS = "us"
 	RegionEU = "eu"
+)
+
+// Roles that Connection.Allowed names.
+const (
+	AllowAdministrators = "administrators"
+	AllowContributors   = "contributors"
 )
 
 // Project types of a Connection.

@@ -8,6 +8,9 @@ import (
 
 // Exports is the content of exports.yaml, the contributors' file.
 type Exports struct {
+	// Refresh is the system's scheduled refresh, which every export follows
+	// that has no schedule of its own; nil means that there is none.
+	Refresh *Timing  `json:"refresh,omitempty"`
 	Exports []Export `json:"exports"`
 }
 
@@ -22,6 +25,7 @@ type Export struct {
 	// Fields are the further columns to send as data fields.
 	Fields   Fields    `json:"fields,omitzero"`
 	Segments []Segment `json:"segments"`
+	Schedule Schedule  `json:"schedule,omitzero"`
 	Settings
 }
 
@@ -53,6 +57,11 @@ type Settings struct {
 	// Deadline is how long a run may try, waiting for operators left out;
 	// default 24h.
 	Deadline Duration `json:"deadline,omitempty"`
+	// FullEvery is how old the last full run may be before the next run sends
+	// everybody again; 0 means that only what changed is ever sent.
+	FullEvery Duration `json:"fullEvery,omitempty"`
+	// Guardrails stop a run for an operator before it sends anything.
+	Guardrails Guardrails `json:"guardrails,omitzero"`
 }
 
 // Modes of an Export, and what becomes of null fields.

@@ -1,0 +1,62 @@
+package schemas
+
+// Guardrails are the bounds that a run may not pass without an operator's
+// approval. A field left out means the default; a share of 0 means that not
+// even one may.
+type Guardrails struct {
+	// MaxRemovedShare is the share of the list, from 0 to 1, that a run may
+	// remove.
+	MaxRemovedShare *float64 `json:"maxRemovedShare,omitempty"`
+	// AllowEmpty lets a run go on whose segment has no row.
+	AllowEmpty bool `json:"allowEmpty,omitempty"`
+	// MaxRejectedShare is the share of the rows read, from 0 to 1, that may be
+	// rejected.
+	MaxRejectedShare *float64 `json:"maxRejectedShare,omitempty"`
+	// MaxGrowth and MaxShrink are the factors, above 1, by which a segment may
+	// have grown or shrunk since the last successful run: with 10 and 2, to ten
+	// times and to half of what it was.
+	MaxGrowth float64 `json:"maxGrowth,omitempty"`
+	MaxShrink float64 `json:"maxShrink,omitempty"`
+}
+
+// Defaults of Guardrails. They are this project's choice: a refresh usually
+// changes a percent of a list, so that what passes them is a mistake more often
+// than not.
+const (
+	DefaultMaxRemovedShare  = 0.30
+	DefaultMaxRejectedShare = 0.20
+	DefaultMaxGrowth        = 10.0
+	DefaultMaxShrink        = 2.0
+)
+
+// RemovedShare is MaxRemovedShare or its default.
+func (g Guardrails) RemovedShare() float64 {
+	if g.MaxRemovedShare == nil {
+		return DefaultMaxRemovedShare
+	}
+	return *g.MaxRemovedShare
+}
+
+// RejectedShare is MaxRejectedShare or its default.
+func (g Guardrails) RejectedShare() float64 {
+	if g.MaxRejectedShare == nil {
+		return DefaultMaxRejectedShare
+	}
+	return *g.MaxRejectedShare
+}
+
+// Growth is MaxGrowth or its default.
+func (g Guardrails) Growth() float64 {
+	if g.MaxGrowth == 0 {
+		return DefaultMaxGrowth
+	}
+	return g.MaxGrowth
+}
+
+// Shrink is MaxShrink or its default.
+func (g Guardrails) Shrink() float64 {
+	if g.MaxShrink == 0 {
+		return DefaultMaxShrink
+	}
+	return g.MaxShrink
+}
