@@ -1,6 +1,9 @@
 package workflows
 
 import (
+	"fmt"
+	"strings"
+
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
@@ -9,16 +12,43 @@ import (
 // guardrails stops a run, before anything is sent, that is about to do something
 // that is more likely a mistake than meant. An operator's approve lets it go on.
 func (s *exportSegment) guardrails(ctx workflow.Context) error {
-	for _, message := range tripped(s.in, s.report.Manifest) {
-		s.step = schemas.StepGuardrails
-		if err := s.operator.ask(ctx, s.step, schemas.ErrorGuardrail, message, schemas.UpdateApprove); err != nil {
-			return err
-		}
+	found := Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)
+	if len(found) == 0 {
+		return nil
 	}
-	return nil
+	s.step = schemas.StepGuardrails
+	return s.operator.ask(ctx, s.step, schemas.ErrorGuardrail, strings.Join(found, "; "), schemas.UpdateApprove)
 }
 
-// tripped lists what the guardrails have against a run.
-func tripped(in schemas.SegmentInput, m schemas.Manifest) []string {
-	return nil
+// Tripped lists what the guardrails have against sending what was staged, each
+// with its numbers and the setting that allows it.
+func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []string {
+	var found []string
+	trip := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	valid := m.Adds + m.Updates + m.Unchanged
+	if valid == 0 && !g.AllowEmpty {
+		trip("the segment has no profile that can be sent, of %s rows read (guardrails.allowEmpty)", count(m.Read))
+	}
+	if most := g.RemovedShare(); float64(m.Removals) > most*float64(m.Members) {
+		trip("%s of the %s people on the list would be removed, more than %s (guardrails.maxRemovedShare)",
+			count(m.Removals), count(m.Members), percent(most))
+	}
+	rejected := sum(m.Rejected)
+	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Read) {
+		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Read), percent(most))
+	}
+	if maxProfiles > 0 && valid > maxProfiles {
+		trip("the segment has %s profiles, and the connection allows %s (maxProfiles)", count(valid), count(maxProfiles))
+	}
+	if m.Members > 0 && valid > 0 {
+		if most := g.Growth(); float64(valid) > most*float64(m.Members) {
+			trip("the segment has grown from %s to %s profiles, more than %g-fold (guardrails.maxGrowth)", count(m.Members), count(valid), most)
+		}
+		if most := g.Shrink(); float64(valid)*most < float64(m.Members) {
+			trip("the segment has shrunk from %s to %s profiles, to less than one in %g (guardrails.maxShrink)", count(m.Members), count(valid), most)
+		}
+	}
+	return found
 }
+
+func percent(share float64) string { return fmt.Sprintf("%.4g %%", share*100) }

@@ -57,7 +57,7 @@ func (w *world) goesWell(batches int) {
 	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(schemas.SegmentInfo{Files: 1, Rows: 10}, nil).Maybe()
 	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Created: true}, nil).Maybe()
 	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{
-		Read: int64(batches), Adds: int64(batches), AddBatches: batches,
+		Read: int64(batches) + 100, Adds: int64(batches), Unchanged: 98, AddBatches: batches,
 		Rejected: map[schemas.Reason]int64{schemas.ReasonMissing: 2},
 	}, nil).Maybe()
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(

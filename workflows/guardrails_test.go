@@ -1,0 +1,68 @@
+package workflows
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+
+	"iterable-segment-export/schemas"
+)
+
+func TestGuardrails(t *testing.T) {
+	none := 0.0
+	all := 1.0
+	bad := func(n int64) map[schemas.Reason]int64 { return map[schemas.Reason]int64{schemas.ReasonSyntax: n} }
+	for name, c := range map[string]struct {
+		g           schemas.Guardrails
+		maxProfiles int64
+		m           schemas.Manifest
+		want        []string
+	}{
+		"first run":              {m: schemas.Manifest{Read: 10, Adds: 10}},
+		"nothing changed":        {m: schemas.Manifest{Read: 10, Unchanged: 10, Members: 10}},
+		"30 % removed":           {m: schemas.Manifest{Read: 7, Unchanged: 7, Removals: 3, Members: 10}},
+		"40 % removed":           {m: schemas.Manifest{Read: 6, Unchanged: 6, Removals: 4, Members: 10}, want: []string{"4 of the 10 people on the list would be removed, more than 30 %"}},
+		"nobody may be removed":  {g: schemas.Guardrails{MaxRemovedShare: &none}, m: schemas.Manifest{Read: 9, Unchanged: 9, Removals: 1, Members: 10}, want: []string{"maxRemovedShare"}},
+		"all may be removed":     {g: schemas.Guardrails{MaxRemovedShare: &all, MaxShrink: 100, AllowEmpty: true}, m: schemas.Manifest{Removals: 10, Members: 10}},
+		"empty":                  {m: schemas.Manifest{}, want: []string{"no profile that can be sent, of 0 rows"}},
+		"all rejected":           {m: schemas.Manifest{Read: 5, Rejected: bad(5)}, want: []string{"allowEmpty", "5 of 5 rows were rejected, more than 20 %"}},
+		"a fifth rejected":       {m: schemas.Manifest{Read: 10, Adds: 8, Rejected: bad(2)}},
+		"more than a fifth":      {m: schemas.Manifest{Read: 10, Adds: 7, Rejected: bad(3)}, want: []string{"maxRejectedShare"}},
+		"as many as allowed":     {maxProfiles: 10, m: schemas.Manifest{Read: 10, Adds: 10}},
+		"more than allowed":      {maxProfiles: 9, m: schemas.Manifest{Read: 10, Adds: 10}, want: []string{"10 profiles, and the connection allows 9 (maxProfiles)"}},
+		"grown ten times":        {m: schemas.Manifest{Read: 100, Unchanged: 10, Adds: 90, Members: 10}},
+		"grown more":             {m: schemas.Manifest{Read: 101, Unchanged: 10, Adds: 91, Members: 10}, want: []string{"grown from 10 to 101 profiles, more than 10-fold"}},
+		"shrunk in append mode":  {m: schemas.Manifest{Read: 4, Unchanged: 4, Members: 10}, want: []string{"shrunk from 10 to 4 profiles"}},
+		"shrinking is a setting": {g: schemas.Guardrails{MaxShrink: 3}, m: schemas.Manifest{Read: 4, Unchanged: 4, Members: 10}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Tripped(c.g, c.maxProfiles, c.m)
+			require.Len(t, got, len(c.want), "%v", got)
+			for i, want := range c.want {
+				require.Contains(t, got[i], want)
+			}
+		})
+	}
+}
+
+func TestAGuardrailWaitsForApproval(t *testing.T) {
+	for answer, uploads := range map[string]int{schemas.UpdateApprove: 1, schemas.UpdateAbort: 0} {
+		w := newWorld(t)
+		w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+			schemas.Manifest{Read: 10, Adds: 1, AddBatches: 1, Rejected: map[schemas.Reason]int64{schemas.ReasonSyntax: 9}}, nil)
+		w.goesWell(1)
+		w.RegisterDelayedCallback(func() {
+			p := w.progress()
+			require.Equal(t, schemas.StepGuardrails, p.Waiting.Step)
+			require.Contains(t, p.Waiting.Message, "9 of 10 rows were rejected")
+			w.answer(schemas.UpdateRetry) // is not what it waits for
+			w.answer(answer)
+		}, time.Minute)
+		w.ExecuteWorkflow(ExportSegment, input)
+		require.Equal(t, answer == schemas.UpdateApprove, w.GetWorkflowError() == nil)
+		require.Len(t, w.uploads, uploads)
+		require.Len(t, w.refused, 1)
+	}
+}
