@@ -1,6 +1,9 @@
 package rejects
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Source gives rows in the order of the segment: by file, then by row.
 type Source interface {
@@ -24,52 +27,77 @@ func (s *slice) Next() (Reject, bool) {
 
 func (s *slice) Err() error { return nil }
 
-// Merge writes the rows of the sources in the order of the segment, whose files
-// are given in their order.
+// Merge writes the rows of the sources, each in the order of the segment, in that
+// order all together. The files are the segment's, in their order; rows of any
+// other file come last. Of two rows at the same place that of the earlier source
+// comes first.
 func Merge(dst *Writer, files []string, sources ...Source) error {
 	order := make(map[string]int, len(files))
 	for i, f := range files {
 		order[f] = i
+		order[readableName(f)] = i // as it reads in a rejects file
 	}
-	heads := make([]*Reject, len(sources))
-	advance := func(i int) error {
-		heads[i] = nil
-		if r, ok := sources[i].Next(); ok {
-			heads[i] = &r
-			return nil
-		}
-		if err := sources[i].Err(); err != nil {
-			return fmt.Errorf("merge rejects: %w", err)
-		}
-		return nil
-	}
-	for i := range sources {
-		if err := advance(i); err != nil {
+	heads := make([]head, 0, len(sources))
+	for _, s := range sources {
+		h := head{source: s}
+		more, err := h.advance(order)
+		if err != nil {
 			return err
 		}
+		if more {
+			heads = append(heads, h)
+		}
 	}
-	for {
-		first := -1
-		for i, h := range heads {
-			if h != nil && (first < 0 || before(h, heads[first], order)) {
+	for len(heads) > 0 {
+		first := 0
+		for i := range heads {
+			if heads[i].before(&heads[first]) {
 				first = i
 			}
 		}
-		if first < 0 {
-			return nil
-		}
-		if err := dst.Add(*heads[first]); err != nil {
+		if err := dst.Add(heads[first].row); err != nil {
 			return err
 		}
-		if err := advance(first); err != nil {
+		more, err := heads[first].advance(order)
+		if err != nil {
 			return err
+		}
+		if !more {
+			heads = append(heads[:first], heads[first+1:]...)
 		}
 	}
+	return nil
 }
 
-func before(a, b *Reject, order map[string]int) bool {
-	if a.File != b.File {
-		return order[a.File] < order[b.File]
+// head is the next row of a source that is merged.
+type head struct {
+	source Source
+	row    Reject
+	file   int // the file's place
+}
+
+func (h *head) advance(order map[string]int) (bool, error) {
+	row, ok := h.source.Next()
+	if !ok {
+		if err := h.source.Err(); err != nil {
+			return false, fmt.Errorf("merge rejects: %w", err)
+		}
+		return false, nil
 	}
-	return a.Row < b.Row
+	if row.File != h.row.File || h.row.File == "" {
+		place, known := order[row.File]
+		if !known {
+			place = math.MaxInt
+		}
+		h.file = place
+	}
+	h.row = row
+	return true, nil
+}
+
+func (h *head) before(other *head) bool {
+	if h.file != other.file {
+		return h.file < other.file
+	}
+	return h.row.Row < other.row.Row
 }

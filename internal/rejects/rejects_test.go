@@ -3,7 +3,6 @@ package rejects
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -76,17 +75,23 @@ func TestRowsComeBackInOrder(t *testing.T) {
 func TestValuesBecomeReadable(t *testing.T) {
 	long := strings.Repeat("ü", 3000)
 	for value, want := range map[string]string{
-		"plain":          "plain",
-		"":               "",
-		"a\xffb\xfe":     `a\xffb\xfe`,
-		long:             strings.Repeat("ü", 2048) + "… (6000 bytes)",
-		"x" + long:       "x" + strings.Repeat("ü", 2047) + "… (6001 bytes)",
-		long + "\xff":    strings.Repeat("ü", 2048) + "… (6001 bytes)",
-		"with \x00 zero": "with \x00 zero",
+		"plain":                      "plain",
+		"":                           "",
+		"a\xffb\xfe":                 `a\xffb\xfe`,
+		long[:4096]:                  long[:4096],
+		long:                         long[:4096-16] + "… (6000 bytes)",
+		"x" + long:                   "x" + long[:4096-16-2] + "… (6001 bytes)",
+		long + "\xff":                long[:4096-16] + "… (6001 bytes)",
+		"with \x00 zero":             "with \x00 zero",
+		strings.Repeat("\xff", 1024): strings.Repeat(`\xff`, 1024),
+		strings.Repeat("\xff", 1025): strings.Repeat(`\xff`, 1020) + "… (1025 bytes)",
 	} {
 		got := read(t, write(t, []Reject{{File: "f", Value: []byte(value), Reason: schemas.ReasonSyntax}}))
 		if string(got[0].Value) != want {
 			t.Errorf("%.20q: got %.60q", value, got[0].Value)
+		}
+		if again := read(t, write(t, got)); !reflect.DeepEqual(again, got) {
+			t.Errorf("%.20q: written again it is %.60q", value, again[0].Value)
 		}
 	}
 }
@@ -99,8 +104,8 @@ func TestLargeValuesDoNotPileUp(t *testing.T) {
 		if err := w.Add(Reject{Value: value}); err != nil {
 			t.Fatal(err)
 		}
-		if w.bytes > groupBytes {
-			t.Fatalf("%d bytes are kept", w.bytes)
+		if w.pendingBytes > groupBytes {
+			t.Fatalf("%d bytes are kept", w.pendingBytes)
 		}
 	}
 }
@@ -147,39 +152,101 @@ func TestMergeKeepsTheOrderOfTheSource(t *testing.T) {
 	}
 }
 
-func TestDamagedFilesAreErrors(t *testing.T) {
-	data := write(t, sample(1000))
-	for _, n := range []int{0, 3, len(data) / 2, len(data) - 5} {
-		if _, err := Open(bytes.NewReader(data[:n]), int64(n)); !errors.Is(err, ErrDamaged) {
-			t.Errorf("cut to %d bytes: %v", n, err)
+func TestMergeKnowsFilesByTheirReadableNames(t *testing.T) {
+	at := func(file string, row int64) Reject { return Reject{File: file, Row: row, Reason: schemas.ReasonSyntax} }
+	staged := write(t, []Reject{at("b\xff", 1), at("b\xff", 5), at("a", 0), at("unknown", 0)})
+	r, err := Open(bytes.NewReader(staged), int64(len(staged)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	err = Merge(w, []string{"b\xff", "a"}, Slice([]Reject{at("b\xff", 3), at("a", 1)}), r)
+	if err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range read(t, out.Bytes()) {
+		got = append(got, fmt.Sprintf("%s%d", row.File, row.Row))
+	}
+	if want := `b\xff1 b\xff3 b\xff5 a0 a1 unknown0`; strings.Join(got, " ") != want {
+		t.Fatalf("got %v, want %s", got, want)
+	}
+}
+
+func TestForgottenPeopleAreNotWritten(t *testing.T) {
+	data := write(t, []Reject{{File: "f", Column: "email", Value: []byte("ann@example.com"), Reason: schemas.ReasonIterableForgotten}})
+	if got := read(t, data); got[0].Value != nil {
+		t.Fatalf("the value is %q", got[0].Value)
+	}
+}
+
+func TestManyFilesAndReasons(t *testing.T) {
+	reasons := schemas.Reasons()
+	want := make([]Reject, 3000)
+	for i := range want {
+		want[i] = Reject{File: fmt.Sprintf("part-%04d", i/2), Row: int64(i % 2), Column: fmt.Sprint("c", i%7), Reason: reasons[i%len(reasons)]}
+	}
+	if got := read(t, write(t, want)); !reflect.DeepEqual(got, want) {
+		t.Fatal("the rows are not the same")
+	}
+}
+
+func TestMessagesAreTheSentences(t *testing.T) {
+	data := write(t, []Reject{{Reason: schemas.ReasonDots}, {Reason: schemas.ReasonNoTLD}, {Reason: schemas.ReasonDots}})
+	table, err := pqarrow.ReadTable(context.Background(), bytes.NewReader(data), parquet.NewReaderProperties(nil),
+		pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Release()
+	column := table.Column(colMessage).Data().Chunk(0)
+	for i, reason := range []schemas.Reason{schemas.ReasonDots, schemas.ReasonNoTLD, schemas.ReasonDots} {
+		if got := column.ValueStr(i); got != reason.Sentence() {
+			t.Errorf("row %d says %q", i, got)
 		}
 	}
 }
 
-func FuzzReader(f *testing.F) {
-	f.Add(write(f, sample(3)))
-	f.Add(write(f, nil))
-	f.Fuzz(func(t *testing.T, data []byte) {
+func TestSelect(t *testing.T) {
+	rows := sample(3 * readRows)
+	for i := range rows {
+		if i%3 == 0 {
+			rows[i].Reason = schemas.ReasonDots
+		}
+	}
+	data := write(t, rows)
+	for _, test := range []struct {
+		query       Query
+		count, last int
+	}{
+		{Query{}, 3 * readRows, 3*readRows - 1},
+		{Query{Limit: 5}, 5, 4},
+		{Query{Limit: 4 * readRows}, 3 * readRows, 3*readRows - 1},
+		{Query{Reasons: []schemas.Reason{schemas.ReasonDots}}, readRows, 3*readRows - 3},
+		{Query{Reasons: []schemas.Reason{schemas.ReasonDots}, Limit: 3}, 3, 6},
+		{Query{Reasons: []schemas.Reason{schemas.ReasonMissing}}, 0, -1},
+		{Query{Reasons: []schemas.Reason{schemas.ReasonDots, schemas.ReasonNoTLD}, Limit: 3}, 3, 2},
+	} {
 		r, err := Open(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		defer r.Close()
-		for n := 0; n < 1e6; n++ {
-			if _, ok := r.Next(); !ok {
-				return
+		count, last := 0, -1
+		for row, err := range r.Select(test.query) {
+			if err != nil {
+				t.Fatal(err)
 			}
+			count, last = count+1, int(row.Row)
 		}
-	})
-}
-
-func BenchmarkAdd(b *testing.B) {
-	w := NewWriter(&bytes.Buffer{})
-	r := sample(1)[0]
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := w.Add(r); err != nil {
-			b.Fatal(err)
+		if count != test.count || last != test.last {
+			t.Errorf("%v: %d rows, the last is %d", test.query, count, last)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, ok := r.Next(); ok {
+			t.Error("a closed reader gives rows")
 		}
 	}
 }

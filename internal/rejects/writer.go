@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"unicode/utf8"
+	"slices"
 
+	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
@@ -33,82 +33,90 @@ type Reject struct {
 const (
 	// groupRows is how many rows are gathered before they are written.
 	groupRows = 64 << 10
-	// groupBytes bounds the values among them, in bytes.
+	// groupBytes bounds the texts among them, in bytes.
 	groupBytes = 16 << 20
-	// mostValue is the longest value that is kept whole, in bytes.
-	mostValue = 4 << 10
 )
 
+// Columns of the file, in the order of schemas.RejectSchema.
+const (
+	colFile = iota
+	colRow
+	colColumn
+	colValue
+	colReason
+	colMessage
+	numColumns
+)
+
+// fewTexts is the type of a column that has few different values.
+var fewTexts = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
+
+// writeSchema is schemas.RejectSchema with dictionaries for what repeats. Parquet
+// has no such type, so the file is the same, but its encoder need not look up
+// the texts of each row.
+var writeSchema = func() *arrow.Schema {
+	fields := slices.Clone(schemas.RejectSchema.Fields())
+	for _, c := range []int{colFile, colColumn, colReason, colMessage} {
+		fields[c].Type = fewTexts
+	}
+	return arrow.NewSchema(fields, nil)
+}()
+
+// errClosed is the error of a row that comes too late.
+var errClosed = errors.New("write the rejects file: it is closed")
+
 // Writer writes a rejects file. It is not safe for concurrent use. What it keeps
-// in memory is at most 64 Ki rows or 16 MiB of values.
+// in memory is at most 64 Ki rows or 16 MiB of texts. After an error every call
+// gives that error again, since the file is incomplete.
 type Writer struct {
-	out     io.Writer
-	file    *pqarrow.FileWriter
-	build   *array.RecordBuilder
-	rows    int64
-	pending int
-	bytes   int
-	scratch []byte
+	out                   *sink
+	file                  *pqarrow.FileWriter
+	files, columns, whys  texts
+	numbers               *array.Int64Builder
+	values                *array.StringBuilder
+	sentences             *array.StringBuilder // one for each of whys' texts
+	rows                  int64
+	pending, pendingBytes int
+	scratch               []byte
+	err                   error
 }
 
 // NewWriter starts a file on out, which Close does not close.
 func NewWriter(out io.Writer) *Writer {
-	return &Writer{out: out, build: array.NewRecordBuilder(memory.DefaultAllocator, schemas.RejectSchema)}
+	mem := memory.DefaultAllocator
+	return &Writer{
+		out:   &sink{w: out},
+		files: newTexts(), columns: newTexts(), whys: newTexts(),
+		numbers: array.NewInt64Builder(mem), values: array.NewStringBuilder(mem), sentences: array.NewStringBuilder(mem),
+	}
 }
 
-// Add appends a row. It copies what it keeps. Bytes of a value that are not
-// UTF-8 are written as \xNN, and a value over 4 KiB is cut short, with its length.
+// Add appends a row. It copies what it keeps. Bytes that are not UTF-8 are
+// written as \xNN, and a value over 4 KiB is cut short, with its length. Who was
+// forgotten is not written, whatever value the row has.
 func (w *Writer) Add(r Reject) error {
-	text := func(column int, s string) { w.build.Field(column).(*array.StringBuilder).Append(s) }
-	text(0, r.File)
-	w.build.Field(1).(*array.Int64Builder).Append(r.Row)
-	text(2, r.Column)
-	if value := w.build.Field(3).(*array.StringBuilder); r.Value == nil {
-		value.AppendNull()
-	} else {
-		kept := w.readable(r.Value)
-		value.BinaryBuilder.Append(kept)
-		w.bytes += len(kept)
+	if w.err != nil {
+		return w.err
 	}
-	text(4, string(r.Reason))
-	text(5, r.Reason.Sentence())
+	w.pendingBytes += w.files.add(r.File) + w.columns.add(r.Column)
+	if added := w.whys.add(string(r.Reason)); added > 0 {
+		w.sentences.Append(r.Reason.Sentence())
+		w.pendingBytes += added
+	}
+	w.numbers.Append(r.Row)
+	if r.Value == nil || r.Reason == schemas.ReasonIterableForgotten {
+		w.values.AppendNull()
+	} else {
+		kept := readable(&w.scratch, r.Value)
+		w.values.BinaryBuilder.Append(kept)
+		w.pendingBytes += len(kept)
+	}
 	w.rows++
 	w.pending++
-	if w.pending >= groupRows || w.bytes >= groupBytes {
-		return w.flush()
+	if w.pending >= groupRows || w.pendingBytes >= groupBytes {
+		w.err = w.flush()
 	}
-	return nil
-}
-
-// readable gives a value as valid UTF-8 of bounded length.
-func (w *Writer) readable(value []byte) []byte {
-	short := value
-	if len(value) > mostValue {
-		short = value[:mostValue]
-		for i := 1; i < utf8.UTFMax && len(short) > 0 && !utf8.RuneStart(value[len(short)]); i++ {
-			short = short[:len(short)-1] // not in the middle of a character
-		}
-	}
-	if len(short) == len(value) && utf8.Valid(value) {
-		return value
-	}
-	out := w.scratch[:0]
-	for rest := short; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && n == 1 {
-			out = fmt.Appendf(out, `\x%02x`, rest[0])
-		} else {
-			out = append(out, rest[:n]...)
-		}
-		rest = rest[n:]
-	}
-	if len(short) < len(value) {
-		out = append(out, "… ("...)
-		out = strconv.AppendInt(out, int64(len(value)), 10)
-		out = append(out, " bytes)"...)
-	}
-	w.scratch = out
-	return out
+	return w.err
 }
 
 // Rows is how many rows were added.
@@ -120,49 +128,90 @@ func (w *Writer) open() error {
 		return nil
 	}
 	var err error
-	w.file, err = pqarrow.NewFileWriter(schemas.RejectSchema, keepOpen{w.out},
+	w.file, err = pqarrow.NewFileWriter(writeSchema, w.out,
 		parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithDictionaryDefault(true),
 			parquet.WithDictionaryFor("value", false), parquet.WithStats(false)),
-		pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
-	if err != nil {
-		return fmt.Errorf("start the rejects file: %w", err)
-	}
-	return nil
+		pqarrow.DefaultWriterProps())
+	return err
 }
 
-func (w *Writer) flush() error {
+// flush writes the rows that were gathered as a row group.
+func (w *Writer) flush() (err error) {
+	defer func() { err = w.writeError(recover(), err) }()
 	if err := w.open(); err != nil {
 		return err
 	}
-	rec := w.build.NewRecord()
-	defer rec.Release()
-	w.pending, w.bytes = 0, 0
-	if err := w.file.Write(rec); err != nil {
-		return fmt.Errorf("write the rejects file: %w", err)
+	whys := w.whys.indices.NewArray()
+	cols := [numColumns]arrow.Array{
+		colFile: w.files.column(), colRow: w.numbers.NewArray(), colColumn: w.columns.column(), colValue: w.values.NewArray(),
+		colReason:  array.NewDictionaryArray(fewTexts, whys, w.whys.distinct.NewArray()),
+		colMessage: array.NewDictionaryArray(fewTexts, whys, w.sentences.NewArray()),
 	}
-	return nil
+	w.whys.forget()
+	rec := array.NewRecord(writeSchema, cols[:], int64(w.pending))
+	defer rec.Release()
+	w.pending, w.pendingBytes = 0, 0
+	return w.file.Write(rec)
 }
 
-// Close writes what is left and the footer. A second call does nothing.
-func (w *Writer) Close() error {
-	if w.build == nil {
+// writeError is the error of a step of writing. Parquet's writer drops some
+// errors of what it writes to, and panics at others.
+func (w *Writer) writeError(panicked any, err error) error {
+	if w.out.err != nil {
+		err = w.out.err
+	}
+	if err == nil && panicked != nil {
+		err = errors.New("the Parquet library failed")
+	}
+	if err == nil {
 		return nil
 	}
-	var err error
+	return fmt.Errorf("write the rejects file: %w", err)
+}
+
+// Close writes what is left and the footer. A second call does nothing but give
+// an error that there was before.
+func (w *Writer) Close() error {
+	if w.err != nil {
+		if errors.Is(w.err, errClosed) {
+			return nil
+		}
+		return w.err
+	}
 	if w.pending > 0 {
-		err = w.flush()
+		w.err = w.flush()
 	}
-	err = errors.Join(err, w.open())
-	w.build.Release()
-	w.build = nil
-	if err == nil {
-		err = w.file.Close()
+	if w.err == nil {
+		w.err = w.end()
 	}
-	if err != nil {
-		return fmt.Errorf("end the rejects file: %w", err)
+	if w.err != nil {
+		return w.err
 	}
+	w.err = errClosed
 	return nil
 }
 
-// keepOpen hides a Close method: Parquet's writer would close what it writes to.
-type keepOpen struct{ io.Writer }
+// end writes the footer.
+func (w *Writer) end() (err error) {
+	defer func() { err = w.writeError(recover(), err) }()
+	if err := w.open(); err != nil {
+		return err
+	}
+	return w.file.Close()
+}
+
+// sink is what a file is written to. It has no Close method, which Parquet's
+// writer would call, and remembers its first error.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.w.Write(p)
+	s.err = err
+	return n, err
+}

@@ -1,0 +1,108 @@
+package rejects
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+)
+
+// mostValue is the longest text of a value in the file, in bytes.
+const mostValue = 4 << 10
+
+// texts gathers a column whose texts repeat.
+type texts struct {
+	known    map[string]int32
+	last     string // the text added last, at lastAt
+	lastAt   int32
+	distinct *array.StringBuilder
+	indices  *array.Int32Builder
+}
+
+func newTexts() texts {
+	return texts{
+		known: make(map[string]int32), lastAt: -1,
+		distinct: array.NewStringBuilder(memory.DefaultAllocator), indices: array.NewInt32Builder(memory.DefaultAllocator),
+	}
+}
+
+// add appends a row, and tells how many bytes that took beyond it: none for a
+// text that was there before.
+func (t *texts) add(s string) (bytes int) {
+	if t.lastAt >= 0 && s == t.last {
+		t.indices.Append(t.lastAt)
+		return 0
+	}
+	at, ok := t.known[s]
+	if !ok {
+		at = int32(len(t.known))
+		t.known[s] = at
+		t.distinct.Append(readableName(s))
+		bytes = len(s) + 1
+	}
+	t.last, t.lastAt = s, at
+	t.indices.Append(at)
+	return bytes
+}
+
+// column gives what was gathered, and starts again.
+func (t *texts) column() arrow.Array {
+	t.forget()
+	return array.NewDictionaryArray(fewTexts, t.indices.NewArray(), t.distinct.NewArray())
+}
+
+func (t *texts) forget() {
+	clear(t.known)
+	t.last, t.lastAt = "", -1
+}
+
+// readableName gives a name as valid UTF-8.
+func readableName(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	out, _ := escape(nil, []byte(s), len(s)*len(`\xff`))
+	return string(out)
+}
+
+// readable gives a value as valid UTF-8 of at most mostValue bytes. What it has
+// given before stays as it is, so that rows can be read and written again. It
+// may use the scratch space for that.
+func readable(scratch *[]byte, value []byte) []byte {
+	if len(value) <= mostValue && utf8.Valid(value) {
+		return value
+	}
+	out, whole := escape((*scratch)[:0], value, mostValue)
+	if !whole {
+		mark := "… (" + strconv.Itoa(len(value)) + " bytes)"
+		out, _ = escape(out[:0], value, mostValue-len(mark))
+		out = append(out, mark...)
+	}
+	*scratch = out
+	return out
+}
+
+// escape appends a text to out, up to most bytes there, with \xNN for bytes that
+// are not UTF-8, and tells whether that was all of it.
+func escape(out, text []byte, most int) ([]byte, bool) {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		size := n
+		if r == utf8.RuneError && n == 1 {
+			size = len(`\xff`)
+		}
+		if len(out)+size > most {
+			return out, false
+		}
+		if size == n {
+			out = append(out, text[:n]...)
+		} else {
+			out = fmt.Appendf(out, `\x%02x`, text[0])
+		}
+		text = text[n:]
+	}
+	return out, true
+}
