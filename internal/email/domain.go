@@ -19,7 +19,7 @@ func checkDomain(domain []byte, address int, o Options) schemas.Reason {
 	if address > maxAddress {
 		return schemas.ReasonTooLong
 	}
-	labels, numeric := 0, true // the last label is all digits
+	labels, numbers, numeric := 0, 0, true // numeric: the label is all digits
 	start := 0
 	for i := 0; i <= len(domain); i++ {
 		if i < len(domain) && domain[i] != '.' {
@@ -41,13 +41,16 @@ func checkDomain(domain []byte, address int, o Options) schemas.Reason {
 			return schemas.ReasonDomainSyntax
 		}
 		labels++
+		if numeric {
+			numbers++
+		}
 		if i < len(domain) {
 			start, numeric = i+1, true
 		}
 	}
 	tld := domain[start:]
 	switch {
-	case numeric && labels == 4:
+	case numbers == 4 && labels == 4:
 		return schemas.ReasonIPLiteral
 	case labels == 1:
 		return schemas.ReasonNoTLD
@@ -61,10 +64,10 @@ func checkDomain(domain []byte, address int, o Options) schemas.Reason {
 	return ""
 }
 
-// toASCII converts domains as a browser does before it looks them up, and holds
-// them to the rules of DNS.
+// toASCII converts domains as a browser does before it looks them up. Lengths
+// are left to checkDomain.
 var toASCII = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckJoiners(true),
-	idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.Transitional(false))
+	idna.StrictDomainName(true), idna.VerifyDNSLength(false), idna.Transitional(false))
 
 // hasACE tells whether a label of the domain is in the ASCII form of an
 // international one already, which can be wrong in ways of its own.
@@ -90,6 +93,9 @@ func international(local, domain, buf []byte, o Options) ([]byte, schemas.Reason
 	}
 	ascii, err := toASCII.ToASCII(string(domain))
 	if err != nil || len(ascii) == 0 {
+		if bytes.ContainsFunc(domain, isJoiner) {
+			return nil, schemas.ReasonControlCharacter
+		}
 		return nil, schemas.ReasonDomainSyntax
 	}
 	out := append(lower(buf, local), '@')

@@ -4,6 +4,10 @@
 // it is dropped; it is compared and sent in lower case, its domain in ASCII form.
 // What RFC 5322 allows beyond that (quoted names, comments, IP addresses as
 // domains) Iterable does not mail, and each is rejected with a reason of its own.
+//
+// Of several reasons the first in this order is given: missing, control
+// characters, what is wrong before the @, what makes the whole something else than
+// an address, its length, its domain. Lengths are those of the normalised form.
 package email
 
 import (
@@ -49,10 +53,10 @@ func Normalize(raw, buf []byte, o Options) ([]byte, schemas.Reason) {
 		return nil, schemas.ReasonMissing
 	}
 	kinds := scan(s)
-	if kinds&hasControl != 0 || kinds&hasHigh != 0 && invisible(s) {
+	at := bytes.LastIndexByte(s, '@')
+	if kinds&hasControl != 0 || kinds&hasHigh != 0 && invisible(s, at) {
 		return nil, schemas.ReasonControlCharacter
 	}
-	at := bytes.LastIndexByte(s, '@')
 	if at < 0 {
 		return nil, schemas.ReasonSyntax
 	}
@@ -63,10 +67,12 @@ func Normalize(raw, buf []byte, o Options) ([]byte, schemas.Reason) {
 	switch {
 	case len(domain) == 0:
 		return nil, schemas.ReasonSyntax
-	case domain[0] == '[':
+	case domain[0] == '[' && domain[len(domain)-1] == ']':
 		return nil, schemas.ReasonIPLiteral
 	case kinds&hasHigh != 0 || hasACE(domain):
 		return international(s[:at], domain, buf, o)
+	case len(s) > maxAddress:
+		return nil, schemas.ReasonTooLong
 	}
 	if kinds&hasUpper != 0 {
 		s = lower(buf, s)
@@ -116,15 +122,21 @@ func scan(s []byte) (kinds uint8) {
 }
 
 // invisible tells whether a value has control or format characters beyond ASCII,
-// such as a zero-width space.
-func invisible(s []byte) bool {
-	for _, r := range string(s) {
-		if r >= utf8.RuneSelf && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+// such as a zero-width space. The two joiners are left to the rules of domains
+// behind the @, since some languages' domains need them.
+func invisible(s []byte, at int) bool {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRune(s[i:])
+		if r >= utf8.RuneSelf && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && !(at >= 0 && i > at && isJoiner(r)) {
 			return true
 		}
+		i += n
 	}
 	return false
 }
+
+// isJoiner tells whether a character is the zero-width non-joiner or joiner.
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
 // Kinds of characters in the part before the @.
 const (
