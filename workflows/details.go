@@ -99,11 +99,17 @@ func (s *exportSegment) total() {
 	s.report.Warnings = slices.Clone(s.report.Manifest.Warnings)
 }
 
-// expectedSize bounds the size that the list should have after the upload.
+// expectedSize bounds the size that the list should have after the upload: at the
+// least those whom this export has put there, at the most those and whoever else
+// was there before.
 func (s *exportSegment) expectedSize() (least, most int64) {
 	m, u := s.report.Manifest, s.report.Upload
-	s.report.Members = m.Unchanged + m.Adds + m.Updates - sum(u.Refused)
-	return s.report.Members, max(s.report.Members, s.list.Size+m.Adds)
+	known := m.Unchanged + m.Adds + m.Updates - sum(u.Refused)
+	if s.in.Export.Mode == schemas.ModeAppend {
+		known += m.Members - m.Unchanged - m.Updates // vanished from the segment, but not removed
+	}
+	s.report.Members = known
+	return known, max(known, s.list.Size+m.Adds)
 }
 
 func sum(counts map[schemas.Reason]int64) (n int64) {

@@ -36,6 +36,8 @@ type Options struct {
 	StagingSlots, UploadSlots int
 	// StopTimeout is how long activities get to stop at an orderly place.
 	StopTimeout time.Duration
+	// TempDir is for what does not fit into memory; default the system's.
+	TempDir string
 	// Version goes into the User-Agent of requests.
 	Version string
 }
@@ -76,8 +78,9 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Connections: o.Connections,
 			New:         newClient(o),
 		},
-		Root: o.Root,
-		Log:  o.Log,
+		Root:    o.Root,
+		TempDir: o.TempDir,
+		Log:     o.Log,
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
