@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,6 +33,9 @@ func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 	if err != nil {
 		return schemas.ListRef{}, err
 	}
+	if lists, err = dropTwins(ctx, client, lists, in); err != nil {
+		return schemas.ListRef{}, err
+	}
 	found, err := pick(lists, in)
 	if err != nil || found != 0 {
 		return schemas.ListRef{ID: found}, err
@@ -41,6 +45,36 @@ func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 		return schemas.ListRef{}, err
 	}
 	return settleRace(ctx, client, in, made)
+}
+
+// dropTwins deletes what is left of a race that a worker lost and did not live to
+// settle: lists of the segment's name, made by this export and still empty, of
+// which an older one exists.
+func dropTwins(ctx context.Context, client *iterable.Client, lists []iterable.List, in schemas.EnsureListInput) ([]iterable.List, error) {
+	var ours []iterable.List
+	for _, l := range lists {
+		if l.Name == in.Name && l.Type == iterable.Standard && l.Description == description(in.Run) {
+			ours = append(ours, l)
+		}
+	}
+	if len(ours) < 2 || in.ListID != 0 {
+		return lists, nil
+	}
+	slices.SortFunc(ours, func(a, b iterable.List) int { return cmp.Compare(a.ID, b.ID) })
+	for _, l := range ours[1:] {
+		size, err := client.ListSize(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
+		if size > 0 {
+			continue
+		}
+		if err := client.DeleteList(ctx, l.ID); err != nil && iterable.ClassOf(err) != iterable.NotFound {
+			return nil, err
+		}
+		lists = slices.DeleteFunc(slices.Clone(lists), func(x iterable.List) bool { return x.ID == l.ID })
+	}
+	return lists, nil
 }
 
 // pick chooses the list to fill among those that there are, 0 if none has the
@@ -108,7 +142,7 @@ func settleRace(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 		return schemas.ListRef{}, err
 	}
 	if size == 0 {
-		if err := client.DeleteList(ctx, made); err != nil {
+		if err := client.DeleteList(ctx, made); err != nil && iterable.ClassOf(err) != iterable.NotFound {
 			return schemas.ListRef{}, err
 		}
 	}

@@ -1,0 +1,194 @@
+package activities
+
+import (
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// oneConnection is a connections.yaml with one connection, to a sandbox.
+type oneConnection struct{ c schemas.Connection }
+
+func (o oneConnection) Get(name string) (schemas.Connection, error) {
+	if name != o.c.Name {
+		return schemas.Connection{}, errors.New("there is no such connection")
+	}
+	return o.c, nil
+}
+
+func (o oneConnection) Key(schemas.Connection) (string, error) { return sandbox.DefaultKey, nil }
+
+// bench is the activities of one worker, beside a sandbox.
+type bench struct {
+	*Activities
+	sandbox *sandbox.Server
+	env     *testsuite.TestActivityEnvironment
+}
+
+func newBench(t *testing.T, s *sandbox.Server) *bench {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	connections := oneConnection{schemas.Connection{Name: "sandbox", BaseURL: server.URL}}
+	b := &bench{sandbox: s, Activities: &Activities{
+		Connections: connections, Root: root, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Clients: &Clients{Connections: connections, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
+			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key})
+		}},
+	}}
+	var suite testsuite.WorkflowTestSuite
+	b.env = suite.NewTestActivityEnvironment()
+	b.env.RegisterActivityWithOptions(b.EnsureList, activity.RegisterOptions{Name: schemas.ActivityEnsureList})
+	return b
+}
+
+func (b *bench) ensure(in schemas.EnsureListInput) (out schemas.ListRef, err error) {
+	v, err := b.env.ExecuteActivity(schemas.ActivityEnsureList, in)
+	if err == nil {
+		err = v.Get(&out)
+	}
+	return out, err
+}
+
+var wanted = schemas.EnsureListInput{
+	Run: schemas.RunRef{Export: "Spring", Segment: "High-value"}, Connection: "sandbox", Name: "High-value",
+}
+
+func (b *bench) named(name string) (ids []int64) {
+	for _, l := range b.sandbox.Stats(false).Projects[0].Lists {
+		if l.Name == name {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
+}
+
+func TestEnsureListFindsOrMakesTheList(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	if _, err := b.sandbox.AddList(sandbox.NewList{Name: "high-value"}); err != nil {
+		t.Fatal(err) // another name: names are compared exactly
+	}
+	made, err := b.ensure(wanted)
+	if err != nil || !made.Created {
+		t.Fatalf("got %+v, %v", made, err)
+	}
+	again, err := b.ensure(wanted)
+	if err != nil || again.ID != made.ID || again.Created {
+		t.Fatalf("got %+v, %v", again, err)
+	}
+}
+
+// TestRacingWorkersMakeOneList lets several workers look for a list that does
+// not exist, all at once.
+func TestRacingWorkersMakeOneList(t *testing.T) {
+	s := sandbox.New(sandbox.Config{})
+	// Everybody's first look is held back until nobody has made the list yet.
+	if err := s.AddFaults(sandbox.Fault{Endpoint: "lists/create", Kind: "slow", Delay: sandbox.Duration(200e6)}); err != nil {
+		t.Fatal(err)
+	}
+	const workers = 4
+	var all sync.WaitGroup
+	ids := make([]int64, workers)
+	var first *bench
+	for i := range workers {
+		b := newBench(t, s)
+		first = b
+		all.Go(func() {
+			l, err := b.ensure(wanted)
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = l.ID
+		})
+	}
+	all.Wait()
+	left := first.named("High-value")
+	if len(left) != 1 {
+		t.Fatalf("lists %v are left", left)
+	}
+	for _, id := range ids {
+		if id != left[0] {
+			t.Errorf("a worker took list %d, and %d is left", id, left[0])
+		}
+	}
+}
+
+func TestATwinThatALostRaceLeftIsDeleted(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	for range 2 {
+		if _, err := b.sandbox.AddList(sandbox.NewList{Name: "High-value", Description: description(wanted.Run)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.named("High-value")
+	l, err := b.ensure(wanted)
+	if left := b.named("High-value"); err != nil || l.ID != before[0] || len(left) != 1 {
+		t.Fatalf("got %+v, %v; left %v of %v", l, err, left, before)
+	}
+}
+
+func TestEnsureListAsksAnOperator(t *testing.T) {
+	for name, c := range map[string]struct {
+		lists   []sandbox.NewList
+		listID  int64
+		want    schemas.ErrorType
+		message string
+	}{
+		"twins":      {lists: []sandbox.NewList{{Name: "High-value"}, {Name: "High-value"}}, want: schemas.ErrorListAmbiguous, message: "2 lists are named"},
+		"dynamic":    {lists: []sandbox.NewList{{Name: "High-value", Type: "Dynamic"}}, want: schemas.ErrorListUnusable, message: "of type Dynamic"},
+		"no such id": {listID: 999_999, want: schemas.ErrorListGone, message: "999999"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, sandbox.New(sandbox.Config{}))
+			for _, l := range c.lists {
+				if _, err := b.sandbox.AddList(l); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in := wanted
+			in.ListID = c.listID
+			_, err := b.ensure(in)
+			var app *temporal.ApplicationError
+			if !errors.As(err, &app) || app.Type() != c.want || !app.NonRetryable() || !strings.Contains(app.Message(), c.message) {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAListIDMustBearTheName(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	id, err := b.sandbox.AddList(sandbox.NewList{Name: "Another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := wanted
+	in.ListID = id
+	if _, err := b.ensure(in); err == nil || !strings.Contains(err.Error(), "«Another»") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestDescriptionsFit(t *testing.T) {
+	d := description(schemas.RunRef{Export: strings.Repeat("ü", 500)})
+	if n := len([]rune(d)); n != mostDescription {
+		t.Fatalf("%d characters", n)
+	}
+}
