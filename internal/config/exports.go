@@ -1,0 +1,140 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"iterable-segment-export/schemas"
+)
+
+// LoadExports reads exports.yaml. A segment's source that is a relative path is
+// made absolute, against the file's folder, so that it means the same to every
+// worker, wherever it was started. The error is a *FileError where the file
+// could be read and something is wrong with it.
+func LoadExports(path string) (*schemas.Exports, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseExports(path, data)
+}
+
+func parseExports(path string, data []byte) (*schemas.Exports, error) {
+	folder, err := folderOf(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &problems{path: path}
+	var out schemas.Exports
+	if doc := exportsSchema().read(data, &out, p); doc != nil {
+		checkExports(&out, doc, p)
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	for i := range out.Exports {
+		segments := out.Exports[i].Segments
+		for j := range segments {
+			segments[j].Source = resolve(folder, segments[j].Source)
+		}
+	}
+	return &out, nil
+}
+
+func checkExports(all *schemas.Exports, doc *document, p *problems) {
+	if all.Refresh != nil {
+		checkTiming(*all.Refresh, []string{"refresh"}, doc, p)
+	}
+	names := map[string]position{}
+	for i, e := range all.Exports {
+		path := []string{"exports", strconv.Itoa(i)}
+		if doc.bad[pointer(path)] {
+			continue
+		}
+		checkName(e.Name, "export", child(path, "name"), names, doc, p)
+		if strings.Contains(e.Name, "/") {
+			p.add(doc.at(child(path, "name")...), `the name %s has a "/" in it, which parts an export from its segment elsewhere; use another sign`, quote(e.Name))
+		}
+		if !doc.has(child(path, "email")...) && !doc.has(child(path, "userID")...) {
+			p.add(doc.at(path...), "this export has neither email nor userID; name the column that identifies people")
+		}
+		checkSchedule(all, e, path, doc, p)
+		checkDurations(e.Settings, path, doc, p)
+		inExport := map[string]position{}
+		for j, s := range e.Segments {
+			checkName(s.Name, "segment", append(path, "segments", strconv.Itoa(j), "name"), inExport, doc, p)
+		}
+	}
+	checkLists(all, doc, p)
+}
+
+func checkSchedule(all *schemas.Exports, e schemas.Export, path []string, doc *document, p *problems) {
+	at := child(path, "schedule")
+	if e.Schedule.Own != nil {
+		checkTiming(*e.Schedule.Own, at, doc, p)
+	}
+	if doc.get(at...) == schemas.ScheduleRefresh && !doc.has("refresh") {
+		p.add(doc.at(at...), `schedule is "refresh", but this file has no refresh: {cron: …} to follow; add one at the top, or say schedule: off`)
+	}
+}
+
+func checkDurations(s schemas.Settings, path []string, doc *document, p *problems) {
+	if s.Deadline == 0 && doc.isText(child(path, "deadline")...) {
+		p.add(doc.at(child(path, "deadline")...), "deadline is no time at all; leave it out for 24h")
+	}
+	if s.FullEvery == 0 && doc.isText(child(path, "fullEvery")...) {
+		p.add(doc.at(child(path, "fullEvery")...), "fullEvery is no time at all; leave it out to send only what changed")
+	}
+}
+
+// target is one segment's way to its list.
+type target struct {
+	export  string
+	segment schemas.Segment
+	at      position
+}
+
+// checkLists refuses two segments that would feed one list: each would remove
+// the other's people from it.
+func checkLists(all *schemas.Exports, doc *document, p *problems) {
+	type key struct {
+		connection string
+		list       any // a name or an id
+	}
+	seen := map[key][]target{}
+	for i, e := range all.Exports {
+		for j, s := range e.Segments {
+			if e.Connection == "" || s.Name == "" {
+				continue // the schema has said so
+			}
+			t := target{e.Name, s, doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
+			keys := []key{{e.Connection, s.Name}}
+			if s.ListID != 0 {
+				keys = append(keys, key{e.Connection, s.ListID})
+			}
+			if other, ok := firstClash(t, seen[keys[0]], seen[keys[len(keys)-1]]); ok {
+				p.add(t.at, "segment %s of export %s would feed the same list of connection %s as segment %s of export %s in line %d; give it another name, or take one of them out",
+					quote(s.Name), quote(e.Name), quote(e.Connection), quote(other.segment.Name), quote(other.export), other.at.line)
+			}
+			for _, k := range keys {
+				seen[k] = append(seen[k], t)
+			}
+		}
+	}
+}
+
+// firstClash finds a segment of another export, or of the same with another
+// name, that goes into the same list. Two of one name go into different lists
+// only where both say which.
+func firstClash(t target, candidates ...[]target) (target, bool) {
+	for _, list := range candidates {
+		for _, o := range list {
+			apart := t.segment.ListID != 0 && o.segment.ListID != 0 && t.segment.ListID != o.segment.ListID
+			reported := t.export == o.export && t.segment.Name == o.segment.Name
+			if !apart && !reported {
+				return o, true
+			}
+		}
+	}
+	return target{}, false
+}

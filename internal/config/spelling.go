@@ -1,0 +1,85 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// distance is how many letters have to be put in, left out, changed or swapped
+// with their neighbour to turn one word into the other (the optimal string
+// alignment distance).
+func distance(a, b string) int {
+	s, t := []rune(a), []rune(b)
+	before, last, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range s {
+		row[0] = i + 1
+		for j := range t {
+			change := last[j]
+			if s[i] != t[j] {
+				change++
+			}
+			row[j+1] = min(change, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && s[i] == t[j-1] && s[i-1] == t[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(t)]
+}
+
+// nearest gives the valid words that are near the word, the nearest first.
+// Upper and lower case, "-" and "_" make no difference.
+func nearest(word string, valid []string) []string {
+	const longest = 200 // longer words have no near ones worth their time
+	if len(word) > longest {
+		return nil
+	}
+	type near struct {
+		word string
+		far  int
+	}
+	var found []near
+	w := plain(word)
+	for _, v := range valid {
+		p := plain(v)
+		if len(p) > longest {
+			continue
+		}
+		far := distance(w, p)
+		if far <= max(1, max(len(w), len(p))/3) || (len(w) >= 3 && strings.HasPrefix(p, w)) {
+			found = append(found, near{v, far})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b near) int { return a.far - b.far })
+	words := make([]string, len(found))
+	for i, n := range found {
+		words[i] = n.word
+	}
+	return words
+}
+
+func plain(word string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word))
+}
+
+// didYouMean is the end of a message about a word that is none of the valid
+// ones: the nearest one, or all of them where none is near.
+func didYouMean(word string, valid []string) string {
+	if n := nearest(word, valid); len(n) > 0 {
+		return "; did you mean " + n[0] + "?"
+	}
+	return "; use " + either(valid)
+}
+
+// either lists words as "a, b or c".
+func either(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + " or " + words[n]
+}

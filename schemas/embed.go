@@ -1,0 +1,13 @@
+package schemas
+
+import _ "embed"
+
+// ConnectionsSchema is the JSON Schema (draft 2020-12) of connections.yaml.
+//
+//go:embed connections.schema.json
+var ConnectionsSchema []byte
+
+// ExportsSchema is the JSON Schema (draft 2020-12) of exports.yaml.
+//
+//go:embed exports.schema.json
+var ExportsSchema []byte
