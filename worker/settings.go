@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// settings are the worker's configuration, read from environment variables of
+// these names.
+type settings struct {
+	Connections string `envconfig:"CONNECTIONS_FILE" default:"connections.yaml" desc:"file that defines the connections to Iterable; re-read when it changes"`
+	DataRoot    string `envconfig:"DATA_ROOT" default:"data" desc:"folder or URL for staged data, snapshots and reports; all workers share it"`
+	TempDir     string `envconfig:"TEMP_DIR" desc:"folder for data that does not fit into memory, deleted after use; default the system's"`
+
+	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at the same time"`
+	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
+	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`
+	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start before giving up"`
+	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port that answers GET /healthz; default none"`
+
+	LogLevel  string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat string `envconfig:"LOG_FORMAT" default:"json" desc:"json, or text for people"`
+}
+
+// temporalVariables are read by Temporal's own environment configuration, the
+// same as by the temporal CLI.
+var temporalVariables = [][2]string{
+	{"TEMPORAL_ADDRESS", "host:port of Temporal; default localhost:7233"},
+	{"TEMPORAL_NAMESPACE", "namespace; default \"default\""},
+	{"TEMPORAL_API_KEY", "API key, for Temporal Cloud"},
+	{"TEMPORAL_TLS", "true to use TLS without further settings"},
+	{"TEMPORAL_TLS_CLIENT_CERT_PATH", "client certificate, for mTLS"},
+	{"TEMPORAL_TLS_CLIENT_KEY_PATH", "the client certificate's key"},
+	{"TEMPORAL_TLS_SERVER_CA_CERT_PATH", "certificate authority to trust"},
+	{"TEMPORAL_TLS_SERVER_NAME", "server name to expect in the certificate"},
+	{"TEMPORAL_CONFIG_FILE", "TOML file with profiles; default the temporal CLI's"},
+	{"TEMPORAL_PROFILE", "profile in that file; default \"default\""},
+}
+
+func readSettings() (settings, error) {
+	var s settings
+	if err := envconfig.Process("", &s); err != nil {
+		return s, fmt.Errorf("read the configuration from the environment (worker --help lists the variables): %w", err)
+	}
+	if s.StagingSlots < 1 || s.UploadSlots < 1 {
+		return s, fmt.Errorf("STAGING_SLOTS and UPLOAD_SLOTS must be 1 or more")
+	}
+	return s, nil
+}
+
+// usage prints every variable with its default and its meaning.
+func usage(w io.Writer) error {
+	fmt.Fprintln(w, "worker hosts the workflows and activities of iterable-segment-export. It has no flags but --help,\n--version and --healthcheck (ask a running worker how it is); it is configured by\nenvironment variables:")
+	fmt.Fprintln(w)
+	tab := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	const format = `{{range .}}{{usage_key .}}	{{usage_type .}}	{{usage_default .}}	{{usage_description .}}
+{{end}}`
+	fmt.Fprintln(tab, "VARIABLE\tTYPE\tDEFAULT\tMEANING")
+	if err := envconfig.Usagef("", &settings{}, tab, format); err != nil {
+		return err
+	}
+	fmt.Fprintln(tab)
+	fmt.Fprintln(tab, "TEMPORAL'S OWN")
+	for _, v := range temporalVariables {
+		fmt.Fprintf(tab, "%s\t\t\t%s\n", v[0], v[1])
+	}
+	return tab.Flush()
+}
