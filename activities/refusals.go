@@ -61,7 +61,7 @@ func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, k in
 // readRefusals gives everything that Iterable refused in a run, in the order of
 // the source.
 func (a *Activities) readRefusals(ctx context.Context, run schemas.RunRef) ([]refused, error) {
-	files, err := a.Root.List(ctx, path.Join(schemas.StagingDir(run), refusedDir)+"/")
+	files, err := a.Root.List(ctx, path.Join(schemas.StagingDir(run), refusedDir))
 	if err != nil {
 		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
 	}
