@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/metadata"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
 	"iterable-segment-export/schemas"
@@ -64,15 +65,8 @@ func (r *Reader) open(size int64) (err error) {
 	if err != nil {
 		return ErrDamaged
 	}
-	var rows int64
-	for _, g := range r.file.MetaData().RowGroups {
-		if g.NumRows < 0 || len(g.Columns) != numColumns {
-			return ErrDamaged
-		}
-		rows += g.NumRows
-	}
-	if rows != r.file.NumRows() {
-		return fmt.Errorf("%w: its footer contradicts itself", ErrDamaged)
+	if err := checkFooter(r.file.MetaData(), size); err != nil {
+		return err
 	}
 	if r.reader, err = pqarrow.NewFileReader(r.file, pqarrow.ArrowReadProperties{BatchSize: readRows}, r.memory); err != nil {
 		return ErrDamaged
@@ -80,6 +74,35 @@ func (r *Reader) open(size int64) (err error) {
 	schema, err := r.reader.Schema()
 	if err != nil || !sameColumns(schema) {
 		return fmt.Errorf("%w: it has other columns", ErrDamaged)
+	}
+	return nil
+}
+
+// checkFooter checks what the library takes for granted: it makes room for as
+// many bytes as the footer says that a column has.
+func checkFooter(m *metadata.FileMetaData, size int64) error {
+	var rows int64
+	for g, raw := range m.RowGroups {
+		if raw.NumRows < 0 || len(raw.Columns) != numColumns {
+			return fmt.Errorf("%w: row group %d is none of a rejects file", ErrDamaged, g)
+		}
+		rows += raw.NumRows
+		for c := range numColumns {
+			chunk, err := m.RowGroup(g).ColumnChunk(c)
+			if err != nil {
+				return fmt.Errorf("%w: its footer can't be read", ErrDamaged)
+			}
+			start, length := chunk.DataPageOffset(), chunk.TotalCompressedSize()
+			if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 {
+				start = min(start, chunk.DictionaryPageOffset())
+			}
+			if start < 0 || length < 0 || length > maxReadMemory || start > size-length || chunk.NumValues() != raw.NumRows {
+				return fmt.Errorf("%w: row group %d claims what it can't have", ErrDamaged, g)
+			}
+		}
+	}
+	if rows != m.NumRows {
+		return fmt.Errorf("%w: its footer contradicts itself", ErrDamaged)
 	}
 	return nil
 }
