@@ -217,15 +217,30 @@ func FuzzNormalize(f *testing.F) {
 }
 
 func BenchmarkNormalize(b *testing.B) {
-	raws := [][]byte{
-		[]byte("ann.bell@example.com"), []byte("Bob.Carter@Example.ORG"), []byte("c@mail.example.co.uk"),
-		[]byte("dora+news@example.net"), []byte("no-address"), []byte("  FRIEDA.MOELLER@EXAMPLE.DE "), []byte("gil@example..com"), []byte("erik.lindstrom.1987@example.se"),
-	}
-	buf := make([]byte, 0, 254)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		Normalize(raws[i%len(raws)], buf, Options{})
-		i++
+	for name, raws := range map[string][]string{
+		"mix": {
+			"ann.bell@example.com", "Bob.Carter@Example.ORG", "c@mail.example.co.uk", "dora+news@example.net", "no-address",
+			"erik.lindstrom.1987@example.se", "  FRIEDA.MOELLER@EXAMPLE.DE ", "gil@example..com",
+		},
+		"lower":         {"ann.bell@example.com"},
+		"upper":         {"ANN.BELL@EXAMPLE.COM"},
+		"unknown TLD":   {"ann.bell@example.con"},
+		"international": {"ann.bell@bücher.de"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			mix := make([][]byte, len(raws))
+			for i, raw := range raws {
+				mix[i] = []byte(raw)
+			}
+			buf := make([]byte, 0, maxAddress)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				Normalize(mix[i], buf, Options{})
+				if i++; i == len(mix) {
+					i = 0
+				}
+			}
+		})
 	}
 }
