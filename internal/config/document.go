@@ -12,14 +12,18 @@ type document struct {
 	values, keys map[string]position
 	// bad are the paths of values that something is known to be wrong with.
 	bad map[string]bool
+	// meant are the paths that a misspelt key was probably meant for.
+	meant map[string]bool
 }
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // pointer is the JSON pointer of a path, the key of document's maps.
 func pointer(path []string) string {
 	var b strings.Builder
 	for _, p := range path {
 		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
+		b.WriteString(pointerEscapes.Replace(p))
 	}
 	return b.String()
 }
@@ -61,16 +65,15 @@ func (d *document) get(path ...string) any {
 	return v
 }
 
-// has tells whether something stands at a path, be it empty.
+// has tells whether something stands at a path, be it empty or misspelt.
 func (d *document) has(path ...string) bool {
 	_, ok := d.values[pointer(path)]
-	return ok
+	return ok || d.meant[pointer(path)]
 }
 
-// isText tells whether text stands at a path.
-func (d *document) isText(path ...string) bool {
-	_, ok := d.get(path...).(string)
-	return ok
+// sane tells whether something stands at a path with which nothing is wrong.
+func (d *document) sane(path ...string) bool {
+	return d.get(path...) != nil && !d.bad[pointer(path)]
 }
 
 // sound is a copy of the document's root without the values that something is

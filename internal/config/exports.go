@@ -79,10 +79,10 @@ func checkSchedule(all *schemas.Exports, e schemas.Export, path []string, doc *d
 }
 
 func checkDurations(s schemas.Settings, path []string, doc *document, p *problems) {
-	if s.Deadline == 0 && doc.isText(child(path, "deadline")...) {
+	if s.Deadline == 0 && doc.sane(child(path, "deadline")...) {
 		p.add(doc.at(child(path, "deadline")...), "deadline is no time at all; leave it out for 24h")
 	}
-	if s.FullEvery == 0 && doc.isText(child(path, "fullEvery")...) {
+	if s.FullEvery == 0 && doc.sane(child(path, "fullEvery")...) {
 		p.add(doc.at(child(path, "fullEvery")...), "fullEvery is no time at all; leave it out to send only what changed")
 	}
 }

@@ -57,8 +57,13 @@ func (s *schema) check(doc *document, p *problems) {
 // explain adds a problem for each leaf of a validation error: what is above a
 // leaf only repeats that something below is wrong.
 func (s *schema) explain(e *jsonschema.ValidationError, doc *document, p *problems) {
-	for _, cause := range e.Causes {
-		s.explain(cause, doc, p)
+	// Misspelt keys come first: what one of them was meant to be is not missing.
+	for _, misspelt := range []bool{true, false} {
+		for _, cause := range e.Causes {
+			if _, is := cause.ErrorKind.(*kind.AdditionalProperties); is == misspelt {
+				s.explain(cause, doc, p)
+			}
+		}
 	}
 	if len(e.Causes) > 0 {
 		return
@@ -70,20 +75,23 @@ func (s *schema) explain(e *jsonschema.ValidationError, doc *document, p *proble
 	at, subject := doc.at(path...), subject(path)
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		for _, key := range slices.Sorted(slices.Values(k.Properties)) {
-			doc.bad[pointer(child(path, key))] = true
-			p.add(doc.atKey(child(path, key)...), "%s is no setting of %s%s", quote(key), owner(path), didYouMean(key, s.keys(e.SchemaURL)))
-		}
+		s.explainUnknown(k, e, doc, p)
 		return
 	case *kind.Required:
 		for _, key := range k.Missing {
-			p.add(at, "%s has no %s", owner(path), key)
+			if !doc.has(child(path, key)...) {
+				p.add(at, "%s has no %s", owner(path), key)
+			}
 		}
 		return
 	case *kind.Enum:
-		s.explainEnum(k, at, subject, p)
+		s.explainEnum(k, e.SchemaURL, at, subject, p)
 	case *kind.Type:
-		p.add(at, "%s", wrongType(k, path, subject))
+		if says, ok := s.lookup(e.SchemaURL, "patternErrorMessage").(string); ok && k.Got != "null" {
+			p.add(at, "%s %s", subject, says)
+		} else {
+			p.add(at, "%s", wrongType(k, path, subject))
+		}
 	case *kind.MinLength:
 		p.add(at, "%s is empty", subject)
 	case *kind.MaxLength:
@@ -107,16 +115,39 @@ func (s *schema) explain(e *jsonschema.ValidationError, doc *document, p *proble
 	doc.bad[pointer(path)] = true
 }
 
-func (s *schema) explainEnum(k *kind.Enum, at position, subject string, p *problems) {
+// explainUnknown reports keys that the schema does not know.
+func (s *schema) explainUnknown(k *kind.AdditionalProperties, e *jsonschema.ValidationError, doc *document, p *problems) {
+	path, valid := e.InstanceLocation, s.keys(e.SchemaURL)
+	for _, key := range slices.Sorted(slices.Values(k.Properties)) {
+		at := doc.atKey(child(path, key)...)
+		doc.bad[pointer(child(path, key))] = true
+		near := nearest(key, valid)
+		if len(near) > 0 {
+			doc.meant[pointer(child(path, near[0]))] = true
+		}
+		shown := quote(key)
+		if len(near) == 0 && owner(path) == "apiKey" {
+			shown = "this" // it may be the key itself
+		}
+		p.add(at, "%s is no setting of %s%s", shown, owner(path), didYouMean(key, valid))
+	}
+}
+
+// explainEnum reports a word that is none of those that the schema lists.
+func (s *schema) explainEnum(k *kind.Enum, location string, at position, subject string, p *problems) {
 	valid := make([]string, len(k.Want))
 	for i, w := range k.Want {
 		valid[i] = fmt.Sprint(w)
 	}
-	switch got := k.Got.(type) {
-	case string:
-		p.add(at, "%s can't be %s%s", subject, quote(got), didYouMean(got, valid))
-	default:
+	got, isText := k.Got.(string)
+	says, hasText := s.lookup(location, "errorMessage").(string)
+	switch {
+	case !isText:
 		p.add(at, "%s must be %s", subject, either(valid))
+	case hasText && len(nearest(got, valid)) == 0:
+		p.add(at, "%s can't be %s; %s", subject, quote(got), says)
+	default:
+		p.add(at, "%s can't be %s%s", subject, quote(got), didYouMean(got, valid))
 	}
 }
 
@@ -141,6 +172,9 @@ func wrongType(k *kind.Type, path []string, subject string) string {
 	want := make([]string, len(k.Want))
 	for i, w := range k.Want {
 		want[i] = typeNames[w]
+	}
+	if k.Got == "number" { // where a whole number is wanted
+		return fmt.Sprintf("%s must be %s", subject, either(want))
 	}
 	return fmt.Sprintf("%s must be %s, not %s", subject, either(want), typeNames[k.Got])
 }
@@ -209,7 +243,7 @@ func (s *schema) lookup(location, keyword string) any {
 		if err != nil {
 			return nil
 		}
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		// No key of the schemas has a / or a ~ in it, which would be escaped.
 		switch in := v.(type) {
 		case map[string]any:
 			v = in[step]

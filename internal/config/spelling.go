@@ -62,8 +62,10 @@ func nearest(word string, valid []string) []string {
 	return words
 }
 
+var separators = strings.NewReplacer("-", "", "_", "", " ", "")
+
 func plain(word string) string {
-	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word))
+	return separators.Replace(strings.ToLower(word))
 }
 
 // didYouMean is the end of a message about a word that is none of the valid

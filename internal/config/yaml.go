@@ -17,9 +17,10 @@ import (
 // Bounds on what a file may hold, far above what people write: they keep a
 // hostile file from taking the worker's memory.
 const (
-	maxFile  = 1 << 20 // bytes
-	maxDepth = 64      // levels of nesting
-	maxNodes = 200_000 // values, those that aliases repeat counted each time
+	maxFile     = 1 << 20 // bytes
+	maxDepth    = 64      // levels of nesting
+	maxBrackets = 1000    // levels of brackets, as brackets counts them
+	maxNodes    = 50_000  // values, those that aliases repeat counted each time
 )
 
 // position is a place in a file, from 1.
@@ -43,13 +44,17 @@ func parse(data []byte, p *problems) (doc *document) {
 		p.add(position{}, "the file is not text in UTF-8; save it as UTF-8")
 		return nil
 	}
+	if brackets(data) > maxBrackets {
+		p.add(position{}, "this is nested too deeply")
+		return nil
+	}
 	tokens := lexer.Tokenize(string(data))
 	if tooDeep(tokens, p) {
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		addSyntaxError(err, p)
+		addSyntaxError(err, tokens, p)
 		return nil
 	}
 	return convert(file, p)
@@ -73,10 +78,26 @@ func convert(file *ast.File, p *problems) *document {
 	}
 	c := converter{
 		problems: p, anchors: map[string]ast.Node{},
-		doc: &document{values: map[string]position{}, keys: map[string]position{}, bad: map[string]bool{}},
+		doc: &document{values: map[string]position{}, keys: map[string]position{}, bad: map[string]bool{}, meant: map[string]bool{}},
 	}
 	c.doc.root = c.value(bodies[0], nil)
 	return c.doc
+}
+
+// brackets is how deeply a file's brackets are nested, those in quotes and
+// comments included. The lexer's time grows with its square.
+func brackets(data []byte) int {
+	depth, deepest := 0, 0
+	for _, b := range data {
+		switch b {
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth = max(depth-1, 0)
+		}
+	}
+	return deepest
 }
 
 // tooDeep refuses nesting without end before the parser meets it, whose time and
@@ -104,7 +125,7 @@ func tooDeep(tokens token.Tokens, p *problems) bool {
 	return false
 }
 
-func addSyntaxError(err error, p *problems) {
+func addSyntaxError(err error, tokens token.Tokens, p *problems) {
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) {
 		p.add(position{}, "this is not YAML")
@@ -118,8 +139,19 @@ func addSyntaxError(err error, p *problems) {
 	if advice, ok := syntaxAdvice[syntax.GetMessage()]; ok {
 		text = advice
 	}
-	p.add(positionOf(syntax.GetToken()), "this is not YAML: %s", text)
+	at := positionOf(syntax.GetToken())
+	for _, t := range tokens {
+		// The parser stumbles over what follows the *, not over the * itself.
+		if t.Type == token.AliasType && t.Position.Line == at.line && t.Position.Column <= at.column {
+			at, text = positionOf(t), starAdvice
+			break
+		}
+	}
+	p.add(at, "this is not YAML: %s", text)
 }
+
+// starAdvice is for cron expressions and globs, which YAML takes for references.
+const starAdvice = `text that starts with * has to be in quotes, such as "*/5 * * * *"`
 
 // syntaxAdvice says in plainer words what the YAML library found.
 var syntaxAdvice = map[string]string{
@@ -137,8 +169,6 @@ var syntaxAdvice = map[string]string{
 	"could not find end character of single-quoted text":                 "the ' here has no second one to close it",
 	"mapping value is not allowed in this context":                       "a second colon here; put text that has a colon in it in quotes",
 	`'@' is a reserved character`:                                        `text that starts with @ has to be in quotes, such as "@daily"`,
-	"could not find alias value":                                         `text that starts with * has to be in quotes, such as "*/5 * * * *"`,
-	"unexpected alias. alias name is not scalar value":                   `text that starts with * has to be in quotes, such as "*/5 * * * *"`,
 }
 
 func positionOf(t *token.Token) position {
@@ -203,7 +233,7 @@ func (c *converter) value(n ast.Node, path []string) any {
 	case *ast.AliasNode:
 		target, ok := c.anchors[n.Value.GetToken().Value]
 		if !ok {
-			return c.refuse(n, path, `text that starts with * has to be in quotes, such as "*/5 * * * *"`)
+			return c.refuse(n, path, starAdvice)
 		}
 		return c.value(target, path)
 	default:
