@@ -62,15 +62,12 @@ func dropTwins(ctx context.Context, client *iterable.Client, lists []iterable.Li
 	}
 	slices.SortFunc(ours, func(a, b iterable.List) int { return cmp.Compare(a.ID, b.ID) })
 	for _, l := range ours[1:] {
-		size, err := client.ListSize(ctx, l.ID)
+		gone, err := deleteEmpty(ctx, client, l.ID)
 		if err != nil {
 			return nil, err
 		}
-		if size > 0 {
+		if !gone {
 			continue
-		}
-		if err := client.DeleteList(ctx, l.ID); err != nil && iterable.ClassOf(err) != iterable.NotFound {
-			return nil, err
 		}
 		lists = slices.DeleteFunc(slices.Clone(lists), func(x iterable.List) bool { return x.ID == l.ID })
 	}
@@ -137,16 +134,21 @@ func settleRace(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 	if lowest == made {
 		return schemas.ListRef{ID: made, Created: true}, nil
 	}
-	size, err := client.ListSize(ctx, made)
-	if err != nil {
-		return schemas.ListRef{}, err
+	_, err = deleteEmpty(ctx, client, made)
+	return schemas.ListRef{ID: lowest}, err
+}
+
+// deleteEmpty deletes a list unless it has members, and tells whether it is gone.
+// Another worker may be doing the same.
+func deleteEmpty(ctx context.Context, client *iterable.Client, id int64) (gone bool, err error) {
+	size, err := client.ListSize(ctx, id)
+	if err == nil && size == 0 {
+		err = client.DeleteList(ctx, id)
 	}
-	if size == 0 {
-		if err := client.DeleteList(ctx, made); err != nil && iterable.ClassOf(err) != iterable.NotFound {
-			return schemas.ListRef{}, err
-		}
+	if iterable.ClassOf(err) == iterable.NotFound {
+		return true, nil
 	}
-	return schemas.ListRef{ID: lowest}, nil
+	return size == 0, err
 }
 
 // mostDescription is the longest description that Iterable takes, in characters

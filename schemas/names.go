@@ -1,5 +1,11 @@
 package schemas
 
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
 // Names of workflows, as registered with Temporal.
 const (
 	WorkflowRunExport     = "RunExport"
@@ -47,9 +53,36 @@ func UploadTaskQueue(connection string) string {
 
 // RunWorkflowID is the workflow id of an export's run. It has no run number, so
 // that Temporal itself keeps an export from running twice at the same time.
-func RunWorkflowID(export string) string { return "export/" + export }
+func RunWorkflowID(export string) string { return runPrefix + escape(export) }
 
 // SegmentWorkflowID is the id of the child workflow for one segment.
 func SegmentWorkflowID(export, segment string) string {
-	return "export/" + export + "/" + segment
+	return RunWorkflowID(export) + "/" + escape(segment)
+}
+
+const runPrefix = "export/"
+
+// ExportOfRun gives the export whose run has this workflow id; ok is false if it
+// is no run's.
+func ExportOfRun(workflowID string) (export string, ok bool) {
+	name, ok := strings.CutPrefix(workflowID, runPrefix)
+	if !ok || strings.Contains(name, "/") {
+		return "", false
+	}
+	export, err := url.PathUnescape(name)
+	return export, err == nil
+}
+
+// escape makes a name fit for a workflow id: Temporal's clients send ids in
+// headers, which take ASCII only, and the slash parts export and segment.
+func escape(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '/' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -182,5 +182,9 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 func (r *runExport) end(ctx workflow.Context, err error) error {
 	r.progress.State = endState(err)
 	r.show(ctx)
+	if errors.Is(err, errAborted) {
+		return temporal.NewApplicationErrorWithOptions(err.Error(), schemas.ErrorAborted,
+			temporal.ApplicationErrorOptions{NonRetryable: true})
+	}
 	return err
 }

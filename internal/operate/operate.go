@@ -78,19 +78,11 @@ func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
 	}
 	for _, e := range list.Executions {
-		id := e.Execution.WorkflowId
-		return Run{Export: exportOf(id), WorkflowID: id, RunID: e.Execution.RunId}, nil
+		if export, ok := schemas.ExportOfRun(e.Execution.WorkflowId); ok {
+			return Run{Export: export, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, nil
+		}
 	}
 	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q", ErrNoRun, name)
-}
-
-// exportOf is the export's name in a run's workflow id.
-func exportOf(workflowID string) string {
-	prefix := schemas.RunWorkflowID("")
-	if len(workflowID) > len(prefix) && workflowID[:len(prefix)] == prefix {
-		return workflowID[len(prefix):]
-	}
-	return workflowID
 }
 
 // Cancel asks a run to stop. What it has staged is deleted.
