@@ -78,12 +78,15 @@ func checkEvery(text string) error {
 	_, interval, _ := strings.Cut(text, " ")
 	interval, phase, has := strings.Cut(interval, "/")
 	every, err := time.ParseDuration(interval)
+	var after time.Duration
 	if err == nil && has {
-		_, err = time.ParseDuration(phase)
+		after, err = time.ParseDuration(phase)
 	}
 	switch {
 	case err != nil:
 		return errors.New("@every needs a length of time in hours, minutes and seconds, such as @every 6h or @every 1h30m")
+	case after < 0 || after > every:
+		return errors.New("@every has a phase (after the /) that is below 0 or above the interval")
 	case every < time.Minute:
 		return errors.New("@every needs at least a minute")
 	}
