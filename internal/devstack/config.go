@@ -6,12 +6,17 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
+	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/common/membership/static"
 	sqliteplugin "go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
+	"go.temporal.io/server/common/primitives"
+	"go.temporal.io/server/temporal"
 )
 
 const (
@@ -21,33 +26,58 @@ const (
 )
 
 // dynamicConfig makes a server for one machine: nothing held back by limits that
-// protect a cluster, and new search attributes usable at once.
+// protect a cluster, new search attributes usable at once, and no scanners for
+// the leftovers of months.
 var dynamicConfig = dynamicconfig.StaticClient{
 	dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():             true,
 	dynamicconfig.FrontendRPS.Key():                                         100_000,
 	dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():                  100_000,
+	dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key():        1_000,
 	dynamicconfig.FrontendMaxConcurrentLongRunningRequestsPerInstance.Key(): 100_000,
 	dynamicconfig.FrontendPersistenceMaxQPS.Key():                           100_000,
 	dynamicconfig.HistoryPersistenceMaxQPS.Key():                            100_000,
 	dynamicconfig.MatchingPersistenceMaxQPS.Key():                           100_000,
 	dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():                  1,
 	dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():                 1,
+	dynamicconfig.SchedulerNamespaceStartWorkflowRPS.Key():                  1_000.0,
+	dynamicconfig.TaskQueueScannerEnabled.Key():                             false,
+	dynamicconfig.HistoryScannerEnabled.Key():                               false,
+}
+
+// startServer configures a server, prepares its database and starts it.
+func startServer(o Options, frontend string, f *fatal) (temporal.Server, error) {
+	cfg, err := serverConfig(o, frontend)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareDatabase(o, cfg.Persistence.DataStores[store].SQL); err != nil {
+		return nil, err
+	}
+	logger := logger{slog: o.Logger, fatal: f}
+	claims, err := authorization.GetClaimMapperFromConfig(&cfg.Global.Authorization, logger)
+	if err != nil {
+		return nil, fmt.Errorf("configure Temporal: %w", err)
+	}
+	server, err := temporal.NewServer(
+		temporal.WithConfig(cfg),
+		temporal.ForServices(temporal.DefaultServices),
+		temporal.WithStaticHosts(hosts(cfg)),
+		temporal.WithLogger(logger),
+		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
+		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return claims }),
+		temporal.WithDynamicConfigClient(dynamicConfig),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("configure Temporal: %w", err)
+	}
+	if err := server.Start(); err != nil {
+		return nil, fmt.Errorf("start Temporal: %w", err)
+	}
+	return server, nil
 }
 
 // serverConfig is a server with all services in this process, on SQLite.
 func serverConfig(o Options, frontend string) (*config.Config, error) {
-	sql := &config.SQL{PluginName: store, ConnectAttributes: map[string]string{}}
-	if o.DataDir == "" {
-		// Databases in memory are told apart by their names.
-		sql.DatabaseName = fmt.Sprintf("devstack-%d", rand.Uint64())
-		sql.ConnectAttributes["mode"] = "memory"
-		sql.ConnectAttributes["cache"] = "shared"
-	} else {
-		sql.DatabaseName = filepath.Join(o.DataDir, databaseFile)
-		sql.ConnectAttributes["mode"] = "rwc"
-		sql.ConnectAttributes["journal_mode"] = "WAL"
-		sql.ConnectAttributes["synchronous"] = "NORMAL"
-	}
 	services, err := services(frontend)
 	if err != nil {
 		return nil, err
@@ -55,7 +85,7 @@ func serverConfig(o Options, frontend string) (*config.Config, error) {
 	cfg := &config.Config{
 		Persistence: config.Persistence{
 			DefaultStore: store, VisibilityStore: store, NumHistoryShards: 1,
-			DataStores: map[string]config.DataStore{store: {SQL: sql}},
+			DataStores: map[string]config.DataStore{store: {SQL: database(o.DataDir)}},
 		},
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10, MasterClusterName: clusterName, CurrentClusterName: clusterName,
@@ -79,28 +109,60 @@ func serverConfig(o Options, frontend string) (*config.Config, error) {
 	return cfg, nil
 }
 
-// services gives each service its ports, all on this machine.
+// database is a SQLite database in a folder, or in memory if it is empty.
+func database(dir string) *config.SQL {
+	if dir == "" {
+		return &config.SQL{
+			PluginName: store,
+			// Databases in memory are told apart by their names.
+			DatabaseName:      fmt.Sprintf("devstack-%d", rand.Uint64()),
+			ConnectAttributes: map[string]string{"mode": "memory", "cache": "shared"},
+		}
+	}
+	return &config.SQL{
+		PluginName:   store,
+		DatabaseName: uriPath(filepath.Join(dir, databaseFile)),
+		// With a write-ahead log and this synchronous mode a killed process loses
+		// nothing; a power cut may lose the last moments.
+		ConnectAttributes: map[string]string{"mode": "rwc", "journal_mode": "WAL", "synchronous": "NORMAL"},
+	}
+}
+
+// uriPath is a path as it stands in SQLite's URI.
+func uriPath(path string) string {
+	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+}
+
+// services gives each service its port, all on this machine.
 func services(frontend string) (map[string]config.Service, error) {
 	host, port, err := net.SplitHostPort(frontend)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]config.Service{}
-	for _, name := range []string{"frontend", "history", "matching", "worker"} {
-		rpc := config.RPC{BindOnLocalHost: true}
-		if rpc.MembershipPort, err = freePort(); err != nil {
+	front := config.RPC{BindOnIP: host}
+	if front.GRPCPort, err = strconv.Atoi(port); err != nil {
+		return nil, err
+	}
+	out := map[string]config.Service{string(primitives.FrontendService): {RPC: front}}
+	for _, name := range []primitives.ServiceName{primitives.HistoryService, primitives.MatchingService, primitives.WorkerService} {
+		rpc := config.RPC{BindOnIP: loopback.String()}
+		if rpc.GRPCPort, err = freePort(loopback); err != nil {
 			return nil, err
 		}
-		if name == "frontend" {
-			rpc.BindOnLocalHost, rpc.BindOnIP = false, host
-			rpc.GRPCPort, err = strconv.Atoi(port)
-		} else {
-			rpc.GRPCPort, err = freePort()
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[name] = config.Service{RPC: rpc}
+		out[string(name)] = config.Service{RPC: rpc}
 	}
 	return out, nil
+}
+
+var loopback = net.IPv4(127, 0, 0, 1)
+
+// hosts says where each service is. With that they need not find each other by
+// gossip, which leaves records of its own in the database: after a restart the
+// services would go on asking their dead predecessors for half a minute.
+func hosts(cfg *config.Config) map[primitives.ServiceName]static.Hosts {
+	out := map[primitives.ServiceName]static.Hosts{}
+	for name, s := range cfg.Services {
+		out[primitives.ServiceName(name)] = static.SingleLocalHost(net.JoinHostPort(s.RPC.BindOnIP, strconv.Itoa(s.RPC.GRPCPort)))
+	}
+	return out
 }

@@ -1,0 +1,85 @@
+package devstack
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// PortError says that an address to listen on is taken or can't be used.
+type PortError struct {
+	// What was to listen there, in words.
+	What string
+	// Addr is the address as it was asked for, host and port.
+	Addr string
+	Err  error
+
+	// internal: the choice was Start's own, so another one may do.
+	internal bool
+}
+
+func (e *PortError) Error() string {
+	return fmt.Sprintf("%s can't listen on %s: %v", e.What, e.Addr, e.Err)
+}
+
+func (e *PortError) Unwrap() error { return e.Err }
+
+// resolve checks that an address can be listened on, and gives it with a port.
+// Between this and the listening proper somebody else can take the port; the
+// server's own error tells then.
+func resolve(addr, what string) (string, error) {
+	refuse := func(err error) (string, error) { return "", &PortError{What: what, Addr: addr, Err: err} }
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return refuse(err)
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	if ip == nil || !ip.IsLoopback() {
+		return refuse(errors.New("only addresses of this machine are allowed, such as 127.0.0.1"))
+	}
+	if port == "0" {
+		free, err := freePort(ip)
+		if err != nil {
+			return refuse(err)
+		}
+		return net.JoinHostPort(ip.String(), strconv.Itoa(free)), nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(ip.String(), port))
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // without the address, which the message has already
+		}
+		return refuse(err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// Internal ports are taken from below the ports that Linux (from 32768), macOS
+// and Windows (from 49152) give to outgoing connections: one of those could be
+// gone again before the server listens on it.
+const (
+	firstPort = 20_000
+	lastPort  = 32_000
+)
+
+// freePort gives a port that is free now, chosen at random so that stacks that
+// start at the same time rarely choose the same one.
+func freePort(ip net.IP) (int, error) {
+	var last error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp", net.JoinHostPort(ip.String(), strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+		last = err
+	}
+	return 0, fmt.Errorf("find a free port between %d and %d: %w", firstPort, lastPort, last)
+}
