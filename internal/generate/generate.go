@@ -1,6 +1,3 @@
-// Package generate writes segments of made-up customers, as they come out of a
-// customer data platform, and says what an export of them has to arrive at. It
-// knows that from what it makes up, and asks none of the program's other parts.
 package generate
 
 import (
@@ -142,11 +139,11 @@ type writer interface {
 
 func newWriter(format string, w io.WriteSeeker) (writer, error) {
 	if format == "arrow" {
-		return ipc.NewFileWriter(w, ipc.WithSchema(schema), ipc.WithLZ4())
+		return ipc.NewFileWriter(w, ipc.WithSchema(Schema), ipc.WithLZ4())
 	}
 	properties := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy),
 		parquet.WithDictionaryFor("EmailAddress", false), parquet.WithDictionaryFor("CustomerId", false))
-	return pqarrow.NewFileWriter(schema, keepOpen{w}, properties, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	return pqarrow.NewFileWriter(Schema, keepOpen{w}, properties, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
 }
 
 // keepOpen hides a Close method: Parquet's writer would close what it writes to.

@@ -17,27 +17,6 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// schema is what a segment's rows have.
-var schema = arrow.NewSchema([]arrow.Field{
-	{Name: "CustomerId", Type: arrow.BinaryTypes.String},
-	{Name: "EmailAddress", Type: arrow.BinaryTypes.String, Nullable: true},
-	{Name: "FirstName", Type: arrow.BinaryTypes.String},
-	{Name: "LastName", Type: arrow.BinaryTypes.String},
-	{Name: "City", Type: arrow.BinaryTypes.String},
-	{Name: "Country", Type: arrow.BinaryTypes.String},
-	{Name: "Age", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
-	{Name: "LifetimeValue", Type: arrow.PrimitiveTypes.Float64},
-	{Name: "Points", Type: arrow.PrimitiveTypes.Int64},
-	{Name: "Subscribed", Type: arrow.FixedWidthTypes.Boolean},
-	{Name: "CreatedAt", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}},
-	{Name: "LastPurchase", Type: arrow.FixedWidthTypes.Date32},
-	{Name: "Address", Type: arrow.StructOf(
-		arrow.Field{Name: "Street", Type: arrow.BinaryTypes.String},
-		arrow.Field{Name: "PostalCode", Type: arrow.BinaryTypes.String},
-	)},
-	{Name: "Interests", Type: arrow.ListOf(arrow.BinaryTypes.String)},
-}, nil)
-
 var (
 	firstNames = strings.Fields("Ann Bob Carla Dmitri Elif Femi Grace Hiro Ines Jonas Kavya Liam Maja Noor Olga Pavel Quinn Rosa Sven Tuva Umar Vera Wei Ximena Yusuf Zoe")
 	lastNames  = strings.Fields("Abebe Bell Costa Dahl Evans Fischer Garcia Hansen Ivanov Jensen Kim Lindholm Moreau Nowak Okafor Petrov Quist Rossi Silva Tanaka Usman Virtanen Weber Xu Yilmaz Zhang")
@@ -60,7 +39,7 @@ type population struct {
 
 func newPopulation(o Options) *population {
 	return &population{
-		o: o, build: array.NewRecordBuilder(memory.DefaultAllocator, schema),
+		o: o, build: array.NewRecordBuilder(memory.DefaultAllocator, Schema),
 		expected: Expected{Rows: o.Rows, Rejected: map[schemas.Reason]int64{}},
 	}
 }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iterable-segment-export/internal/sandbox"
+)
+
+// sandboxOptions are the flags that shape a sandbox.
+type sandboxOptions struct {
+	rate        float64
+	latency     time.Duration
+	allowRemote bool
+}
+
+func sandboxFlags(f *pflag.FlagSet, o *sandboxOptions) {
+	f.Float64Var(&o.rate, "rate", sandbox.DefaultRate, "requests a second that the sandbox takes for subscribe and unsubscribe, each; 0 for no limit")
+	f.DurationVar(&o.latency, "latency", 50*time.Millisecond, "how long the sandbox holds back every answer")
+}
+
+func (o sandboxOptions) config() sandbox.Config {
+	c := sandbox.DefaultConfig()
+	c.Rate, c.Latency, c.AllowRemote = o.rate, o.latency, o.allowRemote
+	return c
+}
+
+func sandboxCommand() *cobra.Command {
+	var o sandboxOptions
+	var addr string
+	c := &cobra.Command{
+		Use:     "sandbox",
+		Short:   "Run the Iterable sandbox alone, until Ctrl-C",
+		Example: "  go run ./worker/dev sandbox --addr 127.0.0.1:8234 --rate 0 --latency 0s",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintf(c.OutOrStdout(), "The sandbox answers at http://%s with the key %q; statistics at /sandbox/stats.\n", addr, sandbox.DefaultKey)
+			return sandbox.New(o.config()).ListenAndServe(c.Context(), addr)
+		},
+	}
+	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8234", "address to answer at")
+	c.Flags().BoolVar(&o.allowRemote, "allow-remote", false, "answer at addresses other than loopback, for a container network that nobody else is on")
+	sandboxFlags(c.Flags(), &o)
+	return c
+}

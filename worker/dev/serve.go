@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/devstack"
+	"iterable-segment-export/internal/host"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+type serveOptions struct {
+	exit                              bool
+	data, exports, connections        string
+	temporalPort, uiPort, sandboxPort int
+	sandbox                           sandboxOptions
+}
+
+// The sandbox's connection and key, as examples/connections.yaml has them.
+const (
+	sandboxURL    = "http://127.0.0.1:8234"
+	sandboxKeyEnv = "ITERABLE_SANDBOX_KEY"
+)
+
+const (
+	namespace = "default"
+	lookEvery = 250 * time.Millisecond
+)
+
+// serve starts everything, runs the exports, and serves until ctx ends.
+func serve(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
+	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	exports, err := loadExports(o)
+	if err != nil {
+		return err
+	}
+	dir, temporary, err := dataDir(o.data)
+	if err != nil {
+		return err
+	}
+	if temporary {
+		defer os.RemoveAll(dir)
+	}
+	all, err := start(ctx, o, dir, log)
+	if err != nil {
+		return err
+	}
+	defer all.stop()
+	fmt.Fprintf(out, "Temporal   %s\nUI         %s\nSandbox    %s\nData root  %s\n\n", all.stack.FrontendAddr(), all.stack.UIURL(), all.sandboxURL, all.root.URL())
+	views, err := all.runExports(ctx, exports, o.exit, errOut)
+	if err != nil {
+		return err
+	}
+	all.report(out, views, !temporary || !o.exit)
+	if o.exit {
+		if !completed(views) {
+			return errIncomplete
+		}
+		return nil
+	}
+	fmt.Fprintln(out, "\nServing until Ctrl-C.")
+	<-ctx.Done()
+	return nil
+}
+
+func loadExports(o serveOptions) (*schemas.Exports, error) {
+	if o.exports == "" {
+		return &schemas.Exports{}, nil
+	}
+	exports, err := config.LoadExports(o.exports)
+	if err != nil {
+		return nil, fmt.Errorf("--exports: %w", err)
+	}
+	return exports, nil
+}
+
+// dataDir makes the folder for everything that is kept.
+func dataDir(wanted string) (dir string, temporary bool, err error) {
+	if wanted == "" {
+		dir, err = os.MkdirTemp("", "iterable-segment-export-")
+		return dir, true, err
+	}
+	if dir, err = filepath.Abs(wanted); err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("--data %s: %w", wanted, err)
+	}
+	return dir, false, nil
+}
+
+// everything is what one process of this command runs.
+type everything struct {
+	root       *storage.Root
+	stack      *devstack.Stack
+	sandboxURL string
+	client     client.Client
+	host       *host.Host
+	operator   *operate.Operator
+	stops      []func()
+}
+
+func (e *everything) stop() {
+	for i := len(e.stops) - 1; i >= 0; i-- {
+		e.stops[i]()
+	}
+}
+
+// start starts the sandbox, Temporal, its UI and a worker.
+func start(ctx context.Context, o serveOptions, dir string, log *slog.Logger) (e *everything, err error) {
+	e = &everything{operator: &operate.Operator{Namespace: namespace, Who: "dev"}}
+	defer func() {
+		if err != nil {
+			e.stop()
+		}
+	}()
+	if os.Getenv(sandboxKeyEnv) == "" {
+		os.Setenv(sandboxKeyEnv, sandbox.DefaultKey)
+	}
+	if err = e.startSandbox(ctx, o); err != nil {
+		return e, err
+	}
+	if err = e.startTemporal(ctx, o, dir, log); err != nil {
+		return e, err
+	}
+	return e, e.startWorker(ctx, o, dir, log)
+}
+
+func (e *everything) startSandbox(ctx context.Context, o serveOptions) error {
+	listener, err := net.Listen("tcp", local(o.sandboxPort))
+	if err != nil {
+		return fmt.Errorf("the port of the sandbox is taken: %w; choose another one with --sandbox-port", err)
+	}
+	e.sandboxURL = "http://" + listener.Addr().String()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = sandbox.New(o.sandbox.config()).Serve(ctx, listener)
+	}()
+	e.stops = append(e.stops, func() { cancel(); <-done })
+	return nil
+}
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func (e *everything) startTemporal(ctx context.Context, o serveOptions, dir string, log *slog.Logger) (err error) {
+	temporalDir := ""
+	if o.data != "" {
+		temporalDir = filepath.Join(dir, "temporal")
+	}
+	e.stack, err = devstack.Start(ctx, devstack.Options{
+		DataDir: temporalDir, FrontendAddr: local(o.temporalPort), UIAddr: local(o.uiPort), Namespace: namespace, Logger: log,
+	})
+	var port *devstack.PortError
+	if errors.As(err, &port) {
+		flag := "--temporal-port"
+		if port.Addr == local(o.uiPort) {
+			flag = "--ui-port"
+		}
+		return fmt.Errorf("%w; choose another one with %s", err, flag)
+	}
+	if err != nil {
+		return fmt.Errorf("start Temporal: %w", err)
+	}
+	e.stops = append(e.stops, func() { _ = e.stack.Stop() })
+	e.client, err = client.DialContext(ctx, client.Options{
+		HostPort: e.stack.FrontendAddr(), Namespace: namespace, Logger: sdklog.NewStructuredLogger(log),
+	})
+	if err != nil {
+		return fmt.Errorf("reach the embedded Temporal: %w", err)
+	}
+	e.operator.Client = e.client
+	e.stops = append(e.stops, e.client.Close)
+	return nil
+}
+
+func (e *everything) startWorker(ctx context.Context, o serveOptions, dir string, log *slog.Logger) error {
+	store, err := config.OpenConnections(o.connections, log)
+	if err != nil {
+		return fmt.Errorf("--connections: %w", err)
+	}
+	if e.root, err = storage.OpenRoot(ctx, filepath.Join(dir, "data")); err != nil {
+		return err
+	}
+	e.stops = append(e.stops, func() { _ = e.root.Close() })
+	e.host, err = host.Start(ctx, host.Options{
+		Client: e.client, Connections: sandboxed{store, e.sandboxURL}, Root: e.root, Log: log,
+		StagingSlots: 2, UploadSlots: 8, StopTimeout: 10 * time.Second, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	e.stops = append(e.stops, e.host.Stop)
+	return nil
+}
+
+// sandboxed leads connections to the sandbox's usual address to where it is now.
+type sandboxed struct {
+	*config.ConnectionStore
+	url string
+}
+
+func (s sandboxed) Get(name string) (schemas.Connection, error) {
+	c, err := s.ConnectionStore.Get(name)
+	if c.BaseURL == sandboxURL {
+		c.BaseURL = s.url
+	}
+	return c, err
+}
+
+// runExports runs the exports side by side and shows how they get on.
+func (e *everything) runExports(ctx context.Context, exports *schemas.Exports, stopAtWait bool, errOut io.Writer) ([]operate.View, error) {
+	progress := console.NewProgress(errOut)
+	defer progress.Close()
+	views := make([]operate.View, len(exports.Exports))
+	errs := make([]error, len(exports.Exports))
+	var all sync.WaitGroup
+	for i, export := range exports.Exports {
+		all.Go(func() {
+			run, _, err := e.operator.Start(ctx, export, false)
+			if err == nil {
+				views[i], err = e.operator.Watch(ctx, run, lookEvery, true, progress.See)
+			}
+			errs[i] = err
+		})
+	}
+	all.Wait()
+	return views, errors.Join(errs...)
+}
+
+// report prints what became of the runs and, where it is kept, where to look.
+func (e *everything) report(out io.Writer, views []operate.View, kept bool) {
+	if len(views) == 0 {
+		return
+	}
+	console.Summary(out, views)
+	fmt.Fprintln(out)
+	if !kept {
+		fmt.Fprintln(out, "Nothing of this is kept; with --data DIR the reports and the rejected rows are.")
+	}
+	for _, v := range views {
+		if !kept {
+			console.Waits(out, "starter", v)
+			continue
+		}
+		fmt.Fprintf(out, "%s: %s/namespaces/%s/workflows/%s/%s/history\n", v.Run.Export, e.stack.UIURL(), namespace, url.PathEscape(v.Run.WorkflowID), v.Run.RunID)
+		if v.Error != "" {
+			fmt.Fprintf(out, "  %s: %s\n", v.State, v.Error)
+		}
+		for _, s := range v.Segments {
+			if s.Report.Rejects != "" {
+				fmt.Fprintf(out, "  rejects of «%s»: %s\n", s.Run.Segment, path.Join(localPath(e.root.URL()), s.Report.Rejects))
+			}
+		}
+		console.Waits(out, "go run ./starter", v)
+	}
+}
+
+// localPath is the folder that a file URL names.
+func localPath(u string) string {
+	if parsed, err := url.Parse(u); err == nil && parsed.Scheme == "file" {
+		return parsed.Path
+	}
+	return u
+}
+
+func completed(views []operate.View) bool {
+	for _, v := range views {
+		if v.State != schemas.StateDone {
+			return false
+		}
+	}
+	return true
+}

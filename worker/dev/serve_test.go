@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// options are those of a run on the examples, on free ports.
+func options(t *testing.T) serveOptions {
+	t.Helper()
+	o := serveOptions{
+		exit: true, exports: "../../examples/exports.yaml", connections: "../../examples/connections.yaml",
+		temporalPort: freePort(t), uiPort: freePort(t), sandboxPort: freePort(t),
+	}
+	return o
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestTheExamplesGetThrough(t *testing.T) {
+	o := options(t)
+	o.data = t.TempDir()
+	var out, errOut bytes.Buffer
+	if err := serve(t.Context(), o, &out, &errOut); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, &out, &errOut)
+	}
+	for _, want := range []string{"High-value customers", "Newsletter readers", "/namespaces/default/workflows/", "rejects.parquet", "done"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the output lacks %q:\n%s", want, &out)
+		}
+	}
+	if !strings.Contains(errOut.String(), "Newsletter readers: done") {
+		t.Errorf("the progress is:\n%s", &errOut)
+	}
+	found := false
+	for _, path := range strings.Fields(out.String()) {
+		if strings.HasSuffix(path, "rejects.parquet") {
+			_, err := os.Stat(path)
+			found = found || err == nil
+		}
+	}
+	if !found {
+		t.Errorf("no rejects file stands where the output says:\n%s", &out)
+	}
+}
+
+func TestARunThatWaitsIsNotCompleted(t *testing.T) {
+	o := options(t)
+	dir := t.TempDir()
+	o.exports = filepath.Join(dir, "exports.yaml")
+	text := "exports:\n  - name: Lost\n    connection: sandbox\n    email: EmailAddress\n    segments:\n      - {name: Lost, source: nowhere.parquet}\n"
+	if err := os.WriteFile(o.exports, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errOut bytes.Buffer
+	if err := serve(t.Context(), o, &out, &errOut); !errors.Is(err, errIncomplete) {
+		t.Fatalf("got %v\n%s", err, &out)
+	}
+	if !strings.Contains(out.String(), "waits at InspectSegment") {
+		t.Errorf("the output does not say what the run waits for:\n%s", &out)
+	}
+}
+
+func TestATakenPortNamesItsFlag(t *testing.T) {
+	for flag, set := range map[string]func(*serveOptions, int){
+		"--sandbox-port":  func(o *serveOptions, port int) { o.sandboxPort = port },
+		"--temporal-port": func(o *serveOptions, port int) { o.temporalPort = port },
+		"--ui-port":       func(o *serveOptions, port int) { o.uiPort = port },
+	} {
+		t.Run(flag, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			o := options(t)
+			set(&o, l.Addr().(*net.TCPAddr).Port)
+			var out, errOut bytes.Buffer
+			if err := serve(context.Background(), o, &out, &errOut); err == nil || !strings.Contains(err.Error(), flag) {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+}
