@@ -158,7 +158,7 @@ func (s *exportSegment) verifyList(ctx workflow.Context) error {
 func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityCommitSnapshot, func(ctx workflow.Context) error {
 		report := s.report
-		report.State = schemas.StateDone
+		report.State, report.Info = schemas.StateDone, s.info
 		in := schemas.CommitInput{
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
 			Info: s.info, Report: report,
@@ -184,7 +184,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 	}
 	s.report.State = endState(err)
 	_, s.report.Error = s.deadline.explain(err)
-	s.report.FinishedAt = workflow.Now(ctx)
+	s.report.Info, s.report.FinishedAt = s.info, workflow.Now(ctx)
 	s.show(ctx)
 	tidy, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()

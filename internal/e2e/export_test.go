@@ -37,6 +37,9 @@ func TestASegmentBecomesAList(t *testing.T) {
 			if !r.ListCreated || r.ListID != list.ID || r.ListSize != expected.Valid || len(r.Warnings) > 0 {
 				t.Errorf("reported list %d (created: %v) of %d, warnings %v", r.ListID, r.ListCreated, r.ListSize, r.Warnings)
 			}
+			if r.Info.Files != 3 || r.Info.Rows != expected.Rows {
+				t.Errorf("reported %+v of the files", r.Info)
+			}
 			w.rejectsAre(r, expected)
 			w.nothingIsLeft()
 		})
