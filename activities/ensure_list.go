@@ -8,19 +8,34 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/schemas"
 )
 
-// EnsureList finds the list with exactly the segment's name, or creates it.
+// EnsureList finds the list with exactly the segment's name, or creates it, once
+// it knows that the mapped fields fit those that the project has. A check gets
+// list 0 where none has the name.
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
 	defer beat(ctx, nil)()
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
 		return schemas.ListRef{}, err
 	}
+	clashes, warnings, err := compareFields(ctx, client, in.Fields)
+	if err != nil {
+		return schemas.ListRef{}, failure(err, in.Connection)
+	}
+	if len(clashes) > 0 && !in.Check {
+		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
+			"; change the segment's column or the field in Iterable and retry, or abort, change the export and run it again")
+	}
 	list, err := ensureList(ctx, client, in)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
+	}
+	list.Warnings, list.Clashes = warnings, clashes
+	if list.ID == 0 {
+		return list, nil // a check, and no list yet
 	}
 	if list.Size, err = client.ListSize(ctx, list.ID); err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
@@ -33,18 +48,46 @@ func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 	if err != nil {
 		return schemas.ListRef{}, err
 	}
-	if lists, err = dropTwins(ctx, client, lists, in); err != nil {
-		return schemas.ListRef{}, err
+	if !in.Check {
+		if lists, err = dropTwins(ctx, client, lists, in); err != nil {
+			return schemas.ListRef{}, err
+		}
 	}
 	found, err := pick(lists, in)
-	if err != nil || found != 0 {
-		return schemas.ListRef{ID: found}, err
+	if err != nil || found != 0 || in.Check {
+		return schemas.ListRef{ID: found, Ours: keptByUs(lists, found, in.Run)}, err
 	}
 	made, err := client.CreateList(ctx, in.Name, description(in.Run))
 	if err != nil {
 		return schemas.ListRef{}, err
 	}
 	return settleRace(ctx, client, in, made)
+}
+
+// compareFields compares the mapped fields with those that the project has. A
+// clash would make Iterable refuse every profile with a value in the field, or
+// all of a request.
+func compareFields(ctx context.Context, client *iterable.Client, fields []schemas.MappedField) (clashes, warnings []string, err error) {
+	if len(fields) == 0 {
+		return nil, nil, nil
+	}
+	existing, err := client.Fields(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range mapping.Clashes(fields, existing) {
+		if c.Lossy {
+			warnings = append(warnings, c.String())
+		} else {
+			clashes = append(clashes, c.String())
+		}
+	}
+	return clashes, warnings, nil
+}
+
+// keptByUs tells whether an earlier run of the export made the list.
+func keptByUs(lists []iterable.List, id int64, run schemas.RunRef) bool {
+	return slices.ContainsFunc(lists, func(l iterable.List) bool { return l.ID == id && l.Description == description(run) })
 }
 
 // dropTwins deletes what is left of a race that a worker lost and did not live to

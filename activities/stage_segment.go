@@ -24,7 +24,13 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
-	return seg.Info(), nil
+	mapper, err := compileMapping(in.Export, seg)
+	if err != nil {
+		return schemas.SegmentInfo{}, err
+	}
+	info := seg.Info()
+	info.Fields = mapper.Fields()
+	return info, nil
 }
 
 // inspect checks that the connection allows the segment's source, and reads its

@@ -48,7 +48,8 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if err := s.columns(seg); err != nil {
+	s.columns(seg)
+	if s.mapper, err = compileMapping(s.export, seg); err != nil {
 		return s, err
 	}
 	dir := schemas.StagingDir(in.Run)
@@ -87,25 +88,31 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 // files has found.
 const lateRejectsFile = "late-" + schemas.RejectsFile
 
-// columns finds the identifying columns and compiles the mapping of the others.
-func (s *staging) columns(seg *segment.Segment) error {
-	var fields []mapping.Column
+// columns finds the identifying columns.
+func (s *staging) columns(seg *segment.Segment) {
 	for i, c := range seg.Columns {
 		switch c.Role {
 		case segment.Email:
 			s.emailColumn, s.emailName = i, c.Name
 		case segment.UserID:
 			s.userColumn, s.userName = i, c.Name
-		case segment.Field:
+		}
+	}
+}
+
+// compileMapping compiles the mapping of the columns that are sent as fields.
+func compileMapping(e schemas.Export, seg *segment.Segment) (*mapping.Mapper, error) {
+	var fields []mapping.Column
+	for i, c := range seg.Columns {
+		if c.Role == segment.Field {
 			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: c.Field.As, Type: c.Type, Forced: c.Field.Type})
 		}
 	}
-	var err error
-	s.mapper, err = mapping.Compile(fields, mapping.Options{Nulls: s.export.Nulls})
+	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls})
 	if err != nil {
-		return needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", s.export.Name, err))
+		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", e.Name, err))
 	}
-	return nil
+	return mapper, nil
 }
 
 // record takes one record batch of the segment.

@@ -29,6 +29,9 @@ const (
 	ErrorSegmentChanged ErrorType = "SegmentChanged"
 	// ErrorColumn: a mapped column is missing, ambiguous or of an unusable type.
 	ErrorColumn ErrorType = "Column"
+	// ErrorFieldTypes: a mapped field has another type than Iterable's field of
+	// that name.
+	ErrorFieldTypes ErrorType = "FieldTypes"
 	// ErrorListAmbiguous: more than one list bears the segment's name.
 	ErrorListAmbiguous ErrorType = "ListAmbiguous"
 	// ErrorListUnusable: the list of that name is not a Standard list.

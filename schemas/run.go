@@ -25,6 +25,8 @@ type RunInput struct {
 	Trigger Trigger `json:"trigger"`
 	// Full ignores the snapshots: everybody is sent.
 	Full bool `json:"full,omitempty"`
+	// Check sends nothing and changes nothing, and reports what a run would do.
+	Check bool `json:"check,omitempty"`
 }
 
 // SegmentProgress says where one segment of a run stands.
@@ -59,6 +61,7 @@ type SegmentInput struct {
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
 	Full       bool           `json:"full,omitempty"`
+	Check      bool           `json:"check,omitempty"`
 	// SearchAttributes tells whether the run may set them.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
 	// Resume is set when the run goes on in a new execution, with a fresh
@@ -116,6 +119,21 @@ type SegmentInfo struct {
 	// Fingerprint changes when any file's name, size, modification time or
 	// footer does.
 	Fingerprint string `json:"fingerprint"`
+	// Fields are the data fields that the mapping makes, in the order of their
+	// columns.
+	Fields []MappedField `json:"fields,omitempty"`
+}
+
+// MappedField is a data field that a column is sent as, with the type that
+// Iterable gives it if it has no field of that name yet.
+type MappedField struct {
+	// Column is the column's name in the segment.
+	Column string `json:"column"`
+	// Field is the field's name in Iterable, a path such as address.city inside
+	// an object.
+	Field string `json:"field"`
+	// Type is "string", "long", "double", "boolean", "date" or "object".
+	Type string `json:"type"`
 }
 
 // EnsureListInput asks for the list of a segment.
@@ -124,6 +142,10 @@ type EnsureListInput struct {
 	Connection string `json:"connection"`
 	Name       string `json:"name"`
 	ListID     int64  `json:"listId,omitempty"`
+	// Fields are compared with the fields that Iterable has.
+	Fields []MappedField `json:"fields,omitempty"`
+	// Check changes nothing in Iterable.
+	Check bool `json:"check,omitempty"`
 }
 
 // ListRef is a list in Iterable.
@@ -132,6 +154,12 @@ type ListRef struct {
 	Created bool  `json:"created,omitempty"`
 	// Size is how many members the list had at the start of the run.
 	Size int64 `json:"size"`
+	// Ours tells that an earlier run of the export made the list.
+	Ours bool `json:"ours,omitempty"`
+	// Warnings are about mapped fields whose values Iterable may change; Clashes,
+	// which only a check gets, about those that it refuses.
+	Warnings []string `json:"warnings,omitempty"`
+	Clashes  []string `json:"clashes,omitempty"`
 }
 
 // StageInput asks for a segment to be staged.

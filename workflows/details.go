@@ -96,7 +96,7 @@ func (s *exportSegment) total() {
 		rejected[r] += s.report.Upload.Refused[r]
 	}
 	s.report.Rejected = rejected
-	s.report.Warnings = slices.Clone(s.report.Manifest.Warnings)
+	s.report.Warnings = append(slices.Clone(s.list.Warnings), s.report.Manifest.Warnings...)
 }
 
 // expectedSize bounds the size that the list should have after the upload: at the

@@ -18,6 +18,7 @@ type exportSegment struct {
 	step     string
 
 	info   schemas.SegmentInfo
+	fields []schemas.MappedField
 	list   schemas.ListRef
 	report schemas.ExportReport
 	upload upload
@@ -107,7 +108,12 @@ func (s *exportSegment) inspectSegment(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityInspectSegment, func(ctx workflow.Context) error {
 		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection}
 		ctx = quick(ctx, "Footers of "+s.in.Segment.Source)
-		return workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info)
+		s.info = schemas.SegmentInfo{}
+		if err := workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info); err != nil {
+			return err
+		}
+		s.fields, s.info.Fields = s.info.Fields, nil // the steps after EnsureList have no use for them
+		return nil
 	})
 }
 
@@ -115,7 +121,9 @@ func (s *exportSegment) ensureList(ctx workflow.Context) error {
 	err := s.do(ctx, schemas.ActivityEnsureList, func(ctx workflow.Context) error {
 		in := schemas.EnsureListInput{
 			Run: s.in.Run, Connection: s.in.Connection.Name, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
+			Fields: s.fields, Check: s.in.Check,
 		}
+		s.list = schemas.ListRef{}
 		ctx = workflow.WithTaskQueue(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection.TaskQueue)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityEnsureList, in).Get(ctx, &s.list)
 	})

@@ -82,7 +82,7 @@ func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(
 		}
 		d.spent = 0
 		switch kind {
-		case schemas.ErrorSegmentChanged, schemas.ErrorStaging, schemas.ErrorListGone:
+		case schemas.ErrorSegmentChanged, schemas.ErrorStaging, schemas.ErrorListGone, schemas.ErrorFieldTypes:
 			return errStartOver
 		}
 	}

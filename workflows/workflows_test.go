@@ -345,3 +345,33 @@ func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {
 	require.Equal(t, "aborted by an operator", r.Segments[1].Error)
 	require.Equal(t, schemas.StateDone, r.Segments[2].State)
 }
+
+// TestClashingFieldTypesAreLookedAtAnew has an operator correct the segment: its
+// columns are inspected again, and the warnings of both steps reach the report.
+func TestClashingFieldTypesAreLookedAtAnew(t *testing.T) {
+	w := newWorld(t)
+	inspected := 0
+	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.InspectInput) (schemas.SegmentInfo, error) {
+			inspected++
+			return schemas.SegmentInfo{Fields: []schemas.MappedField{{Column: "Ltv", Field: "ltv", Type: fmt.Sprint(inspected)}}}, nil
+		})
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
+			if in.Fields[0].Type == "1" {
+				return schemas.ListRef{}, needsOperator(schemas.ErrorFieldTypes)
+			}
+			return schemas.ListRef{ID: 7, Warnings: []string{"fractions"}}, nil
+		})
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.StageInput) (schemas.Manifest, error) {
+			require.Empty(t, in.Info.Fields)
+			return schemas.Manifest{Adds: 1, AddBatches: 1, Warnings: []string{"integers"}}, nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, 2, inspected)
+	require.Equal(t, []string{"fractions", "integers"}, w.report().Warnings)
+}

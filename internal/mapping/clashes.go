@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/schemas"
 )
 
 // Clash is a field that Iterable has already, with another type. A field's type
@@ -45,18 +47,33 @@ func (m *Mapper) IterableTypes() map[string]string {
 // answer of GET /api/users/getFields: type by name. It goes through the columns
 // in their order.
 func (m *Mapper) Clashes(existing map[string]string) []Clash {
-	var out []Clash
+	return Clashes(m.Fields(), existing)
+}
+
+// Fields is what IterableTypes gives, in the order of the columns and with their
+// names.
+func (m *Mapper) Fields() []schemas.MappedField {
+	var out []schemas.MappedField
 	for _, c := range m.columns {
 		c.walk(func(field, kind string) {
-			theirs, ok := existing[field]
-			if !ok {
-				return
-			}
-			fits, lossy := fit(kind, strings.ToLower(theirs))
-			if !fits || lossy {
-				out = append(out, Clash{Column: c.Name, Field: field, Ours: kind, Existing: theirs, Lossy: lossy})
-			}
+			out = append(out, schemas.MappedField{Column: c.Name, Field: field, Type: kind})
 		})
+	}
+	return out
+}
+
+// Clashes compares a mapping's Fields with the fields that Iterable has.
+func Clashes(fields []schemas.MappedField, existing map[string]string) []Clash {
+	var out []Clash
+	for _, f := range fields {
+		theirs, ok := existing[f.Field]
+		if !ok {
+			continue
+		}
+		fits, lossy := fit(f.Type, strings.ToLower(theirs))
+		if !fits || lossy {
+			out = append(out, Clash{Column: f.Column, Field: f.Field, Ours: f.Type, Existing: theirs, Lossy: lossy})
+		}
 	}
 	return out
 }
