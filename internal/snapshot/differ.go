@@ -23,6 +23,9 @@ type Options struct {
 	// and stays in memory where Files is nil.
 	MemoryPeople int64
 	Files        TempFiles
+	// Stays, if it is not nil, gets each member of the snapshot whom a row named,
+	// from within Finish, among the members who vanished and like them.
+	Stays func(*Member) error
 }
 
 // Counts says how many rows got each verdict, and how many members vanished.
@@ -198,9 +201,16 @@ func (d *Differ) Finish(ctx context.Context, vanished func(*Member) error) (Coun
 		return d.counts, nil
 	}
 	c := d.snap.cursor(ctx)
-	c.skip = func(b block) bool { return d.seen.all(b.start, b.start+b.rows) }
+	if d.opts.Stays == nil {
+		c.skip = func(b block) bool { return d.seen.all(b.start, b.start+b.rows) }
+	}
 	for c.next() {
 		if d.seen.has(c.row) {
+			if d.opts.Stays != nil {
+				if err := d.opts.Stays(&c.member); err != nil {
+					return d.counts, err
+				}
+			}
 			continue
 		}
 		d.counts.Vanished++

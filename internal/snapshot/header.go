@@ -39,6 +39,9 @@ type Header struct {
 	// RunID is the run that published the snapshot, at CreatedAt.
 	RunID     string    `json:"runId"`
 	CreatedAt time.Time `json:"createdAt"`
+	// FullAt is when the last run that sent everybody did so; zero where that is
+	// not known.
+	FullAt time.Time `json:"fullAt,omitzero"`
 	// Rows is the number of members; the writer sets it.
 	Rows int64 `json:"rows"`
 }

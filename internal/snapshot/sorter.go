@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bufio"
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"errors"
@@ -10,7 +11,8 @@ import (
 	"slices"
 )
 
-// sorter puts changes into the order of their keys, in bounded memory: what
+// sorter puts changes into the order of their keys and, where those are the same,
+// of their kinds, in bounded memory: what
 // doesn't fit is sorted and written to a temporary file, a run, and the runs are
 // merged when they are read.
 type sorter struct {
@@ -65,7 +67,7 @@ func (s *sorter) sort() {
 		case a.lo > b.lo:
 			return 1
 		}
-		return 0
+		return cmp.Compare(a.at&(1<<changeBits-1), b.at&(1<<changeBits-1))
 	})
 }
 
@@ -239,9 +241,15 @@ func (m *merger) close() (err error) {
 }
 
 // Len, Less, Swap, Push and Pop are heap.Interface.
-func (m *merger) Len() int           { return len(m.heap) }
-func (m *merger) Less(i, j int) bool { return m.heap[i].member.Key.compare(m.heap[j].member.Key) < 0 }
-func (m *merger) Swap(i, j int)      { m.heap[i], m.heap[j] = m.heap[j], m.heap[i] }
+func (m *merger) Len() int { return len(m.heap) }
+func (m *merger) Less(i, j int) bool {
+	a, b := m.heap[i], m.heap[j]
+	if c := a.member.Key.compare(b.member.Key); c != 0 {
+		return c < 0
+	}
+	return a.kind < b.kind
+}
+func (m *merger) Swap(i, j int) { m.heap[i], m.heap[j] = m.heap[j], m.heap[i] }
 
 // Push adds a run.
 func (m *merger) Push(x any) { m.heap = append(m.heap, x.(*runReader)) }
