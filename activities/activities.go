@@ -35,7 +35,10 @@ type Activities struct {
 	// TempDir is a folder for what does not fit into memory; each use makes one
 	// of its own in it, for its owner only.
 	TempDir string
-	Log     *slog.Logger
+	// MemoryPeople is the most people whom a comparison with a snapshot holds in
+	// memory; 0 is the default of package snapshot.
+	MemoryPeople int64
+	Log          *slog.Logger
 }
 
 // Connections finds connections by name.

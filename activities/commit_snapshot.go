@@ -44,6 +44,9 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusals []refused) error {
 	m := in.Report.Manifest
 	h := header(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
+	if m.Full {
+		h.FullAt = h.CreatedAt
+	}
 	var old openedSnapshot
 	if m.Snapshot != "" {
 		var err error
@@ -58,8 +61,11 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 		default:
 			return needOperator(schemas.ErrorStaging, "the snapshot was replaced during the run; retry starts over")
 		}
-		if m.ToSend() == 0 && !old.MappingChanged() {
+		if m.ToSend() == 0 && m.Superseded == 0 && !m.Full {
 			return a.settled(ctx, in.Run)
+		}
+		if !m.Full {
+			h.FullAt = old.Header().FullAt
 		}
 	}
 	update, done, err := a.newUpdate(ctx)
@@ -74,6 +80,11 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 	err = a.eachStaged(ctx, path.Join(dir, schemas.RemovesFile), func(p *snapshot.Member) error { return update.Remove(p.Key) })
 	if err != nil {
 		return stagingError(schemas.RemovesFile, err)
+	}
+	if m.Superseded > 0 {
+		if err := a.commitSuperseded(ctx, path.Join(dir, supersededFile), update, refusals); err != nil {
+			return stagingError(supersededFile, err)
+		}
 	}
 	for _, r := range refusals {
 		if err := refuseIn(update, r); err != nil {
@@ -109,6 +120,9 @@ func (a *Activities) settled(ctx context.Context, run schemas.RunRef) error {
 func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (schemas.ExportReport, error) {
 	defer beat(ctx, nil)()
 	report := in.Report
+	if in.Check {
+		return report, a.discard(ctx, in.Run)
+	}
 	if err := a.absorb(ctx, in.Run, in.Export, report.ListID); err != nil {
 		return report, err
 	}

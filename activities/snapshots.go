@@ -65,7 +65,9 @@ func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o
 	case err == nil:
 		return o, "", nil
 	case errors.Is(err, fs.ErrNotExist):
-		return openedSnapshot{}, "", nil
+		return openedSnapshot{}, noSnapshot(in), nil
+	case in.ListID == 0 && errors.Is(err, snapshot.ErrListReplaced):
+		return openedSnapshot{}, "the list of the last run is gone; everybody is sent to a new one", nil
 	case errors.Is(err, snapshot.ErrCorrupt), errors.Is(err, snapshot.ErrForeign), errors.Is(err, snapshot.ErrListReplaced):
 		return openedSnapshot{}, err.Error() + "; everybody is sent and nobody is removed", nil
 	}

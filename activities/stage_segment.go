@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/segment"
@@ -91,8 +92,10 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
 		return schemas.Manifest{}, segmentFailure(err)
 	}
-	if err := a.absorb(ctx, in.Run, in.Export, in.ListID); err != nil {
-		return schemas.Manifest{}, err
+	if !in.Check {
+		if err := a.absorb(ctx, in.Run, in.Export, in.ListID); err != nil {
+			return schemas.Manifest{}, err
+		}
 	}
 	manifest, err := a.stage(ctx, in, seg, &read)
 	if errors.Is(err, snapshot.ErrCorrupt) {
@@ -105,19 +108,16 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 
 // stage does StageSegment's work once.
 func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
-	old, warning, err := a.openSnapshot(ctx, in)
+	old, err := a.compareWith(ctx, in, time.Now())
 	if err != nil {
 		return m, err
 	}
 	defer old.Close()
-	s, err := a.newStaging(ctx, in, seg, old.Snapshot)
+	s, err := a.newStaging(ctx, in, seg, old)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if warning != "" {
-		s.manifest.Warnings = append(s.manifest.Warnings, warning)
-	}
 	reader := seg.Read(ctx, segment.Options{})
 	defer reader.Close()
 	for reader.Next() {
@@ -136,8 +136,8 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segm
 	if err == nil {
 		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(in.Run), filesFile), names)
 	}
-	if old.Snapshot != nil {
-		s.manifest.Snapshot = old.Header().RunID
+	if err == nil && s.examples != nil {
+		err = a.writeExamples(ctx, in.Run, s.examples)
 	}
 	return s.manifest, err
 }

@@ -24,6 +24,10 @@ type staging struct {
 	manifest schemas.Manifest
 	mapper   *mapping.Mapper
 	differ   *snapshot.Differ
+	// identities is nil unless somebody could vanish by one identifier and be in
+	// the segment by another.
+	identities *snapshot.Identities
+	examples   *examples // nil but in a check
 
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
@@ -32,17 +36,23 @@ type staging struct {
 	addresses               [groupRows][]byte  // buffers for their addresses
 	arena                   []byte             // their data fields and user ids
 	adds, removes           *batch.Writer
+	superseded              *batch.Writer // nil without identities
 	rejects, late           *rejects.Writer
 	addsFile, removesFile   *storage.Writer
 	rejectsFile, lateFile   *storage.Writer
+	supersededFile          *storage.Writer
 	finishing               bool
 	removeTemp              func()
 }
 
 // newStaging opens the staged files and the comparison with the snapshot.
-func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg *segment.Segment, old *snapshot.Snapshot) (s *staging, err error) {
+func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg *segment.Segment, old comparison) (s *staging, err error) {
 	s = &staging{in: in, export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1}
 	s.manifest.Rejected = map[schemas.Reason]int64{}
+	s.manifest.Warnings, s.manifest.Full = old.warnings, old.full
+	if in.Check {
+		s.examples = &examples{}
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -77,10 +87,17 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 		return s, err
 	}
 	s.removeTemp = remove
-	if old != nil {
-		s.manifest.Members = old.Rows()
+	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full, Files: files, MemoryPeople: a.MemoryPeople}
+	if old.Snapshot != nil {
+		s.manifest.Members, s.manifest.Snapshot = old.Rows(), old.Header().RunID
+		if in.Connection.ProjectType == schemas.ProjectHybrid && in.Export.Mode != schemas.ModeAppend {
+			if err := a.compareIdentities(ctx, s, files, body); err != nil {
+				return s, err
+			}
+			options.Stays = s.stays
+		}
 	}
-	s.differ, err = snapshot.NewDiffer(ctx, old, snapshot.Options{Rows: in.Info.Rows, ResendAll: in.Full, Files: files}, s.judged)
+	s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.judged)
 	return s, err
 }
 
@@ -236,7 +253,9 @@ func (s *staging) reject(at position, column string, value []byte, reason schema
 	if s.finishing {
 		w = s.late
 	}
-	return w.Add(rejects.Reject{File: s.names[at.file], Row: at.row, Column: column, Value: value, Reason: reason})
+	r := rejects.Reject{File: s.names[at.file], Row: at.row, Column: column, Value: value, Reason: reason}
+	s.examples.reject(r)
+	return w.Add(r)
 }
 
 // judged takes a row with what the comparison says of it.
@@ -251,7 +270,7 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 		return s.reject(at, name, value, schemas.ReasonDuplicate)
 	case snapshot.Unchanged:
 		s.manifest.Unchanged++
-		return nil
+		return s.present(p)
 	}
 	err := s.adds.Append(batch.Profile{
 		Email: p.Email, UserID: p.UserID, DataFields: p.DataFields,
@@ -267,7 +286,8 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 	default:
 		s.manifest.Adds++
 	}
-	return nil
+	s.examples.sent(p, v)
+	return s.present(p)
 }
 
 // finish finds who has vanished, and publishes the staged files.
@@ -275,17 +295,21 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 	s.finishing = true
 	var vanished func(*snapshot.Member) error
 	if mirror {
-		vanished = func(m *snapshot.Member) error {
-			s.manifest.Removals++
-			return s.removes.Append(batch.Profile{Email: m.Email, UserID: m.UserID, Key: m.Key, Fields: m.Fields})
-		}
+		vanished = s.vanished
 	}
 	if _, err := s.differ.Finish(ctx, vanished); err != nil {
 		return err
 	}
-	for _, c := range []interface{ Close() error }{
+	closers := []interface{ Close() error }{
 		s.adds, s.removes, s.rejects, s.late, s.addsFile, s.removesFile, s.rejectsFile, s.lateFile,
-	} {
+	}
+	if s.identities != nil {
+		if err := s.identities.Judge(ctx, s.fate); err != nil {
+			return err
+		}
+		closers = append(closers, s.superseded, s.supersededFile)
+	}
+	for _, c := range closers {
 		if err := c.Close(); err != nil {
 			return fmt.Errorf("write the staged files: %w", err)
 		}
@@ -304,7 +328,8 @@ func (s *staging) close() error {
 	if s.differ != nil {
 		err = s.differ.Close()
 	}
-	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.lateFile} {
+	err = errors.Join(err, s.identities.Close())
+	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.lateFile, s.supersededFile} {
 		if f != nil {
 			f.Abort()
 		}

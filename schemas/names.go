@@ -60,7 +60,19 @@ func SegmentWorkflowID(export, segment string) string {
 	return RunWorkflowID(export) + "/" + escape(segment)
 }
 
-const runPrefix = "export/"
+// CheckWorkflowID is the workflow id of the check of an export, another one than
+// its run's, so that a check never keeps a run waiting.
+func CheckWorkflowID(export string) string { return checkPrefix + escape(export) }
+
+// CheckSegmentWorkflowID is the id of the child workflow that checks one segment.
+func CheckSegmentWorkflowID(export, segment string) string {
+	return CheckWorkflowID(export) + "/" + escape(segment)
+}
+
+const (
+	runPrefix   = "export/"
+	checkPrefix = "check/"
+)
 
 // ExportOfRun gives the export whose run has this workflow id; ok is false if it
 // is no run's.

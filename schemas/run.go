@@ -170,10 +170,16 @@ type StageInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	Info       SegmentInfo    `json:"info"`
 	ListID     int64          `json:"listId"`
+	// ListSize is how many members the list has, ListOurs whether the export made
+	// it.
+	ListSize int64 `json:"listSize,omitempty"`
+	ListOurs bool  `json:"listOurs,omitempty"`
 	// Full sends everybody, whatever the snapshot knows; IgnoreSnapshot works as
 	// if there were none, so that nobody is removed.
 	Full           bool `json:"full,omitempty"`
 	IgnoreSnapshot bool `json:"ignoreSnapshot,omitempty"`
+	// Check leaves the snapshot and what belongs to it alone, and keeps examples.
+	Check bool `json:"check,omitempty"`
 }
 
 // Manifest is what staging found and wrote. Counts are of rows unless they say
@@ -193,6 +199,12 @@ type Manifest struct {
 	// AddBatches and RemoveBatches are the requests to make.
 	AddBatches    int `json:"addBatches"`
 	RemoveBatches int `json:"removeBatches"`
+
+	// Full tells that everybody is sent, whatever the snapshot knows.
+	Full bool `json:"full,omitempty"`
+	// Superseded counts people known by one identifier who are in the segment
+	// under another one only, in a hybrid project; they are not removed.
+	Superseded int64 `json:"superseded,omitempty"`
 
 	// Snapshot is the run whose snapshot the segment was compared with, empty
 	// where there was none to use.
@@ -341,6 +353,8 @@ type CloseInput struct {
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
 	Report     ExportReport   `json:"report"`
+	// Check deletes what was staged, and touches nothing else.
+	Check bool `json:"check,omitempty"`
 }
 
 // States of a run or of one segment of it.
@@ -370,6 +384,9 @@ type ExportReport struct {
 	Members int64 `json:"members"`
 
 	Info SegmentInfo `json:"info"`
+
+	// Check is set in the report of a check.
+	Check *CheckResult `json:"check,omitempty"`
 
 	Manifest Manifest     `json:"manifest"`
 	Upload   UploadCounts `json:"upload"`

@@ -49,6 +49,7 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 	if s.operator, err = listen(ctx, s.show); err != nil {
 		return err
 	}
+	s.operator.absent = s.in.Check
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.Progress, error) {
 		return s.progress(), nil
 	})
@@ -58,6 +59,9 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 // an operator; when what was prepared is no longer true (the segment's files
 // changed, the list was deleted), it starts over.
 func (s *exportSegment) run(ctx workflow.Context) error {
+	if s.in.Check {
+		return s.check(ctx)
+	}
 	if s.in.Resume != nil {
 		s.upload.resume(s.in.Resume)
 		return s.finish(ctx)
@@ -135,7 +139,8 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityStageSegment, func(ctx workflow.Context) error {
 		in := schemas.StageInput{
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
-			Info: s.info, ListID: s.list.ID, Full: s.in.Full,
+			Info: s.info, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours,
+			Full: s.in.Full, Check: s.in.Check,
 		}
 		summary := fmt.Sprintf("%s rows in %d files", count(s.info.Rows), s.info.Files)
 		ctx = long(ctx, summary)
@@ -198,6 +203,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 	defer cancel()
 	in := schemas.CloseInput{
 		Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: s.report,
+		Check: s.in.Check,
 	}
 	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Leave nothing behind"), s.deadline.total)
 	if e := workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in).Get(tidy, &s.report); e != nil {

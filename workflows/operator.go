@@ -16,6 +16,7 @@ import (
 type operator struct {
 	waiting *schemas.Waiting
 	answer  string // the update that ended the wait
+	absent  bool   // nobody is asked: what can't be cured ends the run
 	show    func(workflow.Context)
 }
 
@@ -74,6 +75,9 @@ func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errStartOver), errors.Is(err, errAborted), workflow.IsContinueAsNewError(err):
+			return err
+		}
+		if o.absent {
 			return err
 		}
 		kind, message := d.explain(err)

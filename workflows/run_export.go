@@ -47,6 +47,7 @@ func (r *runExport) setup(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
+	r.operator.absent = r.in.Check
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.RunProgress, error) {
 		p := r.progress
 		p.Waiting = r.operator.waiting
@@ -93,9 +94,13 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Segment:          segment,
 			Connection:       allowed.Connection,
 			Full:             r.in.Full,
+			Check:            r.in.Check,
 			SearchAttributes: allowed.SearchAttributes,
 		}
 		id := schemas.SegmentWorkflowID(export.Name, segment.Name)
+		if r.in.Check {
+			id = schemas.CheckSegmentWorkflowID(export.Name, segment.Name)
+		}
 		children[i] = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 			WorkflowID:            id,
 			ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,

@@ -375,3 +375,50 @@ func TestClashingFieldTypesAreLookedAtAnew(t *testing.T) {
 	require.Equal(t, 2, inspected)
 	require.Equal(t, []string{"fractions", "integers"}, w.report().Warnings)
 }
+
+// TestACheckSendsNothing goes through the steps before the first request only,
+// and tells what a run would do.
+func TestACheckSendsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
+			require.True(t, in.Check)
+			return schemas.ListRef{Clashes: []string{"clash"}}, nil
+		})
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.StageInput) (schemas.Manifest, error) {
+			require.True(t, in.Check)
+			return schemas.Manifest{Read: 100, Adds: 1, Removals: 50, Members: 60, AddBatches: 10, RemoveBatches: 11}, nil
+		})
+	w.goesWell(1)
+	in := input
+	in.Check = true
+	w.ExecuteWorkflow(ExportSegment, in)
+	require.NoError(t, w.GetWorkflowError())
+	r := w.report()
+	require.Equal(t, schemas.StateDone, r.State)
+	require.Empty(t, w.uploads)
+	require.Empty(t, w.commits)
+	require.Len(t, w.closed, 1)
+	require.True(t, w.closed[0].Check)
+	require.True(t, r.Check.NoList)
+	require.EqualValues(t, 21, r.Check.Requests)
+	require.Equal(t, schemas.Duration(5*time.Second), r.Check.Estimate) // 21 requests, 5 a second
+	require.Equal(t, []string{"clash"}, r.Check.Clashes)
+	require.Len(t, r.Check.Guardrails, 2) // removals, and shrunk
+}
+
+// TestACheckWaitsForNobody ends with what can't be cured.
+func TestACheckWaitsForNobody(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{}, needsOperator(schemas.ErrorSegmentUnreadable))
+	w.goesWell(1)
+	in := input
+	in.Check = true
+	w.ExecuteWorkflow(ExportSegment, in)
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, w.GetWorkflowError(), &app)
+	require.Equal(t, "trouble", app.Message())
+	require.Len(t, w.closed, 1)
+	require.True(t, w.closed[0].Check)
+}

@@ -39,15 +39,25 @@ var ErrNoRun = errors.New("no such run")
 // Start starts a run of the export. When one is under way already it joins that
 // one instead, and says so.
 func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
-	id := schemas.RunWorkflowID(export.Name)
-	in := schemas.RunInput{Export: export, Trigger: schemas.Trigger{Kind: "person", Who: o.Who}, Full: full}
+	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full})
+}
+
+// Check starts a check of the export: it tells what a run would do, and changes
+// nothing. When one is under way already it joins that one, and says so.
+func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+	return o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true})
+}
+
+func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
+	export := in.Export
+	in.Trigger = schemas.Trigger{Kind: "person", Who: o.Who}
 	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       id,
 		TaskQueue:                                schemas.TaskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("Export «%s» over connection «%s»", export.Name, export.Connection),
+		StaticSummary:                            fmt.Sprintf("%s «%s» over connection «%s»", what, export.Name, export.Connection),
 	}, schemas.WorkflowRunExport, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {

@@ -1,0 +1,181 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// comparison is what a segment is compared with, and how.
+type comparison struct {
+	openedSnapshot
+	// full sends everybody, whatever the snapshot knows.
+	full     bool
+	warnings []string
+}
+
+// compareWith opens the snapshot and decides whether everybody is to be sent.
+func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now time.Time) (c comparison, err error) {
+	var warning string
+	if c.openedSnapshot, warning, err = a.openSnapshot(ctx, in); err != nil {
+		return c, err
+	}
+	c.warn(warning)
+	if c.Snapshot == nil {
+		c.full = true
+		return c, nil
+	}
+	switch {
+	case c.Header().Mapping == "":
+		c.full = true
+		c.warn("the last run did not come to its end; everybody is sent again")
+	case c.MappingChanged():
+		c.full = true
+		c.warn("the mapping is not the one of the last run; everybody is sent again")
+	case in.Full, fullDue(in.Export.FullEvery, c.Header().FullAt, now):
+		c.full = true
+	}
+	if in.Check && !c.full {
+		if c.full, err = a.unfinished(ctx, in); c.full {
+			c.warn("a run of this segment is under way, or did not come to its end; everybody is sent again")
+		}
+	}
+	return c, err
+}
+
+func (c *comparison) warn(warning string) {
+	if warning != "" {
+		c.warnings = append(c.warnings, warning)
+	}
+}
+
+// fullDue tells whether the last full run is older than the export allows. One
+// that is not known is.
+func fullDue(every schemas.Duration, last, now time.Time) bool {
+	return every > 0 && now.Sub(last) >= time.Duration(every)
+}
+
+// unfinished tells whether a run may have sent to the list what the snapshot does
+// not know.
+func (a *Activities) unfinished(ctx context.Context, in schemas.StageInput) (bool, error) {
+	marker, err := a.Root.Read(ctx, snapshotKey(in.Run, pendingFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for an unfinished run: %w", err)
+	}
+	var p pending
+	return json.Unmarshal(marker, &p) == nil && p.ListID == in.ListID, nil
+}
+
+// noSnapshot is the warning where there is no snapshot: none at a first run.
+func noSnapshot(in schemas.StageInput) string {
+	switch {
+	case in.ListSize == 0:
+		return ""
+	case in.ListOurs:
+		return fmt.Sprintf("the snapshot of who was put on list %d is lost; everybody is sent and nobody is removed: "+
+			"whoever left the segment since the last run stays on the list until somebody removes them in Iterable", in.ListID)
+	default:
+		return fmt.Sprintf("list %d has %d members whom no run of this export is known to have put there; nobody of them is removed",
+			in.ListID, in.ListSize)
+	}
+}
+
+// supersededFile holds members of the snapshot who are in the segment under
+// another key, in hybrid projects.
+const supersededFile = "superseded.arrow"
+
+// addressKey is what addresses are compared by in hybrid projects.
+func addressKey(email []byte) snapshot.Key {
+	return batch.KeyHash(email, nil, schemas.ProjectEmail)
+}
+
+// vanished takes a member whose key no row of the segment has.
+func (s *staging) vanished(m *snapshot.Member) error {
+	if s.identities != nil && len(m.Email) > 0 {
+		return s.identities.Vanished(addressKey(m.Email), m)
+	}
+	return s.remove(m)
+}
+
+// fate does what is to become of a member who vanished and has an address.
+func (s *staging) fate(m *snapshot.Member, f snapshot.Fate) error {
+	switch f {
+	case snapshot.Gone:
+		return s.remove(m)
+	case snapshot.Superseded:
+		s.manifest.Superseded++
+		return s.superseded.Append(batch.Profile{Email: m.Email, UserID: m.UserID, Key: m.Key, Fields: m.Fields})
+	}
+	return nil
+}
+
+// remove stages somebody to be taken off the list. They are named by what the
+// project knows them by alone: an address that they had once may be somebody
+// else's by now.
+func (s *staging) remove(m *snapshot.Member) error {
+	p := batch.Profile{Email: m.Email, UserID: m.UserID, Key: m.Key, Fields: m.Fields}
+	switch project := s.in.Connection.ProjectType; {
+	case project != schemas.ProjectUserID && project != schemas.ProjectHybrid:
+		p.UserID = nil
+	case len(p.UserID) > 0:
+		p.Email = nil
+	}
+	s.manifest.Removals++
+	s.examples.removal(m)
+	return s.removes.Append(p)
+}
+
+// commitSuperseded lets go of members who are recorded under another key now,
+// unless Iterable refused that one.
+func (a *Activities) commitSuperseded(ctx context.Context, key string, update *snapshot.Update, refusals []refused) error {
+	stay := map[snapshot.Key]bool{}
+	for _, r := range refusals {
+		if r.Value != "" && !r.UserID {
+			stay[addressKey([]byte(r.Value))] = true
+		}
+	}
+	return a.eachStaged(ctx, key, func(m *snapshot.Member) error {
+		if stay[addressKey(m.Email)] {
+			return nil
+		}
+		return update.Remove(m.Key)
+	})
+}
+
+// compareIdentities prepares for people who are known by an address and by a user
+// id.
+func (a *Activities) compareIdentities(ctx context.Context, s *staging, files snapshot.TempFiles, body batch.BodyOptions) (err error) {
+	s.identities = snapshot.NewIdentities(files, 0)
+	if s.supersededFile, err = a.Root.Create(ctx, path.Join(schemas.StagingDir(s.in.Run), supersededFile)); err != nil {
+		return fmt.Errorf("make the staged files: %w", err)
+	}
+	s.superseded, err = batch.NewWriter(s.supersededFile, limits(s.in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true})
+	return err
+}
+
+// present notes the address of a row that is sent, or unchanged on the list.
+func (s *staging) present(p *snapshot.Profile) error {
+	if s.identities == nil || len(p.Email) == 0 {
+		return nil
+	}
+	return s.identities.Row(addressKey(p.Email))
+}
+
+// stays notes the address that somebody had at the last run whom a row names.
+func (s *staging) stays(m *snapshot.Member) error {
+	if len(m.Email) == 0 {
+		return nil
+	}
+	return s.identities.Stays(addressKey(m.Email))
+}

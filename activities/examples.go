@@ -1,0 +1,61 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// mostExamples is how many people of each kind a check keeps.
+const mostExamples = 5
+
+// examples are what a check shows of the people whom a run would be about. A nil
+// one keeps nobody.
+type examples struct{ schemas.Examples }
+
+func (e *examples) sent(p *snapshot.Profile, v snapshot.Verdict) {
+	if e == nil {
+		return
+	}
+	to := &e.Adds
+	if v != snapshot.New {
+		to = &e.Updates
+	}
+	keep(to, schemas.Example{Email: string(p.Email), UserID: string(p.UserID)})
+}
+
+func (e *examples) removal(m *snapshot.Member) {
+	if e != nil {
+		keep(&e.Removals, schemas.Example{Email: string(m.Email), UserID: string(m.UserID)})
+	}
+}
+
+func (e *examples) reject(r rejects.Reject) {
+	if e != nil {
+		keep(&e.Rejects, schemas.Example{Value: string(r.Value), File: r.File, Row: r.Row, Column: r.Column, Reason: r.Reason})
+	}
+}
+
+func keep(to *[]schemas.Example, one schemas.Example) {
+	if len(*to) < mostExamples {
+		*to = append(*to, one)
+	}
+}
+
+// writeExamples leaves a check's examples in its report folder, where the starter
+// reads them with its caller's own rights.
+func (a *Activities) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
+	data, err := json.Marshal(e.Examples)
+	if err == nil {
+		err = a.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.ExamplesFile), data)
+	}
+	if err != nil {
+		return fmt.Errorf("write the examples: %w", err)
+	}
+	return nil
+}

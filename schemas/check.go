@@ -1,0 +1,38 @@
+package schemas
+
+// CheckResult is what a check adds to a segment's report.
+type CheckResult struct {
+	// NoList tells that there is no list of the segment's name yet.
+	NoList bool `json:"noList,omitempty"`
+	// Requests is how many subscribe and unsubscribe requests a run would make at
+	// the least, and Estimate how long they take at the connection's pace.
+	Requests int64    `json:"requests"`
+	Estimate Duration `json:"estimate"`
+	// Guardrails are what would make the run wait for an approval; Clashes the
+	// mapped fields that would make it wait for a correction.
+	Guardrails []string `json:"guardrails,omitempty"`
+	Clashes    []string `json:"clashes,omitempty"`
+	// Examples is the key of the examples' file in the data root.
+	Examples string `json:"examples,omitempty"`
+}
+
+// Examples are some of the people whom a run would be about. They lie in the data
+// root and never pass through Temporal.
+type Examples struct {
+	Adds     []Example `json:"adds,omitempty"`
+	Updates  []Example `json:"updates,omitempty"`
+	Removals []Example `json:"removals,omitempty"`
+	Rejects  []Example `json:"rejects,omitempty"`
+}
+
+// Example is one person, or one row that would be rejected.
+type Example struct {
+	Email  string `json:"email,omitempty"`
+	UserID string `json:"userId,omitempty"`
+	// The rest is about a rejected row.
+	Value  string `json:"value,omitempty"`
+	File   string `json:"file,omitempty"`
+	Row    int64  `json:"row,omitempty"`
+	Column string `json:"column,omitempty"`
+	Reason Reason `json:"reason,omitempty"`
+}

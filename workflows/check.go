@@ -1,0 +1,56 @@
+package workflows
+
+import (
+	"math"
+	"path"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// check does what comes before the first profile sent, and tells what a run would
+// do. Nothing is changed in Iterable or in the snapshot, and nobody is waited for.
+func (s *exportSegment) check(ctx workflow.Context) error {
+	if err := s.inspectSegment(ctx); err != nil {
+		return err
+	}
+	if err := s.ensureList(ctx); err != nil {
+		return err
+	}
+	if err := s.stageSegment(ctx); err != nil {
+		return err
+	}
+	m := s.report.Manifest
+	requests := int64(m.AddBatches + m.RemoveBatches)
+	s.report.Check = &schemas.CheckResult{
+		NoList:     s.list.ID == 0,
+		Requests:   requests,
+		Estimate:   estimate(requests, s.in.Connection.Limits),
+		Guardrails: Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, m),
+		Clashes:    s.list.Clashes,
+		Examples:   path.Join(schemas.ReportDir(s.in.Run), schemas.ExamplesFile),
+	}
+	s.report.Manifest.Rejects = "" // is deleted with the staged files
+	return s.closeCheck(ctx)
+}
+
+// estimate is how long that many requests take at the connection's pace.
+func estimate(requests int64, l schemas.Limits) schemas.Duration {
+	seconds := math.Ceil(float64(requests) / l.WithDefaults().RequestsPerSecond)
+	return schemas.Duration(seconds * float64(time.Second))
+}
+
+// closeCheck deletes what was staged.
+func (s *exportSegment) closeCheck(ctx workflow.Context) error {
+	return s.do(ctx, schemas.ActivityCloseRun, func(ctx workflow.Context) error {
+		report := s.report
+		report.State, report.FinishedAt, report.Info = schemas.StateDone, workflow.Now(ctx), s.info
+		in := schemas.CloseInput{
+			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: report, Check: true,
+		}
+		ctx = quick(ctx, "Leave nothing behind")
+		return workflow.ExecuteActivity(ctx, schemas.ActivityCloseRun, in).Get(ctx, &s.report)
+	})
+}
