@@ -4,153 +4,159 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
-	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/compress"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"golang.org/x/sync/errgroup"
 
 	"iterable-segment-export/schemas"
 )
 
-// Options say what to write.
+// DefaultBad is a realistic Options.Bad.
+const DefaultBad = 0.02
+
+// Formats of a generated segment.
+const (
+	Parquet = "parquet"
+	Arrow   = "arrow"
+)
+
+// Limits of Options: one row more needs numbers that no longer fit, and no
+// segment has so many files.
+const (
+	mostRows     = 10_000_000_000
+	mostFiles    = 10_000
+	mostVersions = 1_000_000
+)
+
+// Options say what segment to write. The same options write the same rows.
 type Options struct {
-	// Rows is how many rows the segment has.
+	// Rows is the number of rows, bad ones included.
 	Rows int64
-	// Out is the folder to write to; it is made if it does not exist.
+	// Out is the folder to write to, made if there is none. It may hold an
+	// earlier version with the same files, which are replaced, and nothing else.
 	Out string
-	// Format is "parquet" (the default) or "arrow".
+	// Format is Parquet (the default) or Arrow (IPC files with lz4).
 	Format string
-	// Files is how many files the rows are spread over; default 1.
+	// Files is how many files to spread the rows over, evenly; 0 means one.
 	Files int
-	// Bad is the share of rows, from 0 to 1, whose address can't be mailed. As
-	// many again repeat an earlier person, if Bad is above 0.
+	// Bad is the share of rows, from 0 to 1, whose address can't be mailed, the
+	// missing ones included. See DefaultBad.
 	Bad float64
-	// Seed chooses the people; the same seed gives the same rows, in however many
-	// files.
+	// Seed makes segments with other people.
 	Seed int64
-	// Churn is the share of people, from 0 to 1, who have left since the segment
-	// of the same seed without Churn, with others in their places.
-	Churn float64
+	// Version is the number of the segment's version, from 1. With each version
+	// after the first a share Churn, from 0 to 1, of the people leaves and as many
+	// others join; everybody else's row stays as it is. 0 means 2 where Churn is
+	// set, and 1 where it is not.
+	Version int
+	Churn   float64
 }
 
-// Expected is what an export of the segment, alone in an email-based project, has
-// to arrive at.
+// Expected is what an export of the segment by address should come to.
 type Expected struct {
-	// Rows is how many rows there are, Valid how many of them are to be sent.
-	Rows, Valid int64
-	// Rejected counts the rows that can't be sent, and Duplicates those that
-	// repeat an earlier person.
+	Rows int64
+	// Valid is the number of people on the list.
+	Valid int64
+	// Rejected counts rows by reason, duplicates left out.
 	Rejected   map[schemas.Reason]int64
 	Duplicates int64
-	// Left and Joined count the people that Churn has exchanged.
+	// Left and Joined count the people that are gone and new against the version
+	// before; 0 for the first version.
 	Left, Joined int64
-	// Digest is the SHA-256 of the list, as the sandbox's statistics give it.
+	// Digest is the list's first digest as the sandbox computes it, in an
+	// email-based project: SHA-256, in hexadecimal.
 	Digest string
 }
 
-// groupRows is how many rows a record batch and a row group have.
-const groupRows = 64 << 10
-
-func (o *Options) check() error {
+func (o Options) withDefaults() (Options, error) {
 	if o.Format == "" {
-		o.Format = "parquet"
+		o.Format = Parquet
 	}
 	if o.Files == 0 {
 		o.Files = 1
 	}
-	switch {
-	case o.Rows < 0:
-		return fmt.Errorf("%d rows: it must be 0 or more", o.Rows)
-	case o.Files < 1 || o.Files > 100_000:
-		return fmt.Errorf("%d files: it must be 1 to 100,000", o.Files)
-	case o.Bad < 0 || o.Bad > 1 || o.Churn < 0 || o.Churn > 1:
-		return errors.New("a share must be from 0 to 1")
-	case o.Format != "parquet" && o.Format != "arrow":
-		return fmt.Errorf("format %q: use parquet or arrow", o.Format)
+	if o.Version == 0 {
+		o.Version = 1
+		if o.Churn > 0 {
+			o.Version = 2
+		}
 	}
-	return nil
+	switch {
+	case o.Out == "":
+		return o, errors.New("generate a segment: no folder to write to is given")
+	case o.Rows < 0 || o.Rows > mostRows:
+		return o, fmt.Errorf("generate a segment: %d rows; give 0 to %d", o.Rows, int64(mostRows))
+	case o.Format != Parquet && o.Format != Arrow:
+		return o, fmt.Errorf("generate a segment: unknown format %q; give %s or %s", o.Format, Parquet, Arrow)
+	case o.Files < 1 || o.Files > mostFiles:
+		return o, fmt.Errorf("generate a segment: %d files; give 1 to %d", o.Files, mostFiles)
+	case math.IsNaN(o.Bad) || o.Bad < 0 || o.Bad > 1:
+		return o, fmt.Errorf("generate a segment: a share of %v bad rows; give 0 to 1", o.Bad)
+	case math.IsNaN(o.Churn) || o.Churn < 0 || o.Churn > 1:
+		return o, fmt.Errorf("generate a segment: a churn of %v; give a share from 0 to 1", o.Churn)
+	case o.Version < 1 || o.Version > mostVersions:
+		return o, fmt.Errorf("generate a segment: version %d; give 1 to %d", o.Version, mostVersions)
+	}
+	return o, nil
 }
 
-// Segment writes a segment, with memory for a row group and the addresses.
+// Segment writes a segment of Schema, and says what to expect of it. Memory does
+// not grow with the number of rows. A file is complete or not there.
 func Segment(ctx context.Context, o Options) (Expected, error) {
-	if err := o.check(); err != nil {
+	o, err := o.withDefaults()
+	if err != nil {
 		return Expected{}, err
 	}
-	if err := os.MkdirAll(o.Out, 0o700); err != nil {
-		return Expected{}, fmt.Errorf("make the folder for the segment: %w", err)
+	if err := o.prepareFolder(); err != nil {
+		return Expected{}, err
 	}
-	p := newPopulation(o)
-	rest := o.Rows
-	for k := range o.Files {
-		rows := rest / int64(o.Files-k)
-		rest -= rows
-		if err := writeFile(ctx, o, k, rows, p); err != nil {
-			return Expected{}, err
+	p := newPlan(o)
+	var expected Expected
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		expected, err = p.expected(ctx)
+		return err
+	})
+	group.Go(func() error {
+		for n := range o.Files {
+			if err := o.writeFile(ctx, p, n); err != nil {
+				return fmt.Errorf("write %s: %w", o.file(n), err)
+			}
 		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return Expected{}, err
 	}
-	return p.finish(), nil
+	return expected, nil
 }
 
-// writeFile writes the next rows of the population as one file.
-func writeFile(ctx context.Context, o Options, k int, rows int64, p *population) (err error) {
-	name := filepath.Join(o.Out, fmt.Sprintf("part-%05d.%s", k, o.Format))
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+// file is the path of a file from its number.
+func (o Options) file(n int) string {
+	return filepath.Join(o.Out, fmt.Sprintf("part-%05d.%s", n, o.Format))
+}
+
+// prepareFolder makes the folder, and refuses one with files that would become
+// part of the segment.
+func (o Options) prepareFolder() error {
+	if err := os.MkdirAll(o.Out, 0o700); err != nil {
+		return fmt.Errorf("generate a segment: %w", err)
+	}
+	entries, err := os.ReadDir(o.Out)
 	if err != nil {
-		return fmt.Errorf("make a file of the segment: %w", err)
+		return fmt.Errorf("generate a segment: %w", err)
 	}
-	defer func() {
-		if e := file.Close(); err == nil && e != nil {
-			err = fmt.Errorf("write %s: %w", name, e)
-		}
-	}()
-	w, err := newWriter(o.Format, file)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	own := map[string]bool{}
+	for n := range o.Files {
+		own[filepath.Base(o.file(n))] = true
 	}
-	for rows > 0 {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for _, entry := range entries {
+		if name := entry.Name(); !own[name] && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_") {
+			return fmt.Errorf("generate a segment: %s holds %q already, which would become part of the segment; give an empty folder", o.Out, name)
 		}
-		n := min(rows, groupRows)
-		rec := p.record(int(n))
-		err := w.Write(rec)
-		rec.Release()
-		if err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-		rows -= n
-	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
-}
-
-type writer interface {
-	Write(arrow.Record) error
-	Close() error
-}
-
-func newWriter(format string, w io.WriteSeeker) (writer, error) {
-	if format == "arrow" {
-		return ipc.NewFileWriter(w, ipc.WithSchema(Schema), ipc.WithLZ4())
-	}
-	properties := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy),
-		parquet.WithDictionaryFor("EmailAddress", false), parquet.WithDictionaryFor("CustomerId", false))
-	return pqarrow.NewFileWriter(Schema, keepOpen{w}, properties, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
-}
-
-// keepOpen hides a Close method: Parquet's writer would close what it writes to.
-type keepOpen struct{ io.Writer }
-
-// dice are the source of chance for one purpose of one row: rows are the same
-// whatever else is made up before them.
-func dice(seed, row int64, purpose uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(uint64(seed)<<8|purpose, uint64(row)))
 }

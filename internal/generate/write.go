@@ -1,0 +1,102 @@
+package generate
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/compress"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"golang.org/x/sync/errgroup"
+)
+
+// batchRows is the number of rows in a row group or record batch: some 10 MB.
+const batchRows = 65_536
+
+// recordWriter is what both formats' writers have in common.
+type recordWriter interface {
+	Write(arrow.Record) error
+	Close() error
+}
+
+// writeFile writes the file of a number under another name first, which readers
+// of segments leave out.
+func (o Options) writeFile(ctx context.Context, p *plan, n int) (err error) {
+	f, err := os.CreateTemp(o.Out, ".part-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	files := uint64(o.Files)
+	if err := o.writeRows(ctx, f, p, muldiv(uint64(n), p.rows, files), muldiv(uint64(n)+1, p.rows, files)); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), o.file(n))
+}
+
+// writeRows writes the rows from a number up to another, making the next record
+// while one is written.
+func (o Options) writeRows(ctx context.Context, f io.WriteSeeker, p *plan, from, end uint64) error {
+	w, err := o.newWriter(f)
+	if err != nil {
+		return err
+	}
+	records := make(chan arrow.Record)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(records)
+		b := newBuilder(p)
+		defer b.record.Release()
+		for at := from; at < end; at += batchRows {
+			rec := b.build(at, min(end, at+batchRows))
+			select {
+			case records <- rec:
+			case <-ctx.Done():
+				rec.Release()
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for rec := range records {
+			err := w.Write(rec)
+			rec.Release()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// newWriter makes the format's writer. Closing it leaves f open.
+func (o Options) newWriter(f io.WriteSeeker) (recordWriter, error) {
+	if o.Format == Arrow {
+		return ipc.NewFileWriter(f, ipc.WithSchema(Schema), ipc.WithLZ4())
+	}
+	// Arrow v15 takes time in proportion to the square of a page's rows in columns
+	// with nulls here and there: small pages make this three times as fast. A
+	// dictionary of values that are all different only costs.
+	properties := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy),
+		parquet.WithMaxRowGroupLength(batchRows), parquet.WithDataPageSize(32<<10),
+		parquet.WithDictionaryFor("CustomerId", false), parquet.WithDictionaryFor("EmailAddress", false),
+		parquet.WithDictionaryFor("CreatedAt", false), parquet.WithDictionaryFor("LifetimeValue", false))
+	// Parquet's writer would close what it writes to, if it could.
+	return pqarrow.NewFileWriter(Schema, struct{ io.Writer }{f}, properties, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+}
