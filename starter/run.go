@@ -50,6 +50,15 @@ a second start joins the first.`,
 			return a.run(c, export, f)
 		},
 	}
+	f.defineFlags(c)
+	p := c.Flags()
+	p.BoolVar(&f.wait, "wait", true, "follow the run")
+	p.BoolVar(&f.detach, "detach", false, "start the run and return at once")
+	return c
+}
+
+// defineFlags makes the flags that describe an export.
+func (f *runFlags) defineFlags(c *cobra.Command) {
 	p := c.Flags()
 	p.StringVar(&f.segment.Name, "segment", "", "name of the segment, and so of the list")
 	p.StringVar(&f.segment.Source, "source", "", "file, folder or glob that holds the segment, as the worker sees it")
@@ -62,9 +71,6 @@ a second start joins the first.`,
 	p.BoolVar(&f.allFields, "all-fields", false, "send every further column")
 	p.BoolVar(&f.full, "full", false, "send everybody, not only what changed")
 	p.DurationVar(&f.deadline, "deadline", 0, "how long to keep trying before an operator is asked; default 24h")
-	p.BoolVar(&f.wait, "wait", true, "follow the run")
-	p.BoolVar(&f.detach, "detach", false, "start the run and return at once")
-	return c
 }
 
 // define makes an export of the flags.
@@ -80,7 +86,7 @@ func (f runFlags) define() (schemas.Export, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return e, fmt.Errorf("run needs %s", strings.Join(missing, ", "))
+		return e, fmt.Errorf("the command needs %s", strings.Join(missing, ", "))
 	}
 	if e.Name == "" {
 		e.Name = f.segment.Name

@@ -86,7 +86,7 @@ func run(ctx context.Context) error {
 	h, err := host.Start(ctx, host.Options{
 		Client: temporal, Connections: connections, Root: root, Log: log,
 		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,
-		TempDir: s.TempDir, Version: version,
+		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
 	})
 	if err != nil {
 		return err

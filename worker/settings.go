@@ -16,6 +16,8 @@ type settings struct {
 	DataRoot    string `envconfig:"DATA_ROOT" default:"data" desc:"folder or URL for staged data, snapshots and reports; all workers share it"`
 	TempDir     string `envconfig:"TEMP_DIR" desc:"folder for data that does not fit into memory, deleted after use; default the system's"`
 
+	DiffMemoryPeople int64 `envconfig:"DIFF_MEMORY_PEOPLE" default:"16000000" desc:"people whom one comparison with the last run holds in memory, at up to 32 bytes each; more are compared in files in TEMP_DIR"`
+
 	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at the same time"`
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`
@@ -48,6 +50,9 @@ func readSettings() (settings, error) {
 	}
 	if s.StagingSlots < 1 || s.UploadSlots < 1 {
 		return s, fmt.Errorf("STAGING_SLOTS and UPLOAD_SLOTS must be 1 or more")
+	}
+	if s.DiffMemoryPeople < 1 {
+		return s, fmt.Errorf("DIFF_MEMORY_PEOPLE must be 1 or more")
 	}
 	return s, nil
 }

@@ -38,6 +38,10 @@ type Options struct {
 	StopTimeout time.Duration
 	// TempDir is for what does not fit into memory; default the system's.
 	TempDir string
+	// MemoryPeople is the most people whom one comparison with a snapshot holds in
+	// memory; the rest is compared in files in TempDir. 0 is package snapshot's
+	// default.
+	MemoryPeople int64
 	// Version goes into the User-Agent of requests.
 	Version string
 }
@@ -79,8 +83,8 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			New:         newClient(o),
 		},
 		Root:    o.Root,
-		TempDir: o.TempDir,
-		Log:     o.Log,
+		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
+		Log: o.Log,
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	var f runFlags
+	var show bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Show what a run would do, and send nothing",
+		Long: `Show what a run would do, and send nothing: no list is made, nobody is added or
+removed, and the next run is not affected. It takes the flags of starter run.
+
+The examples are read from the data root with your own rights. Exit status 3 says
+that a run would wait for an operator.`,
+		Example: `  starter check --segment "High-value customers" --source segments/high-value \
+      --email EmailAddress --connection marketing`,
+		Args: exactly(0, "flags only"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			export, err := f.define()
+			if err != nil {
+				return usageError{err}
+			}
+			return a.check(c, export, f.full, show)
+		},
+	}
+	f.defineFlags(c)
+	c.Flags().BoolVar(&show, "show-addresses", false, "show the examples' addresses and user ids in full")
+	return c
+}
+
+// check starts a check, follows it, and tells what it found. A check that nobody
+// follows any more is stopped.
+func (a *app) check(c *cobra.Command, export schemas.Export, full, show bool) error {
+	o, done, err := a.operator(c.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	run, joined, err := o.Check(c.Context(), export, full)
+	if err != nil {
+		return err
+	}
+	if joined {
+		fmt.Fprintf(c.ErrOrStderr(), "A check of «%s» is under way already; this joins it.\n", export.Name)
+	}
+	progress := console.NewProgress(c.ErrOrStderr())
+	v, err := o.Watch(c.Context(), run, lookEvery, true, progress.See)
+	progress.Close()
+	if errors.Is(err, context.Canceled) {
+		stop, end := context.WithTimeout(context.WithoutCancel(c.Context()), 10*time.Second)
+		defer end()
+		fmt.Fprintln(c.ErrOrStderr(), "Stopping the check.")
+		return o.Cancel(stop, run)
+	}
+	if err != nil {
+		return err
+	}
+	return a.tellCheck(c, v, show)
+}
+
+// checked is what the check of one segment says, with the examples.
+type checked struct {
+	schemas.ExportReport
+	Examples *schemas.Examples `json:"examples,omitempty"`
+}
+
+// tellCheck prints what a check found, and gives the exit status for it.
+func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
+	segments := make([]checked, len(v.Segments))
+	root, err := storage.OpenRoot(c.Context(), a.dataRoot)
+	if err == nil {
+		defer root.Close()
+	}
+	code := exit(v.State)
+	for i, s := range v.Segments {
+		segments[i].ExportReport = s.Report
+		r := s.Report.Check
+		if r == nil {
+			continue
+		}
+		if len(r.Guardrails)+len(r.Clashes) > 0 && code == nil {
+			code = status(exitWaiting)
+		}
+		examples, e := readExamples(c.Context(), root, err, r.Examples)
+		if e != nil {
+			fmt.Fprintf(c.ErrOrStderr(), "starter: no examples of «%s»: %v\n", s.Report.Segment, e)
+			continue
+		}
+		if !show {
+			mask(examples)
+		}
+		segments[i].Examples = examples
+	}
+	if a.output == "json" {
+		if err := printJSON(c.OutOrStdout(), map[string]any{"run": v.Run, "state": v.State, "error": v.Error, "segments": segments}); err != nil {
+			return err
+		}
+		return code
+	}
+	w := c.OutOrStdout()
+	for _, s := range segments {
+		showChecked(w, s)
+	}
+	if v.Error != "" {
+		fmt.Fprintln(w, v.Error)
+	}
+	return code
+}
+
+// readExamples reads the examples of one segment from the data root, which may
+// not have been opened.
+func readExamples(ctx context.Context, root *storage.Root, opened error, key string) (*schemas.Examples, error) {
+	if opened != nil {
+		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", opened)
+	}
+	data, err := root.Read(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read %s in the data root: %w; say where it is with --data-root or DATA_ROOT", key, err)
+	}
+	var e schemas.Examples
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, fmt.Errorf("%s in the data root is damaged", key)
+	}
+	return &e, nil
+}
+
+func mask(e *schemas.Examples) {
+	for _, people := range [][]schemas.Example{e.Adds, e.Updates, e.Removals, e.Rejects} {
+		for i := range people {
+			p := &people[i]
+			p.Email, p.UserID, p.Value = console.Masked(p.Email), console.Masked(p.UserID), console.Masked(p.Value)
+		}
+	}
+}
+
+// showChecked prints what a run would do with one segment.
+func showChecked(w io.Writer, s checked) {
+	m, r := s.Manifest, s.Check
+	if r == nil {
+		fmt.Fprintf(w, "«%s» could not be checked: %s\n\n", s.Segment, s.Error)
+		return
+	}
+	list := fmt.Sprintf("to list %d", s.ListID)
+	if r.NoList {
+		list = "to a new list"
+	}
+	fmt.Fprintf(w, "«%s», %s: what a run would do\n\n", s.Segment, list)
+	var rows [][]string
+	add := func(what string, n int64) { rows = append(rows, []string{what, console.Count(n)}) }
+	add("rows read", m.Read)
+	add("add", m.Adds)
+	add("update", m.Updates)
+	add("remove", m.Removals)
+	add("leave as they are", m.Unchanged)
+	add("duplicates", m.Duplicates)
+	for _, reason := range slices.Sorted(maps.Keys(m.Rejected)) {
+		add("reject: "+string(reason), m.Rejected[reason])
+	}
+	add("requests", r.Requests)
+	rows = append(rows, []string{"time to send", time.Duration(r.Estimate).String()})
+	console.Table(w, []string{"", "profiles"}, rows, "profiles")
+	fmt.Fprintln(w)
+	for _, g := range r.Guardrails {
+		fmt.Fprintf(w, "A run would wait for starter approve: %s\n", g)
+	}
+	for _, c := range r.Clashes {
+		fmt.Fprintf(w, "A run would wait for a correction: %s\n", c)
+	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", warning)
+	}
+	showExamples(w, s.Examples)
+}
+
+func showExamples(w io.Writer, e *schemas.Examples) {
+	if e == nil {
+		return
+	}
+	var rows [][]string
+	for _, kind := range []struct {
+		what   string
+		people []schemas.Example
+	}{{"add", e.Adds}, {"update", e.Updates}, {"remove", e.Removals}, {"reject", e.Rejects}} {
+		for _, p := range kind.people {
+			who := strings.Trim(p.Email+" "+p.UserID, " ")
+			why := ""
+			if kind.what == "reject" {
+				who = p.Value
+				why = fmt.Sprintf("%s: %s (%s, row %d)", p.Reason, p.Reason.Sentence(), p.File, p.Row)
+			}
+			rows = append(rows, []string{kind.what, console.Printable(who), why})
+		}
+	}
+	if len(rows) > 0 {
+		fmt.Fprintln(w)
+		console.Table(w, []string{"example", "who", "why"}, rows)
+	}
+	fmt.Fprintln(w)
+}
