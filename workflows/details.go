@@ -53,7 +53,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	row("sent", u.Sent)
 	row("left", max(0, m.ToSend()-u.Acknowledged()))
 	row("duplicates", m.Duplicates)
-	for _, r := range slices.Sorted(maps.Keys(p.Report.Rejected)) {
+	for _, r := range workflow.DeterministicKeys(p.Report.Rejected) {
 		row("rejected: "+string(r), p.Report.Rejected[r])
 	}
 	row("requests", u.Requests)
@@ -92,7 +92,7 @@ func (s *exportSegment) progress() schemas.Progress {
 func (s *exportSegment) total() {
 	rejected := map[schemas.Reason]int64{}
 	maps.Copy(rejected, s.report.Manifest.Rejected)
-	for _, r := range slices.Sorted(maps.Keys(s.report.Upload.Refused)) {
+	for _, r := range workflow.DeterministicKeys(s.report.Upload.Refused) {
 		rejected[r] += s.report.Upload.Refused[r]
 	}
 	s.report.Rejected = rejected

@@ -11,13 +11,13 @@ import (
 	"iterable-segment-export/internal/sandbox"
 )
 
-// buildWorker builds the worker as it is deployed.
-func buildWorker(t *testing.T) string {
+// build builds a command of the program as it is deployed.
+func build(t *testing.T, command string) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "worker")
-	cmd := exec.Command("go", "build", "-o", bin, "iterable-segment-export/worker")
+	bin := filepath.Join(t.TempDir(), command)
+	cmd := exec.Command("go", "build", "-o", bin, "iterable-segment-export/"+command)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the worker: %v\n%s", err, out)
+		t.Fatalf("build the %s: %v\n%s", command, err, out)
 	}
 	return bin
 }
@@ -55,39 +55,74 @@ func (w *world) until(what string, ok func() bool) {
 	}
 }
 
-// TestAKilledWorkerLosesNothing kills the worker's process in mid-upload and
-// starts another one, which goes on where the first one was.
-func TestAKilledWorkerLosesNothing(t *testing.T) {
-	w := newWorld(t, sandbox.Config{Rate: 40, Latency: 50 * time.Millisecond}, false)
-	bin := buildWorker(t)
-	w.writeConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
-	expected := w.generated(10_000)
-	first := w.process(bin, "first.log")
-	run := w.start(w.export("Killed", "EmailAddress"))
-	w.until("some requests are through", func() bool { return w.requests("lists/subscribe") >= 60 })
-	if err := first.Process.Kill(); err != nil {
+// TestAStoppedWorkerLosesNothing ends the worker's process in mid-upload, by
+// killing it or by asking it to stop, and starts another one, which goes on where
+// the first one was.
+func TestAStoppedWorkerLosesNothing(t *testing.T) {
+	bin := build(t, "worker")
+	for name, c := range map[string]struct {
+		signal os.Signal
+		again  int64 // the most requests that may be sent again
+	}{
+		"killed":  {os.Kill, 16}, // the most that a worker has in flight over a connection
+		"stopped": {os.Interrupt, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, sandbox.Config{Rate: 40, Latency: 50 * time.Millisecond}, false)
+			w.writeConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
+			expected := w.generated(10_000)
+			first := w.process(bin, "first.log")
+			run := w.start(w.export("Interrupted", "EmailAddress"))
+			w.until("some requests are through", func() bool { return w.requests("lists/subscribe") >= 60 })
+			if err := first.Process.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = first.Wait()
+			before := w.requests("lists/subscribe")
+			w.process(bin, "second.log")
+			r := w.done(w.watch(run))
+			if l := w.list("Interrupted"); l.Digest != expected.Digest {
+				t.Errorf("the list has %d members and another digest than expected (%d)", l.Size, expected.Valid)
+			}
+			total, batches := w.requests("lists/subscribe"), int64(r.Manifest.AddBatches)
+			if before >= total {
+				t.Fatalf("the upload was over (%d of %d requests) before the worker ended", before, total)
+			}
+			if again := total - batches; again > c.again {
+				t.Errorf("%d of %d requests were sent again, want at most %d", again, batches, c.again)
+			}
+			w.nothingIsLeft()
+			w.logsNameNobody("first.log", "second.log")
+		})
+	}
+}
+
+// logsNameNobody fails the test if an address is in a log.
+func (w *world) logsNameNobody(logs ...string) {
+	w.t.Helper()
+	for _, log := range logs {
+		text, err := os.ReadFile(w.path(log))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, domain := range []string{"@example.", "@mail.example.", "@shop.example."} {
+			if strings.Contains(strings.ToLower(string(text)), domain) {
+				w.t.Errorf("%s has an address in it", log)
+			}
+		}
+	}
+}
+
+func TestAWorkerWithoutTemporalSaysSo(t *testing.T) {
+	cmd := exec.Command(build(t, "worker"))
+	connections := filepath.Join(t.TempDir(), "connections.yaml")
+	if err := os.WriteFile(connections, []byte("connections: []\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_ = first.Wait()
-	before := w.requests("lists/subscribe")
-	w.process(bin, "second.log")
-	r := w.done(w.watch(run))
-	if l := w.list("Killed"); l.Digest != expected.Digest {
-		t.Errorf("the list has %d members and another digest than expected (%d)", l.Size, expected.Valid)
-	}
-	total := w.requests("lists/subscribe")
-	if before >= total {
-		t.Fatalf("the upload was over (%d of %d requests) before the worker was killed", before, total)
-	}
-	batches := int64(r.Manifest.AddBatches)
-	const inFlight = 16 // the most that a worker has in flight over a connection
-	if again := total - batches; again > inFlight {
-		t.Errorf("%d of %d requests were sent again; at most %d were in flight", again, batches, inFlight)
-	}
-	w.nothingIsLeft()
-	for _, log := range []string{"first.log", "second.log"} {
-		if text, err := os.ReadFile(w.path(log)); err != nil || strings.Contains(string(text), "@") && strings.Contains(string(text), "example") {
-			t.Errorf("%s: %v, or an address in it", log, err)
-		}
+	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS=127.0.0.1:1", "DIAL_TIMEOUT=3s", "CONNECTIONS_FILE="+connections, "DATA_ROOT="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "127.0.0.1:1") || !strings.Contains(string(out), "TEMPORAL_ADDRESS") ||
+		!strings.Contains(string(out), "trying again") {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }

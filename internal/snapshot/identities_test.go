@@ -63,7 +63,9 @@ func TestIdentitiesAgainstModel(t *testing.T) {
 	}
 }
 
-func tellMember(m *Member) string { return fmt.Sprintf("%x %d %s %s", m.Key, m.Fields, m.Email, m.UserID) }
+func tellMember(m *Member) string {
+	return fmt.Sprintf("%x %d %s %s", m.Key, m.Fields, m.Email, m.UserID)
+}
 
 // TestWhoStaysIsTold hands out the members whom the segment names, those of
 // batches with nobody else in them included.
