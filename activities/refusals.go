@@ -26,6 +26,9 @@ const refusedDir = "refused"
 // refused is a line of such a file. Who was forgotten stands there by the row
 // alone.
 type refused struct {
+	// Removal is set for somebody who was to be taken off the list, whom no row
+	// of the segment names.
+	Removal bool `json:"removal,omitempty"`
 	File   int32          `json:"file"`
 	Row    int64          `json:"row"`
 	Value  string         `json:"value,omitempty"`
@@ -34,13 +37,17 @@ type refused struct {
 	Key    string         `json:"key"`
 }
 
-// writeRefusals keeps the rows of a batch that Iterable refused.
-func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, k int, b *batch.Batch, rows []refusal) error {
+// writeRefusals keeps the rows of a batch that Iterable refused. kind is
+// schemas.Subscribe or schemas.Unsubscribe.
+func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, kind string, k int, b *batch.Batch, rows []refusal) error {
 	var out bytes.Buffer
 	lines := json.NewEncoder(&out)
 	for _, r := range rows {
 		key := b.Key(r.row)
 		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Key: hex.EncodeToString(key[:])}
+		if line.Removal = kind == schemas.Unsubscribe; line.Removal {
+			line.File, line.Row = 0, 0
+		}
 		if r.reason != schemas.ReasonIterableForgotten {
 			line.Value = string(b.Email(r.row))
 			if line.Value == "" {
@@ -51,7 +58,7 @@ func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, k in
 			return fmt.Errorf("keep what Iterable refused: %w", err)
 		}
 	}
-	name := path.Join(schemas.StagingDir(run), refusedDir, fmt.Sprintf("%09d.jsonl", k))
+	name := path.Join(schemas.StagingDir(run), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
 	if err := a.Root.Write(ctx, name, out.Bytes()); err != nil {
 		return fmt.Errorf("keep what Iterable refused: %w", err)
 	}
@@ -94,6 +101,22 @@ func (r refused) key() (k snapshot.Key, err error) {
 	return k, nil
 }
 
+// reject is the refusal as a row of the rejects file. files are the names of the
+// segment's files.
+func (r refused) reject(e schemas.Export, files []string) rejects.Reject {
+	out := rejects.Reject{Row: r.Row, Column: e.Email, Reason: r.Reason}
+	if int(r.File) < len(files) {
+		out.File = files[r.File]
+	}
+	if r.UserID || e.Email == "" {
+		out.Column = e.UserID
+	}
+	if r.Value != "" {
+		out.Value = []byte(r.Value)
+	}
+	return out
+}
+
 // publishRejects writes the rejects file of the report: what staging rejected
 // and what Iterable refused, in the order of the source. It returns the file's
 // key, empty where nobody was rejected.
@@ -110,17 +133,10 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 	if err := json.Unmarshal(names, &files); err != nil {
 		return "", fmt.Errorf("write the rejects: %s is damaged", filesFile)
 	}
-	late := make([]rejects.Reject, len(refusals))
-	for i, r := range refusals {
-		late[i] = rejects.Reject{Row: r.Row, Column: e.Email, Reason: r.Reason}
-		if int(r.File) < len(files) {
-			late[i].File = files[r.File]
-		}
-		if r.UserID || e.Email == "" {
-			late[i].Column = e.UserID
-		}
-		if r.Value != "" {
-			late[i].Value = []byte(r.Value)
+	var late []rejects.Reject
+	for _, r := range refusals {
+		if !r.Removal {
+			late = append(late, r.reject(e, files))
 		}
 	}
 	key := path.Join(schemas.ReportDir(run), schemas.RejectsFile)

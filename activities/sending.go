@@ -150,10 +150,11 @@ func failures(f iterable.Failed) []named {
 
 // note notes a row that Iterable did not take.
 func (s *sending) note(row int, reason schemas.Reason) {
-	if s.counts.Refused == nil {
-		s.counts.Refused = map[schemas.Reason]int64{}
+	if s.in.Kind == schemas.Unsubscribe {
+		s.counts.NotRemoved++
+	} else {
+		s.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
 	}
-	s.counts.Refused[reason]++
 	s.refusals = append(s.refusals, refusal{row: row, reason: reason})
 }
 

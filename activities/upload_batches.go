@@ -55,7 +55,7 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	u := &uploader{
 		in: in, client: client, staged: staged, progress: progress,
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
-			return a.writeRefusals(ctx, in.Run, k, b, rows)
+			return a.writeRefusals(ctx, in.Run, in.Kind, k, b, rows)
 		},
 	}
 	if err := u.run(ctx); err != nil {

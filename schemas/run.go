@@ -263,6 +263,9 @@ type UploadCounts struct {
 	Refused map[Reason]int64 `json:"refused,omitempty"`
 	// NotOnList counts people to be removed who were no longer on the list.
 	NotOnList int64 `json:"notOnList,omitempty"`
+	// NotRemoved counts people whom Iterable refused to take off the list. They
+	// stay in the snapshot, so that the next run tries again.
+	NotRemoved int64 `json:"notRemoved,omitempty"`
 	// Unnamed counts failures that Iterable counted without saying whose they are.
 	Unnamed int64 `json:"unnamed,omitempty"`
 	// CreatedFields are the data fields that Iterable created.
@@ -277,6 +280,7 @@ func (c *UploadCounts) Add(o UploadCounts) {
 	c.Sent += o.Sent
 	c.Removed += o.Removed
 	c.NotOnList += o.NotOnList
+	c.NotRemoved += o.NotRemoved
 	c.Unnamed += o.Unnamed
 	for r, n := range o.Refused {
 		if c.Refused == nil {
@@ -293,7 +297,7 @@ func (c *UploadCounts) Add(o UploadCounts) {
 
 // Acknowledged counts the profiles that Iterable has answered for.
 func (c UploadCounts) Acknowledged() int64 {
-	n := c.Sent + c.Removed + c.NotOnList
+	n := c.Sent + c.Removed + c.NotOnList + c.NotRemoved
 	for _, refused := range c.Refused {
 		n += refused
 	}

@@ -97,6 +97,14 @@ func (s *exportSegment) total() {
 	}
 	s.report.Rejected = rejected
 	s.report.Warnings = append(slices.Clone(s.list.Warnings), s.report.Manifest.Warnings...)
+	if n := s.report.Upload.NotRemoved; n > 0 {
+		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
+			"Iterable refused to take %s people off the list; the next run tries again", count(n)))
+	}
+	if n := s.report.Upload.Unnamed; n > 0 {
+		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
+			"Iterable counted %s failures without saying whose they are; the list may lack as many people", count(n)))
+	}
 }
 
 // expectedSize bounds the size that the list should have after the upload: at the
@@ -104,7 +112,7 @@ func (s *exportSegment) total() {
 // was there before.
 func (s *exportSegment) expectedSize() (least, most int64) {
 	m, u := s.report.Manifest, s.report.Upload
-	known := m.Unchanged + m.Adds + m.Updates - sum(u.Refused)
+	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
 	if s.in.Export.Mode == schemas.ModeAppend {
 		known += m.Members - m.Unchanged - m.Updates // vanished from the segment, but not removed
 	}

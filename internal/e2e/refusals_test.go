@@ -118,3 +118,29 @@ func TestARequestRefusedForWhateverRowIsNotTheRowsFault(t *testing.T) {
 		t.Errorf("rejected %v, %d of %d on the list", r.Rejected, w.list("All refused").Size, expected.Valid)
 	}
 }
+
+// TestARemovalThatIterableRefusesIsTriedAgain has Iterable refuse to take one
+// person off the list.
+func TestARemovalThatIterableRefusesIsTriedAgain(t *testing.T) {
+	w := newWorld(t, sandbox.Config{}, true)
+	w.generated(300)
+	w.done(w.run(w.export("Leavers", "EmailAddress")))
+	expected := w.churned(300, 0.01)
+	// Three people leave: the request for all of them is refused, and the one for
+	// the first of them alone.
+	fault := sandbox.Fault{Endpoint: "lists/unsubscribe", Kind: "status", Status: http.StatusBadRequest, Code: "BadParams", Count: 2}
+	if err := w.sandbox.AddFaults(fault); err != nil {
+		t.Fatal(err)
+	}
+	r := w.done(w.run(w.export("Leavers", "EmailAddress")))
+	if r.Upload.NotRemoved != 1 || len(r.Rejected) != len(r.Manifest.Rejected) || int64(w.list("Leavers").Size) != expected.Valid+1 || r.Members != expected.Valid+1 {
+		t.Errorf("%+v, %d on the list, %d known, want %d and one more", r.Upload, w.list("Leavers").Size, r.Members, expected.Valid)
+	}
+	if !slices.ContainsFunc(r.Warnings, func(s string) bool { return strings.Contains(s, "refused to take 1 people off") }) {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	r = w.done(w.run(w.export("Leavers", "EmailAddress")))
+	if r.Upload.Removed != 1 || w.list("Leavers").Digest != expected.Digest {
+		t.Errorf("%+v, %d on the list, want %d", r.Upload, w.list("Leavers").Size, expected.Valid)
+	}
+}

@@ -14,7 +14,15 @@ import (
 // generated writes a segment, and gives what is expected of it.
 func (w *world) generated(rows int64) generate.Expected {
 	w.t.Helper()
-	expected, err := generate.Segment(w.t.Context(), generate.Options{Rows: rows, Out: w.path("segments"), Format: "parquet", Files: 1, Bad: 0.02, Seed: 3})
+	return w.churned(rows, 0)
+}
+
+// churned writes the segment anew, with a share of its people replaced by others.
+func (w *world) churned(rows int64, churn float64) generate.Expected {
+	w.t.Helper()
+	expected, err := generate.Segment(w.t.Context(), generate.Options{
+		Rows: rows, Out: w.path("segments"), Format: "parquet", Files: 1, Bad: 0.02, Seed: 3, Churn: churn,
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
