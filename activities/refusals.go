@@ -28,13 +28,13 @@ const refusedDir = "refused"
 type refused struct {
 	// Removal is set for somebody who was to be taken off the list, whom no row
 	// of the segment names.
-	Removal bool `json:"removal,omitempty"`
-	File   int32          `json:"file"`
-	Row    int64          `json:"row"`
-	Value  string         `json:"value,omitempty"`
-	UserID bool           `json:"userId,omitempty"` // the value is a user id
-	Reason schemas.Reason `json:"reason"`
-	Key    string         `json:"key"`
+	Removal bool           `json:"removal,omitempty"`
+	File    int32          `json:"file"`
+	Row     int64          `json:"row"`
+	Value   string         `json:"value,omitempty"`
+	UserID  bool           `json:"userId,omitempty"` // the value is a user id
+	Reason  schemas.Reason `json:"reason"`
+	Key     string         `json:"key"`
 }
 
 // writeRefusals keeps the rows of a batch that Iterable refused. kind is
