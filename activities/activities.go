@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -25,6 +27,8 @@ import (
 type Activities struct {
 	// Connections are the connections of connections.yaml.
 	Connections Connections
+	// Access says who may do what; nil where everybody may do everything.
+	Access *access.Gate
 	// Clients makes one API client for each connection, and keeps it.
 	Clients *Clients
 	// Root is the data root.
@@ -48,6 +52,10 @@ type Connections interface {
 	Get(name string) (schemas.Connection, error)
 	// Key reads the connection's API key anew.
 	Key(schemas.Connection) (string, error)
+	// Names lists the connections.
+	Names() []string
+	// Status tells whether the newest version of connections.yaml is in force.
+	Status() config.Status
 }
 
 // tempFiles makes a folder for temporary files, which remove deletes.

@@ -7,11 +7,16 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Authorize looks up the run's connection and says whether the run may use it.
+// Authorize looks up the run's connection and says whether the run may use it,
+// with connections.yaml as it is now.
 func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {
-	c, err := a.Connections.Get(in.Export.Connection)
+	defer beat(ctx, nil)()
+	c, err := a.known(in.Export.Connection)
 	if err != nil {
-		return schemas.AuthorizeResult{}, needOperator(schemas.ErrorUnknownConnection, err.Error())
+		return schemas.AuthorizeResult{}, err
+	}
+	if err := a.agreed(ctx, c); err != nil {
+		return schemas.AuthorizeResult{}, err
 	}
 	if _, err := a.Connections.Key(c); err != nil {
 		return schemas.AuthorizeResult{}, needOperator(schemas.ErrorNoKey, err.Error())

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
@@ -29,6 +30,10 @@ func (o oneConnection) Get(name string) (schemas.Connection, error) {
 }
 
 func (o oneConnection) Key(schemas.Connection) (string, error) { return sandbox.DefaultKey, nil }
+
+func (o oneConnection) Names() []string { return []string{o.c.Name} }
+
+func (o oneConnection) Status() config.Status { return config.Status{} }
 
 // bench is the activities of one worker, beside a sandbox.
 type bench struct {

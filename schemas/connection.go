@@ -101,6 +101,63 @@ const (
 	ProjectHybrid = "hybrid"
 )
 
+// ConnectionsAnswer lists the connections, with what the asking person may see.
+type ConnectionsAnswer struct {
+	// Person is who asked.
+	Person      Person           `json:"person"`
+	Connections []ConnectionView `json:"connections"`
+	// Broken says what is wrong with the newest version of connections.yaml, which
+	// is not in force; empty where all is well. Since is when that was noticed.
+	Broken string    `json:"broken,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+}
+
+// ConnectionView is what can be shown of a connection. Everybody sees its name
+// and type; the rest is for administrators.
+type ConnectionView struct {
+	Name        string `json:"name"`
+	ProjectType string `json:"projectType"`
+
+	Description string         `json:"description,omitempty"`
+	Region      string         `json:"region,omitempty"`
+	BaseURL     string         `json:"baseURL,omitempty"`
+	Allowed     []string       `json:"allowed,omitempty"`
+	Consent     *ConsentRecord `json:"consent,omitempty"`
+	// Check is what the last check found; nil if there was none.
+	Check *ConnectionCheck `json:"check,omitempty"`
+}
+
+// ConsentRecord is kept in the data root whenever somebody agrees, or withdraws.
+type ConsentRecord struct {
+	Connection string `json:"connection"`
+	// Host is the API's host that the record is about.
+	Host string `json:"host"`
+	// Withdrawn tells that the connection was disconnected.
+	Withdrawn bool      `json:"withdrawn,omitempty"`
+	By        string    `json:"by"`
+	At        time.Time `json:"at"`
+	// Statement is what was agreed to, and SHA256 its hash in hex; both are empty
+	// in a record that withdraws.
+	Statement string `json:"statement,omitempty"`
+	SHA256    string `json:"sha256,omitempty"`
+	// File tells that the consent stands in connections.yaml.
+	File bool `json:"file,omitempty"`
+}
+
+// ConnectionCheck is what a check of a connection's key found.
+type ConnectionCheck struct {
+	Connection string    `json:"connection"`
+	At         time.Time `json:"at"`
+	By         string    `json:"by"`
+	// Error says why exports could not use the key; empty if they can.
+	Error string `json:"error,omitempty"`
+	// ProjectType is what connections.yaml says.
+	ProjectType string `json:"projectType,omitempty"`
+	// Lists and Fields are how many of each the project has.
+	Lists  int `json:"lists"`
+	Fields int `json:"fields"`
+}
+
 // ConnectionInfo is what a run needs to know of its connection. It holds
 // nothing secret, and is fixed for the length of a run.
 type ConnectionInfo struct {

@@ -13,6 +13,14 @@ const (
 	ErrorUnknownConnection ErrorType = "UnknownConnection"
 	// ErrorNoKey: the worker can't find the connection's API key.
 	ErrorNoKey ErrorType = "NoKey"
+	// ErrorNotAllowed: the person's role may not do this, or not over this
+	// connection.
+	ErrorNotAllowed ErrorType = "NotAllowed"
+	// ErrorNoConsent: nobody has agreed to people's data going over the
+	// connection.
+	ErrorNoConsent ErrorType = "NoConsent"
+	// ErrorNoConnection: the export's connection was disconnected.
+	ErrorNoConnection ErrorType = "NoConnection"
 	// ErrorKeyRejected: Iterable does not accept the key (401).
 	ErrorKeyRejected ErrorType = "KeyRejected"
 	// ErrorKeyForbidden: Iterable does not let the key do this (403).
@@ -49,6 +57,14 @@ const (
 
 // ErrorGuardrail is the type of the wait that a guardrail starts.
 const ErrorGuardrail ErrorType = "Guardrail"
+
+// ErrorGrant is the type of the error that ends a run without a valid grant: none
+// at all, or one that is altered, expired, revoked or another export's. Nobody is
+// asked, since what a run was started with can't be changed any more.
+const ErrorGrant ErrorType = "Grant"
+
+// ErrorProof: the person could not be told to be who they say.
+const ErrorProof ErrorType = "Proof"
 
 // ErrorSegmentsFailed is the type of the error that RunExport ends with when a
 // segment did not get through. Its details are the RunResult.

@@ -10,6 +10,8 @@ import (
 const (
 	WorkflowRunExport     = "RunExport"
 	WorkflowExportSegment = "ExportSegment"
+	// WorkflowAdminister asks the worker for one operation, and returns its answer.
+	WorkflowAdminister = "Administer"
 )
 
 // Names of activities: the steps of a run, by the names that the CLI, the UI and
@@ -23,6 +25,10 @@ const (
 	ActivityVerifyList     = "VerifyList"
 	ActivityCommitSnapshot = "CommitSnapshot"
 	ActivityCloseRun       = "CloseRun"
+	// ActivityAdminister does what Administer is asked for; ActivityAdmit says
+	// whether a person may answer a waiting run.
+	ActivityAdminister = "Administer"
+	ActivityAdmit      = "Admit"
 )
 
 // StepGuardrails is the one step that is no activity.
@@ -51,6 +57,16 @@ func UploadTaskQueue(connection string) string {
 	return TaskQueue + "/" + PathName(connection)
 }
 
+// AccessTaskQueue is the queue of the activities that say who may do what: they
+// take a moment each, and must not queue behind segments that are being read.
+const AccessTaskQueue = TaskQueue + "/access"
+
+// AdministerWorkflowID is the workflow id of one question to the worker; unique
+// tells it from others.
+func AdministerWorkflowID(operation Operation, unique string) string {
+	return administerPrefix + operation + "/" + unique
+}
+
 // RunWorkflowID is the workflow id of an export's run. It has no run number, so
 // that Temporal itself keeps an export from running twice at the same time.
 func RunWorkflowID(export string) string { return runPrefix + escape(export) }
@@ -72,6 +88,8 @@ func CheckSegmentWorkflowID(export, segment string) string {
 const (
 	runPrefix   = "export/"
 	checkPrefix = "check/"
+
+	administerPrefix = "administer/"
 )
 
 // ExportOfRun gives the export whose run has this workflow id; ok is false if it

@@ -56,6 +56,22 @@ func ReportDir(run RunRef) string {
 	return path.Join("reports", PathName(run.Export), run.RunID, PathName(run.Segment))
 }
 
+// ConsentDir is where the consents to a connection are kept, one file each, named
+// by its time.
+func ConsentDir(connection string) string {
+	return path.Join("connections", PathName(connection), "consents")
+}
+
+// ConnectionCheckKey is where the result of a connection's last check is kept.
+func ConnectionCheckKey(connection string) string {
+	return path.Join("connections", PathName(connection), "check.json")
+}
+
+// RevokedKey is where it is kept since when an export's grants are good.
+func RevokedKey(export string) string {
+	return path.Join("access", "revoked", PathName(export)+".json")
+}
+
 // SnapshotDir is where the snapshot of one segment of an export lives.
 func SnapshotDir(export, segment string) string {
 	return path.Join("snapshots", PathName(export), PathName(segment))

@@ -27,6 +27,9 @@ type RunInput struct {
 	Full bool `json:"full,omitempty"`
 	// Check sends nothing and changes nothing, and reports what a run would do.
 	Check bool `json:"check,omitempty"`
+	// Grant lets the run use the export's connection; a worker that wants no
+	// proofs wants none.
+	Grant *Grant `json:"grant,omitempty"`
 }
 
 // SegmentProgress says where one segment of a run stands.
@@ -84,13 +87,22 @@ type SegmentResume struct {
 
 // Answer is the argument of the updates that a waiting run takes.
 type Answer struct {
-	// Who gives the answer.
-	Who string `json:"who,omitempty"`
+	// Who gives the answer, as far as the asking program knows; what the proof says
+	// counts where the worker wants proofs.
+	Who   string `json:"who,omitempty"`
+	Proof *Proof `json:"proof,omitempty"`
 }
 
 // AuthorizeInput asks whether a run may use its connection.
 type AuthorizeInput struct {
 	Export Export `json:"export"`
+	// RunID is the id of the RunExport execution, StartedAt when it began.
+	RunID     string    `json:"runId"`
+	StartedAt time.Time `json:"startedAt"`
+	// Full and Check are the run's.
+	Full  bool   `json:"full,omitempty"`
+	Check bool   `json:"check,omitempty"`
+	Grant *Grant `json:"grant,omitempty"`
 }
 
 // AuthorizeResult is what the worker says of a run's connection.

@@ -26,11 +26,7 @@ func listen(ctx workflow.Context, show func(workflow.Context)) (*operator, error
 	o := &operator{show: show}
 	for _, name := range []string{schemas.UpdateRetry, schemas.UpdateAbort, schemas.UpdateApprove} {
 		err := workflow.SetUpdateHandlerWithOptions(ctx, name,
-			func(ctx workflow.Context, a schemas.Answer) (string, error) {
-				o.answer = name
-				workflow.GetLogger(ctx).Info("an operator answered", "answer", name, "who", a.Who)
-				return name, nil
-			},
+			func(ctx workflow.Context, a schemas.Answer) (string, error) { return o.take(ctx, name, a) },
 			workflow.UpdateHandlerOptions{
 				Validator:   func(schemas.Answer) error { return o.takes(name) },
 				Description: "answers a run that waits",
@@ -55,6 +51,26 @@ func (o *operator) takes(answer string) error {
 	return fmt.Errorf("the run waits for %v, not for %q: %s", o.waiting.Answers, answer, o.waiting.Message)
 }
 
+// take takes an answer from somebody who may give it.
+func (o *operator) take(ctx workflow.Context, name string, a schemas.Answer) (string, error) {
+	in := schemas.AdmitInput{Update: name, Since: o.waiting.Since, Answer: a}
+	var who schemas.Person
+	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "May they answer «"+name+"»?"), admitTime)
+	if err := workflow.ExecuteActivity(ctx, schemas.ActivityAdmit, in).Get(ctx, &who); err != nil {
+		return "", err
+	}
+	// Somebody else may have been faster, and the run may wait for another thing.
+	if err := o.takes(name); err != nil || !o.waiting.Since.Equal(in.Since) {
+		return "", errors.Join(errors.New("the run waits for this answer no more"), err)
+	}
+	o.answer = name
+	workflow.GetLogger(ctx).Info("an operator answered", "answer", name, "who", who.Name)
+	return name, nil
+}
+
+// admitTime bounds the question whether somebody may answer.
+const admitTime = time.Minute
+
 // errAborted ends a run that an operator has aborted.
 var errAborted = errors.New("aborted by an operator")
 
@@ -77,10 +93,10 @@ func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(
 		case errors.Is(err, errStartOver), errors.Is(err, errAborted), workflow.IsContinueAsNewError(err):
 			return err
 		}
-		if o.absent {
+		kind, message := d.explain(err)
+		if o.absent || kind == schemas.ErrorGrant {
 			return err
 		}
-		kind, message := d.explain(err)
 		if err := o.ask(ctx, name, kind, message, schemas.UpdateRetry); err != nil {
 			return err
 		}

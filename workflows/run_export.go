@@ -73,8 +73,12 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, error) {
 	var out schemas.AuthorizeResult
 	err := r.operator.step(ctx, schemas.ActivityAuthorize, r.deadline(), func(ctx workflow.Context) error {
-		ctx = quick(ctx, "Connection «"+r.in.Export.Connection+"»")
-		return workflow.ExecuteActivity(ctx, schemas.ActivityAuthorize, schemas.AuthorizeInput{Export: r.in.Export}).Get(ctx, &out)
+		ctx = access(ctx, "Connection «"+r.in.Export.Connection+"»")
+		in := schemas.AuthorizeInput{
+			Export: r.in.Export, RunID: r.progress.RunID, StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
+			Full: r.in.Full, Check: r.in.Check, Grant: r.in.Grant,
+		}
+		return workflow.ExecuteActivity(ctx, schemas.ActivityAuthorize, in).Get(ctx, &out)
 	})
 	return out, err
 }

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -26,10 +27,12 @@ import (
 // Options says what to host.
 type Options struct {
 	Client      client.Client
-	Connections Connections
-	Root        *storage.Root
-	HTTP        *http.Client // nil for the default of package iterable
-	Log         *slog.Logger
+	Connections activities.Connections
+	// Access says who may do what; nil where everybody may do everything.
+	Access *access.Gate
+	Root   *storage.Root
+	HTTP   *http.Client // nil for the default of package iterable
+	Log    *slog.Logger
 
 	// StagingSlots and UploadSlots are how many segments are staged, and how
 	// many chunks are sent over each connection, at the same time.
@@ -46,18 +49,12 @@ type Options struct {
 	Version string
 }
 
-// Connections are the connections to serve.
-type Connections interface {
-	activities.Connections
-	// Names lists them.
-	Names() []string
-}
-
 // Host is a set of running workers.
 type Host struct {
 	o          Options
 	activities *activities.Activities
 	main       worker.Worker
+	access     worker.Worker
 	cancel     context.CancelFunc
 	watching   sync.WaitGroup
 
@@ -70,6 +67,10 @@ type Host struct {
 // after a crash that was acknowledged in those seconds.
 const heartbeatThrottle = 20 * time.Millisecond
 
+// accessSlots is how many questions of access are answered at the same time; they
+// are small.
+const accessSlots = 8
+
 // lookForConnections is how often new connections are looked for.
 const lookForConnections = 5 * time.Second
 
@@ -77,7 +78,7 @@ const lookForConnections = 5 * time.Second
 func Start(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{o: o, uploads: map[string]worker.Worker{}}
 	h.activities = &activities.Activities{
-		Connections: o.Connections,
+		Connections: o.Connections, Access: o.Access,
 		Clients: &activities.Clients{
 			Connections: o.Connections,
 			New:         newClient(o),
@@ -89,15 +90,25 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	h.main.RegisterWorkflowWithOptions(workflows.ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
+	h.main.RegisterWorkflowWithOptions(workflows.Administer, workflow.RegisterOptions{Name: schemas.WorkflowAdminister})
 	register(h.main, map[string]any{
-		schemas.ActivityAuthorize:      h.activities.Authorize,
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,
 		schemas.ActivityStageSegment:   h.activities.StageSegment,
 		schemas.ActivityCommitSnapshot: h.activities.CommitSnapshot,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 	})
+	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))
+	register(h.access, map[string]any{
+		schemas.ActivityAuthorize:  h.activities.Authorize,
+		schemas.ActivityAdminister: h.activities.Administer,
+		schemas.ActivityAdmit:      h.activities.Admit,
+	})
 	if err := h.main.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.TaskQueue, err)
+	}
+	if err := h.access.Start(); err != nil {
+		h.main.Stop()
+		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.AccessTaskQueue, err)
 	}
 	if err := h.serveConnections(); err != nil {
 		h.Stop()
@@ -117,16 +128,8 @@ func newClient(o Options) func(schemas.Connection, func() (string, error)) (*ite
 		http = iterable.NewHTTPClient(iterable.TransportOptions{})
 	}
 	return func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
-		base := c.BaseURL
-		switch {
-		case base != "":
-		case c.Region == schemas.RegionEU:
-			base = iterable.EU
-		default:
-			base = iterable.US
-		}
 		return iterable.New(iterable.Options{
-			BaseURL: base, Key: key, Connection: c.Name, Limits: c.Limits,
+			BaseURL: iterable.Address(c), Key: key, Connection: c.Name, Limits: c.Limits,
 			Pacers: pacers, HTTP: http, Log: o.Log, Version: o.Version,
 		})
 	}
@@ -200,5 +203,6 @@ func (h *Host) Stop() {
 		all.Go(w.Stop)
 	}
 	all.Go(h.main.Stop)
+	all.Go(h.access.Stop)
 	all.Wait()
 }

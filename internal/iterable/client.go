@@ -23,6 +23,17 @@ const (
 	EU = "https://api.eu.iterable.com"
 )
 
+// Address is where a connection leads to.
+func Address(c schemas.Connection) string {
+	switch {
+	case c.BaseURL != "":
+		return c.BaseURL
+	case c.Region == schemas.RegionEU:
+		return EU
+	}
+	return US
+}
+
 // Options are the settings of New. BaseURL and Key must be set.
 type Options struct {
 	// BaseURL is the API's address, US or EU or another for tests.
