@@ -33,6 +33,9 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, refusals); err != nil {
 		return in.Report, err
 	}
+	if err := a.publishPace(ctx, in.Run); err != nil {
+		return in.Report, err
+	}
 	report.FinishedAt = time.Now().UTC()
 	if err := a.writeReport(ctx, in.Run, report); err != nil {
 		return in.Report, err
@@ -134,6 +137,9 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (schem
 	if done, ok := a.reported(ctx, in.Run); ok {
 		report.Rejects = done.Rejects
 	} else if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, refusals); err != nil {
+		return report, err
+	}
+	if err := a.publishPace(ctx, in.Run); err != nil {
 		return report, err
 	}
 	if err := a.writeReport(ctx, in.Run, report); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
@@ -86,13 +87,20 @@ func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, e
 		})
 	}
 	return s.client.Send(ctx, endpoint, s.body, func(a iterable.Attempt) {
-		s.counts.Requests++
+		one := schemas.PaceSample{Requests: 1}
 		switch iterable.ClassOf(a.Err) {
 		case iterable.Throttled:
-			s.counts.Throttled++
+			one.Throttled++
 		case iterable.Transient:
-			s.counts.Failed++
+			one.Failed++
 		}
+		s.counts.Requests += one.Requests
+		s.counts.Throttled += one.Throttled
+		s.counts.Failed += one.Failed
+		if a.Err == nil {
+			one.Profiles = int64(to - from)
+		}
+		s.pace.add(time.Now(), one)
 	})
 }
 

@@ -52,8 +52,10 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	if err := a.announce(ctx, in.Run, in.ListID); err != nil {
 		return schemas.UploadCounts{}, err
 	}
+	pace := &paceLog{}
+	defer a.writePace(ctx, in, pace)
 	u := &uploader{
-		in: in, client: client, staged: staged, progress: progress,
+		in: in, client: client, staged: staged, progress: progress, pace: pace,
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
 			return a.writeRefusals(ctx, in.Run, in.Kind, k, b, rows)
 		},
@@ -99,6 +101,7 @@ type uploader struct {
 	client   *iterable.Client
 	staged   *batch.File
 	progress *tracker
+	pace     *paceLog
 	// refuse keeps the rows of a batch that Iterable refused.
 	refuse func(context.Context, int, *batch.Batch, []refusal) error
 }

@@ -24,6 +24,7 @@ const (
 	ActivityUploadBatches  = "UploadBatches"
 	ActivityVerifyList     = "VerifyList"
 	ActivityCommitSnapshot = "CommitSnapshot"
+	ActivityWriteRunReport = "WriteRunReport"
 	ActivityCloseRun       = "CloseRun"
 	// ActivityAdminister does what Administer is asked for; ActivityAdmit says
 	// whether a person may answer a waiting run.

@@ -19,6 +19,14 @@ type Trigger struct {
 	Who string `json:"who,omitempty"`
 }
 
+// Starter says in words who or what started the run.
+func (t Trigger) Starter() string {
+	if t.Who != "" {
+		return t.Who
+	}
+	return "a " + t.Kind
+}
+
 // RunInput starts RunExport.
 type RunInput struct {
 	Export  Export  `json:"export"`
@@ -55,6 +63,8 @@ type RunResult struct {
 	Export   string         `json:"export"`
 	RunID    string         `json:"runId"`
 	Segments []ExportReport `json:"segments"`
+	// Report is the key of the report for people in the data root.
+	Report string `json:"report,omitempty"`
 }
 
 // SegmentInput starts ExportSegment.

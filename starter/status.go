@@ -56,6 +56,9 @@ func (a *app) tell(c *cobra.Command, v operate.View) error {
 	if hasRejects(v) {
 		fmt.Fprintf(w, "Rejected rows: starter rejects %s\n", v.Run.RunID)
 	}
+	if v.Report != "" {
+		fmt.Fprintf(w, "Report: starter report %s --open\n", v.Run.RunID)
+	}
 	return exit(v.State)
 }
 

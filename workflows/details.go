@@ -16,7 +16,7 @@ import (
 func (r *runExport) show(ctx workflow.Context) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**Export «%s»** over connection «%s», started by %s: %s\n\n",
-		r.in.Export.Name, r.in.Export.Connection, startedBy(r.in.Trigger), r.progress.State)
+		r.in.Export.Name, r.in.Export.Connection, r.in.Trigger.Starter(), r.progress.State)
 	if len(r.progress.Segments) > 0 {
 		b.WriteString("| segment | state |\n| --- | --- |\n")
 		for _, s := range r.progress.Segments {
@@ -27,13 +27,6 @@ func (r *runExport) show(ctx workflow.Context) {
 		r.operator.describe(&b, r.in.Export.Name)
 	}
 	workflow.SetCurrentDetails(ctx, b.String())
-}
-
-func startedBy(t schemas.Trigger) string {
-	if t.Who != "" {
-		return t.Who
-	}
-	return "a " + t.Kind
 }
 
 // show renews what the Temporal UI tells of the segment's run.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -64,9 +65,30 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 	if err != nil {
 		return schemas.RunResult{}, r.end(ctx, err)
 	}
+	began := workflow.Now(ctx)
 	result := r.exportSegments(ctx, allowed)
+	if !r.in.Check {
+		r.report(ctx, began, allowed.Connection, &result)
+	}
 	r.progress.Result = &result
 	return result, r.end(ctx, unfinished(ctx, result))
+}
+
+// reportTime bounds the writing of a run's report, which the run can do without.
+const reportTime = 10 * time.Minute
+
+// report has the report written that people read. A run that was cancelled gets
+// one too.
+func (r *runExport) report(ctx workflow.Context, began time.Time, c schemas.ConnectionInfo, result *schemas.RunResult) {
+	in := schemas.RunReportInput{
+		Export: r.in.Export, Trigger: r.in.Trigger, Connection: c, State: endState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	ctx = workflow.WithScheduleToCloseTimeout(quick(ctx, "Report"), reportTime)
+	if err := workflow.ExecuteActivity(ctx, schemas.ActivityWriteRunReport, in).Get(ctx, &result.Report); err != nil {
+		workflow.GetLogger(ctx).Error("the report could not be written", "error", err)
+	}
 }
 
 // authorize asks the worker whether the export may use its connection.
@@ -174,7 +196,7 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return temporal.NewCanceledError(result)
 	case len(failed) == 0:
 		return nil
 	}

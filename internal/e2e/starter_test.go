@@ -74,6 +74,11 @@ func TestTheStarter(t *testing.T) {
 	}
 	s.contains(s.want(0, "status", v.Run.RunID), "High-value")
 	s.rejects(v.Run.RunID, v.Segments[0].Report)
+	s.contains(s.want(0, "report", v.Run.RunID, "--out", "-"), "Export «High-value»", "1,000", "unknown_tld", "Requests a second", s.path("segments"))
+	saved := s.want(0, "report", "High-value", "--out", s.path("report.html"))
+	if page, err := os.ReadFile(strings.TrimSpace(saved)); err != nil || !strings.HasPrefix(string(page), "<!DOCTYPE html>") {
+		t.Errorf("%q: %v", saved, err)
+	}
 
 	w.key(true)
 	s.contains(s.want(3, run...), "waits at", "starter retry \"High-value\"")
@@ -100,7 +105,7 @@ func TestTheStarter(t *testing.T) {
 	w.sandbox.ClearFaults()
 	w.until("the run is cancelled", func() bool {
 		status, out, _ := s.call("status", "High-value")
-		return status == 1 && strings.Contains(out, "cancelled")
+		return status == 1 && strings.Contains(out, "cancelled") && strings.Contains(out, "starter report")
 	})
 	w.nothingIsLeft()
 }

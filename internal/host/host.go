@@ -95,6 +95,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,
 		schemas.ActivityStageSegment:   h.activities.StageSegment,
 		schemas.ActivityCommitSnapshot: h.activities.CommitSnapshot,
+		schemas.ActivityWriteRunReport: h.activities.WriteRunReport,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))

@@ -26,6 +26,8 @@ type View struct {
 	// StartedAt and FinishedAt bound the run; the latter is zero while it lasts.
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	// Report is the key of the report for people, empty while there is none.
+	Report string `json:"report,omitempty"`
 }
 
 // SegmentView is how one segment of a run stands.
@@ -151,11 +153,15 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	var result schemas.RunResult
 	err := o.Client.GetWorkflow(ctx, v.Run.WorkflowID, v.Run.RunID).Get(ctx, &result)
 	var app *temporal.ApplicationError
+	var canceled *temporal.CanceledError
 	switch {
 	case err == nil:
 		v.State = schemas.StateDone
 	case status == enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
 		v.State, v.Error = schemas.StateCancelled, "the run was cancelled"
+		if errors.As(err, &canceled) && canceled.HasDetails() {
+			_ = canceled.Details(&result) // without it, the state alone has to do
+		}
 	case status == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
 		v.State, v.Error = schemas.StateFailed, "the run was terminated in Temporal"
 	case errors.As(err, &app):
@@ -169,6 +175,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	default:
 		v.State, v.Error = schemas.StateFailed, err.Error()
 	}
+	v.Report = result.Report
 	for _, r := range result.Segments {
 		sv := SegmentView{WorkflowID: schemas.SegmentWorkflowID(v.Run.Export, r.Segment)}
 		sv.Run = schemas.RunRef{Export: v.Run.Export, RunID: v.Run.RunID, Segment: r.Segment}

@@ -1,0 +1,205 @@
+package activities
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/report"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// WriteRunReport writes the report of a run that people read, from what its
+// segments left in the data root. It gives the report's key.
+func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (string, error) {
+	defer beat(ctx, nil)()
+	run := report.Run{
+		Export: in.Export.Name, RunID: in.Result.RunID, Connection: in.Export.Connection, StartedBy: in.Trigger.Starter(),
+		State: in.State, Started: in.StartedAt, Finished: time.Now().UTC(), Settings: settingsUsed(in.Export, in.Connection),
+	}
+	for _, s := range in.Result.Segments {
+		one, err := a.segmentReport(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		one.Limit = in.Connection.Limits.WithDefaults().RequestsPerSecond
+		run.Segments = append(run.Segments, one)
+	}
+	var page bytes.Buffer
+	if err := report.Write(&page, run); err != nil {
+		return "", err
+	}
+	key := schemas.RunReport(in.Export.Name, in.Result.RunID)
+	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
+		return "", fmt.Errorf("write the run's report: %w", err)
+	}
+	return key, nil
+}
+
+func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) (report.Segment, error) {
+	run := schemas.RunRef{Export: r.Export, RunID: r.RunID, Segment: r.Segment}
+	s := report.Segment{ExportReport: r, Pace: a.readPace(ctx, run)}
+	var err error
+	if s.History, err = a.history(ctx, run); err != nil {
+		return s, err
+	}
+	if r.Rejects == "" {
+		return s, nil
+	}
+	file, err := a.Root.Open(ctx, r.Rejects)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil // retention was quicker
+	}
+	if err != nil {
+		return s, fmt.Errorf("read the rejects: %w", err)
+	}
+	defer file.Close()
+	rows, err := rejects.Open(file, file.Size())
+	if err != nil {
+		return s, fmt.Errorf("read the rejects: %w", err)
+	}
+	defer rows.Close()
+	s.Files, s.Domains, err = countRejects(rows)
+	return s, err
+}
+
+const (
+	// fewestOfDomain is how many rejected rows a domain needs to be named: one of
+	// very few may be that of a person.
+	fewestOfDomain = 3
+	// mostDomains is how many domains are named.
+	mostDomains = 10
+	// mostCounted bounds the domains that are counted, and with them the memory.
+	mostCounted = 100_000
+)
+
+// domain is what may stand behind the @ of a rejected address and be named.
+var domain = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+
+// countRejects counts the rejected rows by source file and by domain. Duplicates
+// are no rejects.
+func countRejects(rows *rejects.Reader) (files, domains []report.Count, err error) {
+	byFile, byDomain := map[string]int64{}, map[string]int64{}
+	for {
+		row, ok := rows.Next()
+		if !ok {
+			break
+		}
+		if row.Reason == schemas.ReasonDuplicate {
+			continue
+		}
+		byFile[row.File]++
+		at := bytes.LastIndexByte(row.Value, '@')
+		if at < 0 || len(row.Value) > 512 {
+			continue
+		}
+		name := strings.ToLower(strings.TrimSpace(string(row.Value[at+1:])))
+		if _, known := byDomain[name]; (known || len(byDomain) < mostCounted) && domain.MatchString(name) {
+			byDomain[name]++
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, fmt.Errorf("read the rejects: %w", err)
+	}
+	domains = counted(byDomain, fewestOfDomain)
+	return counted(byFile, 1), domains[:min(len(domains), mostDomains)], nil
+}
+
+// counted sorts counts, the greatest first, without those below the fewest.
+func counted(by map[string]int64, fewest int64) (out []report.Count) {
+	for name, n := range by {
+		if n >= fewest {
+			out = append(out, report.Count{Name: name, Count: n})
+		}
+	}
+	slices.SortFunc(out, func(a, b report.Count) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+// mostHistory is how many runs the course of a list's size goes back.
+const mostHistory = 30
+
+// history gives the list's size after the last runs that got through.
+func (a *Activities) history(ctx context.Context, run schemas.RunRef) ([]report.Size, error) {
+	of := path.Base(schemas.ReportDir(run))
+	found, err := a.Root.List(ctx, path.Dir(path.Dir(schemas.ReportDir(run))))
+	if err != nil {
+		return nil, fmt.Errorf("look for earlier reports: %w", err)
+	}
+	found = slices.DeleteFunc(found, func(o storage.Object) bool {
+		return path.Base(o.Name) != schemas.ReportFile || path.Base(path.Dir(o.Name)) != of
+	})
+	slices.SortFunc(found, func(a, b storage.Object) int { return b.ModTime.Compare(a.ModTime) })
+	var sizes []report.Size
+	for _, o := range found[:min(len(found), mostHistory)] {
+		var r schemas.ExportReport
+		data, err := a.Root.Read(ctx, o.Name)
+		if err != nil || json.Unmarshal(data, &r) != nil || r.State != schemas.StateDone {
+			continue
+		}
+		sizes = append(sizes, report.Size{At: r.FinishedAt, Members: r.ListSize})
+	}
+	slices.SortFunc(sizes, func(a, b report.Size) int { return a.At.Compare(b.At) })
+	return sizes, nil
+}
+
+// settingsUsed says in words which settings a run used, defaults included.
+func settingsUsed(e schemas.Export, c schemas.ConnectionInfo) []report.Setting {
+	l, g := c.Limits.WithDefaults(), e.Guardrails
+	var fields []string
+	for _, f := range e.Fields.List {
+		name := f.Column
+		if f.As != "" && f.As != f.Column {
+			name += " as " + f.As
+		}
+		fields = append(fields, name)
+	}
+	if e.Fields.All {
+		fields = []string{"all"}
+	}
+	percent := func(share float64) string { return strconv.FormatFloat(share*100, 'f', -1, 64) + "%" }
+	yes := func(b bool) string {
+		if b {
+			return "yes"
+		}
+		return "no"
+	}
+	none := func(s string) string { return cmp.Or(s, "none") }
+	out := []report.Setting{
+		{Name: "Connection", Value: e.Connection},
+		{Name: "Project identifies by", Value: c.ProjectType},
+		{Name: "E-mail column", Value: none(e.Email)},
+		{Name: "User id column", Value: none(e.UserID)},
+		{Name: "Fields", Value: none(strings.Join(fields, ", "))},
+		{Name: "Mode", Value: cmp.Or(e.Mode, schemas.ModeMirror)},
+		{Name: "Empty fields", Value: cmp.Or(e.Nulls, schemas.NullsOmit)},
+		{Name: "Merge nested objects", Value: yes(e.MergeNestedObjects)},
+		{Name: "Prefer user ids", Value: yes(e.PreferUserID)},
+		{Name: "Update existing users only", Value: yes(e.UpdateExistingUsersOnly)},
+		{Name: "Unknown top-level domains", Value: map[bool]string{true: "accepted", false: "rejected"}[e.AllowUnknownTLD]},
+		{Name: "Requests a second, at most", Value: strconv.FormatFloat(l.RequestsPerSecond, 'f', -1, 64)},
+		{Name: "Profiles a request, at most", Value: strconv.Itoa(l.SubscribersPerRequest)},
+		{Name: "Removed share of the list, at most", Value: percent(g.RemovedShare())},
+		{Name: "Rejected share of the rows, at most", Value: percent(g.RejectedShare())},
+		{Name: "Growth and shrinking, at most", Value: fmt.Sprintf("× %v and ÷ %v", g.Growth(), g.Shrink())},
+		{Name: "Empty segment", Value: map[bool]string{true: "goes on", false: "waits"}[g.AllowEmpty]},
+	}
+	for _, s := range e.Segments {
+		out = append(out, report.Setting{Name: "Source of «" + s.Name + "»", Value: s.Source})
+	}
+	return out
+}

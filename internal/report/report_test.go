@@ -1,0 +1,138 @@
+package report
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"iterable-segment-export/schemas"
+)
+
+var begin = time.Date(2026, 5, 4, 3, 0, 0, 0, time.UTC)
+
+// eventful is a run with everything in it that a report shows.
+func eventful() Run {
+	s := Segment{
+		ExportReport: schemas.ExportReport{
+			Export: "Spring campaign", Segment: "High-value <customers>", State: schemas.StateDone, ListID: 1234, ListCreated: true,
+			ListSize: 97_412, StartedAt: begin, FinishedAt: begin.Add(21 * time.Second),
+			Manifest: schemas.Manifest{Read: 100_000, Duplicates: 900, Adds: 97_500, Unchanged: 12},
+			Upload: schemas.UploadCounts{
+				Requests: 102, Throttled: 4, Sent: 97_400, Refused: map[schemas.Reason]int64{schemas.ReasonIterableForgotten: 100},
+			},
+			Rejected: map[schemas.Reason]int64{
+				schemas.ReasonSyntax: 1200, schemas.ReasonMissing: 300, schemas.ReasonUnknownTLD: 88, schemas.ReasonIterableForgotten: 100,
+			},
+			Warnings: []string{"Iterable says 97,412 members where 97,400 were expected"},
+		},
+		Files:   []Count{{"part-0.parquet", 1000}, {"region=north/a-file-with-a-rather-long-name-in-a-folder.parquet", 688}},
+		Domains: []Count{{"gmial.example", 400}, {"a<b>.example", 90}},
+		Limit:   5,
+	}
+	for i := range 21 {
+		p := schemas.PaceSample{At: begin.Add(time.Duration(i) * time.Second), Seconds: 1, Requests: 5, Profiles: 5000}
+		if i == 7 {
+			p.Throttled = 4
+		}
+		s.Pace = append(s.Pace, p)
+	}
+	for i := range 12 {
+		s.History = append(s.History, Size{At: begin.AddDate(0, 0, i-11), Members: 90_000 + int64(i*i)*60})
+	}
+	return Run{
+		Export: "Spring campaign", RunID: "0190-run", Connection: "marketing", StartedBy: "Ann", State: schemas.StateDone,
+		Started: begin, Finished: begin.Add(22 * time.Second), Segments: []Segment{s},
+		Settings: []Setting{{"Mode", "mirror"}, {"Columns", "email: EmailAddress"}},
+	}
+}
+
+func written(t *testing.T, r Run) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Write(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestAReportSaysWhatTheRunDid(t *testing.T) {
+	text := written(t, eventful())
+	if file := os.Getenv("REPORT_SAMPLE"); file != "" { // to look at it in a browser
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{
+		"Spring campaign", "High-value &lt;customers&gt;", "Iterable list 1234, made by this run", "100,000", "97,400", "1,688",
+		"97,412 members where 97,400 were expected", "started by Ann", "21s", "gmial.example", "part-0.parquet",
+		schemas.ReasonSyntax.Sentence()[:20], "105 requests in 21s of sending, 5.00 a second; 4 of them were answered 429",
+		"From 90,000 members on 2026-04-23", "EmailAddress", "98,412", "97,512",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+}
+
+// TestAReportNeedsNothingBesideIt looks for whatever would make a browser fetch
+// or run something.
+func TestAReportNeedsNothingBesideIt(t *testing.T) {
+	text := written(t, eventful())
+	doc, err := html.Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, named := 0, 0
+	for n := range doc.Descendants() {
+		switch n.Data {
+		case "script", "link", "img", "iframe", "object", "embed", "image", "use":
+			t.Errorf("the report has a <%s>", n.Data)
+		case "svg":
+			figures++
+		case "b":
+			t.Error("a domain's name became an element")
+		}
+		for _, a := range n.Attr {
+			switch {
+			case strings.HasPrefix(a.Key, "on"), a.Key == "src", a.Key == "href":
+				t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
+			case n.Data == "svg" && a.Key == "aria-label" && a.Val != "":
+				named++
+			}
+		}
+	}
+	if figures != 12 || named != figures {
+		t.Errorf("%d drawings, %d with a name for screen readers; want 12, each of 6 charts in two widths", figures, named)
+	}
+	if regexp.MustCompile(`rgba?\(1,\s*2,`).MatchString(text) {
+		t.Error("a drawing has a colour that is not the page's")
+	}
+	if strings.Contains(text, "url(") || strings.Contains(text, "@import") {
+		t.Error("the style fetches something")
+	}
+}
+
+func TestAReportOfNothing(t *testing.T) {
+	text := written(t, Run{Export: "Empty", State: schemas.StateFailed, Segments: []Segment{{
+		ExportReport: schemas.ExportReport{Segment: "None", State: schemas.StateFailed, Error: "no files"},
+	}}})
+	if strings.Contains(text, "<svg") || !strings.Contains(text, "no files") {
+		t.Error(text)
+	}
+}
+
+func TestManyBarsBecomeFew(t *testing.T) {
+	var rows []Count
+	for i := range 40 {
+		rows = append(rows, Count{strings.Repeat("x", i+1), 1})
+	}
+	f, err := bars("Files", "File", "Rows", rows)
+	if err != nil || len(f.Rows) != mostBars || f.Rows[mostBars-1] != (Count{"26 more", 26}) {
+		t.Errorf("%v, %+v", err, f.Rows)
+	}
+}

@@ -1,0 +1,47 @@
+package schemas
+
+import (
+	"path"
+	"time"
+)
+
+// Files of a run's report in the data root, beside each segment's ReportFile.
+const (
+	PaceFile      = "pace.json"   // a segment's []PaceSample
+	RunReportFile = "report.html" // the report of a whole run, for people
+)
+
+// RunReport is the key of a run's report for people.
+func RunReport(export, runID string) string {
+	return path.Join("reports", PathName(export), runID, RunReportFile)
+}
+
+// PaceDir is where the upload of one segment's run notes its pace, a file for
+// each try of a chunk.
+func PaceDir(run RunRef) string { return path.Join(StagingDir(run), "pace") }
+
+// PaceSample is what one stretch of an upload did.
+type PaceSample struct {
+	// At is the beginning of the stretch, Seconds its length.
+	At      time.Time `json:"at"`
+	Seconds int       `json:"seconds"`
+	// Requests counts every HTTP request, repeated ones included; Throttled those
+	// answered 429, Failed those that had to be repeated for another reason.
+	Requests  int64 `json:"requests"`
+	Throttled int64 `json:"throttled,omitempty"`
+	Failed    int64 `json:"failed,omitempty"`
+	// Profiles counts those whose requests were acknowledged.
+	Profiles int64 `json:"profiles"`
+}
+
+// RunReportInput asks for a run's report for people.
+type RunReportInput struct {
+	Export  Export  `json:"export"`
+	Trigger Trigger `json:"trigger"`
+	// Connection is what the run used.
+	Connection ConnectionInfo `json:"connection"`
+	// State is the run's.
+	State     string    `json:"state"`
+	StartedAt time.Time `json:"startedAt"`
+	Result    RunResult `json:"result"`
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cli/browser"
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+type reportFlags struct {
+	out  string
+	open bool
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	var f reportFlags
+	c := &cobra.Command{
+		Use:   "report RUN",
+		Short: "Save a run's report as a web page, or open it",
+		Long: `Save a run's report as a web page, or open it. It is one file that needs no network,
+with the way from the rows to the list, the rejects by reason, by file and by
+domain, the pace of the upload, the size of the list over the last runs, and the
+settings. It is read from the data root with your own rights.`,
+		Example: `  starter report "Spring campaign" --open
+  starter report "Spring campaign" --out spring.html`,
+		Args: exactly(1, "one RUN"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.found(c, args[0], func(_ *operate.Operator, run operate.Run) error {
+				return a.report(c, run, f)
+			})
+		},
+	}
+	p := c.Flags()
+	p.StringVar(&f.out, "out", "", `file to save it in, "-" for the standard output; default a name made of the export and the run, in this folder`)
+	p.BoolVar(&f.open, "open", false, "open it in the browser")
+	return c
+}
+
+func (a *app) report(c *cobra.Command, run operate.Run, f reportFlags) error {
+	root, err := storage.OpenRoot(c.Context(), a.dataRoot)
+	if err != nil {
+		return fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+	}
+	defer root.Close()
+	page, err := root.Read(c.Context(), schemas.RunReport(run.Export, run.RunID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the run of «%s» has no report in %s: it is written at the end of a run and deleted after the retention time; see starter status %q",
+			run.Export, root.URL(), run.RunID)
+	}
+	if err != nil {
+		return fmt.Errorf("read the report: %w", err)
+	}
+	if f.out == "-" {
+		_, err := c.OutOrStdout().Write(page)
+		return err
+	}
+	file, err := saveReport(run, f, page)
+	if err != nil {
+		return fmt.Errorf("save the report: %w", err)
+	}
+	if a.output == "json" {
+		err = json.NewEncoder(c.OutOrStdout()).Encode(map[string]string{"report": file})
+	} else {
+		_, err = fmt.Fprintln(c.OutOrStdout(), file)
+	}
+	if err == nil && f.open {
+		if err = browser.OpenFile(file); err != nil {
+			err = fmt.Errorf("open %s in a browser: %w; open it by hand", file, err)
+		}
+	}
+	return err
+}
+
+// saveReport writes the page for its caller alone and gives the file's name.
+func saveReport(run operate.Run, f reportFlags, page []byte) (string, error) {
+	name := f.out
+	if name == "" {
+		name = fmt.Sprintf("%s-%s.html", schemas.PathName(run.Export), run.RunID)
+		if f.open {
+			dir, err := os.MkdirTemp("", "iterable-segment-export-")
+			if err != nil {
+				return "", err
+			}
+			name = filepath.Join(dir, name)
+		}
+	}
+	name, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return name, os.WriteFile(name, page, 0o600)
+}
