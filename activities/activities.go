@@ -18,6 +18,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -42,7 +43,9 @@ type Activities struct {
 	// MemoryPeople is the most people whom a comparison with a snapshot holds in
 	// memory; 0 is the default of package snapshot.
 	MemoryPeople int64
-	Log          *slog.Logger
+	// Metrics counts what becomes of profiles; may be nil.
+	Metrics *observe.Metrics
+	Log     *slog.Logger
 }
 
 // Connections finds connections by name.

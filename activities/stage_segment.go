@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -102,6 +103,11 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 		// Staging had already begun to trust the snapshot: once more, without.
 		in.IgnoreSnapshot = true
 		manifest, err = a.stage(ctx, in, seg, &read)
+	}
+	if err == nil && !in.Check {
+		a.Metrics.Profiles(ctx, in.Run.Export, observe.Unchanged, manifest.Unchanged)
+		a.Metrics.Profiles(ctx, in.Run.Export, observe.Duplicate, manifest.Duplicates)
+		a.Metrics.Rejects(ctx, in.Run.Export, manifest.Rejected)
 	}
 	return manifest, segmentFailure(err)
 }

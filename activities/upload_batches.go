@@ -12,6 +12,7 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/schemas"
 )
 
@@ -55,7 +56,7 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	pace := &paceLog{}
 	defer a.writePace(ctx, in, pace)
 	u := &uploader{
-		in: in, client: client, staged: staged, progress: progress, pace: pace,
+		in: in, client: client, staged: staged, progress: progress, pace: pace, metrics: a.Metrics,
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
 			return a.writeRefusals(ctx, in.Run, in.Kind, k, b, rows)
 		},
@@ -102,6 +103,7 @@ type uploader struct {
 	staged   *batch.File
 	progress *tracker
 	pace     *paceLog
+	metrics  *observe.Metrics
 	// refuse keeps the rows of a batch that Iterable refused.
 	refuse func(context.Context, int, *batch.Batch, []refusal) error
 }
@@ -177,6 +179,9 @@ func (u *uploader) sendBatch(ctx context.Context, stop <-chan struct{}, k int, b
 		}
 	}
 	u.progress.acknowledge(k, s.counts)
+	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Sent, s.counts.Sent)
+	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Removed, s.counts.Removed)
+	u.metrics.Rejects(ctx, u.in.Run.Export, s.counts.Refused)
 	return s.body, nil
 }
 

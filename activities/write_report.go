@@ -41,6 +41,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := report.Write(&page, run); err != nil {
 		return "", err
 	}
+	a.Metrics.Run(ctx, run.Export, run.State, run.Finished.Sub(run.Started))
 	key := schemas.RunReport(in.Export.Name, in.Result.RunID)
 	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
 		return "", fmt.Errorf("write the run's report: %w", err)

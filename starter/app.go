@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -20,9 +22,19 @@ type app struct {
 	dataRoot string
 }
 
+// tracesTimeout is how long a command may wait at its end for its traces to be sent.
+const tracesTimeout = 3 * time.Second
+
 // operator connects to Temporal. The returned function closes the connection.
 func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
+	traces, err := observe.NewTraces(ctx, "iterable-segment-export-starter", version)
+	if err != nil {
+		return nil, nil, err
+	}
 	o := operate.DialOptions{Log: slog.New(slog.DiscardHandler)}
+	if o.Interceptors, err = traces.Interceptors(); err != nil {
+		return nil, nil, err
+	}
 	options, err := operate.Options(o)
 	if err != nil {
 		return nil, nil, err
@@ -31,7 +43,13 @@ func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &operate.Operator{Client: c, Namespace: options.Namespace, Who: who()}, c.Close, nil
+	end := func() {
+		c.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+		defer cancel()
+		_ = traces.Close(ctx) // what can't be sent is lost; the run does not depend on it
+	}
+	return &operate.Operator{Client: c, Namespace: options.Namespace, Who: who()}, end, nil
 }
 
 // who is the person at the terminal, as far as the system knows.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -14,34 +15,71 @@ import (
 // healthTimeout bounds one check of the worker's health.
 const healthTimeout = 5 * time.Second
 
-// serveHealth answers GET /healthz with 200 while the worker reaches Temporal,
-// and with 503 while it does not. It returns the function that ends it.
-func serveHealth(addr string, temporal client.Client) (stop func(), err error) {
+// health answers those who look after the process: /healthz with 200 as long as
+// it lives, /readyz with 200 while it works and reaches Temporal and with 503
+// while it does not, /metrics with its metrics.
+type health struct {
+	temporal atomic.Pointer[client.Client]
+	server   *http.Server
+	done     chan struct{}
+}
+
+// serveHealth starts to answer; an empty address answers nobody.
+func serveHealth(addr string, metrics http.Handler) (*health, error) {
+	h := &health{}
+	if addr == "" {
+		return h, nil
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on HEALTH_ADDR: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
-		defer cancel()
-		if _, err := temporal.CheckHealth(ctx, nil); err != nil {
-			http.Error(w, "Temporal does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: healthTimeout}
-	done := make(chan struct{})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("GET /metrics", metrics)
+	h.server, h.done = &http.Server{Handler: mux, ReadHeaderTimeout: healthTimeout}, make(chan struct{})
 	go func() {
-		defer close(done)
-		_ = server.Serve(l)
+		defer close(h.done)
+		_ = h.server.Serve(l)
 	}()
-	return func() { _ = server.Close(); <-done }, nil
+	return h, nil
 }
 
-// healthcheck asks the worker on this machine how it is, and gives the exit
-// status: what a container's health check runs, where there is no shell.
+// ready tells that the worker works, and by which way it reaches Temporal; nil
+// that it does not.
+func (h *health) ready(temporal client.Client) {
+	if temporal == nil {
+		h.temporal.Store(nil)
+		return
+	}
+	h.temporal.Store(&temporal)
+}
+
+func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
+	temporal := h.temporal.Load()
+	if temporal == nil {
+		http.Error(w, "the worker starts or stops", http.StatusServiceUnavailable)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	if _, err := (*temporal).CheckHealth(ctx, nil); err != nil {
+		http.Error(w, "Temporal does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (h *health) stop() {
+	if h.server != nil {
+		_ = h.server.Close()
+		<-h.done
+	}
+}
+
+// healthcheck asks the worker on this machine whether it is ready, and gives the
+// exit status: what a container's health check runs, where there is no shell.
 func healthcheck() int {
 	addr := os.Getenv("HEALTH_ADDR")
 	if addr == "" {
@@ -49,7 +87,7 @@ func healthcheck() int {
 		return 1
 	}
 	c := http.Client{Timeout: healthTimeout + time.Second}
-	answer, err := c.Get("http://" + addr + "/healthz")
+	answer, err := c.Get("http://" + addr + "/readyz")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		return 1

@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/logging"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 )
@@ -71,29 +73,54 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("open DATA_ROOT: %w", err)
 	}
 	defer root.Close()
-	temporal, err := operate.Dial(ctx, operate.DialOptions{Log: log, Patience: s.DialTimeout})
+	metrics, err := observe.NewMetrics()
 	if err != nil {
 		return err
 	}
-	defer temporal.Close()
-	if s.HealthAddr != "" {
-		stop, err := serveHealth(s.HealthAddr, temporal)
-		if err != nil {
-			return err
-		}
-		defer stop()
+	traces, err := observe.NewTraces(ctx, "iterable-segment-export-worker", version)
+	if err != nil {
+		return err
 	}
-	h, err := host.Start(ctx, host.Options{
-		Client: temporal, Connections: connections, Root: root, Log: log,
-		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,
-		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
+	defer closeTraces(traces, log)
+	health, err := serveHealth(s.HealthAddr, metrics.Handler())
+	if err != nil {
+		return err
+	}
+	defer health.stop()
+	interceptors, err := traces.Interceptors()
+	if err != nil {
+		return err
+	}
+	temporal, err := operate.Dial(ctx, operate.DialOptions{
+		Log: log, Patience: s.DialTimeout, Metrics: metrics.Temporal(), Interceptors: interceptors,
 	})
 	if err != nil {
 		return err
 	}
+	defer temporal.Close()
+	h, err := host.Start(ctx, host.Options{
+		Client: temporal, Connections: connections, Root: root, Log: log,
+		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,
+		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
+		Metrics: metrics, Tracer: traces.Provider(),
+	})
+	if err != nil {
+		return err
+	}
+	health.ready(temporal)
 	log.Info("the worker is ready", "version", version, "connections", len(connections.Names()), "dataRoot", root.URL())
 	<-ctx.Done()
 	log.Info("the worker stops")
+	health.ready(nil)
 	h.Stop()
 	return nil
+}
+
+// closeTraces sends the spans that are left, for which it takes a moment at most.
+func closeTraces(t *observe.Traces, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := t.Close(ctx); err != nil {
+		log.Warn("the last traces could not be sent", "error", err)
+	}
 }

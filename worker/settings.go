@@ -22,7 +22,7 @@ type settings struct {
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`
 	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start before giving up"`
-	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port that answers GET /healthz; default none"`
+	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port that answers GET /healthz (the process lives), /readyz (it works, and reaches Temporal) and /metrics (Prometheus); default none"`
 
 	LogLevel  string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat string `envconfig:"LOG_FORMAT" default:"json" desc:"json, or text for people"`
@@ -41,6 +41,14 @@ var temporalVariables = [][2]string{
 	{"TEMPORAL_TLS_SERVER_NAME", "server name to expect in the certificate"},
 	{"TEMPORAL_CONFIG_FILE", "TOML file with profiles; default the temporal CLI's"},
 	{"TEMPORAL_PROFILE", "profile in that file; default \"default\""},
+}
+
+// tracingVariables are read by OpenTelemetry's own environment configuration.
+var tracingVariables = [][2]string{
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", "URL to send traces to (OTLP over HTTP); default none"},
+	{"OTEL_EXPORTER_OTLP_HEADERS", "headers to send with them, such as an API key"},
+	{"OTEL_SERVICE_NAME", "name in the traces; default iterable-segment-export-worker"},
+	{"OTEL_RESOURCE_ATTRIBUTES", "further attributes"},
 }
 
 func readSettings() (settings, error) {
@@ -71,6 +79,11 @@ func usage(w io.Writer) error {
 	fmt.Fprintln(tab)
 	fmt.Fprintln(tab, "TEMPORAL'S OWN")
 	for _, v := range temporalVariables {
+		fmt.Fprintf(tab, "%s\t\t\t%s\n", v[0], v[1])
+	}
+	fmt.Fprintln(tab)
+	fmt.Fprintln(tab, "OPENTELEMETRY'S OWN")
+	for _, v := range tracingVariables {
 		fmt.Fprintf(tab, "%s\t\t\t%s\n", v[0], v[1])
 	}
 	return tab.Flush()

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/host"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
@@ -38,6 +40,8 @@ type world struct {
 	client   client.Client
 	operator *operate.Operator
 	root     *storage.Root
+	metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
+	tracer   trace.TracerProvider
 }
 
 // newWorld starts Temporal, a sandbox and, unless told otherwise, a worker.
@@ -122,6 +126,7 @@ func (w *world) startHost() {
 	h, err := host.Start(w.t.Context(), host.Options{
 		Client: w.client, Connections: store, Root: w.root, Log: slog.New(slog.DiscardHandler),
 		StagingSlots: 4, UploadSlots: 8, StopTimeout: 5 * time.Second, TempDir: w.t.TempDir(),
+		Metrics: w.metrics, Tracer: w.tracer,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -19,6 +20,7 @@ import (
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -45,6 +47,9 @@ type Options struct {
 	// memory; the rest is compared in files in TempDir. 0 is package snapshot's
 	// default.
 	MemoryPeople int64
+	// Metrics and Tracer watch what is done; both may be nil.
+	Metrics *observe.Metrics
+	Tracer  trace.TracerProvider
 	// Version goes into the User-Agent of requests.
 	Version string
 }
@@ -77,15 +82,19 @@ const lookForConnections = 5 * time.Second
 // Start starts the workers; they run until Stop.
 func Start(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{o: o, uploads: map[string]worker.Worker{}}
+	pacers := iterable.NewPacers()
+	if err := o.Metrics.Rates(rates(pacers)); err != nil {
+		return nil, err
+	}
 	h.activities = &activities.Activities{
 		Connections: o.Connections, Access: o.Access,
 		Clients: &activities.Clients{
 			Connections: o.Connections,
-			New:         newClient(o),
+			New:         newClient(o, pacers),
 		},
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
-		Log: o.Log,
+		Metrics: o.Metrics, Log: o.Log,
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
@@ -120,13 +129,22 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	return h, nil
 }
 
+// rates tells the pace of every connection.
+func rates(pacers *iterable.Pacers) func(func(observe.Rate)) {
+	return func(yield func(observe.Rate)) {
+		pacers.Each(func(connection string, endpoint iterable.Endpoint, p *iterable.Pacer) {
+			yield(observe.Rate{Connection: connection, Endpoint: string(endpoint), PerSecond: p.Rate()})
+		})
+	}
+}
+
 // newClient makes the API clients of a process. They share their pacers, so that
 // the pace of a connection outlives a change of its other settings.
-func newClient(o Options) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
-	pacers := iterable.NewPacers()
+func newClient(o Options, pacers *iterable.Pacers) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
 	http := o.HTTP
 	if http == nil {
 		http = iterable.NewHTTPClient(iterable.TransportOptions{})
+		http.Transport = o.Metrics.Transport(http.Transport, o.Tracer)
 	}
 	return func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 		return iterable.New(iterable.Options{

@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 )
 
@@ -18,6 +19,10 @@ type DialOptions struct {
 	Log                *slog.Logger
 	// Patience is how long to keep trying; at 0 the first failure is the last.
 	Patience time.Duration
+	// Metrics takes the SDK's metrics, Interceptors take part in what the client
+	// and its workers do; both may be nil.
+	Metrics      client.MetricsHandler
+	Interceptors []interceptor.ClientInterceptor
 }
 
 // Dial reaches Temporal by Temporal's own environment configuration: the same
@@ -65,6 +70,7 @@ func Options(o DialOptions) (client.Options, error) {
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
 	}
+	options.MetricsHandler, options.Interceptors = o.Metrics, append(options.Interceptors, o.Interceptors...)
 	if o.Log != nil {
 		options.Logger = sdklog.NewStructuredLogger(o.Log)
 	}

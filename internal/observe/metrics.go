@@ -1,0 +1,174 @@
+// Package observe tells what a worker does to those who watch it: metrics for
+// Prometheus and traces for OpenTelemetry. Nothing in either is about a person:
+// labels are names of exports, connections, endpoints, reasons and states, each
+// of a bounded number.
+package observe
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/attribute"
+	exporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/opentelemetry"
+
+	"iterable-segment-export/schemas"
+)
+
+// Outcomes of a profile, the values of the label "outcome".
+const (
+	Sent      = "sent"      // Iterable took it
+	Removed   = "removed"   // taken off the list
+	Unchanged = "unchanged" // as the last run left it, so not sent
+	Rejected  = "rejected"  // not sent, or refused by Iterable
+	Duplicate = "duplicate" // another row has the same address
+)
+
+// mostExports bounds the exports that get a label of their own; those that turn
+// up later share one.
+const mostExports = 500
+
+// Metrics are the project's metrics. Its methods do nothing on a nil Metrics.
+type Metrics struct {
+	registry *prometheus.Registry
+	provider *sdkmetric.MeterProvider
+
+	profiles, rejects, requests metric.Int64Counter
+	latency, runs               metric.Float64Histogram
+
+	mu      sync.Mutex
+	exports map[string]bool
+}
+
+// Bounds of the histograms' buckets, in seconds: of a request, up to the minute
+// that Iterable may take; of a run, up to a day.
+var (
+	requestSeconds = []float64{0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60}
+	runSeconds     = []float64{1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600}
+)
+
+// NewMetrics makes the metrics, with those of the Go runtime, the process and
+// Temporal's SDK beside them.
+func NewMetrics() (*Metrics, error) {
+	m := &Metrics{registry: prometheus.NewRegistry(), exports: map[string]bool{}}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reader, err := exporter.New(exporter.WithRegisterer(m.registry), exporter.WithoutScopeInfo(), exporter.WithoutTargetInfo())
+	if err != nil {
+		return nil, fmt.Errorf("export metrics: %w", err)
+	}
+	m.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	meter := m.meter()
+	for name, c := range map[string]struct {
+		counter *metric.Int64Counter
+		says    string
+	}{
+		"export_profiles":   {&m.profiles, "Profiles by what became of them."},
+		"export_rejects":    {&m.rejects, "Rows that were not sent, by reason."},
+		"iterable_requests": {&m.requests, "Requests to Iterable by endpoint and HTTP status; \"error\" where there was no answer."},
+	} {
+		if *c.counter, err = meter.Int64Counter(name, metric.WithDescription(c.says)); err != nil {
+			return nil, fmt.Errorf("make the metric %s: %w", name, err)
+		}
+	}
+	m.latency, err = meter.Float64Histogram("iterable_request", metric.WithUnit("s"),
+		metric.WithDescription("Time that a request to Iterable took."), metric.WithExplicitBucketBoundaries(requestSeconds...))
+	if err == nil {
+		m.runs, err = meter.Float64Histogram("export_run", metric.WithUnit("s"),
+			metric.WithDescription("Time that a run took, by how it ended."), metric.WithExplicitBucketBoundaries(runSeconds...))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make a histogram: %w", err)
+	}
+	return m, nil
+}
+
+func (m *Metrics) meter() metric.Meter { return m.provider.Meter("iterable-segment-export") }
+
+// Handler answers Prometheus.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Temporal takes the metrics of Temporal's SDK.
+func (m *Metrics) Temporal() client.MetricsHandler {
+	if m == nil {
+		return nil
+	}
+	return opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{Meter: m.meter()})
+}
+
+// Profiles counts profiles of an export.
+func (m *Metrics) Profiles(ctx context.Context, export, outcome string, n int64) {
+	if m == nil || n == 0 {
+		return
+	}
+	m.profiles.Add(ctx, n, metric.WithAttributes(attribute.String("export", m.export(export)), attribute.String("outcome", outcome)))
+}
+
+// Rejects counts rows of an export that are not sent.
+func (m *Metrics) Rejects(ctx context.Context, export string, byReason map[schemas.Reason]int64) {
+	if m == nil {
+		return
+	}
+	for reason, n := range byReason {
+		m.rejects.Add(ctx, n, metric.WithAttributes(attribute.String("reason", string(reason))))
+		m.Profiles(ctx, export, Rejected, n)
+	}
+}
+
+// Run notes a run that has ended in one of schemas' states.
+func (m *Metrics) Run(ctx context.Context, export, state string, took time.Duration) {
+	if m == nil {
+		return
+	}
+	m.runs.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("export", m.export(export)), attribute.String("state", state)))
+}
+
+// Rate is the pace of one endpoint of a connection, in requests a second.
+type Rate struct {
+	Connection, Endpoint string
+	PerSecond            float64
+}
+
+// Rates has the paces asked for whenever Prometheus comes by.
+func (m *Metrics) Rates(rates func(yield func(Rate))) error {
+	if m == nil {
+		return nil
+	}
+	gauge, err := m.meter().Float64ObservableGauge("iterable_rate_limit",
+		metric.WithDescription("Requests a second that the worker allows itself now."))
+	if err == nil {
+		_, err = m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
+			rates(func(r Rate) {
+				o.ObserveFloat64(gauge, r.PerSecond, metric.WithAttributes(attribute.String("connection", r.Connection), attribute.String("endpoint", r.Endpoint)))
+			})
+			return nil
+		}, gauge)
+	}
+	if err != nil {
+		return fmt.Errorf("make the metric iterable_rate_limit: %w", err)
+	}
+	return nil
+}
+
+// export is the label of an export.
+func (m *Metrics) export(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.exports[name] {
+		if len(m.exports) >= mostExports {
+			return "(other)"
+		}
+		m.exports[name] = true
+	}
+	return name
+}

@@ -1,0 +1,102 @@
+package observe
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+)
+
+func scrape(t *testing.T, m *Metrics) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	text, err := io.ReadAll(answer.Result().Body)
+	if err != nil || answer.Code != http.StatusOK {
+		t.Fatal(answer.Code, err)
+	}
+	return string(text)
+}
+
+func TestLabelsAreOfABoundedNumber(t *testing.T) {
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range mostExports + 20 {
+		m.Profiles(t.Context(), fmt.Sprint("export ", i), Sent, 1)
+	}
+	text := scrape(t, m)
+	if n := strings.Count(text, "export_profiles_total{"); n != mostExports+1 {
+		t.Errorf("%d series of %d exports, want %d", n, mostExports+20, mostExports+1)
+	}
+	if !strings.Contains(text, `export_profiles_total{export="(other)",outcome="sent"} 20`) {
+		t.Error("those above the bound are not counted together")
+	}
+}
+
+func TestEndpointsHoldNoIDs(t *testing.T) {
+	for path, want := range map[string]string{
+		"/api/lists":            "GET lists",
+		"/api/lists/12345/size": "GET lists/{id}/size",
+		"/api/users/getFields":  "GET users/getFields",
+	} {
+		if got := Endpoint(httptest.NewRequest(http.MethodGet, path, nil)); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestARequestIsPartOfATrace looks at the span of a request, and that Iterable is
+// not told of it.
+func TestARequestIsPartOfATrace(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := trace.NewTracerProvider(trace.WithSyncer(spans))
+	var headers http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { headers = r.Header }))
+	defer server.Close()
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := http.Client{Transport: m.Transport(http.DefaultTransport, provider)}
+	ctx, parent := provider.Tracer("test").Start(t.Context(), "activity")
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/api/lists/subscribe", strings.NewReader(`{"email":"ann@example.com"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Api-Key", "secret")
+	answer, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	parent.End()
+	all := spans.GetSpans()
+	if len(all) != 2 || all[0].Name != "Iterable POST lists/subscribe" || all[0].Parent.SpanID() != parent.SpanContext().SpanID() {
+		t.Fatalf("%+v", all)
+	}
+	if text := fmt.Sprintf("%+v", all); strings.Contains(text, "secret") || strings.Contains(text, "ann@") {
+		t.Error("a span holds the key or an address")
+	}
+	if headers.Get("Traceparent") != "" {
+		t.Error("Iterable is told of the trace")
+	}
+	if text := scrape(t, m); !strings.Contains(text, `iterable_requests_total{endpoint="POST lists/subscribe",status="200"} 1`) {
+		t.Error("the request is not counted")
+	}
+}
+
+func TestWithoutAnEndpointThereAreNoTraces(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+	traces, err := NewTraces(t.Context(), "worker", "dev")
+	if err != nil || traces != nil || traces.Provider() != nil || traces.Close(t.Context()) != nil {
+		t.Error(traces, err)
+	}
+}
