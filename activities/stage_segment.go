@@ -42,12 +42,16 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 	if err != nil {
 		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
-	if err := storage.Within(s.Source, c.AllowedSources); err != nil {
+	source, err := storage.Within(s.Source, c.AllowedSources)
+	if err != nil {
 		return nil, sourceRefused(err, c)
 	}
-	objects, err := storage.List(ctx, s.Source)
+	objects, err := storage.List(ctx, source)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment «%s», or put its files there and retry", err, s.Name))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
 	}
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,8 +38,7 @@ type Root struct {
 // with access for its owner alone. In a bucket's URL the path is a prefix that
 // all keys get.
 func OpenRoot(ctx context.Context, where string) (*Root, error) {
-	scheme, _ := splitScheme(where)
-	if scheme != "" && scheme != fileScheme {
+	if isBucket(where) {
 		return openBucketRoot(ctx, where)
 	}
 	loc, err := parseLocation(where)
@@ -60,18 +58,16 @@ func OpenRoot(ctx context.Context, where string) (*Root, error) {
 }
 
 func openBucketRoot(ctx context.Context, where string) (*Root, error) {
-	u, err := url.Parse(where)
+	u, err := parseBucketURL(where)
+	if err != nil {
+		return nil, fmt.Errorf("data root %q: %w", where, err)
+	}
+	bucket, err := u.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("data root: %w", err)
 	}
-	prefix := strings.Trim(u.Path, "/")
-	u.Path, u.RawPath = "", ""
-	bucket, err := blob.OpenBucket(ctx, u.String())
-	if err != nil {
-		return nil, fmt.Errorf("open the data root %s: %w", u.Redacted(), err)
-	}
-	if prefix != "" {
-		bucket = blob.PrefixedBucket(bucket, prefix+"/")
+	if u.key != "" {
+		bucket = blob.PrefixedBucket(bucket, u.key+"/")
 	}
 	return &Root{bucket: bucket, url: where}, nil
 }
@@ -134,11 +130,13 @@ func (r *Root) Open(ctx context.Context, key string) (File, error) {
 		}
 		return f, nil
 	}
-	attrs, err := r.bucket.Attributes(ctx, key)
+	a, err := r.bucket.Attributes(ctx, key)
 	if err != nil {
 		return nil, keyError("open", key, err)
 	}
-	return &bucketFile{ctx: ctx, bucket: r.bucket, key: key, size: attrs.Size, modTime: attrs.ModTime}, nil
+	return newRemoteFile(ctx, object{
+		bucket: r.bucket, key: key, name: key, size: a.Size, modTime: a.ModTime, version: currentVersion(a),
+	}, rootBlock), nil
 }
 
 // unfinished is the name of a file that a local write has not published yet, or
@@ -243,5 +241,5 @@ func keyError(doing, key string, err error) error {
 	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s %s in the data root: %w", doing, key, fs.ErrNotExist)
 	}
-	return fmt.Errorf("%s %s in the data root: %w", doing, key, err)
+	return fmt.Errorf("%s %s in the data root: %w", doing, key, reason(err))
 }

@@ -110,14 +110,6 @@ func TestRootOpenReadsRanges(t *testing.T) {
 			if n, err := f.ReadAt(p, 10); n != 0 || err != io.EOF {
 				t.Errorf("ReadAt 10: %d, %v", n, err)
 			}
-			if name == "bucket" {
-				if err := r.Write(ctx, "k", []byte("another")); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := f.ReadAt(p, 0); !errors.Is(err, ErrChanged) {
-					t.Errorf("ReadAt of a replaced object: %v", err)
-				}
-			}
 		})
 	}
 }

@@ -42,7 +42,12 @@ type Object struct {
 //
 // The error where nothing is to be found is fs.ErrNotExist, and says what was
 // looked for. A source that can't be listed completely is an error.
+//
+// A bucket has no folders; a folder there is what the keys below it begin with.
 func List(ctx context.Context, source string) ([]Object, error) {
+	if isBucket(source) {
+		return listBucket(ctx, source)
+	}
 	loc, err := parseLocation(source)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
@@ -193,7 +198,14 @@ func localObject(path, name string) (Object, error) {
 
 // OpenSource opens a file that List found. A file that is not the same any more
 // is an ErrChanged.
+//
+// The context bounds all reading of a bucket's object. A read of one that was
+// replaced since is an ErrChanged; one that fails for another reason is tried
+// again some times, and then is an ErrUnavailable.
 func OpenSource(ctx context.Context, o Object) (File, error) {
+	if isBucket(o.URL) {
+		return openObject(ctx, o)
+	}
 	if err := CheckUnchanged(ctx, o); err != nil {
 		return nil, err
 	}
@@ -213,8 +225,12 @@ func OpenSource(ctx context.Context, o Object) (File, error) {
 }
 
 // CheckUnchanged tells whether a file that List found is still the same, by its
-// size and its modification time; if not, the error is an ErrChanged.
-func CheckUnchanged(_ context.Context, o Object) error {
+// size and its modification time, or by its version in a bucket; if not, the
+// error is an ErrChanged.
+func CheckUnchanged(ctx context.Context, o Object) error {
+	if isBucket(o.URL) {
+		return checkObject(ctx, o)
+	}
 	loc, err := parseLocation(o.URL)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Name, err)

@@ -6,32 +6,79 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ErrNotAllowed is the error of a source that lies outside of the allowed
 // prefixes.
 var ErrNotAllowed = errors.New("not under a path that this connection's configuration allows")
 
-// Within tells whether a source lies in one of the allowed folders (or is one
-// of them): nil if so, else an ErrNotAllowed. Both are plain paths or file://
-// URLs; "..", symbolic links, percent-encoding and relative paths are resolved
-// first. Of a pattern the part before the first wildcard is checked; the files
-// that it matches can be symbolic links that lead elsewhere, so the caller
-// checks each with WithinObject. An empty list allows nothing.
-func Within(source string, allowed []string) error {
+// Within tells whether a source lies in one of the allowed places (or is one of
+// them), and gives the source as List takes it; else the error is an
+// ErrNotAllowed. Places are plain paths, file:// URLs or URLs of buckets; "..",
+// symbolic links, percent-encoding and relative paths are resolved first. Of a
+// pattern the part before the first wildcard is checked; the files that it
+// matches can be symbolic links that lead elsewhere, so the caller checks each
+// with WithinObject. An empty list allows nothing.
+//
+// The parameters of a bucket's URL (account, endpoint, region) are for whoever
+// allows the place to say: a source gets those of the place that it lies in, and
+// one that has others is not allowed. It could lead the worker's credentials
+// anywhere otherwise.
+func Within(source string, allowed []string) (string, error) {
+	if isBucket(source) {
+		return withinBucket(source, allowed)
+	}
 	loc, err := parseLocation(source)
 	if err != nil {
-		return fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
+		return "", fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
 	}
 	// A name with wildcards in it may exist as it stands; List takes it then.
+	path := loc.base
 	if _, err := os.Lstat(loc.literal); err == nil || loc.pattern == "" {
-		return under(source, loc.literal, allowed)
+		path = loc.literal
 	}
-	return under(source, loc.base, allowed)
+	return source, under(source, path, allowed)
+}
+
+func withinBucket(source string, allowed []string) (string, error) {
+	where, err := parseBucketURL(source)
+	if err != nil {
+		return "", fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
+	}
+	checked := where
+	if strings.ContainsAny(where.pattern, wildcards) {
+		checked.key, _ = splitBucketPattern(where.pattern)
+	}
+	for _, a := range allowed {
+		if !isBucket(a) {
+			continue
+		}
+		place, err := parseBucketURL(a)
+		if err != nil {
+			return "", fmt.Errorf("allowed source %q: %w", a, err)
+		}
+		if place.holds(checked) {
+			_, rest := splitScheme(source)
+			rest, _, _ = strings.Cut(rest, "?")
+			_, path, _ := strings.Cut(rest, "/")
+			place.key, place.pattern = "", ""
+			full := place.scheme + "://" + place.bucket + "/" + path
+			if len(place.params) > 0 {
+				full += "?" + place.params.Encode()
+			}
+			return full, nil
+		}
+	}
+	return "", fmt.Errorf("source %q is %w", source, ErrNotAllowed)
 }
 
 // WithinObject is Within for a file that List found.
 func WithinObject(o Object, allowed []string) error {
+	if isBucket(o.URL) {
+		_, err := withinBucket(o.URL, allowed)
+		return err
+	}
 	loc, err := parseLocation(o.URL)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", o.Name, ErrNotAllowed, err)
@@ -45,6 +92,9 @@ func under(name, path string, allowed []string) error {
 		return fmt.Errorf("source %q: %w: %w", name, ErrNotAllowed, err)
 	}
 	for _, a := range allowed {
+		if isBucket(a) {
+			continue
+		}
 		loc, err := parseLocation(a)
 		if err != nil {
 			return fmt.Errorf("allowed source %q: %w", a, err)

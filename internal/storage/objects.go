@@ -1,0 +1,236 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/bmatcuk/doublestar/v4"
+	"gocloud.dev/blob"
+)
+
+// listBucket is List for a place in a bucket.
+func listBucket(ctx context.Context, source string) ([]Object, error) {
+	where, err := parseBucketURL(source)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	}
+	bucket, err := where.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", where, err)
+	}
+	o := objects{ctx: ctx, bucket: bucket, where: where}
+	if err := o.find(); err != nil {
+		return nil, fmt.Errorf("source %s: %w", where, err)
+	}
+	sort.Slice(o.found, func(i, j int) bool { return o.found[i].Name < o.found[j].Name })
+	return o.found, nil
+}
+
+// objects collects what a source means in a bucket.
+type objects struct {
+	ctx    context.Context
+	bucket *blob.Bucket
+	where  bucketURL
+	found  []Object
+}
+
+func (o *objects) find() error {
+	if o.where.key != "" {
+		if err := o.file(o.where.key); err != nil || len(o.found) > 0 {
+			return err
+		}
+		if err := o.folder(o.where.key, ""); err != nil || len(o.found) > 0 {
+			return err
+		}
+	}
+	base, pattern := splitBucketPattern(o.where.pattern)
+	if pattern == "" && o.where.key != "" {
+		return fmt.Errorf("there is no file or folder %s: %w", o.where, fs.ErrNotExist)
+	}
+	if pattern != "" && !doublestar.ValidatePattern(pattern) {
+		return fmt.Errorf("%q is not a valid pattern", pattern)
+	}
+	if err := o.folder(base, pattern); err != nil {
+		return err
+	}
+	if len(o.found) > 0 {
+		return nil
+	}
+	what := "has no files"
+	if pattern != "" {
+		what = fmt.Sprintf("has no files that match %q", pattern)
+	}
+	return fmt.Errorf("the folder %q %s (names that begin with _ or . are left out): %w", base, what, fs.ErrNotExist)
+}
+
+// file collects the object of that key, which comes first of all whose keys
+// begin with it.
+func (o *objects) file(key string) error {
+	listed, _, err := o.bucket.ListPage(o.ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: key, BeforeList: listMetadata})
+	if err != nil {
+		return reason(err)
+	}
+	if len(listed) == 0 || listed[0].Key != key || isFolder(listed[0]) {
+		return nil
+	}
+	return o.add(key[strings.LastIndexByte(key, '/')+1:], listed[0])
+}
+
+// folder collects the files below a folder that match a pattern, or all.
+func (o *objects) folder(folder, pattern string) error {
+	prefix := folder
+	if prefix != "" {
+		prefix += "/"
+	}
+	w := walk{pattern: pattern}
+	// What every match begins with spares listing the rest of the folder.
+	literal, _, _ := strings.Cut(pattern, "/")
+	if i := strings.IndexAny(literal, wildcards+`\`); i >= 0 {
+		literal = literal[:i]
+	}
+	return o.list(prefix+literal, func(key string) (string, bool) {
+		name, ok := strings.CutPrefix(key, prefix)
+		return name, ok && !hidden(name) && w.matches(name)
+	})
+}
+
+// list goes through all objects whose keys begin with a prefix, and keeps those
+// that want names.
+func (o *objects) list(prefix string, want func(key string) (name string, ok bool)) error {
+	opts := &blob.ListOptions{Prefix: prefix, BeforeList: listMetadata}
+	folders := map[string]bool{}
+	for page := blob.FirstPageToken; len(page) > 0; {
+		listed, next, err := o.bucket.ListPage(o.ctx, page, 1000, opts)
+		if err != nil {
+			return reason(err)
+		}
+		for _, l := range listed {
+			name, ok := want(l.Key)
+			if !ok || isFolder(l) {
+				continue
+			}
+			if err := o.add(name, l); err != nil {
+				return err
+			}
+			for i, c := range name {
+				if c == '/' {
+					folders[name[:i]] = true
+				}
+			}
+		}
+		page = next
+	}
+	// A mark for a folder that does not say so is empty, and has files below it.
+	kept := o.found[:0]
+	for _, f := range o.found {
+		if f.Size > 0 || !folders[f.Name] {
+			kept = append(kept, f)
+		}
+	}
+	o.found = kept
+	return nil
+}
+
+func (o *objects) add(name string, l *blob.ListObject) error {
+	if len(o.found) >= maxObjects {
+		return fmt.Errorf("there are more than %d files; make the source narrower", maxObjects)
+	}
+	if o.where.scheme == azureScheme && strings.ContainsAny(name, "\"#%?\\") {
+		return fmt.Errorf("%s has one of \" # %% ? \\ in its name, which can't be asked for in Azure; rename it, or make the source narrower", name)
+	}
+	o.found = append(o.found, Object{
+		Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l),
+	})
+	return nil
+}
+
+// listMetadata asks Azure for what tells folders from files.
+func listMetadata(as func(any) bool) error {
+	var az *container.ListBlobsHierarchyOptions
+	if as(&az) {
+		az.Include.Metadata = true
+	}
+	return nil
+}
+
+// isFolder tells whether a listed name is no file but a mark for a folder: those
+// of Data Lake say so, others are empty and end with a slash, or as Hadoop's do.
+func isFolder(o *blob.ListObject) bool {
+	var az container.BlobItem
+	if o.As(&az) {
+		for name, value := range az.Metadata {
+			if strings.EqualFold(name, "hdi_isfolder") && value != nil && strings.EqualFold(*value, "true") {
+				return true
+			}
+		}
+	}
+	return o.IsDir || o.Size == 0 && (strings.HasSuffix(o.Key, "/") || strings.HasSuffix(o.Key, "_$folder$"))
+}
+
+// hidden tells whether an element of the name begins with _ or a dot.
+func hidden(name string) bool {
+	for _, e := range strings.Split(name, "/") {
+		if strings.HasPrefix(e, "_") || strings.HasPrefix(e, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+// splitBucketPattern parts the fixed folders of a key from the elements with
+// wildcards.
+func splitBucketPattern(pattern string) (base, rest string) {
+	elements := strings.Split(pattern, "/")
+	first := 0
+	for first < len(elements) && !strings.ContainsAny(elements[first], wildcards) {
+		first++
+	}
+	return unescapePattern(strings.Join(elements[:first], "/")), strings.Join(elements[first:], "/")
+}
+
+// openObject opens an object that listBucket found, in the version that it had
+// then.
+func openObject(ctx context.Context, o Object) (File, error) {
+	where, err := parseBucketURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Name, err)
+	}
+	bucket, err := where.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Name, err)
+	}
+	return newRemoteFile(ctx, object{
+		bucket: bucket, key: where.key, name: o.Name, size: o.Size, modTime: o.ModTime, version: o.ETag,
+	}, sourceBlock), nil
+}
+
+// checkObject is CheckUnchanged for an object.
+func checkObject(ctx context.Context, o Object) error {
+	where, err := parseBucketURL(o.URL)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.Name, err)
+	}
+	bucket, err := where.open(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.Name, err)
+	}
+	a, err := bucket.Attributes(ctx, where.key)
+	if err != nil {
+		if err = reason(err); errors.Is(err, fs.ErrNotExist) {
+			return errChanged(o.Name, "it is no longer there")
+		}
+		return fmt.Errorf("%s: %w", o.Name, err)
+	}
+	switch version := currentVersion(a); {
+	case a.Size != o.Size:
+		return errChanged(o.Name, fmt.Sprintf("it had %d bytes and has %d now", o.Size, a.Size))
+	case o.ETag != "" && version != o.ETag, o.ETag == "" && !a.ModTime.Equal(o.ModTime):
+		return errChanged(o.Name, "it was replaced")
+	}
+	return nil
+}
