@@ -83,7 +83,8 @@ func (o *object) try(ctx context.Context, p []byte, off int64) (n int, err error
 		return 0, err
 	}
 	defer r.Close()
-	if r.Size() != o.size || o.version == "" && !r.ModTime().Equal(o.modTime) {
+	served := servedVersion(r)
+	if r.Size() != o.size || served != "" && o.version != "" && served != o.version || o.version == "" && !r.ModTime().Equal(o.modTime) {
 		return 0, errChanged(o.name, "it was replaced")
 	}
 	for n < len(p) {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"strconv"
+	"strings"
 
 	"cloud.google.com/go/storage"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -28,11 +29,11 @@ func listedVersion(o *blob.ListObject) string {
 	switch {
 	case o.As(&az):
 		if az.Properties != nil && az.Properties.ETag != nil {
-			return string(*az.Properties.ETag)
+			return unquoted(string(*az.Properties.ETag))
 		}
 	case o.As(&aws):
 		if aws.ETag != nil {
-			return *aws.ETag
+			return unquoted(*aws.ETag)
 		}
 	case o.As(&gcs):
 		return strconv.FormatInt(gcs.Generation, 10)
@@ -46,8 +47,28 @@ func currentVersion(a *blob.Attributes) string {
 	if a.As(&gcs) {
 		return strconv.FormatInt(gcs.Generation, 10)
 	}
-	return a.ETag
+	return unquoted(a.ETag)
 }
+
+// servedVersion is the version of an object that is being read; empty where the
+// service does not say. Some servers that speak S3 do not heed a wanted version.
+func servedVersion(r *blob.Reader) string {
+	var az azureblob.DownloadStreamResponse
+	var aws s3.GetObjectOutput
+	var gcs *storage.Reader
+	switch {
+	case r.As(&az) && az.ETag != nil:
+		return unquoted(string(*az.ETag))
+	case r.As(&aws) && aws.ETag != nil:
+		return unquoted(*aws.ETag)
+	case r.As(&gcs) && gcs.Attrs.Generation > 0:
+		return strconv.FormatInt(gcs.Attrs.Generation, 10)
+	}
+	return ""
+}
+
+// unquoted is an ETag without its quotes, which Azure's listings leave out.
+func unquoted(tag string) string { return strings.Trim(tag, `"`) }
 
 // readVersion makes a read fail unless it is of that version.
 func readVersion(version string) *blob.ReaderOptions {
@@ -60,13 +81,14 @@ func readVersion(version string) *blob.ReaderOptions {
 		var gcs **storage.ObjectHandle
 		switch {
 		case as(&az):
-			tag := azcore.ETag(version)
+			tag := azcore.ETag(strconv.Quote(version))
 			if az.AccessConditions == nil {
 				az.AccessConditions = &azureblob.AccessConditions{}
 			}
 			az.AccessConditions.ModifiedAccessConditions = &azureblob.ModifiedAccessConditions{IfMatch: &tag}
 		case as(&aws):
-			aws.IfMatch = &version
+			tag := strconv.Quote(version)
+			aws.IfMatch = &tag
 		case as(&gcs):
 			generation, err := strconv.ParseInt(version, 10, 64)
 			if err != nil {

@@ -38,7 +38,10 @@ func Within(source string, allowed []string) (string, error) {
 	if _, err := os.Lstat(loc.literal); err == nil || loc.pattern == "" {
 		path = loc.literal
 	}
-	return source, under(source, path, allowed)
+	if err := under(source, path, allowed); err != nil {
+		return "", err
+	}
+	return source, nil
 }
 
 func withinBucket(source string, allowed []string) (string, error) {

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -83,6 +84,78 @@ func TestWithinObjectSeesThroughLinks(t *testing.T) {
 			t.Errorf("WithinObject(%s): %v", o.Name, err)
 		}
 	}
+}
+
+func TestWithinBuckets(t *testing.T) {
+	t.Setenv("AZURE_STORAGE_ACCOUNT", "mine")
+	for _, c := range []struct{ allowed, source, want string }{
+		{"s3://b/seg?region=eu-west-1", "s3://b/seg/x.parquet", "s3://b/seg/x.parquet?region=eu-west-1"},
+		{"s3://b/seg?region=eu-west-1", "s3://b/seg/x.parquet?region=eu-west-1", "s3://b/seg/x.parquet?region=eu-west-1"},
+		{"s3://b/seg/", "s3://b/seg", "s3://b/seg"},
+		{"s3://b/seg", "s3://b/seg/**/*.parquet", "s3://b/seg/**/*.parquet"},
+		{"s3://b/seg", "s3://b/seg/High%20value/100%25", "s3://b/seg/High%20value/100%25"},
+		{"s3://b/a b", "S3://b/a%20b/x", "s3://b/a%20b/x"},
+		{"s3://b", "s3://b/any", "s3://b/any"},
+		{"gs://b/seg", "gs://b/seg/x", "gs://b/seg/x"},
+		{"azblob://c/seg", "azblob://c/seg/x", "azblob://c/seg/x"},
+		{"azblob://c/seg?storage_account=mine", "azblob://c/seg/x", "azblob://c/seg/x?storage_account=mine"},
+		{"azblob://c/seg", "abfss://c@mine.dfs.core.windows.net/seg/x", "azblob://c/seg/x"},
+		{"abfss://c@theirs.dfs.core.windows.net/seg", "abfss://c@theirs.dfs.core.windows.net/seg/x", "azblob://c/seg/x?storage_account=theirs"},
+		{"abfss://c@theirs.dfs.core.windows.net/seg", "azblob://c/seg/x", "azblob://c/seg/x?storage_account=theirs"},
+		{"abfss://c@a.dfs.core.chinacloudapi.cn", "abfss://c@a.dfs.core.chinacloudapi.cn/x", "azblob://c/x?domain=blob.core.chinacloudapi.cn&storage_account=a"},
+
+		{"s3://b/seg", "s3://b/segments/x", ""},
+		{"s3://b/seg", "s3://b/seg*/x", ""},
+		{"s3://b/seg", "s3://b/*/x", ""},
+		{"s3://b/seg", "s3://b", ""},
+		{"s3://b/seg", "s3://b2/seg/x", ""},
+		{"s3://b/seg", "gs://b/seg/x", ""},
+		{"s3://b/seg", "s3://b/seg/../secret", ""},
+		{"s3://b/seg", "s3://b/seg/%2e%2e/secret", ""},
+		{"s3://b/seg", "s3://b/seg%2f..%2fsecret", ""},
+		{"s3://b/seg", "s3://b/seg/./x", ""},
+		{"s3://b/seg", "s3://b/seg/{a,..}/x", ""},
+		{"s3://b/seg", `s3://b/seg/\../x`, ""},
+		{"s3://b/seg", "s3://b/seg//x", ""},
+		{"s3://b/seg", "s3://b/seg/%zz", ""},
+		{"s3://b/seg", "s3://b/seg/a%00b", ""},
+		{"s3://b/seg", "s3://b/seg/x?endpoint=http://evil.example", ""},
+		{"s3://b/seg?region=eu-west-1", "s3://b/seg/x?region=us-east-1", ""},
+		{"s3://b/seg", "s3://b@evil/seg/x", ""},
+		{"azblob://c/seg", "abfss://c@theirs.dfs.core.windows.net/seg/x", ""},
+		{"abfss://c@a.dfs.core.windows.net/seg", "abfss://c@a.dfs.evil.example/seg/x", ""},
+		{"azblob://c/seg", "abfss://c@mine.evil.example/seg/x", ""},
+		{"s3://b/seg", "ftp://b/seg/x", ""},
+		{"s3://b/seg", "/seg/x", ""},
+		{"/b/seg", "s3://b/seg/x", ""},
+	} {
+		got, err := Within(c.source, []string{"/elsewhere", "gs://elsewhere", c.allowed})
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("Within(%q, %q) = %q, %v; want %q", c.source, c.allowed, got, err, c.want)
+		}
+		if err != nil && !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("Within(%q): %v is no ErrNotAllowed", c.source, err)
+		}
+	}
+}
+
+func FuzzWithinBuckets(f *testing.F) {
+	for _, s := range []string{"x", "../y", "%2e%2e/y", "*/..", `\../*`, "{..,a}/b", "x?endpoint=e", "x#y"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, rest string) {
+		resolved, err := Within("s3://b/seg"+rest, []string{"s3://b/seg?region=r"})
+		if err != nil {
+			return
+		}
+		u, err := parseBucketURL(resolved)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", rest, resolved, err)
+		}
+		if u.bucket != "b" || u.key != "seg" && !strings.HasPrefix(u.key, "seg/") || strings.Contains("/"+u.key+"/", "/../") || u.params.Encode() != "region=r" {
+			t.Errorf("%q became %q", rest, resolved)
+		}
+	})
 }
 
 func FuzzWithin(f *testing.F) {

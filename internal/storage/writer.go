@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"gocloud.dev/blob"
@@ -13,7 +14,7 @@ import (
 // Writer writes one file of the data root. Nothing is to be seen of the file
 // until Close has returned without an error; then it is there as a whole.
 type Writer struct {
-	w      *blob.Writer
+	w      io.WriteCloser
 	cancel context.CancelFunc
 	file   *os.File // what is written to where the root is local
 	key    string
@@ -27,21 +28,24 @@ func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
 	}
 	out := &Writer{key: key}
 	ctx, out.cancel = context.WithCancel(ctx)
-	opts := &blob.WriterOptions{
-		ContentType: "application/octet-stream",
-		BeforeWrite: func(as func(any) bool) error {
-			if as(&out.file) {
-				return out.file.Chmod(fileMode)
-			}
-			return nil
-		},
+	opts := &blob.WriterOptions{ContentType: "application/octet-stream"}
+	if r.dir == "" {
+		out.w = newUpload(ctx, r.bucket, key, opts)
+		return out, nil
+	}
+	opts.BeforeWrite = func(as func(any) bool) error {
+		if as(&out.file) {
+			return out.file.Chmod(fileMode)
+		}
+		return nil
 	}
 	// Between making a folder and making a file in it, a DeletePrefix of its
 	// last other file can take the folder away.
 	const tries = 5
+	var w *blob.Writer
 	var err error
 	for range tries {
-		if out.w, err = r.bucket.NewWriter(ctx, key, opts); err == nil || gcerrors.Code(err) != gcerrors.NotFound {
+		if w, err = r.bucket.NewWriter(ctx, key, opts); err == nil || gcerrors.Code(err) != gcerrors.NotFound {
 			break
 		}
 	}
@@ -49,7 +53,36 @@ func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
 		out.cancel()
 		return nil, keyError("create", key, err)
 	}
+	out.w = w
 	return out, nil
+}
+
+// upload writes to a bucket. (The writer that gocloud has for Azure panics when
+// it is closed after an upload that failed.)
+type upload struct {
+	*io.PipeWriter
+	done chan struct{}
+	err  error
+}
+
+func newUpload(ctx context.Context, bucket *blob.Bucket, key string, opts *blob.WriterOptions) *upload {
+	r, w := io.Pipe()
+	u := &upload{PipeWriter: w, done: make(chan struct{})}
+	go func() {
+		defer close(u.done)
+		if u.err = bucket.Upload(ctx, key, r, opts); u.err == nil {
+			u.err = ctx.Err()
+		}
+		_ = r.CloseWithError(u.err)
+	}()
+	return u
+}
+
+// Close ends the upload, which publishes the file unless its context has ended.
+func (u *upload) Close() error {
+	_ = u.PipeWriter.Close()
+	<-u.done
+	return u.err
 }
 
 // Write appends to the file.
@@ -92,6 +125,9 @@ func (w *Writer) Abort() {
 	w.done = true
 	// A cancelled context is how blob gives a write up; Close then only cleans up.
 	w.cancel()
+	if u, ok := w.w.(*upload); ok {
+		_ = u.CloseWithError(context.Canceled)
+	}
 	_ = w.w.Close()
 }
 

@@ -1,0 +1,160 @@
+package emulators
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+//go:embed azurite/package.json azurite/package-lock.json
+var azurite embed.FS
+
+// Azurite's only account, with the key that everybody knows.
+const (
+	azureAccount = "devstoreaccount1"
+	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+// Azure starts Azurite. It needs Node, and npm the first time.
+func Azure(t testing.TB) *Cloud {
+	t.Helper()
+	program, err := installAzurite()
+	if err != nil {
+		t.Skipf("no Azurite: %v", err)
+	}
+	addr := freeAddr(t)
+	cmd := exec.Command("node", program, "--blobHost", "127.0.0.1", "--blobPort", port(addr),
+		"--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
+	cmd.Dir = t.TempDir()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	waitFor(t, out, "successfully listen")
+	c := &Cloud{Proxy: newProxy(t, "http://"+addr)}
+	c.URL = "azblob://" + bucket + "?domain=" + c.Addr + "&protocol=http"
+	c.environ(t, map[string]string{"AZURE_STORAGE_ACCOUNT": azureAccount, "AZURE_STORAGE_KEY": azureKey})
+	c.createContainer(t)
+	return c
+}
+
+// waitFor reads a program's output until it says so, and drops the rest.
+func waitFor(t testing.TB, out io.Reader, what string) {
+	t.Helper()
+	var said strings.Builder
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if fmt.Fprintln(&said, lines.Text()); strings.Contains(lines.Text(), what) {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return
+		}
+	}
+	t.Fatalf("Azurite ended:\n%s", said.String())
+}
+
+func (c *Cloud) createContainer(t testing.TB) {
+	t.Helper()
+	key, err := container.NewSharedKeyCredential(azureAccount, azureKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := container.NewClientWithSharedKeyCredential(fmt.Sprintf("http://%s/%s/%s", c.Addr, azureAccount, bucket), key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = client.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freeAddr is an address that nobody listens at.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// installAzurite installs what package-lock.json says into the user's cache,
+// once, and gives the program.
+var installAzurite = sync.OnceValues(func() (string, error) {
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return "", fmt.Errorf("%s is not installed", tool)
+		}
+	}
+	lock, err := azurite.ReadFile("azurite/package-lock.json")
+	if err != nil {
+		return "", err
+	}
+	manifest, err := azurite.ReadFile("azurite/package.json")
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(lock)
+	dir := filepath.Join(cache, "iterable-segment-export", "azurite-"+hex.EncodeToString(sum[:8]))
+	program := filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js")
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return "", err
+	}
+	making, err := os.MkdirTemp(filepath.Dir(dir), "azurite-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(making)
+	if err := npmInstall(making, manifest, lock); err != nil {
+		return "", err
+	}
+	// The tests of another package may have been faster.
+	if err := os.Rename(making, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return program, nil
+})
+
+func npmInstall(dir string, manifest, lock []byte) error {
+	for name, data := range map[string][]byte{"package.json": manifest, "package-lock.json": lock} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	npm.Dir = dir
+	if out, err := npm.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci: %w\n%s", err, out)
+	}
+	return nil
+}

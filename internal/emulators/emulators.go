@@ -1,0 +1,92 @@
+// Package emulators starts stand-ins for the clouds' storage, for tests: Azurite
+// for Azure Blob Storage, fake-gcs-server for Google Cloud Storage, gofakes3 for
+// S3. Each listens on a free port of 127.0.0.1 behind a proxy that counts, and
+// can do harm; it stops with the test. Credentials are in the environment, as in
+// a deployment.
+package emulators
+
+import (
+	"io"
+	"log"
+	"net/http/httptest"
+	"testing"
+
+	fakegcs "github.com/fsouza/fake-gcs-server/fakestorage"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+)
+
+// Cloud is an emulator with an empty bucket.
+type Cloud struct {
+	// URL is the bucket's, parameters and all.
+	URL string
+	// Env is what a program needs in its environment to use it; the test's own has
+	// it already.
+	Env map[string]string
+	*Proxy
+}
+
+// bucket is the name of the bucket, which is the only one.
+const bucket = "segments"
+
+// All are the emulators by their names. Starting one skips the test where it
+// can't be run.
+func All() map[string]func(testing.TB) *Cloud {
+	return map[string]func(testing.TB) *Cloud{"azure": Azure, "s3": S3, "google": Google}
+}
+
+// S3 starts an S3 server.
+func S3(t testing.TB) *Cloud {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket(bucket); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	t.Cleanup(server.Close)
+	c := &Cloud{Proxy: newProxy(t, server.URL)}
+	c.URL = "s3://" + bucket + "?endpoint=http://" + c.Addr + "&region=us-east-1&use_path_style=true"
+	c.environ(t, map[string]string{"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+	return c
+}
+
+// Google starts a server of Google Cloud Storage.
+func Google(t testing.TB) *Cloud {
+	t.Helper()
+	c := &Cloud{Proxy: newProxy(t, "")}
+	server, err := fakegcs.NewServerWithOptions(fakegcs.Options{
+		Scheme: "http", Host: "127.0.0.1", Port: 0, PublicHost: c.Addr, ExternalURL: "http://" + c.Addr, NoListener: true, Writer: io.Discard,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	backend := httptest.NewUnstartedServer(server.HTTPHandler())
+	backend.Config.ErrorLog = log.New(io.Discard, "", 0)
+	backend.Start()
+	t.Cleanup(backend.Close)
+	c.to(t, backend.URL)
+	// The driver finds the emulator by its environment alone, and keeps what it
+	// has found for as long as the process lives, by the bucket's URL.
+	name := bucket + "-" + port(c.Addr)
+	server.CreateBucketWithOpts(fakegcs.CreateBucketOpts{Name: name})
+	c.URL = "gs://" + name
+	c.environ(t, map[string]string{"STORAGE_EMULATOR_HOST": c.Addr})
+	return c
+}
+
+func (c *Cloud) environ(t testing.TB, env map[string]string) {
+	c.Env = env
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+}
+
+// At is the URL of a place in the bucket.
+func (c *Cloud) At(path string) string {
+	base, query, found := cut(c.URL)
+	if !found {
+		return base + "/" + path
+	}
+	return base + "/" + path + "?" + query
+}
