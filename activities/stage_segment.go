@@ -75,7 +75,7 @@ func sourceRefused(err error, c schemas.Connection) error {
 // segmentFailure turns a segment's error into what Temporal is told.
 func segmentFailure(err error) error {
 	var bad *segment.Error
-	if errors.As(err, &bad) {
+	if errors.As(err, &bad) && bad.Type != "" {
 		return needOperator(bad.Type, bad.Error())
 	}
 	return err
@@ -139,6 +139,10 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segm
 	if err := reader.Err(); err != nil {
 		return m, err
 	}
+	traffic := reader.Traffic()
+	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes, traffic.Requests
+	a.Log.Info("a segment is read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
+		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)
 	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
 		return m, err
 	}

@@ -211,6 +211,11 @@ type Manifest struct {
 	Duplicates int64            `json:"duplicates"`
 	Rejected   map[Reason]int64 `json:"rejected,omitempty"`
 
+	// BytesRead is how much of the files' bytes (SegmentInfo.Bytes) was read, and
+	// Reads in how many requests to the bucket, or reads from the disk.
+	BytesRead int64 `json:"bytesRead,omitempty"`
+	Reads     int64 `json:"reads,omitempty"`
+
 	// Adds, Updates and Removals are what changed since the snapshot; Unchanged
 	// is not sent. Without a snapshot everybody is an add.
 	Adds      int64 `json:"adds"`

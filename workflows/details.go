@@ -39,6 +39,9 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	row := func(name string, n int64) { fmt.Fprintf(&b, "| %s | %s |\n", name, count(n)) }
 	fmt.Fprintf(&b, "| step | %s |\n", p.Step)
 	row("profiles read", m.Read)
+	if m.BytesRead > 0 {
+		fmt.Fprintf(&b, "| bytes read | %s of %s |\n", count(m.BytesRead), count(s.info.Bytes))
+	}
 	row("to add", m.Adds)
 	row("to update", m.Updates)
 	row("to remove", m.Removals)

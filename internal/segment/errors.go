@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -63,6 +64,8 @@ func asError(file string, err error) error {
 		return &Error{File: file, Err: err}
 	case errors.Is(err, storage.ErrChanged):
 		return &Error{Type: schemas.ErrorSegmentChanged, Err: fmt.Errorf("%w; run the export again when the segment is complete", err)}
+	case errors.Is(err, storage.ErrUnavailable):
+		return &Error{File: file, Err: err}
 	case errors.Is(err, fs.ErrPermission):
 		return &Error{Type: schemas.ErrorSegmentUnreadable, File: file, Err: fmt.Errorf("the worker may not read it: %w", err)}
 	}
@@ -93,6 +96,8 @@ type source struct {
 	ctx    context.Context
 	pos    int64
 	failed *firstError
+
+	bytes, reads atomic.Int64
 }
 
 func newSource(ctx context.Context, f storage.File) *source {
@@ -105,10 +110,21 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := s.File.ReadAt(p, off)
+	s.bytes.Add(int64(n))
+	s.reads.Add(1)
 	if err != nil && err != io.EOF {
 		s.failed.set(err)
 	}
 	return n, err
+}
+
+// traffic is what was read of the file; of one that is far away, what came over
+// the network.
+func (s *source) traffic() storage.Traffic {
+	if far, ok := s.File.(storage.Metered); ok {
+		return far.Traffic()
+	}
+	return storage.Traffic{Bytes: s.bytes.Load(), Requests: s.reads.Load()}
 }
 
 // Seek is there because Arrow asks for it to find a file's size; all reading is
@@ -149,7 +165,8 @@ func (s *source) explain(o storage.Object, err error) error {
 		if ctx := s.ctx.Err(); ctx != nil {
 			return &Error{File: o.Name, Err: ctx}
 		}
-		if errors.Is(io, storage.ErrChanged) {
+		var known *Error // not of reading, but of what was read
+		if errors.Is(io, storage.ErrChanged) || errors.Is(io, fs.ErrPermission) || errors.As(io, &known) {
 			return asError(o.Name, io)
 		}
 		return &Error{File: o.Name, Err: fmt.Errorf("read: %w", io)}

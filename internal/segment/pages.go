@@ -3,10 +3,12 @@ package segment
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/compress"
 
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -72,41 +74,109 @@ type chunk struct {
 	codec         compress.Compression
 }
 
-// checkPages walks through the headers of a column chunk's pages before Arrow
-// reads it. Arrow takes memory for the sizes in them unseen, and reads a chunk
-// with too few values, or with an encoding that it does not know, as one that
-// is shorter.
-func (c chunk) checkPages(src *source) error {
-	buf := make([]byte, 512)
-	pos, end := c.start, c.start+c.length
-	var values int64
-	for pos < end && values < c.values {
-		n := min(int64(len(buf)), end-pos)
-		if err := src.readFull(buf[:n], pos); err != nil {
+// pageWalk goes through the headers of a column chunk's pages, ahead of Arrow.
+// Arrow takes memory for the sizes in them unseen, and reads a chunk with too few
+// values, or with an encoding that it does not know, as one that is shorter.
+type pageWalk struct {
+	chunk
+	src *source
+
+	mu     sync.Mutex
+	buf    []byte
+	pos    int64 // of the next page
+	seen   int64 // values of the pages before it
+	failed error
+}
+
+func newPageWalk(c chunk, src *source) *pageWalk {
+	return &pageWalk{chunk: c, src: src, pos: c.start, buf: make([]byte, 512)}
+}
+
+func (w *pageWalk) end() int64 { return w.start + w.length }
+
+// until checks every page that begins before off.
+func (w *pageWalk) until(off int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.failed == nil && w.pos < min(off, w.end()) && w.seen < w.values {
+		w.failed = w.step()
+	}
+	if w.failed == nil && w.seen != w.values && (w.pos >= w.end() || w.seen > w.values) {
+		w.failed = w.damaged("the footer says that it has %d values, its pages have %d", w.values, w.seen)
+	}
+	return w.failed
+}
+
+// step checks one page.
+func (w *pageWalk) step() error {
+	for {
+		n := min(int64(len(w.buf)), w.end()-w.pos)
+		if err := w.src.readFull(w.buf[:n], w.pos); err != nil {
 			return err
 		}
-		h, length, err := parsePageHeader(buf[:n])
+		h, length, err := parsePageHeader(w.buf[:n])
 		if err != nil {
-			if n == end-pos || len(buf) >= maxPageHeader {
-				return c.damaged("it has a page without a valid header")
+			if n == w.end()-w.pos || len(w.buf) >= maxPageHeader {
+				return w.damaged("it has a page without a valid header")
 			}
-			buf = make([]byte, 4*len(buf))
+			w.buf = make([]byte, 4*len(w.buf))
 			continue
 		}
-		pos += int64(length)
-		if err := c.checkPage(h, end-pos); err != nil {
+		w.pos += int64(length)
+		if err := w.checkPage(h, w.end()-w.pos); err != nil {
 			return err
 		}
-		if err := c.checkBomb(src, h, pos); err != nil {
+		if err := w.checkBomb(w.src, h, w.pos); err != nil {
 			return err
 		}
 		if h.kind == pageData || h.kind == pageDataV2 {
-			values += h.values
+			w.seen += h.values
 		}
-		pos += h.compressed
+		w.pos += h.compressed
+		return nil
 	}
-	if values != c.values {
-		return c.damaged("the footer says that it has %d values, its pages have %d", c.values, values)
+}
+
+// checkedReader is what Arrow reads a file through: no page comes to it that was
+// not checked. Checking it only then lets a chunk be read once, from its
+// beginning to its end, which matters where it comes over a network.
+type checkedReader struct {
+	*source
+	walks []*pageWalk // of the open row group
+}
+
+func (r *checkedReader) ReadAt(p []byte, off int64) (int, error) {
+	for _, w := range r.walks {
+		if off < w.end() && off+int64(len(p)) > w.start {
+			if err := w.until(off + int64(len(p))); err != nil {
+				r.failed.set(err)
+				return 0, err
+			}
+		}
+	}
+	return r.source.ReadAt(p, off)
+}
+
+// begin takes the chunks of the next row group, which are read beside each other.
+func (r *checkedReader) begin(walks []*pageWalk) {
+	r.walks = walks
+	far, ok := r.File.(storage.Planner)
+	if !ok {
+		return
+	}
+	var plan []storage.Range
+	for _, w := range walks {
+		plan = append(plan, storage.Range{Start: w.start, End: w.end()})
+	}
+	far.Plan(plan)
+}
+
+// finish checks what Arrow has not asked for of the row group.
+func (r *checkedReader) finish() error {
+	for _, w := range r.walks {
+		if err := w.until(w.end()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

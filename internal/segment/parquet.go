@@ -261,7 +261,8 @@ func (f *parquetFile) open(paths [][]int, opts Options) (batches, error) {
 	// Only this keeps Arrow from reading a row group's columns whole.
 	props.BufferedStreamEnabled = true
 	props.BufferSize = 64 << 10
-	pf, err := file.NewParquetReader(f.src, file.WithMetadata(f.meta), file.WithReadProps(props))
+	in := &checkedReader{source: f.src}
+	pf, err := file.NewParquetReader(in, file.WithMetadata(f.meta), file.WithReadProps(props))
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +279,7 @@ func (f *parquetFile) open(paths [][]int, opts Options) (batches, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &parquetReader{file: f, reader: fr, mem: mem, opts: opts, group: -1}
+	r := &parquetReader{file: f, in: in, reader: fr, mem: mem, opts: opts, group: -1}
 	for _, path := range paths {
 		if path == nil {
 			r.columns = append(r.columns, nil)
@@ -299,6 +300,7 @@ func (f *parquetFile) open(paths [][]int, opts Options) (batches, error) {
 // parquetReader reads a file's row groups in turn.
 type parquetReader struct {
 	file    *parquetFile
+	in      *checkedReader
 	reader  *pqarrow.FileReader
 	mem     *budget
 	opts    Options
@@ -312,6 +314,9 @@ type parquetReader struct {
 func (r *parquetReader) next() ([]arrow.Array, int, error) {
 	for r.left == 0 {
 		r.closeGroup()
+		if err := r.in.finish(); err != nil {
+			return nil, 0, err
+		}
 		if r.group++; r.group >= r.file.rowGroups() {
 			return nil, 0, io.EOF
 		}
@@ -343,20 +348,23 @@ func (r *parquetReader) openGroup() error {
 	if r.left == 0 {
 		return nil
 	}
-	var size int64
+	walks := make([]*pageWalk, len(r.leaves))
 	for i, l := range r.leaves {
 		c, err := r.file.chunk(r.group, l.field.ColIndex)
 		if err != nil {
 			return err
 		}
-		if err := c.checkPages(r.file.src); err != nil {
-			return err
-		}
+		walks[i] = newPageWalk(c, r.file.src)
+	}
+	r.in.begin(walks)
+	var size int64
+	for i, l := range r.leaves {
+		var err error
 		if col := r.file.meta.RowGroups[r.group].Columns[l.field.ColIndex].MetaData; col.TotalUncompressedSize > 0 {
 			size += col.TotalUncompressedSize
 		}
 		if l.leaf, err = r.reader.GetFieldReader(context.Background(), i, map[int]bool{l.field.ColIndex: true}, []int{r.group}); err != nil {
-			return columnError(schemas.ErrorSegmentUnreadable, c.column, "%w", err)
+			return columnError(schemas.ErrorSegmentUnreadable, walks[i].column, "%w", err)
 		}
 	}
 	r.batch = r.opts.BatchRows

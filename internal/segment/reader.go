@@ -56,6 +56,8 @@ type Reader struct {
 	done    chan struct{}
 	cur     item
 	err     error // of the producer, to be read after done is closed
+
+	bytes, requests atomic.Int64 // of the files that were read to their end
 }
 
 // item is a record and where it comes from.
@@ -115,6 +117,13 @@ func (r *Reader) Err() error {
 	}
 }
 
+// Traffic is what was read of the files so far, as they are stored: bytes, and
+// how many times a file or a bucket was asked for some. Files that are being read
+// are not in it.
+func (r *Reader) Traffic() storage.Traffic {
+	return storage.Traffic{Bytes: r.bytes.Load(), Requests: r.requests.Load()}
+}
+
 // Close ends the reading, wherever it is, and waits for what was read ahead.
 func (r *Reader) Close() {
 	r.cancel()
@@ -149,7 +158,12 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 		return err
 	}
 	defer src.Close()
-	defer func() { err = src.explain(info.Object, err) }()
+	defer func() {
+		t := src.traffic()
+		r.bytes.Add(t.Bytes)
+		r.requests.Add(t.Requests)
+		err = src.explain(info.Object, err)
+	}()
 	f, err := openFormat(src)
 	if err != nil {
 		return err
@@ -162,6 +176,9 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 		return err
 	}
 	rows, err := r.send(ctx, index, f, paths, opts)
+	if err == nil {
+		err = src.failed.get() // whatever became of it on its way through Arrow
+	}
 	if err != nil {
 		return err
 	}
