@@ -57,6 +57,9 @@ func checkConnections(all *schemas.Connections, doc *document, p *problems) {
 		checkAddress(c, path, doc, p)
 		checkKeyRef(c.APIKey, child(path, "apiKey"), doc, p)
 		for j, s := range c.AllowedSources {
+			if strings.Contains(s, "://") {
+				s, _, _ = strings.Cut(s, "?") // a bucket's parameters
+			}
 			if strings.ContainsAny(s, "*?[") {
 				p.add(doc.at(append(path, "allowedSources", strconv.Itoa(j))...), "an allowed source is a folder or a prefix, not a pattern; leave * ? and [ out")
 			}

@@ -34,7 +34,7 @@ func (w *world) process(bin, log string) *exec.Cmd {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(),
 		"TEMPORAL_ADDRESS="+w.stack.FrontendAddr(), "CONNECTIONS_FILE="+w.path("connections.yaml"),
-		"DATA_ROOT="+w.path("data"), "TEMP_DIR="+w.t.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn")
+		"DATA_ROOT="+w.dataRoot, "TEMP_DIR="+w.t.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn")
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (s starter) call(args ...string) (status int, out, errOut string) {
 	var o, e bytes.Buffer
 	cmd := exec.Command(s.bin, args...)
 	cmd.Stdout, cmd.Stderr = &o, &e
-	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.stack.FrontendAddr(), "DATA_ROOT="+s.path("data"))
+	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.stack.FrontendAddr(), "DATA_ROOT="+s.dataRoot)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

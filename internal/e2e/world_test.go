@@ -34,6 +34,8 @@ const patience = 2 * time.Minute
 type world struct {
 	t        *testing.T
 	dir      string // holds the segments, the data root and the configuration
+	sources  string // where the segments are
+	dataRoot string
 	sandbox  *sandbox.Server
 	url      string // of the sandbox
 	stack    *devstack.Stack
@@ -48,18 +50,24 @@ type world struct {
 func newWorld(t *testing.T, c sandbox.Config, hosted bool) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), sandbox: sandbox.New(c)}
+	w.sources, w.dataRoot = w.path("segments"), w.path("data")
 	w.startSandbox()
 	w.startTemporal()
 	w.writeConnections("{requestsPerSecond: 1000}")
-	var err error
-	if w.root, err = storage.OpenRoot(t.Context(), w.path("data")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.root.Close() })
+	w.openRoot()
 	if hosted {
 		w.startHost()
 	}
 	return w
+}
+
+func (w *world) openRoot() {
+	w.t.Helper()
+	var err error
+	if w.root, err = storage.OpenRoot(w.t.Context(), w.dataRoot); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { w.root.Close() })
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -111,7 +119,7 @@ func (w *world) writeConnections(limits string) {
     allowedSources: [%q]
     limits: %s
     consent: {acceptedBy: tester, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}
-`, w.url, keyEnv, w.path("segments"), limits)
+`, w.url, keyEnv, w.sources, limits)
 	if err := os.WriteFile(w.path("connections.yaml"), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -138,7 +146,7 @@ func (w *world) startHost() {
 func (w *world) export(segment, email string) schemas.Export {
 	return schemas.Export{
 		Name: segment, Connection: "sandbox", Email: email,
-		Segments: []schemas.Segment{{Name: segment, Source: w.path("segments")}},
+		Segments: []schemas.Segment{{Name: segment, Source: w.sources}},
 	}
 }
 
