@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -99,18 +100,63 @@ func (a *Activities) workerKey(context.Context, schemas.Person, struct{}) (schem
 	return a.Access.WorkerKey(), nil
 }
 
-// grant gives the person the right to run an export as it is.
-func (a *Activities) grant(context.Context, schemas.Person, schemas.GrantRequest) (schemas.GrantAnswer, error) {
-	return schemas.GrantAnswer{}, nil
+// grant gives the person the right to run an export as it is. What would be
+// refused at the run is refused here already.
+func (a *Activities) grant(ctx context.Context, who schemas.Person, in schemas.GrantRequest) (schemas.GrantAnswer, error) {
+	c, err := a.known(in.Export.Connection)
+	if err != nil {
+		return schemas.GrantAnswer{}, err
+	}
+	if err := mayUse(who, c); err != nil {
+		return schemas.GrantAnswer{}, err
+	}
+	revoked, err := a.revokedAt(ctx, in.Export.Name)
+	if err != nil {
+		return schemas.GrantAnswer{}, err
+	}
+	grant, err := a.Access.Grant(who, in.Purpose, in.Export, revoked)
+	return schemas.GrantAnswer{Grant: grant}, noAccess(err)
 }
 
-// revoke makes the export's grants worthless.
-func (a *Activities) revoke(context.Context, schemas.Person, schemas.RevokeRequest) (struct{}, error) {
-	return struct{}{}, nil
+// revocation is kept for an export whose grants were revoked.
+type revocation struct {
+	Export string    `json:"export"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// revoke makes the grants worthless that the export has until now.
+func (a *Activities) revoke(ctx context.Context, who schemas.Person, in schemas.RevokeRequest) (struct{}, error) {
+	data, err := json.MarshalIndent(revocation{Export: in.Export, By: who.Name, At: time.Now().UTC()}, "", "  ")
+	if err != nil || !a.Access.Required() {
+		return struct{}{}, err
+	}
+	return struct{}{}, a.Root.Write(ctx, schemas.RevokedKey(in.Export), data)
+}
+
+// revokedAt is until when the export's grants are revoked, zero if they never were.
+func (a *Activities) revokedAt(ctx context.Context, export string) (time.Time, error) {
+	var r revocation
+	if !a.Access.Required() {
+		return r.At, nil
+	}
+	_, err := a.readJSON(ctx, schemas.RevokedKey(export), &r)
+	return r.At, err
 }
 
 // Admit says who gives an answer to the waiting run that it is called by, and that
 // they may.
 func (a *Activities) Admit(ctx context.Context, in schemas.AdmitInput) (schemas.Person, error) {
-	return schemas.Person{Name: in.Answer.Who, Role: schemas.RoleAdministrator}, nil
+	defer beat(ctx, nil)()
+	operation, arguments := access.AnswerQuestion(in.Update, in.Since)
+	ask := schemas.AskInput{Operation: operation, Arguments: arguments, Who: in.Answer.Who, Proof: in.Answer.Proof}
+	who, err := a.person(ctx, ask, schemas.RoleContributor)
+	if err != nil {
+		return who, err
+	}
+	// A run can wait because there is no such connection; anybody may end that.
+	if c, err := a.Connections.Get(in.Connection); err == nil {
+		return who, mayUse(who, c)
+	}
+	return who, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
 )
 
@@ -15,6 +16,9 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	if err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
+	if err := a.mayRun(ctx, in, c); err != nil {
+		return schemas.AuthorizeResult{}, err
+	}
 	if err := a.agreed(ctx, c); err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
@@ -24,7 +28,7 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	if err := identified(in.Export, c); err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
-	return schemas.AuthorizeResult{
+	out := schemas.AuthorizeResult{
 		Connection: schemas.ConnectionInfo{
 			Name:        c.Name,
 			ProjectType: projectType(c),
@@ -33,7 +37,64 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 			TaskQueue:   schemas.UploadTaskQueue(c.Name),
 		},
 		SearchAttributes: a.SearchAttributes != nil && a.SearchAttributes(ctx),
-	}, nil
+	}
+	out.Passes, err = a.passes(in, out.Connection)
+	return out, err
+}
+
+// mayRun checks the run's grant, and that the person's role may use the connection
+// now: a connection that is shared no more stops the exports of those whom it was
+// shared with.
+func (a *Activities) mayRun(ctx context.Context, in schemas.AuthorizeInput, c schemas.Connection) error {
+	revoked, err := a.revokedAt(ctx, in.Export.Name)
+	if err != nil {
+		return err
+	}
+	who, err := a.Access.CheckGrant(in, revoked)
+	if err != nil {
+		return noAccess(err)
+	}
+	return mayUse(who, c)
+}
+
+// mayUse says why a person may not use a connection, nil if they may.
+func mayUse(who schemas.Person, c schemas.Connection) error {
+	if access.MayUse(who.Role, c) {
+		return nil
+	}
+	return needOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
+		"%s is a %s, and connection «%s» is not shared with contributors; have an administrator add contributors to its \"allowed\", or run the export as an administrator",
+		who.Name, who.Role, c.Name))
+}
+
+// passes are those of the run's segments.
+func (a *Activities) passes(in schemas.AuthorizeInput, c schemas.ConnectionInfo) ([]*schemas.Pass, error) {
+	if !a.Access.Required() {
+		return nil, nil
+	}
+	part := access.Part{Export: in.Export, Connection: c}
+	part.Export.Segments = nil
+	var out []*schemas.Pass
+	for _, s := range in.Export.Segments {
+		part.Segment = s
+		pass, err := a.Access.Pass(schemas.RunRef{Export: in.Export.Name, RunID: in.RunID, Segment: s.Name}, part, in.Check)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pass)
+	}
+	return out, nil
+}
+
+// mayWork checks the pass of an activity that has the whole of a segment's part of
+// a run; changes tells that it will change something.
+func (a *Activities) mayWork(run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, changes bool) error {
+	return noAccess(a.Access.CheckPart(run, access.Part{Export: e, Segment: s, Connection: c}, changes))
+}
+
+// mayCall checks the pass of an activity that calls Iterable.
+func (a *Activities) mayCall(run schemas.RunRef, connection string, changes bool) error {
+	return noAccess(a.Access.CheckPass(run, connection, changes))
 }
 
 func projectType(c schemas.Connection) string {

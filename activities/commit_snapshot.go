@@ -18,6 +18,9 @@ import (
 // twice, it gives the same.
 func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput) (schemas.ExportReport, error) {
 	defer beat(ctx, nil)()
+	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, true); err != nil {
+		return in.Report, err
+	}
 	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone {
 		return done, a.discard(ctx, in.Run)
 	}
@@ -123,6 +126,9 @@ func (a *Activities) settled(ctx context.Context, run schemas.RunRef) error {
 func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (schemas.ExportReport, error) {
 	defer beat(ctx, nil)()
 	report := in.Report
+	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, !in.Check); err != nil {
+		return report, err
+	}
 	if in.Check {
 		return report, a.discard(ctx, in.Run)
 	}

@@ -17,6 +17,12 @@ import (
 // list 0 where none has the name.
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
 	defer beat(ctx, nil)()
+	if err := a.mayCall(in.Run, in.Connection, !in.Check); err != nil {
+		return schemas.ListRef{}, err
+	}
+	if in.Name != in.Run.Segment {
+		return schemas.ListRef{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("a list bears its segment's name, «%s», and not «%s»", in.Run.Segment, in.Name))
+	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
 		return schemas.ListRef{}, err
@@ -40,7 +46,8 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if list.Size, err = client.ListSize(ctx, list.ID); err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
-	return list, nil
+	list.Seal, err = a.Access.SealList(in.Run, in.Connection, list.ID)
+	return list, err
 }
 
 func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput) (schemas.ListRef, error) {

@@ -22,6 +22,9 @@ import (
 // InspectSegment reads the footers of the segment's files.
 func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput) (schemas.SegmentInfo, error) {
 	defer beat(ctx, nil)()
+	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, false); err != nil {
+		return schemas.SegmentInfo{}, err
+	}
 	seg, err := a.inspect(ctx, in.Export, in.Segment)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
@@ -90,6 +93,9 @@ const filesFile = "files.json"
 func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (schemas.Manifest, error) {
 	var read atomic.Int64
 	defer beat(ctx, func() any { return schemas.StageProgress{Read: read.Load()} })()
+	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, !in.Check); err != nil {
+		return schemas.Manifest{}, err
+	}
 	seg, err := a.inspect(ctx, in.Export, in.Segment)
 	if err != nil {
 		return schemas.Manifest{}, err

@@ -31,6 +31,12 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	progress := newTracker(in, startingPoint(ctx, in))
 	defer beat(ctx, func() any { return progress.snapshot() })()
 
+	if err := a.mayCall(in.Run, in.Connection.Name, true); err != nil {
+		return schemas.UploadCounts{}, err
+	}
+	if err := a.Access.CheckList(in.Run, in.Connection.Name, in.ListID, in.ListSeal); err != nil {
+		return schemas.UploadCounts{}, noAccess(err)
+	}
 	client, err := a.Clients.Get(in.Connection.Name)
 	if err != nil {
 		return schemas.UploadCounts{}, err

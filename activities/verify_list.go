@@ -19,6 +19,9 @@ const (
 // lasts is a warning, not a failure: others may work on the same list.
 func (a *Activities) VerifyList(ctx context.Context, in schemas.VerifyInput) (schemas.VerifyResult, error) {
 	defer beat(ctx, nil)()
+	if err := a.mayCall(in.Run, in.Connection, false); err != nil {
+		return schemas.VerifyResult{}, err
+	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
 		return schemas.VerifyResult{}, err

@@ -49,6 +49,16 @@ type Grant struct {
 	MAC []byte `json:"mac"`
 }
 
+// Pass lets the activities of one segment's part of a run do their work. Only
+// Authorize makes it, for a run with a grant.
+type Pass struct {
+	// Part is the SHA-256 of the export, segment and connection of that part.
+	Part []byte `json:"part"`
+	// Check tells that nothing may be changed.
+	Check bool   `json:"check,omitempty"`
+	MAC   []byte `json:"mac"`
+}
+
 // Proof says who asks. It holds the person's token, sealed so that only a worker
 // can read it, together with the one thing that it is meant for: what is asked,
 // with its arguments, by which workflow, and until when.
@@ -136,6 +146,8 @@ type ConsentRequest struct {
 type AdmitInput struct {
 	// Update is the answer: one of the Update names.
 	Update string `json:"update"`
+	// Connection is the run's.
+	Connection string `json:"connection"`
 	// Since is when the wait began that the answer is meant to end.
 	Since  time.Time `json:"since"`
 	Answer Answer    `json:"answer"`

@@ -9,6 +9,8 @@ type RunRef struct {
 	// RunID is the id of the RunExport execution.
 	RunID   string `json:"runId"`
 	Segment string `json:"segment"`
+	// Pass lets activities work on it; a worker that wants no grants wants none.
+	Pass *Pass `json:"pass,omitempty"`
 }
 
 // Trigger says what started a run.
@@ -118,6 +120,9 @@ type AuthorizeInput struct {
 // AuthorizeResult is what the worker says of a run's connection.
 type AuthorizeResult struct {
 	Connection ConnectionInfo `json:"connection"`
+	// Passes are those of the run's segments, in their order; empty where the worker
+	// wants none.
+	Passes []*Pass `json:"passes,omitempty"`
 	// SearchAttributes tells whether the namespace has the project's search
 	// attributes; a run that set unknown ones would never get on.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
@@ -178,6 +183,8 @@ type ListRef struct {
 	Size int64 `json:"size"`
 	// Ours tells that an earlier run of the export made the list.
 	Ours bool `json:"ours,omitempty"`
+	// Seal says that it is the run's list, where the worker wants passes.
+	Seal []byte `json:"seal,omitempty"`
 	// Warnings are about mapped fields whose values Iterable may change; Clashes,
 	// which only a check gets, about those that it refuses.
 	Warnings []string `json:"warnings,omitempty"`
@@ -264,6 +271,7 @@ type UploadInput struct {
 	Run        RunRef         `json:"run"`
 	Connection ConnectionInfo `json:"connection"`
 	ListID     int64          `json:"listId"`
+	ListSeal   []byte         `json:"listSeal,omitempty"`
 	Settings   Settings       `json:"settings"`
 	// Kind is Subscribe (adds.arrow) or Unsubscribe (removes.arrow).
 	Kind string `json:"kind"`

@@ -68,6 +68,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	gate, err := s.gate(log)
+	if err != nil {
+		return err
+	}
 	root, err := storage.OpenRoot(ctx, s.DataRoot)
 	if err != nil {
 		return fmt.Errorf("open DATA_ROOT: %w", err)
@@ -99,7 +103,7 @@ func run(ctx context.Context) error {
 	}
 	defer temporal.Close()
 	h, err := host.Start(ctx, host.Options{
-		Client: temporal, Connections: connections, Root: root, Log: log,
+		Client: temporal, Connections: connections, Access: gate, Root: root, Log: log,
 		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,
 		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
 		Metrics: metrics, Tracer: traces.Provider(),

@@ -18,6 +18,8 @@ type settings struct {
 
 	DiffMemoryPeople int64 `envconfig:"DIFF_MEMORY_PEOPLE" default:"16000000" desc:"people whom one comparison with the last run holds in memory, at up to 32 bytes each; more are compared in files in TEMP_DIR"`
 
+	AuthSettings
+
 	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at the same time"`
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`

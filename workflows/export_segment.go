@@ -46,7 +46,7 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 		s.deadline.spent = time.Duration(r.Spent)
 	}
 	var err error
-	if s.operator, err = listen(ctx, s.show); err != nil {
+	if s.operator, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
 		return err
 	}
 	s.operator.absent = s.in.Check

@@ -14,16 +14,17 @@ import (
 // operator is the run's line to the people who look after it: a step that
 // retries can't cure waits here for their answer.
 type operator struct {
-	waiting *schemas.Waiting
-	answer  string // the update that ended the wait
-	absent  bool   // nobody is asked: what can't be cured ends the run
-	show    func(workflow.Context)
+	connection string // the run's
+	waiting    *schemas.Waiting
+	answer     string // the update that ended the wait
+	absent     bool   // nobody is asked: what can't be cured ends the run
+	show       func(workflow.Context)
 }
 
 // listen registers the updates that a waiting workflow takes. show is called
 // when a wait begins or ends.
-func listen(ctx workflow.Context, show func(workflow.Context)) (*operator, error) {
-	o := &operator{show: show}
+func listen(ctx workflow.Context, connection string, show func(workflow.Context)) (*operator, error) {
+	o := &operator{connection: connection, show: show}
 	for _, name := range []string{schemas.UpdateRetry, schemas.UpdateAbort, schemas.UpdateApprove} {
 		err := workflow.SetUpdateHandlerWithOptions(ctx, name,
 			func(ctx workflow.Context, a schemas.Answer) (string, error) { return o.take(ctx, name, a) },
@@ -53,7 +54,7 @@ func (o *operator) takes(answer string) error {
 
 // take takes an answer from somebody who may give it.
 func (o *operator) take(ctx workflow.Context, name string, a schemas.Answer) (string, error) {
-	in := schemas.AdmitInput{Update: name, Since: o.waiting.Since, Answer: a}
+	in := schemas.AdmitInput{Update: name, Connection: o.connection, Since: o.waiting.Since, Answer: a}
 	var who schemas.Person
 	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "May they answer «"+name+"»?"), admitTime)
 	if err := workflow.ExecuteActivity(ctx, schemas.ActivityAdmit, in).Get(ctx, &who); err != nil {

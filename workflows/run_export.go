@@ -44,7 +44,7 @@ func (r *runExport) setup(ctx workflow.Context) error {
 		State:   schemas.StateRunning,
 	}
 	var err error
-	r.operator, err = listen(ctx, r.show)
+	r.operator, err = listen(ctx, r.in.Export.Connection, r.show)
 	if err != nil {
 		return err
 	}
@@ -122,6 +122,9 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Full:             r.in.Full,
 			Check:            r.in.Check,
 			SearchAttributes: allowed.SearchAttributes,
+		}
+		if i < len(allowed.Passes) {
+			in.Run.Pass = allowed.Passes[i]
 		}
 		id := schemas.SegmentWorkflowID(export.Name, segment.Name)
 		if r.in.Check {

@@ -16,20 +16,40 @@ package access
 import (
 	"context"
 	"slices"
+	"time"
 
 	"iterable-segment-export/schemas"
 )
 
+// leeway is how far the clocks of issuers, of people's machines and of workers
+// may be apart.
+const leeway = time.Minute
+
+// Options are a gate's settings.
+type Options struct {
+	Tokens TokenOptions
+	// Secrets are what the workers of a deployment share: the first one makes
+	// grants, the others are still good. Each has to be hard to guess.
+	Secrets []string
+}
+
 // Gate decides what people and runs may do. It is safe for use by several
 // goroutines. A nil *Gate lets everybody in.
-type Gate struct{}
+type Gate struct {
+	tokens *tokens
+	keys   []keys // the newest first
+	now    func() time.Time
+}
 
-// Question is what a proof is meant for.
-type Question struct {
-	Operation string
-	Arguments []byte
-	// WorkflowID is the id of the workflow that asks.
-	WorkflowID string
+// New makes a gate. Keys of the issuer that are in a file are read at once.
+func New(o Options) (*Gate, error) {
+	g := &Gate{now: time.Now}
+	var err error
+	if g.keys, err = deriveAll(o.Secrets); err != nil {
+		return nil, err
+	}
+	g.tokens, err = newTokens(o.Tokens, func() time.Time { return g.now() })
+	return g, err
 }
 
 // Refused is the gate's no.
@@ -44,13 +64,25 @@ func (r *Refused) Error() string { return r.Message }
 func (g *Gate) Required() bool { return g != nil }
 
 // WorkerKey is what a person's program needs to make proofs.
-func (g *Gate) WorkerKey() schemas.WorkerKey { return schemas.WorkerKey{} }
+func (g *Gate) WorkerKey() schemas.WorkerKey {
+	if g == nil {
+		return schemas.WorkerKey{}
+	}
+	return schemas.WorkerKey{Required: true, Key: g.keys[0].publicKey()}
+}
 
 // Person finds out who asks a question. Where nobody has to prove who they are it
 // is whom the program claims it to be, as an administrator. The error is a
 // *Refused, or that the issuer's keys can't be had.
-func (g *Gate) Person(_ context.Context, _ *schemas.Proof, _ Question, claimed string) (schemas.Person, error) {
-	return schemas.Person{Name: claimed, Role: schemas.RoleAdministrator}, nil
+func (g *Gate) Person(ctx context.Context, p *schemas.Proof, q Question, claimed string) (schemas.Person, error) {
+	if g == nil {
+		return schemas.Person{Name: claimed, Role: schemas.RoleAdministrator}, nil
+	}
+	token, err := g.open(p, q)
+	if err != nil {
+		return schemas.Person{}, err
+	}
+	return g.tokens.person(ctx, token)
 }
 
 // ranks are the roles, from the least to the most that one may do.

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
 )
 
@@ -35,6 +36,12 @@ func (o *Operator) Ask(ctx context.Context, operation schemas.Operation, argumen
 		return fmt.Errorf("ask for %s: %w", operation, err)
 	}
 	id := schemas.AdministerWorkflowID(operation, rand.Text())
+	if operation != schemas.OperationWorkerKey {
+		q := access.Question{Operation: operation, Arguments: in.Arguments, WorkflowID: id}
+		if in.Proof, err = o.prove(ctx, q); err != nil {
+			return err
+		}
+	}
 	out, err := o.administer(ctx, id, in)
 	if err != nil || answer == nil {
 		return err

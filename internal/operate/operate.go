@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
 )
 
@@ -22,8 +24,11 @@ import (
 type Operator struct {
 	Client    client.Client
 	Namespace string
-	// Who is recorded with the runs that are started and the answers given.
+	// Who is recorded with the runs that are started and the answers given, where
+	// the worker does not ask for more.
 	Who string
+	// Identity proves who somebody is to a worker that wants to know.
+	Identity Identity
 }
 
 // Run names one execution of an export.
@@ -51,6 +56,14 @@ func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) 
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
 	export := in.Export
 	in.Trigger = schemas.Trigger{Kind: "person", Who: o.Who}
+	if o.Identity.Token != nil {
+		if in.Grant, err = o.Grant(ctx, schemas.PurposeRun, export); err != nil {
+			return Run{}, false, err
+		}
+	}
+	if in.Grant != nil {
+		in.Trigger.Who = in.Grant.Person.Name
+	}
 	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       id,
 		TaskQueue:                                schemas.TaskQueue,
@@ -113,7 +126,7 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer string) ([]string
 	}
 	var took []string
 	if v.Waiting != nil {
-		if err := o.update(ctx, run.WorkflowID, answer); err != nil {
+		if err := o.update(ctx, run.WorkflowID, answer, v.Waiting.Since); err != nil {
 			return nil, err
 		}
 		return []string{run.Export}, nil
@@ -122,7 +135,7 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer string) ([]string
 		if s.Waiting == nil {
 			continue
 		}
-		if err := o.update(ctx, s.WorkflowID, answer); err != nil {
+		if err := o.update(ctx, s.WorkflowID, answer, s.Waiting.Since); err != nil {
 			return took, fmt.Errorf("segment «%s»: %w", s.Run.Segment, err)
 		}
 		took = append(took, s.Run.Segment)
@@ -133,9 +146,16 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer string) ([]string
 	return took, nil
 }
 
-func (o *Operator) update(ctx context.Context, workflowID, answer string) error {
+// update sends an answer to the wait that began at since.
+func (o *Operator) update(ctx context.Context, workflowID, answer string, since time.Time) error {
+	q := access.Question{WorkflowID: workflowID}
+	q.Operation, q.Arguments = access.AnswerQuestion(answer, since)
+	proof, err := o.prove(ctx, q)
+	if err != nil {
+		return err
+	}
 	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Who: o.Who}},
+		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Who: o.Who, Proof: proof}},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
