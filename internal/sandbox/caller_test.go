@@ -24,7 +24,10 @@ type caller struct {
 // start serves a sandbox on loopback until the test ends.
 func start(t *testing.T, c Config) *caller {
 	t.Helper()
-	s := New(c)
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.ClearFaults()

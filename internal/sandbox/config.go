@@ -92,6 +92,14 @@ type Config struct {
 	// KeepData keeps each profile's dataFields whole, merged as Iterable does,
 	// so that GET /api/users/{email} gives them. Without it only a hash is kept.
 	KeepData bool
+	// DataDir is a folder that Open keeps the lists and profiles in; empty keeps
+	// them in memory alone. New does not use it.
+	DataDir string
+	// FirstListID is the id of the first list; 0 is 1.
+	FirstListID int64
+	// SizeLag is how far behind lists/{id}/size is: Iterable is eventually
+	// consistent.
+	SizeLag time.Duration
 	// AllowRemote lets ListenAndServe listen on addresses that are not loopback.
 	AllowRemote bool
 }
@@ -114,6 +122,9 @@ func (c *Config) setDefaults() {
 func (p *Project) check() error {
 	if p.Name == "" {
 		return fmt.Errorf("a project needs a name")
+	}
+	if len(p.Name) > 255 {
+		return fmt.Errorf("project %q: the name is longer than 255 bytes", p.Name)
 	}
 	if p.Type == "" {
 		p.Type = EmailProject

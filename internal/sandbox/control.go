@@ -101,6 +101,13 @@ func (s *Server) MarkPeople(m PeopleMark) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mark(m)
+	s.journal.writeJSON(recordMark, p.name, m)
+	return nil
+}
+
+// mark marks people. The caller locks.
+func (p *project) mark(m PeopleMark) {
 	for _, who := range m.People {
 		if strings.Contains(who, "@") {
 			who = strings.ToLower(who)
@@ -111,7 +118,6 @@ func (s *Server) MarkPeople(m PeopleMark) error {
 			p.marks[who] = mark(m.Mark)
 		}
 	}
-	return nil
 }
 
 // AddList makes a list of any type and gives its id.

@@ -85,29 +85,36 @@ func (s *Server) newList(p *project, name, description, listType string) int64 {
 	s.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lists[id] = &list{id: id, name: name, description: description, listType: listType,
-		created: s.now().Truncate(time.Millisecond)}
+	l := listRecord{ID: id, Name: name, Description: description, Type: listType, Created: s.now().UnixMilli()}
+	p.putList(l)
+	s.journal.writeJSON(recordList, p.name, l)
 	return id
 }
 
-func (p *project) deleteList(id int64) answer {
+// putList adds a list without members. The caller locks.
+func (p *project) putList(l listRecord) {
+	p.lists[l.ID] = &list{id: l.ID, name: l.Name, description: l.Description, listType: l.Type, created: time.UnixMilli(l.Created)}
+}
+
+func (s *Server) deleteList(p *project, id int64) answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lists[id] == nil {
 		return notFound("List %d doesn't exist", id).answer()
 	}
 	delete(p.lists, id)
+	s.journal.writeJSON(recordDelete, p.name, listRecord{ID: id})
 	return success("List " + strconv.FormatInt(id, 10) + " deleted")
 }
 
-func (p *project) listSize(id int64) answer {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+func (s *Server) listSize(p *project, id int64) answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	l := p.lists[id]
 	if l == nil {
 		return notFound("List %d doesn't exist", id).answer()
 	}
-	return textAnswer(strconv.AppendInt(nil, int64(l.members.count), 10))
+	return textAnswer(strconv.AppendInt(nil, int64(l.sizeAt(s.now().Add(-s.config.SizeLag))), 10))
 }
 
 // listUsers answers lists/getUsers and lists/previewUsers: the members' names,

@@ -35,6 +35,38 @@ type list struct {
 	created     time.Time
 	members     members
 	digest      digest
+	// sizes are the sizes that lists/{id}/size has still to tell, in the order of
+	// time, where Config.SizeLag asks for that.
+	sizes []sizeSince
+}
+
+// sizeSince is a list's size from a time on.
+type sizeSince struct {
+	since time.Time
+	size  int
+}
+
+// note notes the size that a list has now, and forgets those that nobody will be
+// told any more.
+func (l *list) note(now time.Time, lag time.Duration) {
+	l.sizes = append(l.sizes, sizeSince{now, l.members.count})
+	for len(l.sizes) > 1 && !l.sizes[1].since.After(now.Add(-lag)) {
+		l.sizes = l.sizes[1:]
+	}
+}
+
+// sizeAt is the list's size at a time; without notes the size that it has now.
+func (l *list) sizeAt(at time.Time) int {
+	if len(l.sizes) == 0 {
+		return l.members.count
+	}
+	size := 0
+	for _, s := range l.sizes {
+		if !s.since.After(at) {
+			size = s.size
+		}
+	}
+	return size
 }
 
 func newProject(p Project, c *Config) *project {

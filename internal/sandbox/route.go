@@ -89,9 +89,9 @@ func (s *Server) handle(p *project, r *http.Request, c call, body []byte) answer
 	case createList:
 		return s.createList(p, body)
 	case deleteList:
-		return p.deleteList(c.listID)
+		return s.deleteList(p, c.listID)
 	case listSize:
-		return p.listSize(c.listID)
+		return s.listSize(p, c.listID)
 	case getUsers:
 		return p.listUsers(r.URL.Query(), false)
 	case previewUsers:

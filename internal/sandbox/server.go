@@ -27,6 +27,9 @@ type Server struct {
 	projects map[string]*project
 	lastList int64
 
+	// journal keeps what changes, nil without Config.DataDir.
+	journal *journal
+
 	faults faults
 	log    requestLog
 	bodies sync.Pool
@@ -48,7 +51,7 @@ func New(c Config) *Server {
 	}
 	c.setDefaults()
 	s := &Server{
-		config: c, now: time.Now, sleep: sleep,
+		config: c, now: time.Now, sleep: sleep, lastList: max(0, c.FirstListID-1),
 		keys: map[string]*apiKey{}, projects: map[string]*project{},
 		faults: faults{cleared: make(chan struct{})},
 	}

@@ -104,6 +104,14 @@ func (s *Server) update(p *project, body []byte, subscribe bool) answer {
 		p.unsubscribe(l, b, result)
 	}
 	p.version++
+	kind := byte(recordUnsubscribe)
+	if subscribe {
+		kind = recordSubscribe
+	}
+	s.journal.write(kind, p.name, body)
+	if s.config.SizeLag > 0 {
+		l.note(s.now(), s.config.SizeLag)
+	}
 	return result.answer()
 }
 

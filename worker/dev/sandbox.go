@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,18 +31,27 @@ func (o sandboxOptions) config() sandbox.Config {
 
 func sandboxCommand() *cobra.Command {
 	var o sandboxOptions
-	var addr string
+	var addr, data string
 	c := &cobra.Command{
 		Use:     "sandbox",
 		Short:   "Run the Iterable sandbox alone, until Ctrl-C",
 		Example: "  go run ./worker/dev sandbox --addr 127.0.0.1:8234 --rate 0 --latency 0s",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			config := o.config()
+			config.DataDir = data
+			// A data root may remember the lists of a sandbox that is gone.
+			config.FirstListID = time.Now().Unix()
+			s, err := sandbox.Open(config)
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(c.OutOrStdout(), "The sandbox answers at http://%s with the key %q; statistics at /sandbox/stats.\n", addr, sandbox.DefaultKey)
-			return sandbox.New(o.config()).ListenAndServe(c.Context(), addr)
+			return errors.Join(s.ListenAndServe(c.Context(), addr), s.Close())
 		},
 	}
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8234", "address to answer at")
+	c.Flags().StringVar(&data, "data", "", "folder to keep lists and profiles in; default in memory alone")
 	c.Flags().BoolVar(&o.allowRemote, "allow-remote", false, "answer at addresses other than loopback, for a container network that nobody else is on")
 	sandboxFlags(c.Flags(), &o)
 	return c

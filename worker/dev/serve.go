@@ -136,7 +136,7 @@ func start(ctx context.Context, o serveOptions, dir string, log *slog.Logger) (e
 	if os.Getenv(sandboxKeyEnv) == "" {
 		os.Setenv(sandboxKeyEnv, sandbox.DefaultKey)
 	}
-	if err = e.startSandbox(ctx, o); err != nil {
+	if err = e.startSandbox(ctx, o, dir, log); err != nil {
 		return e, err
 	}
 	if err = e.startTemporal(ctx, o, dir, log); err != nil {
@@ -145,17 +145,28 @@ func start(ctx context.Context, o serveOptions, dir string, log *slog.Logger) (e
 	return e, e.startWorker(ctx, o, dir, log)
 }
 
-func (e *everything) startSandbox(ctx context.Context, o serveOptions) error {
+func (e *everything) startSandbox(ctx context.Context, o serveOptions, dir string, log *slog.Logger) error {
+	settings := o.sandbox.config()
+	if o.data != "" {
+		settings.DataDir = filepath.Join(dir, "sandbox")
+	}
 	listener, err := net.Listen("tcp", local(o.sandboxPort))
 	if err != nil {
 		return fmt.Errorf("the port of the sandbox is taken: %w; choose another one with --sandbox-port", err)
+	}
+	s, err := sandbox.Open(settings)
+	if err != nil {
+		listener.Close()
+		return fmt.Errorf("--data: %w", err)
 	}
 	e.sandboxURL = "http://" + listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = sandbox.New(o.sandbox.config()).Serve(ctx, listener)
+		if err := errors.Join(s.Serve(ctx, listener), s.Close()); err != nil {
+			log.Error("the sandbox has ended", "error", err)
+		}
 	}()
 	e.stops = append(e.stops, func() { cancel(); <-done })
 	return nil
@@ -266,6 +277,9 @@ func (e *everything) report(out io.Writer, views []operate.View, kept bool) {
 		fmt.Fprintf(out, "%s: %s/namespaces/%s/workflows/%s/%s/history\n", v.Run.Export, e.stack.UIURL(), namespace, url.PathEscape(v.Run.WorkflowID), v.Run.RunID)
 		if v.Error != "" {
 			fmt.Fprintf(out, "  %s: %s\n", v.State, v.Error)
+		}
+		if v.Report != "" {
+			fmt.Fprintf(out, "  report: %s\n", path.Join(localPath(e.root.URL()), v.Report))
 		}
 		for _, s := range v.Segments {
 			if s.Report.Rejects != "" {

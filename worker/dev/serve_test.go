@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -55,6 +58,39 @@ func TestTheExamplesGetThrough(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("no rejects file stands where the output says:\n%s", &out)
+	}
+}
+
+// TestWhatDataKeepsIsKnownTheNextTime starts everything twice on one folder.
+func TestWhatDataKeepsIsKnownTheNextTime(t *testing.T) {
+	dir := t.TempDir()
+	var lists [2][]int64
+	for i := range lists {
+		o := options(t)
+		o.data = dir
+		all, err := start(t.Context(), o, dir, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		exports, err := loadExports(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		views, err := all.runExports(t.Context(), exports, true, io.Discard)
+		all.stop()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range views {
+			r := v.Segments[0].Report
+			lists[i] = append(lists[i], r.ListID)
+			if first := i == 0; (r.Upload.Requests == 0) == first || (r.Manifest.Unchanged == 0) != first || r.ListSize == 0 {
+				t.Errorf("start %d: %+v, %+v, %d on the list", i+1, r.Manifest, r.Upload, r.ListSize)
+			}
+		}
+	}
+	if !slices.Equal(lists[0], lists[1]) {
+		t.Errorf("the lists were %v, and are %v", lists[0], lists[1])
 	}
 }
 
