@@ -82,7 +82,7 @@ func (a *Activities) person(ctx context.Context, in schemas.AskInput, least sche
 		return who, noAccess(err)
 	}
 	if !access.AtLeast(who.Role, least) {
-		return who, needOperator(schemas.ErrorNotAllowed, fmt.Sprintf("%s is a %s, and this takes a %s: %s", who.Name, who.Role, least, in.Operation))
+		return who, needOperator(schemas.ErrorNotAllowed, fmt.Sprintf("%s has the role %s, and this takes %s: %s", who.Name, who.Role, least, in.Operation))
 	}
 	return who, nil
 }

@@ -63,7 +63,7 @@ func mayUse(who schemas.Person, c schemas.Connection) error {
 		return nil
 	}
 	return needOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
-		"%s is a %s, and connection «%s» is not shared with contributors; have an administrator add contributors to its \"allowed\", or run the export as an administrator",
+		"%s has the role %s, and connection «%s» is not shared with contributors; have an administrator add contributors to its \"allowed\", or run the export as an administrator",
 		who.Name, who.Role, c.Name))
 }
 

@@ -92,17 +92,13 @@ func (a *Activities) recordConsent(ctx context.Context, who schemas.Person, in s
 	})
 }
 
-// disconnect withdraws the consent to a connection. One that connections.yaml has
-// no more can be disconnected too.
+// disconnect withdraws the consent to a connection.
 func (a *Activities) disconnect(ctx context.Context, who schemas.Person, in schemas.ConnectionRequest) (schemas.ConsentRecord, error) {
-	if in.Connection == "" {
-		return schemas.ConsentRecord{}, needOperator(schemas.ErrorUnknownConnection, "name a connection")
+	c, err := a.known(in.Connection)
+	if err != nil {
+		return schemas.ConsentRecord{}, err
 	}
-	r := schemas.ConsentRecord{Connection: in.Connection, By: who.Name, Withdrawn: true}
-	if c, err := a.Connections.Get(in.Connection); err == nil {
-		r.Host = apiHost(c)
-	}
-	return a.keepConsent(ctx, r)
+	return a.keepConsent(ctx, schemas.ConsentRecord{Connection: c.Name, Host: apiHost(c), By: who.Name, Withdrawn: true})
 }
 
 // keepConsent writes a record beside those before it: that somebody agreed once

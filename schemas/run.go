@@ -51,10 +51,12 @@ type SegmentProgress struct {
 
 // RunProgress is the answer of RunExport to QueryProgress.
 type RunProgress struct {
-	Export   string            `json:"export"`
-	RunID    string            `json:"runId"`
-	Trigger  Trigger           `json:"trigger"`
-	State    string            `json:"state"`
+	Export  string  `json:"export"`
+	RunID   string  `json:"runId"`
+	Trigger Trigger `json:"trigger"`
+	State   string  `json:"state"`
+	// Error says in words why a run ends that did not get everything through.
+	Error    string            `json:"error,omitempty"`
 	Waiting  *Waiting          `json:"waiting,omitempty"`
 	Segments []SegmentProgress `json:"segments,omitempty"`
 	Result   *RunResult        `json:"result,omitempty"`

@@ -18,8 +18,9 @@ import (
 
 // app is what every command shares.
 type app struct {
-	output   string
-	dataRoot string
+	output    string
+	dataRoot  string
+	tokenFile string
 }
 
 // tracesTimeout is how long a command may wait at its end for its traces to be sent.
@@ -49,7 +50,7 @@ func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
 		defer cancel()
 		_ = traces.Close(ctx) // what can't be sent is lost; the run does not depend on it
 	}
-	return &operate.Operator{Client: c, Namespace: options.Namespace, Who: who()}, end, nil
+	return &operate.Operator{Client: c, Namespace: options.Namespace, Who: who(), Identity: operate.IdentityFromEnv(a.tokenFile)}, end, nil
 }
 
 // who is the person at the terminal, as far as the system knows.

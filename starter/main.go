@@ -95,6 +95,7 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	f := root.PersistentFlags()
 	f.StringVarP(&a.output, "output", "o", "table", "output: table or json")
 	f.StringVar(&a.dataRoot, "data-root", envOr("DATA_ROOT", "data"), "the deployment's data root, a folder or URL (DATA_ROOT)")
+	f.StringVar(&a.tokenFile, "token-file", "", "file with a token that says who you are; default EXPORT_TOKEN or EXPORT_TOKEN_FILE")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if a.output != "table" && a.output != "json" {
 			return usageError{fmt.Errorf("--output %q: use table or json", a.output)}
@@ -103,6 +104,7 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	}
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.statusCommand(), a.rejectsCommand(), a.reportCommand(), a.cancelCommand())
 	root.AddCommand(a.answerCommands()...)
+	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.whoamiCommand())
 	return root
 }
 

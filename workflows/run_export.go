@@ -215,6 +215,9 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 // end notes how the run ended, and passes its error on.
 func (r *runExport) end(ctx workflow.Context, err error) error {
 	r.progress.State = endState(err)
+	if err != nil {
+		_, r.progress.Error = r.deadline().explain(err)
+	}
 	r.show(ctx)
 	if errors.Is(err, errAborted) {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), schemas.ErrorAborted,

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/host"
@@ -42,6 +43,7 @@ type world struct {
 	client   client.Client
 	operator *operate.Operator
 	root     *storage.Root
+	gate     *access.Gate     // nil: the worker asks nobody who they are
 	metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
 	tracer   trace.TracerProvider
 }
@@ -132,7 +134,7 @@ func (w *world) startHost() {
 		w.t.Fatal(err)
 	}
 	h, err := host.Start(w.t.Context(), host.Options{
-		Client: w.client, Connections: store, Root: w.root, Log: slog.New(slog.DiscardHandler),
+		Client: w.client, Connections: store, Access: w.gate, Root: w.root, Log: slog.New(slog.DiscardHandler),
 		StagingSlots: 4, UploadSlots: 8, StopTimeout: 5 * time.Second, TempDir: w.t.TempDir(),
 		Metrics: w.metrics, Tracer: w.tracer,
 	})

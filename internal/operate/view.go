@@ -67,7 +67,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	if err := o.query(ctx, run.WorkflowID, run.RunID, &p); err != nil {
 		return v, fmt.Errorf("ask the run of «%s» how it stands (is a worker running?): %w", run.Export, err)
 	}
-	v.State, v.Trigger, v.Waiting = p.State, p.Trigger, p.Waiting
+	v.State, v.Trigger, v.Error, v.Waiting = p.State, p.Trigger, p.Error, p.Waiting
 	for _, s := range p.Segments {
 		sv := o.lookSegment(ctx, run, s)
 		if sv.State == schemas.StateWaiting {

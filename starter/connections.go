@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+func (a *app) connectionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "connections",
+		Short: "List the connections, and who may use them",
+		Long: `List the connections, and who may use them.
+
+Administrators see where each leads to, who may use it, who agreed to the transfer,
+the exports that have a schedule over it, what the last check of its key found, and
+whether the newest version of connections.yaml is in force. Others see the names and
+types of the connections that are shared with contributors.`,
+		Example: `  starter connections
+  starter connections -o json`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			o, done, err := a.operator(c.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			return a.connections(c, o)
+		},
+	}
+}
+
+// connectionRow is a connection with the exports on it.
+type connectionRow struct {
+	schemas.ConnectionView
+	Exports []operate.Connected `json:"exports,omitempty"`
+}
+
+func (a *app) connections(c *cobra.Command, o *operate.Operator) error {
+	all, err := o.Connections(c.Context())
+	if err != nil {
+		return err
+	}
+	admin := all.Person.Role == schemas.RoleAdministrator
+	var exports map[string][]operate.Connected
+	if admin {
+		if exports, err = o.Connected(c.Context()); err != nil {
+			return err
+		}
+	}
+	rows := make([]connectionRow, len(all.Connections))
+	for i, v := range all.Connections {
+		rows[i] = connectionRow{v, exports[v.Name]}
+	}
+	if a.output == "json" {
+		return printJSON(c.OutOrStdout(), map[string]any{
+			"person": all.Person, "connections": rows, "broken": all.Broken, "brokenSince": all.Since,
+		})
+	}
+	tellConnections(c, rows, admin)
+	if all.Broken != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "\nThe newest connections.yaml is broken and not in force, since %s at the latest:\n%s\n", all.Since.Format(time.RFC3339), all.Broken)
+	}
+	return nil
+}
+
+func tellConnections(c *cobra.Command, rows []connectionRow, admin bool) {
+	header := []string{"connection", "type"}
+	if admin {
+		header = append(header, "leads to", "who may use it", "consent", "exports", "last check")
+	}
+	var table [][]string
+	for _, r := range rows {
+		line := []string{r.Name, r.ProjectType}
+		if admin {
+			line = append(line, leadsTo(r.ConnectionView), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
+		}
+		table = append(table, line)
+	}
+	console.Table(c.OutOrStdout(), header, table)
+}
+
+func leadsTo(v schemas.ConnectionView) string {
+	if v.BaseURL != "" {
+		return v.BaseURL
+	}
+	if v.Region == "" {
+		return schemas.RegionUS
+	}
+	return v.Region
+}
+
+func consentText(r *schemas.ConsentRecord) string {
+	switch {
+	case r == nil:
+		return "none: nothing is sent"
+	case r.Withdrawn:
+		return "disconnected by " + console.Printable(r.By) + "\n" + r.At.Format(time.DateOnly)
+	case r.File:
+		return console.Printable(r.By) + "\n" + r.At.Format(time.DateOnly) + ", in the file"
+	}
+	return console.Printable(r.By) + "\n" + r.At.Format(time.DateOnly)
+}
+
+func exportsText(exports []operate.Connected) string {
+	var names []string
+	for _, e := range exports {
+		switch {
+		case e.Detached:
+			names = append(names, e.Export+" (no connection)")
+		case e.Paused:
+			names = append(names, e.Export+" (paused)")
+		default:
+			names = append(names, e.Export)
+		}
+	}
+	return strings.Join(names, "\n")
+}
+
+func checkText(k *schemas.ConnectionCheck) string {
+	switch {
+	case k == nil:
+		return "never"
+	case k.Error != "":
+		return k.At.Format(time.DateOnly) + " failed\n" + k.Error
+	}
+	return fmt.Sprintf("%s ok\n%d lists", k.At.Format(time.DateOnly), k.Lists)
+}
+
+func (a *app) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Say who the worker takes you for",
+		Long: `Say who the worker takes you for: name and role, as your token gives them
+(EXPORT_TOKEN or --token-file); and the worker's public key, which EXPORT_WORKER_KEY
+pins. A worker without AUTH_JWKS takes everybody for an administrator.`,
+		Example: "  starter whoami",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			o, done, err := a.operator(c.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			var key schemas.WorkerKey
+			if err := o.Ask(c.Context(), schemas.OperationWorkerKey, struct{}{}, &key); err != nil {
+				return err
+			}
+			all, err := o.Connections(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.output == "json" {
+				return printJSON(c.OutOrStdout(), map[string]any{"person": all.Person, "worker": key})
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s, %s\n", console.Printable(all.Person.Name), all.Person.Role)
+			if key.Required {
+				fmt.Fprintf(c.OutOrStdout(), "The worker's key: %s\n", key.Key)
+			} else {
+				fmt.Fprintln(c.OutOrStdout(), "The worker asks nobody who they are: everybody who reaches Temporal is an administrator.")
+			}
+			return nil
+		},
+	}
+}
