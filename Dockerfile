@@ -35,6 +35,7 @@ USER 65532:65532
 
 FROM base AS sandbox
 COPY --from=build-sandbox /out/bin/ /usr/local/bin/
+COPY --from=build-sandbox --chown=65532:65532 --chmod=0700 /out/data /data
 ENTRYPOINT ["/usr/local/bin/dev", "sandbox"]
 
 # The last stage is what docker build makes where no target is named.
