@@ -22,13 +22,18 @@ type starter struct {
 	bin string
 }
 
+func (s starter) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(s.bin, args...)
+	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.stack.FrontendAddr(), "DATA_ROOT="+s.dataRoot)
+	return cmd
+}
+
 // call runs a command line and gives its exit status and what it wrote.
 func (s starter) call(args ...string) (status int, out, errOut string) {
 	s.t.Helper()
 	var o, e bytes.Buffer
-	cmd := exec.Command(s.bin, args...)
+	cmd := s.command(args...)
 	cmd.Stdout, cmd.Stderr = &o, &e
-	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.stack.FrontendAddr(), "DATA_ROOT="+s.dataRoot)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -91,7 +96,7 @@ func TestTheStarter(t *testing.T) {
 	w.until("the run waits", func() bool { status, _, _ := s.call("status", "High-value"); return status == 3 })
 	s.contains(s.want(0, append(run, "--detach")...), "joins it")
 	w.key(false)
-	s.want(0, "retry", "High-value")
+	s.contains(s.want(0, "retry", "High-value", "-o", "json"), `"answer": "retry"`, `"took"`)
 	w.until("the run is done", func() bool {
 		status, out, _ := s.call("status", "High-value")
 		return status == 0 && strings.Contains(out, "done")
@@ -101,6 +106,7 @@ func TestTheStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.want(0, append(run, "--detach", "--full")...)
+	w.until("a segment is under way", func() bool { _, out, _ := s.call("status", "High-value"); return strings.Contains(out, "│ running") })
 	s.want(0, "cancel", "High-value")
 	w.sandbox.ClearFaults()
 	w.until("the run is cancelled", func() bool {
@@ -150,5 +156,36 @@ func TestTheStarterRefusesWrongUsage(t *testing.T) {
 		if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.Contains(out.String(), c.message) {
 			t.Errorf("starter %s: status %d\n%s", c.args, status, &out)
 		}
+	}
+}
+
+// TestCtrlCLeavesTheRunAlone interrupts a starter that follows a run.
+func TestCtrlCLeavesTheRunAlone(t *testing.T) {
+	w := newWorld(t, sandbox.Config{}, true)
+	s := starter{w, build(t, "starter")}
+	expected := w.generated(1000)
+	if err := w.sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "hang"}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.command("run", "--segment", "Left", "--source", w.path("segments"), "--email", "EmailAddress", "--connection", "sandbox")
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the upload hangs", func() bool { return w.requests("lists") > 0 })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "the run goes on") {
+		t.Fatalf("%v: %s", err, &out)
+	}
+	w.sandbox.ClearFaults()
+	w.until("the run is done", func() bool {
+		status, out, _ := s.call("status", "Left")
+		return status == 0 && strings.Contains(out, "done")
+	})
+	if l := w.list("Left"); l.Digest != expected.Digest {
+		t.Errorf("list %+v", l)
 	}
 }
