@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"path"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
@@ -16,7 +17,8 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	if err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
-	if err := a.mayRun(ctx, in, c); err != nil {
+	who, err := a.mayRun(ctx, in, c)
+	if err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
 	if err := a.agreed(ctx, c); err != nil {
@@ -36,6 +38,7 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 			Limits:      c.Limits.WithDefaults(),
 			TaskQueue:   schemas.UploadTaskQueue(c.Name),
 		},
+		Person:           who.Name,
 		SearchAttributes: a.SearchAttributes != nil && a.SearchAttributes(ctx),
 	}
 	out.Passes, err = a.passes(in, out.Connection)
@@ -45,16 +48,16 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 // mayRun checks the run's grant, and that the person's role may use the connection
 // now: a connection that is shared no more stops the exports of those whom it was
 // shared with.
-func (a *Activities) mayRun(ctx context.Context, in schemas.AuthorizeInput, c schemas.Connection) error {
+func (a *Activities) mayRun(ctx context.Context, in schemas.AuthorizeInput, c schemas.Connection) (schemas.Person, error) {
 	revoked, err := a.revokedAt(ctx, in.Export.Name)
 	if err != nil {
-		return err
+		return schemas.Person{}, err
 	}
 	who, err := a.Access.CheckGrant(in, revoked)
 	if err != nil {
-		return noAccess(err)
+		return who, noAccess(err)
 	}
-	return mayUse(who, c)
+	return who, mayUse(who, c)
 }
 
 // mayUse says why a person may not use a connection, nil if they may.
@@ -90,6 +93,26 @@ func (a *Activities) passes(in schemas.AuthorizeInput, c schemas.ConnectionInfo)
 // a run; changes tells that it will change something.
 func (a *Activities) mayWork(run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, changes bool) error {
 	return noAccess(a.Access.CheckPart(run, access.Part{Export: e, Segment: s, Connection: c}, changes))
+}
+
+// mayReport checks that a report is about one run, and reads nothing else.
+func (a *Activities) mayReport(in schemas.RunReportInput) error {
+	if !a.Access.Required() {
+		return nil
+	}
+	for i, s := range in.Result.Segments {
+		run := schemas.RunRef{Export: in.Export.Name, RunID: in.Result.RunID, Segment: s.Segment}
+		if s.Export != run.Export || s.RunID != run.RunID || s.Rejects != "" && path.Dir(s.Rejects) != schemas.ReportDir(run) {
+			return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of «%s» is about another one", run.Export))
+		}
+		if i < len(in.Passes) {
+			run.Pass = in.Passes[i]
+		}
+		if err := a.mayCall(run, in.Connection.Name, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mayCall checks the pass of an activity that calls Iterable.

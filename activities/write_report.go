@@ -25,6 +25,9 @@ import (
 // segments left in the data root. It gives the report's key.
 func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (string, error) {
 	defer beat(ctx, nil)()
+	if err := a.mayReport(in); err != nil {
+		return "", err
+	}
 	run := report.Run{
 		Export: in.Export.Name, RunID: in.Result.RunID, Connection: in.Export.Connection, StartedBy: in.Trigger.Starter(),
 		State: in.State, Started: in.StartedAt, Finished: time.Now().UTC(), Settings: settingsUsed(in.Export, in.Connection),

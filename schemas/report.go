@@ -44,4 +44,6 @@ type RunReportInput struct {
 	State     string    `json:"state"`
 	StartedAt time.Time `json:"startedAt"`
 	Result    RunResult `json:"result"`
+	// Passes are those of the result's segments.
+	Passes []*Pass `json:"passes,omitempty"`
 }

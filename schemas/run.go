@@ -15,11 +15,17 @@ type RunRef struct {
 
 // Trigger says what started a run.
 type Trigger struct {
-	// Kind is "person" or "schedule".
+	// Kind is TriggerPerson or TriggerSchedule.
 	Kind string `json:"kind"`
 	// Who is the person, where one started it.
 	Who string `json:"who,omitempty"`
 }
+
+// Kinds of a Trigger.
+const (
+	TriggerPerson   = "person"
+	TriggerSchedule = "schedule"
+)
 
 // Starter says in words who or what started the run.
 func (t Trigger) Starter() string {
@@ -51,12 +57,10 @@ type SegmentProgress struct {
 
 // RunProgress is the answer of RunExport to QueryProgress.
 type RunProgress struct {
-	Export  string  `json:"export"`
-	RunID   string  `json:"runId"`
-	Trigger Trigger `json:"trigger"`
-	State   string  `json:"state"`
-	// Error says in words why a run ends that did not get everything through.
-	Error    string            `json:"error,omitempty"`
+	Export   string            `json:"export"`
+	RunID    string            `json:"runId"`
+	Trigger  Trigger           `json:"trigger"`
+	State    string            `json:"state"`
 	Waiting  *Waiting          `json:"waiting,omitempty"`
 	Segments []SegmentProgress `json:"segments,omitempty"`
 	Result   *RunResult        `json:"result,omitempty"`
@@ -122,6 +126,8 @@ type AuthorizeInput struct {
 // AuthorizeResult is what the worker says of a run's connection.
 type AuthorizeResult struct {
 	Connection ConnectionInfo `json:"connection"`
+	// Person is whom the run's grant was given to; empty where the worker wants none.
+	Person string `json:"person,omitempty"`
 	// Passes are those of the run's segments, in their order; empty where the worker
 	// wants none.
 	Passes []*Pass `json:"passes,omitempty"`

@@ -65,10 +65,14 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 	if err != nil {
 		return schemas.RunResult{}, r.end(ctx, err)
 	}
+	if allowed.Person != "" && r.in.Trigger.Kind == schemas.TriggerPerson {
+		r.in.Trigger.Who = allowed.Person
+		r.progress.Trigger = r.in.Trigger
+	}
 	began := workflow.Now(ctx)
 	result := r.exportSegments(ctx, allowed)
 	if !r.in.Check {
-		r.report(ctx, began, allowed.Connection, &result)
+		r.report(ctx, began, allowed, &result)
 	}
 	r.progress.Result = &result
 	return result, r.end(ctx, unfinished(ctx, result))
@@ -79,9 +83,10 @@ const reportTime = 10 * time.Minute
 
 // report has the report written that people read. A run that was cancelled gets
 // one too.
-func (r *runExport) report(ctx workflow.Context, began time.Time, c schemas.ConnectionInfo, result *schemas.RunResult) {
+func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
 	in := schemas.RunReportInput{
-		Export: r.in.Export, Trigger: r.in.Trigger, Connection: c, State: endState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
+		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: endState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
+		Passes: allowed.Passes,
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -215,9 +220,6 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 // end notes how the run ended, and passes its error on.
 func (r *runExport) end(ctx workflow.Context, err error) error {
 	r.progress.State = endState(err)
-	if err != nil {
-		_, r.progress.Error = r.deadline().explain(err)
-	}
 	r.show(ctx)
 	if errors.Is(err, errAborted) {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), schemas.ErrorAborted,

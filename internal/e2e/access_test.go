@@ -100,8 +100,10 @@ func TestWhoMay(t *testing.T) {
 
 	v := contributor.run(e)
 	contributor.done(v)
-	if l := g.list("Mine"); l.Digest != expected.Digest || v.Trigger.Who != "" && v.Trigger.Who != "the contributor" {
+	if l := g.list("Mine"); l.Digest != expected.Digest || v.Report == "" {
 		t.Errorf("list %+v, run %+v", l, v)
+	} else if report, err := g.root.Read(t.Context(), v.Report); err != nil || !bytes.Contains(report, []byte("the contributor")) {
+		t.Errorf("the report does not say who: %v", err)
 	}
 	_, _, err := viewer.operator.Start(t.Context(), e, false)
 	g.refusal(err, schemas.ErrorNotAllowed, "the viewer has the role viewer")

@@ -55,7 +55,7 @@ func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) 
 
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
 	export := in.Export
-	in.Trigger = schemas.Trigger{Kind: "person", Who: o.Who}
+	in.Trigger = schemas.Trigger{Kind: schemas.TriggerPerson, Who: o.Who}
 	if o.Identity.Token != nil {
 		if in.Grant, err = o.Grant(ctx, schemas.PurposeRun, export); err != nil {
 			return Run{}, false, err

@@ -67,7 +67,15 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	if err := o.query(ctx, run.WorkflowID, run.RunID, &p); err != nil {
 		return v, fmt.Errorf("ask the run of «%s» how it stands (is a worker running?): %w", run.Export, err)
 	}
-	v.State, v.Trigger, v.Error, v.Waiting = p.State, p.Trigger, p.Error, p.Waiting
+	v.State, v.Trigger, v.Waiting = p.State, p.Trigger, p.Waiting
+	if v.Ended() {
+		// It ended between the two questions; only its end says how.
+		_ = o.Client.GetWorkflow(ctx, run.WorkflowID, run.RunID).Get(ctx, nil)
+		if ctx.Err() != nil {
+			return v, ctx.Err()
+		}
+		return o.Look(ctx, run)
+	}
 	for _, s := range p.Segments {
 		sv := o.lookSegment(ctx, run, s)
 		if sv.State == schemas.StateWaiting {
