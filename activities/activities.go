@@ -18,6 +18,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -43,6 +44,8 @@ type Activities struct {
 	// MemoryPeople is the most people whom a comparison with a snapshot holds in
 	// memory; 0 is the default of package snapshot.
 	MemoryPeople int64
+	// Notifier sends webhooks.
+	Notifier *notify.Sender
 	// Metrics counts what becomes of profiles; may be nil.
 	Metrics *observe.Metrics
 	Log     *slog.Logger

@@ -73,3 +73,6 @@ const ErrorSegmentsFailed ErrorType = "SegmentsFailed"
 // ErrorAborted is the type of the error that ends a run that an operator
 // aborted.
 const ErrorAborted ErrorType = "Aborted"
+
+// ErrorNotify: a webhook can't be called, and no retry will help.
+const ErrorNotify ErrorType = "Notify"

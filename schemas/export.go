@@ -26,6 +26,8 @@ type Export struct {
 	Fields   Fields    `json:"fields,omitzero"`
 	Segments []Segment `json:"segments"`
 	Schedule Schedule  `json:"schedule,omitzero"`
+	// Notify has people told of runs that wait or end.
+	Notify []Notify `json:"notify,omitempty"`
 	Settings
 }
 

@@ -12,6 +12,8 @@ const (
 	WorkflowExportSegment = "ExportSegment"
 	// WorkflowAdminister asks the worker for one operation, and returns its answer.
 	WorkflowAdminister = "Administer"
+	// WorkflowNotify tells somebody of a run by a webhook.
+	WorkflowNotify = "Notify"
 )
 
 // Names of activities: the steps of a run, by the names that the CLI, the UI and
@@ -24,6 +26,7 @@ const (
 	ActivityUploadBatches  = "UploadBatches"
 	ActivityVerifyList     = "VerifyList"
 	ActivityCommitSnapshot = "CommitSnapshot"
+	ActivityNotify         = "Notify"
 	ActivityWriteRunReport = "WriteRunReport"
 	ActivityCloseRun       = "CloseRun"
 	// ActivityAdminister does what Administer is asked for; ActivityAdmit says

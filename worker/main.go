@@ -15,6 +15,7 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/logging"
+	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
@@ -106,6 +107,7 @@ func run(ctx context.Context) error {
 		Client: temporal, Connections: connections, Access: gate, Root: root, Log: log,
 		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,
 		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
+		Notify:  notify.Options{Secret: s.NotifySecret, Allowed: s.NotifyAllowed},
 		Metrics: metrics, Tracer: traces.Provider(),
 	})
 	if err != nil {

@@ -26,6 +26,9 @@ type settings struct {
 	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start before giving up"`
 	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port that answers GET /healthz (the process lives), /readyz (it works, and reaches Temporal) and /metrics (Prometheus); default none"`
 
+	NotifySecret  string   `envconfig:"NOTIFY_SECRET" desc:"base64 secret that signs webhooks, by the Standard Webhooks specification; default none, unsigned"`
+	NotifyAllowed []string `envconfig:"NOTIFY_ALLOWED" desc:"beginnings of URLs that webhooks may go to, parted by commas; default every https URL of a public address"`
+
 	LogLevel  string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat string `envconfig:"LOG_FORMAT" default:"json" desc:"json, or text for people"`
 }

@@ -50,6 +50,9 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 		return err
 	}
 	s.operator.absent = s.in.Check
+	s.operator.tell = func(ctx workflow.Context, w schemas.Waiting) {
+		notify(ctx, s.in.Export.Notify, waits(s.in.Run.Export, s.in.Export.Connection, s.in.Run.RunID, s.in.Segment.Name, w))
+	}
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.Progress, error) {
 		return s.progress(), nil
 	})

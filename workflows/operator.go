@@ -19,6 +19,7 @@ type operator struct {
 	answer     string // the update that ended the wait
 	absent     bool   // nobody is asked: what can't be cured ends the run
 	show       func(workflow.Context)
+	tell       func(workflow.Context, schemas.Waiting) // has those told who want to know
 }
 
 // listen registers the updates that a waiting workflow takes. show is called
@@ -117,6 +118,7 @@ func (o *operator) ask(ctx workflow.Context, step string, kind schemas.ErrorType
 		Answers: []string{goOn, schemas.UpdateAbort}, Since: workflow.Now(ctx),
 	}
 	o.show(ctx)
+	o.tell(ctx, *o.waiting)
 	err := workflow.Await(ctx, func() bool { return o.answer != "" })
 	answer := o.answer
 	o.waiting, o.answer = nil, ""

@@ -49,6 +49,9 @@ func (r *runExport) setup(ctx workflow.Context) error {
 		return err
 	}
 	r.operator.absent = r.in.Check
+	r.operator.tell = func(ctx workflow.Context, w schemas.Waiting) {
+		notify(ctx, r.in.Export.Notify, waits(r.in.Export.Name, r.in.Export.Connection, r.progress.RunID, "", w))
+	}
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.RunProgress, error) {
 		p := r.progress
 		p.Waiting = r.operator.waiting
@@ -221,6 +224,9 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 func (r *runExport) end(ctx workflow.Context, err error) error {
 	r.progress.State = endState(err)
 	r.show(ctx)
+	if e, ok := ended(r.in, r.progress, err); ok && !r.in.Check {
+		notify(ctx, r.in.Export.Notify, e)
+	}
 	if errors.Is(err, errAborted) {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), schemas.ErrorAborted,
 			temporal.ApplicationErrorOptions{NonRetryable: true})

@@ -18,6 +18,7 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/host"
+	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
@@ -46,6 +47,7 @@ type world struct {
 	gate     *access.Gate     // nil: the worker asks nobody who they are
 	metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
 	tracer   trace.TracerProvider
+	notify   notify.Options
 }
 
 // newWorld starts Temporal, a sandbox and, unless told otherwise, a worker.
@@ -136,7 +138,7 @@ func (w *world) startHost() {
 	h, err := host.Start(w.t.Context(), host.Options{
 		Client: w.client, Connections: store, Access: w.gate, Root: w.root, Log: slog.New(slog.DiscardHandler),
 		StagingSlots: 4, UploadSlots: 8, StopTimeout: 5 * time.Second, TempDir: w.t.TempDir(),
-		Metrics: w.metrics, Tracer: w.tracer,
+		Notify: w.notify, Metrics: w.metrics, Tracer: w.tracer,
 	})
 	if err != nil {
 		w.t.Fatal(err)

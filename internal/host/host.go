@@ -20,6 +20,7 @@ import (
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -47,6 +48,8 @@ type Options struct {
 	// memory; the rest is compared in files in TempDir. 0 is package snapshot's
 	// default.
 	MemoryPeople int64
+	// Notify says which webhooks may be called, and signs what they are sent.
+	Notify notify.Options
 	// Metrics and Tracer watch what is done; both may be nil.
 	Metrics *observe.Metrics
 	Tracer  trace.TracerProvider
@@ -82,6 +85,10 @@ const lookForConnections = 5 * time.Second
 // Start starts the workers; they run until Stop.
 func Start(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{o: o, uploads: map[string]worker.Worker{}}
+	notifier, err := notify.New(o.Notify)
+	if err != nil {
+		return nil, err
+	}
 	pacers := iterable.NewPacers()
 	if err := o.Metrics.Rates(rates(pacers)); err != nil {
 		return nil, err
@@ -94,17 +101,19 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		},
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
-		Metrics: o.Metrics, Log: o.Log,
+		Notifier: notifier, Metrics: o.Metrics, Log: o.Log,
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	h.main.RegisterWorkflowWithOptions(workflows.ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
+	h.main.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: schemas.WorkflowNotify})
 	h.main.RegisterWorkflowWithOptions(workflows.Administer, workflow.RegisterOptions{Name: schemas.WorkflowAdminister})
 	register(h.main, map[string]any{
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,
 		schemas.ActivityStageSegment:   h.activities.StageSegment,
 		schemas.ActivityCommitSnapshot: h.activities.CommitSnapshot,
 		schemas.ActivityWriteRunReport: h.activities.WriteRunReport,
+		schemas.ActivityNotify:         h.activities.Notify,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))

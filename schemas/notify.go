@@ -1,0 +1,116 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Notify has somebody told of an export's runs by a webhook.
+type Notify struct {
+	// URL is where to.
+	URL NotifyURL `json:"url"`
+	// On says of what: EventWaiting, EventFailed, EventDone. Default the first two.
+	On []string `json:"on,omitempty"`
+	// Format is NotifyJSON (the default: a Message, signed) or NotifySlack.
+	Format string `json:"format,omitempty"`
+}
+
+// Events that a Notify may be on, and its formats.
+const (
+	EventWaiting = "waiting"
+	EventFailed  = "failed"
+	EventDone    = "done"
+	NotifyJSON   = "json"
+	NotifySlack  = "slack"
+)
+
+// Wants tells whether the target is to be told of an event.
+func (n Notify) Wants(event string) bool {
+	if len(n.On) == 0 {
+		return event != EventDone
+	}
+	return contains(n.On, event)
+}
+
+// NotifyURL is a URL, or the name of the worker's environment variable that holds
+// it: the URL of a chat's webhook is a secret, which has no place in a file or in
+// Temporal.
+type NotifyURL struct {
+	URL string
+	Env string
+}
+
+// NotifyEnvPrefix begins the names of the variables that a NotifyURL may name, so
+// that no contributor can have the worker send its other secrets about.
+const NotifyEnvPrefix = "NOTIFY_URL_"
+
+// MarshalJSON writes the URL, or {"env": …}.
+func (u NotifyURL) MarshalJSON() ([]byte, error) {
+	if u.Env != "" {
+		return json.Marshal(map[string]string{"env": u.Env})
+	}
+	return json.Marshal(u.URL)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (u *NotifyURL) UnmarshalJSON(data []byte) error {
+	*u = NotifyURL{}
+	if json.Unmarshal(data, &u.URL) == nil {
+		return nil
+	}
+	var from struct {
+		Env string `json:"env"`
+	}
+	if err := json.Unmarshal(data, &from); err != nil || from.Env == "" {
+		return fmt.Errorf("url must be a URL, or {env: %sSOMETHING}", NotifyEnvPrefix)
+	}
+	u.Env = from.Env
+	return nil
+}
+
+// Message is the body of a webhook in the format NotifyJSON. It holds names and
+// counts, and nothing about a person.
+type Message struct {
+	// Type is "run.waiting", "run.failed" or "run.done".
+	Type      string    `json:"type"`
+	Timestamp time.Time `json:"timestamp"`
+	Data      Event     `json:"data"`
+}
+
+// Event is what has happened to a run, or to one segment of it.
+type Event struct {
+	Event      string `json:"event"`
+	Export     string `json:"export"`
+	Connection string `json:"connection"`
+	RunID      string `json:"runId"`
+	// Segment is set where one segment waits.
+	Segment string `json:"segment,omitempty"`
+	// Message says in words what has happened, Commands what to type.
+	Message  string   `json:"message"`
+	Commands []string `json:"commands,omitempty"`
+	// Waiting is what a waiting run waits for.
+	Waiting *Waiting `json:"waiting,omitempty"`
+	// Segments are the results of a run that ended.
+	Segments []EventSegment `json:"segments,omitempty"`
+}
+
+// EventSegment is the result of one segment.
+type EventSegment struct {
+	Segment  string `json:"segment"`
+	State    string `json:"state"`
+	ListID   int64  `json:"listId,omitempty"`
+	Read     int64  `json:"read"`
+	Sent     int64  `json:"sent"`
+	Removed  int64  `json:"removed"`
+	Rejected int64  `json:"rejected"`
+	Error    string `json:"error,omitempty"`
+}
+
+// NotifyInput asks for one target to be told of one event.
+type NotifyInput struct {
+	To Notify `json:"to"`
+	// ID is the same whenever the same message is sent again.
+	ID      string  `json:"id"`
+	Message Message `json:"message"`
+}
