@@ -59,9 +59,11 @@ func (a *app) connections(c *cobra.Command, o *operate.Operator) error {
 		rows[i] = connectionRow{v, exports[v.Name]}
 	}
 	if a.output == "json" {
-		return printJSON(c.OutOrStdout(), map[string]any{
-			"person": all.Person, "connections": rows, "broken": all.Broken, "brokenSince": all.Since,
-		})
+		out := map[string]any{"person": all.Person, "connections": rows}
+		if all.Broken != "" {
+			out["broken"], out["brokenSince"] = all.Broken, all.Since
+		}
+		return printJSON(c.OutOrStdout(), out)
 	}
 	tellConnections(c, rows, admin)
 	if all.Broken != "" {
