@@ -20,6 +20,7 @@ import (
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/roster"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -33,6 +34,9 @@ type Activities struct {
 	Access *access.Gate
 	// Clients makes one API client for each connection, and keeps it.
 	Clients *Clients
+	// Senders tells the other workers who sends over which connection; nil where
+	// there are no others.
+	Senders *roster.Roster
 	// Root is the data root.
 	Root *storage.Root
 	// SearchAttributes tells whether the namespace has the project's search

@@ -59,6 +59,7 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	if err := a.announce(ctx, in.Run, in.ListID); err != nil {
 		return schemas.UploadCounts{}, err
 	}
+	defer a.Senders.Join(ctx, in.Connection.Name)()
 	pace := &paceLog{}
 	defer a.writePace(ctx, in, pace)
 	u := &uploader{

@@ -67,6 +67,12 @@ func ConnectionCheckKey(connection string) string {
 	return path.Join("connections", PathName(connection), "check.json")
 }
 
+// SendersDir is where the workers that send over a connection just now say so, a
+// file each.
+func SendersDir(connection string) string {
+	return path.Join("connections", PathName(connection), "senders")
+}
+
 // RevokedKey is where it is kept since when an export's grants are good.
 func RevokedKey(export string) string {
 	return path.Join("access", "revoked", PathName(export)+".json")

@@ -22,6 +22,7 @@ import (
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/roster"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -99,6 +100,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Connections: o.Connections,
 			New:         newClient(o, pacers),
 		},
+		Senders: roster.New(o.Root, o.Log, pacers.Divide),
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log,

@@ -83,10 +83,42 @@ type pace struct {
 	passed  int  // requests accepted in the trial
 	tried   int  // slots used in the trial
 	twin    bool // the next request goes out in the last one's slot
+
+	// Until unsettled, 429s say nothing about the limit: workers that share it
+	// are just finding out about each other. held says that there was one.
+	unsettled time.Time
+	held      bool
 }
 
 func newPace(limit float64) *pace {
 	return &pace{limit: limit, rate: limit / firstShare, learning: true, rest: restTime, random: rand.Float64}
+}
+
+// divide gives the pace another part of a limit that workers share by agreement.
+// What it has learned about the limit stays true, in proportion. joined says that
+// the number of those who share it has just grown: until that time 429s are put
+// down to the ones who do not know it yet.
+func (p *pace) divide(limit float64, now, unsettled time.Time) {
+	f := limit / p.limit
+	p.limit, p.rate, p.ref, p.peak = limit, min(limit, p.rate*f), p.ref*f, p.peak*f
+	if unsettled.After(p.unsettled) {
+		p.unsettled = unsettled
+		// A 429 of just now came of the same newcomers.
+		p.held = p.held || now.Sub(p.cut) < unsettled.Sub(now)
+	}
+	if p.learning {
+		// Nobody has to be felt for who is known.
+		p.rate = limit
+		p.full = now.Add(-2 * settled)
+	}
+}
+
+// settle forgets the 429s of the time in which the pace was unsettled.
+func (p *pace) settle(now time.Time) {
+	fresh := newPace(p.limit)
+	fresh.random, fresh.slot, fresh.paused = p.random, p.slot, p.paused
+	fresh.rate, fresh.full, fresh.cut = p.limit, now.Add(-2*settled), now
+	*p = *fresh
 }
 
 func (p *pace) interval() time.Duration {
@@ -136,6 +168,13 @@ func (p *pace) take(now time.Time) {
 
 // accepted notes that a request sent at that time was not throttled.
 func (p *pace) accepted(sent, now time.Time) {
+	if p.held && !now.Before(p.unsettled) {
+		p.settle(now)
+	}
+	if p.held {
+		p.rate = p.limit
+		return
+	}
 	if p.learning || sent.Before(p.cut) {
 		return
 	}
@@ -195,8 +234,12 @@ func (p *pace) throttled(sent, now time.Time, pause time.Duration) bool {
 	if until := now.Add(pause); pause > 0 && until.After(p.paused) {
 		p.paused = until
 	}
-	if !p.learning && sent.Before(p.cut) {
+	if sent.Before(p.cut) {
 		return false
+	}
+	if now.Before(p.unsettled) {
+		p.held, p.cut, p.rate = true, now, max(p.rate/2, p.limit*floorRate)
+		return true
 	}
 	first := p.learning
 	switch {

@@ -59,6 +59,7 @@ type simClient struct {
 
 	sent, throttled int
 	done            time.Duration // 0 while not
+	others, looks   int           // as last seen by a client that shares by agreement
 	// fixed sends at its rate whatever the answers, for ever.
 	fixed bool
 }
@@ -66,7 +67,7 @@ type simClient struct {
 type simEvent struct {
 	at   time.Duration
 	seq  int
-	kind int // 0 wake, 1 arrival, 2 answer
+	kind int // 0 wake, 1 arrival, 2 answer, 3 look at who else sends
 	who  *simClient
 	sent time.Duration
 	ok   bool
@@ -95,7 +96,37 @@ type sim struct {
 	// storm answers everything 429 between two moments.
 	storm [2]time.Duration
 	trace func(now time.Duration)
+	// divided clients know of each other, as workers of one deployment do.
+	divided bool
 }
+
+// look is what package roster does: a client sees who else sends, often at first
+// and then every few seconds.
+func (s *sim) look(c *simClient) {
+	if c.done > 0 {
+		return
+	}
+	others := -1
+	for _, other := range s.clients {
+		if !other.fixed && other.start <= s.now && other.done == 0 {
+			others++
+		}
+	}
+	now := simEpoch.Add(s.now)
+	var unsettled time.Time
+	if others > c.others || c.looks == 0 && others > 0 {
+		unsettled = now.Add(2 * simLookEvery)
+	}
+	if c.looks == 0 || others != c.others {
+		c.pace.divide(5/float64(1+others), now, unsettled)
+	}
+	c.others = others
+	every := min(simLookEvery, simLookEvery/16<<min(c.looks, 8))
+	c.looks++
+	s.push(simEvent{at: s.now + every, kind: 3, who: c})
+}
+
+const simLookEvery = 3 * time.Second
 
 var simEpoch = time.Unix(1_000_000, 0)
 
@@ -132,6 +163,9 @@ func (s *sim) run(limit time.Duration) {
 			running++
 		}
 		c.waking = true
+		if s.divided && !c.fixed {
+			s.push(simEvent{at: c.start, kind: 3, who: c})
+		}
 		s.push(simEvent{at: c.start, who: c})
 	}
 	for running > 0 && len(s.queue) > 0 && s.now < limit {
@@ -160,6 +194,9 @@ func (s *sim) run(limit time.Duration) {
 			c.inFlight++
 			c.sent++
 			s.push(simEvent{at: s.now + s.half(), kind: 1, who: c, sent: s.now})
+			s.wake(c)
+		case 3:
+			s.look(c)
 			s.wake(c)
 		case 1:
 			ok := s.server.take(s.now) && !(s.now >= s.storm[0] && s.now < s.storm[1])
@@ -197,9 +234,9 @@ type figures struct {
 
 // simulate runs n pacers with so many requests each against the server. The
 // floor is at rate, what the server leaves to them.
-func simulate(seed uint64, n, each int, spread time.Duration, server func(*rand.Rand) simServer, rate float64, other float64) figures {
+func simulate(seed uint64, n, each int, spread time.Duration, server func(*rand.Rand) simServer, rate float64, other float64, divided bool) figures {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	s := &sim{rng: rng, server: server(rng), latency: [2]time.Duration{50 * time.Millisecond, 300 * time.Millisecond}, late: 2 * time.Millisecond}
+	s := &sim{rng: rng, server: server(rng), latency: [2]time.Duration{50 * time.Millisecond, 300 * time.Millisecond}, late: 2 * time.Millisecond, divided: divided}
 	for range n {
 		start := time.Duration(0)
 		if spread > 0 {

@@ -20,15 +20,23 @@ func TestPaceInSimulation(t *testing.T) {
 		ratio       float64 // of the floor time
 		throttled   float64 // of all requests
 		unfair      float64 // from the fair share when the first is done
+		divided     bool    // the processes know of each other
 	}{
-		{"alone, bucket", 1, 1000, gcra, 5, 0, 1.02, 0, 0},
-		{"alone, window", 1, 1000, fixedWindow, 5, 0, 1.08, 0.005, 0},
-		{"5 processes of 1,000 requests, bucket", 5, 1000, gcra, 5, 0, 1.09, 0.02, 0.20},
-		{"5 processes of 200 requests, bucket", 5, 200, gcra, 5, 0, 1.20, 0.04, 0.30},
-		{"5 processes of 1,000 requests, window", 5, 1000, fixedWindow, 5, 0, 1.25, 0.035, 0.20},
-		{"2 processes of 1,000 requests, bucket", 2, 1000, gcra, 5, 0, 1.30, 0.025, 0.25},
-		{"others take 2 of 5, bucket", 1, 1000, gcra, 3, 2, 1.08, 0.03, 0},
-		{"others take 2 of 5, window", 1, 1000, fixedWindow, 3, 2, 1.18, 0.03, 0},
+		{"alone, bucket", 1, 1000, gcra, 5, 0, 1.02, 0, 0, false},
+		{"alone, window", 1, 1000, fixedWindow, 5, 0, 1.08, 0.005, 0, false},
+		{"5 processes of 1,000 requests, bucket", 5, 1000, gcra, 5, 0, 1.09, 0.02, 0.20, false},
+		{"5 processes of 200 requests, bucket", 5, 200, gcra, 5, 0, 1.20, 0.04, 0.30, false},
+		{"5 processes of 1,000 requests, window", 5, 1000, fixedWindow, 5, 0, 1.25, 0.035, 0.20, false},
+		{"2 processes of 1,000 requests, bucket", 2, 1000, gcra, 5, 0, 1.30, 0.025, 0.25, false},
+		{"others take 2 of 5, bucket", 1, 1000, gcra, 3, 2, 1.08, 0.03, 0, false},
+		{"others take 2 of 5, window", 1, 1000, fixedWindow, 3, 2, 1.18, 0.03, 0, false},
+		{"known to be alone, bucket", 1, 200, gcra, 5, 0, 1.005, 0, 0, true},
+		{"known to be alone, others take 2 of 5, bucket", 1, 200, gcra, 3, 2, 1.10, 0.03, 0, true},
+		{"5 workers of 200 requests, bucket", 5, 200, gcra, 5, 0, 1.03, 0.02, 0.05, true},
+		{"5 workers of 1,000 requests, bucket", 5, 1000, gcra, 5, 0, 1.02, 0.01, 0.05, true},
+		{"5 workers of 200 requests, window", 5, 200, fixedWindow, 5, 0, 1.05, 0.01, 0.10, true},
+		{"2 workers of 1,000 requests, bucket", 2, 1000, gcra, 5, 0, 1.02, 0.01, 0.05, true},
+		{"5 workers, others take 2 of 5, bucket", 5, 200, gcra, 3, 2, 1.15, 0.03, 0.75, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var ratio, throttled, unfair []float64
@@ -37,7 +45,7 @@ func TestPaceInSimulation(t *testing.T) {
 				if tt.n == 1 {
 					spread = 0
 				}
-				f := simulate(seed, tt.n, tt.each, spread, tt.server, tt.left, tt.other)
+				f := simulate(seed, tt.n, tt.each, spread, tt.server, tt.left, tt.other, tt.divided)
 				ratio, throttled, unfair = append(ratio, f.ratio), append(throttled, f.throttled), append(unfair, f.unfair)
 			}
 			r, h, u := quantile(ratio, 0.5), quantile(throttled, 0.5), quantile(unfair, 0.5)
