@@ -287,3 +287,21 @@ func TestWithoutAGateEverybodyIsAnAdministrator(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzPerson: no text that somebody makes up is a token.
+func FuzzPerson(f *testing.F) {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys := &keySet{keys: []jose.JSONWebKey{{Key: &ec.PublicKey}}, readAt: noon, now: func() time.Time { return noon }}
+	tokens := &tokens{o: TokenOptions{Issuer: issuer, Audience: audience, RoleClaim: "roles"}, keys: keys, now: keys.now}
+	for _, seed := range []string{"", "e30.e30.e30", "eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJFUzI1NiJ9.e30.AAAA", `{"payload":"e30","signatures":[]}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		if who, err := tokens.person(t.Context(), token); err == nil {
+			t.Errorf("%q is %+v", token, who)
+		}
+	})
+}

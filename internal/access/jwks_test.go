@@ -1,11 +1,14 @@
 package access
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -81,4 +84,53 @@ func TestKeySetsHoldPublicKeysForSignatures(t *testing.T) {
 	if keys, err := parseKeys(data); err != nil || len(keys) != 1 || keys[0].KeyID != "encryption" {
 		t.Errorf("%+v, %v", keys, err)
 	}
+}
+
+// TestKeysFromAURL reads keys as an issuer serves them, and nothing that somebody on
+// the way, or an issuer that went wrong, could serve instead.
+func TestKeysFromAURL(t *testing.T) {
+	p := newProvider(t, "")
+	set, err := os.ReadFile(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/jwks":
+			_, _ = w.Write(set)
+		case "/moved":
+			http.Redirect(w, r, "/jwks", http.StatusFound)
+		case "/elsewhere":
+			http.Redirect(w, r, "http://attacker.example/jwks", http.StatusFound)
+		case "/endless":
+			_, _ = w.Write(bytes.Repeat([]byte(" "), maxKeys+1))
+		case "/page":
+			_, _ = w.Write([]byte("<html>sign in</html>"))
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	for path, good := range map[string]bool{"/jwks": true, "/moved": true, "/elsewhere": false, "/endless": false, "/page": false, "/none": false} {
+		s, err := newKeySet(server.URL+path, server.Client(), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys, err := s.find(t.Context(), "ec"); (err == nil) != good || good && len(keys) != 1 {
+			t.Errorf("%s: %d keys, %v", path, len(keys), err)
+		}
+	}
+}
+
+func FuzzParseKeys(f *testing.F) {
+	f.Add([]byte(`{"keys":[{"kty":"EC","kid":"k","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys, err := parseKeys(data)
+		for _, k := range keys {
+			if err != nil || !k.IsPublic() || !k.Valid() {
+				t.Errorf("%q gives %+v, %v", data, k, err)
+			}
+		}
+	})
 }
