@@ -96,6 +96,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	where, err := operate.Options(operate.DialOptions{})
+	if err != nil {
+		return err
+	}
 	temporal, err := operate.Dial(ctx, operate.DialOptions{
 		Log: log, Patience: s.DialTimeout, Metrics: metrics.Temporal(), Interceptors: interceptors,
 	})
@@ -109,6 +113,7 @@ func run(ctx context.Context) error {
 		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
 		Notify:  notify.Options{Secret: s.NotifySecret, Allowed: s.NotifyAllowed},
 		Metrics: metrics, Tracer: traces.Provider(),
+		Namespace: where.Namespace, Deployment: s.Deployment, BuildID: s.BuildID,
 	})
 	if err != nil {
 		return err

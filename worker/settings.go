@@ -24,6 +24,8 @@ type settings struct {
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`
 	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start before giving up"`
+	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker is a version of (docs/temporal.md); default none"`
+	BuildID      string        `envconfig:"TEMPORAL_WORKER_BUILD_ID" desc:"build id of this version; default the program's version"`
 	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port that answers GET /healthz (the process lives), /readyz (it works, and reaches Temporal) and /metrics (Prometheus); default none"`
 
 	NotifySecret  string   `envconfig:"NOTIFY_SECRET" desc:"base64 secret that signs webhooks, by the Standard Webhooks specification; default none, unsigned"`
@@ -66,6 +68,9 @@ func readSettings() (settings, error) {
 	}
 	if s.DiffMemoryPeople < 1 {
 		return s, fmt.Errorf("DIFF_MEMORY_PEOPLE must be 1 or more")
+	}
+	if s.BuildID == "" {
+		s.BuildID = version
 	}
 	return s, nil
 }

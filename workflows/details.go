@@ -14,6 +14,7 @@ import (
 
 // show renews what the Temporal UI tells of the run.
 func (r *runExport) show(ctx workflow.Context) {
+	r.tag(ctx)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**Export «%s»** over connection «%s», started by %s: %s\n\n",
 		r.in.Export.Name, r.in.Export.Connection, r.in.Trigger.Starter(), r.progress.State)
@@ -31,6 +32,7 @@ func (r *runExport) show(ctx workflow.Context) {
 
 // show renews what the Temporal UI tells of the segment's run.
 func (s *exportSegment) show(ctx workflow.Context) {
+	s.tag(ctx)
 	p := s.progress()
 	m, u := p.Report.Manifest, p.Report.Upload
 	var b strings.Builder

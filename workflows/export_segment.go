@@ -22,13 +22,14 @@ type exportSegment struct {
 	list   schemas.ListRef
 	report schemas.ExportReport
 	upload upload
+	tags   tags
 }
 
 // ExportSegment makes one list in Iterable equal to one segment. It returns the
 // report of what it did; when it ends otherwise, the report is in the error's
 // details.
 func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.ExportReport, error) {
-	s := &exportSegment{in: in}
+	s := &exportSegment{in: in, tags: tags{wanted: in.SearchAttributes}}
 	if err := s.setup(ctx); err != nil {
 		return s.report, err
 	}

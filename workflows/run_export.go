@@ -23,6 +23,7 @@ type runExport struct {
 	in       schemas.RunInput
 	progress schemas.RunProgress
 	operator *operator
+	tags     tags
 }
 
 // RunExport sends every segment of one export. One segment that fails does not
@@ -72,6 +73,7 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 		r.in.Trigger.Who = allowed.Person
 		r.progress.Trigger = r.in.Trigger
 	}
+	r.tags.wanted = allowed.SearchAttributes
 	began := workflow.Now(ctx)
 	result := r.exportSegments(ctx, allowed)
 	if !r.in.Check {

@@ -25,14 +25,18 @@ func build(t *testing.T, command string) string {
 // process starts the worker as a process of its own; its log goes to a file.
 func (w *world) process(bin, log string) *exec.Cmd {
 	w.t.Helper()
+	return w.processOf(log, exec.Command(bin))
+}
+
+func (w *world) processOf(log string, cmd *exec.Cmd) *exec.Cmd {
+	w.t.Helper()
 	out, err := os.Create(w.path(log))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command(bin)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(append(os.Environ(), cmd.Env...),
 		"TEMPORAL_ADDRESS="+w.stack.FrontendAddr(), "CONNECTIONS_FILE="+w.path("connections.yaml"),
 		"DATA_ROOT="+w.dataRoot, "TEMP_DIR="+w.t.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn")
 	if err := cmd.Start(); err != nil {

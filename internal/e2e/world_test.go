@@ -29,6 +29,10 @@ import (
 // lookEvery is how often the tests look at a run.
 const lookEvery = 50 * time.Millisecond
 
+// uploadSlots is how many chunks the worker in this process sends at a time over
+// a connection.
+const uploadSlots = 8
+
 // patience bounds the wait for anything that is to happen.
 const patience = 2 * time.Minute
 
@@ -38,6 +42,7 @@ type world struct {
 	dir      string // holds the segments, the data root and the configuration
 	sources  string // where the segments are
 	dataRoot string
+	others   string // further items of connections.yaml
 	sandbox  *sandbox.Server
 	url      string // of the sandbox
 	stack    *devstack.Stack
@@ -78,24 +83,35 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) startSandbox() {
 	w.t.Helper()
+	w.url = w.serve(w.sandbox)
+}
+
+// serve lets a sandbox answer until the test's end, and says where.
+func (w *world) serve(s *sandbox.Server) string {
+	w.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.url = "http://" + l.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = w.sandbox.Serve(ctx, l)
+		_ = s.Serve(ctx, l)
 	}()
 	w.t.Cleanup(func() { stop(); <-done })
+	return "http://" + l.Addr().String()
 }
 
 func (w *world) startTemporal() {
 	w.t.Helper()
+	w.startTemporalWith(devstack.Options{FrontendAddr: "127.0.0.1:0"})
+}
+
+func (w *world) startTemporalWith(o devstack.Options) {
+	w.t.Helper()
 	var err error
-	w.stack, err = devstack.Start(w.t.Context(), devstack.Options{FrontendAddr: "127.0.0.1:0"})
+	w.stack, err = devstack.Start(w.t.Context(), o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -115,18 +131,22 @@ const keyEnv = "E2E_SANDBOX_KEY"
 func (w *world) writeConnections(limits string) {
 	w.t.Helper()
 	w.t.Setenv(keyEnv, sandbox.DefaultKey)
-	text := fmt.Sprintf(`connections:
-  - name: sandbox
+	text := "connections:\n" + w.connection("sandbox", w.url, limits) + w.others
+	if err := os.WriteFile(w.path("connections.yaml"), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// connection is an item of connections.yaml.
+func (w *world) connection(name, url, limits string) string {
+	return fmt.Sprintf(`  - name: %s
     baseURL: %s
     apiKey: {env: %s}
     allowed: [administrators, contributors]
     allowedSources: [%q]
     limits: %s
     consent: {acceptedBy: tester, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}
-`, w.url, keyEnv, w.sources, limits)
-	if err := os.WriteFile(w.path("connections.yaml"), []byte(text), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+`, name, url, keyEnv, w.sources, limits)
 }
 
 func (w *world) startHost() {
@@ -137,7 +157,7 @@ func (w *world) startHost() {
 	}
 	h, err := host.Start(w.t.Context(), host.Options{
 		Client: w.client, Connections: store, Access: w.gate, Root: w.root, Log: slog.New(slog.DiscardHandler),
-		StagingSlots: 4, UploadSlots: 8, StopTimeout: 5 * time.Second, TempDir: w.t.TempDir(),
+		StagingSlots: 4, UploadSlots: uploadSlots, StopTimeout: 5 * time.Second, TempDir: w.t.TempDir(),
 		Notify: w.notify, Metrics: w.metrics, Tracer: w.tracer,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/roster"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -56,6 +58,11 @@ type Options struct {
 	Tracer  trace.TracerProvider
 	// Version goes into the User-Agent of requests.
 	Version string
+	// Namespace is the client's; empty is Temporal's default.
+	Namespace string
+	// Deployment and BuildID make the workers a version of a Temporal worker
+	// deployment; without a Deployment they take every task there is.
+	Deployment, BuildID string
 }
 
 // Host is a set of running workers.
@@ -104,6 +111,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log,
+		SearchAttributes: searchable(o),
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
@@ -166,12 +174,38 @@ func newClient(o Options, pacers *iterable.Pacers) func(schemas.Connection, func
 }
 
 func (h *Host) options(slots int) worker.Options {
-	return worker.Options{
+	o := worker.Options{
 		MaxConcurrentActivityExecutionSize: slots,
 		WorkerStopTimeout:                  h.o.StopTimeout,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		DisableRegistrationAliasing:        true,
+	}
+	if h.o.Deployment != "" {
+		// A run can wait for an operator for weeks, and no old worker should have to
+		// live as long: runs move on to the new version, whose code replays what the
+		// old one did (workflow.GetVersion).
+		o.DeploymentOptions = worker.DeploymentOptions{
+			UseVersioning:             true,
+			Version:                   worker.WorkerDeploymentVersion{DeploymentName: h.o.Deployment, BuildID: h.o.BuildID},
+			DefaultVersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+		}
+	}
+	return o
+}
+
+// searchable tells whether the namespace has the search attributes. Once it has
+// them, that is not asked again.
+func searchable(o Options) func(context.Context) bool {
+	var mu sync.Mutex
+	var has bool
+	return func(ctx context.Context) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if !has {
+			has = operate.HasAttributes(ctx, o.Client, cmp.Or(o.Namespace, client.DefaultNamespace))
+		}
+		return has
 	}
 }
 
