@@ -10,15 +10,21 @@ import (
 )
 
 // Authorize looks up the run's connection and says whether the run may use it,
-// with connections.yaml as it is now.
+// with connections.yaml as it is now. The grant comes first: a run without a good
+// one ends before anything else is made of what it says.
 func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {
 	defer beat(ctx, nil)()
+	who, err := a.granted(ctx, in)
+	if err != nil {
+		return schemas.AuthorizeResult{}, err
+	}
 	c, err := a.known(in.Export.Connection)
 	if err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
-	who, err := a.mayRun(ctx, in, c)
-	if err != nil {
+	// A connection that is shared no more stops the exports of those whom it was
+	// shared with.
+	if err := mayUse(who, c); err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
 	if err := a.agreed(ctx, c); err != nil {
@@ -45,19 +51,14 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	return out, err
 }
 
-// mayRun checks the run's grant, and that the person's role may use the connection
-// now: a connection that is shared no more stops the exports of those whom it was
-// shared with.
-func (a *Activities) mayRun(ctx context.Context, in schemas.AuthorizeInput, c schemas.Connection) (schemas.Person, error) {
+// granted checks the run's grant, and gives whom it was given to.
+func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (schemas.Person, error) {
 	revoked, err := a.revokedAt(ctx, in.Export.Name)
 	if err != nil {
 		return schemas.Person{}, err
 	}
 	who, err := a.Access.CheckGrant(in, revoked)
-	if err != nil {
-		return who, noAccess(err)
-	}
-	return who, mayUse(who, c)
+	return who, noAccess(err)
 }
 
 // mayUse says why a person may not use a connection, nil if they may.

@@ -64,7 +64,10 @@ func ended(in schemas.RunInput, p schemas.RunProgress, err error) (e schemas.Eve
 	case schemas.StateDone:
 		e.Message = "every segment got through"
 	case schemas.StateFailed:
-		_, e.Message = newDeadline(in.Export.Deadline).explain(err)
+		var kind schemas.ErrorType
+		if kind, e.Message = newDeadline(in.Export.Deadline).explain(err); kind == schemas.ErrorGrant {
+			return e, false // whom to tell may be made up, like all the rest
+		}
 	default:
 		return e, false
 	}

@@ -171,6 +171,7 @@ func (g guarded) forgeries(contributor *world, e schemas.Export) {
 		"other export":  {Export: stranger, Grant: grant},
 		"promoted":      {Export: e, Grant: &promoted},
 		"without grant": {Export: e},
+		"nowhere":       {Export: schemas.Export{Name: "x", Connection: "none"}, Grant: grant},
 	} {
 		err := g.workflow("forged "+name, schemas.WorkflowRunExport, in, nil)
 		endsWith(t, err, schemas.ErrorGrant, "grant")
