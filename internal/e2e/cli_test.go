@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+)
+
+// cliEnv names the temporal CLI's program; docs/temporal.md says how to build it.
+const cliEnv = "E2E_TEMPORAL_CLI"
+
+// TestThePlainDevelopmentServer runs against "temporal server start-dev", first
+// without search attributes and then with them.
+func TestThePlainDevelopmentServer(t *testing.T) {
+	cli := os.Getenv(cliEnv)
+	if cli == "" {
+		t.Skipf("%s does not name the temporal CLI", cliEnv)
+	}
+	w := newWorld(t, sandbox.Config{}, false)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_, port, _ := net.SplitHostPort(addr)
+	l.Close()
+	cmd := exec.Command(cli, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port, "--log-level", "error")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	log := slog.New(slog.DiscardHandler)
+	w.client, err = operate.Dial(t.Context(), operate.DialOptions{Address: addr, Log: log, Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.client.Close)
+	w.operator = &operate.Operator{Client: w.client, Namespace: client.DefaultNamespace, Who: "tester"}
+	w.startHost()
+	expected := w.generated(2000)
+	for _, name := range []string{"Without attributes", "With attributes"} {
+		w.done(w.run(w.export(name, "EmailAddress")))
+		if l := w.list(name); l.Digest != expected.Digest {
+			t.Errorf("%s: the list has %d members, want %d", name, l.Size, expected.Valid)
+		}
+		all, err := operate.Attributes(t.Context(), w.client, client.DefaultNamespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := operate.AddAttributes(t.Context(), w.client, client.DefaultNamespace, all); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the namespace has the attributes", func() bool { return operate.HasAttributes(t.Context(), w.client, client.DefaultNamespace) })
+	}
+}
