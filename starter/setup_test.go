@@ -1,0 +1,33 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"iterable-segment-export/internal/operate"
+)
+
+// TestSetupPrintsTheCommands that make what its caller may not.
+func TestSetupPrintsTheCommands(t *testing.T) {
+	var out strings.Builder
+	advise(&out, "exports.a1b2c", []operate.Attribute{
+		{Name: "ExportName", Type: "Keyword", Has: "Keyword"},
+		{Name: "ExportState", Type: "Keyword", Has: "Text"},
+		{Name: "ProfilesSent", Type: "Int"},
+		{Name: "SegmentName", Type: "Keyword"},
+	}, errors.New("permission denied"))
+	for _, want := range []string{
+		"permission denied",
+		"ExportState is of type Text here, and should be Keyword",
+		"temporal operator search-attribute create --namespace exports.a1b2c \\\n    --name ProfilesSent --type Int \\\n    --name SegmentName --type Keyword\n",
+		"tcld namespace search-attributes add --namespace exports.a1b2c \\\n    --sa \"ProfilesSent=Int\" \\\n    --sa \"SegmentName=Keyword\"\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "ExportName") {
+		t.Errorf("asks for what is there:\n%s", out.String())
+	}
+}
