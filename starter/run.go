@@ -61,7 +61,7 @@ a second start joins the first.`,
 func (f *runFlags) defineFlags(c *cobra.Command) {
 	p := c.Flags()
 	p.StringVar(&f.segment.Name, "segment", "", "name of the segment, and so of the list")
-	p.StringVar(&f.segment.Source, "source", "", "file, folder or glob that holds the segment, as the worker sees it")
+	p.StringVar(&f.segment.Source, "source", "", "file, folder, glob or bucket URL that holds the segment, as the worker sees it")
 	p.Int64Var(&f.segment.ListID, "list-id", 0, "list to fill, where several bear the segment's name")
 	p.StringVar(&f.export.Connection, "connection", "", "connection to send over")
 	p.StringVar(&f.export.Name, "export", "", "name of the export; default the segment's name")

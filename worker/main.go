@@ -78,6 +78,9 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("open DATA_ROOT: %w", err)
 	}
 	defer root.Close()
+	if err := reach(ctx, root); err != nil {
+		return fmt.Errorf("DATA_ROOT: %w", err)
+	}
 	metrics, err := observe.NewMetrics()
 	if err != nil {
 		return err
@@ -134,4 +137,11 @@ func closeTraces(t *observe.Traces, log *slog.Logger) {
 	if err := t.Close(ctx); err != nil {
 		log.Warn("the last traces could not be sent", "error", err)
 	}
+}
+
+// reach tries for as long as a cloud may take to hand out credentials.
+func reach(ctx context.Context, root *storage.Root) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return root.Reach(ctx)
 }

@@ -49,6 +49,7 @@ func (w *world) publish(from string) {
 // TestSegmentsInBuckets has source and data root in each cloud's emulator, with
 // answers that are cut short and refused on the way.
 func TestSegmentsInBuckets(t *testing.T) {
+	bin := build(t, "starter")
 	for name, start := range emulators.All() {
 		t.Run(name, func(t *testing.T) {
 			c := start(t)
@@ -80,6 +81,10 @@ func TestSegmentsInBuckets(t *testing.T) {
 			}
 			w.rejectsAre(r, expected)
 			w.nothingIsLeft()
+			csv := starter{w, bin}.want(0, "rejects", "In a bucket", "--format", "csv")
+			if rows := int64(strings.Count(csv, "EmailAddress")); rows != r.Manifest.Read-expected.Valid {
+				t.Errorf("the starter shows %d rejects, want %d", rows, r.Manifest.Read-expected.Valid)
+			}
 			t.Logf("read %d of %d bytes in %d requests", r.Manifest.BytesRead, r.Info.Bytes, r.Manifest.Reads)
 			if r.Manifest.BytesRead == 0 || 2*r.Manifest.BytesRead > r.Info.Bytes {
 				t.Errorf("read %d of %d bytes for one column", r.Manifest.BytesRead, r.Info.Bytes)

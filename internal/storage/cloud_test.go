@@ -22,7 +22,7 @@ func TestClouds(t *testing.T) {
 		t.Run(cloud, func(t *testing.T) {
 			c := start(t)
 			for name, test := range map[string]func(cloudTest){
-				"root": testRoot, "list": testList, "replaced": testReplaced, "trouble": testTrouble,
+				"reach": testReach, "root": testRoot, "list": testList, "replaced": testReplaced, "trouble": testTrouble,
 				"denied": testDenied, "plan": testPlan, "closed": testClosed,
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -61,6 +61,20 @@ func (t cloudTest) put(key string, data []byte) {
 	t.Helper()
 	if err := t.root.Write(t.Context(), key, data); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func testReach(t cloudTest) {
+	if err := t.root.Reach(t.Context()); err != nil {
+		t.Error(err)
+	}
+	missing, err := OpenRoot(t.Context(), strings.Replace(t.cloud.URL, "://", "://no-", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer missing.Close()
+	if err := missing.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "://no-") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a bucket that is not there: %v", err)
 	}
 }
 

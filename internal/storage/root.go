@@ -75,6 +75,15 @@ func openBucketRoot(ctx context.Context, where string) (*Root, error) {
 // URL is where the root is: for a local one a file:// URL with an absolute path.
 func (r *Root) URL() string { return r.url }
 
+// Reach tells whether the root can be listed, so that a wrong name or missing
+// rights show at a program's start.
+func (r *Root) Reach(ctx context.Context) error {
+	if _, _, err := r.bucket.ListPage(ctx, blob.FirstPageToken, 1, nil); err != nil {
+		return fmt.Errorf("list %s: %w", r.url, reason(err))
+	}
+	return nil
+}
+
 // Close releases the root. Files that are still open stay usable where they are
 // local.
 func (r *Root) Close() error { return r.bucket.Close() }
