@@ -122,7 +122,11 @@ func failure(err error, connection string, details ...any) error {
 		return err
 	}
 	if kind := api.Type(); kind != "" {
-		return needOperator(kind, fmt.Sprintf("connection «%s»: %s", connection, api), details...)
+		then := "; then retry"
+		if kind == schemas.ErrorListGone {
+			then = "; retry looks for the list again, makes it where it is gone, and sends everybody who is not on it"
+		}
+		return needOperator(kind, fmt.Sprintf("connection «%s»: %s%s", connection, api, then), details...)
 	}
 	return temporal.NewApplicationErrorWithOptions(api.Error(), string(api.Class),
 		temporal.ApplicationErrorOptions{NextRetryDelay: api.RetryAfter})

@@ -56,7 +56,11 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 	var old openedSnapshot
 	if m.Snapshot != "" {
 		var err error
-		if old, err = a.readSnapshot(ctx, in.Run, h); err != nil {
+		old, err = a.readSnapshot(ctx, in.Run, h)
+		if err != nil && !lost(err) {
+			return fmt.Errorf("open the snapshot that the segment was compared with: %w", err)
+		}
+		if err != nil {
 			return needOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with can't be read any more (%v); retry starts over", err))
 		}
 		defer old.Close()
@@ -81,15 +85,15 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 	defer done()
 	dir := schemas.StagingDir(in.Run)
 	if err := a.eachStaged(ctx, path.Join(dir, schemas.AddsFile), update.Put); err != nil {
-		return stagingError(schemas.AddsFile, err)
+		return stagingError("the staged file "+schemas.AddsFile, err)
 	}
 	err = a.eachStaged(ctx, path.Join(dir, schemas.RemovesFile), func(p *snapshot.Member) error { return update.Remove(p.Key) })
 	if err != nil {
-		return stagingError(schemas.RemovesFile, err)
+		return stagingError("the staged file "+schemas.RemovesFile, err)
 	}
 	if m.Superseded > 0 {
 		if err := a.commitSuperseded(ctx, path.Join(dir, supersededFile), update, refusals); err != nil {
-			return stagingError(supersededFile, err)
+			return stagingError("the staged file "+supersededFile, err)
 		}
 	}
 	for _, r := range refusals {

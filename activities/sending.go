@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"iterable-segment-export/internal/batch"
@@ -164,9 +163,4 @@ func (s *sending) note(row int, reason schemas.Reason) {
 		s.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
 	}
 	s.refusals = append(s.refusals, refusal{row: row, reason: reason})
-}
-
-// stagingError tells what to do about a staged file that can't be opened.
-func stagingError(key string, err error) error {
-	return needOperator(schemas.ErrorStaging, fmt.Sprintf("the staged file %s can't be opened (%v); retry stages the segment anew", key, err))
 }

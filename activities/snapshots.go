@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"time"
 
-	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -68,10 +66,16 @@ func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o
 		return openedSnapshot{}, noSnapshot(in), nil
 	case in.ListID == 0 && errors.Is(err, snapshot.ErrListReplaced):
 		return openedSnapshot{}, "the list of the last run is gone; everybody is sent to a new one", nil
-	case errors.Is(err, snapshot.ErrCorrupt), errors.Is(err, snapshot.ErrForeign), errors.Is(err, snapshot.ErrListReplaced):
+	case lost(err):
 		return openedSnapshot{}, err.Error() + "; everybody is sent and nobody is removed", nil
 	}
 	return openedSnapshot{}, "", fmt.Errorf("open the snapshot of the last run: %w", err)
+}
+
+// lost tells whether a snapshot is gone for good, and not only out of reach.
+func lost(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrCorrupt) ||
+		errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrListReplaced)
 }
 
 func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (openedSnapshot, error) {
@@ -175,21 +179,15 @@ func (a *Activities) newUpdate(ctx context.Context) (*snapshot.Update, func(), e
 
 // eachStaged calls f with everybody in a staged file.
 func (a *Activities) eachStaged(ctx context.Context, key string, f func(*snapshot.Member) error) error {
-	file, err := a.Root.Open(ctx, key)
+	staged, err := a.openStaged(ctx, key)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	in := &noting{File: file}
-	staged, err := batch.Open(in, file.Size())
-	if err != nil {
-		return in.blame(err)
-	}
-	defer staged.Close()
+	defer staged.close()
 	for k := range staged.Batches() {
-		b, err := staged.Batch(k)
+		b, err := staged.batch(k)
 		if err != nil {
-			return in.blame(err)
+			return err
 		}
 		for i := range b.Len() {
 			m := snapshot.Member{Key: b.Key(i), Fields: b.Fields(i), Email: b.Email(i), UserID: b.UserID(i)}
@@ -204,29 +202,4 @@ func (a *Activities) eachStaged(ctx context.Context, key string, f func(*snapsho
 		}
 	}
 	return nil
-}
-
-// errDamaged is the error of a staged file whose content is not what was written.
-var errDamaged = errors.New("the staged file is damaged")
-
-// noting remembers whether reading itself failed, which another try may cure.
-type noting struct {
-	storage.File
-	failed bool
-}
-
-func (n *noting) ReadAt(p []byte, off int64) (int, error) {
-	k, err := n.File.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) {
-		n.failed = true
-	}
-	return k, err
-}
-
-// blame tells damage from trouble with the storage.
-func (n *noting) blame(err error) error {
-	if n.failed {
-		return err
-	}
-	return fmt.Errorf("%w: %w", errDamaged, err)
 }

@@ -46,11 +46,11 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 		name = schemas.RemovesFile
 	}
 	key := path.Join(schemas.StagingDir(in.Run), name)
-	staged, closeStaged, err := a.openStaged(ctx, key)
+	staged, err := a.openStaged(ctx, key)
 	if err != nil {
-		return schemas.UploadCounts{}, err
+		return schemas.UploadCounts{}, stagingError("the staged file "+key, err)
 	}
-	defer closeStaged()
+	defer staged.close()
 	if staged.Batches() < in.End {
 		return schemas.UploadCounts{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"the staged file %s has %d batches where %d were expected; retry stages the segment anew", key, staged.Batches(), in.End),
@@ -88,26 +88,11 @@ func startingPoint(ctx context.Context, in schemas.UploadInput) schemas.UploadPr
 	return schemas.UploadProgress{Next: in.First}
 }
 
-// openStaged opens a staged file for reading by batch.
-func (a *Activities) openStaged(ctx context.Context, key string) (*batch.File, func(), error) {
-	file, err := a.Root.Open(ctx, key)
-	if err != nil {
-		return nil, nil, stagingError(key, err)
-	}
-	staged, err := batch.Open(file, file.Size())
-	if err != nil {
-		file.Close()
-		return nil, nil, needOperator(schemas.ErrorStaging, fmt.Sprintf(
-			"the staged file %s is damaged (%v); retry stages the segment anew", key, err))
-	}
-	return staged, func() { staged.Close(); file.Close() }, nil
-}
-
 // uploader sends the batches of one chunk, several requests at a time.
 type uploader struct {
 	in       schemas.UploadInput
 	client   *iterable.Client
-	staged   *batch.File
+	staged   *stagedFile
 	progress *tracker
 	pace     *paceLog
 	metrics  *observe.Metrics
@@ -169,10 +154,9 @@ func inFlight(l schemas.Limits, batches int) int {
 // sendBatch sends one batch and notes what became of it. body is a buffer to
 // use, and is handed back for the next batch.
 func (u *uploader) sendBatch(ctx context.Context, stop <-chan struct{}, k int, body []byte) ([]byte, error) {
-	b, err := u.staged.Batch(k)
+	b, err := u.staged.batch(k)
 	if err != nil {
-		return body, needOperator(schemas.ErrorStaging, fmt.Sprintf(
-			"batch %d of the staged file is damaged (%v); retry stages the segment anew", k, err), u.progress.snapshot())
+		return body, stagingError(fmt.Sprintf("batch %d of the staged file", k), err)
 	}
 	defer b.Release()
 	s := &sending{uploader: u, stop: stop, batch: b, body: body, matcher: batch.NewMatcher(b)}

@@ -130,7 +130,9 @@ const keyEnv = "E2E_SANDBOX_KEY"
 // that has these limits.
 func (w *world) writeConnections(limits string) {
 	w.t.Helper()
-	w.t.Setenv(keyEnv, sandbox.DefaultKey)
+	if err := os.Setenv(keyEnv, sandbox.DefaultKey); err != nil { // the same for all, also side by side
+		w.t.Fatal(err)
+	}
 	text := "connections:\n" + w.connection("sandbox", w.url, limits) + w.others
 	if err := os.WriteFile(w.path("connections.yaml"), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)

@@ -1,0 +1,86 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync/atomic"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// stagedFile is a staged file that is open for reading by batch.
+type stagedFile struct {
+	*batch.File
+	in *noting
+}
+
+// batch reads batch k. An error says whether the file is damaged.
+func (s *stagedFile) batch(k int) (*batch.Batch, error) {
+	b, err := s.Batch(k)
+	if err != nil {
+		return nil, s.in.blame(err)
+	}
+	return b, nil
+}
+
+func (s *stagedFile) close() {
+	s.Close()
+	s.in.Close()
+}
+
+// openStaged opens a staged file.
+func (a *Activities) openStaged(ctx context.Context, key string) (*stagedFile, error) {
+	file, err := a.Root.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	in := &noting{File: file}
+	staged, err := batch.Open(in, file.Size())
+	if err != nil {
+		file.Close()
+		return nil, in.blame(err)
+	}
+	return &stagedFile{File: staged, in: in}, nil
+}
+
+// errDamaged is the error of a staged file whose content is not what was written.
+var errDamaged = errors.New("the staged file is damaged")
+
+// noting remembers whether reading itself failed, which another try may cure.
+type noting struct {
+	storage.File
+	failed atomic.Bool
+}
+
+func (n *noting) ReadAt(p []byte, off int64) (int, error) {
+	k, err := n.File.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		n.failed.Store(true)
+	}
+	return k, err
+}
+
+// blame tells damage from trouble with the storage.
+func (n *noting) blame(err error) error {
+	if n.failed.Load() {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err)
+}
+
+// stagingError tells what to do about a staged file that can't be read. What is
+// wrong with the data root and not with the file takes nothing but another try.
+func stagingError(what string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf("%s is missing (%v); retry stages the segment anew", what, err))
+	case errors.Is(err, errDamaged):
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf("%s can't be read (%v); retry stages the segment anew", what, err))
+	}
+	return fmt.Errorf("read %s: %w", what, err)
+}
