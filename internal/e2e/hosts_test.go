@@ -15,8 +15,12 @@ import (
 const relaysEnv = "E2E_RELAYS"
 
 // TestMain runs the tests, or, in a host of the test of a fleet, passes
-// connections on until its standard input ends.
+// connections on until its standard input ends. In a test of kills it is Temporal.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(temporalDirEnv); dir != "" {
+		beTemporal(dir)
+		return
+	}
 	relays := os.Getenv(relaysEnv)
 	if relays == "" {
 		os.Exit(m.Run())

@@ -44,8 +44,9 @@ type world struct {
 	dataRoot string
 	others   string // further items of connections.yaml
 	sandbox  *sandbox.Server
-	url      string // of the sandbox
-	stack    *devstack.Stack
+	url      string          // of the sandbox
+	stack    *devstack.Stack // Temporal in this process; nil where it is one of its own
+	temporal string          // its address
 	client   client.Client
 	operator *operate.Operator
 	root     *storage.Root
@@ -116,7 +117,14 @@ func (w *world) startTemporalWith(o devstack.Options) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = w.stack.Stop() })
-	w.client, err = client.Dial(client.Options{HostPort: w.stack.FrontendAddr(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	w.temporal = w.stack.FrontendAddr()
+	w.dial()
+}
+
+func (w *world) dial() {
+	w.t.Helper()
+	var err error
+	w.client, err = client.Dial(client.Options{HostPort: w.temporal, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		w.t.Fatal(err)
 	}
