@@ -39,11 +39,20 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.publishPace(ctx, in.Run); err != nil {
 		return in.Report, err
 	}
-	report.FinishedAt = time.Now().UTC()
+	report.FinishedAt = endOf(report.StartedAt)
 	if err := a.writeReport(ctx, in.Run, report); err != nil {
 		return in.Report, err
 	}
 	return report, a.discard(ctx, in.Run)
+}
+
+// endOf gives the time now of something that Temporal has seen the beginning of.
+// By this machine's clock it may be over before it began.
+func endOf(began time.Time) time.Time {
+	if now := time.Now().UTC(); now.After(began) {
+		return now
+	}
+	return began
 }
 
 // commit publishes the snapshot, unless nothing has changed.

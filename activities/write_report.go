@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/report"
@@ -30,7 +29,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	}
 	run := report.Run{
 		Export: in.Export.Name, RunID: in.Result.RunID, Connection: in.Export.Connection, StartedBy: in.Trigger.Starter(),
-		State: in.State, Started: in.StartedAt, Finished: time.Now().UTC(), Settings: settingsUsed(in.Export, in.Connection),
+		State: in.State, Started: in.StartedAt, Finished: endOf(in.StartedAt), Settings: settingsUsed(in.Export, in.Connection),
 	}
 	for _, s := range in.Result.Segments {
 		one, err := a.segmentReport(ctx, s)

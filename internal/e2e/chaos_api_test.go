@@ -65,18 +65,19 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	status := func(code int, share float64) sandbox.Fault {
-		return sandbox.Fault{Kind: "status", Status: code, Share: share, Seed: uint64(code)}
+		return sandbox.Fault{Kind: "status", Status: code, Share: share, Seed: uint64(code) + 1}
 	}
 	body := func(code int, body string, apply bool) sandbox.Fault {
 		return sandbox.Fault{Kind: "status", Status: code, Body: body, Apply: apply, Share: 0.3, Seed: 5}
 	}
-	short, storm, slow := time.Second, earnest(2*time.Second, time.Minute), earnest(time.Second, time.Minute)
+	slow := earnest(time.Second, time.Minute)
+	storm := earnest(sandbox.Fault{Kind: "storm", Count: 6}, sandbox.Fault{Kind: "storm", For: sandbox.Duration(time.Minute)})
 	for name, faults := range map[string][]sandbox.Fault{
 		// Each fault takes its share of what those before it leave: 30 % in all.
 		"5xx":              {status(500, 0.075), status(502, 0.081), status(503, 0.088), status(504, 0.097)},
 		"reset":            {{Kind: "reset", Share: 0.3, Seed: 1}},
-		"storm of 429":     {{Kind: "storm", For: sandbox.Duration(storm)}},
-		"polite storm":     {{Kind: "storm", For: sandbox.Duration(short), RetryAfter: 2}},
+		"storm of 429":     {storm},
+		"polite storm":     {{Kind: "storm", Count: 2, RetryAfter: 2}},
 		"applied, lost":    {{Kind: "drop", Share: 0.3, Seed: 2}},
 		"slow":             {{Kind: "slow", Delay: sandbox.Duration(slow), Share: 0.3, Seed: 3, Count: 6}},
 		"truncated":        {body(200, "truncated", true)},

@@ -49,6 +49,7 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	w, _ := newApartWorld(t, sandbox.Config{}, "{requestsPerSecond: 1000}")
 	s := &soak{
 		world: w, exports: earnest(10, number(t, "SOAK_EXPORTS", 200)), every: earnest(2*time.Second, time.Minute),
