@@ -113,9 +113,7 @@ func (s *sending) settle(from, to int, r iterable.Result) {
 			if !ok {
 				continue
 			}
-			if s.in.Kind == schemas.Unsubscribe {
-				// Whoever can't be removed is not there: not on the list,
-				// forgotten, or never a valid address.
+			if s.in.Kind == schemas.Unsubscribe && f.absent {
 				s.counts.NotOnList++
 				continue
 			}
@@ -135,23 +133,26 @@ func (s *sending) settle(from, to int, r iterable.Result) {
 // named are the people in one of the arrays of an answer.
 type named struct {
 	byUserID bool
-	reason   schemas.Reason
-	names    []string
+	// absent tells that such people can't be on a list: they are not there to be
+	// removed, were forgotten, or never had a valid address.
+	absent bool
+	reason schemas.Reason
+	names  []string
 }
 
 // failures translates what Iterable calls the failures into reasons.
 func failures(f iterable.Failed) []named {
 	return []named{
-		{false, schemas.ReasonIterableForgotten, f.ForgottenEmails},
-		{true, schemas.ReasonIterableForgotten, f.ForgottenUserIDs},
-		{false, schemas.ReasonIterableInvalidEmail, f.InvalidEmails},
-		{true, schemas.ReasonIterableInvalidUserID, f.InvalidUserIDs},
-		{false, schemas.ReasonIterableConflict, f.ConflictEmails},
-		{true, schemas.ReasonIterableConflict, f.ConflictUserIDs},
-		{false, schemas.ReasonIterableInvalidData, f.InvalidDataEmails},
-		{true, schemas.ReasonIterableInvalidData, f.InvalidDataUserIDs},
-		{false, schemas.ReasonIterableNotFound, f.NotFoundEmails},
-		{true, schemas.ReasonIterableNotFound, f.NotFoundUserIDs},
+		{false, true, schemas.ReasonIterableForgotten, f.ForgottenEmails},
+		{true, true, schemas.ReasonIterableForgotten, f.ForgottenUserIDs},
+		{false, true, schemas.ReasonIterableInvalidEmail, f.InvalidEmails},
+		{true, true, schemas.ReasonIterableInvalidUserID, f.InvalidUserIDs},
+		{false, false, schemas.ReasonIterableConflict, f.ConflictEmails},
+		{true, false, schemas.ReasonIterableConflict, f.ConflictUserIDs},
+		{false, false, schemas.ReasonIterableInvalidData, f.InvalidDataEmails},
+		{true, false, schemas.ReasonIterableInvalidData, f.InvalidDataUserIDs},
+		{false, true, schemas.ReasonIterableNotFound, f.NotFoundEmails},
+		{true, true, schemas.ReasonIterableNotFound, f.NotFoundUserIDs},
 	}
 }
 
