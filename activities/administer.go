@@ -28,6 +28,7 @@ func (a *Activities) operations() map[schemas.Operation]operation {
 		schemas.OperationWorkerKey:       {"", asked(a.workerKey)},
 		schemas.OperationGrant:           {schemas.RoleContributor, asked(a.grant)},
 		schemas.OperationRevoke:          {schemas.RoleContributor, asked(a.revoke)},
+		schemas.OperationRemove:          {schemas.RoleContributor, asked(a.removeExport)},
 		schemas.OperationConnections:     {schemas.RoleViewer, asked(a.listConnections)},
 		schemas.OperationCheckConnection: {schemas.RoleAdministrator, asked(a.checkConnection)},
 		schemas.OperationConsent:         {schemas.RoleAdministrator, asked(a.recordConsent)},

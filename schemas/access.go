@@ -78,6 +78,9 @@ const (
 	// OperationRevoke takes a RevokeRequest: the grants that the export has until
 	// now are good for nothing any more.
 	OperationRevoke Operation = "Revoke"
+	// OperationRemove takes a RemoveRequest and gives a RemoveAnswer; only
+	// RemoveExport asks for it.
+	OperationRemove Operation = "RemoveExport"
 	// OperationConnections gives a ConnectionsAnswer.
 	OperationConnections Operation = "Connections"
 	// OperationCheckConnection takes a ConnectionRequest and gives a
@@ -128,6 +131,30 @@ type GrantAnswer struct {
 // RevokeRequest names an export.
 type RevokeRequest struct {
 	Export string `json:"export"`
+}
+
+// RemoveRequest asks that all is deleted that is kept of an export.
+type RemoveRequest struct {
+	Export Export `json:"export"`
+	// DeleteLists deletes the lists too that the export made in Iterable.
+	DeleteLists bool `json:"deleteLists,omitempty"`
+}
+
+// RemoveAnswer says what was deleted.
+type RemoveAnswer struct {
+	// Files is how many files of the data root were deleted.
+	Files int `json:"files"`
+	// Lists says what became of the list of each segment.
+	Lists []RemovedList `json:"lists,omitempty"`
+}
+
+// RemovedList is what became of a list whose deletion was asked for.
+type RemovedList struct {
+	Name    string `json:"name"`
+	ID      int64  `json:"id,omitempty"`
+	Deleted bool   `json:"deleted"`
+	// Why says why it was not deleted.
+	Why string `json:"why,omitempty"`
 }
 
 // ConnectionRequest names a connection.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Names of workflows, as registered with Temporal.
@@ -12,6 +13,11 @@ const (
 	WorkflowExportSegment = "ExportSegment"
 	// WorkflowAdminister asks the worker for one operation, and returns its answer.
 	WorkflowAdminister = "Administer"
+	// WorkflowScheduledRun is what a schedule starts: it starts the run, if none is
+	// under way.
+	WorkflowScheduledRun = "ScheduledRun"
+	// WorkflowRemoveExport deletes what is kept of an export.
+	WorkflowRemoveExport = "RemoveExport"
 	// WorkflowNotify tells somebody of a run by a webhook.
 	WorkflowNotify = "Notify"
 )
@@ -75,6 +81,28 @@ func AdministerWorkflowID(operation Operation, unique string) string {
 // that Temporal itself keeps an export from running twice at the same time.
 func RunWorkflowID(export string) string { return runPrefix + escape(export) }
 
+// ScheduleID is the id of an export's schedule.
+func ScheduleID(export string) string { return runPrefix + escape(export) }
+
+// ScheduledWorkflowID is what the ids of the workflows begin with that an export's
+// schedule starts; Temporal appends the time.
+func ScheduledWorkflowID(export string) string { return schedulePrefix + escape(export) }
+
+// scheduledTime is the length of what Temporal appends to the ids of the workflows
+// that a schedule starts, such as -2026-01-31T04:00:00Z.
+const scheduledTime = len("-") + len(time.RFC3339) - len("07:00")
+
+// ExportOfScheduled gives the export whose schedule started the workflow of this
+// id; ok is false if it is none's.
+func ExportOfScheduled(workflowID string) (export string, ok bool) {
+	name, ok := strings.CutPrefix(workflowID, schedulePrefix)
+	if !ok || len(name) <= scheduledTime {
+		return "", false
+	}
+	export, err := url.PathUnescape(name[:len(name)-scheduledTime])
+	return export, err == nil
+}
+
 // SegmentWorkflowID is the id of the child workflow for one segment.
 func SegmentWorkflowID(export, segment string) string {
 	return RunWorkflowID(export) + "/" + escape(segment)
@@ -92,6 +120,8 @@ func CheckSegmentWorkflowID(export, segment string) string {
 const (
 	runPrefix   = "export/"
 	checkPrefix = "check/"
+
+	schedulePrefix = "schedule/"
 
 	administerPrefix = "administer/"
 )

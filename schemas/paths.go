@@ -48,7 +48,17 @@ const (
 // StagingDir is where one segment's run keeps the files that it deletes at its
 // end.
 func StagingDir(run RunRef) string {
-	return path.Join("staging", run.RunID, PathName(run.Segment))
+	return path.Join("staging", PathName(run.Export), run.RunID, PathName(run.Segment))
+}
+
+// ExportDirs are the folders that hold all that the data root knows of the people
+// of an export.
+func ExportDirs(export string) []string {
+	var dirs []string
+	for _, kind := range []string{"staging", "snapshots", "reports"} {
+		dirs = append(dirs, path.Join(kind, PathName(export)))
+	}
+	return dirs
 }
 
 // ReportDir is where one segment's run leaves its report and its rejects.

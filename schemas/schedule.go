@@ -85,3 +85,27 @@ func (e Exports) Timing(export Export) (Timing, bool) {
 		return Timing{}, false
 	}
 }
+
+// ScheduledInput starts ScheduledRun. It is all that is known of an applied export.
+type ScheduledInput struct {
+	Export Export `json:"export"`
+	Grant  *Grant `json:"grant,omitempty"`
+	// Timing is what the schedule was made of, nil where only people start the
+	// export. Temporal gives a schedule's times back in another form.
+	Timing *Timing `json:"timing,omitempty"`
+}
+
+// ScheduledResult is what ScheduledRun returns.
+type ScheduledResult struct {
+	// Skipped says why no run was started, empty where one was.
+	Skipped string     `json:"skipped,omitempty"`
+	Run     *RunResult `json:"run,omitempty"`
+}
+
+// Keys of the memos that make runs known in a list.
+const (
+	// MemoTrigger holds a run's Trigger.
+	MemoTrigger = "trigger"
+	// MemoSkipped holds the ScheduledResult's Skipped.
+	MemoSkipped = "skipped"
+)

@@ -43,7 +43,7 @@ connection. Administrators only.`,
 }
 
 // errNotAgreed ends a command that somebody did not say yes to.
-var errNotAgreed = errors.New("not agreed, so nothing was changed; type yes, or use --agree")
+var errNotAgreed = errors.New("not agreed, so nothing was changed; type yes, or use --agree (--yes)")
 
 func (a *app) connect(c *cobra.Command, o *operate.Operator, name string, agree bool) error {
 	fmt.Fprintf(c.ErrOrStderr(), "%s\n\n", schemas.ConsentStatement)

@@ -104,6 +104,8 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	}
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.statusCommand(), a.rejectsCommand(), a.reportCommand(), a.cancelCommand(), a.setupCommand())
 	root.AddCommand(a.answerCommands()...)
+	root.AddCommand(a.applyCommand(), a.exportsCommand(), a.runsCommand(), a.showCommand(), a.watchCommand())
+	root.AddCommand(a.pauseCommand(), a.resumeCommand(), a.triggerCommand(), a.backfillCommand(), a.duplicateCommand(), a.removeCommand())
 	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.whoamiCommand())
 	return root
 }
@@ -120,6 +122,16 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
 			return usageError{fmt.Errorf("%s takes %s; got %d arguments", c.CommandPath(), what, len(args))}
+		}
+		return nil
+	}
+}
+
+// atMostOne wants no argument, or one of the meaning that what tells.
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usageError{fmt.Errorf("%s takes one %s at most; got %d arguments (a name with spaces needs quotes)", c.CommandPath(), what, len(args))}
 		}
 		return nil
 	}

@@ -26,23 +26,30 @@ type runFlags struct {
 	full      bool
 	detach    bool
 	wait      bool
+	all       bool
 	deadline  time.Duration
 }
 
 func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run",
-		Short: "Run an export now",
-		Long: `Run an export now, and follow it until it has ended or waits for an operator.
-Ctrl-C stops following; the run goes on. One run of an export goes on at a time:
-a second start joins the first.`,
-		Example: `  starter run --segment "High-value customers" --source segments/high-value \
+		Use:   "run [EXPORT]...",
+		Short: "Run exports now",
+		Long: `Run exports now, and follow them until each has ended or waits for an operator.
+EXPORT is the name of an export that was applied, which runs as it was applied; with
+flags instead, an export of one segment runs that nobody has to apply. Ctrl-C stops
+following; the run goes on. One run of an export goes on at a time: a second start
+joins the first.`,
+		Example: `  starter run "Spring campaign"
+  starter run --all --detach
+  starter run --segment "High-value customers" --source segments/high-value \
       --email EmailAddress --connection marketing
   starter run --segment Newsletter --source newsletter.arrow --email contact.email \
       --connection marketing --field City --field LifetimeValue:ltv --detach`,
-		Args: exactly(0, "flags only"),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 || f.all {
+				return a.runApplied(c, args, f)
+			}
 			export, err := f.define()
 			if err != nil {
 				return usageError{err}
@@ -53,6 +60,7 @@ a second start joins the first.`,
 	f.defineFlags(c)
 	p := c.Flags()
 	p.BoolVar(&f.wait, "wait", true, "follow the run")
+	p.BoolVar(&f.all, "all", false, "run every export that has an active schedule")
 	p.BoolVar(&f.detach, "detach", false, "start the run and return at once")
 	return c
 }

@@ -118,6 +118,8 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.main.RegisterWorkflowWithOptions(workflows.ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
 	h.main.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: schemas.WorkflowNotify})
 	h.main.RegisterWorkflowWithOptions(workflows.Administer, workflow.RegisterOptions{Name: schemas.WorkflowAdminister})
+	h.main.RegisterWorkflowWithOptions(workflows.ScheduledRun, workflow.RegisterOptions{Name: schemas.WorkflowScheduledRun})
+	h.main.RegisterWorkflowWithOptions(workflows.RemoveExport, workflow.RegisterOptions{Name: schemas.WorkflowRemoveExport})
 	register(h.main, map[string]any{
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,
 		schemas.ActivityStageSegment:   h.activities.StageSegment,

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	commonpb "go.temporal.io/api/common/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"iterable-segment-export/schemas"
 )
@@ -32,56 +27,16 @@ type Connected struct {
 // Connected finds the exports that have a schedule, by their connections. What a
 // schedule would run counts, and not what a memo says of it.
 func (o *Operator) Connected(ctx context.Context) (map[string][]Connected, error) {
-	schedules := o.Client.ScheduleClient()
-	list, err := schedules.List(ctx, client.ScheduleListOptions{})
+	all, err := o.Applied(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list the schedules: %w", err)
+		return nil, err
 	}
 	found := map[string][]Connected{}
-	for list.HasNext() {
-		entry, err := list.Next()
-		if err != nil {
-			return nil, fmt.Errorf("list the schedules: %w", err)
-		}
-		d, err := schedules.GetHandle(ctx, entry.ID).Describe(ctx)
-		var gone *serviceerror.NotFound
-		if errors.As(err, &gone) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look at the schedule %s: %w", entry.ID, err)
-		}
-		export, ok := scheduledExport(d)
-		if !ok {
-			continue // somebody else's schedule
-		}
-		c := Connected{Export: export.Name, ScheduleID: entry.ID}
-		if state := d.Schedule.State; state != nil {
-			c.Paused = state.Paused
-			c.Detached = state.Paused && strings.HasPrefix(state.Note, NoteNoConnection)
-		}
-		found[export.Connection] = append(found[export.Connection], c)
-	}
-	for _, exports := range found {
-		slices.SortFunc(exports, func(a, b Connected) int { return strings.Compare(a.Export, b.Export) })
+	for _, a := range all {
+		c := Connected{Export: a.Export.Name, ScheduleID: a.ScheduleID, Paused: a.Paused, Detached: a.Detached}
+		found[a.Export.Connection] = append(found[a.Export.Connection], c)
 	}
 	return found, nil
-}
-
-// scheduledExport is the export that a schedule runs.
-func scheduledExport(d *client.ScheduleDescription) (schemas.Export, bool) {
-	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
-	if !ok || len(action.Args) == 0 {
-		return schemas.Export{}, false
-	}
-	payload, ok := action.Args[0].(*commonpb.Payload)
-	var in struct {
-		Export schemas.Export `json:"export"`
-	}
-	if !ok || converter.GetDefaultDataConverter().FromPayload(payload, &in) != nil {
-		return schemas.Export{}, false
-	}
-	return in.Export, in.Export.Name != "" && in.Export.Connection != ""
 }
 
 // Detach pauses the schedules of exports whose connection was disconnected. They

@@ -70,6 +70,7 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		Memo:                                     map[string]any{schemas.MemoTrigger: in.Trigger},
 		StaticSummary:                            fmt.Sprintf("%s «%s» over connection «%s»", what, export.Name, export.Connection),
 	}, schemas.WorkflowRunExport, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
@@ -87,6 +88,8 @@ func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
 	var missing *serviceerror.NotFound
 	switch {
+	case err == nil && d.WorkflowExecutionInfo.Type.GetName() == schemas.WorkflowRemoveExport:
+		return Run{}, fmt.Errorf("%w: the export «%s» was removed", ErrNoRun, name)
 	case err == nil:
 		return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name),
 			RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil

@@ -59,6 +59,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	}
 	info := d.WorkflowExecutionInfo
 	v.StartedAt = info.StartTime.AsTime()
+	memo(info, schemas.MemoTrigger, &v.Trigger)
 	if info.CloseTime != nil {
 		v.FinishedAt = info.CloseTime.AsTime()
 		return o.ended(ctx, v, info.Status)

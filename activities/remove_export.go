@@ -1,0 +1,81 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/schemas"
+)
+
+// removeExport deletes the snapshots, the staged data and the reports of an
+// export, and on request its lists in Iterable. The lists come first: whether the
+// export made one can't be told once the rest is gone. It may be repeated.
+func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
+	var out schemas.RemoveAnswer
+	if in.Export.Name == "" {
+		return out, needOperator(schemas.ErrorBadExport, "the export to remove has no name")
+	}
+	// An export can outlive its connection, and has to be removable then too.
+	if c, err := a.Connections.Get(in.Export.Connection); err == nil {
+		if err := mayUse(who, c); err != nil {
+			return out, err
+		}
+	} else if in.DeleteLists {
+		return out, needOperator(schemas.ErrorUnknownConnection, err.Error())
+	}
+	if in.DeleteLists {
+		var err error
+		if out.Lists, err = a.deleteLists(ctx, in.Export); err != nil {
+			return out, failure(err, in.Export.Connection)
+		}
+	}
+	for _, dir := range schemas.ExportDirs(in.Export.Name) {
+		files, err := a.Root.List(ctx, dir)
+		if err != nil {
+			return out, err
+		}
+		if err := a.Root.DeletePrefix(ctx, dir); err != nil {
+			return out, err
+		}
+		out.Files += len(files)
+	}
+	return out, nil
+}
+
+// deleteLists deletes the lists that the export made for its segments; what
+// anybody else made stays.
+func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schemas.RemovedList, error) {
+	client, err := a.Clients.Get(e.Connection)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := client.Lists(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ours := description(schemas.RunRef{Export: e.Name})
+	var out []schemas.RemovedList
+	for _, s := range e.Segments {
+		found := false
+		for _, l := range lists {
+			if l.Name != s.Name || s.ListID != 0 && l.ID != s.ListID {
+				continue
+			}
+			found = true
+			r := schemas.RemovedList{Name: l.Name, ID: l.ID}
+			if l.Description != ours || l.Type != "" && l.Type != iterable.Standard {
+				r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if nobody needs it", l.ID)
+			} else if err := client.DeleteList(ctx, l.ID); err != nil {
+				return out, err
+			} else {
+				r.Deleted = true
+			}
+			out = append(out, r)
+		}
+		if !found {
+			out = append(out, schemas.RemovedList{Name: s.Name, Why: "there is no such list"})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,72 @@
+package operate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/schemas"
+)
+
+func planned(t *testing.T, name, segment string) schemas.Export {
+	t.Helper()
+	return schemas.Export{Name: name, Connection: "c", Email: "e", Segments: []schemas.Segment{{Name: segment, Source: "/s"}}}
+}
+
+func TestPlan(t *testing.T) {
+	refresh := &schemas.Timing{Cron: "0 4 * * *", TimeZone: "Europe/Oslo"}
+	same, other, gone := planned(t, "same", "S"), planned(t, "other", "O"), planned(t, "gone", "G")
+	have := func(e schemas.Export, timing *schemas.Timing) Applied {
+		return Applied{ScheduledInput: schemas.ScheduledInput{Export: e, Timing: timing, Grant: &schemas.Grant{Export: e.Name}}}
+	}
+	applied := []Applied{have(same, refresh), have(other, refresh), have(gone, refresh)}
+	changed := planned(t, "other", "O")
+	changed.Email = "mail"
+	changed.Segments[0].Source = "/elsewhere"
+	changed.Schedule.Own = &schemas.Timing{Cron: "0 5 * * *", Jitter: schemas.Duration(time.Minute)}
+	file := &schemas.Exports{Refresh: refresh, Exports: []schemas.Export{planned(t, "new", "N"), same, changed}}
+
+	for prune, last := range map[bool]string{false: "keep gone", true: "remove gone"} {
+		steps, err := Plan(file, applied, prune, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range steps {
+			line := s.Verb + " " + s.Export
+			for _, c := range s.Changes {
+				line += "; " + c.Setting + " " + c.Old + ">" + c.New
+			}
+			got = append(got, line)
+		}
+		want := []string{
+			"create new",
+			"unchanged same",
+			`change other; email "e">"mail"; segments."O".source "/s">"/elsewhere"; starts.cron "0 4 * * *">"0 5 * * *"; starts.timeZone "Europe/Oslo">; ` +
+				`schedule.cron >"0 5 * * *"; schedule.jitter >"1m0s"; starts.jitter >"1m0s"`,
+			last,
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("prune %v:\n%s\nwant\n%s", prune, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	if steps, _ := Plan(file, applied, false, true); steps[1].Verb != VerbChange {
+		t.Errorf("renew leaves %+v", steps[1])
+	}
+}
+
+func TestPlanRefusesTwoExportsForOneList(t *testing.T) {
+	a, b := planned(t, "a", "S"), planned(t, "b", "S")
+	applied := []Applied{{ScheduledInput: schemas.ScheduledInput{Export: a}}}
+	file := &schemas.Exports{Exports: []schemas.Export{b}}
+	if _, err := Plan(file, applied, false, false); err == nil || !strings.Contains(err.Error(), "«a» and «b»") && !strings.Contains(err.Error(), "«b» and «a»") {
+		t.Errorf("%v", err)
+	}
+	if _, err := Plan(file, applied, true, false); err != nil {
+		t.Errorf("a renamed export: %v", err)
+	}
+	a.Segments[0].ListID, b.Segments[0].ListID = 1, 2
+	if err := clash([]schemas.Export{a, b}); err != nil {
+		t.Errorf("two lists of one name: %v", err)
+	}
+}

@@ -1,0 +1,82 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/schemas"
+)
+
+// removeTime bounds the removal of an export.
+const removeTime = 10 * time.Minute
+
+// Remove deletes an export: what is kept of its people, its lists if asked for, and
+// its schedule. The schedule goes last, so that a removal that fails can be
+// repeated. The error is ErrUnderWay while the export runs.
+func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
+	// Nothing is to start between the deletion of the data and that of the schedule.
+	if !a.Paused {
+		if err := o.Pause(ctx, a); err != nil {
+			return schemas.RemoveAnswer{}, fmt.Errorf("pause the schedule of «%s»: %w", a.Export.Name, err)
+		}
+	}
+	out, err := o.removeData(ctx, schemas.RemoveRequest{Export: a.Export, DeleteLists: deleteLists})
+	if err != nil {
+		if !a.Paused {
+			err = errors.Join(err, o.Resume(context.WithoutCancel(ctx), a))
+		}
+		return out, err
+	}
+	if err := o.Revoke(ctx, a.Export.Name); err != nil {
+		return out, err
+	}
+	handle := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID)
+	var gone *serviceerror.NotFound
+	if err := handle.Delete(ctx); err != nil && !errors.As(err, &gone) {
+		return out, fmt.Errorf("delete the schedule of «%s»: %w", a.Export.Name, err)
+	}
+	return out, nil
+}
+
+func (o *Operator) removeData(ctx context.Context, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
+	var out schemas.RemoveAnswer
+	id := schemas.RunWorkflowID(request.Export.Name)
+	in := schemas.AskInput{Operation: schemas.OperationRemove, Who: o.Who}
+	var err error
+	if in.Arguments, err = json.Marshal(request); err != nil {
+		return out, err
+	}
+	if in.Proof, err = o.prove(ctx, access.Question{Operation: in.Operation, Arguments: in.Arguments, WorkflowID: id}); err != nil {
+		return out, err
+	}
+	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: schemas.TaskQueue, WorkflowRunTimeout: removeTime,
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("Remove export «%s»", request.Export.Name),
+	}, schemas.WorkflowRemoveExport, in)
+	var answer schemas.AskAnswer
+	if err == nil {
+		err = handle.Get(ctx, &answer)
+	}
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	var app *temporal.ApplicationError
+	switch {
+	case err == nil:
+		return out, json.Unmarshal(answer.Answer, &out)
+	case errors.As(err, &started):
+		return out, fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %q", ErrUnderWay, request.Export.Name, request.Export.Name)
+	case errors.As(err, &app):
+		return out, &Refusal{Type: app.Type(), Message: app.Message()}
+	}
+	return out, fmt.Errorf("remove what is kept of «%s»: %w", request.Export.Name, err)
+}

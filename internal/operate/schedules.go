@@ -1,0 +1,200 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"iterable-segment-export/schemas"
+)
+
+// Applied is an export as it was applied last, with its schedule.
+type Applied struct {
+	schemas.ScheduledInput
+	ScheduleID string `json:"scheduleId"`
+	Paused     bool   `json:"paused,omitempty"`
+	// Detached tells that it is paused since its connection was disconnected.
+	Detached bool   `json:"detached,omitempty"`
+	Note     string `json:"note,omitempty"`
+	// Next is when the schedule starts it next, zero if it does not.
+	Next time.Time `json:"next,omitzero"`
+	// Skipped counts the starts that were skipped since the last run that the
+	// schedule had started was still under way.
+	Skipped int `json:"skipped,omitempty"`
+}
+
+// ErrNotApplied says that there is no applied export of that name.
+var ErrNotApplied = errors.New("no such export was applied")
+
+// Active tells whether the schedule starts runs.
+func (a Applied) Active() bool { return a.Timing != nil && !a.Paused }
+
+// Applied lists the exports that were applied, by name.
+func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
+	schedules := o.Client.ScheduleClient()
+	list, err := schedules.List(ctx, client.ScheduleListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list the schedules: %w", err)
+	}
+	var found []Applied
+	for list.HasNext() {
+		entry, err := list.Next()
+		if err != nil {
+			return nil, fmt.Errorf("list the schedules: %w", err)
+		}
+		a, err := o.describe(ctx, entry.ID)
+		if errors.Is(err, ErrNotApplied) {
+			continue // somebody else's schedule, or gone meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, a)
+	}
+	slices.SortFunc(found, func(a, b Applied) int { return strings.Compare(a.Export.Name, b.Export.Name) })
+	return found, nil
+}
+
+// AppliedExport gives one applied export; the error is ErrNotApplied where there is
+// none.
+func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, error) {
+	a, err := o.describe(ctx, schemas.ScheduleID(export))
+	if errors.Is(err, ErrNotApplied) {
+		return a, fmt.Errorf("%w: %q; starter exports lists them, and starter apply makes them", ErrNotApplied, export)
+	}
+	return a, err
+}
+
+func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
+	d, err := o.Client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return Applied{}, ErrNotApplied
+	}
+	if err != nil {
+		return Applied{}, fmt.Errorf("look at the schedule %s: %w", id, err)
+	}
+	in, ok := scheduled(d)
+	if !ok {
+		return Applied{}, ErrNotApplied
+	}
+	a := Applied{ScheduledInput: in, ScheduleID: id, Skipped: d.Info.NumActionsSkippedOverlap}
+	if s := d.Schedule.State; s != nil {
+		a.Paused, a.Note = s.Paused, s.Note
+		a.Detached = s.Paused && strings.HasPrefix(s.Note, NoteNoConnection)
+	}
+	if len(d.Info.NextActionTimes) > 0 && a.Active() {
+		a.Next = d.Info.NextActionTimes[0]
+	}
+	return a, nil
+}
+
+// scheduled is what a schedule runs.
+func scheduled(d *client.ScheduleDescription) (in schemas.ScheduledInput, ok bool) {
+	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
+	if !ok || len(action.Args) == 0 {
+		return in, false
+	}
+	payload, ok := action.Args[0].(*commonpb.Payload)
+	if !ok || converter.GetDefaultDataConverter().FromPayload(payload, &in) != nil {
+		return in, false
+	}
+	return in, in.Export.Name != "" && in.Export.Connection != ""
+}
+
+// create makes the schedule of an export that has none. Nothing runs because of it.
+func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error {
+	_, err := o.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID: schemas.ScheduleID(in.Export.Name), Spec: spec(in.Timing), Action: action(in),
+		Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp(in.Timing), Note: o.note(in),
+	})
+	return err
+}
+
+// change gives the schedule of an export a new content. One that is paused stays
+// so, unless it was for its connection, and has another one now.
+func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error {
+	return o.Client.ScheduleClient().GetHandle(ctx, schemas.ScheduleID(in.Export.Name)).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			s := u.Description.Schedule
+			old, _ := scheduled(&u.Description)
+			times := spec(in.Timing)
+			s.Spec, s.Action = &times, action(in)
+			s.Policy = &client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp(in.Timing)}
+			if s.State == nil {
+				s.State = &client.ScheduleState{}
+			}
+			if strings.HasPrefix(s.State.Note, NoteNoConnection) && old.Export.Connection != in.Export.Connection {
+				s.State.Paused = false
+			}
+			if !s.State.Paused {
+				s.State.Note = o.note(in)
+			}
+			return &client.ScheduleUpdate{Schedule: &s}, nil
+		},
+	})
+}
+
+// note is what people read beside the schedule in Temporal.
+func (o *Operator) note(in schemas.ScheduledInput) string {
+	who := o.Who
+	if in.Grant != nil {
+		who = in.Grant.Person.Name
+	}
+	return fmt.Sprintf("Applied by %s. A start that falls into a run under way is skipped.", who)
+}
+
+// spec is when a schedule starts; without a timing it is never.
+func spec(t *schemas.Timing) client.ScheduleSpec {
+	if t == nil {
+		return client.ScheduleSpec{}
+	}
+	return client.ScheduleSpec{CronExpressions: []string{t.Cron}, TimeZoneName: t.TimeZone, Jitter: time.Duration(t.Jitter)}
+}
+
+func catchUp(t *schemas.Timing) time.Duration {
+	if t == nil {
+		return schemas.DefaultCatchUp
+	}
+	return t.CatchUp.Or(schemas.DefaultCatchUp)
+}
+
+func action(in schemas.ScheduledInput) *client.ScheduleWorkflowAction {
+	return &client.ScheduleWorkflowAction{
+		ID: schemas.ScheduledWorkflowID(in.Export.Name), Workflow: schemas.WorkflowScheduledRun,
+		Args: []any{in}, TaskQueue: schemas.TaskQueue,
+		StaticSummary: fmt.Sprintf("Schedule of export «%s»", in.Export.Name),
+	}
+}
+
+// Pause stops the schedule of an export until Resume.
+func (o *Operator) Pause(ctx context.Context, a Applied) error {
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: "Paused by " + o.Who})
+}
+
+// Resume lets the schedule of an export go on.
+func (o *Operator) Resume(ctx context.Context, a Applied) error {
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Unpause(ctx, client.ScheduleUnpauseOptions{Note: "Resumed by " + o.Who})
+}
+
+// Trigger does now what the schedule does when it is time.
+func (o *Operator) Trigger(ctx context.Context, a Applied) error {
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP})
+}
+
+// Backfill makes up for the starts between two times. A run sends the segment as it
+// is now, so starts that find one under way are skipped here too.
+func (o *Operator) Backfill(ctx context.Context, a Applied, from, to time.Time) error {
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Backfill(ctx, client.ScheduleBackfillOptions{
+		Backfill: []client.ScheduleBackfill{{Start: from, End: to, Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP}},
+	})
+}
