@@ -165,7 +165,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 	expected := w.generated(200)
 	s.want(0, "apply", w.writeExports(seldom, "segments/missing.parquet"), "--yes")
 
-	s.contains(s.want(3, "run", "Spring"), "SegmentNotFound", "starter abort")
+	s.contains(s.want(3, "run", "Spring"), "correct the source of segment «Readers»", "starter abort")
 	if l := w.list("High-value"); l.Digest != expected.Digest {
 		t.Errorf("the other segment's list: %+v", l)
 	}
