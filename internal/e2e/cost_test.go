@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/sandbox"
+)
+
+// TestWhatARefreshCosts counts the requests of a first run, of a run with nothing
+// changed and of one with 1 % of the people changed, and prints how long each took.
+// COST_ROWS sets the size; with 1030928 rows, a million profiles are valid.
+func TestWhatARefreshCosts(t *testing.T) {
+	rows := int64(20_000)
+	if text := os.Getenv("COST_ROWS"); text != "" {
+		var err error
+		if rows, err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatal("COST_ROWS:", err)
+		}
+	}
+	w := newWorld(t, sandbox.Config{}, true)
+	export := w.export("Cost", "EmailAddress")
+	for _, version := range []struct {
+		name  string
+		churn float64
+	}{{"first run", 0}, {"nothing changed", 0}, {"1 % changed", 0.01}} {
+		expected := w.churned(rows, version.churn)
+		subscribed, unsubscribed := w.requests("lists/subscribe"), w.requests("lists/unsubscribe")
+		began := time.Now()
+		r := w.done(w.run(export))
+		took := time.Since(began)
+		subscribed, unsubscribed = w.requests("lists/subscribe")-subscribed, w.requests("lists/unsubscribe")-unsubscribed
+		t.Logf("%-16s %9d profiles, %5d subscribe and %3d unsubscribe requests, %6.1f s", version.name, expected.Valid, subscribed, unsubscribed, took.Seconds())
+		const batch = 1000
+		adds, removes := (r.Manifest.Adds+r.Manifest.Updates+batch-1)/batch, (r.Manifest.Removals+batch-1)/batch
+		if subscribed != adds || unsubscribed != removes {
+			t.Errorf("%s: %d and %d requests, want %d and %d", version.name, subscribed, unsubscribed, adds, removes)
+		}
+		if version.name == "nothing changed" && subscribed+unsubscribed != 0 {
+			t.Errorf("nothing changed, and %d requests were made", subscribed+unsubscribed)
+		}
+		if churned := int64(version.churn * float64(rows)); r.Manifest.Removals > churned || version.churn > 0 && r.Manifest.Adds > churned {
+			t.Errorf("%s: %d adds and %d removals of %d people who changed", version.name, r.Manifest.Adds, r.Manifest.Removals, churned)
+		}
+		if w.list("Cost").Digest != expected.Digest {
+			t.Errorf("%s: another list than expected", version.name)
+		}
+	}
+}
