@@ -181,7 +181,7 @@ func (k *kills) reach(step string, began time.Time) string {
 	k.t.Helper()
 	switch step {
 	case anywhere:
-		time.Sleep(rand.N(3 * time.Second))
+		time.Sleep(rand.N(2500 * time.Millisecond))
 		return "between steps"
 	case removing:
 		k.until("people are taken off the list", func() bool { return k.sentSince(began, "lists/unsubscribe") > 2 })
@@ -247,10 +247,14 @@ func (k *kills) trace(run operate.Run, at time.Time, r *killed) {
 			}
 		}
 	}
-	if again.IsZero() {
-		again = next
+	switch {
+	case !again.IsZero():
+		r.recovered = again.Sub(at)
+	case !next.IsZero():
+		r.recovered = next.Sub(at)
+	default:
+		r.hit = "after the end"
 	}
-	r.recovered = again.Sub(at)
 }
 
 // activityName names an activity, and an upload by what it does.

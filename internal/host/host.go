@@ -80,8 +80,9 @@ type Host struct {
 
 // heartbeatThrottle bounds how stale the heartbeat of an upload may be. The
 // SDK's default, 80 % of the heartbeat time-out, would have everything sent again
-// after a crash that was acknowledged in those seconds.
-const heartbeatThrottle = 20 * time.Millisecond
+// after a crash that was acknowledged in those seconds. There is one heartbeat for
+// each request at most, so that a small value costs nothing at Iterable's pace.
+const heartbeatThrottle = time.Millisecond
 
 // accessSlots is how many questions of access are answered at the same time; they
 // are small.
