@@ -149,14 +149,17 @@ func (k *kills) round(what, step string) killed {
 	run := k.start(k.export())
 	seen := k.reach(step, began)
 	at := time.Now()
-	victim := k.workers[0]
+	var dead time.Time
 	switch what {
 	case theTemporal:
 		k.temporal.kill()
+		dead = time.Now()
 		k.temporal.start()
 	default:
+		victim := k.workers[0]
 		_ = victim.Process.Kill()
 		_ = victim.Wait()
+		dead = time.Now()
 		k.workers = k.workers[1:]
 		if len(k.workers) == 0 {
 			k.startWorker()
@@ -166,7 +169,7 @@ func (k *kills) round(what, step string) killed {
 	k.holds(killList, expected)
 	r := killed{what: what, wanted: step, hit: seen, total: time.Since(began)}
 	k.trace(run, at, &r)
-	k.count(began, at, &r)
+	k.count(began, at, dead, &r)
 	if r.sent > earnest(mostAtRisk, min(mostAtRisk, r.inFlight+r.late)) {
 		k.t.Errorf("%s killed in %s: %d requests were sent again; %d were in flight and %d just answered",
 			what, r.hit, r.sent, r.inFlight, r.late)
@@ -272,8 +275,8 @@ func activityName(e *history.HistoryEvent) string {
 // on a machine with other things to do.
 const lateFor = 100 * time.Millisecond
 
-// count counts the requests around the kill.
-func (k *kills) count(began, at time.Time, r *killed) {
+// count counts the requests around the kill, which took from at to dead.
+func (k *kills) count(began, at, dead time.Time, r *killed) {
 	times := map[string]int{}
 	for _, q := range k.sandbox.Requests(2000) {
 		if q.Time.Before(began) || !slices.Contains([]string{"lists/subscribe", "lists/unsubscribe"}, q.Endpoint) {
@@ -284,7 +287,7 @@ func (k *kills) count(began, at time.Time, r *killed) {
 		}
 		answered := q.Time.Add(time.Duration(q.Milliseconds * float64(time.Millisecond)))
 		switch {
-		case q.Time.After(at), answered.Before(at.Add(-lateFor)):
+		case q.Time.After(dead), answered.Before(at.Add(-lateFor)):
 		case answered.After(at):
 			r.inFlight++
 		default:
