@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
@@ -21,45 +22,93 @@ import (
 
 func (a *app) checkCommand() *cobra.Command {
 	var f runFlags
+	var file string
 	var show bool
 	c := &cobra.Command{
-		Use:   "check",
+		Use:   "check [EXPORT]",
 		Short: "Show what a run would do, and send nothing",
 		Long: `Show what a run would do, and send nothing: no list is made, nobody is added or
-removed, and the next run is not affected. It takes the flags of starter run.
+removed, and the next run is not affected. EXPORT is the name of an export that was
+applied or, with --file, of one that a file describes and nobody needs to have
+applied; with the flags of starter run instead, an export of one segment is checked.
 
 The examples are read from the data root with your own rights. Exit status 3 says
 that a run would wait for an operator.`,
-		Example: `  starter check --segment "High-value customers" --source segments/high-value \
+		Example: `  starter check "Spring campaign"
+  starter check "Spring campaign" --file exports.yaml
+  starter check --segment "High-value customers" --source segments/high-value \
       --email EmailAddress --connection marketing`,
-		Args: exactly(0, "flags only"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			export, err := f.define()
+		Args: atMostOne("EXPORT"),
+		RunE: func(c *cobra.Command, args []string) error {
+			start, err := checked(c, args, f, file)
 			if err != nil {
-				return usageError{err}
+				return err
 			}
-			return a.check(c, export, f.full, show)
+			return a.check(c, start, show)
 		},
 	}
 	f.defineFlags(c)
+	c.Flags().StringVar(&file, "file", "", "file that describes the export, instead of what was applied")
 	c.Flags().BoolVar(&show, "show-addresses", false, "show the examples' addresses and user ids in full")
 	return c
 }
 
+// startCheck starts a check, or joins one that is under way.
+type startCheck func(ctx context.Context, o *operate.Operator) (run operate.Run, joined bool, err error)
+
+// checked chooses the export to check: one that was applied, one of a file, or one
+// that flags describe.
+func checked(c *cobra.Command, args []string, f runFlags, file string) (startCheck, error) {
+	var export schemas.Export
+	switch {
+	case len(args) == 0 && file != "":
+		return nil, usageError{fmt.Errorf("say which export of %s to check: starter check EXPORT --file %s", file, file)}
+	case len(args) == 0:
+		e, err := f.define()
+		if err != nil {
+			return nil, usageError{err}
+		}
+		export = e
+	case f.describes(c) != nil:
+		return nil, f.describes(c)
+	case file != "":
+		all, err := config.LoadExports(file)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all.Exports, func(e schemas.Export) bool { return e.Name == args[0] })
+		if i < 0 {
+			return nil, fmt.Errorf("%s describes no export «%s»", file, args[0])
+		}
+		export = all.Exports[i]
+	default:
+		return func(ctx context.Context, o *operate.Operator) (operate.Run, bool, error) {
+			applied, err := o.AppliedExport(ctx, args[0])
+			if err != nil {
+				return operate.Run{}, false, err
+			}
+			return o.CheckApplied(ctx, applied, f.full)
+		}, nil
+	}
+	return func(ctx context.Context, o *operate.Operator) (operate.Run, bool, error) {
+		return o.Check(ctx, export, f.full)
+	}, nil
+}
+
 // check starts a check, follows it, and tells what it found. A check that nobody
 // follows any more is stopped.
-func (a *app) check(c *cobra.Command, export schemas.Export, full, show bool) error {
+func (a *app) check(c *cobra.Command, start startCheck, show bool) error {
 	o, done, err := a.operator(c.Context())
 	if err != nil {
 		return err
 	}
 	defer done()
-	run, joined, err := o.Check(c.Context(), export, full)
+	run, joined, err := start(c.Context(), o)
 	if err != nil {
 		return err
 	}
 	if joined {
-		fmt.Fprintf(c.ErrOrStderr(), "A check of «%s» is under way already; this joins it.\n", export.Name)
+		fmt.Fprintf(c.ErrOrStderr(), "A check of «%s» is under way already; this joins it.\n", run.Export)
 	}
 	progress := console.NewProgress(c.ErrOrStderr())
 	v, err := o.Watch(c.Context(), run, lookEvery, true, progress.See)
@@ -76,15 +125,15 @@ func (a *app) check(c *cobra.Command, export schemas.Export, full, show bool) er
 	return a.tellCheck(c, v, show)
 }
 
-// checked is what the check of one segment says, with the examples.
-type checked struct {
+// finding is what the check of one segment says, with the examples.
+type finding struct {
 	schemas.ExportReport
 	Examples *schemas.Examples `json:"examples,omitempty"`
 }
 
 // tellCheck prints what a check found, and gives the exit status for it.
 func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
-	segments := make([]checked, len(v.Segments))
+	segments := make([]finding, len(v.Segments))
 	root, err := storage.OpenRoot(c.Context(), a.dataRoot)
 	if err == nil {
 		defer root.Close()
@@ -152,7 +201,7 @@ func mask(e *schemas.Examples) {
 }
 
 // showChecked prints what a run would do with one segment.
-func showChecked(w io.Writer, s checked) {
+func showChecked(w io.Writer, s finding) {
 	m, r := s.Manifest, s.Check
 	if r == nil {
 		fmt.Fprintf(w, "«%s» could not be checked: %s\n\n", s.Segment, s.Error)

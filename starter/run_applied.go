@@ -19,10 +19,8 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 	if f.all && len(names) > 0 {
 		return usageError{errors.New("--all and the names of exports exclude each other")}
 	}
-	for _, flag := range []string{"segment", "source", "list-id", "connection", "export", "email", "user-id", "field", "all-fields", "deadline"} {
-		if c.Flags().Changed(flag) {
-			return usageError{fmt.Errorf("--%s describes an export that was not applied; leave it out, or leave out the names of exports", flag)}
-		}
+	if err := f.describes(c); err != nil {
+		return err
 	}
 	o, done, err := a.operator(c.Context())
 	if err != nil {
@@ -50,6 +48,16 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 		return errors.Join(append(failed, a.tellStarted(c, runs))...)
 	}
 	return errors.Join(append(failed, a.followAll(c, o, runs))...)
+}
+
+// describes refuses flags that describe an export where it is named instead.
+func (runFlags) describes(c *cobra.Command) error {
+	for _, flag := range []string{"segment", "source", "list-id", "connection", "export", "email", "user-id", "field", "all-fields", "deadline"} {
+		if c.Flags().Changed(flag) {
+			return usageError{fmt.Errorf("--%s describes an export that was not applied; leave it out, or leave out the names of exports", flag)}
+		}
+	}
+	return nil
 }
 
 // chosen are the applied exports of those names, or all with an active schedule.

@@ -234,17 +234,5 @@ func (w *world) doneWithin(run operate.Run, most time.Duration) schemas.ExportRe
 // deleteList deletes a list as one of Iterable's other users would.
 func (w *world) deleteList(id int64) {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodDelete, fmt.Sprintf("%s/api/lists/%d", w.url, id), nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Api-Key", sandbox.DefaultKey)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		w.t.Fatalf("delete list %d: %s", id, resp.Status)
-	}
+	w.call(http.MethodDelete, fmt.Sprint("/api/lists/", id), "")
 }

@@ -371,7 +371,7 @@ func (w *modelled) members() map[string]bool {
 }
 
 // call calls Iterable's API as somebody else would.
-func (w *modelled) call(method, path, body string) []byte {
+func (w *world) call(method, path, body string) []byte {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, bytes.NewBufferString(body))
 	if err != nil {

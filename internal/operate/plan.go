@@ -188,10 +188,20 @@ func (o *Operator) applyStep(ctx context.Context, s Step) error {
 // Run starts a run of an applied export, as it was applied. Where nobody proves who
 // they are, it runs with the right that the export has on its schedule.
 func (o *Operator) Run(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	if o.Identity.Token != nil {
-		return o.Start(ctx, a.Export, full)
+	return o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", o.ofApplied(a, full, false))
+}
+
+// CheckApplied is Check for an applied export, with the rights that Run has.
+func (o *Operator) CheckApplied(ctx context.Context, a Applied, full bool) (Run, bool, error) {
+	return o.start(ctx, schemas.CheckWorkflowID(a.Export.Name), "Check of", o.ofApplied(a, full, true))
+}
+
+func (o *Operator) ofApplied(a Applied, full, check bool) schemas.RunInput {
+	in := schemas.RunInput{Export: a.Export, Full: full, Check: check}
+	if o.Identity.Token == nil {
+		in.Grant = a.Grant
 	}
-	return o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", schemas.RunInput{Export: a.Export, Full: full, Grant: a.Grant})
+	return in
 }
 
 // ErrUnderWay says that an export can't be removed since it runs.
