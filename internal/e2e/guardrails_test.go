@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	sdk "go.temporal.io/api/sdk/v1"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+func share(s float64) *float64 { return &s }
+
+// invalid are so many addresses that can't be mailed.
+func invalid(n int) []string {
+	return slices.Repeat([]string{"nobody@nowhere"}, n)
+}
+
+// TestGuardrailsHoldARunBack makes each guardrail stop a run: aborted, it has sent
+// nothing; approved, it goes on; and a setting lets it pass unasked.
+func TestGuardrailsHoldARunBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Config{}, false)
+	w.others = w.connection("small", w.url, "{requestsPerSecond: 1000}") + "    maxProfiles: 10\n" +
+		w.connection("smaller", w.url, "{requestsPerSecond: 1000}") + "    maxProfiles: 11\n"
+	w.writeConnections("{requestsPerSecond: 1000}")
+	w.startHost()
+	for name, c := range map[string]struct {
+		before, after func(w *world)
+		export        func(e *schemas.Export) // for all runs
+		says          []string
+		list          []string              // after the approval, before it those of before
+		allow         func(*schemas.Export) // lets it pass
+	}{
+		"removals": {
+			before: func(w *world) { w.people(w.t.Name(), 1, 10, 1) }, after: func(w *world) { w.people(w.t.Name(), 5, 10, 1) },
+			says: []string{"4 of the 10 people on the list would be removed, more than 30 %", "guardrails.maxRemovedShare"}, list: persons(5, 10),
+			allow: func(e *schemas.Export) { e.Guardrails.MaxRemovedShare = share(0.4) },
+		},
+		"empty": {
+			before: func(w *world) { w.people(w.t.Name(), 1, 2, 1) }, after: func(w *world) { w.people(w.t.Name(), 1, 0, 1) },
+			export: func(e *schemas.Export) { e.Guardrails.MaxRemovedShare = share(1) },
+			says:   []string{"no profile that can be sent, of 0 rows read", "guardrails.allowEmpty"}, list: []string{},
+			allow: func(e *schemas.Export) { e.Guardrails.AllowEmpty = true },
+		},
+		"empty at the first run": {
+			after: func(w *world) { w.people(w.t.Name(), 1, 0, 1) },
+			says:  []string{"no profile that can be sent, of 0 rows read"}, list: []string{},
+			allow: func(e *schemas.Export) { e.Guardrails.AllowEmpty = true },
+		},
+		"rejects": {
+			before: func(w *world) { w.people(w.t.Name(), 1, 10, 1) }, after: func(w *world) { w.people(w.t.Name(), 1, 11, 1, invalid(3)...) },
+			says: []string{"3 of 14 rows were rejected, more than 20 %", "guardrails.maxRejectedShare"}, list: persons(1, 11),
+			allow: func(e *schemas.Export) { e.Guardrails.MaxRejectedShare = share(0.5) },
+		},
+		"rejects at the first run": {
+			after: func(w *world) { w.people(w.t.Name(), 1, 4, 1, invalid(2)...) },
+			says:  []string{"2 of 6 rows were rejected, more than 20 %"}, list: persons(1, 4),
+			allow: func(e *schemas.Export) { e.Guardrails.MaxRejectedShare = share(1.0 / 3) },
+		},
+		"too many profiles": {
+			before: func(w *world) { w.people(w.t.Name(), 1, 10, 1) }, after: func(w *world) { w.people(w.t.Name(), 1, 11, 1) },
+			export: func(e *schemas.Export) { e.Connection = "small" },
+			says:   []string{"11 profiles, and the connection allows 10", "maxProfiles"}, list: persons(1, 11),
+			allow: func(e *schemas.Export) { e.Connection = "smaller" },
+		},
+		"grown": {
+			before: func(w *world) { w.people(w.t.Name(), 1, 2, 1) }, after: func(w *world) { w.people(w.t.Name(), 1, 21, 1) },
+			says: []string{"grown from 2 to 21 profiles, more than 10-fold", "guardrails.maxGrowth"}, list: persons(1, 21),
+			allow: func(e *schemas.Export) { e.Guardrails.MaxGrowth = 10.5 },
+		},
+		"shrunk": {
+			before: func(w *world) { w.people(w.t.Name(), 1, 10, 1) }, after: func(w *world) { w.people(w.t.Name(), 1, 4, 1, "new@example.com") },
+			export: func(e *schemas.Export) { e.Guardrails.MaxRemovedShare, e.Guardrails.MaxShrink = share(1), 1.9 },
+			says:   []string{"shrunk from 10 to 5 profiles, to less than one in 1.9", "guardrails.maxShrink"}, list: append([]string{"new@example.com"}, persons(1, 4)...),
+			allow: func(e *schemas.Export) { e.Guardrails.MaxShrink = 2 },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := w.in(t)
+			e := w.of(t.Name())
+			if c.export != nil {
+				c.export(&e)
+			}
+			before := []string{}
+			if c.before != nil {
+				c.before(w)
+				w.done(w.run(e))
+				before = w.members(t.Name())
+			}
+			c.after(w)
+			v := w.run(e)
+			w.waitsWith(v, schemas.ErrorGuardrail, c.says...)
+			w.detailsSay(v, append(c.says, "starter approve", "starter abort")...)
+			if v = w.answer(v, schemas.UpdateAbort); v.State != schemas.StateAborted || v.Segments[0].Report.Upload.Requests != 0 {
+				t.Errorf("the run is %s, after %d requests", v.State, v.Segments[0].Report.Upload.Requests)
+			}
+			if have := w.members(t.Name()); !slices.Equal(have, before) {
+				t.Errorf("after the abort the list has %v, want %v", have, before)
+			}
+			w.done(w.answer(w.run(e), schemas.UpdateApprove))
+			if have := w.members(t.Name()); !slices.Equal(have, c.list) {
+				t.Errorf("after the approval the list has %v, want %v", have, c.list)
+			}
+			// The same in another list, with the setting.
+			second := w.t.Name() + " allowed"
+			e.Name, e.Segments[0].Name = second, second
+			if c.before != nil {
+				c.before(w)
+				w.done(w.run(e))
+			}
+			c.after(w)
+			c.allow(&e)
+			w.done(w.run(e))
+			if have := w.members(second); !slices.Equal(have, c.list) {
+				t.Errorf("where it is allowed the list has %v, want %v", have, c.list)
+			}
+		})
+	}
+}
+
+// detailsSay fails the test unless the details that the Temporal UI shows of the
+// segment's workflow have these parts.
+func (w *world) detailsSay(v operate.View, parts ...string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	answer, err := w.client.QueryWorkflow(ctx, v.Segments[0].WorkflowID, "", "__temporal_workflow_metadata")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var metadata sdk.WorkflowMetadata
+	if err := answer.Get(&metadata); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(metadata.CurrentDetails, part) {
+			w.t.Errorf("the details lack %q:\n%s", part, metadata.CurrentDetails)
+		}
+	}
+}
+
+// TestAnApprovalIsForTheNumbersThatWereShown has a run start over after an
+// approval, with another version of the segment: it asks again.
+func TestAnApprovalIsForTheNumbersThatWereShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Config{}, true)
+	e := w.of("Approved")
+	source := w.people("Approved", 1, 10, 1)
+	w.done(w.run(e))
+
+	w.people("Approved", 5, 10, 1)
+	v := w.run(e)
+	w.waitsWith(v, schemas.ErrorGuardrail, "4 of the 10 people")
+	w.key(true)
+	v = w.answer(v, schemas.UpdateApprove)
+	w.waitsWith(v, schemas.ErrorKeyRejected)
+	w.key(false)
+	w.deleteList(w.list("Approved").ID)
+	v = w.answer(v, schemas.UpdateRetry)
+	w.waitsWith(v, schemas.ErrorListGone)
+	w.people("Approved", 5, 10, 1, invalid(5)...)
+	v = w.answer(v, schemas.UpdateRetry)
+	w.waitsWith(v, schemas.ErrorGuardrail, "5 of 11 rows were rejected")
+
+	if err := os.Remove(filepath.Join(source, "rows.arrow")); err != nil { // what was staged is what counts
+		t.Fatal(err)
+	}
+	w.done(w.answer(v, schemas.UpdateApprove))
+	if have := w.members("Approved"); !slices.Equal(have, persons(5, 10)) {
+		t.Errorf("the list has %v", have)
+	}
+}
