@@ -1,0 +1,33 @@
+package main
+
+import (
+	"testing"
+
+	"iterable-segment-export/internal/reference"
+)
+
+// TestTheCommandReference compares docs/commands.md with the commands.
+func TestTheCommandReference(t *testing.T) {
+	t.Setenv("DATA_ROOT", "")
+	reference.Compare(t, "../docs/commands.md", `# Commands
+
+This page is made from the starter's own help; a test fails when it is stale. A *RUN* is the name of an export, for its
+latest run, or a run id. Every command prints JSON with `+"`-o json`"+`.
+
+| exit status | |
+| --- | --- |
+| 0 | done |
+| 1 | failed |
+| 2 | wrong usage |
+| 3 | waits for an operator |
+
+| variable | meaning |
+| --- | --- |
+| `+"`DATA_ROOT`"+`, `+"`--data-root`"+` | the deployment's data root, a folder or URL; rejects and reports are read from it with your own rights |
+| `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | a token that says who you are, or a file with it ([access](access.md)) |
+| `+"`EXPORT_WORKER_KEY`"+` | the worker's public key, so that a token is readable to that worker alone |
+
+Temporal is reached by [Temporal's own variables](configuration.md#the-workers-environment).
+
+`+reference.Commands(newRoot()))
+}
