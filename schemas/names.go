@@ -84,6 +84,10 @@ func RunWorkflowID(export string) string { return runPrefix + escape(export) }
 // ScheduleID is the id of an export's schedule.
 func ScheduleID(export string) string { return runPrefix + escape(export) }
 
+// ExportOfSchedule gives the export whose schedule has this id; ok is false if it is
+// none's.
+func ExportOfSchedule(id string) (export string, ok bool) { return ExportOfRun(id) }
+
 // ScheduledWorkflowID is what the ids of the workflows begin with that an export's
 // schedule starts; Temporal appends the time.
 func ScheduledWorkflowID(export string) string { return schedulePrefix + escape(export) }

@@ -78,12 +78,16 @@ A RUN is the name of an export, for its latest run, or a run id.
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator.
 Temporal is reached as the temporal CLI reaches it: TEMPORAL_ADDRESS,
 TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
-		Version:       version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
+		Example: `  starter run "Spring campaign"      # start a run, and follow it
+  starter status "Spring campaign"   # how its newest run stands
+  starter help run                   # more on a command, with examples`,
+		Version:           version,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand has examples
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q; starter --help lists them", args[0])}
+				return usageError{noCommand(c, args[0])}
 			}
 			return nil
 		},
@@ -107,6 +111,10 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	root.AddCommand(a.applyCommand(), a.exportsCommand(), a.runsCommand(), a.showCommand(), a.watchCommand())
 	root.AddCommand(a.pauseCommand(), a.resumeCommand(), a.triggerCommand(), a.backfillCommand(), a.duplicateCommand(), a.removeCommand())
 	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.whoamiCommand())
+	root.AddCommand(completionCommand())
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultHelpCmd()
+	completions(root)
 	return root
 }
 

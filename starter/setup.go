@@ -22,6 +22,8 @@ you may not make them, it prints the commands for somebody who may. Runs work
 without them.
 
 Exit status: 0 all are there, 1 some are missing.`,
+		Example: `  starter setup
+  TEMPORAL_NAMESPACE=exports starter setup -o json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, done, err := a.operator(c.Context())

@@ -75,10 +75,19 @@ func readSettings() (settings, error) {
 	return s, nil
 }
 
+// workerExamples are how a worker is called.
+const workerExamples = `
+EXAMPLES
+  worker                                                  # all by default: connections.yaml, data, localhost:7233
+  CONNECTIONS_FILE=/etc/export/connections.yaml DATA_ROOT=s3://exports worker
+  LOG_FORMAT=text HEALTH_ADDR=127.0.0.1:8080 worker
+  HEALTH_ADDR=127.0.0.1:8080 worker --healthcheck         # status 0 while that one works
+`
+
 // usage prints every variable with its default and its meaning.
 func usage(w io.Writer) error {
 	fmt.Fprintln(w, "worker hosts the workflows and activities of iterable-segment-export. It has no flags but --help,\n--version and --healthcheck (ask a running worker how it is); it is configured by\nenvironment variables:")
-	fmt.Fprintln(w)
+	fmt.Fprint(w, workerExamples, "\n")
 	tab := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	const format = `{{range .}}{{usage_key .}}	{{usage_type .}}	{{usage_default .}}	{{usage_description .}}
 {{end}}`

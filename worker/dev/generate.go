@@ -19,10 +19,10 @@ func generateCommand() *cobra.Command {
 		Short: "Write a realistic segment, bad rows included",
 		Example: `  go run ./worker/dev generate --rows 1000000 --out segment
   go run ./worker/dev generate --rows 50000 --out segment --format arrow --files 4 --bad 0.1`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Out == "" {
-				return errors.New("generate needs --out, the folder to write to")
+				return usageError{errors.New("generate needs --out, the folder to write to")}
 			}
 			expected, err := generate.Segment(c.Context(), o)
 			if err != nil {

@@ -20,6 +20,17 @@ var version = "dev"
 // errIncomplete says that not every run was completed; it is told already.
 var errIncomplete = errors.New("not every run was completed")
 
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+// noArguments wants flags only.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s knows no %q; %[1]s --help lists what it knows", c.CommandPath(), args[0])}
+	}
+	return nil
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := newRoot().ExecuteContext(ctx)
@@ -28,6 +39,9 @@ func main() {
 	case err == nil, errors.Is(err, context.Canceled):
 	case errors.Is(err, errIncomplete):
 		os.Exit(1)
+	case errors.As(err, new(usageError)):
+		fmt.Fprintln(os.Stderr, "dev:", err)
+		os.Exit(2)
 	default:
 		fmt.Fprintln(os.Stderr, "dev:", err)
 		os.Exit(1)
@@ -44,10 +58,12 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 		Example: `  go run ./worker/dev
   go run ./worker/dev --exit
   go run ./worker/dev --data .data --exports my/exports.yaml --connections my/connections.yaml`,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		Version:       version,
 		SilenceErrors: true,
-		SilenceUsage:  true,
+		// Nobody has it on the path: it is run from the source.
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		SilenceUsage:      true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},
@@ -61,6 +77,9 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 	f.IntVar(&o.uiPort, "ui-port", 8233, "port of Temporal's UI")
 	f.IntVar(&o.sandboxPort, "sandbox-port", 8234, "port of the Iterable sandbox")
 	sandboxFlags(f, &o.sandbox)
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
+	})
 	c.AddCommand(generateCommand(), sandboxCommand())
 	return c
 }

@@ -36,7 +36,7 @@ func sandboxCommand() *cobra.Command {
 		Use:     "sandbox",
 		Short:   "Run the Iterable sandbox alone, until Ctrl-C",
 		Example: "  go run ./worker/dev sandbox --addr 127.0.0.1:8234 --rate 0 --latency 0s",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			config := o.config()
 			config.DataDir = data
