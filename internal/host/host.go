@@ -115,12 +115,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		SearchAttributes: searchable(o),
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
-	h.main.RegisterWorkflowWithOptions(workflows.RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
-	h.main.RegisterWorkflowWithOptions(workflows.ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
-	h.main.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: schemas.WorkflowNotify})
-	h.main.RegisterWorkflowWithOptions(workflows.Administer, workflow.RegisterOptions{Name: schemas.WorkflowAdminister})
-	h.main.RegisterWorkflowWithOptions(workflows.ScheduledRun, workflow.RegisterOptions{Name: schemas.WorkflowScheduledRun})
-	h.main.RegisterWorkflowWithOptions(workflows.RemoveExport, workflow.RegisterOptions{Name: schemas.WorkflowRemoveExport})
+	workflows.Register(h.main)
 	register(h.main, map[string]any{
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,
 		schemas.ActivityStageSegment:   h.activities.StageSegment,
