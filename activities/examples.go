@@ -14,6 +14,9 @@ import (
 // mostExamples is how many people of each kind a check keeps.
 const mostExamples = 5
 
+// mostExample is how many bytes of a rejected value an example shows.
+const mostExample = 1 << 10
+
 // examples are what a check shows of the people whom a run would be about. A nil
 // one keeps nobody.
 type examples struct{ schemas.Examples }
@@ -37,7 +40,7 @@ func (e *examples) removal(m *snapshot.Member) {
 
 func (e *examples) reject(r rejects.Reject) {
 	if e != nil {
-		keep(&e.Rejects, schemas.Example{Value: string(r.Value), File: r.File, Row: r.Row, Column: r.Column, Reason: r.Reason})
+		keep(&e.Rejects, schemas.Example{Value: string(r.Value[:min(len(r.Value), mostExample)]), File: r.File, Row: r.Row, Column: r.Column, Reason: r.Reason})
 	}
 }
 

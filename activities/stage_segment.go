@@ -29,7 +29,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
-	mapper, err := compileMapping(in.Export, seg)
+	mapper, err := compileMapping(in.Export, in.Connection.Limits, seg)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 		}
 	}()
 	s.columns(seg)
-	if s.mapper, err = compileMapping(s.export, seg); err != nil {
+	if s.mapper, err = compileMapping(s.export, in.Connection.Limits, seg); err != nil {
 		return s, err
 	}
 	dir := schemas.StagingDir(in.Run)
@@ -118,14 +119,14 @@ func (s *staging) columns(seg *segment.Segment) {
 }
 
 // compileMapping compiles the mapping of the columns that are sent as fields.
-func compileMapping(e schemas.Export, seg *segment.Segment) (*mapping.Mapper, error) {
+func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*mapping.Mapper, error) {
 	var fields []mapping.Column
 	for i, c := range seg.Columns {
 		if c.Role == segment.Field {
 			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: c.Field.As, Type: c.Type, Forced: c.Field.Type})
 		}
 	}
-	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls})
+	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, MostBytes: limits(l).BodyBytes})
 	if err != nil {
 		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", e.Name, err))
 	}
@@ -171,6 +172,14 @@ type position struct {
 // faster than one by one.
 const groupRows = 256
 
+// groupBytes is how many bytes of fields make a group full before it has all its
+// rows, so that large values can't fill the memory.
+const groupBytes = 4 << 20
+
+// beyondRequest stands for data fields that no request has room for, and that
+// were not even written out. It is no JSON object, as all others are.
+var beyondRequest = []byte("beyond")
+
 // compare hands the rows that wait to the comparison.
 func (s *staging) compare() error {
 	err := s.differ.AddAll(s.group)
@@ -187,14 +196,19 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) e
 	if !s.mapper.Empty() {
 		start := len(s.arena)
 		data, invalid := s.mapper.Append(s.arena, i)
-		if invalid != nil {
+		switch {
+		case invalid != nil && invalid.TooLarge:
+			p.DataFields = beyondRequest
+		case invalid != nil:
 			return s.refuse(at, invalid.Column, nil, schemas.ReasonInvalidValue)
+		default:
+			p.DataFields = data[start:len(data):len(data)]
 		}
-		s.arena, p.DataFields = data, data[start:len(data):len(data)]
+		s.arena = data
 	}
 	p.Key = batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
 	p.Fields = batch.FieldsHash(p.Email, p.UserID, p.DataFields)
-	if s.group = append(s.group, p); len(s.group) == groupRows {
+	if s.group = append(s.group, p); len(s.group) == groupRows || len(s.arena) > groupBytes {
 		return s.compare()
 	}
 	return nil
@@ -271,6 +285,9 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 	case snapshot.Unchanged:
 		s.manifest.Unchanged++
 		return s.present(p)
+	}
+	if bytes.Equal(p.DataFields, beyondRequest) {
+		return s.reject(at, s.emailName, p.Email, schemas.ReasonTooLarge)
 	}
 	err := s.adds.Append(batch.Profile{
 		Email: p.Email, UserID: p.UserID, DataFields: p.DataFields,

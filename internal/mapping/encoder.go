@@ -16,6 +16,21 @@ type encoder interface {
 	append(dst []byte, i int) ([]byte, string)
 }
 
+const tooLarge = "is larger than one request may be"
+
+// room bounds what is written of one row. A few bytes of a file can stand for any
+// amount of JSON: lists that name one large text of a dictionary again and again.
+// So whatever writes something of any length checks first.
+type room struct{ end int }
+
+// roomFor is what is wrong with n more bytes: nothing, unless they go beyond the end.
+func (r *room) roomFor(dst []byte, n int) string {
+	if n > r.end-len(dst) {
+		return tooLarge
+	}
+	return ""
+}
+
 // validity knows which rows of an array are null.
 type validity struct {
 	bits   []byte // nil where no row is null
@@ -77,10 +92,10 @@ func (b binder) own(arr arrow.Array) (encoder, error) {
 		return booleans{v, a}, nil
 	case *array.Binary, *array.LargeBinary, *array.BinaryView, *array.FixedSizeBinary:
 		get, err := textOf(arr)
-		return binaries{v, get}, err
+		return binaries{v, get, &b.notes.room}, err
 	case *array.String, *array.LargeString, *array.StringView:
 		get, err := textOf(arr)
-		return texts{v, get}, err
+		return texts{v, get, &b.notes.room}, err
 	case *array.Map:
 		return b.maps(a, v)
 	case array.ListLike:

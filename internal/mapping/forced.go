@@ -18,7 +18,7 @@ import (
 func (b binder) forced(arr arrow.Array) (encoder, error) {
 	if isText(arr.DataType()) && b.force != forceString {
 		get, err := textOf(arr)
-		return parsed{validityOf(arr.Data()), get, parsers[b.force]}, err
+		return parsed{validityOf(arr.Data()), get, &b.notes.room, parsers[b.force]}, err
 	}
 	v := validityOf(arr.Data())
 	switch b.force {
@@ -120,11 +120,15 @@ func (e seconds) append(dst []byte, i int) ([]byte, string) {
 type parsed struct {
 	validity
 	getter
+	*room
 	parse func(dst, text []byte) ([]byte, bool)
 }
 
 func (e parsed) append(dst []byte, i int) ([]byte, string) {
 	s := e.get(i)
+	if problem := e.roomFor(dst, len(s)); problem != "" {
+		return dst, problem
+	}
 	if !utf8.Valid(s) {
 		return dst, notUTF8
 	}

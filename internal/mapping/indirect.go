@@ -16,6 +16,7 @@ type dictionary struct {
 	// not been met. Values with a problem are not kept.
 	seen []struct{ at, length int32 }
 	text []byte
+	*room
 }
 
 // maxKept bounds the JSON kept of one dictionary, in bytes.
@@ -32,7 +33,7 @@ func (b binder) dictionary(a *array.Dictionary) (encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &dictionary{validity: validityOf(a.Data()), arr: a, dict: dict, values: values}
+	e := &dictionary{validity: validityOf(a.Data()), arr: a, dict: dict, values: values, room: &b.notes.room}
 	e.seen = make([]struct{ at, length int32 }, dict.Len())
 	return e, nil
 }
@@ -52,6 +53,9 @@ func (e *dictionary) append(dst []byte, i int) ([]byte, string) {
 		return dst, beyond
 	}
 	if s := e.seen[v]; s.length > 0 {
+		if problem := e.roomFor(dst, int(s.length)); problem != "" {
+			return dst, problem
+		}
 		return append(dst, e.text[s.at:s.at+s.length]...), ""
 	}
 	start := len(dst)

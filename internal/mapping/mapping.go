@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,13 +29,20 @@ type Column struct {
 type Options struct {
 	// Nulls is schemas.NullsOmit (the default) or schemas.NullsSend.
 	Nulls string
+	// MostBytes is about how much JSON one row may make: where a row makes more,
+	// Append gives up rather than write it all. 0 is 64 MB.
+	MostBytes int
 }
+
+// defaultMost is Options.MostBytes if nothing else is said.
+const defaultMost = 64 << 20
 
 // Mapper writes rows of a segment as the JSON of dataFields. It is not safe for
 // concurrent use; Clone gives another goroutine its own.
 type Mapper struct {
 	columns   []column
 	sendNulls bool
+	most      int
 }
 
 // column is a compiled Column.
@@ -46,8 +54,11 @@ type column struct {
 	*notes
 }
 
-// notes counts what a column's values had to suffer.
+// notes is what the encoders of a column have in common: how much they may
+// write, and counts of what its values had to suffer.
 type notes struct {
+	room // for the row that is being written
+
 	integers int64 // integers beyond ±2^53 sent as strings
 	decimals int64 // decimals of more digits than a double holds, sent as strings
 }
@@ -59,6 +70,8 @@ type InvalidValue struct {
 	Column, Field string
 	// Problem completes a sentence that starts with "the value".
 	Problem string
+	// TooLarge tells that the row has more than Options.MostBytes.
+	TooLarge bool
 }
 
 // Error gives the trouble without the value.
@@ -70,7 +83,7 @@ func (v *InvalidValue) Error() string {
 // not manage itself, no two fields may have one name, and every column must be
 // of a type that has a JSON form. The error lists everything that is wrong.
 func Compile(columns []Column, o Options) (*Mapper, error) {
-	m := &Mapper{sendNulls: o.Nulls == schemas.NullsSend}
+	m := &Mapper{sendNulls: o.Nulls == schemas.NullsSend, most: cmp.Or(o.MostBytes, defaultMost)}
 	var errs []error
 	if o.Nulls != "" && o.Nulls != schemas.NullsOmit && o.Nulls != schemas.NullsSend {
 		errs = append(errs, fmt.Errorf("nulls is %q; it must be %q or %q", o.Nulls, schemas.NullsOmit, schemas.NullsSend))
@@ -121,7 +134,7 @@ func (m *Mapper) Len() int { return len(m.columns) }
 
 // Clone gives a mapper for another goroutine, with counts of its own.
 func (m *Mapper) Clone() *Mapper {
-	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls}
+	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls, most: m.most}
 	for i, col := range m.columns {
 		col.enc, col.notes = nil, &notes{}
 		c.columns[i] = col
@@ -180,8 +193,12 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 			continue
 		}
 		var problem string
-		if dst, problem = c.enc.append(dst, row); problem != "" {
-			return dst[:start], &InvalidValue{Column: c.Name, Field: c.As, Problem: problem}
+		c.end = start + m.most
+		if dst, problem = c.enc.append(dst, row); problem == "" {
+			problem = c.roomFor(dst, 0)
+		}
+		if problem != "" {
+			return dst[:start], &InvalidValue{Column: c.Name, Field: c.As, Problem: problem, TooLarge: problem == tooLarge}
 		}
 	}
 	return append(dst, '}'), nil

@@ -227,6 +227,51 @@ func TestDictionaries(t *testing.T) {
 	}
 }
 
+// TestARowIsBounded writes rows that stand for far more JSON than there are bytes
+// in the record: one text, named a million times.
+func TestARowIsBounded(t *testing.T) {
+	const most, times = 1 << 20, 1_000_000
+	dt := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: text}
+	dict := array.NewDictionaryArray(dt, build(arrow.PrimitiveTypes.Int32, func(b *array.Int32Builder) { b.AppendValues(make([]int32, times), nil) }),
+		build(text, func(b *array.StringBuilder) { b.Append(strings.Repeat("x", most/4)) }))
+	inOne := func(offsets ...int32) *memory.Buffer {
+		return memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets))
+	}
+	nested := func(dt arrow.DataType, child arrow.ArrayData) arrow.Array {
+		return array.MakeFromData(array.NewData(dt, 1, []*memory.Buffer{nil, inOne(0, times)}, []arrow.ArrayData{child}, 0, 0))
+	}
+	long := func(s string) arrow.Array { return build(text, func(b *array.StringBuilder) { b.Append(s) }) }
+	entry := arrow.StructOf(arrow.Field{Name: "key", Type: dt}, arrow.Field{Name: "value", Type: dt, Nullable: true})
+	for name, c := range map[string]struct {
+		arr    arrow.Array
+		forced string
+	}{
+		"a list of one text": {nested(arrow.ListOf(dt), dict.Data()), ""},
+		"a map of one text":  {nested(arrow.MapOf(dt, dt), array.NewData(entry, times, []*memory.Buffer{nil}, []arrow.ArrayData{dict.Data(), dict.Data()}, 0, 0)), ""},
+		"a list of nulls":    {nested(arrow.ListOf(arrow.Null), array.NewNull(times).Data()), ""},
+		"a text":             {long(strings.Repeat("x", 50<<20)), ""},
+		"zeros":              {long(strings.Repeat("\x00", most-1)), ""},
+		"an object":          {long(`{"a":"` + strings.Repeat("x", most) + `"}`), "object"},
+		"bytes":              {build(arrow.BinaryTypes.Binary, func(b *array.BinaryBuilder) { b.Append(make([]byte, most)) }), ""},
+	} {
+		m, err := Compile([]Column{{Name: "v", Type: c.arr.DataType(), Forced: c.forced}}, Options{MostBytes: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Bind(table([]string{"v"}, c.arr)); err != nil {
+			t.Fatal(err)
+		}
+		before := []byte("before")
+		got, bad := m.Append(before, 0)
+		if bad == nil || !bad.TooLarge || bad.Column != "v" || string(got) != "before" {
+			t.Errorf("%s: %d bytes, %v", name, len(got), bad)
+		}
+		if most := 8 * most; cap(got) > most {
+			t.Errorf("%s: %d bytes were taken", name, cap(got))
+		}
+	}
+}
+
 func TestClone(t *testing.T) {
 	m, err := Compile([]Column{{Name: "n", Type: long}}, Options{})
 	if err != nil {

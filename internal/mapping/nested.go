@@ -19,11 +19,12 @@ type list struct {
 	arr    array.ListLike
 	n      int64 // of values
 	values encoder
+	*room
 }
 
 func (b binder) list(a array.ListLike, v validity) (encoder, error) {
 	values, err := b.inner().bind(a.ListValues())
-	return &list{v, a, int64(a.ListValues().Len()), values}, err
+	return &list{v, a, int64(a.ListValues().Len()), values, &b.notes.room}, err
 }
 
 func (e *list) append(dst []byte, i int) ([]byte, string) {
@@ -37,14 +38,18 @@ func (e *list) append(dst []byte, i int) ([]byte, string) {
 			dst = append(dst, ',')
 		}
 		var problem string
-		if dst, problem = appendOrNull(dst, e.values, int(j)); problem != "" {
+		if dst, problem = e.element(dst, e.values, int(j)); problem != "" {
 			return dst, problem
 		}
 	}
 	return append(dst, ']'), ""
 }
 
-func appendOrNull(dst []byte, e encoder, i int) ([]byte, string) {
+// element writes one of many values, or null for it.
+func (r *room) element(dst []byte, e encoder, i int) ([]byte, string) {
+	if problem := r.roomFor(dst, 0); problem != "" {
+		return dst, problem
+	}
 	if e.null(i) {
 		return append(dst, "null"...), ""
 	}
@@ -58,10 +63,11 @@ type object struct {
 	keys      [][]byte
 	fields    []encoder
 	sendNulls bool
+	*room
 }
 
 func (b binder) object(a *array.Struct, v validity) (encoder, error) {
-	e := &object{validity: v, sendNulls: b.sendNulls}
+	e := &object{validity: v, sendNulls: b.sendNulls, room: &b.notes.room}
 	for j, f := range a.DataType().(*arrow.StructType).Fields() {
 		field, err := b.inner().bind(a.Field(j))
 		if err != nil {
@@ -84,7 +90,7 @@ func (e *object) append(dst []byte, i int) ([]byte, string) {
 			dst = append(dst, ',')
 		}
 		var problem string
-		if dst, problem = appendOrNull(append(dst, e.keys[j]...), field, i); problem != "" {
+		if dst, problem = e.element(append(dst, e.keys[j]...), field, i); problem != "" {
 			return dst, problem
 		}
 	}
@@ -100,6 +106,7 @@ type maps struct {
 	keys, values encoder
 	asObject     bool
 	sendNulls    bool
+	*room
 }
 
 func (b binder) maps(a *array.Map, v validity) (encoder, error) {
@@ -108,7 +115,7 @@ func (b binder) maps(a *array.Map, v validity) (encoder, error) {
 		return nil, err
 	}
 	values, err := b.inner().bind(a.Items())
-	return &maps{v, a, int64(min(a.Keys().Len(), a.Items().Len())), keys, values, textKeys(a.DataType()), b.sendNulls}, err
+	return &maps{v, a, int64(min(a.Keys().Len(), a.Items().Len())), keys, values, textKeys(a.DataType()), b.sendNulls, &b.notes.room}, err
 }
 
 func (e *maps) append(dst []byte, i int) ([]byte, string) {
@@ -149,8 +156,8 @@ func (e *maps) entry(dst []byte, j int) ([]byte, string) {
 		return dst, problem
 	}
 	if e.asObject {
-		return appendOrNull(append(dst, ':'), e.values, j)
+		return e.element(append(dst, ':'), e.values, j)
 	}
-	dst, problem = appendOrNull(append(dst, `,"value":`...), e.values, j)
+	dst, problem = e.element(append(dst, `,"value":`...), e.values, j)
 	return append(dst, '}'), problem
 }

@@ -84,10 +84,14 @@ func textOf(arr arrow.Array) (getter, error) {
 type texts struct {
 	validity
 	getter
+	*room
 }
 
 func (e texts) append(dst []byte, i int) ([]byte, string) {
 	s := e.get(i)
+	if problem := e.roomFor(dst, len(s)); problem != "" {
+		return dst, problem
+	}
 	if !utf8.Valid(s) {
 		return dst, notUTF8
 	}
@@ -98,10 +102,15 @@ func (e texts) append(dst []byte, i int) ([]byte, string) {
 type binaries struct {
 	validity
 	getter
+	*room
 }
 
 func (e binaries) append(dst []byte, i int) ([]byte, string) {
+	s := e.get(i)
+	if problem := e.roomFor(dst, len(s)); problem != "" {
+		return dst, problem
+	}
 	dst = append(dst, '"')
-	dst = base64.StdEncoding.AppendEncode(dst, e.get(i))
+	dst = base64.StdEncoding.AppendEncode(dst, s)
 	return append(dst, '"'), ""
 }

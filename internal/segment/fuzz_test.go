@@ -3,37 +3,74 @@ package segment
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
 
 	"iterable-segment-export/schemas"
 )
 
-// fuzz reads whatever it is given: rows or an *Error is what may come out.
+func FuzzParquet(f *testing.F)     { fuzz(f, "parquet") }
+func FuzzArrowFile(f *testing.F)   { fuzz(f, "arrow file") }
+func FuzzArrowStream(f *testing.F) { fuzz(f, "arrow stream") }
+
+// fuzz reads whatever it is given. Rows or an *Error that names the file are all
+// that may come out.
 func fuzz(f *testing.F, kind string) {
-	rec := profiles(f, 0, 20)
-	for name, write := range writers {
-		if !strings.HasPrefix(name, kind) {
-			continue
+	for _, rows := range []int{1, 20} {
+		for name, write := range writers {
+			if strings.HasPrefix(name, kind) {
+				f.Add(written(f, write, rows))
+			}
 		}
-		dir := f.TempDir()
-		write(f, dir, rec)
-		files, _ := filepath.Glob(filepath.Join(dir, "*"))
-		data, err := os.ReadFile(files[0])
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "x")
+		path := filepath.Join(t.TempDir(), "fuzzed.file")
 		writeBytes(t, path, data)
-		err := readAll(t, path, Columns{Email: "contact.email", UserID: "id", Fields: schemas.Fields{All: true}})
-		if _, ok := err.(*Error); err != nil && !ok {
-			t.Errorf("%T is no *Error: %v", err, err)
+		for _, want := range []Columns{
+			{Email: "contact.email", UserID: "id", Fields: schemas.Fields{All: true}},
+			{Email: "email"}, // as the seeds of one column have it
+		} {
+			if err := readAll(t, path, want); err != nil {
+				explained(t, err)
+			}
 		}
 	})
 }
 
-func FuzzParquet(f *testing.F) { fuzz(f, "parquet") }
-func FuzzArrow(f *testing.F)   { fuzz(f, "arrow") }
+// written is the file that a writer makes of so many rows.
+func written(t testing.TB, write func(testing.TB, string, arrow.Record), rows int) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, profiles(t, 0, rows))
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// refusals are the types that the error about a broken file may have.
+var refusals = []schemas.ErrorType{schemas.ErrorSegmentUnreadable, schemas.ErrorColumn}
+
+// explained wants an error about a broken file that names it, and its trouble.
+func explained(t testing.TB, err error) {
+	t.Helper()
+	e, ok := err.(*Error)
+	switch {
+	case !ok:
+		t.Errorf("%T is no *Error: %v", err, err)
+	case !slices.Contains(refusals, e.Type):
+		t.Errorf("the type is %q: %v", e.Type, err)
+	case e.File == "" || !strings.Contains(err.Error(), e.File) || e.Err == nil || len(e.Err.Error()) < 10:
+		t.Errorf("%q does not name the file and its trouble", err)
+	case len(err.Error()) > 10_000:
+		t.Errorf("a message of %d bytes: %.200s…", len(err.Error()), err)
+	}
+}

@@ -1,17 +1,13 @@
 package segment
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // Codecs of compressed buffers, by CompressionType.
@@ -47,16 +43,16 @@ func (s *stream) read(n int64) ([]byte, error) {
 		_, err := io.ReadFull(s.r, p)
 		return p, eofIsShort(err)
 	}
-	var buf bytes.Buffer
-	for n > 0 {
-		part := min(n, chunkSize)
-		s.mem.take(int(part))
-		if _, err := io.CopyN(&buf, s.r, part); err != nil {
+	var p []byte
+	for int64(len(p)) < n {
+		part := int(min(n-int64(len(p)), max(chunkSize, int64(len(p))))) // what came true so far, once more
+		s.mem.take(part)
+		p = append(make([]byte, 0, len(p)+part), p...)[:len(p)+part]
+		if _, err := io.ReadFull(s.r, p[len(p)-part:]); err != nil {
 			return nil, eofIsShort(err)
 		}
-		n -= part
 	}
-	return buf.Bytes(), nil
+	return p, nil
 }
 
 // skip passes over n bytes.
@@ -74,55 +70,6 @@ func eofIsShort(err error) error {
 		return errShort
 	}
 	return err
-}
-
-// codecs keeps decompressors for the next buffer.
-type codecs struct {
-	mu   sync.Mutex
-	zstd []*zstd.Decoder
-	lz4  []*lz4.Reader
-}
-
-// maxWindow is the memory, in bytes, that a zstd buffer may ask for beside its
-// content; zstd's own command line takes no more unless told so.
-const maxWindow = 128 << 20
-
-func (c *codecs) open(codec int8, src io.Reader) (io.Reader, func(), error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	src = bufio.NewReaderSize(src, 32<<10)
-	switch codec {
-	case codecLz4Frame:
-		var r *lz4.Reader
-		if n := len(c.lz4); n > 0 {
-			r, c.lz4 = c.lz4[n-1], c.lz4[:n-1]
-			r.Reset(src)
-		} else {
-			r = lz4.NewReader(src)
-		}
-		return r, func() { c.mu.Lock(); c.lz4 = append(c.lz4, r); c.mu.Unlock() }, nil
-	case codecZstd:
-		var r *zstd.Decoder
-		var err error
-		if n := len(c.zstd); n > 0 {
-			r, c.zstd = c.zstd[n-1], c.zstd[:n-1]
-			err = r.Reset(src)
-		} else {
-			r, err = zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		return r, func() { c.mu.Lock(); c.zstd = append(c.zstd, r); c.mu.Unlock() }, nil
-	}
-	return nil, nil, fmt.Errorf("it is compressed in a way that this program does not know (number %d); write the file again with lz4, zstd or none", codec)
-}
-
-func (c *codecs) close() {
-	for _, r := range c.zstd {
-		r.Close()
-	}
-	c.zstd, c.lz4 = nil, nil
 }
 
 // openBuffer starts reading a buffer that lies at that place of the file.

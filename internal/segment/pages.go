@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/compress"
@@ -17,6 +18,9 @@ import (
 const (
 	maxPage       = 256 << 20
 	maxDictionary = 64 << 20
+	// maxPages bounds the largest pages of all columns of a row group together:
+	// one page of each is held at a time.
+	maxPages = 1 << 30
 	// maxPageHeader is Arrow's own bound.
 	maxPageHeader = 16 << 20
 )
@@ -86,10 +90,27 @@ type pageWalk struct {
 	pos    int64 // of the next page
 	seen   int64 // values of the pages before it
 	failed error
+
+	page, dictionary int64         // the largest so far
+	pages            *atomic.Int64 // what they are for all columns of the row group
 }
 
-func newPageWalk(c chunk, src *source) *pageWalk {
-	return &pageWalk{chunk: c, src: src, pos: c.start, buf: make([]byte, 512)}
+func newPageWalk(c chunk, src *source, pages *atomic.Int64) *pageWalk {
+	return &pageWalk{chunk: c, src: src, pos: c.start, buf: make([]byte, 512), pages: pages}
+}
+
+// hold counts a page that is about to be read.
+func (w *pageWalk) hold(h pageHeader) error {
+	largest := &w.page
+	if h.kind == pageDictionary {
+		largest = &w.dictionary
+	}
+	more := max(0, h.uncompressed-*largest)
+	*largest += more
+	if w.pages.Add(more) > maxPages {
+		return columnError(schemas.ErrorSegmentUnreadable, w.column, "the pages of all mapped columns take more than %d MB beside each other; write the file again with pages of about 1 MB", maxPages>>20)
+	}
+	return nil
 }
 
 func (w *pageWalk) end() int64 { return w.start + w.length }
@@ -124,6 +145,9 @@ func (w *pageWalk) step() error {
 		}
 		w.pos += int64(length)
 		if err := w.checkPage(h, w.end()-w.pos); err != nil {
+			return err
+		}
+		if err := w.hold(h); err != nil {
 			return err
 		}
 		if err := w.checkBomb(w.src, h, w.pos); err != nil {

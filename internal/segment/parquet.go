@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -349,12 +350,13 @@ func (r *parquetReader) openGroup() error {
 		return nil
 	}
 	walks := make([]*pageWalk, len(r.leaves))
+	var pages atomic.Int64
 	for i, l := range r.leaves {
 		c, err := r.file.chunk(r.group, l.field.ColIndex)
 		if err != nil {
 			return err
 		}
-		walks[i] = newPageWalk(c, r.file.src)
+		walks[i] = newPageWalk(c, r.file.src, &pages)
 	}
 	r.in.begin(walks)
 	var size int64

@@ -10,6 +10,8 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/util"
+	"golang.org/x/sync/semaphore"
 
 	"iterable-segment-export/internal/storage"
 )
@@ -54,6 +56,7 @@ type Reader struct {
 	cancel  context.CancelFunc
 	ch      chan item
 	done    chan struct{}
+	room    *semaphore.Weighted // for the bytes of records on their way
 	cur     item
 	err     error // of the producer, to be read after done is closed
 
@@ -65,13 +68,21 @@ type item struct {
 	rec    arrow.Record
 	file   int
 	offset int64
+	bytes  int64 // of the room
 }
+
+// aheadBytes bounds what the records take that were read and are not yet done
+// with. A record that is larger by itself has all of it, and travels alone.
+const aheadBytes = 64 << 20
 
 // Read starts reading the segment's rows. The caller closes the reader.
 func (s *Segment) Read(ctx context.Context, opts Options) *Reader {
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(ctx)
-	r := &Reader{segment: s, cancel: cancel, ch: make(chan item, opts.Ahead), done: make(chan struct{})}
+	r := &Reader{
+		segment: s, cancel: cancel, ch: make(chan item, opts.Ahead), done: make(chan struct{}),
+		room: semaphore.NewWeighted(aheadBytes),
+	}
 	go func() {
 		defer close(r.done)
 		defer close(r.ch)
@@ -138,6 +149,7 @@ func (r *Reader) release() {
 	if r.cur.rec != nil {
 		r.cur.rec.Release()
 		r.cur.rec = nil
+		r.room.Release(r.cur.bytes)
 	}
 }
 
@@ -210,14 +222,27 @@ func (r *Reader) send(ctx context.Context, index int, f format, paths [][]int, o
 		for _, c := range columns {
 			c.Release()
 		}
-		select {
-		case r.ch <- item{rec: rec, file: index, offset: rows}:
-		case <-ctx.Done():
-			rec.Release()
-			return rows, ctx.Err()
+		it := item{rec: rec, file: index, offset: rows, bytes: min(util.TotalRecordSize(rec), aheadBytes)}
+		if err := r.hand(ctx, it); err != nil {
+			return rows, err
 		}
 		rows += int64(n)
 	}
+}
+
+// hand gives a record to the caller of Next, once there is room for it.
+func (r *Reader) hand(ctx context.Context, it item) error {
+	err := r.room.Acquire(ctx, it.bytes)
+	if err == nil {
+		select {
+		case r.ch <- it:
+			return nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	it.rec.Release()
+	return err
 }
 
 // schema describes the columns; it is the last one where that still fits.
