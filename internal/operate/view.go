@@ -185,8 +185,12 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 		v.State, v.Error = schemas.StateFailed, err.Error()
 	}
 	v.Report = result.Report
+	segmentID := schemas.SegmentWorkflowID
+	if v.Run.WorkflowID == schemas.CheckWorkflowID(v.Run.Export) {
+		segmentID = schemas.CheckSegmentWorkflowID
+	}
 	for _, r := range result.Segments {
-		sv := SegmentView{WorkflowID: schemas.SegmentWorkflowID(v.Run.Export, r.Segment)}
+		sv := SegmentView{WorkflowID: segmentID(v.Run.Export, r.Segment)}
 		sv.Run = schemas.RunRef{Export: v.Run.Export, RunID: v.Run.RunID, Segment: r.Segment}
 		sv.State, sv.Report = r.State, r
 		sv.Handled, sv.Total = r.Upload.Acknowledged(), r.Manifest.ToSend()

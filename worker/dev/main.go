@@ -80,6 +80,6 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
-	c.AddCommand(generateCommand(), sandboxCommand())
+	c.AddCommand(generateCommand(), sandboxCommand(), benchCommand())
 	return c
 }
