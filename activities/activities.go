@@ -53,6 +53,8 @@ type Activities struct {
 	// Metrics counts what becomes of profiles; may be nil.
 	Metrics *observe.Metrics
 	Log     *slog.Logger
+	// Version is the worker's, for people.
+	Version string
 }
 
 // Connections finds connections by name.

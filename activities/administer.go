@@ -30,6 +30,8 @@ func (a *Activities) operations() map[schemas.Operation]operation {
 		schemas.OperationRevoke:          {schemas.RoleContributor, asked(a.revoke)},
 		schemas.OperationRemove:          {schemas.RoleContributor, asked(a.removeExport)},
 		schemas.OperationConnections:     {schemas.RoleViewer, asked(a.listConnections)},
+		schemas.OperationExamine:         {schemas.RoleViewer, asked(a.examine)},
+		schemas.OperationExamineSources:  {schemas.RoleContributor, asked(a.examineSources)},
 		schemas.OperationCheckConnection: {schemas.RoleAdministrator, asked(a.checkConnection)},
 		schemas.OperationConsent:         {schemas.RoleAdministrator, asked(a.recordConsent)},
 		schemas.OperationDisconnect:      {schemas.RoleAdministrator, asked(a.disconnect)},

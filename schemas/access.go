@@ -83,6 +83,11 @@ const (
 	OperationRemove Operation = "RemoveExport"
 	// OperationConnections gives a ConnectionsAnswer.
 	OperationConnections Operation = "Connections"
+	// OperationExamine gives an Examination of the worker that answers.
+	OperationExamine Operation = "Examine"
+	// OperationExamineSources takes an ExamineSourcesRequest and gives an
+	// ExamineSourcesAnswer.
+	OperationExamineSources Operation = "ExamineSources"
 	// OperationCheckConnection takes a ConnectionRequest and gives a
 	// ConnectionCheck.
 	OperationCheckConnection Operation = "CheckConnection"

@@ -45,6 +45,9 @@ const (
 	SnapshotFile = "snapshot.arrow"  // what the last successful run left in the list
 )
 
+// DeploymentKey is where the data root's own id is kept.
+const DeploymentKey = "deployment.json"
+
 // StagingDir is where one segment's run keeps the files that it deletes at its
 // end.
 func StagingDir(run RunRef) string {

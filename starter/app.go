@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -77,6 +79,15 @@ func (a *app) found(c *cobra.Command, name string, do func(*operate.Operator, op
 		return err
 	}
 	return do(o, run)
+}
+
+// openRoot opens the data root, to read what a run has left there.
+func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
+	root, err := storage.FindRoot(ctx, a.dataRoot)
+	if err != nil {
+		err = fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+	}
+	return root, err
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -134,7 +134,7 @@ type finding struct {
 // tellCheck prints what a check found, and gives the exit status for it.
 func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
 	segments := make([]finding, len(v.Segments))
-	root, err := storage.OpenRoot(c.Context(), a.dataRoot)
+	root, err := a.openRoot(c.Context())
 	if err == nil {
 		defer root.Close()
 	}
@@ -178,7 +178,7 @@ func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
 // not have been opened.
 func readExamples(ctx context.Context, root *storage.Root, opened error, key string) (*schemas.Examples, error) {
 	if opened != nil {
-		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", opened)
+		return nil, opened
 	}
 	data, err := root.Read(ctx, key)
 	if err != nil {

@@ -80,6 +80,7 @@ Temporal is reached as the temporal CLI reaches it: TEMPORAL_ADDRESS,
 TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 		Example: `  starter run "Spring campaign"      # start a run, and follow it
   starter status "Spring campaign"   # how its newest run stands
+  starter doctor                     # is everything there that runs need?
   starter help run                   # more on a command, with examples`,
 		Version:           version,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand has examples
@@ -111,7 +112,7 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	root.AddCommand(a.applyCommand(), a.exportsCommand(), a.runsCommand(), a.showCommand(), a.watchCommand())
 	root.AddCommand(a.pauseCommand(), a.resumeCommand(), a.triggerCommand(), a.backfillCommand(), a.duplicateCommand(), a.removeCommand())
 	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.whoamiCommand())
-	root.AddCommand(completionCommand())
+	root.AddCommand(a.doctorCommand(), completionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
 	completions(root)

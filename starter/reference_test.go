@@ -29,5 +29,11 @@ latest run, or a run id. Every command prints JSON with `+"`-o json`"+`.
 
 Temporal is reached by [Temporal's own variables](configuration.md#the-workers-environment).
 
+On a terminal a run that is followed shows as bars with its rate and the time left; elsewhere as lines. Colours are for
+terminals only, and never with `+"`NO_COLOR`"+`. Tables fit the terminal, or the number of columns that `+"`COLUMNS`"+` says: long
+texts are wrapped between words, and where not even the words fit, rows are printed as lists.
+
+Shells complete commands, flags and the names of exports and runs once they have the script of `+"`starter completion`"+`.
+
 `+reference.Commands(newRoot()))
 }

@@ -80,9 +80,9 @@ type rows func(yield func(rejectedRow) error) error
 
 // rejected finds the rejects of a run's segments.
 func (a *app) rejected(ctx context.Context, v operate.View, f rejectsFlags) (rows, error) {
-	root, err := storage.OpenRoot(ctx, a.dataRoot)
+	root, err := a.openRoot(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+		return nil, err
 	}
 	known := false
 	for _, s := range v.Segments {

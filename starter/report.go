@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -46,9 +45,9 @@ settings. It is read from the data root with your own rights.`,
 }
 
 func (a *app) report(c *cobra.Command, run operate.Run, f reportFlags) error {
-	root, err := storage.OpenRoot(c.Context(), a.dataRoot)
+	root, err := a.openRoot(c.Context())
 	if err != nil {
-		return fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+		return err
 	}
 	defer root.Close()
 	page, err := root.Read(c.Context(), schemas.RunReport(run.Export, run.RunID))

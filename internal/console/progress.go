@@ -5,14 +5,13 @@ package console
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -28,12 +27,15 @@ type Progress struct {
 
 // shown is what was last said of one segment.
 type shown struct {
-	bar   *mpb.Bar
-	state string
-	note  string
-	line  string
-	at    time.Time
+	bar    *mpb.Bar
+	beside atomic.Pointer[beside]
+	pace   pace
+	line   string
+	at     time.Time
 }
+
+// beside is what stands beside a bar. It is drawn by a goroutine of its own.
+type beside struct{ note, counts string }
 
 // plainEvery is how often a plain line repeats where only the counts change.
 const plainEvery = 5 * time.Second
@@ -47,21 +49,18 @@ func NewProgress(out io.Writer) *Progress {
 	return p
 }
 
-// IsTerminal tells whether a person looks at w.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // See takes the newest view of a run.
 func (p *Progress) See(v operate.View, problem error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	troubled := p.of("trouble of " + v.Run.RunID)
 	if problem != nil {
-		p.say("", &shown{}, v.Run.Export+": "+problem.Error()+"; trying again")
+		p.say(troubled, v.Run.Export+": "+problem.Error()+"; trying again")
+		return
 	}
+	troubled.line = "" // to be told again when it comes back
 	if v.Waiting != nil {
-		p.say(v.Run.Export, p.of(v.Run.Export), fmt.Sprintf("%s: waiting at %s: %s", v.Run.Export, v.Waiting.Step, v.Waiting.Message))
+		p.say(p.of(v.Run.Export), fmt.Sprintf("%s: waiting at %s: %s", v.Run.Export, v.Waiting.Step, v.Waiting.Message))
 	}
 	for _, s := range v.Segments {
 		p.segment(v, s)
@@ -80,24 +79,29 @@ func (p *Progress) of(key string) *shown {
 func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 	key := v.Run.RunID + "/" + s.Run.Segment
 	known := p.of(key)
-	known.state, known.note = s.State, phase(s)
-	if p.bars != nil {
-		p.bar(known, s, v.Ended())
+	now := time.Now()
+	known.pace.see(now, s.Step, s.Handled)
+	note, counts := phase(s), known.pace.counts(s)
+	line := s.Run.Segment + ": " + note
+	if p.bars == nil {
+		if line != known.line || counts != "" && now.Sub(known.at) > plainEvery {
+			known.line, known.at = line, now
+			fmt.Fprintln(p.out, strings.TrimSpace(line+" "+counts))
+		}
 		return
 	}
-	line := s.Run.Segment + ": " + known.note
-	counts := ""
-	if s.Total >= 0 && s.Step == schemas.ActivityUploadBatches && s.State == schemas.StateRunning {
-		counts = fmt.Sprintf(" %s of %s", Count(s.Handled), Count(s.Total))
+	if s.Waiting != nil { // too long for a place beside a bar
+		p.say(known, line)
+		note = schemas.StateWaiting
+	} else if s.State != schemas.StateRunning {
+		note = s.State
 	}
-	if line != known.line || counts != "" && time.Since(known.at) > plainEvery {
-		known.line, known.at = line, time.Now()
-		fmt.Fprintln(p.out, line+counts)
-	}
+	known.beside.Store(&beside{note, counts})
+	p.bar(known, s, v.Ended())
 }
 
 // say prints a line once.
-func (p *Progress) say(key string, known *shown, line string) {
+func (p *Progress) say(known *shown, line string) {
 	if known.line == line {
 		return
 	}
@@ -115,9 +119,8 @@ func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 		known.bar = p.bars.New(0, mpb.BarStyle(),
 			mpb.PrependDecorators(decor.Name(s.Run.Segment+" ", decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(
-				decor.Any(func(decor.Statistics) string { return known.note }, decor.WCSyncSpaceR),
-				decor.CountersNoUnit("%d / %d", decor.WCSyncSpace),
-				decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace), ""),
+				decor.Any(func(decor.Statistics) string { return known.beside.Load().note }, decor.WCSyncSpaceR),
+				decor.Any(func(decor.Statistics) string { return known.beside.Load().counts }, decor.WCSyncSpaceR),
 			))
 	}
 	if s.Total > 0 {

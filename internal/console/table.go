@@ -3,40 +3,38 @@ package console
 import (
 	"fmt"
 	"io"
-	"maps"
-	"os"
 	"slices"
 	"strings"
-	"time"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
-
-	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/schemas"
 )
 
-// Table prints rows under a header, as wide as the terminal allows. Columns
-// named in right are set flush right.
+// Table prints rows under a header, as wide as the terminal allows: where they do not
+// fit, the columns with the longest texts are wrapped between words, and where not
+// even the words fit, each row is printed as a list. Columns named in right are set
+// flush right.
 func Table(w io.Writer, header []string, rows [][]string, right ...string) {
+	widths, fits := fit(header, rows, Width(w))
+	if !fits {
+		list(w, header, rows)
+		return
+	}
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	style := table.StyleLight
 	style.Format.Header = text.FormatDefault
 	style.Options.DrawBorder = false
 	style.Options.SeparateColumns = true
-	if f, ok := w.(*os.File); ok && IsTerminal(w) {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			style.Size.WidthMax = width
-		}
-	}
 	t.SetStyle(style)
 	t.AppendHeader(cells(header))
 	var configs []table.ColumnConfig
-	for _, name := range right {
-		configs = append(configs, table.ColumnConfig{Name: name, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	for i, name := range header {
+		c := table.ColumnConfig{Number: i + 1, WidthMax: widths[i], WidthMaxEnforcer: wrapCell}
+		if slices.Contains(right, name) {
+			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
+		}
+		configs = append(configs, c)
 	}
 	t.SetColumnConfigs(configs)
 	for _, r := range rows {
@@ -53,66 +51,69 @@ func cells(values []string) table.Row {
 	return row
 }
 
-// Summary prints a line for each segment of the runs: what was read, sent and
-// rejected, and how long it took.
-func Summary(w io.Writer, views []operate.View) {
-	header := []string{"export", "segment", "state", "list", "read", "sent", "unchanged", "removed", "rejected", "requests", "seconds", "profiles/s"}
-	var rows [][]string
-	for _, v := range views {
-		if len(v.Segments) == 0 {
-			rows = append(rows, []string{v.Run.Export, "", v.State})
-		}
-		for _, s := range v.Segments {
-			rows = append(rows, summaryRow(v.Run.Export, s))
+// longWord is from how many characters on a word may be broken: an id of a run may
+// not be, so that it can be copied.
+const longWord = 40
+
+// fit finds widths for the columns, so that a row is no wider than width; 0 is any
+// width. fits is false where the words are too long for that.
+func fit(header []string, rows [][]string, width int) (widths []int, fits bool) {
+	widths, least := make([]int, len(header)), make([]int, len(header))
+	for _, r := range append(rows, header) {
+		for i, cell := range r {
+			widths[i] = max(widths[i], text.LongestLineLen(cell))
+			for _, word := range strings.Fields(cell) {
+				least[i] = max(least[i], min(text.StringWidthWithoutEscSequences(word), longWord))
+			}
 		}
 	}
-	Table(w, header, rows, header[3:]...)
+	// A blank on each side of a cell, and a line between two.
+	total := 3*len(header) - 1
+	for _, n := range widths {
+		total += n
+	}
+	for width > 0 && total > width {
+		widest := -1
+		for i, n := range widths {
+			if n > least[i] && (widest < 0 || n > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return nil, false
+		}
+		widths[widest]--
+		total--
+	}
+	return widths, true
 }
 
-func summaryRow(export string, s operate.SegmentView) []string {
-	r := s.Report
-	row := []string{export, s.Run.Segment, s.State, "", Count(r.Manifest.Read), Count(r.Upload.Sent),
-		Count(r.Manifest.Unchanged), Count(r.Upload.Removed), rejected(r), Count(r.Upload.Requests), "", ""}
-	if r.ListID != 0 {
-		row[3] = fmt.Sprint(r.ListID)
-	}
-	if !r.FinishedAt.IsZero() {
-		took := r.FinishedAt.Sub(r.StartedAt)
-		row[10] = fmt.Sprintf("%.1f", took.Seconds())
-		if took > 0 {
-			row[11] = Count(int64(float64(r.Upload.Acknowledged()) / took.Seconds()))
+// wrapCell breaks what stands in a cell, long words too.
+func wrapCell(s string, width int) string {
+	lines := wrapped(s, width)
+	for i, line := range lines {
+		if text.StringWidthWithoutEscSequences(line) > width {
+			lines[i] = text.WrapHard(line, width)
 		}
 	}
-	return row
+	return strings.Join(lines, "\n")
 }
 
-// rejected says how many rows were rejected, and by which reason.
-func rejected(r schemas.ExportReport) string {
-	var total int64
-	var parts []string
-	for _, reason := range slices.Sorted(maps.Keys(r.Rejected)) {
-		total += r.Rejected[reason]
-		parts = append(parts, fmt.Sprintf("%s %s", reason, Count(r.Rejected[reason])))
+// list prints each row as lines of a name and a value. Cells without one are left
+// out.
+func list(w io.Writer, header []string, rows [][]string) {
+	indent := 0
+	for _, name := range header {
+		indent = max(indent, text.StringWidthWithoutEscSequences(name)+2)
 	}
-	if r.Manifest.Duplicates > 0 {
-		parts = append(parts, fmt.Sprintf("(duplicate %s)", Count(r.Manifest.Duplicates)))
-	}
-	if len(parts) == 0 {
-		return "0"
-	}
-	return Count(total) + "\n" + strings.Join(parts, "\n")
-}
-
-// Ago writes a duration for people, to the second.
-func Ago(d time.Duration) string { return d.Round(time.Second).String() }
-
-// Printable makes a value from outside harmless for a terminal: control
-// characters are replaced.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+	for i, r := range rows {
+		if i > 0 {
+			fmt.Fprintln(w)
 		}
-		return '\uFFFD'
-	}, s)
+		for j, cell := range r {
+			if cell != "" {
+				fmt.Fprintln(w, text.Pad(header[j], indent, ' ')+Wrap(w, indent, cell))
+			}
+		}
+	}
 }

@@ -168,7 +168,7 @@ func (w *world) startHost() {
 	h, err := host.Start(w.t.Context(), host.Options{
 		Client: w.client, Connections: store, Access: w.gate, Root: w.root, Log: slog.New(slog.DiscardHandler),
 		StagingSlots: 4, UploadSlots: uploadSlots, StopTimeout: 5 * time.Second, TempDir: w.t.TempDir(),
-		Notify: w.notify, Metrics: w.metrics, Tracer: w.tracer,
+		Notify: w.notify, Metrics: w.metrics, Tracer: w.tracer, Version: "dev",
 	})
 	if err != nil {
 		w.t.Fatal(err)

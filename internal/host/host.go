@@ -111,7 +111,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Senders: roster.New(o.Root, o.Log, pacers.Divide),
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
-		Notifier: notifier, Metrics: o.Metrics, Log: o.Log,
+		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
 		SearchAttributes: searchable(o),
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))

@@ -54,6 +54,9 @@ func (o *Operator) Ask(ctx context.Context, operation schemas.Operation, argumen
 
 func (o *Operator) administer(ctx context.Context, id string, in schemas.AskInput) (schemas.AskAnswer, error) {
 	var out schemas.AskAnswer
+	if err := o.attended(ctx); err != nil {
+		return out, err
+	}
 	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                    id,
 		TaskQueue:             schemas.TaskQueue,
@@ -71,8 +74,8 @@ func (o *Operator) administer(ctx context.Context, id string, in schemas.AskInpu
 		return out, nil
 	case errors.As(err, &app):
 		return out, &Refusal{Type: app.Type(), Message: app.Message()}
-	case errors.As(err, &timeout):
-		return out, fmt.Errorf("no worker answers (%s); is one running against this Temporal?", in.Operation)
+	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
+		return out, fmt.Errorf("%w in time (%s, namespace %s); look at the workers' logs, and see starter doctor", ErrNoWorker, in.Operation, o.Namespace)
 	}
 	return out, fmt.Errorf("ask the worker (%s): %w", in.Operation, err)
 }
@@ -119,4 +122,17 @@ func (o *Operator) RecordConsent(ctx context.Context, connection string) (schema
 func (o *Operator) Disconnect(ctx context.Context, connection string) (schemas.ConsentRecord, error) {
 	var out schemas.ConsentRecord
 	return out, o.Ask(ctx, schemas.OperationDisconnect, schemas.ConnectionRequest{Connection: connection}, &out)
+}
+
+// Examine asks a worker how it is.
+func (o *Operator) Examine(ctx context.Context) (schemas.Examination, error) {
+	var out schemas.Examination
+	return out, o.Ask(ctx, schemas.OperationExamine, struct{}{}, &out)
+}
+
+// ExamineSources asks the worker whether it can read an export's segments. What it
+// can't read is no error.
+func (o *Operator) ExamineSources(ctx context.Context, export schemas.Export) (schemas.ExamineSourcesAnswer, error) {
+	var out schemas.ExamineSourcesAnswer
+	return out, o.Ask(ctx, schemas.OperationExamineSources, schemas.ExamineSourcesRequest{Export: export}, &out)
 }

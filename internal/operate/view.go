@@ -206,7 +206,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stopAtWait bool, see func(v View, problem error)) (View, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var last View
+	last := View{Run: run}
 	for {
 		v, err := o.Look(ctx, run)
 		if err == nil {

@@ -38,6 +38,16 @@ type Root struct {
 // with access for its owner alone. In a bucket's URL the path is a prefix that
 // all keys get.
 func OpenRoot(ctx context.Context, where string) (*Root, error) {
+	return openRoot(ctx, where, true)
+}
+
+// FindRoot is OpenRoot for those who only read: a local folder that is missing is an
+// fs.ErrNotExist.
+func FindRoot(ctx context.Context, where string) (*Root, error) {
+	return openRoot(ctx, where, false)
+}
+
+func openRoot(ctx context.Context, where string, create bool) (*Root, error) {
 	if isBucket(where) {
 		return openBucketRoot(ctx, where)
 	}
@@ -45,8 +55,11 @@ func OpenRoot(ctx context.Context, where string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data root %q: %w", where, err)
 	}
+	if _, err := os.Stat(loc.literal); !create && err != nil {
+		return nil, fmt.Errorf("data root: %w", err)
+	}
 	bucket, err := fileblob.OpenBucket(loc.literal, &fileblob.Options{
-		CreateDir:   true,
+		CreateDir:   create,
 		DirFileMode: dirMode,
 		NoTempDir:   true, // a rename does not cross file systems
 		Metadata:    fileblob.MetadataDontWrite,

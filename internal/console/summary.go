@@ -1,0 +1,78 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// Summary prints a line for each segment of the runs: what was read, sent and
+// rejected, and how long it took.
+func Summary(w io.Writer, views []operate.View) {
+	header := []string{"export", "segment", "state", "list", "read", "sent", "unchanged", "removed", "rejected", "requests", "seconds", "profiles/s"}
+	var rows [][]string
+	for _, v := range views {
+		if len(v.Segments) == 0 {
+			rows = append(rows, []string{v.Run.Export, "", State(w, v.State)})
+		}
+		for _, s := range v.Segments {
+			rows = append(rows, summaryRow(w, v.Run.Export, s))
+		}
+	}
+	Table(w, header, rows, header[3:]...)
+}
+
+func summaryRow(w io.Writer, export string, s operate.SegmentView) []string {
+	r := s.Report
+	row := []string{export, s.Run.Segment, State(w, s.State), "", Count(r.Manifest.Read), Count(r.Upload.Sent),
+		Count(r.Manifest.Unchanged), Count(r.Upload.Removed), rejected(r), Count(r.Upload.Requests), "", ""}
+	if r.ListID != 0 {
+		row[3] = fmt.Sprint(r.ListID)
+	}
+	if !r.FinishedAt.IsZero() {
+		took := r.FinishedAt.Sub(r.StartedAt)
+		row[10] = fmt.Sprintf("%.1f", took.Seconds())
+		if took > 0 {
+			row[11] = Count(int64(float64(r.Upload.Acknowledged()) / took.Seconds()))
+		}
+	}
+	return row
+}
+
+// rejected says how many rows were rejected, and by which reason.
+func rejected(r schemas.ExportReport) string {
+	var total int64
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(r.Rejected)) {
+		total += r.Rejected[reason]
+		parts = append(parts, fmt.Sprintf("%s %s", reason, Count(r.Rejected[reason])))
+	}
+	if r.Manifest.Duplicates > 0 {
+		parts = append(parts, fmt.Sprintf("(duplicate %s)", Count(r.Manifest.Duplicates)))
+	}
+	if len(parts) == 0 {
+		return "0"
+	}
+	return Count(total) + "\n" + strings.Join(parts, "\n")
+}
+
+// Ago writes a duration for people, to the second.
+func Ago(d time.Duration) string { return d.Round(time.Second).String() }
+
+// Printable makes a value from outside harmless for a terminal: control
+// characters are replaced.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}

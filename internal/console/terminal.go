@@ -1,0 +1,107 @@
+package console
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+
+	"iterable-segment-export/schemas"
+)
+
+// IsTerminal tells whether a person looks at w.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Width is how many columns w has: what COLUMNS says, else those of the terminal, and
+// 0 where nothing bounds a line.
+func Width(w io.Writer) int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// Colour is how something is to be seen.
+type Colour int
+
+// Colours, by what they say.
+const (
+	Plain Colour = iota
+	Good
+	Caution
+	Bad
+	Faint
+)
+
+var escapes = map[Colour]text.Color{Good: text.FgGreen, Caution: text.FgYellow, Bad: text.FgRed, Faint: text.Faint}
+
+// Coloured tells whether w takes colours: only a terminal does, one that knows them,
+// and none where NO_COLOR is set (https://no-color.org).
+func Coloured(w io.Writer) bool {
+	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// Paint colours s where w takes colours.
+func Paint(w io.Writer, c Colour, s string) string {
+	if escape, ok := escapes[c]; ok && s != "" && Coloured(w) {
+		return escape.EscapeSeq() + s + text.Reset.EscapeSeq()
+	}
+	return s
+}
+
+// State paints the state of a run or of a segment.
+func State(w io.Writer, state string) string {
+	colours := map[string]Colour{
+		schemas.StateDone: Good, schemas.StateWaiting: Caution,
+		schemas.StateFailed: Bad, schemas.StateAborted: Bad, schemas.StateCancelled: Bad,
+	}
+	return Paint(w, colours[state], state)
+}
+
+// Wrap breaks text between words where w is too narrow for it. Lines after the first
+// begin with indent blanks, which the caller has written before the first one. A word
+// that is too long for a line stays whole, so that it can be copied.
+func Wrap(w io.Writer, indent int, s string) string {
+	const least = 20 // a text in a narrower column is no easier to read
+	lines := strings.Split(s, "\n")
+	if width := Width(w) - indent; width >= least {
+		lines = wrapped(s, width)
+	}
+	return strings.Join(lines, "\n"+strings.Repeat(" ", indent))
+}
+
+// wrapped are the lines of a text, broken between words so that they are no longer
+// than width, as far as the words let them.
+func wrapped(s string, width int) (lines []string) {
+	for line := range strings.SplitSeq(s, "\n") {
+		if text.StringWidthWithoutEscSequences(line) <= width {
+			lines = append(lines, line)
+			continue
+		}
+		begun := ""
+		for _, word := range strings.Fields(line) {
+			switch {
+			case begun == "":
+				begun = word
+			case text.StringWidthWithoutEscSequences(begun+" "+word) <= width:
+				begun += " " + word
+			default:
+				lines = append(lines, begun)
+				begun = word
+			}
+		}
+		lines = append(lines, begun)
+	}
+	return lines
+}
