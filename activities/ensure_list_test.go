@@ -40,19 +40,21 @@ type bench struct {
 	*Activities
 	sandbox *sandbox.Server
 	env     *testsuite.TestActivityEnvironment
+	dir     string // of the data root
 }
 
 func newBench(t *testing.T, s *sandbox.Server) *bench {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	dir := t.TempDir()
+	root, err := storage.OpenRoot(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
 	connections := oneConnection{schemas.Connection{Name: "sandbox", BaseURL: server.URL}}
-	b := &bench{sandbox: s, Activities: &Activities{
+	b := &bench{sandbox: s, dir: dir, Activities: &Activities{
 		Connections: connections, Root: root, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
 		Clients: &Clients{Connections: connections, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key})

@@ -143,10 +143,18 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	h.Mapping = "" // of more than one mapping: everybody is sent anew
 	h.RunID += absorbed
 	old, err := a.readSnapshot(ctx, run, h)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		old = openedSnapshot{}
+	if err == nil {
+		defer old.Close()
+		err = old.Verify(ctx) // the merge can't begin again without it
 	}
-	defer old.Close()
+	switch {
+	case err == nil:
+	case lost(err):
+		old.Snapshot = nil
+	default:
+		// Without it everybody whom it knows would stay on the list for good.
+		return fmt.Errorf("open the snapshot of the last run: %w", err)
+	}
 	return a.publish(ctx, run, update, old.Snapshot, h)
 }
 

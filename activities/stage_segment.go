@@ -107,6 +107,11 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 		if err := a.absorb(ctx, in.Run, in.Export, in.ListID); err != nil {
 			return schemas.Manifest{}, err
 		}
+		// A run that starts over sends other batches: what Iterable refused of the
+		// ones before says nothing of these.
+		if err := a.Root.DeletePrefix(ctx, path.Join(schemas.StagingDir(in.Run), refusedDir)); err != nil {
+			return schemas.Manifest{}, fmt.Errorf("delete what an earlier start of the run left: %w", err)
+		}
 	}
 	manifest, err := a.stage(ctx, in, seg, &read)
 	if errors.Is(err, snapshot.ErrCorrupt) {
