@@ -109,7 +109,7 @@ func (s *exportSegment) total() {
 
 // expectedSize bounds the size that the list should have after the upload: at the
 // least those whom this export has put there, at the most those and whoever else
-// was there before.
+// was there before and was not taken off.
 func (s *exportSegment) expectedSize() (least, most int64) {
 	m, u := s.report.Manifest, s.report.Upload
 	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
@@ -117,7 +117,7 @@ func (s *exportSegment) expectedSize() (least, most int64) {
 		known += m.Members - m.Unchanged - m.Updates // vanished from the segment, but not removed
 	}
 	s.report.Members = known
-	return known, max(known, s.list.Size+m.Adds)
+	return known, max(known, s.list.Size+m.Adds-u.Removed)
 }
 
 func sum(counts map[schemas.Reason]int64) (n int64) {

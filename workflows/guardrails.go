@@ -37,8 +37,16 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Read) {
 		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Read), percent(most))
 	}
-	if maxProfiles > 0 && valid > maxProfiles {
+	// Those who have left the segment and stay on the list count too: in append mode
+	// it only grows.
+	stay := max(0, m.Members-m.Unchanged-m.Updates-m.Removals-m.Superseded)
+	switch {
+	case maxProfiles <= 0 || valid+stay <= maxProfiles:
+	case stay == 0:
 		trip("the segment has %s profiles, and the connection allows %s (maxProfiles)", count(valid), count(maxProfiles))
+	default:
+		trip("the list would have %s profiles, %s of the segment and %s who stay on it, and the connection allows %s (maxProfiles)",
+			count(valid+stay), count(valid), count(stay), count(maxProfiles))
 	}
 	if m.Members > 0 && valid > 0 {
 		if most := g.Growth(); float64(valid) > most*float64(m.Members) {

@@ -136,6 +136,36 @@ func TestExportSegmentGoesThroughItsSteps(t *testing.T) {
 	require.Empty(t, w.closed)
 }
 
+// TestTheListIsExpectedToShrink: people who were taken off and are still counted are
+// worth a warning.
+func TestTheListIsExpectedToShrink(t *testing.T) {
+	for name, c := range map[string]struct{ size, least, most int64 }{
+		"all of it is ours": {100, 80, 80},
+		"others are on it":  {150, 80, 130},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Size: c.size}, nil)
+			w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+				schemas.Manifest{Read: 80, Unchanged: 75, Adds: 5, AddBatches: 1, Removals: 25, RemoveBatches: 1, Members: 100}, nil)
+			w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
+				func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+					if in.Kind == schemas.Unsubscribe {
+						return schemas.UploadCounts{Requests: 1, Removed: 25}, nil
+					}
+					return schemas.UploadCounts{Requests: 1, Sent: 5}, nil
+				})
+			w.OnActivity(schemas.ActivityVerifyList, mock.Anything, mock.MatchedBy(func(in schemas.VerifyInput) bool {
+				return in.Least == c.least && in.Most == c.most
+			})).Return(schemas.VerifyResult{Size: c.least}, nil).Once()
+			w.goesWell(1)
+			w.ExecuteWorkflow(ExportSegment, input)
+			require.NoError(t, w.GetWorkflowError())
+			require.EqualValues(t, c.least, w.report().ListSize)
+		})
+	}
+}
+
 func TestNothingToSendMakesNoUpload(t *testing.T) {
 	w := newWorld(t)
 	w.goesWell(0)
