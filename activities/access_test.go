@@ -106,3 +106,42 @@ func TestStepsWantTheirPass(t *testing.T) {
 	})
 	isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
 }
+
+// TestAnUploadGoesWhereItsRunBegan: a list's id is another list's elsewhere.
+func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
+	in := schemas.UploadInput{
+		Run:        schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
+		Connection: schemas.ConnectionInfo{Name: "sandbox", Host: "api.eu.iterable.com"}, ListID: 1, Kind: schemas.Unsubscribe, End: 1,
+	}
+	_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)
+	isOfType(t, err, schemas.ErrorNoConnection)
+	c, err := b.known("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{apiHost(c), ""} {
+		in.Connection.Host = host
+		_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)
+		isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
+	}
+}
+
+// TestRunIDsLeadNowhere: a run's id names its files, and with a good grant anybody
+// can make up one.
+func TestRunIDsLeadNowhere(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b.Activities.Access = accesstest.New(t).Gate()
+	in := schemas.AuthorizeInput{Export: schemas.Export{Name: "Spring", Segments: []schemas.Segment{{Name: "High-value"}}}}
+	for _, id := range []string{"", ".", "..", "../../snapshots/autumn", `..\autumn`} {
+		in.RunID = id
+		_, err := b.passes(in, schemas.ConnectionInfo{})
+		isOfType(t, err, schemas.ErrorGrant)
+	}
+	in.RunID = "0199b3c2-5a1e-7d3f-8f00-1c2d3e4f5a6b"
+	if passes, err := b.passes(in, schemas.ConnectionInfo{}); err != nil || len(passes) != 1 {
+		t.Errorf("%v, %v", passes, err)
+	}
+	isOfType(t, b.mayReport(schemas.RunReportInput{Export: in.Export, Result: schemas.RunResult{RunID: "../../snapshots/autumn"}}), schemas.ErrorGrant)
+}

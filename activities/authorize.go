@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strings"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
@@ -43,6 +44,7 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 			MaxProfiles: c.MaxProfiles,
 			Limits:      c.Limits.WithDefaults(),
 			TaskQueue:   schemas.UploadTaskQueue(c.Name),
+			Host:        apiHost(c),
 		},
 		Person:           who.Name,
 		SearchAttributes: a.SearchAttributes != nil && a.SearchAttributes(ctx),
@@ -76,6 +78,11 @@ func (a *Activities) passes(in schemas.AuthorizeInput, c schemas.ConnectionInfo)
 	if !a.Access.Required() {
 		return nil, nil
 	}
+	// The id is part of the names of files, and whoever starts a workflow of their
+	// own can make it up.
+	if in.RunID == "" || strings.Trim(in.RunID, ".") == "" || strings.ContainsAny(in.RunID, `/\`) {
+		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("%q is no run id", in.RunID))
+	}
 	part := access.Part{Export: in.Export, Connection: c}
 	part.Export.Segments = nil
 	var out []*schemas.Pass
@@ -100,6 +107,9 @@ func (a *Activities) mayWork(run schemas.RunRef, e schemas.Export, s schemas.Seg
 func (a *Activities) mayReport(in schemas.RunReportInput) error {
 	if !a.Access.Required() {
 		return nil
+	}
+	if len(in.Result.Segments) == 0 { // no pass to look at
+		return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of «%s» has no segments", in.Export.Name))
 	}
 	for i, s := range in.Result.Segments {
 		run := schemas.RunRef{Export: in.Export.Name, RunID: in.Result.RunID, Segment: s.Segment}

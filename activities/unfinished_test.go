@@ -20,8 +20,8 @@ import (
 
 var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail"}
 
-// known writes a snapshot of one member, and gives its path.
-func (b *bench) known(t *testing.T, run schemas.RunRef, list int64, address string) string {
+// remembers writes a snapshot of one member, and gives its path.
+func (b *bench) remembers(t *testing.T, run schemas.RunRef, list int64, address string) string {
 	t.Helper()
 	u := snapshot.NewUpdate(nil, 0)
 	m := member(address)
@@ -85,7 +85,7 @@ func TestAnUnfinishedRunIsAddedToTheSnapshot(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{}))
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
-	file := b.known(t, before, 7, "ann@example.com")
+	file := b.remembers(t, before, 7, "ann@example.com")
 	b.leftBehind(t, before, 7, "bob@example.com")
 
 	if err := os.Rename(file, file+".away"); err != nil {

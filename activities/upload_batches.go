@@ -37,6 +37,9 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	if err := a.Access.CheckList(in.Run, in.Connection.Name, in.ListID, in.ListSeal); err != nil {
 		return schemas.UploadCounts{}, noAccess(err)
 	}
+	if err := a.stillLeadsThere(in.Connection); err != nil {
+		return schemas.UploadCounts{}, err
+	}
 	client, err := a.Clients.Get(in.Connection.Name)
 	if err != nil {
 		return schemas.UploadCounts{}, err
@@ -73,6 +76,19 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 		return schemas.UploadCounts{}, failure(err, in.Connection.Name, progress.snapshot())
 	}
 	return progress.snapshot().Counts, nil
+}
+
+// stillLeadsThere tells whether a connection leads to where it led when the run
+// began: elsewhere the list's id is another list's, and nobody may have agreed to
+// people's data going there.
+func (a *Activities) stillLeadsThere(run schemas.ConnectionInfo) error {
+	c, err := a.known(run.Name)
+	if err != nil || run.Host == "" || run.Host == apiHost(c) { // runs of earlier versions don't say
+		return err
+	}
+	return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
+		"connection «%s» leads to %s now, and led to %s when the run began; abort the run and start it again, or lead the connection back and retry",
+		run.Name, apiHost(c), run.Host))
 }
 
 // startingPoint is how far earlier tries came: what the heartbeat of the try

@@ -167,4 +167,7 @@ type ConnectionInfo struct {
 	Limits      Limits `json:"limits"`
 	// TaskQueue is where activities that call Iterable for it run.
 	TaskQueue string `json:"taskQueue"`
+	// Host is where the connection led when the run began. The consent was to that
+	// host, and the run's list has its id there.
+	Host string `json:"host,omitempty"`
 }
