@@ -29,13 +29,17 @@ type Person struct {
 const (
 	// PurposeSchedule: the export runs on a schedule, for as long as it is applied.
 	PurposeSchedule = "schedule"
-	// PurposeRun: the export is run, or checked, once and now.
+	// PurposeRun: the export is run now, and sends what has changed.
 	PurposeRun = "run"
+	// PurposeFull: the export is run now, and sends everybody.
+	PurposeFull = "full run"
+	// PurposeCheck: the export is checked now, and nothing is sent.
+	PurposeCheck = "check"
 )
 
 // Grant is the worker's word that a person may run one export, exactly as it is
 // written. A change of the export, or of anything in here, makes it void. It is
-// no secret: all that it is good for is to run this very export.
+// no secret: all that it is good for is to run this very export, for its purpose.
 type Grant struct {
 	Person  Person `json:"person"`
 	Purpose string `json:"purpose"`

@@ -6,8 +6,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// runTime is how long after it was issued a run can be started with a grant for
-// one run. A run that has started may take and wait as long as it likes.
+// runTime is how long after it was issued a run can be started with a grant that is
+// not a schedule's. A run that has started may take and wait as long as it likes.
 const runTime = 15 * time.Minute
 
 // granted is what a grant's MAC is over.
@@ -28,11 +28,12 @@ func (g *Gate) Grant(who schemas.Person, purpose string, export schemas.Export, 
 		out.IssuedAt = after.Add(1).UTC() // another worker's clock is ahead
 	}
 	switch purpose {
-	case schemas.PurposeRun:
+	case schemas.PurposeRun, schemas.PurposeFull, schemas.PurposeCheck:
 		out.ExpiresAt = out.IssuedAt.Add(runTime)
 	case schemas.PurposeSchedule:
 	default:
-		return nil, no(schemas.ErrorGrant, "there are grants for %q and for %q, and none for %q", schemas.PurposeSchedule, schemas.PurposeRun, purpose)
+		return nil, no(schemas.ErrorGrant, "there are grants for %q, %q, %q and %q, and none for %q",
+			schemas.PurposeSchedule, schemas.PurposeRun, schemas.PurposeFull, schemas.PurposeCheck, purpose)
 	}
 	var err error
 	out.MAC, err = g.sign(forGrants, granted{out, export})
@@ -61,8 +62,16 @@ func (g *Gate) CheckGrant(in schemas.AuthorizeInput, revoked time.Time) (schemas
 		return schemas.Person{}, no(schemas.ErrorGrant, "the grant for one run of «%s» has expired: it was for a start until %s"+again, in.Export.Name, grant.ExpiresAt.Format(time.DateTime))
 	case in.StartedAt.Before(grant.IssuedAt.Add(-leeway)):
 		return schemas.Person{}, no(schemas.ErrorGrant, "the run of «%s» started before its grant was issued"+again, in.Export.Name)
-	case in.Full && grant.Purpose != schemas.PurposeRun:
-		return schemas.Person{}, no(schemas.ErrorGrant, "a schedule's grant is not for sending everybody of «%s»"+again, in.Export.Name)
+	case !in.Check && (grant.Purpose == schemas.PurposeCheck || in.Full && grant.Purpose != schemas.PurposeFull):
+		return schemas.Person{}, no(schemas.ErrorGrant, "the grant for a %s of «%s» is not for sending %s"+again, grant.Purpose, in.Export.Name, what(in))
 	}
 	return grant.Person, nil
+}
+
+// what a run sends, in words.
+func what(in schemas.AuthorizeInput) string {
+	if in.Full {
+		return "everybody"
+	}
+	return "anybody"
 }

@@ -69,6 +69,18 @@ func TestGrantsAreForOneExportAsItIs(t *testing.T) {
 			t.Errorf("%s: %+v, %v", purpose, got, err)
 		}
 	}
+	for _, purpose := range []string{schemas.PurposeCheck, schemas.PurposeRun, schemas.PurposeFull, schemas.PurposeSchedule} {
+		in := issue(purpose)
+		in.Check, in.Full = true, true
+		if _, err := p.CheckGrant(in, time.Time{}); err != nil {
+			t.Errorf("%s, for a check: %v", purpose, err)
+		}
+	}
+	full := issue(schemas.PurposeFull)
+	full.Full = true
+	if _, err := p.CheckGrant(full, time.Time{}); err != nil {
+		t.Errorf("full: %v", err)
+	}
 	late := issue(schemas.PurposeSchedule)
 	late.StartedAt = noon.AddDate(3, 0, 0)
 	if _, err := p.CheckGrant(late, noon.Add(-time.Hour)); err != nil {
@@ -97,6 +109,9 @@ func TestGrantsAreForOneExportAsItIs(t *testing.T) {
 			in.Grant.MAC, _ = p.Gate.sign(forPasses, granted{*in.Grant, in.Export})
 		},
 		"full by a schedule": func(in *schemas.AuthorizeInput) { *in = issue(schemas.PurposeSchedule); in.Full = true },
+		"full by a run":      func(in *schemas.AuthorizeInput) { in.Full = true },
+		"run by a check":     func(in *schemas.AuthorizeInput) { *in = issue(schemas.PurposeCheck) },
+		"full by a check":    func(in *schemas.AuthorizeInput) { *in = issue(schemas.PurposeCheck); in.Full = true },
 	} {
 		in := issue(schemas.PurposeRun)
 		change(&in)

@@ -80,8 +80,8 @@ func (o *Operator) administer(ctx context.Context, id string, in schemas.AskInpu
 	return out, fmt.Errorf("ask the worker (%s): %w", in.Operation, err)
 }
 
-// Grant asks for the worker's word that the person may run the export, for
-// schemas.PurposeSchedule or schemas.PurposeRun. It is nil where the worker wants
+// Grant asks for the worker's word that the person may run the export, for one of
+// the schemas.Purpose names. It is nil where the worker wants
 // none. The worker refuses what it would refuse at the run: a connection that
 // there is not, or that is not shared with the person's role.
 func (o *Operator) Grant(ctx context.Context, purpose string, export schemas.Export) (*schemas.Grant, error) {

@@ -57,7 +57,7 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 	export := in.Export
 	in.Trigger = schemas.Trigger{Kind: schemas.TriggerPerson, Who: o.Who}
 	if o.Identity.Token != nil {
-		if in.Grant, err = o.Grant(ctx, schemas.PurposeRun, export); err != nil {
+		if in.Grant, err = o.Grant(ctx, purpose(in), export); err != nil {
 			return Run{}, false, err
 		}
 	}
@@ -81,6 +81,17 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 		return Run{}, false, fmt.Errorf("start export «%s»: %w", export.Name, err)
 	}
 	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
+}
+
+// purpose is what a grant for the run has to be for.
+func purpose(in schemas.RunInput) string {
+	switch {
+	case in.Check:
+		return schemas.PurposeCheck
+	case in.Full:
+		return schemas.PurposeFull
+	}
+	return schemas.PurposeRun
 }
 
 // Find finds a run by the name of its export (its latest run) or by its run id.
