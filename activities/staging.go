@@ -200,6 +200,10 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) e
 		case invalid != nil && invalid.TooLarge:
 			p.DataFields = beyondRequest
 		case invalid != nil:
+			// A bad value is no reason to take somebody off the list who is in the segment.
+			if err := s.differ.Keep(batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)); err != nil {
+				return err
+			}
 			return s.refuse(at, invalid.Column, nil, schemas.ReasonInvalidValue)
 		default:
 			p.DataFields = data[start:len(data):len(data)]

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail"}
+var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", Fields: schemas.Fields{All: true}}
 
 // remembers writes a snapshot of one member, and gives its path.
 func (b *bench) remembers(t *testing.T, run schemas.RunRef, list int64, address string) string {
@@ -127,42 +128,71 @@ func TestAnUnfinishedRunIsAddedToTheSnapshot(t *testing.T) {
 	}
 }
 
-// TestAStartOverForgetsWhatWasRefused: whom Iterable refused before the run started
-// over has been sent again since, and may have been taken.
-func TestAStartOverForgetsWhatWasRefused(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+// stage stages people with a value each, over a connection that may read them.
+func (b *bench) stage(t *testing.T, run schemas.RunRef, people map[string]float64) schemas.Manifest {
+	t.Helper()
 	source := filepath.Join(t.TempDir(), "people.arrow")
-	writePeople(t, source, "ann@example.com", "bob@example.com")
-	c := schemas.Connection{Name: "sandbox", AllowedSources: []string{filepath.Dir(source)}}
-	b.Activities.Connections = oneConnection{c}
+	writePeople(t, source, people)
+	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{filepath.Dir(source)}}}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
-	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
-	stale := path.Join(schemas.StagingDir(run), refusedDir, "subscribe-000000000.jsonl")
-	if err := b.Root.Write(t.Context(), stale, []byte(`{"key":"00"}`+"\n")); err != nil {
-		t.Fatal(err)
-	}
 	s := schemas.Segment{Name: "High-value", Source: source}
 	seg, err := b.inspect(t.Context(), springExport, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.env.ExecuteActivity(schemas.ActivityStageSegment, schemas.StageInput{
-		Run: run, Export: springExport, Segment: s, Connection: schemas.ConnectionInfo{Name: "sandbox"}, Info: seg.Info(), ListID: 7,
+	v, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, schemas.StageInput{
+		Run: run, Export: springExport, Segment: s, Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: schemas.ProjectEmail},
+		Info: seg.Info(), ListID: 7,
 	})
+	var m schemas.Manifest
+	if err == nil {
+		err = v.Get(&m)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// TestAStartOverForgetsWhatWasRefused: whom Iterable refused before the run started
+// over has been sent again since, and may have been taken.
+func TestAStartOverForgetsWhatWasRefused(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	stale := path.Join(schemas.StagingDir(run), refusedDir, "subscribe-000000000.jsonl")
+	if err := b.Root.Write(t.Context(), stale, []byte(`{"key":"00"}`+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	b.stage(t, run, map[string]float64{"ann@example.com": 1})
 	if left, err := b.readRefusals(t.Context(), run); err != nil || len(left) > 0 {
 		t.Errorf("%d refusals are left, %v", len(left), err)
 	}
 }
 
-func writePeople(t *testing.T, file string, addresses ...string) {
+// TestABadValueTakesNobodyOffTheList: somebody whose row can't be sent has not left
+// the segment.
+func TestABadValueTakesNobodyOffTheList(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	b.remembers(t, run, 7, "ann@example.com")
+	m := b.stage(t, run, map[string]float64{"ann@example.com": math.NaN(), "eve@example.com": math.NaN(), "bob@example.com": 1})
+	if m.Removals != 0 || m.Adds != 1 || m.Rejected[schemas.ReasonInvalidValue] != 2 || m.Members != 1 {
+		t.Errorf("%+v", m)
+	}
+	if m = b.stage(t, run, map[string]float64{"bob@example.com": 1}); m.Removals != 1 {
+		t.Errorf("who has left the segment: %+v", m)
+	}
+}
+
+func writePeople(t *testing.T, file string, people map[string]float64) {
 	t.Helper()
-	schema := arrow.NewSchema([]arrow.Field{{Name: "Mail", Type: arrow.BinaryTypes.String}}, nil)
+	schema := arrow.NewSchema([]arrow.Field{{Name: "Mail", Type: arrow.BinaryTypes.String}, {Name: "Value", Type: arrow.PrimitiveTypes.Float64}}, nil)
 	build := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer build.Release()
-	build.Field(0).(*array.StringBuilder).AppendValues(addresses, nil)
+	for who, value := range people {
+		build.Field(0).(*array.StringBuilder).Append(who)
+		build.Field(1).(*array.Float64Builder).Append(value)
+	}
 	rec := build.NewRecord()
 	defer rec.Release()
 	out, err := os.Create(file)

@@ -62,6 +62,7 @@ type Differ struct {
 
 	people *index // nil once partitioned
 	seen   bitmap // of the snapshot's rows
+	kept   bitmap // the same, those who only stay; nil without any
 	parts  *partitions
 	counts Counts
 }
@@ -140,6 +141,28 @@ func (d *Differ) Add(p *Profile) error {
 	return nil
 }
 
+// Keep says that the segment has somebody in a row that can't be sent: where nothing
+// else is known of them, they have not vanished all the same.
+func (d *Differ) Keep(k Key) error {
+	if d.snap == nil {
+		return nil
+	}
+	if d.parts != nil {
+		return d.parts.keep(k)
+	}
+	if i := d.people.find(k.halves()); i >= 0 {
+		d.keep(int64(i))
+	}
+	return nil
+}
+
+func (d *Differ) keep(row int64) {
+	if d.kept == nil {
+		d.kept = newBitmap(d.snapRows())
+	}
+	d.kept.set(row)
+}
+
 // AddAll takes the segment's next valid rows. It is faster than Add where the
 // people don't fit into the processor's cache.
 func (d *Differ) AddAll(rows []Profile) error {
@@ -188,7 +211,7 @@ func (d *Differ) snapRows() int64 {
 }
 
 // Finish emits what Add has not, and then calls vanished with each member of the
-// snapshot that no row named, in ascending order of key. A nil vanished counts
+// snapshot that no row named and Keep has not, in ascending order of key. A nil vanished counts
 // nobody: nobody is to be removed.
 func (d *Differ) Finish(ctx context.Context, vanished func(*Member) error) (Counts, error) {
 	if d.parts != nil {
@@ -205,7 +228,7 @@ func (d *Differ) Finish(ctx context.Context, vanished func(*Member) error) (Coun
 		c.skip = func(b block) bool { return d.seen.all(b.start, b.start+b.rows) }
 	}
 	for c.next() {
-		if d.seen.has(c.row) {
+		if d.seen.has(c.row) || d.kept != nil && d.kept.has(c.row) {
 			if d.opts.Stays != nil {
 				if err := d.opts.Stays(&c.member); err != nil {
 					return d.counts, err

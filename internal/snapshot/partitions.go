@@ -32,8 +32,12 @@ type part struct {
 // recordSize is the size of a partition's record: key, fields, row.
 const recordSize = 16 + 8 + 8
 
-// settled stands for the row of somebody whose verdict is out.
-const settled = ^uint64(0)
+const (
+	// settled stands for the row of somebody whose verdict is out.
+	settled = ^uint64(0)
+	// stays stands for the row of somebody who gets no verdict.
+	stays = settled - 1
+)
 
 const (
 	partBuffer = 32 << 10
@@ -66,6 +70,9 @@ func newPartitions(files TempFiles, bits uint) (p *partitions, err error) {
 
 // know adds somebody whose verdict is out.
 func (p *partitions) know(k Key) error { return p.record(k, 0, settled) }
+
+// keep adds somebody who gets no verdict, and has not vanished.
+func (p *partitions) keep(k Key) error { return p.record(k, 0, stays) }
 
 func (p *partitions) record(k Key, fields, row uint64) error {
 	hi, _ := k.halves()
@@ -147,7 +154,8 @@ func (p *partitions) judge(i int, members *cursor, d *Differ, verdicts []uint8) 
 	}
 	defer r.Close()
 	p.in.Reset(r)
-	if err := judgeRecords(p.in, from.records, x, verdicts); err != nil {
+	keep := func(member int) { d.keep(start + int64(member)) }
+	if err := judgeRecords(p.in, from.records, x, verdicts, keep); err != nil {
 		return err
 	}
 	for m := range n {
@@ -158,15 +166,22 @@ func (p *partitions) judge(i int, members *cursor, d *Differ, verdicts []uint8) 
 	return p.files.remove(partName(i))
 }
 
-func judgeRecords(r io.Reader, records int64, x *index, verdicts []uint8) error {
+func judgeRecords(r io.Reader, records int64, x *index, verdicts []uint8, keep func(member int)) error {
 	var rec [recordSize]byte
 	for range records {
 		if _, err := io.ReadFull(r, rec[:]); err != nil {
 			return short(err)
 		}
 		k := Key(rec[:16])
+		row := binary.LittleEndian.Uint64(rec[24:])
+		if row == stays {
+			if i := x.find(k.halves()); i >= 0 {
+				keep(i)
+			}
+			continue
+		}
 		v := x.mark(&k, binary.LittleEndian.Uint64(rec[16:]))
-		if row := binary.LittleEndian.Uint64(rec[24:]); row != settled {
+		if row != settled {
 			verdicts[row/4] |= uint8(v) << (row % 4 * 2)
 		}
 	}
