@@ -15,6 +15,9 @@ import (
 // to be at fault instead of its rows.
 const refusedInARow = 8
 
+// errStopped ends a batch because of what another one has met, which is what counts.
+var errStopped = errors.New("stopped by another batch")
+
 // sending is one batch on its way: usually one request, more where Iterable
 // refuses it and it has to be halved to find the rows to blame.
 type sending struct {
@@ -38,6 +41,11 @@ type refusal struct {
 func (s *sending) send(ctx context.Context, from, to int) error {
 	if from >= to {
 		return nil
+	}
+	select {
+	case <-s.stop: // another batch has met what stops all of them
+		return errStopped
+	default:
 	}
 	result, err := s.request(ctx, from, to)
 	if err == nil {
@@ -107,12 +115,14 @@ func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, e
 func (s *sending) settle(from, to int, r iterable.Result) {
 	before := len(s.refusals)
 	absent := s.counts.NotOnList
+	named := map[int]bool{} // by the address and by the user id, or for two reasons
 	for _, f := range failures(r.Failed) {
 		for _, name := range f.names {
 			row, ok := s.matcher.Find(from, to, f.byUserID, name)
-			if !ok {
+			if !ok || named[row] {
 				continue
 			}
+			named[row] = true
 			if s.in.Kind == schemas.Unsubscribe && f.absent {
 				s.counts.NotOnList++
 				continue
