@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -14,6 +15,10 @@ import (
 // NoteNoConnection begins the note of a schedule that is paused since its export's
 // connection was disconnected.
 const NoteNoConnection = "No connection"
+
+// notePausedBefore ends that note where somebody had paused the schedule before: it
+// stays paused when another connection is set.
+const notePausedBefore = "It was paused before."
 
 // Connected is an export that has a schedule over a connection.
 type Connected struct {
@@ -39,13 +44,28 @@ func (o *Operator) Connected(ctx context.Context) (map[string][]Connected, error
 	return found, nil
 }
 
+// detachedNote is the note of a schedule whose connection was disconnected.
+func detachedNote(consent schemas.ConsentRecord, paused bool) string {
+	note := fmt.Sprintf("%s: «%s» was disconnected by %s on %s. Set another connection, and apply the export again.",
+		NoteNoConnection, consent.Connection, consent.By, consent.At.UTC().Format(time.DateOnly))
+	if paused {
+		note += " " + notePausedBefore
+	}
+	return note
+}
+
+// forConnection tells whether a schedule with this note is paused for its connection
+// alone, so that it goes on with another one.
+func forConnection(note string) bool {
+	return strings.HasPrefix(note, NoteNoConnection) && !strings.HasSuffix(note, notePausedBefore)
+}
+
 // Detach pauses the schedules of exports whose connection was disconnected. They
 // stay so until another connection is set.
 func (o *Operator) Detach(ctx context.Context, consent schemas.ConsentRecord, exports []Connected) error {
-	note := fmt.Sprintf("%s: «%s» was disconnected by %s on %s. Set another connection, and apply the export again.",
-		NoteNoConnection, consent.Connection, consent.By, consent.At.UTC().Format(time.DateOnly))
 	var all []error
 	for _, e := range exports {
+		note := detachedNote(consent, e.Paused)
 		err := o.Client.ScheduleClient().GetHandle(ctx, e.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: note})
 		if err != nil {
 			all = append(all, fmt.Errorf("pause the schedule of «%s» (its runs send nothing all the same): %w", e.Export, err))

@@ -29,7 +29,7 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 			return schemas.RemoveAnswer{}, fmt.Errorf("pause the schedule of «%s»: %w", a.Export.Name, err)
 		}
 	}
-	out, err := o.removeData(ctx, schemas.RemoveRequest{Export: a.Export, DeleteLists: deleteLists})
+	out, err := o.removeAlone(ctx, a, schemas.RemoveRequest{Export: a.Export, DeleteLists: deleteLists})
 	if err != nil {
 		if !a.Paused {
 			err = errors.Join(err, o.Resume(context.WithoutCancel(ctx), a))
@@ -45,6 +45,34 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 		return out, fmt.Errorf("delete the schedule of «%s»: %w", a.Export.Name, err)
 	}
 	return out, nil
+}
+
+// removeAlone removes the data, unless somebody is about to write more of it: a
+// check, or the schedule's last start, whose run has not begun.
+func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
+	var none schemas.RemoveAnswer
+	check, err := o.Client.DescribeWorkflowExecution(ctx, schemas.CheckWorkflowID(a.Export.Name), "")
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+	case err != nil:
+		return none, fmt.Errorf("look for a check of «%s»: %w", a.Export.Name, err)
+	case check.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return none, fmt.Errorf("%w of «%s», a check: wait for its end, and remove the export again", ErrUnderWay, a.Export.Name)
+	}
+	d, err := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Describe(ctx)
+	switch {
+	case errors.As(err, &missing):
+	case err != nil:
+		return none, fmt.Errorf("look at the schedule of «%s»: %w", a.Export.Name, err)
+	case len(d.Info.RunningWorkflows) > 0:
+		return none, underWay(a.Export.Name)
+	}
+	return o.removeData(ctx, request)
+}
+
+func underWay(export string) error {
+	return fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %q", ErrUnderWay, export, export)
 }
 
 func (o *Operator) removeData(ctx context.Context, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
@@ -74,7 +102,7 @@ func (o *Operator) removeData(ctx context.Context, request schemas.RemoveRequest
 	case err == nil:
 		return out, json.Unmarshal(answer.Answer, &out)
 	case errors.As(err, &started):
-		return out, fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %q", ErrUnderWay, request.Export.Name, request.Export.Name)
+		return out, underWay(request.Export.Name)
 	case errors.As(err, &app):
 		return out, &Refusal{Type: app.Type(), Message: app.Message()}
 	}

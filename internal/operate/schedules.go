@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/schemas"
 )
@@ -117,6 +118,10 @@ func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error 
 		ID: schemas.ScheduleID(in.Export.Name), Spec: spec(in.Timing), Action: action(in),
 		Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp(in.Timing), Note: o.note(in),
 	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		// It was made after the schedules were listed, or Temporal's list was late.
+		return o.change(ctx, in)
+	}
 	return err
 }
 
@@ -133,7 +138,7 @@ func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error 
 			if s.State == nil {
 				s.State = &client.ScheduleState{}
 			}
-			if strings.HasPrefix(s.State.Note, NoteNoConnection) && old.Export.Connection != in.Export.Connection {
+			if forConnection(s.State.Note) && old.Export.Connection != in.Export.Connection {
 				s.State.Paused = false
 			}
 			if !s.State.Paused {
