@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -185,7 +189,10 @@ func TestOneRunOfAnExport(t *testing.T) {
 	w.until("the run has ended", func() bool { status, _, _ := s.call("status", "Spring"); return status == 1 })
 	s.contains(s.want(1, "show", "Spring"), "«Readers» aborted", "1 of 2 segments did not get through")
 
+	w.appliedTwice()
+	w.removedDuringACheck(s)
 	s.contains(s.want(1, "duplicate", "Spring", "Autumn"), "would feed one list", "--segment OLD=NEW")
+	s.contains(s.want(1, "run", "--segment", "Readers", "--source", w.path("segments"), "--email", "EmailAddress", "--connection", "sandbox"), "«Spring»", "would feed one list")
 	s.contains(s.want(0, "duplicate", "Spring", "Autumn", "--segment", "High-value=A", "--segment", "Readers=B", "--apply"), "name: Autumn", "name: A")
 	s.contains(s.want(0, "backfill", "Autumn", "--from", "2024-02-28T00:00:00Z", "--to", "2024-03-02T00:00:00Z"), "Asked for the starts")
 	w.until("the backfill runs it", func() bool { return len(s.history("Autumn")) == 1 })
@@ -196,4 +203,36 @@ func TestOneRunOfAnExport(t *testing.T) {
 	s.contains(s.want(0, "apply", w.path("exports.yaml"), "--prune", "--yes"), "- remove «Autumn»", "1 unchanged")
 	s.contains(s.want(0, "remove", "Spring", "--delete-list", "--yes"), "Deleted list", "«Readers» was not deleted: this export did not make")
 	w.nobodyIsLeft()
+}
+
+// appliedTwice applies a plan that was made before somebody else applied the file.
+func (w *world) appliedTwice() {
+	w.t.Helper()
+	file, err := config.LoadExports(w.path("exports.yaml"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	steps, err := operate.Plan(file, nil, false, false)
+	if err == nil {
+		err = w.operator.Apply(w.t.Context(), steps)
+	}
+	if err != nil || steps[0].Verb != operate.VerbCreate {
+		w.t.Errorf("%+v, %v", steps, err)
+	}
+}
+
+// removedDuringACheck tries to remove the export while a check of it, which leaves
+// people's data behind, is under way.
+func (w *world) removedDuringACheck(s starter) {
+	w.t.Helper()
+	check, err := w.client.ExecuteWorkflow(w.t.Context(), client.StartWorkflowOptions{
+		ID: schemas.CheckWorkflowID("Spring"), TaskQueue: "of no worker", WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}, schemas.WorkflowRunExport, schemas.RunInput{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.contains(s.want(1, "remove", "Spring", "--yes"), "a run is under way of «Spring», a check")
+	if err := w.client.TerminateWorkflow(w.t.Context(), check.GetID(), check.GetRunID(), "not needed any more"); err != nil {
+		w.t.Fatal(err)
+	}
 }

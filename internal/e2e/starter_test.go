@@ -87,7 +87,7 @@ func TestTheStarter(t *testing.T) {
 
 	w.key(true)
 	s.contains(s.want(3, run...), "waits at", "starter retry \"High-value\"")
-	s.contains(s.want(1, "approve", "High-value"), "[retry abort]")
+	s.contains(s.want(1, "approve", "High-value"), "waits for retry or abort, not for approve")
 	s.contains(s.want(0, "abort", "High-value"), "abort: «High-value» ends")
 	w.until("the run has ended", func() bool { status, _, _ := s.call("status", "High-value"); return status == 1 })
 	s.contains(s.want(1, "status", "High-value"), "aborted")

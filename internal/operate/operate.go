@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -41,9 +43,23 @@ type Run struct {
 // ErrNoRun says that there is no run of that name.
 var ErrNoRun = errors.New("no such run")
 
-// Start starts a run of the export. When one is under way already it joins that
-// one instead, and says so.
+// Start starts a run of the export, which nobody needs to have applied. When one is
+// under way already it joins that one instead, and says so. An export that would feed
+// the list of another one that was applied is refused.
 func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+	applied, err := o.Applied(ctx)
+	if err != nil {
+		return Run{}, false, err
+	}
+	all := []schemas.Export{export}
+	for _, a := range applied {
+		if a.Export.Name != export.Name {
+			all = append(all, a.Export)
+		}
+	}
+	if err := clash(all); err != nil {
+		return Run{}, false, err
+	}
 	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full})
 }
 
@@ -131,33 +147,51 @@ func (o *Operator) Cancel(ctx context.Context, run Run) error {
 }
 
 // Answer gives an answer (one of the schemas.Update names) to every part of a
-// run that waits for it, and returns the names of the segments that took it; the
+// run that waits for that one, and returns the names of the segments that took it; the
 // run itself is named by its export.
 func (o *Operator) Answer(ctx context.Context, run Run, answer string) ([]string, error) {
 	v, err := o.Look(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	var took []string
 	if v.Waiting != nil {
 		if err := o.update(ctx, run.WorkflowID, answer, v.Waiting.Since); err != nil {
 			return nil, err
 		}
 		return []string{run.Export}, nil
 	}
-	for _, s := range v.Segments {
-		if s.Waiting == nil {
-			continue
-		}
+	waiting, err := waitingFor(v, answer)
+	if err != nil {
+		return nil, err
+	}
+	var took []string
+	for _, s := range waiting {
 		if err := o.update(ctx, s.WorkflowID, answer, s.Waiting.Since); err != nil {
 			return took, fmt.Errorf("segment «%s»: %w", s.Run.Segment, err)
 		}
 		took = append(took, s.Run.Segment)
 	}
-	if len(took) == 0 {
-		return nil, fmt.Errorf("the run of «%s» is %s, and waits for nothing", run.Export, v.State)
-	}
 	return took, nil
+}
+
+// waitingFor are the segments that an answer is for. Others may wait for another
+// one, and don't keep these from getting theirs.
+func waitingFor(v View, answer string) (waiting []SegmentView, err error) {
+	err = fmt.Errorf("the run of «%s» is %s, and waits for nothing", v.Run.Export, v.State)
+	for _, s := range v.Segments {
+		switch {
+		case s.Waiting == nil:
+		case slices.Contains(s.Waiting.Answers, answer):
+			waiting = append(waiting, s)
+		default:
+			err = fmt.Errorf("segment «%s» waits for %s, not for %s: %s",
+				s.Run.Segment, strings.Join(s.Waiting.Answers, " or "), answer, s.Waiting.Message)
+		}
+	}
+	if len(waiting) > 0 {
+		err = nil
+	}
+	return waiting, err
 }
 
 // update sends an answer to the wait that began at since.

@@ -83,8 +83,8 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 	return steps, clash(final)
 }
 
-// clash refuses two exports that would feed one list: each would remove the
-// other's people from it.
+// clash refuses two exports that would feed one list: each could remove people
+// whom the other has put there.
 func clash(all []schemas.Export) error {
 	for i, a := range all {
 		for _, b := range all[:i] {
