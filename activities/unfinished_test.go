@@ -193,21 +193,5 @@ func writePeople(t *testing.T, file string, people map[string]float64) {
 		build.Field(0).(*array.StringBuilder).Append(who)
 		build.Field(1).(*array.Float64Builder).Append(value)
 	}
-	rec := build.NewRecord()
-	defer rec.Release()
-	out, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	w, err := ipc.NewFileWriter(out, ipc.WithSchema(schema))
-	if err == nil {
-		err = w.Write(rec)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	writeRecord(t, file, build.NewRecord())
 }

@@ -1,0 +1,144 @@
+package activities
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"go.temporal.io/sdk/activity"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// identity is a row: an address and a user id, either of them null where empty.
+type identity struct{ email, userID string }
+
+// stageIdentities stages rows for a project of that type, after a run that left
+// those members.
+func stageIdentities(t *testing.T, project string, members, rows []identity) schemas.Manifest {
+	t.Helper()
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	folder := t.TempDir()
+	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}}
+	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
+	export := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id"}
+	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	if len(members) > 0 {
+		u := snapshot.NewUpdate(nil, 0)
+		for _, who := range members {
+			m := snapshot.Member{Email: []byte(who.email), UserID: []byte(who.userID)}
+			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(m.Email, m.UserID, nil)
+			if err := u.Put(&m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.publish(t.Context(), run, u, nil, header(run, export, 7, project)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := schemas.Segment{Name: "High-value", Source: folder}
+	writeIdentities(t, filepath.Join(folder, "people.arrow"), rows)
+	seg, err := b.inspect(t.Context(), export, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, schemas.StageInput{
+		Run: run, Export: export, Segment: s, Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: project}, Info: seg.Info(), ListID: 7,
+	})
+	var m schemas.Manifest
+	if err == nil {
+		err = v.Get(&m)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestPeopleAreKnownByWhatTheProjectKnowsThemBy stages the same rows for projects of
+// every type.
+func TestPeopleAreKnownByWhatTheProjectKnowsThemBy(t *testing.T) {
+	rows := []identity{
+		{"ann@example.com", "u1"}, {"ANN@example.com", "u2"}, {"bob@example.com", "u1"},
+		{"eve@example.com", ""}, {"", "u3"}, {"dan@example.com", " u4"},
+	}
+	one := func(r schemas.Reason, n int64) map[schemas.Reason]int64 { return map[schemas.Reason]int64{r: n} }
+	for project, want := range map[string]schemas.Manifest{
+		schemas.ProjectEmail:  {Adds: 3, Duplicates: 1, Rejected: map[schemas.Reason]int64{schemas.ReasonMissing: 1, schemas.ReasonInvalidUserID: 1}},
+		schemas.ProjectUserID: {Adds: 3, Duplicates: 1, Rejected: one(schemas.ReasonInvalidUserID, 2)},
+		schemas.ProjectHybrid: {Adds: 4, Duplicates: 1, Rejected: one(schemas.ReasonInvalidUserID, 1)},
+	} {
+		t.Run(project, func(t *testing.T) { staged(t, stageIdentities(t, project, nil, rows), want) })
+	}
+}
+
+// TestNobodyLeavesByAnOldIdentity: in a hybrid project somebody who is in the segment
+// by any identifier stays on the list, whatever they were known by before.
+func TestNobodyLeavesByAnOldIdentity(t *testing.T) {
+	members := []identity{{"ann@example.com", ""}, {"bob@example.com", "u2"}, {"eve@example.com", "u3"}, {"dan@example.com", ""}}
+	m := stageIdentities(t, schemas.ProjectHybrid, members, []identity{
+		{"ann@example.com", "u1"},     // has a user id now
+		{"bob.new@example.com", "u2"}, // has another address
+		{"eve@example.com", ""},       // has no user id any more
+	})
+	staged(t, m, schemas.Manifest{Adds: 2, Updates: 1, Removals: 1, Superseded: 2, Members: 4})
+}
+
+func staged(t *testing.T, got, want schemas.Manifest) {
+	t.Helper()
+	same := len(got.Rejected) == len(want.Rejected)
+	for r, n := range want.Rejected {
+		same = same && got.Rejected[r] == n
+	}
+	if !same || got.Adds != want.Adds || got.Updates != want.Updates || got.Removals != want.Removals || got.Duplicates != want.Duplicates ||
+		got.Superseded != want.Superseded || got.Members != want.Members {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func writeIdentities(t *testing.T, file string, rows []identity) {
+	t.Helper()
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "Mail", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "Id", Type: arrow.BinaryTypes.String, Nullable: true},
+	}, nil)
+	build := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer build.Release()
+	for _, r := range rows {
+		for i, value := range []string{r.email, r.userID} {
+			if value == "" {
+				build.Field(i).AppendNull()
+			} else {
+				build.Field(i).(*array.StringBuilder).Append(value)
+			}
+		}
+	}
+	writeRecord(t, file, build.NewRecord())
+}
+
+// writeRecord writes an Arrow file, and releases the record.
+func writeRecord(t *testing.T, file string, rec arrow.Record) {
+	t.Helper()
+	defer rec.Release()
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	w, err := ipc.NewFileWriter(out, ipc.WithSchema(rec.Schema()))
+	if err == nil {
+		err = w.Write(rec)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
