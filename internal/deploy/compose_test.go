@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/goccy/go-yaml"
 	"golang.org/x/mod/modfile"
 
 	"iterable-segment-export/internal/sandbox"
@@ -27,20 +30,24 @@ const password = "made-up-password"
 var ours = []string{"worker", "sandbox"}
 
 // load reads docker-compose.yml as docker compose does, without this machine's
-// environment.
-func load(t *testing.T, env ...string) (*types.Project, error) {
+// environment, with some of the profiles.
+func load(t *testing.T, profiles []string, env ...string) (*types.Project, error) {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
-		cli.WithWorkingDirectory(root), cli.WithEnv(env), cli.WithResolvedPaths(true))
+		cli.WithWorkingDirectory(root), cli.WithEnv(env), cli.WithResolvedPaths(true), cli.WithProfiles(profiles))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return options.LoadProject(context.Background())
 }
 
-func project(t *testing.T) *types.Project {
+// project is the file with every profile, or with those that are named.
+func project(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
-	p, err := load(t, "POSTGRES_PASSWORD="+password)
+	if profiles == nil {
+		profiles = []string{"*"}
+	}
+	p, err := load(t, profiles, "POSTGRES_PASSWORD="+password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +68,71 @@ func jobs(p *types.Project) map[string]bool {
 }
 
 func TestComposeAsksForThePassword(t *testing.T) {
-	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "POSTGRES_PASSWORD") {
+	if _, err := load(t, nil); err == nil || !strings.Contains(err.Error(), "POSTGRES_PASSWORD") {
 		t.Errorf("without a password: %v", err)
+	}
+}
+
+// TestProfiles: what a real project needs starts without any.
+func TestProfiles(t *testing.T) {
+	always := []string{"postgresql", "temporal", "temporal-namespace", "temporal-schema", "temporal-ui", "worker"}
+	for _, c := range []struct{ profiles, further []string }{
+		{[]string{}, nil},
+		{[]string{"demo"}, []string{"sandbox"}},
+		{[]string{"observability"}, []string{"grafana", "prometheus"}},
+	} {
+		have := project(t, c.profiles...).ServiceNames()
+		want := slices.Sorted(slices.Values(slices.Concat(always, c.further)))
+		if slices.Sort(have); !slices.Equal(have, want) {
+			t.Errorf("with the profiles %v: %v, want %v", c.profiles, have, want)
+		}
+	}
+}
+
+// TestPrometheusFindsTheWorker and the rules, and Grafana the dashboard.
+func TestPrometheusFindsTheWorker(t *testing.T) {
+	p := project(t)
+	var scrape struct {
+		RuleFiles     []string `yaml:"rule_files"`
+		ScrapeConfigs []struct {
+			DNS []struct {
+				Names []string
+				Port  int
+			} `yaml:"dns_sd_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal([]byte(p.Configs["prometheus"].Content), &scrape); err != nil {
+		t.Fatal(err)
+	}
+	if len(scrape.ScrapeConfigs) != 1 || len(scrape.ScrapeConfigs[0].DNS) != 1 {
+		t.Fatalf("%+v", scrape)
+	}
+	dns := scrape.ScrapeConfigs[0].DNS[0]
+	_, port, err := net.SplitHostPort(*p.Services["worker"].Environment["HEALTH_ADDR"])
+	if err != nil || len(dns.Names) != 1 || dns.Names[0] != "worker" || fmt.Sprint(dns.Port) != port {
+		t.Errorf("Prometheus asks %+v; the worker answers at port %s", dns, port)
+	}
+	for service, files := range map[string][]string{"prometheus": scrape.RuleFiles, "grafana": {"/etc/grafana/dashboards/dashboard.json"}} {
+		for _, file := range files {
+			i := slices.IndexFunc(p.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == file })
+			if i < 0 {
+				t.Errorf("%s has no %s", service, file)
+			} else if _, err := os.Stat(p.Services[service].Volumes[i].Source); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for name, s := range p.Services {
+		for _, c := range s.Configs {
+			if _, ok := p.Configs[c.Source]; !ok {
+				t.Errorf("%s names the configuration %s, which there is not", name, c.Source)
+			}
+		}
+		for _, published := range s.Ports {
+			if fmt.Sprint(published.Target) == port {
+				t.Errorf("%s publishes the port of the worker's health", name)
+			}
+		}
 	}
 }
 
@@ -119,7 +189,7 @@ func dependencies(t *testing.T, p *types.Project, s types.ServiceConfig, jobs ma
 }
 
 // version is a full one: major, minor and, except for PostgreSQL, patch.
-var version = regexp.MustCompile(`^[^:@]+:(\d+\.\d+\.\d+|postgres-\d+\.\d+)[\w.-]*(@sha256:[0-9a-f]{64})?$`)
+var version = regexp.MustCompile(`^[^:@]+:v?(\d+\.\d+\.\d+|postgres-\d+\.\d+)[\w.-]*(@sha256:[0-9a-f]{64})?$`)
 
 func pinned(image string) bool {
 	return version.MatchString(strings.Replace(image, "postgres:", "postgres:postgres-", 1))
