@@ -148,7 +148,7 @@ func (r *reader) types(line string) {
 		r.shell(command)
 	case strings.HasPrefix(command, "go run ./worker"):
 		r.shell(command)
-	case elsewhere[words[0]]:
+	case strings.HasPrefix(command, "echo "), elsewhere[words[0]]:
 		r.t.Logf("needs %s: %s", words[0], line)
 	default:
 		r.t.Errorf("nobody has said how to try this command: %s", line)
