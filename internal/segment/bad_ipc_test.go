@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -262,37 +263,52 @@ func TestOtherFiles(t *testing.T) {
 	}
 }
 
-// TestDamagedFiles cuts files off everywhere and flips their bits: whatever
-// becomes of it, it is rows or an *Error.
+// TestPagesBesideEachOther: columns whose large pages begin in one batch each are
+// within the bounds of every batch, and still all there.
+func TestPagesBesideEachOther(t *testing.T) {
+	var pages atomic.Int64
+	hold := func(kind, size int64) error {
+		w := newPageWalk(chunk{column: "email"}, nil, &pages)
+		for range 10 { // one after the other
+			if err := w.hold(pageHeader{kind: kind, uncompressed: size}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for range maxPages / maxPage {
+		if err := hold(pageData, maxPage); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantError(t, hold(pageDictionary, 1), schemas.ErrorSegmentUnreadable, "email", "1024 MB beside each other")
+}
+
+// TestDamagedFiles does small damage to files of every form: whatever becomes of
+// it, it is rows or an error that says which file is broken, and how.
 func TestDamagedFiles(t *testing.T) {
-	rec := profiles(t, 0, 40)
 	want := Columns{Email: "contact.email", UserID: "id", Fields: schemas.Fields{All: true}}
+	changes := 100
+	if os.Getenv("DAMAGE") != "" {
+		changes = 20_000
+	}
 	for name, write := range writers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			write(t, dir, rec)
-			files, _ := filepath.Glob(filepath.Join(dir, "*"))
-			data, err := os.ReadFile(files[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			try := func(data []byte) {
-				writeBytes(t, files[0], data)
-				if err := readAll(t, files[0], want); err != nil {
-					if _, ok := err.(*Error); !ok {
-						t.Errorf("%T is no *Error: %v", err, err)
-					}
+			path := filepath.Join(t.TempDir(), "damaged.file")
+			failed := 0
+			for what, bad := range damage(t, written(t, write, 12), changes) {
+				writeBytes(t, path, bad)
+				if err := readAll(t, path, want); err != nil {
+					failed++
+					explained(t, err)
+				}
+				if t.Failed() {
+					t.Fatalf("%s", what)
 				}
 			}
-			step := len(data)/16 + 1
-			for i := 0; i < len(data); i += step {
-				try(data[:i])
-				flipped := bytes.Clone(data)
-				flipped[i] ^= 1 << (i % 8)
-				try(flipped)
-				flipped[i] = 0xff
-				try(flipped)
+			if failed < 50 {
+				t.Errorf("%d damaged files were refused", failed)
 			}
 		})
 	}

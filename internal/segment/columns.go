@@ -139,11 +139,7 @@ func describe(fields []arrow.Field) string {
 				more++
 				continue
 			}
-			name := f.Name
-			if len(name) > 100 {
-				name = strings.ToValidUTF8(name[:100], "") + "…"
-			}
-			name = prefix + name
+			name := prefix + shortened(f.Name, 100)
 			names = append(names, fmt.Sprintf("%q", name))
 			if st, ok := f.Type.(*arrow.StructType); ok && depth < 4 {
 				add(name+".", st.Fields(), depth+1)

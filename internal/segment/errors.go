@@ -34,10 +34,18 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "file %s: ", e.File)
 	}
 	if e.Column != "" {
-		fmt.Fprintf(&b, "column %q: ", e.Column)
+		fmt.Fprintf(&b, "column %q: ", shortened(e.Column, 200))
 	}
-	b.WriteString(e.Err.Error())
+	b.WriteString(shortened(e.Err.Error(), 6000))
 	return b.String()
+}
+
+// shortened bounds what a file has a say in: names, and the types of structs.
+func shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -23,7 +23,8 @@ import (
 type ipcFile struct {
 	src    *source
 	schema *arrow.Schema
-	ids    []fieldIDs // by top-level column
+	tops   []arrow.Field // the schema's fields, of which it would make a copy each time
+	ids    []fieldIDs    // by top-level column
 	hash   [sha256.Size]byte
 	known  int64 // rows, -1 for a stream
 	stream bool
@@ -130,6 +131,7 @@ func (f *ipcFile) readSchema(at int64) (int64, error) {
 	}
 	defer r.Release()
 	f.schema = r.Schema()
+	f.tops = f.schema.Fields()
 	if f.schema.NumFields() != len(f.ids) {
 		return 0, errIPC
 	}
@@ -219,7 +221,7 @@ func noEOF(err error) error {
 	return err
 }
 
-func (f *ipcFile) fields() []arrow.Field     { return f.schema.Fields() }
+func (f *ipcFile) fields() []arrow.Field     { return f.tops }
 func (f *ipcFile) footer() [sha256.Size]byte { return f.hash }
 func (f *ipcFile) rows() int64               { return f.known }
 
@@ -245,7 +247,12 @@ func (f *ipcFile) check(paths [][]int) error {
 }
 
 func (f *ipcFile) open(paths [][]int, opts Options) (batches, error) {
-	r := &ipcReader{file: f, paths: paths, opts: opts, mem: newBudget(), at: f.start, dicts: map[int64]*dictionary{}}
+	r := &ipcReader{file: f, paths: paths, opts: opts, mem: newBudget(), at: f.start, dicts: map[int64]*dictionary{}, used: make([][]int, len(f.tops))}
+	for i, path := range paths {
+		if path != nil {
+			r.used[path[0]] = append(r.used[path[0]], i)
+		}
+	}
 	r.wantDictionaries()
 	if !f.stream {
 		for _, b := range f.dicts {
@@ -265,6 +272,7 @@ func (f *ipcFile) open(paths [][]int, opts Options) (batches, error) {
 type ipcReader struct {
 	file  *ipcFile
 	paths [][]int
+	used  [][]int // by top-level column: the mapped columns that are in it
 	opts  Options
 	mem   *budget
 	at    int64 // of a stream's next message
@@ -354,15 +362,9 @@ func (r *ipcReader) openBatch() error {
 	l := r.layout(msg, batch, b)
 	loaders := make([]loader, len(r.paths))
 	for top, field := range r.file.fields() {
-		var used []int
-		for i, path := range r.paths {
-			if path != nil && path[0] == top {
-				used = append(used, i)
-			}
-		}
 		start := *l
 		l.skip(field.Type)
-		for _, i := range used {
+		for _, i := range r.used[top] {
 			cursor := start
 			if loaders[i], err = cursor.path(field.Type, r.file.ids[top], r.paths[i][1:], batch.rows); err != nil {
 				return columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
