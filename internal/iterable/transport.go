@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 	"time"
 )
@@ -41,6 +43,7 @@ func NewHTTPClient(o TransportOptions) *http.Client {
 		CheckRedirect: refuseRedirect,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
+			OnProxyConnectResponse: checkProxy,
 			DialContext:            (&net.Dialer{Timeout: cmp.Or(o.Dial, 10*time.Second), KeepAlive: 15 * time.Second}).DialContext,
 			TLSClientConfig:        conf,
 			TLSHandshakeTimeout:    cmp.Or(o.TLSHandshake, 10*time.Second),
@@ -57,6 +60,18 @@ func NewHTTPClient(o TransportOptions) *http.Client {
 	}
 }
 
+// proxyRefusal is the status of a proxy that makes no way to the host.
+type proxyRefusal int
+
+func (s proxyRefusal) Error() string { return fmt.Sprintf("the proxy answered HTTP %d", int(s)) }
+
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return proxyRefusal(answer.StatusCode)
+	}
+	return nil
+}
+
 // refuseRedirect keeps every redirect from being followed. Iterable's API has
 // none, and net/http would send the Api-Key header along to another host.
 func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -71,11 +86,17 @@ func transportError(endpoint string, status int, err error) *Error {
 		hostname     x509.HostnameError
 		invalid      x509.CertificateInvalidError
 		dns          *net.DNSError
+		refused      proxyRefusal
 		timeout      interface{ Timeout() bool }
 	)
 	switch {
 	case errors.Is(err, errTooLarge):
 		e.Class, e.Detail = Unexpected, errTooLarge.Error()
+	case errors.As(err, &refused):
+		e.Detail = refused.Error()
+		if refused < http.StatusInternalServerError {
+			e.Class = Unexpected
+		}
 	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid):
 		e.Class, e.Detail = Untrusted, "the host's certificate could not be verified"
 	case errors.As(err, &dns):

@@ -2,8 +2,10 @@ package operate
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -41,7 +43,7 @@ func Dial(ctx context.Context, o DialOptions) (client.Client, error) {
 			return c, nil
 		}
 		if time.Now().Add(pause).After(until) || ctx.Err() != nil {
-			return nil, fmt.Errorf("no Temporal answers at %s (namespace %s): %w; start it, or set TEMPORAL_ADDRESS", options.HostPort, options.Namespace, err)
+			return nil, fmt.Errorf("no Temporal answers at %s (namespace %s): %w; %s", options.HostPort, options.Namespace, err, remedy(err, options.ConnectionOptions.TLS))
 		}
 		o.Log.Warn("no Temporal answers; trying again", "address", options.HostPort, "namespace", options.Namespace, "pause", pause.String(), "error", err)
 		select {
@@ -50,6 +52,23 @@ func Dial(ctx context.Context, o DialOptions) (client.Client, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// remedy is what to do where no Temporal answers. What gRPC says of TLS comes as
+// text alone.
+func remedy(err error, conf *tls.Config) string {
+	said := func(words string) bool { return strings.Contains(err.Error(), words) }
+	switch {
+	case said("failed to verify certificate"):
+		return "set TEMPORAL_TLS_SERVER_CA_CERT_PATH to the authority that vouches for it, and TEMPORAL_TLS_SERVER_NAME to the name in its certificate"
+	case said("does not look like a TLS handshake"):
+		return "it speaks no TLS there, and TEMPORAL_TLS, TEMPORAL_API_KEY or a certificate asks for it: correct TEMPORAL_ADDRESS or those"
+	case conf == nil:
+		return "start it, or set TEMPORAL_ADDRESS, and TEMPORAL_TLS=true if it speaks TLS"
+	case len(conf.Certificates) == 0 && conf.GetClientCertificate == nil:
+		return "start it, or set TEMPORAL_ADDRESS, and TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH if it wants a certificate"
+	}
+	return "start it, or set TEMPORAL_ADDRESS; it must trust the authority that made TEMPORAL_TLS_CLIENT_CERT_PATH"
 }
 
 // Options are the client options that the environment and o give.
