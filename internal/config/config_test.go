@@ -70,7 +70,7 @@ func TestExamples(t *testing.T) {
 	if len(c.Connections) != 1 || sandbox.Name != "sandbox" || sandbox.Consent == nil || sandbox.Consent.AcceptedAt.IsZero() {
 		t.Errorf("connections: %+v", c)
 	}
-	if want := []string{filepath.Join(folder, "segments")}; !reflect.DeepEqual(sandbox.AllowedSources, want) {
+	if want := []string{filepath.Join(folder, "segments"), filepath.Join(filepath.Dir(folder), ".data")}; !reflect.DeepEqual(sandbox.AllowedSources, want) {
 		t.Errorf("allowed sources %q, want %q", sandbox.AllowedSources, want)
 	}
 	e, err := LoadExports("../../examples/exports.yaml")

@@ -125,8 +125,8 @@ func (r *reader) types(line string) {
 	switch {
 	case strings.HasPrefix(command, "export "):
 		r.env = append(r.env, strings.TrimPrefix(command, "export "))
-	case command == ".ci/run":
-		if _, err := os.Stat(filepath.Join(repository, command)); err != nil {
+	case strings.HasPrefix(command, ".ci/"):
+		if _, err := os.Stat(filepath.Join(repository, words[0])); err != nil {
 			r.t.Error(err)
 		}
 	case strings.HasPrefix(command, "go test"):

@@ -1,6 +1,9 @@
 package iterable
 
 import (
+	"errors"
+	"io"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -80,5 +83,47 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("code %q", code)
 		}
 		_, _ = decodeCreated(data)
+	})
+}
+
+// canned answers every request in the same way.
+type canned struct {
+	status         int
+	body, encoding string
+	retryAfter     string
+}
+
+func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
+	h := http.Header{"Retry-After": {c.retryAfter}, "Content-Encoding": {c.encoding}, "Location": {c.body}}
+	return &http.Response{StatusCode: c.status, Header: h, Body: io.NopCloser(strings.NewReader(c.body))}, nil
+}
+
+// FuzzResponses gives whole answers to every kind of call: what comes of them is a
+// result, or an *Error of a known class that repeats nothing of the answer.
+func FuzzResponses(f *testing.F) {
+	for i, status := range []int{200, 201, 204, 301, 400, 401, 404, 413, 429, 500, 503, 999} {
+		f.Add(status, hostile[i%len(hostile)], "", "7")
+		f.Add(status, `{"code":"BatchTooLarge","msg":"ann@example.com"}`, "gzip", "Fri, 01 Jan 2100 00:00:00 GMT")
+		f.Add(status, `{"successCount":1,"failCount":0}`, "", "-1e9")
+	}
+	f.Fuzz(func(t *testing.T, status int, body, encoding, after string) {
+		c, err := New(Options{BaseURL: "http://sandbox.test", Key: func() (string, error) { return testKey, nil }, HTTP: &http.Client{Transport: canned{status, body, encoding, after}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, subscribe := c.Subscribe(t.Context(), []byte(`{}`))
+		_, create := c.CreateList(t.Context(), "n", "")
+		for _, err := range []error{subscribe, create, c.DeleteList(t.Context(), 1)} {
+			var e *Error
+			switch {
+			case err == nil && (status < 200 || status > 299):
+				t.Errorf("HTTP %d is a success", status)
+			case err == nil:
+			case !errors.As(err, &e), advice[e.Class] == "", e.RetryAfter < 0, e.RetryAfter > maxRetryAfter:
+				t.Errorf("%T: %v", err, err)
+			case len(body) > 12 && strings.Contains(err.Error(), body):
+				t.Errorf("%q repeats the answer", err)
+			}
+		}
 	})
 }
