@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -49,8 +50,29 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 		Person:           who.Name,
 		SearchAttributes: a.SearchAttributes != nil && a.SearchAttributes(ctx),
 	}
+	for _, s := range in.Export.Segments {
+		out.Lists = append(out.Lists, a.lastList(ctx, in.Export.Name, s))
+	}
 	out.Passes, err = a.passes(in, out.Connection)
 	return out, err
+}
+
+// lastList is the id of the list that the last run sent a segment to, 0 where that
+// is not known.
+func (a *Activities) lastList(ctx context.Context, export string, s schemas.Segment) int64 {
+	if s.ListID != 0 {
+		return s.ListID
+	}
+	file, err := a.Root.Open(ctx, snapshotKey(schemas.RunRef{Export: export, Segment: s.Name}, schemas.SnapshotFile))
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	h, err := snapshot.ReadHeader(file, file.Size())
+	if err != nil {
+		return 0
+	}
+	return h.ListID
 }
 
 // granted checks the run's grant, and gives whom it was given to.

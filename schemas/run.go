@@ -134,6 +134,9 @@ type AuthorizeResult struct {
 	// SearchAttributes tells whether the namespace has the project's search
 	// attributes; a run that set unknown ones would never get on.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
+	// Lists are the ids of the segments' lists, in the segments' order, as the last
+	// runs knew them; 0 where none did. They are shown and nothing else.
+	Lists []int64 `json:"lists,omitempty"`
 }
 
 // InspectInput asks for a segment's footers.

@@ -23,6 +23,7 @@ type app struct {
 	output    string
 	dataRoot  string
 	tokenFile string
+	ui        string // where Temporal's UI is, empty where that is not known
 }
 
 // tracesTimeout is how long a command may wait at its end for its traces to be sent.
@@ -42,6 +43,7 @@ func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	a.ui = uiURL(options.HostPort)
 	c, err := operate.Dial(ctx, o)
 	if err != nil {
 		return nil, nil, err

@@ -25,6 +25,7 @@ latest run, or a run id. Every command prints JSON with `+"`-o json`"+`.
 | --- | --- |
 | `+"`DATA_ROOT`"+`, `+"`--data-root`"+` | the deployment's data root, a folder or URL; rejects and reports are read from it with your own rights |
 | `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | a token that says who you are, or a file with it ([access](access.md)) |
+| `+"`EXPORT_UI_URL`"+` | where Temporal's UI is, for links to it; default what goes with Temporal's address, where that is of this machine or of Temporal Cloud |
 | `+"`EXPORT_WORKER_KEY`"+` | the worker's public key, so that a token is readable to that worker alone |
 
 Temporal is reached by [Temporal's own variables](configuration.md#the-workers-environment).

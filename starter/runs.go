@@ -38,6 +38,7 @@ somebody had started was under way, are listed too.`,
 				return printJSON(c.OutOrStdout(), views)
 			}
 			tellRuns(c, views)
+			a.tellViews(c.OutOrStdout(), o.Namespace, first(args))
 			return nil
 		},
 	}
@@ -125,6 +126,9 @@ func (a *app) show(c *cobra.Command, o *operate.Operator, run operate.Run) error
 		fmt.Fprintf(w, "Segment   «%s» of %s\n", s.Name, s.Source)
 	}
 	fmt.Fprintf(w, "Workflow  %s\n", v.Run.WorkflowID)
+	if link := a.runURL(o.Namespace, v.Run); link != "" {
+		fmt.Fprintf(w, "Page      %s\n", link)
+	}
 	return a.tell(c, v)
 }
 

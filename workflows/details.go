@@ -42,7 +42,8 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	fmt.Fprintf(&b, "| step | %s |\n", p.Step)
 	row("profiles read", m.Read)
 	if m.BytesRead > 0 {
-		fmt.Fprintf(&b, "| bytes read | %s of %s |\n", count(m.BytesRead), count(s.info.Bytes))
+		row("bytes read", m.BytesRead)
+		row("bytes of the files", s.info.Bytes)
 	}
 	row("to add", m.Adds)
 	row("to update", m.Updates)
@@ -56,6 +57,18 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	}
 	row("requests", u.Requests)
 	row("answered 429", u.Throttled)
+	if p.Step == schemas.ActivityUploadBatches && p.Waiting == nil {
+		rate, end := s.pace(ctx)
+		if rate > 0 {
+			fmt.Fprintf(&b, "| pace, requests a second | %.1f of %g allowed |\n", rate, s.in.Connection.Limits.RequestsPerSecond)
+		} else {
+			fmt.Fprintf(&b, "| pace, requests a second | up to %g |\n", s.in.Connection.Limits.RequestsPerSecond)
+		}
+		if !end.IsZero() {
+			fmt.Fprintf(&b, "| sent by about | %s |\n", end.UTC().Format("2006-01-02 15:04:05 UTC"))
+		}
+	}
+	fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
 	if s.operator != nil {
 		s.operator.describe(&b, s.in.Run.Export)
 	}

@@ -146,8 +146,14 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 			Info: s.info, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours,
 			Full: s.in.Full, Check: s.in.Check,
 		}
-		summary := fmt.Sprintf("%s rows in %d files", count(s.info.Rows), s.info.Files)
-		ctx = long(ctx, summary)
+		rows, files := "the rows", "1 file"
+		if s.info.Rows >= 0 {
+			rows = count(s.info.Rows) + " rows"
+		}
+		if s.info.Files != 1 {
+			files = count(int64(s.info.Files)) + " files"
+		}
+		ctx = long(ctx, rows+" of "+files)
 		s.report.Manifest = schemas.Manifest{}
 		err := workflow.ExecuteActivity(ctx, schemas.ActivityStageSegment, in).Get(ctx, &s.report.Manifest)
 		s.total()

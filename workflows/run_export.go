@@ -117,6 +117,16 @@ func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, er
 
 func (r *runExport) deadline() *deadline { return newDeadline(r.in.Export.Deadline) }
 
+// summary is what the Temporal UI calls a segment's run. A summary can't be changed
+// later, so a list that is yet to be made has no number in it; the details have.
+func summary(s schemas.Segment, lists []int64, i int) string {
+	list := "a new Iterable list"
+	if i < len(lists) && lists[i] != 0 {
+		list = fmt.Sprintf("Iterable list %d", lists[i])
+	}
+	return fmt.Sprintf("Export «%s» → %s", s.Name, list)
+}
+
 // exportSegments runs the segments side by side and gathers what became of each.
 func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult) schemas.RunResult {
 	result := schemas.RunResult{Export: r.in.Export.Name, RunID: r.progress.RunID}
@@ -145,7 +155,7 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WaitForCancellation:   true,
-			StaticSummary:         fmt.Sprintf("Export «%s» → Iterable list of the same name", segment.Name),
+			StaticSummary:         summary(segment, allowed.Lists, i),
 		}), schemas.WorkflowExportSegment, in)
 		r.progress.Segments = append(r.progress.Segments, schemas.SegmentProgress{
 			Segment: segment.Name, WorkflowID: id, State: schemas.StateRunning,

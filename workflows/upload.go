@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -29,6 +30,10 @@ const (
 type upload struct {
 	removed, added int
 	chunks         int // sent in this execution
+	// began is when this execution began to send one kind of batches, and first the
+	// number of the first of them.
+	began time.Time
+	first int
 }
 
 func (u *upload) resume(r *schemas.SegmentResume) { u.removed, u.added = r.Removed, r.Added }
@@ -58,6 +63,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 		return nil
 	}
 	var open []*chunk
+	s.upload.began, s.upload.first = workflow.Now(ctx), *s.upload.done(kind)
 	return s.do(ctx, schemas.ActivityUploadBatches, func(ctx workflow.Context) error {
 		next := *s.upload.done(kind)
 		if len(open) > 0 { // an operator has said retry
@@ -111,10 +117,50 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	if kind == schemas.Unsubscribe {
 		verb = "remove"
 	}
-	summary := fmt.Sprintf("%s: batches %s–%s of %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)))
+	summary := fmt.Sprintf("%s: batches %s–%s of %s: %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)), s.people(kind, total, c))
 	ctx = workflow.WithTaskQueue(long(ctx, summary), s.in.Connection.TaskQueue)
 	c.resume = nil
 	c.future = workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
+}
+
+// people says how many profiles a chunk has. Batches that are cut where a body would
+// become too large have fewer than others, and then it says about how many.
+func (s *exportSegment) people(kind string, total int, c *chunk) string {
+	people := s.report.Manifest.Adds + s.report.Manifest.Updates
+	if kind == schemas.Unsubscribe {
+		people = s.report.Manifest.Removals
+	}
+	per := int64(s.in.Connection.Limits.SubscribersPerRequest)
+	if per > 0 && (people+per-1)/per == int64(total) {
+		return count(min(int64(c.end)*per, people)-int64(c.first)*per) + " profiles"
+	}
+	return "about " + count(people*int64(c.end-c.first)/int64(total)) + " profiles"
+}
+
+// pace is how many batches a second have been sent of the kind that is being sent, 0
+// where that is not known yet, and when the rest will have been sent.
+func (s *exportSegment) pace(ctx workflow.Context) (rate float64, end time.Time) {
+	m, now := s.report.Manifest, workflow.Now(ctx)
+	done, total := s.upload.removed, m.RemoveBatches
+	if s.upload.removed >= m.RemoveBatches {
+		done, total = s.upload.added, m.AddBatches
+	}
+	limit := s.in.Connection.Limits.RequestsPerSecond
+	if took := now.Sub(s.upload.began).Seconds(); !s.upload.began.IsZero() && took > 0 {
+		rate = float64(done-s.upload.first) / took
+	}
+	left := float64(total - done)
+	if total == m.RemoveBatches && m.AddBatches > 0 && s.upload.removed < m.RemoveBatches {
+		left += float64(m.AddBatches - s.upload.added)
+	}
+	expected := rate
+	if expected <= 0 {
+		expected = limit
+	}
+	if left <= 0 || expected <= 0 {
+		return rate, time.Time{}
+	}
+	return rate, now.Add(time.Duration(left / expected * float64(time.Second)))
 }
 
 // settle waits for the chunks under way after one of them has failed, and notes

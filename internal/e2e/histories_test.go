@@ -3,7 +3,6 @@ package e2e
 import (
 	"compress/gzip"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -242,5 +241,5 @@ func (w *world) record(name string, h *history.History) {
 	if err := zipped.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Log(fmt.Sprintf("%s: %d events", name, len(h.Events)))
+	w.t.Logf("%s: %d events", name, len(h.Events))
 }

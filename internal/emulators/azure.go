@@ -2,22 +2,15 @@ package emulators
 
 import (
 	"bufio"
-	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
@@ -99,14 +92,8 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// installAzurite installs what package-lock.json says into the user's cache,
-// once, and gives the program.
+// installAzurite installs Azurite, and gives the program.
 var installAzurite = sync.OnceValues(func() (string, error) {
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return "", fmt.Errorf("%s is not installed", tool)
-		}
-	}
 	lock, err := azurite.ReadFile("azurite/package-lock.json")
 	if err != nil {
 		return "", err
@@ -115,46 +102,6 @@ var installAzurite = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(lock)
-	dir := filepath.Join(cache, "iterable-segment-export", "azurite-"+hex.EncodeToString(sum[:8]))
-	program := filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js")
-	if _, err := os.Stat(program); err == nil {
-		return program, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return "", err
-	}
-	making, err := os.MkdirTemp(filepath.Dir(dir), "azurite-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(making)
-	if err := npmInstall(making, manifest, lock); err != nil {
-		return "", err
-	}
-	// The tests of another package may have been faster.
-	if err := os.Rename(making, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
-	}
-	return program, nil
+	dir, err := NPM("azurite", manifest, lock)
+	return filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js"), err
 })
-
-func npmInstall(dir string, manifest, lock []byte) error {
-	for name, data := range map[string][]byte{"package.json": manifest, "package-lock.json": lock} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w\n%s", err, out)
-	}
-	return nil
-}

@@ -189,7 +189,7 @@ func TestAnswersAreBounded(t *testing.T) {
 				t.Errorf("%s, %d: no error", name, status)
 			}
 			mustNameNobody(t, err)
-			if taken := allocated() - before; taken > 8*maxAnswer {
+			if taken := allocated() - before; taken > 12*maxAnswer {
 				t.Errorf("%s, %d: %d MB were taken", name, status, taken>>20)
 			}
 		}

@@ -19,6 +19,9 @@ import (
 // removeTime bounds the removal of an export.
 const removeTime = 10 * time.Minute
 
+// endTime bounds the wait for the end of a scheduled start whose run has ended.
+const endTime = 10 * time.Second
+
 // Remove deletes an export: what is kept of its people, its lists if asked for, and
 // its schedule. The schedule goes last, so that a removal that fails can be
 // repeated. The error is ErrUnderWay while the export runs.
@@ -51,24 +54,63 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 // check, or the schedule's last start, whose run has not begun.
 func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
 	var none schemas.RemoveAnswer
-	check, err := o.Client.DescribeWorkflowExecution(ctx, schemas.CheckWorkflowID(a.Export.Name), "")
-	var missing *serviceerror.NotFound
+	checked, err := o.runs(ctx, schemas.CheckWorkflowID(a.Export.Name))
 	switch {
-	case errors.As(err, &missing):
 	case err != nil:
 		return none, fmt.Errorf("look for a check of «%s»: %w", a.Export.Name, err)
-	case check.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+	case checked:
 		return none, fmt.Errorf("%w of «%s», a check: wait for its end, and remove the export again", ErrUnderWay, a.Export.Name)
 	}
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Describe(ctx)
+	var missing *serviceerror.NotFound
 	switch {
 	case errors.As(err, &missing):
+		return o.removeData(ctx, request)
 	case err != nil:
 		return none, fmt.Errorf("look at the schedule of «%s»: %w", a.Export.Name, err)
-	case len(d.Info.RunningWorkflows) > 0:
-		return none, underWay(a.Export.Name)
+	}
+	for _, started := range d.Info.RunningWorkflows {
+		switch ended, err := o.ends(ctx, a.Export.Name, started.WorkflowID); {
+		case err != nil:
+			return none, fmt.Errorf("look for a run of «%s»: %w", a.Export.Name, err)
+		case !ended:
+			return none, underWay(a.Export.Name)
+		}
 	}
 	return o.removeData(ctx, request)
+}
+
+// ends says whether what a schedule has started has ended, and gives it endTime to do
+// so if its run has ended or has not begun. (A schedule learns late that it has.)
+func (o *Operator) ends(ctx context.Context, export, workflowID string) (bool, error) {
+	for until := time.Now().Add(endTime); ; {
+		runs, err := o.runs(ctx, workflowID)
+		if err != nil || !runs {
+			return !runs, err
+		}
+		runs, err = o.runs(ctx, schemas.RunWorkflowID(export))
+		if err != nil || runs || time.Now().After(until) {
+			return false, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// runs says whether the newest run of a workflow has not ended.
+func (o *Operator) runs(ctx context.Context, workflowID string) (bool, error) {
+	d, err := o.Client.DescribeWorkflowExecution(ctx, workflowID, "")
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return d.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
 }
 
 func underWay(export string) error {

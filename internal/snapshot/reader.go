@@ -58,6 +58,15 @@ func Open(r io.ReaderAt, size int64, expect Header) (*Snapshot, error) {
 	return s, nil
 }
 
+// ReadHeader tells whose snapshot a file is, without comparing it with anything.
+func ReadHeader(r io.ReaderAt, size int64) (Header, error) {
+	s := &Snapshot{r: r}
+	if err := s.open(size); err != nil {
+		return Header{}, fmt.Errorf("open the snapshot: %w", err)
+	}
+	return s.header, nil
+}
+
 // Header says what the snapshot is of.
 func (s *Snapshot) Header() Header { return s.header }
 

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// uiEnv says where Temporal's UI is.
+const uiEnv = "EXPORT_UI_URL"
+
+// uiURL is where Temporal's UI answers, as far as that is known: what the variable
+// says, or what goes with Temporal's address. It is empty where nobody knows.
+func uiURL(hostPort string) string {
+	host, _, err := net.SplitHostPort(cmp.Or(hostPort, "localhost:7233"))
+	otherwise := ""
+	switch ip := net.ParseIP(host); {
+	case err != nil:
+	case host == "localhost", ip != nil && ip.IsLoopback():
+		otherwise = "http://127.0.0.1:8233"
+	case strings.HasSuffix(host, ".tmprl.cloud"), strings.HasSuffix(host, ".api.temporal.io"):
+		otherwise = "https://cloud.temporal.io"
+	}
+	return strings.TrimSuffix(cmp.Or(os.Getenv(uiEnv), otherwise), "/")
+}
+
+// tellViews prints links to lists of runs in Temporal's UI, by the search attributes
+// that runs set. With an export's name they are of its runs.
+func (a *app) tellViews(w io.Writer, namespace, export string) {
+	if a.ui == "" {
+		return
+	}
+	fmt.Fprintln(w, "\nIn Temporal's UI:")
+	of := ""
+	if export != "" {
+		of = fmt.Sprintf(" AND ExportName = %s", quoted(export))
+	}
+	for _, view := range []struct{ what, query string }{
+		{"waiting", "ExportState = " + quoted(schemas.StateWaiting) + of},
+		{"running", "ExecutionStatus = 'Running' AND WorkflowType = " + quoted(schemas.WorkflowRunExport) + of},
+		{"failed", "ExportState = " + quoted(schemas.StateFailed) + of},
+		{"all", "WorkflowType = " + quoted(schemas.WorkflowRunExport) + of},
+	} {
+		fmt.Fprintf(w, "  %-8s %s/namespaces/%s/workflows?query=%s\n", view.what, a.ui, url.PathEscape(namespace), url.QueryEscape(view.query))
+	}
+}
+
+// quoted is a value in a query.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// runURL is a run's page in Temporal's UI, empty where that is not known.
+func (a *app) runURL(namespace string, run operate.Run) string {
+	if a.ui == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/namespaces/%s/workflows/%s/%s", a.ui, url.PathEscape(namespace), url.PathEscape(run.WorkflowID), run.RunID)
+}

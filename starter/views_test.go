@@ -1,0 +1,43 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"iterable-segment-export/internal/operate"
+)
+
+func TestLinksToTheUI(t *testing.T) {
+	t.Setenv(uiEnv, "")
+	for address, want := range map[string]string{
+		"":                                     "http://127.0.0.1:8233",
+		"localhost:7233":                       "http://127.0.0.1:8233",
+		"[::1]:7233":                           "http://127.0.0.1:8233",
+		"exports.a1b2c.tmprl.cloud:7233":       "https://cloud.temporal.io",
+		"us-east-1.aws.api.temporal.io:7233":   "https://cloud.temporal.io",
+		"temporal-frontend.temporal.svc:7233":  "",
+		"temporal.example.com:7233/not-a-port": "",
+	} {
+		if got := uiURL(address); got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+	}
+	t.Setenv(uiEnv, "https://temporal.example.com/")
+	a := &app{ui: uiURL("temporal:7233")}
+	if got, want := a.runURL("my space", operate.Run{WorkflowID: "export/Spring & Co", RunID: "1"}),
+		"https://temporal.example.com/namespaces/my%20space/workflows/export%2FSpring%20&%20Co/1"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	var out strings.Builder
+	a.tellViews(&out, "default", "Ann's")
+	line, _, _ := strings.Cut(strings.Split(out.String(), "\n")[2], "\n")
+	link, err := url.Parse(strings.Fields(line)[1])
+	if err != nil || link.Query().Get("query") != "ExportState = 'waiting' AND ExportName = 'Ann''s'" {
+		t.Errorf("%v, %s", err, line)
+	}
+	out.Reset()
+	if (&app{}).tellViews(&out, "default", ""); out.Len() > 0 {
+		t.Errorf("without a UI: %s", &out)
+	}
+}
