@@ -66,13 +66,15 @@ type Connections interface {
 	Key(schemas.Connection) (string, error)
 	// Names lists the connections.
 	Names() []string
+	// Retention is how long reports and rejects are kept.
+	Retention() schemas.Retention
 	// Status tells whether the newest version of connections.yaml is in force.
 	Status() config.Status
 }
 
 // tempFiles makes a folder for temporary files, which remove deletes.
 func (a *Activities) tempFiles() (files snapshot.TempFiles, remove func(), err error) {
-	dir, err := os.MkdirTemp(a.TempDir, "iterable-segment-export-")
+	dir, err := os.MkdirTemp(a.TempDir, scratchPrefix)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a folder for temporary files: %w", err)
 	}

@@ -33,7 +33,8 @@ func (o oneConnection) Key(schemas.Connection) (string, error) { return sandbox.
 
 func (o oneConnection) Names() []string { return []string{o.c.Name} }
 
-func (o oneConnection) Status() config.Status { return config.Status{} }
+func (o oneConnection) Retention() schemas.Retention { return schemas.Retention{} }
+func (o oneConnection) Status() config.Status        { return config.Status{} }
 
 // bench is the activities of one worker, beside a sandbox.
 type bench struct {

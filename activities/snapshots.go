@@ -74,7 +74,7 @@ func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o
 
 // lost tells whether a snapshot is gone for good, and not only out of reach.
 func lost(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrCorrupt) ||
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) ||
 		errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrListReplaced)
 }
 
@@ -109,7 +109,7 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrDamaged) {
 		return fmt.Errorf("look for an unfinished run: %w", err)
 	}
 	var p pending

@@ -113,8 +113,11 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 			return schemas.Manifest{}, fmt.Errorf("delete what an earlier start of the run left: %w", err)
 		}
 	}
+	if err := a.sign(ctx, in.Run, in.Export); err != nil {
+		return schemas.Manifest{}, err
+	}
 	manifest, err := a.stage(ctx, in, seg, &read)
-	if errors.Is(err, snapshot.ErrCorrupt) {
+	if errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) {
 		// Staging had already begun to trust the snapshot: once more, without.
 		in.IgnoreSnapshot = true
 		manifest, err = a.stage(ctx, in, seg, &read)

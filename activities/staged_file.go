@@ -36,6 +36,9 @@ func (s *stagedFile) close() {
 // openStaged opens a staged file.
 func (a *Activities) openStaged(ctx context.Context, key string) (*stagedFile, error) {
 	file, err := a.Root.Open(ctx, key)
+	if errors.Is(err, storage.ErrDamaged) {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ type noting struct {
 
 func (n *noting) ReadAt(p []byte, off int64) (int, error) {
 	k, err := n.File.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, storage.ErrDamaged) {
 		n.failed.Store(true)
 	}
 	return k, err

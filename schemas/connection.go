@@ -5,6 +5,7 @@ import "time"
 // Connections is the content of connections.yaml, the administrators' file.
 type Connections struct {
 	Connections []Connection `json:"connections"`
+	Retention   Retention    `json:"retention,omitzero"`
 }
 
 // Connection is the way to one Iterable project.

@@ -51,6 +51,9 @@ const (
 	ErrorRequestRefused ErrorType = "RequestRefused"
 	// ErrorStaging: the staged file is missing or damaged.
 	ErrorStaging ErrorType = "Staging"
+	// ErrorDataKey: the worker lacks the key that a file of the data root is
+	// encrypted with.
+	ErrorDataKey ErrorType = "DataKey"
 	// ErrorDeadline: the run's deadline passed before the step succeeded.
 	ErrorDeadline ErrorType = "Deadline"
 )

@@ -54,11 +54,15 @@ func StagingDir(run RunRef) string {
 	return path.Join("staging", PathName(run.Export), run.RunID, PathName(run.Segment))
 }
 
+// PeopleDirs are the folders of the data root that people's data lies in, and what
+// is known of runs.
+var PeopleDirs = []string{"staging", "snapshots", "reports"}
+
 // ExportDirs are the folders that hold all that the data root knows of the people
 // of an export.
 func ExportDirs(export string) []string {
 	var dirs []string
-	for _, kind := range []string{"staging", "snapshots", "reports"} {
+	for _, kind := range PeopleDirs {
 		dirs = append(dirs, path.Join(kind, PathName(export)))
 	}
 	return dirs
@@ -90,6 +94,9 @@ func SendersDir(connection string) string {
 func RevokedKey(export string) string {
 	return path.Join("access", "revoked", PathName(export)+".json")
 }
+
+// SweptKey is a file that is written when a sweep of the data root begins.
+const SweptKey = "sweeper/last.json"
 
 // SnapshotDir is where the snapshot of one segment of an export lives.
 func SnapshotDir(export, segment string) string {

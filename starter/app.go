@@ -83,13 +83,19 @@ func (a *app) found(c *cobra.Command, name string, do func(*operate.Operator, op
 	return do(o, run)
 }
 
-// openRoot opens the data root, to read what a run has left there.
+// openRoot opens the data root, to read what a run has left there, with the keys
+// of what is encrypted.
 func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
+	keys, err := storage.ReadKeys(os.Getenv(storage.KeysVariable), os.Getenv(storage.KeysFileVariable))
+	if err != nil {
+		return nil, err
+	}
 	root, err := storage.FindRoot(ctx, a.dataRoot)
 	if err != nil {
-		err = fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
 	}
-	return root, err
+	root.Encrypt(keys)
+	return root, nil
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -19,6 +19,7 @@ import (
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
 )
 
 // version is set by the linker in releases.
@@ -47,6 +48,14 @@ func arguments(args []string) int {
 		return 0
 	case "--healthcheck":
 		return healthcheck()
+	case "--new-data-key":
+		key, err := storage.NewKey()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+			return 1
+		}
+		fmt.Println(key)
+		return 0
 	case "--version", "version":
 		fmt.Println("worker", version)
 		return 0
@@ -73,9 +82,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	root, err := storage.OpenRoot(ctx, s.DataRoot)
+	root, err := s.dataRoot(ctx)
 	if err != nil {
-		return fmt.Errorf("open DATA_ROOT: %w", err)
+		return err
 	}
 	defer root.Close()
 	if err := reach(ctx, root); err != nil {
@@ -137,6 +146,20 @@ func closeTraces(t *observe.Traces, log *slog.Logger) {
 	if err := t.Close(ctx); err != nil {
 		log.Warn("the last traces could not be sent", "error", err)
 	}
+}
+
+// dataRoot opens the data root with its keys.
+func (s settings) dataRoot(ctx context.Context) (*storage.Root, error) {
+	keys, err := storage.ReadKeys(s.DataKeys, s.DataKeysFile)
+	if err != nil {
+		return nil, err
+	}
+	root, err := storage.OpenRoot(ctx, s.DataRoot)
+	if err != nil {
+		return nil, fmt.Errorf("open DATA_ROOT: %w", err)
+	}
+	root.Encrypt(keys, schemas.PeopleDirs...)
+	return root, nil
 }
 
 // reach tries for as long as a cloud may take to hand out credentials.

@@ -12,9 +12,11 @@ import (
 // settings are the worker's configuration, read from environment variables of
 // these names.
 type settings struct {
-	Connections string `envconfig:"CONNECTIONS_FILE" default:"connections.yaml" desc:"file that defines the connections to Iterable; re-read when it changes"`
-	DataRoot    string `envconfig:"DATA_ROOT" default:"data" desc:"folder or URL for staged data, snapshots and reports; all workers share it"`
-	TempDir     string `envconfig:"TEMP_DIR" desc:"folder for data that does not fit into memory, deleted after use; default the system's"`
+	Connections  string `envconfig:"CONNECTIONS_FILE" default:"connections.yaml" desc:"file that defines the connections to Iterable; re-read when it changes"`
+	DataRoot     string `envconfig:"DATA_ROOT" default:"data" desc:"folder or URL for staged data, snapshots and reports; all workers share it"`
+	DataKeys     string `envconfig:"DATA_KEYS" desc:"keys (AGE-SECRET-KEY-…, parted by commas) that encrypt what is in the data root about people: the first what is written, all what is read; default none, unencrypted (docs/security.md)"`
+	DataKeysFile string `envconfig:"DATA_KEYS_FILE" desc:"file with such keys, a line each, that follow those of DATA_KEYS"`
+	TempDir      string `envconfig:"TEMP_DIR" desc:"folder for data that does not fit into memory, deleted after use; default the system's"`
 
 	DiffMemoryPeople int64 `envconfig:"DIFF_MEMORY_PEOPLE" default:"16000000" desc:"people whom one comparison with the last run holds in memory, at up to 32 bytes each; more are compared in files in TEMP_DIR"`
 
@@ -86,7 +88,7 @@ EXAMPLES
 
 // usage prints every variable with its default and its meaning.
 func usage(w io.Writer) error {
-	fmt.Fprintln(w, "worker hosts the workflows and activities of iterable-segment-export. It has no flags but --help,\n--version and --healthcheck (ask a running worker how it is); it is configured by\nenvironment variables:")
+	fmt.Fprintln(w, "worker hosts the workflows and activities of iterable-segment-export. It has no flags but --help,\n--version, --healthcheck (ask a running worker how it is) and --new-data-key (print a\nkey for DATA_KEYS); it is configured by environment variables:")
 	fmt.Fprint(w, workerExamples, "\n")
 	tab := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	const format = `{{range .}}{{usage_key .}}	{{usage_type .}}	{{usage_default .}}	{{usage_description .}}

@@ -48,6 +48,7 @@ type ConnectionStore struct {
 	mu         sync.Mutex
 	byName     map[string]schemas.Connection
 	names      []string
+	retention  schemas.Retention
 	loadedAt   time.Time
 	lookedAt   time.Time
 	seen       stamp
@@ -97,6 +98,14 @@ func (s *ConnectionStore) Names() []string {
 	defer s.mu.Unlock()
 	s.look()
 	return append([]string(nil), s.names...)
+}
+
+// Retention is how long reports and rejects are kept.
+func (s *ConnectionStore) Retention() schemas.Retention {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.look()
+	return s.retention
 }
 
 // Status tells whether the file's newest version is in force.
@@ -223,6 +232,7 @@ func (s *ConnectionStore) accept(connections *schemas.Connections, now time.Time
 	first := s.byName == nil
 	s.byName = make(map[string]schemas.Connection, len(connections.Connections))
 	s.names = s.names[:0]
+	s.retention = connections.Retention
 	for _, c := range connections.Connections {
 		s.byName[c.Name] = c
 		s.names = append(s.names, c.Name)

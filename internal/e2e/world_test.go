@@ -54,6 +54,7 @@ type world struct {
 	metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
 	tracer   trace.TracerProvider
 	notify   notify.Options
+	host     *host.Host // the worker in this process
 }
 
 // newWorld starts Temporal, a sandbox and, unless told otherwise, a worker.
@@ -174,6 +175,7 @@ func (w *world) startHost() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(h.Stop)
+	w.host = h
 }
 
 // export is an export of one segment with the addresses in a column.

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -143,6 +144,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	ctx, h.cancel = context.WithCancel(ctx)
 	h.watching.Go(func() { h.watchConnections(ctx) })
+	h.watching.Go(func() { h.sweep(ctx) })
 	return h, nil
 }
 
@@ -178,6 +180,7 @@ func (h *Host) options(slots int) worker.Options {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		DisableRegistrationAliasing:        true,
+		Interceptors:                       []interceptor.WorkerInterceptor{&keyless{}},
 	}
 	if h.o.Deployment != "" {
 		// A run can wait for an operator for weeks, and no old worker should have to

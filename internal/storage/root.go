@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"gocloud.dev/blob"
@@ -31,6 +32,9 @@ type Root struct {
 	bucket *blob.Bucket
 	url    string
 	dir    string // the local folder, empty for a bucket
+
+	keys      *Keys
+	encrypted []string // folders whose files are encrypted
 }
 
 // OpenRoot opens the data root at a plain path, a file:// URL or the URL of a
@@ -124,7 +128,7 @@ func (r *Root) Read(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, keyError("read", key, err)
 	}
-	return data, nil
+	return r.decrypted(key, data)
 }
 
 // Exists tells whether there is a file of that key.
@@ -150,15 +154,15 @@ func (r *Root) Open(ctx context.Context, key string) (File, error) {
 		if err != nil {
 			return nil, keyError("open", key, err)
 		}
-		return f, nil
+		return r.open(key, f)
 	}
 	a, err := r.bucket.Attributes(ctx, key)
 	if err != nil {
 		return nil, keyError("open", key, err)
 	}
-	return newRemoteFile(ctx, object{
+	return r.open(key, newRemoteFile(ctx, object{
 		bucket: r.bucket, key: key, name: key, size: a.Size, modTime: a.ModTime, version: currentVersion(a),
-	}, rootBlock), nil
+	}, rootBlock))
 }
 
 // unfinished is the name of a file that a local write has not published yet, or
@@ -167,7 +171,8 @@ var unfinished = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
 
 // List gives the files in the folder prefix and in those below it, by name;
 // an empty prefix is the whole root. A folder that is missing has no files. The
-// names are whole keys.
+// names are whole keys. The size of an encrypted file is that of what lies there,
+// somewhat more than that of its content.
 func (r *Root) List(ctx context.Context, prefix string) ([]Object, error) {
 	keys, err := r.list(ctx, prefix)
 	if err != nil {
@@ -184,25 +189,60 @@ func (r *Root) List(ctx context.Context, prefix string) ([]Object, error) {
 }
 
 func (r *Root) list(ctx context.Context, prefix string) ([]Object, error) {
+	var out []Object
+	err := r.walk(ctx, prefix, func(o Object) error { out = append(out, o); return nil })
+	return out, err
+}
+
+// Walk calls f with each file in the folder prefix and in those below it, those of
+// a folder one after the other, and stops at an error of its. f may delete files.
+func (r *Root) Walk(ctx context.Context, prefix string, f func(Object) error) error {
+	return r.walk(ctx, prefix, func(o Object) error {
+		if r.dir != "" && unfinished.MatchString(o.Name) {
+			return nil
+		}
+		return f(o)
+	})
+}
+
+func (r *Root) walk(ctx context.Context, prefix string, f func(Object) error) error {
 	opts := &blob.ListOptions{}
 	if prefix != "" {
 		if err := checkKey(prefix); err != nil {
-			return nil, err
+			return err
 		}
 		opts.Prefix = prefix + "/"
 	}
-	var out []Object
 	for page := blob.FirstPageToken; len(page) > 0; {
 		objects, next, err := r.bucket.ListPage(ctx, page, 1000, opts)
 		if err != nil {
-			return nil, keyError("list", prefix, err)
+			return keyError("list", prefix, err)
 		}
 		for _, o := range objects {
-			out = append(out, Object{Name: o.Key, URL: r.objectURL(o.Key), Size: o.Size, ModTime: o.ModTime})
+			if err := f(Object{Name: o.Key, URL: r.objectURL(o.Key), Size: o.Size, ModTime: o.ModTime}); err != nil {
+				return err
+			}
 		}
 		page = next
 	}
-	return out, nil
+	return nil
+}
+
+// DeleteUnfinished deletes files of a local root whose writing was begun, never
+// ended, and not gone on with since before, and tells how many. In a bucket there
+// are none to be seen: a lifecycle rule deletes uploads that were not completed.
+func (r *Root) DeleteUnfinished(ctx context.Context, before time.Time) (n int, err error) {
+	if r.dir == "" {
+		return 0, nil
+	}
+	err = r.walk(ctx, "", func(o Object) error {
+		if !unfinished.MatchString(o.Name) || !o.ModTime.Before(before) {
+			return nil
+		}
+		n++
+		return r.DeletePrefix(ctx, o.Name)
+	})
+	return n, err
 }
 
 // DeletePrefix deletes the file of that key, every file in the folder of that

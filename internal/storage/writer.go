@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"filippo.io/age"
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
@@ -15,6 +16,7 @@ import (
 // until Close has returned without an error; then it is there as a whole.
 type Writer struct {
 	w      io.WriteCloser
+	plain  io.WriteCloser // encrypts into w; nil where nothing is encrypted
 	cancel context.CancelFunc
 	file   *os.File // what is written to where the root is local
 	key    string
@@ -23,6 +25,18 @@ type Writer struct {
 
 // Create begins a file. The caller calls Close to publish it, or Abort.
 func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
+	w, err := r.create(ctx, key)
+	if err != nil || !r.encrypts(key) {
+		return w, err
+	}
+	if w.plain, err = age.Encrypt(w.w, r.keys.recipient); err != nil {
+		w.Abort()
+		return nil, keyError("create", key, err)
+	}
+	return w, nil
+}
+
+func (r *Root) create(ctx context.Context, key string) (*Writer, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
@@ -87,7 +101,11 @@ func (u *upload) Close() error {
 
 // Write appends to the file.
 func (w *Writer) Write(p []byte) (int, error) {
-	n, err := w.w.Write(p)
+	to := w.w
+	if w.plain != nil {
+		to = w.plain
+	}
+	n, err := to.Write(p)
 	if err != nil {
 		return n, keyError("write", w.key, err)
 	}
@@ -99,6 +117,12 @@ func (w *Writer) Write(p []byte) (int, error) {
 func (w *Writer) Close() error {
 	if w.done {
 		return nil
+	}
+	if w.plain != nil {
+		if err := w.plain.Close(); err != nil {
+			w.Abort()
+			return keyError("write", w.key, err)
+		}
 	}
 	if w.file != nil {
 		// A file that was renamed but not on the disk yet could be found empty

@@ -1,0 +1,293 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// originFile stands with what a segment's run has staged and says whose it is, so
+// that a sweep can ask Temporal for the run. It holds an origin.
+const originFile = "run.json"
+
+// origin is what a sweep has to know of a run.
+type origin struct {
+	Export     string `json:"export"`
+	Segment    string `json:"segment"`
+	RunID      string `json:"runId"`
+	Connection string `json:"connection"`
+}
+
+// sign notes whose the staged files are that follow.
+func (a *Activities) sign(ctx context.Context, run schemas.RunRef, e schemas.Export) error {
+	data, err := json.Marshal(origin{Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: e.Connection})
+	if err == nil {
+		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(run), originFile), data)
+	}
+	if err != nil {
+		return fmt.Errorf("make the staged files: %w", err)
+	}
+	return nil
+}
+
+// RunState is what Temporal knows of a segment's run.
+type RunState int
+
+// The states.
+const (
+	// RunLives: it may go on at any time.
+	RunLives RunState = iota
+	// RunEnded: it has ended, in whatever way.
+	RunEnded
+	// RunUnknown: Temporal has never heard of it, or not any more.
+	RunUnknown
+)
+
+// Runs tells how runs stand.
+type Runs interface {
+	// Standing is the state of a segment's run, and whether any run of its export
+	// is under way.
+	Standing(ctx context.Context, run schemas.RunRef) (state RunState, underWay bool, err error)
+}
+
+// How long nothing was written to what a sweep deletes.
+const (
+	// afterEnd is longer than an activity lives whose workflow is gone: it notices
+	// at its next heartbeat.
+	afterEnd = 10 * time.Minute
+	// afterLoss gives time to notice that a worker is connected to a wrong Temporal.
+	afterLoss = 24 * time.Hour
+	// unsigned is for what an older version staged, which does not say whose it is:
+	// longer than anybody lets a run wait.
+	unsigned = 60 * 24 * time.Hour
+	// unfinishedFor is for files whose writing has not ended, by the time of the
+	// last write.
+	unfinishedFor = 24 * time.Hour
+)
+
+// Swept counts what a sweep has deleted.
+type Swept struct {
+	// Staged counts segments' runs whose staged data is gone, Rejects and Reports
+	// the runs whose rejects and reports are, Unfinished single files and
+	// folders that killed workers have left.
+	Staged, Rejects, Reports, Unfinished int
+}
+
+// Sweeper deletes what runs have left behind that nobody could clean up after,
+// and what was kept for as long as it is to be kept. Several workers may sweep at
+// the same time.
+type Sweeper struct {
+	Activities *Activities
+	Runs       Runs
+	Retention  func() schemas.Retention
+	// Now is the time by the storage's clock; nil finds it out.
+	Now func(context.Context) (time.Time, error)
+}
+
+// Sweep goes through the data root once, and through TempDir. What can't be deleted
+// keeps nothing else from being deleted, and is in the error.
+func (s *Sweeper) Sweep(ctx context.Context) (done Swept, err error) {
+	clock := s.Now
+	if clock == nil {
+		clock = s.clock
+	}
+	now, err := clock(ctx)
+	if err != nil {
+		return done, err
+	}
+	var errs []error
+	errs = append(errs, s.staged(ctx, now, &done))
+	errs = append(errs, s.reports(ctx, now, &done))
+	n, err := s.Activities.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
+	done.Unfinished += n
+	errs = append(errs, err, s.scratch(&done))
+	return done, errors.Join(errs...)
+}
+
+// clock asks the storage for the time: this machine's clock may be wrong.
+func (s *Sweeper) clock(ctx context.Context) (time.Time, error) {
+	root := s.Activities.Root
+	if err := root.Write(ctx, schemas.SweptKey, []byte("{}")); err != nil {
+		return time.Time{}, fmt.Errorf("begin to sweep: %w", err)
+	}
+	files, err := root.List(ctx, path.Dir(schemas.SweptKey))
+	if err != nil || len(files) == 0 {
+		return time.Time{}, fmt.Errorf("begin to sweep: find out the time: %w", err)
+	}
+	return files[0].ModTime, nil
+}
+
+// group is the files of a folder.
+type group struct {
+	dir    string
+	newest time.Time
+	files  []string
+}
+
+// grouped calls f with the files below prefix, together where they have their
+// first depth elements in common.
+func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(group) error) error {
+	var errs []error
+	var g group
+	end := func() {
+		if g.dir != "" {
+			if err := f(g); err != nil {
+				errs = append(errs, fmt.Errorf("sweep %s: %w", g.dir, err))
+			}
+		}
+	}
+	err := s.Activities.Root.Walk(ctx, prefix, func(o storage.Object) error {
+		parts := strings.SplitN(o.Name, "/", depth+1)
+		if len(parts) <= depth {
+			return nil
+		}
+		if dir := path.Join(parts[:depth]...); dir != g.dir {
+			end()
+			g = group{dir: dir}
+		}
+		g.files = append(g.files, o.Name)
+		if o.ModTime.After(g.newest) {
+			g.newest = o.ModTime
+		}
+		return ctx.Err()
+	})
+	end()
+	return errors.Join(append(errs, err)...)
+}
+
+// staged deletes the staged data of runs that are no more. What such a run may
+// have put on a list goes into the snapshot first.
+func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error {
+	a := s.Activities
+	return s.grouped(ctx, "staging", 4, func(g group) error {
+		age := now.Sub(g.newest)
+		if age < afterEnd {
+			return nil
+		}
+		var o origin
+		data, err := a.Root.Read(ctx, path.Join(g.dir, originFile))
+		if err == nil {
+			err = json.Unmarshal(data, &o)
+		}
+		run := schemas.RunRef{Export: o.Export, RunID: o.RunID, Segment: o.Segment}
+		if err != nil || schemas.StagingDir(run) != g.dir {
+			least := unsigned
+			if !slices.Contains(g.files, path.Join(g.dir, schemas.AddsFile)) {
+				least = afterLoss // a try that nobody waited for wrote it after the run's end
+			}
+			if errors.Is(err, storage.ErrKey) || age < least {
+				return nil
+			}
+			done.Staged++
+			return a.Root.DeletePrefix(ctx, g.dir)
+		}
+		state, underWay, err := s.Runs.Standing(ctx, run)
+		switch {
+		case err != nil:
+			return err
+		case state == RunLives, state == RunUnknown && age < afterLoss:
+			return nil
+		}
+		if ok, err := s.absorbed(ctx, run, o, underWay); !ok || err != nil {
+			return err
+		}
+		done.Staged++
+		return a.discard(ctx, run)
+	})
+}
+
+// absorbed sees to it that the snapshot does not need what a dead run has staged.
+// It is false where a run under way is to do that.
+func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, underWay bool) (bool, error) {
+	a := s.Activities
+	var p pending
+	marker, err := a.Root.Read(ctx, snapshotKey(run, pendingFile))
+	if err == nil {
+		err = json.Unmarshal(marker, &p)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case err != nil:
+		return false, err
+	case p.Staging != schemas.StagingDir(run):
+		return true, nil
+	case underWay:
+		return false, nil
+	}
+	return true, a.absorb(ctx, run, schemas.Export{Name: o.Export, Connection: o.Connection}, p.ListID)
+}
+
+// reports deletes the rejects and the reports of runs that are older than they are
+// to be kept.
+func (s *Sweeper) reports(ctx context.Context, now time.Time, done *Swept) error {
+	a, keep := s.Activities, s.Retention()
+	over := func(g group, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
+	return s.grouped(ctx, "reports", 3, func(g group) error {
+		switch {
+		case over(g, keep.Reports()):
+			done.Reports++
+			return a.Root.DeletePrefix(ctx, g.dir)
+		case over(g, keep.Rejects()):
+			found := 0
+			for _, file := range g.files {
+				if base := path.Base(file); base == schemas.RejectsFile || base == schemas.ExamplesFile {
+					if err := a.Root.DeletePrefix(ctx, file); err != nil {
+						return err
+					}
+					found = 1
+				}
+			}
+			done.Rejects += found
+		}
+		return nil
+	})
+}
+
+// scratchPrefix begins the names of the folders in TempDir.
+const scratchPrefix = "iterable-segment-export-scratch-"
+
+// scratch deletes the temporary files of workers of this machine that were killed.
+// Their age goes by this machine's clock.
+func (s *Sweeper) scratch(done *Swept) error {
+	dir := s.Activities.TempDir
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	folders, err := filepath.Glob(filepath.Join(dir, scratchPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		newest := time.Time{}
+		err := filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := e.Info()
+			if err == nil && info.ModTime().After(newest) {
+				newest = info.ModTime()
+			}
+			return err
+		})
+		if err != nil || time.Since(newest) < unfinishedFor {
+			continue // somebody else's, or in use
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			return fmt.Errorf("delete temporary files: %w", err)
+		}
+		done.Unfinished++
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// ageMagic is what an encrypted file begins with; no file that this program
+// writes does otherwise.
+const ageMagic = "age-encryption.org/v1\n"
+
+// Encrypt has files in these folders of the root, and below them, encrypted from
+// now on. Those that lie there in the clear stay readable, and so do encrypted
+// ones for which there is a key. It is called before the root is used.
+func (r *Root) Encrypt(keys *Keys, folders ...string) { r.keys, r.encrypted = keys, folders }
+
+// encrypts tells whether the file of a key is written encrypted.
+func (r *Root) encrypts(key string) bool {
+	if r.keys.count() == 0 {
+		return false
+	}
+	for _, f := range r.encrypted {
+		if strings.HasPrefix(key, f+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// decrypted is the content of a file that was read as a whole.
+func (r *Root) decrypted(key string, data []byte) ([]byte, error) {
+	if !bytes.HasPrefix(data, []byte(ageMagic)) {
+		return data, nil
+	}
+	if r.keys.count() == 0 {
+		return nil, r.keys.unopened(key)
+	}
+	plain, err := age.Decrypt(bytes.NewReader(data), r.keys.identities...)
+	if err == nil {
+		data, err = io.ReadAll(plain)
+	}
+	if err != nil {
+		return nil, r.keys.decryption(key, err)
+	}
+	return data, nil
+}
+
+// decryptedFile reads an encrypted file anywhere, in pieces of 64 KiB.
+type decryptedFile struct {
+	File
+	plain io.ReaderAt
+	size  int64 // bytes of the content
+	key   string
+	keys  *Keys
+}
+
+// open gives the content of a file that may be encrypted. After an error the file
+// is closed.
+func (r *Root) open(key string, f File) (File, error) {
+	head := make([]byte, len(ageMagic))
+	if n, err := f.ReadAt(head, 0); n < len(head) {
+		if err == nil || errors.Is(err, io.EOF) {
+			return f, nil // too short
+		}
+		f.Close()
+		return nil, keyError("read", key, err)
+	}
+	if string(head) != ageMagic {
+		return f, nil
+	}
+	if r.keys.count() == 0 {
+		f.Close()
+		return nil, r.keys.unopened(key)
+	}
+	plain, size, err := age.DecryptReaderAt(source{f}, f.Size(), r.keys.identities...)
+	if err != nil {
+		f.Close()
+		return nil, r.keys.decryption(key, err)
+	}
+	return &decryptedFile{File: f, plain: plain, size: size, key: key, keys: r.keys}, nil
+}
+
+// Size is the number of bytes of the content.
+func (f *decryptedFile) Size() int64 { return f.size }
+
+func (f *decryptedFile) ReadAt(p []byte, off int64) (int, error) {
+	if off >= f.size && len(p) > 0 {
+		return 0, io.EOF
+	}
+	n, err := f.plain.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return n, nil // age says EOF there too where it is the end
+	case errors.Is(err, io.EOF):
+		return n, io.EOF
+	}
+	return n, f.keys.decryption(f.key, err)
+}
+
+// source marks what fails in reading the encrypted file, which is no damage.
+type source struct{ io.ReaderAt }
+
+func (s source) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.ReaderAt.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &readError{err}
+	}
+	return n, err
+}
+
+type readError struct{ error }
+
+func (e *readError) Unwrap() error { return e.error }
