@@ -36,9 +36,9 @@ func (w *world) processOf(log string, cmd *exec.Cmd) *exec.Cmd {
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(append(os.Environ(), cmd.Env...),
+	cmd.Env = append(append(os.Environ(),
 		"TEMPORAL_ADDRESS="+w.temporal, "CONNECTIONS_FILE="+w.path("connections.yaml"),
-		"DATA_ROOT="+w.dataRoot, "TEMP_DIR="+w.t.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn")
+		"DATA_ROOT="+w.dataRoot, "TEMP_DIR="+w.t.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn"), cmd.Env...)
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
