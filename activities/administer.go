@@ -29,6 +29,7 @@ func (a *Activities) operations() map[schemas.Operation]operation {
 		schemas.OperationGrant:           {schemas.RoleContributor, asked(a.grant)},
 		schemas.OperationRevoke:          {schemas.RoleContributor, asked(a.revoke)},
 		schemas.OperationRemove:          {schemas.RoleContributor, asked(a.removeExport)},
+		schemas.OperationCancel:          {schemas.RoleContributor, asked(a.mayCancel)},
 		schemas.OperationConnections:     {schemas.RoleViewer, asked(a.listConnections)},
 		schemas.OperationExamine:         {schemas.RoleViewer, asked(a.examine)},
 		schemas.OperationExamineSources:  {schemas.RoleContributor, asked(a.examineSources)},
@@ -157,9 +158,19 @@ func (a *Activities) Admit(ctx context.Context, in schemas.AdmitInput) (schemas.
 	if err != nil {
 		return who, err
 	}
-	// A run can wait because there is no such connection; anybody may end that.
-	if c, err := a.Connections.Get(in.Connection); err == nil {
-		return who, mayUse(who, c)
+	return who, a.mayEnd(who, in.Connection)
+}
+
+// mayEnd says why a person may not answer or stop a run over a connection. A run can
+// wait because there is no such connection; anybody may end that.
+func (a *Activities) mayEnd(who schemas.Person, connection string) error {
+	if c, err := a.Connections.Get(connection); err == nil {
+		return mayUse(who, c)
 	}
-	return who, nil
+	return nil
+}
+
+// mayCancel says whether the person may stop a run over the connection.
+func (a *Activities) mayCancel(_ context.Context, who schemas.Person, in schemas.CancelRequest) (struct{}, error) {
+	return struct{}{}, a.mayEnd(who, in.Connection)
 }

@@ -85,6 +85,9 @@ const (
 	// OperationRemove takes a RemoveRequest and gives a RemoveAnswer; only
 	// RemoveExport asks for it.
 	OperationRemove Operation = "RemoveExport"
+	// OperationCancel takes a CancelRequest: may the person stop the export's run? It
+	// stops nothing.
+	OperationCancel Operation = "Cancel"
 	// OperationConnections gives a ConnectionsAnswer.
 	OperationConnections Operation = "Connections"
 	// OperationExamine gives an Examination of the worker that answers.
@@ -147,6 +150,12 @@ type RemoveRequest struct {
 	Export Export `json:"export"`
 	// DeleteLists deletes the lists too that the export made in Iterable.
 	DeleteLists bool `json:"deleteLists,omitempty"`
+}
+
+// CancelRequest names the export whose run is to be stopped, and its connection.
+type CancelRequest struct {
+	Export     string `json:"export"`
+	Connection string `json:"connection"`
 }
 
 // RemoveAnswer says what was deleted.

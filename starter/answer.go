@@ -47,12 +47,13 @@ func (a *app) cancelCommand() *cobra.Command {
 		Short: "Stop a run, whatever it is doing",
 		Long: `Stop a run, whatever it is doing. Requests in flight are waited for, and what
 was staged is deleted; what was sent stays sent, and the next run takes it into
-account.`,
+account. Contributors and administrators only, as far as the worker has a say: who may
+write to the Temporal namespace can stop a run there.`,
 		Example: `  starter cancel "High-value customers"`,
 		Args:    exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
-				if err := o.Cancel(c.Context(), run); err != nil {
+				if err := o.Stop(c.Context(), run); err != nil {
 					return err
 				}
 				if a.output == "json" {

@@ -73,7 +73,7 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 		return a.applied(c, steps)
 	}
 	if !f.yes {
-		if err := confirm(c, fmt.Sprintf("Apply %d changes? Type yes:", todo)); err != nil {
+		if err := confirm(c, fmt.Sprintf("Apply %s? Type yes:", console.Things(todo, "change"))); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 		}
 	}
 	if failed == nil {
-		fmt.Fprintf(w, "Applied %d changes.\n", todo)
+		fmt.Fprintf(w, "Applied %s.\n", console.Things(todo, "change"))
 	}
 	return errors.Join(failed, a.applied(c, steps))
 }

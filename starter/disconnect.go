@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
 )
 
@@ -52,8 +53,8 @@ func (a *app) disconnect(c *cobra.Command, o *operate.Operator, name string, det
 		}
 	}
 	if len(using) > 0 && !detach {
-		return fmt.Errorf("%d exports use connection «%s»: %s; set another connection for them or remove them, or keep them inactive with: starter disconnect %q --detach",
-			len(using), name, strings.Join(names, ", "), name)
+		return fmt.Errorf("connection «%s» is used by %s: %s; set another connection there or remove what uses it, or keep it inactive with: starter disconnect %q --detach",
+			name, console.Things(len(using), "export"), strings.Join(names, ", "), name)
 	}
 	// The worker says whether one may, so it comes before the schedules.
 	consent, err := o.Disconnect(c.Context(), name)

@@ -158,6 +158,7 @@ var steps = map[string]string{
 	schemas.ActivityInspectSegment: "looking at the files",
 	schemas.ActivityEnsureList:     "finding the list",
 	schemas.ActivityStageSegment:   "reading",
+	schemas.StepGuardrails:         "comparing with the guardrails",
 	schemas.ActivityUploadBatches:  "sending",
 	schemas.ActivityVerifyList:     "checking the list's size",
 	schemas.ActivityCommitSnapshot: "finishing",

@@ -76,3 +76,11 @@ func Printable(s string) string {
 		return '\uFFFD'
 	}, s)
 }
+
+// Things is a number of things, such as "1 export" or "3 exports".
+func Things(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -257,6 +257,9 @@ func (g guarded) sharedNoMore(admin, contributor, viewer *world, e schemas.Expor
 		if _, err := w.operator.Answer(t.Context(), v.Run, schemas.UpdateRetry); err == nil {
 			t.Errorf("a %s may answer", who)
 		}
+		if err := w.operator.Stop(t.Context(), v.Run); err == nil {
+			t.Errorf("a %s may cancel", who)
+		}
 	}
 	g.allow("administrators, contributors")
 	g.until("the worker has read the file", func() bool {
@@ -265,6 +268,9 @@ func (g guarded) sharedNoMore(admin, contributor, viewer *world, e schemas.Expor
 	})
 	if v = contributor.answer(v, schemas.UpdateRetry); v.State != schemas.StateDone {
 		t.Errorf("after it was shared again: %+v", v)
+	}
+	if err := contributor.operator.Stop(t.Context(), v.Run); err == nil || !strings.Contains(err.Error(), "nothing to stop") {
+		t.Errorf("to stop what has ended: %v", err)
 	}
 }
 

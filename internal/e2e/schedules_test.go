@@ -97,7 +97,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 
 	// Contributors configure an export with the e-mail field and two segments; saving
 	// does not run it.
-	s.contains(s.want(0, "apply", file, "--yes"), "+ create «Spring»", "Applied 1 changes.")
+	s.contains(s.want(0, "apply", file, "--yes"), "+ create «Spring»", "Applied 1 change.")
 	s.contains(s.want(0, "apply", file), "No changes.")
 	s.contains(s.want(0, "exports"), "Spring", "sandbox", "High-value", "Readers", seldom+" Europe/Oslo", "never", "the contributor", "-02-29")
 	if h := s.history("Spring"); len(h) != 0 || g.requests("POST /api/lists/subscribe") != 0 {

@@ -138,14 +138,6 @@ func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q", ErrNoRun, name)
 }
 
-// Cancel asks a run to stop. What it has staged is deleted.
-func (o *Operator) Cancel(ctx context.Context, run Run) error {
-	if err := o.Client.CancelWorkflow(ctx, run.WorkflowID, run.RunID); err != nil {
-		return fmt.Errorf("cancel the run of «%s»: %w", run.Export, err)
-	}
-	return nil
-}
-
 // Answer gives an answer (one of the schemas.Update names) to every part of a
 // run that waits for that one, and returns the names of the segments that took it; the
 // run itself is named by its export.

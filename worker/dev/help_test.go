@@ -1,0 +1,54 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestEveryCommandHasExamples whose flags there are.
+func TestEveryCommandHasExamples(t *testing.T) {
+	root := newRoot()
+	for _, c := range append(root.Commands(), root) {
+		if c.Name() == "help" {
+			continue
+		}
+		examples := 0
+		for line := range strings.Lines(c.Example) {
+			line, ok := strings.CutPrefix(strings.TrimSpace(line), "go run ./worker/dev")
+			if !ok {
+				t.Errorf("%s: %q", c.CommandPath(), line)
+				continue
+			}
+			examples++
+			words := strings.Fields(line)
+			found, rest, err := newRoot().Find(words)
+			if err == nil {
+				err = found.ParseFlags(rest)
+			}
+			if err != nil || found.Name() != c.Name() || found.ValidateArgs(found.Flags().Args()) != nil {
+				t.Errorf("%s: %q: %v", c.CommandPath(), line, err)
+			}
+		}
+		if examples == 0 || c.Short == "" {
+			t.Errorf("%s has %d examples and says %q", c.CommandPath(), examples, c.Short)
+		}
+	}
+}
+
+// TestWrongUsage is told as such, with where to look.
+func TestWrongUsage(t *testing.T) {
+	for line, want := range map[string]string{
+		"frobnicate":            `dev knows no "frobnicate"; dev --help`,
+		"--frobnicate":          "unknown flag: --frobnicate; dev --help lists the flags",
+		"generate":              "generate needs --out",
+		"generate all":          `dev generate knows no "all"`,
+		"sandbox --rate little": "dev sandbox --help lists the flags",
+	} {
+		root := newRoot()
+		root.SetArgs(strings.Fields(line))
+		err := root.ExecuteContext(t.Context())
+		if _, ok := err.(usageError); !ok || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
+}
