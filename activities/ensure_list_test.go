@@ -44,7 +44,7 @@ type bench struct {
 	dir     string // of the data root
 }
 
-func newBench(t *testing.T, s *sandbox.Server) *bench {
+func newBench(t testing.TB, s *sandbox.Server) *bench {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
