@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
@@ -73,6 +74,9 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	}
 	if err := u.run(ctx); err != nil {
 		activity.RecordHeartbeat(ctx, progress.snapshot())
+		if temporal.IsCanceledError(context.Cause(ctx)) {
+			return schemas.UploadCounts{}, temporal.NewCanceledError(progress.snapshot()) // for the run's report
+		}
 		return schemas.UploadCounts{}, failure(err, in.Connection.Name, progress.snapshot())
 	}
 	return progress.snapshot().Counts, nil

@@ -97,24 +97,25 @@ func (s *exportSegment) progress() schemas.Progress {
 	if s.operator.waiting != nil {
 		p.State, p.Waiting = schemas.StateWaiting, s.operator.waiting
 	}
-	p.Report.Info = s.info
+	p.Report.Info, p.Report.Upload = s.info, s.sent()
 	return p
 }
 
 // total adds up the rejects of staging and of Iterable.
 func (s *exportSegment) total() {
+	upload := s.sent()
 	rejected := map[schemas.Reason]int64{}
 	maps.Copy(rejected, s.report.Manifest.Rejected)
-	for _, r := range workflow.DeterministicKeys(s.report.Upload.Refused) {
-		rejected[r] += s.report.Upload.Refused[r]
+	for _, r := range workflow.DeterministicKeys(upload.Refused) {
+		rejected[r] += upload.Refused[r]
 	}
 	s.report.Rejected = rejected
 	s.report.Warnings = append(slices.Clone(s.list.Warnings), s.report.Manifest.Warnings...)
-	if n := s.report.Upload.NotRemoved; n > 0 {
+	if n := upload.NotRemoved; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable refused to take %s people off the list; the next run tries again", count(n)))
 	}
-	if n := s.report.Upload.Unnamed; n > 0 {
+	if n := upload.Unnamed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable counted %s failures without saying whose they are; the list may lack as many people", count(n)))
 	}

@@ -208,6 +208,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 	s.report.State = endState(err)
 	_, s.report.Error = s.deadline.explain(err)
 	s.report.Info, s.report.FinishedAt = s.info, workflow.Now(ctx)
+	s.report.Upload, s.upload.partial = s.sent(), schemas.UploadCounts{}
 	s.show(ctx)
 	tidy, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()

@@ -34,6 +34,9 @@ type upload struct {
 	// number of the first of them.
 	began time.Time
 	first int
+	// partial is what was sent of chunks that did not get through and wait to be
+	// tried again.
+	partial schemas.UploadCounts
 }
 
 func (u *upload) resume(r *schemas.SegmentResume) { u.removed, u.added = r.Removed, r.Added }
@@ -66,6 +69,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 	s.upload.began, s.upload.first = workflow.Now(ctx), *s.upload.done(kind)
 	return s.do(ctx, schemas.ActivityUploadBatches, func(ctx workflow.Context) error {
 		next := *s.upload.done(kind)
+		s.upload.partial = schemas.UploadCounts{} // what is tried again counts it
 		if len(open) > 0 { // an operator has said retry
 			next = open[len(open)-1].end
 			for _, c := range open {
@@ -103,7 +107,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 // startChunk starts one chunk's activity, where an earlier try of it stopped if
 // there was one.
 func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int, c *chunk) {
-	if c.future != nil && c.future.IsReady() && c.resume == nil {
+	if c.future != nil && c.future.IsReady() {
 		var counts schemas.UploadCounts
 		if c.future.Get(ctx, &counts) == nil {
 			return // this one got through
@@ -119,7 +123,6 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	}
 	summary := fmt.Sprintf("%s: batches %s–%s of %s: %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)), s.people(kind, total, c))
 	ctx = workflow.WithTaskQueue(long(ctx, summary), s.in.Connection.TaskQueue)
-	c.resume = nil
 	c.future = workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
 }
 
@@ -168,15 +171,40 @@ func (s *exportSegment) pace(ctx workflow.Context) (rate float64, end time.Time)
 func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
 	for _, c := range open {
 		var counts schemas.UploadCounts
-		err := c.future.Get(ctx, &counts)
-		var app *temporal.ApplicationError
-		if errors.As(err, &app) && app.HasDetails() {
-			var p schemas.UploadProgress
-			if app.Details(&p) == nil {
-				c.resume = &p
+		if err := c.future.Get(ctx, &counts); err != nil {
+			if p := cameTo(err); p != nil {
+				c.resume = p
+			}
+			if c.resume != nil {
+				counts = c.resume.Counts
 			}
 		}
+		s.upload.partial.Add(counts)
 	}
+	s.total()
+}
+
+// cameTo is how far an UploadBatches came that has failed, nil where the error does
+// not say.
+func cameTo(err error) *schemas.UploadProgress {
+	var p schemas.UploadProgress
+	var app *temporal.ApplicationError
+	var canceled *temporal.CanceledError
+	var late *temporal.TimeoutError
+	switch {
+	case errors.As(err, &app) && app.HasDetails() && app.Details(&p) == nil,
+		errors.As(err, &canceled) && canceled.HasDetails() && canceled.Details(&p) == nil,
+		errors.As(err, &late) && late.HasLastHeartbeatDetails() && late.LastHeartbeatDetails(&p) == nil:
+		return &p
+	}
+	return nil
+}
+
+// sent is what was sent so far.
+func (s *exportSegment) sent() (all schemas.UploadCounts) {
+	all.Add(s.report.Upload)
+	all.Add(s.upload.partial)
+	return all
 }
 
 // continueAsNew goes on in a new execution, with a fresh history.

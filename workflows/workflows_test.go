@@ -272,13 +272,38 @@ func TestARetriedChunkGoesOnWhereItStopped(t *testing.T) {
 			return schemas.UploadCounts{Requests: n, Sent: n}, nil
 		})
 	w.goesWell(150)
-	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, time.Minute)
+	w.RegisterDelayedCallback(func() {
+		require.EqualValues(t, 91, w.progress().Report.Upload.Sent) // 41, and the 50 of the other chunk
+		w.answer(schemas.UpdateRetry)
+	}, time.Minute)
 	w.ExecuteWorkflow(ExportSegment, input)
 	require.NoError(t, w.GetWorkflowError())
 	require.Len(t, second, 1)
 	require.Equal(t, 40, second[0].Resume.Next)
 	require.Equal(t, []int{42}, second[0].Resume.Done)
 	require.EqualValues(t, 150, w.report().Upload.Sent)
+}
+
+// TestAnAbortedRunSaysWhatItSent: of chunks that did not get through too.
+func TestAnAbortedRunSaysWhatItSent(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+			if in.First == 0 {
+				return schemas.UploadCounts{}, needsOperator(schemas.ErrorKeyRejected, schemas.UploadProgress{
+					Next: 40, Counts: schemas.UploadCounts{Requests: 41, Sent: 40, Refused: map[schemas.Reason]int64{schemas.ReasonIterableForgotten: 1}},
+				})
+			}
+			return schemas.UploadCounts{Requests: 50, Sent: 50}, nil
+		})
+	w.goesWell(150)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateAbort) }, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.Error(t, w.GetWorkflowError())
+	require.Len(t, w.closed, 1)
+	require.EqualValues(t, 90, w.closed[0].Report.Upload.Sent)
+	require.EqualValues(t, 91, w.closed[0].Report.Upload.Requests)
+	require.EqualValues(t, 1, w.closed[0].Report.Rejected[schemas.ReasonIterableForgotten])
 }
 
 func TestALongUploadGoesOnInANewExecution(t *testing.T) {

@@ -142,3 +142,24 @@ func (w *world) addList(name, kind string) int64 {
 	}
 	return id
 }
+
+// TestAStoppedRunSaysWhatItSent stops an upload that is under way.
+func TestAStoppedRunSaysWhatItSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Config{Rate: 10}, false)
+	w.writeConnections("{requestsPerSecond: 10, subscribersPerRequest: 10}")
+	w.startHost()
+	w.people("Stopped", 1, 2000, 1)
+	run := w.start(w.of("Stopped"))
+	w.until("people are on the list", func() bool { return w.requests("lists/subscribe") > 5 })
+	if err := w.operator.Cancel(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	v := w.watch(run)
+	if v.State != schemas.StateCancelled {
+		t.Fatalf("%+v", v)
+	}
+	if sent, on := v.Segments[0].Report.Upload.Sent, w.list("Stopped").Size; sent == 0 || sent != int64(on) {
+		t.Errorf("reported as sent %d, on the list %d", sent, on)
+	}
+}

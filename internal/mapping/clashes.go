@@ -101,7 +101,8 @@ func fit(kind, existing string) (fits, lossy bool) {
 	if kind == KindDouble && existing == KindLong {
 		return true, true
 	}
-	return kind == existing || kind == KindLong && existing == KindDouble, false
+	return kind == existing || kind == KindLong && existing == KindDouble ||
+		kind == KindDate && existing == KindString, false // a date goes as text
 }
 
 // walk visits the column's field and the fields inside it.

@@ -210,11 +210,12 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 func (m *Mapper) Warnings() []string {
 	var out []string
 	for _, c := range m.columns {
+		const asStrings = "column %s: %d %s go as strings, because Iterable would round them as numbers. It refuses them in a field that holds numbers already: send the column with type: string, as a field of another name where %s is one"
 		if c.integers > 0 {
-			out = append(out, fmt.Sprintf("column %s: %d integers beyond ±2^53 were sent as strings, because Iterable would round them; set type: string to send all of them so", c.Name, c.integers))
+			out = append(out, fmt.Sprintf(asStrings, c.Name, c.integers, "integers beyond ±2^53", c.As))
 		}
 		if c.decimals > 0 {
-			out = append(out, fmt.Sprintf("column %s: %d decimals of more than %d digits were sent as strings, because Iterable would round them; set type: string to send all of them so", c.Name, c.decimals, doubleDigits))
+			out = append(out, fmt.Sprintf(asStrings, c.Name, c.decimals, fmt.Sprintf("decimals of more than %d digits", doubleDigits), c.As))
 		}
 	}
 	return out

@@ -314,7 +314,8 @@ func TestClashes(t *testing.T) {
 		{map[string]string{"visits": "double", "since": "Date", "other": "string", "homes": "nested", "tags": "something new", "nothing": "long"}, ""},
 		{map[string]string{"ltv": "long"}, "ltv double long true"},
 		{map[string]string{"ltv": "string", "visits": "boolean"}, "ltv double string false, visits long boolean false"},
-		{map[string]string{"tags": "long", "since": "string"}, "since date string false, tags string long false"},
+		{map[string]string{"tags": "long", "since": "string"}, "tags string long false"},
+		{map[string]string{"since": "long"}, "since date long false"},
 		{map[string]string{"address.zip": "string", "address": "string"}, "address object string false, address.zip long string false"},
 	} {
 		var got []string
