@@ -59,6 +59,7 @@ func endOf(began time.Time) time.Time {
 func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusals []refused) error {
 	m := in.Report.Manifest
 	h := header(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
+	h.Profiles = m.Profiles()
 	if m.Full {
 		h.FullAt = h.CreatedAt
 	}
@@ -80,7 +81,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 		default:
 			return needOperator(schemas.ErrorStaging, "the snapshot was replaced during the run; retry starts over")
 		}
-		if m.ToSend() == 0 && m.Superseded == 0 && !m.Full {
+		if m.ToSend() == 0 && m.Superseded == 0 && !m.Full && old.Header().Profiles == h.Profiles {
 			return a.settled(ctx, in.Run)
 		}
 		if !m.Full {

@@ -149,6 +149,7 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	switch {
 	case err == nil:
+		h.Profiles = old.Header().Profiles
 	case lost(err):
 		old.Snapshot = nil
 	default:

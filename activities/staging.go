@@ -90,7 +90,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 	s.removeTemp = remove
 	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full, Files: files, MemoryPeople: a.MemoryPeople}
 	if old.Snapshot != nil {
-		s.manifest.Members, s.manifest.Snapshot = old.Rows(), old.Header().RunID
+		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Rows(), old.Header().RunID, old.Header().Profiles
 		if in.Connection.ProjectType == schemas.ProjectHybrid && in.Export.Mode != schemas.ModeAppend {
 			if err := a.compareIdentities(ctx, s, files, body); err != nil {
 				return s, err

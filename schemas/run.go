@@ -256,11 +256,17 @@ type Manifest struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// Members is how many people that snapshot holds.
 	Members int64 `json:"members,omitempty"`
+	// LastProfiles is how many profiles the segment had at that run, 0 where that is
+	// not known.
+	LastProfiles int64 `json:"lastProfiles,omitempty"`
 	// Rejects is the key of the rejects file in the data root.
 	Rejects string `json:"rejects,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
 }
+
+// Profiles is how many profiles of the segment can be sent, changed or not.
+func (m Manifest) Profiles() int64 { return m.Adds + m.Updates + m.Unchanged }
 
 // ToSend is the number of profiles that go over the wire.
 func (m Manifest) ToSend() int64 { return m.Adds + m.Updates + m.Removals }

@@ -25,7 +25,7 @@ func (s *exportSegment) guardrails(ctx workflow.Context) error {
 func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []string {
 	var found []string
 	trip := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	valid := m.Adds + m.Updates + m.Unchanged
+	valid := m.Profiles()
 	if valid == 0 && !g.AllowEmpty {
 		trip("the segment has no profile that can be sent, of %s rows read (guardrails.allowEmpty)", count(m.Read))
 	}
@@ -48,12 +48,16 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		trip("the list would have %s profiles, %s of the segment and %s who stay on it, and the connection allows %s (maxProfiles)",
 			count(valid+stay), count(valid), count(stay), count(maxProfiles))
 	}
-	if m.Members > 0 && valid > 0 {
-		if most := g.Growth(); float64(valid) > most*float64(m.Members) {
-			trip("the segment has grown from %s to %s profiles, more than %g-fold (guardrails.maxGrowth)", count(m.Members), count(valid), most)
+	last := m.LastProfiles
+	if last == 0 {
+		last = m.Members // of a snapshot that does not say; in mirror mode the same
+	}
+	if last > 0 && valid > 0 {
+		if most := g.Growth(); float64(valid) > most*float64(last) {
+			trip("the segment has grown from %s to %s profiles, more than %g-fold (guardrails.maxGrowth)", count(last), count(valid), most)
 		}
-		if most := g.Shrink(); float64(valid)*most < float64(m.Members) {
-			trip("the segment has shrunk from %s to %s profiles, to less than one in %g (guardrails.maxShrink)", count(m.Members), count(valid), most)
+		if most := g.Shrink(); float64(valid)*most < float64(last) {
+			trip("the segment has shrunk from %s to %s profiles, to less than one in %g (guardrails.maxShrink)", count(last), count(valid), most)
 		}
 	}
 	return found

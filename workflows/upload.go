@@ -70,7 +70,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 	return s.do(ctx, schemas.ActivityUploadBatches, func(ctx workflow.Context) error {
 		next := *s.upload.done(kind)
 		s.upload.partial = schemas.UploadCounts{} // what is tried again counts it
-		if len(open) > 0 { // an operator has said retry
+		if len(open) > 0 {                        // an operator has said retry
 			next = open[len(open)-1].end
 			for _, c := range open {
 				s.startChunk(ctx, kind, total, c)

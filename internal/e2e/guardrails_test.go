@@ -178,3 +178,23 @@ func TestAnApprovalIsForTheNumbersThatWereShown(t *testing.T) {
 		t.Errorf("the list has %v", have)
 	}
 }
+
+// TestAppendingComparesTheSegmentWithItself: not with the list, which only grows.
+func TestAppendingComparesTheSegmentWithItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Config{}, true)
+	e := w.of("Appended")
+	e.Mode = schemas.ModeAppend
+	for first := 1; first <= 41; first += 10 {
+		w.people("Appended", first, first+9, 1)
+		w.done(w.run(e))
+	}
+	w.people("Appended", 41, 44, 1)
+	v := w.run(e)
+	w.waitsWith(v, schemas.ErrorGuardrail, "shrunk from 10 to 4 profiles")
+	w.done(w.answer(v, schemas.UpdateApprove))
+	w.done(w.run(e)) // it is that large now, though nothing was sent
+	if n := len(w.members("Appended")); n != 50 {
+		t.Errorf("on the list are %d, want 50", n)
+	}
+}

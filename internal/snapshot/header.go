@@ -42,6 +42,9 @@ type Header struct {
 	// FullAt is when the last run that sent everybody did so; zero where that is
 	// not known.
 	FullAt time.Time `json:"fullAt,omitzero"`
+	// Profiles is how many profiles the segment had that could be sent, 0 where that
+	// is not known. In append mode there are more members.
+	Profiles int64 `json:"profiles,omitempty"`
 	// Rows is the number of members; the writer sets it.
 	Rows int64 `json:"rows"`
 }
