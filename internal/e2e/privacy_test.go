@@ -283,7 +283,7 @@ func (p *eventful) everything() {
 	p.say("approve", "Clashing")
 	for _, args := range [][]string{
 		{"exports"}, {"runs"}, {"show", "Eventful"}, {"show", "Waiting"}, {"status", "Eventful"}, {"status", "Damaged", "--output", "json"},
-		{"runs", "--output", "json"}, {"connections"}, {"connections", "--output", "json"}, {"doctor"}, {"report", "Eventful"},
+		{"runs", "--output", "json"}, {"connections"}, {"connections", "--output", "json"}, {"doctor"}, {"report", "Eventful", "--out", p.path("report.html")},
 		{"run", "--segment", canaryless, "--source", filepath.Join(p.sources, "Eventful"), "--email", "nosuch", "--connection", "canary"},
 		{"cancel", canaryless},
 	} {
