@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/schemas"
@@ -27,15 +29,17 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if err != nil {
 		return schemas.ListRef{}, err
 	}
-	clashes, warnings, err := compareFields(ctx, client, in.Fields)
+	last := a.lastList(ctx, in.Run.Export, schemas.Segment{Name: in.Name, ListID: in.ListID})
+	project, err := look(ctx, client, in, last)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
+	clashes, warnings := compareFields(in.Fields, project.fields)
 	if len(clashes) > 0 && !in.Check {
 		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
 			"; change the segment's column or the field in Iterable and retry, or abort, change the export and run it again")
 	}
-	list, err := ensureList(ctx, client, in)
+	list, err := ensureList(ctx, client, in, project.lists)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
@@ -43,18 +47,42 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if list.ID == 0 {
 		return list, nil // a check, and no list yet
 	}
-	if list.Size, err = client.ListSize(ctx, list.ID); err != nil {
-		return schemas.ListRef{}, failure(err, in.Connection)
+	if list.Size = project.size; list.ID != last || !project.sized {
+		if list.Size, err = client.ListSize(ctx, list.ID); err != nil {
+			return schemas.ListRef{}, failure(err, in.Connection)
+		}
 	}
 	list.Seal, err = a.Access.SealList(in.Run, in.Connection, list.ID)
 	return list, err
 }
 
-func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput) (schemas.ListRef, error) {
-	lists, err := client.Lists(ctx)
-	if err != nil {
-		return schemas.ListRef{}, err
+// project is what EnsureList has to know of an Iterable project.
+type project struct {
+	lists  []iterable.List
+	fields map[string]string // only where fields are mapped
+	size   int64             // of the list that the last run filled
+	sized  bool              // there is such a list
+}
+
+// look asks for all of it at the same time: a refresh with nothing to send takes
+// hardly longer than the answers.
+func look(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, last int64) (p project, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { p.lists, err = client.Lists(ctx); return err })
+	if len(in.Fields) > 0 {
+		g.Go(func() (err error) { p.fields, err = client.Fields(ctx); return err })
 	}
+	if last != 0 {
+		g.Go(func() error {
+			size, err := client.ListSize(ctx, last)
+			p.size, p.sized = size, err == nil // or it is asked for again, where it matters
+			return nil
+		})
+	}
+	return p, g.Wait()
+}
+
+func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, lists []iterable.List) (_ schemas.ListRef, err error) {
 	if !in.Check {
 		if lists, err = dropTwins(ctx, client, lists, in); err != nil {
 			return schemas.ListRef{}, err
@@ -74,14 +102,7 @@ func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 // compareFields compares the mapped fields with those that the project has. A
 // clash would make Iterable refuse every profile with a value in the field, or
 // all of a request.
-func compareFields(ctx context.Context, client *iterable.Client, fields []schemas.MappedField) (clashes, warnings []string, err error) {
-	if len(fields) == 0 {
-		return nil, nil, nil
-	}
-	existing, err := client.Fields(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+func compareFields(fields []schemas.MappedField, existing map[string]string) (clashes, warnings []string) {
 	for _, c := range mapping.Clashes(fields, existing) {
 		if c.Lossy {
 			warnings = append(warnings, c.String())
@@ -89,7 +110,7 @@ func compareFields(ctx context.Context, client *iterable.Client, fields []schema
 			clashes = append(clashes, c.String())
 		}
 	}
-	return clashes, warnings, nil
+	return clashes, warnings
 }
 
 // keptByUs tells whether an earlier run of the export made the list.

@@ -22,6 +22,9 @@ func (a *Activities) VerifyList(ctx context.Context, in schemas.VerifyInput) (sc
 	if err := a.mayCall(in.Run, in.Connection, false); err != nil {
 		return schemas.VerifyResult{}, err
 	}
+	if in.Untouched && in.Size >= in.Least && in.Size <= in.Most {
+		return schemas.VerifyResult{Size: in.Size}, nil
+	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
 		return schemas.VerifyResult{}, err

@@ -379,6 +379,10 @@ type VerifyInput struct {
 	Run        RunRef `json:"run"`
 	Connection string `json:"connection"`
 	ListID     int64  `json:"listId"`
+	// Size is what it was when the run began, and Untouched that the run has sent
+	// nothing since.
+	Size      int64 `json:"size,omitempty"`
+	Untouched bool  `json:"untouched,omitempty"`
 	// Least and Most bound the size that the list should have now. They differ
 	// where the list had members that no run of this export put there.
 	Least int64 `json:"least"`

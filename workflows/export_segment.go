@@ -167,6 +167,7 @@ func (s *exportSegment) verifyList(ctx workflow.Context) error {
 	err := s.do(ctx, schemas.ActivityVerifyList, func(ctx workflow.Context) error {
 		in := schemas.VerifyInput{
 			Run: s.in.Run, Connection: s.in.Connection.Name, ListID: s.list.ID, Least: least, Most: most,
+			Size: s.list.Size, Untouched: s.report.Upload.Requests == 0,
 		}
 		ctx = workflow.WithTaskQueue(quick(ctx, fmt.Sprintf("Size of list %d", s.list.ID)), s.in.Connection.TaskQueue)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityVerifyList, in).Get(ctx, &out)

@@ -2,15 +2,19 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -288,6 +292,22 @@ func (l *lab) history(ctx context.Context, workflowID string, h *history) error 
 		}
 	}
 	return nil
+}
+
+// steps tells the time of each step that takes a noticeable one, the longest first.
+func (w *world) steps(ctx context.Context, v operate.View) (string, error) {
+	h, err := w.histories(ctx, v)
+	if err != nil {
+		return "", err
+	}
+	names := slices.SortedFunc(maps.Keys(h.seconds), func(a, b string) int { return cmp.Compare(h.seconds[b], h.seconds[a]) })
+	var steps []string
+	for _, name := range names {
+		if h.seconds[name] >= 0.05 {
+			steps = append(steps, fmt.Sprintf("%s %.2f s", name, h.seconds[name]))
+		}
+	}
+	return strings.Join(steps, ", "), nil
 }
 
 // stats asks the sandbox what it has seen.

@@ -145,9 +145,13 @@ func (l *lab) refresh(ctx context.Context) error {
 	if n := v.Segments[0].Report.Upload.Requests; n != 0 {
 		return fmt.Errorf("nothing changed, and %d requests were made", n)
 	}
+	steps, err := w.steps(ctx, v)
+	if err != nil {
+		return err
+	}
 	l.add(Figure{
 		Scenario: "refresh", What: "refresh with nothing changed", Measured: seconds, Unit: "s", Floor: floor, FloorOf: "reading the columns alone", Target: 4,
-		Note: "no request",
+		Note: "no request; " + steps,
 	})
 	if e.Segments[0].Source, err = l.segment(ctx, l.Rows, 1, 2); err != nil {
 		return err
@@ -156,10 +160,13 @@ func (l *lab) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if steps, err = w.steps(ctx, v); err != nil {
+		return err
+	}
 	n := float64(v.Segments[0].Report.Upload.Requests)
 	l.add(Figure{
 		Scenario: "refresh", What: "refresh with 1 % changed", Measured: seconds, Unit: "s", Floor: 4*floor + n/iterableLike.rate,
-		FloorOf: "4 × reading, and the requests ÷ 5/s", Target: 1, Note: fmt.Sprintf("%.0f requests", n),
+		FloorOf: "4 × reading, and the requests ÷ 5/s", Target: 1, Note: fmt.Sprintf("%.0f requests; %s", n, steps),
 	})
 	return nil
 }
