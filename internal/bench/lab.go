@@ -167,7 +167,7 @@ func (w *world) become(ctx context.Context, p project) error {
 		w.close()
 		return err
 	}
-	limits := "{requestsPerSecond: 1000"
+	limits := "{requestsPerSecond: 100000"
 	if p.rate > 0 {
 		limits = fmt.Sprintf("{requestsPerSecond: %g", p.rate)
 	}

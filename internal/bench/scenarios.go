@@ -93,11 +93,15 @@ func (l *lab) unthrottled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	steps, err := w.steps(ctx, v)
+	if err != nil {
+		return err
+	}
 	used := w.stopWorkers()
 	requests := v.Segments[0].Report.Upload.Requests
 	l.add(Figure{
 		Scenario: "unthrottled", What: "first export with 8 fields, from Parquet to the acknowledged list", Measured: seconds, Unit: "s",
-		Note: fmt.Sprintf("%s requests, %.1f CPU seconds, %.0f MB; to compare with the loop below", grouped(requests), used.CPU, used.Peak),
+		Note: fmt.Sprintf("%s requests, %.1f CPU seconds, %.0f MB; %s", grouped(requests), used.CPU, used.Peak, steps),
 	})
 	l.add(Figure{Scenario: "unthrottled", What: "history events of that run", Measured: float64(h.events), Unit: "events", Target: 200 * math.Max(1, float64(l.Rows)/1e6)})
 	l.first8 = seconds
