@@ -3,8 +3,11 @@ package activities
 import (
 	"context"
 	"fmt"
+	"path"
 
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -24,6 +27,9 @@ func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in sc
 	} else if in.DeleteLists {
 		return out, needOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
+	if err := a.mayRemove(ctx, who, in.Export.Name); err != nil {
+		return out, err
+	}
 	if in.DeleteLists {
 		var err error
 		if out.Lists, err = a.deleteLists(ctx, in.Export); err != nil {
@@ -41,6 +47,29 @@ func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in sc
 		out.Files += len(files)
 	}
 	return out, nil
+}
+
+// mayRemove holds the person against the connections that the export's snapshots are
+// of, whatever the question says of it.
+func (a *Activities) mayRemove(ctx context.Context, who schemas.Person, export string) error {
+	return a.Root.Walk(ctx, schemas.SnapshotsDir(export), func(o storage.Object) error {
+		if path.Base(o.Name) != schemas.SnapshotFile {
+			return nil
+		}
+		file, err := a.Root.Open(ctx, o.Name)
+		if err != nil {
+			return fmt.Errorf("look whose snapshot %s is: %w", o.Name, err)
+		}
+		defer file.Close()
+		h, err := snapshot.ReadHeader(file, file.Size())
+		if err != nil {
+			return nil // damaged: it is of no use but to be deleted
+		}
+		if c, err := a.Connections.Get(h.Connection); err == nil {
+			return mayUse(who, c)
+		}
+		return nil
+	})
 }
 
 // deleteLists deletes the lists that the export made for its segments; what

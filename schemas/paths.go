@@ -100,5 +100,8 @@ const SweptKey = "sweeper/last.json"
 
 // SnapshotDir is where the snapshot of one segment of an export lives.
 func SnapshotDir(export, segment string) string {
-	return path.Join("snapshots", PathName(export), PathName(segment))
+	return path.Join(SnapshotsDir(export), PathName(segment))
 }
+
+// SnapshotsDir holds the snapshots of all segments of an export.
+func SnapshotsDir(export string) string { return path.Join("snapshots", PathName(export)) }

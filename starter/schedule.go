@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 // onExport makes a command that does something with one applied export. do gives
@@ -132,7 +135,8 @@ func (a *app) removeCommand() *cobra.Command {
 		Long: `Remove an export: its schedule, and its snapshots, staged data, reports and rejected
 rows in the data root, so that no person's data of it is left there. With
 --delete-list its lists in Iterable too, as far as the export has made them. While a
-run is under way the command refuses. Take the export out of its file as well.`,
+run is under way the command refuses. Take the export out of its file as well. One that
+was never applied, and only run as flags described it, can be removed too.`,
 		Example: "  starter remove \"Spring campaign\"\n  starter remove \"Spring campaign\" --delete-list --yes",
 		Args:    exactly(1, "the name of one EXPORT"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -151,19 +155,29 @@ run is under way the command refuses. Take the export out of its file as well.`,
 
 func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, lists bool) error {
 	e, err := o.AppliedExport(c.Context(), name)
-	if err != nil {
+	unapplied := errors.Is(err, operate.ErrNotApplied)
+	if err != nil && !unapplied {
 		return err
+	}
+	with := "its schedule, "
+	if unapplied {
+		with = ""
 	}
 	if !yes {
 		what := "its lists in Iterable stay"
 		if lists {
 			what = "and its lists in Iterable"
 		}
-		if err := confirm(c, fmt.Sprintf("Remove «%s» with its schedule, snapshots, staged data and reports; %s? Type yes:", name, what)); err != nil {
+		if err := confirm(c, fmt.Sprintf("Remove «%s» with %ssnapshots, staged data and reports; %s? Type yes:", name, with, what)); err != nil {
 			return err
 		}
 	}
-	out, err := o.Remove(c.Context(), e, lists)
+	var out schemas.RemoveAnswer
+	if unapplied {
+		out, err = o.RemoveUnapplied(c.Context(), name, lists)
+	} else {
+		out, err = o.Remove(c.Context(), e, lists)
+	}
 	if err != nil {
 		return err
 	}
@@ -171,7 +185,7 @@ func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, li
 		return printJSON(c.OutOrStdout(), map[string]any{"export": name, "removed": out})
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "Removed: «%s» with its schedule and %d files.\n", name, out.Files)
+	fmt.Fprintf(w, "Removed: «%s» with %s%s.\n", name, strings.Replace(with, ", ", " and ", 1), console.Things(out.Files, "file"))
 	if !lists {
 		fmt.Fprintln(w, "Its lists in Iterable stay, with everybody on them.")
 	}

@@ -50,6 +50,28 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 	return out, nil
 }
 
+// RemoveUnapplied deletes what is kept of an export that has no schedule: one that was
+// only ever run as flags described it, or whose schedule is gone. What its last run was
+// told is used as far as Temporal still has it. The error is ErrNotApplied where nothing
+// is kept.
+func (o *Operator) RemoveUnapplied(ctx context.Context, name string, deleteLists bool) (schemas.RemoveAnswer, error) {
+	export := schemas.Export{Name: name}
+	if run, err := o.Find(ctx, name); err == nil {
+		if in, err := o.Input(ctx, run); err == nil && in.Export.Name == name {
+			export = in.Export
+		}
+	}
+	a := Applied{ScheduledInput: schemas.ScheduledInput{Export: export}, ScheduleID: schemas.ScheduleID(name)}
+	out, err := o.removeAlone(ctx, a, schemas.RemoveRequest{Export: export, DeleteLists: deleteLists})
+	switch {
+	case err != nil:
+		return out, err
+	case out.Files == 0 && len(out.Lists) == 0:
+		return out, fmt.Errorf("%w: %q, and nothing is kept of one; starter exports lists what was applied", ErrNotApplied, name)
+	}
+	return out, o.Revoke(ctx, name)
+}
+
 // removeAlone removes the data, unless somebody is about to write more of it: a
 // check, or the schedule's last start, whose run has not begun.
 func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
