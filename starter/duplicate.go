@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,7 +77,10 @@ func (a *app) duplicate(c *cobra.Command, name, as string, f duplicateFlags) err
 	if a.output == "json" {
 		return printJSON(c.OutOrStdout(), map[string]any{"export": copied, "applied": f.apply})
 	}
-	text, err := yaml.MarshalWithOptions([]schemas.Export{copied}, yaml.UseJSONMarshaler())
+	text, err := json.Marshal([]schemas.Export{copied})
+	if err == nil {
+		text, err = yaml.JSONToYAML(text)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/rejects"
@@ -80,6 +82,9 @@ type rows func(yield func(rejectedRow) error) error
 
 // rejected finds the rejects of a run's segments.
 func (a *app) rejected(ctx context.Context, v operate.View, f rejectsFlags) (rows, error) {
+	if err := knownReason(f.reason); err != nil {
+		return nil, usageError{err}
+	}
 	root, err := a.openRoot(ctx)
 	if err != nil {
 		return nil, err
@@ -98,7 +103,7 @@ func (a *app) rejected(ctx context.Context, v operate.View, f rejectsFlags) (row
 			if f.segment != "" && s.Run.Segment != f.segment {
 				continue
 			}
-			if err := readRejects(ctx, root, s, schemas.Reason(f.reason), &left, f.limit > 0, yield); err != nil {
+			if err := a.rejectsOf(ctx, root, s, f, &left, yield); err != nil {
 				return err
 			}
 		}
@@ -106,43 +111,76 @@ func (a *app) rejected(ctx context.Context, v operate.View, f rejectsFlags) (row
 	}, nil
 }
 
-// readRejects reads the rejects of one segment: those of the report, or, while
-// the run goes on, those that staging has found so far.
-func readRejects(ctx context.Context, root *storage.Root, s operate.SegmentView, reason schemas.Reason, left *int, limited bool, yield func(rejectedRow) error) error {
-	for _, dir := range []string{schemas.ReportDir(s.Run), schemas.StagingDir(s.Run)} {
-		file, err := root.Open(ctx, path.Join(dir, schemas.RejectsFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read the rejects of «%s»: %w", s.Run.Segment, err)
-		}
+// rejectsOf reads the rejects of one segment, where it has any.
+func (a *app) rejectsOf(ctx context.Context, root *storage.Root, s operate.SegmentView, f rejectsFlags, left *int, yield func(rejectedRow) error) error {
+	file, err := openRejects(ctx, root, s.Run)
+	has := s.Report.Rejects != "" || s.Report.Manifest.Rejects != ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && has:
+		return fmt.Errorf("the rejects of «%s» are not in %s any more, where they are deleted after the retention time that connections.yaml sets; or the worker's data root is another one: say where it is with --data-root or DATA_ROOT",
+			s.Run.Segment, root.URL())
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	if err == nil {
 		defer file.Close()
-		r, err := rejects.Open(file, file.Size())
-		if err != nil {
-			return fmt.Errorf("read the rejects of «%s»: %w", s.Run.Segment, err)
-		}
-		defer r.Close()
-		for {
-			row, ok := r.Next()
-			if !ok || limited && *left == 0 {
-				return r.Err()
-			}
-			if reason != "" && row.Reason != reason {
-				continue
-			}
-			*left--
-			out := rejectedRow{Segment: s.Run.Segment, File: row.File, Row: row.Row, Column: row.Column, Reason: row.Reason, Message: row.Reason.Sentence()}
-			if row.Value != nil {
-				value := string(row.Value)
-				out.Value = &value
-			}
-			if err := yield(out); err != nil {
-				return err
-			}
-		}
+		err = readRejects(file, s.Run.Segment, schemas.Reason(f.reason), left, f.limit > 0, yield)
+	}
+	if err != nil {
+		return fmt.Errorf("read the rejects of «%s»: %w", s.Run.Segment, err)
 	}
 	return nil
+}
+
+// knownReason refuses a reason that no row is rejected for.
+func knownReason(reason string) error {
+	if reason == "" || slices.Contains(schemas.Reasons(), schemas.Reason(reason)) {
+		return nil
+	}
+	var all []string
+	for _, r := range schemas.Reasons() {
+		all = append(all, string(r))
+	}
+	return fmt.Errorf("--reason %q: there is no such reason%s", reason, config.DidYouMean(reason, all))
+}
+
+// openRejects opens the rejects of one segment: those of the report, or, while the run
+// goes on, those that staging has found so far. The error is fs.ErrNotExist where there
+// are none.
+func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef) (file storage.File, err error) {
+	for _, dir := range []string{schemas.ReportDir(run), schemas.StagingDir(run)} {
+		if file, err = root.Open(ctx, path.Join(dir, schemas.RejectsFile)); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return file, err
+}
+
+// readRejects reads the rejects of one segment, left of them at the most where limited.
+func readRejects(file storage.File, segment string, reason schemas.Reason, left *int, limited bool, yield func(rejectedRow) error) error {
+	r, err := rejects.Open(file, file.Size())
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		row, ok := r.Next()
+		if !ok || limited && *left == 0 {
+			return r.Err()
+		}
+		if reason != "" && row.Reason != reason {
+			continue
+		}
+		*left--
+		out := rejectedRow{Segment: segment, File: row.File, Row: row.Row, Column: row.Column, Reason: row.Reason, Message: row.Reason.Sentence()}
+		if row.Value != nil {
+			value := string(row.Value)
+			out.Value = &value
+		}
+		if err := yield(out); err != nil {
+			return err
+		}
+	}
 }
 
 // showAs gives the function that prints rows in a format.

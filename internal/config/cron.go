@@ -50,7 +50,7 @@ func checkCron(expression string) error {
 	}
 	if strings.HasPrefix(text, "@") {
 		if !slices.Contains(cronWords, text) {
-			return fmt.Errorf("cron can't be %s%s", quote(text), didYouMean(text, append(cronWords, "@every 6h")))
+			return fmt.Errorf("cron can't be %s%s", quote(text), DidYouMean(text, append(cronWords, "@every 6h")))
 		}
 		return nil
 	}

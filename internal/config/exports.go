@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/schemas"
 )
 
@@ -60,6 +61,15 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		}
 		checkSchedule(all, e, path, doc, p)
 		checkDurations(e.Settings, path, doc, p)
+		var fields mapping.Names
+		for j, f := range e.Fields.List {
+			if f.Column == "" {
+				continue // the schema has said so
+			}
+			if _, err := fields.Add(f.Column, f.As); err != nil {
+				p.add(doc.at(append(child(path, "fields"), strconv.Itoa(j))...), "%v", err)
+			}
+		}
 		inExport := map[string]position{}
 		for j, s := range e.Segments {
 			checkName(s.Name, "segment", append(path, "segments", strconv.Itoa(j), "name"), inExport, doc, p)

@@ -129,7 +129,7 @@ func (s *schema) explainUnknown(k *kind.AdditionalProperties, e *jsonschema.Vali
 		if len(near) == 0 && owner(path) == "apiKey" {
 			shown = "this" // it may be the key itself
 		}
-		p.add(at, "%s is no setting of %s%s", shown, owner(path), didYouMean(key, valid))
+		p.add(at, "%s is no setting of %s%s", shown, owner(path), DidYouMean(key, valid))
 	}
 }
 
@@ -147,7 +147,7 @@ func (s *schema) explainEnum(k *kind.Enum, location string, at position, subject
 	case hasText && len(nearest(got, valid)) == 0:
 		p.add(at, "%s can't be %s; %s", subject, quote(got), says)
 	default:
-		p.add(at, "%s can't be %s%s", subject, quote(got), didYouMean(got, valid))
+		p.add(at, "%s can't be %s%s", subject, quote(got), DidYouMean(got, valid))
 	}
 }
 

@@ -68,9 +68,9 @@ func plain(word string) string {
 	return separators.Replace(strings.ToLower(word))
 }
 
-// didYouMean is the end of a message about a word that is none of the valid
+// DidYouMean is the end of a message about a word that is none of the valid
 // ones: the nearest one, or all of them where none is near.
-func didYouMean(word string, valid []string) string {
+func DidYouMean(word string, valid []string) string {
 	if n := nearest(word, valid); len(n) > 0 {
 		return "; did you mean " + n[0] + "?"
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -88,25 +87,18 @@ func Compile(columns []Column, o Options) (*Mapper, error) {
 	if o.Nulls != "" && o.Nulls != schemas.NullsOmit && o.Nulls != schemas.NullsSend {
 		errs = append(errs, fmt.Errorf("nulls is %q; it must be %q or %q", o.Nulls, schemas.NullsOmit, schemas.NullsSend))
 	}
-	seen := map[string]Column{}
+	var names Names
 	for _, c := range columns {
-		if c.As == "" {
-			c.As = c.Name[strings.LastIndexByte(c.Name, '.')+1:]
+		var err error
+		if c.As, err = names.Add(c.Name, c.As); err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		kind, err := c.check()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("column %s: %w", c.Name, err))
 			continue
 		}
-		// Iterable would keep fields apart that differ in case only, but nobody
-		// who looks at them could.
-		folded := strings.ToLower(c.As)
-		if other, ok := seen[folded]; ok {
-			errs = append(errs, fmt.Errorf("columns %s and %s would both be sent as %s and %s; rename one of them with as",
-				other.Name, c.Name, other.As, c.As))
-			continue
-		}
-		seen[folded] = c
 		m.columns = append(m.columns, column{Column: c, key: appendKey(nil, c.As), kind: kind, notes: &notes{}})
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -116,9 +108,6 @@ func Compile(columns []Column, o Options) (*Mapper, error) {
 }
 
 func (c Column) check() (kind string, err error) {
-	if err := checkName(c.As); err != nil {
-		return "", err
-	}
 	if c.Type == nil {
 		return "", errors.New("its type is not known")
 	}

@@ -39,6 +39,36 @@ const managedPrefix = "itbl"
 // store can't index names much longer.
 const maxName = 256
 
+// Names are those of a mapping's fields.
+type Names struct {
+	seen map[string]renamed // by the field's name in lower case
+}
+
+type renamed struct{ column, as string }
+
+// Add gives the name that a column is sent under: as or, where that is empty, the
+// column's own, of a nested one the last part. It must be one that Iterable takes and
+// does not manage itself, and no other column's.
+func (n *Names) Add(column, as string) (string, error) {
+	if as == "" {
+		as = column[strings.LastIndexByte(column, '.')+1:]
+	}
+	if err := checkName(as); err != nil {
+		return as, fmt.Errorf("column %s: %w", column, err)
+	}
+	// Iterable would keep fields apart that differ in case only, but nobody who looks
+	// at them could.
+	folded := strings.ToLower(as)
+	if other, ok := n.seen[folded]; ok {
+		return as, fmt.Errorf("columns %s and %s would both be sent as %s and %s; rename one of them with as", other.column, column, other.as, as)
+	}
+	if n.seen == nil {
+		n.seen = map[string]renamed{}
+	}
+	n.seen[folded] = renamed{column, as}
+	return as, nil
+}
+
 // checkName refuses names of fields that Iterable does not take, manages itself,
 // or could not be told apart from paths. Iterable validates names that are made
 // in its Data Schema Management ("Best Practices for Field Names and Event
