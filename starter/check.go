@@ -32,8 +32,9 @@ removed, and the next run is not affected. EXPORT is the name of an export that 
 applied or, with --file, of one that a file describes and nobody needs to have
 applied; with the flags of starter run instead, an export of one segment is checked.
 
-The examples are read from the data root with your own rights. Exit status 3 says
-that a run would wait for an operator.`,
+The examples are read from the data root with your own rights. Exit status 0 says
+that a run would go through, 3 that it would stop to ask an operator, with the numbers,
+and 1 that it would come to nothing as things are: no consent, no such file or column.`,
 		Example: `  starter check "Spring campaign"
   starter check "Spring campaign" --file exports.yaml
   starter check --segment "High-value customers" --source segments/high-value \

@@ -132,7 +132,7 @@ func (a *app) run(c *cobra.Command, export schemas.Export, f runFlags) error {
 		return err
 	}
 	if joined {
-		fmt.Fprintf(c.ErrOrStderr(), "A run of «%s» is under way already; this joins it.\n", export.Name)
+		tellJoined(c, o, run, f.full)
 	}
 	if f.detach || !f.wait {
 		if a.output == "json" {

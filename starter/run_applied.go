@@ -40,7 +40,7 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 			continue
 		}
 		if joined {
-			fmt.Fprintf(c.ErrOrStderr(), "A run of «%s» is under way already; this joins it.\n", run.Export)
+			tellJoined(c, o, run, f.full)
 		}
 		runs = append(runs, run)
 	}
@@ -96,6 +96,15 @@ func (a *app) tellStarted(c *cobra.Command, runs []operate.Run) error {
 		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter watch %q\n", run.RunID, run.Export)
 	}
 	return nil
+}
+
+// tellJoined says that a run is under way already, and whether it does what was asked.
+func tellJoined(c *cobra.Command, o *operate.Operator, run operate.Run, full bool) {
+	w := c.ErrOrStderr()
+	fmt.Fprintf(w, "A run of «%s» is under way already; this joins it.\n", run.Export)
+	if in, err := o.Input(c.Context(), run); full && err == nil && !in.Full {
+		fmt.Fprintf(w, "It was started without --full, and sends what changed. To send everybody, say it again once that run has ended.\n")
+	}
 }
 
 // followAll shows how runs get on until each has ended or waits, and then how they

@@ -79,7 +79,7 @@ func (a *app) resumeCommand() *cobra.Command {
 func (a *app) triggerCommand() *cobra.Command {
 	return a.onExport(&cobra.Command{
 		Use: "trigger EXPORT", Short: "Do now what the schedule of an export does when it is time",
-		Long:    "Do now what the schedule of an export does when it is time: where a run is under way,\nthe start is skipped. starter run joins it instead.",
+		Long:    "Do now what the schedule of an export does when it is time: where a run is under way,\nthe start is skipped. starter run joins it instead. The run counts as the schedule's.",
 		Example: `  starter trigger "Spring campaign"`,
 	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
 		return fmt.Sprintf("Triggered. Follow the run with: starter watch %q", e.Export.Name), o.Trigger(c.Context(), e)
@@ -92,7 +92,7 @@ func (a *app) backfillCommand() *cobra.Command {
 		Use: "backfill EXPORT --from TIME --to TIME", Short: "Make up for the starts that an export has missed",
 		Long: `Make up for the starts that an export has missed between two times. A run sends the
 segment as it is now, so one run makes up for many starts: those that find it under
-way are skipped.`,
+way are skipped. The runs count as the schedule's.`,
 		Example: `  starter backfill "Spring campaign" --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z`,
 	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
 		start, err := parseTime("--from", from)
