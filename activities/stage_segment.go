@@ -145,10 +145,15 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segm
 	reader := seg.Read(ctx, segment.Options{})
 	defer reader.Close()
 	for reader.Next() {
-		if err := s.record(reader); err != nil {
+		if err := s.record(reader); errors.Is(err, errJudge) {
+			break
+		} else if err != nil {
 			return m, err
 		}
 		read.Store(s.manifest.Read)
+	}
+	if err := s.judge.stop(); err != nil {
+		return m, err
 	}
 	if err := reader.Err(); err != nil {
 		return m, err

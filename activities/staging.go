@@ -33,9 +33,8 @@ type staging struct {
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
 	emailName, userName     string
-	group                   []snapshot.Profile // rows that wait to be compared together
-	addresses               [groupRows][]byte  // buffers for their addresses
-	arena                   []byte             // their data fields and user ids
+	group                   *group // is being filled
+	judge                   *judge // has the groups that are full
 	adds, removes           *batch.Writer
 	superseded              *batch.Writer // nil without identities
 	rejects, late           *rejects.Writer
@@ -98,8 +97,12 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 			options.Stays = s.stays
 		}
 	}
-	s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.judged)
-	return s, err
+	if s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.judged); err != nil {
+		return s, err
+	}
+	s.judge = newJudge(s.take)
+	s.group = <-s.judge.free
+	return s, nil
 }
 
 // lateRejectsFile holds the duplicates that only the end of a comparison in
@@ -154,12 +157,24 @@ func (s *staging) record(r *segment.Reader) error {
 	file, offset := int32(r.FileIndex()), r.RowOffset()
 	for i := range int(rec.NumRows()) {
 		s.manifest.Read++
-		at := position{file: file, row: offset + int64(i)}
-		if err := s.row(at, i, emails, users); err != nil {
-			return err
+		if s.group.record == nil {
+			rec.Retain()
+			s.group.record = rec
+		}
+		s.row(position{file: file, row: offset + int64(i)}, i, emails, users)
+		if s.group.full() {
+			if err := s.hand(); err != nil {
+				return err
+			}
 		}
 	}
-	return s.compare() // the rows lie in the record
+	return s.hand()
+}
+
+// hand has the group compared, and takes an empty one.
+func (s *staging) hand() (err error) {
+	s.group, err = s.judge.hand(s.group) // nil after an error
+	return err
 }
 
 // position is where a row stands in the segment.
@@ -168,54 +183,37 @@ type position struct {
 	row  int64
 }
 
-// groupRows is how many rows are compared with the snapshot together, which is
-// faster than one by one.
-const groupRows = 256
-
-// groupBytes is how many bytes of fields make a group full before it has all its
-// rows, so that large values can't fill the memory.
-const groupBytes = 4 << 20
-
 // beyondRequest stands for data fields that no request has room for, and that
 // were not even written out. It is no JSON object, as all others are.
 var beyondRequest = []byte("beyond")
 
-// compare hands the rows that wait to the comparison.
-func (s *staging) compare() error {
-	err := s.differ.AddAll(s.group)
-	s.group, s.arena = s.group[:0], s.arena[:0]
-	return err
-}
-
-// row validates one row and puts it with those to be compared.
-func (s *staging) row(at position, i int, emails, users *segment.StringColumn) error {
+// row validates one row and puts it with those to be compared, or to be rejected.
+func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
+	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	if column, value, reason := s.identify(&p, i, emails, users); reason != "" {
-		return s.refuse(at, column, value, reason)
+		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason})
+		return
 	}
 	if !s.mapper.Empty() {
-		start := len(s.arena)
-		data, invalid := s.mapper.Append(s.arena, i)
+		start := len(g.arena)
+		data, invalid := s.mapper.Append(g.arena, i)
 		switch {
 		case invalid != nil && invalid.TooLarge:
 			p.DataFields = beyondRequest
 		case invalid != nil:
 			// A bad value is no reason to take somebody off the list who is in the segment.
-			if err := s.differ.Keep(batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)); err != nil {
-				return err
-			}
-			return s.refuse(at, invalid.Column, nil, schemas.ReasonInvalidValue)
+			key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
+			s.refuse(refusedRow{at: at, column: invalid.Column, reason: schemas.ReasonInvalidValue, key: &key})
+			return
 		default:
 			p.DataFields = data[start:len(data):len(data)]
 		}
-		s.arena = data
+		g.arena = data
 	}
 	p.Key = batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
 	p.Fields = batch.FieldsHash(p.Email, p.UserID, p.DataFields)
-	if s.group = append(s.group, p); len(s.group) == groupRows || len(s.arena) > groupBytes {
-		return s.compare()
-	}
-	return nil
+	g.profiles = append(g.profiles, p)
 }
 
 // identify finds who a row is about: the address, the user id or both, as the
@@ -225,7 +223,7 @@ func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.St
 	project := s.in.Connection.ProjectType
 	if emails != nil {
 		raw, _ := emails.Bytes(i)
-		buffer := &s.addresses[len(s.group)]
+		buffer := &s.group.addresses[len(s.group.profiles)]
 		if *buffer == nil {
 			*buffer = make([]byte, 0, 256)
 		}
@@ -245,19 +243,37 @@ func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.St
 	if reason := mapping.CheckUserID(raw); reason != "" {
 		return s.userName, raw, reason
 	}
-	start := len(s.arena) // a number's digits lie in a buffer of the column's
-	s.arena = append(s.arena, raw...)
-	p.UserID = s.arena[start:len(s.arena):len(s.arena)]
+	p.UserID = s.group.own(raw) // a number's digits lie in a buffer of the column's
 	return "", nil, ""
 }
 
-// refuse rejects a row once all rows before it are judged, so that the rejects
-// stay in the order of the source.
-func (s *staging) refuse(at position, column string, value []byte, reason schemas.Reason) error {
-	if err := s.compare(); err != nil {
-		return err
+// refuse puts a row with those to be rejected.
+func (s *staging) refuse(r refusedRow) {
+	r.before = len(s.group.profiles)
+	if r.value != nil && len(r.value) <= mostDigits {
+		r.value = s.group.own(r.value) // it may be a number's
 	}
-	return s.reject(at, column, value, reason)
+	s.group.refused = append(s.group.refused, r)
+}
+
+// take compares a group's rows and rejects the others, in the order of the source.
+func (s *staging) take(g *group) error {
+	from := 0
+	for _, r := range g.refused {
+		if err := s.differ.AddAll(g.profiles[from:r.before]); err != nil {
+			return err
+		}
+		from = r.before
+		if r.key != nil {
+			if err := s.differ.Keep(*r.key); err != nil {
+				return err
+			}
+		}
+		if err := s.reject(r.at, r.column, r.value, r.reason); err != nil {
+			return err
+		}
+	}
+	return s.differ.AddAll(g.profiles[from:])
 }
 
 // reject notes a row that is not sent.
@@ -345,6 +361,12 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 
 // close lets go of everything; what was not published is thrown away.
 func (s *staging) close() error {
+	if s.judge != nil {
+		_ = s.judge.stop() // what was wrong, stage has said
+		if s.group != nil {
+			s.group.reset()
+		}
+	}
 	var err error
 	if s.differ != nil {
 		err = s.differ.Close()

@@ -128,8 +128,8 @@ func (s *Sweeper) clock(ctx context.Context) (time.Time, error) {
 	return files[0].ModTime, nil
 }
 
-// group is the files of a folder.
-type group struct {
+// folder is the files of a folder.
+type folder struct {
 	dir    string
 	newest time.Time
 	files  []string
@@ -137,9 +137,9 @@ type group struct {
 
 // grouped calls f with the files below prefix, together where they have their
 // first depth elements in common.
-func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(group) error) error {
+func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(folder) error) error {
 	var errs []error
-	var g group
+	var g folder
 	end := func() {
 		if g.dir != "" {
 			if err := f(g); err != nil {
@@ -154,7 +154,7 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 		}
 		if dir := path.Join(parts[:depth]...); dir != g.dir {
 			end()
-			g = group{dir: dir}
+			g = folder{dir: dir}
 		}
 		g.files = append(g.files, o.Name)
 		if o.ModTime.After(g.newest) {
@@ -170,7 +170,7 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 // have put on a list goes into the snapshot first.
 func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error {
 	a := s.Activities
-	return s.grouped(ctx, "staging", 4, func(g group) error {
+	return s.grouped(ctx, "staging", 4, func(g folder) error {
 		age := now.Sub(g.newest)
 		if age < afterEnd {
 			return nil
@@ -233,8 +233,8 @@ func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, un
 // to be kept.
 func (s *Sweeper) reports(ctx context.Context, now time.Time, done *Swept) error {
 	a, keep := s.Activities, s.Retention()
-	over := func(g group, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
-	return s.grouped(ctx, "reports", 3, func(g group) error {
+	over := func(g folder, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
+	return s.grouped(ctx, "reports", 3, func(g folder) error {
 		switch {
 		case over(g, keep.Reports()):
 			done.Reports++
