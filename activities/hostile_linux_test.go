@@ -69,6 +69,9 @@ func TestHostileRows(t *testing.T) {
 		stageHostile(t, name)
 		return
 	}
+	if testing.Short() {
+		t.Skip("it takes gigabytes")
+	}
 	cases := hostileColumns()
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {

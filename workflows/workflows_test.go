@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type world struct {
 	*testsuite.TestWorkflowEnvironment
 	t       *testing.T
+	mu      sync.Mutex // chunks are sent beside each other
 	uploads []schemas.UploadInput
 	closed  []schemas.CloseInput
 	refused []string // updates
@@ -64,6 +66,8 @@ func (w *world) goesWell(batches int) {
 	}, nil).Maybe()
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.uploads = append(w.uploads, in)
 			n := int64(in.End - in.First)
 			return schemas.UploadCounts{Requests: n, Sent: n}, nil
@@ -259,6 +263,8 @@ func TestARetriedChunkGoesOnWhereItStopped(t *testing.T) {
 	failed := false
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			if in.First == 0 && !failed {
 				failed = true
 				return schemas.UploadCounts{}, needsOperator(schemas.ErrorKeyRejected,

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -266,7 +265,7 @@ func TestOtherFiles(t *testing.T) {
 // TestPagesBesideEachOther: columns whose large pages begin in one batch each are
 // within the bounds of every batch, and still all there.
 func TestPagesBesideEachOther(t *testing.T) {
-	var pages atomic.Int64
+	var pages openPages
 	hold := func(kind, size int64) error {
 		w := newPageWalk(chunk{column: "email"}, nil, &pages)
 		for range 10 { // one after the other

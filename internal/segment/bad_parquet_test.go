@@ -271,6 +271,7 @@ func TestBadPages(t *testing.T) {
 		"a header without an end":       {withPages(t, none, 2, bytes.Repeat([]byte{0x15}, 600)), []string{"header"}},
 		"values that are not there":     {withPages(t, none, 9, dataPage(n, n, 9, 0), v), []string{"row group 0"}},
 		"a value that leads out":        {withPages(t, none, 1, dataPage(8, 8, 1, 0), []byte("\xff\xff\xff\x7fabcd")), []string{"row group 0"}},
+		"indices for milliards":         {withPages(t, none, 2, dictPage(n, n, 2), v, dataPage(6, 6, 2, 8), []byte{31, 4, 255, 255, 255, 127}), []string{"indices of 31 bits", "2 values"}},
 		"a dictionary index too high":   {withPages(t, none, 2, dictPage(n, n, 2), v, dataPage(3, 3, 2, 8), []byte{8, 4, 200}), []string{"row group 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {

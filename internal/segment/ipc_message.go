@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 
 	flatbuffers "github.com/google/flatbuffers/go"
@@ -164,18 +165,59 @@ type fieldIDs struct {
 	children   []fieldIDs
 }
 
-// maxFields bounds the columns of a file, nested ones included.
-const maxFields = 200_000
+// maxFields bounds the columns of a file, nested ones included, and the remarks on
+// them; maxTexts bounds the bytes of their names and remarks.
+const (
+	maxFields = 200_000
+	maxTexts  = 64 << 20
+)
 
 // schemaIDs also makes sure that a schema is small enough and not nested too
 // deep, before Arrow follows it: parts of a flatbuffer can be used more than
-// once, so that a small one can unfold to any size.
+// once, so that a small one can unfold to any size, and Arrow takes memory for
+// whatever number of remarks it claims.
 func schemaIDs(schema flatbuffers.Table) ([]fieldIDs, error) {
-	left := maxFields
-	return childIDs(schema, 1, 0, &left)
+	u := unfolding{fields: maxFields, texts: maxTexts}
+	if err := u.remarks(schema, 2); err != nil {
+		return nil, err
+	}
+	return u.children(schema, 1, 0)
 }
 
-func childIDs(t flatbuffers.Table, field, depth int, left *int) ([]fieldIDs, error) {
+// unfolding is how much more a schema may have.
+type unfolding struct{ fields, texts int }
+
+// text counts a text of a table.
+func (u *unfolding) text(t flatbuffers.Table, field int) error {
+	_, n, err := vector(t, field, 1)
+	if u.texts -= n; err == nil && u.texts < 0 {
+		err = fmt.Errorf("the names of its columns, and the remarks on them, take more than %d MB; shorten them", maxTexts>>20)
+	}
+	return err
+}
+
+// remarks counts the keys and values that a table has as custom metadata.
+func (u *unfolding) remarks(t flatbuffers.Table, field int) error {
+	at, n, err := vector(t, field, 4)
+	if err != nil {
+		return err
+	}
+	if u.fields -= n; u.fields < 0 {
+		return fmt.Errorf("it has more than %d columns and remarks on them; leave some out", maxFields)
+	}
+	for i := range n {
+		pair := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(at + flatbuffers.UOffsetT(4*i))}
+		if err := errors.Join(u.text(pair, 0), u.text(pair, 1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// typeTimestamp is the one type with a text in it, its time zone.
+const typeTimestamp = 10
+
+func (u *unfolding) children(t flatbuffers.Table, field, depth int) ([]fieldIDs, error) {
 	at, n, err := vector(t, field, 4)
 	if err != nil {
 		return nil, err
@@ -183,17 +225,27 @@ func childIDs(t flatbuffers.Table, field, depth int, left *int) ([]fieldIDs, err
 	if depth > maxNesting && n > 0 {
 		return nil, fmt.Errorf("its columns are nested more than %d levels deep; flatten them", maxNesting)
 	}
-	if *left -= n; *left < 0 {
+	if u.fields -= n; u.fields < 0 {
 		return nil, fmt.Errorf("it has more than %d columns, nested ones included; leave some out", maxFields)
 	}
 	out := make([]fieldIDs, n)
 	for i := range out {
 		f := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(at + flatbuffers.UOffsetT(4*i))}
+		if err := errors.Join(u.text(f, 0), u.remarks(f, 6)); err != nil {
+			return nil, err
+		}
+		if o := slot(f, 2); o != 0 && f.GetByte(f.Pos+o) == typeTimestamp {
+			if zone, ok := tableAt(f, 3); ok {
+				if err := u.text(zone, 1); err != nil {
+					return nil, err
+				}
+			}
+		}
 		out[i].dictionary = -1
 		if enc, ok := tableAt(f, 4); ok {
 			out[i].dictionary = int64At(enc, 0, 0)
 		}
-		if out[i].children, err = childIDs(f, 5, depth+1, left); err != nil {
+		if out[i].children, err = u.children(f, 5, depth+1); err != nil {
 			return nil, err
 		}
 	}

@@ -31,6 +31,7 @@ type pageHeader struct {
 	uncompressed, compressed int64
 	values                   int64
 	encoding                 int64
+	defEncoding, repEncoding int64 // of a page of version 1
 	defLevels, repLevels     int64
 	plain                    bool // a page of version 2 that says it is not compressed
 }
@@ -58,6 +59,10 @@ func parsePageHeader(data []byte) (h pageHeader, length int, err error) {
 			h.values = v
 		case (path[0] == 5 || path[0] == 7) && path[1] == 2, path[0] == 8 && path[1] == 4:
 			h.encoding = v
+		case path[0] == 5 && path[1] == 3:
+			h.defEncoding = v
+		case path[0] == 5 && path[1] == 4:
+			h.repEncoding = v
 		case path[0] == 8 && path[1] == 5:
 			h.defLevels = v
 		case path[0] == 8 && path[1] == 6:
@@ -76,6 +81,9 @@ type chunk struct {
 	start, length int64
 	values        int64
 	codec         compress.Compression
+	physical      parquet.Type
+	maxRep        int16
+	maxDef        int16
 }
 
 // pageWalk goes through the headers of a column chunk's pages, ahead of Arrow.
@@ -91,11 +99,18 @@ type pageWalk struct {
 	seen   int64 // values of the pages before it
 	failed error
 
-	page, dictionary int64         // the largest so far
-	pages            *atomic.Int64 // what they are for all columns of the row group
+	page, dictionary int64 // the largest so far
+	entries          int64 // of the dictionary
+	pages            *openPages
 }
 
-func newPageWalk(c chunk, src *source, pages *atomic.Int64) *pageWalk {
+// openPages is what the columns of a row group have in common.
+type openPages struct {
+	bytes atomic.Int64 // of the largest page of each
+	mu    sync.Mutex   // one page is unpacked at a time
+}
+
+func newPageWalk(c chunk, src *source, pages *openPages) *pageWalk {
 	return &pageWalk{chunk: c, src: src, pos: c.start, buf: make([]byte, 512), pages: pages}
 }
 
@@ -104,10 +119,11 @@ func (w *pageWalk) hold(h pageHeader) error {
 	largest := &w.page
 	if h.kind == pageDictionary {
 		largest = &w.dictionary
+		w.entries = h.values
 	}
 	more := max(0, h.uncompressed-*largest)
 	*largest += more
-	if w.pages.Add(more) > maxPages {
+	if w.pages.bytes.Add(more) > maxPages {
 		return columnError(schemas.ErrorSegmentUnreadable, w.column, "the pages of all mapped columns take more than %d MB beside each other; write the file again with pages of about 1 MB", maxPages>>20)
 	}
 	return nil
@@ -151,6 +167,9 @@ func (w *pageWalk) step() error {
 			return err
 		}
 		if err := w.checkBomb(w.src, h, w.pos); err != nil {
+			return err
+		}
+		if err := w.checkIndices(h, w.pos); err != nil {
 			return err
 		}
 		if h.kind == pageData || h.kind == pageDataV2 {
@@ -219,7 +238,7 @@ func (c chunk) checkPage(h pageHeader, room int64) error {
 		return columnError(schemas.ErrorSegmentUnreadable, c.column, "a page takes %d MB once decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.uncompressed>>20)
 	case h.defLevels+h.repLevels > min(h.compressed, h.uncompressed):
 		return c.damaged("a page's levels are longer than the page")
-	case h.kind == pageDictionary && h.values > h.uncompressed:
+	case h.kind == pageDictionary && (h.values > h.uncompressed || c.physical == parquet.Types.ByteArray && 4*h.values > h.uncompressed):
 		return c.damaged("a dictionary of %d bytes can't have %d values", h.uncompressed, h.values)
 	case c.codec == compress.Codecs.Uncompressed && h.compressed != h.uncompressed:
 		return c.damaged("an uncompressed page has two sizes")

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -205,7 +204,10 @@ func (f *parquetFile) check(paths [][]int) error {
 // chunk checks what the footer says of one leaf in one row group.
 func (f *parquetFile) chunk(group, leaf int) (chunk, error) {
 	descr := f.meta.Schema.Column(leaf)
-	c := chunk{column: descr.Path()}
+	c := chunk{
+		column: descr.Path(), physical: descr.PhysicalType(),
+		maxRep: descr.MaxRepetitionLevel(), maxDef: descr.MaxDefinitionLevel(),
+	}
 	raw := f.meta.RowGroups[group].Columns[leaf]
 	if raw != nil && raw.IsSetCryptoMetadata() {
 		return c, columnError(schemas.ErrorSegmentUnreadable, c.column, "%w", errEncrypted)
@@ -350,7 +352,7 @@ func (r *parquetReader) openGroup() error {
 		return nil
 	}
 	walks := make([]*pageWalk, len(r.leaves))
-	var pages atomic.Int64
+	var pages openPages
 	for i, l := range r.leaves {
 		c, err := r.file.chunk(r.group, l.field.ColIndex)
 		if err != nil {
