@@ -59,7 +59,7 @@ func TestConnectAndDisconnect(t *testing.T) {
 	other := w.export("Elsewhere", "EmailAddress")
 	other.Connection = "other"
 	w.schedule(other)
-	s.contains(s.want(1, "disconnect", "sandbox"), "1 exports use", "«Spring»", "--detach")
+	s.contains(s.want(1, "disconnect", "sandbox"), "is used by 1 export", "«Spring»", "--detach")
 	w.done(w.run(w.export("Spring", "EmailAddress")))
 	s.contains(s.want(0, "disconnect", "sandbox", "--detach"), "Disconnected", "«Spring»")
 	s.contains(s.want(0, "connections"), "disconnected by", "Spring (no connection)")

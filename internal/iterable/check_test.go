@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 
 // project is a tiny stand-in for a project's lists.
 type project struct {
+	mu    sync.Mutex
 	lists map[int64]string
 	next  int64
 	// create and remove override the answers, 0 is the real one. With lost, the
@@ -24,6 +26,8 @@ type project struct {
 }
 
 func (p *project) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
 	case r.Method == http.MethodGet && r.URL.Path == "/api/lists":
 		var all []string
@@ -61,16 +65,16 @@ func (p *project) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestCheckKey(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		p    project
+		p    *project
 		want Class
 		left int
 	}{
-		{name: "good key"},
-		{name: "read-only key", p: project{create: 403}, want: Forbidden},
-		{name: "creating fails", p: project{create: 500}, want: Transient},
-		{name: "answer lost", p: project{lost: true}, want: Transient},
-		{name: "deleting fails", p: project{remove: 500}, want: Transient, left: 1},
-		{name: "somebody else deleted it", p: project{remove: 404}, left: 1},
+		{name: "good key", p: &project{}},
+		{name: "read-only key", p: &project{create: 403}, want: Forbidden},
+		{name: "creating fails", p: &project{create: 500}, want: Transient},
+		{name: "answer lost", p: &project{lost: true}, want: Transient},
+		{name: "deleting fails", p: &project{remove: 500}, want: Transient, left: 1},
+		{name: "somebody else deleted it", p: &project{remove: 404}, left: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := tt.p
