@@ -73,7 +73,7 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 		return a.applied(c, steps)
 	}
 	if !f.yes {
-		if err := confirm(c, fmt.Sprintf("Apply %s? Type yes:", console.Things(todo, "change"))); err != nil {
+		if err := confirm(c, fmt.Sprintf("Apply %s? Type yes:", console.Things(todo, "change")), "--yes"); err != nil {
 			return err
 		}
 	}

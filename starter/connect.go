@@ -42,13 +42,10 @@ connection. Administrators only.`,
 	return c
 }
 
-// errNotAgreed ends a command that somebody did not say yes to.
-var errNotAgreed = errors.New("not agreed, so nothing was changed; type yes, or use --agree (--yes)")
-
 func (a *app) connect(c *cobra.Command, o *operate.Operator, name string, agree bool) error {
 	fmt.Fprintf(c.ErrOrStderr(), "%s\n\n", schemas.ConsentStatement)
 	if !agree {
-		if err := confirm(c, fmt.Sprintf("Do you agree, for connection «%s»? Type yes:", name)); err != nil {
+		if err := confirm(c, fmt.Sprintf("Do you agree, for connection «%s»? Type yes:", name), "--agree"); err != nil {
 			return err
 		}
 	}
@@ -72,8 +69,8 @@ func (a *app) connect(c *cobra.Command, o *operate.Operator, name string, agree 
 	return nil
 }
 
-// confirm asks a question and wants "yes".
-func confirm(c *cobra.Command, question string) error {
+// confirm asks a question and wants "yes". The flag is the one that spares it.
+func confirm(c *cobra.Command, question, flag string) error {
 	fmt.Fprint(c.ErrOrStderr(), question+" ")
 	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -81,7 +78,7 @@ func confirm(c *cobra.Command, question string) error {
 	}
 	if !strings.EqualFold(strings.TrimSpace(line), "yes") {
 		fmt.Fprintln(c.ErrOrStderr())
-		return errNotAgreed
+		return fmt.Errorf("not agreed, so nothing was changed; type yes, or use %s", flag)
 	}
 	return nil
 }

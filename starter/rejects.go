@@ -14,10 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -141,7 +141,7 @@ func knownReason(reason string) error {
 	for _, r := range schemas.Reasons() {
 		all = append(all, string(r))
 	}
-	return fmt.Errorf("--reason %q: there is no such reason%s", reason, config.DidYouMean(reason, all))
+	return fmt.Errorf("--reason %q: there is no such reason%s", reason, spelling.DidYouMean(reason, all))
 }
 
 // openRejects opens the rejects of one segment: those of the report, or, while the run

@@ -69,10 +69,17 @@ func (a *app) resumeCommand() *cobra.Command {
 		Long:    "Let the schedule of an export go on. Starts that were missed meanwhile are not made\nup for; starter backfill does that.",
 		Example: `  starter resume "Spring campaign"`,
 	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
-		if err := o.Resume(c.Context(), e); err != nil {
+		if err := needsTiming(e); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("Resumed: «%s».", e.Export.Name), nil
+		if !e.Paused {
+			next := "does not start again"
+			if !e.Next.IsZero() {
+				next = "starts next at " + local(e.Next)
+			}
+			return fmt.Sprintf("«%s» is not paused; it %s.", e.Export.Name, next), nil
+		}
+		return fmt.Sprintf("Resumed: «%s».", e.Export.Name), o.Resume(c.Context(), e)
 	})
 }
 
@@ -168,7 +175,7 @@ func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, li
 		if lists {
 			what = "and its lists in Iterable"
 		}
-		if err := confirm(c, fmt.Sprintf("Remove «%s» with %ssnapshots, staged data and reports; %s? Type yes:", name, with, what)); err != nil {
+		if err := confirm(c, fmt.Sprintf("Remove «%s» with %ssnapshots, staged data and reports; %s? Type yes:", name, with, what), "--yes"); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 	_ "time/tzdata" // the worker's image has no time zones of its own
 
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -50,7 +51,7 @@ func checkCron(expression string) error {
 	}
 	if strings.HasPrefix(text, "@") {
 		if !slices.Contains(cronWords, text) {
-			return fmt.Errorf("cron can't be %s%s", quote(text), DidYouMean(text, append(cronWords, "@every 6h")))
+			return fmt.Errorf("cron can't be %s%s", quote(text), spelling.DidYouMean(text, append(cronWords, "@every 6h")))
 		}
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -121,7 +122,7 @@ func (s *schema) explainUnknown(k *kind.AdditionalProperties, e *jsonschema.Vali
 	for _, key := range slices.Sorted(slices.Values(k.Properties)) {
 		at := doc.atKey(child(path, key)...)
 		doc.bad[pointer(child(path, key))] = true
-		near := nearest(key, valid)
+		near := spelling.Nearest(key, valid)
 		if len(near) > 0 {
 			doc.meant[pointer(child(path, near[0]))] = true
 		}
@@ -129,7 +130,7 @@ func (s *schema) explainUnknown(k *kind.AdditionalProperties, e *jsonschema.Vali
 		if len(near) == 0 && owner(path) == "apiKey" {
 			shown = "this" // it may be the key itself
 		}
-		p.add(at, "%s is no setting of %s%s", shown, owner(path), DidYouMean(key, valid))
+		p.add(at, "%s is no setting of %s%s", shown, owner(path), spelling.DidYouMean(key, valid))
 	}
 }
 
@@ -143,11 +144,11 @@ func (s *schema) explainEnum(k *kind.Enum, location string, at position, subject
 	says, hasText := s.lookup(location, "errorMessage").(string)
 	switch {
 	case !isText:
-		p.add(at, "%s must be %s", subject, either(valid))
-	case hasText && len(nearest(got, valid)) == 0:
+		p.add(at, "%s must be %s", subject, spelling.Either(valid))
+	case hasText && len(spelling.Nearest(got, valid)) == 0:
 		p.add(at, "%s can't be %s; %s", subject, quote(got), says)
 	default:
-		p.add(at, "%s can't be %s%s", subject, quote(got), DidYouMean(got, valid))
+		p.add(at, "%s can't be %s%s", subject, quote(got), spelling.DidYouMean(got, valid))
 	}
 }
 
@@ -174,9 +175,9 @@ func wrongType(k *kind.Type, path []string, subject string) string {
 		want[i] = typeNames[w]
 	}
 	if k.Got == "number" { // where a whole number is wanted
-		return fmt.Sprintf("%s must be %s", subject, either(want))
+		return fmt.Sprintf("%s must be %s", subject, spelling.Either(want))
 	}
-	return fmt.Sprintf("%s must be %s, not %s", subject, either(want), typeNames[k.Got])
+	return fmt.Sprintf("%s must be %s, not %s", subject, spelling.Either(want), typeNames[k.Got])
 }
 
 // typeNames are the types of JSON in words for people who write YAML.

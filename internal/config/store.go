@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -169,14 +170,10 @@ func (s *ConnectionStore) unknown(name string) error {
 	if len(s.names) == 0 {
 		return fmt.Errorf("there is no connection %q: %s has none", name, filepath.Base(s.path))
 	}
-	near := nearest(name, s.names)
-	if len(near) == 0 {
-		return fmt.Errorf("there is no connection %q in %s", name, filepath.Base(s.path))
+	if guess := spelling.Guess(name, s.names); guess != "" {
+		return fmt.Errorf("there is no connection %q%s", name, guess)
 	}
-	for i, n := range near {
-		near[i] = fmt.Sprintf("%q", n)
-	}
-	return fmt.Errorf("there is no connection %q; did you mean %s?", name, either(near[:min(len(near), 3)]))
+	return fmt.Errorf("there is no connection %q in %s", name, filepath.Base(s.path))
 }
 
 // look reads the file again where it has changed. The caller holds mu.

@@ -32,6 +32,9 @@ type shown struct {
 	pace   pace
 	line   string
 	at     time.Time
+	// How far the bar came in a step; it never goes back within one.
+	step           string
+	total, handled int64
 }
 
 // beside is what stands beside a bar. It is drawn by a goroutine of its own.
@@ -125,7 +128,12 @@ func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 	}
 	if s.Total > 0 {
 		known.bar.SetTotal(s.Total, false)
-		known.bar.SetCurrent(min(s.Handled, s.Total))
+		if known.step != s.Step || known.total != s.Total {
+			known.step, known.total, known.handled = s.Step, s.Total, 0
+		}
+		// A batch that is sent again after a failure was counted already.
+		known.handled = max(known.handled, min(s.Handled, s.Total))
+		known.bar.SetCurrent(known.handled)
 	}
 	if ended || s.State != schemas.StateRunning && s.State != schemas.StateWaiting {
 		if s.State == schemas.StateDone {

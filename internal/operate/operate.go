@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -135,7 +136,8 @@ func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 			return Run{Export: export, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, nil
 		}
 	}
-	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q", ErrNoRun, name)
+	names, _ := o.Names(ctx) // a guess is a help, not a must
+	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q%s", ErrNoRun, name, spelling.Guess(name, names))
 }
 
 // Answer gives an answer (one of the schemas.Update names) to every part of a

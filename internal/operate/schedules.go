@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -70,6 +71,10 @@ func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
 func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, error) {
 	a, err := o.describe(ctx, schemas.ScheduleID(export))
 	if errors.Is(err, ErrNotApplied) {
+		names, _ := o.Names(ctx) // a guess is a help, not a must
+		if guess := spelling.Guess(export, names); guess != "" {
+			return a, fmt.Errorf("%w: %q%s", ErrNotApplied, export, guess)
+		}
 		return a, fmt.Errorf("%w: %q; starter exports lists them, and starter apply makes them", ErrNotApplied, export)
 	}
 	return a, err

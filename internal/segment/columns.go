@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -95,7 +96,7 @@ func resolve(fields []arrow.Field, asked string) ([]int, error) {
 			return nil, columnError(schemas.ErrorColumn, asked, "the name fits more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
 		}
 	}
-	return nil, columnError(schemas.ErrorColumn, asked, "there is no such column; the file has %s", describe(fields))
+	return nil, columnError(schemas.ErrorColumn, asked, "there is no such column%s the file has %s", guess(asked, fields), describe(fields))
 }
 
 // matches finds the paths through structs whose names, joined by dots, are the
@@ -122,8 +123,10 @@ func matches(fields []arrow.Field, parts []string, same func(a, b string) bool) 
 	return out
 }
 
-// maxListed is how many columns an error names.
-const maxListed = 60
+const (
+	maxListed  = 60   // columns that an error names
+	maxGuessed = 1000 // columns that a misspelled name is compared with
+)
 
 // describe lists columns for an error, the members of structs by their paths.
 func describe(fields []arrow.Field) string {
@@ -152,6 +155,18 @@ func describe(fields []arrow.Field) string {
 		out += fmt.Sprintf(" and %d more", more)
 	}
 	return out
+}
+
+// guess names columns that are spelled nearly so, for an error.
+func guess(asked string, fields []arrow.Field) string {
+	var names []string
+	for _, f := range fields[:min(len(fields), maxGuessed)] {
+		names = append(names, shortened(f.Name, 100))
+	}
+	if g := spelling.Guess(asked, names); g != "" {
+		return g
+	}
+	return ";"
 }
 
 func fieldAt(fields []arrow.Field, path []int) arrow.Field {

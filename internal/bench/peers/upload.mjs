@@ -20,7 +20,8 @@ async function send() {
     next += 1000;
     for (;;) {
       try {
-        refused += (await client.subscribeUserToList({ listId, subscribers })).failCount;
+        const answer = await client.subscribeUserToList({ listId, subscribers });
+        refused += answer.failCount; // after the wait: others add to it meanwhile
         break;
       } catch (error) {
         if (error.statusCode !== 429) throw error;

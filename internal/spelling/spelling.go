@@ -1,6 +1,8 @@
-package config
+// Package spelling finds what somebody meant who wrote a word that is not known.
+package spelling
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -31,11 +33,11 @@ func distance(a, b string) int {
 	return last[len(t)]
 }
 
-// nearest gives the valid words that are near the word, the nearest first.
+// Nearest gives the valid words that are near the word, the nearest first.
 // Upper and lower case, "-" and "_" make no difference.
-func nearest(word string, valid []string) []string {
+func Nearest(word string, valid []string) []string {
 	const longest = 200 // longer words have no near ones worth their time
-	if len(word) > longest {
+	if word == "" || len(word) > longest {
 		return nil
 	}
 	type near struct {
@@ -71,14 +73,28 @@ func plain(word string) string {
 // DidYouMean is the end of a message about a word that is none of the valid
 // ones: the nearest one, or all of them where none is near.
 func DidYouMean(word string, valid []string) string {
-	if n := nearest(word, valid); len(n) > 0 {
+	if n := Nearest(word, valid); len(n) > 0 {
 		return "; did you mean " + n[0] + "?"
 	}
-	return "; use " + either(valid)
+	return "; use " + Either(valid)
 }
 
-// either lists words as "a, b or c".
-func either(words []string) string {
+// Guess is the middle of a message about a name that is not known: the names that
+// are near, at most three, in quotes. It is empty where none is.
+func Guess(name string, names []string) string {
+	near := Nearest(name, names)
+	near = near[:min(len(near), 3)]
+	for i, n := range near {
+		near[i] = fmt.Sprintf("%q", n)
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean " + Either(near) + "?"
+}
+
+// Either lists words as "a, b or c".
+func Either(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
