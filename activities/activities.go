@@ -119,18 +119,21 @@ func needOperator(kind schemas.ErrorType, message string, details ...any) error 
 }
 
 // failure turns an error of the API into what Temporal is told: what a retry
-// cures stays retryable, the rest waits for an operator. details go with it.
-func failure(err error, connection string, details ...any) error {
+// cures stays retryable, the rest waits for an operator.
+func failure(err error, connection string) error {
 	var api *iterable.Error
 	if !errors.As(err, &api) {
 		return err
 	}
 	if kind := api.Type(); kind != "" {
 		then := "; then retry"
-		if kind == schemas.ErrorListGone {
+		switch {
+		case kind == schemas.ErrorListGone:
 			then = "; retry looks for the list again, makes it where it is gone, and sends everybody who is not on it"
+		case api.Class == iterable.FieldTypes, api.Class == iterable.FieldsLimit:
+			then = "; then retry, or abort, change the export's mapping and run it again"
 		}
-		return needOperator(kind, fmt.Sprintf("connection «%s»: %s%s", connection, api, then), details...)
+		return needOperator(kind, fmt.Sprintf("connection «%s»: %s%s", connection, api, then))
 	}
 	return temporal.NewApplicationErrorWithOptions(api.Error(), string(api.Class),
 		temporal.ApplicationErrorOptions{NextRetryDelay: api.RetryAfter})

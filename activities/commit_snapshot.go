@@ -94,10 +94,25 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 	}
 	defer done()
 	dir := schemas.StagingDir(in.Run)
-	if err := a.eachStaged(ctx, path.Join(dir, schemas.AddsFile), update.Put); err != nil {
+	refusals, unsure, err := sure(refusals)
+	if err != nil {
+		return err
+	}
+	err = a.eachStaged(ctx, path.Join(dir, schemas.AddsFile), func(p *snapshot.Member) error {
+		if unsure[p.Key] {
+			p.Fields = 0 // as if something else had been sent: they are sent again
+		}
+		return update.Put(p)
+	})
+	if err != nil {
 		return stagingError("the staged file "+schemas.AddsFile, err)
 	}
-	err = a.eachStaged(ctx, path.Join(dir, schemas.RemovesFile), func(p *snapshot.Member) error { return update.Remove(p.Key) })
+	err = a.eachStaged(ctx, path.Join(dir, schemas.RemovesFile), func(p *snapshot.Member) error {
+		if unsure[p.Key] {
+			return nil
+		}
+		return update.Remove(p.Key)
+	})
 	if err != nil {
 		return stagingError("the staged file "+schemas.RemovesFile, err)
 	}
@@ -115,6 +130,24 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput, refusal
 		return err
 	}
 	return a.settled(ctx, in.Run)
+}
+
+// sure tells the refusals that have a name from the people of whom Iterable did not
+// say whether it took them.
+func sure(all []refused) (named []refused, unsure map[snapshot.Key]bool, err error) {
+	unsure = map[snapshot.Key]bool{}
+	for _, r := range all {
+		if !r.Unsure {
+			named = append(named, r)
+			continue
+		}
+		key, err := r.key()
+		if err != nil {
+			return nil, nil, needOperator(schemas.ErrorStaging, err.Error()+"; retry starts over")
+		}
+		unsure[key] = true
+	}
+	return named, unsure, nil
 }
 
 // refuseIn takes somebody out of the next snapshot whom Iterable did not take.
@@ -146,8 +179,12 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (schem
 	if in.Check {
 		return report, a.discard(ctx, in.Run)
 	}
-	if err := a.absorb(ctx, in.Run, in.Export, report.ListID); err != nil {
+	// The run may have ended before it knew its list, or after that was deleted.
+	if err := a.absorb(ctx, in.Run, in.Export, 0); err != nil {
 		return report, err
+	}
+	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone {
+		return done, a.discard(ctx, in.Run) // it was done, and begun anew in Temporal
 	}
 	refusals, err := a.readRefusals(ctx, in.Run)
 	if err != nil {

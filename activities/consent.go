@@ -66,12 +66,12 @@ func (a *Activities) agreed(ctx context.Context, c schemas.Connection) error {
 		return err
 	case r == nil:
 		return needOperator(schemas.ErrorNoConsent, fmt.Sprintf(
-			"nobody has agreed yet to people's data going to %s over connection «%s»; an administrator does so with: starter connect %q; then retry",
-			apiHost(c), c.Name, c.Name))
+			"nobody has agreed yet to people's data going to %s over connection «%s»; an administrator does so with: starter connect %s; then retry",
+			apiHost(c), c.Name, schemas.ShellWord(c.Name)))
 	case r.Withdrawn:
 		return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
-			"connection «%s» was disconnected by %s on %s; set another connection for the export and run it again, or have an administrator connect it anew with: starter connect %q; then retry",
-			c.Name, r.By, r.At.UTC().Format(time.DateOnly), c.Name))
+			"connection «%s» was disconnected by %s on %s; set another connection for the export and run it again, or have an administrator connect it anew with: starter connect %s; then retry",
+			c.Name, r.By, r.At.UTC().Format(time.DateOnly), schemas.ShellWord(c.Name)))
 	}
 	return nil
 }

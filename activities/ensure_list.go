@@ -25,6 +25,9 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if in.Name != in.Run.Segment {
 		return schemas.ListRef{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("a list bears its segment's name, «%s», and not «%s»", in.Run.Segment, in.Name))
 	}
+	if err := a.stillLeadsThere(in.Connection, in.Host); err != nil {
+		return schemas.ListRef{}, err
+	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
 		return schemas.ListRef{}, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -42,6 +43,7 @@ type bench struct {
 	sandbox *sandbox.Server
 	env     *testsuite.TestActivityEnvironment
 	dir     string // of the data root
+	source  string // of what was staged last
 }
 
 func newBench(t testing.TB, s *sandbox.Server) *bench {
@@ -54,7 +56,8 @@ func newBench(t testing.TB, s *sandbox.Server) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	connections := oneConnection{schemas.Connection{Name: "sandbox", BaseURL: server.URL}}
+	connections := oneConnection{schemas.Connection{Name: "sandbox", BaseURL: server.URL,
+		Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now()}}}
 	b := &bench{sandbox: s, dir: dir, Activities: &Activities{
 		Connections: connections, Root: root, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
 		Clients: &Clients{Connections: connections, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {

@@ -20,6 +20,9 @@ import (
 // identity is a row: an address and a user id, either of them null where empty.
 type identity struct{ email, userID string }
 
+// empty is a value that is there, and has nothing in it.
+const empty = "empty"
+
 // stageIdentities stages rows for a project of that type, after a run that left
 // those members.
 func stageIdentities(t *testing.T, project string, members, rows []identity) schemas.Manifest {
@@ -91,6 +94,21 @@ func TestNobodyLeavesByAnOldIdentity(t *testing.T) {
 	staged(t, m, schemas.Manifest{Adds: 2, Updates: 1, Removals: 1, Superseded: 2, Members: 4})
 }
 
+// TestABadSecondIdentifierTakesNobodyOffTheList: a row that is rejected for it still
+// names somebody.
+func TestABadSecondIdentifierTakesNobodyOffTheList(t *testing.T) {
+	members := []identity{{"ann@example.com", "u1"}, {"bob@example.com", "u2"}, {"eve@example.com", "u3"}}
+	rows := []identity{{"ann@example.com", " u1"}, {"bob@", "u2"}, {"eve@example.com", empty}}
+	for project, want := range map[string]schemas.Manifest{
+		// bob's row does not say who he is; eve's has an id that is not there
+		schemas.ProjectEmail: {Updates: 1, Removals: 1, Members: 3, Rejected: map[schemas.Reason]int64{schemas.ReasonInvalidUserID: 1, schemas.ReasonSyntax: 1}},
+		// ann's and eve's rows don't
+		schemas.ProjectUserID: {Removals: 2, Members: 3, Rejected: map[schemas.Reason]int64{schemas.ReasonInvalidUserID: 2, schemas.ReasonSyntax: 1}},
+	} {
+		t.Run(project, func(t *testing.T) { staged(t, stageIdentities(t, project, members, rows), want) })
+	}
+}
+
 func staged(t *testing.T, got, want schemas.Manifest) {
 	t.Helper()
 	same := len(got.Rejected) == len(want.Rejected)
@@ -114,6 +132,8 @@ func writeIdentities(t *testing.T, file string, rows []identity) {
 		for i, value := range []string{r.email, r.userID} {
 			if value == "" {
 				build.Field(i).AppendNull()
+			} else if value == empty {
+				build.Field(i).(*array.StringBuilder).Append("")
 			} else {
 				build.Field(i).(*array.StringBuilder).Append(value)
 			}

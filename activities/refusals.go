@@ -33,22 +33,51 @@ type refused struct {
 	Row     int64          `json:"row"`
 	Value   string         `json:"value,omitempty"`
 	UserID  bool           `json:"userId,omitempty"` // the value is a user id
-	Reason  schemas.Reason `json:"reason"`
-	Key     string         `json:"key"`
+	Reason  schemas.Reason `json:"reason,omitempty"`
+	// Unsure is set for everybody of a request of whom Iterable did not take all,
+	// without saying whom. They are tried again at the next run.
+	Unsure bool   `json:"unsure,omitempty"`
+	Key    string `json:"key"`
 }
 
-// writeRefusals keeps the rows of a batch that Iterable refused. kind is
-// schemas.Subscribe or schemas.Unsubscribe.
+// refusedFile is the name of such a file, of the kind and the batch.
+const refusedFile = "%s-%09d.jsonl"
+
+// refusedBatches are the batches of a chunk of which earlier tries kept refusals.
+func (a *Activities) refusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
+	files, err := a.Root.List(ctx, path.Join(schemas.StagingDir(in.Run), refusedDir))
+	if err != nil {
+		return nil, fmt.Errorf("look for what Iterable refused at an earlier try: %w", err)
+	}
+	found := map[int]bool{}
+	for _, f := range files {
+		var k int
+		if n, err := fmt.Sscanf(path.Base(f.Name), in.Kind+"-%09d.jsonl", &k); n == 1 && err == nil && k >= in.First && k < in.End {
+			found[k] = true
+		}
+	}
+	return found, nil
+}
+
+// writeRefusals keeps the rows of a batch that Iterable refused, in place of those
+// that an earlier try kept. kind is schemas.Subscribe or schemas.Unsubscribe.
 func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, kind string, k int, b *batch.Batch, rows []refusal) error {
+	name := path.Join(schemas.StagingDir(run), refusedDir, fmt.Sprintf(refusedFile, kind, k))
+	if len(rows) == 0 {
+		if err := a.Root.DeletePrefix(ctx, name); err != nil {
+			return fmt.Errorf("forget what Iterable refused at an earlier try: %w", err)
+		}
+		return nil
+	}
 	var out bytes.Buffer
 	lines := json.NewEncoder(&out)
 	for _, r := range rows {
 		key := b.Key(r.row)
-		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Key: hex.EncodeToString(key[:])}
+		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Unsure: r.unsure, Key: hex.EncodeToString(key[:])}
 		if line.Removal = kind == schemas.Unsubscribe; line.Removal {
 			line.File, line.Row = 0, 0
 		}
-		if r.reason != schemas.ReasonIterableForgotten {
+		if !r.unsure && r.reason != schemas.ReasonIterableForgotten {
 			line.Value = string(b.Email(r.row))
 			if line.Value == "" {
 				line.Value, line.UserID = string(b.UserID(r.row)), true
@@ -58,7 +87,6 @@ func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, kind
 			return fmt.Errorf("keep what Iterable refused: %w", err)
 		}
 	}
-	name := path.Join(schemas.StagingDir(run), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
 	if err := a.Root.Write(ctx, name, out.Bytes()); err != nil {
 		return fmt.Errorf("keep what Iterable refused: %w", err)
 	}
@@ -135,7 +163,7 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 	}
 	var late []rejects.Reject
 	for _, r := range refusals {
-		if !r.Removal {
+		if !r.Removal && !r.Unsure {
 			late = append(late, r.reject(e, files))
 		}
 	}

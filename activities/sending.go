@@ -35,6 +35,9 @@ type sending struct {
 type refusal struct {
 	row    int // in the batch
 	reason schemas.Reason
+	// unsure is set for somebody of a request of whom Iterable did not take all,
+	// without saying whom: there is no reason then.
+	unsure bool
 }
 
 // send sends rows from to to-1 of the batch.
@@ -131,13 +134,22 @@ func (s *sending) settle(from, to int, r iterable.Result) {
 		}
 	}
 	refused := int64(len(s.refusals)-before) + s.counts.NotOnList - absent
-	if s.in.Kind == schemas.Unsubscribe {
-		s.counts.Removed += int64(to-from) - refused
-	} else {
-		s.counts.Sent += int64(to-from) - refused
+	took := int64(to-from) - refused
+	unnamed := min(max(0, int64(r.FailCount)-refused), took)
+	if unnamed > 0 {
+		for row := from; row < to; row++ {
+			if !named[row] {
+				s.refusals = append(s.refusals, refusal{row: row, unsure: true})
+			}
+		}
 	}
-	s.counts.Unnamed += max(0, int64(r.FailCount)-refused)
-	s.counts.Add(schemas.UploadCounts{CreatedFields: r.CreatedFields})
+	if s.in.Kind == schemas.Unsubscribe {
+		s.counts.Removed += took - unnamed
+	} else {
+		s.counts.Sent += took - unnamed
+	}
+	s.counts.Unnamed += unnamed
+	s.counts.Add(schemas.UploadCounts{CreatedFields: r.CreatedFields, IgnoredFields: r.FilteredOutFields})
 }
 
 // named are the people in one of the arrays of an answer.

@@ -12,6 +12,40 @@ import (
 // TestARowIsRefusedOnce: Iterable may name one person by the address and by the user
 // id, and for more than one reason.
 func TestARowIsRefusedOnce(t *testing.T) {
+	b := twoPeople(t)
+	failed := iterable.Failed{ConflictEmails: []string{"ann@example.com"}, ConflictUserIDs: []string{"u1"}, NotFoundUserIDs: []string{"u1"}}
+	for kind, want := range map[string]schemas.UploadCounts{
+		schemas.Subscribe:   {Sent: 1, Refused: map[schemas.Reason]int64{schemas.ReasonIterableConflict: 1}},
+		schemas.Unsubscribe: {Removed: 1, NotRemoved: 1},
+	} {
+		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}, batch: b, matcher: batch.NewMatcher(b)}
+		s.settle(0, b.Len(), iterable.Result{SuccessCount: 1, FailCount: 1, Failed: failed})
+		got := s.counts
+		if got.Sent != want.Sent || got.Removed != want.Removed || got.NotRemoved != want.NotRemoved || got.NotOnList != 0 || got.Unnamed != 0 ||
+			got.Refused[schemas.ReasonIterableConflict] != want.Refused[schemas.ReasonIterableConflict] || len(got.Refused) != len(want.Refused) || len(s.refusals) != 1 {
+			t.Errorf("%s: %+v with %d refusals, want %+v with one", kind, got, len(s.refusals), want)
+		}
+	}
+}
+
+// TestAnUnnamedFailureIsEverybodys: where Iterable does not say whom it did not take,
+// nobody of the request is sure to be on the list.
+func TestAnUnnamedFailureIsEverybodys(t *testing.T) {
+	b := twoPeople(t)
+	for kind, want := range map[string]schemas.UploadCounts{schemas.Subscribe: {Sent: 1, Unnamed: 1}, schemas.Unsubscribe: {Removed: 1, Unnamed: 1}} {
+		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}, batch: b, matcher: batch.NewMatcher(b)}
+		s.settle(0, b.Len(), iterable.Result{SuccessCount: 1, FailCount: 1})
+		got := s.counts
+		if got.Sent != want.Sent || got.Removed != want.Removed || got.Unnamed != want.Unnamed || got.Acknowledged() != 2 ||
+			len(s.refusals) != 2 || !s.refusals[0].unsure || !s.refusals[1].unsure {
+			t.Errorf("%s: %+v with %+v, want %+v", kind, got, s.refusals, want)
+		}
+	}
+}
+
+// twoPeople is a batch of two.
+func twoPeople(t *testing.T) *batch.Batch {
+	t.Helper()
 	var file bytes.Buffer
 	w, err := batch.NewWriter(&file, limits(schemas.Limits{}), batch.Options{})
 	if err != nil {
@@ -31,23 +65,11 @@ func TestARowIsRefusedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer staged.Close()
+	t.Cleanup(func() { staged.Close() })
 	b, err := staged.Batch(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Release()
-	failed := iterable.Failed{ConflictEmails: []string{"ann@example.com"}, ConflictUserIDs: []string{"u1"}, NotFoundUserIDs: []string{"u1"}}
-	for kind, want := range map[string]schemas.UploadCounts{
-		schemas.Subscribe:   {Sent: 1, Refused: map[schemas.Reason]int64{schemas.ReasonIterableConflict: 1}},
-		schemas.Unsubscribe: {Removed: 1, NotRemoved: 1},
-	} {
-		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}, batch: b, matcher: batch.NewMatcher(b)}
-		s.settle(0, b.Len(), iterable.Result{SuccessCount: 1, FailCount: 1, Failed: failed})
-		got := s.counts
-		if got.Sent != want.Sent || got.Removed != want.Removed || got.NotRemoved != want.NotRemoved || got.NotOnList != 0 || got.Unnamed != 0 ||
-			got.Refused[schemas.ReasonIterableConflict] != want.Refused[schemas.ReasonIterableConflict] || len(got.Refused) != len(want.Refused) || len(s.refusals) != 1 {
-			t.Errorf("%s: %+v with %d refusals, want %+v with one", kind, got, len(s.refusals), want)
-		}
-	}
+	t.Cleanup(b.Release)
+	return b
 }

@@ -103,7 +103,8 @@ func (a *Activities) announce(ctx context.Context, run schemas.RunRef, listID in
 
 // absorb makes the snapshot know everybody whom a run that did not come to its
 // end may have put on the list, so that a later run can take them off again.
-// What is known about them is void: they are sent anew.
+// What is known about them is void: they are sent anew. A run on another list than
+// listID is of no more use, and is forgotten; 0 is whichever list it was.
 func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64) error {
 	marker, err := a.Root.Read(ctx, snapshotKey(run, pendingFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +114,7 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 		return fmt.Errorf("look for an unfinished run: %w", err)
 	}
 	var p pending
-	if err := json.Unmarshal(marker, &p); err == nil && p.ListID == listID {
+	if err := json.Unmarshal(marker, &p); err == nil && (listID == 0 || p.ListID == listID) {
 		if err := a.absorbStaged(ctx, run, e, p); err != nil {
 			return err
 		}

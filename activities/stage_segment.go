@@ -96,6 +96,10 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, !in.Check); err != nil {
 		return schemas.Manifest{}, err
 	}
+	if done, ok := a.reported(ctx, in.Run); ok && !in.Check && done.State == schemas.StateDone {
+		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
+	}
 	seg, err := a.inspect(ctx, in.Export, in.Segment)
 	if err != nil {
 		return schemas.Manifest{}, err

@@ -192,7 +192,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	if column, value, reason := s.identify(&p, i, emails, users); reason != "" {
-		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason})
+		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: s.named(&p, i, users)})
 		return
 	}
 	if !s.mapper.Empty() {
@@ -237,14 +237,30 @@ func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.St
 		return "", nil, ""
 	}
 	raw, ok := users.Bytes(i)
-	if !ok && len(p.Email) > 0 && project != schemas.ProjectUserID {
-		return "", nil, ""
+	if (!ok || len(raw) == 0) && len(p.Email) > 0 && project != schemas.ProjectUserID {
+		return "", nil, "" // an optional one that is not there
 	}
 	if reason := mapping.CheckUserID(raw); reason != "" {
 		return s.userName, raw, reason
 	}
 	p.UserID = s.group.own(raw) // a number's digits lie in a buffer of the column's
 	return "", nil, ""
+}
+
+// named is the key of somebody whose row is rejected though what the project
+// identifies them by is sound: they have not left the segment. It is nil otherwise.
+func (s *staging) named(p *snapshot.Profile, i int, users *segment.StringColumn) *[16]byte {
+	project := s.in.Connection.ProjectType
+	if users != nil && len(p.Email) == 0 && project != schemas.ProjectEmail {
+		if raw, ok := users.Bytes(i); ok && mapping.CheckUserID(raw) == "" {
+			p.UserID = raw
+		}
+	}
+	if project == schemas.ProjectUserID && len(p.UserID) == 0 || len(p.Email)+len(p.UserID) == 0 {
+		return nil
+	}
+	key := batch.KeyHash(p.Email, p.UserID, project)
+	return &key
 }
 
 // refuse puts a row with those to be rejected.

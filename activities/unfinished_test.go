@@ -1,10 +1,12 @@
 package activities
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -12,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/sandbox"
@@ -132,6 +135,7 @@ func TestAnUnfinishedRunIsAddedToTheSnapshot(t *testing.T) {
 func (b *bench) stage(t *testing.T, run schemas.RunRef, people map[string]float64) schemas.Manifest {
 	t.Helper()
 	source := filepath.Join(t.TempDir(), "people.arrow")
+	b.source = source
 	writePeople(t, source, people)
 	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{filepath.Dir(source)}}}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
@@ -194,4 +198,119 @@ func writePeople(t *testing.T, file string, people map[string]float64) {
 		build.Field(1).(*array.Float64Builder).Append(value)
 	}
 	writeRecord(t, file, build.NewRecord())
+}
+
+// TestARunThatEndsEarlyForgetsNobody: it ends before it knows its list, and an
+// earlier one may have put somebody on it.
+func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b.env.RegisterActivityWithOptions(b.CloseRun, activity.RegisterOptions{Name: schemas.ActivityCloseRun})
+	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	b.remembers(t, before, 7, "ann@example.com")
+	b.leftBehind(t, before, 7, "bob@example.com")
+	in := schemas.CloseInput{Run: run, Export: springExport, Segment: schemas.Segment{Name: "High-value"}, Report: schemas.ExportReport{State: schemas.StateAborted}}
+	if _, err := b.env.ExecuteActivity(schemas.ActivityCloseRun, in); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.members(t, run, 7); len(m) != 2 || !m["bob@example.com"] {
+		t.Errorf("known are %v", m)
+	}
+}
+
+// TestWhoIsNotSureToBeOnTheListIsSentAgain, and who is not sure to be off it is kept.
+func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b.env.RegisterActivityWithOptions(b.CommitSnapshot, activity.RegisterOptions{Name: schemas.ActivityCommitSnapshot})
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	people := map[string]float64{"ann@example.com": 1}
+	b.remembers(t, run, 7, "bob@example.com")
+	m := b.stage(t, schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}, people)
+	if m.Adds != 1 || m.Removals != 1 {
+		t.Fatalf("%+v", m)
+	}
+	run.RunID = "r2"
+	for kind, name := range map[string]string{schemas.Subscribe: schemas.AddsFile, schemas.Unsubscribe: schemas.RemovesFile} {
+		staged, err := b.openStaged(t.Context(), path.Join(schemas.StagingDir(run), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := staged.batch(0)
+		if err == nil {
+			err = b.writeRefusals(t.Context(), run, kind, 0, rows, []refusal{{row: 0, unsure: true}})
+			rows.Release()
+		}
+		staged.close()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := schemas.CommitInput{Run: run, Export: springExport, Segment: schemas.Segment{Name: "High-value"},
+		Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: schemas.ProjectEmail},
+		Report:     schemas.ExportReport{ListID: 7, Manifest: m, State: schemas.StateDone}}
+	v, err := b.env.ExecuteActivity(schemas.ActivityCommitSnapshot, in)
+	var report schemas.ExportReport
+	if err == nil {
+		err = v.Get(&report)
+	}
+	if err != nil || report.Rejects != "" {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	run.RunID = "r3"
+	if m = b.stage(t, run, people); m.Updates != 1 || m.Adds != 0 || m.Removals != 1 || m.Unchanged != 0 {
+		t.Errorf("%+v", m)
+	}
+
+	// A run that was done is not done again when Temporal is made to begin it anew.
+	run.RunID = "r2"
+	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: "again"})
+	_, err = b.env.ExecuteActivity("again", schemas.StageInput{Run: run, Export: springExport, Segment: schemas.Segment{Name: "High-value", Source: b.source},
+		Connection: in.Connection, ListID: 7})
+	isOfType(t, err, schemas.ErrorStaging)
+	if err != nil && !strings.Contains(err.Error(), "was done already") {
+		t.Error(err)
+	}
+}
+
+// TestARepeatForgetsWhatWasRefused: an earlier try of a batch may have been refused
+// people whom this one was not.
+func TestARepeatForgetsWhatWasRefused(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	in := schemas.UploadInput{Run: run, Kind: schemas.Subscribe, First: 100, End: 200}
+	if err := b.writeRefusals(t.Context(), run, schemas.Subscribe, 150, twoPeople(t), []refusal{{row: 1, reason: schemas.ReasonIterableConflict}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []schemas.UploadInput{{Run: run, Kind: schemas.Unsubscribe, First: 100, End: 200}, {Run: run, Kind: schemas.Subscribe, First: 200, End: 300}} {
+		if found, err := b.refusedBatches(t.Context(), other); err != nil || len(found) > 0 {
+			t.Errorf("%v, %v", found, err)
+		}
+	}
+	found, err := b.refusedBatches(t.Context(), in)
+	if err != nil || len(found) != 1 || !found[150] {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if err := b.writeRefusals(t.Context(), run, schemas.Subscribe, 150, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := b.readRefusals(t.Context(), run); err != nil || len(left) > 0 {
+		t.Errorf("%d refusals are left, %v", len(left), err)
+	}
+}
+
+// TestAnUploadThatCannotBeginKeepsItsProgress.
+func TestAnUploadThatCannotBeginKeepsItsProgress(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
+	_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
+		Run:        schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
+		Connection: schemas.ConnectionInfo{Name: "sandbox", Host: "elsewhere.example.com"}, ListID: 1, Kind: schemas.Subscribe, End: 100,
+		Resume: &schemas.UploadProgress{Next: 40, Done: []int{42}, Counts: schemas.UploadCounts{Sent: 41_000}},
+	})
+	isOfType(t, err, schemas.ErrorNoConnection)
+	var app *temporal.ApplicationError
+	var p schemas.UploadProgress
+	if !errors.As(err, &app) || app.Details(&p) != nil || p.Next != 40 || len(p.Done) != 1 || p.Counts.Sent != 41_000 {
+		t.Errorf("%+v of %v", p, err)
+	}
 }

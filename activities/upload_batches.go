@@ -31,19 +31,41 @@ const (
 func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
 	progress := newTracker(in, startingPoint(ctx, in))
 	defer beat(ctx, func() any { return progress.snapshot() })()
+	err := a.upload(ctx, in, progress)
+	if err == nil {
+		return progress.snapshot().Counts, nil
+	}
+	activity.RecordHeartbeat(ctx, progress.snapshot())
+	if temporal.IsCanceledError(context.Cause(ctx)) {
+		return schemas.UploadCounts{}, temporal.NewCanceledError(progress.snapshot()) // for the run's report
+	}
+	return schemas.UploadCounts{}, carrying(failure(err, in.Connection.Name), progress.snapshot())
+}
 
+// carrying gives an error that ends an activity for good its progress to carry, so
+// that the workflow knows where to go on. Retries find it in the heartbeat.
+func carrying(err error, p schemas.UploadProgress) error {
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) || !app.NonRetryable() {
+		return err
+	}
+	return needOperator(schemas.ErrorType(app.Type()), app.Message(), p)
+}
+
+// upload sends what progress says is left of a chunk.
+func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker) error {
 	if err := a.mayCall(in.Run, in.Connection.Name, true); err != nil {
-		return schemas.UploadCounts{}, err
+		return err
 	}
 	if err := a.Access.CheckList(in.Run, in.Connection.Name, in.ListID, in.ListSeal); err != nil {
-		return schemas.UploadCounts{}, noAccess(err)
+		return noAccess(err)
 	}
-	if err := a.stillLeadsThere(in.Connection); err != nil {
-		return schemas.UploadCounts{}, err
+	if err := a.stillAgreed(ctx, in.Connection); err != nil {
+		return err
 	}
 	client, err := a.Clients.Get(in.Connection.Name)
 	if err != nil {
-		return schemas.UploadCounts{}, err
+		return err
 	}
 	name := schemas.AddsFile
 	if in.Kind == schemas.Unsubscribe {
@@ -52,47 +74,56 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	key := path.Join(schemas.StagingDir(in.Run), name)
 	staged, err := a.openStaged(ctx, key)
 	if err != nil {
-		return schemas.UploadCounts{}, stagingError("the staged file "+key, err)
+		return stagingError("the staged file "+key, err)
 	}
 	defer staged.close()
 	if staged.Batches() < in.End {
-		return schemas.UploadCounts{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
-			"the staged file %s has %d batches where %d were expected; retry stages the segment anew", key, staged.Batches(), in.End),
-			progress.snapshot())
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"the staged file %s has %d batches where %d were expected; retry stages the segment anew", key, staged.Batches(), in.End))
 	}
 	if err := a.announce(ctx, in.Run, in.ListID); err != nil {
-		return schemas.UploadCounts{}, err
+		return err
+	}
+	refused, err := a.refusedBatches(ctx, in)
+	if err != nil {
+		return err
 	}
 	defer a.Senders.Join(ctx, in.Connection.Name)()
 	pace := &paceLog{}
 	defer a.writePace(ctx, in, pace)
 	u := &uploader{
-		in: in, client: client, staged: staged, progress: progress, pace: pace, metrics: a.Metrics,
+		in: in, client: client, staged: staged, progress: progress, pace: pace, metrics: a.Metrics, refused: refused,
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
 			return a.writeRefusals(ctx, in.Run, in.Kind, k, b, rows)
 		},
 	}
-	if err := u.run(ctx); err != nil {
-		activity.RecordHeartbeat(ctx, progress.snapshot())
-		if temporal.IsCanceledError(context.Cause(ctx)) {
-			return schemas.UploadCounts{}, temporal.NewCanceledError(progress.snapshot()) // for the run's report
-		}
-		return schemas.UploadCounts{}, failure(err, in.Connection.Name, progress.snapshot())
-	}
-	return progress.snapshot().Counts, nil
+	return u.run(ctx)
 }
 
 // stillLeadsThere tells whether a connection leads to where it led when the run
 // began: elsewhere the list's id is another list's, and nobody may have agreed to
 // people's data going there.
-func (a *Activities) stillLeadsThere(run schemas.ConnectionInfo) error {
-	c, err := a.known(run.Name)
-	if err != nil || run.Host == "" || run.Host == apiHost(c) { // runs of earlier versions don't say
+func (a *Activities) stillLeadsThere(name, host string) error {
+	c, err := a.known(name)
+	if err != nil || host == "" || host == apiHost(c) { // runs of earlier versions don't say
 		return err
 	}
 	return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
 		"connection «%s» leads to %s now, and led to %s when the run began; abort the run and start it again, or lead the connection back and retry",
-		run.Name, apiHost(c), run.Host))
+		name, apiHost(c), host))
+}
+
+// stillAgreed tells whether people's data may still go where the run sends it. A
+// connection may have been disconnected since it began.
+func (a *Activities) stillAgreed(ctx context.Context, run schemas.ConnectionInfo) error {
+	if err := a.stillLeadsThere(run.Name, run.Host); err != nil {
+		return err
+	}
+	c, err := a.known(run.Name)
+	if err != nil {
+		return err
+	}
+	return a.agreed(ctx, c)
 }
 
 // startingPoint is how far earlier tries came: what the heartbeat of the try
@@ -116,8 +147,11 @@ type uploader struct {
 	progress *tracker
 	pace     *paceLog
 	metrics  *observe.Metrics
-	// refuse keeps the rows of a batch that Iterable refused.
+	// refuse keeps the rows of a batch that Iterable refused; without rows it
+	// forgets those that an earlier try kept.
 	refuse func(context.Context, int, *batch.Batch, []refusal) error
+	// refused are the batches of which an earlier try kept some.
+	refused map[int]bool
 }
 
 // errWorkerStops ends an activity whose worker shuts down; another worker goes on.
@@ -139,6 +173,8 @@ func (u *uploader) run(ctx context.Context) error {
 			for {
 				select {
 				case <-stop:
+					return
+				case <-ctx.Done():
 					return
 				case <-activity.GetWorkerStopChannel(ctx):
 					fail(errWorkerStops)
@@ -184,8 +220,8 @@ func (u *uploader) sendBatch(ctx context.Context, stop <-chan struct{}, k int, b
 		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
 		return s.body, err
 	}
-	if len(s.refusals) > 0 {
-		if err := u.refuse(ctx, k, b, s.refusals); err != nil {
+	if len(s.refusals) > 0 || u.refused[k] {
+		if err := u.refuse(context.WithoutCancel(ctx), k, b, s.refusals); err != nil {
 			return s.body, err
 		}
 	}

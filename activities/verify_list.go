@@ -25,6 +25,9 @@ func (a *Activities) VerifyList(ctx context.Context, in schemas.VerifyInput) (sc
 	if in.Untouched && in.Size >= in.Least && in.Size <= in.Most {
 		return schemas.VerifyResult{Size: in.Size}, nil
 	}
+	if err := a.stillLeadsThere(in.Connection, in.Host); err != nil {
+		return schemas.VerifyResult{}, err
+	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
 		return schemas.VerifyResult{}, err

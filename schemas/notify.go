@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,7 @@ func (n Notify) Wants(event string) bool {
 	if len(n.On) == 0 {
 		return event != EventDone
 	}
-	return contains(n.On, event)
+	return slices.Contains(n.On, event)
 }
 
 // NotifyURL is a URL, or the name of the worker's environment variable that holds

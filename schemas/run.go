@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // RunRef names one segment's part of a run; every file of the data root that
 // the run writes is found by it.
@@ -178,8 +181,10 @@ type MappedField struct {
 type EnsureListInput struct {
 	Run        RunRef `json:"run"`
 	Connection string `json:"connection"`
-	Name       string `json:"name"`
-	ListID     int64  `json:"listId,omitempty"`
+	// Host is where the connection led when the run began.
+	Host   string `json:"host,omitempty"`
+	Name   string `json:"name"`
+	ListID int64  `json:"listId,omitempty"`
 	// Fields are compared with the fields that Iterable has.
 	Fields []MappedField `json:"fields,omitempty"`
 	// Check changes nothing in Iterable.
@@ -319,9 +324,12 @@ type UploadCounts struct {
 	// stay in the snapshot, so that the next run tries again.
 	NotRemoved int64 `json:"notRemoved,omitempty"`
 	// Unnamed counts failures that Iterable counted without saying whose they are.
+	// Everybody of those requests is tried again at the next run.
 	Unnamed int64 `json:"unnamed,omitempty"`
-	// CreatedFields are the data fields that Iterable created.
+	// CreatedFields are the data fields that Iterable created, IgnoredFields those
+	// that it left out.
 	CreatedFields []string `json:"createdFields,omitempty"`
+	IgnoredFields []string `json:"ignoredFields,omitempty"`
 }
 
 // Add adds the other counts.
@@ -340,29 +348,27 @@ func (c *UploadCounts) Add(o UploadCounts) {
 		}
 		c.Refused[r] += n
 	}
-	for _, f := range o.CreatedFields {
-		if !contains(c.CreatedFields, f) {
-			c.CreatedFields = append(c.CreatedFields, f)
-		}
-	}
+	c.CreatedFields = with(c.CreatedFields, o.CreatedFields)
+	c.IgnoredFields = with(c.IgnoredFields, o.IgnoredFields)
 }
 
 // Acknowledged counts the profiles that Iterable has answered for.
 func (c UploadCounts) Acknowledged() int64 {
-	n := c.Sent + c.Removed + c.NotOnList + c.NotRemoved
+	n := c.Sent + c.Removed + c.NotOnList + c.NotRemoved + c.Unnamed
 	for _, refused := range c.Refused {
 		n += refused
 	}
 	return n
 }
 
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
+// with adds words to a list that are not in it yet.
+func with(list, words []string) []string {
+	for _, w := range words {
+		if !slices.Contains(list, w) {
+			list = append(list, w)
 		}
 	}
-	return false
+	return list
 }
 
 // UploadProgress is the heartbeat of UploadBatches.
@@ -378,7 +384,9 @@ type UploadProgress struct {
 type VerifyInput struct {
 	Run        RunRef `json:"run"`
 	Connection string `json:"connection"`
-	ListID     int64  `json:"listId"`
+	// Host is where the connection led when the run began.
+	Host   string `json:"host,omitempty"`
+	ListID int64  `json:"listId"`
 	// Size is what it was when the run began, and Untouched that the run has sent
 	// nothing since.
 	Size      int64 `json:"size,omitempty"`

@@ -59,7 +59,7 @@ write to the Temporal namespace can stop a run there.`,
 				if a.output == "json" {
 					return printJSON(c.OutOrStdout(), map[string]any{"run": run, "cancel": "asked for"})
 				}
-				fmt.Fprintf(c.OutOrStdout(), "Asked the run of «%s» to stop. See it with: starter status %q\n", run.Export, run.Export)
+				fmt.Fprintf(c.OutOrStdout(), "Asked the run of «%s» to stop. See it with: starter status %s\n", run.Export, schemas.ShellWord(run.Export))
 				return nil
 			})
 		},

@@ -16,6 +16,7 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -79,7 +80,11 @@ func checked(c *cobra.Command, args []string, f runFlags, file string) (startChe
 		}
 		i := slices.IndexFunc(all.Exports, func(e schemas.Export) bool { return e.Name == args[0] })
 		if i < 0 {
-			return nil, fmt.Errorf("%s describes no export «%s»", file, args[0])
+			var names []string
+			for _, e := range all.Exports {
+				names = append(names, e.Name)
+			}
+			return nil, fmt.Errorf("%s describes no export %q%s", file, args[0], spelling.Guess(args[0], names))
 		}
 		export = all.Exports[i]
 	default:
@@ -96,8 +101,8 @@ func checked(c *cobra.Command, args []string, f runFlags, file string) (startChe
 	}, nil
 }
 
-// check starts a check, follows it, and tells what it found. A check that nobody
-// follows any more is stopped.
+// check starts a check, follows it, and tells what it found. Where who started it
+// follows it no more, it is stopped.
 func (a *app) check(c *cobra.Command, start startCheck, show bool) error {
 	o, done, err := a.operator(c.Context())
 	if err != nil {
@@ -114,6 +119,10 @@ func (a *app) check(c *cobra.Command, start startCheck, show bool) error {
 	progress := console.NewProgress(c.ErrOrStderr())
 	v, err := o.Watch(c.Context(), run, lookEvery, true, progress.See)
 	progress.Close()
+	if errors.Is(err, context.Canceled) && joined {
+		fmt.Fprintln(c.ErrOrStderr(), "No longer following; the check goes on.")
+		return nil
+	}
 	if errors.Is(err, context.Canceled) {
 		stop, end := context.WithTimeout(context.WithoutCancel(c.Context()), 10*time.Second)
 		defer end()

@@ -8,6 +8,7 @@ import (
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 func (a *app) disconnectCommand() *cobra.Command {
@@ -53,8 +54,8 @@ func (a *app) disconnect(c *cobra.Command, o *operate.Operator, name string, det
 		}
 	}
 	if len(using) > 0 && !detach {
-		return fmt.Errorf("connection «%s» is used by %s: %s; set another connection there or remove what uses it, or keep it inactive with: starter disconnect %q --detach",
-			name, console.Things(len(using), "export"), strings.Join(names, ", "), name)
+		return fmt.Errorf("connection «%s» is used by %s: %s; set another connection there or remove what uses it, or keep it inactive with: starter disconnect %s --detach",
+			name, console.Things(len(using), "export"), strings.Join(names, ", "), schemas.ShellWord(name))
 	}
 	// The worker says whether one may, so it comes before the schedules.
 	consent, err := o.Disconnect(c.Context(), name)
@@ -68,7 +69,7 @@ func (a *app) disconnect(c *cobra.Command, o *operate.Operator, name string, det
 		return printJSON(c.OutOrStdout(), map[string]any{"consent": consent, "detached": using})
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "Disconnected: nothing is sent over «%s» any more.\n", name)
+	fmt.Fprintf(w, "Disconnected: no run sends over «%s» any more; those under way stop within 100 requests, and wait.\n", name)
 	if len(using) > 0 {
 		fmt.Fprintf(w, "Inactive until another connection is set: %s\n", strings.Join(names, ", "))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -99,7 +100,11 @@ func (f duplicateFlags) copyOf(e schemas.Export, as string) (schemas.Export, err
 		old, name, ok := strings.Cut(rename, "=")
 		i := slices.IndexFunc(e.Segments, func(s schemas.Segment) bool { return s.Name == old })
 		if !ok || name == "" || i < 0 {
-			return e, fmt.Errorf("--segment %q: write OLD=NEW, where OLD is a segment of the export", rename)
+			var names []string
+			for _, s := range e.Segments {
+				names = append(names, s.Name)
+			}
+			return e, fmt.Errorf("--segment %q: write OLD=NEW, where OLD is a segment of the export%s", rename, spelling.Guess(old, names))
 		}
 		e.Segments[i].Name, e.Segments[i].ListID = name, 0
 	}

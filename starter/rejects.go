@@ -89,12 +89,12 @@ func (a *app) rejected(ctx context.Context, v operate.View, f rejectsFlags) (row
 	if err != nil {
 		return nil, err
 	}
-	known := false
+	var names []string
 	for _, s := range v.Segments {
-		known = known || f.segment == "" || s.Run.Segment == f.segment
+		names = append(names, s.Run.Segment)
 	}
-	if f.segment != "" && !known {
-		return nil, usageError{fmt.Errorf("the run has no segment %q", f.segment)}
+	if f.segment != "" && !slices.Contains(names, f.segment) {
+		return nil, usageError{fmt.Errorf("the run has no segment %q%s", f.segment, spelling.Guess(f.segment, names))}
 	}
 	return func(yield func(rejectedRow) error) error {
 		defer root.Close()

@@ -94,7 +94,7 @@ func (f runFlags) define() (schemas.Export, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return e, fmt.Errorf("the command needs %s", strings.Join(missing, ", "))
+		return e, fmt.Errorf("name an EXPORT that was applied, or describe one: the command needs %s", strings.Join(missing, ", "))
 	}
 	if e.Name == "" {
 		e.Name = f.segment.Name
@@ -138,7 +138,7 @@ func (a *app) run(c *cobra.Command, export schemas.Export, f runFlags) error {
 		if a.output == "json" {
 			return printJSON(c.OutOrStdout(), run)
 		}
-		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter status %q\n", run.RunID, export.Name)
+		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter watch %s\n", run.RunID, schemas.ShellWord(export.Name))
 		return nil
 	}
 	return a.follow(c, o, run)
@@ -151,7 +151,7 @@ func (a *app) follow(c *cobra.Command, o *operate.Operator, run operate.Run) err
 	v, err := o.Watch(c.Context(), run, lookEvery, true, progress.See)
 	progress.Close()
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(c.ErrOrStderr(), "No longer following; the run goes on. See it with: starter status %q\n", run.Export)
+		fmt.Fprintf(c.ErrOrStderr(), "No longer following; the run goes on. See it with: starter status %s\n", schemas.ShellWord(run.Export))
 		return nil
 	}
 	if err != nil {

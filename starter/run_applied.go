@@ -44,17 +44,26 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 		}
 		runs = append(runs, run)
 	}
-	if f.detach || !f.wait {
-		return errors.Join(append(failed, a.tellStarted(c, runs))...)
+	for _, err := range failed {
+		fmt.Fprintln(c.ErrOrStderr(), "starter:", err)
 	}
-	return errors.Join(append(failed, a.followAll(c, o, runs))...)
+	if f.detach || !f.wait {
+		err = a.tellStarted(c, runs)
+	} else {
+		err = a.followAll(c, o, runs)
+	}
+	var told status
+	if len(failed) > 0 && (err == nil || errors.As(err, &told)) {
+		return status(exitFailed)
+	}
+	return err
 }
 
 // describes refuses flags that describe an export where it is named instead.
 func (runFlags) describes(c *cobra.Command) error {
 	for _, flag := range []string{"segment", "source", "list-id", "connection", "export", "email", "user-id", "field", "all-fields", "deadline"} {
 		if c.Flags().Changed(flag) {
-			return usageError{fmt.Errorf("--%s describes an export that was not applied; leave it out, or leave out the names of exports", flag)}
+			return usageError{fmt.Errorf("--%s describes an export that was not applied; leave it out, or leave out the names of exports and --all", flag)}
 		}
 	}
 	return nil
@@ -93,7 +102,7 @@ func (a *app) tellStarted(c *cobra.Command, runs []operate.Run) error {
 		return printJSON(c.OutOrStdout(), runs)
 	}
 	for _, run := range runs {
-		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter watch %q\n", run.RunID, run.Export)
+		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter watch %s\n", run.RunID, schemas.ShellWord(run.Export))
 	}
 	return nil
 }

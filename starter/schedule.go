@@ -42,7 +42,7 @@ func (a *app) onExport(c *cobra.Command, do func(*cobra.Command, *operate.Operat
 
 func needsTiming(e operate.Applied) error {
 	if e.Timing == nil {
-		return fmt.Errorf("the export «%s» has no schedule; give it one in its file and apply that, or run it with: starter run %q", e.Export.Name, e.Export.Name)
+		return fmt.Errorf("the export «%s» has no schedule; give it one in its file and apply that, or run it with: starter run %s", e.Export.Name, schemas.ShellWord(e.Export.Name))
 	}
 	return nil
 }
@@ -79,7 +79,11 @@ func (a *app) resumeCommand() *cobra.Command {
 			}
 			return fmt.Sprintf("«%s» is not paused; it %s.", e.Export.Name, next), nil
 		}
-		return fmt.Sprintf("Resumed: «%s».", e.Export.Name), o.Resume(c.Context(), e)
+		told := fmt.Sprintf("Resumed: «%s».", e.Export.Name)
+		if e.Detached {
+			told += fmt.Sprintf(" Its connection was disconnected: runs wait until an administrator connects it again with: starter connect %s", schemas.ShellWord(e.Export.Connection))
+		}
+		return told, o.Resume(c.Context(), e)
 	})
 }
 
@@ -89,7 +93,7 @@ func (a *app) triggerCommand() *cobra.Command {
 		Long:    "Do now what the schedule of an export does when it is time: where a run is under way,\nthe start is skipped. starter run joins it instead. The run counts as the schedule's.",
 		Example: `  starter trigger "Spring campaign"`,
 	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
-		return fmt.Sprintf("Triggered. Follow the run with: starter watch %q", e.Export.Name), o.Trigger(c.Context(), e)
+		return fmt.Sprintf("Triggered. Follow the run with: starter watch %s", schemas.ShellWord(e.Export.Name)), o.Trigger(c.Context(), e)
 	})
 }
 
@@ -119,7 +123,7 @@ way are skipped. The runs count as the schedule's.`,
 		if err := needsTiming(e); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("Asked for the starts of «%s» from %s to %s. See them with: starter runs %q", e.Export.Name, from, to, e.Export.Name),
+		return fmt.Sprintf("Asked for the starts of «%s» from %s to %s. See them with: starter runs %s", e.Export.Name, from, to, schemas.ShellWord(e.Export.Name)),
 			o.Backfill(c.Context(), e, start, end)
 	})
 	c.Flags().StringVar(&from, "from", "", "time from which on starts are made up for, such as 2026-03-01T00:00:00Z")

@@ -85,7 +85,7 @@ func (o *operator) describe(b *strings.Builder, export string) {
 	}
 	fmt.Fprintf(b, "\n**Waiting** at %s: %s\n\n", o.waiting.Step, o.waiting.Message)
 	for _, a := range o.waiting.Answers {
-		fmt.Fprintf(b, "- `starter %s %s`\n", a, strconv.Quote(export))
+		fmt.Fprintf(b, "- `starter %s %s`\n", a, schemas.ShellWord(export))
 	}
 }
 
@@ -117,7 +117,10 @@ func (s *exportSegment) total() {
 	}
 	if n := upload.Unnamed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"Iterable counted %s failures without saying whose they are; the list may lack as many people", count(n)))
+			"Iterable counted %s failures without saying whose they are; the next run tries everybody of those requests again", count(n)))
+	}
+	if f := upload.IgnoredFields; len(f) > 0 {
+		s.report.Warnings = append(s.report.Warnings, "Iterable left out these fields: "+strings.Join(f, ", "))
 	}
 }
 
@@ -131,7 +134,7 @@ func (s *exportSegment) expectedSize() (least, most int64) {
 		known += m.Members - m.Unchanged - m.Updates // vanished from the segment, but not removed
 	}
 	s.report.Members = known
-	return known, max(known, s.list.Size+m.Adds-u.Removed)
+	return known - u.Unnamed, max(known, s.list.Size+m.Adds-u.Removed) + u.Unnamed
 }
 
 func sum(counts map[schemas.Reason]int64) (n int64) {

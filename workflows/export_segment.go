@@ -68,7 +68,9 @@ func (s *exportSegment) run(ctx workflow.Context) error {
 	}
 	if s.in.Resume != nil {
 		s.upload.resume(s.in.Resume)
-		return s.finish(ctx)
+		if err := s.finish(ctx); err != errStartOver {
+			return err
+		}
 	}
 	for {
 		err := s.prepare(ctx)
@@ -128,14 +130,16 @@ func (s *exportSegment) inspectSegment(ctx workflow.Context) error {
 func (s *exportSegment) ensureList(ctx workflow.Context) error {
 	err := s.do(ctx, schemas.ActivityEnsureList, func(ctx workflow.Context) error {
 		in := schemas.EnsureListInput{
-			Run: s.in.Run, Connection: s.in.Connection.Name, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
+			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
 			Fields: s.fields, Check: s.in.Check,
 		}
 		s.list = schemas.ListRef{}
 		ctx = workflow.WithTaskQueue(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection.TaskQueue)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityEnsureList, in).Get(ctx, &s.list)
 	})
-	s.report.ListID, s.report.ListCreated = s.list.ID, s.report.ListCreated || s.list.Created
+	if err == nil {
+		s.report.ListID, s.report.ListCreated = s.list.ID, s.report.ListCreated || s.list.Created
+	}
 	return err
 }
 
@@ -166,7 +170,7 @@ func (s *exportSegment) verifyList(ctx workflow.Context) error {
 	var out schemas.VerifyResult
 	err := s.do(ctx, schemas.ActivityVerifyList, func(ctx workflow.Context) error {
 		in := schemas.VerifyInput{
-			Run: s.in.Run, Connection: s.in.Connection.Name, ListID: s.list.ID, Least: least, Most: most,
+			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, ListID: s.list.ID, Least: least, Most: most,
 			Size: s.list.Size, Untouched: s.report.Upload.Requests == 0,
 		}
 		ctx = workflow.WithTaskQueue(quick(ctx, fmt.Sprintf("Size of list %d", s.list.ID)), s.in.Connection.TaskQueue)

@@ -51,7 +51,7 @@ func waits(export, connection, runID, segment string, w schemas.Waiting) schemas
 		Message: w.Message, Waiting: &w,
 	}
 	for _, answer := range w.Answers {
-		e.Commands = append(e.Commands, fmt.Sprintf("starter %s %q", answer, export))
+		e.Commands = append(e.Commands, fmt.Sprintf("starter %s %s", answer, schemas.ShellWord(export)))
 	}
 	return e
 }

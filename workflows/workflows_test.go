@@ -334,6 +334,31 @@ func TestALongUploadGoesOnInANewExecution(t *testing.T) {
 	}
 }
 
+// TestAnUploadThatGoesOnCanStartOver: what a new execution took over is of no use
+// once the list is gone.
+func TestAnUploadThatGoesOnCanStartOver(t *testing.T) {
+	w := newWorld(t)
+	sent := 0
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+			if sent++; sent == 1 {
+				return schemas.UploadCounts{}, needsOperator(schemas.ErrorListGone)
+			}
+			return schemas.UploadCounts{Requests: 1, Sent: 1}, nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, time.Minute)
+	in := input
+	in.Resume = &schemas.SegmentResume{
+		Report: schemas.ExportReport{State: schemas.StateRunning, ListID: 3, Manifest: schemas.Manifest{Adds: 2, AddBatches: 2}},
+		List:   schemas.ListRef{ID: 3}, Added: 1,
+	}
+	w.ExecuteWorkflow(ExportSegment, in)
+	require.NoError(t, w.GetWorkflowError())
+	require.EqualValues(t, 7, w.report().ListID)
+	require.EqualValues(t, 1, w.report().Upload.Sent)
+}
+
 func TestCancellingLeavesNothingBehind(t *testing.T) {
 	w := newWorld(t)
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).After(time.Hour).Return(schemas.UploadCounts{}, nil)

@@ -3,7 +3,6 @@ package console
 import (
 	"fmt"
 	"io"
-	"strconv"
 
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -18,7 +17,7 @@ func Waits(w io.Writer, command string, v operate.View) {
 		}
 		fmt.Fprintf(w, "«%s» waits at %s: %s\nAnswer with one of:\n", part, waiting.Step, waiting.Message)
 		for _, answer := range waiting.Answers {
-			fmt.Fprintf(w, "  %s %s %s\n", command, answer, strconv.Quote(v.Run.Export))
+			fmt.Fprintf(w, "  %s %s %s\n", command, answer, schemas.ShellWord(v.Run.Export))
 		}
 	}
 	one(v.Run.Export, v.Waiting)

@@ -72,6 +72,7 @@ type Client struct {
 	pacers      *Pacers
 	http        *http.Client
 	timeout     time.Duration
+	grace       time.Duration
 	agent       string
 	log         *slog.Logger
 	// pause waits; tests replace it.
@@ -114,7 +115,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
-		pacers: pacers, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute),
+		pacers: pacers, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
 		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: pause,
 	}, nil
 }
@@ -188,9 +189,15 @@ type call struct {
 	body                   []byte
 	// base is the host to ask; default the client's.
 	base string
+	// whole is set for a call that is not broken off at once when its caller gives
+	// up, but after the client's grace: what it did should be known.
+	whole bool
 }
 
 func (r call) name() string { return cmp.Or(r.endpoint, r.method+" "+r.path) }
+
+// answerGrace is how long a request that was cancelled may still be answered.
+const answerGrace = 30 * time.Second
 
 // ignore takes any answer.
 func ignore([]byte) (struct{}, error) { return struct{}{}, nil }
@@ -217,8 +224,18 @@ func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, 0, fmt.Errorf("iterable, %s: %w", r.name(), context.Cause(ctx))
+	}
+	outer := ctx
+	if r.whole {
+		ctx = context.WithoutCancel(ctx)
+	}
 	inner, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	if r.whole {
+		defer context.AfterFunc(outer, func() { time.AfterFunc(c.grace, cancel) })()
+	}
 	req, err := http.NewRequestWithContext(inner, r.method, cmp.Or(r.base, c.base)+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, 0, fmt.Errorf("iterable, %s: the request can't be made", r.name())

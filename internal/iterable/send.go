@@ -70,7 +70,7 @@ func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, obser
 			return Result{}, endOf(ctx, endpoint, last)
 		}
 		sent := time.Now()
-		result, err := do(ctx, c, call{method: http.MethodPost, path: endpoint.path(), body: body}, decodeResult)
+		result, err := do(ctx, c, call{method: http.MethodPost, path: endpoint.path(), body: body, whole: true}, decodeResult)
 		if observe != nil {
 			observe(Attempt{Endpoint: endpoint, Waited: sent.Sub(asked), Took: time.Since(sent), Err: err})
 		}

@@ -144,15 +144,33 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestSendCanBeCancelledWhileWaitingForAnAnswer(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	c, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+// TestACancelledSendWaitsForItsAnswer, so that what it did is known, but not for ever.
+func TestACancelledSendWaitsForItsAnswer(t *testing.T) {
+	var silent atomic.Bool
+	reached := make(chan struct{}, 1)
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // the server notices the client's leaving only then
-		cancel()
-		<-r.Context().Done()
+		reached <- struct{}{}
+		if silent.Load() {
+			<-r.Context().Done()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+		io.WriteString(w, `{"successCount":1}`)
 	})
-	if _, err := c.Send(ctx, Subscribe, []byte(`{}`), nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	send := func() (Result, error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { <-reached; cancel() }()
+		return c.Send(ctx, Subscribe, []byte(`{}`), nil)
+	}
+	if r, err := send(); err != nil || r.SuccessCount != 1 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	silent.Store(true)
+	c.grace = 50 * time.Millisecond
+	if _, err := send(); !errors.Is(err, context.Canceled) {
+		t.Errorf("without an answer: %v", err)
 	}
 }
 

@@ -5,7 +5,9 @@
 package operate
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,20 +56,45 @@ func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) 
 	}
 	all := []schemas.Export{export}
 	for _, a := range applied {
-		if a.Export.Name != export.Name {
+		switch {
+		case a.Export.Name != export.Name:
 			all = append(all, a.Export)
+		case !same(a.Export, export):
+			return Run{}, false, fmt.Errorf("«%s» is applied with another definition, and a run of this one would change its lists; run it as it is with: starter run %s, or give this one another name with --export",
+				export.Name, schemas.ShellWord(export.Name))
 		}
 	}
 	if err := clash(all); err != nil {
 		return Run{}, false, err
 	}
-	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full})
+	return o.join(ctx, export)(o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full}))
 }
 
 // Check starts a check of the export: it tells what a run would do, and changes
 // nothing. When one is under way already it joins that one, and says so.
 func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
-	return o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true})
+	return o.join(ctx, export)(o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true}))
+}
+
+// join refuses to join a run of another definition of the export.
+func (o *Operator) join(ctx context.Context, export schemas.Export) func(Run, bool, error) (Run, bool, error) {
+	return func(run Run, joined bool, err error) (Run, bool, error) {
+		if err != nil || !joined {
+			return run, joined, err
+		}
+		in, err := o.Input(ctx, run)
+		if err == nil && !same(in.Export, export) {
+			err = fmt.Errorf("«%s» is under way with another definition; wait for its end: starter runs %s", export.Name, schemas.ShellWord(export.Name))
+		}
+		return run, joined, err
+	}
+}
+
+// same tells whether two definitions of an export are the same.
+func same(a, b schemas.Export) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {

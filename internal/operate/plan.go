@@ -193,7 +193,7 @@ func (o *Operator) Run(ctx context.Context, a Applied, full bool) (Run, bool, er
 
 // CheckApplied is Check for an applied export, with the rights that Run has.
 func (o *Operator) CheckApplied(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	return o.start(ctx, schemas.CheckWorkflowID(a.Export.Name), "Check of", o.ofApplied(a, full, true))
+	return o.join(ctx, a.Export)(o.start(ctx, schemas.CheckWorkflowID(a.Export.Name), "Check of", o.ofApplied(a, full, true)))
 }
 
 func (o *Operator) ofApplied(a Applied, full, check bool) schemas.RunInput {

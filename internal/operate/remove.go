@@ -136,7 +136,7 @@ func (o *Operator) runs(ctx context.Context, workflowID string) (bool, error) {
 }
 
 func underWay(export string) error {
-	return fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %q", ErrUnderWay, export, export)
+	return fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %s", ErrUnderWay, export, schemas.ShellWord(export))
 }
 
 func (o *Operator) removeData(ctx context.Context, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {

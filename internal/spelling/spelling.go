@@ -76,6 +76,9 @@ func DidYouMean(word string, valid []string) string {
 	if n := Nearest(word, valid); len(n) > 0 {
 		return "; did you mean " + n[0] + "?"
 	}
+	if len(valid) == 0 {
+		return ""
+	}
 	return "; use " + Either(valid)
 }
 
