@@ -90,7 +90,7 @@ func TestCheckTellsAndChangesNothing(t *testing.T) {
 	}
 	s.contains(s.want(2, "check", "Spring", "--segment", "Other"), "--segment describes an export")
 	s.contains(s.want(2, "check", "--file", file), "say which export")
-	s.contains(s.want(1, "check", "Sprin", "--file", file), "describes no export «Sprin»")
+	s.contains(s.want(1, "check", "Sprin", "--file", file), "describes no export \"Sprin\"; did you mean \"Spring\"?")
 }
 
 // finding is what starter check -o json says of a segment.

@@ -106,7 +106,7 @@ func TestTheStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.want(0, append(run, "--detach", "--full")...)
-	w.until("a segment is under way", func() bool { _, out, _ := s.call("status", "High-value"); return strings.Contains(out, "│ running") })
+	w.until("a segment is under way", func() bool { st, out, e := s.call("status", "High-value"); t.Log(st, out, e); return strings.Contains(out, "│ running") })
 	s.want(0, "cancel", "High-value")
 	w.sandbox.ClearFaults()
 	w.until("the run is cancelled", func() bool {

@@ -104,7 +104,7 @@ func (y *typist) until(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := regexp.Compile(args[1])
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		if got := y.call(ts, args[2:]); strconv.Itoa(got) == args[0] && text.MatchString(ts.ReadFile("stdout")) {
+		if got := y.call(ts, args[2:]); strconv.Itoa(got) == args[0] && text.MatchString(ts.ReadFile("stdout")+ts.ReadFile("stderr")) {
 			return
 		}
 		if time.Now().After(end) {
