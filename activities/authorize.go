@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/access"
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -63,13 +62,8 @@ func (a *Activities) lastList(ctx context.Context, export string, s schemas.Segm
 	if s.ListID != 0 {
 		return s.ListID
 	}
-	file, err := a.Root.Open(ctx, snapshotKey(schemas.RunRef{Export: export, Segment: s.Name}, schemas.SnapshotFile))
-	if err != nil {
-		return 0
-	}
-	defer file.Close()
-	h, err := snapshot.ReadHeader(file, file.Size())
-	if err != nil {
+	h, err := a.snapshotHeader(ctx, snapshotKey(schemas.RunRef{Export: export, Segment: s.Name}, schemas.SnapshotFile))
+	if err != nil || h == nil {
 		return 0
 	}
 	return h.ListID

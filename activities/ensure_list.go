@@ -225,12 +225,8 @@ func deleteEmpty(ctx context.Context, client *iterable.Client, id int64) (gone b
 	return size == 0, err
 }
 
-// mostDescription is the longest description that Iterable takes, in characters
-// (iterable-api.md).
-const mostDescription = 140
-
 // description says where a list comes from.
 func description(run schemas.RunRef) string {
 	d := []rune("Kept by iterable-segment-export, export «" + run.Export + "»")
-	return string(slices.Clip(d[:min(len(d), mostDescription)]))
+	return string(slices.Clip(d[:min(len(d), iterable.MaxDescription)]))
 }

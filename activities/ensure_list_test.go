@@ -199,7 +199,7 @@ func TestAListIDMustBearTheName(t *testing.T) {
 
 func TestDescriptionsFit(t *testing.T) {
 	d := description(schemas.RunRef{Export: strings.Repeat("ü", 500)})
-	if n := len([]rune(d)); n != mostDescription {
+	if n := len([]rune(d)); n != iterable.MaxDescription {
 		t.Fatalf("%d characters", n)
 	}
 }

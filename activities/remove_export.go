@@ -6,7 +6,6 @@ import (
 	"path"
 
 	"iterable-segment-export/internal/iterable"
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -56,13 +55,11 @@ func (a *Activities) mayRemove(ctx context.Context, who schemas.Person, export s
 		if path.Base(o.Name) != schemas.SnapshotFile {
 			return nil
 		}
-		file, err := a.Root.Open(ctx, o.Name)
+		h, err := a.snapshotHeader(ctx, o.Name)
 		if err != nil {
-			return fmt.Errorf("look whose snapshot %s is: %w", o.Name, err)
+			return err
 		}
-		defer file.Close()
-		h, err := snapshot.ReadHeader(file, file.Size())
-		if err != nil {
+		if h == nil {
 			return nil // damaged: it is of no use but to be deleted
 		}
 		if c, err := a.Connections.Get(h.Connection); err == nil {

@@ -52,6 +52,21 @@ func header(run schemas.RunRef, e schemas.Export, listID int64, projectType stri
 	}
 }
 
+// snapshotHeader says whose snapshot a file of the data root is, nil where the file
+// is damaged.
+func (a *Activities) snapshotHeader(ctx context.Context, name string) (*snapshot.Header, error) {
+	file, err := a.Root.Open(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("look whose snapshot %s is: %w", name, err)
+	}
+	defer file.Close()
+	h, err := snapshot.ReadHeader(file, file.Size())
+	if err != nil {
+		return nil, nil
+	}
+	return &h, nil
+}
+
 // openSnapshot opens the snapshot that the segment is compared with. One that is
 // missing, damaged or of another list is none, and the warning says so.
 func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (openedSnapshot, string, error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -170,16 +169,16 @@ func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, li
 	if err != nil && !unapplied {
 		return err
 	}
-	with := "its schedule, "
+	asked, removed := "its schedule, ", "its schedule and "
 	if unapplied {
-		with = ""
+		asked, removed = "", ""
 	}
 	if !yes {
 		what := "its lists in Iterable stay"
 		if lists {
 			what = "and its lists in Iterable"
 		}
-		if err := confirm(c, fmt.Sprintf("Remove «%s» with %ssnapshots, staged data and reports; %s? Type yes:", name, with, what), "--yes"); err != nil {
+		if err := confirm(c, fmt.Sprintf("Remove «%s» with %ssnapshots, staged data and reports; %s? Type yes:", name, asked, what), "--yes"); err != nil {
 			return err
 		}
 	}
@@ -196,7 +195,7 @@ func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, li
 		return printJSON(c.OutOrStdout(), map[string]any{"export": name, "removed": out})
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "Removed: «%s» with %s%s.\n", name, strings.Replace(with, ", ", " and ", 1), console.Things(out.Files, "file"))
+	fmt.Fprintf(w, "Removed: «%s» with %s%s.\n", name, removed, console.Things(out.Files, "file"))
 	if !lists {
 		fmt.Fprintln(w, "Its lists in Iterable stay, with everybody on them.")
 	}

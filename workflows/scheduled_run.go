@@ -18,7 +18,7 @@ import (
 // says so.
 func ScheduledRun(ctx workflow.Context, in schemas.ScheduledInput) (schemas.ScheduledResult, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The schedule of **export «%s»** runs it as `%s`.", in.Export.Name, schemas.RunWorkflowID(in.Export.Name)))
-	trigger := schemas.Trigger{Kind: "schedule"}
+	trigger := schemas.Trigger{Kind: schemas.TriggerSchedule}
 	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            schemas.RunWorkflowID(in.Export.Name),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

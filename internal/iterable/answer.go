@@ -48,13 +48,6 @@ type Failed struct {
 	InvalidDataUserIDs []string
 }
 
-// Total counts the entries of all the arrays.
-func (f Failed) Total() int {
-	return len(f.InvalidEmails) + len(f.InvalidUserIDs) + len(f.NotFoundEmails) + len(f.NotFoundUserIDs) +
-		len(f.ForgottenEmails) + len(f.ForgottenUserIDs) + len(f.ConflictEmails) + len(f.ConflictUserIDs) +
-		len(f.InvalidDataEmails) + len(f.InvalidDataUserIDs)
-}
-
 // resultAnswer is Result as it is sent. The counts are pointers so that JSON
 // which is no answer of Iterable's at all can be told from one with zeros.
 type resultAnswer struct {

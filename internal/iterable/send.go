@@ -156,13 +156,13 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// maxDescription is the most characters of a list's description (iterable-api.md).
-const maxDescription = 140
+// MaxDescription is the most characters of a list's description (iterable-api.md).
+const MaxDescription = 140
 
 // encodeCreate makes the body of POST /api/lists.
 func encodeCreate(name, description string) ([]byte, error) {
-	if r := []rune(description); len(r) > maxDescription {
-		description = string(r[:maxDescription-1]) + "…"
+	if r := []rune(description); len(r) > MaxDescription {
+		description = string(r[:MaxDescription-1]) + "…"
 	}
 	body, err := json.Marshal(struct {
 		Name        string `json:"name"`

@@ -331,46 +331,17 @@ func TestClashes(t *testing.T) {
 	}
 }
 
-func TestUserID(t *testing.T) {
+func TestCheckUserID(t *testing.T) {
 	longest := strings.Repeat("ø", MaxUserID)
-	dict := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}
-	texts := func(dt arrow.DataType, v ...string) arrow.Array {
-		raw, _ := json.Marshal(v)
-		return parse(t, dt, string(raw))
-	}
-	for _, c := range []struct {
-		arr  arrow.Array
-		want []string // "!" is a refusal, "-" a refusal because it is null
-	}{
-		{texts(text, "C-1", "a b", "ÅSE", longest, "", " a", "a ", "a\n", "a\u00a0", longest+"x", "x"), []string{"C-1", "a b", "ÅSE", longest, "!", "!", "!", "!", "!", "!", "x"}},
-		{parse(t, text, `[null]`), []string{"-"}},
-		{build(text, func(b *array.StringBuilder) { b.Append("a\xff") }), []string{"!"}},
-		{texts(arrow.BinaryTypes.LargeString, "a"), []string{"a"}},
-		{texts(arrow.BinaryTypes.StringView, "a"), []string{"a"}},
-		{parse(t, arrow.BinaryTypes.Binary, `["YQ=="]`), []string{"a"}},
-		{parse(t, dict, `["a"," b",null]`), []string{"a", "!", "-"}},
-		{parse(t, arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, text), `["a","a",null]`), []string{"a", "a", "-"}},
-		{build(long, func(b *array.Int64Builder) { b.AppendValues([]int64{-1, math.MaxInt64}, nil) }), []string{"-1", "9223372036854775807"}},
-		{build(arrow.PrimitiveTypes.Uint64, func(b *array.Uint64Builder) { b.Append(math.MaxUint64) }), []string{"18446744073709551615"}},
-		{parse(t, arrow.PrimitiveTypes.Uint8, `[7]`), []string{"7"}},
-		{extension(t), []string{"a", "-"}},
-		{parse(t, arrow.PrimitiveTypes.Float64, `[7]`), []string{"!"}},
-	} {
-		for i, want := range c.want {
-			got, reason := AppendUserID([]byte("before"), c.arr, i)
-			if reason != "" && (reason != schemas.ReasonInvalidUserID || string(got) != "before" || want != "!" && want != "-") {
-				t.Errorf("%s row %d: %q, %s", c.arr.DataType(), i, got, reason)
-			}
-			if reason == "" && string(got) != "before"+want {
-				t.Errorf("%s row %d: %q instead of %q", c.arr.DataType(), i, got, want)
-			}
-			if null := UserIDNull(c.arr, i); null != (want == "-") {
-				t.Errorf("%s row %d: null is %t", c.arr.DataType(), i, null)
-			}
+	for _, id := range []string{"C-1", "a b", "ÅSE", longest, "x", "-1"} {
+		if reason := CheckUserID([]byte(id)); reason != "" {
+			t.Errorf("%q is refused: %s", id, reason)
 		}
 	}
-	if CheckUserIDType(dict) != nil || CheckUserIDType(long) != nil || CheckUserIDType(arrow.PrimitiveTypes.Float64) == nil || CheckUserIDType(arrow.ListOf(text)) == nil {
-		t.Error("the wrong types are taken for user ids")
+	for _, id := range []string{"", " a", "a ", "a\n", "a\u00a0", longest + "x", "a\xff"} {
+		if reason := CheckUserID([]byte(id)); reason != schemas.ReasonInvalidUserID {
+			t.Errorf("%q is not refused: %q", id, reason)
+		}
 	}
 }
 
