@@ -168,7 +168,9 @@ func TestACancelledSendWaitsForItsAnswer(t *testing.T) {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	silent.Store(true)
-	c.grace = 50 * time.Millisecond
+	hasty := *c
+	hasty.grace = 50 * time.Millisecond
+	c = &hasty
 	if _, err := send(); !errors.Is(err, context.Canceled) {
 		t.Errorf("without an answer: %v", err)
 	}
