@@ -107,6 +107,24 @@ func TestStepsWantTheirPass(t *testing.T) {
 	isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
 }
 
+// TestAKindNamesNoOtherFile: the kind of an upload becomes part of the names of files,
+// and whoever starts the activity chooses it.
+func TestAKindNamesNoOtherFile(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
+	for _, kind := range []string{"", "Subscribe", "../../../connections/sandbox/senders/x", "subscribe/../.."} {
+		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
+			Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}, Connection: schemas.ConnectionInfo{Name: "sandbox"},
+			ListID: 1, Kind: kind, End: 1,
+		})
+		isOfType(t, err, schemas.ErrorGrant)
+	}
+	all, err := b.Root.List(t.Context(), "")
+	if err != nil || len(all) > 0 {
+		t.Errorf("it left %v, %v", all, err)
+	}
+}
+
 // TestAnUploadGoesWhereItsRunBegan: a list's id is another list's elsewhere.
 func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{}))

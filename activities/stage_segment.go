@@ -59,8 +59,8 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range objects {
-		if err := storage.WithinObject(o, c.AllowedSources); err != nil {
+	for i, o := range objects {
+		if objects[i], err = storage.WithinObject(o, c.AllowedSources); err != nil {
 			return nil, sourceRefused(err, c)
 		}
 	}

@@ -67,9 +67,10 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if err != nil {
 		return err
 	}
-	name := schemas.AddsFile
-	if in.Kind == schemas.Unsubscribe {
-		name = schemas.RemovesFile
+	// The kind becomes part of the names of files.
+	name, ok := map[string]string{schemas.Subscribe: schemas.AddsFile, schemas.Unsubscribe: schemas.RemovesFile}[in.Kind]
+	if !ok || in.First < 0 || in.First > in.End {
+		return needOperator(schemas.ErrorGrant, fmt.Sprintf("upload batches %d to %d of kind %q: a run asks for no such thing", in.First, in.End, in.Kind))
 	}
 	key := path.Join(schemas.StagingDir(in.Run), name)
 	staged, err := a.openStaged(ctx, key)

@@ -1,6 +1,9 @@
 package schemas
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestWorkflowIDsAreASCIIAndLeadBack(t *testing.T) {
 	for _, name := range []string{"Spring campaign", "Høst «1»", "50% off / north", "%2F", "\x00\n", "日本"} {
@@ -30,6 +33,9 @@ func TestPathNamesKeepNamesApart(t *testing.T) {
 			t.Errorf("%.20q and %.20q are both %q", name, other, path)
 		}
 		seen[path] = name
+		if i := strings.LastIndex(path, "-"); len(path)-i-1 < 128/4 {
+			t.Errorf("%.20q keeps %d hex digits of its hash", name, len(path)-i-1)
+		}
 		if len(path) > 64 {
 			t.Errorf("%.20q: %d bytes", name, len(path))
 		}

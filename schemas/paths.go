@@ -8,10 +8,10 @@ import (
 )
 
 // PathName turns a display name of any form into a name that every file system
-// and bucket takes: a readable part and eight hex digits of the name's SHA-256,
-// which keep names apart that read alike.
+// and bucket takes: a readable part and the first 128 bits of the name's SHA-256 in
+// hex, so that nobody finds another name with the same one.
 func PathName(name string) string {
-	const most = 48
+	const most = 30
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {
 		switch {
@@ -31,7 +31,7 @@ func PathName(name string) string {
 	if readable == "" {
 		readable = "x"
 	}
-	return readable + "-" + hex.EncodeToString(sum[:4])
+	return readable + "-" + hex.EncodeToString(sum[:16])
 }
 
 // Files of the data root. Every path is a key relative to the data root, with

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
@@ -98,12 +98,7 @@ func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
 	return root, nil
 }
 
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
+func printJSON(w io.Writer, v any) error { return console.JSON(w, v) }
 
 // exit is the exit status for a run in that state.
 func exit(state string) error {

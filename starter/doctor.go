@@ -82,9 +82,9 @@ func tellFindings(w io.Writer, findings []doctor.Finding) {
 			what += ", " + f.Subject
 		}
 		fmt.Fprint(w, console.Paint(w, colours[f.State], fmt.Sprintf("%-*s", indent, f.State)))
-		fmt.Fprintln(w, console.Wrap(w, indent, printable(what+": "+f.Found)))
+		fmt.Fprintln(w, console.Wrap(w, indent, untabbed(what+": "+f.Found)))
 		if f.Mend != "" {
-			fmt.Fprintf(w, "%*s%s\n", indent, "", console.Wrap(w, indent+2, "→ "+printable(f.Mend)))
+			fmt.Fprintf(w, "%*s%s\n", indent, "", console.Wrap(w, indent+2, "→ "+untabbed(f.Mend)))
 		}
 	}
 	fmt.Fprintln(w)
@@ -98,11 +98,5 @@ func tellFindings(w io.Writer, findings []doctor.Finding) {
 	}
 }
 
-// printable makes a text of several lines harmless for a terminal.
-func printable(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	for i := range lines {
-		lines[i] = console.Printable(strings.ReplaceAll(lines[i], "\t", " "))
-	}
-	return strings.Join(lines, "\n")
-}
+// untabbed makes the width of a text known.
+func untabbed(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\t", " ") }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
 )
 
 // version is set by the linker in releases.
@@ -47,6 +49,7 @@ func main() {
 func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
+	out, errOut = console.NewFilter(out), console.NewFilter(errOut)
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -206,6 +205,15 @@ func (r rejectedRow) cells() []string {
 	return []string{r.Segment, r.File, strconv.FormatInt(r.Row, 10), r.Column, value, string(r.Reason), r.Message}
 }
 
+// csv are the cells of a CSV file, which spreadsheets open.
+func (r rejectedRow) csv() []string {
+	cells := r.cells()
+	for i := range cells {
+		cells[i] = console.Cell(cells[i])
+	}
+	return cells
+}
+
 // tableRows is how many rows a table shows at most; it has to be laid out as a
 // whole before it is printed.
 const tableRows = 1000
@@ -219,7 +227,9 @@ func showTable(w io.Writer, all rows) error {
 			return nil
 		}
 		cells := r.cells()
-		cells[4] = console.Printable(cells[4])
+		for i := range cells {
+			cells[i] = console.Printable(cells[i])
+		}
 		table = append(table, cells)
 		return nil
 	})
@@ -242,7 +252,7 @@ func showCSV(w io.Writer, all rows) error {
 	if err := out.Write(rejectColumns); err != nil {
 		return err
 	}
-	if err := all(func(r rejectedRow) error { return out.Write(r.cells()) }); err != nil {
+	if err := all(func(r rejectedRow) error { return out.Write(r.csv()) }); err != nil {
 		return err
 	}
 	out.Flush()
@@ -251,7 +261,5 @@ func showCSV(w io.Writer, all rows) error {
 
 // showJSON prints one object a line.
 func showJSON(w io.Writer, all rows) error {
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	return all(func(r rejectedRow) error { return out.Encode(r) })
+	return all(func(r rejectedRow) error { return console.JSONLine(w, r) })
 }

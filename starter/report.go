@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"github.com/cli/browser"
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -59,7 +59,7 @@ func (a *app) report(c *cobra.Command, run operate.Run, f reportFlags) error {
 		return fmt.Errorf("read the report: %w", err)
 	}
 	if f.out == "-" {
-		_, err := c.OutOrStdout().Write(page)
+		_, err := console.Unfiltered(c.OutOrStdout()).Write(page)
 		return err
 	}
 	file, err := saveReport(run, f, page)
@@ -67,7 +67,7 @@ func (a *app) report(c *cobra.Command, run operate.Run, f reportFlags) error {
 		return fmt.Errorf("save the report: %w", err)
 	}
 	if a.output == "json" {
-		err = json.NewEncoder(c.OutOrStdout()).Encode(map[string]string{"report": file})
+		err = console.JSONLine(c.OutOrStdout(), map[string]string{"report": file})
 	} else {
 		_, err = fmt.Fprintln(c.OutOrStdout(), file)
 	}

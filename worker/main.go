@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/logging"
 	"iterable-segment-export/internal/notify"
@@ -32,7 +33,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "worker:", err)
+		fmt.Fprintln(console.NewFilter(os.Stderr), "worker:", err)
 		os.Exit(1)
 	}
 }
@@ -42,7 +43,7 @@ func arguments(args []string) int {
 	switch args[0] {
 	case "-h", "--help", "help":
 		if err := usage(os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "worker:", err)
+			fmt.Fprintln(console.NewFilter(os.Stderr), "worker:", err)
 			return 1
 		}
 		return 0
@@ -51,7 +52,7 @@ func arguments(args []string) int {
 	case "--new-data-key":
 		key, err := storage.NewKey()
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "worker:", err)
+			fmt.Fprintln(console.NewFilter(os.Stderr), "worker:", err)
 			return 1
 		}
 		fmt.Println(key)

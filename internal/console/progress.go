@@ -47,7 +47,7 @@ const plainEvery = 5 * time.Second
 func NewProgress(out io.Writer) *Progress {
 	p := &Progress{out: out, shown: map[string]*shown{}}
 	if IsTerminal(out) {
-		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithRefreshRate(150*time.Millisecond))
+		p.bars = mpb.New(mpb.WithOutput(Unfiltered(out)), mpb.WithRefreshRate(150*time.Millisecond))
 	}
 	return p
 }
@@ -99,7 +99,7 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 	} else if s.State != schemas.StateRunning {
 		note = s.State
 	}
-	known.beside.Store(&beside{note, counts})
+	known.beside.Store(&beside{Printable(note), counts})
 	p.bar(known, s, v.Ended())
 }
 
@@ -113,14 +113,14 @@ func (p *Progress) say(known *shown, line string) {
 	if p.bars != nil {
 		w = p.bars
 	}
-	fmt.Fprintln(w, line)
+	fmt.Fprintln(w, Printable(line))
 }
 
 // bar moves the segment's bar, and ends it with the run.
 func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 	if known.bar == nil {
 		known.bar = p.bars.New(0, mpb.BarStyle(),
-			mpb.PrependDecorators(decor.Name(s.Run.Segment+" ", decor.WCSyncSpaceR)),
+			mpb.PrependDecorators(decor.Name(Printable(s.Run.Segment)+" ", decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(
 				decor.Any(func(decor.Statistics) string { return known.beside.Load().note }, decor.WCSyncSpaceR),
 				decor.Any(func(decor.Statistics) string { return known.beside.Load().counts }, decor.WCSyncSpaceR),

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -65,17 +64,6 @@ func rejected(r schemas.ExportReport) string {
 
 // Ago writes a duration for people, to the second.
 func Ago(d time.Duration) string { return d.Round(time.Second).String() }
-
-// Printable makes a value from outside harmless for a terminal: control
-// characters are replaced.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
-}
 
 // Things is a number of things, such as "1 export" or "3 exports".
 func Things(n int, thing string) string {

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,8 @@ type Options struct {
 	Allowed []string
 	// Client sends; nil for one of the package's own.
 	Client *http.Client
+	// Proxy chooses the proxy of a request; nil for what HTTPS_PROXY and NO_PROXY say.
+	Proxy func(*http.Request) (*url.URL, error)
 	// Getenv reads the variables that targets name; nil for os.Getenv.
 	Getenv func(string) string
 }
@@ -55,6 +58,9 @@ func New(o Options) (*Sender, error) {
 	if o.Getenv == nil {
 		s.o.Getenv = os.Getenv
 	}
+	if o.Proxy == nil {
+		s.o.Proxy = http.ProxyFromEnvironment
+	}
 	if o.Secret != "" {
 		var err error
 		if s.webhook, err = standardwebhooks.NewWebhook(o.Secret); err != nil {
@@ -67,37 +73,21 @@ func New(o Options) (*Sender, error) {
 		}
 	}
 	if o.Client == nil {
-		s.public, s.private = client(onlyPublic), client(nil)
+		s.public, s.private = s.client(onlyPublic), s.client(nil)
 	}
 	return s, nil
 }
 
 // client makes an HTTP client that follows no redirect and has each address that
 // it is about to reach checked.
-func client(check func(network, address string, _ syscall.RawConn) error) *http.Client {
+func (s *Sender) client(check func(network, address string, _ syscall.RawConn) error) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = s.o.Proxy
 	transport.DialContext = (&net.Dialer{Timeout: timeout, Control: check}).DialContext
 	return &http.Client{
 		Timeout: timeout, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-var errPrivate = errors.New("the address is in a private network; an administrator can allow it with NOTIFY_ALLOWED")
-
-// onlyPublic keeps contributors from having the worker knock at doors inside of
-// its own network.
-func onlyPublic(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	ip := at.Addr().Unmap()
-	shared := netip.MustParsePrefix("100.64.0.0/10") // RFC 6598, in use inside of clouds
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || shared.Contains(ip) {
-		return errPrivate
-	}
-	return nil
 }
 
 // Error is a message that could not be sent. Its text names the host and never the
@@ -131,6 +121,9 @@ func (s *Sender) Send(ctx context.Context, in schemas.NotifyInput) error {
 		if err := s.sign(r.Header, in.ID, body); err != nil {
 			return &Error{Host: to.Host, Final: true, Reason: err.Error()}
 		}
+	}
+	if with, err = s.throughProxy(r, with); err != nil {
+		return unreachable(to.Host, err)
 	}
 	answer, err := with.Do(r)
 	if err != nil {
@@ -186,16 +179,50 @@ func (s *Sender) target(u schemas.NotifyURL) (*url.URL, *http.Client, error) {
 	return to, s.public, nil
 }
 
-// within tells whether a URL lies below a prefix: the same scheme and host, and a
-// path that begins with the prefix's.
+// throughProxy returns the client for a request that a proxy may take. What is dialled
+// then is the proxy, which may well be private, so the host is looked at before. A name
+// that only the proxy can resolve is the proxy's to refuse.
+func (s *Sender) throughProxy(r *http.Request, with *http.Client) (*http.Client, error) {
+	if with != s.public {
+		return with, nil
+	}
+	if proxy, err := s.o.Proxy(r); err != nil || proxy == nil {
+		return with, err
+	}
+	host := r.URL.Hostname()
+	ips := []netip.Addr{}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = append(ips, ip)
+	} else if found, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", host); err == nil {
+		ips = found
+	}
+	if slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !public(ip) }) {
+		return nil, errPrivate
+	}
+	return s.private, nil
+}
+
+// within reports whether a URL lies below a prefix: the same scheme and host, and a
+// path that begins with the prefix's elements. A path with dots, slashes or percent
+// signs in its elements, encoded or not, lies below none: hosts differ in what they
+// make of those.
 func within(to *url.URL, prefix string) bool {
 	p, err := url.Parse(prefix)
 	if err != nil || p.Scheme != to.Scheme || !strings.EqualFold(p.Host, to.Host) || to.User != nil {
 		return false
 	}
-	path := to.JoinPath().EscapedPath() // without dots
 	below := strings.TrimSuffix(p.EscapedPath(), "/")
-	return below == "" || path == below || strings.HasPrefix(path, below+"/")
+	if below == "" {
+		return true
+	}
+	path := to.EscapedPath()
+	for element := range strings.SplitSeq(path, "/") {
+		name, err := url.PathUnescape(element)
+		if err != nil || name == "." || name == ".." || strings.ContainsAny(name, `/\%`) {
+			return false
+		}
+	}
+	return path == below || strings.HasPrefix(path, below+"/")
 }
 
 // sign sets the headers of the Standard Webhooks specification.

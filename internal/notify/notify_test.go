@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -113,16 +115,23 @@ func TestAWebhookReachesNoPlaceOfItsOwnChoice(t *testing.T) {
 		says    string
 	}{
 		"plain http":               {nil, schemas.NotifyURL{URL: to}, "only https"},
-		"loopback":                 {nil, schemas.NotifyURL{URL: "https://127.0.0.1:" + port + "/secret-path"}, "private network"},
-		"loopback by name":         {nil, schemas.NotifyURL{URL: "https://localhost:" + port + "/secret-path"}, "private network"},
-		"loopback, IPv4 in IPv6":   {nil, schemas.NotifyURL{URL: "https://[::ffff:127.0.0.1]:" + port + "/secret-path"}, "private network"},
-		"cloud metadata":           {nil, schemas.NotifyURL{URL: "https://169.254.169.254/secret-path"}, "private network"},
-		"private":                  {nil, schemas.NotifyURL{URL: "https://10.1.2.3/secret-path"}, "private network"},
+		"loopback":                 {nil, schemas.NotifyURL{URL: "https://127.0.0.1:" + port + "/secret-path"}, "not a public one"},
+		"loopback by name":         {nil, schemas.NotifyURL{URL: "https://localhost:" + port + "/secret-path"}, "not a public one"},
+		"loopback, IPv4 in IPv6":   {nil, schemas.NotifyURL{URL: "https://[::ffff:127.0.0.1]:" + port + "/secret-path"}, "not a public one"},
+		"cloud metadata":           {nil, schemas.NotifyURL{URL: "https://169.254.169.254/secret-path"}, "not a public one"},
+		"private":                  {nil, schemas.NotifyURL{URL: "https://10.1.2.3/secret-path"}, "not a public one"},
 		"another host":             {[]string{"https://hooks.example.com/"}, schemas.NotifyURL{URL: to}, "not one of NOTIFY_ALLOWED"},
 		"a host that begins alike": {[]string{"http://127.0.0.1"}, schemas.NotifyURL{URL: to}, "not one of NOTIFY_ALLOWED"},
 		"another path":             {[]string{to + "/below"}, schemas.NotifyURL{URL: to}, "not one of NOTIFY_ALLOWED"},
 		"a path that begins alike": {[]string{to}, schemas.NotifyURL{URL: to + "-not"}, "not one of NOTIFY_ALLOWED"},
 		"dots":                     {[]string{to}, schemas.NotifyURL{URL: to + "/../secret-path"}, "not one of NOTIFY_ALLOWED"},
+		"encoded dots":             {[]string{to}, schemas.NotifyURL{URL: to + "/%2e%2e/secret-path"}, "not one of NOTIFY_ALLOWED"},
+		"dots, half encoded":       {[]string{to}, schemas.NotifyURL{URL: to + "/.%2E/secret-path"}, "not one of NOTIFY_ALLOWED"},
+		"dots, encoded twice":      {[]string{to}, schemas.NotifyURL{URL: to + "/%252e%252e/secret-path"}, "not one of NOTIFY_ALLOWED"},
+		"dots behind a slash":      {[]string{to}, schemas.NotifyURL{URL: to + "/x%2f..%2f../secret-path"}, "not one of NOTIFY_ALLOWED"},
+		"dots behind a backslash":  {[]string{to}, schemas.NotifyURL{URL: to + `/x%5c..%5c../secret-path`}, "not one of NOTIFY_ALLOWED"},
+		"NAT64":                    {nil, schemas.NotifyURL{URL: "https://[64:ff9b::a9fe:a9fe]/secret-path"}, "not a public one"},
+		"6to4":                     {nil, schemas.NotifyURL{URL: "https://[2002:7f00:1::1]/secret-path"}, "not a public one"},
 		"a user":                   {[]string{to}, schemas.NotifyURL{URL: strings.Replace(to, "http://", "http://a:b@", 1)}, "not one of NOTIFY_ALLOWED"},
 		"another variable":         {nil, schemas.NotifyURL{Env: "ITERABLE_KEY"}, "does not begin with NOTIFY_URL_"},
 		"a missing variable":       {nil, schemas.NotifyURL{Env: "NOTIFY_URL_NONE"}, "environment does not have it"},
@@ -147,5 +156,55 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
+	}
+}
+
+// TestAddressesOfSpecialRanges has the first and the last address of ranges in IANA's
+// registries, and their public neighbours.
+func TestAddressesOfSpecialRanges(t *testing.T) {
+	for text, want := range map[string]bool{
+		"8.8.8.8": true, "9.255.255.255": true, "10.0.0.0": false, "10.255.255.255": false, "11.0.0.0": true,
+		"0.0.0.0": false, "100.64.0.0": false, "100.127.255.255": false, "100.128.0.0": true, "127.255.255.254": false,
+		"169.254.169.254": false, "172.15.255.255": true, "172.16.0.1": false, "172.31.255.255": false, "172.32.0.0": true,
+		"192.0.0.170": false, "192.0.2.1": false, "192.88.99.1": false, "192.168.1.1": false, "198.17.255.255": true,
+		"198.18.0.0": false, "198.19.255.255": false, "203.0.113.9": false, "223.255.255.255": true, "224.0.0.1": false,
+		"239.255.255.255": false, "240.0.0.1": false, "255.255.255.255": false,
+		"::": false, "::1": false, "::7f00:1": false, "::ffff:10.0.0.1": false, "::ffff:8.8.8.8": true, "::ffff:0:7f00:1": false,
+		"64:ff9b::7f00:1": false, "64:ff9b:1::a00:1": false, "100::1": false, "2001::1": false, "2001:2::1": false,
+		"2001:1ff:ffff::1": false, "2001:200::1": true, "2001:db8::1": false, "2002:a00:1::1": false, "2003::1": true,
+		"2606:4700:4700::1111": true, "3fff::1": false, "3fff:fff:ffff::1": false, "4000::1": false, "5f00::1": false,
+		"fc00::1": false, "fd12::1": false, "fe80::1": false, "fe80::1%eth0": false, "fec0::1": false, "ff02::1": false,
+	} {
+		if got := public(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s is public: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestAProxyMayBePrivate: a worker that reaches the internet through a proxy of its own
+// network sends through it, and is led to no private address by it.
+func TestAProxyMayBePrivate(t *testing.T) {
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	t.Cleanup(proxy.Close)
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sender(t, Options{Proxy: func(*http.Request) (*url.URL, error) { return at, nil }})
+	var e *Error
+	err = s.Send(t.Context(), input(schemas.Notify{URL: schemas.NotifyURL{URL: "https://8.8.8.8/hook"}}))
+	if !errors.As(err, &e) || e.Final {
+		t.Errorf("%v", err)
+	}
+	if got := <-asked; got != "CONNECT 8.8.8.8:443" {
+		t.Errorf("the proxy is asked for %s", got)
+	}
+	err = s.Send(t.Context(), input(schemas.Notify{URL: schemas.NotifyURL{URL: "https://169.254.169.254/hook"}}))
+	if !errors.As(err, &e) || !e.Final || len(asked) > 0 {
+		t.Errorf("%v, and the proxy was asked %d times", err, len(asked))
 	}
 }

@@ -32,6 +32,10 @@ type Object struct {
 	ModTime time.Time
 	// ETag is the version of a bucket's object; empty for a local file.
 	ETag string
+
+	// root and path are the allowed folder that a local file lies in and where it
+	// lies there, both empty where nothing bounds it (WithinObject).
+	root, path string
 }
 
 // List finds the files of a source, in the order of their names: the file
@@ -213,13 +217,17 @@ func OpenSource(ctx context.Context, o Object) (File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Name, err)
 	}
-	f, err := openLocal(loc.literal)
+	open := func() (*localFile, error) { return openLocal(loc.literal) }
+	if o.root != "" {
+		open = func() (*localFile, error) { return openBelow(o.root, o.path) }
+	}
+	f, err := open()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Name, err)
 	}
-	if f.size != o.Size {
+	if f.size != o.Size || !f.modTime.Equal(o.ModTime) {
 		_ = f.Close()
-		return nil, errChanged(o.Name, "its size is another")
+		return nil, errChanged(o.Name, "it was replaced by another file")
 	}
 	return f, nil
 }

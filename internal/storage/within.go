@@ -38,7 +38,7 @@ func Within(source string, allowed []string) (string, error) {
 	if _, err := os.Lstat(loc.literal); err == nil || loc.pattern == "" {
 		path = loc.literal
 	}
-	if err := under(source, path, allowed); err != nil {
+	if _, _, err := under(source, path, allowed); err != nil {
 		return "", err
 	}
 	return source, nil
@@ -76,23 +76,28 @@ func withinBucket(source string, allowed []string) (string, error) {
 	return "", fmt.Errorf("source %q is %w", source, ErrNotAllowed)
 }
 
-// WithinObject is Within for a file that List found.
-func WithinObject(o Object, allowed []string) error {
+// WithinObject is Within for a file that List found. The object that it returns is
+// opened below the allowed place and nowhere else, whatever becomes of the folders
+// and links on the way to it in the meantime.
+func WithinObject(o Object, allowed []string) (Object, error) {
 	if isBucket(o.URL) {
 		_, err := withinBucket(o.URL, allowed)
-		return err
+		return o, err
 	}
 	loc, err := parseLocation(o.URL)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", o.Name, ErrNotAllowed, err)
+		return o, fmt.Errorf("%s: %w: %w", o.Name, ErrNotAllowed, err)
 	}
-	return under(o.Name, loc.literal, allowed)
+	o.root, o.path, err = under(o.Name, loc.literal, allowed)
+	return o, err
 }
 
-func under(name, path string, allowed []string) error {
-	path, err := resolve(path)
+// under returns the allowed folder that a path lies in, and the rest of the path,
+// both without symbolic links.
+func under(name, path string, allowed []string) (root, rel string, err error) {
+	path, err = resolve(path)
 	if err != nil {
-		return fmt.Errorf("source %q: %w: %w", name, ErrNotAllowed, err)
+		return "", "", fmt.Errorf("source %q: %w: %w", name, ErrNotAllowed, err)
 	}
 	for _, a := range allowed {
 		if isBucket(a) {
@@ -100,17 +105,22 @@ func under(name, path string, allowed []string) error {
 		}
 		loc, err := parseLocation(a)
 		if err != nil {
-			return fmt.Errorf("allowed source %q: %w", a, err)
+			return "", "", fmt.Errorf("allowed source %q: %w", a, err)
 		}
 		prefix, err := resolve(loc.literal)
 		if err != nil {
-			return fmt.Errorf("allowed source %q: %w", a, err)
+			return "", "", fmt.Errorf("allowed source %q: %w", a, err)
 		}
-		if rel, err := filepath.Rel(prefix, path); err == nil && filepath.IsLocal(rel) {
-			return nil
+		rel, err := filepath.Rel(prefix, path)
+		if err != nil || !filepath.IsLocal(rel) {
+			continue
 		}
+		if rel == "." { // the allowed source is this very file
+			return filepath.Dir(path), filepath.Base(path), nil
+		}
+		return prefix, rel, nil
 	}
-	return fmt.Errorf("source %q is %w", name, ErrNotAllowed)
+	return "", "", fmt.Errorf("source %q is %w", name, ErrNotAllowed)
 }
 
 // resolve follows the symbolic links of a clean absolute path, as far as the

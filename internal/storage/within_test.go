@@ -2,9 +2,11 @@ package storage
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWithin(t *testing.T) {
@@ -80,7 +82,7 @@ func TestWithinObjectSeesThroughLinks(t *testing.T) {
 		t.Fatalf("List: %s, %v", names(list), err)
 	}
 	for i, o := range list {
-		if err := WithinObject(o, []string{dir + "/allowed"}); (err == nil) != (i == 0) {
+		if _, err := WithinObject(o, []string{dir + "/allowed"}); (err == nil) != (i == 0) {
 			t.Errorf("WithinObject(%s): %v", o.Name, err)
 		}
 	}
@@ -172,9 +174,87 @@ func FuzzWithin(f *testing.F) {
 		}
 		list, _ := List(t.Context(), resolved)
 		for _, o := range list {
-			if err := WithinObject(o, allowed); err != nil {
+			if _, err := WithinObject(o, allowed); err != nil {
 				t.Errorf("%q leads to %s: %v", source, o.URL, err)
 			}
 		}
 	})
+}
+
+// TestALinkThatIsPutThereLaterLeadsNowhere: who may write to an allowed folder swaps a
+// folder for a link once the file in it was found and checked. The file that the link
+// leads to is made to look the same.
+func TestALinkThatIsPutThereLaterLeadsNowhere(t *testing.T) {
+	for name, swap := range map[string]func(t *testing.T, dir string){
+		"a folder": func(t *testing.T, dir string) {
+			if err := os.Rename(filepath.Join(dir, "allowed/day"), filepath.Join(dir, "gone")); err != nil {
+				t.Fatal(err)
+			}
+			link(t, filepath.Join(dir, "secret"), filepath.Join(dir, "allowed/day"))
+		},
+		"a folder, by a relative link": func(t *testing.T, dir string) {
+			if err := os.Rename(filepath.Join(dir, "allowed/day"), filepath.Join(dir, "gone")); err != nil {
+				t.Fatal(err)
+			}
+			link(t, "../secret", filepath.Join(dir, "allowed/day"))
+		},
+		"the file": func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, "allowed/day/a.txt")); err != nil {
+				t.Fatal(err)
+			}
+			link(t, filepath.Join(dir, "secret/a.txt"), filepath.Join(dir, "allowed/day/a.txt"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tree(t, "allowed/day/a.txt", "secret/a.txt")
+			now := time.Now().Truncate(time.Second)
+			for file, text := range map[string]string{"allowed/day/a.txt": "open!!", "secret/a.txt": "secret"} {
+				path := filepath.Join(dir, file)
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chtimes(path, now, now); err != nil {
+					t.Fatal(err)
+				}
+			}
+			found, err := List(t.Context(), dir+"/allowed")
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%v, %v", found, err)
+			}
+			o, err := WithinObject(found[0], []string{dir + "/allowed"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := OpenSource(t.Context(), o)
+			if err != nil {
+				t.Fatalf("before the swap: %v", err)
+			}
+			f.Close()
+			swap(t, dir)
+			if f, err := OpenSource(t.Context(), o); err == nil {
+				text := make([]byte, 6)
+				_, _ = f.ReadAt(text, 0)
+				f.Close()
+				t.Errorf("it reads %q", text)
+			}
+		})
+	}
+}
+
+// TestAnAllowedFileIsOpened where the allowed source is the file itself.
+func TestAnAllowedFileIsOpened(t *testing.T) {
+	dir := tree(t, "a.txt")
+	found, err := List(t.Context(), dir+"/a.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := WithinObject(found[0], []string{dir + "/a.txt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenSource(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
 }

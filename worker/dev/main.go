@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
 )
 
 // version is set by the linker in releases.
@@ -33,17 +35,20 @@ func noArguments(c *cobra.Command, args []string) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot().ExecuteContext(ctx)
+	root, errOut := newRoot(), console.NewFilter(os.Stderr)
+	root.SetOut(console.NewFilter(os.Stdout))
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
 	stop()
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 	case errors.Is(err, errIncomplete):
 		os.Exit(1)
 	case errors.As(err, new(usageError)):
-		fmt.Fprintln(os.Stderr, "dev:", err)
+		fmt.Fprintln(errOut, "dev:", err)
 		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, "dev:", err)
+		fmt.Fprintln(errOut, "dev:", err)
 		os.Exit(1)
 	}
 }

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// printable reports whether a character only ever shows as itself. Control characters
+// (escape sequences begin with one), those that turn the direction of a text, private
+// ones and what is not Unicode do not. The two joiners are part of how Persian and some
+// emoji are written.
+func printable(r rune) bool {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	return r != utf8.RuneError && (unicode.IsPrint(r) || unicode.Is(unicode.Zs, r)) || r == nonJoiner || r == joiner
+}
+
+// Printable makes a value from outside harmless for one line of a terminal: what is not
+// printable is replaced.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if printable(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+}
+
+// Filter is a writer that lets nothing reach w but what is printable, ends of lines and
+// tabs, whatever the names and values are made of that a command prints. On a terminal
+// the colours of Paint come through too. What calls the terminal itself, such as
+// progress bars, asks for Unfiltered.
+type Filter struct {
+	w       io.Writer
+	colours bool
+	begun   []byte // of a character or a colour whose end was not written yet
+}
+
+// NewFilter returns a Filter before w.
+func NewFilter(w io.Writer) *Filter { return &Filter{w: w, colours: Coloured(w)} }
+
+// Unfiltered returns what a Filter writes to, and any other writer as it is.
+func Unfiltered(w io.Writer) io.Writer {
+	if f, ok := w.(*Filter); ok {
+		return f.w
+	}
+	return w
+}
+
+func file(w io.Writer) (*os.File, bool) {
+	f, ok := Unfiltered(w).(*os.File)
+	return f, ok
+}
+
+// colour is an escape sequence of Paint at the beginning of a text.
+var colour = regexp.MustCompile(`^\x1b\[(0|2|31|32|33)m`)
+
+// longestColour is how many bytes tell whether a text begins with a colour.
+const longestColour = len("\x1b[31m")
+
+func (f *Filter) Write(p []byte) (int, error) {
+	text := append(f.begun, p...)
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		if text[0] == '\x1b' && f.colours {
+			if c := colour.Find(text); c != nil {
+				out, text = append(out, c...), text[len(c):]
+				continue
+			}
+			if len(text) < longestColour && bytes.HasPrefix([]byte("\x1b["), text[:min(2, len(text))]) {
+				break
+			}
+		}
+		if !utf8.FullRune(text) {
+			break
+		}
+		r, n := utf8.DecodeRune(text)
+		if r == '\n' || r == '\t' || printable(r) {
+			out = append(out, text[:n]...)
+		} else {
+			out = utf8.AppendRune(out, utf8.RuneError)
+		}
+		text = text[n:]
+	}
+	f.begun = bytes.Clone(text)
+	if _, err := f.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// JSON writes v as indented JSON. Characters that are not printable are escaped, which
+// leaves the values as they are.
+func JSON(w io.Writer, v any) error { return writeJSON(w, v, "  ") }
+
+// JSONLine is JSON on one line.
+func JSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
+
+func writeJSON(w io.Writer, v any, indent string) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", indent)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	for _, r := range text.String() {
+		switch {
+		case r == '\n' || r == utf8.RuneError || printable(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// Cell makes a value harmless in a CSV file: printable, and no formula for the program
+// that opens it, by the apostrophe that OWASP recommends before what could begin one
+// (https://owasp.org/www-community/attacks/CSV_Injection).
+func Cell(s string) string {
+	s = Printable(s)
+	if s != "" && strings.ContainsRune("=+-@\uFF1D\uFF0B\uFF0D\uFF20", []rune(s)[0]) {
+		return "'" + s
+	}
+	return s
+}
