@@ -1,0 +1,143 @@
+package commands
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// schedule makes a schedule that runs the export, far from now.
+func schedule(w *world.World, e schemas.Export) {
+	w.T.Helper()
+	_, err := w.Client.ScheduleClient().Create(w.T.Context(), client.ScheduleOptions{
+		ID:   "export/" + e.Name,
+		Spec: client.ScheduleSpec{CronExpressions: []string{"0 4 1 1 *"}},
+		Action: &client.ScheduleWorkflowAction{
+			Workflow: schemas.WorkflowRunExport, TaskQueue: schemas.TaskQueue, Args: []any{schemas.RunInput{Export: e}},
+		},
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.Until("the schedule is listed", func() bool {
+		on, err := w.Operator.Connected(w.T.Context())
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		for _, c := range on[e.Connection] {
+			if c.Export == e.Name {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// TestConnectAndDisconnect goes through the life of a connection on the command line.
+func TestConnectAndDisconnect(t *testing.T) {
+	w := world.New(t, sandbox.Config{}, false)
+	w.WithoutConsent()
+	w.StartHost()
+	w.Generated(50)
+	s := w.Starter()
+
+	s.Contains(s.Want(0, "connections"), "sandbox", "email", w.URL, "contributors", "none: nothing is sent", "never")
+	s.Contains(s.Want(1, "connect", "sandbox"), "Data privacy and compliance", "not agreed")
+	s.Contains(s.Want(0, "connections"), "none: nothing is sent", "never")
+	s.Contains(s.Want(0, "connect", "sandbox", "--agree"), "accepts the key", "type email", "0 lists", "Connected")
+	s.Contains(s.Want(0, "connections"), time.Now().UTC().Format(time.DateOnly), "ok", "0 lists")
+	s.Contains(s.Want(1, "connect", "sandbx", "--agree"), "sandbx", "sandbox")
+
+	schedule(w, w.Export("Spring", "EmailAddress"))
+	other := w.Export("Elsewhere", "EmailAddress")
+	other.Connection = "other"
+	schedule(w, other)
+	s.Contains(s.Want(1, "disconnect", "sandbox"), "is used by 1 export", "«Spring»", "--detach")
+	w.Done(w.Run(w.Export("Spring", "EmailAddress")))
+	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), "Disconnected", "«Spring»")
+	s.Contains(s.Want(0, "connections"), "disconnected by", "Spring (no connection)")
+	d, err := w.Client.ScheduleClient().GetHandle(t.Context(), "export/Spring").Describe(t.Context())
+	if err != nil || !d.Schedule.State.Paused || !strings.HasPrefix(d.Schedule.State.Note, operate.NoteNoConnection) {
+		t.Errorf("the schedule's state %+v, %v", d.Schedule.State, err)
+	}
+	if d, err = w.Client.ScheduleClient().GetHandle(t.Context(), "export/Elsewhere").Describe(t.Context()); err != nil || d.Schedule.State.Paused {
+		t.Errorf("another connection's schedule: %+v, %v", d.Schedule.State, err)
+	}
+	w.WaitsFor(w.Export("Spring", "EmailAddress"), schemas.ErrorNoConnection, "disconnected")(schemas.UpdateAbort)
+	s.Want(0, "disconnect", "sandbox") // nobody uses it any more
+	s.Want(0, "connect", "sandbox", "--agree")
+	w.Done(w.Run(w.Export("Spring", "EmailAddress")))
+}
+
+// TestConnectionsChangeWhileTheWorkerRuns breaks connections.yaml, and changes the
+// key's file.
+func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
+	w := world.New(t, sandbox.Config{}, false)
+	write := func(name, text string) {
+		if err := os.WriteFile(w.Path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(w.Path("connections.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := strings.Replace(string(text), "{env: "+world.KeyEnv+"}", "{file: key}", 1)
+	write("connections.yaml", good)
+	write("key", sandbox.DefaultKey+"\n")
+	w.StartHost()
+	w.Generated(50)
+	s := w.Starter()
+	w.Done(w.Run(w.Export("A", "EmailAddress")))
+
+	write("connections.yaml", strings.Replace(good, "baseURL", "baseUrl", 1))
+	w.Until("the broken file is noticed", func() bool { return strings.Contains(s.Want(0, "connections"), "broken and not in force") })
+	s.Contains(s.Want(0, "connections"), "baseUrl", "baseURL", "connections.yaml")
+	w.Done(w.Run(w.Export("A", "EmailAddress")))
+	write("connections.yaml", good)
+	w.Until("the good file is noticed", func() bool { return !strings.Contains(s.Want(0, "connections"), "broken") })
+
+	write("key", strings.Repeat("0", 32))
+	answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "«sandbox»")
+	s.Contains(s.Want(1, "connect", "sandbox", "--agree"), "can't be used", "nothing was recorded")
+	s.Contains(s.Want(0, "connections"), "failed")
+	write("key", sandbox.DefaultKey)
+	answer(schemas.UpdateRetry)
+}
+
+// TestTheStarterSaysWhoSomebodyIs takes tokens from the environment and from a file.
+func TestTheStarterSaysWhoSomebodyIs(t *testing.T) {
+	g := newGuarded(t)
+	g.Generated(50)
+	s := g.Starter()
+	s.Contains(s.Want(1, "whoami"), "EXPORT_TOKEN")
+	run := []string{"run", "--segment", "A", "--source", g.Path("segments"), "--email", "EmailAddress", "--connection", "sandbox"}
+	s.Contains(s.Want(1, run...), "has no grant")
+
+	t.Setenv(operate.TokenEnv, g.provider.Token("ann", schemas.RoleAdministrator))
+	s.Contains(s.Want(0, "whoami"), "ann, administrator", g.Gate.WorkerKey().Key)
+	s.Want(0, run...)
+	s.Contains(s.Want(0, "connections"), g.URL)
+	file := g.Path("token")
+	if err := os.WriteFile(file, []byte(g.provider.Token("bob", schemas.RoleContributor)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Contains(s.Want(0, "whoami", "--token-file", file), "bob, contributor")
+	if out := s.Want(0, "connections", "--token-file", file); strings.Contains(out, g.URL) || !strings.Contains(out, "sandbox") {
+		t.Errorf("a contributor sees\n%s", out)
+	}
+	s.Contains(s.Want(1, "connect", "sandbox", "--agree", "--token-file", file), "takes administrator")
+
+	t.Setenv(operate.WorkerKeyEnv, "AAAA")
+	s.Contains(s.Want(1, "whoami"), "public key")
+	t.Setenv(operate.WorkerKeyEnv, g.Gate.WorkerKey().Key)
+	s.Want(0, "whoami")
+}

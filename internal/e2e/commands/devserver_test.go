@@ -1,0 +1,64 @@
+package commands
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+)
+
+// cliEnv names the temporal CLI's program; docs/temporal.md says how to build it.
+const cliEnv = "E2E_TEMPORAL_CLI"
+
+// TestThePlainDevelopmentServer runs against "temporal server start-dev", first
+// without search attributes and then with them.
+func TestThePlainDevelopmentServer(t *testing.T) {
+	cli := os.Getenv(cliEnv)
+	if cli == "" {
+		t.Skipf("%s does not name the temporal CLI", cliEnv)
+	}
+	w := world.New(t, sandbox.Config{}, false)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_, port, _ := net.SplitHostPort(addr)
+	l.Close()
+	cmd := exec.Command(cli, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port, "--log-level", "error")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	log := slog.New(slog.DiscardHandler)
+	w.Client, err = operate.Dial(t.Context(), operate.DialOptions{Address: addr, Log: log, Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Client.Close)
+	w.Operator = &operate.Operator{Client: w.Client, Namespace: client.DefaultNamespace, Who: "tester"}
+	w.StartHost()
+	expected := w.Generated(2000)
+	for _, name := range []string{"Without attributes", "With attributes"} {
+		w.Done(w.Run(w.Export(name, "EmailAddress")))
+		if l := w.List(name); l.Digest != expected.Digest {
+			t.Errorf("%s: the list has %d members, want %d", name, l.Size, expected.Valid)
+		}
+		all, err := operate.Attributes(t.Context(), w.Client, client.DefaultNamespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := operate.AddAttributes(t.Context(), w.Client, client.DefaultNamespace, all); err != nil {
+			t.Fatal(err)
+		}
+		w.Until("the namespace has the attributes", func() bool { return operate.HasAttributes(t.Context(), w.Client, client.DefaultNamespace) })
+	}
+}

@@ -1,0 +1,348 @@
+package commands
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/e2e/world"
+)
+
+// repository is the folder of the go.mod, seen from this package.
+const repository = "../../.."
+
+// elsewhere are programs that a page may name and that this machine need not have.
+var elsewhere = map[string]bool{"temporal": true, "docker": true, "kubectl": true, "helm": true, "systemctl": true, "journalctl": true, "sudo": true, "install": true, "worker": true}
+
+// TestEveryCommandOfTheDocs types what the pages say, page by page, as a reader
+// would: with the development server of its own in one terminal where the page needs
+// one, and the commands in another. What tests and builds is not run again inside of
+// a test; the packages and the tests that it names have to exist.
+func TestEveryCommandOfTheDocs(t *testing.T) {
+	t.Parallel()
+	bin := map[string]string{"worker/dev": world.Build(t, "worker/dev"), "starter": world.Build(t, "starter"), "worker": world.Build(t, "worker")}
+	for _, page := range pages(t) {
+		blocks := shellBlocks(t, page)
+		if len(blocks) == 0 {
+			continue
+		}
+		name, _ := filepath.Rel(repository, page)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &reader{t: t, bin: bin, dir: t.TempDir()}
+			for _, folder := range []string{"examples", "schemas"} {
+				if err := os.CopyFS(filepath.Join(r.dir, folder), os.DirFS(filepath.Join(repository, folder))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, block := range blocks {
+				for _, command := range block {
+					r.types(command)
+				}
+			}
+		})
+	}
+}
+
+// pages are the Markdown files of the repository.
+func pages(t *testing.T) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(repository, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && path != repository && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		if err == nil && entry.IsDir() && entry.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if err == nil && strings.HasSuffix(path, ".md") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// shellBlocks gives the commands of a page's shell blocks, in order. A command that
+// goes on after a backslash is one.
+func shellBlocks(t *testing.T, page string) (blocks [][]string) {
+	t.Helper()
+	file, err := os.Open(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	inside, command := false, ""
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		switch {
+		case !inside && (line == "```sh" || line == "```bash" || line == "```shell"):
+			inside = true
+			blocks = append(blocks, nil)
+		case inside && line == "```":
+			inside = false
+		case inside && strings.HasSuffix(line, "\\"):
+			command += strings.TrimSuffix(line, "\\")
+		case inside && line != "" && !strings.HasPrefix(line, "#"):
+			blocks[len(blocks)-1] = append(blocks[len(blocks)-1], command+line)
+			command = ""
+		}
+	}
+	return blocks
+}
+
+// reader follows one page.
+type reader struct {
+	t       *testing.T
+	bin     map[string]string
+	dir     string
+	env     []string // that the page has exported
+	address string   // of the development server's Temporal, once it serves
+	root    string   // its data root
+}
+
+var (
+	assignments = regexp.MustCompile(`^([A-Z_0-9]+=('[^']*'|"[^"]*"|\S*)\s+)+`)
+	comment     = regexp.MustCompile(`\s+#.*$`)
+)
+
+// types does what a reader does with one command line.
+func (r *reader) types(line string) {
+	r.t.Helper()
+	line = comment.ReplaceAllString(line, "")
+	command := assignments.ReplaceAllString(line, "")
+	words := strings.Fields(command)
+	switch {
+	case strings.HasPrefix(command, "export "):
+		r.env = append(r.env, strings.TrimPrefix(command, "export "))
+	case strings.HasPrefix(command, ".ci/"):
+		if _, err := os.Stat(filepath.Join(repository, words[0])); err != nil {
+			r.t.Error(err)
+		}
+	case strings.HasPrefix(command, "go test"):
+		r.namesTests(words[2:])
+	case strings.HasPrefix(command, "go tool "), strings.HasPrefix(command, "go build "), strings.HasPrefix(command, "go get "), strings.HasPrefix(command, "mkdir "), strings.HasPrefix(command, "cd "):
+		r.t.Logf("not typed: %s", line)
+	case strings.HasPrefix(command, "go run ./worker/dev bench"):
+		r.shell(strings.Replace(command, "bench", "bench --help", 1))
+	case strings.HasPrefix(command, "go run ./worker/dev sandbox"):
+		r.serves(command+" --addr 127.0.0.1:0", "http://127.0.0.1:")
+	case command == "go run ./worker/dev", strings.HasPrefix(command, "go run ./worker/dev --") && !strings.Contains(command, "--exit") && !strings.Contains(command, "--help"):
+		r.develops(command)
+	case strings.HasPrefix(command, "go run ./worker/dev --exit"):
+		r.shell(command + r.ports())
+	case strings.HasPrefix(command, "go run ./starter"):
+		if r.address == "" {
+			r.develops("go run ./worker/dev") // the page takes it for granted
+		}
+		r.shell(command)
+	case strings.HasPrefix(command, "go run ./worker"):
+		r.shell(command)
+	case strings.HasPrefix(command, "echo "), elsewhere[words[0]]:
+		r.t.Logf("needs %s: %s", words[0], line)
+	default:
+		r.t.Errorf("nobody has said how to try this command: %s", line)
+	}
+}
+
+// program puts what was built in the place of "go run".
+func (r *reader) program(line string) string {
+	for _, p := range []string{"worker/dev", "starter", "worker"} {
+		line = strings.ReplaceAll(line, "go run ./"+p+" ", r.bin[p]+" ")
+		if strings.HasSuffix(line, "go run ./"+p) {
+			line = strings.ReplaceAll(line, "go run ./"+p, r.bin[p])
+		}
+	}
+	return line
+}
+
+func (r *reader) command(ctx context.Context, line string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "bash", "-c", "exec "+r.program(line))
+	cmd.Dir = r.dir
+	cmd.Env = append(append(os.Environ(), r.env...), "TEMPORAL_ADDRESS="+r.address)
+	if r.root != "" {
+		cmd.Env = append(cmd.Env, "DATA_ROOT="+r.root)
+	}
+	return cmd
+}
+
+// shell types a command that has to end well. Where it asks, the answer is yes.
+func (r *reader) shell(line string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), world.Patience)
+	defer cancel()
+	cmd := r.command(ctx, line)
+	cmd.Stdin = strings.NewReader("yes\n")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Errorf("%s: %v\n%s", line, err, out)
+	}
+}
+
+// ports are flags that let several development servers run at once.
+func (r *reader) ports() (flags string) {
+	for _, flag := range []string{"temporal-port", "ui-port", "sandbox-port"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		defer l.Close()
+		flags += fmt.Sprintf(" --%s %d", flag, l.Addr().(*net.TCPAddr).Port)
+	}
+	return flags
+}
+
+// develops starts the development server, in place of one that runs.
+func (r *reader) develops(line string) {
+	r.t.Helper()
+	text := r.serves(line+r.ports(), "Serving until Ctrl-C.")
+	for _, l := range strings.Split(text, "\n") {
+		words := strings.Fields(l)
+		if len(words) == 2 && words[0] == "Temporal" {
+			r.address = words[1]
+		}
+		if len(words) == 3 && words[0] == "Data" {
+			r.root = words[2]
+		}
+	}
+}
+
+// serves starts what serves until Ctrl-C, and waits until it says so. At the test's
+// end it gets its Ctrl-C, and has to end well.
+func (r *reader) serves(line, ready string) string {
+	r.t.Helper()
+	log := filepath.Join(r.t.TempDir(), "log")
+	out, err := os.Create(log)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := r.command(context.Background(), line)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	r.t.Cleanup(func() {
+		defer out.Close()
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case err := <-ended:
+			if err != nil {
+				r.t.Errorf("%s: after Ctrl-C: %v", line, err)
+			}
+		case <-time.After(world.Patience):
+			_ = cmd.Process.Kill()
+			r.t.Errorf("%s: does not end", line)
+		}
+	})
+	for end := time.Now().Add(world.Patience); ; time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if strings.Contains(string(text), ready) {
+			return string(text)
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("%s: never says %q:\n%s", line, ready, text)
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			r.t.Fatalf("%s: %v\n%s", line, err, text)
+		default:
+		}
+	}
+}
+
+// namesTests wants what a "go test" command names to exist.
+func (r *reader) namesTests(words []string) {
+	r.t.Helper()
+	var packages []string
+	patterns := map[string]string{"-run": "Test", "-fuzz": "Fuzz", "-bench": "Benchmark"}
+	wanted := map[string]string{}
+	for i, word := range words {
+		word = strings.Trim(word, "'")
+		if strings.HasPrefix(word, "./") {
+			packages = append(packages, word)
+		}
+		if kind := patterns[word]; kind != "" && i+1 < len(words) {
+			if p := strings.Trim(words[i+1], "'"); p != "^$" {
+				wanted[kind] = p
+			}
+		}
+	}
+	for _, p := range packages {
+		folder := filepath.Join(repository, strings.TrimSuffix(p, "..."))
+		if _, err := os.Stat(folder); err != nil {
+			r.t.Error(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		var source strings.Builder
+		for _, f := range files {
+			text, _ := os.ReadFile(f)
+			source.Write(text)
+		}
+		for kind, pattern := range wanted {
+			found := false
+			for _, f := range regexp.MustCompile(`(?m)^func (`+kind+`\w+)\(`).FindAllStringSubmatch(source.String(), -1) {
+				found = found || regexp.MustCompile(pattern).MatchString(f[1])
+			}
+			if !found {
+				r.t.Errorf("%s has no %s… that %s matches", p, kind, pattern)
+			}
+		}
+	}
+}
+
+// TestLinksOfTheDocs wants every link between the pages to lead somewhere.
+func TestLinksOfTheDocs(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(l[1], "://") || strings.HasPrefix(l[1], "mailto:") {
+				continue
+			}
+			target := page
+			if l[1] != "" {
+				target = filepath.Join(filepath.Dir(page), l[1])
+			}
+			to, err := os.ReadFile(target)
+			if info, statErr := os.Stat(target); statErr != nil || err != nil && !info.IsDir() {
+				t.Errorf("%s: a link leads to %s, which is not there", page, l[1])
+				continue
+			}
+			if l[2] != "" && !anchors(string(to))[l[2][1:]] {
+				t.Errorf("%s: %s has no heading %s", page, l[1], l[2])
+			}
+		}
+	}
+}
+
+// anchors are the names by which a page's headings can be linked to.
+func anchors(page string) map[string]bool {
+	out := map[string]bool{}
+	for _, line := range strings.Split(page, "\n") {
+		if title := strings.TrimLeft(line, "#"); title != line {
+			name := strings.ToLower(strings.TrimSpace(title))
+			out[regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ReplaceAll(name, " ", "-"), "")] = true
+		}
+	}
+	return out
+}

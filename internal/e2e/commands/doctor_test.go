@@ -1,0 +1,136 @@
+package commands
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+
+	"iterable-segment-export/internal/doctor"
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// examined asks the doctor and gives what is not well, a line for each with how to
+// mend it.
+func examined(s world.Starter, status int) string {
+	s.T.Helper()
+	var out struct {
+		Healthy  bool
+		Findings []doctor.Finding
+	}
+	got, text, errOut := s.Call("doctor", "-o", "json")
+	if err := json.Unmarshal([]byte(text), &out); err != nil || got != status || out.Healthy != (status == 0) {
+		s.T.Fatalf("status %d, want %d: %v\n%s\n%s", got, status, err, text, errOut)
+	}
+	var lines []string
+	for _, f := range out.Findings {
+		if f.State != doctor.OK {
+			lines = append(lines, string(f.State)+" "+f.Check+" "+f.Subject+": "+f.Found+" → "+f.Mend)
+			if f.Mend == "" && f.State != doctor.Skipped {
+				s.T.Errorf("how to mend it is not said: %+v", f)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestTheDoctor breaks one thing after the other, and has each found.
+func TestTheDoctor(t *testing.T) {
+	w := world.New(t, sandbox.Config{}, true)
+	s := w.Starter()
+	w.Generated(100)
+	s.Want(0, "apply", w.WriteExports(world.Seldom, "segments"), "--yes")
+	if found := examined(s, 0); found != "" {
+		t.Errorf("in a healthy World: %s", found)
+	}
+	s.Contains(s.Want(0, "doctor"), "ok       temporal: "+w.Temporal, "All is well.")
+
+	elsewhere := t.TempDir()
+	_, out, _ := s.Call("doctor", "--data-root", elsewhere)
+	s.Contains(out, "warning  data root, starter: this is another data root", "→ set DATA_ROOT", "Nothing is wrong, 1 to know of.")
+	_, out, _ = s.Call("doctor", "--data-root", filepath.Join(elsewhere, "nowhere"))
+	s.Contains(out, "warning  data root, starter", "no such file")
+	if _, err := os.Stat(filepath.Join(elsewhere, "nowhere")); err == nil {
+		t.Error("the doctor has made a data root")
+	}
+
+	w.Key(true)
+	s.Contains(examined(s, 1), "wrong connections sandbox, key: ", "BadApiKey", "connections.yaml")
+	w.Key(false)
+
+	s.Want(0, "apply", w.WriteExports(world.Seldom, "segments/missing.parquet"), "--yes")
+	s.Contains(examined(s, 1), "wrong sources Spring, segment «Readers»: ", "missing.parquet", `starter check "Spring"`)
+	s.Want(0, "apply", w.WriteExports(world.Seldom, "segments"), "--yes")
+
+	s.Want(0, "disconnect", "sandbox", "--detach")
+	s.Contains(examined(s, 0), "warning connections sandbox, consent: disconnected by", `starter connect "sandbox"`, "warning sources Spring: No connection")
+	s.Want(0, "connect", "sandbox", "--agree")
+
+	if err := os.WriteFile(w.Path("connections.yaml"), []byte("connections: [{}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.Until("the worker has read it", func() bool {
+		all, err := w.Operator.Connections(t.Context())
+		return err == nil && all.Broken != ""
+	})
+	s.Contains(examined(s, 1), "wrong connections connections.yaml: its newest version is not in force", "correct the file")
+	w.WriteConnections("{requestsPerSecond: 1000}")
+
+	_, err := w.Client.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
+		Namespace: "default", SearchAttributes: []string{schemas.AttributeExport},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Contains(examined(s, 1), "wrong search attributes "+schemas.AttributeExport+": it is missing", "→ starter setup")
+	_, err = w.Client.OperatorService().AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
+		Namespace: "default", SearchAttributes: map[string]enums.IndexedValueType{schemas.AttributeExport: enums.INDEXED_VALUE_TYPE_TEXT},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Contains(examined(s, 1), "it is of type Text and should be Keyword")
+
+	w.Root.Close()
+	if err := os.RemoveAll(w.DataRoot); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.DataRoot, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Contains(examined(s, 1), "wrong data root worker: ", "DATA_ROOT")
+
+	t.Setenv("TEMPORAL_NAMESPACE", "nowhere")
+	s.Contains(examined(s, 1), "wrong namespace nowhere: there is no such namespace", "temporal operator namespace create --namespace nowhere")
+}
+
+// TestTheDoctorWithoutAWorker tells so at once, as do the commands that ask one.
+func TestTheDoctorWithoutAWorker(t *testing.T) {
+	w := world.New(t, sandbox.Config{}, false)
+	s := w.Starter()
+	s.Contains(examined(s, 1), "wrong workers task queue segment-export, workflows: no worker listens", "→ start one", "skipped sources")
+	s.Contains(s.Want(1, "connections"), "no worker answers", "segment-export", "namespace default", "starter doctor")
+}
+
+// TestTheDoctorKnowsRoles shows each what they may see.
+func TestTheDoctorKnowsRoles(t *testing.T) {
+	g := newGuarded(t)
+	g.Generated(20)
+	s := g.Starter()
+	as := func(role schemas.Role) { t.Setenv(operate.TokenEnv, g.provider.Token("the "+role, role)) }
+	s.Contains(examined(s, 1), "wrong workers", "does not answer you", "EXPORT_TOKEN")
+	as(schemas.RoleContributor)
+	s.Want(0, "apply", g.WriteExports(world.Seldom, "segments/missing.parquet"), "--yes")
+	s.Contains(examined(s, 1), "skipped connections sandbox: consent and key are for administrators", "wrong sources Spring, segment «Readers»")
+	as(schemas.RoleViewer)
+	s.Contains(examined(s, 0), "skipped sources : sources are for contributors")
+	as(schemas.RoleAdministrator)
+	s.Contains(examined(s, 1), "wrong sources Spring, segment «Readers»")
+}

@@ -1,0 +1,185 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/sandbox"
+)
+
+const transcripts = "testdata/transcripts"
+
+// TestTranscripts types what the scripts in testdata/transcripts say, side by side
+// against one Temporal, one sandbox and one worker. Each script has a folder of its
+// own that the connections may read, with a segment in it, and names its exports
+// after itself. Besides testscript's own commands there are:
+//
+//	exits STATUS ARGS…       calls the starter, which has to end with that status
+//	until STATUS TEXT ARGS…  calls it until it ends so and prints what matches TEXT
+//	shows FILE               the output was this; see masked for what is not compared
+//
+// The connections are: sandbox, shared; spare, for one script to disconnect; unagreed,
+// without consent; locked, whose key Iterable does not know.
+func TestTranscripts(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, false)
+	if err := os.WriteFile(w.Path("wrong-key"), []byte("nobodyknowsthiskey"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unagreed, _, _ := strings.Cut(w.Connection("unagreed", w.URL, "{}"), "    consent:")
+	locked := strings.Replace(w.Connection("locked", w.URL, "{}"), "{env: "+world.KeyEnv+"}", "{file: "+w.Path("wrong-key")+"}", 1)
+	w.Others = w.Connection("spare", w.URL, "{}") + unagreed + locked
+	w.WriteConnections("{requestsPerSecond: 1000}")
+	if err := os.MkdirAll(w.Sources, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.StartHost()
+	bin := world.Build(t, "starter")
+	typed := &typist{bin: bin}
+	testscript.Run(t, testscript.Params{
+		Dir: transcripts, WorkdirRoot: w.Sources, RequireUniqueNames: true, ContinueOnError: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
+			e.Setenv("TEMPORAL_ADDRESS", w.Temporal)
+			e.Setenv("DATA_ROOT", w.DataRoot)
+			e.Setenv("TZ", "UTC")
+			return os.CopyFS(filepath.Join(e.WorkDir, "segments"), os.DirFS(filepath.Join(repository, "examples/segments/high-value")))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": typed.exits, "until": typed.until, "shows": shows,
+		},
+	})
+}
+
+// typist calls the starter for scripts.
+type typist struct{ bin string }
+
+// call gives the exit status.
+func (y *typist) call(ts *testscript.TestScript, args []string) int {
+	err := ts.Exec(y.bin, args...)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("starter %s: %v", strings.Join(args, " "), err)
+	}
+	for _, stream := range []string{"stdout", "stderr"} {
+		if text := ts.ReadFile(stream); strings.Contains(text, "goroutine ") || strings.Contains(text, ".go:") {
+			ts.Fatalf("it prints a stack:\n%s", text)
+		}
+	}
+	if err == nil {
+		return 0
+	}
+	return exit.ExitCode()
+}
+
+func (y *typist) exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := y.call(ts, args[1:])
+	if got != want {
+		ts.Fatalf("it ends with status %d", got)
+	}
+	if said := ts.ReadFile("stdout") + ts.ReadFile("stderr"); got != 0 && strings.TrimSpace(said) == "" {
+		ts.Fatalf("it ends with status %d, and does not say why", got)
+	}
+}
+
+func (y *typist) until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: until STATUS TEXT ARGS…")
+	}
+	text, err := regexp.Compile(args[1])
+	ts.Check(err)
+	for end := time.Now().Add(world.Patience); ; time.Sleep(50 * time.Millisecond) {
+		if got := y.call(ts, args[2:]); strconv.Itoa(got) == args[0] && text.MatchString(ts.ReadFile("stdout")+ts.ReadFile("stderr")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("it never is so")
+		}
+	}
+}
+
+// masks are what differs from one run to the next.
+var masks = []struct {
+	what *regexp.Regexp
+	as   string
+}{
+
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "RUN"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*Z?`), "TIME"},
+	{regexp.MustCompile(`/\S*/script-[^/\s]*`), "DIR"},
+	{regexp.MustCompile(`[\w.-]+@[\w.-]+`), "WHO"},
+	{regexp.MustCompile(`│ +\d+ │ +26 │`), "│ LIST │ 26 │"},
+	{regexp.MustCompile(`\b(\d+m)?\d+s\b`), "TOOK"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{regexp.MustCompile(`(?m)│\s+\d+\.\d │\s+[\d,]+ *$`), "│ SECONDS │ RATE"},
+	{regexp.MustCompile(`(?m)[─┼]{3,}`), "─"},
+	{regexp.MustCompile(`(?m) {2,}`), " "},
+	{regexp.MustCompile(`(?m)^ | $`), ""},
+}
+
+func masked(text string) string {
+	for _, m := range masks {
+		text = m.what.ReplaceAllString(text, m.as)
+	}
+	return strings.TrimSpace(text)
+}
+
+// shows compares the output with a file, but for what masks takes away.
+func shows(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: shows FILE")
+	}
+	got, want := masked(ts.ReadFile("stdout")), masked(ts.ReadFile(args[0]))
+	if got != want {
+		ts.Fatalf("it shows\n%s\nand should show\n%s", got, want)
+	}
+}
+
+// TestEveryCommandHasATranscript of it when it works, and of it when it does not.
+func TestEveryCommandHasATranscript(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(repository, "docs/commands.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(transcripts, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	elsewhere := map[string]string{"doctor works": "TestTheDoctor"} // one of the connections here is broken
+	commands := regexp.MustCompile(`(?m)^## starter (\w+)`).FindAllStringSubmatch(string(page), -1)
+	if len(commands) < 20 {
+		t.Fatalf("docs/commands.md lists %d commands", len(commands))
+	}
+	for _, c := range commands {
+		for outcome, statuses := range map[string]string{"works": `(exits [03]|until [03] \S+|until [03] '.*')`, "fails": `exits [12]`} {
+			line := fmt.Sprintf(`(?m)^%s %s\b`, statuses, c[1])
+			if elsewhere[c[1]+" "+outcome] == "" && !regexp.MustCompile(line).MatchString(all.String()) {
+				t.Errorf("no transcript has starter %s where it %s: %s", c[1], outcome, line)
+			}
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package faults
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/sandbox"
+)
+
+// TestAStoppedWorkerLosesNothing ends the worker's process in mid-upload, by
+// killing it or by asking it to stop, and starts another one, which goes on where
+// the first one was.
+func TestAStoppedWorkerLosesNothing(t *testing.T) {
+	bin := world.Build(t, "worker")
+	for name, c := range map[string]struct {
+		signal os.Signal
+		again  int64 // the most requests that may be sent again
+	}{
+		"killed":  {os.Kill, 16}, // the most that a worker has in flight over a connection
+		"stopped": {os.Interrupt, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := world.New(t, sandbox.Config{Rate: 40, Latency: 50 * time.Millisecond}, false)
+			w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
+			expected := w.Generated(10_000)
+			first := w.Process(bin, "first.log")
+			run := w.Start(w.Export("Interrupted", "EmailAddress"))
+			w.Until("some requests are through", func() bool { return w.Requests("lists/subscribe") >= 60 })
+			if err := first.Process.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = first.Wait()
+			before := w.Requests("lists/subscribe")
+			w.Process(bin, "second.log")
+			r := w.Done(w.Watch(run))
+			if l := w.List("Interrupted"); l.Digest != expected.Digest {
+				t.Errorf("the list has %d members and another digest than expected (%d)", l.Size, expected.Valid)
+			}
+			total, batches := w.Requests("lists/subscribe"), int64(r.Manifest.AddBatches)
+			if before >= total {
+				t.Fatalf("the upload was over (%d of %d requests) before the worker ended", before, total)
+			}
+			if again := total - batches; again > c.again {
+				t.Errorf("%d of %d requests were sent again, want at most %d", again, batches, c.again)
+			}
+			w.NothingIsLeft()
+			logsNameNobody(w, "first.log", "second.log")
+		})
+	}
+}
+
+// logsNameNobody fails the test if an address is in a log.
+func logsNameNobody(w *world.World, logs ...string) {
+	w.T.Helper()
+	for _, log := range logs {
+		text, err := os.ReadFile(w.Path(log))
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		for _, domain := range []string{"@example.", "@mail.example.", "@shop.example."} {
+			if strings.Contains(strings.ToLower(string(text)), domain) {
+				w.T.Errorf("%s has an address in it", log)
+			}
+		}
+	}
+}
+
+func TestAWorkerWithoutTemporalSaysSo(t *testing.T) {
+	cmd := exec.Command(world.Build(t, "worker"))
+	connections := filepath.Join(t.TempDir(), "connections.yaml")
+	if err := os.WriteFile(connections, []byte("connections: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS=127.0.0.1:1", "DIAL_TIMEOUT=3s", "CONNECTIONS_FILE="+connections, "DATA_ROOT="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "127.0.0.1:1") || !strings.Contains(string(out), "TEMPORAL_ADDRESS") ||
+		!strings.Contains(string(out), "trying again") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,192 @@
+package runs
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// TestOnlyWhatChangedIsSent goes through the versions of a segment and the
+// settings that bear on what of it is sent.
+func TestOnlyWhatChangedIsSent(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{KeepData: true}, true)
+	e := w.Of("Diff")
+	for _, step := range []struct {
+		name                              string
+		change                            func()
+		full                              bool
+		adds, updates, unchanged, removed int64
+		requests                          [2]int64
+		list                              []string
+		warning                           string
+	}{
+		{name: "first run", change: func() { w.People("Diff", 1, 10, 1) }, adds: 10, requests: [2]int64{1, 0}, list: world.Persons(1, 10)},
+		{name: "nothing changed", unchanged: 10, list: world.Persons(1, 10)},
+		{name: "one of each", change: func() { w.People("Diff", 2, 10, 1, world.Person(11)) }, adds: 1, unchanged: 9, removed: 1,
+			requests: [2]int64{1, 1}, list: world.Persons(2, 11)},
+		{name: "a value changed", change: func() { w.People("Diff", 2, 11, 2) }, updates: 10, requests: [2]int64{1, 0}, list: world.Persons(2, 11)},
+		{name: "everybody", full: true, updates: 10, requests: [2]int64{1, 0}, list: world.Persons(2, 11)},
+		{name: "append", change: func() { e.Mode = schemas.ModeAppend; w.People("Diff", 4, 11, 2) }, unchanged: 8, list: world.Persons(2, 11)},
+		{name: "mirror again", change: func() { e.Mode = "" }, unchanged: 8, removed: 2, requests: [2]int64{0, 1}, list: world.Persons(4, 11)},
+		{name: "a full run removes too", change: func() { w.People("Diff", 5, 11, 2) }, full: true, updates: 7, removed: 1,
+			requests: [2]int64{1, 1}, list: world.Persons(5, 11)},
+		{name: "the last full run is old enough", change: func() { e.FullEvery = 1 }, updates: 7, requests: [2]int64{1, 0}, list: world.Persons(5, 11)},
+		{name: "the last full run is recent", change: func() { e.FullEvery = schemas.Duration(168 * time.Hour) }, unchanged: 7, list: world.Persons(5, 11)},
+		{name: "another mapping", change: func() { e.FullEvery = 0; e.Fields.List[0].As = "visits" }, updates: 7, requests: [2]int64{1, 0},
+			list: world.Persons(5, 11), warning: "the mapping is not the one of the last run; everybody is sent again"},
+		{name: "nothing changed at the end", unchanged: 7, list: world.Persons(5, 11)},
+	} {
+		if step.change != nil {
+			step.change()
+		}
+		v, requests := counting(w, func() operate.View {
+			if step.full {
+				return w.Full(e)
+			}
+			return w.Run(e)
+		})
+		r := w.Done(v)
+		m := r.Manifest
+		if m.Adds != step.adds || m.Updates != step.updates || m.Unchanged != step.unchanged || m.Removals != step.removed || requests != step.requests {
+			t.Errorf("%s: %d added, %d updated, %d unchanged, %d removed by %v requests; want %+v", step.name, m.Adds, m.Updates, m.Unchanged, m.Removals, requests, step)
+		}
+		if have := w.Members("Diff"); !slices.Equal(have, step.list) {
+			t.Errorf("%s: the list has %v, want %v", step.name, have, step.list)
+		}
+		if warnings := strings.Join(r.Warnings, "; "); warnings != step.warning {
+			t.Errorf("%s: warnings %q, want %q", step.name, warnings, step.warning)
+		}
+	}
+}
+
+// snapshotFile is where the snapshot of an export of one segment lies.
+func snapshotFile(w *world.World, export string) string {
+	return filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir(export, export)), schemas.SnapshotFile)
+}
+
+// TestASnapshotThatIsNotToBeTrustedRemovesNobody spoils what is known of a list in
+// every way, and then runs a version of the segment that half of the people have
+// left: everybody is sent, and nobody is removed who may be somebody else's.
+func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, true)
+	w.People("Other", 50, 59, 1)
+	w.Done(w.Run(w.Of("Other")))
+	for name, c := range map[string]struct {
+		spoil   func(w *world.World, file string)
+		warning string
+		list    []string // at the end
+	}{
+		"lost": {
+			spoil: func(w *world.World, file string) {
+				if err := os.Remove(file); err != nil {
+					w.T.Fatal(err)
+				}
+			},
+			warning: "is lost; everybody is sent and nobody is removed", list: world.Persons(1, 11),
+		},
+		"corrupt": {
+			spoil: func(w *world.World, file string) {
+				rewrite(w, file, func(data []byte) []byte { data[len(data)/2] ^= 0x40; return data })
+			},
+			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+		},
+		"cut short": {
+			spoil: func(w *world.World, file string) {
+				rewrite(w, file, func(data []byte) []byte { return data[:len(data)-20] })
+			},
+			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+		},
+		"empty": {
+			spoil:   func(w *world.World, file string) { rewrite(w, file, func([]byte) []byte { return nil }) },
+			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+		},
+		"of another export": {
+			spoil: func(w *world.World, file string) {
+				other, err := os.ReadFile(snapshotFile(w, "Other"))
+				if err != nil {
+					w.T.Fatal(err)
+				}
+				rewrite(w, file, func([]byte) []byte { return other })
+			},
+			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+		},
+		"of a list that was deleted": {
+			spoil:   func(w *world.World, _ string) { w.DeleteList(w.List(w.T.Name()).ID) },
+			warning: "everybody is sent", list: world.Persons(5, 11),
+		},
+		"of a list that was replaced": {
+			spoil: func(w *world.World, _ string) {
+				w.DeleteList(w.List(w.T.Name()).ID)
+				subscribe(w, w.AddList(w.T.Name(), ""), world.Persons(1, 3)...)
+			},
+			warning: "everybody is sent and nobody is removed", list: slices.Concat(world.Persons(1, 3), world.Persons(5, 11)),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := w.In(t)
+			e := w.Of(t.Name())
+			w.People(t.Name(), 1, 10, 1)
+			w.Done(w.Run(e))
+			c.spoil(w, snapshotFile(w, t.Name()))
+			w.People(t.Name(), 5, 11, 1)
+			r := w.Done(w.Run(e))
+			if m, u := r.Manifest, r.Upload; m.Removals != 0 || m.Adds != 7 || u.Requests != 1 || u.Removed != 0 {
+				t.Errorf("%d added, %d updated, %d removed by %d requests", m.Adds, m.Updates, m.Removals, u.Requests)
+			}
+			if have := w.Members(t.Name()); !slices.Equal(have, c.list) {
+				t.Errorf("the list has %v, want %v", have, c.list)
+			}
+			if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], c.warning) {
+				t.Errorf("warnings %q, want %q", r.Warnings, c.warning)
+			}
+			// From there on it is known again whom this export put there.
+			w.People(t.Name(), 6, 11, 1)
+			r = w.Done(w.Run(e))
+			if m, u := r.Manifest, r.Upload; u.Removed != 1 || m.Unchanged != 6 || u.Requests != 1 {
+				t.Errorf("at the next run %d removed, %d unchanged by %d requests", u.Removed, m.Unchanged, u.Requests)
+			}
+		})
+	}
+}
+
+// rewrite changes a file's content in place.
+func rewrite(w *world.World, file string, change func([]byte) []byte) {
+	w.T.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	if err := os.WriteFile(file, change(data), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// subscribe puts people on a list as one of Iterable's other users would.
+func subscribe(w *world.World, list int64, addresses ...string) {
+	w.T.Helper()
+	for _, address := range addresses {
+		w.Call(http.MethodPost, "/api/lists/subscribe", fmt.Sprintf(`{"listId": %d, "subscribers": [{"email": %q}]}`, list, address))
+	}
+}
+
+// counting gives what a run did and how many requests of either kind it made.
+func counting(w *world.World, run func() operate.View) (operate.View, [2]int64) {
+	w.T.Helper()
+	before := w.Changes()
+	v := run()
+	after := w.Changes()
+	return v, [2]int64{after[0] - before[0], after[1] - before[1]}
+}

@@ -1,0 +1,64 @@
+package runs
+
+import (
+	"errors"
+	"testing"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// TestNoConsentNoTransfer gives, withdraws and gives again the consent to a
+// connection; runs wait whenever there is none.
+func TestNoConsentNoTransfer(t *testing.T) {
+	w := world.New(t, sandbox.Config{}, false)
+	w.WithoutConsent()
+	w.StartHost()
+	expected := w.Generated(200)
+	e := w.Export("A", "EmailAddress")
+
+	answer := w.WaitsFor(e, schemas.ErrorNoConsent, "«sandbox»", `starter connect "sandbox"`)
+	if n := w.Requests("POST /api/lists/subscribe") + w.Requests("POST /api/lists"); n != 0 {
+		t.Errorf("%d requests without consent", n)
+	}
+	check, err := w.Operator.CheckConnection(t.Context(), "sandbox")
+	if err != nil || check.Error != "" || check.ProjectType != "email" {
+		t.Errorf("%+v, %v", check, err)
+	}
+	consent, err := w.Operator.RecordConsent(t.Context(), "sandbox")
+	if err != nil || consent.By != "tester" || consent.Statement != schemas.ConsentStatement {
+		t.Errorf("%+v, %v", consent, err)
+	}
+	answer(schemas.UpdateRetry)
+	if l := w.List("A"); l.Digest != expected.Digest {
+		t.Errorf("list %+v", l)
+	}
+
+	all, err := w.Operator.Connections(t.Context())
+	if err != nil || len(all.Connections) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if c := all.Connections[0]; c.Check == nil || c.Consent == nil || c.Consent.By != "tester" || c.BaseURL != w.URL {
+		t.Errorf("%+v", c)
+	}
+
+	if _, err := w.Operator.Disconnect(t.Context(), "sandbox"); err != nil {
+		t.Error(err)
+	}
+	answer = w.WaitsFor(e, schemas.ErrorNoConnection, "disconnected by tester")
+	if _, err := w.Operator.RecordConsent(t.Context(), "sandbox"); err != nil {
+		t.Error(err)
+	}
+	answer(schemas.UpdateRetry)
+
+	var no *operate.Refusal
+	if _, err := w.Operator.CheckConnection(t.Context(), "sandbx"); !errors.As(err, &no) || no.Type != schemas.ErrorUnknownConnection {
+		t.Errorf("%v", err)
+	}
+	w.Key(true)
+	if check, err = w.Operator.CheckConnection(t.Context(), "sandbox"); err != nil || check.Error == "" {
+		t.Errorf("a rejected key: %+v, %v", check, err)
+	}
+}

@@ -1,0 +1,390 @@
+package runs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/protobuf/proto"
+
+	"iterable-segment-export/internal/devstack"
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// Words that are nowhere but in the segments and in the key.
+const (
+	canaryValid   = "quetzalvalid"
+	canaryInvalid = "quetzalinvalid"
+	canaryDomain  = "quetzaldomain"
+	canaryUser    = "quetzaluser"
+	canaryField   = "quetzalfield"
+	canaryNested  = "quetzalnested"
+	canaryKey     = "quetzalkey0123456789abcdef012345"
+)
+
+// ear keeps the bodies of all requests that a server gets.
+type ear struct {
+	*httptest.Server
+	mu    sync.Mutex
+	heard []byte
+}
+
+func listen(t *testing.T) *ear {
+	e := &ear{}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.heard = append(append(e.heard, r.URL.String()...), body...)
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *ear) all() []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return bytes.Clone(e.heard)
+}
+
+// canaries writes a segment in which everything that can go wrong with a row does.
+func canaries(w *world.World, name string) {
+	w.T.Helper()
+	type row struct {
+		Email any      `json:"email"`
+		ID    any      `json:"id"`
+		City  string   `json:"city"`
+		Tags  []string `json:"tags"`
+	}
+	var rows []row
+	add := func(email, id any) {
+		rows = append(rows, row{email, id, fmt.Sprintf("%s %d", canaryField, len(rows)), []string{canaryNested}})
+	}
+	for i := range 400 {
+		add(fmt.Sprintf("%s.%d@%s.example.com", canaryValid, i, canaryDomain), fmt.Sprintf("%s-%d", canaryUser, i))
+	}
+	for i, email := range []any{
+		canaryInvalid, canaryInvalid + " 2@example.com", canaryInvalid + "@" + canaryDomain, "@" + canaryDomain + ".com",
+		canaryInvalid + "@@example.com", strings.Repeat(canaryInvalid, 20) + "@example.com", nil, "",
+	} {
+		add(email, fmt.Sprintf("%s-invalid-%d", canaryUser, i))
+	}
+	add(canaryValid+".1@"+canaryDomain+".example.com", canaryUser+"-1") // a second time
+	for range 4 {
+		add(canaryInvalid+"@"+canaryDomain, nil)
+	}
+	add(canaryValid+".99@example.com", strings.Repeat(canaryUser, 30))
+	rows[7].City = strings.Repeat(canaryField, 500_000)
+	text, err := json.Marshal(rows)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.Table(name, []arrow.Field{
+		{Name: "email", Type: world.TextColumn, Nullable: true}, {Name: "id", Type: world.TextColumn, Nullable: true},
+		{Name: "city", Type: world.TextColumn}, {Name: "tags", Type: arrow.ListOf(world.TextColumn)},
+	}, string(text))
+}
+
+// TestNobodyLeavesTheirPlace has a worker run exports in which whatever can go wrong
+// does, and looks for people and the key in all that comes out of it.
+func TestNobodyLeavesTheirPlace(t *testing.T) {
+	t.Parallel()
+	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryKey)
+	w := world.New(t, sandbox.Config{
+		Keys:   map[string]sandbox.Project{canaryKey: {Name: "canary", Type: sandbox.HybridProject}},
+		Fields: map[string]string{"clash": "long"},
+	}, false)
+	dir := t.TempDir()
+	w.StartTemporalWith(devstack.Options{DataDir: dir, FrontendAddr: "127.0.0.1:0"})
+	hook, traces := listen(t), listen(t)
+	if err := os.WriteFile(w.Path("key"), []byte(canaryKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := os.WriteFile(w.Path("connections.yaml"), fmt.Appendf(nil, `connections:
+  - name: canary
+    baseURL: %s
+    apiKey: {file: %q}
+    projectType: hybrid
+    allowedSources: [%q]
+    limits: {requestsPerSecond: 1000, subscribersPerRequest: 10}
+    consent: {acceptedBy: tester, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}
+`, w.URL, w.Path("key"), w.Sources), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	health := free.Addr().String()
+	free.Close()
+	cmd := exec.Command(world.Build(t, "worker"))
+	cmd.Env = []string{
+		"LOG_LEVEL=debug", "HEALTH_ADDR=" + health, "NOTIFY_ALLOWED=" + hook.URL,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.URL, "OTEL_BSP_SCHEDULE_DELAY=100",
+	}
+	w.ProcessOf("worker.log", cmd)
+
+	p := &eventful{Starter: w.Starter(), hook: hook.URL}
+	p.everything()
+	p.midway(h, dir)
+
+	// The words are where they belong: or this test would find nothing anywhere.
+	rejects := p.Want(0, "rejects", "Eventful")
+	for _, word := range []string{canaryInvalid, canaryDomain, canaryUser} {
+		if !strings.Contains(rejects, word) {
+			t.Errorf("starter rejects says nothing of %s", word)
+		}
+	}
+	if people := w.Members("Eventful"); len(people) < 40 || !slices.ContainsFunc(people, func(p string) bool { return strings.Contains(p, canaryValid) && strings.Contains(p, canaryUser) }) {
+		t.Errorf("on the list are %d", len(people))
+	}
+
+	// A check masks its examples but for their domain; reports say which domains are
+	// rejected most.
+	people := newHunt(canaryValid, canaryInvalid, canaryUser, canaryField, canaryNested, canaryKey)
+	people.clean(t, "what the starter said", p.said.Bytes())
+	answer, err := http.Get("http://" + health + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := io.ReadAll(answer.Body)
+	answer.Body.Close()
+	if err != nil || !bytes.Contains(metrics, []byte(`export_rejects_total{reason="no_tld"}`)) {
+		t.Errorf("the metrics lack rejects, %v", err)
+	}
+	h.clean(t, "a metric", metrics)
+	w.Until("spans were sent", func() bool { return bytes.Contains(traces.all(), []byte("lists/subscribe")) })
+	h.clean(t, "a trace", traces.all())
+	w.Until("the webhook was called", func() bool { return bytes.Contains(hook.all(), []byte("run.done")) })
+	h.clean(t, "a webhook", hook.all())
+	log, err := os.ReadFile(w.Path("worker.log"))
+	if err != nil || bytes.Count(log, []byte("\n")) < 20 {
+		t.Errorf("the log has %d lines, %v", bytes.Count(log, []byte("\n")), err)
+	}
+	h.clean(t, "the worker's log", log)
+	if n := huntInTemporal(w, h); n < 15 {
+		t.Errorf("%d histories", n)
+	}
+	h.stateIsClean(w, dir)
+
+	// Where people may be, nobody else may look.
+	for name, data := range files(w, w.DataRoot) {
+		h.clean(t, "the name of "+name, []byte(strings.TrimPrefix(name, w.DataRoot)))
+		switch base := path.Base(name); base {
+		case schemas.RejectsFile, schemas.ExamplesFile:
+		default:
+			if strings.HasPrefix(base, "report.") {
+				people.clean(t, name, data)
+			}
+		}
+	}
+	w.NothingIsLeft()
+}
+
+// eventful is an operator whose exports run into everything.
+type eventful struct {
+	world.Starter
+	hook string
+	said bytes.Buffer // all that the starter wrote
+}
+
+// say runs a command line of the starter and keeps what it writes.
+func (p *eventful) say(args ...string) int {
+	p.T.Helper()
+	status, out, errOut := p.Call(args...)
+	fmt.Fprintf(&p.said, "%s\n%s\n%s\n", strings.Join(args, " "), out, errOut)
+	return status
+}
+
+func (p *eventful) wants(status int, args ...string) {
+	p.T.Helper()
+	if got := p.say(args...); got != status {
+		p.T.Fatalf("starter %s: status %d, want %d\n%s", strings.Join(args, " "), got, status, p.said.String())
+	}
+}
+
+func (p *eventful) fault(f sandbox.Fault) {
+	p.T.Helper()
+	if err := p.Sandbox.AddFaults(f); err != nil {
+		p.T.Fatal(err)
+	}
+}
+
+// everything makes runs of every kind.
+func (p *eventful) everything() {
+	t := p.T
+	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing"} {
+		canaries(p.World, name)
+	}
+	damaged := filepath.Join(p.Sources, "Damaged", "rows.arrow")
+	if whole, err := os.ReadFile(damaged); err != nil || os.WriteFile(damaged, whole[:len(whole)*3/5], 0o600) != nil {
+		t.Fatal(err)
+	}
+	file := p.Path("exports.yaml")
+	text := "exports:\n"
+	for name, more := range map[string]string{
+		"Eventful": "    fields: [{column: city}, {column: tags}]\n    guardrails: {maxRejectedShare: 1}\n" +
+			"    notify: [{url: " + p.hook + "/hook, on: [waiting, done, failed]}]\n",
+		"Waiting":  "    fields: [{column: city}]\n    guardrails: {maxRejectedShare: 0.01}\n",
+		"Damaged":  "    fields: [{column: city}]\n",
+		"Clashing": "    fields: [{column: city, as: clash}]\n    guardrails: {maxRejectedShare: 1}\n",
+	} {
+		text += fmt.Sprintf("  - name: %s\n    connection: canary\n    email: email\n    userID: id\n    schedule: off\n%s    segments: [{name: %s, source: %q}]\n",
+			name, more, name, filepath.Join(p.Sources, name))
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.wants(0, "apply", file, "--yes")
+	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing"} {
+		p.say("check", name)
+	}
+
+	// Iterable names people in what it says is wrong.
+	person := canaryValid + ".3@" + canaryDomain + ".example.com"
+	says := fmt.Sprintf("profile %s (%s-3) can't have %s", person, canaryUser, canaryField)
+	for _, status := range []int{500, 429, 400} {
+		p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: status, Count: 2, Code: "BadParams", Message: says})
+	}
+	p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "drop", Skip: 8, Count: 1})
+	for i, mark := range []string{"forgotten", "conflict", "invalidData"} {
+		who := fmt.Sprintf("%s.%d@%s.example.com", canaryValid, 20+i, canaryDomain)
+		if err := p.Sandbox.MarkPeople(sandbox.PeopleMark{People: []string{who, fmt.Sprintf("%s-%d", canaryUser, 20+i)}, Mark: mark}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.wants(0, "run", "Eventful")
+	p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: 403, Count: 1, Code: "Forbidden", Message: says})
+	p.wants(3, "run", "Eventful", "--full")
+	p.wants(0, "retry", "Eventful")
+	p.wants(0, "watch", "Eventful")
+	p.wants(3, "run", "Waiting")
+	p.wants(0, "abort", "Waiting")
+	p.wants(3, "run", "Damaged")
+	p.wants(0, "abort", "Damaged")
+	p.say("run", "Clashing")
+	p.say("approve", "Clashing")
+	for _, args := range [][]string{
+		{"exports"}, {"runs"}, {"show", "Eventful"}, {"show", "Waiting"}, {"status", "Eventful"}, {"status", "Damaged", "--output", "json"},
+		{"runs", "--output", "json"}, {"connections"}, {"connections", "--output", "json"}, {"doctor"}, {"report", "Eventful", "--out", p.Path("report.html")},
+		{"run", "--segment", canaryless, "--source", filepath.Join(p.Sources, "Eventful"), "--email", "nosuch", "--connection", "canary"},
+		{"cancel", canaryless},
+	} {
+		p.say(args...)
+	}
+}
+
+// canaryless names an export whose e-mail column is missing.
+const canaryless = "Columnless"
+
+// midway looks at a run while a request is under way, at what it has told Temporal of
+// itself, and stops it.
+func (p *eventful) midway(h *hunt, dir string) {
+	p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "hang", Skip: 30})
+	p.wants(0, "run", "Eventful", "--full", "--detach")
+	p.Until("an upload has told how far it is", func() bool {
+		d, err := p.Client.DescribeWorkflowExecution(p.T.Context(), schemas.SegmentWorkflowID("Eventful", "Eventful"), "")
+		if err != nil || d.WorkflowExecutionInfo.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			return false
+		}
+		for _, a := range d.PendingActivities {
+			if a.HeartbeatDetails != nil {
+				data, err := proto.Marshal(d)
+				if err != nil {
+					p.T.Fatal(err)
+				}
+				h.clean(p.T, "a run under way", data)
+				return a.ActivityType.Name == schemas.ActivityUploadBatches
+			}
+		}
+		return false
+	})
+	p.say("status", "Eventful")
+	h.stateIsClean(p.World, dir)
+	run, err := p.Operator.Find(p.T.Context(), "Eventful")
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	p.wants(0, "cancel", "Eventful")
+	p.Sandbox.ClearFaults()
+	p.Watch(run)
+}
+
+// huntInTemporal looks through all that Temporal gives of every workflow, and counts
+// them.
+func huntInTemporal(w *world.World, h *hunt) (histories int) {
+	w.T.Helper()
+	ctx := w.T.Context()
+	var page []byte
+	for {
+		list, err := w.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: "default", NextPageToken: page})
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		for _, e := range list.Executions {
+			histories++
+			what := "the history of " + e.Execution.WorkflowId
+			d, err := w.Client.DescribeWorkflowExecution(ctx, e.Execution.WorkflowId, e.Execution.RunId)
+			if err != nil {
+				w.T.Fatal(err)
+			}
+			for _, m := range []proto.Message{e, d} {
+				data, err := proto.Marshal(m)
+				if err != nil {
+					w.T.Fatal(err)
+				}
+				h.clean(w.T, "what Temporal says of "+e.Execution.WorkflowId, data)
+			}
+			for events := w.Client.GetWorkflowHistory(ctx, e.Execution.WorkflowId, e.Execution.RunId, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+				event, err := events.Next()
+				if err != nil {
+					w.T.Fatal(err)
+				}
+				data, err := proto.Marshal(event)
+				if err != nil {
+					w.T.Fatal(err)
+				}
+				h.clean(w.T, what, data)
+			}
+		}
+		if page = list.NextPageToken; len(page) == 0 {
+			return histories
+		}
+	}
+}
+
+// stateIsClean looks through the files of Temporal's own database.
+func (h *hunt) stateIsClean(w *world.World, dir string) {
+	w.T.Helper()
+	size := 0
+	err := filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		size += len(data)
+		h.clean(w.T, "Temporal's file "+filepath.Base(name), data)
+		return err
+	})
+	if err != nil || size < 100_000 {
+		w.T.Errorf("Temporal's files have %d bytes, %v", size, err)
+	}
+}

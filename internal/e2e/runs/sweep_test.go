@@ -1,0 +1,152 @@
+package runs
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// sweep sweeps as if so much time had gone by.
+func sweep(w *world.World, later time.Duration) activities.Swept {
+	w.T.Helper()
+	s := w.Host.Sweeper()
+	s.Now = func(context.Context) (time.Time, error) { return time.Now().Add(later), nil }
+	done, err := s.Sweep(w.T.Context())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return done
+}
+
+// staged counts the files that runs of an export have staged.
+func staged(w *world.World, export string) int {
+	w.T.Helper()
+	files, err := w.Root.List(w.T.Context(), path.Join("staging", schemas.PathName(export)))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return len(files)
+}
+
+func put(w *world.World, key, text string) string {
+	w.T.Helper()
+	if err := w.Root.Write(w.T.Context(), key, []byte(text)); err != nil {
+		w.T.Fatal(err)
+	}
+	return key
+}
+
+// TestASweepDeletesWhatDeadRunsLeft terminates a run in mid-upload, leaves another
+// one waiting, and lets time go by.
+func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, true)
+	const hour, day = time.Hour, 24 * time.Hour
+
+	w.People("Waiting", 1, 0, 1)
+	waiting := w.Run(w.Of("Waiting"))
+	w.WaitsWith(waiting, schemas.ErrorGuardrail)
+
+	w.People("Killed", 1, 10, 1, world.Invalid(1)...)
+	before := w.Run(w.Of("Killed"))
+	w.Done(before)
+	w.People("Killed", 1, 15, 1)
+	if err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "hang", Apply: true}); err != nil {
+		t.Fatal(err)
+	}
+	run := w.Start(w.Of("Killed"))
+	w.Until("the request is made", func() bool { return len(w.Members("Killed")) == 15 })
+	for _, id := range []string{schemas.SegmentWorkflowID("Killed", "Killed"), run.WorkflowID} {
+		if err := w.Client.TerminateWorkflow(t.Context(), id, "", "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Host.Stop() // or the upload would go on until its next heartbeat
+	w.Sandbox.ClearFaults()
+	w.StartHost()
+
+	lost := schemas.RunRef{Export: "Lost", RunID: "0192d0a0-0000-7000-8000-000000000000", Segment: "Lost"}
+	origin, err := json.Marshal(lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(w, path.Join(schemas.StagingDir(lost), "run.json"), string(origin))
+	put(w, path.Join(schemas.StagingDir(lost), schemas.AddsFile), "somebody")
+	put(w, "staging/late/run/segment/pace/1.json", "[]")
+	unfinished := filepath.Join(w.DataRoot, filepath.Dir(snapshotKeyOf(w, "Killed")), "snapshot.arrow.0123456789abcdef.tmp")
+	if err := os.WriteFile(unfinished, []byte("half of it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	if done := sweep(w, 5*time.Minute); done != (activities.Swept{}) {
+		t.Errorf("too early: %+v", done)
+	}
+	if done := sweep(w, hour); done.Staged != 1 || staged(w, "Killed") != 0 || staged(w, "Lost") == 0 {
+		t.Errorf("after an hour: %+v", done)
+	}
+	if pending, err := w.Root.Exists(t.Context(), path.Join(schemas.SnapshotDir("Killed", "Killed"), "pending.json")); pending || err != nil {
+		t.Errorf("the dead run is still unfinished, %v", err)
+	}
+	if done := sweep(w, 25*hour); done.Staged != 2 || done.Unfinished != 1 || staged(w, "Lost")+staged(w, "late") != 0 {
+		t.Errorf("after a day: %+v, %d of Lost, %d of late", done, staged(w, "Lost"), staged(w, "late"))
+	}
+	if _, err := os.Stat(unfinished); err == nil {
+		t.Error("half a snapshot is left")
+	}
+
+	rejects, report := before.Segments[0].Report.Rejects, before.Report
+	if rejects == "" || report == "" {
+		t.Fatalf("%+v", before)
+	}
+	has := func(key string) bool {
+		ok, err := w.Root.Exists(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if sweep(w, 29*day); !has(rejects) {
+		t.Error("the rejects are gone too early")
+	}
+	if done := sweep(w, 31*day); has(rejects) || !has(report) || done.Rejects == 0 {
+		t.Errorf("after a month: %+v", done)
+	}
+	text, err := os.ReadFile(w.Path("connections.yaml"))
+	if err == nil {
+		err = os.WriteFile(w.Path("connections.yaml"), append([]byte("retention: {reportDays: 60}\n"), text...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Until("a shorter time is in force", func() bool { sweep(w, 61*day); return !has(report) })
+	if staged(w, "Waiting") == 0 {
+		t.Error("what a run needs that waits is gone")
+	}
+	w.Done(w.Answer(waiting, schemas.UpdateApprove))
+
+	// Whoever the dead run had put on the list is known, and leaves with the rest.
+	w.People("Killed", 1, 8, 1)
+	v := w.Run(w.Of("Killed"))
+	if v.State == schemas.StateWaiting {
+		v = w.Answer(v, schemas.UpdateApprove)
+	}
+	w.Done(v)
+	if got := strings.Join(w.Members("Killed"), " "); got != strings.Join(world.Persons(1, 8), " ") {
+		t.Errorf("on the list: %s", got)
+	}
+	w.NothingIsLeft()
+}
+
+func snapshotKeyOf(w *world.World, name string) string {
+	return path.Join(schemas.SnapshotDir(name, name), schemas.SnapshotFile)
+}

@@ -1,0 +1,99 @@
+package world
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"iterable-segment-export/internal/generate"
+	"iterable-segment-export/internal/sandbox"
+)
+
+// List gives what the sandbox holds under a name.
+func (w *World) List(name string) sandbox.ListStats {
+	w.T.Helper()
+	for _, p := range w.Sandbox.Stats(true).Projects {
+		for _, l := range p.Lists {
+			if l.Name == name {
+				return l
+			}
+		}
+	}
+	w.T.Fatalf("the sandbox has no list %q", name)
+	return sandbox.ListStats{}
+}
+
+// Members are the sorted addresses of those on a list.
+func (w *World) Members(list string) []string {
+	w.T.Helper()
+	people, err := w.Sandbox.Members(w.List(list).ID)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	slices.Sort(people)
+	return people
+}
+
+// Requests counts the sandbox's requests at an endpoint.
+func (w *World) Requests(endpoint string) int64 {
+	return w.Sandbox.Stats(false).Endpoints[endpoint].Requests
+}
+
+// Changes counts the requests that put people on lists and take them off.
+func (w *World) Changes() [2]int64 {
+	return [2]int64{w.Requests("lists/subscribe"), w.Requests("lists/unsubscribe")}
+}
+
+// Holds fails the test unless the list is what the segment says.
+func (w *World) Holds(list string, expected generate.Expected) {
+	w.T.Helper()
+	if l := w.List(list); l.Digest != expected.Digest {
+		w.T.Errorf("«%s» has %d members and another digest than expected (%d)", list, l.Size, expected.Valid)
+	}
+}
+
+// Call calls Iterable's API as somebody else would.
+func (w *World) Call(method, path, body string) []byte {
+	w.T.Helper()
+	r, err := http.NewRequestWithContext(w.T.Context(), method, w.URL+path, bytes.NewBufferString(body))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	r.Header.Set("Api-Key", sandbox.DefaultKey)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		w.T.Fatalf("%s %s: HTTP %d, %v", method, path, answer.StatusCode, err)
+	}
+	return text
+}
+
+// Key revokes the sandbox's key, or restores it.
+func (w *World) Key(revoked bool) {
+	w.T.Helper()
+	if err := w.Sandbox.ChangeKey(sandbox.KeyChange{Key: sandbox.DefaultKey, Revoked: revoked}); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// AddList makes a list as one of Iterable's other users would, and returns its ID.
+func (w *World) AddList(name, kind string) int64 {
+	w.T.Helper()
+	id, err := w.Sandbox.AddList(sandbox.NewList{Name: name, Type: kind})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return id
+}
+
+// DeleteList deletes a list as one of Iterable's other users would.
+func (w *World) DeleteList(id int64) {
+	w.T.Helper()
+	w.Call(http.MethodDelete, fmt.Sprint("/api/lists/", id), "")
+}

@@ -1,0 +1,168 @@
+package world
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"iterable-segment-export/internal/devstack"
+	"iterable-segment-export/internal/sandbox"
+)
+
+// Build builds a command of the program and returns its path, in Go's build cache:
+// "go run" keeps there what it has linked, so that a program is linked once for all
+// tests.
+func Build(t *testing.T, command string) string {
+	t.Helper()
+	for range 2 { // the first time the path is of a temporary file
+		cmd := exec.Command("go", "run", "-exec", "echo", "iterable-segment-export/"+command)
+		var errOut strings.Builder
+		cmd.Stderr = &errOut
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("build the %s: %v\n%s", command, err, errOut.String())
+		}
+		bin := strings.TrimSpace(string(out))
+		if _, err := os.Stat(bin); err == nil {
+			return bin
+		}
+	}
+	t.Fatalf("go run does not keep the %s in the build cache", command)
+	return ""
+}
+
+// Process starts the worker as a process of its own; its log goes to a file.
+func (w *World) Process(bin, log string) *exec.Cmd {
+	w.T.Helper()
+	return w.ProcessOf(log, exec.Command(bin))
+}
+
+// ProcessOf starts a worker by that command, with its environment and the world's.
+func (w *World) ProcessOf(log string, cmd *exec.Cmd) *exec.Cmd {
+	w.T.Helper()
+	out, err := os.Create(w.Path(log))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = append(append(os.Environ(),
+		"TEMPORAL_ADDRESS="+w.Temporal, "CONNECTIONS_FILE="+w.Path("connections.yaml"),
+		"DATA_ROOT="+w.DataRoot, "TEMP_DIR="+w.T.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn"), cmd.Env...)
+	if err := cmd.Start(); err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd
+}
+
+// temporalDirEnv makes a test's program Temporal, with its state in that folder, at
+// the address in temporalAddrEnv.
+const (
+	temporalDirEnv  = "E2E_TEMPORAL_DIR"
+	temporalAddrEnv = "E2E_TEMPORAL_ADDR"
+)
+
+// Main runs a package's tests. In a process that TemporalProcess started it is
+// Temporal.
+func Main(m *testing.M) {
+	if dir := os.Getenv(temporalDirEnv); dir != "" {
+		beTemporal(dir)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// beTemporal serves until the process is killed or its standard input ends.
+func beTemporal(dir string) {
+	stack, err := devstack.Start(context.Background(), devstack.Options{DataDir: dir, FrontendAddr: os.Getenv(temporalAddrEnv)})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	_ = stack.Stop()
+}
+
+// NewApart starts a sandbox here, and Temporal as a process of its own.
+func NewApart(t *testing.T, c sandbox.Config, limits string) (*World, *TemporalProcess) {
+	t.Helper()
+	w := &World{T: t, Dir: t.TempDir(), Sandbox: sandbox.New(c)}
+	w.Sources, w.DataRoot = w.Path("segments"), w.Path("data")
+	w.StartSandbox()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Temporal = l.Addr().String()
+	l.Close()
+	p := &TemporalProcess{w: w}
+	p.Start()
+	w.Dial()
+	w.WriteConnections(limits)
+	w.OpenRoot()
+	return w, p
+}
+
+// TemporalProcess is Temporal in a process that can be killed and started again
+// with the state that it had.
+type TemporalProcess struct {
+	w   *World
+	cmd *exec.Cmd
+}
+
+// Start starts Temporal, and waits until it answers.
+func (p *TemporalProcess) Start() {
+	t := p.w.T
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), temporalDirEnv+"="+p.w.Path("temporal"), temporalAddrEnv+"="+p.w.Temporal)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("Temporal did not start: %q", lines.Text())
+	}
+	p.cmd = cmd
+}
+
+// Kill ends Temporal with SIGKILL.
+func (p *TemporalProcess) Kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// ChaosEnv makes the tests of kills, faults and load as long as they are in
+// earnest; without it they take seconds.
+const ChaosEnv = "CHAOS"
+
+// Earnest is long in the long version of a test, else short.
+func Earnest[T any](short, long T) T {
+	if os.Getenv(ChaosEnv) != "" {
+		return long
+	}
+	return short
+}

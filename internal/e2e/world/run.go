@@ -1,0 +1,225 @@
+package world
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/generate"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/schemas"
+)
+
+// Export is an export of one segment with the addresses in a column.
+func (w *World) Export(segment, email string) schemas.Export {
+	return schemas.Export{
+		Name: segment, Connection: "sandbox", Email: email,
+		Segments: []schemas.Segment{{Name: segment, Source: w.Sources}},
+	}
+}
+
+// Of is an export of a segment that people wrote.
+func (w *World) Of(name string) schemas.Export {
+	e := w.Export(name, "email")
+	e.Segments[0].Source = filepath.Join(w.Sources, name)
+	e.Fields.List = []schemas.Field{{Column: "n"}}
+	return e
+}
+
+// From is an export of one of the versions.
+func (w *World) From(folder, segment string) schemas.Export {
+	e := w.Export(segment, "EmailAddress")
+	e.Segments[0].Source = folder
+	return e
+}
+
+// Run runs the export to its end, or until it waits.
+func (w *World) Run(e schemas.Export) operate.View {
+	w.T.Helper()
+	return w.Watch(w.Start(e))
+}
+
+func (w *World) Start(e schemas.Export) operate.Run {
+	w.T.Helper()
+	run, _, err := w.Operator.Start(w.T.Context(), e, false)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return run
+}
+
+// Full is run, with everybody sent.
+func (w *World) Full(e schemas.Export) operate.View {
+	w.T.Helper()
+	run, _, err := w.Operator.Start(w.T.Context(), e, true)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return w.Watch(run)
+}
+
+func (w *World) Watch(run operate.Run) operate.View {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), Patience)
+	defer cancel()
+	v, err := w.Operator.Watch(ctx, run, LookEvery, true, nil)
+	if err != nil {
+		w.T.Fatalf("%v; last seen: %+v", err, v)
+	}
+	return v
+}
+
+// Done fails the test unless the run got through, and gives its only segment's
+// report.
+func (w *World) Done(v operate.View) schemas.ExportReport {
+	w.T.Helper()
+	if v.State != schemas.StateDone {
+		w.T.Fatalf("the run is %s: %s %+v", v.State, v.Error, v.Segments)
+	}
+	return v.Segments[0].Report
+}
+
+// DoneWithin waits so long for the run's good end.
+func (w *World) DoneWithin(run operate.Run, most time.Duration) schemas.ExportReport {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), most)
+	defer cancel()
+	v, err := w.Operator.Watch(ctx, run, LookEvery, true, nil)
+	if err != nil {
+		w.T.Fatalf("%v; last seen: %+v", err, v)
+	}
+	return w.Done(v)
+}
+
+// Waiting fails the test unless the run waits for an operator.
+func (w *World) Waiting(v operate.View) schemas.Waiting {
+	w.T.Helper()
+	if v.State != schemas.StateWaiting {
+		w.T.Fatalf("the run is %s: %s %+v", v.State, v.Error, v.Segments)
+	}
+	if v.Waiting != nil {
+		return *v.Waiting
+	}
+	for _, s := range v.Segments {
+		if s.Waiting != nil {
+			return *s.Waiting
+		}
+	}
+	w.T.Fatalf("nothing waits: %+v", v)
+	return schemas.Waiting{}
+}
+
+// WaitsWith fails the test unless the run waits for that, and says so.
+func (w *World) WaitsWith(v operate.View, kind schemas.ErrorType, says ...string) {
+	w.T.Helper()
+	waiting := w.Waiting(v)
+	if waiting.Type != kind {
+		w.T.Fatalf("waits for %s: %s; want %s", waiting.Type, waiting.Message, kind)
+	}
+	for _, s := range says {
+		if !strings.Contains(waiting.Message, s) {
+			w.T.Errorf("waits with %q, which lacks %q", waiting.Message, s)
+		}
+	}
+}
+
+// WaitsFor runs an export and checks what it waits for.
+func (w *World) WaitsFor(e schemas.Export, kind schemas.ErrorType, message ...string) func(answer string) {
+	w.T.Helper()
+	v := w.Run(e)
+	waiting := w.Waiting(v)
+	if waiting.Type != kind {
+		w.T.Fatalf("waits for %s: %s; want %s", waiting.Type, waiting.Message, kind)
+	}
+	for _, m := range message {
+		if !strings.Contains(waiting.Message, m) {
+			w.T.Errorf("waits with %q, which lacks %q", waiting.Message, m)
+		}
+	}
+	return func(answer string) {
+		w.T.Helper()
+		v = w.Answer(v, answer)
+		want := schemas.StateDone
+		if answer == schemas.UpdateAbort {
+			want = schemas.StateAborted
+		}
+		if v.State != want {
+			w.T.Fatalf("after %s the run is %s: %+v", answer, v.State, v)
+		}
+	}
+}
+
+// Answer answers a waiting run, and watches it again.
+func (w *World) Answer(v operate.View, answer string) operate.View {
+	w.T.Helper()
+	if _, err := w.Operator.Answer(w.T.Context(), v.Run, answer); err != nil {
+		w.T.Fatal(err)
+	}
+	return w.Watch(v.Run)
+}
+
+func (w *World) ReadRejects(r schemas.ExportReport) []rejects.Reject {
+	w.T.Helper()
+	if r.Rejects == "" {
+		return nil
+	}
+	file, err := w.Root.Open(w.T.Context(), r.Rejects)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer file.Close()
+	reader, err := rejects.Open(file, file.Size())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer reader.Close()
+	var out []rejects.Reject
+	for row, ok := reader.Next(); ok; row, ok = reader.Next() {
+		out = append(out, row)
+	}
+	if reader.Err() != nil {
+		w.T.Fatal(reader.Err())
+	}
+	return out
+}
+
+// RejectsAre compares the rejects file with what is expected.
+func (w *World) RejectsAre(r schemas.ExportReport, expected generate.Expected) {
+	w.T.Helper()
+	counts := map[schemas.Reason]int64{}
+	last, seen := rejects.Reject{}, map[string]bool{}
+	for _, row := range w.ReadRejects(r) {
+		counts[row.Reason]++
+		if row.File != last.File && seen[row.File] || row.File == last.File && row.Row <= last.Row {
+			w.T.Errorf("%s row %d stands after %s row %d", row.File, row.Row, last.File, last.Row)
+		}
+		last, seen[row.File] = row, true
+	}
+	want := maps.Clone(expected.Rejected)
+	want[schemas.ReasonDuplicate] = expected.Duplicates
+	if !maps.Equal(counts, want) {
+		w.T.Errorf("the rejects file has %v, expected %v", counts, want)
+	}
+}
+
+// NothingIsLeft fails the test if staged data is still there.
+func (w *World) NothingIsLeft() {
+	w.T.Helper()
+	left, err := w.Root.List(w.T.Context(), "staging")
+	if err != nil || len(left) > 0 {
+		w.T.Errorf("left in staging: %v, %v", left, err)
+	}
+}
+
+// NobodyIsLeft fails the test if the data root has a folder with people in it.
+func (w *World) NobodyIsLeft() {
+	w.T.Helper()
+	for _, folder := range []string{"staging", "snapshots", "reports"} {
+		if left, err := w.Root.List(w.T.Context(), folder); err != nil || len(left) > 0 {
+			w.T.Errorf("left in %s: %v, %v", folder, left, err)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+// Package world holds what the end-to-end tests share: an embedded Temporal, a worker,
+// the sandbox and an operator, with real files.
+package world
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/devstack"
+	"iterable-segment-export/internal/host"
+	"iterable-segment-export/internal/notify"
+	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/storage"
+)
+
+// LookEvery is how often the tests look at a run.
+const LookEvery = 50 * time.Millisecond
+
+// UploadSlots is how many chunks the worker in this process sends at a time over
+// a connection.
+const UploadSlots = 8
+
+// Patience bounds the wait for anything that is to happen.
+const Patience = 2 * time.Minute
+
+// World is everything that a run needs, in this process.
+type World struct {
+	T        *testing.T
+	Dir      string // holds the segments, the data root and the configuration
+	Sources  string // where the segments are
+	DataRoot string
+	Others   string // further items of connections.yaml
+	Sandbox  *sandbox.Server
+	URL      string          // of the sandbox
+	Stack    *devstack.Stack // Temporal in this process; nil where it is one of its own
+	Temporal string          // its address
+	Client   client.Client
+	Operator *operate.Operator
+	Root     *storage.Root
+	Gate     *access.Gate     // nil: the worker asks nobody who they are
+	Metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
+	Tracer   trace.TracerProvider
+	Notify   notify.Options
+	Host     *host.Host // the worker in this process
+}
+
+// New starts Temporal, a sandbox and, unless told otherwise, a worker.
+func New(t *testing.T, c sandbox.Config, hosted bool) *World {
+	t.Helper()
+	w := &World{T: t, Dir: t.TempDir(), Sandbox: sandbox.New(c)}
+	w.Sources, w.DataRoot = w.Path("segments"), w.Path("data")
+	w.StartSandbox()
+	w.StartTemporal()
+	w.WriteConnections("{requestsPerSecond: 1000}")
+	w.OpenRoot()
+	if hosted {
+		w.StartHost()
+	}
+	return w
+}
+
+// In is the same world for a subtest.
+func (w *World) In(t *testing.T) *World {
+	sub := *w
+	sub.T = t
+	return &sub
+}
+
+// Path is a name in the world's folder.
+func (w *World) Path(name string) string { return filepath.Join(w.Dir, name) }
+
+// OpenRoot opens the data root.
+func (w *World) OpenRoot() {
+	w.T.Helper()
+	var err error
+	if w.Root, err = storage.OpenRoot(w.T.Context(), w.DataRoot); err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() { w.Root.Close() })
+}
+
+// StartSandbox lets the sandbox answer until the test's end.
+func (w *World) StartSandbox() {
+	w.T.Helper()
+	w.URL = w.Serve(w.Sandbox)
+}
+
+// Serve lets a sandbox answer until the test's end, and says where.
+func (w *World) Serve(s *sandbox.Server) string {
+	w.T.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(ctx, l)
+	}()
+	w.T.Cleanup(func() { stop(); <-done })
+	return "http://" + l.Addr().String()
+}
+
+// StartTemporal starts Temporal in this process.
+func (w *World) StartTemporal() {
+	w.T.Helper()
+	w.StartTemporalWith(devstack.Options{FrontendAddr: "127.0.0.1:0"})
+}
+
+// StartTemporalWith starts Temporal as the options say.
+func (w *World) StartTemporalWith(o devstack.Options) {
+	w.T.Helper()
+	var err error
+	w.Stack, err = devstack.Start(w.T.Context(), o)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() { _ = w.Stack.Stop() })
+	w.Temporal = w.Stack.FrontendAddr()
+	w.Dial()
+}
+
+// Dial connects the client and the operator to Temporal.
+func (w *World) Dial() {
+	w.T.Helper()
+	var err error
+	w.Client, err = client.Dial(client.Options{HostPort: w.Temporal, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(w.Client.Close)
+	w.Operator = &operate.Operator{Client: w.Client, Namespace: "default", Who: "tester"}
+}
+
+// StartHost starts a worker in this process.
+func (w *World) StartHost() {
+	w.T.Helper()
+	store, err := config.OpenConnections(w.Path("connections.yaml"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	h, err := host.Start(w.T.Context(), host.Options{
+		Client: w.Client, Connections: store, Access: w.Gate, Root: w.Root, Log: slog.New(slog.DiscardHandler),
+		StagingSlots: 4, UploadSlots: UploadSlots, StopTimeout: 5 * time.Second, TempDir: w.T.TempDir(),
+		Notify: w.Notify, Metrics: w.Metrics, Tracer: w.Tracer, Version: "dev",
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(h.Stop)
+	w.Host = h
+}
+
+// Until waits for something to become true.
+func (w *World) Until(what string, ok func() bool) {
+	w.T.Helper()
+	for end := time.Now().Add(Patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.T.Fatalf("not so: %s", what)
+		}
+	}
+}
+
+// KeyEnv is the variable with the sandbox's key.
+const KeyEnv = "E2E_SANDBOX_KEY"
+
+// WriteConnections writes connections.yaml with one connection, to the sandbox,
+// that has these limits.
+func (w *World) WriteConnections(limits string) {
+	w.T.Helper()
+	if err := os.Setenv(KeyEnv, sandbox.DefaultKey); err != nil { // the same for all, also side by side
+		w.T.Fatal(err)
+	}
+	text := "connections:\n" + w.Connection("sandbox", w.URL, limits) + w.Others
+	if err := os.WriteFile(w.Path("connections.yaml"), []byte(text), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// Connection is an item of connections.yaml.
+func (w *World) Connection(name, url, limits string) string {
+	return fmt.Sprintf(`  - name: %s
+    baseURL: %s
+    apiKey: {env: %s}
+    allowed: [administrators, contributors]
+    allowedSources: [%q]
+    limits: %s
+    consent: {acceptedBy: tester, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}
+`, name, url, KeyEnv, w.Sources, limits)
+}
+
+// WithoutConsent takes the consent out of connections.yaml.
+func (w *World) WithoutConsent() {
+	w.T.Helper()
+	text, err := os.ReadFile(w.Path("connections.yaml"))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(text), "    consent:")
+	if err := os.WriteFile(w.Path("connections.yaml"), []byte(before), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// Allow writes who may use the connection.
+func (w *World) Allow(roles string) {
+	w.T.Helper()
+	text, err := os.ReadFile(w.Path("connections.yaml"))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	before, after, _ := strings.Cut(string(text), "allowed: [")
+	_, after, _ = strings.Cut(after, "]")
+	if err := os.WriteFile(w.Path("connections.yaml"), []byte(before+"allowed: ["+roles+"]"+after), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+}
