@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
@@ -49,7 +50,7 @@ type Column struct {
 // the files.
 func (c Columns) wanted() ([]Column, error) {
 	if c.Email == "" && c.UserID == "" {
-		return nil, &Error{Type: schemas.ErrorBadExport, Err: errors.New("the export maps neither an e-mail column nor a user id column; set email or userID")}
+		return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("the export maps neither an e-mail column nor a user id column; set email or userID")}
 	}
 	var out []Column
 	if c.Email != "" {
@@ -60,7 +61,7 @@ func (c Columns) wanted() ([]Column, error) {
 	}
 	for _, f := range c.Fields.List {
 		if f.Column == "" {
-			return nil, &Error{Type: schemas.ErrorBadExport, Err: errors.New("a mapped field has no column; set column")}
+			return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("a mapped field has no column; set column")}
 		}
 		out = append(out, Column{Role: Field, asked: f.Column, Field: f})
 	}
@@ -81,7 +82,7 @@ func resolve(fields []arrow.Field, asked string) ([]int, error) {
 				found = append(found, []int{i})
 			}
 		}
-		if len(found) == 0 && len(parts) <= maxNesting {
+		if len(found) == 0 && len(parts) <= columnar.MaxNesting {
 			found = matches(fields, parts, same)
 		}
 		switch len(found) {
@@ -91,12 +92,12 @@ func resolve(fields []arrow.Field, asked string) ([]int, error) {
 		default:
 			var names []string
 			for _, f := range found[:min(len(found), 10)] {
-				names = append(names, fmt.Sprintf("%q", pathName(fields, f)))
+				names = append(names, fmt.Sprintf("%q", columnar.PathName(fields, f)))
 			}
-			return nil, columnError(schemas.ErrorColumn, asked, "the name fits more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
+			return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "the name fits more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
 		}
 	}
-	return nil, columnError(schemas.ErrorColumn, asked, "there is no such column%s the file has %s", guess(asked, fields), describe(fields))
+	return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "there is no such column%s the file has %s", guess(asked, fields), describe(fields))
 }
 
 // matches finds the paths through structs whose names, joined by dots, are the
@@ -142,7 +143,7 @@ func describe(fields []arrow.Field) string {
 				more++
 				continue
 			}
-			name := prefix + shortened(f.Name, 100)
+			name := prefix + columnar.Shortened(f.Name, 100)
 			names = append(names, fmt.Sprintf("%q", name))
 			if st, ok := f.Type.(*arrow.StructType); ok && depth < 4 {
 				add(name+".", st.Fields(), depth+1)
@@ -161,30 +162,12 @@ func describe(fields []arrow.Field) string {
 func guess(asked string, fields []arrow.Field) string {
 	var names []string
 	for _, f := range fields[:min(len(fields), maxGuessed)] {
-		names = append(names, shortened(f.Name, 100))
+		names = append(names, columnar.Shortened(f.Name, 100))
 	}
 	if g := spelling.Guess(asked, names); g != "" {
 		return g
 	}
 	return ";"
-}
-
-func fieldAt(fields []arrow.Field, path []int) arrow.Field {
-	f := fields[path[0]]
-	for _, i := range path[1:] {
-		f = f.Type.(*arrow.StructType).Field(i)
-	}
-	return f
-}
-
-func pathName(fields []arrow.Field, path []int) string {
-	name := fields[path[0]].Name
-	f := fields[path[0]]
-	for _, i := range path[1:] {
-		f = f.Type.(*arrow.StructType).Field(i)
-		name += "." + f.Name
-	}
-	return name
 }
 
 // mapping gathers the mapped columns over a segment's files.
@@ -218,7 +201,7 @@ func (m *mapping) add(file string, fields []arrow.Field) error {
 		if path == nil {
 			continue
 		}
-		if err := m.merge(i, file, pathName(fields, path), fieldAt(fields, path)); err != nil {
+		if err := m.merge(i, file, columnar.PathName(fields, path), columnar.FieldAt(fields, path)); err != nil {
 			return err
 		}
 	}
@@ -240,7 +223,7 @@ func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 			continue
 		}
 		if seen[f.Name] {
-			return nil, columnError(schemas.ErrorColumn, f.Name, "more than one column has this name; rename one, or list the fields to send instead of \"all\"")
+			return nil, columnar.ColumnError(schemas.ErrorColumn, f.Name, "more than one column has this name; rename one, or list the fields to send instead of \"all\"")
 		}
 		seen[f.Name] = true
 		m.columns = append(m.columns, Column{Role: Field, asked: f.Name, optional: true, Field: schemas.Field{Column: f.Name}})
@@ -252,15 +235,15 @@ func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 
 func (m *mapping) merge(i int, file, name string, f arrow.Field) error {
 	c := &m.columns[i]
-	if u, ok := f.Type.(*unsupported); ok {
-		return columnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", u.why)
+	if u, ok := f.Type.(*columnar.Unsupported); ok {
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", u.Why)
 	}
 	if c.Role != Field && !identifies(c.Role, f.Type) {
 		what := "an e-mail address: it needs text"
 		if c.Role == UserID {
 			what = "a user id: it needs text or whole numbers"
 		}
-		return columnError(schemas.ErrorColumn, name, "its type %s can't hold %s", f.Type, what)
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type %s can't hold %s", f.Type, what)
 	}
 	switch {
 	case c.Type == nil:
@@ -272,7 +255,7 @@ func (m *mapping) merge(i int, file, name string, f arrow.Field) error {
 	case kindOf(f.Type) == kindNull:
 		return nil
 	case kindOf(c.Type) != kindOf(f.Type), kindOf(f.Type) == kindOther && !arrow.TypeEqual(c.Type, f.Type):
-		return columnError(schemas.ErrorColumn, name, "its type is %s here and %s in the file %s; the files of a segment must agree on it", f.Type, c.Type, m.first[i])
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type is %s here and %s in the file %s; the files of a segment must agree on it", f.Type, c.Type, m.first[i])
 	default:
 		return nil
 	}

@@ -10,8 +10,7 @@ import (
 	"hash"
 	"io/fs"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -26,36 +25,21 @@ type Segment struct {
 	files   []fileInfo
 	info    schemas.SegmentInfo
 	mapping *mapping
+	footers int64 // bytes
 }
+
+// footersKept is how many bytes of footers may be kept parsed between Inspect and
+// Read, which takes some times their size.
+const footersKept = 32 << 20
 
 // fileInfo is what is kept of a file between Inspect and Read.
 type fileInfo struct {
 	storage.Object
 	footer [sha256.Size]byte
 	rows   int64 // -1 where the file does not say
-}
-
-// format is one file's structure, read from its footer.
-type format interface {
-	// fields are the columns.
-	fields() []arrow.Field
-	// footer is a hash of what describes the file's content.
-	footer() [sha256.Size]byte
-	// rows is -1 where only reading all of the file would tell.
-	rows() int64
-	rowGroups() int
-	// check refuses mapped columns that can't be read as they are stored.
-	check(paths [][]int) error
-	// open starts reading; a nil path is a column that the file does not have.
-	open(paths [][]int, opts Options) (batches, error)
-}
-
-// batches gives the rows of one file in their order.
-type batches interface {
-	// next gives the mapped columns of up to as many rows as the options say,
-	// and io.EOF at the end.
-	next() ([]arrow.Array, int, error)
-	close()
+	// file is what was read of its structure, so that it is parsed once; nil
+	// where the segment's files have more footers than footersKept.
+	file columnar.File
 }
 
 // Inspect reads the footers of the files at a source, and finds in each the
@@ -65,9 +49,9 @@ func Inspect(ctx context.Context, source string, want Columns) (*Segment, error)
 	objects, err := storage.List(ctx, source)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, &Error{Type: schemas.ErrorSegmentNotFound, Err: err}
+			return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: err}
 		}
-		return nil, asError("", err)
+		return nil, columnar.AsError("", err)
 	}
 	return InspectObjects(ctx, objects, want)
 }
@@ -80,7 +64,7 @@ func InspectObjects(ctx context.Context, objects []storage.Object, want Columns)
 		return nil, err
 	}
 	if len(objects) == 0 {
-		return nil, &Error{Type: schemas.ErrorSegmentNotFound, Err: errors.New("the segment has no files")}
+		return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: errors.New("the segment has no files")}
 	}
 	s := &Segment{mapping: m, info: schemas.SegmentInfo{Files: len(objects)}}
 	sum := sha256.New()
@@ -103,43 +87,48 @@ func (s *Segment) inspect(ctx context.Context, o storage.Object) (info fileInfo,
 		return fileInfo{}, err
 	}
 	defer src.Close()
-	defer func() { err = src.explain(o, err) }()
+	defer func() { err = src.Explain(o, err) }()
 	f, err := openFormat(src)
 	if err != nil {
 		return fileInfo{}, err
 	}
-	if err := s.mapping.add(o.Name, f.fields()); err != nil {
+	if err := s.mapping.add(o.Name, f.Fields()); err != nil {
 		return fileInfo{}, err
 	}
-	paths, err := s.mapping.paths(f.fields())
+	paths, err := s.mapping.paths(f.Fields())
 	if err != nil {
 		return fileInfo{}, err
 	}
 	if err := checkFormat(f, paths); err != nil {
 		return fileInfo{}, err
 	}
-	s.info.RowGroups += f.rowGroups()
+	s.info.RowGroups += f.RowGroups()
 	s.info.Bytes += o.Size
-	switch rows := f.rows(); {
+	switch rows := f.Rows(); {
 	case rows < 0 || s.info.Rows < 0:
 		s.info.Rows = -1
 	default:
 		s.info.Rows += rows
 	}
-	return fileInfo{Object: o, footer: f.footer(), rows: f.rows()}, nil
+	hash, size := f.Footer()
+	info = fileInfo{Object: o, footer: hash, rows: f.Rows(), file: f}
+	if s.footers += size; s.footers > footersKept {
+		info.file = nil
+	}
+	return info, nil
 }
 
-func checkFormat(f format, paths [][]int) (err error) {
-	defer guard(&err)
-	return f.check(paths)
+func checkFormat(f columnar.File, paths [][]int) (err error) {
+	defer columnar.Guard(&err)
+	return f.Check(paths)
 }
 
-func openSource(ctx context.Context, o storage.Object) (*source, error) {
+func openSource(ctx context.Context, o storage.Object) (*columnar.Source, error) {
 	f, err := storage.OpenSource(ctx, o)
 	if err != nil {
-		return nil, asError(o.Name, err)
+		return nil, columnar.AsError(o.Name, err)
 	}
-	return newSource(ctx, f), nil
+	return columnar.NewSource(ctx, f), nil
 }
 
 // addFile makes a file part of the fingerprint.
@@ -170,5 +159,5 @@ func (s *Segment) CheckFingerprint(earlier string) error {
 	if s.info.Fingerprint == earlier {
 		return nil
 	}
-	return &Error{Type: schemas.ErrorSegmentChanged, Err: errors.New("the segment's files are no longer those that the run found at its start; run the export again when the segment is complete")}
+	return &columnar.Error{Type: schemas.ErrorSegmentChanged, Err: errors.New("the segment's files are no longer those that the run found at its start; run the export again when the segment is complete")}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -13,32 +11,15 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/util"
 	"golang.org/x/sync/semaphore"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/storage"
 )
 
 // Options tune a Reader; zero fields mean the defaults.
-type Options struct {
-	// BatchRows is the most rows of a record; default 16,384. Rows with large
-	// values come in smaller records.
-	BatchRows int
-	// Ahead is how many records are read ahead of the caller; default 2.
-	Ahead int
-	// Parallel is how many columns are decoded at a time; default GOMAXPROCS.
-	Parallel int
-}
+type Options = columnar.Options
 
-func (o Options) withDefaults() Options {
-	if o.BatchRows <= 0 {
-		o.BatchRows = 16 << 10
-	}
-	if o.Ahead <= 0 {
-		o.Ahead = 2
-	}
-	if o.Parallel <= 0 {
-		o.Parallel = runtime.GOMAXPROCS(0)
-	}
-	return o
-}
+// Error is what every function of this package fails with.
+type Error = columnar.Error
 
 // Reader gives a segment's rows in records of some thousand:
 //
@@ -77,7 +58,7 @@ const aheadBytes = 64 << 20
 
 // Read starts reading the segment's rows. The caller closes the reader.
 func (s *Segment) Read(ctx context.Context, opts Options) *Reader {
-	opts = opts.withDefaults()
+	opts = opts.WithDefaults()
 	ctx, cancel := context.WithCancel(ctx)
 	r := &Reader{
 		segment: s, cancel: cancel, ch: make(chan item, opts.Ahead), done: make(chan struct{}),
@@ -171,25 +152,27 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	}
 	defer src.Close()
 	defer func() {
-		t := src.traffic()
+		t := src.Traffic()
 		r.bytes.Add(t.Bytes)
 		r.requests.Add(t.Requests)
-		err = src.explain(info.Object, err)
+		err = src.Explain(info.Object, err)
 	}()
-	f, err := openFormat(src)
+	f := info.file
+	if f == nil {
+		if f, err = openFormat(src); err != nil {
+			return err
+		}
+	}
+	if err := sameFooter(f, src, info); err != nil {
+		return err
+	}
+	paths, err := r.segment.mapping.paths(f.Fields())
 	if err != nil {
 		return err
 	}
-	if f.footer() != info.footer {
-		return fmt.Errorf("%s %w: what describes its content is no longer the same", info.Name, storage.ErrChanged)
-	}
-	paths, err := r.segment.mapping.paths(f.fields())
-	if err != nil {
-		return err
-	}
-	rows, err := r.send(ctx, index, f, paths, opts)
+	rows, err := r.send(ctx, index, f, src, paths, opts)
 	if err == nil {
-		err = src.failed.get() // whatever became of it on its way through Arrow
+		err = src.Failed()
 	}
 	if err != nil {
 		return err
@@ -197,20 +180,20 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	if info.rows >= 0 && rows != info.rows {
 		return fmt.Errorf("the file says that it has %d rows, and %d could be read; write it again", info.rows, rows)
 	}
-	return r.unchanged(ctx, src, info)
+	return unchanged(ctx, f, src, info)
 }
 
 // send sends one file's records and counts its rows.
-func (r *Reader) send(ctx context.Context, index int, f format, paths [][]int, opts Options) (rows int64, err error) {
-	defer guard(&err)
-	b, err := f.open(paths, opts)
+func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, opts Options) (rows int64, err error) {
+	defer columnar.Guard(&err)
+	b, err := f.Open(src, paths, opts)
 	if err != nil {
 		return 0, err
 	}
-	defer b.close()
+	defer b.Close()
 	var schema *arrow.Schema
 	for {
-		columns, n, err := b.next()
+		columns, n, err := b.Next()
 		if err == io.EOF {
 			return rows, nil
 		}
@@ -263,52 +246,23 @@ func (r *Reader) schema(last *arrow.Schema, columns []arrow.Array) *arrow.Schema
 
 // unchanged checks at the end of a file that it was the same file all along:
 // the one at its path, and the one that is open.
-func (r *Reader) unchanged(ctx context.Context, src *source, info fileInfo) error {
+func unchanged(ctx context.Context, f columnar.File, src *columnar.Source, info fileInfo) error {
 	if err := storage.CheckUnchanged(ctx, info.Object); err != nil {
 		return err
 	}
-	f, err := openFormat(src)
-	if err == nil && f.footer() != info.footer {
+	return sameFooter(f, src, info)
+}
+
+// sameFooter checks that the file has the footer that Inspect found. One that has
+// a version can't be read in another.
+func sameFooter(f columnar.File, src *columnar.Source, info fileInfo) (err error) {
+	if info.ETag != "" {
+		return nil
+	}
+	defer columnar.Guard(&err)
+	hash, err := f.Hash(src)
+	if err == nil && hash != info.footer {
 		err = fmt.Errorf("%s %w: what describes its content is no longer the same", info.Name, storage.ErrChanged)
 	}
 	return err
-}
-
-// parallel calls do for 0 to n-1, up to width at a time, and gives the results
-// in order. A panic in any of them is an error.
-func parallel(n, width int, do func(i int) (arrow.Array, error)) ([]arrow.Array, error) {
-	out := make([]arrow.Array, n)
-	errs := make([]error, n)
-	one := func(i int) {
-		defer guard(&errs[i])
-		out[i], errs[i] = do(i)
-	}
-	if width = min(width, n); width <= 1 {
-		for i := range n {
-			one(i)
-		}
-	} else {
-		var next atomic.Int64
-		var wg sync.WaitGroup
-		for range width {
-			wg.Go(func() {
-				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-					one(i)
-				}
-			})
-		}
-		wg.Wait()
-	}
-	for _, err := range errs {
-		if err == nil {
-			continue
-		}
-		for _, arr := range out {
-			if arr != nil {
-				arr.Release()
-			}
-		}
-		return nil, err
-	}
-	return out, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -42,7 +43,7 @@ func TestColumnsAreFound(t *testing.T) {
 		path, err := resolve(fields, asked)
 		if err != nil {
 			t.Errorf("%q: %v", asked, err)
-		} else if got := pathName(fields, path); got != want {
+		} else if got := columnar.PathName(fields, path); got != want {
 			t.Errorf("%q is %q, not %q", asked, got, want)
 		}
 	}

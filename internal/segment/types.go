@@ -68,15 +68,3 @@ func identifies(role Role, dt arrow.DataType) bool {
 		return role == UserID && arrow.IsInteger(dt.ID())
 	}
 }
-
-// unsupported stands for the type of a column that can't be read. It matters
-// only where the column is mapped.
-type unsupported struct {
-	arrow.DataType
-	why error
-}
-
-func (u *unsupported) ID() arrow.Type      { return arrow.NULL }
-func (u *unsupported) Name() string        { return "unsupported" }
-func (u *unsupported) String() string      { return "unsupported: " + u.why.Error() }
-func (u *unsupported) Fingerprint() string { return "" }

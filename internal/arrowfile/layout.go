@@ -1,7 +1,9 @@
-package segment
+package arrowfile
 
 import (
 	"fmt"
+
+	"iterable-segment-export/internal/columnar"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -10,15 +12,15 @@ import (
 // layout walks through a record batch's nodes and buffers, which lie in the
 // order of the columns and their children.
 type layout struct {
-	reader                *ipcReader
+	reader                *reader
 	batch                 recordBatch
 	version               int16
 	body, size            int64 // where the body lies in the file
-	mem                   *budget
+	mem                   *columnar.Budget
 	node, buffer, variadi int
 }
 
-func (r *ipcReader) layout(m message, batch recordBatch, b block) *layout {
+func (r *reader) layout(m message, batch recordBatch, b block) *layout {
 	return &layout{reader: r, batch: batch, version: m.version, body: b.offset + b.prefix, size: b.body, mem: r.mem}
 }
 
@@ -110,7 +112,7 @@ func (l *layout) open() (*stream, error) {
 	if b.a > l.size || b.b > l.size-b.a {
 		return nil, errIPCTruncated
 	}
-	return openBuffer(l.reader.file.src, l.body+b.a, b.b, l.batch.codec, &l.reader.codecs, l.mem)
+	return openBuffer(l.reader.src, l.body+b.a, b.b, l.batch.codec, &l.reader.codecs, l.mem)
 }
 
 // canLoad tells whether a mapped column of the type can be read.
@@ -126,8 +128,8 @@ func canLoad(dt arrow.DataType, depth int) error {
 	case arrow.UnionType, *arrow.RunEndEncodedType, arrow.BinaryViewDataType, *arrow.ListViewType, *arrow.LargeListViewType:
 		return fmt.Errorf("its type %s can't be read", dt)
 	}
-	if depth > maxNesting {
-		return fmt.Errorf("its type is nested more than %d levels deep", maxNesting)
+	if depth > columnar.MaxNesting {
+		return fmt.Errorf("its type is nested more than %d levels deep", columnar.MaxNesting)
 	}
 	_, children := shape(dt)
 	for _, c := range children {
@@ -178,7 +180,7 @@ type dictionary struct {
 	dt     arrow.DataType
 	ids    fieldIDs
 	values arrow.Array // nil before the first batch
-	mem    *budget
+	mem    *columnar.Budget
 	taken  int64
 }
 
@@ -190,8 +192,8 @@ func (d *dictionary) release() {
 }
 
 // wantDictionaries notes the dictionaries that mapped columns use.
-func (r *ipcReader) wantDictionaries() {
-	mem := newBudget()
+func (r *reader) wantDictionaries() {
+	mem := columnar.NewBudget()
 	var want func(dt arrow.DataType, ids fieldIDs)
 	want = func(dt arrow.DataType, ids fieldIDs) {
 		switch t := dt.(type) {
@@ -213,7 +215,7 @@ func (r *ipcReader) wantDictionaries() {
 		if path == nil {
 			continue
 		}
-		f, ids := r.file.fields()[path[0]], r.file.ids[path[0]]
+		f, ids := r.file.tops[path[0]], r.file.ids[path[0]]
 		for _, i := range path[1:] {
 			f, ids = f.Type.(*arrow.StructType).Field(i), ids.children[i]
 		}
@@ -222,7 +224,7 @@ func (r *ipcReader) wantDictionaries() {
 }
 
 // dictionary takes in a dictionary message, if a mapped column uses it.
-func (r *ipcReader) dictionary(m message, b block) error {
+func (r *reader) dictionary(m message, b block) error {
 	if m.kind != messageDictionary {
 		return errIPC
 	}
@@ -244,7 +246,7 @@ func (r *ipcReader) dictionary(m message, b block) error {
 	}
 	l := r.layout(m, batch, b)
 	l.mem = d.mem
-	before := d.mem.used.Load()
+	before := d.mem.Used()
 	load, err := l.loader(d.dt, d.ids)
 	if err != nil {
 		return err
@@ -272,11 +274,11 @@ func (r *ipcReader) dictionary(m message, b block) error {
 		values.Release()
 		return fmt.Errorf("it replaces a dictionary, which an Arrow file may not do; write it again, or as an Arrow stream")
 	default:
-		d.mem.used.Add(-d.taken)
+		d.mem.Give(d.taken)
 		d.taken = 0
 	}
 	d.release()
 	d.values = values
-	d.taken += d.mem.used.Load() - before
+	d.taken += d.mem.Used() - before
 	return nil
 }

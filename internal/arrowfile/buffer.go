@@ -1,4 +1,4 @@
-package segment
+package arrowfile
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"iterable-segment-export/internal/columnar"
 
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
 )
@@ -21,7 +23,7 @@ type stream struct {
 	r     io.Reader
 	left  int64 // bytes, once decompressed
 	raw   bool  // not compressed, so that left is known to be in the file
-	mem   *budget
+	mem   *columnar.Budget
 	close func()
 }
 
@@ -38,7 +40,7 @@ func (s *stream) read(n int64) ([]byte, error) {
 	}
 	s.left -= n
 	if s.raw || n <= chunkSize {
-		s.mem.take(int(n))
+		s.mem.Take(int(n))
 		p := make([]byte, n)
 		_, err := io.ReadFull(s.r, p)
 		return p, eofIsShort(err)
@@ -46,7 +48,7 @@ func (s *stream) read(n int64) ([]byte, error) {
 	var p []byte
 	for int64(len(p)) < n {
 		part := int(min(n-int64(len(p)), max(chunkSize, int64(len(p))))) // what came true so far, once more
-		s.mem.take(part)
+		s.mem.Take(part)
 		p = append(make([]byte, 0, len(p)+part), p...)[:len(p)+part]
 		if _, err := io.ReadFull(s.r, p[len(p)-part:]); err != nil {
 			return nil, eofIsShort(err)
@@ -73,7 +75,7 @@ func eofIsShort(err error) error {
 }
 
 // openBuffer starts reading a buffer that lies at that place of the file.
-func openBuffer(src io.ReaderAt, at, size int64, codec int8, c *codecs, mem *budget) (*stream, error) {
+func openBuffer(src io.ReaderAt, at, size int64, codec int8, c *codecs, mem *columnar.Budget) (*stream, error) {
 	s := &stream{mem: mem, raw: true, left: size, r: io.NewSectionReader(src, at, size), close: func() {}}
 	if codec < 0 || size == 0 {
 		return s, nil

@@ -1,4 +1,4 @@
-package segment
+package arrowfile
 
 import (
 	"bytes"
@@ -13,19 +13,37 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/endian"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
-// ipcFile is an Arrow IPC file or stream. Arrow reads a record batch as a whole,
+// magic is what an Arrow IPC file begins and ends with.
+var magic = []byte("ARROW1")
+
+// Open reads what describes an Arrow IPC file, or a stream if it is one; head
+// are the first bytes.
+func Open(src *columnar.Source, head []byte) (*File, error) {
+	if bytes.HasPrefix(head, magic) {
+		return openFile(src)
+	}
+	return openStream(src)
+}
+
+// Is reports whether a file that begins with head is an Arrow file or stream.
+func Is(head []byte) bool {
+	return bytes.HasPrefix(head, magic) || len(head) >= 8 && looksLikeStream(head)
+}
+
+// File is an Arrow IPC file or stream. Arrow reads a record batch as a whole,
 // all columns of it, and trusts the offsets in it. Here the batches' buffers are
 // read in slices, only those of mapped columns, and checked on the way; Arrow's
 // part is to understand the schema.
-type ipcFile struct {
-	src    *source
+type File struct {
 	schema *arrow.Schema
 	tops   []arrow.Field // the schema's fields, of which it would make a copy each time
 	ids    []fieldIDs    // by top-level column
 	hash   [sha256.Size]byte
+	length int64 // of the footer
 	known  int64 // rows, -1 for a stream
 	stream bool
 	start  int64   // of a stream's first message after the schema
@@ -59,11 +77,11 @@ func looksLikeStream(head []byte) bool {
 	return first >= 16 && first <= maxMessage && first%8 == 4 && second >= 4 && second <= 64 && second%2 == 0
 }
 
-// message reads the message at an offset. At the end of a stream, or where the
+// readMessage reads the message at an offset. At the end of a stream, or where the
 // data ends cleanly, it is io.EOF.
-func (f *ipcFile) message(at int64) (fb message, b block, err error) {
+func readMessage(src *columnar.Source, at int64) (fb message, b block, err error) {
 	var head [8]byte
-	size := f.src.Size()
+	size := src.Size()
 	if at == size {
 		return fb, b, io.EOF
 	}
@@ -71,7 +89,7 @@ func (f *ipcFile) message(at int64) (fb message, b block, err error) {
 		return fb, b, errIPCTruncated
 	}
 	n := min(8, size-at)
-	if err := f.src.readFull(head[:n], at); err != nil {
+	if err := src.ReadFull(head[:n], at); err != nil {
 		return fb, b, err
 	}
 	b = block{offset: at, prefix: 4}
@@ -90,7 +108,7 @@ func (f *ipcFile) message(at int64) (fb message, b block, err error) {
 		return fb, b, errIPCTruncated
 	}
 	data := make([]byte, length)
-	if err := f.src.readFull(data, at+b.prefix-length); err != nil {
+	if err := src.ReadFull(data, at+b.prefix-length); err != nil {
 		return fb, b, err
 	}
 	if fb, err = parseMessage(data); err != nil {
@@ -107,8 +125,8 @@ var errIPCTruncated = errors.New("the file is cut off or damaged: a part of it c
 
 // readSchema reads the schema message at an offset and says where the next
 // message begins.
-func (f *ipcFile) readSchema(at int64) (int64, error) {
-	msg, b, err := f.message(at)
+func (f *File) readSchema(src *columnar.Source, at int64) (int64, error) {
+	msg, b, err := readMessage(src, at)
 	if err == io.EOF {
 		return 0, errIPCTruncated
 	}
@@ -122,7 +140,7 @@ func (f *ipcFile) readSchema(at int64) (int64, error) {
 		return 0, err
 	}
 	raw := make([]byte, b.prefix)
-	if err := f.src.readFull(raw, at); err != nil {
+	if err := src.ReadFull(raw, at); err != nil {
 		return 0, err
 	}
 	r, err := ipc.NewReader(bytes.NewReader(raw), ipc.WithEnsureNativeEndian(false))
@@ -141,62 +159,73 @@ func (f *ipcFile) readSchema(at int64) (int64, error) {
 	return at + b.prefix + b.body, nil
 }
 
-func openIPCStream(src *source) (*ipcFile, error) {
-	f := &ipcFile{src: src, stream: true, known: -1}
+func openStream(src *columnar.Source) (*File, error) {
+	f := &File{stream: true, known: -1}
 	var err error
-	if f.start, err = f.readSchema(0); err != nil {
+	if f.start, err = f.readSchema(src, 0); err != nil {
 		return nil, err
 	}
-	// A stream has no footer; its ends stand for it.
+	f.hash, err = hashEnds(src)
+	return f, err
+}
+
+// hashEnds hashes the ends of a stream, which has no footer.
+func hashEnds(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	const ends = 4 << 10
 	sum := sha256.New()
 	size := src.Size()
 	buf := make([]byte, min(size, ends))
 	for _, at := range []int64{0, size - int64(len(buf))} {
-		if err := src.readFull(buf, at); err != nil {
-			return nil, err
+		if err := src.ReadFull(buf, at); err != nil {
+			return hash, err
 		}
 		sum.Write(buf)
 	}
-	sum.Sum(f.hash[:0])
-	return f, nil
+	sum.Sum(hash[:0])
+	return hash, nil
 }
 
-func openIPCFile(src *source) (*ipcFile, error) {
-	// "ARROW1" and two bytes of padding; the end is a footer, its length and
-	// "ARROW1".
-	const head, tailLen = 8, 10
-	f := &ipcFile{src: src}
+// fileHead is the length of "ARROW1" and two bytes of padding.
+const fileHead = 8
+
+// readFooter reads a file's footer, which its length and "ARROW1" follow.
+func readFooter(src *columnar.Source) ([]byte, error) {
+	const tailLen = 10
 	size := src.Size()
-	if size < head+tailLen {
+	if size < fileHead+tailLen {
 		return nil, errIPCTruncated
 	}
 	var tail [tailLen]byte
-	if err := src.readFull(tail[:], size-tailLen); err != nil {
+	if err := src.ReadFull(tail[:], size-tailLen); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(tail[4:], magicArrow) {
+	if !bytes.Equal(tail[4:], magic) {
 		return nil, errors.New("the file begins as an Arrow file and does not end as one: it is cut off, or still being written; wait until it is complete, or write it again")
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[:4]))
 	body := size - tailLen - length
-	if length < 8 || length > maxFooter || body < head {
+	if length < 8 || length > columnar.MaxFooter || body < fileHead {
 		return nil, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
 	}
 	footer := make([]byte, length)
-	if err := src.readFull(footer, body); err != nil {
+	return footer, src.ReadFull(footer, body)
+}
+
+func openFile(src *columnar.Source) (*File, error) {
+	f := &File{}
+	footer, err := readFooter(src)
+	if err != nil {
 		return nil, err
 	}
-	f.hash = sha256.Sum256(footer)
-	if _, err := f.readSchema(head); err != nil {
+	f.hash, f.length = sha256.Sum256(footer), int64(len(footer))
+	if _, err := f.readSchema(src, fileHead); err != nil {
 		return nil, err
 	}
-	var err error
 	if f.dicts, f.blocks, err = parseFooter(footer); err != nil {
 		return nil, err
 	}
 	for _, b := range f.blocks {
-		msg, _, err := f.message(b.offset)
+		msg, _, err := readMessage(src, b.offset)
 		if err != nil {
 			return nil, noEOF(err)
 		}
@@ -208,7 +237,7 @@ func openIPCFile(src *source) (*ipcFile, error) {
 			return nil, errIPC
 		}
 	}
-	if err := checkCount(f.known, size); err != nil {
+	if err := columnar.CheckCount(f.known, src.Size()); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -221,33 +250,50 @@ func noEOF(err error) error {
 	return err
 }
 
-func (f *ipcFile) fields() []arrow.Field     { return f.tops }
-func (f *ipcFile) footer() [sha256.Size]byte { return f.hash }
-func (f *ipcFile) rows() int64               { return f.known }
+// Fields implements columnar.File.
+func (f *File) Fields() []arrow.Field { return f.tops }
 
-// rowGroups counts the record batches of a file; a stream counts as one.
-func (f *ipcFile) rowGroups() int {
+// Footer implements columnar.File.
+func (f *File) Footer() ([sha256.Size]byte, int64) { return f.hash, f.length }
+
+// Hash implements columnar.File.
+func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
+	if f.stream {
+		return hashEnds(src)
+	}
+	footer, err := readFooter(src)
+	return sha256.Sum256(footer), err
+}
+
+// Rows implements columnar.File.
+func (f *File) Rows() int64 { return f.known }
+
+// RowGroups counts the record batches of a file; a stream counts as one.
+func (f *File) RowGroups() int {
 	if f.stream {
 		return 1
 	}
 	return len(f.blocks)
 }
 
-func (f *ipcFile) check(paths [][]int) error {
+// Check implements columnar.File.
+func (f *File) Check(paths [][]int) error {
 	for _, path := range paths {
 		if path == nil {
 			continue
 		}
-		field := fieldAt(f.fields(), path)
+		field := columnar.FieldAt(f.tops, path)
 		if err := canLoad(field.Type, 0); err != nil {
-			return columnError(schemas.ErrorColumn, pathName(f.fields(), path), "%w; leave the column out of the mapping, or write it with another type", err)
+			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.tops, path), "%w; leave the column out of the mapping, or write it with another type", err)
 		}
 	}
 	return nil
 }
 
-func (f *ipcFile) open(paths [][]int, opts Options) (batches, error) {
-	r := &ipcReader{file: f, paths: paths, opts: opts, mem: newBudget(), at: f.start, dicts: map[int64]*dictionary{}, used: make([][]int, len(f.tops))}
+// Open implements columnar.File.
+func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) (columnar.Batches, error) {
+	opts = opts.WithDefaults()
+	r := &reader{file: f, src: src, paths: paths, opts: opts, mem: columnar.NewBudget(), at: f.start, dicts: map[int64]*dictionary{}, used: make([][]int, len(f.tops))}
 	for i, path := range paths {
 		if path != nil {
 			r.used[path[0]] = append(r.used[path[0]], i)
@@ -256,7 +302,7 @@ func (f *ipcFile) open(paths [][]int, opts Options) (batches, error) {
 	r.wantDictionaries()
 	if !f.stream {
 		for _, b := range f.dicts {
-			msg, blk, err := f.message(b.offset)
+			msg, blk, err := readMessage(src, b.offset)
 			if err != nil {
 				return nil, noEOF(err)
 			}
@@ -268,13 +314,14 @@ func (f *ipcFile) open(paths [][]int, opts Options) (batches, error) {
 	return r, nil
 }
 
-// ipcReader reads a file's or stream's record batches in turn.
-type ipcReader struct {
-	file  *ipcFile
+// reader reads a file's or stream's record batches in turn.
+type reader struct {
+	file  *File
+	src   *columnar.Source
 	paths [][]int
 	used  [][]int // by top-level column: the mapped columns that are in it
-	opts  Options
-	mem   *budget
+	opts  columnar.Options
+	mem   *columnar.Budget
 	at    int64 // of a stream's next message
 	block int   // a file's next record batch
 	dicts map[int64]*dictionary
@@ -285,15 +332,16 @@ type ipcReader struct {
 	batch   int // rows that are loaded at a time
 }
 
-func (r *ipcReader) next() ([]arrow.Array, int, error) {
+// Next implements columnar.Batches.
+func (r *reader) Next() ([]arrow.Array, int, error) {
 	for r.left == 0 {
 		if err := r.openBatch(); err != nil {
 			return nil, 0, err
 		}
 	}
 	rows := int(min(r.left, int64(r.batch)))
-	r.mem.reset()
-	out, err := parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) { return r.load(i, rows) })
+	r.mem.Reset()
+	out, err := columnar.Parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) { return r.load(i, rows) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -302,16 +350,16 @@ func (r *ipcReader) next() ([]arrow.Array, int, error) {
 }
 
 // load gives the next rows of one mapped column.
-func (r *ipcReader) load(i, rows int) (arr arrow.Array, err error) {
+func (r *reader) load(i, rows int) (arr arrow.Array, err error) {
 	if r.loaders[i] == nil {
 		return array.NewNull(rows), nil
 	}
 	defer func() {
 		if err != nil {
-			err = columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
+			err = columnar.ColumnError(schemas.ErrorSegmentUnreadable, columnar.PathName(r.file.tops, r.paths[i]), "%w", err)
 		}
 	}()
-	defer guard(&err)
+	defer columnar.Guard(&err)
 	data, err := r.loaders[i].load(rows)
 	if err != nil {
 		return nil, err
@@ -322,17 +370,17 @@ func (r *ipcReader) load(i, rows int) (arr arrow.Array, err error) {
 
 // nextRecord finds the next record batch, taking in the dictionaries on the way
 // to it.
-func (r *ipcReader) nextRecord() (message, block, error) {
+func (r *reader) nextRecord() (message, block, error) {
 	if !r.file.stream {
 		if r.block == len(r.file.blocks) {
 			return message{}, block{}, io.EOF
 		}
 		r.block++
-		msg, b, err := r.file.message(r.file.blocks[r.block-1].offset)
+		msg, b, err := readMessage(r.src, r.file.blocks[r.block-1].offset)
 		return msg, b, noEOF(err)
 	}
 	for {
-		msg, b, err := r.file.message(r.at)
+		msg, b, err := readMessage(r.src, r.at)
 		if err != nil {
 			return msg, b, err
 		}
@@ -346,7 +394,7 @@ func (r *ipcReader) nextRecord() (message, block, error) {
 	}
 }
 
-func (r *ipcReader) openBatch() error {
+func (r *reader) openBatch() error {
 	r.closeBatch()
 	msg, b, err := r.nextRecord()
 	if err != nil {
@@ -356,18 +404,18 @@ func (r *ipcReader) openBatch() error {
 	if err != nil {
 		return err
 	}
-	if err := checkCount(batch.rows, r.file.src.Size()); err != nil {
+	if err := columnar.CheckCount(batch.rows, r.src.Size()); err != nil {
 		return err
 	}
 	l := r.layout(msg, batch, b)
 	loaders := make([]loader, len(r.paths))
-	for top, field := range r.file.fields() {
+	for top, field := range r.file.tops {
 		start := *l
 		l.skip(field.Type)
 		for _, i := range r.used[top] {
 			cursor := start
 			if loaders[i], err = cursor.path(field.Type, r.file.ids[top], r.paths[i][1:], batch.rows); err != nil {
-				return columnError(schemas.ErrorSegmentUnreadable, pathName(r.file.fields(), r.paths[i]), "%w", err)
+				return columnar.ColumnError(schemas.ErrorSegmentUnreadable, columnar.PathName(r.file.tops, r.paths[i]), "%w", err)
 			}
 		}
 	}
@@ -378,13 +426,13 @@ func (r *ipcReader) openBatch() error {
 			perRow *= 4 // about what compression saves
 		}
 		if perRow > 0 {
-			r.batch = int(max(1, min(int64(r.batch), batchBytes/perRow)))
+			r.batch = int(max(1, min(int64(r.batch), columnar.BatchBytes/perRow)))
 		}
 	}
 	return nil
 }
 
-func (r *ipcReader) closeBatch() {
+func (r *reader) closeBatch() {
 	for _, l := range r.loaders {
 		if l != nil {
 			l.close()
@@ -393,7 +441,8 @@ func (r *ipcReader) closeBatch() {
 	r.loaders = nil
 }
 
-func (r *ipcReader) close() {
+// Close implements columnar.Batches.
+func (r *reader) Close() {
 	r.closeBatch()
 	r.codecs.close()
 	for _, d := range r.dicts {

@@ -1,8 +1,11 @@
-package segment
+package arrowfile
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"iterable-segment-export/internal/columnar"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 )
@@ -222,8 +225,8 @@ func (u *unfolding) children(t flatbuffers.Table, field, depth int) ([]fieldIDs,
 	if err != nil {
 		return nil, err
 	}
-	if depth > maxNesting && n > 0 {
-		return nil, fmt.Errorf("its columns are nested more than %d levels deep; flatten them", maxNesting)
+	if depth > columnar.MaxNesting && n > 0 {
+		return nil, fmt.Errorf("its columns are nested more than %d levels deep; flatten them", columnar.MaxNesting)
 	}
 	if u.fields -= n; u.fields < 0 {
 		return nil, fmt.Errorf("it has more than %d columns, nested ones included; leave some out", maxFields)
@@ -250,4 +253,27 @@ func (u *unfolding) children(t flatbuffers.Table, field, depth int) ([]fieldIDs,
 		}
 	}
 	return out, nil
+}
+
+// CheckSchema makes sure that a schema message, as Arrow writes it into other
+// files, is small enough for Arrow to read it.
+func CheckSchema(data []byte) (err error) {
+	defer columnar.Guard(&err)
+	const continuation = 4
+	if len(data) < 8 || binary.LittleEndian.Uint32(data) != ipcContinuation {
+		return errIPC
+	}
+	length := int64(binary.LittleEndian.Uint32(data[continuation:]))
+	if length < 8 || length > int64(len(data)-8) {
+		return errIPC
+	}
+	msg, err := parseMessage(data[8 : 8+length])
+	if err != nil {
+		return err
+	}
+	if msg.kind != messageSchema {
+		return errIPC
+	}
+	_, err = schemaIDs(msg.header)
+	return err
 }

@@ -1,4 +1,4 @@
-package segment
+package columnar
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Error is what every function of this package fails with. Its text is for a
+// Error is what reading a segment fails with. Its text is for a
 // person, and holds no value of a row.
 type Error struct {
 	// Type is the class of the failure, empty where a retry may cure it (a disk
@@ -34,14 +34,14 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "file %s: ", e.File)
 	}
 	if e.Column != "" {
-		fmt.Fprintf(&b, "column %q: ", shortened(e.Column, 200))
+		fmt.Fprintf(&b, "column %q: ", Shortened(e.Column, 200))
 	}
-	b.WriteString(shortened(e.Err.Error(), 6000))
+	b.WriteString(Shortened(e.Err.Error(), 6000))
 	return b.String()
 }
 
-// shortened bounds what a file has a say in: names, and the types of structs.
-func shortened(s string, most int) string {
+// Shortened bounds what a file has a say in: names, and the types of structs.
+func Shortened(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
@@ -50,14 +50,14 @@ func shortened(s string, most int) string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// columnError blames a column, by its name in the file.
-func columnError(kind schemas.ErrorType, column, format string, args ...any) *Error {
+// ColumnError blames a column, by its name in the file.
+func ColumnError(kind schemas.ErrorType, column, format string, args ...any) *Error {
 	return &Error{Type: kind, Column: column, Err: fmt.Errorf(format, args...)}
 }
 
-// asError makes an *Error of whatever went wrong with a file, and completes one
+// AsError makes an *Error of whatever went wrong with a file, and completes one
 // that does not name its file yet.
-func asError(file string, err error) error {
+func AsError(file string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -80,16 +80,16 @@ func asError(file string, err error) error {
 	return &Error{Type: schemas.ErrorSegmentUnreadable, File: file, Err: err}
 }
 
-// guard turns a panic of the function that defers it into an error: no input
+// Guard turns a panic of the function that defers it into an error: no input
 // can take the worker down. The panic's own text is kept only where it is
 // Arrow's or Go's, which name sizes and types and no values.
-func guard(err *error) {
+func Guard(err *error) {
 	switch p := recover().(type) {
 	case nil:
 	case *Error:
 		*err = p
-	case tooMuchMemory:
-		*err = fmt.Errorf("it needs more than %d MB of memory for %s; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups", maxBatchMemory>>20, p.what)
+	case TooMuchMemory:
+		*err = fmt.Errorf("it needs more than %d MB of memory for %s; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups", MaxBatchMemory>>20, p.What)
 	case error:
 		*err = fmt.Errorf("it is damaged, or uses a feature that this program can't read: %w; write it again, as plain Parquet with snappy or zstd if it is not damaged", p)
 	default:
@@ -97,22 +97,22 @@ func guard(err *error) {
 	}
 }
 
-// source reads a file and remembers whether reading itself failed, so that a
+// Source reads a file and remembers whether reading itself failed, so that a
 // broken disk is not taken for a broken file.
-type source struct {
+type Source struct {
 	storage.File
 	ctx    context.Context
-	pos    int64
 	failed *firstError
 
 	bytes, reads atomic.Int64
 }
 
-func newSource(ctx context.Context, f storage.File) *source {
-	return &source{File: f, ctx: ctx, failed: &firstError{}}
+// NewSource returns a source that reads f until ctx is done.
+func NewSource(ctx context.Context, f storage.File) *Source {
+	return &Source{File: f, ctx: ctx, failed: &firstError{}}
 }
 
-func (s *source) ReadAt(p []byte, off int64) (int, error) {
+func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		s.failed.set(err)
 		return 0, err
@@ -126,33 +126,21 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// traffic is what was read of the file; of one that is far away, what came over
+// Failed returns the error of the first read that failed, whatever became of it on
+// its way through a decoder.
+func (s *Source) Failed() error { return s.failed.get() }
+
+// Traffic returns what was read of the file; of one that is far away, what came over
 // the network.
-func (s *source) traffic() storage.Traffic {
+func (s *Source) Traffic() storage.Traffic {
 	if far, ok := s.File.(storage.Metered); ok {
 		return far.Traffic()
 	}
 	return storage.Traffic{Bytes: s.bytes.Load(), Requests: s.reads.Load()}
 }
 
-// Seek is there because Arrow asks for it to find a file's size; all reading is
-// by ReadAt.
-func (s *source) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += s.pos
-	case io.SeekEnd:
-		offset += s.Size()
-	}
-	if offset < 0 {
-		return 0, errors.New("seek before the start of the file")
-	}
-	s.pos = offset
-	return offset, nil
-}
-
-// readFull reads exactly len(p) bytes at off.
-func (s *source) readFull(p []byte, off int64) error {
+// ReadFull reads exactly len(p) bytes at off.
+func (s *Source) ReadFull(p []byte, off int64) error {
 	n, err := s.ReadAt(p, off)
 	if n == len(p) {
 		return nil
@@ -163,9 +151,9 @@ func (s *source) readFull(p []byte, off int64) error {
 	return err
 }
 
-// explain says why reading a file failed: for the reason of the first failed
+// Explain says why reading a file failed: for the reason of the first failed
 // read if there was one, because it changed, or because it is as it is.
-func (s *source) explain(o storage.Object, err error) error {
+func (s *Source) Explain(o storage.Object, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -175,12 +163,12 @@ func (s *source) explain(o storage.Object, err error) error {
 		}
 		var known *Error // not of reading, but of what was read
 		if errors.Is(io, storage.ErrChanged) || errors.Is(io, fs.ErrPermission) || errors.As(io, &known) {
-			return asError(o.Name, io)
+			return AsError(o.Name, io)
 		}
 		return &Error{File: o.Name, Err: fmt.Errorf("read: %w", io)}
 	}
 	if changed := storage.CheckUnchanged(s.ctx, o); errors.Is(changed, storage.ErrChanged) {
-		return asError(o.Name, changed)
+		return AsError(o.Name, changed)
 	}
-	return asError(o.Name, err)
+	return AsError(o.Name, err)
 }

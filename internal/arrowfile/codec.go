@@ -1,4 +1,4 @@
-package segment
+package arrowfile
 
 import (
 	"bufio"
@@ -6,6 +6,8 @@ import (
 	"io"
 	mathbits "math/bits"
 	"sync"
+
+	"iterable-segment-export/internal/columnar"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -98,7 +100,7 @@ func (c *codecs) lend(window int64) {
 		c.discard()
 	}
 	if c.windows+window > maxWindows {
-		panic(tooMuchMemory{"decompressing columns beside each other"})
+		panic(columnar.TooMuchMemory{What: "decompressing columns beside each other"})
 	}
 	c.windows += window
 }

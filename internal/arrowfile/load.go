@@ -1,4 +1,4 @@
-package segment
+package arrowfile
 
 import (
 	"encoding/binary"
@@ -219,7 +219,7 @@ func (o *offsets) read(n int) (out []byte, length int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	o.s.mem.take(len(p) + int(o.width))
+	o.s.mem.Take(len(p) + int(o.width))
 	out = make([]byte, len(p)+int(o.width))
 	first, last := o.last, o.last
 	if o.width == 4 {

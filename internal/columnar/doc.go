@@ -1,0 +1,184 @@
+// Package columnar holds what the readers of Parquet and Arrow files share: the
+// interface that they implement, their errors, the file that they read from,
+// and the bounds on what a file may make them do.
+//
+// Files come from outside and may be damaged or hostile. Sizes that a file
+// claims are compared with the file before memory is allocated for them, a
+// panic below a reader becomes an error, and every error that reaches the
+// caller is an *Error that says which file, which column and what to do.
+package columnar
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v15/arrow"
+)
+
+// File is one file's structure, as its footer or its beginning describes it.
+type File interface {
+	// Fields returns the columns.
+	Fields() []arrow.Field
+	// Footer returns a hash of what describes the file's content, and how many
+	// bytes that is.
+	Footer() (hash [sha256.Size]byte, size int64)
+	// Hash returns the hash of the footer that src has now.
+	Hash(src *Source) ([sha256.Size]byte, error)
+	// Rows returns the number of rows, -1 where only reading the file would tell.
+	Rows() int64
+	RowGroups() int
+	// Check refuses mapped columns that can't be read as they are stored. A nil
+	// path is a column that the file does not have.
+	Check(paths [][]int) error
+	// Open starts reading the columns from src, which is the same file.
+	Open(src *Source, paths [][]int, opts Options) (Batches, error)
+}
+
+// Batches returns the rows of one file in their order.
+type Batches interface {
+	// Next returns the columns of at most Options.BatchRows rows, and io.EOF at
+	// the end. A column that the file does not have is of type null.
+	Next() ([]arrow.Array, int, error)
+	Close()
+}
+
+// Options tune a reader; zero fields mean the defaults.
+type Options struct {
+	// BatchRows is the most rows of a record; default 16,384. Rows with large
+	// values come in smaller records.
+	BatchRows int
+	// Ahead is how many records are read ahead of the caller; default 2.
+	Ahead int
+	// Parallel is how many columns are decoded at a time; default GOMAXPROCS.
+	Parallel int
+}
+
+// WithDefaults returns the options with the defaults filled in.
+func (o Options) WithDefaults() Options {
+	if o.BatchRows <= 0 {
+		o.BatchRows = 16 << 10
+	}
+	if o.Ahead <= 0 {
+		o.Ahead = 2
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = runtime.GOMAXPROCS(0)
+	}
+	return o
+}
+
+const (
+	// MaxFooter bounds, in bytes, the part of a file that describes it. 10,000
+	// columns in a hundred row groups stay below.
+	MaxFooter = 64 << 20
+	// MaxNesting bounds how deep columns may be nested; Arrow's own limit for IPC
+	// is 64.
+	MaxNesting = 64
+	// BatchBytes is about how many bytes of values a batch has at most: rows with
+	// large values come in smaller batches.
+	BatchBytes = 32 << 20
+)
+
+// CheckCount refuses counts of rows that can't be true. Rows of nothing but null
+// take no bytes, so that a small file could keep a worker busy for years; the
+// bound, a thousand rows a byte, is far beyond what files with addresses have.
+func CheckCount(rows, size int64) error {
+	const least, perByte = 1_000_000, 1000
+	if rows < 0 || rows > least && (rows-least)/perByte > size {
+		return fmt.Errorf("the file is damaged: it claims %d rows in %d bytes; write it again", rows, size)
+	}
+	return nil
+}
+
+// Unsupported stands for the type of a column that can't be read. It matters
+// only where the column is mapped.
+type Unsupported struct {
+	arrow.DataType
+	Why error
+}
+
+// ID returns the ID of the null type.
+func (u *Unsupported) ID() arrow.Type { return arrow.NULL }
+
+// Name returns "unsupported".
+func (u *Unsupported) Name() string { return "unsupported" }
+
+// String says why the type is not supported.
+func (u *Unsupported) String() string { return "unsupported: " + u.Why.Error() }
+
+// Fingerprint returns "", as for all types that have none.
+func (u *Unsupported) Fingerprint() string { return "" }
+
+// FieldAt returns the field at a path through structs.
+func FieldAt(fields []arrow.Field, path []int) arrow.Field {
+	f := fields[path[0]]
+	for _, i := range path[1:] {
+		f = f.Type.(*arrow.StructType).Field(i)
+	}
+	return f
+}
+
+// PathName returns the names on a path through structs, joined by dots.
+func PathName(fields []arrow.Field, path []int) string {
+	name := fields[path[0]].Name
+	f := fields[path[0]]
+	for _, i := range path[1:] {
+		f = f.Type.(*arrow.StructType).Field(i)
+		name += "." + f.Name
+	}
+	return name
+}
+
+// Parallel calls do for 0 to n-1, up to width at a time, and returns the results
+// in order. A panic in any of them is an error.
+func Parallel(n, width int, do func(i int) (arrow.Array, error)) ([]arrow.Array, error) {
+	out := make([]arrow.Array, n)
+	errs := make([]error, n)
+	one := func(i int) {
+		defer Guard(&errs[i])
+		out[i], errs[i] = do(i)
+	}
+	if width = min(width, n); width <= 1 {
+		for i := range n {
+			one(i)
+		}
+	} else {
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		for range width {
+			wg.Go(func() {
+				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+					one(i)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		for _, arr := range out {
+			if arr != nil {
+				arr.Release()
+			}
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// Printable returns a file's first bytes only where they are a known signature
+// and not the beginning of somebody's data.
+func Printable(head []byte) string {
+	for _, known := range []string{"PK", "\x1f\x8b", "Obj\x01", "ORC", "\x28\xb5\x2f\xfd", "SQLite", "%PDF"} {
+		if bytes.HasPrefix(head, []byte(known)) {
+			return known
+		}
+	}
+	return "other bytes"
+}

@@ -1,0 +1,74 @@
+package columnar
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+)
+
+// MaxBatchMemory bounds, in bytes, what reading one batch of rows may take.
+// Batches of ordinary rows take some MB; only damaged files, or values of many
+// MB each, come near it.
+const MaxBatchMemory = 512 << 20
+
+// TooMuchMemory is the panic of a Budget that is used up.
+type TooMuchMemory struct{ What string }
+
+// Budget is an allocator that counts what is asked of it since its last reset,
+// whatever is freed in between: Arrow does not free everything.
+type Budget struct {
+	memory.Allocator
+	used atomic.Int64
+}
+
+// NewBudget returns a budget of MaxBatchMemory.
+func NewBudget() *Budget { return &Budget{Allocator: memory.NewGoAllocator()} }
+
+// Reset makes the whole budget available again.
+func (b *Budget) Reset() { b.used.Store(0) }
+
+// Used returns how many bytes were taken since the last reset.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Give returns bytes to the budget.
+func (b *Budget) Give(size int64) { b.used.Add(-size) }
+
+// Take counts size bytes, and panics with TooMuchMemory where they are not left.
+func (b *Budget) Take(size int) {
+	if size < 0 || size > MaxBatchMemory || b.used.Add(int64(size)) > MaxBatchMemory {
+		panic(TooMuchMemory{"one batch of rows"})
+	}
+}
+
+// Allocate implements memory.Allocator.
+func (b *Budget) Allocate(size int) []byte {
+	b.Take(size)
+	return b.Allocator.Allocate(size)
+}
+
+// Reallocate implements memory.Allocator.
+func (b *Budget) Reallocate(size int, old []byte) []byte {
+	b.Take(size - min(size, len(old)))
+	return b.Allocator.Reallocate(size, old)
+}
+
+// firstError keeps the first of the errors that several goroutines report.
+type firstError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *firstError) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}

@@ -1,0 +1,169 @@
+package parquetfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+)
+
+// Values of CompressionCodec.
+const (
+	codecNone   = 0
+	codecSnappy = 1
+	codecGzip   = 2
+	codecLzo    = 3
+	codecBrotli = 4
+	codecLz4    = 5
+	codecZstd   = 6
+	codecLz4Raw = 7
+)
+
+// checkCodec refuses what no kept library for Go can decompress.
+func checkCodec(codec int32) error {
+	switch {
+	case codec == codecLzo:
+		return errors.New("it is compressed with LZO, which this program can't read; write the file again with snappy or zstd")
+	case codec < 0 || codec > codecLz4Raw:
+		return fmt.Errorf("it is compressed in a way that this program does not know (number %d); write the file again with snappy or zstd", codec)
+	}
+	return nil
+}
+
+// decompressor fills pages with what compressed data stands for. The page's
+// length is what its header claims: data that gives more is refused before
+// memory is taken for it. It is for one goroutine.
+type decompressor struct {
+	zstd   *zstd.Decoder
+	gzip   *gzip.Reader
+	brotli *brotli.Reader
+}
+
+func (d *decompressor) close() {
+	if d.zstd != nil {
+		d.zstd.Close()
+	}
+}
+
+// fill decompresses src into page, all of it.
+func (d *decompressor) fill(codec int32, page, src []byte) error {
+	var n int
+	var err error
+	switch codec {
+	case codecSnappy:
+		// Snappy data starts with its decompressed size, which the library takes
+		// at its word.
+		if n, err = snappy.DecodedLen(src); err == nil && n == len(page) {
+			_, err = snappy.Decode(page, src)
+		}
+	case codecGzip:
+		n, err = d.fillGzip(page, src)
+	case codecBrotli:
+		if d.brotli == nil {
+			d.brotli = brotli.NewReader(nil)
+		}
+		if err = d.brotli.Reset(bytes.NewReader(src)); err == nil {
+			n, err = readAll(d.brotli, page)
+		}
+	case codecZstd:
+		n, err = d.fillZstd(page, src)
+	case codecLz4Raw:
+		n, err = lz4.UncompressBlock(src, page)
+	case codecLz4:
+		n, err = fillLz4(page, src)
+	default:
+		n = copy(page, src)
+		if len(src) > len(page) {
+			n = len(src)
+		}
+	}
+	if err == nil && n != len(page) {
+		err = fmt.Errorf("a page claims %d bytes once decompressed, and its data has another size", len(page))
+	}
+	return err
+}
+
+func (d *decompressor) fillGzip(page, src []byte) (int, error) {
+	var err error
+	if d.gzip == nil {
+		d.gzip, err = gzip.NewReader(bytes.NewReader(src))
+	} else {
+		err = d.gzip.Reset(bytes.NewReader(src))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return readAll(d.gzip, page)
+}
+
+// readAll reads r to its end, and at most one byte more than the page has.
+func readAll(r io.Reader, page []byte) (int, error) {
+	n, err := io.ReadFull(r, page)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return n, nil
+	}
+	if err != nil {
+		return n, err
+	}
+	var more [1]byte
+	k, err := io.ReadFull(r, more[:])
+	if err == io.EOF {
+		err = nil
+	}
+	return n + k, err
+}
+
+func (d *decompressor) fillZstd(page, src []byte) (int, error) {
+	if d.zstd == nil {
+		var err error
+		d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxPage), zstd.WithDecodeAllCapLimit(true))
+		if err != nil {
+			return 0, err
+		}
+	}
+	out, err := d.zstd.DecodeAll(src, page[:0:len(page)])
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return len(page) + 1, nil
+	}
+	return len(out), err
+}
+
+// fillLz4 reads what goes by the name of LZ4 in Parquet, which three groups of
+// writers understood differently: blocks with two lengths in front (Hadoop), an
+// LZ4 frame, or one bare block (old Arrow).
+func fillLz4(page, src []byte) (int, error) {
+	const frame = 0x184D2204
+	if len(src) >= 4 && binary.LittleEndian.Uint32(src) == frame {
+		return readAll(lz4.NewReader(bytes.NewReader(src)), page)
+	}
+	if n, ok := fillHadoop(page, src); ok {
+		return n, nil
+	}
+	return lz4.UncompressBlock(src, page)
+}
+
+func fillHadoop(page, src []byte) (n int, ok bool) {
+	for len(src) > 0 {
+		if len(src) < 8 {
+			return 0, false
+		}
+		whole, part := int64(binary.BigEndian.Uint32(src)), int64(binary.BigEndian.Uint32(src[4:]))
+		if src = src[8:]; part > int64(len(src)) || whole > int64(len(page)-n) {
+			return 0, false
+		}
+		k, err := lz4.UncompressBlock(src[:part], page[n:int64(n)+whole])
+		if err != nil || int64(k) != whole {
+			return 0, false
+		}
+		n, src = n+k, src[part:]
+	}
+	return n, true
+}

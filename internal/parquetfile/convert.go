@@ -1,0 +1,291 @@
+package parquetfile
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/bitutil"
+	"github.com/apache/arrow/go/v15/arrow/decimal128"
+	"github.com/apache/arrow/go/v15/arrow/decimal256"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet"
+
+	"iterable-segment-export/internal/columnar"
+)
+
+// converter makes the values of a leaf's type from its physical ones. raw is an
+// array of the physical type whose values, where they are null, may be anything.
+type converter func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error)
+
+// withValues is raw with other values.
+func withValues(dt arrow.DataType, raw arrow.ArrayData, values []byte) arrow.ArrayData {
+	return array.NewData(dt, raw.Len(), []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(values)}, nil, raw.NullN(), 0)
+}
+
+func values(raw arrow.ArrayData) []byte {
+	if b := raw.Buffers()[1]; b != nil {
+		return b.Bytes()
+	}
+	return nil
+}
+
+// texts calls do with each value of a binary array that is not null.
+func texts(raw arrow.ArrayData, do func(i int, v []byte) error) error {
+	if raw.Len() == 0 {
+		return nil
+	}
+	offsets := arrow.Int32Traits.CastFromBytes(raw.Buffers()[1].Bytes())[raw.Offset():]
+	var data, valid []byte
+	if b := raw.Buffers()[2]; b != nil {
+		data = b.Bytes()
+	}
+	if b := raw.Buffers()[0]; b != nil && raw.NullN() > 0 {
+		valid = b.Bytes()
+	}
+	for i := range raw.Len() {
+		if valid == nil || bitutil.BitIsSet(valid, raw.Offset()+i) {
+			if err := do(i, data[offsets[i]:offsets[i+1]]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func allocate(mem *columnar.Budget, n int) []byte {
+	mem.Take(n)
+	return make([]byte, n)
+}
+
+// nulls are the values of a column of LogicalType UNKNOWN, all of them null.
+func nulls(dt arrow.DataType, raw arrow.ArrayData, _ *columnar.Budget) (arrow.ArrayData, error) {
+	return array.NewData(dt, raw.Len(), []*memory.Buffer{nil}, nil, raw.Len(), 0), nil
+}
+
+// booleans packs values of a byte each.
+func booleans(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	out := allocate(mem, int(bitutil.BytesForBits(int64(raw.Len()))))
+	for i, v := range values(raw)[:raw.Len()] {
+		if v != 0 {
+			bitutil.SetBit(out, i)
+		}
+	}
+	return withValues(dt, raw, out), nil
+}
+
+// The day on which the Gregorian calendar took over from the Julian one,
+// 1582-10-15, in days since 1970, and what a second has of each unit.
+const gregorianStart = -141427
+
+// gregorian returns the day that has the same date in the Gregorian calendar as
+// the given one has in the Julian, which is the date that the writer was given.
+// The arithmetic is that of Richards in the Explanatory Supplement to the
+// Astronomical Almanac, 3rd edition, section 15.11.
+func gregorian(day int64) int64 {
+	if day >= gregorianStart {
+		return day
+	}
+	// The date in the Julian calendar, from a day number that counts from
+	// -4712-01-01; 1,461 days are four of its years.
+	const epoch = 2440588 // 1970-01-01
+	f := day + epoch + 1401
+	e := 4*f + 3
+	h := 5*(floorMod(e, 1461)/4) + 2
+	d := h%153/5 + 1
+	m := (h/153+2)%12 + 1
+	y := floorDiv(e, 1461) - 4716 + (14-m)/12
+	if m == 2 && d == 29 && (y%4 != 0 || y%100 == 0 && y%400 != 0) {
+		m, d = 3, 1 // a leap day that the Gregorian calendar does not have
+	}
+	return civil(y, m, d)
+}
+
+// civil returns a date of the Gregorian calendar in days since 1970 (Howard
+// Hinnant's days_from_civil, howardhinnant.github.io/date_algorithms.html).
+func civil(y, m, d int64) int64 {
+	if m <= 2 {
+		y--
+		m += 12
+	}
+	era := floorDiv(y, 400)
+	yearOfEra := y - era*400
+	dayOfYear := (153*(m-3)+2)/5 + d - 1
+	return era*146097 + yearOfEra*365 + yearOfEra/4 - yearOfEra/100 + dayOfYear - 719468
+}
+
+func floorDiv(x, y int64) int64 {
+	q := x / y
+	if x%y < 0 {
+		q--
+	}
+	return q
+}
+
+func floorMod(x, y int64) int64 { return x - floorDiv(x, y)*y }
+
+func julianDays(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	days := arrow.Int32Traits.CastFromBytes(values(raw))[:raw.Len()]
+	for i, day := range days {
+		days[i] = int32(max(gregorian(int64(day)), math.MinInt32))
+	}
+	return withValues(dt, raw, values(raw)), nil
+}
+
+func julianStamps(unit arrow.TimeUnit) converter {
+	perDay := int64(secondsOfJulianDay) * int64(1e9) / int64(unit.Multiplier())
+	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+		stamps := arrow.Int64Traits.CastFromBytes(values(raw))[:raw.Len()]
+		for i, at := range stamps {
+			if day := floorDiv(at, perDay); day < gregorianStart {
+				stamps[i] += (gregorian(day) - day) * perDay
+			}
+		}
+		return withValues(dt, raw, values(raw)), nil
+	}
+}
+
+// int96s are timestamps of Impala and old Spark: nanoseconds of a day, and the
+// day. They become microseconds, so that the years 1 and 9999 fit.
+func int96s(julian bool) converter {
+	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+		const epoch, perDay = 2440588, 24 * 60 * 60 * 1_000_000
+		const mostDays = math.MaxInt64/perDay - 110_000 // and the nanoseconds, which may be any number
+		out := allocate(mem, 8*raw.Len())
+		stamps := arrow.Int64Traits.CastFromBytes(out)
+		for i, v := range parquet.Int96Traits.CastFromBytes(values(raw))[:raw.Len()] {
+			day := int64(int32(binary.LittleEndian.Uint32(v[8:]))) - epoch
+			if julian {
+				day = gregorian(day)
+			}
+			// What is too far away stays too far away: no other date is made of it.
+			day = min(max(day, -mostDays), mostDays)
+			stamps[i] = day*perDay + floorDiv(int64(binary.LittleEndian.Uint64(v[:8])), 1000)
+		}
+		return withValues(dt, raw, out), nil
+	}
+}
+
+// decimalsOf are decimals whose digits lie in an integer.
+func decimalsOf[T int32 | int64](dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	width := dt.(arrow.FixedWidthDataType).Bytes()
+	out := allocate(mem, width*raw.Len())
+	var size T
+	step := binary.Size(size)
+	in := values(raw)
+	for i := range raw.Len() {
+		var v int64
+		if step == 4 {
+			v = int64(int32(binary.LittleEndian.Uint32(in[i*step:])))
+		} else {
+			v = int64(binary.LittleEndian.Uint64(in[i*step:]))
+		}
+		putDecimal(out[i*width:], width, v)
+	}
+	return withValues(dt, raw, out), nil
+}
+
+func putDecimal(out []byte, width int, v int64) {
+	if width == arrow.Decimal128SizeBytes {
+		arrow.Decimal128Traits.PutValue(out, decimal128.FromI64(v))
+		return
+	}
+	arrow.Decimal256Traits.PutValue(out, decimal256.FromI64(v))
+}
+
+// bigEndian are decimals whose digits lie in bytes, the most significant first.
+func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	width := dt.(arrow.FixedWidthDataType).Bytes()
+	out := allocate(mem, width*raw.Len())
+	err := texts(raw, func(i int, v []byte) error {
+		fill := byte(0)
+		if len(v) > 0 && v[0]&0x80 != 0 {
+			fill = 0xff
+		}
+		for len(v) > width && v[0] == fill && v[1]&0x80 == fill&0x80 {
+			v = v[1:] // a sign that is written longer than it need be
+		}
+		if len(v) == 0 || len(v) > width {
+			return fmt.Errorf("a decimal has %d bytes", len(v))
+		}
+		to := out[i*width : (i+1)*width]
+		for k := range to {
+			if to[k] = fill; k < len(v) {
+				to[k] = v[len(v)-1-k]
+			}
+		}
+		return nil
+	})
+	return withValues(dt, raw, out), err
+}
+
+// uuids are written in hexadecimal, in groups of 8-4-4-4-12 digits.
+func uuids(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	const width = 36
+	offsets := allocate(mem, 4*(raw.Len()+1))
+	out := allocate(mem, width*raw.Len())[:0]
+	ends := arrow.Int32Traits.CastFromBytes(offsets)
+	last := 0
+	err := texts(raw, func(i int, v []byte) error {
+		if len(v) != 16 {
+			return fmt.Errorf("a UUID has %d bytes", len(v))
+		}
+		for ; last < i; last++ {
+			ends[last+1] = int32(len(out))
+		}
+		out = AppendUUID(out, v)
+		return nil
+	})
+	for ; last < raw.Len(); last++ {
+		ends[last+1] = int32(len(out))
+	}
+	buffers := []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(offsets), memory.NewBufferBytes(out)}
+	return array.NewData(dt, raw.Len(), buffers, nil, raw.NullN(), 0), err
+}
+
+// AppendUUID appends the text of a UUID of 16 bytes.
+func AppendUUID(dst, v []byte) []byte {
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		start := [...]int{0, 4, 6, 8, 10}[i]
+		dst = hex.AppendEncode(dst, v[start:end])
+	}
+	return dst
+}
+
+// fixedWidth are values that only need to lie one after the other.
+func fixedWidth(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	width := dt.(arrow.FixedWidthDataType).Bytes()
+	out := allocate(mem, width*raw.Len())
+	err := texts(raw, func(i int, v []byte) error {
+		if len(v) != width {
+			return errors.New("a value does not have the bytes of its type")
+		}
+		copy(out[i*width:], v)
+		return nil
+	})
+	return withValues(dt, raw, out), err
+}
+
+// intervals are months, days and milliseconds.
+func intervals(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+	out := allocate(mem, arrow.MonthDayNanoIntervalSizeBytes*raw.Len())
+	to := arrow.MonthDayNanoIntervalTraits.CastFromBytes(out)
+	err := texts(raw, func(i int, v []byte) error {
+		if len(v) != 12 {
+			return errors.New("an interval does not have 12 bytes")
+		}
+		to[i] = arrow.MonthDayNanoInterval{
+			Months: int32(binary.LittleEndian.Uint32(v)), Days: int32(binary.LittleEndian.Uint32(v[4:])),
+			Nanoseconds: int64(binary.LittleEndian.Uint32(v[8:])) * 1e6,
+		}
+		return nil
+	})
+	return withValues(dt, raw, out), err
+}

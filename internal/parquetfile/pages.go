@@ -1,0 +1,462 @@
+package parquetfile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	mathbits "math/bits"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/compress"
+	"github.com/apache/arrow/go/v15/parquet/file"
+
+	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/schemas"
+)
+
+// Bounds on one page, in bytes, once decompressed. Writers make pages of about
+// 1 MB, and dictionaries of 1 or 2.
+const (
+	maxPage       = 256 << 20
+	maxDictionary = 64 << 20
+	// maxPages bounds the largest pages of all columns of a row group together:
+	// one page of each is held at a time.
+	maxPages = 1 << 30
+	// maxPageHeader is Arrow's own bound.
+	maxPageHeader = 16 << 20
+)
+
+// Values of PageType.
+const (
+	pageData       = 0
+	pageDictionary = 2
+	pageDataV2     = 3
+)
+
+// Values of Encoding.
+const (
+	encodingPlain      = 0
+	encodingPlainDict  = 2
+	encodingRLE        = 3
+	encodingBitPacked  = 4
+	encodingDeltaBytes = 7
+	encodingRLEDict    = 8
+	encodingSplit      = 9 // BYTE_STREAM_SPLIT, which Arrow v15 does not have
+)
+
+// pageHeader is what matters of parquet.thrift's PageHeader.
+type pageHeader struct {
+	kind                     int32
+	uncompressed, compressed int32
+	crc                      int32
+	hasCRC                   bool
+	values                   int32
+	encoding                 int32
+	defEncoding, repEncoding int32 // of a page of version 1
+	nulls, rows              int32 // of one of version 2, as the others below
+	defLevels, repLevels     int32
+	compressedV2             int8
+}
+
+// parsePageHeader reads a header from the start of data and returns its length.
+func parsePageHeader(data []byte) (h pageHeader, length int, err error) {
+	c := newCompact(data)
+	h.compressedV2 = 1
+	c.fields(func(id int16) bool {
+		switch id {
+		case 1:
+			return number(c, &h.kind)
+		case 2:
+			return number(c, &h.uncompressed)
+		case 3:
+			return number(c, &h.compressed)
+		case 4:
+			h.hasCRC = true
+			return number(c, &h.crc)
+		case 5, 7:
+			c.fields(func(id int16) bool {
+				switch id {
+				case 1:
+					return number(c, &h.values)
+				case 2:
+					return number(c, &h.encoding)
+				case 3:
+					return number(c, &h.defEncoding)
+				case 4:
+					return number(c, &h.repEncoding)
+				}
+				return false
+			})
+			return true
+		case 8:
+			c.fields(h.version2(c))
+			return true
+		}
+		return false
+	})
+	return h, len(data) - c.buf.Len(), c.err
+}
+
+func (h *pageHeader) version2(c *compact) func(id int16) bool {
+	return func(id int16) bool {
+		switch id {
+		case 1:
+			return number(c, &h.values)
+		case 2:
+			return number(c, &h.nulls)
+		case 3:
+			return number(c, &h.rows)
+		case 4:
+			return number(c, &h.encoding)
+		case 5:
+			return number(c, &h.defLevels)
+		case 6:
+			return number(c, &h.repLevels)
+		case 7:
+			return number(c, &h.compressedV2)
+		}
+		return false
+	}
+}
+
+func (h *pageHeader) isData() bool { return h.kind == pageData || h.kind == pageDataV2 }
+
+// place is where a column chunk lies, as the footer says.
+type place struct {
+	name       string
+	start, end int64
+	limit      int64 // where the data of the file ends
+	values     int64
+	codec      int32
+	physical   parquet.Type
+	fixed      int
+	maxRep     int16
+	maxDef     int16
+}
+
+func (p *place) damaged(format string, args ...any) error {
+	return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the file is damaged: %s; write it again", fmt.Sprintf(format, args...))
+}
+
+// held counts, in bytes, the largest page of each column of a row group.
+type held struct{ bytes atomic.Int64 }
+
+// pages is a file.PageReader that reads the pages of a column chunk once, from
+// its beginning to its end: it checks them, decompresses them within bounds and
+// gives Arrow only what Arrow v15 can decode. Arrow's own page reader allocates
+// whatever sizes a header claims, reads a chunk with too few values as one that
+// is shorter, and lacks codecs and encodings that writers use by default.
+type pages struct {
+	place
+	src  *columnar.Source
+	held *held
+	decompressor
+
+	pos                      int64 // of the next page
+	seen                     int64 // values of the pages before it
+	entries                  int32 // of the dictionary
+	largest, dictionaryBytes int64
+	header                   []byte
+	raw                      []byte // a page as it is stored
+	plain                    []byte // a data page as Arrow gets it
+	page                     file.Page
+	err                      error
+}
+
+func newPages(p place, src *columnar.Source, h *held) *pages {
+	return &pages{place: p, src: src, held: h, pos: p.start, header: make([]byte, 512)}
+}
+
+// SetMaxPageHeaderSize implements file.PageReader.
+func (p *pages) SetMaxPageHeaderSize(int) {}
+
+// Reset implements file.PageReader. Each chunk has a reader of its own.
+func (p *pages) Reset(parquet.BufferedReader, int64, compress.Compression, *file.CryptoContext) {}
+
+// Page implements file.PageReader.
+func (p *pages) Page() file.Page { return p.page }
+
+// Err implements file.PageReader.
+func (p *pages) Err() error { return p.err }
+
+// Next implements file.PageReader. The page before is not valid any more.
+func (p *pages) Next() bool {
+	if p.page = nil; p.err != nil || p.seen >= p.values {
+		return false
+	}
+	for p.page == nil && p.err == nil && p.pos < p.end {
+		p.err = p.step()
+	}
+	if p.err == nil && (p.page == nil || p.seen > p.values) {
+		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.values, p.seen)
+	}
+	return p.err == nil
+}
+
+// finish reports what is wrong with a chunk of which all rows were read.
+func (p *pages) finish() error {
+	if p.err == nil && p.seen != p.values {
+		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.values, p.seen)
+	}
+	return p.err
+}
+
+// room is how many bytes a page may take from here on. Old versions of
+// parquet-mr left a dictionary's header out of a chunk's length (PARQUET-816).
+func (p *pages) room() int64 {
+	const forgotten = 100
+	return min(p.end+forgotten, p.limit) - p.pos
+}
+
+// step reads one page.
+func (p *pages) step() error {
+	h, err := p.readHeader()
+	if err != nil {
+		return err
+	}
+	if err := p.check(&h); err != nil {
+		return err
+	}
+	if !h.isData() && h.kind != pageDictionary { // an index, of which nobody makes use
+		p.pos += int64(h.compressed)
+		return nil
+	}
+	if err := p.hold(&h); err != nil {
+		return err
+	}
+	p.raw = resized(p.raw, int(h.compressed))
+	if err := p.src.ReadFull(p.raw, p.pos); err != nil {
+		return err
+	}
+	p.pos += int64(h.compressed)
+	if h.hasCRC && crc32.ChecksumIEEE(p.raw) != uint32(h.crc) {
+		return p.damaged("a page does not have the checksum that its header says")
+	}
+	if h.kind == pageDictionary {
+		return p.dictionary(&h)
+	}
+	p.seen += int64(h.values)
+	return p.data(&h)
+}
+
+// hold counts a page that is about to be read. Data pages take turns in the same
+// memory; the dictionary stays beside them.
+func (p *pages) hold(h *pageHeader) error {
+	largest := &p.largest
+	if h.kind == pageDictionary {
+		largest = &p.dictionaryBytes
+	}
+	more := max(0, int64(h.uncompressed)-*largest)
+	*largest += more
+	if p.held.bytes.Add(more) > maxPages {
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the pages of all mapped columns take more than %d MB beside each other; write the file again with pages of about 1 MB", maxPages>>20)
+	}
+	return nil
+}
+
+func (p *pages) readHeader() (pageHeader, error) {
+	for {
+		n := min(int64(len(p.header)), p.room())
+		if n <= 0 {
+			return pageHeader{}, p.damaged("it has a page without a valid header")
+		}
+		if err := p.src.ReadFull(p.header[:n], p.pos); err != nil {
+			return pageHeader{}, err
+		}
+		h, length, err := parsePageHeader(p.header[:n])
+		if err == nil {
+			p.pos += int64(length)
+			return h, nil
+		}
+		if n == p.room() || len(p.header) >= maxPageHeader {
+			return h, p.damaged("it has a page without a valid header")
+		}
+		p.header = make([]byte, 4*len(p.header))
+	}
+}
+
+// resized is a buffer of n bytes, which may be the one of the page before.
+func resized(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
+
+func (p *pages) check(h *pageHeader) error {
+	levels := int64(h.defLevels) + int64(h.repLevels)
+	switch {
+	case h.compressed < 0 || h.uncompressed < 0 || h.values < 0 || h.defLevels < 0 || h.repLevels < 0:
+		return p.damaged("a page has a negative size")
+	case int64(h.compressed) > p.room():
+		return p.damaged("a page is longer than the rest of its column")
+	case h.uncompressed > maxPage, h.compressed > 2*maxPage, h.kind == pageDictionary && h.uncompressed > maxDictionary:
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page takes %d MB once decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.uncompressed>>20)
+	case levels > int64(min(h.compressed, h.uncompressed)):
+		return p.damaged("a page's levels are longer than the page")
+	case h.kind == pageDictionary && (h.values > h.uncompressed || p.physical == parquet.Types.ByteArray && p.fixed == 0 && 4*int64(h.values) > int64(h.uncompressed)):
+		return p.damaged("a dictionary of %d bytes can't have %d values", h.uncompressed, h.values)
+	case p.codec == codecNone && h.compressed != h.uncompressed:
+		return p.damaged("an uncompressed page has two sizes")
+	case h.isData() && (h.encoding == encodingBitPacked || h.encoding < 0 || h.encoding > encodingSplit || h.encoding == 1):
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "it is encoded in a way that this program does not know (number %d); write the file again with plain encodings", h.encoding)
+	}
+	return nil
+}
+
+// unpack decompresses what follows the first levels bytes of the stored page,
+// which are never compressed.
+func (p *pages) unpack(into []byte, levels int, stored bool) error {
+	copy(into, p.raw[:levels])
+	src, page := p.raw[levels:], into[levels:]
+	if len(src) == 0 && len(page) == 0 { // nothing but null
+		return nil
+	}
+	if stored || p.codec == codecNone {
+		if len(src) != len(page) {
+			return p.damaged("an uncompressed page has two sizes")
+		}
+		copy(page, src)
+		return nil
+	}
+	if err := p.fill(p.codec, page, src); err != nil {
+		return p.damaged("a page can't be decompressed with %s: %v", codecNames[p.codec], err)
+	}
+	return nil
+}
+
+var codecNames = [...]string{"nothing", "snappy", "gzip", "LZO", "brotli", "LZ4", "zstd", "LZ4_RAW"}
+
+// dictionary makes a dictionary page. Its values are used as long as the chunk
+// is read, so that it has memory of its own.
+func (p *pages) dictionary(h *pageHeader) error {
+	data := make([]byte, h.uncompressed)
+	if err := p.unpack(data, 0, false); err != nil {
+		return err
+	}
+	if p.fixed > 0 {
+		data = p.withLengths(data, 0)
+	}
+	p.entries = h.values
+	p.page = file.NewDictionaryPage(memory.NewBufferBytes(data), h.values, parquet.Encodings.Plain)
+	return nil
+}
+
+func (p *pages) data(h *pageHeader) error {
+	p.plain = resized(p.plain, int(h.uncompressed))
+	levels := 0
+	if h.kind == pageDataV2 {
+		levels = int(h.defLevels + h.repLevels)
+	}
+	if err := p.unpack(p.plain, levels, h.kind == pageDataV2 && h.compressedV2 == 0); err != nil {
+		return err
+	}
+	data := p.plain
+	if h.kind == pageData {
+		var err error
+		if levels, err = p.levelBytes(h, data); err != nil {
+			return err
+		}
+	}
+	switch {
+	case h.encoding == encodingPlainDict || h.encoding == encodingRLEDict:
+		if err := p.checkIndices(data[levels:]); err != nil {
+			return err
+		}
+	case h.encoding == encodingSplit:
+		var err error
+		if data, err = p.joined(data, levels); err != nil {
+			return err
+		}
+		h.encoding = encodingPlain
+	}
+	if p.fixed > 0 && h.encoding == encodingPlain {
+		data = p.withLengths(data, levels)
+	}
+	buffer := memory.NewBufferBytes(data)
+	if h.kind == pageData {
+		p.page = file.NewDataPageV1(buffer, h.values, parquet.Encoding(h.encoding), parquet.Encoding(h.defEncoding), parquet.Encoding(h.repEncoding), int32(len(data)))
+	} else {
+		p.page = file.NewDataPageV2(buffer, h.values, h.nulls, h.rows, parquet.Encoding(h.encoding), h.defLevels, h.repLevels, int32(len(data)), false)
+	}
+	return nil
+}
+
+// levelBytes returns how many bytes the levels of a page of version 1 take.
+func (p *pages) levelBytes(h *pageHeader, data []byte) (int, error) {
+	total := 0
+	for _, l := range []struct {
+		highest  int16
+		encoding int32
+	}{{p.maxRep, h.repEncoding}, {p.maxDef, h.defEncoding}} {
+		if l.highest == 0 {
+			continue
+		}
+		length := (int64(h.values)*int64(mathbits.Len16(uint16(l.highest))) + 7) / 8
+		if l.encoding != encodingBitPacked {
+			if len(data)-total < 4 {
+				return 0, p.damaged("a page ends before its values")
+			}
+			length = 4 + int64(binary.LittleEndian.Uint32(data[total:]))
+		}
+		if length > int64(len(data)-total) {
+			return 0, p.damaged("a page's levels are longer than the page")
+		}
+		total += int(length)
+	}
+	return total, nil
+}
+
+// checkIndices refuses a page whose indices have more bits than its dictionary has
+// use for. Arrow takes memory for as many values as the highest index says, 24
+// bytes each, before it notices that the dictionary ends sooner.
+func (p *pages) checkIndices(values []byte) error {
+	if len(values) == 0 {
+		return nil
+	}
+	// Some writers round up; 2^20 values that are not there are no harm.
+	width, need := int(values[0]), mathbits.Len64(uint64(max(p.entries, 1)-1))
+	if width > max(20, need, min(need+3, 24)) {
+		return p.damaged("a page has indices of %d bits into a dictionary of %d values", width, p.entries)
+	}
+	return nil
+}
+
+// joined puts the bytes of values that were stored by BYTE_STREAM_SPLIT, first
+// bytes first, back beside each other.
+func (p *pages) joined(data []byte, levels int) ([]byte, error) {
+	width := p.fixed
+	switch p.physical {
+	case parquet.Types.Int32, parquet.Types.Float:
+		width = 4
+	case parquet.Types.Int64, parquet.Types.Double:
+		width = 8
+	}
+	split := data[levels:]
+	if width == 0 || len(split)%width != 0 {
+		return nil, p.damaged("a page's values are encoded with BYTE_STREAM_SPLIT, and %d bytes are no whole number of them", len(split))
+	}
+	out := make([]byte, len(data))
+	copy(out, data[:levels])
+	n := len(split) / width
+	for k := range width {
+		for i, b := range split[k*n : (k+1)*n] {
+			out[levels+i*width+k] = b
+		}
+	}
+	return out, nil
+}
+
+// withLengths puts a length in front of each value of fixed length.
+func (p *pages) withLengths(data []byte, levels int) []byte {
+	n := (len(data) - levels) / p.fixed
+	out := make([]byte, 0, levels+n*(4+p.fixed))
+	out = append(out, data[:levels]...)
+	for i := range n {
+		out = binary.LittleEndian.AppendUint32(out, uint32(p.fixed))
+		out = append(out, data[levels+i*p.fixed:levels+(i+1)*p.fixed]...)
+	}
+	return out
+}

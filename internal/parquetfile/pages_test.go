@@ -1,0 +1,29 @@
+package parquetfile
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPagesBesideEachOther: columns whose large pages begin in one batch each are
+// within the bounds of every batch, and still all there.
+func TestPagesBesideEachOther(t *testing.T) {
+	var all held
+	hold := func(kind, size int32) error {
+		p := newPages(place{name: "email"}, nil, &all)
+		for range 10 { // one after the other
+			if err := p.hold(&pageHeader{kind: kind, uncompressed: size}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for range maxPages / maxPage {
+		if err := hold(pageData, maxPage); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := hold(pageDictionary, 1); err == nil || !strings.Contains(err.Error(), "1024 MB beside each other") {
+		t.Errorf("%v", err)
+	}
+}

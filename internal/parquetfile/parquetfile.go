@@ -1,0 +1,169 @@
+// Package parquetfile reads Parquet files as record batches of some of their
+// columns.
+//
+// It parses the footer and the pages itself and has Arrow's file.RecordReader
+// decode the values. What was tried and why it did not serve: Arrow v15's own
+// reader (pqarrow) panics on logical types that are newer than it, lacks
+// LZ4_RAW and BYTE_STREAM_SPLIT, wraps INT96 outside of the years 1677 to 2262,
+// allocates what a header claims, and reads nested columns in goroutines where
+// a panic can't be caught. Its RecordReader takes any page reader, so that only
+// pages which were checked and decompressed within bounds reach it.
+//
+//	footer.go    the footer, by Thrift's compact protocol
+//	schema.go    the tree of columns; lists and maps of all ages
+//	types.go     physical and logical types to Arrow's
+//	convert.go   values that Arrow keeps in another form
+//	pages.go     the page reader; codec.go decompresses
+//	read.go      rows of a row group; nested.go structs, lists and maps
+package parquetfile
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/schemas"
+)
+
+// File is a Parquet file whose footer has been read.
+type File struct {
+	footer  *footer
+	hash    [sha256.Size]byte
+	size    int64
+	body    int64 // where the footer begins
+	length  int64 // of the footer
+	count   int64 // rows
+	columns []*node
+	arrow   []arrow.Field
+	widths  int // leaves
+}
+
+// Open reads the footer.
+func Open(src *columnar.Source) (*File, error) {
+	f := &File{size: src.Size()}
+	data, body, err := readFooter(src)
+	if err != nil {
+		return nil, err
+	}
+	f.body, f.length, f.hash = body, int64(len(data)), sha256.Sum256(data)
+	if f.footer, err = parseFooter(data); err != nil {
+		return nil, err
+	}
+	t := tree{footer: f.footer, types: newTypes(f.footer)}
+	if f.columns, err = t.columns(); err != nil {
+		return nil, err
+	}
+	f.widths = t.leaf
+	f.footer.schema, f.footer.remarks = nil, nil
+	for _, c := range f.columns {
+		f.arrow = append(f.arrow, c.field())
+	}
+	return f, f.checkRows()
+}
+
+// checkRows holds the footer's counts against each other.
+func (f *File) checkRows() error {
+	for i, g := range f.footer.groups {
+		if g.rows < 0 || len(g.chunks) != f.widths {
+			return fmt.Errorf("the file is damaged: row group %d does not fit the file's columns; write it again", i)
+		}
+		if f.count += g.rows; f.count < 0 {
+			break
+		}
+	}
+	// Some writers say 0 for all rows; the row groups are what is read. Rows that
+	// no row group has are missing.
+	if f.footer.rows > f.count || f.footer.rows < 0 {
+		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", f.footer.rows, f.count)
+	}
+	return columnar.CheckCount(f.count, f.size)
+}
+
+// Fields implements columnar.File.
+func (f *File) Fields() []arrow.Field { return f.arrow }
+
+// FieldIDs returns the field IDs of the top-level columns, -1 where not set.
+func (f *File) FieldIDs() []int32 {
+	out := make([]int32, len(f.columns))
+	for i, c := range f.columns {
+		out[i] = c.id
+	}
+	return out
+}
+
+// Footer implements columnar.File.
+func (f *File) Footer() ([sha256.Size]byte, int64) { return f.hash, f.length }
+
+// Hash implements columnar.File.
+func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
+	data, _, err := readFooter(src)
+	return sha256.Sum256(data), err
+}
+
+// Rows implements columnar.File.
+func (f *File) Rows() int64 { return f.count }
+
+// RowGroups implements columnar.File.
+func (f *File) RowGroups() int { return len(f.footer.groups) }
+
+// at follows a path to a column.
+func (f *File) at(path []int) *node {
+	n := f.columns[path[0]]
+	for _, i := range path[1:] {
+		n = n.children[i]
+	}
+	return n
+}
+
+// Check implements columnar.File.
+func (f *File) Check(paths [][]int) error {
+	for _, path := range paths {
+		if path == nil {
+			continue
+		}
+		n := f.at(path)
+		if err := n.unsupported(); err != nil {
+			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.arrow, path), "its type can't be read: %w; leave the column out of the mapping, or write it with another type", err)
+		}
+		for _, leaf := range n.leaves() {
+			for g := range f.footer.groups {
+				if _, err := f.place(g, leaf); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// place checks what the footer says of one leaf in one row group.
+func (f *File) place(group int, leaf *node) (place, error) {
+	c, rows := f.footer.groups[group].chunks[leaf.chunk], f.footer.groups[group].rows
+	p := place{
+		name: leaf.name, values: c.values, codec: c.codec, limit: f.body, fixed: leaf.fixed,
+		physical: leaf.descr.PhysicalType(), maxRep: leaf.descr.MaxRepetitionLevel(), maxDef: leaf.descr.MaxDefinitionLevel(),
+	}
+	p.start = c.data
+	if c.dictionary > 0 && c.dictionary < c.data {
+		p.start = c.dictionary
+	}
+	p.end = p.start + c.compressed
+	switch {
+	case c.encrypted:
+		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "%w", ErrEncrypted)
+	case c.elsewhere:
+		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the column lies in another file, which this program does not follow; write the file as a whole")
+	case !c.meta:
+		return p, p.damaged("its footer does not say where the column lies")
+	case p.start < int64(len(magic)) || c.compressed < 0 || p.start > f.body || c.compressed > f.body-p.start:
+		return p, p.damaged("row group %d claims that it lies outside of the file", group)
+	case c.values < 0, p.maxRep == 0 && c.values != rows, c.values < rows:
+		return p, p.damaged("row group %d has %d rows and claims %d values", group, rows, c.values)
+	}
+	if err := checkCodec(c.codec); err != nil {
+		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "%w", err)
+	}
+	return p, nil
+}

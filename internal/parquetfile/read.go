@@ -1,0 +1,259 @@
+package parquetfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/file"
+
+	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Open implements columnar.File: it starts reading the row groups one after the
+// other.
+func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) (columnar.Batches, error) {
+	r := &reader{file: f, src: src, mem: columnar.NewBudget(), opts: opts.WithDefaults(), group: -1}
+	for _, path := range paths {
+		if path == nil {
+			r.columns = append(r.columns, nil)
+			continue
+		}
+		r.columns = append(r.columns, r.part(f.at(path)))
+	}
+	return r, nil
+}
+
+// reader reads a file's row groups in turn.
+type reader struct {
+	file    *File
+	src     *columnar.Source
+	mem     *columnar.Budget
+	opts    columnar.Options
+	columns []*part // by mapped column; nil for one that the file lacks
+	leaves  []*part
+	group   int
+	left    int64 // rows of the group still to come
+	batch   int   // rows of a batch in this group
+}
+
+// part is a node that is read.
+type part struct {
+	*node
+	children []*part
+	pages    *pages // of the open row group, only for a leaf
+	values   recordReader
+	array    arrow.Array // what load has read
+}
+
+// recordReader is Arrow's, with the methods that its interface leaves out.
+type recordReader interface {
+	file.RecordReader
+	Err() error
+	HasNext() bool
+}
+
+func (r *reader) part(n *node) *part {
+	p := &part{node: n}
+	if n.isLeaf() {
+		r.leaves = append(r.leaves, p)
+	}
+	for _, c := range n.children {
+		p.children = append(p.children, r.part(c))
+	}
+	return p
+}
+
+// Next implements columnar.Batches.
+func (r *reader) Next() ([]arrow.Array, int, error) {
+	for r.left == 0 {
+		if err := r.finishGroup(); err != nil {
+			return nil, 0, err
+		}
+		if r.group++; r.group >= r.file.RowGroups() {
+			return nil, 0, io.EOF
+		}
+		if err := r.openGroup(); err != nil {
+			return nil, 0, err
+		}
+	}
+	rows := int(min(r.left, int64(r.batch)))
+	r.mem.Reset()
+	out, err := columnar.Parallel(len(r.columns), r.opts.Parallel, func(i int) (arrow.Array, error) {
+		if r.columns[i] == nil {
+			return array.NewNull(rows), nil
+		}
+		return r.columns[i].read(r.mem, rows, r.group)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	r.left -= int64(rows)
+	return out, rows, nil
+}
+
+func (r *reader) openGroup() error {
+	g := r.file.footer.groups[r.group]
+	if r.left = g.rows; r.left == 0 {
+		return nil
+	}
+	var size int64
+	var open held
+	var plan []storage.Range
+	for _, l := range r.leaves {
+		p, err := r.file.place(r.group, l.node)
+		if err != nil {
+			return err
+		}
+		plan = append(plan, storage.Range{Start: p.start, End: p.end})
+		size += max(0, g.chunks[l.chunk].uncompressed)
+		l.pages = newPages(p, r.src, &open)
+		l.values = l.newValues(r.mem)
+		l.values.SetPageReader(l.pages)
+	}
+	if far, ok := r.src.File.(storage.Planner); ok {
+		far.Plan(plan)
+	}
+	r.batch = r.opts.BatchRows
+	if perRow := size / r.left; perRow > 0 {
+		r.batch = int(max(1, min(int64(r.batch), columnar.BatchBytes/perRow)))
+	}
+	return nil
+}
+
+// buffers are what Arrow's readers lend each other.
+var buffers = sync.Pool{New: func() any { return memory.NewResizableBuffer(memory.DefaultAllocator) }}
+
+// newValues makes Arrow's reader of a leaf's values.
+func (p *part) newValues(mem memory.Allocator) recordReader {
+	dt := p.dt
+	if p.convert != nil {
+		dt = arrow.BinaryTypes.Binary
+	}
+	return file.NewRecordReader(p.descr, p.levels, dt, mem, &buffers).(recordReader)
+}
+
+// finishGroup checks that the row group had no more rows than it says.
+func (r *reader) finishGroup() error {
+	defer r.Close()
+	for _, l := range r.leaves {
+		if l.values == nil {
+			continue
+		}
+		if l.values.HasNext() {
+			return l.pages.damaged("row group %d has more rows than it says", r.group)
+		}
+		if err := l.pages.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements columnar.Batches.
+func (r *reader) Close() {
+	for _, l := range r.leaves {
+		if l.values != nil {
+			l.values.Release()
+			l.pages.close()
+			l.values, l.pages = nil, nil
+		}
+	}
+}
+
+// read returns the next rows of a mapped column.
+func (p *part) read(mem *columnar.Budget, rows, group int) (arr arrow.Array, err error) {
+	defer func() {
+		var known *columnar.Error
+		if err != nil && !errors.As(err, &known) {
+			err = columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "row group %d: %w", group, err)
+		}
+	}()
+	defer columnar.Guard(&err)
+	if err = p.load(mem, int64(rows)); err == nil {
+		arr, err = p.build(mem, int64(rows))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its values can't be read: %w; the file is damaged: write it again", err)
+	}
+	if arr.Len() != rows {
+		got := arr.Len()
+		arr.Release()
+		return nil, fmt.Errorf("there should be %d more rows, and there are %d: the file is damaged, or encoded in a way that this program can't read; write it again, with plain encodings", rows, got)
+	}
+	return arr, nil
+}
+
+// load decodes values and levels of the leaves.
+func (p *part) load(mem *columnar.Budget, rows int64) error {
+	if len(p.children) > 0 {
+		for _, c := range p.children {
+			if err := c.load(mem, rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	p.values.Reset()
+	if err := p.values.Reserve(rows); err != nil {
+		return err
+	}
+	for rows > 0 {
+		n, err := p.values.ReadRecords(rows)
+		// Arrow takes a page that can't be read for the end of the column.
+		for _, e := range []error{p.pages.err, p.values.Err()} {
+			if e != nil {
+				err = e
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if rows -= n; n == 0 {
+			break
+		}
+	}
+	var err error
+	p.array, err = p.leafArray(mem)
+	return err
+}
+
+// leafArray makes an array of the values that were decoded.
+func (p *part) leafArray(mem *columnar.Budget) (arrow.Array, error) {
+	raw := p.raw()
+	if p.convert == nil {
+		defer raw.Release()
+		return array.MakeFromData(raw), nil
+	}
+	data, err := p.convert(p.dt, raw, mem)
+	if err != nil {
+		return nil, err
+	}
+	defer data.Release()
+	return array.MakeFromData(data), nil
+}
+
+// raw are the values in the physical type. They are not released where a
+// converter gets them, whose result uses their buffers.
+func (p *part) raw() arrow.ArrayData {
+	if p.descr.PhysicalType() == parquet.Types.ByteArray {
+		chunk := p.values.(file.BinaryRecordReader).GetBuilderChunks()[0]
+		return chunk.Data()
+	}
+	dt := p.dt
+	if p.convert != nil {
+		dt = arrow.PrimitiveTypes.Int64 // the converter knows better
+	}
+	valid := p.values.ReleaseValidBits()
+	return array.NewData(dt, p.values.ValuesWritten(), []*memory.Buffer{valid, p.values.ReleaseValues()}, nil, int(p.values.NullCount()), 0)
+}
+
+func (p *part) defLevels() []int16 { return p.values.DefLevels()[:p.values.LevelsPos()] }
+func (p *part) repLevels() []int16 { return p.values.RepLevels()[:p.values.LevelsPos()] }
