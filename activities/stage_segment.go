@@ -181,6 +181,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segm
 
 // warnings are what the run should tell about the values of mapped fields.
 func (s *staging) warnings() {
+	s.manifest.LeftOut = s.mapper.LeftOut()
 	s.manifest.Warnings = append(s.manifest.Warnings, s.mapper.Warnings()...)
 	slices.Sort(s.manifest.Warnings)
 	s.manifest.Warnings = slices.Compact(s.manifest.Warnings)

@@ -129,7 +129,7 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: c.Field.As, Type: c.Type, Forced: c.Field.Type})
 		}
 	}
-	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, MostBytes: limits(l).BodyBytes})
+	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: limits(l).BodyBytes})
 	if err != nil {
 		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", e.Name, err))
 	}

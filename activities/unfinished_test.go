@@ -22,7 +22,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", Fields: schemas.Fields{All: true}}
+var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", Fields: schemas.Fields{All: true}, Settings: schemas.Settings{OnInvalid: schemas.InvalidReject}}
 
 // remembers writes a snapshot of one member, and gives its path.
 func (b *bench) remembers(t *testing.T, run schemas.RunRef, list int64, address string) string {

@@ -190,6 +190,7 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo) []report.Setting {
 		{Name: "Fields", Value: none(strings.Join(fields, ", "))},
 		{Name: "Mode", Value: cmp.Or(e.Mode, schemas.ModeMirror)},
 		{Name: "Empty fields", Value: cmp.Or(e.Nulls, schemas.NullsOmit)},
+		{Name: "Values that can't be sent", Value: cmp.Or(e.OnInvalid, schemas.InvalidOmit)},
 		{Name: "Merge nested objects", Value: yes(e.MergeNestedObjects)},
 		{Name: "Prefer user ids", Value: yes(e.PreferUserID)},
 		{Name: "Update existing users only", Value: yes(e.UpdateExistingUsersOnly)},
@@ -198,6 +199,7 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo) []report.Setting {
 		{Name: "Profiles a request, at most", Value: strconv.Itoa(l.SubscribersPerRequest)},
 		{Name: "Removed share of the list, at most", Value: percent(g.RemovedShare())},
 		{Name: "Rejected share of the rows, at most", Value: percent(g.RejectedShare())},
+		{Name: "Values of a field left out, share of the rows at most", Value: percent(g.LeftOutShare())},
 		{Name: "Growth and shrinking, at most", Value: fmt.Sprintf("× %v and ÷ %v", g.Growth(), g.Shrink())},
 		{Name: "Empty segment", Value: map[bool]string{true: "goes on", false: "waits"}[g.AllowEmpty]},
 	}

@@ -53,6 +53,9 @@ type Settings struct {
 	// Nulls says what becomes of a mapped field without a value: "omit" (the
 	// default) or "send".
 	Nulls string `json:"nulls,omitempty"`
+	// OnInvalid says what becomes of a mapped field whose value can't be sent:
+	// "omit" (the default) leaves it out and counts it, "reject" rejects the row.
+	OnInvalid string `json:"onInvalid,omitempty"`
 	// AllowUnknownTLD accepts addresses under a top-level domain that the public
 	// suffix list does not know.
 	AllowUnknownTLD bool `json:"allowUnknownTLD,omitempty"`
@@ -66,12 +69,16 @@ type Settings struct {
 	Guardrails Guardrails `json:"guardrails,omitzero"`
 }
 
-// Modes of an Export, and what becomes of null fields.
+// Modes of an Export, and what becomes of null fields and of values that can't be
+// sent.
 const (
 	ModeMirror = "mirror"
 	ModeAppend = "append"
 	NullsOmit  = "omit"
 	NullsSend  = "send"
+
+	InvalidOmit   = "omit"
+	InvalidReject = "reject"
 )
 
 // Field is one column sent as a data field.
@@ -80,8 +87,8 @@ type Field struct {
 	Column string `json:"column"`
 	// As is the field's name in Iterable; default the column's last name.
 	As string `json:"as,omitempty"`
-	// Type forces the JSON form: "string", "number", "boolean", "date", "object"
-	// or "array"; default by the column's type.
+	// Type forces the JSON form: "string", "number", "boolean", "date", "object",
+	// "array" or "base64"; default by the column's type.
 	Type string `json:"type,omitempty"`
 }
 

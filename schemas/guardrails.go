@@ -12,6 +12,9 @@ type Guardrails struct {
 	// MaxRejectedShare is the share of the rows read, from 0 to 1, that may be
 	// rejected.
 	MaxRejectedShare *float64 `json:"maxRejectedShare,omitempty"`
+	// MaxLeftOutShare is the share of the rows read, from 0 to 1, of which one
+	// column's value may be left out because it can't be sent.
+	MaxLeftOutShare *float64 `json:"maxLeftOutShare,omitempty"`
 	// MaxGrowth and MaxShrink are the factors, above 1, by which a segment may
 	// have grown or shrunk since the last successful run: with 10 and 2, to ten
 	// times and to half of what it was.
@@ -25,6 +28,7 @@ type Guardrails struct {
 const (
 	DefaultMaxRemovedShare  = 0.30
 	DefaultMaxRejectedShare = 0.20
+	DefaultMaxLeftOutShare  = 0.50
 	DefaultMaxGrowth        = 10.0
 	DefaultMaxShrink        = 2.0
 )
@@ -43,6 +47,14 @@ func (g Guardrails) RejectedShare() float64 {
 		return DefaultMaxRejectedShare
 	}
 	return *g.MaxRejectedShare
+}
+
+// LeftOutShare is MaxLeftOutShare or its default.
+func (g Guardrails) LeftOutShare() float64 {
+	if g.MaxLeftOutShare == nil {
+		return DefaultMaxLeftOutShare
+	}
+	return *g.MaxLeftOutShare
 }
 
 // Growth is MaxGrowth or its default.

@@ -57,7 +57,7 @@ var sentences = map[Reason]string{
 	ReasonPlaceholder:      "this is a placeholder (@placeholder.email), not a person's address",
 	ReasonControlCharacter: "the address contains a control character",
 	ReasonInvalidUserID:    "the user id is missing, too long, or has white space around it",
-	ReasonInvalidValue:     "a mapped field has a value that JSON can't carry",
+	ReasonInvalidValue:     "a mapped field has a value that can't be sent, with onInvalid: reject",
 	ReasonTooLarge:         "this profile alone is larger than one request may be",
 	ReasonDuplicate:        "an earlier row has the same person",
 

@@ -233,6 +233,9 @@ type Manifest struct {
 	Read       int64            `json:"read"`
 	Duplicates int64            `json:"duplicates"`
 	Rejected   map[Reason]int64 `json:"rejected,omitempty"`
+	// LeftOut counts values of mapped fields that can't be sent; the rest of their
+	// rows is.
+	LeftOut []LeftOut `json:"leftOut,omitempty"`
 
 	// BytesRead is how much of the files' bytes (SegmentInfo.Bytes) was read, and
 	// Reads in how many requests to the bucket, or reads from the disk.
@@ -268,6 +271,14 @@ type Manifest struct {
 	Rejects string `json:"rejects,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// LeftOut is how many values of a column could not be sent for one reason, which
+// completes a sentence that begins with "the value".
+type LeftOut struct {
+	Column string `json:"column"`
+	Reason string `json:"reason"`
+	Count  int64  `json:"count"`
 }
 
 // Profiles is how many profiles of the segment can be sent, changed or not.

@@ -233,6 +233,9 @@ func showChecked(w io.Writer, s finding) {
 	for _, reason := range slices.Sorted(maps.Keys(m.Rejected)) {
 		add("reject: "+string(reason), m.Rejected[reason])
 	}
+	for _, l := range m.LeftOut {
+		add(fmt.Sprintf("left out of %s: %s", l.Column, l.Reason), l.Count)
+	}
 	add("requests", r.Requests)
 	rows = append(rows, []string{"time to send", time.Duration(r.Estimate).String()})
 	console.Table(w, []string{"", "profiles"}, rows, "profiles")

@@ -37,6 +37,7 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Read) {
 		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Read), percent(most))
 	}
+	found = append(found, leftOut(g, m)...)
 	// Those who have left the segment and stay on the list count too: in append mode
 	// it only grows.
 	stay := max(0, m.Members-m.Unchanged-m.Updates-m.Removals-m.Superseded)
@@ -58,6 +59,23 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		}
 		if most := g.Shrink(); float64(valid)*most < float64(last) {
 			trip("the segment has shrunk from %s to %s profiles, to less than one in %g (guardrails.maxShrink)", count(last), count(valid), most)
+		}
+	}
+	return found
+}
+
+// leftOut lists the columns of which too many values can't be sent.
+func leftOut(g schemas.Guardrails, m schemas.Manifest) []string {
+	var found []string
+	most := g.LeftOutShare() * float64(m.Read)
+	for i := 0; i < len(m.LeftOut); {
+		column, n := m.LeftOut[i].Column, int64(0)
+		for ; i < len(m.LeftOut) && m.LeftOut[i].Column == column; i++ {
+			n += m.LeftOut[i].Count
+		}
+		if float64(n) > most {
+			found = append(found, fmt.Sprintf("%s of %s rows have a value of column %q that can't be sent, more than %s (guardrails.maxLeftOutShare)",
+				count(n), count(m.Read), column, percent(g.LeftOutShare())))
 		}
 	}
 	return found

@@ -29,6 +29,8 @@ func TestGuardrails(t *testing.T) {
 		"empty":                 {m: schemas.Manifest{}, want: []string{"no profile that can be sent, of 0 rows"}},
 		"all rejected":          {m: schemas.Manifest{Read: 5, Rejected: bad(5)}, want: []string{"allowEmpty", "5 of 5 rows were rejected, more than 20 %"}},
 		"a fifth rejected":      {m: schemas.Manifest{Read: 10, Adds: 8, Rejected: bad(2)}},
+		"half of a column":      {m: schemas.Manifest{Read: 10, Adds: 10, LeftOut: []schemas.LeftOut{{Column: "a", Reason: "is NaN", Count: 5}, {Column: "b", Reason: "x", Count: 5}}}},
+		"more than half of it":  {m: schemas.Manifest{Read: 10, Adds: 10, LeftOut: []schemas.LeftOut{{Column: "a", Reason: "is NaN", Count: 3}, {Column: "a", Reason: "x", Count: 3}}}, want: []string{"maxLeftOutShare"}},
 		"more than a fifth":     {m: schemas.Manifest{Read: 10, Adds: 7, Rejected: bad(3)}, want: []string{"maxRejectedShare"}},
 		"as many as allowed":    {maxProfiles: 10, m: schemas.Manifest{Read: 10, Adds: 10}},
 		"more than allowed":     {maxProfiles: 9, m: schemas.Manifest{Read: 10, Adds: 10}, want: []string{"10 profiles, and the connection allows 9 (maxProfiles)"}},

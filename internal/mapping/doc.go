@@ -15,8 +15,8 @@
 //	decimal128, decimal256, scale > 0   number with all its digits;   double
 //	                                    string beyond 15 digits
 //	decimal128, decimal256, scale ≤ 0   as an integer                 long
-//	utf8, large_utf8, utf8_view         string                        string
-//	binary, large_binary, binary_view,  string, base64                string
+//	utf8, large_utf8, utf8_view,        string                        string
+//	binary, large_binary, binary_view,
 //	fixed_size_binary
 //	date32, date64                      "2024-02-29"                  date
 //	timestamp                           "2024-02-29 13:00:00 +00:00", date
@@ -60,7 +60,8 @@
 //
 // NaN and the infinities, text that is not UTF-8, dates outside the years 1 to
 // 9999, times outside a day, map keys that are null, and what a forced type does
-// not fit make an InvalidValue: the row is rejected. Iterable documents a limit of
+// not fit can't be sent. Such a field is left out, which LeftOut counts, or with
+// onInvalid: reject makes an InvalidValue of the row. Iterable documents a limit of
 // "approximately 32k characters" for a value; as it is not exact, longer values are
 // sent, and left for Iterable to refuse.
 //
@@ -68,6 +69,7 @@
 //
 //	type       takes
 //	string     every scalar, in the form above
+//	base64     text and bytes, in base64 (RFC 4648, section 4)
 //	number     integers and decimals (never as strings), floats, durations as
 //	           seconds, text that is a JSON number
 //	boolean    booleans, integers 0 and 1, text true, false, 1, 0 in any case

@@ -87,15 +87,13 @@ func (b binder) bind(arr arrow.Array) (encoder, error) {
 // own gives the encoder of the form that the type has by itself.
 func (b binder) own(arr arrow.Array) (encoder, error) {
 	v := validityOf(arr.Data())
+	if isText(arr.DataType()) {
+		get, err := textOf(arr)
+		return texts{v, get, &b.notes.room, notText(arr.DataType())}, err
+	}
 	switch a := arr.(type) {
 	case *array.Boolean:
 		return booleans{v, a}, nil
-	case *array.Binary, *array.LargeBinary, *array.BinaryView, *array.FixedSizeBinary:
-		get, err := textOf(arr)
-		return binaries{v, get, &b.notes.room}, err
-	case *array.String, *array.LargeString, *array.StringView:
-		get, err := textOf(arr)
-		return texts{v, get, &b.notes.room}, err
 	case *array.Map:
 		return b.maps(a, v)
 	case array.ListLike:

@@ -18,6 +18,9 @@ import (
 func (b binder) forced(arr arrow.Array) (encoder, error) {
 	if isText(arr.DataType()) && b.force != forceString {
 		get, err := textOf(arr)
+		if b.force == forceBase64 {
+			return binaries{validityOf(arr.Data()), get, &b.notes.room}, err
+		}
 		return parsed{validityOf(arr.Data()), get, &b.notes.room, parsers[b.force]}, err
 	}
 	v := validityOf(arr.Data())
@@ -172,8 +175,10 @@ func parseBoolean(dst, text []byte) ([]byte, bool) {
 // layouts are the forms of dates that parseDate reads. Those without an offset
 // are UTC.
 var layouts = []string{
-	time.RFC3339, // a fraction of a second is read as well
+	time.RFC3339,               // a fraction of a second is read as well
+	"2006-01-02T15:04:05Z0700", // as Java and Spark write it
 	"2006-01-02 15:04:05 -07:00",
+	"2006-01-02 15:04:05 -0700",
 	"2006-01-02 15:04:05-07:00",
 	"2006-01-02 15:04:05Z",
 	"2006-01-02 15:04:05",

@@ -213,7 +213,7 @@ func extension(t testing.TB) arrow.Array {
 // rows is every row of an array, through a mapper of one column.
 func rows(t testing.TB, s sample, nulls string) []string {
 	t.Helper()
-	m, err := Compile([]Column{{Name: "v", Type: s.arr.DataType(), Forced: s.force}}, Options{Nulls: nulls})
+	m, err := Compile([]Column{{Name: "v", Type: s.arr.DataType(), Forced: s.force}}, Options{Nulls: nulls, OnInvalid: schemas.InvalidReject})
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}

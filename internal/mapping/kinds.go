@@ -29,6 +29,7 @@ const (
 	forceDate    = "date"
 	forceObject  = "object"
 	forceArray   = "array"
+	forceBase64  = "base64"
 )
 
 // maxNesting is how deep lists and structs may lie in each other.
@@ -142,13 +143,15 @@ func forcedKind(dt arrow.DataType, own, force string) (string, error) {
 		ok, kind = own == KindDate || isText(dt), KindDate
 	case forceObject:
 		ok, kind = own == KindObject && !isList && (!isMap || textKeys(dt)) || isText(dt), KindObject
+	case forceBase64:
+		ok, kind = isText(dt), KindString
 	case forceArray:
 		ok = isList || isText(dt)
 		if isList {
 			kind = own
 		}
 	default:
-		return "", fmt.Errorf("type %q is not known; it must be string, number, boolean, date, object or array", force)
+		return "", fmt.Errorf("type %q is not known; it must be string, number, boolean, date, object, array or base64", force)
 	}
 	// A list of dates is no date: only the kind of its elements is one.
 	if isList && force != forceArray {
@@ -160,9 +163,19 @@ func forcedKind(dt arrow.DataType, own, force string) (string, error) {
 	return kind, nil
 }
 
+// isText reports whether a type holds texts, or bytes, which many writers use for
+// texts.
 func isText(dt arrow.DataType) bool {
 	switch dt.ID() {
 	case arrow.STRING, arrow.LARGE_STRING, arrow.STRING_VIEW:
+		return true
+	}
+	return isBytes(dt)
+}
+
+func isBytes(dt arrow.DataType) bool {
+	switch dt.ID() {
+	case arrow.BINARY, arrow.LARGE_BINARY, arrow.BINARY_VIEW, arrow.FIXED_SIZE_BINARY:
 		return true
 	}
 	return false

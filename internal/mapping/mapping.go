@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -28,6 +29,9 @@ type Column struct {
 type Options struct {
 	// Nulls is schemas.NullsOmit (the default) or schemas.NullsSend.
 	Nulls string
+	// OnInvalid is schemas.InvalidOmit (the default): a value that can't be sent
+	// is left out and counted, or schemas.InvalidReject: its row is rejected.
+	OnInvalid string
 	// MostBytes is about how much JSON one row may make: where a row makes more,
 	// Append gives up rather than write it all. 0 is 64 MB.
 	MostBytes int
@@ -41,6 +45,7 @@ const defaultMost = 64 << 20
 type Mapper struct {
 	columns   []column
 	sendNulls bool
+	reject    bool // rows with a value that can't be sent
 	most      int
 }
 
@@ -58,8 +63,9 @@ type column struct {
 type notes struct {
 	room // for the row that is being written
 
-	integers int64 // integers beyond ±2^53 sent as strings
-	decimals int64 // decimals of more digits than a double holds, sent as strings
+	integers int64            // integers beyond ±2^53 sent as strings
+	decimals int64            // decimals of more digits than a double holds, sent as strings
+	leftOut  map[string]int64 // values that could not be sent, by what is wrong
 }
 
 // InvalidValue says why a row can't be sent: the reject's reason is
@@ -82,10 +88,13 @@ func (v *InvalidValue) Error() string {
 // not manage itself, no two fields may have one name, and every column must be
 // of a type that has a JSON form. The error lists everything that is wrong.
 func Compile(columns []Column, o Options) (*Mapper, error) {
-	m := &Mapper{sendNulls: o.Nulls == schemas.NullsSend, most: cmp.Or(o.MostBytes, defaultMost)}
+	m := &Mapper{sendNulls: o.Nulls == schemas.NullsSend, reject: o.OnInvalid == schemas.InvalidReject, most: cmp.Or(o.MostBytes, defaultMost)}
 	var errs []error
 	if o.Nulls != "" && o.Nulls != schemas.NullsOmit && o.Nulls != schemas.NullsSend {
 		errs = append(errs, fmt.Errorf("nulls is %q; it must be %q or %q", o.Nulls, schemas.NullsOmit, schemas.NullsSend))
+	}
+	if o.OnInvalid != "" && o.OnInvalid != schemas.InvalidOmit && o.OnInvalid != schemas.InvalidReject {
+		errs = append(errs, fmt.Errorf("onInvalid is %q; it must be %q or %q", o.OnInvalid, schemas.InvalidOmit, schemas.InvalidReject))
 	}
 	var names Names
 	for _, c := range columns {
@@ -123,7 +132,7 @@ func (m *Mapper) Len() int { return len(m.columns) }
 
 // Clone gives a mapper for another goroutine, with counts of its own.
 func (m *Mapper) Clone() *Mapper {
-	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls, most: m.most}
+	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls, reject: m.reject, most: m.most}
 	for i, col := range m.columns {
 		col.enc, col.notes = nil, &notes{}
 		c.columns[i] = col
@@ -162,8 +171,9 @@ func (m *Mapper) Bind(rec arrow.Record) (err error) {
 	return nil
 }
 
-// Append appends a row of the bound record as a JSON object. Where a value can't
-// be sent, dst comes back as it was, with the trouble.
+// Append appends a row of the bound record as a JSON object. A value that can't be
+// sent is left out, and LeftOut counts it. Where rows are to be rejected for that,
+// or the row is too large, dst comes back as it was, with the trouble.
 func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 	start := len(dst)
 	dst = append(dst, '{')
@@ -173,7 +183,8 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 		if null && !m.sendNulls {
 			continue
 		}
-		if len(dst) > start+1 {
+		before := len(dst)
+		if before > start+1 {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, c.key...)
@@ -186,11 +197,38 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 		if dst, problem = c.enc.append(dst, row); problem == "" {
 			problem = c.roomFor(dst, 0)
 		}
+		if problem != "" && problem != tooLarge && problem != beyond && !m.reject {
+			dst = dst[:before]
+			c.leaveOut(problem)
+			continue
+		}
 		if problem != "" {
 			return dst[:start], &InvalidValue{Column: c.Name, Field: c.As, Problem: problem, TooLarge: problem == tooLarge}
 		}
 	}
 	return append(dst, '}'), nil
+}
+
+// leaveOut counts a value that could not be sent.
+func (n *notes) leaveOut(problem string) {
+	if n.leftOut == nil {
+		n.leftOut = map[string]int64{}
+	}
+	n.leftOut[problem]++
+}
+
+// LeftOut returns how many values of each column could not be sent, and why.
+func (m *Mapper) LeftOut() []schemas.LeftOut {
+	var out []schemas.LeftOut
+	for _, c := range m.columns {
+		for problem, n := range c.leftOut {
+			out = append(out, schemas.LeftOut{Column: c.Name, Reason: problem, Count: n})
+		}
+	}
+	slices.SortFunc(out, func(a, b schemas.LeftOut) int {
+		return cmp.Or(cmp.Compare(a.Column, b.Column), cmp.Compare(a.Reason, b.Reason))
+	})
+	return out
 }
 
 // Warnings says, for people, which columns had values that were sent otherwise
@@ -206,6 +244,9 @@ func (m *Mapper) Warnings() []string {
 		if c.decimals > 0 {
 			out = append(out, fmt.Sprintf(asStrings, c.Name, c.decimals, fmt.Sprintf("decimals of more than %d digits", doubleDigits), c.As))
 		}
+	}
+	for _, l := range m.LeftOut() {
+		out = append(out, fmt.Sprintf("column %s: %d values were left out, because each %s", l.Column, l.Count, l.Reason))
 	}
 	return out
 }

@@ -142,7 +142,7 @@ func TestNullsInside(t *testing.T) {
 }
 
 func TestInvalidValueDoesNotTellTheValue(t *testing.T) {
-	m, err := Compile([]Column{{Name: "a.b", As: "c", Type: text, Forced: "number"}}, Options{})
+	m, err := Compile([]Column{{Name: "a.b", As: "c", Type: text, Forced: "number"}}, Options{OnInvalid: schemas.InvalidReject})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ func FuzzRow(f *testing.F) {
 // check appends row 0 of an array and looks at what comes of it; s is the text
 // that must come back where isText is set.
 func check(t *testing.T, s string, arr arrow.Array, force string, isText bool) {
-	m, err := Compile([]Column{{Name: "v", Type: arr.DataType(), Forced: force}}, Options{})
+	m, err := Compile([]Column{{Name: "v", Type: arr.DataType(), Forced: force}}, Options{OnInvalid: schemas.InvalidReject})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,5 +407,75 @@ func check(t *testing.T, s string, arr arrow.Array, force string, isText bool) {
 	}
 	if f, ok := arr.(*array.Float64); ok && got["v"] != f.Value(0) {
 		t.Errorf("%g comes back as %v", f.Value(0), got["v"])
+	}
+}
+
+// TestValuesThatCanNotBeSentAreLeftOut: the rest of the row is sent, and people see
+// how many values are missing, of which column and why.
+func TestValuesThatCanNotBeSentAreLeftOut(t *testing.T) {
+	columns := []Column{{Name: "last_login", Type: text, Forced: "date"}, {Index: 1, Name: "score", Type: arrow.PrimitiveTypes.Float64}, {Index: 2, Name: "city", Type: arrow.BinaryTypes.Binary}}
+	rec := func() arrow.Record {
+		scores := array.NewFloat64Builder(memory.DefaultAllocator)
+		scores.AppendValues([]float64{math.NaN(), 2, 3, 4}, nil)
+		cities := array.NewBinaryBuilder(memory.DefaultAllocator, arrow.BinaryTypes.Binary)
+		cities.AppendValues([][]byte{[]byte("Oslo"), []byte("Bergen"), {0xff, 0xfe}, []byte("Bodø")}, nil)
+		return table([]string{"l", "s", "c"}, parse(t, text, `["0000-00-00","2026-11-25T08:15:30.000+0000","","2026-11-25"]`), scores.NewArray(), cities.NewArray())
+	}
+	m, err := Compile(columns, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Bind(rec()); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		`{"city":"Oslo"}`, `{"last_login":"2026-11-25 08:15:30 +00:00","score":2.0,"city":"Bergen"}`,
+		`{"score":3.0}`, `{"last_login":"2026-11-25","score":4.0,"city":"Bodø"}`,
+	} {
+		if got, bad := m.Append(nil, i); bad != nil || string(got) != want {
+			t.Errorf("row %d is %s, %v", i, got, bad)
+		}
+	}
+	got := fmt.Sprint(m.LeftOut())
+	if want := "[{city is not valid UTF-8 (type: base64 sends bytes that are no text) 1} {last_login is a text that can't be read as the type that the mapping asks for 2} {score is NaN (not a number) 1}]"; got != want {
+		t.Errorf("left out: %s", got)
+	}
+	if w := strings.Join(m.Warnings(), "\n"); !strings.Contains(w, "column last_login: 2 values were left out") {
+		t.Errorf("warnings: %s", w)
+	}
+	strict, err := Compile(columns, Options{OnInvalid: schemas.InvalidReject})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := strict.Bind(rec()); err != nil {
+		t.Fatal(err)
+	}
+	for i, column := range []string{"last_login", "", "last_login", ""} {
+		_, bad := strict.Append(nil, i)
+		if (bad == nil) != (column == "") || bad != nil && bad.Column != column {
+			t.Errorf("row %d is refused for %v", i, bad)
+		}
+	}
+}
+
+func TestBytesAreText(t *testing.T) {
+	for _, c := range []struct {
+		dt          arrow.DataType
+		force, want string
+	}{
+		{arrow.BinaryTypes.Binary, "", `{"v":"{\"a\":1}"}`},
+		{arrow.BinaryTypes.LargeBinary, "string", `{"v":"{\"a\":1}"}`},
+		{&arrow.FixedSizeBinaryType{ByteWidth: 7}, "object", `{"v":{"a":1}}`},
+		{arrow.BinaryTypes.Binary, "base64", `{"v":"eyJhIjoxfQ=="}`},
+		{text, "base64", `{"v":"eyJhIjoxfQ=="}`},
+	} {
+		json := `["eyJhIjoxfQ=="]`
+		if c.dt == text {
+			json = `["{\"a\":1}"]`
+		}
+		s := sample{name: c.dt.String(), arr: parse(t, c.dt, json), force: c.force}
+		if got := rows(t, s, schemas.NullsOmit); got[0] != c.want || got[len(got)-1] != "type: "+map[bool]string{true: "object", false: "string"}[c.force == "object"] {
+			t.Errorf("%s as %q is %v", c.dt, c.force, got)
+		}
 	}
 }

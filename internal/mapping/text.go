@@ -15,6 +15,14 @@ import (
 
 const notUTF8 = "is not valid UTF-8"
 
+// notText is what is wrong with a value of the type that is not UTF-8.
+func notText(dt arrow.DataType) string {
+	if isBytes(dt) {
+		return notUTF8 + " (type: base64 sends bytes that are no text)"
+	}
+	return notUTF8
+}
+
 // getter gives the bytes of a text or binary value in place.
 type getter interface{ get(i int) []byte }
 
@@ -85,6 +93,7 @@ type texts struct {
 	validity
 	getter
 	*room
+	invalid string // what is wrong where it is not UTF-8
 }
 
 func (e texts) append(dst []byte, i int) ([]byte, string) {
@@ -93,7 +102,7 @@ func (e texts) append(dst []byte, i int) ([]byte, string) {
 		return dst, problem
 	}
 	if !utf8.Valid(s) {
-		return dst, notUTF8
+		return dst, e.invalid
 	}
 	return batch.AppendString(dst, s), ""
 }

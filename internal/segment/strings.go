@@ -21,11 +21,11 @@ type StringColumn struct {
 	data    []byte
 	small   []int32 // offsets into data, by index from offset
 	large   []int64
-	width   int // of fixed-size values
-	ints    func(i int) (v int64, unsigned uint64, isUnsigned bool)
+	width   int                            // of fixed-size values
+	digits  func(dst []byte, i int) []byte // of whole numbers
 	index   func(i int) int
 	dict    *StringColumn
-	scratch [20]byte // the longest 64-bit number
+	scratch [80]byte // the longest decimal
 }
 
 // NewStringColumn wraps a column of a record. An array of another type is an
@@ -69,33 +69,51 @@ func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 		}
 		c.index = d.GetValueIndex
 	default:
-		if c.ints = integers(arr); c.ints == nil {
+		if c.digits = digits(arr); c.digits == nil {
 			return nil, fmt.Errorf("a column of type %s has neither text nor whole numbers", dt)
 		}
 	}
 	return c, nil
 }
 
-func integers(arr arrow.Array) func(int) (int64, uint64, bool) {
+// digits returns what appends a whole number of the array, nil for other arrays.
+func digits(arr arrow.Array) func(dst []byte, i int) []byte {
 	switch a := arr.(type) {
 	case *array.Int8:
-		return func(i int) (int64, uint64, bool) { return int64(a.Value(i)), 0, false }
+		return signed(a.Int8Values())
 	case *array.Int16:
-		return func(i int) (int64, uint64, bool) { return int64(a.Value(i)), 0, false }
+		return signed(a.Int16Values())
 	case *array.Int32:
-		return func(i int) (int64, uint64, bool) { return int64(a.Value(i)), 0, false }
+		return signed(a.Int32Values())
 	case *array.Int64:
-		return func(i int) (int64, uint64, bool) { return a.Value(i), 0, false }
+		return signed(a.Int64Values())
 	case *array.Uint8:
-		return func(i int) (int64, uint64, bool) { return 0, uint64(a.Value(i)), true }
+		return unsigned(a.Uint8Values())
 	case *array.Uint16:
-		return func(i int) (int64, uint64, bool) { return 0, uint64(a.Value(i)), true }
+		return unsigned(a.Uint16Values())
 	case *array.Uint32:
-		return func(i int) (int64, uint64, bool) { return 0, uint64(a.Value(i)), true }
+		return unsigned(a.Uint32Values())
 	case *array.Uint64:
-		return func(i int) (int64, uint64, bool) { return 0, a.Value(i), true }
+		return unsigned(a.Uint64Values())
+	}
+	if !isWhole(arr.DataType()) {
+		return nil
+	}
+	switch a := arr.(type) {
+	case *array.Decimal128:
+		return func(dst []byte, i int) []byte { return a.Value(i).BigInt().Append(dst, 10) }
+	case *array.Decimal256:
+		return func(dst []byte, i int) []byte { return a.Value(i).BigInt().Append(dst, 10) }
 	}
 	return nil
+}
+
+func signed[T int8 | int16 | int32 | int64](values []T) func([]byte, int) []byte {
+	return func(dst []byte, i int) []byte { return strconv.AppendInt(dst, int64(values[i]), 10) }
+}
+
+func unsigned[T uint8 | uint16 | uint32 | uint64](values []T) func([]byte, int) []byte {
+	return func(dst []byte, i int) []byte { return strconv.AppendUint(dst, uint64(values[i]), 10) }
 }
 
 // Len is the number of rows.
@@ -115,12 +133,8 @@ func (c *StringColumn) Bytes(i int) ([]byte, bool) {
 		return c.data[c.large[i]:c.large[i+1]], true
 	case c.dict != nil:
 		return c.dict.Bytes(c.index(i))
-	case c.ints != nil:
-		v, u, unsigned := c.ints(i)
-		if unsigned {
-			return strconv.AppendUint(c.scratch[:0], u, 10), true
-		}
-		return strconv.AppendInt(c.scratch[:0], v, 10), true
+	case c.digits != nil:
+		return c.digits(c.scratch[:0], i), true
 	}
 	at := (c.offset + i) * c.width
 	return c.data[at : at+c.width], true

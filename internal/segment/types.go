@@ -58,13 +58,29 @@ func kindOf(dt arrow.DataType) kind {
 	return kindOther
 }
 
-// identifies tells whether a column of the type can hold what identifies a
+// isWhole reports whether all values of a type are whole numbers. Snowflake and
+// Oracle have integers as decimals without digits after the point.
+func isWhole(dt arrow.DataType) bool {
+	switch dt := dt.(type) {
+	case *arrow.DictionaryType:
+		return isWhole(dt.ValueType)
+	case *arrow.RunEndEncodedType:
+		return isWhole(dt.Encoded())
+	case arrow.ExtensionType:
+		return isWhole(dt.StorageType())
+	case arrow.DecimalType:
+		return dt.GetScale() == 0
+	}
+	return arrow.IsInteger(dt.ID())
+}
+
+// identifies reports whether a column of the type can hold what identifies a
 // profile.
 func identifies(role Role, dt arrow.DataType) bool {
 	switch k := kindOf(dt); {
 	case k == kindNull, k == kindText:
 		return true
 	default:
-		return role == UserID && arrow.IsInteger(dt.ID())
+		return role == UserID && isWhole(dt)
 	}
 }
