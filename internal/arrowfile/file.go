@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/endian"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
+	flatbuffers "github.com/google/flatbuffers/go"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
@@ -39,8 +40,8 @@ func Is(head []byte) bool {
 // read in slices, only those of mapped columns, and checked on the way; Arrow's
 // part is to understand the schema.
 type File struct {
-	schema *arrow.Schema
-	tops   []arrow.Field // the schema's fields, of which it would make a copy each time
+	stored []arrow.Field // the columns as the file has them
+	tops   []arrow.Field // and as they are loaded
 	ids    []fieldIDs    // by top-level column
 	hash   [sha256.Size]byte
 	length int64 // of the footer
@@ -123,10 +124,33 @@ func readMessage(src *columnar.Source, at int64) (fb message, b block, err error
 
 var errIPCTruncated = errors.New("the file is cut off or damaged: a part of it claims to be longer than the rest of the file; wait until it is complete, or write it again")
 
-// readSchema reads the schema message at an offset and says where the next
-// message begins.
-func (f *File) readSchema(src *columnar.Source, at int64) (int64, error) {
-	msg, b, err := readMessage(src, at)
+// setSchema takes in a schema; raw is a message with it, as Arrow reads it.
+func (f *File) setSchema(schema flatbuffers.Table, raw []byte) (err error) {
+	if f.ids, err = schemaIDs(schema); err != nil {
+		return err
+	}
+	r, err := ipc.NewReader(bytes.NewReader(raw), ipc.WithEnsureNativeEndian(false))
+	if err != nil {
+		return fmt.Errorf("its columns can't be read: %w; write the file again, or with other types", err)
+	}
+	defer r.Release()
+	if r.Schema().NumFields() != len(f.ids) {
+		return errIPC
+	}
+	if r.Schema().Endianness() != endian.LittleEndian {
+		return errors.New("the file was written with the most significant byte first, which this program does not read; write it again on an ordinary machine")
+	}
+	f.stored = marked(r.Schema().Fields())
+	for _, c := range f.stored {
+		f.tops = append(f.tops, arrow.Field{Name: c.Name, Type: loaded(c.Type), Nullable: c.Nullable})
+	}
+	return nil
+}
+
+// readSchema reads the schema message that a stream begins with, and returns
+// where the next message begins.
+func (f *File) readSchema(src *columnar.Source) (int64, error) {
+	msg, b, err := readMessage(src, 0)
 	if err == io.EOF {
 		return 0, errIPCTruncated
 	}
@@ -136,33 +160,17 @@ func (f *File) readSchema(src *columnar.Source, at int64) (int64, error) {
 	if msg.kind != messageSchema {
 		return 0, errIPC
 	}
-	if f.ids, err = schemaIDs(msg.header); err != nil {
-		return 0, err
-	}
 	raw := make([]byte, b.prefix)
-	if err := src.ReadFull(raw, at); err != nil {
+	if err := src.ReadFull(raw, 0); err != nil {
 		return 0, err
 	}
-	r, err := ipc.NewReader(bytes.NewReader(raw), ipc.WithEnsureNativeEndian(false))
-	if err != nil {
-		return 0, fmt.Errorf("its columns can't be read: %w; write the file again, or with other types", err)
-	}
-	defer r.Release()
-	f.schema = r.Schema()
-	f.tops = f.schema.Fields()
-	if f.schema.NumFields() != len(f.ids) {
-		return 0, errIPC
-	}
-	if f.schema.Endianness() != endian.LittleEndian {
-		return 0, errors.New("the file was written with the most significant byte first, which this program does not read; write it again on an ordinary machine")
-	}
-	return at + b.prefix + b.body, nil
+	return b.prefix + b.body, f.setSchema(msg.header, raw)
 }
 
 func openStream(src *columnar.Source) (*File, error) {
 	f := &File{stream: true, known: -1}
 	var err error
-	if f.start, err = f.readSchema(src, 0); err != nil {
+	if f.start, err = f.readSchema(src); err != nil {
 		return nil, err
 	}
 	f.hash, err = hashEnds(src)
@@ -218,7 +226,13 @@ func openFile(src *columnar.Source) (*File, error) {
 		return nil, err
 	}
 	f.hash, f.length = sha256.Sum256(footer), int64(len(footer))
-	if _, err := f.readSchema(src, fileHead); err != nil {
+	// The schema also stands at the file's beginning, but not in files of Arrow for
+	// JavaScript.
+	schema, ok := tableAt(root(footer), 1)
+	if !ok {
+		return nil, errIPC
+	}
+	if err := f.setSchema(schema, schemaMessage(footer, schema)); err != nil {
 		return nil, err
 	}
 	if f.dicts, f.blocks, err = parseFooter(footer); err != nil {
@@ -282,7 +296,7 @@ func (f *File) Check(paths [][]int) error {
 		if path == nil {
 			continue
 		}
-		field := columnar.FieldAt(f.tops, path)
+		field := columnar.FieldAt(f.stored, path)
 		if err := canLoad(field.Type, 0); err != nil {
 			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.tops, path), "%w; leave the column out of the mapping, or write it with another type", err)
 		}
@@ -409,7 +423,7 @@ func (r *reader) openBatch() error {
 	}
 	l := r.layout(msg, batch, b)
 	loaders := make([]loader, len(r.paths))
-	for top, field := range r.file.tops {
+	for top, field := range r.file.stored {
 		start := *l
 		l.skip(field.Type)
 		for _, i := range r.used[top] {

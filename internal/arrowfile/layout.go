@@ -30,6 +30,8 @@ func shape(dt arrow.DataType) (buffers int, children []arrow.DataType) {
 	switch dt := dt.(type) {
 	case *arrow.NullType:
 		return 0, nil
+	case *uuidType:
+		return 2, nil
 	case arrow.ExtensionType:
 		return shape(dt.StorageType())
 	case *arrow.DictionaryType:
@@ -125,7 +127,7 @@ func canLoad(dt arrow.DataType, depth int) error {
 			return fmt.Errorf("its type %s can't be read", dt)
 		}
 		return canLoad(dt.ValueType, depth+1)
-	case arrow.UnionType, *arrow.RunEndEncodedType, arrow.BinaryViewDataType, *arrow.ListViewType, *arrow.LargeListViewType:
+	case arrow.UnionType:
 		return fmt.Errorf("its type %s can't be read", dt)
 	}
 	if depth > columnar.MaxNesting {
@@ -215,7 +217,7 @@ func (r *reader) wantDictionaries() {
 		if path == nil {
 			continue
 		}
-		f, ids := r.file.tops[path[0]], r.file.ids[path[0]]
+		f, ids := r.file.stored[path[0]], r.file.ids[path[0]]
 		for _, i := range path[1:] {
 			f, ids = f.Type.(*arrow.StructType).Field(i), ids.children[i]
 		}

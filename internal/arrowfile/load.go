@@ -72,12 +72,15 @@ func (l *layout) loader(dt arrow.DataType, ids fieldIDs) (loader, error) {
 		l.node++
 		return &nullLoader{base{dt: dt, n: l.batch.nodes[l.node-1].a}}, nil
 	}
+	buffers, children := shape(dt)
+	if _, ok := dt.(*arrow.RunEndEncodedType); ok {
+		return l.runs(dt, ids, children)
+	}
 	length, validity, err := l.next()
 	if err != nil {
 		return nil, err
 	}
-	b := base{dt: dt, n: length, validity: validity}
-	buffers, children := shape(dt)
+	b := base{dt: loaded(dt), n: length, validity: validity}
 	for range buffers - 1 {
 		s, err := l.open()
 		if err != nil {
@@ -96,11 +99,56 @@ func (l *layout) loader(dt arrow.DataType, ids fieldIDs) (loader, error) {
 		}
 		inner = append(inner, in)
 	}
-	return l.make(b, ids, inner)
+	return l.make(dt, b, ids, inner)
 }
 
-func (l *layout) make(b base, ids fieldIDs, inner []loader) (loader, error) {
-	switch dt := b.dt.(type) {
+// runs makes the loader of a run-end-encoded column, which has no buffers itself.
+func (l *layout) runs(dt arrow.DataType, ids fieldIDs, children []arrow.DataType) (loader, error) {
+	if l.node >= len(l.batch.nodes) || len(ids.children) != len(children) {
+		return nil, errIPC
+	}
+	r := &runLoader{base: base{dt: loaded(dt), n: l.batch.nodes[l.node].a}}
+	l.node++
+	var err error
+	if r.ends, err = l.loader(children[0], ids.children[0]); err == nil {
+		r.values, err = l.loader(children[1], ids.children[1])
+	}
+	return r, err
+}
+
+// views makes the loader of views, whose texts lie in as many buffers as the batch
+// says.
+func (l *layout) views(b base) (loader, error) {
+	if l.variadi >= len(l.batch.variadic) {
+		return nil, errIPC
+	}
+	n := l.batch.variadic[l.variadi]
+	l.variadi++
+	if n < 0 || n > int64(len(l.batch.buffers)-l.buffer) {
+		return nil, errIPC
+	}
+	v := &viewLoader{base: b, buffers: make([]span, n), mem: l.mem}
+	for i := range v.buffers {
+		at := *l
+		at.buffer += i
+		v.buffers[i].open = func() (*stream, error) { here := at; return here.open() }
+	}
+	l.buffer += int(n)
+	return v, nil
+}
+
+func (l *layout) make(stored arrow.DataType, b base, ids fieldIDs, inner []loader) (loader, error) {
+	switch dt := stored.(type) {
+	case *uuidType:
+		raw := b
+		raw.dt = dt.FixedSizeBinaryType
+		return &uuidLoader{fixedLoader: fixedLoader{base: raw, width: 16}, dt: b.dt, mem: l.mem}, nil
+	case arrow.BinaryViewDataType:
+		return l.views(b)
+	case *arrow.ListViewType:
+		return &listViewLoader{base: b, width: 4, items: inner[0]}, nil
+	case *arrow.LargeListViewType:
+		return &listViewLoader{base: b, width: 8, items: inner[0]}, nil
 	case *arrow.BooleanType:
 		return &boolLoader{base: b, values: bits{s: b.streams[0]}}, nil
 	case *arrow.StringType, *arrow.BinaryType:
@@ -121,17 +169,17 @@ func (l *layout) make(b base, ids fieldIDs, inner []loader) (loader, error) {
 			return nil, errIPC
 		}
 		if d.values == nil {
-			d.values = array.MakeArrayOfNull(memory.DefaultAllocator, d.dt, 0)
+			d.values = array.MakeArrayOfNull(memory.DefaultAllocator, loaded(d.dt), 0)
 		}
 		indices := b
 		indices.dt = dt.IndexType
-		return &dictionaryLoader{fixedLoader: fixedLoader{base: indices, width: int64(dt.IndexType.(arrow.FixedWidthDataType).Bytes())}, dt: dt, values: d.values}, nil
+		return &dictionaryLoader{fixedLoader: fixedLoader{base: indices, width: int64(dt.IndexType.(arrow.FixedWidthDataType).Bytes())}, dt: b.dt, values: d.values}, nil
 	case arrow.FixedWidthDataType:
 		if dt.Bytes() > 0 {
 			return &fixedLoader{base: b, width: int64(dt.Bytes())}, nil
 		}
 	}
-	return nil, fmt.Errorf("its type %s can't be read", b.dt)
+	return nil, fmt.Errorf("its type %s can't be read", stored)
 }
 
 type nullLoader struct{ base }

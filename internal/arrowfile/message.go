@@ -161,6 +161,28 @@ func parseFooter(data []byte) (dicts, batches []block, err error) {
 	return dicts, batches, nil
 }
 
+// schemaMessage wraps the schema of a footer in a message, as Arrow wants it. The
+// offsets in a flatbuffer are relative, so that the footer can be a part of it.
+func schemaMessage(footer []byte, schema flatbuffers.Table) []byte {
+	const vtable, table, end = 4, 16, 32
+	le := binary.LittleEndian
+	m := make([]byte, end, end+len(footer))
+	le.PutUint32(m, table)
+	for i, v := range []uint16{12, 12, 8, 10, 4, 0} { // sizes; version, kind, header, no body
+		le.PutUint16(m[vtable+2*i:], v)
+	}
+	le.PutUint32(m[table:], table-vtable)
+	le.PutUint32(m[table+4:], uint32(end-table-4)+uint32(schema.Pos))
+	le.PutUint16(m[table+8:], metadataV5)
+	m[table+10] = messageSchema
+	m = append(m, footer...)
+	for len(m)%8 != 0 {
+		m = append(m, 0)
+	}
+	head := le.AppendUint32(le.AppendUint32(nil, ipcContinuation), uint32(len(m)))
+	return append(head, m...)
+}
+
 // fieldIDs are the numbers of the dictionaries that a column and its children
 // use; Arrow keeps them to itself.
 type fieldIDs struct {

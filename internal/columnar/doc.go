@@ -11,6 +11,7 @@ package columnar
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"runtime"
 	"sync"
@@ -181,4 +182,16 @@ func Printable(head []byte) string {
 		}
 	}
 	return "other bytes"
+}
+
+// AppendUUID appends the text of a UUID of 16 bytes.
+func AppendUUID(dst, v []byte) []byte {
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		start := [...]int{0, 4, 6, 8, 10}[i]
+		dst = hex.AppendEncode(dst, v[start:end])
+	}
+	return dst
 }

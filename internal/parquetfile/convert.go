@@ -2,7 +2,6 @@ package parquetfile
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -237,7 +236,7 @@ func uuids(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.
 		for ; last < i; last++ {
 			ends[last+1] = int32(len(out))
 		}
-		out = AppendUUID(out, v)
+		out = columnar.AppendUUID(out, v)
 		return nil
 	})
 	for ; last < raw.Len(); last++ {
@@ -245,18 +244,6 @@ func uuids(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.
 	}
 	buffers := []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(offsets), memory.NewBufferBytes(out)}
 	return array.NewData(dt, raw.Len(), buffers, nil, raw.NullN(), 0), err
-}
-
-// AppendUUID appends the text of a UUID of 16 bytes.
-func AppendUUID(dst, v []byte) []byte {
-	for i, end := range [...]int{4, 6, 8, 10, 16} {
-		if i > 0 {
-			dst = append(dst, '-')
-		}
-		start := [...]int{0, 4, 6, 8, 10}[i]
-		dst = hex.AppendEncode(dst, v[start:end])
-	}
-	return dst
 }
 
 // fixedWidth are values that only need to lie one after the other.

@@ -157,10 +157,11 @@ func TestBadIPC(t *testing.T) {
 		}), []string{"footer"}},
 		"no end":              {file(func(d []byte) []byte { return d[:len(d)-3] }), []string{"cut off"}},
 		"the beginning alone": {file(func(d []byte) []byte { return d[:12] }), []string{"cut off"}},
-		"a schema of gigabytes": {file(func(d []byte) []byte {
-			binary.LittleEndian.PutUint32(d[12:], 1<<30)
+		"a schema of gigabytes": {func() []byte {
+			d := streamBytes(t, rec)
+			binary.LittleEndian.PutUint32(d[4:], 1<<30)
 			return d
-		}), []string{"cut off"}},
+		}(), []string{"not a Parquet or Arrow file"}},
 		"big end first": {streamBytes(t, array.NewRecord(rec.Schema().WithEndianness(endian.BigEndian), rec.Columns(), rec.NumRows())), []string{"most significant byte first"}},
 	} {
 		t.Run(name, func(t *testing.T) { fails(t, c.data, unreadable, c.words...) })

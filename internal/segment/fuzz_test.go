@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"iterable-segment-export/schemas"
 )
@@ -25,6 +26,13 @@ func fuzz(f *testing.F, kind string) {
 				f.Add(written(f, write, rows))
 			}
 		}
+	}
+	forms, _ := newForms(20)
+	switch kind {
+	case "arrow file":
+		f.Add(arrowFileBytes(f, forms, ipc.WithZstd()))
+	case "arrow stream":
+		f.Add(streamBytes(f, forms))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "fuzzed.file")

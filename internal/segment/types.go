@@ -47,7 +47,7 @@ func kindOf(dt arrow.DataType) kind {
 		return kindStruct
 	case *arrow.MapType:
 		return kindMap
-	case *arrow.ListType, *arrow.LargeListType, *arrow.FixedSizeListType:
+	case *arrow.ListType, *arrow.LargeListType, *arrow.FixedSizeListType, *arrow.ListViewType, *arrow.LargeListViewType:
 		return kindList
 	case *arrow.Decimal128Type, *arrow.Decimal256Type:
 		return kindNumber
