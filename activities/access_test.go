@@ -24,7 +24,7 @@ func isOfType(t *testing.T, err error, kind schemas.ErrorType) {
 
 // TestConsentIsForOneHost: that data may go to one place says nothing of another.
 func TestConsentIsForOneHost(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	c := schemas.Connection{Name: "sandbox", Region: schemas.RegionEU}
 	b.Activities.Connections = oneConnection{c}
 	ann := schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}
@@ -59,7 +59,7 @@ func TestConsentIsForOneHost(t *testing.T) {
 // TestStepsWantTheirPass calls the steps that change something in Iterable with the
 // pass of a run, altered in one way or another.
 func TestStepsWantTheirPass(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	gate := accesstest.New(t).Gate()
 	b.Activities.Access = gate
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
@@ -127,7 +127,7 @@ func TestAKindNamesNoOtherFile(t *testing.T) {
 
 // TestAnUploadGoesWhereItsRunBegan: a list's id is another list's elsewhere.
 func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	in := schemas.UploadInput{
 		Run:        schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
@@ -149,7 +149,7 @@ func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 // TestRunIDsLeadNowhere: a run's id names its files, and with a good grant anybody
 // can make up one.
 func TestRunIDsLeadNowhere(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.Activities.Access = accesstest.New(t).Gate()
 	in := schemas.AuthorizeInput{Export: schemas.Export{Name: "Spring", Segments: []schemas.Segment{{Name: "High-value"}}}}
 	for _, id := range []string{"", ".", "..", "../../snapshots/autumn", `..\autumn`} {

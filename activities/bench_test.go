@@ -12,7 +12,7 @@ import (
 // BenchmarkStage stages a segment with eight fields for a list that nobody is on.
 func BenchmarkStage(b *testing.B) {
 	const rows = 1_000_000
-	w := newBench(b, sandbox.New(sandbox.Config{}))
+	w := newBench(b, sandbox.New(sandbox.Config{Fast: true}))
 	dir := b.TempDir()
 	if _, err := generate.Segment(b.Context(), generate.Options{Rows: rows, Out: dir, Seed: 1}); err != nil {
 		b.Fatal(err)

@@ -85,6 +85,8 @@ func noSnapshot(in schemas.StageInput) string {
 	case in.ListOurs:
 		return fmt.Sprintf("the snapshot of who was put on list %d is lost; everybody is sent and nobody is removed: "+
 			"whoever left the segment since the last run stays on the list until somebody removes them in Iterable", in.ListID)
+	case in.ListSize < 0:
+		return fmt.Sprintf("list %d may have members that no run of this export is known to have added; they are not removed", in.ListID)
 	default:
 		return fmt.Sprintf("list %d has %d members whom no run of this export is known to have put there; nobody of them is removed",
 			in.ListID, in.ListSize)

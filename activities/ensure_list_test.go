@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -92,7 +94,7 @@ func (b *bench) named(name string) (ids []int64) {
 }
 
 func TestEnsureListFindsOrMakesTheList(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	if _, err := b.sandbox.AddList(sandbox.NewList{Name: "high-value"}); err != nil {
 		t.Fatal(err) // another name: names are compared exactly
 	}
@@ -109,7 +111,7 @@ func TestEnsureListFindsOrMakesTheList(t *testing.T) {
 // TestRacingWorkersMakeOneList lets several workers look for a list that does
 // not exist, all at once.
 func TestRacingWorkersMakeOneList(t *testing.T) {
-	s := sandbox.New(sandbox.Config{})
+	s := sandbox.New(sandbox.Config{Fast: true})
 	// Everybody's first look is held back until nobody has made the list yet.
 	if err := s.AddFaults(sandbox.Fault{Endpoint: "lists/create", Kind: "slow", Delay: sandbox.Duration(200e6)}); err != nil {
 		t.Fatal(err)
@@ -141,8 +143,9 @@ func TestRacingWorkersMakeOneList(t *testing.T) {
 	}
 }
 
-func TestATwinThatALostRaceLeftIsDeleted(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+// Sizes come too late to tell whether a twin is empty, so it is named, not deleted.
+func TestATwinThatALostRaceLeftIsNamed(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	for range 2 {
 		if _, err := b.sandbox.AddList(sandbox.NewList{Name: "High-value", Description: description(wanted.Run)}); err != nil {
 			t.Fatal(err)
@@ -150,8 +153,80 @@ func TestATwinThatALostRaceLeftIsDeleted(t *testing.T) {
 	}
 	before := b.named("High-value")
 	l, err := b.ensure(wanted)
-	if left := b.named("High-value"); err != nil || l.ID != before[0] || len(left) != 1 {
-		t.Fatalf("got %+v, %v; left %v of %v", l, err, left, before)
+	if err != nil || l.ID != before[0] || !slices.Equal(b.named("High-value"), before) || len(l.Warnings) != 1 {
+		t.Fatalf("got %+v, %v", l, err)
+	}
+}
+
+// However Iterable reacts to a list whose name is taken, a run adopts it or says
+// what to do, and makes no list more.
+func TestListsThatIterableMakesOtherwise(t *testing.T) {
+	for name, c := range map[string]struct {
+		config  sandbox.Config
+		there   string
+		wanted  string
+		hidden  bool // from the first look, as a list that was made a moment ago
+		message string
+	}{
+		"refuses a twin":          {config: sandbox.Config{RefuseTwins: true}, there: "VIP", wanted: "VIP", hidden: true},
+		"makes a twin":            {there: "VIP", wanted: "VIP", hidden: true},
+		"trims the name":          {config: sandbox.Config{TrimNames: true}, wanted: "VIP ", message: `Iterable names a list "VIP"`},
+		"trims it to one's twin":  {config: sandbox.Config{TrimNames: true, RefuseTwins: true}, there: "VIP", wanted: "VIP ", message: `beside list 1, "VIP"`},
+		"trims it to make a twin": {config: sandbox.Config{TrimNames: true}, there: "VIP", wanted: "VIP ", message: `Iterable names a list "VIP"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.config.Fast = true
+			b := newBench(t, sandbox.New(c.config))
+			lists := 0
+			if c.there != "" {
+				lists = 1
+				if _, err := b.sandbox.AddList(sandbox.NewList{Name: c.there}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in := wanted
+			in.Name, in.Run.Segment = c.wanted, c.wanted
+			var got schemas.ListRef
+			var err error
+			if c.hidden {
+				client, clientErr := b.Clients.Get("sandbox")
+				if clientErr != nil {
+					t.Fatal(clientErr)
+				}
+				got, err = ensureList(t.Context(), client, in, nil, 0)
+			} else {
+				got, err = b.ensure(in)
+			}
+			if c.message == "" && (err != nil || got.ID != 1) || c.message != "" && (err == nil || !strings.Contains(err.Error(), c.message)) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			if n := len(b.sandbox.Stats(false).Projects[0].Lists); n != lists {
+				t.Errorf("%d lists are left", n)
+			}
+		})
+	}
+}
+
+// The workers of a deployment ask for sizes as seldom as Iterable allows.
+func TestSizesAreAskedForSeldom(t *testing.T) {
+	s := sandbox.New(sandbox.Config{Fast: true})
+	b := newBench(t, s)
+	client, err := b.Clients.Get("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := s.AddList(sandbox.NewList{Name: "l"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for range 20 {
+		if b.listSize(t.Context(), client, "sandbox", id) >= 0 {
+			known++
+		}
+	}
+	if n := s.Stats(false).Endpoints["lists/size"].Requests; n > 2 || known != int(n) { // 2 where a turn of 15 s ends meanwhile
+		t.Errorf("%d requests, %d answers", n, known)
 	}
 }
 
@@ -167,7 +242,7 @@ func TestEnsureListAsksAnOperator(t *testing.T) {
 		"no such id": {listID: 999_999, want: schemas.ErrorListGone, message: "999999"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, sandbox.New(sandbox.Config{}))
+			b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 			for _, l := range c.lists {
 				if _, err := b.sandbox.AddList(l); err != nil {
 					t.Fatal(err)
@@ -185,7 +260,7 @@ func TestEnsureListAsksAnOperator(t *testing.T) {
 }
 
 func TestAListIDMustBearTheName(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	id, err := b.sandbox.AddList(sandbox.NewList{Name: "Another"})
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +274,7 @@ func TestAListIDMustBearTheName(t *testing.T) {
 
 func TestDescriptionsFit(t *testing.T) {
 	d := description(schemas.RunRef{Export: strings.Repeat("ü", 500)})
-	if n := len([]rune(d)); n != iterable.MaxDescription {
+	if n := len([]rune(d)); n != api.MaxDescription {
 		t.Fatalf("%d characters", n)
 	}
 }

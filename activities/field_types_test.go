@@ -14,7 +14,7 @@ import (
 // TestFieldTypesAreComparedBeforeAListIsMade maps fields onto ones that the
 // project has already.
 func TestFieldTypesAreComparedBeforeAListIsMade(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{Fields: map[string]string{"ltv": "string", "visits": "long", "city": "string"}}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true, Fields: map[string]string{"ltv": "string", "visits": "long", "city": "string"}}))
 	in := wanted
 	in.Fields = []schemas.MappedField{
 		{Column: "LifetimeValue", Field: "ltv", Type: "double"},
@@ -55,7 +55,7 @@ func TestFieldTypesAreComparedBeforeAListIsMade(t *testing.T) {
 
 // TestNoFieldsAskForNone leaves getFields alone where no field is mapped.
 func TestNoFieldsAskForNone(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	if _, err := b.ensure(wanted); err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestHostileRows(t *testing.T) {
 
 // stageHostile is what the process of its own does.
 func stageHostile(t *testing.T, name string) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
 	b.env.RegisterActivityWithOptions(b.InspectSegment, activity.RegisterOptions{Name: schemas.ActivityInspectSegment})
 	folder := t.TempDir()

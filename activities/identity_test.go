@@ -27,7 +27,7 @@ const empty = "empty"
 // those members.
 func stageIdentities(t *testing.T, project string, members, rows []identity) schemas.Manifest {
 	t.Helper()
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	folder := t.TempDir()
 	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})

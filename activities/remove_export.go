@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -90,9 +91,11 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 			}
 			found = true
 			r := schemas.RemovedList{Name: l.Name, ID: l.ID}
-			if l.Description != ours || l.Type != "" && l.Type != iterable.Standard {
+			if l.Description != ours || l.Type != "" && l.Type != api.Standard {
 				r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if nobody needs it", l.ID)
-			} else if err := client.DeleteList(ctx, l.ID); err != nil {
+			} else if err := client.DeleteList(ctx, l.ID); iterable.ClassOf(err) == iterable.ListInUse {
+				r.Why = fmt.Sprintf("a campaign or a journey uses list %d, so it stays; delete it in Iterable when it is not used any more", l.ID)
+			} else if err != nil && iterable.ClassOf(err) != iterable.UnknownList {
 				return out, err
 			} else {
 				r.Deleted = true

@@ -10,7 +10,7 @@ import (
 
 // TestARemovalGoesByTheSnapshotsConnection: not by what somebody says it is.
 func TestARemovalGoesByTheSnapshotsConnection(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", Segment: "Spring", RunID: "r1"}
 	snapshot := b.remembers(t, run, 1, "ada@example.com")
 	for _, connection := range []string{"", "nowhere"} {

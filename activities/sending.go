@@ -15,6 +15,10 @@ import (
 // to be at fault instead of its rows.
 const refusedInARow = 8
 
+// youngFor is how long after its creation a list that Iterable does not know is held
+// to be new rather than deleted. Iterable's own tests wait for up to 30 s.
+const youngFor = 10 * time.Minute
+
 // errStopped ends a batch because of what another one has met, which is what counts.
 var errStopped = errors.New("stopped by another batch")
 
@@ -84,19 +88,14 @@ func (s *sending) send(ctx context.Context, from, to int) error {
 
 // request makes one request, with all its repeats.
 func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, error) {
-	endpoint := iterable.Subscribe
+	endpoint, body := iterable.Subscribe, bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType)
 	if s.in.Kind == schemas.Unsubscribe {
 		endpoint = iterable.Unsubscribe
-		s.body = batch.AppendUnsubscribe(s.body[:0], s.batch, from, to, s.in.ListID)
+		s.body = batch.AppendUnsubscribe(s.body[:0], s.batch, from, to, body)
 	} else {
-		s.body = batch.AppendSubscribe(s.body[:0], s.batch, from, to, batch.BodyOptions{
-			ListID:                  s.in.ListID,
-			PreferUserID:            s.in.Settings.PreferUserID,
-			MergeNestedObjects:      s.in.Settings.MergeNestedObjects,
-			UpdateExistingUsersOnly: s.in.Settings.UpdateExistingUsersOnly,
-		})
+		s.body = batch.AppendSubscribe(s.body[:0], s.batch, from, to, body)
 	}
-	return s.client.Send(ctx, endpoint, s.body, func(a iterable.Attempt) {
+	return s.client.Send(ctx, endpoint, s.body, s.young, func(a iterable.Attempt) {
 		one := schemas.PaceSample{Requests: 1}
 		switch iterable.ClassOf(a.Err) {
 		case iterable.Throttled:
@@ -109,9 +108,25 @@ func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, e
 		s.counts.Failed += one.Failed
 		if a.Err == nil {
 			one.Profiles = int64(to - from)
+			s.known.Store(true)
 		}
 		s.pace.add(time.Now(), one)
 	})
+}
+
+// young reports whether the list may be too new for Iterable to know: it is not,
+// once Iterable has acknowledged something for it.
+func (u *uploader) young() bool {
+	return !u.known.Load() && time.Since(u.in.ListCreatedAt) < youngFor
+}
+
+// bodyOptions is how the requests of an export are written.
+func bodyOptions(listID int64, s schemas.Settings, projectType string) batch.BodyOptions {
+	return batch.BodyOptions{
+		ListID: listID, PreferUserID: s.PreferUserID, MergeNestedObjects: s.MergeNestedObjects,
+		UpdateExistingUsersOnly: s.UpdateExistingUsersOnly,
+		ByUserID:                projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid,
+	}
 }
 
 // settle notes what Iterable says of each row of a request that it took.

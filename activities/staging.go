@@ -71,10 +71,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 			return s, fmt.Errorf("make the staged files: %w", err)
 		}
 	}
-	body := batch.BodyOptions{
-		ListID: in.ListID, PreferUserID: in.Export.PreferUserID,
-		MergeNestedObjects: in.Export.MergeNestedObjects, UpdateExistingUsersOnly: in.Export.UpdateExistingUsersOnly,
-	}
+	body := bodyOptions(in.ListID, in.Export.Settings, in.Connection.ProjectType)
 	if s.adds, err = batch.NewWriter(s.addsFile, limits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
 		return s, err
 	}

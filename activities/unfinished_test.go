@@ -86,7 +86,7 @@ func (b *bench) members(t *testing.T, run schemas.RunRef, list int64) map[string
 // joins those who are known. A snapshot that is only out of reach is waited for, one
 // that is damaged is given up.
 func TestAnUnfinishedRunIsAddedToTheSnapshot(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 	file := b.remembers(t, before, 7, "ann@example.com")
@@ -161,7 +161,7 @@ func (b *bench) stage(t *testing.T, run schemas.RunRef, people map[string]float6
 // TestAStartOverForgetsWhatWasRefused: whom Iterable refused before the run started
 // over has been sent again since, and may have been taken.
 func TestAStartOverForgetsWhatWasRefused(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	stale := path.Join(schemas.StagingDir(run), refusedDir, "subscribe-000000000.jsonl")
 	if err := b.Root.Write(t.Context(), stale, []byte(`{"key":"00"}`+"\n")); err != nil {
@@ -176,7 +176,7 @@ func TestAStartOverForgetsWhatWasRefused(t *testing.T) {
 // TestABadValueTakesNobodyOffTheList: somebody whose row can't be sent has not left
 // the segment.
 func TestABadValueTakesNobodyOffTheList(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	b.remembers(t, run, 7, "ann@example.com")
 	m := b.stage(t, run, map[string]float64{"ann@example.com": math.NaN(), "eve@example.com": math.NaN(), "bob@example.com": 1})
@@ -203,7 +203,7 @@ func writePeople(t *testing.T, file string, people map[string]float64) {
 // TestARunThatEndsEarlyForgetsNobody: it ends before it knows its list, and an
 // earlier one may have put somebody on it.
 func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.CloseRun, activity.RegisterOptions{Name: schemas.ActivityCloseRun})
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
@@ -220,7 +220,7 @@ func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
 
 // TestWhoIsNotSureToBeOnTheListIsSentAgain, and who is not sure to be off it is kept.
 func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.CommitSnapshot, activity.RegisterOptions{Name: schemas.ActivityCommitSnapshot})
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	people := map[string]float64{"ann@example.com": 1}
@@ -275,7 +275,7 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 // TestARepeatForgetsWhatWasRefused: an earlier try of a batch may have been refused
 // people whom this one was not.
 func TestARepeatForgetsWhatWasRefused(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	in := schemas.UploadInput{Run: run, Kind: schemas.Subscribe, First: 100, End: 200}
 	if err := b.writeRefusals(t.Context(), run, schemas.Subscribe, 150, twoPeople(t), []refusal{{row: 1, reason: schemas.ReasonIterableConflict}}); err != nil {
@@ -300,7 +300,7 @@ func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 
 // TestAnUploadThatCannotBeginKeepsItsProgress.
 func TestAnUploadThatCannotBeginKeepsItsProgress(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
 		Run:        schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},

@@ -7,6 +7,7 @@ import (
 	"math"
 	"path"
 	"sync"
+	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -98,6 +99,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 			return a.writeRefusals(ctx, in.Run, in.Kind, k, b, rows)
 		},
 	}
+	u.known.Store(in.First > 0 || in.Kind == schemas.Unsubscribe || progress.snapshot().Counts.Acknowledged() > 0)
 	return u.run(ctx)
 }
 
@@ -153,6 +155,8 @@ type uploader struct {
 	refuse func(context.Context, int, *batch.Batch, []refusal) error
 	// refused are the batches of which an earlier try kept some.
 	refused map[int]bool
+	// known is set once Iterable has acknowledged something for the list.
+	known atomic.Bool
 }
 
 // errWorkerStops ends an activity whose worker shuts down; another worker goes on.

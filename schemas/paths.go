@@ -90,6 +90,11 @@ func SendersDir(connection string) string {
 	return path.Join("connections", PathName(connection), "senders")
 }
 
+// SizesDir is where the workers note that one of them asks for a list's size.
+func SizesDir(connection string) string {
+	return path.Join("connections", PathName(connection), "sizes")
+}
+
 // RevokedKey is where it is kept since when an export's grants are good.
 func RevokedKey(export string) string {
 	return path.Join("access", "revoked", PathName(export)+".json")

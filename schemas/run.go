@@ -195,8 +195,11 @@ type EnsureListInput struct {
 type ListRef struct {
 	ID      int64 `json:"id"`
 	Created bool  `json:"created,omitempty"`
-	// Size is how many members the list had at the start of the run.
+	// Size is how many members the list had at the start of the run, -1 where that is
+	// not known.
 	Size int64 `json:"size"`
+	// CreatedAt is when the list was made; zero where Iterable did not say.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
 	// Ours tells that an earlier run of the export made the list.
 	Ours bool `json:"ours,omitempty"`
 	// Seal says that it is the run's list, where the worker wants passes.
@@ -215,8 +218,8 @@ type StageInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	Info       SegmentInfo    `json:"info"`
 	ListID     int64          `json:"listId"`
-	// ListSize is how many members the list has, ListOurs whether the export made
-	// it.
+	// ListSize is how many members the list has, -1 where that is not known, and
+	// ListOurs whether the export made it.
 	ListSize int64 `json:"listSize,omitempty"`
 	ListOurs bool  `json:"listOurs,omitempty"`
 	// Full sends everybody, whatever the snapshot knows; IgnoreSnapshot works as
@@ -305,7 +308,10 @@ type UploadInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	ListID     int64          `json:"listId"`
 	ListSeal   []byte         `json:"listSeal,omitempty"`
-	Settings   Settings       `json:"settings"`
+	// ListCreatedAt is when the list was made. For a while after that Iterable can
+	// answer that it does not know the list.
+	ListCreatedAt time.Time `json:"listCreatedAt,omitzero"`
+	Settings      Settings  `json:"settings"`
 	// Kind is Subscribe (adds.arrow) or Unsubscribe (removes.arrow).
 	Kind string `json:"kind"`
 	// First and End bound the chunk: batches First to End-1.

@@ -251,16 +251,20 @@ func TestBodies(t *testing.T) {
 		name, got, want string
 	}{
 		{"plain", string(AppendSubscribe(nil, b, 0, 3, BodyOptions{ListID: 9})),
-			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com","userId":"7","dataFields":{"n":1}}],"updateExistingUsersOnly":false}`},
-		{"all settings", string(AppendSubscribe(nil, b, 2, 3, BodyOptions{9, true, true, true})),
-			`{"listId":9,"subscribers":[{"email":"b@example.com","userId":"7","dataFields":{"n":1},"preferUserId":true,"mergeNestedObjects":true}],"updateExistingUsersOnly":true}`},
+			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com","dataFields":{"n":1}}],"updateExistingUsersOnly":false}`},
+		{"by user ID", string(AppendSubscribe(nil, b, 0, 3, BodyOptions{ListID: 9, ByUserID: true})),
+			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"userId":"7","dataFields":{"email":"b@example.com","n":1}}],"updateExistingUsersOnly":false}`},
+		{"all settings", string(AppendSubscribe(nil, b, 2, 3, BodyOptions{9, true, true, true, false})),
+			`{"listId":9,"subscribers":[{"email":"b@example.com","dataFields":{"n":1},"preferUserId":true,"mergeNestedObjects":true}],"updateExistingUsersOnly":true}`},
 		{"preferUserId", string(AppendSubscribe(nil, b, 0, 1, BodyOptions{ListID: 9, PreferUserID: true})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com","preferUserId":true}],"updateExistingUsersOnly":false}`},
 		{"mergeNestedObjects", string(AppendSubscribe(nil, b, 0, 1, BodyOptions{ListID: 9, MergeNestedObjects: true})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com","mergeNestedObjects":true}],"updateExistingUsersOnly":false}`},
-		{"unsubscribe", string(AppendUnsubscribe(nil, b, 0, 3, 9)),
-			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com","userId":"7"}],"channelUnsubscribe":false}`},
-		{"nobody", string(AppendUnsubscribe(nil, b, 1, 1, 9)), `{"listId":9,"subscribers":[],"channelUnsubscribe":false}`},
+		{"unsubscribe", string(AppendUnsubscribe(nil, b, 0, 3, BodyOptions{ListID: 9})),
+			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com"}],"channelUnsubscribe":false}`},
+		{"unsubscribe by user ID", string(AppendUnsubscribe(nil, b, 2, 3, BodyOptions{ListID: 9, ByUserID: true})),
+			`{"listId":9,"subscribers":[{"userId":"7"}],"channelUnsubscribe":false}`},
+		{"nobody", string(AppendUnsubscribe(nil, b, 1, 1, BodyOptions{ListID: 9})), `{"listId":9,"subscribers":[],"channelUnsubscribe":false}`},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, c.got, c.want)

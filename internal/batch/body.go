@@ -5,11 +5,17 @@ import "strconv"
 // BodyOptions are the settings of a subscribe request. PreferUserID and
 // MergeNestedObjects are written for each subscriber where they are true; false
 // is what Iterable takes them for when they are missing.
+//
+// Iterable wants one identifier for each subscriber. Of a profile with both, it is the
+// user ID with ByUserID, which is for projects that identify profiles by it; the
+// address then goes along as the data field "email". Otherwise it is the address, and
+// the user ID is left out.
 type BodyOptions struct {
 	ListID                  int64
 	PreferUserID            bool
 	MergeNestedObjects      bool
 	UpdateExistingUsersOnly bool
+	ByUserID                bool
 }
 
 // AppendSubscribe appends the body of a subscribe request for rows from to to-1
@@ -21,10 +27,18 @@ func AppendSubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 		if i > from {
 			dst = append(dst, ',')
 		}
-		dst = appendWho(dst, b.Email(i), b.UserID(i))
-		if data := b.DataFields(i); len(data) > 0 {
-			dst = append(dst, `,"dataFields":`...)
-			dst = append(dst, data...)
+		email, userID, data := b.Email(i), b.UserID(i), b.DataFields(i)
+		dst = appendWho(dst, email, userID, o.ByUserID)
+		switch {
+		case o.ByUserID && len(email) > 0 && len(userID) > 0:
+			dst = AppendString(append(dst, addressField...), email)
+			if len(data) > len("{}") {
+				dst = append(append(dst, ','), data[1:]...)
+			} else {
+				dst = append(dst, '}')
+			}
+		case len(data) > 0:
+			dst = append(append(dst, dataFields...), data...)
 		}
 		dst = append(dst, tail...)
 	}
@@ -34,13 +48,13 @@ func AppendSubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 // AppendUnsubscribe appends the body of an unsubscribe request for rows from to
 // to-1 of the batch. It takes people off the list only: channelUnsubscribe, which
 // would stop all mail to them, is always false.
-func AppendUnsubscribe(dst []byte, b *Batch, from, to int, listID int64) []byte {
-	dst = appendHead(dst, listID)
+func AppendUnsubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
+	dst = appendHead(dst, o.ListID)
 	for i := from; i < to; i++ {
 		if i > from {
 			dst = append(dst, ',')
 		}
-		dst = appendWho(dst, b.Email(i), b.UserID(i))
+		dst = appendWho(dst, b.Email(i), b.UserID(i), o.ByUserID)
 		dst = append(dst, '}')
 	}
 	return append(dst, unsubscribeTail...)
@@ -50,6 +64,8 @@ const (
 	headStart       = `{"listId":`
 	headEnd         = `,"subscribers":[`
 	unsubscribeTail = `],"channelUnsubscribe":false}`
+	dataFields      = `,"dataFields":`
+	addressField    = dataFields + `{"email":`
 )
 
 func appendHead(dst []byte, listID int64) []byte {
@@ -58,14 +74,10 @@ func appendHead(dst []byte, listID int64) []byte {
 	return append(dst, headEnd...)
 }
 
-// appendWho opens a subscriber and names the person.
-func appendWho(dst, email, userID []byte) []byte {
-	if len(email) > 0 {
-		dst = AppendString(append(dst, `{"email":`...), email)
-		if len(userID) == 0 {
-			return dst
-		}
-		return AppendString(append(dst, `,"userId":`...), userID)
+// appendWho opens a subscriber and names the profile by one identifier.
+func appendWho(dst, email, userID []byte, byUserID bool) []byte {
+	if len(email) > 0 && !(byUserID && len(userID) > 0) {
+		return AppendString(append(dst, `{"email":`...), email)
 	}
 	return AppendString(append(dst, `{"userId":`...), userID)
 }
@@ -95,34 +107,40 @@ type measure struct {
 	envelope   int // a body with no subscriber
 	subscriber int // what a subscriber has beside the person and the data fields
 	dataFields bool
+	byUserID   bool
 }
 
 func newMeasure(o Options) measure {
 	head := len(appendHead(nil, o.Body.ListID))
 	if o.Unsubscribe {
-		return measure{envelope: head + len(unsubscribeTail), subscriber: len("}")}
+		return measure{envelope: head + len(unsubscribeTail), subscriber: len("}"), byUserID: o.Body.ByUserID}
 	}
 	return measure{
 		envelope:   head + len(o.Body.bodyTail()),
 		subscriber: len(o.Body.subscriberTail()),
 		dataFields: true,
+		byUserID:   o.Body.ByUserID,
 	}
 }
 
 // profile is the size of one subscriber in a body, without the comma that
 // parts it from the one before.
 func (m measure) profile(p Profile) int {
-	size := m.subscriber
-	if len(p.Email) > 0 {
+	size, both := m.subscriber, m.byUserID && len(p.Email) > 0 && len(p.UserID) > 0
+	if len(p.Email) > 0 && !both {
 		size += len(`{"email":`) + stringSize(p.Email)
-		if len(p.UserID) > 0 {
-			size += len(`,"userId":`) + stringSize(p.UserID)
-		}
 	} else {
 		size += len(`{"userId":`) + stringSize(p.UserID)
 	}
-	if m.dataFields && len(p.DataFields) > 0 {
-		size += len(`,"dataFields":`) + len(p.DataFields)
+	switch {
+	case !m.dataFields:
+	case both:
+		size += len(addressField) + stringSize(p.Email) + len("}")
+		if len(p.DataFields) > len("{}") {
+			size += len(",") + len(p.DataFields) - len("{") - len("}")
+		}
+	case len(p.DataFields) > 0:
+		size += len(dataFields) + len(p.DataFields)
 	}
 	return size
 }

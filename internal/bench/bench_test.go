@@ -20,8 +20,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		c := sandbox.DefaultConfig()
-		c.Rate, c.Latency = 0, 0
+		c := sandbox.Config{Fast: true}
 		if i := len(os.Args) - 2; os.Args[i] == "--data" {
 			c.DataDir = os.Args[i+1]
 		}

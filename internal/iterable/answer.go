@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 // maxAnswer is the most bytes of one answer that are read. The largest that
@@ -48,33 +51,9 @@ type Failed struct {
 	InvalidDataUserIDs []string
 }
 
-// resultAnswer is Result as it is sent. The counts are pointers so that JSON
-// which is no answer of Iterable's at all can be told from one with zeros.
-type resultAnswer struct {
-	SuccessCount      *int     `json:"successCount"`
-	FailCount         *int     `json:"failCount"`
-	CreatedFields     []string `json:"createdFields"`
-	FilteredOutFields []string `json:"filteredOutFields"`
-	FailedUpdates     struct {
-		InvalidEmails      []string `json:"invalidEmails"`
-		InvalidUserIDs     []string `json:"invalidUserIds"`
-		NotFoundEmails     []string `json:"notFoundEmails"`
-		NotFoundUserIDs    []string `json:"notFoundUserIds"`
-		ForgottenEmails    []string `json:"forgottenEmails"`
-		ForgottenUserIDs   []string `json:"forgottenUserIds"`
-		ConflictEmails     []string `json:"conflictEmails"`
-		ConflictUserIDs    []string `json:"conflictUserIds"`
-		InvalidDataEmails  []string `json:"invalidDataEmails"`
-		InvalidDataUserIDs []string `json:"invalidDataUserIds"`
-	} `json:"failedUpdates"`
-	// Deprecated twins of failedUpdates' arrays.
-	InvalidEmails  []string `json:"invalidEmails"`
-	InvalidUserIDs []string `json:"invalidUserIds"`
-}
-
 // decodeResult reads the answer to a subscribe or an unsubscribe.
 func decodeResult(data []byte) (Result, error) {
-	var a resultAnswer
+	var a api.UpdateAnswer
 	if err := decodeJSON(data, &a); err != nil {
 		return Result{}, err
 	}
@@ -135,8 +114,20 @@ type List struct {
 	CreatedAt time.Time
 }
 
-// Standard is the type of a list that people can be subscribed to.
-const Standard = "Standard"
+// decodeForgotten reads the answer to GET /api/users/forgotten or forgottenUserIds.
+func decodeForgotten(data []byte) ([]string, error) {
+	var a api.ForgottenAnswer
+	if err := decodeJSON(data, &a); err != nil {
+		return nil, err
+	}
+	switch {
+	case a.HashedEmails != nil:
+		return *a.HashedEmails, nil
+	case a.HashedUserIDs != nil:
+		return *a.HashedUserIDs, nil
+	}
+	return nil, errors.New("the answer has no hashes")
+}
 
 // decodeLists reads the answer to GET /api/lists.
 func decodeLists(data []byte) ([]List, error) {
@@ -170,9 +161,7 @@ func decodeLists(data []byte) ([]List, error) {
 
 // decodeCreated reads the answer to POST /api/lists.
 func decodeCreated(data []byte) (int64, error) {
-	var a struct {
-		ListID *int64 `json:"listId"`
-	}
+	var a api.CreateListAnswer
 	if err := decodeJSON(data, &a); err != nil {
 		return 0, err
 	}
@@ -221,20 +210,31 @@ func decodeJSON(data []byte, v any) error {
 	return nil
 }
 
-// decodeCode reads the code of an error's answer: one of codes, "other", or ""
-// where the answer has none.
-func decodeCode(data []byte) string {
+// decodeError reads what an error's answer says beside its status: the code, one
+// of codes, "other", or "" where the answer has none; whether it says that the
+// list is not known; and which fields were of another type.
+func decodeError(data []byte) (code string, unknownList bool, mismatches []Mismatch) {
 	var a struct {
-		Code json.RawMessage `json:"code"`
+		Code   json.RawMessage `json:"code"`
+		Msg    json.RawMessage `json:"msg"`
+		Params struct {
+			ValidationErrors map[string]api.TypeMismatch `json:"validationErrors"`
+		} `json:"params"`
 	}
-	if decodeJSON(data, &a) != nil || len(a.Code) == 0 || string(a.Code) == "null" {
-		return ""
+	// What a part of another shape holds is of no interest, so its error isn't either.
+	if err := decodeJSON(data, &a); err != nil && len(a.Code) == 0 && len(a.Msg) == 0 {
+		return "", false, nil
 	}
-	var code string
-	if json.Unmarshal(a.Code, &code) == nil && codes[code] {
-		return code
+	if len(a.Code) > 0 && string(a.Code) != "null" {
+		if json.Unmarshal(a.Code, &code) != nil || !codes[code] {
+			code = otherCode
+		}
 	}
-	return otherCode
+	for field, m := range a.Params.ValidationErrors {
+		mismatches = append(mismatches, Mismatch{Field: field, Expected: m.ExpectedType, Incoming: strings.Join(m.IncomingTypes, ", ")})
+	}
+	slices.SortFunc(mismatches, func(a, b Mismatch) int { return strings.Compare(a.Field, b.Field) })
+	return code, bytes.Contains(a.Msg, []byte(api.InvalidListIDMarker)), mismatches
 }
 
 // readBounded reads at most limit bytes, and fails beyond them.

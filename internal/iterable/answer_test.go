@@ -76,7 +76,7 @@ func FuzzAnswers(f *testing.F) {
 		if n, err := decodeSize(data); err == nil && n < 0 {
 			t.Errorf("size %d", n)
 		}
-		if code := decodeCode(data); code != "" && code != otherCode && !codes[code] {
+		if code := codeOf(data); code != "" && code != otherCode && !codes[code] {
 			t.Errorf("code %q", code)
 		}
 		_, _ = decodeCreated(data)

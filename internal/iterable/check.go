@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 // KeyCheck is what a check of a key found.
@@ -45,10 +47,10 @@ func (c *Client) CheckKey(ctx context.Context) (KeyCheck, error) {
 
 // elsewhere asks the other data centre about a key that this one rejects.
 func (c *Client) elsewhere(ctx context.Context, rejected error) error {
-	_, err := read(ctx, c, call{method: http.MethodGet, path: "/api/lists", base: c.other}, decodeLists)
+	_, err := read(ctx, c, call{endpoint: api.Lists, base: c.other}, decodeLists)
 	if class := ClassOf(err); err == nil || class == Forbidden || class == Throttled {
 		// It answers so to keys that it knows only.
-		return &Error{Class: WrongRegion, Status: http.StatusUnauthorized, Code: codeBadKey, Endpoint: "GET /api/lists"}
+		return &Error{Class: WrongRegion, Status: http.StatusUnauthorized, Code: api.CodeBadAPIKey, Endpoint: api.Lists.String()}
 	}
 	return fmt.Errorf("read the project's lists: %w", rejected)
 }
@@ -93,9 +95,8 @@ func (c *Client) deleteNamed(ctx context.Context, name string) error {
 
 // deleteSurely deletes a list, a few times if it has to. Gone is as good.
 func (c *Client) deleteSurely(ctx context.Context, id int64) error {
-	path := fmt.Sprintf("/api/lists/%d", id)
-	_, err := read(ctx, c, call{method: http.MethodDelete, path: path, endpoint: "DELETE /api/lists/{id}"}, ignore)
-	if ClassOf(err) == NotFound {
+	_, err := read(ctx, c, call{endpoint: api.DeleteList, list: id}, ignore)
+	if class := ClassOf(err); class == NotFound || class == UnknownList {
 		return nil
 	}
 	return err

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/schemas"
 )
 
@@ -135,12 +136,12 @@ func cleanURL(raw string) (string, error) {
 // Close closes the connections that no request uses.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Lists gives every list of the project.
+// Lists returns every list of the project.
 func (c *Client) Lists(ctx context.Context) ([]List, error) {
-	return read(ctx, c, call{method: http.MethodGet, path: "/api/lists"}, decodeLists)
+	return read(ctx, c, call{endpoint: api.Lists}, decodeLists)
 }
 
-// CreateList makes a Standard list and gives its id. It is tried once: after a
+// CreateList makes a Standard list and returns its ID. It is tried once: after a
 // Transient error the list may exist, so look before trying again. The
 // description is cut to the 140 characters that Iterable allows.
 func (c *Client) CreateList(ctx context.Context, name, description string) (int64, error) {
@@ -148,45 +149,50 @@ func (c *Client) CreateList(ctx context.Context, name, description string) (int6
 	if err != nil {
 		return 0, err
 	}
-	return do(ctx, c, call{method: http.MethodPost, path: "/api/lists", body: body}, decodeCreated)
+	return do(ctx, c, call{endpoint: api.CreateList, body: body}, decodeCreated)
 }
 
-// DeleteList deletes a list, not the people on it. A list that is gone already
-// is a NotFound error.
+// DeleteList deletes a list, not the profiles on it. A list that is gone already
+// is an UnknownList error, one that is used a ListInUse error.
 func (c *Client) DeleteList(ctx context.Context, id int64) error {
-	path := "/api/lists/" + strconv.FormatInt(id, 10)
-	_, err := do(ctx, c, call{method: http.MethodDelete, path: path, endpoint: "DELETE /api/lists/{id}"}, ignore)
+	_, err := do(ctx, c, call{endpoint: api.DeleteList, list: id}, ignore)
 	return err
 }
 
-// ListSize gives the number of people on a list.
+// ListSize returns the number of members that a list had up to a minute ago.
+// Iterable allows five such requests a minute for all lists of a project.
 func (c *Client) ListSize(ctx context.Context, id int64) (int64, error) {
-	path := "/api/lists/" + strconv.FormatInt(id, 10) + "/size"
-	return read(ctx, c, call{method: http.MethodGet, path: path, endpoint: "GET /api/lists/{id}/size"}, decodeSize)
+	return do(ctx, c, call{endpoint: api.ListSize, list: id}, decodeSize)
 }
 
-// Fields gives the project's data fields, name to type.
+// Fields returns the project's data fields, name to type.
 func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
-	return read(ctx, c, call{method: http.MethodGet, path: "/api/users/getFields"}, decodeFields)
+	return read(ctx, c, call{endpoint: api.GetFields}, decodeFields)
 }
 
-// Subscribe sends one subscribe request, once and without waiting for the pace.
-// The body is the request's JSON.
-func (c *Client) Subscribe(ctx context.Context, body []byte) (Result, error) {
-	return do(ctx, c, call{method: http.MethodPost, path: Subscribe.path(), body: body}, decodeResult)
+// Forgotten returns the SHA-256, in hexadecimal, of the trimmed address or user ID
+// in lower case of each profile that the project has forgotten.
+func (c *Client) Forgotten(ctx context.Context, projectType string) (hashes []string, err error) {
+	if projectType != schemas.ProjectUserID {
+		if hashes, err = read(ctx, c, call{endpoint: api.Forgotten}, decodeForgotten); err != nil {
+			return nil, err
+		}
+	}
+	if projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid {
+		ids, err := read(ctx, c, call{endpoint: api.ForgottenUserIDs}, decodeForgotten)
+		if err != nil {
+			return nil, err
+		}
+		hashes = append(hashes, ids...)
+	}
+	return hashes, nil
 }
 
-// Unsubscribe sends one unsubscribe request, once and without waiting for the
-// pace. The body is the request's JSON.
-func (c *Client) Unsubscribe(ctx context.Context, body []byte) (Result, error) {
-	return do(ctx, c, call{method: http.MethodPost, path: Unsubscribe.path(), body: body}, decodeResult)
-}
-
-// call is one request. The endpoint is how errors name it; default the method
-// and the path.
+// call is one request.
 type call struct {
-	method, path, endpoint string
-	body                   []byte
+	endpoint api.Endpoint
+	list     int64 // in the endpoint's path
+	body     []byte
 	// base is the host to ask; default the client's.
 	base string
 	// whole is set for a call that is not broken off at once when its caller gives
@@ -194,7 +200,12 @@ type call struct {
 	whole bool
 }
 
-func (r call) name() string { return cmp.Or(r.endpoint, r.method+" "+r.path) }
+// name is how errors name the call: without an ID.
+func (r call) name() string { return strings.ReplaceAll(r.endpoint.String(), "{listId}", "{id}") }
+
+func (r call) path() string {
+	return strings.ReplaceAll(r.endpoint.Path, "{listId}", strconv.FormatInt(r.list, 10))
+}
 
 // answerGrace is how long a request that was cancelled may still be answered.
 const answerGrace = 30 * time.Second
@@ -236,7 +247,7 @@ func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
 	if r.whole {
 		defer context.AfterFunc(outer, func() { time.AfterFunc(c.grace, cancel) })()
 	}
-	req, err := http.NewRequestWithContext(inner, r.method, cmp.Or(r.base, c.base)+r.path, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(inner, r.endpoint.Method, cmp.Or(r.base, c.base)+r.path(), bytes.NewReader(r.body))
 	if err != nil {
 		return nil, 0, fmt.Errorf("iterable, %s: the request can't be made", r.name())
 	}
@@ -252,7 +263,7 @@ func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, resp.StatusCode, refusal(r.name(), resp)
+		return nil, resp.StatusCode, refusal(r, resp)
 	}
 	data, err := readBounded(resp.Body, maxAnswer)
 	if err != nil {
@@ -270,11 +281,19 @@ func (c *Client) failed(ctx context.Context, r call, status int, err error) erro
 }
 
 // refusal makes the error of an answer that is not a 2xx.
-func refusal(endpoint string, resp *http.Response) *Error {
+func refusal(r call, resp *http.Response) *Error {
 	// An answer that breaks off still has its status, which is what counts.
 	data, _ := readBounded(resp.Body, maxErrorAnswer)
-	e := &Error{Status: resp.StatusCode, Code: decodeCode(data), Endpoint: endpoint}
+	e := &Error{Status: resp.StatusCode, Endpoint: r.name()}
+	var unknownList bool
+	e.Code, unknownList, e.Mismatches = decodeError(data)
 	e.Class = classify(e.Status, e.Code)
+	if unknownList {
+		e.Class, e.Code = UnknownList, ""
+		e.Detail = "the list is not known"
+	} else if e.Status == http.StatusConflict && r.endpoint == api.DeleteList {
+		e.Class = ListInUse
+	}
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	if e.Status >= 300 && e.Status <= 399 {
 		e.Detail = "a redirect, which is not followed"

@@ -14,10 +14,26 @@ import (
 
 	"go.uber.org/goleak"
 
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/schemas"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Subscribe makes one subscribe request, without the pace.
+func (c *Client) Subscribe(ctx context.Context, body []byte) (Result, error) {
+	return do(ctx, c, call{endpoint: api.Subscribe, body: body}, decodeResult)
+}
+
+// Unsubscribe makes one unsubscribe request, without the pace.
+func (c *Client) Unsubscribe(ctx context.Context, body []byte) (Result, error) {
+	return do(ctx, c, call{endpoint: api.Unsubscribe, body: body}, decodeResult)
+}
+
+func codeOf(data []byte) string {
+	code, _, _ := decodeError(data)
+	return code
+}
 
 const testKey = "0123456789abcdef-secret"
 
@@ -82,7 +98,7 @@ func TestCallsAreWhatIterableExpects(t *testing.T) {
 	})
 	ctx := t.Context()
 	lists, err := c.Lists(ctx)
-	if err != nil || len(lists) != 2 || lists[0].Type != Standard || lists[0].CreatedAt.UnixMilli() != 1700000000000 || !lists[1].CreatedAt.IsZero() {
+	if err != nil || len(lists) != 2 || lists[0].Type != api.Standard || lists[0].CreatedAt.UnixMilli() != 1700000000000 || !lists[1].CreatedAt.IsZero() {
 		t.Errorf("Lists: %+v, %v", lists, err)
 	}
 	if id, err := c.CreateList(ctx, "n", strings.Repeat("ö", 200)); id != 123 || err != nil {
@@ -149,6 +165,9 @@ func TestErrorClasses(t *testing.T) {
 		{401, `{"msg":"Invalid API key","code":"BadApiKey"}`, "", KeyRejected, "BadApiKey", 0},
 		{403, `{"code":"ForbiddenParamsError"}`, "", Forbidden, "ForbiddenParamsError", 0},
 		{404, `{"code":"NotFound"}`, "", NotFound, "NotFound", 0},
+		{400, `{"msg":"error.lists.invalidListId(123)","code":"Success","params":{"projectId":1,"listId":123}}`, "", UnknownList, "", 0},
+		{500, `{"msg":"error.lists.invalidListId(123)","code":"Success"}`, "", UnknownList, "", 0},
+		{404, `{"msg":"error.lists.invalidListId(123)","code":7}`, "", UnknownList, "", 0},
 		{405, ``, "", Unexpected, "", 0},
 		{304, ``, "", Unexpected, "", 0},
 		{200, ``, "", Transient, "", 0},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/schemas"
 )
 
@@ -37,8 +38,12 @@ const (
 	WrongRegion Class = "wrongRegion"
 	// NoKey: there is no key to send, or it can't be one.
 	NoKey Class = "noKey"
-	// NotFound: 404, the list (or the address of the API) does not exist.
+	// NotFound: 404, the address of the API does not exist.
 	NotFound Class = "notFound"
+	// UnknownList: the list does not exist, or was created seconds ago.
+	UnknownList Class = "unknownList"
+	// ListInUse: 409 on deleting a list: a campaign or a journey uses it.
+	ListInUse Class = "listInUse"
 	// Untrusted: the host's certificate could not be verified.
 	Untrusted Class = "untrusted"
 	// Unexpected: an answer that Iterable's documentation does not have, such as a
@@ -58,7 +63,9 @@ var advice = map[Class]string{
 	Forbidden:   "use a server-side API key that may write lists",
 	WrongRegion: "the key belongs to the other data centre: change the connection's region",
 	NoKey:       "set the connection's API key where the worker looks for it",
-	NotFound:    "check that the list still exists, and the connection's address",
+	NotFound:    "check the connection's address",
+	UnknownList: "the list is gone in Iterable: retry creates it again",
+	ListInUse:   "a campaign or a journey in Iterable uses the list: take it out there",
 	Untrusted:   "check the connection's address, the proxy and the certificates that this machine trusts",
 	Unexpected:  "check the connection's address and the proxy",
 }
@@ -76,10 +83,16 @@ type Error struct {
 	RetryAfter time.Duration
 	// Endpoint is the call, such as "POST /api/lists/subscribe".
 	Endpoint string
+	// Mismatches are the fields whose values are of another type than in Iterable,
+	// where it named them.
+	Mismatches []Mismatch
 	// Detail says in the client's own words what happened where the status does
 	// not, such as "the connection was reset".
 	Detail string
 }
+
+// Mismatch is a field with a value of another type than it has in Iterable.
+type Mismatch struct{ Field, Expected, Incoming string }
 
 // Error says what failed and what to do about it.
 func (e *Error) Error() string {
@@ -124,7 +137,7 @@ func (e *Error) Type() schemas.ErrorType {
 		return schemas.ErrorWrongRegion
 	case NoKey:
 		return schemas.ErrorNoKey
-	case NotFound:
+	case UnknownList, NotFound:
 		return schemas.ErrorListGone
 	default:
 		return schemas.ErrorRequestRefused
@@ -140,26 +153,11 @@ func ClassOf(err error) Class {
 	return ""
 }
 
-// Codes that change what a status means.
-const (
-	codeBatchTooLarge = "BatchTooLarge"
-	codeFieldTypes    = "RequestFieldsTypesMismatched"
-	codeFieldsLimit   = "UniqueFieldsLimitExceeded"
-	codeRateLimit     = "RateLimitExceeded"
-	codeBadKey        = "BadApiKey"
-)
-
-// codes are the error codes that Iterable is known to send (iterable-api.md).
-// Any other text in an answer's code is not repeated: it could be anything.
+// codes are the error codes that Iterable is known to send. Any other text in an
+// answer's code is not repeated: it could be anything.
 var codes = func() map[string]bool {
 	known := map[string]bool{}
-	for _, c := range []string{
-		codeBadKey, "BadAuthorizationHeader", "BadJsonBody", "BadParams", codeBatchTooLarge, "DatabaseError",
-		"EmailAlreadyExists", "ExternalKeyConflict", "Forbidden", "ForbiddenParamsError", "ForgottenUserError",
-		"GenericError", "InvalidEmailAddressError", "InvalidJwtPayload", "InvalidUserIdError",
-		"JwtUserIdentifiersMismatched", "NotFound", "QueueEmailError", codeRateLimit, codeFieldTypes, "Success",
-		"Unauthorized", codeFieldsLimit, "UnknownEmailError", "UnknownUserIdError", "UserIdAlreadyExists",
-	} {
+	for _, c := range api.Codes {
 		known[c] = true
 	}
 	return known
@@ -186,15 +184,15 @@ func classify(status int, code string) Class {
 		return NotFound
 	case status == http.StatusBadRequest, status == http.StatusConflict, status == http.StatusUnprocessableEntity:
 		switch code {
-		case codeBatchTooLarge:
+		case api.CodeBatchTooLarge:
 			return TooLarge
-		case codeFieldTypes:
+		case api.CodeFieldTypes:
 			return FieldTypes
-		case codeFieldsLimit:
+		case api.CodeFieldsLimit:
 			return FieldsLimit
-		case codeRateLimit:
+		case api.CodeRateLimit:
 			return Throttled
-		case codeBadKey:
+		case api.CodeBadAPIKey:
 			return KeyRejected
 		}
 		return BadRequest

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 // Endpoint is one of the two calls that uploads make.
@@ -19,7 +21,12 @@ const (
 	Unsubscribe Endpoint = "unsubscribe"
 )
 
-func (e Endpoint) path() string { return "/api/lists/" + string(e) }
+func (e Endpoint) call() api.Endpoint {
+	if e == Unsubscribe {
+		return api.Unsubscribe
+	}
+	return api.Subscribe
+}
 
 // Attempt is one request of Send.
 type Attempt struct {
@@ -54,13 +61,14 @@ const (
 // Send uploads one batch: it waits for its turn at the connection's pace, sends
 // the body, and goes on trying while the failures are Throttled (slowing the
 // whole connection down, after Iterable's Retry-After if there was one) or
-// Transient (with growing pauses). It returns Iterable's answer, another
-// *Error, or the context's error once that ends. The observer, if any, is told
-// of every request; it must be safe for concurrent use if Send is called so.
+// Transient (with growing pauses). While young, it also does where Iterable does
+// not know the list: for some seconds a new one is not known. It returns Iterable's answer, another *Error, or the context's error once that
+// ends. The observer, if any, is told of every request; it must be safe for
+// concurrent use if Send is called so.
 //
 // Sending a batch twice does no harm: subscribing and unsubscribing are
 // idempotent.
-func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, observe func(Attempt)) (Result, error) {
+func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, young func() bool, observe func(Attempt)) (Result, error) {
 	pacer := c.Pacer(endpoint)
 	var last error
 	for failures := 0; ; {
@@ -70,7 +78,7 @@ func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, obser
 			return Result{}, endOf(ctx, endpoint, last)
 		}
 		sent := time.Now()
-		result, err := do(ctx, c, call{method: http.MethodPost, path: endpoint.path(), body: body, whole: true}, decodeResult)
+		result, err := do(ctx, c, call{endpoint: endpoint.call(), body: body, whole: true}, decodeResult)
 		if observe != nil {
 			observe(Attempt{Endpoint: endpoint, Waited: sent.Sub(asked), Took: time.Since(sent), Err: err})
 		}
@@ -84,7 +92,7 @@ func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, obser
 			return result, nil
 		case e.Class == Throttled:
 			turn.Throttled(e.RetryAfter)
-		case e.Class == Transient:
+		case e.Class == Transient || e.Class == UnknownList && young():
 			d := max(backoff(failures), e.RetryAfter)
 			failures++
 			c.log.DebugContext(ctx, "request failed, trying again", "connection", c.connection, "endpoint", e.Endpoint,
@@ -156,18 +164,12 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// MaxDescription is the most characters of a list's description (iterable-api.md).
-const MaxDescription = 140
-
 // encodeCreate makes the body of POST /api/lists.
 func encodeCreate(name, description string) ([]byte, error) {
-	if r := []rune(description); len(r) > MaxDescription {
-		description = string(r[:MaxDescription-1]) + "…"
+	if r := []rune(description); len(r) > api.MaxDescription {
+		description = string(r[:api.MaxDescription-1]) + "…"
 	}
-	body, err := json.Marshal(struct {
-		Name        string `json:"name"`
-		Description string `json:"description,omitempty"`
-	}{name, description})
+	body, err := json.Marshal(api.CreateListRequest{Name: name, Description: description})
 	if err != nil {
 		return nil, fmt.Errorf("encode the new list's name: %w", err)
 	}

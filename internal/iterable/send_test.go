@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"iterable-segment-export/schemas"
 )
 
 // hostile are answers with people in every place where Iterable puts words.
@@ -96,7 +99,7 @@ func TestSendGoesOnUntilTaken(t *testing.T) {
 	var n atomic.Int32
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { answers[n.Add(1)-1](w) })
 	var seen []Class
-	r, err := c.Send(t.Context(), Subscribe, []byte(`{}`), func(a Attempt) { seen = append(seen, ClassOf(a.Err)) })
+	r, err := c.Send(t.Context(), Subscribe, []byte(`{}`), old, func(a Attempt) { seen = append(seen, ClassOf(a.Err)) })
 	if err != nil || r.SuccessCount != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -124,7 +127,7 @@ func TestSendReturnsWhatNoRetryCures(t *testing.T) {
 	for status, want := range map[int]Class{400: BadRequest, 401: KeyRejected, 403: Forbidden, 404: NotFound, 413: TooLarge, 302: Unexpected} {
 		var n atomic.Int32
 		c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { n.Add(1); w.WriteHeader(status) })
-		if _, err := c.Send(t.Context(), Unsubscribe, []byte(`{}`), nil); ClassOf(err) != want || n.Load() != 1 {
+		if _, err := c.Send(t.Context(), Unsubscribe, []byte(`{}`), old, nil); ClassOf(err) != want || n.Load() != 1 {
 			t.Errorf("%d: %v after %d requests", status, err, n.Load())
 		}
 	}
@@ -134,7 +137,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	tries := 0
-	_, err := c.Send(ctx, Subscribe, []byte(`{}`), func(Attempt) {
+	_, err := c.Send(ctx, Subscribe, []byte(`{}`), old, func(Attempt) {
 		if tries++; tries == 20 {
 			cancel()
 		}
@@ -162,7 +165,7 @@ func TestACancelledSendWaitsForItsAnswer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { <-reached; cancel() }()
-		return c.Send(ctx, Subscribe, []byte(`{}`), nil)
+		return c.Send(ctx, Subscribe, []byte(`{}`), old, nil)
 	}
 	if r, err := send(); err != nil || r.SuccessCount != 1 {
 		t.Errorf("got %+v, %v", r, err)
@@ -183,19 +186,58 @@ func TestReadsAreTriedAFewTimes(t *testing.T) {
 			w.WriteHeader(500)
 			return
 		}
-		io.WriteString(w, "7")
+		io.WriteString(w, `{"fields":{"a":"string"}}`)
 	})
-	if size, err := c.ListSize(t.Context(), 1); size != 7 || err != nil {
-		t.Errorf("%d, %v", size, err)
+	if fields, err := c.Fields(t.Context()); len(fields) != 1 || err != nil {
+		t.Errorf("%v, %v", fields, err)
 	}
 	n.Store(-100)
-	if _, err := c.ListSize(t.Context(), 1); ClassOf(err) != Transient || n.Load() != -100+readTries {
+	if _, err := c.Fields(t.Context()); ClassOf(err) != Transient || n.Load() != -100+readTries {
 		t.Errorf("%v after %d tries", err, n.Load()+100)
 	}
 	// Making a list twice would leave two.
 	n.Store(-100)
 	if _, err := c.CreateList(t.Context(), "a", ""); ClassOf(err) != Transient || n.Load() != -99 {
 		t.Errorf("%v after %d tries", err, n.Load()+100)
+	}
+}
+
+// old is the age of a list that is not new.
+func old() bool { return false }
+
+// A list that was just made is not known for a while; one that is older is gone.
+func TestAListThatIsNotKnown(t *testing.T) {
+	var n atomic.Int32
+	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1) < 9 {
+			w.WriteHeader(400)
+			io.WriteString(w, `{"msg":"error.lists.invalidListId(7)","code":"Success","params":{"listId":7}}`)
+			return
+		}
+		io.WriteString(w, `{"successCount":1,"failCount":0}`)
+	})
+	if r, err := c.Send(t.Context(), Subscribe, []byte(`{}`), func() bool { return true }, nil); r.SuccessCount != 1 || err != nil || n.Load() != 9 {
+		t.Errorf("a new list: %+v, %v after %d requests", r, err, n.Load())
+	}
+	n.Store(0)
+	_, err := c.Send(t.Context(), Subscribe, []byte(`{}`), old, nil)
+	var e *Error
+	if !errors.As(err, &e) || e.Class != UnknownList || e.Type() != schemas.ErrorListGone || n.Load() != 1 {
+		t.Errorf("an old list: %v after %d requests", err, n.Load())
+	}
+}
+
+// What a production client saw (iterable-go). The value is personal data.
+func TestAMismatchNamesTheField(t *testing.T) {
+	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(400)
+		io.WriteString(w, `{"msg":"…","code":"RequestFieldsTypesMismatched","params":{"validationErrors":{"age":{"incomingTypes":["string","keyword"],`+
+			`"expectedType":"long","category":"user","offendingValue":"ann@example.com"}}}}`)
+	})
+	_, err := c.Subscribe(t.Context(), nil)
+	var e *Error
+	if !errors.As(err, &e) || !reflect.DeepEqual(e.Mismatches, []Mismatch{{"age", "long", "string, keyword"}}) || strings.Contains(err.Error(), "ann") {
+		t.Errorf("%v: %+v", err, e)
 	}
 }
 

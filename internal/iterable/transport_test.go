@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 func asError(err error, e **Error) bool { return errors.As(err, e) }
@@ -98,7 +100,7 @@ func TestEveryPhaseEnds(t *testing.T) {
 	defer silent.Close()
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != Unsubscribe.path() { // no header
+		if r.URL.Path != api.Unsubscribe.Path { // no header
 			<-release
 			return
 		}
@@ -207,7 +209,7 @@ func TestTimeoutsAreTransient(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == Unsubscribe.path() { // the answer starts and does not end
+		if r.URL.Path == api.Unsubscribe.Path { // the answer starts and does not end
 			w.(http.Flusher).Flush()
 		}
 		<-release

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 // caller makes requests of a server under test.
@@ -21,8 +23,14 @@ type caller struct {
 	key    string
 }
 
-// start serves a sandbox on loopback until the test ends.
+// start serves a fast sandbox on loopback until the test ends.
 func start(t *testing.T, c Config) *caller {
+	t.Helper()
+	c.Fast = true
+	return serve(t, c)
+}
+
+func serve(t *testing.T, c Config) *caller {
 	t.Helper()
 	s, err := Open(c)
 	if err != nil {
@@ -83,7 +91,7 @@ func (c *caller) ok(method, path, body string) string {
 func (c *caller) refused(method, path, body string, status int, code string) string {
 	c.t.Helper()
 	r := c.do(method, path, body)
-	var e apiError
+	var e api.Status
 	if err := json.Unmarshal([]byte(r.body), &e); err != nil || r.status != status || e.Code != code {
 		c.t.Fatalf("%s %s: want %d %s, got %d %s (%v)", method, path, status, code, r.status, r.body, err)
 	}
@@ -97,9 +105,17 @@ func (c *caller) list(name string) int64 {
 	return made.ListID
 }
 
-func (c *caller) update(call string, list int64, rows string) updateResult {
+// counted is an update's answer with its counts as numbers.
+type counted struct {
+	SuccessCount, FailCount          int
+	CreatedFields, FilteredOutFields []string
+	FailedUpdates                    api.FailedUpdates
+	InvalidEmails, InvalidUserIDs    []string
+}
+
+func (c *caller) update(call string, list int64, rows string) counted {
 	c.t.Helper()
-	var r updateResult
+	var r counted
 	decode(c.t, c.ok("POST", "/api/lists/"+call, fmt.Sprintf(`{"listId":%d,"subscribers":[%s]}`, list, rows)), &r)
 	return r
 }

@@ -1,23 +1,32 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
-// Defaults, as Iterable's documentation and peers have them.
+// Defaults.
 const (
 	// DefaultKey is the API key of the only project where a Config names none.
 	DefaultKey = "sandbox-key"
-	// DefaultRate is the requests a second for subscribe and unsubscribe, each.
+	// DefaultRate is the requests a second for subscribe and unsubscribe, each:
+	// what Iterable documents for users/bulkUpdate.
 	DefaultRate = 5
-	// DefaultGetUsersPerMinute is the requests a minute for lists/getUsers.
-	DefaultGetUsersPerMinute = 5
-	// DefaultMaxBodyBytes is the largest request body.
-	DefaultMaxBodyBytes = 4 << 20
+	// DefaultNewList is the longest time for which a new list is not known.
+	DefaultNewList = 10 * time.Second
+	// DefaultLag is the longest time after which a list's size and members show a
+	// change.
+	DefaultLag = time.Minute
+	// timeoutAbove is the size of a list above which every other request for its
+	// size or members is answered 503.
+	timeoutAbove = 200_000
 )
 
-// ProjectType is what a project identifies people by.
+// ProjectType is what a project identifies profiles by.
 type ProjectType string
 
 // The project types.
@@ -30,7 +39,7 @@ const (
 // KeyType is what an API key may do.
 type KeyType string
 
-// The key types. A read-only key may only read; mobile and JavaScript keys may
+// The key types. A read-only key may only GET; mobile and JavaScript keys may
 // use none of the endpoints here.
 const (
 	ServerKey     KeyType = "server"
@@ -45,9 +54,12 @@ type Project struct {
 	Name string `json:"name"`
 	// Type is EmailProject where empty.
 	Type ProjectType `json:"type,omitempty"`
-	// Rate is the project's requests a second for subscribe and unsubscribe,
-	// each; 0 is what Config.Rate says, and less than 0 is no limit.
+	// Rate is the project's requests a second for subscribe and unsubscribe, each;
+	// 0 is what Config.Rate says, and less than 0 is no limit.
 	Rate float64 `json:"rate,omitempty"`
+	// DropUnknownFields drops fields that the project does not have, instead of
+	// creating them.
+	DropUnknownFields bool `json:"dropUnknownFields,omitempty"`
 	// KeyType is ServerKey where empty.
 	KeyType KeyType `json:"keyType,omitempty"`
 	// Region is the data centre that the key belongs to, "us" or "eu"; a key of
@@ -55,27 +67,29 @@ type Project struct {
 	Region string `json:"region,omitempty"`
 }
 
-// Config says what a Server is like. The zero value is one email-based project
-// with the key DefaultKey and no rate limits, which is what most tests want;
-// DefaultConfig has Iterable's limits.
+// Config describes a Server. The zero value is one email-based project with the
+// key DefaultKey, which behaves like the real service: slow, limited and
+// eventually consistent.
 type Config struct {
 	// Keys are the API keys and what they open.
 	Keys map[string]Project
-	// Region is the server's data centre, "us" or "eu"; empty takes keys of both.
+	// Region is the server's data centre, "us" or "eu"; empty accepts keys of both.
 	Region string
+	// Fast turns off the defaults of Rate, NewList and Lag, the documented limits
+	// of the other endpoints and their timeouts: for tests with another purpose.
+	Fast bool
 	// Rate is the requests a second for subscribe and unsubscribe, each, in each
-	// project; 0 is no limit.
+	// project; 0 is the default, and less than 0 is no limit.
 	Rate float64
-	// Burst is how many requests may come at once after a pause; 0 is one
-	// second's worth of the rate, at least 1.
+	// Burst is how many requests may come at once after a pause; 0 is one second's
+	// worth of the rate, at least 1.
 	Burst int
-	// GetUsersPerMinute is the requests a minute for lists/getUsers; 0 is no limit.
-	GetUsersPerMinute float64
 	// RetryAfter makes a 429 bear a Retry-After header, in whole seconds.
 	RetryAfter bool
-	// Latency is how long every API answer is held back.
-	Latency time.Duration
-	// MaxBodyBytes is the largest request body; 0 is DefaultMaxBodyBytes.
+	// Latency is how long every API answer is held back, and PerProfile how much
+	// longer for each subscriber in the request.
+	Latency, PerProfile time.Duration
+	// MaxBodyBytes is the largest request body; 0 is 4 MiB.
 	MaxBodyBytes int
 	// MaxSubscribers is the most rows in a request, above which the answer is
 	// 400 BatchTooLarge; 0 is no limit.
@@ -89,63 +103,98 @@ type Config struct {
 	// its field's with 400 RequestFieldsTypesMismatched; without it only the row
 	// fails, in failedUpdates.
 	RefuseMismatches bool
+	// NewList is how long subscribe and unsubscribe do not know a list that was
+	// just created: a random time up to it, or exactly that with Exactly. 0 is the
+	// default, less than 0 is no time.
+	NewList time.Duration
+	// Lag is how long lists/{id}/size and getUsers do not show a change, likewise.
+	Lag time.Duration
+	// Exactly makes NewList and Lag exact times.
+	Exactly bool
+	// RefuseTwins answers the creation of a list whose name is taken with 400, and
+	// TrimNames cuts white space around a new list's name.
+	RefuseTwins, TrimNames bool
 	// KeepData keeps each profile's dataFields whole, merged as Iterable does,
-	// so that GET /api/users/{email} gives them. Without it only a hash is kept.
+	// so that GET /api/users/{email} has them. Without it only a hash is kept.
 	KeepData bool
 	// DataDir is a folder that Open keeps the lists and profiles in; empty keeps
 	// them in memory alone. New does not use it.
 	DataDir string
-	// FirstListID is the id of the first list; 0 is 1.
+	// FirstListID is the ID of the first list; 0 is 1.
 	FirstListID int64
-	// SizeLag is how far behind lists/{id}/size is: Iterable is eventually
-	// consistent.
-	SizeLag time.Duration
 	// AllowRemote lets ListenAndServe listen on addresses that are not loopback.
 	AllowRemote bool
+	// Record, if not nil, is called with every request of the API and its answer
+	// before the client gets it.
+	Record func(Exchange)
 }
 
-// DefaultConfig is a project with Iterable's limits.
-func DefaultConfig() Config {
-	return Config{Rate: DefaultRate, GetUsersPerMinute: DefaultGetUsersPerMinute}
+// Exchange is a request of the API and its answer.
+type Exchange struct {
+	Endpoint api.Endpoint
+	Request  *http.Request // its body has been read
+	Body     []byte
+	Status   int
+	Type     string // the answer's content type
+	Answer   []byte
+	Faulty   bool // the answer is that of a Fault
 }
 
+// Check returns what is wrong with a Config, or nil.
+func (c Config) Check() error {
+	for _, p := range c.Keys {
+		if err := p.check(); err != nil {
+			return err
+		}
+	}
+	for name, kind := range c.Fields {
+		if !kinds[kind] {
+			return fmt.Errorf("field %q: there is no type %q", name, kind)
+		}
+	}
+	return checkRegion(c.Region)
+}
+
+func checkRegion(region string) error {
+	if region != "" && region != "us" && region != "eu" {
+		return fmt.Errorf("region %q is neither us nor eu", region)
+	}
+	return nil
+}
+
+// setDefaults fills in what is not set. Afterwards 0 means none.
 func (c *Config) setDefaults() {
 	if len(c.Keys) == 0 {
 		c.Keys = map[string]Project{DefaultKey: {Name: "sandbox"}}
 	}
-	if c.MaxBodyBytes == 0 {
-		c.MaxBodyBytes = DefaultMaxBodyBytes
+	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, api.BulkUpdateBody)
+	if !c.Fast {
+		c.Rate = cmp.Or(c.Rate, DefaultRate)
+		c.NewList = cmp.Or(c.NewList, DefaultNewList)
+		c.Lag = cmp.Or(c.Lag, DefaultLag)
 	}
+	c.Rate, c.NewList, c.Lag = max(0, c.Rate), max(0, c.NewList), max(0, c.Lag)
 }
 
-// check fills in a project's defaults and refuses what it can't be.
+// check fills in a project's defaults and returns what is wrong with it.
 func (p *Project) check() error {
 	if p.Name == "" {
 		return fmt.Errorf("a project needs a name")
 	}
-	if len(p.Name) > 255 {
-		return fmt.Errorf("project %q: the name is longer than 255 bytes", p.Name)
-	}
-	if p.Type == "" {
-		p.Type = EmailProject
-	}
-	if p.KeyType == "" {
-		p.KeyType = ServerKey
-	}
+	p.Type = cmp.Or(p.Type, EmailProject)
+	p.KeyType = cmp.Or(p.KeyType, ServerKey)
 	switch p.Type {
 	case EmailProject, UserIDProject, HybridProject:
 	default:
-		return fmt.Errorf("project %q: type %q is none of email, userID, hybrid", p.Name, p.Type)
+		return fmt.Errorf("project %q: unknown type %q: write email, userID or hybrid", p.Name, p.Type)
 	}
 	switch p.KeyType {
 	case ServerKey, ReadOnlyKey, MobileKey, JavaScriptKey:
 	default:
-		return fmt.Errorf("project %q: key type %q is none of server, readOnly, mobile, javascript", p.Name, p.KeyType)
+		return fmt.Errorf("project %q: unknown key type %q: write server, readOnly, mobile or javascript", p.Name, p.KeyType)
 	}
-	switch p.Region {
-	case "", "us", "eu":
-	default:
-		return fmt.Errorf("project %q: region %q is none of us, eu", p.Name, p.Region)
+	if err := checkRegion(p.Region); err != nil {
+		return fmt.Errorf("project %q: %w", p.Name, err)
 	}
 	return nil
 }

@@ -2,12 +2,16 @@ package sandbox
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 // KeyChange adds an API key, or revokes or restores one.
@@ -22,14 +26,14 @@ type KeyChange struct {
 type PeopleMark struct {
 	// Project is the project's name; empty fits where there is only one.
 	Project string `json:"project,omitempty"`
-	// People are addresses (in any case) and user ids.
+	// People are addresses (in any case) and user IDs.
 	People []string `json:"people"`
 	// Mark is "forgotten", "conflict", "invalidData", "invalid" or "notFound":
-	// the array of failedUpdates that they come back in. Empty takes it off.
+	// the array of failedUpdates that they come back in. Empty removes it.
 	Mark string `json:"mark"`
 }
 
-// NewList is a list made behind the API's back.
+// NewList is a list made behind the API's back. It is known at once.
 type NewList struct {
 	// Project is the project's name; empty fits where there is only one.
 	Project     string `json:"project,omitempty"`
@@ -37,6 +41,12 @@ type NewList struct {
 	Description string `json:"description,omitempty"`
 	// Type is "Standard" where empty, "Dynamic", "Suppression" or "Internal".
 	Type string `json:"type,omitempty"`
+}
+
+// Use is a campaign or a journey that begins or ends to use a list.
+type Use struct {
+	List  int64 `json:"list"`
+	InUse bool  `json:"inUse"`
 }
 
 // Load is how much other users of a project ask of it.
@@ -60,14 +70,11 @@ func (s *Server) AddFaults(faults ...Fault) error {
 	return nil
 }
 
-// ClearFaults takes all faults away and resets the connections that hang.
+// ClearFaults removes all faults and resets the connections that hang.
 func (s *Server) ClearFaults() { s.faults.clear() }
 
 // ChangeKey adds, revokes or restores an API key.
 func (s *Server) ChangeKey(c KeyChange) error {
-	if c.Key == "" {
-		return fmt.Errorf("key is missing")
-	}
 	if c.Project != nil {
 		if err := c.Project.check(); err != nil {
 			return err
@@ -75,38 +82,32 @@ func (s *Server) ChangeKey(c KeyChange) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.Project != nil {
+	if c.Project != nil && c.Key != "" {
 		s.addKey(c.Key, *c.Project)
 	}
 	key := s.keys[c.Key]
 	if key == nil {
-		return fmt.Errorf("there is no such key, and no project to add it to was named")
+		return fmt.Errorf("no such key: name the project to add it to")
 	}
-	changed := *key // requests may be reading the old one
-	changed.revoked = c.Revoked
-	s.keys[c.Key] = &changed
+	key.revoked = c.Revoked
 	return nil
 }
 
-// MarkPeople says who is refused from now on, and why.
+// MarkPeople makes profiles be refused from now on, or no more.
 func (s *Server) MarkPeople(m PeopleMark) error {
-	switch mark(m.Mark) {
-	case "", markForgotten, markConflict, markInvalidData, markInvalid, markNotFound:
-	default:
-		return fmt.Errorf("mark %q is none of forgotten, conflict, invalidData, invalid, notFound", m.Mark)
+	if marks := []string{"", markForgotten, markConflict, markInvalidData, markInvalid, markNotFound}; !slices.Contains(marks, m.Mark) {
+		return fmt.Errorf("unknown mark %q: write one of %s", m.Mark, strings.Join(marks[1:], ", "))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p, err := s.projectNamed(m.Project)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.mark(m)
-	s.journal.writeJSON(recordMark, p.name, m)
 	return nil
 }
 
-// mark marks people. The caller locks.
 func (p *project) mark(m PeopleMark) {
 	for _, who := range m.People {
 		if strings.Contains(who, "@") {
@@ -115,29 +116,40 @@ func (p *project) mark(m PeopleMark) {
 		if m.Mark == "" {
 			delete(p.marks, who)
 		} else {
-			p.marks[who] = mark(m.Mark)
+			p.marks[who] = m.Mark
 		}
 	}
 }
 
-// AddList makes a list of any type and gives its id.
+// AddList makes a list of any type and returns its ID.
 func (s *Server) AddList(l NewList) (int64, error) {
-	if l.Type == "" {
-		l.Type = listStandard
-	}
-	switch l.Type {
-	case listStandard, listDynamic, listSuppression, listInternal:
-	default:
-		return 0, fmt.Errorf("type %q is none of Standard, Dynamic, Suppression, Internal", l.Type)
+	l.Type = cmp.Or(l.Type, api.Standard)
+	if types := []string{api.Standard, api.Dynamic, api.Suppression, api.Internal}; !slices.Contains(types, l.Type) {
+		return 0, fmt.Errorf("unknown type %q: write one of %s", l.Type, strings.Join(types, ", "))
 	}
 	if l.Name == "" {
 		return 0, fmt.Errorf("name is missing")
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p, err := s.projectNamed(l.Project)
 	if err != nil {
 		return 0, err
 	}
-	return s.newList(p, l.Name, l.Description, l.Type), nil
+	return s.newList(p, api.List{Name: l.Name, Description: l.Description, ListType: l.Type}, 0), nil
+}
+
+// SetUse makes a list in use, or free again.
+func (s *Server) SetUse(u Use) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.projects {
+		if l := p.lists[u.List]; l != nil {
+			l.inUse = u.InUse
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no list %d", u.List)
 }
 
 // SetLoad sets what other users of a project ask of it from now on.
@@ -145,126 +157,101 @@ func (s *Server) SetLoad(l Load) error {
 	if l.Rate < 0 || l.Rate > 1e6 {
 		return fmt.Errorf("rate %g is not between 0 and 1,000,000", l.Rate)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p, err := s.projectNamed(l.Project)
 	if err != nil {
 		return err
 	}
-	p.limits.load(l.Rate, s.now())
+	for _, e := range []api.Endpoint{api.Subscribe, api.Unsubscribe} {
+		if limit := p.limits[e.Name]; limit != nil {
+			limit.others, limit.next = 0, s.now()
+			if l.Rate > 0 {
+				limit.others = time.Duration(float64(time.Second) / l.Rate)
+			}
+		}
+	}
 	return nil
 }
 
-func (s *Server) projectNamed(name string) (*project, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if p := s.projects[name]; p != nil {
-		return p, nil
-	}
-	if name != "" {
-		return nil, fmt.Errorf("there is no project %q", name)
-	}
-	if len(s.projects) > 1 {
-		return nil, fmt.Errorf("there are several projects: name one")
-	}
-	for _, p := range s.projects {
-		return p, nil
-	}
-	return nil, fmt.Errorf("there is no project")
-}
-
 // control answers the requests under /sandbox/.
-func (s *Server) control(w http.ResponseWriter, r *http.Request, path string) {
-	a, err := s.controlled(r, path)
+func (s *Server) control(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	var a answer
+	if err == nil {
+		a, err = s.controlled(r, body)
+	}
 	if err != nil {
-		a = badParams("%s", err).answer()
+		a = badParams("%s", err)
+	} else if r.URL.Path != "/sandbox/faults" && r.URL.Path != "/sandbox/load" {
+		s.mu.Lock()
+		s.keep(r, body)
+		s.mu.Unlock()
 	}
 	a.write(w)
 }
 
-var done = map[string]bool{"ok": true}
-
-func (s *Server) controlled(r *http.Request, path string) (answer, error) {
+func (s *Server) controlled(r *http.Request, body []byte) (answer, error) {
 	query := r.URL.Query()
-	switch r.Method + " " + path {
+	done := jsonAnswer(http.StatusOK, map[string]bool{"ok": true})
+	switch path := strings.TrimPrefix(r.URL.Path, "/sandbox/"); r.Method + " " + path {
 	case "GET stats":
 		return jsonAnswer(http.StatusOK, s.Stats(query.Get("digests") != "false")), nil
 	case "GET requests":
-		n, err := number(query.Get("last"), 100)
-		return jsonAnswer(http.StatusOK, map[string]any{"requests": s.Requests(max(0, int(n)))}), err
+		n, err := strconv.Atoi(cmp.Or(query.Get("last"), "100"))
+		return jsonAnswer(http.StatusOK, map[string]any{"requests": s.Requests(max(0, n))}), err
 	case "GET members":
-		id, err := number(query.Get("list"), 0)
+		id, err := strconv.ParseInt(query.Get("list"), 10, 64)
 		if err != nil {
 			return answer{}, err
 		}
 		members, err := s.Members(id)
-		return textAnswer([]byte(strings.Join(members, "\n"))), err
+		return textAnswer(strings.Join(members, "\n")), err
 	case "POST faults":
-		faults, err := readFaults(r.Body)
+		faults, err := readFaults(body)
 		if err == nil {
 			err = s.AddFaults(faults...)
 		}
-		return jsonAnswer(http.StatusOK, done), err
+		return done, err
 	case "DELETE faults":
 		s.ClearFaults()
-		return jsonAnswer(http.StatusOK, done), nil
+		return done, nil
 	case "POST keys":
-		return control(r.Body, s.ChangeKey)
+		return done, control(body, s.ChangeKey)
 	case "POST people":
-		return control(r.Body, s.MarkPeople)
+		return done, control(body, s.MarkPeople)
 	case "POST load":
-		return control(r.Body, s.SetLoad)
+		return done, control(body, s.SetLoad)
+	case "POST uses":
+		return done, control(body, s.SetUse)
 	case "POST lists":
 		var id int64
-		a, err := control(r.Body, func(l NewList) (err error) {
+		err := control(body, func(l NewList) (err error) {
 			id, err = s.AddList(l)
 			return err
 		})
-		if err == nil {
-			a = jsonAnswer(http.StatusOK, map[string]int64{"listId": id})
-		}
-		return a, err
+		return jsonAnswer(http.StatusOK, map[string]int64{"listId": id}), err
+	default:
+		return failure(http.StatusNotFound, api.CodeNotFound, fmt.Sprintf("The sandbox has no %s /sandbox/%s", r.Method, path)), nil
 	}
-	return notFound("The sandbox has no %s /sandbox/%s", r.Method, path).answer(), nil
-}
-
-func number(text string, otherwise int64) (int64, error) {
-	if text == "" {
-		return otherwise, nil
-	}
-	return strconv.ParseInt(text, 10, 64)
 }
 
 // control reads a request's body and does what it says.
-func control[T any](body io.Reader, do func(T) error) (answer, error) {
+func control[T any](body []byte, do func(T) error) error {
 	var v T
-	if err := decodeStrictly(body, &v); err != nil {
-		return answer{}, err
-	}
-	return jsonAnswer(http.StatusOK, done), do(v)
-}
-
-func decodeStrictly(r io.Reader, v any) error {
-	d := json.NewDecoder(io.LimitReader(r, DefaultMaxBodyBytes))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if err := read(body, &v); err != nil {
 		return err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("something follows the JSON value")
-	}
-	return nil
+	return do(v)
 }
 
 // readFaults reads a fault, or an array of them.
-func readFaults(r io.Reader) ([]Fault, error) {
-	body, err := io.ReadAll(io.LimitReader(r, DefaultMaxBodyBytes))
-	if err != nil {
-		return nil, err
-	}
+func readFaults(body []byte) (faults []Fault, err error) {
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
-		var faults []Fault
-		return faults, decodeStrictly(bytes.NewReader(body), &faults)
+		err = read(body, &faults)
+		return faults, err
 	}
-	var fault Fault
-	err = decodeStrictly(bytes.NewReader(body), &fault)
-	return []Fault{fault}, err
+	faults = make([]Fault, 1)
+	err = read(body, &faults[0])
+	return faults, err
 }

@@ -39,6 +39,8 @@
 //     <userId>@placeholder.email, and otherwise the row is notFound.
 //   - In a userID-based project an address without a user id finds the first
 //     profile that bears it, otherwise the row is notFound.
+//   - A user ID whose dataFields have an "email" gets that address, except in an
+//     email-based project.
 //   - In a hybrid project an address and a user id of two different profiles
 //     are a conflict.
 //   - A whole number fits into a field of type double, and a date into one of

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
 // Fault is how requests are to fail. Of the faults that fit a request, the one
@@ -75,17 +78,17 @@ var (
 func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
-		return fmt.Errorf("kind %q is none of %s", f.Kind, strings.Join(faultKinds, ", "))
+		return fmt.Errorf("unknown kind %q: write one of %s", f.Kind, strings.Join(faultKinds, ", "))
 	case !slices.Contains(faultBodies, f.Body):
-		return fmt.Errorf("body %q is none of %s", f.Body, strings.Join(faultBodies[1:], ", "))
+		return fmt.Errorf("unknown body %q: write one of %s", f.Body, strings.Join(faultBodies[1:], ", "))
 	case f.Share < 0 || f.Share > 1:
 		return fmt.Errorf("share %g is not between 0 and 1", f.Share)
 	case f.Count < 0 || f.Skip < 0 || f.RetryAfter < 0:
 		return fmt.Errorf("count, skip and retryAfter can't be negative")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("status %d is not between 200 and 599", f.Status)
-	case f.Endpoint != "" && !isEndpoint(f.Endpoint):
-		return fmt.Errorf("endpoint %q is none that the stats know", f.Endpoint)
+	case f.Endpoint != "" && !slices.ContainsFunc(api.Endpoints, func(e api.Endpoint) bool { return e.Name == f.Endpoint }):
+		return fmt.Errorf("unknown endpoint %q", f.Endpoint)
 	}
 	return nil
 }
@@ -111,7 +114,7 @@ func (f *faults) add(now time.Time, added ...Fault) {
 		a := &activeFault{Fault: fault, random: rand.New(rand.NewPCG(fault.Seed, 0))}
 		switch fault.Kind {
 		case "storm":
-			a.Kind, a.Status, a.Code = "status", http.StatusTooManyRequests, "RateLimitExceeded"
+			a.Kind, a.Status, a.Code = "status", http.StatusTooManyRequests, api.CodeRateLimit
 		case "drop":
 			a.Kind, a.Apply = "reset", true
 		case "slow":
@@ -132,9 +135,15 @@ func (f *faults) clear() {
 	f.cleared = make(chan struct{})
 }
 
-// pick gives the fault that a request meets, nil if none, and the channel that
-// is closed when faults are cleared.
-func (f *faults) pick(e endpoint, now time.Time) (*Fault, <-chan struct{}) {
+// metFault is a fault that a request meets, and the channel that is closed when
+// faults are cleared.
+type metFault struct {
+	Fault
+	cleared <-chan struct{}
+}
+
+// pick returns the fault that a request meets, nil if none.
+func (f *faults) pick(endpoint string, now time.Time) *metFault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.active = slices.DeleteFunc(f.active, func(a *activeFault) bool {
@@ -142,7 +151,7 @@ func (f *faults) pick(e endpoint, now time.Time) (*Fault, <-chan struct{}) {
 	})
 	for i, a := range f.active {
 		switch {
-		case a.Endpoint != "" && a.Endpoint != string(e):
+		case a.Endpoint != "" && a.Endpoint != endpoint:
 			continue
 		case a.Skip > 0:
 			a.Skip--
@@ -150,33 +159,24 @@ func (f *faults) pick(e endpoint, now time.Time) (*Fault, <-chan struct{}) {
 		case a.Share > 0 && a.random.Float64() >= a.Share:
 			continue
 		}
-		fault := a.Fault
+		met := &metFault{a.Fault, f.cleared}
 		if a.Count--; a.Count == 0 {
 			f.active = slices.Delete(f.active, i, i+1)
 		}
-		return &fault, f.cleared
+		return met
 	}
-	return nil, nil
+	return nil
 }
 
 // answer is what a fault of kind "status" answers. The applied answer is what
 // the truncated body is the beginning of.
 func (f *Fault) answer(applied answer) answer {
-	status := f.Status
-	if status == 0 {
-		status = http.StatusInternalServerError
-	}
-	e := &apiError{status: status, Code: f.Code, Msg: f.Message}
-	if e.Code == "" {
-		e.Code = "GenericError"
-	}
-	if e.Msg == "" {
-		e.Msg = "The sandbox was told to fail"
-	}
+	status := cmp.Or(f.Status, http.StatusInternalServerError)
+	code, msg := cmp.Or(f.Code, api.CodeGenericError), cmp.Or(f.Message, "The sandbox was told to fail")
 	if f.Body == "success" {
-		e.Code = "Success"
+		code = api.CodeSuccess
 	}
-	a := e.answer()
+	a := failure(status, code, msg)
 	switch f.Body {
 	case "html":
 		title := strconv.Itoa(status) + " " + http.StatusText(status)
@@ -184,7 +184,7 @@ func (f *Fault) answer(applied answer) answer {
 		a.body = []byte("<html>\n<head><title>" + title + "</title></head>\n<body>\n<center><h1>" + title +
 			"</h1></center>\n</body>\n</html>\n")
 	case "text":
-		a.contentType, a.body = "text/plain", []byte(e.Msg)
+		a.contentType, a.body = "text/plain", []byte(msg)
 	case "empty":
 		a.body = nil
 	case "truncated":

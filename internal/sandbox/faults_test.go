@@ -38,17 +38,17 @@ func TestStatusFaults(t *testing.T) {
 		if got.status != want.status || !strings.HasPrefix(got.body, want.body) || got.header.Get("Retry-After") != want.header.Get("Retry-After") {
 			t.Errorf("%s: %+v", fault, got)
 		}
-		equal(t, "members after "+fault, c.members(l), []string{})
+		equal(t, "members after "+fault, len(c.members(l)), 0)
 	}
 	c.fault(`{"kind":"status","status":200,"body":"truncated","apply":true}`)
-	if got := c.do("POST", "/api/lists/subscribe", body); got.status != 200 || !strings.HasPrefix(got.body, `{"successCount":1,`) || strings.HasSuffix(got.body, "}") {
+	if got := c.do("POST", "/api/lists/subscribe", body); got.status != 200 || !strings.HasPrefix(got.body, `{"successCount":`) || strings.HasSuffix(got.body, "}") {
 		t.Errorf("a truncated answer: %+v", got)
 	}
 	equal(t, "members after a truncated answer", c.members(l), []string{"a@example.com"})
 }
 
 func TestWhichRequestsFail(t *testing.T) {
-	c, clock := startWithClock(t, Config{})
+	c, clock := startWithClock(t, Config{Fast: true})
 	pattern := func(n int) string {
 		var b strings.Builder
 		for range n {

@@ -2,105 +2,54 @@ package sandbox
 
 import (
 	"bufio"
-	"encoding/binary"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
+	"time"
 )
 
-// A journal keeps what changes a sandbox in a file, so that it can be killed and
-// started again as it was: the bodies of requests and what is done behind the
-// API's back, in the order in which they took effect. Each record is written by
-// one system call, which a killed process can't take back; a machine that loses
-// its power can lose the last ones. Faults, revoked keys, load and statistics are
-// not kept.
+// A journal keeps the requests that change a sandbox in a file, a line of JSON
+// each, so that a sandbox that was killed can be started again as it was. It only
+// grows: delete the folder to begin again. Faults and load are not kept.
 type journal struct {
-	mu   sync.Mutex
 	file *os.File
 	err  error // the first failure to write; nothing is written after it
 }
 
-const (
-	journalFile = "sandbox.journal"
-	// recordHead is the length of a record's payload and its CRC-32C.
-	recordHead = 8
-	// maxRecord bounds what is read as one record.
-	maxRecord = 1 << 30
-	// compactFactor is how many times what was written anew a journal may grow
-	// to before it is written anew again.
-	compactFactor = 3
-)
+const journalFile = "sandbox.jsonl"
 
-// compactAt is the size, in bytes, up to which a journal is left as it is.
-var compactAt int64 = 64 << 20
-
-// Kinds of records.
-const (
-	recordSubscribe   = 'S' // the body of a request
-	recordUnsubscribe = 'U' // likewise
-	recordList        = 'L' // a listRecord
-	recordDelete      = 'D' // a listRecord with the id
-	recordMark        = 'M' // a PeopleMark
-	recordPeople      = 'P' // profiles, as putPerson writes them
-	recordMembers     = 'B' // a list's id and a page of its members
-	recordFields      = 'F' // map[string]valueKind
-	recordData        = 'V' // map[uint32]map[string]any
-	recordCompacted   = 'C' // ends the records of a journal written anew
-)
-
-// listRecord is a list in the journal.
-type listRecord struct {
-	ID          int64  `json:"id"`
-	Name        string `json:"name,omitempty"`
-	Description string `json:"description,omitempty"`
-	Type        string `json:"type,omitempty"`
-	Created     int64  `json:"created,omitempty"` // Unix milliseconds
+// record is a line of the journal: a request, or the ID of the first list.
+type record struct {
+	Time   time.Time       `json:"time"`
+	Method string          `json:"method,omitempty"`
+	URL    string          `json:"url,omitempty"`
+	Key    string          `json:"key,omitempty"`
+	Body   json.RawMessage `json:"body,omitempty"`
+	First  int64           `json:"firstListId,omitempty"`
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// write appends a record. It does nothing on a nil journal.
-func (j *journal) write(kind byte, project string, body []byte) {
-	if j == nil {
+func (j *journal) write(r record) {
+	if j == nil || j.err != nil {
 		return
 	}
-	record := make([]byte, recordHead, recordHead+2+len(project)+len(body))
-	record = append(record, kind, byte(len(project)))
-	record = append(append(record, project...), body...)
-	payload := record[recordHead:]
-	binary.LittleEndian.PutUint32(record, uint32(len(payload)))
-	binary.LittleEndian.PutUint32(record[4:], crc32.Checksum(payload, castagnoli))
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.err == nil {
-		_, j.err = j.file.Write(record)
+	line, err := json.Marshal(r)
+	if err == nil {
+		_, err = j.file.Write(append(line, '\n'))
 	}
+	j.err = err
 }
 
-func (j *journal) writeJSON(kind byte, project string, v any) {
-	if j == nil {
-		return
+// keep writes a request that changed the sandbox. s.mu is held.
+func (s *Server) keep(r *http.Request, body []byte) {
+	if r.Method != http.MethodGet {
+		s.journal.write(record{Time: s.now(), Method: r.Method, URL: r.URL.String(), Key: r.Header.Get("Api-Key"), Body: body})
 	}
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("sandbox: a record that is no JSON: " + err.Error())
-	}
-	j.write(kind, project, body)
-}
-
-// failure tells the first failure to write.
-func (j *journal) failure() error {
-	if j == nil {
-		return nil
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.err
 }
 
 // Open makes a server that goes on where the last one with the same
@@ -117,145 +66,70 @@ func Open(c Config) (*Server, error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the sandbox's folder: %w", err)
 	}
-	name := filepath.Join(c.DataDir, journalFile)
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(filepath.Join(c.DataDir, journalFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the sandbox's journal: %w", err)
 	}
-	end, compacted, err := s.replay(file)
+	end, err := s.replay(file)
+	if err == nil {
+		err = file.Truncate(end) // a kill can have cut off the last line
+	}
+	if err == nil {
+		_, err = file.Seek(end, io.SeekStart)
+	}
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("read the sandbox's journal %s: %w", name, err)
-	}
-	if end > compactAt && end > compactFactor*compacted {
-		fresh, err := s.compact(name)
-		file.Close()
-		if err != nil {
-			return nil, fmt.Errorf("write the sandbox's journal anew: %w", err)
-		}
-		file = fresh
-	} else if err := cut(file, end); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("cut the sandbox's journal: %w", err)
+		return nil, fmt.Errorf("read the sandbox's journal %s: %w", file.Name(), err)
 	}
 	s.journal = &journal{file: file}
+	if end == 0 {
+		s.journal.write(record{Time: s.now(), First: s.lastList})
+	}
 	return s, nil
 }
 
-// cut drops what follows the last whole record, and stands at the file's end.
-func cut(file *os.File, end int64) error {
-	if err := file.Truncate(end); err != nil {
-		return err
-	}
-	_, err := file.Seek(end, io.SeekStart)
-	return err
-}
-
-// Close ends the writing to DataDir, and tells the first failure of it.
+// Close ends the writing to DataDir, and returns the first failure of it.
 func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.journal == nil {
 		return nil
 	}
-	return errors.Join(s.journal.failure(), s.journal.file.Close())
+	return errors.Join(s.journal.err, s.journal.file.Close())
 }
 
-// replay does what the journal's records say. It gives where the last whole
-// record ends, and where the records end that a compaction wrote.
-func (s *Server) replay(file *os.File) (end, compacted int64, err error) {
-	in := bufio.NewReaderSize(file, 1<<20)
-	var head [recordHead]byte
-	var payload []byte
-	for {
-		if _, err := io.ReadFull(in, head[:]); err != nil {
-			return end, compacted, unlessTorn(err)
+// replay makes the journal's requests again, at their time and without limits or
+// faults, and returns where the last whole line ends.
+func (s *Server) replay(file *os.File) (end int64, err error) {
+	now, config := s.now, s.config
+	defer func() {
+		s.now, s.config, s.replaying = now, config, false
+		s.log = requestLog{endpoints: map[string]*EndpointStats{}, started: s.now()}
+	}()
+	s.config.NewList, s.config.Lag, s.config.Latency, s.config.PerProfile, s.config.Record = 0, 0, 0, 0, nil
+	s.replaying = true
+	for in := bufio.NewReaderSize(file, 1<<20); ; {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF {
+			return end, nil
 		}
-		n := binary.LittleEndian.Uint32(head[:])
-		if n < 2 || n > maxRecord {
-			return end, compacted, nil
+		var r record
+		if err == nil {
+			err = json.Unmarshal(line, &r)
 		}
-		if int(n) > cap(payload) {
-			payload = make([]byte, n)
+		if err != nil {
+			return end, err
 		}
-		payload = payload[:n]
-		if _, err := io.ReadFull(in, payload); err != nil {
-			return end, compacted, unlessTorn(err)
+		end += int64(len(line))
+		if r.First > 0 {
+			s.lastList = r.First
 		}
-		if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
-			return end, compacted, nil
-		}
-		end += recordHead + int64(n)
-		kind, named := payload[0], 2+int(payload[1])
-		if named > len(payload) {
-			return end, compacted, errors.New("a record is damaged")
-		}
-		if kind == recordCompacted {
-			compacted = end
+		if r.Method == "" {
 			continue
 		}
-		if err := s.redo(kind, string(payload[2:named]), payload[named:]); err != nil {
-			return end, compacted, err
-		}
+		s.now = func() time.Time { return r.Time }
+		request := httptest.NewRequest(r.Method, r.URL, bytes.NewReader(r.Body))
+		request.Header.Set("Api-Key", r.Key)
+		s.ServeHTTP(httptest.NewRecorder(), request)
 	}
-}
-
-// unlessTorn is nil for the end of the file, also in the middle of a record: that
-// is what a kill leaves.
-func unlessTorn(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil
-	}
-	return err
-}
-
-// redo does what one record says.
-func (s *Server) redo(kind byte, name string, body []byte) error {
-	p := s.projects[name]
-	if p == nil {
-		return nil // of a project that the configuration doesn't have any more
-	}
-	into := func(v any) error {
-		if err := json.Unmarshal(body, v); err != nil {
-			return fmt.Errorf("a record of kind %q is damaged: %w", kind, err)
-		}
-		return nil
-	}
-	var l listRecord
-	var m PeopleMark
-	switch kind {
-	case recordSubscribe, recordUnsubscribe:
-		s.update(p, body, kind == recordSubscribe)
-	case recordList:
-		if err := into(&l); err != nil {
-			return err
-		}
-		s.lastList = max(s.lastList, l.ID)
-		p.putList(l)
-	case recordDelete:
-		if err := into(&l); err != nil {
-			return err
-		}
-		delete(p.lists, l.ID)
-	case recordMark:
-		if err := into(&m); err != nil {
-			return err
-		}
-		p.mark(m)
-	case recordPeople:
-		return p.takePeople(body)
-	case recordMembers:
-		return p.takeMembers(body)
-	case recordFields:
-		return into(&p.fields)
-	case recordData:
-		data := map[uint32]map[string]any{}
-		if err := into(&data); err != nil || p.data == nil {
-			return err
-		}
-		for id, fields := range data {
-			p.data[id] = fields
-		}
-	default:
-		return fmt.Errorf("there is no record of kind %q; it is of a later version", kind)
-	}
-	return nil
 }

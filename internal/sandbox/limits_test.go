@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"fmt"
-	"math"
 	"testing"
 	"time"
 )
@@ -15,13 +14,13 @@ func (c *clock) now() time.Time { return c.t }
 
 func startWithClock(t *testing.T, config Config) (*caller, *clock) {
 	clock := &clock{time.Unix(1_800_000_000, 0)}
-	c := start(t, config)
+	c := serve(t, config)
 	c.server.now = clock.now
 	return c, clock
 }
 
 func TestRates(t *testing.T) {
-	c, clock := startWithClock(t, DefaultConfig())
+	c, clock := startWithClock(t, Config{NewList: -1})
 	l := c.list("l")
 	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, l)
 	taken := func(path string, tries int) (n int) {
@@ -56,16 +55,13 @@ func TestRates(t *testing.T) {
 	equal(t, "getUsers", taken("getUsers", 7), 5)
 	clock.t = clock.t.Add(12 * time.Second)
 	equal(t, "getUsers a fifth of a minute later", taken("getUsers", 7), 1)
-	for range 20 {
-		c.ok("GET", fmt.Sprintf("/api/lists/%d/size", l), "")
-	}
 	var s Stats
 	decode(t, c.ok("GET", "/sandbox/stats", ""), &s)
 	equal(t, "stats", []int64{s.Endpoints["lists/subscribe"].Throttled, s.Endpoints["lists/subscribe"].Statuses[429], s.Endpoints["lists/subscribe"].Statuses[200]}, []int64{5 + 1 + 2 + 5, 13, 11})
 }
 
 func TestRetryAfterAndProjectRates(t *testing.T) {
-	c, _ := startWithClock(t, Config{Rate: 0.1, RetryAfter: true, Keys: map[string]Project{
+	c, _ := startWithClock(t, Config{Fast: true, Rate: 0.1, RetryAfter: true, Keys: map[string]Project{
 		"slow": {Name: "slow"}, "free": {Name: "free", Rate: -1}, "quick": {Name: "quick", Rate: 3}, "twin": {Name: "slow"}}})
 	c.key = "slow"
 	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
@@ -89,37 +85,8 @@ func TestRetryAfterAndProjectRates(t *testing.T) {
 	}
 }
 
-// Over a long time the rate is what it says, whatever the requests' pace, and
-// others take their part of it.
-func TestBucketOverTime(t *testing.T) {
-	for _, test := range []struct{ rate, others, pace, want float64 }{
-		{5, 0, 4, 4}, {5, 0, 50, 5}, {5, 2, 2.5, 2.5}, {0.5, 0, 4, 0.5}, {100, 40, 1000, 92},
-	} {
-		b := newBucket(test.rate, 0)
-		now := time.Unix(0, 0)
-		b.load(test.others, now)
-		taken := 0
-		const seconds = 200
-		for range int(test.pace * seconds) {
-			now = now.Add(time.Duration(float64(time.Second) / test.pace))
-			if ok, _ := b.take(now); ok {
-				taken++
-			}
-		}
-		got := float64(taken) / seconds
-		if test.others > 0 && test.pace > test.rate {
-			// They compete: what is left to either depends on who comes first.
-			if got < test.rate-test.others || got > test.rate {
-				t.Errorf("%+v: %g a second", test, got)
-			}
-		} else if math.Abs(got-test.want) > 0.02*test.want+5/seconds {
-			t.Errorf("%+v: %g a second", test, got)
-		}
-	}
-}
-
 func TestLoadTakesFromTheRate(t *testing.T) {
-	c, clock := startWithClock(t, Config{Rate: 5})
+	c, clock := startWithClock(t, Config{Rate: 5, NewList: -1})
 	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
 	seconds := func(n int) (taken int) {
 		for range 5 * n {

@@ -1,214 +1,181 @@
 package sandbox
 
 import (
-	"bytes"
-	"math/rand/v2"
+	"cmp"
+	"maps"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
-// The list types. Only standard lists can be changed by subscribe and unsubscribe.
-const (
-	listStandard    = "Standard"
-	listDynamic     = "Dynamic"
-	listSuppression = "Suppression"
-	listInternal    = "Internal"
-)
+// list is one list of a project.
+type list struct {
+	api.List
+	known   time.Time // subscribe and unsubscribe know it from then on
+	inUse   bool      // a campaign or a journey uses it: it can't be deleted
+	members map[*profile]bool
+	pending []change // in the order of time
+}
 
-// maxDescription is Iterable's limit on a list's description, in characters.
-const maxDescription = 140
+// sortedLists returns the lists in order of their IDs.
+func (p *project) sortedLists() []*list {
+	return slices.SortedFunc(maps.Values(p.lists), func(a, b *list) int { return cmp.Compare(a.ID, b.ID) })
+}
 
-// Sizes of an answer of lists/previewUsers, in members.
-const (
-	defaultPreview = 1000
-	maxPreview     = 5000
-)
-
-func (p *project) getLists() answer {
-	type item struct {
-		ID          int64  `json:"id"`
-		Name        string `json:"name"`
-		Description string `json:"description"`
-		ListType    string `json:"listType"`
-		CreatedAt   int64  `json:"createdAt"`
-	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	items := []item{}
+func (s *Server) getLists(p *project, _ *http.Request, _ []byte) answer {
+	out := api.ListsAnswer{Lists: []api.List{}}
 	for _, l := range p.sortedLists() {
-		items = append(items, item{l.id, l.name, l.description, l.listType, l.created.UnixMilli()})
+		out.Lists = append(out.Lists, l.List)
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"lists": items})
+	return jsonAnswer(http.StatusOK, out)
 }
 
-func (s *Server) createList(p *project, body []byte) answer {
-	sc, err := newScanner(body)
-	if err != nil {
-		return err.answer()
+func (s *Server) createList(p *project, _ *http.Request, body []byte) answer {
+	var in api.CreateListRequest
+	if err := read(body, &in); err != nil {
+		return err.(answer)
 	}
-	var name, description []byte
-	err = sc.object("the body", func(key []byte) (err *apiError) {
-		switch k := string(key); k {
-		case "name":
-			name, err = sc.optionalText(k)
-		case "description":
-			description, err = sc.optionalText(k)
-		default:
-			err = unknownField("the body", k)
+	if s.config.TrimNames {
+		in.Name = strings.TrimSpace(in.Name)
+	}
+	if in.Name == "" {
+		return badParams("name is missing")
+	}
+	if n := utf8.RuneCountInString(in.Description); n > api.MaxDescription {
+		return badParams("description: %d characters, at most %d are allowed", n, api.MaxDescription)
+	}
+	for _, l := range p.lists {
+		if s.config.RefuseTwins && l.Name == in.Name {
+			return badParams("A list of this name exists already")
 		}
-		return err
-	})
-	if err == nil {
-		err = sc.end()
 	}
-	if err == nil && len(name) == 0 {
-		err = badParams("name is missing")
-	}
-	if n := utf8.RuneCount(description); err == nil && n > maxDescription {
-		err = badParams("description: %d characters, at most %d are taken", n, maxDescription)
-	}
-	if err != nil {
-		return err.answer()
-	}
-	id := s.newList(p, string(name), string(description), listStandard)
-	return jsonAnswer(http.StatusOK, map[string]int64{"listId": id})
+	id := s.newList(p, api.List{Name: in.Name, Description: in.Description, ListType: api.Standard}, s.delay(s.config.NewList))
+	return jsonAnswer(http.StatusOK, api.CreateListAnswer{ListID: &id})
 }
 
-// newList makes a list and gives its id, which no other list of any project has.
-func (s *Server) newList(p *project, name, description, listType string) int64 {
-	s.mu.Lock()
+// newList makes a list, known after a delay, and returns its ID, which no other
+// list of any project has.
+func (s *Server) newList(p *project, l api.List, delay time.Duration) int64 {
 	s.lastList++
-	id := s.lastList
-	s.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := listRecord{ID: id, Name: name, Description: description, Type: listType, Created: s.now().UnixMilli()}
-	p.putList(l)
-	s.journal.writeJSON(recordList, p.name, l)
+	now := s.now()
+	l.ID, l.CreatedAt = s.lastList, now.UnixMilli()
+	p.lists[l.ID] = &list{List: l, known: now.Add(delay), members: map[*profile]bool{}}
+	return l.ID
+}
+
+// listOf returns the list that a request's path or query names, 0 if that is no number.
+func listOf(r *http.Request) int64 {
+	id, err := strconv.ParseInt(cmp.Or(r.PathValue("listId"), r.URL.Query().Get("listId")), 10, 64)
+	if err != nil {
+		return 0
+	}
 	return id
 }
 
-// putList adds a list without members. The caller locks.
-func (p *project) putList(l listRecord) {
-	p.lists[l.ID] = &list{id: l.ID, name: l.Name, description: l.Description, listType: l.Type, created: time.UnixMilli(l.Created)}
-}
-
-func (s *Server) deleteList(p *project, id int64) answer {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.lists[id] == nil {
-		return notFound("List %d doesn't exist", id).answer()
-	}
-	delete(p.lists, id)
-	s.journal.writeJSON(recordDelete, p.name, listRecord{ID: id})
-	return success("List " + strconv.FormatInt(id, 10) + " deleted")
-}
-
-func (s *Server) listSize(p *project, id int64) answer {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.lists[id]
+func (s *Server) deleteList(p *project, r *http.Request, _ []byte) answer {
+	l := p.lists[listOf(r)]
 	if l == nil {
-		return notFound("List %d doesn't exist", id).answer()
+		return unknownList(p, listOf(r))
 	}
-	return textAnswer(strconv.AppendInt(nil, int64(l.sizeAt(s.now().Add(-s.config.SizeLag))), 10))
+	if l.inUse {
+		return failure(http.StatusConflict, api.CodeGenericError, "List is in use")
+	}
+	delete(p.lists, l.ID)
+	return success("List " + strconv.FormatInt(l.ID, 10) + " deleted")
 }
 
-// listUsers answers lists/getUsers and lists/previewUsers: the members' names,
-// one a line, from a random one on, since Iterable promises no order.
-func (p *project) listUsers(query url.Values, preview bool) answer {
-	known := map[string]bool{"listId": true, "preferUserId": true}
-	limitName, limit, most := "maxResults", 0, 0
-	if preview {
-		limitName, limit, most = "size", defaultPreview, maxPreview
+// hidden returns the profiles whose membership looks different from what it is,
+// and what it looks like.
+func (l *list) hidden(now time.Time) map[*profile]bool {
+	looks := map[*profile]bool{}
+	for _, c := range slices.Backward(l.pending) {
+		if !c.visible.After(now) {
+			continue
+		}
+		for _, who := range c.who {
+			looks[who] = !c.on
+		}
 	}
-	known[limitName] = true
+	return looks
+}
+
+func (s *Server) listSize(p *project, r *http.Request, _ []byte) answer {
+	l := p.lists[listOf(r)]
+	if l == nil {
+		return unknownList(p, listOf(r))
+	}
+	size := len(l.members)
+	for who, on := range l.hidden(s.now()) {
+		if on && !l.members[who] {
+			size++
+		} else if !on && l.members[who] {
+			size--
+		}
+	}
+	return textAnswer(strconv.Itoa(size))
+}
+
+func (s *Server) getUsers(p *project, r *http.Request, _ []byte) answer {
+	return s.listUsers(p, r, "maxResults", 0)
+}
+
+func (s *Server) previewUsers(p *project, r *http.Request, _ []byte) answer {
+	return s.listUsers(p, r, "size", api.MaxPreview)
+}
+
+// listUsers answers with the members' names, one a line, in any order.
+func (s *Server) listUsers(p *project, r *http.Request, limitName string, most int) answer {
+	query := r.URL.Query()
 	for name := range query {
-		if !known[name] {
-			return unknownField("the query", name).answer()
+		if name != "listId" && name != "preferUserId" && name != limitName {
+			return badParams("unknown parameter %q", name)
 		}
 	}
-	id, err := strconv.ParseInt(query.Get("listId"), 10, 64)
-	if err != nil {
-		return badParams("listId: expected a whole number").answer()
-	}
-	preferUserID := false
-	if text := query.Get("preferUserId"); text != "" {
-		if text != "true" && text != "false" {
-			return badParams("preferUserId: expected true or false").answer()
-		}
-		preferUserID = text == "true"
-	}
+	limit := most
 	if text := query.Get(limitName); text != "" {
-		limit, err = strconv.Atoi(text)
-		if err != nil || limit < 1 || most > 0 && limit > most {
-			return badParams("%s: expected a number from 1 to %d", limitName, most).answer()
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || most > 0 && n > most {
+			return badParams("%s: not a number that is allowed", limitName)
 		}
+		limit = n
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	l := p.lists[id]
+	preferUserID, err := strconv.ParseBool(cmp.Or(query.Get("preferUserId"), "false"))
+	if err != nil {
+		return badParams("preferUserId: expected true or false")
+	}
+	if _, err := strconv.ParseInt(query.Get("listId"), 10, 64); err != nil {
+		return badParams("listId: expected a whole number")
+	}
+	l := p.lists[listOf(r)]
 	if l == nil {
-		return notFound("List %d doesn't exist", id).answer()
+		return unknownList(p, listOf(r))
 	}
-	return textAnswer(p.names(l, limit, preferUserID))
-}
-
-func (p *project) names(l *list, limit int, preferUserID bool) []byte {
-	if limit == 0 || limit > l.members.count {
-		limit = l.members.count
-	}
-	if limit == 0 {
-		return nil
-	}
-	var out bytes.Buffer
-	line := func(id uint32) {
-		name, other := p.people.email(id), p.people.user(id)
-		if len(name) == 0 || preferUserID && len(other) > 0 {
-			name = other
+	looks := l.hidden(s.now())
+	var out strings.Builder
+	lines := 0
+	line := func(who *profile) {
+		name := who.email
+		if name == "" || preferUserID && who.userID != "" {
+			name = who.userID
 		}
-		out.Write(name)
-		out.WriteByte('\n')
-		limit--
-	}
-	start := rand.Uint32N(p.people.count)
-	l.members.all(func(id uint32) bool {
-		if id >= start {
-			line(id)
+		if lines++; limit == 0 || lines <= limit {
+			out.WriteString(name + "\n")
 		}
-		return limit > 0
-	})
-	l.members.all(func(id uint32) bool {
-		if id < start && limit > 0 {
-			line(id)
+	}
+	for who := range l.members {
+		if on, changed := looks[who]; on || !changed {
+			line(who)
 		}
-		return id < start && limit > 0
-	})
-	return out.Bytes()
-}
-
-// getUser answers GET /api/users/{email} and /api/users/byUserId/{userId}. Of
-// someone who isn't there Iterable answers with an empty object.
-func (p *project) getUser(name string, byUserID bool) answer {
-	type user struct {
-		Email      string         `json:"email"`
-		UserID     string         `json:"userId,omitempty"`
-		DataFields map[string]any `json:"dataFields,omitempty"`
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	id, found := uint32(0), false
-	if byUserID {
-		id, found = p.people.findUser([]byte(name))
-	} else {
-		id, found = p.people.findEmail(lower([]byte(name)))
+	for who, on := range looks {
+		if on && !l.members[who] {
+			line(who)
+		}
 	}
-	if !found {
-		return jsonAnswer(http.StatusOK, struct{}{})
-	}
-	return jsonAnswer(http.StatusOK, map[string]user{"user": {
-		string(p.people.email(id)), string(p.people.user(id)), p.data[id]}})
+	return textAnswer(out.String())
 }

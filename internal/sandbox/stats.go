@@ -1,17 +1,100 @@
 package sandbox
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 )
+
+// keptRequests is how many requests the log holds; older ones are forgotten.
+const keptRequests = 10_000
+
+// Request is a request of the API as the log has it: nothing in it says who the
+// people in the request are.
+type Request struct {
+	// Number counts the requests from 1.
+	Number       int64     `json:"number"`
+	Time         time.Time `json:"time"`
+	Milliseconds float64   `json:"milliseconds"`
+	Method       string    `json:"method"`
+	Endpoint     string    `json:"endpoint"`
+	Project      string    `json:"project,omitempty"`
+	// Status is the answer's HTTP status, 0 if none was given.
+	Status int `json:"status"`
+	// Rows are the subscribers in a request that was applied, Failed those of
+	// them that were refused.
+	Rows   int   `json:"rows"`
+	Failed int   `json:"failed"`
+	Bytes  int64 `json:"bytes"`
+	// Body is a 128-bit hash of the body, so that a request that was sent twice
+	// can be seen.
+	Body string `json:"body,omitempty"`
+	// Fault is the kind of the fault that the request met.
+	Fault string `json:"fault,omitempty"`
+}
+
+// EndpointStats adds up the requests of one endpoint.
+type EndpointStats struct {
+	Requests int64 `json:"requests"`
+	// Statuses counts the answers by HTTP status; 0 are requests without one.
+	Statuses map[int]int64 `json:"statuses"`
+	// Throttled is how many were answered 429.
+	Throttled int64 `json:"throttled"`
+	// Faults is how many met a fault.
+	Faults int64 `json:"faults"`
+	Rows   int64 `json:"rows"`
+	Failed int64 `json:"failed"`
+	Bytes  int64 `json:"bytes"`
+}
+
+type requestLog struct {
+	mu        sync.Mutex
+	started   time.Time
+	count     int64
+	kept      []Request
+	endpoints map[string]*EndpointStats
+}
+
+func (l *requestLog) add(r Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count++
+	r.Number = l.count
+	if len(l.kept) >= 2*keptRequests {
+		l.kept = append(l.kept[:0], l.kept[keptRequests:]...)
+	}
+	l.kept = append(l.kept, r)
+	e := l.endpoints[r.Endpoint]
+	if e == nil {
+		e = &EndpointStats{Statuses: map[int]int64{}}
+		l.endpoints[r.Endpoint] = e
+	}
+	e.Requests++
+	e.Statuses[r.Status]++
+	if r.Status == 429 {
+		e.Throttled++
+	}
+	if r.Fault != "" {
+		e.Faults++
+	}
+	e.Rows += int64(r.Rows)
+	e.Failed += int64(r.Failed)
+	e.Bytes += r.Bytes
+}
+
+// Requests returns the last n requests of the API, the oldest first. The log
+// holds at least the last 10,000.
+func (s *Server) Requests(n int) []Request {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return slices.Clone(s.log.kept[max(0, len(s.log.kept)-n):])
+}
 
 // Stats is the answer of GET /sandbox/stats.
 type Stats struct {
@@ -22,7 +105,7 @@ type Stats struct {
 	Projects  []ProjectStats           `json:"projects"`
 }
 
-// ProjectStats says what a project holds.
+// ProjectStats describes what a project holds.
 type ProjectStats struct {
 	Name     string      `json:"name"`
 	Type     ProjectType `json:"type"`
@@ -31,7 +114,7 @@ type ProjectStats struct {
 	Lists    []ListStats `json:"lists"`
 }
 
-// ListStats says what a list holds. The package's documentation defines the
+// ListStats describes what a list holds. The package's documentation defines the
 // digests; they are empty where they were not asked for.
 type ListStats struct {
 	ID   int64  `json:"id"`
@@ -43,197 +126,95 @@ type ListStats struct {
 	FieldsDigest string `json:"fieldsDigest,omitempty"`
 }
 
-// Stats says what has happened and what there is, projects in order of name and
-// lists of id. With digests, a list that changed since the last time costs a
-// sort of its members: some seconds for ten million, in which its project's
+// Stats returns what has happened and what there is, projects in order of name
+// and lists of ID. Digests cost a sort of each list's members, during which all
 // requests wait.
 func (s *Server) Stats(digests bool) Stats {
-	st := Stats{Endpoints: map[string]EndpointStats{}, Projects: []ProjectStats{}}
+	st := Stats{Endpoints: map[string]EndpointStats{}}
 	s.log.mu.Lock()
 	st.Started, st.Requests = s.log.started, s.log.count
 	for name, e := range s.log.endpoints {
 		c := *e
 		c.Statuses = maps.Clone(e.Statuses)
-		st.Endpoints[string(name)] = c
+		st.Endpoints[name] = c
 	}
 	s.log.mu.Unlock()
-	s.mu.RLock()
-	projects := slices.SortedFunc(maps.Values(s.projects), func(a, b *project) int { return cmp.Compare(a.name, b.name) })
-	s.mu.RUnlock()
-	for _, p := range projects {
-		st.Projects = append(st.Projects, p.stats(digests))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range slices.SortedFunc(maps.Values(s.projects), func(a, b *project) int { return cmp.Compare(a.name, b.name) }) {
+		ps := ProjectStats{Name: p.name, Type: p.kind, Profiles: int64(len(p.profiles())), Fields: len(p.fields), Lists: []ListStats{}}
+		for _, l := range p.sortedLists() {
+			ls := ListStats{ID: l.ID, Name: l.Name, Type: l.ListType, Size: len(l.members)}
+			if digests {
+				ls.Digest, ls.FieldsDigest = p.digests(l)
+			}
+			ps.Lists = append(ps.Lists, ls)
+		}
+		st.Projects = append(st.Projects, ps)
 	}
 	return st
 }
 
-func (p *project) stats(digests bool) ProjectStats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	st := ProjectStats{Name: p.name, Type: p.kind, Profiles: int64(p.people.count), Fields: len(p.fields), Lists: []ListStats{}}
-	for _, l := range p.sortedLists() {
-		ls := ListStats{ID: l.id, Name: l.name, Type: l.listType, Size: l.members.count}
-		if digests {
-			d := p.digestOf(l)
-			ls.Digest, ls.FieldsDigest = d.members, d.fields
-		}
-		st.Lists = append(st.Lists, ls)
+// profiles returns the project's profiles, which can be found by an address, a
+// user ID, or both.
+func (p *project) profiles() map[*profile]bool {
+	all := make(map[*profile]bool, max(len(p.byEmail), len(p.byUser)))
+	for _, who := range p.byEmail {
+		all[who] = true
 	}
-	return st
-}
-
-// digest is a list's two digests as of a version of the project.
-type digest struct {
-	version         uint64
-	members, fields string
-}
-
-// sortKey is a member with sixteen bytes of its line.
-type sortKey struct {
-	high, low uint64
-	id        uint32
-}
-
-func (k sortKey) compare(other sortKey) int {
-	if k.high != other.high {
-		return cmp.Compare(k.high, other.high)
+	for _, who := range p.byUser {
+		all[who] = true
 	}
-	return cmp.Compare(k.low, other.low)
-}
-
-// digestOf makes a list's digests, or gives those of the last time if nothing
-// in the project has changed since. The caller locks.
-func (p *project) digestOf(l *list) digest {
-	if l.digest.version == p.version && l.digest.members != "" {
-		return l.digest
-	}
-	plain, fielded := newLines(), newLines()
-	var line []byte
-	for _, k := range p.sorted(l) {
-		line = p.appendLine(line[:0], k.id)
-		plain.add(line)
-		_, m := p.people.at(k.id)
-		line = append(line, '\t')
-		line = hex.AppendEncode(line, binary.BigEndian.AppendUint64(nil, m.fields))
-		fielded.add(line)
-	}
-	l.digest = digest{p.version, plain.sum(), fielded.sum()}
-	return l.digest
-}
-
-// sorted gives a list's members in order of their lines.
-func (p *project) sorted(l *list) []sortKey {
-	keys := make([]sortKey, 0, l.members.count)
-	l.members.all(func(id uint32) bool {
-		keys = append(keys, sortKey{id: id})
-		return true
-	})
-	p.sort(keys, 0)
-	return keys
-}
-
-// sort orders members by their lines, which are the same up to depth. It skips
-// what else they all begin with, sorts by the next sixteen bytes, and does the
-// same with each run of equals: whole lines lie all over the memory, and
-// comparing those is what the time of a digest would go to.
-func (p *project) sort(keys []sortKey, depth int) {
-	var a, b []byte
-	if len(keys) <= 8 || depth > 2*maxIdentifier {
-		slices.SortFunc(keys, func(x, y sortKey) int {
-			a, b = p.appendLine(a[:0], x.id), p.appendLine(b[:0], y.id)
-			return bytes.Compare(a, b)
-		})
-		return
-	}
-	a = p.appendLine(nil, keys[0].id)
-	same := len(a)
-	for i := 1; i < len(keys) && same > depth; i++ {
-		b = p.appendLine(b[:0], keys[i].id)
-		same = min(same, len(b))
-		for same > depth && !bytes.Equal(a[depth:same], b[depth:same]) {
-			same--
+	for _, l := range p.lists {
+		for who := range l.members {
+			all[who] = true
 		}
 	}
-	depth = max(depth, same)
-	for i := range keys {
-		a = p.appendLine(a[:0], keys[i].id)
-		var chunk [16]byte
-		copy(chunk[:], a[min(depth, len(a)):])
-		keys[i].high = binary.BigEndian.Uint64(chunk[:8])
-		keys[i].low = binary.BigEndian.Uint64(chunk[8:])
-	}
-	slices.SortFunc(keys, sortKey.compare)
-	for from := 0; from < len(keys); {
-		to := from + 1
-		for to < len(keys) && keys[to].compare(keys[from]) == 0 {
-			to++
-		}
-		if to > from+1 {
-			p.sort(keys[from:to], depth+16)
-		}
-		from = to
-	}
+	return all
 }
 
-// appendLine appends what identifies a profile in its kind of project.
-func (p *project) appendLine(b []byte, id uint32) []byte {
+// line is what identifies a profile in its kind of project.
+func (p *project) line(who *profile) string {
 	switch p.kind {
 	case EmailProject:
-		return append(b, p.people.email(id)...)
+		return who.email
 	case UserIDProject:
-		return append(b, p.people.user(id)...)
+		return who.userID
 	default:
-		return append(append(append(b, p.people.email(id)...), '\t'), p.people.user(id)...)
+		return who.email + "\t" + who.userID
 	}
 }
 
-// lines hashes lines with a newline between them.
-type lines struct {
-	hash   hash.Hash
-	buffer []byte
-	some   bool
+// sorted returns a list's members in order of their lines.
+func (p *project) sorted(l *list) []*profile {
+	return slices.SortedFunc(maps.Keys(l.members), func(a, b *profile) int { return strings.Compare(p.line(a), p.line(b)) })
 }
 
-func newLines() *lines { return &lines{hash: sha256.New(), buffer: make([]byte, 0, 64<<10)} }
-
-func (l *lines) add(line []byte) {
-	if len(l.buffer)+len(line)+1 > cap(l.buffer) {
-		l.hash.Write(l.buffer)
-		l.buffer = l.buffer[:0]
+func (p *project) digests(l *list) (members, fields string) {
+	plain, fielded := sha256.New(), sha256.New()
+	for i, who := range p.sorted(l) {
+		line := p.line(who)
+		if i > 0 {
+			line = "\n" + line
+		}
+		fmt.Fprint(plain, line)
+		fmt.Fprintf(fielded, "%s\t%016x", line, who.fields)
 	}
-	if l.some {
-		l.buffer = append(l.buffer, '\n')
-	}
-	l.some = true
-	l.buffer = append(l.buffer, line...)
+	return hex.EncodeToString(plain.Sum(nil)), hex.EncodeToString(fielded.Sum(nil))
 }
 
-func (l *lines) sum() string {
-	l.hash.Write(l.buffer)
-	return hex.EncodeToString(l.hash.Sum(nil))
-}
-
-// Members gives a list's members as the digest's lines, sorted.
+// Members returns a list's members as the digest's lines, sorted.
 func (s *Server) Members(listID int64) ([]string, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, p := range s.projects {
-		if members, found := p.membersOf(listID); found {
+		if l := p.lists[listID]; l != nil {
+			members := []string{}
+			for _, who := range p.sorted(l) {
+				members = append(members, p.line(who))
+			}
 			return members, nil
 		}
 	}
 	return nil, fmt.Errorf("there is no list %d", listID)
-}
-
-func (p *project) membersOf(listID int64) ([]string, bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	l := p.lists[listID]
-	if l == nil {
-		return nil, false
-	}
-	members := make([]string, 0, l.members.count)
-	for _, k := range p.sorted(l) {
-		members = append(members, string(p.appendLine(nil, k.id)))
-	}
-	return members, true
 }

@@ -3,271 +3,330 @@ package sandbox
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
-// placeholderDomain ends the address of a profile made from a user id alone.
-const placeholderDomain = "@placeholder.email"
+const (
+	// placeholderDomain ends the address of a profile made from a user ID alone.
+	placeholderDomain = "@placeholder.email"
+	// maxIdentifier is the longest address or user ID that a profile can have.
+	maxIdentifier = 255
+)
 
-// updateResult is the answer to subscribe and unsubscribe.
-type updateResult struct {
-	SuccessCount      int           `json:"successCount"`
-	FailCount         int           `json:"failCount"`
-	CreatedFields     []string      `json:"createdFields"`
-	FilteredOutFields []string      `json:"filteredOutFields"`
-	FailedUpdates     failedUpdates `json:"failedUpdates"`
-	// The deprecated twins of the same arrays in FailedUpdates.
-	InvalidEmails  []string `json:"invalidEmails"`
-	InvalidUserIDs []string `json:"invalidUserIds"`
+// The marks that POST /sandbox/people accepts; each puts its profiles into the
+// array of failedUpdates that has its name.
+const (
+	markForgotten   = "forgotten"
+	markConflict    = "conflict"
+	markInvalidData = "invalidData"
+	markInvalid     = "invalid"
+	markNotFound    = "notFound"
+)
+
+// row is one subscriber of a request.
+type row struct {
+	email, userID       string // the address in lower case
+	hasEmail, hasUserID bool
+	emailInData         bool // a user ID with the address among its dataFields
+	preferUserID, merge bool
+	data                json.RawMessage
+	values              map[string]json.RawMessage
 }
 
-type failedUpdates struct {
-	InvalidEmails      []string `json:"invalidEmails"`
-	InvalidUserIDs     []string `json:"invalidUserIds"`
-	NotFoundEmails     []string `json:"notFoundEmails"`
-	NotFoundUserIDs    []string `json:"notFoundUserIds"`
-	ForgottenEmails    []string `json:"forgottenEmails"`
-	ForgottenUserIDs   []string `json:"forgottenUserIds"`
-	ConflictEmails     []string `json:"conflictEmails"`
-	ConflictUserIDs    []string `json:"conflictUserIds"`
-	InvalidDataEmails  []string `json:"invalidDataEmails"`
-	InvalidDataUserIDs []string `json:"invalidDataUserIds"`
-}
-
-// arrays gives the two arrays that a mark's people go into.
-func (f *failedUpdates) arrays(why mark) (emails, userIDs *[]string) {
-	switch why {
-	case markForgotten:
-		return &f.ForgottenEmails, &f.ForgottenUserIDs
-	case markConflict:
-		return &f.ConflictEmails, &f.ConflictUserIDs
-	case markInvalidData:
-		return &f.InvalidDataEmails, &f.InvalidDataUserIDs
-	case markNotFound:
-		return &f.NotFoundEmails, &f.NotFoundUserIDs
-	default:
-		return &f.InvalidEmails, &f.InvalidUserIDs
+func newRow(x api.Subscriber) row {
+	r := row{preferUserID: x.PreferUserID, merge: x.MergeNestedObjects, data: x.DataFields}
+	if x.Email != nil {
+		r.email, r.hasEmail = strings.ToLower(*x.Email), true
 	}
-}
-
-func newUpdateResult() *updateResult {
-	r := &updateResult{CreatedFields: []string{}, FilteredOutFields: []string{}}
-	for _, why := range []mark{markInvalid, markNotFound, markForgotten, markConflict, markInvalidData} {
-		emails, userIDs := r.FailedUpdates.arrays(why)
-		*emails, *userIDs = []string{}, []string{}
+	if x.UserID != nil {
+		r.userID, r.hasUserID = *x.UserID, true
 	}
 	return r
 }
 
+// result adds up what became of a request's rows.
+type result struct {
+	api.UpdateAnswer
+	ok, failed int
+}
+
 // fail counts a row as failed and names it by what the project identifies by.
-func (r *updateResult) fail(kind ProjectType, row *subscriber, why mark) {
-	r.FailCount++
-	emails, userIDs := r.FailedUpdates.arrays(why)
-	if row.email == nil || kind == UserIDProject && row.userID != nil {
-		*userIDs = append(*userIDs, string(row.userID))
+func (r *result) fail(p *project, x row, why string) {
+	r.failed++
+	f := &r.FailedUpdates
+	emails, userIDs := &f.InvalidEmails, &f.InvalidUserIDs
+	switch why {
+	case markForgotten:
+		emails, userIDs = &f.ForgottenEmails, &f.ForgottenUserIDs
+	case markConflict:
+		emails, userIDs = &f.ConflictEmails, &f.ConflictUserIDs
+	case markInvalidData:
+		emails, userIDs = &f.InvalidDataEmails, &f.InvalidDataUserIDs
+	case markNotFound:
+		emails, userIDs = &f.NotFoundEmails, &f.NotFoundUserIDs
+	}
+	if !x.hasEmail || x.hasUserID && (x.emailInData || p.kind == UserIDProject) {
+		*userIDs = append(*userIDs, x.userID)
 	} else {
-		*emails = append(*emails, string(row.email))
+		*emails = append(*emails, x.email)
 	}
 }
 
-func (r *updateResult) answer() answer {
+func (r *result) answer() answer {
+	r.SuccessCount, r.FailCount = &r.ok, &r.failed
 	r.InvalidEmails, r.InvalidUserIDs = r.FailedUpdates.InvalidEmails, r.FailedUpdates.InvalidUserIDs
-	a := jsonAnswer(http.StatusOK, r)
-	a.rows, a.failed = r.SuccessCount+r.FailCount, r.FailCount
+	a := jsonAnswer(http.StatusOK, r.UpdateAnswer)
+	a.rows, a.failed = r.ok+r.failed, r.failed
 	return a
 }
 
-// update answers subscribe and unsubscribe.
-func (s *Server) update(p *project, body []byte, subscribe bool) answer {
-	b, err := readBatch(body, subscribe)
+func (s *Server) subscribe(p *project, _ *http.Request, body []byte) answer {
+	var in api.SubscribeRequest
+	if err := read(body, &in); err != nil {
+		return err.(answer)
+	}
+	l, rows, err := s.batch(p, in.ListID, in.Subscribers)
 	if err != nil {
-		return err.answer()
+		return err.(answer)
 	}
-	defer b.release()
-	if limit := s.config.MaxSubscribers; limit > 0 && len(b.rows) > limit {
-		return tooLarge(http.StatusBadRequest, "%d subscribers in a request, at most %d are taken", len(b.rows), limit).answer()
+	if err := p.readFields(rows, &s.config); err != nil {
+		return err.(answer)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.lists[b.listID]
-	if l == nil {
-		return notFound("List %d doesn't exist", b.listID).answer()
-	}
-	if l.listType != listStandard {
-		return badParams("listId: list %d is of type %s and can't be changed", l.id, l.listType).answer()
-	}
-	result := newUpdateResult()
-	if subscribe {
-		if err := p.subscribe(l, b, &s.config, result); err != nil {
-			return err.answer()
-		}
-	} else {
-		p.unsubscribe(l, b, result)
-	}
-	p.version++
-	kind := byte(recordUnsubscribe)
-	if subscribe {
-		kind = recordSubscribe
-	}
-	s.journal.write(kind, p.name, body)
-	if s.config.SizeLag > 0 {
-		l.note(s.now(), s.config.SizeLag)
-	}
-	return result.answer()
-}
-
-func (p *project) subscribe(l *list, b *batch, c *Config, result *updateResult) *apiError {
-	kinds, err := p.checkFields(b, c)
-	if err != nil {
-		return err
-	}
-	for i := range b.rows {
-		row := &b.rows[i]
-		id, why := p.place(row, b.existingOnly)
-		if why == "" && !b.fits(row, kinds) {
+	var out result
+	var added []*profile
+	for _, x := range rows {
+		who, why := p.place(&x, in.UpdateExistingUsersOnly)
+		if why == "" && !p.fits(x) {
 			why = markInvalidData
 		}
 		if why != "" {
-			result.fail(p.kind, row, why)
+			out.fail(p, x, why)
 			continue
 		}
-		if id == none {
-			id = p.people.add(row.email, row.userID)
-		} else {
-			p.rename(id, row)
+		who = p.store(who, x, &out, s.config.KeepData)
+		if !l.members[who] {
+			l.members[who] = true
+			added = append(added, who)
 		}
-		l.members.add(id)
-		result.SuccessCount++
-		if row.data != nil {
-			_, m := p.people.at(id)
-			m.fields = row.fields
-			p.keep(id, row)
-		}
-		p.createFields(b, row, kinds, result)
+		out.ok++
 	}
-	return nil
+	s.change(l, added, true)
+	return out.answer()
 }
 
-func (p *project) unsubscribe(l *list, b *batch, result *updateResult) {
-	for i := range b.rows {
-		row := &b.rows[i]
-		id, why := p.place(row, true)
-		if why == "" && (id == none || !l.members.has(id)) {
+func (s *Server) unsubscribe(p *project, _ *http.Request, body []byte) answer {
+	var in api.UnsubscribeRequest
+	if err := read(body, &in); err != nil {
+		return err.(answer)
+	}
+	subscribers := make([]api.Subscriber, len(in.Subscribers))
+	for i, x := range in.Subscribers {
+		subscribers[i] = api.Subscriber{Email: x.Email, UserID: x.UserID}
+	}
+	if in.Subscribers == nil {
+		subscribers = nil
+	}
+	l, rows, err := s.batch(p, in.ListID, subscribers)
+	if err != nil {
+		return err.(answer)
+	}
+	var out result
+	var removed []*profile
+	for _, x := range rows {
+		who, why := p.place(&x, true)
+		if why == "" && (who == nil || !l.members[who]) {
 			why = markNotFound
 		}
 		if why != "" {
-			result.fail(p.kind, row, why)
+			out.fail(p, x, why)
 			continue
 		}
-		l.members.remove(id)
-		result.SuccessCount++
+		delete(l.members, who)
+		removed = append(removed, who)
+		out.ok++
+	}
+	s.change(l, removed, false)
+	return out.answer()
+}
+
+// batch checks what subscribe and unsubscribe have in common.
+func (s *Server) batch(p *project, id *int64, subscribers []api.Subscriber) (*list, []row, error) {
+	if id == nil {
+		return nil, nil, badParams("listId is missing")
+	}
+	if subscribers == nil {
+		return nil, nil, badParams("subscribers is missing")
+	}
+	if most := s.config.MaxSubscribers; most > 0 && len(subscribers) > most {
+		return nil, nil, failure(http.StatusBadRequest, api.CodeBatchTooLarge, "Too many subscribers in a request")
+	}
+	rows := make([]row, len(subscribers))
+	for i, x := range subscribers {
+		if x.Email == nil && x.UserID == nil {
+			return nil, nil, badParams("subscribers[%d]: email or userId is required", i)
+		}
+		rows[i] = newRow(x)
+	}
+	l := p.lists[*id]
+	if l == nil || s.now().Before(l.known) {
+		return nil, nil, unknownList(p, *id)
+	}
+	if l.ListType != api.Standard {
+		return nil, nil, badParams("listId: list %d is of type %s and can't be changed", l.ID, l.ListType)
+	}
+	return l, rows, nil
+}
+
+// change notes when a list's size and members will show a change.
+func (s *Server) change(l *list, who []*profile, on bool) {
+	now := s.now()
+	for len(l.pending) > 0 && !l.pending[0].visible.After(now) {
+		l.pending = l.pending[1:]
+	}
+	if s.config.Lag > 0 && len(who) > 0 {
+		l.pending = append(l.pending, change{now.Add(s.delay(s.config.Lag)), who, on})
 	}
 }
 
-// none is the number of no profile.
-const none = ^uint32(0)
+// address is what the sandbox accepts as an address, in lower case: a dot-atom, an
+// @, and a domain of at least two labels. It is written apart from the exporter's
+// validation, so that one mistake can't hide in both.
+var address = regexp.MustCompile(`^[^\x00-\x20\x7f-\x{10ffff}"(),:;<>@[\\\].]+(\.[^\x00-\x20\x7f-\x{10ffff}"(),:;<>@[\\\].]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// place finds a row's profile: its number, or none if one is to be made, or why
-// the row is refused. It may give the row the name that the profile is to have.
-func (p *project) place(row *subscriber, existingOnly bool) (uint32, mark) {
-	if row.email != nil && !deliverable(row.email) {
-		row.userID = nil // name it by what is wrong with it
-		return none, markInvalid
-	}
-	if row.email == nil || p.kind == UserIDProject && row.userID != nil {
-		if len(row.userID) == 0 || len(row.userID) > maxIdentifier {
-			return none, markInvalid
-		}
-	} else if len(row.userID) > maxIdentifier {
-		row.email = nil // likewise
-		return none, markInvalid
-	}
-	if len(p.marks) > 0 {
-		if why, marked := p.marks[string(row.email)]; marked && row.email != nil {
-			return none, why
-		}
-		if why, marked := p.marks[string(row.userID)]; marked && row.userID != nil {
-			return none, why
+func deliverable(email string) bool {
+	return len(email) <= 254 && strings.IndexByte(email, '@') <= 64 && address.MatchString(email)
+}
+
+// validUserID reports whether a user ID is one as the document has it: not empty
+// or too long, printable ASCII alone, and without a trailing space.
+func validUserID(id string) bool {
+	for _, c := range id {
+		if c < ' ' || c > '~' {
+			return false
 		}
 	}
-	byEmail, byUser := none, none
-	if row.email != nil {
-		if id, found := p.people.findEmail(row.email); found {
-			byEmail = id
-		}
+	return id != "" && len(id) <= maxIdentifier && !strings.HasSuffix(id, " ")
+}
+
+// place finds a row's profile: nil if one is to be made, or why the row is
+// refused. It may give the row the name that the profile is to have.
+func (p *project) place(x *row, existingOnly bool) (*profile, string) {
+	if x.hasEmail && !deliverable(x.email) {
+		x.hasUserID = false // it is named by what is wrong with it
+		return nil, markInvalid
 	}
-	if row.userID != nil && (p.kind != EmailProject || row.email == nil) {
-		if id, found := p.people.findUser(row.userID); found {
-			byUser = id
-		}
+	if x.hasUserID && !validUserID(x.userID) {
+		x.hasEmail = false
+		return nil, markInvalid
+	}
+	if why := p.marks[x.email]; why != "" && x.hasEmail {
+		return nil, why
+	}
+	if why := p.marks[x.userID]; why != "" && x.hasUserID {
+		return nil, why
+	}
+	byEmail, byUser := p.byEmail[x.email], p.byUser[x.userID]
+	if !x.hasEmail {
+		byEmail = nil
+	}
+	if !x.hasUserID {
+		byUser = nil
 	}
 	switch p.kind {
 	case EmailProject:
-		if row.email != nil {
+		if x.hasEmail {
 			return byEmail, ""
 		}
-		return p.placeUser(row, byUser)
+		return p.placeUser(x, byUser)
 	case UserIDProject:
-		id := byUser
-		if row.userID == nil {
-			id = byEmail
+		who := byUser
+		if !x.hasUserID {
+			who = byEmail
 		}
-		if id == none && (existingOnly || row.userID == nil) {
-			return none, markNotFound
+		if who == nil && (existingOnly || !x.hasUserID) {
+			return nil, markNotFound
 		}
-		return id, ""
+		return who, ""
 	default:
-		if byEmail != none && byUser != none && byEmail != byUser {
-			return none, markConflict
+		if byEmail != nil && byUser != nil && byEmail != byUser {
+			return nil, markConflict
 		}
-		id := min(byEmail, byUser)
-		if id == none && existingOnly {
-			return none, markNotFound
+		who := byEmail
+		if who == nil {
+			who = byUser
 		}
-		return id, ""
+		if who == nil && existingOnly {
+			return nil, markNotFound
+		}
+		return who, ""
 	}
 }
 
-// placeUser is place for a user id without an address in an email-based project.
-func (p *project) placeUser(row *subscriber, found uint32) (uint32, mark) {
-	if found != none {
+// placeUser is place for a user ID without an address in an email-based project.
+func (p *project) placeUser(x *row, found *profile) (*profile, string) {
+	if found != nil {
 		return found, ""
 	}
-	email := lower(append([]byte(nil), string(row.userID)+placeholderDomain...))
-	if !row.preferUserID || len(email) > maxIdentifier {
-		return none, markNotFound
+	email := strings.ToLower(x.userID) + placeholderDomain
+	if !x.preferUserID || len(email) > maxIdentifier {
+		return nil, markNotFound
 	}
-	if id, taken := p.people.findEmail(email); taken {
-		return id, ""
+	if taken := p.byEmail[email]; taken != nil {
+		return taken, ""
 	}
-	row.email = email
-	return none, ""
+	x.email, x.hasEmail = email, true
+	return nil, ""
 }
 
-// rename gives a found profile the name that the row adds to it.
-func (p *project) rename(id uint32, row *subscriber) {
-	email, user := p.people.email(id), p.people.user(id)
-	if row.email != nil {
-		email = row.email
+// store writes a row into its profile, a new one if there is none, and creates or
+// drops the fields that the project does not have.
+func (p *project) store(who *profile, x row, out *result, keep bool) *profile {
+	if who == nil {
+		who = &profile{}
 	}
-	if len(row.userID) > 0 {
-		user = row.userID
+	if x.hasEmail && x.email != who.email {
+		if p.byEmail[who.email] == who {
+			delete(p.byEmail, who.email)
+		}
+		who.email = x.email
+		if p.byEmail[x.email] == nil {
+			p.byEmail[x.email] = who
+		}
 	}
-	p.people.name(id, email, user)
-}
-
-// keep merges a row's dataFields into its profile's where they are kept whole.
-func (p *project) keep(id uint32, row *subscriber) {
-	if p.data == nil {
-		return
+	if x.userID != "" && x.userID != who.userID {
+		if p.byUser[who.userID] == who {
+			delete(p.byUser, who.userID)
+		}
+		who.userID = x.userID
+		if p.byUser[x.userID] == nil {
+			p.byUser[x.userID] = who
+		}
 	}
-	var fields map[string]any
-	if err := json.Unmarshal(row.data, &fields); err != nil {
-		return // the scanner has read it, so it is JSON; numbers may be out of range
+	if len(x.values) == 0 {
+		return who
 	}
-	if p.data[id] == nil {
-		p.data[id] = map[string]any{}
+	who.fields = xxh3.Hash(x.data)
+	p.createFields(x, out)
+	if keep {
+		if who.data == nil {
+			who.data = map[string]any{}
+		}
+		fields := map[string]any{}
+		for name, value := range x.values {
+			var v any
+			if p.fields[name] != "" && json.Unmarshal(value, &v) == nil {
+				fields[name] = v
+			}
+		}
+		merge(who.data, fields, x.merge)
 	}
-	merge(p.data[id], fields, row.merge)
+	return who
 }
 
 // merge overwrites into's fields with from's; with deep, objects are merged.
@@ -280,4 +339,11 @@ func merge(into, from map[string]any, deep bool) {
 		}
 		into[k] = v
 	}
+}
+
+// change is a change of a list's members that its size does not show yet.
+type change struct {
+	visible time.Time
+	who     []*profile
+	on      bool
 }

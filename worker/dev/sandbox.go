@@ -24,8 +24,10 @@ func sandboxFlags(f *pflag.FlagSet, o *sandboxOptions) {
 }
 
 func (o sandboxOptions) config() sandbox.Config {
-	c := sandbox.DefaultConfig()
-	c.Rate, c.Latency, c.AllowRemote = o.rate, o.latency, o.allowRemote
+	c := sandbox.Config{Fast: true, Rate: o.rate, Latency: o.latency, AllowRemote: o.allowRemote}
+	if o.rate == 0 {
+		c.Rate = -1
+	}
 	return c
 }
 

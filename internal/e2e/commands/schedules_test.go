@@ -46,7 +46,6 @@ func ended(views []operate.View) (schedule, person int, quiet bool) {
 // TestCustomerInsightsSteps walks through what the documentation of Customer
 // Insights has its users do for an export to Iterable, in that order.
 func TestCustomerInsightsSteps(t *testing.T) {
-	t.Parallel()
 	g := newGuarded(t)
 	g.WithoutConsent()
 	g.Allow("administrators")
@@ -54,7 +53,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	admin := g.Starter()
 	contributor := admin
 	as := func(s world.Starter, role string) world.Starter {
-		s.Env = []string{operate.TokenEnv + "=" + g.provider.Token("the "+role, role)}
+		t.Setenv(operate.TokenEnv, g.provider.Token("the "+role, role))
 		return s
 	}
 	file := g.WriteExports(world.Seldom, "segments/*.parquet")
@@ -130,7 +129,6 @@ func TestCustomerInsightsSteps(t *testing.T) {
 // TestOneRunOfAnExport starts an export in every way while a run of it is under way,
 // and tries to remove it; one of its segments fails, and the other does not mind.
 func TestOneRunOfAnExport(t *testing.T) {
-	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	expected := w.Generated(200)

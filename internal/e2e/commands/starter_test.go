@@ -18,7 +18,6 @@ import (
 
 // TestTheStarter runs, follows, answers and cancels as an operator would.
 func TestTheStarter(t *testing.T) {
-	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	expected := w.Generated(1000)
@@ -94,7 +93,6 @@ func rejects(s world.Starter, run string, r schemas.ExportReport) {
 }
 
 func TestTheStarterRefusesWrongUsage(t *testing.T) {
-	t.Parallel()
 	s := (&world.World{T: t}).Starter()
 	for _, c := range []struct{ args, message string }{
 		{"frobnicate", "no command"},
@@ -119,7 +117,6 @@ func TestTheStarterRefusesWrongUsage(t *testing.T) {
 
 // TestCtrlCLeavesTheRunAlone interrupts a starter that follows a run.
 func TestCtrlCLeavesTheRunAlone(t *testing.T) {
-	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	expected := w.Generated(1000)

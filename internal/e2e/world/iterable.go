@@ -2,12 +2,18 @@ package world
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
 
 	"iterable-segment-export/internal/generate"
+	"iterable-segment-export/internal/iterable/apitest"
 	"iterable-segment-export/internal/sandbox"
 )
 
@@ -96,4 +102,39 @@ func (w *World) AddList(name, kind string) int64 {
 func (w *World) DeleteList(id int64) {
 	w.T.Helper()
 	w.Call(http.MethodDelete, fmt.Sprint("/api/lists/", id), "")
+}
+
+// NewSandbox makes a sandbox. It holds every request and every answer that no fault
+// made against Iterable's OpenAPI document, where that is there.
+func NewSandbox(t *testing.T, c sandbox.Config) *sandbox.Server {
+	t.Helper()
+	c.Fast = true
+	contract, err := apitest.Open()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		t.Log("Iterable's OpenAPI document is not there: requests and answers are not held against it")
+		return sandbox.New(c)
+	case err != nil:
+		t.Fatal(err)
+	}
+	var over atomic.Bool // a request can outlive the test
+	t.Cleanup(func() { over.Store(true) })
+	c.Record = func(x sandbox.Exchange) {
+		if over.Load() || x.Endpoint.Method == "" {
+			return
+		}
+		// A test calls the API with a client of its own, to do as others do.
+		if strings.HasPrefix(x.Request.UserAgent(), "iterable-segment-export/") {
+			if err := contract.Request(x.Endpoint, x.Request, x.Body); err != nil {
+				t.Errorf("a request to %s: %v", x.Endpoint, err)
+			}
+		}
+		if x.Faulty {
+			return
+		}
+		if err := contract.Answer(x.Endpoint, x.Status, x.Type, x.Answer); err != nil {
+			t.Errorf("an answer of %s: %v", x.Endpoint, err)
+		}
+	}
+	return sandbox.New(c)
 }

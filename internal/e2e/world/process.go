@@ -3,15 +3,12 @@ package world
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"iterable-segment-export/internal/devstack"
@@ -23,33 +20,21 @@ import (
 // tests.
 func Build(t *testing.T, command string) string {
 	t.Helper()
-	built, _ := programs.LoadOrStore(command, sync.OnceValues(func() (string, error) { return link(command) }))
-	bin, err := built.(func() (string, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bin
-}
-
-// programs builds each program once for this process, by its command.
-var programs sync.Map
-
-// link has "go run" link a program and print its path, instead of running it.
-func link(command string) (string, error) {
 	for range 2 { // the first time the path is of a temporary file
 		cmd := exec.Command("go", "run", "-exec", "echo", "iterable-segment-export/"+command)
 		var errOut strings.Builder
 		cmd.Stderr = &errOut
 		out, err := cmd.Output()
 		if err != nil {
-			return "", fmt.Errorf("build the %s: %w\n%s", command, err, errOut.String())
+			t.Fatalf("build the %s: %v\n%s", command, err, errOut.String())
 		}
 		bin := strings.TrimSpace(string(out))
 		if _, err := os.Stat(bin); err == nil {
-			return bin, nil
+			return bin
 		}
 	}
-	return "", fmt.Errorf("go run does not keep the %s in the build cache", command)
+	t.Fatalf("go run does not keep the %s in the build cache", command)
+	return ""
 }
 
 // Process starts the worker as a process of its own; its log goes to a file.
@@ -94,28 +79,8 @@ func Main(m *testing.M) {
 		beTemporal(dir)
 		return
 	}
-	flag.Parse()
-	if !given("test.parallel") {
-		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide))
-	}
-	status := m.Run()
-	stopping.Wait()
-	os.Exit(status)
+	os.Exit(m.Run())
 }
-
-// sideBySide is how many tests run at a time. They wait most of their time, for
-// timers, for retries and for each other's answers.
-const sideBySide = 8
-
-// given reports whether a flag was set on the command line.
-func given(name string) (is bool) {
-	flag.Visit(func(f *flag.Flag) { is = is || f.Name == name })
-	return is
-}
-
-// stopping waits for servers that are about to stop. It takes a second that no test
-// has to wait for.
-var stopping sync.WaitGroup
 
 // beTemporal serves until the process is killed or its standard input ends.
 func beTemporal(dir string) {
@@ -132,7 +97,7 @@ func beTemporal(dir string) {
 // NewApart starts a sandbox here, and Temporal as a process of its own.
 func NewApart(t *testing.T, c sandbox.Config, limits string) (*World, *TemporalProcess) {
 	t.Helper()
-	w := &World{T: t, Dir: t.TempDir(), Sandbox: sandbox.New(c)}
+	w := &World{T: t, Dir: t.TempDir(), Sandbox: NewSandbox(t, c)}
 	w.Sources, w.DataRoot = w.Path("segments"), w.Path("data")
 	w.StartSandbox()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -62,7 +62,7 @@ type World struct {
 // New starts Temporal, a sandbox and, unless told otherwise, a worker.
 func New(t *testing.T, c sandbox.Config, hosted bool) *World {
 	t.Helper()
-	w := &World{T: t, Dir: t.TempDir(), Sandbox: sandbox.New(c)}
+	w := &World{T: t, Dir: t.TempDir(), Sandbox: NewSandbox(t, c)}
 	w.Sources, w.DataRoot = w.Path("segments"), w.Path("data")
 	w.StartSandbox()
 	w.StartTemporal()
@@ -126,18 +126,13 @@ func (w *World) StartTemporal() {
 // StartTemporalWith starts Temporal as the options say.
 func (w *World) StartTemporalWith(o devstack.Options) {
 	w.T.Helper()
-	stack, err := devstack.Start(w.T.Context(), o)
+	var err error
+	w.Stack, err = devstack.Start(w.T.Context(), o)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	w.T.Cleanup(func() {
-		if o.DataDir == "" {
-			stopping.Go(func() { _ = stack.Stop() })
-			return
-		}
-		_ = stack.Stop() // before its folder is deleted
-	})
-	w.Stack, w.Temporal = stack, stack.FrontendAddr()
+	w.T.Cleanup(func() { _ = w.Stack.Stop() })
+	w.Temporal = w.Stack.FrontendAddr()
 	w.Dial()
 }
 
@@ -175,15 +170,10 @@ func (w *World) StartHost() {
 // Until waits for something to become true.
 func (w *World) Until(what string, ok func() bool) {
 	w.T.Helper()
-	for end := time.Now().Add(Patience); ; {
-		began := time.Now()
-		if ok() {
-			return
-		}
+	for end := time.Now().Add(Patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.T.Fatalf("not so: %s", what)
 		}
-		time.Sleep(max(5*time.Millisecond, 2*time.Since(began))) // most of the machine is for the tests
 	}
 }
 
