@@ -10,6 +10,7 @@ FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm@sha256:a688600ca24f8a4d3ca
 WORKDIR /src
 # The modules first: this layer stays as long as they do.
 COPY go.mod go.sum ./
+COPY internal/devstack/unscaled/go.mod internal/devstack/unscaled/
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=dev
