@@ -63,7 +63,7 @@ func (a *Activities) examineSources(ctx context.Context, who schemas.Person, in 
 	var out schemas.ExamineSourcesAnswer
 	for _, s := range in.Export.Segments {
 		found := schemas.ExaminedSegment{Segment: s.Name, Source: s.Source}
-		seg, err := a.inspect(ctx, in.Export, s)
+		seg, err := a.inspect(ctx, in.Export, s, nil)
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}

@@ -25,7 +25,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, false); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment)
+	seg, err := a.inspect(ctx, in.Export, in.Segment, nil)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -39,8 +39,8 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 }
 
 // inspect checks that the connection allows the segment's source, and reads its
-// footers.
-func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment) (*segment.Segment, error) {
+// footers. Of a table it is the version that the run has begun with, or the latest.
+func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion) (*segment.Segment, error) {
 	c, err := a.Connections.Get(e.Connection)
 	if err != nil {
 		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
@@ -49,7 +49,17 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 	if err != nil {
 		return nil, sourceRefused(err, c)
 	}
-	objects, err := storage.List(ctx, source)
+	version := int64(segment.Latest)
+	if pinned != nil {
+		version = pinned.Version
+	}
+	located, err := segment.Locate(ctx, source, version, func(o storage.Object) (storage.Object, error) {
+		o, err := storage.WithinObject(o, c.AllowedSources)
+		if err != nil {
+			return o, sourceRefused(err, c)
+		}
+		return o, nil
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment «%s», or put its files there and retry", err, s.Name))
 	}
@@ -57,14 +67,9 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
 	}
 	if err != nil {
-		return nil, err
+		return nil, segmentFailure(err)
 	}
-	for i, o := range objects {
-		if objects[i], err = storage.WithinObject(o, c.AllowedSources); err != nil {
-			return nil, sourceRefused(err, c)
-		}
-	}
-	seg, err := segment.InspectObjects(ctx, objects, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
+	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
 	return seg, segmentFailure(err)
 }
 
@@ -100,7 +105,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment)
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table)
 	if err != nil {
 		return schemas.Manifest{}, err
 	}

@@ -49,7 +49,7 @@ type staging struct {
 func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg *segment.Segment, old comparison) (s *staging, err error) {
 	s = &staging{in: in, export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1}
 	s.manifest.Rejected = map[schemas.Reason]int64{}
-	s.manifest.Warnings, s.manifest.Full = old.warnings, old.full
+	s.manifest.Warnings, s.manifest.Full = append(old.warnings, seg.Warnings()...), old.full
 	if in.Check {
 		s.examples = &examples{}
 	}

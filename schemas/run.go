@@ -160,9 +160,18 @@ type SegmentInfo struct {
 	// Fingerprint changes when any file's name, size, modification time or
 	// footer does.
 	Fingerprint string `json:"fingerprint"`
+	// Table is the version of a table that is read, nil where the source is no table.
+	Table *TableVersion `json:"table,omitempty"`
 	// Fields are the data fields that the mapping makes, in the order of their
 	// columns.
 	Fields []MappedField `json:"fields,omitempty"`
+}
+
+// TableVersion is the version of a table that a run reads from its beginning to its
+// end.
+type TableVersion struct {
+	Format  string `json:"format"`
+	Version int64  `json:"version"`
 }
 
 // MappedField is a data field that a column is sent as, with the type that

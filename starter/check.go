@@ -224,6 +224,9 @@ func showChecked(w io.Writer, s finding) {
 	fmt.Fprintf(w, "«%s», %s: what a run would do\n\n", s.Segment, list)
 	var rows [][]string
 	add := func(what string, n int64) { rows = append(rows, []string{what, console.Count(n)}) }
+	if t := s.Info.Table; t != nil {
+		add("version of the "+t.Format+" table", t.Version)
+	}
 	add("rows read", m.Read)
 	add("add", m.Adds)
 	add("update", m.Updates)

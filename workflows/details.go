@@ -40,6 +40,9 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	b.WriteString("| | |\n| --- | ---: |\n")
 	row := func(name string, n int64) { fmt.Fprintf(&b, "| %s | %s |\n", name, count(n)) }
 	fmt.Fprintf(&b, "| step | %s |\n", p.Step)
+	if t := s.info.Table; t != nil {
+		row(t.Format+" table, version", t.Version)
+	}
 	row("profiles read", m.Read)
 	if m.BytesRead > 0 {
 		row("bytes read", m.BytesRead)

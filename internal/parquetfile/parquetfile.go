@@ -84,15 +84,6 @@ func (f *File) checkRows() error {
 // Fields implements columnar.File.
 func (f *File) Fields() []arrow.Field { return f.arrow }
 
-// FieldIDs returns the field IDs of the top-level columns, -1 where not set.
-func (f *File) FieldIDs() []int32 {
-	out := make([]int32, len(f.columns))
-	for i, c := range f.columns {
-		out[i] = c.id
-	}
-	return out
-}
-
 // Footer implements columnar.File.
 func (f *File) Footer() ([sha256.Size]byte, int64) { return f.hash, f.length }
 

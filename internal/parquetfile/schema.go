@@ -3,6 +3,7 @@ package parquetfile
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/parquet"
@@ -269,8 +270,13 @@ func (t *tree) mapOf(e element, levels file.LevelInfo, path string) *node {
 	return n
 }
 
+// field returns the node as a field, with its ID under the name that Arrow gives it.
 func (n *node) field() arrow.Field {
-	return arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
+	f := arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
+	if n.id >= 0 {
+		f.Metadata = arrow.NewMetadata([]string{"PARQUET:field_id"}, []string{strconv.Itoa(int(n.id))})
+	}
+	return f
 }
 
 // unsupported returns why the node or a part of it can't be read.

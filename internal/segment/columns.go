@@ -3,6 +3,8 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -44,6 +46,18 @@ type Column struct {
 
 	asked    string
 	optional bool // a file may be without it
+}
+
+// asText are the columns of which a partition's text is wanted as it stands: those
+// that identify a profile, and those whose type is forced.
+func (c Columns) asText() []string {
+	out := []string{c.Email, c.UserID}
+	for _, f := range c.Fields.List {
+		if f.Type != "" {
+			out = append(out, f.Column)
+		}
+	}
+	return out
 }
 
 // wanted lists the columns of a mapping with names; fields "all" is resolved by
@@ -170,11 +184,22 @@ func guess(asked string, fields []arrow.Field) string {
 	return ";"
 }
 
+// pandasIndex matches the columns that pandas writes its row labels to.
+var pandasIndex = regexp.MustCompile(`^__index_level_\d+__$`)
+
 // mapping gathers the mapped columns over a segment's files.
 type mapping struct {
 	columns []Column
 	all     bool
 	first   []string // by column: the file that its Type is from
+
+	warnings []string
+}
+
+func (m *mapping) warn(text string) {
+	if !slices.Contains(m.warnings, text) {
+		m.warnings = append(m.warnings, text)
+	}
 }
 
 func newMapping(want Columns) (*mapping, error) {
@@ -220,6 +245,10 @@ func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 	seen := map[string]bool{}
 	for i, f := range fields {
 		if taken[i] {
+			continue
+		}
+		if pandasIndex.MatchString(f.Name) {
+			m.warn(fmt.Sprintf("the column %s, which is the index that pandas writes, was left out of fields: all; list the fields to send it", f.Name))
 			continue
 		}
 		if seen[f.Name] {

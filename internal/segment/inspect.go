@@ -10,7 +10,10 @@ import (
 	"hash"
 	"io/fs"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/internal/delta"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -25,6 +28,7 @@ type Segment struct {
 	files   []fileInfo
 	info    schemas.SegmentInfo
 	mapping *mapping
+	located *Located
 	footers int64 // bytes
 }
 
@@ -40,82 +44,132 @@ type fileInfo struct {
 	// file is what was read of its structure, so that it is parsed once; nil
 	// where the segment's files have more footers than footersKept.
 	file columnar.File
+	// folders are the partitions that the file lies in; data is what the log of a
+	// table says of it.
+	folders []partitionValue
+	data    *delta.File
 }
 
 // Inspect reads the footers of the files at a source, and finds in each the
 // mapped columns. The source is as storage.List takes it; whether it may be
 // read is for the caller to check.
 func Inspect(ctx context.Context, source string, want Columns) (*Segment, error) {
-	objects, err := storage.List(ctx, source)
+	l, err := Locate(ctx, source, Latest, func(o storage.Object) (storage.Object, error) { return o, nil })
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: err}
 		}
 		return nil, columnar.AsError("", err)
 	}
-	return InspectObjects(ctx, objects, want)
+	return l.Inspect(ctx, want)
 }
 
-// InspectObjects is Inspect for files that storage.List has found, for a caller
-// that checks each of them first.
-func InspectObjects(ctx context.Context, objects []storage.Object, want Columns) (*Segment, error) {
+// Inspect reads the footers of the files, and finds in each the mapped columns.
+func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	m, err := newMapping(want)
 	if err != nil {
 		return nil, err
 	}
-	if len(objects) == 0 {
+	if len(l.objects) == 0 && l.table == nil {
 		return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: errors.New("the segment has no files")}
 	}
-	s := &Segment{mapping: m, info: schemas.SegmentInfo{Files: len(objects)}}
+	s := &Segment{located: l, mapping: m, info: schemas.SegmentInfo{Files: len(l.objects)}}
+	var folders [][]partitionValue
+	if l.table == nil {
+		folders = partitions(l.objects, want.asText())
+	} else {
+		s.info.Table = &schemas.TableVersion{Format: storage.Delta, Version: l.table.Version}
+	}
 	sum := sha256.New()
-	for _, o := range objects {
-		f, err := s.inspect(ctx, o)
-		if err != nil {
+	for i, o := range l.objects {
+		info := fileInfo{Object: o}
+		if l.table != nil {
+			info.data = &l.table.Files[i]
+		} else {
+			info.folders = folders[i]
+		}
+		if err := s.inspect(ctx, &info); err != nil {
 			return nil, err
 		}
-		s.files = append(s.files, f)
-		addFile(sum, f)
+		s.files = append(s.files, info)
+		addFile(sum, info)
+	}
+	if err := s.withoutFiles(); err != nil {
+		return nil, err
 	}
 	s.Columns = m.columns
 	s.info.Fingerprint = hex.EncodeToString(sum.Sum(nil))
 	return s, nil
 }
 
-func (s *Segment) inspect(ctx context.Context, o storage.Object) (info fileInfo, err error) {
-	src, err := openSource(ctx, o)
+// withoutFiles finds the columns of a table that has no file, in its log.
+func (s *Segment) withoutFiles() error {
+	if len(s.files) > 0 {
+		return nil
+	}
+	p, err := asTable(noFile{}, s.located.table, &delta.File{})
 	if err != nil {
-		return fileInfo{}, err
+		return err
+	}
+	return s.mapping.add("", p.Fields())
+}
+
+// noFile stands for a file without columns.
+type noFile struct{ columnar.File }
+
+func (noFile) Fields() []arrow.Field { return nil }
+
+func (s *Segment) inspect(ctx context.Context, info *fileInfo) (err error) {
+	src, err := openSource(ctx, info.Object)
+	if err != nil {
+		return err
 	}
 	defer src.Close()
-	defer func() { err = src.Explain(o, err) }()
-	f, err := openFormat(src)
+	defer func() { err = src.Explain(info.Object, err) }()
+	f, err := s.open(src, info)
 	if err != nil {
-		return fileInfo{}, err
+		return err
 	}
-	if err := s.mapping.add(o.Name, f.Fields()); err != nil {
-		return fileInfo{}, err
+	if err := s.mapping.add(info.Name, f.Fields()); err != nil {
+		return err
 	}
 	paths, err := s.mapping.paths(f.Fields())
 	if err != nil {
-		return fileInfo{}, err
+		return err
 	}
 	if err := checkFormat(f, paths); err != nil {
-		return fileInfo{}, err
+		return err
 	}
 	s.info.RowGroups += f.RowGroups()
-	s.info.Bytes += o.Size
-	switch rows := f.Rows(); {
+	s.info.Bytes += info.Size
+	info.rows = f.Rows()
+	switch rows := info.rows; {
 	case rows < 0 || s.info.Rows < 0:
 		s.info.Rows = -1
 	default:
 		s.info.Rows += rows
+		if info.data != nil {
+			s.info.Rows -= info.data.Deleted()
+		}
 	}
-	hash, size := f.Footer()
-	info = fileInfo{Object: o, footer: hash, rows: f.Rows(), file: f}
-	if s.footers += size; s.footers > footersKept {
-		info.file = nil
+	var size int64
+	if info.footer, size = f.Footer(); s.footers+size <= footersKept {
+		s.footers += size
+		info.file = f
 	}
-	return info, nil
+	return nil
+}
+
+// open reads what describes a file, and sees it as the segment has it.
+func (s *Segment) open(src *columnar.Source, info *fileInfo) (columnar.File, error) {
+	f, err := openFormat(src)
+	if err != nil {
+		return nil, err
+	}
+	if info.data == nil {
+		return partitioned(f, info.folders), nil
+	}
+	return asTable(f, s.located.table, info.data)
 }
 
 func checkFormat(f columnar.File, paths [][]int) (err error) {
@@ -139,10 +193,16 @@ func addFile(sum hash.Hash, f fileInfo) {
 	binary.LittleEndian.PutUint64(b[8:], uint64(f.ModTime.UnixNano()))
 	sum.Write(b[:])
 	sum.Write(f.footer[:])
+	if f.data != nil {
+		fmt.Fprintf(sum, "%s", f.data.Version())
+	}
 }
 
 // Info says how much the segment holds.
 func (s *Segment) Info() schemas.SegmentInfo { return s.info }
+
+// Warnings tell what people should know of the segment's files.
+func (s *Segment) Warnings() []string { return append(s.located.warnings, s.mapping.warnings...) }
 
 // Files names the segment's files in the order in which they are read.
 func (s *Segment) Files() []string {

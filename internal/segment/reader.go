@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync/atomic"
 
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/util"
@@ -159,7 +160,7 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	}()
 	f := info.file
 	if f == nil {
-		if f, err = openFormat(src); err != nil {
+		if f, err = r.segment.open(src, &info); err != nil {
 			return err
 		}
 	}
@@ -170,7 +171,13 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	if err != nil {
 		return err
 	}
-	rows, err := r.send(ctx, index, f, src, paths, opts)
+	var deleted *roaring64.Bitmap
+	if info.data != nil {
+		if deleted, err = info.data.Rows(r.segment.located.open(ctx)); err != nil {
+			return err
+		}
+	}
+	rows, err := r.send(ctx, index, f, src, paths, opts, deleted)
 	if err == nil {
 		err = src.Failed()
 	}
@@ -184,7 +191,7 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 }
 
 // send sends one file's records and counts its rows.
-func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, opts Options) (rows int64, err error) {
+func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, opts Options, deleted *roaring64.Bitmap) (rows int64, err error) {
 	defer columnar.Guard(&err)
 	b, err := f.Open(src, paths, opts)
 	if err != nil {
@@ -205,12 +212,42 @@ func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *colu
 		for _, c := range columns {
 			c.Release()
 		}
-		it := item{rec: rec, file: index, offset: rows, bytes: min(util.TotalRecordSize(rec), aheadBytes)}
-		if err := r.hand(ctx, it); err != nil {
+		if err := r.handKept(ctx, item{rec: rec, file: index, offset: rows}, deleted); err != nil {
 			return rows, err
 		}
 		rows += int64(n)
 	}
+}
+
+// handKept hands over the rows of a record that are not deleted, in a record for
+// each stretch of them, so that all rows keep their numbers.
+func (r *Reader) handKept(ctx context.Context, it item, deleted *roaring64.Bitmap) error {
+	n := it.rec.NumRows()
+	it.bytes = min(util.TotalRecordSize(it.rec), aheadBytes)
+	if deleted == nil {
+		return r.hand(ctx, it)
+	}
+	defer it.rec.Release()
+	gone := deleted.Iterator()
+	gone.AdvanceIfNeeded(uint64(it.offset))
+	for at := int64(0); at < n; {
+		end := n
+		if gone.HasNext() {
+			end = min(n, int64(gone.PeekNext())-it.offset)
+		}
+		if end > at {
+			// The room is for the whole record: its slices share its memory.
+			if err := r.hand(ctx, item{rec: it.rec.NewSlice(at, end), file: it.file, offset: it.offset + at, bytes: it.bytes}); err != nil {
+				return err
+			}
+			it.bytes = 0
+		}
+		if at = end; end < n {
+			gone.Next()
+			at++
+		}
+	}
+	return nil
 }
 
 // hand gives a record to the caller of Next, once there is room for it.

@@ -219,11 +219,11 @@ func reason(err error) error {
 	}
 	code := gcerrors.Code(err)
 	switch {
-	case code == gcerrors.FailedPrecondition:
+	case code == gcerrors.FailedPrecondition, status == 412:
 		return fmt.Errorf("%w: it was replaced", ErrChanged)
 	case code == gcerrors.PermissionDenied, status == 401, status == 403:
 		return fmt.Errorf("%w (%s)", fs.ErrPermission, text)
-	case code == gcerrors.NotFound:
+	case code == gcerrors.NotFound, status == 404:
 		return fmt.Errorf("%w (%s)", fs.ErrNotExist, text)
 	}
 	return fmt.Errorf("%w: %s", ErrUnavailable, text)

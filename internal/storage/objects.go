@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // listBucket is List for a place in a bucket.
-func listBucket(ctx context.Context, source string) ([]Object, error) {
+func listBucket(ctx context.Context, source string, all bool) ([]Object, error) {
 	where, err := parseBucketURL(source)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
@@ -23,7 +24,7 @@ func listBucket(ctx context.Context, source string) ([]Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", where, err)
 	}
-	o := objects{ctx: ctx, bucket: bucket, where: where}
+	o := objects{ctx: ctx, bucket: bucket, where: where, all: all}
 	if err := o.find(); err != nil {
 		return nil, fmt.Errorf("source %s: %w", where, err)
 	}
@@ -36,6 +37,7 @@ type objects struct {
 	ctx    context.Context
 	bucket *blob.Bucket
 	where  bucketURL
+	all    bool // what is hidden too
 	found  []Object
 }
 
@@ -95,7 +97,7 @@ func (o *objects) folder(folder, pattern string) error {
 	}
 	return o.list(prefix+literal, func(key string) (string, bool) {
 		name, ok := strings.CutPrefix(key, prefix)
-		return name, ok && !hidden(name) && w.matches(name)
+		return name, ok && (o.all || !hidden(name)) && w.matches(name)
 	})
 }
 
@@ -111,6 +113,9 @@ func (o *objects) list(prefix string, want func(key string) (name string, ok boo
 		}
 		for _, l := range listed {
 			name, ok := want(l.Key)
+			if format, folder := tableOf(strings.TrimPrefix(l.Key, o.where.key)); format != "" && !o.all {
+				return &InTable{Format: format, Folder: strings.Trim(folder, "/")}
+			}
 			if !ok || isFolder(l) {
 				continue
 			}
@@ -140,11 +145,8 @@ func (o *objects) add(name string, l *blob.ListObject) error {
 	if len(o.found) >= maxObjects {
 		return fmt.Errorf("there are more than %d files; make the source narrower", maxObjects)
 	}
-	if o.where.scheme == azureScheme && strings.ContainsAny(name, "\"#%?\\") {
-		return fmt.Errorf("%s has one of \" # %% ? \\ in its name, which can't be asked for in Azure; rename it, or make the source narrower", name)
-	}
 	o.found = append(o.found, Object{
-		Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l),
+		Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l), exact: isExact(l),
 	})
 	return nil
 }
@@ -172,14 +174,15 @@ func isFolder(o *blob.ListObject) bool {
 	return o.IsDir || o.Size == 0 && (strings.HasSuffix(o.Key, "/") || strings.HasSuffix(o.Key, "_$folder$"))
 }
 
-// hidden tells whether an element of the name begins with _ or a dot.
+// hidden reports whether an element of the name is hidden.
 func hidden(name string) bool {
-	for _, e := range strings.Split(name, "/") {
-		if strings.HasPrefix(e, "_") || strings.HasPrefix(e, ".") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(strings.Split(name, "/"), isHidden)
+}
+
+// isHidden reports whether a name is one of those that other programs use for
+// their own notes: it begins with _ or a dot, and is no partition's.
+func isHidden(name string) bool {
+	return (strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".")) && !strings.Contains(name, "=")
 }
 
 // splitBucketPattern parts the fixed folders of a key from the elements with
@@ -205,7 +208,7 @@ func openObject(ctx context.Context, o Object) (File, error) {
 		return nil, fmt.Errorf("open %s: %w", o.Name, err)
 	}
 	return newRemoteFile(ctx, object{
-		bucket: bucket, key: where.key, name: o.Name, size: o.Size, modTime: o.ModTime, version: o.ETag,
+		bucket: bucket, key: where.key, name: o.Name, size: o.Size, modTime: o.ModTime, version: o.ETag, exact: o.exact,
 	}, sourceBlock), nil
 }
 
@@ -219,7 +222,7 @@ func checkObject(ctx context.Context, o Object) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Name, err)
 	}
-	a, err := bucket.Attributes(ctx, where.key)
+	a, err := attributes(ctx, bucket, where.key, o.exact)
 	if err != nil {
 		if err = reason(err); errors.Is(err, fs.ErrNotExist) {
 			return errChanged(o.Name, "it is no longer there")

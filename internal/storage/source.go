@@ -36,21 +36,31 @@ type Object struct {
 	// root and path are the allowed folder that a local file lies in and where it
 	// lies there, both empty where nothing bounds it (WithinObject).
 	root, path string
+	// exact tells that a blob of Azure is asked for by its very name.
+	exact bool
 }
 
 // List finds the files of a source, in the order of their names: the file
 // itself, every file in a folder and in the folders below it, or what a pattern
 // matches (* ? [a-z] {a,b}, and ** for folders of any depth; a folder that
 // matches stands for its files). Names that begin with _ or . are left out at
-// every level below the source's fixed part.
+// every level below the source's fixed part, but for those of partitions, such as
+// _year=2026.
+//
+// A table below the source is an *InTable: the files in it are not what it holds.
 //
 // The error where nothing is to be found is fs.ErrNotExist, and says what was
 // looked for. A source that can't be listed completely is an error.
 //
 // A bucket has no folders; a folder there is what the keys below it begin with.
-func List(ctx context.Context, source string) ([]Object, error) {
+func List(ctx context.Context, source string) ([]Object, error) { return list(ctx, source, false) }
+
+// ListTable finds every file of a table's folder, those of its log too.
+func ListTable(ctx context.Context, folder string) ([]Object, error) { return list(ctx, folder, true) }
+
+func list(ctx context.Context, source string, all bool) ([]Object, error) {
 	if isBucket(source) {
-		return listBucket(ctx, source)
+		return listBucket(ctx, source, all)
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
@@ -71,7 +81,7 @@ func List(ctx context.Context, source string) ([]Object, error) {
 	if !doublestar.ValidatePattern(loc.pattern) {
 		return nil, fmt.Errorf("source %q: %q is not a valid pattern", source, loc.pattern)
 	}
-	w := walk{ctx: ctx, pattern: loc.pattern}
+	w := walk{ctx: ctx, pattern: loc.pattern, all: all}
 	if err := w.folder(loc.base, "", nil); err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
@@ -90,6 +100,7 @@ func List(ctx context.Context, source string) ([]Object, error) {
 type walk struct {
 	ctx     context.Context
 	pattern string
+	all     bool // what is hidden too
 	found   []Object
 }
 
@@ -118,12 +129,17 @@ func (w *walk) folder(dir, rel string, above []string) error {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "_") || strings.HasPrefix(e.Name(), ".") {
-			continue
-		}
 		name, path := e.Name(), filepath.Join(dir, e.Name())
 		if rel != "" {
 			name = rel + "/" + name
+		}
+		if !w.all {
+			if format := tableMark(name); format != "" {
+				return &InTable{Format: format, Folder: rel}
+			}
+			if isHidden(e.Name()) {
+				continue
+			}
 		}
 		info, err := os.Stat(path)
 		if err != nil {

@@ -37,13 +37,13 @@ func link(t *testing.T, target, path string) {
 }
 
 func TestListFindsFiles(t *testing.T) {
-	dir := tree(t, "b.parquet", "a.parquet", "c.arrow", "_SUCCESS", ".hidden", "_delta_log/0.parquet",
+	dir := tree(t, "b.parquet", "a.parquet", "c.arrow", "_SUCCESS", ".hidden", "_changes/0.parquet", "_year=2025/x.parquet",
 		"year=2026/month=01/p.parquet", "year=2026/_temporary/q.parquet", "odd[1].parquet", "odd1.parquet",
 		"spaced name/ü.parquet", "out.parquet/part-0", "other/a.parquet")
 	link(t, filepath.Join(dir, "other"), filepath.Join(dir, "spaced name", "linked"))
 	for _, c := range []struct{ source, want string }{
 		{"/a.parquet", "a.parquet"},
-		{"", "a.parquet b.parquet c.arrow odd1.parquet odd[1].parquet other/a.parquet out.parquet/part-0 spaced name/linked/a.parquet spaced name/ü.parquet year=2026/month=01/p.parquet"},
+		{"", "_year=2025/x.parquet a.parquet b.parquet c.arrow odd1.parquet odd[1].parquet other/a.parquet out.parquet/part-0 spaced name/linked/a.parquet spaced name/ü.parquet year=2026/month=01/p.parquet"},
 		{"/year=2026", "month=01/p.parquet"},
 		{"/*.parquet", "a.parquet b.parquet odd1.parquet odd[1].parquet out.parquet/part-0"},
 		{"/[ab].parquet", "a.parquet b.parquet"},
@@ -52,9 +52,9 @@ func TestListFindsFiles(t *testing.T) {
 		{"/year=*/month=*/*.parquet", "year=2026/month=01/p.parquet"},
 		{"/year=*", "year=2026/month=01/p.parquet"},
 		{"/**/p.parquet", "year=2026/month=01/p.parquet"},
-		{"/**/*.parquet", "a.parquet b.parquet odd1.parquet odd[1].parquet other/a.parquet out.parquet/part-0 spaced name/linked/a.parquet spaced name/ü.parquet year=2026/month=01/p.parquet"},
+		{"/**/*.parquet", "_year=2025/x.parquet a.parquet b.parquet odd1.parquet odd[1].parquet other/a.parquet out.parquet/part-0 spaced name/linked/a.parquet spaced name/ü.parquet year=2026/month=01/p.parquet"},
 		{"/odd[1].parquet", "odd[1].parquet"},
-		{"/_delta_log", "0.parquet"},
+		{"/_changes", "0.parquet"},
 		{"/x/../a.parquet", "a.parquet"},
 	} {
 		got, err := List(t.Context(), dir+c.source)

@@ -1,0 +1,305 @@
+package delta
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"iterable-segment-export/internal/storage"
+)
+
+// Latest asks Read for the latest version.
+const Latest = -1
+
+// Bounds on what a log may make a reader do.
+const (
+	maxFiles  = 100_000   // of one version
+	maxCommit = 256 << 20 // bytes of a commit, or of a checkpoint in JSON
+)
+
+// logFolder is where the log lies in a table's folder.
+const logFolder = "_delta_log/"
+
+// Table is one version of a table.
+type Table struct {
+	Version int64
+	// Columns are the table's columns, in their order.
+	Columns []Column
+	// Files are those of the version, by their names.
+	Files []File
+	// ByID tells that columns are found by their field IDs.
+	ByID bool
+}
+
+// File is a data file of a table.
+type File struct {
+	storage.Object
+	// Partition has the values of the partition columns by their physical names;
+	// nil for null.
+	Partition map[string]*string
+	vector    *vector
+}
+
+// folder is a table's folder as it was listed.
+type folder struct {
+	ctx     context.Context
+	objects map[string]storage.Object
+}
+
+// Read finds the files of a version, or of the latest one. objects are all files of
+// the table's folder, the log's too.
+func Read(ctx context.Context, objects []storage.Object, version int64) (*Table, error) {
+	f := folder{ctx: ctx, objects: make(map[string]storage.Object, len(objects))}
+	for _, o := range objects {
+		f.objects[o.Name] = o
+	}
+	plan, err := f.plan(version)
+	if err != nil {
+		return nil, err
+	}
+	s := state{adds: map[string]*add{}}
+	for _, name := range plan.checkpoint {
+		if err := f.checkpoint(name, &s); err != nil {
+			return nil, fmt.Errorf("read %s of the Delta log: %w", path.Base(name), err)
+		}
+	}
+	for _, name := range plan.commits {
+		if err := f.lines(name, s.take); err != nil {
+			return nil, fmt.Errorf("read %s of the Delta log: %w", path.Base(name), err)
+		}
+	}
+	return f.table(plan.version, &s)
+}
+
+// plan is what has to be read for a version.
+type plan struct {
+	version    int64
+	checkpoint []string // parts
+	commits    []string
+}
+
+// plan chooses the newest complete checkpoint and the commits after it.
+func (f *folder) plan(version int64) (plan, error) {
+	commits := map[int64]string{}
+	points := checkpoints{}
+	newest := int64(-1)
+	for name := range f.objects {
+		base, ok := strings.CutPrefix(name, logFolder)
+		if !ok || len(base) < 21 || base[20] != '.' {
+			continue
+		}
+		v, err := strconv.ParseInt(base[:20], 10, 64)
+		if err != nil || v < 0 || version != Latest && v > version {
+			continue
+		}
+		switch rest := base[21:]; {
+		case rest == "json":
+			commits[v] = name
+		case !points.add(v, rest, name):
+			continue
+		}
+		newest = max(newest, v)
+	}
+	switch {
+	case newest < 0:
+		return plan{}, errors.New("the Delta log has no commit; the table is being made, or its log was deleted")
+	case version != Latest && newest != version:
+		return plan{}, fmt.Errorf("the Delta log does not have version %d any more: %w", version, storage.ErrChanged)
+	}
+	p := plan{version: newest}
+	start := int64(0)
+	if v, parts := points.newest(); parts != nil {
+		p.checkpoint, start = parts, v+1
+	}
+	for v := start; v <= newest; v++ {
+		name, ok := commits[v]
+		if !ok {
+			return p, fmt.Errorf("the Delta log lacks version %d, which version %d needs; restore it, or write the table again", v, newest)
+		}
+		p.commits = append(p.commits, name)
+	}
+	return p, nil
+}
+
+// add is a file that an action adds.
+type add struct {
+	Path            string
+	PartitionValues map[string]*string
+	Size            int64
+	DeletionVector  *vector
+}
+
+type protocol struct {
+	MinReaderVersion int
+	ReaderFeatures   []string
+}
+
+type metadata struct {
+	SchemaString     string
+	PartitionColumns []string
+	Configuration    map[string]string
+	Format           struct{ Provider string }
+}
+
+// action is one line of a commit: one of its members is set.
+type action struct {
+	Add, Remove *add
+	MetaData    *metadata
+	Protocol    *protocol
+	Sidecar     *struct{ Path string }
+}
+
+// state is what the log says up to some action.
+type state struct {
+	adds     map[string]*add // by path and deletion vector
+	metadata *metadata
+	protocol *protocol
+	sidecars []string
+}
+
+func (a *add) key() string { return a.Path + "\x00" + a.DeletionVector.id() }
+
+func (s *state) take(a *action) error {
+	switch {
+	case a.Add != nil:
+		s.adds[a.Add.key()] = a.Add
+		if len(s.adds) > maxFiles {
+			return fmt.Errorf("it has more than %d files; compact the table (OPTIMIZE)", maxFiles)
+		}
+	case a.Remove != nil:
+		delete(s.adds, a.Remove.key())
+	case a.MetaData != nil:
+		s.metadata = a.MetaData
+	case a.Protocol != nil:
+		s.protocol = a.Protocol
+	case a.Sidecar != nil:
+		s.sidecars = append(s.sidecars, a.Sidecar.Path)
+	}
+	return nil
+}
+
+// open opens a file of the folder.
+func (f *folder) open(name string) (storage.File, error) {
+	o, ok := f.objects[name]
+	if !ok {
+		return nil, fmt.Errorf("the Delta log names the file %s, which is not there; restore it, or repair the table (FSCK REPAIR TABLE)", name)
+	}
+	return storage.OpenSource(f.ctx, o)
+}
+
+// lines reads actions in JSON.
+func (f *folder) lines(name string, take func(*action) error) error {
+	file, err := f.open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if file.Size() > maxCommit {
+		return fmt.Errorf("it has %d MB, more than this program reads", file.Size()>>20)
+	}
+	d := json.NewDecoder(io.NewSectionReader(file, 0, file.Size()))
+	for {
+		var a action
+		switch err := d.Decode(&a); {
+		case err == io.EOF:
+			return nil
+		case isSyntax(err):
+			return fmt.Errorf("it is damaged or cut off (byte %d): repair the table, or write it again", d.InputOffset())
+		case err != nil:
+			return err
+		}
+		if err := take(&a); err != nil {
+			return err
+		}
+	}
+}
+
+func isSyntax(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// readable are the features of readers that this package has. With typeWidening
+// each file is read in the type that it has.
+var readable = []string{
+	"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview",
+}
+
+func (p *protocol) check() error {
+	const most = 3 // from 3 on, features are named
+	if p.MinReaderVersion > most {
+		return fmt.Errorf("the table needs a reader of version %d of the Delta protocol, and this program has version %d", p.MinReaderVersion, most)
+	}
+	if p.MinReaderVersion < most {
+		return nil
+	}
+	for _, f := range p.ReaderFeatures {
+		if !slices.Contains(readable, f) {
+			return fmt.Errorf("the table uses the Delta feature %q, which this program can't read; drop the feature from the table (ALTER TABLE … DROP FEATURE), or write its rows into a folder of Parquet files", f)
+		}
+	}
+	return nil
+}
+
+// table makes the version of what the log says.
+func (f *folder) table(version int64, s *state) (*Table, error) {
+	if s.metadata == nil || s.protocol == nil {
+		return nil, errors.New("the Delta log does not say what columns the table has; restore its first commits, or write it again")
+	}
+	if err := s.protocol.check(); err != nil {
+		return nil, err
+	}
+	if p := s.metadata.Format.Provider; p != "" && p != "parquet" {
+		return nil, fmt.Errorf("the table's files are of the format %q; only Parquet can be read", p)
+	}
+	t := &Table{Version: version}
+	mode := s.metadata.Configuration["delta.columnMapping.mode"]
+	t.ByID = mode == "id"
+	var err error
+	if t.Columns, err = parseColumns(s.metadata.SchemaString, mode == "id" || mode == "name"); err != nil {
+		return nil, err
+	}
+	for i, c := range t.Columns {
+		t.Columns[i].Partition = slices.Contains(s.metadata.PartitionColumns, c.Name)
+	}
+	for _, a := range s.adds {
+		name, err := localName(a.Path)
+		if err != nil {
+			return nil, err
+		}
+		o, ok := f.objects[name]
+		if !ok {
+			return nil, fmt.Errorf("the file %s of version %d is not there: it was vacuumed, or deleted by hand; run the export again, or repair the table (FSCK REPAIR TABLE)", name, version)
+		}
+		if a.Size > 0 && a.Size != o.Size {
+			return nil, fmt.Errorf("the file %s has %d bytes, and the Delta log says %d; restore it, or repair the table", name, o.Size, a.Size)
+		}
+		t.Files = append(t.Files, File{Object: o, Partition: a.PartitionValues, vector: a.DeletionVector})
+	}
+	slices.SortFunc(t.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	return t, nil
+}
+
+// localName is the name in the table's folder of a path in the log.
+func localName(p string) (string, error) {
+	name, err := url.PathUnescape(p)
+	if err != nil {
+		return "", errors.New("the Delta log has a path that is not percent-encoded as it should be")
+	}
+	if strings.Contains(p, "://") || strings.HasPrefix(p, "/") || strings.HasPrefix(p, "file:") || !isBelow(name) {
+		return "", errors.New("the Delta log names a file outside of the table's folder, as a shallow clone does; make a deep clone, and name that")
+	}
+	return name, nil
+}
+
+func isBelow(name string) bool {
+	return name != "" && path.Clean(name) == name && name != ".." && !strings.HasPrefix(name, "../")
+}

@@ -1,0 +1,180 @@
+package delta
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/decimal128"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+)
+
+// Column is a column of a table, or a member of a struct in one.
+type Column struct {
+	Name string
+	// Physical is the column's name in the files and in partition values, and ID
+	// its field ID there, 0 where columns are not mapped by IDs.
+	Physical string
+	ID       int32
+	// Partition tells that the column's values are those of the files' partitions.
+	Partition bool
+	// Type is the type: a name such as "long" for a scalar, else one of the below.
+	Type string
+	// Members are those of a struct; Element is of an array, or of a map's values.
+	Members []Column
+	Element *Column
+}
+
+// parseColumns reads a schema in JSON. Without mapping, names are the same in files.
+func parseColumns(text string, mapped bool) ([]Column, error) {
+	root, err := parseType([]byte(text), mapped, 0)
+	if err != nil || root.Type != "struct" {
+		return nil, errors.New("the Delta log has a schema that can't be read; write the table again")
+	}
+	return root.Members, nil
+}
+
+const maxDepth = 64
+
+var errSchema = errors.New("not a schema")
+
+func parseType(data []byte, mapped bool, depth int) (c Column, err error) {
+	if depth > maxDepth {
+		return c, errSchema
+	}
+	if json.Unmarshal(data, &c.Type) == nil {
+		return c, nil
+	}
+	var t struct {
+		Type                   string
+		ElementType, ValueType json.RawMessage
+		Fields                 []struct {
+			Name     string
+			Type     json.RawMessage
+			Metadata struct {
+				Physical string `json:"delta.columnMapping.physicalName"`
+				ID       int32  `json:"delta.columnMapping.id"`
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &t); err != nil {
+		return c, err
+	}
+	c.Type = t.Type
+	for _, f := range t.Fields {
+		m, err := parseType(f.Type, mapped, depth+1)
+		if err != nil {
+			return c, err
+		}
+		if m.Name, m.Physical = f.Name, f.Name; mapped {
+			m.ID = f.Metadata.ID
+			if f.Metadata.Physical != "" {
+				m.Physical = f.Metadata.Physical
+			}
+		}
+		c.Members = append(c.Members, m)
+	}
+	inner := t.ElementType
+	if t.Type == "map" {
+		inner = t.ValueType
+	}
+	if inner != nil {
+		e, err := parseType(inner, mapped, depth+1)
+		if err != nil {
+			return c, err
+		}
+		c.Element = &e
+	}
+	return c, nil
+}
+
+// Constant returns an array of one element: the value of a partition column. A nil
+// or empty text is null.
+func (c *Column) Constant(text *string) (arrow.Array, error) {
+	mem := memory.DefaultAllocator
+	if text == nil || *text == "" {
+		return array.NewNull(1), nil
+	}
+	var dt arrow.DataType
+	switch {
+	case c.Type == "byte", c.Type == "short", c.Type == "integer", c.Type == "long":
+		dt = arrow.PrimitiveTypes.Int64
+	case c.Type == "float":
+		dt = arrow.PrimitiveTypes.Float32
+	case c.Type == "double":
+		dt = arrow.PrimitiveTypes.Float64
+	case c.Type == "boolean":
+		dt = arrow.FixedWidthTypes.Boolean
+	case c.Type == "date":
+		dt = arrow.FixedWidthTypes.Date32
+	case strings.HasPrefix(c.Type, "decimal("):
+		return c.decimal(*text)
+	case strings.HasPrefix(c.Type, "timestamp"):
+		return timestamp(*text)
+	case c.Type == "string", c.Type == "binary", strings.HasPrefix(c.Type, "varchar"), strings.HasPrefix(c.Type, "char"):
+		dt = arrow.BinaryTypes.String
+	default:
+		return nil, fmt.Errorf("the partition column %q has the type %s, which this program can't read", c.Name, c.Type)
+	}
+	b := array.NewBuilder(mem, dt)
+	defer b.Release()
+	if err := b.AppendValueFromString(*text); err != nil {
+		return nil, fmt.Errorf("the partition column %q has a value that is not of its type %s", c.Name, c.Type)
+	}
+	return b.NewArray(), nil
+}
+
+func (c *Column) decimal(text string) (arrow.Array, error) {
+	var precision, scale int32
+	if _, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &precision, &scale); err != nil {
+		return nil, errSchema
+	}
+	n, err := decimal128.FromString(text, precision, scale)
+	if err != nil {
+		return nil, fmt.Errorf("the partition column %q has a value that is not of its type %s", c.Name, c.Type)
+	}
+	b := array.NewDecimal128Builder(memory.DefaultAllocator, &arrow.Decimal128Type{Precision: precision, Scale: scale})
+	defer b.Release()
+	b.Append(n)
+	return b.NewArray(), nil
+}
+
+func timestamp(text string) (arrow.Array, error) {
+	for _, layout := range []string{"2006-01-02 15:04:05", time.RFC3339, "2006-01-02T15:04:05"} {
+		t, err := time.Parse(layout, text) // a fraction of a second is read as well
+		if err != nil {
+			continue
+		}
+		b := array.NewTimestampBuilder(memory.DefaultAllocator, arrow.FixedWidthTypes.Timestamp_us.(*arrow.TimestampType))
+		defer b.Release()
+		b.Append(arrow.Timestamp(t.UnixMicro()))
+		return b.NewArray(), nil
+	}
+	return nil, errors.New("a partition column has a value that is not a timestamp")
+}
+
+// In finds the column among the fields of a file, by its ID or its physical name:
+// -1 where the file is older than the column.
+func (c *Column) In(fields []arrow.Field, byID bool) int {
+	if byID && c.ID != 0 {
+		for i, f := range fields {
+			if id, ok := f.Metadata.GetValue("PARQUET:field_id"); ok && id == strconv.Itoa(int(c.ID)) {
+				return i
+			}
+		}
+		return -1
+	}
+	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		for i, f := range fields {
+			if same(f.Name, c.Physical) {
+				return i
+			}
+		}
+	}
+	return -1
+}

@@ -1,0 +1,182 @@
+package delta
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+	"github.com/google/uuid"
+
+	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/internal/storage"
+)
+
+// vector is a deletion vector: the rows of a file that are deleted.
+type vector struct {
+	StorageType    string
+	PathOrInlineDv string
+	Offset         *int64
+	SizeInBytes    int64
+	Cardinality    int64
+}
+
+// id tells the vectors of one file apart.
+func (v *vector) id() string {
+	if v == nil {
+		return ""
+	}
+	at := int64(0)
+	if v.Offset != nil {
+		at = *v.Offset
+	}
+	return fmt.Sprintf("%s%s@%d", v.StorageType, v.PathOrInlineDv, at)
+}
+
+// maxVector bounds the bytes of a deletion vector. Delta's own limit is an int32;
+// 2^27 rows deleted at random take so many.
+const maxVector = 128 << 20
+
+var errVector = errors.New("a deletion vector of the Delta table is damaged; restore it, or rewrite the table's files (REORG TABLE … APPLY (PURGE))")
+
+// Deleted returns how many rows of the file are deleted.
+func (f *File) Deleted() int64 {
+	if f.vector == nil {
+		return 0
+	}
+	return f.vector.Cardinality
+}
+
+// Version tells the file's states apart: which of its rows are deleted, and the
+// values of its partitions.
+func (f *File) Version() string {
+	data, err := json.Marshal(f.Partition)
+	if err != nil {
+		panic(err) // texts by texts always encode
+	}
+	return f.vector.id() + string(data)
+}
+
+// Rows returns the numbers of the deleted rows, nil where there are none.
+func (f *File) Rows(open func(name string) (storage.File, error)) (rows *roaring64.Bitmap, err error) {
+	v := f.vector
+	if v == nil || v.Cardinality == 0 {
+		return nil, nil
+	}
+	if v.SizeInBytes <= 0 || v.SizeInBytes > maxVector {
+		return nil, errVector
+	}
+	defer columnar.Guard(&err)
+	data, err := v.load(open)
+	if err != nil {
+		return nil, err
+	}
+	const magic = 1681511377
+	if len(data) < 4 || binary.LittleEndian.Uint32(data) != magic {
+		return nil, errVector
+	}
+	rows = roaring64.New()
+	if err := rows.UnmarshalBinary(data[4:]); err != nil {
+		return nil, errVector
+	}
+	if rows.GetCardinality() != uint64(v.Cardinality) {
+		return nil, errVector
+	}
+	return rows, nil
+}
+
+// load reads the vector's bytes from where it lies.
+func (v *vector) load(open func(name string) (storage.File, error)) ([]byte, error) {
+	var name string
+	switch v.StorageType {
+	case "i":
+		data, err := z85(v.PathOrInlineDv)
+		if err != nil || int64(len(data)) < v.SizeInBytes {
+			return nil, errVector
+		}
+		return data[:v.SizeInBytes], nil
+	case "u":
+		var err error
+		if name, err = vectorName(v.PathOrInlineDv); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errors.New("a deletion vector of the Delta table lies outside of its folder, as in a shallow clone; make a deep clone, and name that")
+	}
+	file, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	at := int64(1) // after the version of the format
+	if v.Offset != nil {
+		at = *v.Offset
+	}
+	if at < 0 || at > file.Size() || v.SizeInBytes+8 > file.Size()-at {
+		return nil, errVector
+	}
+	data := make([]byte, v.SizeInBytes+8) // its size, and a checksum
+	if n, err := file.ReadAt(data, at); n < len(data) {
+		return nil, err
+	}
+	size, sum := binary.BigEndian.Uint32(data), binary.BigEndian.Uint32(data[len(data)-4:])
+	data = data[4 : len(data)-4]
+	if int64(size) != v.SizeInBytes || crc32.ChecksumIEEE(data) != sum {
+		return nil, errVector
+	}
+	return data, nil
+}
+
+// vectorName is the name of a file of vectors: a prefix of any length, and a UUID.
+func vectorName(path string) (string, error) {
+	const encoded = 20
+	if len(path) < encoded {
+		return "", errVector
+	}
+	prefix := path[:len(path)-encoded]
+	raw, err := z85(path[len(path)-encoded:])
+	if err != nil {
+		return "", err
+	}
+	id, err := uuid.FromBytes(raw)
+	if err != nil {
+		return "", errVector
+	}
+	name := "deletion_vector_" + id.String() + ".bin"
+	if prefix != "" {
+		name = prefix + "/" + name
+	}
+	if !isBelow(name) {
+		return "", errVector
+	}
+	return name, nil
+}
+
+// z85 decodes ZeroMQ's variant of base 85 (rfc.zeromq.org/spec/32). The one of
+// encoding/ascii85 has another alphabet.
+func z85(text string) ([]byte, error) {
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+	if len(text)%5 != 0 {
+		return nil, errVector
+	}
+	out := make([]byte, 0, len(text)/5*4)
+	for i := 0; i < len(text); i += 5 {
+		var v uint64
+		for _, c := range text[i : i+5] {
+			d := strings.IndexRune(digits, c)
+			if d < 0 {
+				return nil, errVector
+			}
+			v = v*85 + uint64(d)
+		}
+		if v > math.MaxUint32 {
+			return nil, errVector
+		}
+		out = binary.BigEndian.AppendUint32(out, uint32(v))
+	}
+	return out, nil
+}

@@ -1,0 +1,393 @@
+package segment
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// deltaTable is a Delta table that a test writes: its log by hand, its files with
+// Arrow.
+type deltaTable struct {
+	t       testing.TB
+	dir     string
+	version int
+}
+
+type obj = map[string]any
+
+func newDelta(t testing.TB) *deltaTable { return &deltaTable{t: t, dir: t.TempDir()} }
+
+// write writes a data file and returns the action that adds it.
+func (d *deltaTable) write(name string, partition obj, rec arrow.Record) obj {
+	d.t.Helper()
+	path := filepath.Join(d.dir, filepath.FromSlash(name))
+	writeParquet(d.t, path, 1000, []arrow.Record{rec})
+	info, err := os.Stat(path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if partition == nil {
+		partition = obj{}
+	}
+	return obj{"path": strings.ReplaceAll(name, "%", "%25"), "partitionValues": partition, "size": info.Size(), "modificationTime": 1, "dataChange": true}
+}
+
+// commit writes the next version.
+func (d *deltaTable) commit(actions ...obj) {
+	d.t.Helper()
+	var b strings.Builder
+	for _, a := range actions {
+		line, err := json.Marshal(a)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	d.log(fmt.Sprintf("%020d.json", d.version), b.String())
+	d.version++
+}
+
+func (d *deltaTable) log(name, content string) {
+	d.t.Helper()
+	writeBytes(d.t, filepath.Join(d.dir, "_delta_log", name), []byte(content))
+}
+
+// createTable is the first commit's actions of a table with these columns.
+func createTable(columns string, partitions []string, configuration obj, features ...string) []obj {
+	protocol := obj{"minReaderVersion": 1, "minWriterVersion": 2}
+	if len(features) > 0 {
+		protocol = obj{"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}
+	}
+	if configuration == nil {
+		configuration = obj{}
+	}
+	return []obj{{"protocol": protocol}, {"metaData": obj{
+		"id": "t", "format": obj{"provider": "parquet", "options": obj{}}, "schemaString": `{"type":"struct","fields":[` + columns + `]}`,
+		"partitionColumns": partitions, "configuration": configuration,
+	}}}
+}
+
+const emailColumn = `{"name":"email","type":"string","nullable":true,"metadata":{}}`
+
+func allOf(t *testing.T, source string) string {
+	t.Helper()
+	return strings.Join(rows(t, inspect(t, source, Columns{Email: "email", Fields: schemas.Fields{All: true}}), Options{BatchRows: 3}), "|")
+}
+
+func TestDeltaVersions(t *testing.T) {
+	d := newDelta(t)
+	a, b, c := d.write("a.parquet", nil, emails(t, "a@x.com")), d.write("b.parquet", nil, emails(t, "b@x.com")), d.write("c.parquet", nil, emails(t, "c@x.com"))
+	d.commit(append(createTable(emailColumn, nil, nil), obj{"add": a}, obj{"add": b})...)
+	d.commit(obj{"remove": obj{"path": "a.parquet", "dataChange": true}}, obj{"add": c}, obj{"commitInfo": obj{}}, obj{"txn": obj{"appId": "x"}})
+	want := Columns{Email: "email"}
+	pinned := inspect(t, d.dir, want)
+	if got := strings.Join(rows(t, pinned, Options{}), "|"); got != "email=b@x.com |email=c@x.com " || pinned.Info().Rows != 2 || *pinned.Info().Table != (schemas.TableVersion{Format: "Delta", Version: 1}) {
+		t.Errorf("%s, %+v", got, pinned.Info())
+	}
+	// A later version does not change what a run reads that has begun.
+	d.commit(obj{"remove": obj{"path": "b.parquet"}})
+	if got := allOf(t, d.dir); got != "email=c@x.com " {
+		t.Errorf("the latest version has %s", got)
+	}
+	anyFile := func(o storage.Object) (storage.Object, error) { return o, nil }
+	l, err := Locate(t.Context(), d.dir, 1, anyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.Inspect(t.Context(), want)
+	if err != nil || again.CheckFingerprint(pinned.Info().Fingerprint) != nil {
+		t.Errorf("version 1 is %v another, %v", again.CheckFingerprint(pinned.Info().Fingerprint), err)
+	}
+	if _, err := Locate(t.Context(), d.dir, 7, anyFile); err == nil || !strings.Contains(err.Error(), "version 7") {
+		t.Errorf("a version that is not there: %v", err)
+	}
+	// Everything is deleted, and the columns are still known.
+	d.commit(obj{"remove": obj{"path": "c.parquet"}})
+	if s := inspect(t, d.dir, want); s.Info().Rows != 0 || len(rows(t, s, Options{})) != 0 || s.Columns[0].Name != "email" {
+		t.Errorf("an empty table is %+v", s.Info())
+	}
+	_, err = Inspect(t.Context(), d.dir, Columns{Email: "mail"})
+	wantError(t, err, schemas.ErrorColumn, `"mail"`, `"email"`)
+}
+
+func TestDeltaCheckpoints(t *testing.T) {
+	for name, c := range map[string]struct {
+		files []string
+		want  string
+	}{
+		"classic":                     {[]string{"00000000000000000001.checkpoint.parquet"}, "email=b@x.com |email=c@x.com "},
+		"in parts":                    {[]string{"00000000000000000001.checkpoint.0000000001.0000000002.parquet", "00000000000000000001.checkpoint.0000000002.0000000002.parquet"}, "email=b@x.com |email=c@x.com "},
+		"version 2":                   {[]string{"00000000000000000001.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.parquet"}, "email=b@x.com |email=c@x.com "},
+		"version 2, in JSON":          {[]string{"00000000000000000001.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json"}, "email=b@x.com |email=c@x.com "},
+		"a part is missing, and log":  {[]string{"00000000000000000001.checkpoint.0000000001.0000000002.parquet"}, ""},
+		"no checkpoint, and half log": {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDelta(t)
+			a, b, c2 := d.write("a.parquet", nil, emails(t, "a@x.com")), d.write("b.parquet", nil, emails(t, "b@x.com")), d.write("c.parquet", nil, emails(t, "c@x.com"))
+			d.version = 1
+			d.commit()
+			d.commit(obj{"remove": obj{"path": "a.parquet"}}, obj{"add": c2})
+			meta := createTable(emailColumn, nil, nil, "v2Checkpoint")
+			actions := append(meta, obj{"add": a}, obj{"add": b})
+			for i, file := range c.files {
+				part := actions
+				if len(c.files) > 1 {
+					part = [][]obj{actions[:3], actions[3:]}[i]
+				}
+				d.checkpoint(file, part)
+			}
+			if c.want == "" {
+				_, err := Inspect(t.Context(), d.dir, Columns{Email: "email"})
+				wantError(t, err, schemas.ErrorSegmentUnreadable, "lacks version 0")
+				return
+			}
+			if got := allOf(t, d.dir); got != c.want {
+				t.Errorf("%s", got)
+			}
+		})
+	}
+}
+
+// checkpoint writes actions as a checkpoint: in JSON, or in Parquet.
+func (d *deltaTable) checkpoint(name string, actions []obj) {
+	d.t.Helper()
+	var lines []string
+	for _, a := range actions {
+		if add, ok := a["add"].(obj); ok {
+			delete(add, "dataChange")
+		}
+		line, err := json.Marshal(a)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		lines = append(lines, string(line))
+	}
+	if strings.HasSuffix(name, ".json") {
+		d.log(name, strings.Join(lines, "\n"))
+		return
+	}
+	text := arrow.BinaryTypes.String
+	rec := table(d.t, []arrow.Field{
+		typed("add", arrow.StructOf(str("path"), typed("size", arrow.PrimitiveTypes.Int64))),
+		typed("metaData", arrow.StructOf(str("schemaString"), typed("partitionColumns", arrow.ListOf(text)), typed("format", arrow.StructOf(str("provider"))))),
+		typed("protocol", arrow.StructOf(typed("minReaderVersion", arrow.PrimitiveTypes.Int32), typed("readerFeatures", arrow.ListOf(text)))),
+	}, "["+strings.Join(lines, ",")+"]")
+	writeParquet(d.t, filepath.Join(d.dir, "_delta_log", name), 100, []arrow.Record{rec})
+}
+
+func TestDeltaPartitions(t *testing.T) {
+	d := newDelta(t)
+	columns := emailColumn
+	for _, c := range [][2]string{{"s", "string"}, {"n", "long"}, {"day", "date"}, {"at", "timestamp"}, {"money", "decimal(10,2)"}, {"ok", "boolean"}} {
+		columns += fmt.Sprintf(`,{"name":%q,"type":%q,"nullable":true,"metadata":{}}`, c[0], c[1])
+	}
+	a := d.write("s=A%2FA/a.parquet", obj{"s": "A/A", "n": "007", "day": "2026-11-25", "at": "2026-11-25 08:15:30.5", "money": "12.50", "ok": "true"}, emails(t, "a@x.com"))
+	b := d.write("b.parquet", obj{"s": nil, "n": "", "day": nil, "at": "2026-11-25T08:15:30.000000Z", "money": nil, "ok": nil}, emails(t, "b@x.com"))
+	d.commit(append(createTable(columns, []string{"s", "n", "day", "at", "money", "ok"}, nil), obj{"add": a}, obj{"add": b})...)
+	want := "email=b@x.com s=(null) n=(null) day=(null) at=2026-11-25 08:15:30Z money=(null) ok=(null) " +
+		"|email=a@x.com s=A/A n=7 day=2026-11-25 at=2026-11-25 08:15:30.5Z money=12.5 ok=true "
+	if got := allOf(t, d.dir); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+// withID is a field with the ID that Parquet files keep.
+func withID(f arrow.Field, id int) arrow.Field {
+	f.Metadata = arrow.NewMetadata([]string{"PARQUET:field_id"}, []string{fmt.Sprint(id)})
+	return f
+}
+
+func TestDeltaColumnMapping(t *testing.T) {
+	mapped := func(name, physical string, id int, kind string) string {
+		return fmt.Sprintf(`{"name":%q,"type":%s,"nullable":true,"metadata":{"delta.columnMapping.id":%d,"delta.columnMapping.physicalName":%q}}`, name, kind, id, physical)
+	}
+	columns := mapped("email", "c-1", 1, `"string"`) + "," + mapped("addr", "c-2", 2, `{"type":"struct","fields":[`+mapped("town", "c-3", 3, `"string"`)+`]}`) + "," + mapped("new", "c-9", 9, `"long"`)
+	d := newDelta(t)
+	rec := table(t, []arrow.Field{typed("c-2", arrow.StructOf(str("c-4"), str("c-3"))), str("c-1")}, `[{"c-1":"a@x.com","c-2":{"c-4":"dropped","c-3":"Oslo"}}]`)
+	d.commit(append(createTable(columns, nil, obj{"delta.columnMapping.mode": "name"}, "columnMapping"), obj{"add": d.write("a.parquet", nil, rec)})...)
+	if got := allOf(t, d.dir); got != `email=a@x.com addr={"town":"Oslo"} new=(null) ` {
+		t.Errorf("by name: %s", got)
+	}
+	s := inspect(t, d.dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "addr.town"}}}})
+	if got := rows(t, s, Options{}); got[0] != "email=a@x.com addr.town=Oslo " {
+		t.Errorf("by name: %s", got)
+	}
+	// By IDs, whatever the columns were called before. Arrow v15 writes none for structs.
+	d = newDelta(t)
+	rec = table(t, []arrow.Field{withID(str("x"), 3), withID(str("y"), 1)}, `[{"y":"a@x.com","x":"Oslo"}]`)
+	columns = mapped("email", "c-1", 1, `"string"`) + "," + mapped("town", "c-3", 3, `"string"`)
+	d.commit(append(createTable(columns, nil, obj{"delta.columnMapping.mode": "id"}, "columnMapping"), obj{"add": d.write("a.parquet", nil, rec)})...)
+	if got := allOf(t, d.dir); got != "email=a@x.com town=Oslo " {
+		t.Errorf("by ID: %s", got)
+	}
+}
+
+// z85 encodes in ZeroMQ's variant of base 85.
+func z85(data []byte) string {
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+	var b strings.Builder
+	for i := 0; i < len(data); i += 4 {
+		v := binary.BigEndian.Uint32(data[i:])
+		for _, p := range []uint32{85 * 85 * 85 * 85, 85 * 85 * 85, 85 * 85, 85, 1} {
+			b.WriteByte(digits[v/p%85])
+		}
+	}
+	return b.String()
+}
+
+func TestDeltaDeletionVectors(t *testing.T) {
+	const n = 20
+	gone := roaring64.BitmapOf(0, 3, 4, 19)
+	bitmap, err := gone.ToBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := append(binary.LittleEndian.AppendUint32(nil, 1681511377), bitmap...)
+	file := append([]byte{1}, binary.BigEndian.AppendUint32(nil, uint32(len(data)))...)
+	file = binary.BigEndian.AppendUint32(append(file, data...), crc32.ChecksumIEEE(data))
+	id := []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+	inline := append([]byte{}, data...)
+	for len(inline)%4 != 0 {
+		inline = append(inline, 0)
+	}
+	stored := obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}
+	for name, c := range map[string]struct {
+		vector obj
+		word   string
+	}{
+		"inline":           {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 4}, ""},
+		"in a file":        {stored, ""},
+		"another count":    {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 5}, "damaged"},
+		"a gigabyte":       {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": 1 << 30, "cardinality": 4}, "damaged"},
+		"not base 85":      {obj{"storageType": "i", "pathOrInlineDv": "~~~~~", "sizeInBytes": 4, "cardinality": 4}, "damaged"},
+		"elsewhere":        {obj{"storageType": "p", "pathOrInlineDv": "s3://other/x.bin", "sizeInBytes": 4, "cardinality": 4}, "outside"},
+		"a file not there": {obj{"storageType": "u", "pathOrInlineDv": z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}, "not there"},
+		"beyond the file":  {obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 9, "sizeInBytes": len(data), "cardinality": 4}, "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDelta(t)
+			var addresses []string
+			want := ""
+			for i := range n {
+				addresses = append(addresses, fmt.Sprintf("a%d@x.com", i))
+				if !gone.Contains(uint64(i)) {
+					want += fmt.Sprintf("%d %s|", i, addresses[i])
+				}
+			}
+			writeBytes(t, filepath.Join(d.dir, "ab", "deletion_vector_00010203-0405-0607-0809-0a0b0c0d0e0f.bin"), file)
+			add := d.write("a.parquet", nil, emails(t, addresses...))
+			d.commit(append(createTable(emailColumn, nil, nil, "deletionVectors"), obj{"add": add})...)
+			before := inspect(t, d.dir, Columns{Email: "email"}).Info()
+			with := obj{"path": add["path"], "partitionValues": obj{}, "size": add["size"], "deletionVector": c.vector}
+			d.commit(obj{"add": with}, obj{"remove": obj{"path": add["path"]}})
+			s := inspect(t, d.dir, Columns{Email: "email"})
+			r := s.Read(t.Context(), Options{BatchRows: 7})
+			defer r.Close()
+			got := ""
+			for r.Next() {
+				col, err := NewStringColumn(r.Record().Column(0))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range col.Len() {
+					v, _ := col.Bytes(i)
+					got += fmt.Sprintf("%d %s|", r.RowOffset()+int64(i), v)
+				}
+			}
+			if c.word != "" {
+				wantError(t, r.Err(), schemas.ErrorSegmentUnreadable, c.word, "a.parquet")
+				return
+			}
+			if r.Err() != nil || got != want || s.Info().Rows != n-4 || s.Info().Fingerprint == before.Fingerprint {
+				t.Errorf("%v, %d rows\n got %s\nwant %s", r.Err(), s.Info().Rows, got, want)
+			}
+		})
+	}
+}
+
+func TestDeltaThatCanNotBeRead(t *testing.T) {
+	good := func(d *deltaTable) obj { return obj{"add": d.write("a.parquet", nil, emails(t, "a@x.com"))} }
+	for name, c := range map[string]struct {
+		make  func(d *deltaTable)
+		words []string
+	}{
+		"an unknown feature": {func(d *deltaTable) { d.commit(append(createTable(emailColumn, nil, nil, "variantType"), good(d))...) }, []string{`"variantType"`}},
+		"a reader of version 4": {func(d *deltaTable) {
+			d.commit(append(createTable(emailColumn, nil, nil)[1:], obj{"protocol": obj{"minReaderVersion": 4}}, good(d))...)
+		}, []string{"version 4"}},
+		"a file is vacuumed": {func(d *deltaTable) {
+			d.commit(append(createTable(emailColumn, nil, nil), good(d), obj{"add": obj{"path": "b.parquet", "partitionValues": obj{}, "size": 1}})...)
+		}, []string{"b.parquet", "vacuumed"}},
+		"a file of another size": {func(d *deltaTable) {
+			a := good(d)
+			a["add"].(obj)["size"] = 3
+			d.commit(append(createTable(emailColumn, nil, nil), a)...)
+		}, []string{"a.parquet", "says 3"}},
+		"a file outside": {func(d *deltaTable) {
+			d.commit(append(createTable(emailColumn, nil, nil), obj{"add": obj{"path": "../x.parquet"}})...)
+		}, []string{"outside"}},
+		"a file elsewhere": {func(d *deltaTable) {
+			d.commit(append(createTable(emailColumn, nil, nil), obj{"add": obj{"path": "s3://b/x.parquet"}})...)
+		}, []string{"clone"}},
+		"a commit cut off": {func(d *deltaTable) {
+			d.commit(createTable(emailColumn, nil, nil)...)
+			d.log("00000000000000000001.json", `{"add":{"path":"a`)
+		}, []string{"00000000000000000001.json", "cut off"}},
+		"no commit":           {func(d *deltaTable) { d.log("x", "") }, []string{"no commit"}},
+		"a commit is missing": {func(d *deltaTable) { d.commit(createTable(emailColumn, nil, nil)...); d.version++; d.commit() }, []string{"lacks version 1"}},
+		"no schema":           {func(d *deltaTable) { d.commit(good(d)) }, []string{"columns"}},
+		"a bad schema":        {func(d *deltaTable) { d.commit(append(createTable("{", nil, nil), good(d))...) }, []string{"schema"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDelta(t)
+			c.make(d)
+			_, err := Inspect(t.Context(), d.dir, Columns{Email: "email"})
+			wantError(t, err, schemas.ErrorSegmentUnreadable, c.words...)
+		})
+	}
+}
+
+// TestTablesAreNoFolders: a folder of a table is not read as one of files, wherever
+// the source points.
+func TestTablesAreNoFolders(t *testing.T) {
+	d := newDelta(t)
+	d.commit(append(createTable(emailColumn, nil, nil), obj{"add": d.write("p=1/a.parquet", obj{"p": "1"}, emails(t, "a@x.com"))})...)
+	other := t.TempDir()
+	for _, name := range []string{"ice/data/a.parquet", "ice/metadata/v1.metadata.json", "hudi/.hoodie/hoodie.properties", "hudi/a/b.parquet"} {
+		writeBytes(t, filepath.Join(other, name), []byte("x"))
+	}
+	for source, words := range map[string][]string{
+		d.dir + "/p=1":                {"lies in a Delta table"},
+		d.dir + "/p=1/a.parquet":      {"lies in a Delta table"},
+		filepath.Dir(d.dir):           {"Delta", "name the table's folder"},
+		d.dir + "/*":                  nil,
+		other + "/ice":                {"Iceberg"},
+		other + "/ice/data":           {"Iceberg"},
+		other + "/ice/data/*.parquet": {"Iceberg"},
+		other + "/hudi":               {"Hudi"},
+		other + "/hudi/a/b.parquet":   {"Hudi"},
+		other:                         {"is a table in"},
+	} {
+		_, err := Inspect(t.Context(), source, Columns{Email: "email"})
+		if words == nil {
+			if err != nil {
+				t.Errorf("%s: %v", source, err)
+			}
+			continue
+		}
+		wantError(t, err, schemas.ErrorSegmentUnreadable, words...)
+	}
+}

@@ -1,0 +1,131 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/internal/delta"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Located is what a source leads to: files, or a version of a table.
+type Located struct {
+	objects  []storage.Object
+	table    *delta.Table
+	all      map[string]storage.Object // of a table's folder, deletion vectors too
+	warnings []string
+}
+
+// Latest is the version of a table that Locate finds where none is pinned.
+const Latest = delta.Latest
+
+// Locate finds the files of a source. Each one passes allow before it is opened; an
+// error of allow, or of the listing, is returned as it is. version is that of a
+// table which an earlier Locate has found, or Latest.
+func Locate(ctx context.Context, source string, version int64, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
+	var in *storage.InTable
+	if err := storage.FindTable(ctx, source); errors.As(err, &in) {
+		return locateTable(ctx, source, in, version, allow)
+	} else if err != nil {
+		return nil, err
+	}
+	objects, err := storage.List(ctx, source)
+	if errors.As(err, &in) {
+		return nil, &Error{Type: schemas.ErrorSegmentUnreadable, Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &Located{}
+	if len(objects) > 1 {
+		objects = l.leaveOut(objects)
+	}
+	if l.objects, err = allowed(objects, allow); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func allowed(objects []storage.Object, allow func(storage.Object) (storage.Object, error)) (_ []storage.Object, err error) {
+	for i, o := range objects {
+		if objects[i], err = allow(o); err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
+}
+
+// notSegments are the endings of files that people and programs leave beside data
+// and that can't be a segment's.
+var notSegments = []string{".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".crc", ".md5", ".sha1", ".sha256", ".sha512"}
+
+// leaveOut takes files out that can't be a segment's, and warns of them.
+func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
+	var left []string
+	kept := slices.DeleteFunc(slices.Clone(objects), func(o storage.Object) bool {
+		out := slices.Contains(notSegments, strings.ToLower(path.Ext(o.Name)))
+		if out {
+			left = append(left, o.Name)
+		}
+		return out
+	})
+	if len(kept) == 0 {
+		return objects // which are refused, each by its name
+	}
+	if len(left) > 0 {
+		const most = 5
+		more := ""
+		if n := len(left) - most; n > 0 {
+			left, more = left[:most], fmt.Sprintf(" and %d more", n)
+		}
+		l.warnings = append(l.warnings, fmt.Sprintf("files that are not Parquet or Arrow were left out: %s%s", columnar.Shortened(strings.Join(left, ", "), 500), more))
+	}
+	return kept
+}
+
+func locateTable(ctx context.Context, source string, in *storage.InTable, version int64, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
+	refuse := func(format string, args ...any) error {
+		return &Error{Type: schemas.ErrorSegmentUnreadable, Err: fmt.Errorf("source %q: "+format, append([]any{source}, args...)...)}
+	}
+	switch {
+	case in.Format != storage.Delta:
+		return nil, refuse("it is a table in %s's format, or lies in one, which this program can't read: its files also hold rows that were deleted; write its rows into a folder of Parquet files, or into a Delta table, and name that", in.Format)
+	case !in.Is:
+		return nil, refuse("it lies in a Delta table, whose files can't be read without its log, which knows what was deleted; name the table's folder as the source")
+	}
+	objects, err := storage.ListTable(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	if objects, err = allowed(objects, allow); err != nil {
+		return nil, err
+	}
+	l := &Located{all: make(map[string]storage.Object, len(objects))}
+	for _, o := range objects {
+		l.all[o.Name] = o
+	}
+	if l.table, err = delta.Read(ctx, objects, version); err != nil {
+		return nil, columnar.AsError("", err)
+	}
+	for _, f := range l.table.Files {
+		l.objects = append(l.objects, f.Object)
+	}
+	return l, nil
+}
+
+// open opens a file of a table's folder.
+func (l *Located) open(ctx context.Context) func(name string) (storage.File, error) {
+	return func(name string) (storage.File, error) {
+		o, ok := l.all[name]
+		if !ok {
+			return nil, fmt.Errorf("the Delta log names the file %s, which is not there; restore it, or repair the table (FSCK REPAIR TABLE)", name)
+		}
+		return storage.OpenSource(ctx, o)
+	}
+}

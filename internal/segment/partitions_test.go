@@ -1,0 +1,81 @@
+package segment
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/schemas"
+)
+
+func TestHivePartitions(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, fields ...arrow.Field) {
+		json := `[{"email":"` + strings.ToLower(filepath.Base(name)) + `@x.com"}]`
+		writeParquet(t, filepath.Join(dir, name), 10, []arrow.Record{table(t, append([]arrow.Field{str("email")}, fields...), json)})
+	}
+	write("country=NO/n=01/day=2026-11-25/share=0.5/a")
+	write("country=S%2FE/n=10/day=2026-11-26/share=2/b", str("country")) // which is null in the file
+	write("country=__HIVE_DEFAULT_PARTITION__/n=__HIVE_DEFAULT_PARTITION__/day=2026-11-27/share=3/c")
+	write("_year=2026/country=DK/n=3/day=2026-11-27/share=4/d")
+	for _, c := range []struct {
+		want Columns
+		rows string
+	}{
+		{Columns{Email: "email", Fields: schemas.Fields{All: true}}, "email=d@x.com _year=2026 country=DK n=3 day=2026-11-27 share=4 " +
+			"|email=a@x.com _year=(null) country=NO n=1 day=2026-11-25 share=0.5 " +
+			"|email=b@x.com _year=(null) country=S/E n=10 day=2026-11-26 share=2 " +
+			"|email=c@x.com _year=(null) country=(null) n=(null) day=2026-11-27 share=3 "},
+		{Columns{Email: "email", UserID: "n", Fields: schemas.Fields{List: []schemas.Field{{Column: "Country"}, {Column: "share", Type: "string"}}}},
+			"email=d@x.com n=3 country=DK share=4 |email=a@x.com n=01 country=NO share=0.5 |email=b@x.com n=10 country=S/E share=2 |email=c@x.com n=(null) country=(null) share=3 "},
+	} {
+		s := inspect(t, dir, c.want)
+		if got := strings.Join(rows(t, s, Options{}), "|"); got != c.rows {
+			t.Errorf("\n got %s\nwant %s", got, c.rows)
+		}
+	}
+	s := inspect(t, dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+	for _, c := range s.Columns {
+		if want := map[string]kind{"n": kindNumber, "day": kindDate, "share": kindNumber, "country": kindText, "_year": kindNumber, "email": kindText}[c.Name]; kindOf(c.Type) != want {
+			t.Errorf("%s is %s", c.Name, c.Type)
+		}
+	}
+	write("n=1/e")
+	_, err := Inspect(t.Context(), dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "country"}}}})
+	wantError(t, err, schemas.ErrorColumn, "n=1/e", `"country"`)
+}
+
+func TestStrayFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"README.md", "a.parquet", "sub/.hidden", "sub/a.parquet.crc", "sub/notes.TXT", "_SUCCESS"} {
+		if strings.HasSuffix(name, ".parquet") {
+			writeParquet(t, filepath.Join(dir, name), 10, []arrow.Record{table(t, []arrow.Field{str("email"), typed("__index_level_0__", arrow.PrimitiveTypes.Int64)}, `[{"email":"a@x.com"}]`)})
+		} else {
+			writeBytes(t, filepath.Join(dir, name), []byte("x"))
+		}
+	}
+	s := inspect(t, dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+	if got := rows(t, s, Options{}); len(got) != 1 || got[0] != "email=a@x.com " {
+		t.Errorf("%q", got)
+	}
+	if w := strings.Join(s.Warnings(), "\n"); !strings.Contains(w, "README.md, sub/a.parquet.crc, sub/notes.TXT") || !strings.Contains(w, "__index_level_0__") {
+		t.Errorf("warnings: %s", w)
+	}
+	if got := rows(t, inspect(t, dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "__index_level_0__", As: "n"}}}}), Options{}); len(got) != 1 {
+		t.Errorf("the index by its name: %q", got)
+	}
+	// What could be data is refused by name, as is an empty file.
+	for name, data := range map[string]string{"z.csv": "a,b\n", "z.parquet": ""} {
+		path := filepath.Join(dir, name)
+		writeBytes(t, path, []byte(data))
+		_, err := Inspect(t.Context(), dir, Columns{Email: "email"})
+		wantError(t, err, schemas.ErrorSegmentUnreadable, name)
+		writeParquet(t, path, 10, []arrow.Record{emails(t)})
+	}
+	only := filepath.Join(t.TempDir(), "README.md")
+	writeBytes(t, only, []byte("x"))
+	_, err := Inspect(t.Context(), filepath.Dir(only), Columns{Email: "email"})
+	wantError(t, err, schemas.ErrorSegmentUnreadable, "README.md")
+}

@@ -1,0 +1,160 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"gocloud.dev/blob"
+)
+
+// Formats of tables. A table's files are what its log says and no others: a folder
+// of one also holds files of rows that were deleted.
+const (
+	Delta   = "Delta"
+	Iceberg = "Iceberg"
+	Hudi    = "Hudi"
+)
+
+// InTable is the error of a source that is a table, or lies in one, or has one
+// below it.
+type InTable struct {
+	Format string
+	// Folder is the table's folder, relative to the source where it lies below.
+	Folder string
+	// Is tells that the source is the table's folder itself.
+	Is bool
+}
+
+func (t *InTable) Error() string {
+	if t.Is {
+		return fmt.Sprintf("it is the folder of a table in %s's format", t.Format)
+	}
+	advice := "name the table's folder as the source"
+	if t.Format != Delta {
+		advice = "write the rows of the table into a folder of Parquet files, or into a Delta table, and name that"
+	}
+	return fmt.Sprintf("the folder %q is a table in %s's format, whose files can't be read without its log, which knows what was deleted; %s", t.Folder, t.Format, advice)
+}
+
+// tableMark returns the format of the table whose notes a name leads to: the log of
+// a Delta table, Hudi's timeline, Iceberg's metadata.
+func tableMark(name string) string {
+	switch dir, base := path.Split(name); {
+	case base == "_delta_log":
+		return Delta
+	case base == ".hoodie":
+		return Hudi
+	case path.Base(dir) == "metadata" && strings.HasSuffix(base, ".metadata.json"):
+		return Iceberg
+	}
+	return ""
+}
+
+// tableOf returns the format and the folder of a table that a key belongs to.
+func tableOf(key string) (format, folder string) {
+	for end := 0; end < len(key); end++ {
+		next := strings.IndexByte(key[end:], '/')
+		if next < 0 {
+			next = len(key) - end
+		}
+		end += next
+		if format = tableMark(key[:end]); format != "" {
+			if folder = path.Dir(key[:end]); format == Iceberg {
+				folder = path.Dir(folder)
+			}
+			return format, folder
+		}
+	}
+	return "", ""
+}
+
+// FindTable reports the table that a source is or lies in, as an *InTable; its error
+// is nil where there is none. Folders above the source that may not be looked into
+// are passed over.
+func FindTable(ctx context.Context, source string) error {
+	var look func(folder string) (string, error)
+	var start string
+	if isBucket(source) {
+		where, err := parseBucketURL(source)
+		if err != nil {
+			return fmt.Errorf("source %q: %w", source, err)
+		}
+		bucket, err := where.open(ctx)
+		if err != nil {
+			return fmt.Errorf("source %s: %w", where, err)
+		}
+		start, _ = splitBucketPattern(where.pattern)
+		look = func(folder string) (string, error) { return tableInBucket(ctx, bucket, folder) }
+	} else {
+		loc, err := parseLocation(source)
+		if err != nil {
+			return fmt.Errorf("source %q: %w", source, err)
+		}
+		start = loc.base
+		if real, err := filepath.EvalSymlinks(start); err == nil {
+			start = real
+		}
+		look = tableInFolder
+	}
+	for folder := start; ; folder = path.Dir(folder) {
+		format, err := look(folder)
+		if err != nil && folder == start && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("source %q: %w", source, err)
+		}
+		if format != "" {
+			return &InTable{Format: format, Folder: folder, Is: folder == start}
+		}
+		if folder == "." || folder == "/" || folder == "" {
+			return nil
+		}
+	}
+}
+
+func tableInFolder(folder string) (string, error) {
+	for name, format := range map[string]string{"_delta_log": Delta, ".hoodie": Hudi} {
+		if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.IsDir() {
+			return format, nil
+		}
+	}
+	found, err := os.ReadDir(filepath.Join(folder, "metadata"))
+	for _, e := range found {
+		if tableMark("metadata/"+e.Name()) != "" {
+			return Iceberg, nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		err = nil
+	}
+	return "", err
+}
+
+func tableInBucket(ctx context.Context, bucket *blob.Bucket, folder string) (string, error) {
+	prefix := folder + "/"
+	if folder == "." || folder == "" {
+		prefix = ""
+	}
+	// Iceberg keeps manifests beside its metadata files, whose names begin with a
+	// number and come first, or with v and a number.
+	for _, mark := range []struct {
+		prefix string
+		most   int
+	}{{"_delta_log/", 1}, {".hoodie/", 1}, {"metadata/", 1000}} {
+		listed, _, err := bucket.ListPage(ctx, blob.FirstPageToken, mark.most, &blob.ListOptions{Prefix: prefix + mark.prefix})
+		if err != nil {
+			return "", reason(err)
+		}
+		for _, l := range listed {
+			if format, _ := tableOf(strings.TrimPrefix(l.Key, prefix)); format != "" {
+				return format, nil
+			}
+		}
+	}
+	return "", nil
+}
