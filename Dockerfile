@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 # worker's image does not wait for it.
 FROM build AS build-sandbox
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    go build -ldflags "-s -w -X main.version=$VERSION" -o /out/bin/ ./worker/dev ./internal/deploy/probe
+    go build -ldflags "-s -w -X main.version=$VERSION" -o /out/bin/ ./worker/dev/stack ./internal/deploy/probe
 
 # The base has certificates, time zones, /tmp and the user nonroot (65532).
 FROM gcr.io/distroless/static-debian12:nonroot@sha256:afa5c872c891853ca7fcf1f12c3edb23f7eeef36189728842dd51042ff57f7ab AS base
@@ -37,7 +37,7 @@ USER 65532:65532
 FROM base AS sandbox
 COPY --from=build-sandbox /out/bin/ /usr/local/bin/
 COPY --from=build-sandbox --chown=65532:65532 --chmod=0700 /out/data /data
-ENTRYPOINT ["/usr/local/bin/dev", "sandbox"]
+ENTRYPOINT ["/usr/local/bin/stack", "sandbox"]
 
 # The last stage is what docker build makes where no target is named.
 FROM base AS worker

@@ -1,39 +1,33 @@
-package bench
+package main
 
 import (
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"iterable-segment-export/internal/sandbox"
 )
 
-// asSandbox makes the test's program be the sandbox that the scenarios start.
-const asSandbox = "sandbox"
-
+// TestMain makes the test's program be the sandbox that the scenarios start, as the
+// program does.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 3 && os.Args[1] == asSandbox {
-		l, err := net.Listen("tcp", os.Args[3]) // of --addr
-		if err != nil {
-			panic(err)
-		}
-		c := sandbox.Config{Fast: true}
-		if i := len(os.Args) - 2; os.Args[i] == "--data" {
-			c.DataDir = os.Args[i+1]
-		}
-		s, err := sandbox.Open(c)
-		if err == nil {
-			err = s.Serve(context.Background(), l)
-		}
-		if err != nil {
+	if len(os.Args) > 1 && os.Args[1] == asSandbox {
+		if err := newRoot().ExecuteContext(context.Background()); err != nil {
 			panic(err)
 		}
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// TestExamples wants the flags of every example to be there.
+func TestExamples(t *testing.T) {
+	for line := range strings.Lines(newRoot().Example) {
+		args, ok := strings.CutPrefix(strings.TrimSpace(line), "go run ./internal/bench")
+		if err := newRoot().ParseFlags(strings.Fields(args)); err != nil || !ok {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
 }
 
 // TestEveryScenarioMeasures runs what does not take minutes, on few rows and without

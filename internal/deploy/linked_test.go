@@ -11,9 +11,9 @@ import (
 // minutes to compile.
 func TestWhatIsLinked(t *testing.T) {
 	for program, without := range map[string][]string{
-		"worker":     {"go.temporal.io/server/", "github.com/temporalio/ui-server/"},
-		"starter":    {"go.temporal.io/server/", "github.com/temporalio/ui-server/"},
-		"worker/dev": {"k8s.io/", "cloud.google.com/go/run/", "github.com/aws/aws-sdk-go-v2/service/lambda", "github.com/aws/aws-sdk-go-v2/service/ecs", "github.com/aws/aws-sdk-go-v2/service/bedrock"},
+		"worker":           {"go.temporal.io/server/", "github.com/temporalio/ui-server/"},
+		"starter":          {"go.temporal.io/server/", "github.com/temporalio/ui-server/"},
+		"worker/dev/stack": {"k8s.io/", "cloud.google.com/go/run/", "github.com/aws/aws-sdk-go-v2/service/lambda", "github.com/aws/aws-sdk-go-v2/service/ecs", "github.com/aws/aws-sdk-go-v2/service/bedrock"},
 	} {
 		cmd := exec.Command("go", "list", "-deps", "./"+program)
 		cmd.Dir = root

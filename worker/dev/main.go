@@ -1,90 +1,122 @@
-// Command dev is the worker with everything that it needs embedded: Temporal on
-// SQLite, Temporal's UI and the Iterable sandbox, in one process. It is for
-// trying the program out and for developing it, never for real data.
+// Command dev builds the program in worker/dev/stack and becomes it. It imports only
+// what compiles in seconds, so that something is said at once while Go compiles
+// Temporal's server, which takes minutes the first time.
 package main
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
-
-	"github.com/spf13/cobra"
-
-	"iterable-segment-export/internal/console"
+	"time"
 )
 
-// version is set by the linker in releases.
-var version = "dev"
-
-// errIncomplete says that not every run was completed; it is told already.
-var errIncomplete = errors.New("not every run was completed")
-
-// usageError is a mistake in the command line.
-type usageError struct{ error }
-
-// noArguments wants flags only.
-func noArguments(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s knows no %q; %[1]s --help lists what it knows", c.CommandPath(), args[0])}
-	}
-	return nil
-}
+// stack is the program.
+const stack = "iterable-segment-export/worker/dev/stack"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root, errOut := newRoot(), console.NewFilter(os.Stderr)
-	root.SetOut(console.NewFilter(os.Stdout))
-	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
-	stop()
-	switch {
-	case err == nil, errors.Is(err, context.Canceled):
-	case errors.Is(err, errIncomplete):
-		os.Exit(1)
-	case errors.As(err, new(usageError)):
-		fmt.Fprintln(errOut, "dev:", err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(errOut, "dev:", err)
-		os.Exit(1)
+	bin, err := place()
+	if err == nil {
+		b := build{program: stack, bin: bin, out: os.Stderr, quiet: 2 * time.Second, every: 15 * time.Second}
+		err = b.run()
+	}
+	if err == nil {
+		err = become(bin, os.Args[1:])
+	}
+	fmt.Fprintln(os.Stderr, "dev:", err)
+	os.Exit(1)
+}
+
+// place is where the program is kept between starts: go build leaves one alone that
+// is up to date. Each checkout has its own.
+func place() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask Go where the source is: %w", err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	checkout := sha256.Sum256(out)
+	name := "dev-" + hex.EncodeToString(checkout[:8])
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return filepath.Join(cache, "iterable-segment-export", name), nil
+}
+
+// become runs the program in this one's place, or, where the system can't do that,
+// below it.
+func become(bin string, args []string) error {
+	err := syscall.Exec(bin, append([]string{bin}, args...), os.Environ())
+	if runtime.GOOS != "windows" {
+		return fmt.Errorf("run %s: %w", bin, err)
+	}
+	cmd := exec.Command(bin, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err == nil || errors.As(err, &exit) {
+		os.Exit(cmd.ProcessState.ExitCode())
+	}
+	return err
+}
+
+// build builds a program, and says so if it takes longer than quiet.
+type build struct {
+	dir          string // of the source; empty for the current one
+	program, bin string
+	out          io.Writer
+	quiet, every time.Duration
+}
+
+func (b build) run() error {
+	began := time.Now()
+	cmd := exec.Command("go", "build", "-v", "-o", b.bin, b.program)
+	cmd.Dir = b.dir
+	var heard listener
+	cmd.Stdout, cmd.Stderr = &heard, &heard
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start Go: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	said := false
+	for wait := time.After(b.quiet); ; wait = time.After(b.every) {
+		select {
+		case err := <-ended:
+			if err != nil {
+				return fmt.Errorf("build the development server: %w\n%s", err, heard.rest())
+			}
+			if said {
+				fmt.Fprintf(b.out, "Built in %s. The next start takes seconds.\n\n", time.Since(began).Round(time.Second))
+			}
+			return nil
+		case <-wait:
+		}
+		if !said {
+			said = true
+			fmt.Fprintf(b.out, "Building Temporal's server, its UI and the worker: minutes the first time, seconds later%s\n", b.all())
+		}
+		fmt.Fprintf(b.out, "  %s: %s\n", time.Since(began).Round(time.Second), heard.progress())
 	}
 }
 
-func newRoot() *cobra.Command {
-	var o serveOptions
-	c := &cobra.Command{
-		Use:   "dev",
-		Short: "Run the exports of examples/ against an embedded Temporal and an Iterable sandbox",
-		Long: `Run every export of a file once, against a Temporal and an Iterable sandbox that
-live in this process, print what became of them, and serve until Ctrl-C.`,
-		Example: `  go run ./worker/dev
-  go run ./worker/dev --exit
-  go run ./worker/dev --data .data --exports my/exports.yaml --connections my/connections.yaml`,
-		Args:          noArguments,
-		Version:       version,
-		SilenceErrors: true,
-		// Nobody has it on the path: it is run from the source.
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		SilenceUsage:      true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
-		},
+// all says how many packages there are, as far as Go can tell.
+func (b build) all() string {
+	cmd := exec.Command("go", "list", "-deps", b.program)
+	cmd.Dir = b.dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "."
 	}
-	f := c.Flags()
-	f.BoolVar(&o.exit, "exit", false, "end after the runs, with status 0 only if all were completed")
-	f.StringVar(&o.data, "data", "", "folder that keeps Temporal's, the sandbox's and the exports' state across restarts; default a temporary one, removed at the end")
-	f.StringVar(&o.exports, "exports", "examples/exports.yaml", "exports to run; empty for none")
-	f.StringVar(&o.connections, "connections", "examples/connections.yaml", "connections to run them over")
-	f.IntVar(&o.temporalPort, "temporal-port", 7233, "port of Temporal")
-	f.IntVar(&o.uiPort, "ui-port", 8233, "port of Temporal's UI")
-	f.IntVar(&o.sandboxPort, "sandbox-port", 8234, "port of the Iterable sandbox")
-	sandboxFlags(f, &o.sandbox)
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
-	})
-	c.AddCommand(generateCommand(), sandboxCommand(), benchCommand())
-	return c
+	return fmt.Sprintf(" (at most %d packages).", strings.Count(string(out), "\n"))
 }

@@ -29,7 +29,7 @@ var elsewhere = map[string]bool{"temporal": true, "docker": true, "kubectl": tru
 // a test; the packages and the tests that it names have to exist.
 func TestEveryCommandOfTheDocs(t *testing.T) {
 	t.Parallel()
-	bin := map[string]string{"worker/dev": world.Build(t, "worker/dev"), "starter": world.Build(t, "starter"), "worker": world.Build(t, "worker")}
+	bin := map[string]string{"worker/dev": world.Build(t, "worker/dev/stack"), "starter": world.Build(t, "starter"), "worker": world.Build(t, "worker")}
 	for _, page := range pages(t) {
 		blocks := shellBlocks(t, page)
 		if len(blocks) == 0 {
@@ -134,8 +134,10 @@ func (r *reader) types(line string) {
 		r.namesTests(words[2:])
 	case strings.HasPrefix(command, "go tool "), strings.HasPrefix(command, "go build "), strings.HasPrefix(command, "go get "), strings.HasPrefix(command, "mkdir "), strings.HasPrefix(command, "cd "):
 		r.t.Logf("not typed: %s", line)
-	case strings.HasPrefix(command, "go run ./worker/dev bench"):
-		r.shell(strings.Replace(command, "bench", "bench --help", 1))
+	case strings.HasPrefix(command, "go run ./internal/bench"):
+		if _, err := os.Stat(filepath.Join(repository, words[2])); err != nil {
+			r.t.Error(err)
+		}
 	case strings.HasPrefix(command, "go run ./worker/dev sandbox"):
 		r.serves(command+" --addr 127.0.0.1:0", "http://127.0.0.1:")
 	case command == "go run ./worker/dev", strings.HasPrefix(command, "go run ./worker/dev --") && !strings.Contains(command, "--exit") && !strings.Contains(command, "--help"):

@@ -18,7 +18,7 @@ import (
 func options(t *testing.T) serveOptions {
 	t.Helper()
 	o := serveOptions{
-		exit: true, exports: "../../examples/exports.yaml", connections: "../../examples/connections.yaml",
+		exit: true, exports: "../../../examples/exports.yaml", connections: "../../../examples/connections.yaml",
 		temporalPort: freePort(t), uiPort: freePort(t), sandboxPort: freePort(t),
 	}
 	return o
