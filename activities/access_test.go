@@ -98,11 +98,11 @@ func TestStepsWantTheirPass(t *testing.T) {
 		t.Errorf("a check looks for the list: %v", err)
 	}
 	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-		Run: run, Connection: part.Connection, ListID: list.ID + 1, ListSeal: list.Seal, Kind: schemas.Subscribe, End: 1,
+		Attempt: testAttempt, Run: run, Connection: part.Connection, ListID: list.ID + 1, ListSeal: list.Seal, Kind: schemas.Subscribe, End: 1,
 	})
 	isOfType(t, err, schemas.ErrorGrant)
 	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-		Run: run, Connection: part.Connection, ListID: list.ID, ListSeal: list.Seal, Kind: schemas.Subscribe, End: 1,
+		Attempt: testAttempt, Run: run, Connection: part.Connection, ListID: list.ID, ListSeal: list.Seal, Kind: schemas.Subscribe, End: 1,
 	})
 	isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
 }
@@ -114,7 +114,7 @@ func TestAKindNamesNoOtherFile(t *testing.T) {
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	for _, kind := range []string{"", "Subscribe", "../../../connections/sandbox/senders/x", "subscribe/../.."} {
 		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-			Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}, Connection: schemas.ConnectionInfo{Name: "sandbox"},
+			Attempt: testAttempt, Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}, Connection: schemas.ConnectionInfo{Name: "sandbox"},
 			ListID: 1, Kind: kind, End: 1,
 		})
 		isOfType(t, err, schemas.ErrorGrant)
@@ -130,7 +130,7 @@ func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	in := schemas.UploadInput{
-		Run:        schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
+		Attempt: testAttempt, Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
 		Connection: schemas.ConnectionInfo{Name: "sandbox", Host: "api.eu.iterable.com"}, ListID: 1, Kind: schemas.Unsubscribe, End: 1,
 	}
 	_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/access"
@@ -53,6 +52,14 @@ type Activities struct {
 	// Metrics counts what becomes of profiles; may be nil.
 	Metrics *observe.Metrics
 	Log     *slog.Logger
+	// Heartbeat sends a heartbeat of the activity whose context it gets, and returns once
+	// it is answered: serviceerror.NotFound where the attempt does not count any more. Nil
+	// is the SDK's, which does not say.
+	Heartbeat func(ctx context.Context, details ...any) error
+	// Polled reports whether any worker takes tasks from a task queue.
+	Polled func(ctx context.Context, queue string) (bool, error)
+	// Now is the wall clock; nil is time.Now.
+	Now func() time.Time
 	// Version is the worker's, for people.
 	Version string
 }
@@ -79,37 +86,6 @@ func (a *Activities) tempFiles() (files snapshot.TempFiles, remove func(), err e
 		return nil, nil, fmt.Errorf("make a folder for temporary files: %w", err)
 	}
 	return snapshot.DirFiles(dir), func() { _ = os.RemoveAll(dir) }, nil
-}
-
-// beatEvery is how often an activity says that it lives; a quarter of the
-// workflows' heartbeat time-out, so that a slow answer or two does no harm.
-const beatEvery = 2500 * time.Millisecond
-
-// beat sends heartbeats until stop is called. details, which may be nil, gives
-// what each of them holds.
-func beat(ctx context.Context, details func() any) (stop func()) {
-	done := make(chan struct{})
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		tick := time.NewTicker(beatEvery)
-		defer tick.Stop()
-		for {
-			if details == nil {
-				activity.RecordHeartbeat(ctx)
-			} else {
-				activity.RecordHeartbeat(ctx, details())
-			}
-			select {
-			case <-tick.C:
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() { close(done); <-finished }
 }
 
 // needOperator makes an error that no retry cures.

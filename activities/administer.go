@@ -56,8 +56,9 @@ func asked[In, Out any](do func(context.Context, schemas.Person, In) (Out, error
 }
 
 // Administer does what it is asked for, if the person may ask for it.
-func (a *Activities) Administer(ctx context.Context, in schemas.AskInput) (schemas.AskAnswer, error) {
-	defer beat(ctx, nil)()
+func (a *Activities) Administer(ctx context.Context, in schemas.AskInput) (_ schemas.AskAnswer, err error) {
+	ctx, attempt := a.begin(ctx, 0, nil)
+	defer attempt.end(ctx, &err)
 	op, ok := a.operations()[in.Operation]
 	if !ok {
 		return schemas.AskAnswer{}, needOperator(schemas.ErrorBadExport, fmt.Sprintf("this worker knows no operation %q; is the starter of another version?", in.Operation))
@@ -150,8 +151,9 @@ func (a *Activities) revokedAt(ctx context.Context, export string) (time.Time, e
 
 // Admit says who gives an answer to the waiting run that it is called by, and that
 // they may.
-func (a *Activities) Admit(ctx context.Context, in schemas.AdmitInput) (schemas.Person, error) {
-	defer beat(ctx, nil)()
+func (a *Activities) Admit(ctx context.Context, in schemas.AdmitInput) (_ schemas.Person, err error) {
+	ctx, attempt := a.begin(ctx, 0, nil)
+	defer attempt.end(ctx, &err)
 	operation, arguments := access.AnswerQuestion(in.Update, in.Since)
 	ask := schemas.AskInput{Operation: operation, Arguments: arguments, Who: in.Answer.Who, Proof: in.Answer.Proof}
 	who, err := a.person(ctx, ask, schemas.RoleContributor)

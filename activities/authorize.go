@@ -13,8 +13,9 @@ import (
 // Authorize looks up the run's connection and says whether the run may use it,
 // with connections.yaml as it is now. The grant comes first: a run without a good
 // one ends before anything else is made of what it says.
-func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {
-	defer beat(ctx, nil)()
+func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (_ schemas.AuthorizeResult, err error) {
+	ctx, attempt := a.begin(ctx, in.Export.Deadline, nil)
+	defer attempt.end(ctx, &err)
 	who, err := a.granted(ctx, in)
 	if err != nil {
 		return schemas.AuthorizeResult{}, err
@@ -62,7 +63,7 @@ func (a *Activities) lastList(ctx context.Context, export string, s schemas.Segm
 	if s.ListID != 0 {
 		return s.ListID
 	}
-	h, err := a.snapshotHeader(ctx, snapshotKey(schemas.RunRef{Export: export, Segment: s.Name}, schemas.SnapshotFile))
+	h, err := a.snapshotHeader(ctx, schemas.RunRef{Export: export, Segment: s.Name})
 	if err != nil || h == nil {
 		return 0
 	}

@@ -33,7 +33,7 @@ func BenchmarkStage(b *testing.B) {
 	}
 	for b.Loop() {
 		var read atomic.Int64
-		m, err := w.Activities.stage(b.Context(), in, seg, &read)
+		m, err := w.Activities.stage(b.Context(), in, testAttempt, seg, &read)
 		if err != nil || m.Read != rows {
 			b.Fatalf("%+v, %v", m, err)
 		}

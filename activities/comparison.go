@@ -2,10 +2,7 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"time"
 
@@ -34,21 +31,22 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 		return c, nil
 	}
 	switch {
-	case c.Header().Mapping == "":
-		c.full = true
-		c.warn("the last run did not come to its end; everybody is sent again")
 	case c.MappingChanged():
 		c.full = true
 		c.warn("the mapping is not the one of the last run; everybody is sent again")
 	case in.Full, fullDue(in.Export.FullEvery, c.Header().FullAt, now):
 		c.full = true
 	}
-	if in.Check && !c.full {
-		if c.full, err = a.unfinished(ctx, in); c.full {
-			c.warn("a run of this segment is under way, or did not come to its end; everybody is sent again")
+	if in.Check {
+		unfinished, err := a.unfinished(ctx, in)
+		if err != nil {
+			return c, err
+		}
+		if unfinished {
+			c.warn("a run of this segment is under way, or did not come to its end: what it sends is not taken into account")
 		}
 	}
-	return c, err
+	return c, nil
 }
 
 func (c *comparison) warn(warning string) {
@@ -63,18 +61,16 @@ func fullDue(every schemas.Duration, last, now time.Time) bool {
 	return every > 0 && now.Sub(last) >= time.Duration(every)
 }
 
-// unfinished tells whether a run may have sent to the list what the snapshot does
+// unfinished reports whether a run may have sent to the list what the snapshot does
 // not know.
 func (a *Activities) unfinished(ctx context.Context, in schemas.StageInput) (bool, error) {
-	marker, err := a.Root.Read(ctx, snapshotKey(in.Run, pendingFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	found, err := a.unfinishedRuns(ctx, in.Run)
+	for _, p := range found {
+		if p.ListID == in.ListID {
+			return true, err
+		}
 	}
-	if err != nil {
-		return false, fmt.Errorf("look for an unfinished run: %w", err)
-	}
-	var p pending
-	return json.Unmarshal(marker, &p) == nil && p.ListID == in.ListID, nil
+	return false, err
 }
 
 // noSnapshot is the warning where there is no snapshot: none at a first run.
@@ -104,6 +100,10 @@ func addressKey(email []byte) snapshot.Key {
 
 // vanished takes a member whose key no row of the segment has.
 func (s *staging) vanished(m *snapshot.Member) error {
+	if m.Fields == snapshot.Unconfirmed {
+		s.manifest.Unconfirmed++ // others may have put it there
+		return nil
+	}
 	if s.identities != nil && len(m.Email) > 0 {
 		return s.identities.Vanished(addressKey(m.Email), m)
 	}
@@ -138,28 +138,11 @@ func (s *staging) remove(m *snapshot.Member) error {
 	return s.removes.Append(p)
 }
 
-// commitSuperseded lets go of members who are recorded under another key now,
-// unless Iterable refused that one.
-func (a *Activities) commitSuperseded(ctx context.Context, key string, update *snapshot.Update, refusals []refused) error {
-	stay := map[snapshot.Key]bool{}
-	for _, r := range refusals {
-		if r.Value != "" && !r.UserID {
-			stay[addressKey([]byte(r.Value))] = true
-		}
-	}
-	return a.eachStaged(ctx, key, func(m *snapshot.Member) error {
-		if stay[addressKey(m.Email)] {
-			return nil
-		}
-		return update.Remove(m.Key)
-	})
-}
-
 // compareIdentities prepares for people who are known by an address and by a user
 // id.
 func (a *Activities) compareIdentities(ctx context.Context, s *staging, files snapshot.TempFiles, body batch.BodyOptions) (err error) {
 	s.identities = snapshot.NewIdentities(files, 0)
-	if s.supersededFile, err = a.Root.Create(ctx, path.Join(schemas.StagingDir(s.in.Run), supersededFile)); err != nil {
+	if s.supersededFile, err = a.Root.Create(ctx, path.Join(s.dir, supersededFile)); err != nil {
 		return fmt.Errorf("make the staged files: %w", err)
 	}
 	s.superseded, err = batch.NewWriter(s.supersededFile, limits(s.in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true})

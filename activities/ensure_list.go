@@ -22,8 +22,9 @@ import (
 // EnsureList finds the list with exactly the segment's name, or creates it, once
 // it knows that the mapped fields fit those that the project has. A check gets
 // list 0 where none has the name.
-func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
-	defer beat(ctx, nil)()
+func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (_ schemas.ListRef, err error) {
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
+	defer attempt.end(ctx, &err)
 	if err := a.mayCall(in.Run, in.Connection, !in.Check); err != nil {
 		return schemas.ListRef{}, err
 	}
@@ -37,6 +38,10 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if err != nil {
 		return schemas.ListRef{}, err
 	}
+	deployment, err := a.deployment(ctx)
+	if err != nil {
+		return schemas.ListRef{}, fmt.Errorf("read the data root's id: %w", err)
+	}
 	last := a.lastList(ctx, in.Run.Export, schemas.Segment{Name: in.Name, ListID: in.ListID})
 	project, err := a.look(ctx, client, in, last)
 	if err != nil {
@@ -47,7 +52,8 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
 			"; change the segment's column or the field in Iterable and retry, or abort, change the export and run it again")
 	}
-	list, err := ensureList(ctx, client, in, project.lists, last)
+	o := ownership{Activities: a, in: in, deployment: deployment}
+	list, err := o.ensureList(ctx, client, project.lists, last)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
@@ -110,14 +116,14 @@ func (a *Activities) listSize(ctx context.Context, client *iterable.Client, conn
 	return size
 }
 
-// ensureList chooses the list to fill, or makes it. last is the list that the last
-// run filled.
-func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, lists []iterable.List, last int64) (schemas.ListRef, error) {
-	found, err := pick(lists, in, last)
-	if err != nil || found.ID != 0 || in.Check {
+// ensureList chooses the list to fill, or makes it, and takes possession of it. last is
+// the list that the last run filled.
+func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lists []iterable.List, last int64) (schemas.ListRef, error) {
+	found, err := o.found(ctx, lists, last)
+	if err != nil || found.ID != 0 || o.in.Check {
 		return found, err
 	}
-	made, err := client.CreateList(ctx, in.Name, description(in.Run))
+	made, err := client.CreateList(ctx, o.in.Name, description(o.deployment, o.in.Run.Export))
 	class := iterable.ClassOf(err)
 	if err != nil && class != iterable.BadRequest && class != iterable.ListInUse {
 		return schemas.ListRef{}, err
@@ -127,51 +133,71 @@ func ensureList(ctx context.Context, client *iterable.Client, in schemas.EnsureL
 		return schemas.ListRef{}, lookErr
 	}
 	if err == nil {
-		return settle(ctx, client, in, after, made)
+		return o.settle(ctx, client, after, made)
 	}
 	// Iterable refuses a second list of a name.
-	if found, pickErr := pick(after, in, last); pickErr != nil || found.ID != 0 {
+	if found, pickErr := o.found(ctx, after, last); pickErr != nil || found.ID != 0 {
 		return found, pickErr
 	}
 	for _, l := range after {
-		if strings.EqualFold(strings.TrimSpace(l.Name), strings.TrimSpace(in.Name)) {
+		if strings.EqualFold(strings.TrimSpace(l.Name), strings.TrimSpace(o.in.Name)) {
 			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 				"Iterable does not create the list %q beside list %d, %q, whose name differs only in case or spaces; rename one of the two and retry",
-				in.Name, l.ID, l.Name))
+				o.in.Name, l.ID, l.Name))
 		}
 	}
 	return schemas.ListRef{}, err
+}
+
+// found is the list to fill among those that there are, claimed; its ID is 0 if none has
+// the name.
+func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64) (schemas.ListRef, error) {
+	l, warnings, err := o.pick(ctx, lists, last)
+	if err != nil || l == nil {
+		return schemas.ListRef{}, err
+	}
+	ref := o.ref(*l)
+	ref.Warnings = warnings
+	return ref, o.claim(ctx, *l)
 }
 
 // settle looks at the lists after one was made. Where several workers have made
 // one at the same time, the lowest ID stays and the one made here goes: nothing
 // was sent to it. So it does where Iterable gave it another name than it was asked
 // for, since the next run would not find it and make one more.
-func settle(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, lists []iterable.List, made int64) (schemas.ListRef, error) {
-	lowest := schemas.ListRef{ID: made, Created: true, CreatedAt: time.Now()}
+func (o *ownership) settle(ctx context.Context, client *iterable.Client, lists []iterable.List, made int64) (schemas.ListRef, error) {
+	drop := func() error {
+		err := client.DeleteList(ctx, made)
+		if iterable.ClassOf(err) == iterable.UnknownList {
+			return nil
+		}
+		return err
+	}
+	chosen := iterable.List{ID: made, Name: o.in.Name}
 	for _, l := range lists {
-		if l.ID == made && l.Name != in.Name {
-			if err := client.DeleteList(ctx, made); err != nil && iterable.ClassOf(err) != iterable.UnknownList {
+		if l.ID == made && l.Name != o.in.Name {
+			if err := drop(); err != nil {
 				return schemas.ListRef{}, err
 			}
 			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
-				"Iterable names a list %q when it is asked for %q; rename the segment to that and run the export again", l.Name, in.Name))
+				"Iterable names a list %q when it is asked for %q; rename the segment to that and run the export again", l.Name, o.in.Name))
 		}
-		if l.Name == in.Name && l.Type == api.Standard && l.ID < lowest.ID {
-			lowest = ref(l, in.Run)
-		}
-	}
-	if lowest.ID != made {
-		if err := client.DeleteList(ctx, made); err != nil && iterable.ClassOf(err) != iterable.UnknownList {
-			return schemas.ListRef{}, err
+		if l.Name == o.in.Name && l.Type == api.Standard && l.ID <= chosen.ID {
+			chosen = l
 		}
 	}
-	return lowest, nil
+	ref := o.ref(chosen)
+	if chosen.ID == made {
+		ref = schemas.ListRef{ID: made, Created: true, CreatedAt: o.clock()}
+	} else if err := drop(); err != nil {
+		return schemas.ListRef{}, err
+	}
+	return ref, o.claim(ctx, chosen)
 }
 
 // ref describes a list that was there.
-func ref(l iterable.List, run schemas.RunRef) schemas.ListRef {
-	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Ours: l.Description == description(run)}
+func (o *ownership) ref(l iterable.List) schemas.ListRef {
+	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Ours: l.Description == description(o.deployment, o.in.Run.Export)}
 }
 
 // compareFields compares the mapped fields with those that the project has. A
@@ -188,63 +214,75 @@ func compareFields(fields []schemas.MappedField, existing map[string]string) (cl
 	return clashes, warnings
 }
 
-// pick chooses the list to fill among those that there are; its ID is 0 if none has
-// the name. Of several that this export made, as a race or an interrupted run can
-// leave them, it is the one that the last run filled, or the oldest.
-func pick(lists []iterable.List, in schemas.EnsureListInput, last int64) (schemas.ListRef, error) {
-	var named, ours []iterable.List
+// pick chooses the list to fill among those that there are, nil if none has the name. Of
+// several with the name it is the one that this export's segment fills already, or else
+// one that this export has made, as a race or an interrupted run can leave them: the one
+// that the last run filled, or the oldest.
+func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64) (_ *iterable.List, warnings []string, err error) {
+	in := o.in
+	var named []iterable.List
 	for _, l := range lists {
 		if in.ListID != 0 && l.ID == in.ListID {
 			if l.Name != in.Name {
-				return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+				return nil, nil, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 					"listId %d is the list «%s», not «%s»; correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
 			}
-			return usable(l, in.Run)
+			return &l, nil, usable(l)
 		}
 		if l.Name == in.Name {
 			named = append(named, l)
-			if l.Description == description(in.Run) && l.Type == api.Standard {
-				ours = append(ours, l)
+		}
+	}
+	switch {
+	case in.ListID != 0:
+		return nil, nil, needOperator(schemas.ErrorListGone, fmt.Sprintf(
+			"there is no list with the id %d, which the segment's listId asks for; correct or remove listId, and run the export again", in.ListID))
+	case len(named) == 0:
+		return nil, nil, nil
+	case len(named) == 1:
+		return &named[0], nil, usable(named[0])
+	}
+	slices.SortFunc(named, func(a, b iterable.List) int { return cmp.Compare(a.ID, b.ID) })
+	ids := make([]string, len(named))
+	mine, ours := -1, 0
+	for i, l := range named {
+		ids[i] = fmt.Sprintf("%d (%s)", l.ID, l.Type)
+		owner, err := o.owner(ctx, l)
+		if err != nil {
+			return nil, nil, err
+		}
+		if owner != nil && owner.is(in) {
+			mine, ours = i, len(named)
+			continue
+		}
+		if owner == nil && l.Type == api.Standard && o.ref(l).Ours {
+			if ours++; mine < 0 || ours <= len(named) && l.ID == last {
+				mine = i
 			}
 		}
 	}
-	slices.SortFunc(ours, func(a, b iterable.List) int { return cmp.Compare(a.ID, b.ID) })
-	switch {
-	case in.ListID != 0:
-		return schemas.ListRef{}, needOperator(schemas.ErrorListGone, fmt.Sprintf(
-			"there is no list with the id %d, which the segment's listId asks for; correct or remove listId, and run the export again", in.ListID))
-	case len(named) == 0:
-		return schemas.ListRef{}, nil
-	case len(named) == 1:
-		return usable(named[0], in.Run)
+	if ours < len(named) {
+		return nil, nil, needOperator(schemas.ErrorListAmbiguous, fmt.Sprintf(
+			"%d lists are named «%s»: %s; set listId in the segment's settings to the one to fill, or rename the others in Iterable and retry",
+			len(named), in.Name, strings.Join(ids, ", ")))
 	}
-	ids := make([]string, len(named))
-	for i, l := range named {
-		ids[i] = fmt.Sprintf("%d (%s)", l.ID, l.Type)
-	}
-	if len(ours) == len(named) {
-		fill := max(0, slices.IndexFunc(ours, func(l iterable.List) bool { return l.ID == last }))
-		list := ref(ours[fill], in.Run)
-		list.Warnings = []string{fmt.Sprintf(
-			"this export has made %d lists named %q: %s; only list %d is filled, delete the others in Iterable", len(named), in.Name, strings.Join(ids, ", "), list.ID)}
-		return list, nil
-	}
-	return schemas.ListRef{}, needOperator(schemas.ErrorListAmbiguous, fmt.Sprintf(
-		"%d lists are named «%s»: %s; set listId in the segment's settings to the one to fill, or rename the others in Iterable and retry",
-		len(named), in.Name, strings.Join(ids, ", ")))
+	return &named[mine], []string{fmt.Sprintf("%d lists are named %q: %s; only list %d is filled, delete or rename the others in Iterable",
+		len(named), in.Name, strings.Join(ids, ", "), named[mine].ID)}, usable(named[mine])
 }
 
-func usable(l iterable.List, run schemas.RunRef) (schemas.ListRef, error) {
+func usable(l iterable.List) error {
 	if l.Type != "" && l.Type != api.Standard {
-		return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+		return needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 			"list %d, «%s», is of type %s, and only a %s list takes profiles; rename it in Iterable and retry, or set listId in the segment's settings to another list of this name",
 			l.ID, l.Name, l.Type, api.Standard))
 	}
-	return ref(l, run), nil
+	return nil
 }
 
-// description says where a list comes from.
-func description(run schemas.RunRef) string {
-	d := []rune("Kept by iterable-segment-export, export «" + run.Export + "»")
+const keptBy = "Kept by iterable-segment-export"
+
+// description says where a list comes from: which export of which data root.
+func description(deployment, export string) string {
+	d := []rune(fmt.Sprintf("%s (%s), export «%s»", keptBy, deployment[:min(len(deployment), 8)], export))
 	return string(slices.Clip(d[:min(len(d), api.MaxDescription)]))
 }

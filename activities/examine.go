@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -23,32 +24,38 @@ func (a *Activities) examine(ctx context.Context, who schemas.Person, _ struct{}
 		out.DataRootURL = a.Root.URL()
 	}
 	var err error
-	if out.DataRoot, err = a.deployment(ctx); err != nil {
+	if out.DataRoot, err = a.writable(ctx); err != nil {
 		out.DataRootError = err.Error()
 	}
 	return out, ctx.Err()
 }
 
-// deployment gives the data root's id, and makes it where there is none. It writes
-// in any case, since a run has to.
+// deployment returns the data root's id, and makes it where there is none.
 func (a *Activities) deployment(ctx context.Context) (string, error) {
 	var d schemas.Deployment
-	if _, err := a.readJSON(ctx, schemas.DeploymentKey, &d); err != nil {
-		return "", err
+	found, err := a.readJSON(ctx, schemas.DeploymentKey, &d)
+	if err != nil || found && d.ID != "" {
+		return d.ID, err
 	}
-	if d.ID == "" {
-		d.ID = rand.Text()
-	}
-	data, err := json.Marshal(d)
+	data, err := json.Marshal(schemas.Deployment{ID: rand.Text()})
 	if err != nil {
 		return "", err
 	}
-	if err := a.Root.Write(ctx, schemas.DeploymentKey, data); err != nil {
+	err = a.Root.WriteNew(ctx, schemas.DeploymentKey, data)
+	if err != nil && !errors.Is(err, storage.ErrExists) { // another worker made one at the same time
 		return "", err
 	}
-	// Another worker may have made one at the same time.
 	_, err = a.readJSON(ctx, schemas.DeploymentKey, &d)
 	return d.ID, err
+}
+
+// writable returns the data root's id once it could be written to, since a run has to.
+func (a *Activities) writable(ctx context.Context) (string, error) {
+	id, err := a.deployment(ctx)
+	if err != nil {
+		return "", err
+	}
+	return id, a.Root.Write(ctx, schemas.ProbeKey, []byte("{}"))
 }
 
 // examineSources looks at the footers of an export's segments, as a run would.

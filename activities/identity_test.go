@@ -37,12 +37,12 @@ func stageIdentities(t *testing.T, project string, members, rows []identity) sch
 		u := snapshot.NewUpdate(nil, 0)
 		for _, who := range members {
 			m := snapshot.Member{Email: []byte(who.email), UserID: []byte(who.userID)}
-			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(m.Email, m.UserID, nil)
+			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(batch.MappingSeed(snapshot.MappingFingerprint(export, project)), m.Email, m.UserID, nil)
 			if err := u.Put(&m); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := b.publish(t.Context(), run, u, nil, header(run, export, 7, project)); err != nil {
+		if err := b.publish(t.Context(), run, u, openedSnapshot{}, header(run, export, 7, project)); err != nil {
 			t.Fatal(err)
 		}
 	}

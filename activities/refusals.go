@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/rejects"
@@ -26,57 +27,66 @@ const refusedDir = "refused"
 // refused is a line of such a file. Who was forgotten stands there by the row
 // alone.
 type refused struct {
-	// Removal is set for somebody who was to be taken off the list, whom no row
-	// of the segment names.
-	Removal bool           `json:"removal,omitempty"`
-	File    int32          `json:"file"`
-	Row     int64          `json:"row"`
-	Value   string         `json:"value,omitempty"`
-	UserID  bool           `json:"userId,omitempty"` // the value is a user id
-	Reason  schemas.Reason `json:"reason,omitempty"`
+	File   int32          `json:"file"`
+	Row    int64          `json:"row"`
+	Value  string         `json:"value,omitempty"`
+	UserID bool           `json:"userId,omitempty"` // the value is a user id
+	Reason schemas.Reason `json:"reason,omitempty"`
 	// Unsure is set for everybody of a request of whom Iterable did not take all,
 	// without saying whom. They are tried again at the next run.
 	Unsure bool   `json:"unsure,omitempty"`
 	Key    string `json:"key"`
 }
 
-// refusedFile is the name of such a file, of the kind and the batch.
-const refusedFile = "%s-%09d.jsonl"
+// refusalFile is the key of the file with the refusals of batch k of a kind.
+func refusalFile(run schemas.RunRef, attempt, kind string, k int) string {
+	return path.Join(schemas.StagedDir(run, attempt), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
+}
+
+// refusalFiles are the keys of the files with refusals, in the order of kind and batch.
+func (a *Activities) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
+	files, err := a.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), refusedDir))
+	if err != nil {
+		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
+	}
+	for _, f := range files {
+		keys = append(keys, f.Name)
+	}
+	return keys, nil
+}
 
 // refusedBatches are the batches of a chunk of which earlier tries kept refusals.
 func (a *Activities) refusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
-	files, err := a.Root.List(ctx, path.Join(schemas.StagingDir(in.Run), refusedDir))
+	files, err := a.refusalFiles(ctx, in.Run, in.Attempt)
 	if err != nil {
-		return nil, fmt.Errorf("look for what Iterable refused at an earlier try: %w", err)
+		return nil, err
 	}
 	found := map[int]bool{}
 	for _, f := range files {
 		var k int
-		if n, err := fmt.Sscanf(path.Base(f.Name), in.Kind+"-%09d.jsonl", &k); n == 1 && err == nil && k >= in.First && k < in.End {
+		if n, err := fmt.Sscanf(path.Base(f), in.Kind+"-%09d.jsonl", &k); n == 1 && err == nil && k >= in.First && k < in.End {
 			found[k] = true
 		}
 	}
 	return found, nil
 }
 
-// writeRefusals keeps the rows of a batch that Iterable refused, in place of those
-// that an earlier try kept. kind is schemas.Subscribe or schemas.Unsubscribe.
-func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, kind string, k int, b *batch.Batch, rows []refusal) error {
-	name := path.Join(schemas.StagingDir(run), refusedDir, fmt.Sprintf(refusedFile, kind, k))
+// writeRefusals keeps the rows of a batch that Iterable refused, in the order of the
+// batch and in place of those that an earlier try kept.
+func (a *Activities) writeRefusals(ctx context.Context, in schemas.UploadInput, k int, b *batch.Batch, rows []refusal) error {
+	name := refusalFile(in.Run, in.Attempt, in.Kind, k)
 	if len(rows) == 0 {
 		if err := a.Root.DeletePrefix(ctx, name); err != nil {
 			return fmt.Errorf("forget what Iterable refused at an earlier try: %w", err)
 		}
 		return nil
 	}
+	slices.SortFunc(rows, func(x, y refusal) int { return cmp.Compare(x.row, y.row) })
 	var out bytes.Buffer
 	lines := json.NewEncoder(&out)
 	for _, r := range rows {
 		key := b.Key(r.row)
 		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Unsure: r.unsure, Key: hex.EncodeToString(key[:])}
-		if line.Removal = kind == schemas.Unsubscribe; line.Removal {
-			line.File, line.Row = 0, 0
-		}
 		if !r.unsure && r.reason != schemas.ReasonIterableForgotten {
 			line.Value = string(b.Email(r.row))
 			if line.Value == "" {
@@ -93,38 +103,60 @@ func (a *Activities) writeRefusals(ctx context.Context, run schemas.RunRef, kind
 	return nil
 }
 
-// readRefusals gives everything that Iterable refused in a run, in the order of
-// the source.
-func (a *Activities) readRefusals(ctx context.Context, run schemas.RunRef) ([]refused, error) {
-	files, err := a.Root.List(ctx, path.Join(schemas.StagingDir(run), refusedDir))
+// readRefusals reads the refusals of one batch.
+func (a *Activities) readRefusals(ctx context.Context, key string) (all []refused, err error) {
+	data, err := a.Root.Read(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
+		return nil, fmt.Errorf("read what Iterable refused: %w", err)
 	}
-	var all []refused
-	for _, f := range files {
-		data, err := a.Root.Read(ctx, f.Name)
-		if err != nil {
-			return nil, fmt.Errorf("read what Iterable refused: %w", err)
+	for d := json.NewDecoder(bytes.NewReader(data)); d.More(); {
+		var r refused
+		if err := d.Decode(&r); err != nil {
+			return nil, fmt.Errorf("read what Iterable refused, %s: %w", path.Base(key), errDamaged)
 		}
-		for d := json.NewDecoder(bytes.NewReader(data)); d.More(); {
-			var r refused
-			if err := d.Decode(&r); err != nil {
-				return nil, fmt.Errorf("read what Iterable refused: %s is damaged", f.Name)
-			}
-			all = append(all, r)
-		}
+		all = append(all, r)
 	}
-	slices.SortFunc(all, func(x, y refused) int {
-		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Row, y.Row))
-	})
 	return all, nil
 }
+
+// refusals reads the profiles that Iterable did not take as rejects, in the order of the
+// segment and a batch at a time.
+type refusals struct {
+	ctx    context.Context
+	read   func(ctx context.Context, key string) ([]refused, error)
+	keys   []string // of the files that are left
+	rows   []refused
+	reject func(refused) rejects.Reject
+	err    error
+}
+
+// Next and Err make it a rejects.Source.
+func (s *refusals) Next() (rejects.Reject, bool) {
+	for s.err == nil {
+		for len(s.rows) > 0 {
+			r := s.rows[0]
+			s.rows = s.rows[1:]
+			if !r.Unsure {
+				return s.reject(r), true
+			}
+		}
+		if len(s.keys) == 0 {
+			break
+		}
+		s.rows, s.err = s.read(s.ctx, s.keys[0])
+		s.keys = s.keys[1:]
+	}
+	return rejects.Reject{}, false
+}
+
+// Err returns what ended the reading early.
+func (s *refusals) Err() error { return s.err }
 
 // key is the snapshot's key of a refused person.
 func (r refused) key() (k snapshot.Key, err error) {
 	n, err := hex.Decode(k[:], []byte(r.Key))
 	if err != nil || n != len(k) {
-		return k, errors.New("what Iterable refused is damaged")
+		return k, fmt.Errorf("read what Iterable refused: %w", errDamaged)
 	}
 	return k, nil
 }
@@ -148,8 +180,8 @@ func (r refused) reject(e schemas.Export, files []string) rejects.Reject {
 // publishRejects writes the rejects file of the report: what staging rejected
 // and what Iterable refused, in the order of the source. It returns the file's
 // key, empty where nobody was rejected.
-func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, refusals []refused) (string, error) {
-	dir := schemas.StagingDir(run)
+func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+	dir := schemas.StagedDir(run, attempt)
 	names, err := a.Root.Read(ctx, path.Join(dir, filesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil // the run ended before anything was staged
@@ -161,12 +193,11 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 	if err := json.Unmarshal(names, &files); err != nil {
 		return "", fmt.Errorf("write the rejects: %s is damaged", filesFile)
 	}
-	var late []rejects.Reject
-	for _, r := range refusals {
-		if !r.Removal && !r.Unsure {
-			late = append(late, r.reject(e, files))
-		}
+	late := &refusals{ctx: ctx, read: a.readRefusals, reject: func(r refused) rejects.Reject { return r.reject(e, files) }}
+	if late.keys, err = a.refusalFiles(ctx, run, attempt); err != nil {
+		return "", err
 	}
+	late.keys = slices.DeleteFunc(late.keys, func(key string) bool { return !strings.HasPrefix(path.Base(key), schemas.Subscribe+"-") })
 	key := path.Join(schemas.ReportDir(run), schemas.RejectsFile)
 	w, err := a.Root.Create(ctx, key)
 	if err != nil {
@@ -184,8 +215,8 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 }
 
 // mergeRejects writes what was rejected, in three places, as one file.
-func (a *Activities) mergeRejects(ctx context.Context, dir string, files []string, refusals []rejects.Reject, out io.Writer) (int64, error) {
-	sources := []rejects.Source{rejects.Slice(refusals)}
+func (a *Activities) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
+	sources := []rejects.Source{refused}
 	for _, name := range []string{schemas.RejectsFile, lateRejectsFile} {
 		file, err := a.Root.Open(ctx, path.Join(dir, name))
 		if err != nil {

@@ -36,6 +36,9 @@ func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in sc
 			return out, failure(err, in.Export.Connection)
 		}
 	}
+	if err := a.disown(ctx, in.Export.Name); err != nil {
+		return out, err
+	}
 	for _, dir := range schemas.ExportDirs(in.Export.Name) {
 		files, err := a.Root.List(ctx, dir)
 		if err != nil {
@@ -53,15 +56,12 @@ func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in sc
 // of, whatever the question says of it.
 func (a *Activities) mayRemove(ctx context.Context, who schemas.Person, export string) error {
 	return a.Root.Walk(ctx, schemas.SnapshotsDir(export), func(o storage.Object) error {
-		if path.Base(o.Name) != schemas.SnapshotFile {
+		if _, ok := schemas.SnapshotVersion(path.Base(o.Name)); !ok {
 			return nil
 		}
-		h, err := a.snapshotHeader(ctx, o.Name)
-		if err != nil {
-			return err
-		}
-		if h == nil {
-			return nil // damaged: it is of no use but to be deleted
+		h, err := a.headerOf(ctx, o.Name)
+		if err != nil || h == nil {
+			return err // a damaged one is of no use but to be deleted
 		}
 		if c, err := a.Connections.Get(h.Connection); err == nil {
 			return mayUse(who, c)
@@ -81,7 +81,11 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 	if err != nil {
 		return nil, err
 	}
-	ours := description(schemas.RunRef{Export: e.Name})
+	deployment, err := a.deployment(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the data root's id: %w", err)
+	}
+	ours := description(deployment, e.Name)
 	var out []schemas.RemovedList
 	for _, s := range e.Segments {
 		found := false

@@ -109,6 +109,9 @@ func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, e
 		if a.Err == nil {
 			one.Profiles = int64(to - from)
 			s.known.Store(true)
+			s.attempt.worked()
+		} else {
+			s.attempt.failed()
 		}
 		s.pace.add(time.Now(), one)
 	})

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"iterable-segment-export/internal/snapshot"
@@ -14,13 +17,15 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// pendingFile stands in the snapshot's folder while a run may have sent more
-// than the snapshot knows of. It holds a pending.
-const pendingFile = "pending.json"
+// pendingPrefix begins the names of files that stand in the snapshot's folder while runs
+// may have sent more than the snapshot knows of, one for each attempt at staging. They
+// hold a pending.
+const pendingPrefix = "pending-"
 
-// pending says which run's staged files hold who may be on which list.
+// pending says which staged files hold what was perhaps sent to which list.
 type pending struct {
-	Staging string `json:"staging"`
+	RunID   string `json:"runId"`
+	Attempt string `json:"attempt"`
 	ListID  int64  `json:"listId"`
 }
 
@@ -28,7 +33,8 @@ type pending struct {
 // there is none to use.
 type openedSnapshot struct {
 	*snapshot.Snapshot
-	file storage.File
+	file    storage.File
+	version int64 // the newest one's number, also where it can't be used; 0 if there is none
 }
 
 func (o openedSnapshot) Close() {
@@ -52,9 +58,18 @@ func header(run schemas.RunRef, e schemas.Export, listID int64, projectType stri
 	}
 }
 
-// snapshotHeader says whose snapshot a file of the data root is, nil where the file
-// is damaged.
-func (a *Activities) snapshotHeader(ctx context.Context, name string) (*snapshot.Header, error) {
+// snapshotHeader says whose the newest snapshot of a segment is, nil where there is none
+// or it is damaged.
+func (a *Activities) snapshotHeader(ctx context.Context, run schemas.RunRef) (*snapshot.Header, error) {
+	versions, err := a.snapshotVersions(ctx, run)
+	if err != nil || len(versions) == 0 {
+		return nil, err
+	}
+	return a.headerOf(ctx, snapshotKey(run, schemas.SnapshotName(versions[len(versions)-1])))
+}
+
+// headerOf is the header of one snapshot, nil where it is damaged.
+func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Header, error) {
 	file, err := a.Root.Open(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("look whose snapshot %s is: %w", name, err)
@@ -67,24 +82,40 @@ func (a *Activities) snapshotHeader(ctx context.Context, name string) (*snapshot
 	return &h, nil
 }
 
+// snapshotVersions are the numbers of the snapshots that a segment has, the newest last.
+// Usually it is one.
+func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (versions []int64, err error) {
+	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Export, run.Segment))
+	if err != nil {
+		return nil, fmt.Errorf("look for the snapshot of the last run: %w", err)
+	}
+	for _, f := range files { // in order, since the numbers have leading zeros
+		if v, ok := schemas.SnapshotVersion(path.Base(f.Name)); ok {
+			versions = append(versions, v)
+		}
+	}
+	return versions, nil
+}
+
 // openSnapshot opens the snapshot that the segment is compared with. One that is
 // missing, damaged or of another list is none, and the warning says so.
 func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (openedSnapshot, string, error) {
-	if in.IgnoreSnapshot {
-		return openedSnapshot{}, "the snapshot of the last run is damaged; everybody is sent and nobody is removed", nil
-	}
 	o, err := a.readSnapshot(ctx, in.Run, header(in.Run, in.Export, in.ListID, in.Connection.ProjectType))
+	none := openedSnapshot{version: o.version}
 	switch {
+	case err == nil && in.IgnoreSnapshot:
+		o.Close()
+		return none, "the snapshot of the last run is damaged; everybody is sent and nobody is removed", nil
 	case err == nil:
 		return o, "", nil
 	case errors.Is(err, fs.ErrNotExist):
-		return openedSnapshot{}, noSnapshot(in), nil
+		return none, noSnapshot(in), nil
 	case in.ListID == 0 && errors.Is(err, snapshot.ErrListReplaced):
-		return openedSnapshot{}, "the list of the last run is gone; everybody is sent to a new one", nil
+		return none, "the list of the last run is gone; everybody is sent to a new one", nil
 	case lost(err):
-		return openedSnapshot{}, err.Error() + "; everybody is sent and nobody is removed", nil
+		return none, err.Error() + "; everybody is sent and nobody is removed", nil
 	}
-	return openedSnapshot{}, "", fmt.Errorf("open the snapshot of the last run: %w", err)
+	return none, "", fmt.Errorf("open the snapshot of the last run: %w", err)
 }
 
 // lost tells whether a snapshot is gone for good, and not only out of reach.
@@ -93,48 +124,96 @@ func lost(err error) bool {
 		errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrListReplaced)
 }
 
-func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (openedSnapshot, error) {
-	file, err := a.Root.Open(ctx, snapshotKey(run, schemas.SnapshotFile))
+// readSnapshot opens the newest snapshot; the error is fs.ErrNotExist where there is
+// none. The version is set in any case.
+func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (o openedSnapshot, err error) {
+	versions, err := a.snapshotVersions(ctx, run)
 	if err != nil {
-		return openedSnapshot{}, err
+		return o, err
 	}
-	s, err := snapshot.Open(file, file.Size(), expect)
+	if len(versions) == 0 {
+		return o, fmt.Errorf("there is no snapshot: %w", fs.ErrNotExist)
+	}
+	o.version = versions[len(versions)-1]
+	file, err := a.Root.Open(ctx, snapshotKey(run, schemas.SnapshotName(o.version)))
 	if err != nil {
+		return o, err
+	}
+	if o.Snapshot, err = snapshot.Open(file, file.Size(), expect); err != nil {
 		file.Close()
-		return openedSnapshot{}, err
+		return o, err
 	}
-	return openedSnapshot{s, file}, nil
+	o.file = file
+	return o, nil
+}
+
+// pendingKey is the key of the marker of one attempt's staged files.
+func pendingKey(run schemas.RunRef, attempt string) string {
+	return snapshotKey(run, pendingPrefix+run.RunID+"-"+attempt+".json")
 }
 
 // announce notes, before the first request, that the list may soon hold people
 // whom the snapshot does not know.
-func (a *Activities) announce(ctx context.Context, run schemas.RunRef, listID int64) error {
-	marker, err := json.Marshal(pending{Staging: schemas.StagingDir(run), ListID: listID})
+func (a *Activities) announce(ctx context.Context, in schemas.UploadInput) error {
+	marker, err := json.Marshal(pending{RunID: in.Run.RunID, Attempt: in.Attempt, ListID: in.ListID})
 	if err != nil {
 		return err
 	}
-	return a.Root.Write(ctx, snapshotKey(run, pendingFile), marker)
+	return a.Root.Write(ctx, pendingKey(in.Run, in.Attempt), marker)
 }
 
-// absorb makes the snapshot know everybody whom a run that did not come to its
-// end may have put on the list, so that a later run can take them off again.
-// What is known about them is void: they are sent anew. A run on another list than
-// listID is of no more use, and is forgotten; 0 is whichever list it was.
-func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64) error {
-	marker, err := a.Root.Read(ctx, snapshotKey(run, pendingFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// unfinishedRuns are the markers of attempts whose outcome no snapshot knows, by their keys.
+func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (map[string]pending, error) {
+	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Export, run.Segment))
+	if err != nil {
+		return nil, fmt.Errorf("look for an unfinished run: %w", err)
 	}
-	if err != nil && !errors.Is(err, storage.ErrDamaged) {
-		return fmt.Errorf("look for an unfinished run: %w", err)
+	found := map[string]pending{}
+	for _, f := range files {
+		if !strings.HasPrefix(path.Base(f.Name), pendingPrefix) {
+			continue
+		}
+		var p pending
+		data, err := a.Root.Read(ctx, f.Name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // somebody else has just taken account of it
+			continue
+		case errors.Is(err, storage.ErrDamaged), err == nil && json.Unmarshal(data, &p) != nil:
+			p = pending{} // it names nothing that could be found
+		case err != nil:
+			return nil, fmt.Errorf("look for an unfinished run: %w", err)
+		}
+		found[f.Name] = p
 	}
-	var p pending
-	if err := json.Unmarshal(marker, &p); err == nil && (listID == 0 || p.ListID == listID) {
-		if err := a.absorbStaged(ctx, run, e, p); err != nil {
+	return found, nil
+}
+
+// absorb makes the snapshot know what runs have done to the list that did not come to
+// their end, so that a later run sends again what may be missing, and can take off again
+// whoever they have put there. A run on another list than listID is of no more use, and is
+// forgotten; 0 is whichever list it was. Only the runs of which takes, if it is not nil,
+// is true are looked at. It may be repeated.
+func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64, takes func(pending) bool) error {
+	found, err := a.unfinishedRuns(ctx, run)
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		p := found[key]
+		if takes != nil && !takes(p) {
+			continue
+		}
+		dead := schemas.RunRef{Export: run.Export, RunID: p.RunID, Segment: run.Segment}
+		if p.RunID != "" && (listID == 0 || p.ListID == listID) {
+			if err := a.absorbStaged(ctx, dead, e, p); err != nil {
+				return err
+			}
+		}
+		if err := a.Root.DeletePrefix(ctx, key); err != nil {
 			return err
 		}
 	}
-	return a.Root.DeletePrefix(ctx, snapshotKey(run, pendingFile))
+	return nil
 }
 
 func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p pending) error {
@@ -143,20 +222,24 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		return err
 	}
 	defer done()
-	err = a.eachStaged(ctx, path.Join(p.Staging, schemas.AddsFile), func(m *snapshot.Member) error {
-		m.Fields = 0
-		return update.Put(m)
-	})
+	account, err := a.newAccount(ctx, run, p.Attempt, update)
+	if err == nil {
+		err = account.add(ctx)
+	}
 	switch {
 	case errors.Is(err, errDamaged):
 		// What can be read of it is known now; the rest is lost, and so is the
 		// certainty that all of them can be taken off again.
-		a.Log.Warn("what an unfinished run has staged is damaged", "export", run.Export, "segment", run.Segment, "run", p.Staging)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		a.Log.Warn("what an unfinished run has staged is damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+	case err != nil && !notStaged(err):
 		return fmt.Errorf("read what an unfinished run has staged: %w", err)
 	}
+	var from origin
+	if _, err := a.readJSON(ctx, path.Join(schemas.StagingDir(run), originFile), &from); err != nil {
+		return err
+	}
 	h := header(run, e, p.ListID, "")
-	h.Mapping = "" // of more than one mapping: everybody is sent anew
+	h.Mapping = from.Mapping
 	h.RunID += absorbed
 	old, err := a.readSnapshot(ctx, run, h)
 	if err == nil {
@@ -165,28 +248,43 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	switch {
 	case err == nil:
-		h.Profiles = old.Header().Profiles
+		h.Profiles, h.FullAt = old.Header().Profiles, old.Header().FullAt
 	case lost(err):
 		old.Snapshot = nil
 	default:
 		// Without it everybody whom it knows would stay on the list for good.
 		return fmt.Errorf("open the snapshot of the last run: %w", err)
 	}
-	return a.publish(ctx, run, update, old.Snapshot, h)
+	return a.publish(ctx, run, update, old, h)
 }
 
-// publish writes the next snapshot in place of the old one.
-func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapshot.Update, old *snapshot.Snapshot, h snapshot.Header) error {
-	w, err := a.Root.Create(ctx, snapshotKey(run, schemas.SnapshotFile))
+// publish writes the snapshot that follows the old one, and deletes those before it. Its
+// error is storage.ErrExists where another one has followed already.
+func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapshot.Update, old openedSnapshot, h snapshot.Header) error {
+	w, err := a.Root.CreateNew(ctx, snapshotKey(run, schemas.SnapshotName(old.version+1)))
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
 	defer w.Abort()
-	if _, err := u.Publish(ctx, old, h, w); err != nil {
+	if _, err := u.Publish(ctx, old.Snapshot, h, w); err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
 	if err := w.Close(); err != nil {
 		return fmt.Errorf("publish the snapshot: %w", err)
+	}
+	return a.dropOldSnapshots(ctx, run)
+}
+
+// dropOldSnapshots deletes all snapshots but the newest.
+func (a *Activities) dropOldSnapshots(ctx context.Context, run schemas.RunRef) error {
+	versions, err := a.snapshotVersions(ctx, run)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions[:max(0, len(versions)-1)] {
+		if err := a.Root.DeletePrefix(ctx, snapshotKey(run, schemas.SnapshotName(v))); err != nil {
+			return fmt.Errorf("delete an older snapshot: %w", err)
+		}
 	}
 	return nil
 }

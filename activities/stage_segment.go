@@ -20,8 +20,9 @@ import (
 )
 
 // InspectSegment reads the footers of the segment's files.
-func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput) (schemas.SegmentInfo, error) {
-	defer beat(ctx, nil)()
+func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput) (_ schemas.SegmentInfo, err error) {
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
+	defer attempt.end(ctx, &err)
 	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, false); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -95,9 +96,10 @@ const filesFile = "files.json"
 
 // StageSegment reads the segment once: it rejects the rows that can't be mailed,
 // compares the rest with the snapshot, and writes what is to be sent.
-func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (schemas.Manifest, error) {
+func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_ schemas.Manifest, err error) {
 	var read atomic.Int64
-	defer beat(ctx, func() any { return schemas.StageProgress{Read: read.Load()} })()
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.StageProgress{Read: read.Load()} })
+	defer attempt.end(ctx, &err)
 	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, !in.Check); err != nil {
 		return schemas.Manifest{}, err
 	}
@@ -113,23 +115,24 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 		return schemas.Manifest{}, segmentFailure(err)
 	}
 	if !in.Check {
-		if err := a.absorb(ctx, in.Run, in.Export, in.ListID); err != nil {
+		if err := a.absorb(ctx, in.Run, in.Export, in.ListID, nil); err != nil {
 			return schemas.Manifest{}, err
 		}
-		// A run that starts over sends other batches: what Iterable refused of the
-		// ones before says nothing of these.
-		if err := a.Root.DeletePrefix(ctx, path.Join(schemas.StagingDir(in.Run), refusedDir)); err != nil {
-			return schemas.Manifest{}, fmt.Errorf("delete what an earlier start of the run left: %w", err)
+		// What earlier attempts have staged is of no more use, and what they have sent
+		// is in the snapshot now.
+		if err := a.discard(ctx, in.Run); err != nil {
+			return schemas.Manifest{}, err
 		}
 	}
-	if err := a.sign(ctx, in.Run, in.Export); err != nil {
+	if err := a.sign(ctx, in); err != nil {
 		return schemas.Manifest{}, err
 	}
-	manifest, err := a.stage(ctx, in, seg, &read)
+	id := attemptID(ctx)
+	manifest, err := a.stage(ctx, in, id, seg, &read)
 	if errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) {
 		// Staging had already begun to trust the snapshot: once more, without.
 		in.IgnoreSnapshot = true
-		manifest, err = a.stage(ctx, in, seg, &read)
+		manifest, err = a.stage(ctx, in, id, seg, &read)
 	}
 	if err == nil && !in.Check {
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Unchanged, manifest.Unchanged)
@@ -140,13 +143,13 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (s
 }
 
 // stage does StageSegment's work once.
-func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
+func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
 	old, err := a.compareWith(ctx, in, time.Now())
 	if err != nil {
 		return m, err
 	}
 	defer old.Close()
-	s, err := a.newStaging(ctx, in, seg, old)
+	s, err := a.newStaging(ctx, in, attempt, seg, old)
 	if err != nil {
 		return m, err
 	}
@@ -176,7 +179,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, seg *segm
 	}
 	names, err := json.Marshal(seg.Files())
 	if err == nil {
-		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(in.Run), filesFile), names)
+		err = a.Root.Write(ctx, path.Join(s.dir, filesFile), names)
 	}
 	if err == nil && s.examples != nil {
 		err = a.writeExamples(ctx, in.Run, s.examples)

@@ -21,6 +21,8 @@ import (
 // it one record batch at a time, and are never copied but into the files.
 type staging struct {
 	in       schemas.StageInput
+	dir      string // of the staged files
+	mapping  uint64 // seeds the hashes of fields
 	export   schemas.Export
 	manifest schemas.Manifest
 	mapper   *mapping.Mapper
@@ -46,8 +48,12 @@ type staging struct {
 }
 
 // newStaging opens the staged files and the comparison with the snapshot.
-func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg *segment.Segment, old comparison) (s *staging, err error) {
-	s = &staging{in: in, export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1}
+func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old comparison) (s *staging, err error) {
+	s = &staging{
+		in: in, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1,
+		mapping: batch.MappingSeed(snapshot.MappingFingerprint(in.Export, in.Connection.ProjectType)),
+	}
+	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
 	s.manifest.Warnings, s.manifest.Full = append(old.warnings, seg.Warnings()...), old.full
 	if in.Check {
@@ -62,12 +68,11 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 	if s.mapper, err = compileMapping(s.export, in.Connection.Limits, seg); err != nil {
 		return s, err
 	}
-	dir := schemas.StagingDir(in.Run)
 	for name, file := range map[string]**storage.Writer{
 		schemas.AddsFile: &s.addsFile, schemas.RemovesFile: &s.removesFile,
 		schemas.RejectsFile: &s.rejectsFile, lateRejectsFile: &s.lateFile,
 	} {
-		if *file, err = a.Root.Create(ctx, path.Join(dir, name)); err != nil {
+		if *file, err = a.Root.Create(ctx, path.Join(s.dir, name)); err != nil {
 			return s, fmt.Errorf("make the staged files: %w", err)
 		}
 	}
@@ -84,9 +89,10 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, seg 
 		return s, err
 	}
 	s.removeTemp = remove
+	s.manifest.SnapshotVersion = old.version
 	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full, Files: files, MemoryPeople: a.MemoryPeople}
 	if old.Snapshot != nil {
-		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Rows(), old.Header().RunID, old.Header().Profiles
+		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Header().Members(), old.Header().RunID, old.Header().Profiles
 		if in.Connection.ProjectType == schemas.ProjectHybrid && in.Export.Mode != schemas.ModeAppend {
 			if err := a.compareIdentities(ctx, s, files, body); err != nil {
 				return s, err
@@ -209,7 +215,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		g.arena = data
 	}
 	p.Key = batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
-	p.Fields = batch.FieldsHash(p.Email, p.UserID, p.DataFields)
+	p.Fields = batch.FieldsHash(s.mapping, p.Email, p.UserID, p.DataFields)
 	g.profiles = append(g.profiles, p)
 }
 
@@ -366,7 +372,7 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 	}
 	s.manifest.AddBatches, s.manifest.RemoveBatches = s.adds.Batches(), s.removes.Batches()
 	if s.rejects.Rows()+s.late.Rows() > 0 {
-		s.manifest.Rejects = path.Join(schemas.StagingDir(s.in.Run), schemas.RejectsFile)
+		s.manifest.Rejects = path.Join(s.dir, schemas.RejectsFile)
 	}
 	s.warnings()
 	return nil

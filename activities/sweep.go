@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -27,11 +29,17 @@ type origin struct {
 	Segment    string `json:"segment"`
 	RunID      string `json:"runId"`
 	Connection string `json:"connection"`
+	// Mapping is the fingerprint of what is staged (snapshot.MappingFingerprint).
+	Mapping string `json:"mapping"`
 }
 
 // sign notes whose the staged files are that follow.
-func (a *Activities) sign(ctx context.Context, run schemas.RunRef, e schemas.Export) error {
-	data, err := json.Marshal(origin{Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: e.Connection})
+func (a *Activities) sign(ctx context.Context, in schemas.StageInput) error {
+	run := in.Run
+	data, err := json.Marshal(origin{
+		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
+		Mapping: snapshot.MappingFingerprint(in.Export, in.Connection.ProjectType),
+	})
 	if err == nil {
 		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(run), originFile), data)
 	}
@@ -183,7 +191,7 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 		run := schemas.RunRef{Export: o.Export, RunID: o.RunID, Segment: o.Segment}
 		if err != nil || schemas.StagingDir(run) != g.dir {
 			least := unsigned
-			if !slices.Contains(g.files, path.Join(g.dir, schemas.AddsFile)) {
+			if !slices.ContainsFunc(g.files, func(f string) bool { return path.Base(f) == schemas.AddsFile }) {
 				least = afterLoss // a try that nobody waited for wrote it after the run's end
 			}
 			if errors.Is(err, storage.ErrKey) || age < least {
@@ -211,22 +219,18 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 // It is false where a run under way is to do that.
 func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, underWay bool) (bool, error) {
 	a := s.Activities
-	var p pending
-	marker, err := a.Root.Read(ctx, snapshotKey(run, pendingFile))
-	if err == nil {
-		err = json.Unmarshal(marker, &p)
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return true, nil
-	case err != nil:
+	of := func(p pending) bool { return p.RunID == run.RunID }
+	found, err := a.unfinishedRuns(ctx, run)
+	if err != nil {
 		return false, err
-	case p.Staging != schemas.StagingDir(run):
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Values(found)), of) {
 		return true, nil
-	case underWay:
+	}
+	if underWay {
 		return false, nil
 	}
-	return true, a.absorb(ctx, run, schemas.Export{Name: o.Export, Connection: o.Connection}, p.ListID)
+	return true, a.absorb(ctx, run, schemas.Export{Name: o.Export, Connection: o.Connection}, 0, of)
 }
 
 // reports deletes the rejects and the reports of runs that are older than they are

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path"
@@ -24,7 +25,7 @@ import (
 
 var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", Fields: schemas.Fields{All: true}, Settings: schemas.Settings{OnInvalid: schemas.InvalidReject}}
 
-// remembers writes a snapshot of one member, and gives its path.
+// remembers writes the next snapshot, of one member, and returns its path.
 func (b *bench) remembers(t *testing.T, run schemas.RunRef, list int64, address string) string {
 	t.Helper()
 	u := snapshot.NewUpdate(nil, 0)
@@ -32,89 +33,134 @@ func (b *bench) remembers(t *testing.T, run schemas.RunRef, list int64, address 
 	if err := u.Put(&m); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.publish(t.Context(), run, u, nil, header(run, springExport, list, schemas.ProjectEmail)); err != nil {
+	versions, err := b.snapshotVersions(t.Context(), run)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(b.dir, filepath.FromSlash(snapshotKey(run, schemas.SnapshotFile)))
+	old := openedSnapshot{}
+	if len(versions) > 0 {
+		old.version = versions[len(versions)-1]
+	}
+	if err := b.publish(t.Context(), run, u, old, header(run, springExport, list, schemas.ProjectEmail)); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(b.dir, filepath.FromSlash(snapshotKey(run, schemas.SnapshotName(old.version+1))))
 }
+
+const testAttempt = "0123456789abcdef0123456789abcdef"
 
 func member(address string) snapshot.Member {
-	return snapshot.Member{Key: batch.KeyHash([]byte(address), nil, schemas.ProjectEmail), Fields: 1, Email: []byte(address)}
+	return snapshot.Member{Key: batch.KeyHash([]byte(address), nil, schemas.ProjectEmail), Fields: 100, Email: []byte(address)}
 }
 
-// leftBehind leaves what a run does that was ended while it sent somebody.
-func (b *bench) leftBehind(t *testing.T, run schemas.RunRef, list int64, address string) {
+// sent is what a run has staged of a kind, and of which batches it has the answer.
+type sent struct {
+	kind     string
+	people   []string // one a batch
+	answered int      // the first so many
+	begun    bool     // requests may have been made for all of them
+}
+
+// leftBehind leaves what a run does that ended while it sent people.
+func (b *bench) leftBehind(t *testing.T, run schemas.RunRef, list int64, all ...sent) {
 	t.Helper()
-	file, err := b.Root.Create(t.Context(), path.Join(schemas.StagingDir(run), schemas.AddsFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := batch.NewWriter(file, limits(schemas.Limits{}), batch.Options{Body: batch.BodyOptions{ListID: list}})
-	m := member(address)
-	if err == nil {
-		err = w.Append(batch.Profile{Email: m.Email, Key: m.Key, Fields: m.Fields})
-	}
-	for _, end := range []func() error{w.Close, file.Close} {
-		if err == nil {
-			err = end()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err == nil {
-		err = b.announce(t.Context(), run, list)
-	}
-	if err != nil {
-		t.Fatal(err)
+	must(b.sign(t.Context(), schemas.StageInput{Run: run, Export: springExport, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}))
+	in := schemas.UploadInput{Run: run, Attempt: testAttempt, ListID: list}
+	must(b.announce(t.Context(), in))
+	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
+		file, err := b.Root.Create(t.Context(), path.Join(schemas.StagedDir(run, testAttempt), stagedName(kind)))
+		must(err)
+		w, err := batch.NewWriter(file, batch.Limits{Profiles: 1, BodyBytes: 4 << 20},
+			batch.Options{Body: batch.BodyOptions{ListID: list}, Unsubscribe: kind == schemas.Unsubscribe})
+		must(err)
+		for _, s := range all {
+			if s.kind != kind {
+				continue
+			}
+			for _, who := range s.people {
+				m := member(who)
+				must(w.Append(batch.Profile{Email: m.Email, Key: m.Key, Fields: m.Fields}))
+			}
+			if in.Kind, in.End = kind, len(s.people); s.begun {
+				must(b.writeAnswered(t.Context(), in, "1", schemas.UploadProgress{Next: s.answered, Counts: schemas.UploadCounts{Sent: int64(s.answered)}}))
+			}
+		}
+		must(w.Close())
+		must(file.Close())
 	}
 }
 
-// members are the addresses that the snapshot has.
-func (b *bench) members(t *testing.T, run schemas.RunRef, list int64) map[string]bool {
+// entries are the addresses that the snapshot has, with their hashes.
+func (b *bench) entries(t *testing.T, run schemas.RunRef, list int64) map[string]uint64 {
 	t.Helper()
 	o, err := b.readSnapshot(t.Context(), run, header(run, springExport, list, schemas.ProjectEmail))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer o.Close()
-	found := map[string]bool{}
-	if err := o.Each(t.Context(), func(m *snapshot.Member) error { found[string(m.Email)] = true; return nil }); err != nil {
+	found := map[string]uint64{}
+	if err := o.Each(t.Context(), func(m *snapshot.Member) error { found[string(m.Email)] = m.Fields; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return found
 }
 
-// TestAnUnfinishedRunIsAddedToTheSnapshot: whoever it may have put on the list
-// joins those who are known. A snapshot that is only out of reach is waited for, one
-// that is damaged is given up.
-func TestAnUnfinishedRunIsAddedToTheSnapshot(t *testing.T) {
+// sameEntries fails the test unless the snapshot holds just these.
+func (b *bench) sameEntries(t *testing.T, run schemas.RunRef, list int64, want map[string]uint64) {
+	t.Helper()
+	if got := b.entries(t, run, list); !maps.Equal(got, want) {
+		t.Errorf("the snapshot has %v, want %v", got, want)
+	}
+}
+
+// TestWhatAnUnfinishedRunHasDone: what Iterable has acknowledged is known, what it was
+// perhaps asked for is in doubt, and what it was not asked for has no effect.
+func TestWhatAnUnfinishedRunHasDone(t *testing.T) {
+	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	people := []string{"ann@example.com", "bob@example.com"}
+	const hash = 100
+	for name, c := range map[string]struct {
+		sent sent
+		want map[string]uint64
+	}{
+		"added, and perhaps added": {sent{schemas.Subscribe, people, 1, true},
+			map[string]uint64{"eve@example.com": hash, "ann@example.com": hash, "bob@example.com": snapshot.Unconfirmed}},
+		"never asked for": {sent{schemas.Subscribe, people, 0, false}, map[string]uint64{"eve@example.com": hash}},
+		"perhaps updated": {sent{schemas.Subscribe, []string{"eve@example.com"}, 0, true}, map[string]uint64{"eve@example.com": snapshot.Unknown}},
+		"removed":         {sent{schemas.Unsubscribe, []string{"eve@example.com"}, 1, true}, map[string]uint64{}},
+		"perhaps removed": {sent{schemas.Unsubscribe, []string{"eve@example.com"}, 0, true}, map[string]uint64{"eve@example.com": snapshot.Unknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+			b.remembers(t, before, 7, "eve@example.com")
+			b.leftBehind(t, before, 7, c.sent)
+			for range 2 { // done twice, it is the same
+				if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
+					t.Fatal(err)
+				}
+				b.sameEntries(t, run, 7, c.want)
+			}
+			if left, err := b.unfinishedRuns(t.Context(), run); err != nil || len(left) > 0 {
+				t.Errorf("%v, %v", left, err)
+			}
+		})
+	}
+}
+
+// TestADamagedSnapshotIsGivenUp.
+func TestADamagedSnapshotIsGivenUp(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 	file := b.remembers(t, before, 7, "ann@example.com")
-	b.leftBehind(t, before, 7, "bob@example.com")
-
-	if err := os.Rename(file, file+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(file, 0o700); err != nil { // can be opened, and not read
-		t.Fatal(err)
-	}
-	if err := b.absorb(t.Context(), run, springExport, 7); err == nil {
-		t.Error("a snapshot that can't be read was passed over")
-	}
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".away", file); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.absorb(t.Context(), run, springExport, 7); err != nil {
-		t.Fatal(err)
-	}
-	if m := b.members(t, run, 7); len(m) != 2 || !m["ann@example.com"] || !m["bob@example.com"] {
-		t.Errorf("known are %v", m)
-	}
-
-	b.leftBehind(t, before, 7, "eve@example.com")
+	b.leftBehind(t, before, 7, sent{schemas.Subscribe, []string{"eve@example.com"}, 1, true})
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -123,12 +169,10 @@ func TestAnUnfinishedRunIsAddedToTheSnapshot(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.absorb(t.Context(), run, springExport, 7); err != nil {
+	if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
 		t.Fatalf("a damaged snapshot: %v", err)
 	}
-	if m := b.members(t, run, 7); len(m) != 1 || !m["eve@example.com"] {
-		t.Errorf("known are %v", m)
-	}
+	b.sameEntries(t, run, 7, map[string]uint64{"eve@example.com": 100})
 }
 
 // stage stages people with a value each, over a connection that may read them.
@@ -158,18 +202,24 @@ func (b *bench) stage(t *testing.T, run schemas.RunRef, people map[string]float6
 	return m
 }
 
-// TestAStartOverForgetsWhatWasRefused: whom Iterable refused before the run started
-// over has been sent again since, and may have been taken.
-func TestAStartOverForgetsWhatWasRefused(t *testing.T) {
+// TestAStartOverBeginsAfresh: whom Iterable refused before the run started over has been
+// sent again since, and may have been taken; what was acknowledged before is known.
+func TestAStartOverBeginsAfresh(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
-	stale := path.Join(schemas.StagingDir(run), refusedDir, "subscribe-000000000.jsonl")
-	if err := b.Root.Write(t.Context(), stale, []byte(`{"key":"00"}`+"\n")); err != nil {
+	b.leftBehind(t, run, 7, sent{schemas.Subscribe, []string{"bob@example.com"}, 1, true})
+	m := b.stage(t, run, map[string]float64{"ann@example.com": 1})
+	if m.Adds != 1 || m.Removals != 1 || m.Members != 1 {
+		t.Errorf("%+v", m)
+	}
+	files, err := b.Root.List(t.Context(), schemas.StagingDir(run))
+	if err != nil {
 		t.Fatal(err)
 	}
-	b.stage(t, run, map[string]float64{"ann@example.com": 1})
-	if left, err := b.readRefusals(t.Context(), run); err != nil || len(left) > 0 {
-		t.Errorf("%d refusals are left, %v", len(left), err)
+	for _, f := range files {
+		if strings.Contains(f.Name, testAttempt) {
+			t.Errorf("%s is left of the earlier start", f.Name)
+		}
 	}
 }
 
@@ -208,14 +258,12 @@ func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 	b.remembers(t, before, 7, "ann@example.com")
-	b.leftBehind(t, before, 7, "bob@example.com")
+	b.leftBehind(t, before, 7, sent{schemas.Subscribe, []string{"bob@example.com"}, 1, true})
 	in := schemas.CloseInput{Run: run, Export: springExport, Segment: schemas.Segment{Name: "High-value"}, Report: schemas.ExportReport{State: schemas.StateAborted}}
 	if _, err := b.env.ExecuteActivity(schemas.ActivityCloseRun, in); err != nil {
 		t.Fatal(err)
 	}
-	if m := b.members(t, run, 7); len(m) != 2 || !m["bob@example.com"] {
-		t.Errorf("known are %v", m)
-	}
+	b.sameEntries(t, run, 7, map[string]uint64{"ann@example.com": 100, "bob@example.com": 100})
 }
 
 // TestWhoIsNotSureToBeOnTheListIsSentAgain, and who is not sure to be off it is kept.
@@ -230,17 +278,21 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	run.RunID = "r2"
-	for kind, name := range map[string]string{schemas.Subscribe: schemas.AddsFile, schemas.Unsubscribe: schemas.RemovesFile} {
-		staged, err := b.openStaged(t.Context(), path.Join(schemas.StagingDir(run), name))
+	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
+		in := schemas.UploadInput{Run: run, Attempt: m.Attempt, Kind: kind, End: 1}
+		staged, err := b.openStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), stagedName(kind)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows, err := staged.batch(0)
 		if err == nil {
-			err = b.writeRefusals(t.Context(), run, kind, 0, rows, []refusal{{row: 0, unsure: true}})
+			err = b.writeRefusals(t.Context(), in, 0, rows, []refusal{{row: 0, unsure: true}})
 			rows.Release()
 		}
 		staged.close()
+		if err == nil {
+			err = b.writeAnswered(t.Context(), in, "1", schemas.UploadProgress{Next: 1})
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +309,7 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	run.RunID = "r3"
-	if m = b.stage(t, run, people); m.Updates != 1 || m.Adds != 0 || m.Removals != 1 || m.Unchanged != 0 {
+	if m = b.stage(t, run, people); m.Updates != 0 || m.Adds != 1 || m.Removals != 1 || m.Unchanged != 0 || m.Members != 1 {
 		t.Errorf("%+v", m)
 	}
 
@@ -277,11 +329,13 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
-	in := schemas.UploadInput{Run: run, Kind: schemas.Subscribe, First: 100, End: 200}
-	if err := b.writeRefusals(t.Context(), run, schemas.Subscribe, 150, twoPeople(t), []refusal{{row: 1, reason: schemas.ReasonIterableConflict}}); err != nil {
+	in := schemas.UploadInput{Run: run, Attempt: testAttempt, Kind: schemas.Subscribe, First: 100, End: 200}
+	if err := b.writeRefusals(t.Context(), in, 150, twoPeople(t), []refusal{{row: 1, reason: schemas.ReasonIterableConflict}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, other := range []schemas.UploadInput{{Run: run, Kind: schemas.Unsubscribe, First: 100, End: 200}, {Run: run, Kind: schemas.Subscribe, First: 200, End: 300}} {
+	removal, next := in, in
+	removal.Kind, next.First, next.End = schemas.Unsubscribe, 200, 300
+	for _, other := range []schemas.UploadInput{removal, next} {
 		if found, err := b.refusedBatches(t.Context(), other); err != nil || len(found) > 0 {
 			t.Errorf("%v, %v", found, err)
 		}
@@ -290,11 +344,11 @@ func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 	if err != nil || len(found) != 1 || !found[150] {
 		t.Fatalf("%v, %v", found, err)
 	}
-	if err := b.writeRefusals(t.Context(), run, schemas.Subscribe, 150, nil, nil); err != nil {
+	if err := b.writeRefusals(t.Context(), in, 150, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := b.readRefusals(t.Context(), run); err != nil || len(left) > 0 {
-		t.Errorf("%d refusals are left, %v", len(left), err)
+	if left, err := b.refusalFiles(t.Context(), run, testAttempt); err != nil || len(left) > 0 {
+		t.Errorf("%v are left, %v", left, err)
 	}
 }
 

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path"
+	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
@@ -27,34 +30,21 @@ const (
 )
 
 // UploadBatches sends one chunk of batches. Its heartbeat holds the lowest batch
-// not yet acknowledged, those above it that are, and the counters; a retried
-// activity, and one that an operator tries again, starts there.
-func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
+// not yet acknowledged, those above it that are, and the counters, and so does a file
+// beside the staged ones. A retried activity, and one that an operator tries again, goes
+// on from whichever knows more.
+func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) (_ schemas.UploadCounts, err error) {
 	progress := newTracker(in, startingPoint(ctx, in))
-	defer beat(ctx, func() any { return progress.snapshot() })()
-	err := a.upload(ctx, in, progress)
-	if err == nil {
-		return progress.snapshot().Counts, nil
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return progress.snapshot() })
+	defer attempt.end(ctx, &err)
+	if err := a.upload(ctx, in, progress, attempt); err != nil {
+		return schemas.UploadCounts{}, failure(err, in.Connection.Name)
 	}
-	activity.RecordHeartbeat(ctx, progress.snapshot())
-	if temporal.IsCanceledError(context.Cause(ctx)) {
-		return schemas.UploadCounts{}, temporal.NewCanceledError(progress.snapshot()) // for the run's report
-	}
-	return schemas.UploadCounts{}, carrying(failure(err, in.Connection.Name), progress.snapshot())
-}
-
-// carrying gives an error that ends an activity for good its progress to carry, so
-// that the workflow knows where to go on. Retries find it in the heartbeat.
-func carrying(err error, p schemas.UploadProgress) error {
-	var app *temporal.ApplicationError
-	if !errors.As(err, &app) || !app.NonRetryable() {
-		return err
-	}
-	return needOperator(schemas.ErrorType(app.Type()), app.Message(), p)
+	return progress.snapshot().Counts, nil
 }
 
 // upload sends what progress says is left of a chunk.
-func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker) error {
+func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker, attempt *attempt) error {
 	if err := a.mayCall(in.Run, in.Connection.Name, true); err != nil {
 		return err
 	}
@@ -68,12 +58,11 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if err != nil {
 		return err
 	}
-	// The kind becomes part of the names of files.
-	name, ok := map[string]string{schemas.Subscribe: schemas.AddsFile, schemas.Unsubscribe: schemas.RemovesFile}[in.Kind]
-	if !ok || in.First < 0 || in.First > in.End {
+	// Kind and attempt become part of the names of files.
+	if !valid(in) {
 		return needOperator(schemas.ErrorGrant, fmt.Sprintf("upload batches %d to %d of kind %q: a run asks for no such thing", in.First, in.End, in.Kind))
 	}
-	key := path.Join(schemas.StagingDir(in.Run), name)
+	key := path.Join(schemas.StagedDir(in.Run, in.Attempt), stagedName(in.Kind))
 	staged, err := a.openStaged(ctx, key)
 	if err != nil {
 		return stagingError("the staged file "+key, err)
@@ -83,7 +72,19 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"the staged file %s has %d batches where %d were expected; retry stages the segment anew", key, staged.Batches(), in.End))
 	}
-	if err := a.announce(ctx, in.Run, in.ListID); err != nil {
+	noted, err := a.readAnswered(ctx, in.Run, in.Attempt)
+	if err != nil {
+		return stagingError("what Iterable has answered", err)
+	}
+	if c := noted[in.Kind][in.First]; c != nil {
+		progress.resume(c.Progress)
+	}
+	if err := a.announce(ctx, in); err != nil {
+		return err
+	}
+	id := attemptID(ctx)
+	note := func(ctx context.Context) error { return a.writeAnswered(ctx, in, id, progress.snapshot()) }
+	if err := note(ctx); err != nil { // before the first request
 		return err
 	}
 	refused, err := a.refusedBatches(ctx, in)
@@ -94,14 +95,35 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	pace := &paceLog{}
 	defer a.writePace(ctx, in, pace)
 	u := &uploader{
-		in: in, client: client, staged: staged, progress: progress, pace: pace, metrics: a.Metrics, refused: refused,
+		in: in, client: client, staged: staged, progress: progress, attempt: attempt, pace: pace, metrics: a.Metrics, refused: refused, note: note,
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
-			return a.writeRefusals(ctx, in.Run, in.Kind, k, b, rows)
+			return a.writeRefusals(ctx, in, k, b, rows)
 		},
+		agreed: func(ctx context.Context) error { return a.stillAgreed(ctx, in.Connection) },
 	}
 	u.known.Store(in.First > 0 || in.Kind == schemas.Unsubscribe || progress.snapshot().Counts.Acknowledged() > 0)
-	return u.run(ctx)
+	err = u.run(ctx)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
+	defer cancel()
+	return errors.Join(err, note(last))
 }
+
+// attemptName is the form of an attemptID.
+var attemptName = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// valid reports whether a run can ask for such a chunk.
+func valid(in schemas.UploadInput) bool {
+	return (in.Kind == schemas.Subscribe || in.Kind == schemas.Unsubscribe) && in.First >= 0 && in.First <= in.End && attemptName.MatchString(in.Attempt)
+}
+
+const (
+	// lookEvery is how often an upload notes what Iterable has answered and looks whether
+	// the connection's consent still holds. So much is sent at the most after it was
+	// withdrawn, and so much again after a worker was killed.
+	lookEvery = 2500 * time.Millisecond
+	// noteTimeout bounds the last note of an attempt that was cancelled.
+	noteTimeout = 30 * time.Second
+)
 
 // stillLeadsThere tells whether a connection leads to where it led when the run
 // began: elsewhere the list's id is another list's, and nobody may have agreed to
@@ -156,7 +178,11 @@ type uploader struct {
 	// refused are the batches of which an earlier try kept some.
 	refused map[int]bool
 	// known is set once Iterable has acknowledged something for the list.
-	known atomic.Bool
+	known   atomic.Bool
+	attempt *attempt
+	// note keeps what Iterable has answered, and agreed fails once nobody agrees any more
+	// to what is sent.
+	note, agreed func(context.Context) error
 }
 
 // errWorkerStops ends an activity whose worker shuts down; another worker goes on.
@@ -172,6 +198,9 @@ func (u *uploader) run(ctx context.Context) error {
 	var first error
 	fail := func(err error) { once.Do(func() { first = err; close(stop) }) }
 	var wg sync.WaitGroup
+	sent := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { u.look(ctx, sent, fail) })
 	for range n {
 		wg.Go(func() {
 			var body []byte
@@ -195,15 +224,40 @@ func (u *uploader) run(ctx context.Context) error {
 					fail(err)
 					return
 				}
-				activity.RecordHeartbeat(ctx, u.progress.snapshot())
+				u.attempt.tell(ctx)
 			}
 		})
 	}
 	wg.Wait()
+	close(sent)
+	watch.Wait()
 	if first == nil {
 		return ctx.Err()
 	}
 	return first
+}
+
+// look looks after an upload until it is sent.
+func (u *uploader) look(ctx context.Context, sent <-chan struct{}, fail func(error)) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-sent:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := u.note(ctx)
+		if err == nil {
+			err = u.agreed(ctx)
+		}
+		if err != nil {
+			fail(err)
+			return
+		}
+	}
 }
 
 // inFlight is how many requests fill the pace.
@@ -249,11 +303,17 @@ type tracker struct {
 }
 
 func newTracker(in schemas.UploadInput, p schemas.UploadProgress) *tracker {
-	t := &tracker{end: in.End, taken: p.Next, next: p.Next, counts: p.Counts, done: map[int]bool{}}
+	t := &tracker{end: in.End}
+	t.start(p)
+	return t
+}
+
+// start puts the tracker where the progress says.
+func (t *tracker) start(p schemas.UploadProgress) {
+	t.taken, t.next, t.counts, t.done = p.Next, p.Next, p.Counts, map[int]bool{}
 	for _, k := range p.Done {
 		t.done[k] = true
 	}
-	return t
 }
 
 // take gives the next batch to send.
@@ -278,6 +338,16 @@ func (t *tracker) acknowledge(k int, counts schemas.UploadCounts) {
 	for t.done[t.next] {
 		delete(t.done, t.next)
 		t.next++
+	}
+}
+
+// resume goes on where an earlier attempt stopped, if that knows more.
+func (t *tracker) resume(p schemas.UploadProgress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := schemas.UploadProgress{Next: t.next, Done: slices.Collect(maps.Keys(t.done))}
+	if further(p, known) {
+		t.start(p)
 	}
 }
 

@@ -22,8 +22,9 @@ import (
 
 // WriteRunReport writes the report of a run that people read, from what its
 // segments left in the data root. It gives the report's key.
-func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (string, error) {
-	defer beat(ctx, nil)()
+func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (_ string, err error) {
+	ctx, attempt := a.begin(ctx, in.Export.Deadline, nil)
+	defer attempt.end(ctx, &err)
 	if err := a.mayReport(in); err != nil {
 		return "", err
 	}

@@ -44,6 +44,10 @@ const (
 	ErrorListAmbiguous ErrorType = "ListAmbiguous"
 	// ErrorListUnusable: the list of that name is not a Standard list.
 	ErrorListUnusable ErrorType = "ListUnusable"
+	// ErrorListOwned: another export fills the list. Approving the wait hands it over.
+	ErrorListOwned ErrorType = "ListOwned"
+	// ErrorNoWorker: no worker serves the run's connection.
+	ErrorNoWorker ErrorType = "NoWorker"
 	// ErrorListGone: the list was deleted during the run.
 	ErrorListGone ErrorType = "ListGone"
 	// ErrorRequestRefused: Iterable refused a request for a reason that has
@@ -54,7 +58,7 @@ const (
 	// ErrorDataKey: the worker lacks the key that a file of the data root is
 	// encrypted with.
 	ErrorDataKey ErrorType = "DataKey"
-	// ErrorDeadline: the run's deadline passed before the step succeeded.
+	// ErrorDeadline: a step has failed for the whole of the export's deadline.
 	ErrorDeadline ErrorType = "Deadline"
 )
 

@@ -39,6 +39,8 @@ const (
 	// whether a person may answer a waiting run.
 	ActivityAdminister = "Administer"
 	ActivityAdmit      = "Admit"
+	// ActivityServed says whether any worker serves a connection.
+	ActivityServed = "Served"
 )
 
 // StepGuardrails is the one step that is no activity.

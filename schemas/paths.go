@@ -3,6 +3,7 @@ package schemas
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"path"
 	"strings"
 )
@@ -42,16 +43,30 @@ const (
 	RejectsFile  = "rejects.parquet" // rows not sent, with the reason
 	ExamplesFile = "examples.json"   // the Examples of a segment's check
 	ReportFile   = "report.json"     // the ExportReport of a segment's run
-	SnapshotFile = "snapshot.arrow"  // what the last successful run left in the list
 )
 
 // DeploymentKey is where the data root's own id is kept.
 const DeploymentKey = "deployment.json"
 
+// ProbeKey is a file that is written to find out whether the data root can be.
+const ProbeKey = "probe.json"
+
+// ListOwners is the folder with the records of which export fills which list.
+const ListOwners = "lists"
+
+// ListOwnersDir holds the records of the lists of one host, a file each.
+func ListOwnersDir(host string) string { return path.Join(ListOwners, PathName(host)) }
+
 // StagingDir is where one segment's run keeps the files that it deletes at its
 // end.
 func StagingDir(run RunRef) string {
 	return path.Join("staging", PathName(run.Export), run.RunID, PathName(run.Segment))
+}
+
+// StagedDir is where one attempt at staging keeps its files. The attempt is a name of
+// hexadecimal digits.
+func StagedDir(run RunRef, attempt string) string {
+	return path.Join(StagingDir(run), attempt)
 }
 
 // PeopleDirs are the folders of the data root that people's data lies in, and what
@@ -106,6 +121,17 @@ const SweptKey = "sweeper/last.json"
 // SnapshotDir is where the snapshot of one segment of an export lives.
 func SnapshotDir(export, segment string) string {
 	return path.Join(SnapshotsDir(export), PathName(segment))
+}
+
+// SnapshotName is the name of a snapshot in its SnapshotDir: what the run of that number
+// left in the list. Each snapshot is a new file with the next number, so that one which
+// comes late can't take the place of a newer one.
+func SnapshotName(version int64) string { return fmt.Sprintf("snapshot-%012d.arrow", version) }
+
+// SnapshotVersion returns the number in a SnapshotName; ok reports whether it is one.
+func SnapshotVersion(name string) (version int64, ok bool) {
+	n, err := fmt.Sscanf(name, "snapshot-%012d.arrow", &version)
+	return version, n == 1 && err == nil && version > 0 && SnapshotName(version) == name
 }
 
 // SnapshotsDir holds the snapshots of all segments of an export.

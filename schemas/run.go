@@ -12,6 +12,9 @@ type RunRef struct {
 	// RunID is the id of the RunExport execution.
 	RunID   string `json:"runId"`
 	Segment string `json:"segment"`
+	// Deadline is how long an activity of the run goes on trying while all that it does
+	// fails; then the run asks an operator. 0 is for ever.
+	Deadline Duration `json:"deadline,omitempty"`
 	// Pass lets activities work on it; a worker that wants no grants wants none.
 	Pass *Pass `json:"pass,omitempty"`
 }
@@ -102,12 +105,12 @@ type SegmentResume struct {
 	// are done.
 	Removed int `json:"removed"`
 	Added   int `json:"added"`
-	// Spent is how much of the deadline is used up.
-	Spent Duration `json:"spent"`
 }
 
 // Answer is the argument of the updates that a waiting run takes.
 type Answer struct {
+	// Wait is the ID of the wait that is answered.
+	Wait string `json:"wait,omitempty"`
 	// Who gives the answer, as far as the asking program knows; what the proof says
 	// counts where the worker wants proofs.
 	Who   string `json:"who,omitempty"`
@@ -140,6 +143,17 @@ type AuthorizeResult struct {
 	// Lists are the ids of the segments' lists, in the segments' order, as the last
 	// runs knew them; 0 where none did. They are shown and nothing else.
 	Lists []int64 `json:"lists,omitempty"`
+}
+
+// ServedInput asks whether any worker serves a connection.
+type ServedInput struct {
+	Connection string `json:"connection"`
+}
+
+// ServedResult is the answer: Why says what is wrong where none does.
+type ServedResult struct {
+	Served bool   `json:"served"`
+	Why    string `json:"why,omitempty"`
 }
 
 // InspectInput asks for a segment's footers.
@@ -198,6 +212,9 @@ type EnsureListInput struct {
 	Fields []MappedField `json:"fields,omitempty"`
 	// Check changes nothing in Iterable.
 	Check bool `json:"check,omitempty"`
+	// TakeFrom is the message of an ErrorListOwned that was approved: the list is handed
+	// over to this export.
+	TakeFrom string `json:"takeFrom,omitempty"`
 }
 
 // ListRef is a list in Iterable.
@@ -271,11 +288,18 @@ type Manifest struct {
 	// under another one only, in a hybrid project; they are not removed.
 	Superseded int64 `json:"superseded,omitempty"`
 
+	// Attempt names the folder of the staged files (StagedDir): each attempt at staging
+	// writes its own.
+	Attempt string `json:"attempt,omitempty"`
 	// Snapshot is the run whose snapshot the segment was compared with, empty
-	// where there was none to use.
-	Snapshot string `json:"snapshot,omitempty"`
-	// Members is how many people that snapshot holds.
+	// where there was none to use; SnapshotVersion is its number.
+	Snapshot        string `json:"snapshot,omitempty"`
+	SnapshotVersion int64  `json:"snapshotVersion,omitempty"`
+	// Members is how many profiles are surely on the list by that snapshot.
 	Members int64 `json:"members,omitempty"`
+	// Unconfirmed is how many profiles that left the segment may be on the list, added by
+	// a request whose answer an earlier run did not get. They are not removed.
+	Unconfirmed int64 `json:"unconfirmed,omitempty"`
 	// LastProfiles is how many profiles the segment had at that run, 0 where that is
 	// not known.
 	LastProfiles int64 `json:"lastProfiles,omitempty"`
@@ -323,6 +347,8 @@ type UploadInput struct {
 	Settings      Settings  `json:"settings"`
 	// Kind is Subscribe (adds.arrow) or Unsubscribe (removes.arrow).
 	Kind string `json:"kind"`
+	// Attempt is the manifest's.
+	Attempt string `json:"attempt,omitempty"`
 	// First and End bound the chunk: batches First to End-1.
 	First int `json:"first"`
 	End   int `json:"end"`
@@ -484,6 +510,10 @@ type ExportReport struct {
 
 	Manifest Manifest     `json:"manifest"`
 	Upload   UploadCounts `json:"upload"`
+	// StartedOver is how often the run began again from its first step, and Earlier adds
+	// up what was sent before it did so for the last time. Upload does not count it.
+	StartedOver int          `json:"startedOver,omitempty"`
+	Earlier     UploadCounts `json:"earlier,omitzero"`
 
 	// Rejected adds up what staging and Iterable refused.
 	Rejected map[Reason]int64 `json:"rejected,omitempty"`
@@ -496,14 +526,33 @@ type ExportReport struct {
 	FinishedAt time.Time `json:"finishedAt"`
 }
 
+// AddRejects makes Rejected the sum of what staging rejected and Iterable refused.
+func (r *ExportReport) AddRejects() {
+	r.Rejected = map[Reason]int64{}
+	for _, counts := range []map[Reason]int64{r.Manifest.Rejected, r.Upload.Refused} {
+		for reason, n := range counts {
+			r.Rejected[reason] += n
+		}
+	}
+}
+
 // Waiting says what a run waits for.
 type Waiting struct {
+	// ID names this wait of this workflow execution, and no other one. An answer has to
+	// name it.
+	ID      string    `json:"id"`
 	Step    string    `json:"step"`
 	Type    ErrorType `json:"type"`
 	Message string    `json:"message"`
 	// Answers are the updates that end the wait.
 	Answers []string  `json:"answers"`
 	Since   time.Time `json:"since"`
+}
+
+// Command is what to type to give a waiting run one of its answers; starter is how the
+// program is called.
+func (w Waiting) Command(starter, export, answer string) string {
+	return starter + " " + answer + " " + ShellWord(export) + " --wait " + w.ID
 }
 
 // Progress is the answer of ExportSegment to QueryProgress.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,31 +13,39 @@ import (
 func (a *app) answerCommands() []*cobra.Command {
 	return []*cobra.Command{
 		a.answerCommand(schemas.UpdateRetry, "Try the failed step of a waiting run again", "goes on"),
-		a.answerCommand(schemas.UpdateAbort, "End a waiting run with nothing more sent", "ends"),
-		a.answerCommand(schemas.UpdateApprove, "Let a run go on that a guardrail has stopped", "goes on"),
+		a.answerCommand(schemas.UpdateAbort, "End a waiting run, or a segment of it, with nothing more sent", "ends"),
+		a.answerCommand(schemas.UpdateApprove, "Let a run go on that asks before it does something", "goes on"),
 	}
 }
 
 func (a *app) answerCommand(answer, short, effect string) *cobra.Command {
-	return &cobra.Command{
-		Use:     answer + " RUN",
-		Short:   short,
-		Example: fmt.Sprintf("  starter %s \"High-value customers\"", answer),
+	var wait string
+	c := &cobra.Command{
+		Use:   answer + " RUN --wait ID",
+		Short: short,
+		Long: short + `.
+
+An answer is for one wait of one segment of one run, with exactly what its message said:
+--wait names it. "starter status RUN", the Temporal UI and webhooks show the whole command.
+Without --wait the waits are listed and nothing is answered.`,
+		Example: fmt.Sprintf("  starter %s \"High-value customers\" --wait 9b6e41c07a2d-1", answer),
 		Args:    exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
-				took, err := o.Answer(c.Context(), run, answer)
+				took, err := o.Answer(c.Context(), run, answer, wait)
 				if err != nil {
 					return err
 				}
 				if a.output == "json" {
-					return printJSON(c.OutOrStdout(), map[string]any{"run": run, "answer": answer, "took": took})
+					return printJSON(c.OutOrStdout(), map[string]any{"run": run, "answer": answer, "wait": wait, "took": took})
 				}
-				fmt.Fprintf(c.OutOrStdout(), "%s: «%s» %s\n", answer, strings.Join(took, "», «"), effect)
+				fmt.Fprintf(c.OutOrStdout(), "%s: «%s» %s\n", answer, took, effect)
 				return nil
 			})
 		},
 	}
+	c.Flags().StringVar(&wait, "wait", "", "the wait that is answered")
+	return c
 }
 
 func (a *app) cancelCommand() *cobra.Command {

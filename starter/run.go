@@ -132,7 +132,7 @@ func (a *app) run(c *cobra.Command, export schemas.Export, f runFlags) error {
 		return err
 	}
 	if joined {
-		tellJoined(c, o, run, f.full)
+		tellJoined(c, run)
 	}
 	if f.detach || !f.wait {
 		if a.output == "json" {

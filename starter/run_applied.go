@@ -40,7 +40,7 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 			continue
 		}
 		if joined {
-			tellJoined(c, o, run, f.full)
+			tellJoined(c, run)
 		}
 		runs = append(runs, run)
 	}
@@ -107,13 +107,9 @@ func (a *app) tellStarted(c *cobra.Command, runs []operate.Run) error {
 	return nil
 }
 
-// tellJoined says that a run is under way already, and whether it does what was asked.
-func tellJoined(c *cobra.Command, o *operate.Operator, run operate.Run, full bool) {
-	w := c.ErrOrStderr()
-	fmt.Fprintf(w, "A run of «%s» is under way already; this joins it.\n", run.Export)
-	if in, err := o.Input(c.Context(), run); full && err == nil && !in.Full {
-		fmt.Fprintf(w, "It was started without --full, and sends what changed. To send everybody, say it again once that run has ended.\n")
-	}
+// tellJoined says that a run is under way already.
+func tellJoined(c *cobra.Command, run operate.Run) {
+	fmt.Fprintf(c.ErrOrStderr(), "A run of «%s» is under way already; this joins it.\n", run.Export)
 }
 
 // followAll shows how runs get on until each has ended or waits, and then how they

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +87,7 @@ func (o *operator) describe(b *strings.Builder, export string) {
 	}
 	fmt.Fprintf(b, "\n**Waiting** at %s: %s\n\n", o.waiting.Step, o.waiting.Message)
 	for _, a := range o.waiting.Answers {
-		fmt.Fprintf(b, "- `starter %s %s`\n", a, schemas.ShellWord(export))
+		fmt.Fprintf(b, "- `%s`\n", o.waiting.Command("starter", export, a))
 	}
 }
 
@@ -107,12 +106,9 @@ func (s *exportSegment) progress() schemas.Progress {
 // total adds up the rejects of staging and of Iterable.
 func (s *exportSegment) total() {
 	upload := s.sent()
-	rejected := map[schemas.Reason]int64{}
-	maps.Copy(rejected, s.report.Manifest.Rejected)
-	for _, r := range workflow.DeterministicKeys(upload.Refused) {
-		rejected[r] += upload.Refused[r]
-	}
-	s.report.Rejected = rejected
+	rejected := schemas.ExportReport{Manifest: s.report.Manifest, Upload: upload}
+	rejected.AddRejects()
+	s.report.Rejected = rejected.Rejected
 	s.report.Warnings = append(slices.Clone(s.list.Warnings), s.report.Manifest.Warnings...)
 	if n := upload.NotRemoved; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
@@ -121,6 +117,14 @@ func (s *exportSegment) total() {
 	if n := upload.Unnamed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable counted %s failures without saying whose they are; the next run tries everybody of those requests again", count(n)))
+	}
+	if n := s.report.Manifest.Unconfirmed; n > 0 {
+		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
+			"%s people who left the segment may be on the list, added by a request of an earlier run that got no answer; they are not removed, since others may have put them there", count(n)))
+	}
+	if n := s.report.StartedOver; n > 0 {
+		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
+			"the run started over %d times; before it did so last, %s were sent and %s removed", n, count(s.report.Earlier.Sent), count(s.report.Earlier.Removed)))
 	}
 	if f := upload.IgnoredFields; len(f) > 0 {
 		s.report.Warnings = append(s.report.Warnings, "Iterable left out these fields: "+strings.Join(f, ", "))

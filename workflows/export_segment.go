@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -14,7 +13,6 @@ import (
 type exportSegment struct {
 	in       schemas.SegmentInput
 	operator *operator
-	deadline *deadline
 	step     string
 
 	info   schemas.SegmentInfo
@@ -37,14 +35,12 @@ func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.Expor
 }
 
 func (s *exportSegment) setup(ctx workflow.Context) error {
-	s.deadline = newDeadline(s.in.Export.Deadline)
 	s.report = schemas.ExportReport{
 		Export: s.in.Run.Export, RunID: s.in.Run.RunID, Segment: s.in.Segment.Name,
 		State: schemas.StateRunning, StartedAt: workflow.Now(ctx),
 	}
 	if r := s.in.Resume; r != nil {
 		s.report, s.info, s.list = r.Report, r.Info, r.List
-		s.deadline.spent = time.Duration(r.Spent)
 	}
 	var err error
 	if s.operator, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
@@ -83,8 +79,19 @@ func (s *exportSegment) run(ctx workflow.Context) error {
 	}
 }
 
+// startOver puts what was sent so far with what the report says of earlier starts.
+func (s *exportSegment) startOver() {
+	if s.report.Manifest.Attempt == "" {
+		return // nothing was staged yet
+	}
+	s.report.StartedOver++
+	s.report.Earlier.Add(s.sent())
+	s.report.Manifest = schemas.Manifest{}
+}
+
 // prepare does everything up to the first profile sent.
 func (s *exportSegment) prepare(ctx workflow.Context) error {
+	s.startOver()
 	s.upload = upload{}
 	s.report.Upload = schemas.UploadCounts{}
 	if err := s.inspectSegment(ctx); err != nil {
@@ -117,7 +124,7 @@ func (s *exportSegment) finish(ctx workflow.Context) error {
 func (s *exportSegment) inspectSegment(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityInspectSegment, func(ctx workflow.Context) error {
 		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection}
-		ctx = quick(ctx, "Footers of "+s.in.Segment.Source)
+		ctx = long(ctx, "Footers of "+s.in.Segment.Source)
 		s.info = schemas.SegmentInfo{}
 		if err := workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info); err != nil {
 			return err
@@ -131,12 +138,13 @@ func (s *exportSegment) ensureList(ctx workflow.Context) error {
 	err := s.do(ctx, schemas.ActivityEnsureList, func(ctx workflow.Context) error {
 		in := schemas.EnsureListInput{
 			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
-			Fields: s.fields, Check: s.in.Check,
+			Fields: s.fields, Check: s.in.Check, TakeFrom: s.operator.approved,
 		}
 		s.list = schemas.ListRef{}
-		ctx = workflow.WithTaskQueue(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection.TaskQueue)
+		ctx = connected(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityEnsureList, in).Get(ctx, &s.list)
 	})
+	s.operator.approved = "" // an answer is for one question
 	if err == nil {
 		s.report.ListID, s.report.ListCreated = s.list.ID, s.report.ListCreated || s.list.Created
 	}
@@ -173,7 +181,7 @@ func (s *exportSegment) verifyList(ctx workflow.Context) error {
 			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, ListID: s.list.ID, Least: least, Most: most,
 			Size: s.list.Size, Untouched: s.report.Upload.Requests == 0,
 		}
-		ctx = workflow.WithTaskQueue(quick(ctx, fmt.Sprintf("Size of list %d", s.list.ID)), s.in.Connection.TaskQueue)
+		ctx = connected(quick(ctx, fmt.Sprintf("Size of list %d", s.list.ID)), s.in.Connection)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityVerifyList, in).Get(ctx, &out)
 	})
 	s.report.ListSize = out.Size
@@ -200,7 +208,7 @@ func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
 func (s *exportSegment) do(ctx workflow.Context, name string, step func(workflow.Context) error) error {
 	s.step = name
 	s.show(ctx)
-	return s.operator.step(ctx, name, s.deadline, step)
+	return s.operator.step(ctx, name, step)
 }
 
 // end puts the traces of a run in order that did not come to its end, and turns
@@ -211,7 +219,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 		return err
 	}
 	s.report.State = endState(err)
-	_, s.report.Error = s.deadline.explain(err)
+	_, s.report.Error = explain(err)
 	s.report.Info, s.report.FinishedAt = s.info, workflow.Now(ctx)
 	s.report.Upload, s.upload.partial = s.sent(), schemas.UploadCounts{}
 	s.show(ctx)
@@ -221,7 +229,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 		Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: s.report,
 		Check: s.in.Check,
 	}
-	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Leave nothing behind"), s.deadline.total)
+	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Leave nothing behind"), defaultDeadline)
 	if e := workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in).Get(tidy, &s.report); e != nil {
 		workflow.GetLogger(ctx).Error("staged data could not be removed; the sweeper will", "error", e)
 	}

@@ -51,7 +51,7 @@ func waits(export, connection, runID, segment string, w schemas.Waiting) schemas
 		Message: w.Message, Waiting: &w,
 	}
 	for _, answer := range w.Answers {
-		e.Commands = append(e.Commands, fmt.Sprintf("starter %s %s", answer, schemas.ShellWord(export)))
+		e.Commands = append(e.Commands, w.Command("starter", export, answer))
 	}
 	return e
 }
@@ -65,7 +65,7 @@ func ended(in schemas.RunInput, p schemas.RunProgress, err error) (e schemas.Eve
 		e.Message = "every segment got through"
 	case schemas.StateFailed:
 		var kind schemas.ErrorType
-		if kind, e.Message = newDeadline(in.Export.Deadline).explain(err); kind == schemas.ErrorGrant {
+		if kind, e.Message = explain(err); kind == schemas.ErrorGrant {
 			return e, false // whom to tell may be made up, like all the rest
 		}
 	default:

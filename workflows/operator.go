@@ -3,8 +3,10 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -15,8 +17,10 @@ import (
 // retries can't cure waits here for their answer.
 type operator struct {
 	connection string // the run's
+	waits      int    // so far
 	waiting    *schemas.Waiting
 	answer     string // the update that ended the wait
+	approved   string // the message of the last wait for somebody's list that was approved
 	absent     bool   // nobody is asked: what can't be cured ends the run
 	show       func(workflow.Context)
 	tell       func(workflow.Context, schemas.Waiting) // has those told who want to know
@@ -30,7 +34,7 @@ func listen(ctx workflow.Context, connection string, show func(workflow.Context)
 		err := workflow.SetUpdateHandlerWithOptions(ctx, name,
 			func(ctx workflow.Context, a schemas.Answer) (string, error) { return o.take(ctx, name, a) },
 			workflow.UpdateHandlerOptions{
-				Validator:   func(schemas.Answer) error { return o.takes(name) },
+				Validator:   func(a schemas.Answer) error { return o.takes(name, a.Wait) },
 				Description: "answers a run that waits",
 			})
 		if err != nil {
@@ -40,10 +44,16 @@ func listen(ctx workflow.Context, connection string, show func(workflow.Context)
 	return o, nil
 }
 
-// takes says why an answer can't be taken now, nil if it can.
-func (o *operator) takes(answer string) error {
-	if o.waiting == nil || o.answer != "" {
+// takes says why an answer to a wait can't be taken now, nil if it can. An answer is for
+// the one wait that it names: whoever gave it has seen that wait's message, and no other.
+func (o *operator) takes(answer, wait string) error {
+	switch {
+	case o.waiting == nil || o.answer != "":
 		return fmt.Errorf("the run is not waiting for an answer")
+	case wait == "":
+		return fmt.Errorf("the answer does not say which wait it is for; the run waits at %s (%s): %s", o.waiting.Step, o.waiting.ID, o.waiting.Message)
+	case wait != o.waiting.ID:
+		return fmt.Errorf("the run now waits for something else, at %s (%s): %s", o.waiting.Step, o.waiting.ID, o.waiting.Message)
 	}
 	for _, a := range o.waiting.Answers {
 		if a == answer {
@@ -55,6 +65,7 @@ func (o *operator) takes(answer string) error {
 
 // take takes an answer from somebody who may give it.
 func (o *operator) take(ctx workflow.Context, name string, a schemas.Answer) (string, error) {
+	wait := o.waiting.ID // the answer's, or the validator would have refused it
 	in := schemas.AdmitInput{Update: name, Connection: o.connection, Since: o.waiting.Since, Answer: a}
 	var who schemas.Person
 	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "May they answer «"+name+"»?"), admitTime)
@@ -62,8 +73,8 @@ func (o *operator) take(ctx workflow.Context, name string, a schemas.Answer) (st
 		return "", err
 	}
 	// Somebody else may have been faster, and the run may wait for another thing.
-	if err := o.takes(name); err != nil || !o.waiting.Since.Equal(in.Since) {
-		return "", errors.Join(errors.New("the run waits for this answer no more"), err)
+	if err := o.takes(name, wait); err != nil {
+		return "", err
 	}
 	o.answer = name
 	workflow.GetLogger(ctx).Info("an operator answered", "answer", name, "who", who.Name)
@@ -82,11 +93,9 @@ var errStartOver = errors.New("start over")
 // step does one step of a run until it succeeds. A failure that retries did not
 // cure waits for an operator: on retry the step is tried again (or, where what
 // was prepared for it is gone, the run starts over), on abort the run ends.
-func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(workflow.Context) error) error {
+func (o *operator) step(ctx workflow.Context, name string, do func(workflow.Context) error) error {
 	for {
-		began := workflow.Now(ctx)
-		err := do(d.limit(ctx))
-		d.spent += workflow.Now(ctx).Sub(began)
+		err := do(ctx)
 		switch {
 		case err == nil:
 			return nil
@@ -95,15 +104,27 @@ func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(
 		case errors.Is(err, errStartOver), errors.Is(err, errAborted), workflow.IsContinueAsNewError(err):
 			return err
 		}
-		kind, message := d.explain(err)
+		kind, message := explain(err)
+		if unserved(err) {
+			served, why := o.served(ctx)
+			if served {
+				continue // its workers were busy
+			}
+			kind, message = schemas.ErrorNoWorker, why
+		}
 		if o.absent || kind == schemas.ErrorGrant {
 			return err
 		}
-		if err := o.ask(ctx, name, kind, message, schemas.UpdateRetry); err != nil {
+		goOn := schemas.UpdateRetry
+		if kind == schemas.ErrorListOwned {
+			goOn = schemas.UpdateApprove
+		}
+		if err := o.ask(ctx, name, kind, message, goOn); err != nil {
 			return err
 		}
-		d.spent = 0
 		switch kind {
+		case schemas.ErrorListOwned:
+			o.approved = message
 		case schemas.ErrorSegmentChanged, schemas.ErrorStaging, schemas.ErrorListGone, schemas.ErrorFieldTypes:
 			return errStartOver
 		}
@@ -113,7 +134,9 @@ func (o *operator) step(ctx workflow.Context, name string, d *deadline, do func(
 // ask waits for an operator to say go (one of the updates) or abort.
 func (o *operator) ask(ctx workflow.Context, step string, kind schemas.ErrorType, message, goOn string) error {
 	o.answer = ""
+	o.waits++
 	o.waiting = &schemas.Waiting{
+		ID:   waitID(workflow.GetInfo(ctx).WorkflowExecution.RunID, o.waits),
 		Step: step, Type: kind, Message: message,
 		Answers: []string{goOn, schemas.UpdateAbort}, Since: workflow.Now(ctx),
 	}
@@ -132,39 +155,49 @@ func (o *operator) ask(ctx workflow.Context, step string, kind schemas.ErrorType
 	return nil
 }
 
-// defaultDeadline is how long a run may try when its export doesn't say.
+// waitID names the nth wait of a workflow execution. The last part of a run ID is random;
+// the first one is the time.
+func waitID(runID string, n int) string {
+	return fmt.Sprintf("%s-%d", runID[strings.LastIndexByte(runID, '-')+1:], n)
+}
+
+// defaultDeadline is how long a step may fail when its export doesn't say.
 const defaultDeadline = 24 * time.Hour
 
-// deadline is the time that a run may spend on trying. Waiting for an operator
-// does not count, and an operator's retry starts it anew.
-type deadline struct {
-	total time.Duration
-	spent time.Duration
-}
-
-func newDeadline(d schemas.Duration) *deadline { return &deadline{total: d.Or(defaultDeadline)} }
-
-// limit bounds the activities of a step by what is left. Temporal has no
-// deadline of no time at all, so at least a second is left.
-func (d *deadline) limit(ctx workflow.Context) workflow.Context {
-	return workflow.WithScheduleToCloseTimeout(ctx, max(d.total-d.spent, time.Second))
-}
-
-// explain finds the type and the message for people in an activity's failure.
-func (d *deadline) explain(err error) (schemas.ErrorType, string) {
+// explain finds the type and the message for people in an activity's failure. Where
+// Temporal has given up trying, the error is the last failure, and only the retry state
+// says so.
+func explain(err error) (schemas.ErrorType, string) {
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
-	switch {
-	case errors.As(err, &timeout):
-		message := fmt.Sprintf("the run has tried for %s, its deadline", d.total)
-		if errors.As(timeout.Unwrap(), &app) {
-			message += "; last trouble: " + app.Message()
-		}
-		return schemas.ErrorDeadline, message
-	case errors.As(err, &app):
+	var tried *temporal.ActivityError
+	late := errors.As(err, &tried) && tried.RetryState() == enums.RETRY_STATE_TIMEOUT || errors.As(err, &timeout)
+	switch found := errors.As(err, &app); {
+	case late && found && !app.NonRetryable():
+		return schemas.ErrorDeadline, "Temporal gave it up when its time was over; the last problem: " + app.Message()
+	case late && !found:
+		return schemas.ErrorDeadline, "Temporal gave it up when its time was over: " + err.Error()
+	case found:
 		return app.Type(), app.Message()
 	}
 	return "", err.Error()
+}
+
+// unserved reports whether no worker took an activity in time.
+func unserved(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
+}
+
+// served asks whether any worker serves the run's connection, and why not.
+func (o *operator) served(ctx workflow.Context) (bool, string) {
+	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "Who serves connection «"+o.connection+"»?"), admitTime)
+	var out schemas.ServedResult
+	err := workflow.ExecuteActivity(ctx, schemas.ActivityServed, schemas.ServedInput{Connection: o.connection}).Get(ctx, &out)
+	if err != nil {
+		return true, "" // the step is tried again, and asks again
+	}
+	return out.Served, out.Why
 }
 
 // endState names the state that a workflow ends in with an error.

@@ -104,7 +104,7 @@ func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schema
 // authorize asks the worker whether the export may use its connection.
 func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, error) {
 	var out schemas.AuthorizeResult
-	err := r.operator.step(ctx, schemas.ActivityAuthorize, r.deadline(), func(ctx workflow.Context) error {
+	err := r.operator.step(ctx, schemas.ActivityAuthorize, func(ctx workflow.Context) error {
 		ctx = access(ctx, "Connection «"+r.in.Export.Connection+"»")
 		in := schemas.AuthorizeInput{
 			Export: r.in.Export, RunID: r.progress.RunID, StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
@@ -114,8 +114,6 @@ func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, er
 	})
 	return out, err
 }
-
-func (r *runExport) deadline() *deadline { return newDeadline(r.in.Export.Deadline) }
 
 // summary is what the Temporal UI calls a segment's run. A summary can't be changed
 // later, so a list that is yet to be made has no number in it; the details have.
@@ -135,7 +133,9 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 	children := make([]workflow.ChildWorkflowFuture, len(r.in.Export.Segments))
 	for i, segment := range r.in.Export.Segments {
 		in := schemas.SegmentInput{
-			Run:              schemas.RunRef{Export: export.Name, RunID: r.progress.RunID, Segment: segment.Name},
+			Run: schemas.RunRef{
+				Export: export.Name, RunID: r.progress.RunID, Segment: segment.Name, Deadline: schemas.Duration(export.Deadline.Or(defaultDeadline)),
+			},
 			Export:           export,
 			Segment:          segment,
 			Connection:       allowed.Connection,

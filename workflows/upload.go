@@ -115,14 +115,14 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	}
 	in := schemas.UploadInput{
 		Run: s.in.Run, Connection: s.in.Connection, ListID: s.list.ID, ListSeal: s.list.Seal, ListCreatedAt: s.list.CreatedAt, Settings: s.in.Export.Settings,
-		Kind: kind, First: c.first, End: c.end, Resume: c.resume,
+		Kind: kind, Attempt: s.report.Manifest.Attempt, First: c.first, End: c.end, Resume: c.resume,
 	}
 	verb := "add"
 	if kind == schemas.Unsubscribe {
 		verb = "remove"
 	}
 	summary := fmt.Sprintf("%s: batches %s–%s of %s: %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)), s.people(kind, total, c))
-	ctx = workflow.WithTaskQueue(long(ctx, summary), s.in.Connection.TaskQueue)
+	ctx = connected(long(ctx, summary), s.in.Connection)
 	c.future = workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
 }
 
@@ -212,7 +212,7 @@ func (s *exportSegment) continueAsNew(ctx workflow.Context) error {
 	in := s.in
 	in.Resume = &schemas.SegmentResume{
 		Report: s.report, Info: s.info, List: s.list,
-		Removed: s.upload.removed, Added: s.upload.added, Spent: schemas.Duration(s.deadline.spent),
+		Removed: s.upload.removed, Added: s.upload.added,
 	}
 	return workflow.NewContinueAsNewError(ctx, schemas.WorkflowExportSegment, in)
 }

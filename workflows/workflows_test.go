@@ -39,6 +39,7 @@ func newWorld(t *testing.T) *world {
 	w.RegisterWorkflowWithOptions(ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
 	stub[schemas.AuthorizeInput, schemas.AuthorizeResult](w, schemas.ActivityAuthorize)
 	stub[schemas.AdmitInput, schemas.Person](w, schemas.ActivityAdmit)
+	stub[schemas.ServedInput, schemas.ServedResult](w, schemas.ActivityServed)
 	stub[schemas.InspectInput, schemas.SegmentInfo](w, schemas.ActivityInspectSegment)
 	stub[schemas.EnsureListInput, schemas.ListRef](w, schemas.ActivityEnsureList)
 	stub[schemas.StageInput, schemas.Manifest](w, schemas.ActivityStageSegment)
@@ -102,12 +103,22 @@ func (w *world) progress() schemas.Progress {
 
 // answer sends an update. What the workflow refuses is kept in w.refused: the
 // test environment delivers updates only after the callback that sends them.
-func (w *world) answer(name string) {
+func (w *world) answer(name string) { w.answerTo(name, w.wait()) }
+
+// wait is the ID of what the workflow waits for, a made-up one where it waits for nothing.
+func (w *world) wait() string {
+	if p := w.progress(); p.Waiting != nil {
+		return p.Waiting.ID
+	}
+	return "none"
+}
+
+func (w *world) answerTo(name, wait string) {
 	w.UpdateWorkflow(name, "", &testsuite.TestUpdateCallback{
 		OnReject:   func(err error) { w.refused = append(w.refused, err.Error()) },
 		OnAccept:   func() {},
 		OnComplete: func(any, error) {},
-	}, schemas.Answer{Who: "ann"})
+	}, schemas.Answer{Who: "ann", Wait: wait})
 }
 
 func (w *world) report() schemas.ExportReport {
@@ -370,38 +381,125 @@ func TestCancellingLeavesNothingBehind(t *testing.T) {
 	require.Equal(t, schemas.StateCancelled, w.closed[0].Report.State)
 }
 
-func TestTheDeadlineEndsTryingNotTheRun(t *testing.T) {
+// TestWhatTemporalGivesUpWaits: the error is the last failure where the time of an
+// activity ended between two tries, and only its retry state says so. The test environment
+// does as the server does.
+func TestWhatTemporalGivesUpWaits(t *testing.T) {
 	w := newWorld(t)
-	tries := 0
 	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(
-		func(context.Context, schemas.InspectInput) (schemas.SegmentInfo, error) {
-			if tries++; tries == 1 {
-				return schemas.SegmentInfo{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE,
-					temporal.NewApplicationError("the disk is away", ""))
+		func() func(context.Context, schemas.InspectInput) (schemas.SegmentInfo, error) {
+			tries := 0
+			return func(context.Context, schemas.InspectInput) (schemas.SegmentInfo, error) {
+				if tries++; tries == 1 {
+					return schemas.SegmentInfo{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE,
+						temporal.NewApplicationError("the disk is away", ""))
+				}
+				return schemas.SegmentInfo{}, nil
 			}
-			return schemas.SegmentInfo{}, nil
-		})
+		}())
 	w.goesWell(0)
-	in := input
-	in.Export.Deadline = schemas.Duration(10 * time.Minute)
 	waits := 0
-	var onWait func()
-	onWait = func() {
+	w.RegisterDelayedCallback(func() {
 		p := w.progress()
-		if p.Waiting != nil {
-			waits++
-			require.Equal(t, schemas.ErrorDeadline, p.Waiting.Type)
-			require.Contains(t, p.Waiting.Message, "10m0s")
-			require.Contains(t, p.Waiting.Message, "the disk is away")
-			w.answer(schemas.UpdateRetry)
-			return
-		}
-		w.RegisterDelayedCallback(onWait, time.Minute)
-	}
-	w.RegisterDelayedCallback(onWait, time.Minute)
-	w.ExecuteWorkflow(ExportSegment, in)
+		require.NotNil(t, p.Waiting)
+		waits++
+		require.Equal(t, schemas.ErrorDeadline, p.Waiting.Type)
+		require.Contains(t, p.Waiting.Message, "the disk is away")
+		w.answer(schemas.UpdateRetry)
+	}, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
 	require.NoError(t, w.GetWorkflowError())
 	require.Equal(t, 1, waits)
+}
+
+// TestAnAnswerIsForOneWait: the command that was printed for another wait, of this run or
+// of an earlier one, does nothing.
+func TestAnAnswerIsForOneWait(t *testing.T) {
+	w := newWorld(t)
+	tries := 0
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.EnsureListInput) (schemas.ListRef, error) {
+			if tries++; tries <= 2 {
+				return schemas.ListRef{}, needsOperator(schemas.ErrorKeyRejected)
+			}
+			return schemas.ListRef{ID: 7}, nil
+		})
+	w.goesWell(1)
+	var first string
+	w.RegisterDelayedCallback(func() {
+		first = w.wait()
+		w.answerTo(schemas.UpdateRetry, "")
+		w.answerTo(schemas.UpdateRetry, "01234567-1") // yesterday's
+	}, time.Hour)
+	w.RegisterDelayedCallback(func() {
+		require.Equal(t, 1, tries)
+		w.answerTo(schemas.UpdateRetry, first)
+	}, 2*time.Hour)
+	w.RegisterDelayedCallback(func() {
+		require.Equal(t, 2, tries)
+		require.NotEqual(t, first, w.wait())
+		w.answerTo(schemas.UpdateRetry, first) // the same command again
+	}, 3*time.Hour)
+	w.RegisterDelayedCallback(func() {
+		require.Equal(t, 2, tries)
+		w.answer(schemas.UpdateRetry)
+	}, 4*time.Hour)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Len(t, w.refused, 3)
+	require.Contains(t, w.refused[0], "does not say which wait")
+	require.Contains(t, w.refused[1], "the run now waits for something else, at EnsureList")
+	require.Contains(t, w.refused[2], "the run now waits for something else, at EnsureList")
+}
+
+// TestAListIsHandedOverByTheAnswerToThatQuestion.
+func TestAListIsHandedOverByTheAnswerToThatQuestion(t *testing.T) {
+	w := newWorld(t)
+	var taken []string
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.EnsureListInput) (schemas.ListRef, error) {
+			taken = append(taken, in.TakeFrom)
+			if in.TakeFrom != "trouble" {
+				return schemas.ListRef{}, needsOperator(schemas.ErrorListOwned)
+			}
+			return schemas.ListRef{ID: 7}, nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateApprove) }, time.Hour)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, []string{"", "trouble"}, taken)
+}
+
+// TestAConnectionThatNobodyServesWaits: busy workers are waited for, missing ones are
+// reported.
+func TestAConnectionThatNobodyServesWaits(t *testing.T) {
+	w := newWorld(t)
+	tries, served := 0, 0
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.EnsureListInput) (schemas.ListRef, error) {
+			if tries++; tries <= 2 {
+				return schemas.ListRef{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+			}
+			return schemas.ListRef{ID: 7}, nil
+		})
+	w.OnActivity(schemas.ActivityServed, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.ServedInput) (schemas.ServedResult, error) {
+			require.Equal(t, "marketing", in.Connection)
+			served++
+			return schemas.ServedResult{Served: served == 1, Why: "no worker serves it"}, nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() {
+		p := w.progress()
+		require.NotNil(t, p.Waiting)
+		require.Equal(t, schemas.ErrorNoWorker, p.Waiting.Type)
+		require.Equal(t, "no worker serves it", p.Waiting.Message)
+		w.answer(schemas.UpdateRetry)
+	}, time.Hour)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, 2, served)
 }
 
 func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {

@@ -38,7 +38,7 @@ func (g *Gate) Pass(run schemas.RunRef, p Part, check bool) (*schemas.Pass, erro
 	if err != nil {
 		return nil, err
 	}
-	run.Pass = nil
+	run.Pass, run.Deadline = nil, 0
 	mac, err := g.sign(forPasses, passed{run, p.Connection.Name, sum, check})
 	return &schemas.Pass{Part: sum, Check: check, MAC: mac}, err
 }
@@ -50,7 +50,7 @@ func (g *Gate) CheckPass(run schemas.RunRef, connection string, changes bool) er
 		return nil
 	}
 	pass := run.Pass
-	run.Pass = nil
+	run.Pass, run.Deadline = nil, 0
 	switch {
 	case pass == nil, !g.signed(forPasses, passed{run, connection, pass.Part, pass.Check}, pass.MAC):
 		return no(schemas.ErrorGrant, "this part of the run of «%s» has no pass: only RunExport starts it, with a grant", run.Export)
@@ -89,7 +89,7 @@ func (g *Gate) SealList(run schemas.RunRef, connection string, list int64) ([]by
 	if g == nil {
 		return nil, nil
 	}
-	run.Pass = nil
+	run.Pass, run.Deadline = nil, 0
 	return g.sign(forLists, listed{run, connection, list})
 }
 
@@ -98,7 +98,7 @@ func (g *Gate) CheckList(run schemas.RunRef, connection string, list int64, seal
 	if g == nil {
 		return nil
 	}
-	run.Pass = nil
+	run.Pass, run.Deadline = nil, 0
 	if !g.signed(forLists, listed{run, connection, list}, seal) {
 		return no(schemas.ErrorGrant, "list %d is not the one that the run of «%s» fills", list, run.Export)
 	}

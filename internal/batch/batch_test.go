@@ -37,7 +37,7 @@ func person(i int) Profile {
 
 func (p Profile) hashed() Profile {
 	p.Key = KeyHash(p.Email, p.UserID, schemas.ProjectHybrid)
-	p.Fields = FieldsHash(p.Email, p.UserID, p.DataFields)
+	p.Fields = FieldsHash(0, p.Email, p.UserID, p.DataFields)
 	return p
 }
 
@@ -343,11 +343,20 @@ func TestHashes(t *testing.T) {
 	}
 	seen := map[uint64]string{}
 	for _, f := range [][3]string{{"a", "b", "c"}, {"ab", "", "c"}, {"a", "bc", ""}, {"", "ab", "c"}, {"abc", "", ""}, {"", "", "abc"}} {
-		h := FieldsHash(b(f[0]), b(f[1]), b(f[2]))
+		h := FieldsHash(0, b(f[0]), b(f[1]), b(f[2]))
 		if seen[h] != "" {
 			t.Errorf("%q and %s have one hash", f, seen[h])
 		}
 		seen[h] = fmt.Sprintf("%q", f)
+	}
+}
+
+// TestTheMappingIsPartOfTheHash: a setting that is no field changes what Iterable does
+// with the fields.
+func TestTheMappingIsPartOfTheHash(t *testing.T) {
+	one, other := MappingSeed("00"), MappingSeed("01")
+	if FieldsHash(one, []byte("a"), nil, nil) == FieldsHash(other, []byte("a"), nil, nil) {
+		t.Error("two mappings have one hash")
 	}
 }
 
@@ -356,7 +365,7 @@ func TestHashesStay(t *testing.T) {
 	if got := fmt.Sprintf("%x", KeyHash([]byte("a@example.com"), nil, schemas.ProjectEmail)); got != "cb2ff0a727eb40f3e84f44db0152d2d1" {
 		t.Errorf("the key of a@example.com is now %s", got)
 	}
-	if got := fmt.Sprintf("%x", FieldsHash([]byte("a@example.com"), []byte("7"), []byte(`{"n":1}`))); got != "585b23d88470468e" {
+	if got := fmt.Sprintf("%x", FieldsHash(0, []byte("a@example.com"), []byte("7"), []byte(`{"n":1}`))); got != "585b23d88470468e" {
 		t.Errorf("the fields' hash is now %s", got)
 	}
 }

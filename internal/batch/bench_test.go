@@ -108,6 +108,6 @@ func BenchmarkHashes(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Key = KeyHash(p.Email, nil, "email")
-		p.Fields = FieldsHash(p.Email, nil, p.DataFields)
+		p.Fields = FieldsHash(0, p.Email, nil, p.DataFields)
 	}
 }

@@ -3,6 +3,7 @@ package batch
 import (
 	"github.com/zeebo/xxh3"
 
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -29,11 +30,16 @@ func KeyHash(email, userID []byte, projectType string) [16]byte {
 
 // FieldsHash is the 64-bit hash of everything that Iterable is told of a profile:
 // where it is the same as at the last run, there is nothing to send. The address
-// belongs to it because where the user id identifies, a new address is a change.
-func FieldsHash(email, userID, dataFields []byte) uint64 {
+// belongs to it because where the user id identifies, a new address is a change; the
+// mapping, as a number that MappingSeed makes, because settings that are no field change
+// what Iterable does with the fields. It is never below snapshot.Reserved.
+func FieldsHash(mapping uint64, email, userID, dataFields []byte) uint64 {
 	// Chained seeds instead of one concatenation: nothing is copied, and what
 	// lies in one part can't be taken for a piece of the next.
-	h := xxh3.HashSeed(email, seedFields)
+	h := xxh3.HashSeed(email, seedFields^mapping)
 	h = xxh3.HashSeed(userID, h)
-	return xxh3.HashSeed(dataFields, h)
+	return max(xxh3.HashSeed(dataFields, h), snapshot.Reserved)
 }
+
+// MappingSeed turns a snapshot.MappingFingerprint into what FieldsHash takes.
+func MappingSeed(fingerprint string) uint64 { return xxh3.HashString(fingerprint) }

@@ -89,7 +89,7 @@ func stagedBatch() (*batch.Batch, []any, error) {
 		}
 		address := fmt.Sprintf("person.%d@example.com", i)
 		p := batch.Profile{Email: []byte(address), DataFields: data, Row: int64(i)}
-		p.Key, p.Fields = batch.KeyHash(p.Email, nil, "email"), batch.FieldsHash(p.Email, nil, data)
+		p.Key, p.Fields = batch.KeyHash(p.Email, nil, "email"), batch.FieldsHash(0, p.Email, nil, data)
 		if err := w.Append(p); err != nil {
 			return nil, nil, err
 		}

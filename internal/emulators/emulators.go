@@ -8,6 +8,7 @@ package emulators
 import (
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -42,12 +43,30 @@ func S3(t testing.TB) *Cloud {
 	if err := backend.CreateBucket(bucket); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	server := httptest.NewServer(completeOnce(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()))
 	t.Cleanup(server.Close)
 	c := &Cloud{Proxy: newProxy(t, server.URL)}
 	c.URL = "s3://" + bucket + "?endpoint=http://" + c.Addr + "&region=us-east-1&use_path_style=true"
 	c.environ(t, map[string]string{"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
 	return c
+}
+
+// completeOnce makes completing an upload in parts heed If-None-Match, as S3 does;
+// gofakes3 heeds it for uploads in one piece only.
+func completeOnce(s3 http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") && r.Header.Get("If-None-Match") == "*" {
+			head := httptest.NewRequest(http.MethodHead, r.URL.Path, nil)
+			found := httptest.NewRecorder()
+			s3.ServeHTTP(found, head)
+			if found.Code == http.StatusOK {
+				w.WriteHeader(http.StatusPreconditionFailed)
+				_, _ = io.WriteString(w, "<Error><Code>PreconditionFailed</Code><Message>there is such an object</Message></Error>")
+				return
+			}
+		}
+		s3.ServeHTTP(w, r)
+	})
 }
 
 // Google starts a server of Google Cloud Storage.

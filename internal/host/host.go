@@ -8,20 +8,21 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
+	nethttp "net/http"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
@@ -38,7 +39,7 @@ type Options struct {
 	// Access says who may do what; nil where everybody may do everything.
 	Access *access.Gate
 	Root   *storage.Root
-	HTTP   *http.Client // nil for the default of package iterable
+	HTTP   *nethttp.Client // nil for the default of package iterable
 	Log    *slog.Logger
 
 	// StagingSlots and UploadSlots are how many segments are staged, and how
@@ -79,12 +80,6 @@ type Host struct {
 	uploads map[string]worker.Worker // by connection
 }
 
-// heartbeatThrottle bounds how stale the heartbeat of an upload may be. The
-// SDK's default, 80 % of the heartbeat time-out, would have everything sent again
-// after a crash that was acknowledged in those seconds. There is one heartbeat for
-// each request at most, so that a small value costs nothing at Iterable's pace.
-const heartbeatThrottle = time.Millisecond
-
 // accessSlots is how many questions of access are answered at the same time; they
 // are small.
 const accessSlots = 8
@@ -114,6 +109,10 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
 		SearchAttributes: searchable(o),
+		Heartbeat: func(ctx context.Context, details ...any) error {
+			return o.Client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, details...)
+		},
+		Polled: func(ctx context.Context, queue string) (bool, error) { return polled(ctx, o.Client, queue) },
 	}
 	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
 	workflows.Register(h.main)
@@ -130,6 +129,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityAuthorize:  h.activities.Authorize,
 		schemas.ActivityAdminister: h.activities.Administer,
 		schemas.ActivityAdmit:      h.activities.Admit,
+		schemas.ActivityServed:     h.activities.Served,
 	})
 	if err := h.main.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.TaskQueue, err)
@@ -146,6 +146,24 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.watching.Go(func() { h.watchConnections(ctx) })
 	h.watching.Go(func() { h.sweep(ctx) })
 	return h, nil
+}
+
+// polledWithin is how long ago a worker asked for tasks that still serves a task queue. A
+// poll takes up to a minute.
+const polledWithin = 90 * time.Second
+
+// polled reports whether any worker takes activities from a task queue.
+func polled(ctx context.Context, c client.Client, queue string) (bool, error) {
+	d, err := c.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return false, fmt.Errorf("ask Temporal who serves the task queue %s: %w", queue, err)
+	}
+	for _, p := range d.Pollers {
+		if time.Since(p.LastAccessTime.AsTime()) < polledWithin {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // rates tells the pace of every connection.
@@ -165,6 +183,9 @@ func newClient(o Options, pacers *iterable.Pacers) func(schemas.Connection, func
 		http = iterable.NewHTTPClient(iterable.TransportOptions{})
 		http.Transport = o.Metrics.Transport(http.Transport, o.Tracer)
 	}
+	leased := *http
+	leased.Transport = lease.Transport(cmp.Or(leased.Transport, nethttp.DefaultTransport))
+	http = &leased
 	return func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 		return iterable.New(iterable.Options{
 			BaseURL: iterable.Address(c), Key: key, Connection: c.Name, Limits: c.Limits,
@@ -177,10 +198,7 @@ func (h *Host) options(slots int) worker.Options {
 	o := worker.Options{
 		MaxConcurrentActivityExecutionSize: slots,
 		WorkerStopTimeout:                  h.o.StopTimeout,
-		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
-		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		DisableRegistrationAliasing:        true,
-		Interceptors:                       []interceptor.WorkerInterceptor{&keyless{}},
 	}
 	if h.o.Deployment != "" {
 		// A run can wait for an operator for weeks, and no old worker should have to

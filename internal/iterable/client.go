@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/schemas"
 )
 
@@ -276,6 +277,9 @@ func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
 func (c *Client) failed(ctx context.Context, r call, status int, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("iterable, %s: %w", r.name(), context.Cause(ctx))
+	}
+	if errors.Is(err, lease.ErrLost) {
+		return fmt.Errorf("iterable, %s: %w", r.name(), lease.ErrLost)
 	}
 	return transportError(r.name(), status, err)
 }

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"syscall"
 	"time"
+
+	"iterable-segment-export/internal/lease"
 )
 
 // TransportOptions are the settings of NewHTTPClient. A zero field means the
@@ -90,6 +92,8 @@ func transportError(endpoint string, status int, err error) *Error {
 		timeout      interface{ Timeout() bool }
 	)
 	switch {
+	case errors.Is(err, lease.ErrUnanswered):
+		e.Detail = lease.ErrUnanswered.Error()
 	case errors.Is(err, errTooLarge):
 		e.Class, e.Detail = Unexpected, errTooLarge.Error()
 	case errors.As(err, &refused):

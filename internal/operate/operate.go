@@ -6,13 +6,12 @@ package operate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -67,23 +66,27 @@ func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) 
 	if err := clash(all); err != nil {
 		return Run{}, false, err
 	}
-	return o.join(ctx, export)(o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full}))
+	return o.join(ctx, export, full)(o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full}))
 }
 
 // Check starts a check of the export: it tells what a run would do, and changes
 // nothing. When one is under way already it joins that one, and says so.
 func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
-	return o.join(ctx, export)(o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true}))
+	return o.join(ctx, export, full)(o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true}))
 }
 
 // join refuses to join a run of another definition of the export.
-func (o *Operator) join(ctx context.Context, export schemas.Export) func(Run, bool, error) (Run, bool, error) {
+func (o *Operator) join(ctx context.Context, export schemas.Export, full bool) func(Run, bool, error) (Run, bool, error) {
 	return func(run Run, joined bool, err error) (Run, bool, error) {
 		if err != nil || !joined {
 			return run, joined, err
 		}
 		in, err := o.Input(ctx, run)
-		if err == nil && !same(in.Export, export) {
+		switch {
+		case err != nil:
+		case full && !in.Full:
+			err = fmt.Errorf("a run of «%s» that is not full is under way; wait for its end, and start the full one then: starter runs %s", export.Name, schemas.ShellWord(export.Name))
+		case !same(in.Export, export):
 			err = fmt.Errorf("«%s» is under way with another definition; wait for its end: starter runs %s", export.Name, schemas.ShellWord(export.Name))
 		}
 		return run, joined, err
@@ -167,64 +170,75 @@ func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q%s", ErrNoRun, name, spelling.Guess(name, names))
 }
 
-// Answer gives an answer (one of the schemas.Update names) to every part of a
-// run that waits for that one, and returns the names of the segments that took it; the
-// run itself is named by its export.
-func (o *Operator) Answer(ctx context.Context, run Run, answer string) ([]string, error) {
+// Answer gives an answer (one of the schemas.Update names) to the wait of that ID, and
+// returns the name of the segment that waited, or of the export where the whole run did.
+// An answer is for one wait alone: what its message said is what was decided.
+func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (string, error) {
 	v, err := o.Look(ctx, run)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
+	waits := v.Waits()
+	for _, w := range waits {
+		if w.ID != wait {
+			continue
+		}
+		name := w.Segment
+		if name == "" {
+			name = run.Export
+		}
+		return name, o.update(ctx, w.workflowID, answer, w.Waiting)
+	}
+	if len(waits) == 0 {
+		return "", fmt.Errorf("the run of «%s» is %s, and waits for nothing", v.Run.Export, v.State)
+	}
+	var now strings.Builder
+	fmt.Fprintf(&now, "the run of «%s» does not wait for %q", run.Export, wait)
+	if wait == "" {
+		now.Reset()
+		fmt.Fprintf(&now, "an answer is for one wait: say which with --wait")
+	} else {
+		now.WriteString("; it now waits for something else")
+	}
+	for _, w := range waits {
+		fmt.Fprintf(&now, "\n  %s: %s", cmp.Or(w.Segment, run.Export), w.Message)
+		for _, a := range w.Answers {
+			fmt.Fprintf(&now, "\n    %s", w.Command("starter", run.Export, a))
+		}
+	}
+	return "", errors.New(now.String())
+}
+
+// Wait is a wait of a run, or of a segment of it.
+type Wait struct {
+	schemas.Waiting
+	Segment    string // empty where the whole run waits
+	workflowID string
+}
+
+// Waits are what a run waits for.
+func (v View) Waits() (all []Wait) {
 	if v.Waiting != nil {
-		if err := o.update(ctx, run.WorkflowID, answer, v.Waiting.Since); err != nil {
-			return nil, err
-		}
-		return []string{run.Export}, nil
+		all = append(all, Wait{Waiting: *v.Waiting, workflowID: v.Run.WorkflowID})
 	}
-	waiting, err := waitingFor(v, answer)
-	if err != nil {
-		return nil, err
-	}
-	var took []string
-	for _, s := range waiting {
-		if err := o.update(ctx, s.WorkflowID, answer, s.Waiting.Since); err != nil {
-			return took, fmt.Errorf("segment «%s»: %w", s.Run.Segment, err)
-		}
-		took = append(took, s.Run.Segment)
-	}
-	return took, nil
-}
-
-// waitingFor are the segments that an answer is for. Others may wait for another
-// one, and don't keep these from getting theirs.
-func waitingFor(v View, answer string) (waiting []SegmentView, err error) {
-	err = fmt.Errorf("the run of «%s» is %s, and waits for nothing", v.Run.Export, v.State)
 	for _, s := range v.Segments {
-		switch {
-		case s.Waiting == nil:
-		case slices.Contains(s.Waiting.Answers, answer):
-			waiting = append(waiting, s)
-		default:
-			err = fmt.Errorf("segment «%s» waits for %s, not for %s: %s",
-				s.Run.Segment, strings.Join(s.Waiting.Answers, " or "), answer, s.Waiting.Message)
+		if s.Waiting != nil {
+			all = append(all, Wait{Waiting: *s.Waiting, Segment: s.Run.Segment, workflowID: s.WorkflowID})
 		}
 	}
-	if len(waiting) > 0 {
-		err = nil
-	}
-	return waiting, err
+	return all
 }
 
-// update sends an answer to the wait that began at since.
-func (o *Operator) update(ctx context.Context, workflowID, answer string, since time.Time) error {
+// update sends an answer to a wait.
+func (o *Operator) update(ctx context.Context, workflowID, answer string, w schemas.Waiting) error {
 	q := access.Question{WorkflowID: workflowID}
-	q.Operation, q.Arguments = access.AnswerQuestion(answer, since)
+	q.Operation, q.Arguments = access.AnswerQuestion(answer, w.Since)
 	proof, err := o.prove(ctx, q)
 	if err != nil {
 		return err
 	}
 	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Who: o.Who, Proof: proof}},
+		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Wait: w.ID, Who: o.Who, Proof: proof}},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {

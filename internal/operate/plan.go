@@ -188,12 +188,12 @@ func (o *Operator) applyStep(ctx context.Context, s Step) error {
 // Run starts a run of an applied export, as it was applied. Where nobody proves who
 // they are, it runs with the right that the export has on its schedule.
 func (o *Operator) Run(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	return o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", o.ofApplied(a, full, false))
+	return o.join(ctx, a.Export, full)(o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", o.ofApplied(a, full, false)))
 }
 
 // CheckApplied is Check for an applied export, with the rights that Run has.
 func (o *Operator) CheckApplied(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	return o.join(ctx, a.Export)(o.start(ctx, schemas.CheckWorkflowID(a.Export.Name), "Check of", o.ofApplied(a, full, true)))
+	return o.join(ctx, a.Export, full)(o.start(ctx, schemas.CheckWorkflowID(a.Export.Name), "Check of", o.ofApplied(a, full, true)))
 }
 
 func (o *Operator) ofApplied(a Applied, full, check bool) schemas.RunInput {

@@ -8,6 +8,12 @@
 // before Arrow sees it, so a file that was damaged or cut short is noticed before
 // anybody is removed because of it.
 //
+// An entry knows no more than what Iterable has acknowledged. Its hash is that of
+// values which Iterable took for this member; where the last answer is missing or was
+// a refusal, the hash is Unknown, and the member is sent again. A profile whose
+// addition got no answer is Unconfirmed: it is not counted as a member, and never
+// removed.
+//
 // There are two users. Staging makes a Differ, adds the segment's valid rows in
 // source order, and gets a Verdict on each and then the members who vanished.
 // After the upload, committing makes an Update from the staged files and
@@ -42,10 +48,21 @@ func keyOf(hi, lo uint64) (k Key) {
 	return k
 }
 
+// Values of Member.Fields that are no hashes; the hash function never returns them.
+const (
+	// Unknown: the member is on the list, and which values Iterable holds is not known.
+	Unknown uint64 = iota
+	// Unconfirmed: a request without an answer may have added the member.
+	Unconfirmed
+	// Reserved is the number of such values.
+	Reserved
+)
+
 // Member is a person whom a run put on the list.
 type Member struct {
 	Key Key
-	// Fields is the hash of what was sent about the person.
+	// Fields is the hash of the values that Iterable has acknowledged, or Unknown or
+	// Unconfirmed.
 	Fields uint64
 	// Email and UserID identify the person; one of them may be empty. Where a
 	// Member is handed to a function, they are valid until it returns.

@@ -13,7 +13,7 @@ import (
 
 // Format is the version of the file format that this package writes, and the
 // only one that it reads.
-const Format = 1
+const Format = 2
 
 // Why a snapshot can't be used. The run then sends everybody and removes nobody.
 var (
@@ -45,9 +45,14 @@ type Header struct {
 	// Profiles is how many profiles the segment had that could be sent, 0 where that
 	// is not known. In append mode there are more members.
 	Profiles int64 `json:"profiles,omitempty"`
-	// Rows is the number of members; the writer sets it.
-	Rows int64 `json:"rows"`
+	// Rows is the number of entries, Unconfirmed that of those which may not be on the
+	// list; the writer sets both.
+	Rows        int64 `json:"rows"`
+	Unconfirmed int64 `json:"unconfirmed,omitempty"`
 }
+
+// Members is the number of entries that are surely on the list.
+func (h Header) Members() int64 { return h.Rows - h.Unconfirmed }
 
 // check tells whether a run that expects the other header can use the snapshot.
 func (h Header) check(expect Header) error {
@@ -67,7 +72,8 @@ func (h Header) check(expect Header) error {
 }
 
 // MappingFingerprint changes with every setting that shapes what is sent about
-// a person. After a change everybody is sent again.
+// a person. It goes into each member's hash, so that after a change all profiles are
+// sent again.
 func MappingFingerprint(e schemas.Export, projectType string) string {
 	shape, err := json.Marshal(struct {
 		Email, UserID, ProjectType, Nulls     string

@@ -10,7 +10,7 @@ type Verdict uint8
 
 // Verdicts.
 const (
-	// New: the person was not on the list.
+	// New: the person was not on the list, or not surely.
 	New Verdict = iota
 	// Changed: on the list, with other fields.
 	Changed
@@ -114,6 +114,8 @@ func (x *index) mark(k *Key, fields uint64) Verdict {
 		return Duplicate
 	case !x.seen.set(int64(i)):
 		return Duplicate
+	case x.members[i].fields == Unconfirmed:
+		return New
 	case x.members[i].fields == fields:
 		return Unchanged
 	default:

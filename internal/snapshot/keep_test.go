@@ -12,7 +12,7 @@ import (
 func TestWhoIsKeptHasNotVanished(t *testing.T) {
 	u := NewUpdate(nil, 0)
 	for i := range 100 {
-		m := person(i, 1)
+		m := person(i, Reserved)
 		if err := u.Put(&m); err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestWhoIsKeptHasNotVanished(t *testing.T) {
 				t.Fatal(err)
 			}
 			add := func(i int) {
-				if p := profile(i, 1); d.Add(&p) != nil {
+				if p := profile(i, Reserved); d.Add(&p) != nil {
 					t.Fatal("it can't be added")
 				}
 			}

@@ -113,7 +113,7 @@ func runsAgainstModel(t *testing.T, seed uint64) {
 		var rows []Profile
 		first := map[int]uint64{}
 		for range rnd.IntN(700) {
-			i, fields := rnd.IntN(people), rnd.Uint64N(3)
+			i, fields := rnd.IntN(people), Reserved+rnd.Uint64N(3)
 			rows = append(rows, profile(i, fields))
 			if _, ok := first[i]; !ok {
 				first[i] = fields
@@ -152,7 +152,7 @@ func checkCounts(t *testing.T, got Counts, before, now map[int]uint64, rows int,
 	for i, fields := range now {
 		old, ok := before[i]
 		switch {
-		case !ok:
+		case !ok, old == Unconfirmed:
 			want.New++
 		case old != fields || full:
 			want.Changed++
@@ -185,16 +185,32 @@ func nextVersion(t *testing.T, rnd *rand.Rand, files *memFiles, old *Snapshot, b
 			t.Fatal(err)
 		}
 	}
+	unknown := func(i int) { // as far as it was known at all
+		if old, ok := before[i]; ok && old != Unconfirmed {
+			model[i] = Unknown
+		}
+	}
+	named := map[int]bool{}
 	for i, fields := range now {
 		old, ok := before[i]
 		if ok && old == fields && !full {
 			continue
 		}
+		named[i] = true
 		m := person(i, fields)
+		if rnd.IntN(8) == 0 { // the answer is missing
+			must(u.Doubt(&m))
+			if !ok {
+				model[i] = Unconfirmed
+			}
+			unknown(i)
+			continue
+		}
 		must(u.Put(&m))
 		switch rnd.IntN(8) {
 		case 0:
 			must(u.Refuse(m.Key))
+			unknown(i)
 		case 1:
 			must(u.Forget(m.Key))
 			delete(model, i)
@@ -204,23 +220,45 @@ func nextVersion(t *testing.T, rnd *rand.Rand, files *memFiles, old *Snapshot, b
 	}
 	if rnd.IntN(3) > 0 { // mirror
 		for i := range before {
-			if _, ok := now[i]; ok {
+			if _, ok := now[i]; ok || before[i] == Unconfirmed {
 				continue
 			}
-			must(u.Remove(person(i, 0).Key))
-			if rnd.IntN(8) == 0 {
-				must(u.Refuse(person(i, 0).Key))
-				continue
+			named[i] = true
+			m := person(i, 0)
+			switch rnd.IntN(8) {
+			case 0:
+				must(u.Remove(m.Key))
+				must(u.Refuse(m.Key))
+				unknown(i)
+			case 1:
+				must(u.Doubt(&m))
+				unknown(i)
+			default:
+				must(u.Remove(m.Key))
+				delete(model, i)
 			}
-			delete(model, i)
+		}
+	}
+	if full {
+		u.Void()
+		for i := range before {
+			if !named[i] {
+				unknown(i)
+			}
 		}
 	}
 	var out bytes.Buffer
 	h, err := u.Publish(context.Background(), old, testHeader, &out)
 	must(err)
 	must(u.Close())
-	if h.Rows != int64(len(model)) {
-		t.Fatalf("published %d members, the model has %d", h.Rows, len(model))
+	members := 0
+	for _, fields := range model {
+		if fields != Unconfirmed {
+			members++
+		}
+	}
+	if h.Rows != int64(len(model)) || h.Members() != int64(members) {
+		t.Fatalf("published %d entries, %d of them members, the model has %d and %d", h.Rows, h.Members(), len(model), members)
 	}
 	return out.Bytes(), model
 }

@@ -33,7 +33,7 @@ func publish(t testing.TB, members []Member, h Header) []byte {
 
 func people(from, to int) (out []Member) {
 	for i := from; i < to; i++ {
-		out = append(out, person(i, uint64(i)))
+		out = append(out, person(i, Reserved+uint64(i)))
 	}
 	return out
 }
@@ -240,10 +240,10 @@ func TestMappingFingerprint(t *testing.T) {
 func TestUnevenKeys(t *testing.T) {
 	var members []Member
 	for i := range uint64(3000) {
-		members = append(members, Member{Key: keyOf(i/1000, i), Fields: 1, Email: []byte("a@example.com")})
+		members = append(members, Member{Key: keyOf(i/1000, i), Fields: Reserved, Email: []byte("a@example.com")})
 	}
 	s := mustOpen(t, publish(t, members, testHeader))
-	rows := []Profile{{Member: Member{Key: Key{}, Fields: 1}}, {Member: Member{Key: keyOf(1, 1), Fields: 1}}}
+	rows := []Profile{{Member: Member{Key: Key{}, Fields: Reserved}}, {Member: Member{Key: keyOf(1, 1), Fields: Reserved}}}
 	for i := range members {
 		rows = append(rows, Profile{Member: members[i]})
 	}

@@ -9,7 +9,7 @@ import (
 
 // Update is what a run did to a list, from which the next snapshot is made. Its
 // methods take people in any order; for somebody who is named more than once,
-// the strongest counts: Forget, then Refuse, then Put, then Remove.
+// the strongest counts: Forget, then Refuse, then Put, then Doubt, then Remove.
 //
 // In append mode nobody is removed, so nobody who vanished from the segment is
 // given to Remove, and all of them stay recorded: should the mode become mirror,
@@ -17,15 +17,17 @@ import (
 type Update struct {
 	sorter sorter
 	put    Member
+	void   bool
 }
 
 // Kinds of changes, the strongest last.
 const (
 	changeRemove = iota
+	changeDoubt
 	changePut
 	changeRefuse
 	changeForget
-	changeBits = 2
+	changeBits = 3
 )
 
 // DefaultSortBytes is how much an Update keeps in memory before it sorts it and
@@ -43,17 +45,29 @@ func NewUpdate(files TempFiles, memory int) *Update {
 	return &Update{sorter: newSorter(files, memory)}
 }
 
-// Put records somebody who was sent to Iterable. The bytes are copied.
+// Put records a profile whose addition Iterable has acknowledged. The bytes are copied.
 func (u *Update) Put(m *Member) error { return u.sorter.add(m, changePut) }
 
-// Remove takes out somebody who is no longer on the list.
+// Remove takes out a member whose removal Iterable has acknowledged.
 func (u *Update) Remove(k Key) error { return u.change(k, changeRemove) }
 
-// Refuse records that Iterable did not take what was sent about somebody: an
-// addition leaves no trace, an update leaves what was known before, so that it
-// is sent again next time and the person can still be removed, and a removal
-// leaves the person recorded.
+// Doubt records a profile whose addition or removal may or may not have happened. A
+// member that was known stays, with values that are Unknown; any other one becomes
+// Unconfirmed. The bytes are copied.
+func (u *Update) Doubt(m *Member) error {
+	u.put = *m
+	u.put.Fields = Unconfirmed
+	return u.sorter.add(&u.put, changeDoubt)
+}
+
+// Refuse records that Iterable did not take what was sent about somebody: an addition
+// leaves no trace; after an update or a removal the member stays, with values that are
+// Unknown, so that it is sent or removed again.
 func (u *Update) Refuse(k Key) error { return u.change(k, changeRefuse) }
+
+// Void makes the values Unknown of all members that no other method names. A run that
+// sends everything does not trust what was known before.
+func (u *Update) Void() { u.void = true }
 
 // Forget records that Iterable has nobody like that any more: whatever was
 // known about the person goes.
@@ -85,14 +99,14 @@ func (u *Update) Publish(ctx context.Context, old *Snapshot, h Header, w io.Writ
 		members = old.cursor(ctx)
 		members.next()
 	}
-	if err := merge(ctx, members, changes, out); err != nil {
+	if err := u.merge(ctx, members, changes, out); err != nil {
 		return Header{}, err
 	}
 	return out.Close()
 }
 
 // merge goes through both, in order of key.
-func merge(ctx context.Context, members *cursor, changes *merger, out *Writer) error {
+func (u *Update) merge(ctx context.Context, members *cursor, changes *merger, out *Writer) error {
 	var put Member
 	for n := 0; changes.more(); n++ {
 		if n%batchRows == 0 && ctx.Err() != nil {
@@ -100,14 +114,13 @@ func merge(ctx context.Context, members *cursor, changes *merger, out *Writer) e
 		}
 		key := changes.member.Key
 		for ; members.more() && members.member.Key.compare(key) < 0; members.next() {
-			if err := out.Append(&members.member); err != nil {
+			if err := u.carry(members, out); err != nil {
 				return err
 			}
 		}
 		kind := uint64(changeRemove)
 		for changes.more() && changes.member.Key == key {
-			kind = max(kind, changes.kind)
-			if changes.kind == changePut {
+			if kind = max(kind, changes.kind); changes.kind == changePut || changes.kind == changeDoubt {
 				put = clone(put, &changes.member)
 			}
 			if err := changes.next(); err != nil {
@@ -117,10 +130,10 @@ func merge(ctx context.Context, members *cursor, changes *merger, out *Writer) e
 		before := members.more() && members.member.Key == key
 		var err error
 		switch {
-		case kind == changePut:
+		case kind == changePut, kind == changeDoubt && !before:
 			err = out.Append(&put)
-		case kind == changeRefuse && before:
-			err = out.Append(&members.member)
+		case kind == changeRefuse && before, kind == changeDoubt:
+			err = appendUnknown(out, members.member)
 		}
 		if err != nil {
 			return err
@@ -130,11 +143,27 @@ func merge(ctx context.Context, members *cursor, changes *merger, out *Writer) e
 		}
 	}
 	for ; members.more(); members.next() {
-		if err := out.Append(&members.member); err != nil {
+		if err := u.carry(members, out); err != nil {
 			return err
 		}
 	}
 	return members.err
+}
+
+// carry appends a member that no change names.
+func (u *Update) carry(members *cursor, out *Writer) error {
+	if u.void {
+		return appendUnknown(out, members.member)
+	}
+	return out.Append(&members.member)
+}
+
+// appendUnknown appends a member whose values are not known any more.
+func appendUnknown(out *Writer, m Member) error {
+	if m.Fields != Unconfirmed {
+		m.Fields = Unknown
+	}
+	return out.Append(&m)
 }
 
 // clone copies a member into the buffers of another.

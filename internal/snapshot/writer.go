@@ -45,9 +45,10 @@ type Writer struct {
 	any    bool
 }
 
-// NewWriter starts a snapshot. Format and Rows of the header are set by Close.
+// NewWriter starts a snapshot. Format, Rows and Unconfirmed of the header are set by
+// Close.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
-	h.Format, h.Rows = Format, 0
+	h.Format, h.Rows, h.Unconfirmed = Format, 0, 0
 	text, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("encode a snapshot's header: %w", err)
@@ -87,6 +88,9 @@ func (w *Writer) Append(m *Member) error {
 	appendText(w.build.Field(2).(*array.StringBuilder), m.Email)
 	appendText(w.build.Field(3).(*array.StringBuilder), m.UserID)
 	w.rows++
+	if m.Fields == Unconfirmed {
+		w.header.Unconfirmed++
+	}
 	w.text = max(w.text+len(m.Email), w.text+len(m.UserID))
 	if w.rows < batchRows && w.text < batchText {
 		return nil

@@ -16,6 +16,8 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 	"google.golang.org/api/googleapi"
+
+	"iterable-segment-export/internal/lease"
 )
 
 const azureScheme = "azblob"
@@ -192,7 +194,7 @@ var ErrUnavailable = errors.New("the storage does not answer as it should")
 // reason says in one line, with nothing secret in it, what a driver's error is
 // about: the drivers' own texts show whole requests and responses, tokens in
 // their URLs included. It is fs.ErrNotExist, fs.ErrPermission, a context's error,
-// ErrChanged, or else ErrUnavailable.
+// ErrChanged, one of package lease, or else ErrUnavailable.
 func reason(err error) error {
 	status, text := 0, ""
 	var az *azcore.ResponseError
@@ -204,7 +206,8 @@ func reason(err error) error {
 		return context.Canceled
 	case errors.Is(err, context.DeadlineExceeded):
 		return context.DeadlineExceeded
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, ErrChanged), errors.Is(err, ErrUnavailable):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, ErrChanged), errors.Is(err, ErrUnavailable),
+		errors.Is(err, lease.ErrLost), errors.Is(err, lease.ErrUnanswered):
 		return err
 	case errors.As(err, &az):
 		status, text = az.StatusCode, fmt.Sprintf("%d %s", az.StatusCode, az.ErrorCode)

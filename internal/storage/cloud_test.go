@@ -24,7 +24,7 @@ func TestClouds(t *testing.T) {
 			c := start(t)
 			for name, test := range map[string]func(cloudTest){
 				"reach": testReach, "root": testRoot, "list": testList, "replaced": testReplaced, "trouble": testTrouble,
-				"denied": testDenied, "plan": testPlan, "closed": testClosed,
+				"denied": testDenied, "plan": testPlan, "closed": testClosed, "new": testNew,
 			} {
 				t.Run(name, func(t *testing.T) {
 					defer c.Hurt(nil)
@@ -64,6 +64,8 @@ func (t cloudTest) put(key string, data []byte) {
 		t.Fatal(err)
 	}
 }
+
+func testNew(t cloudTest) { onlyTheFirstIsPublished(t.T, t.root) }
 
 func testReach(t cloudTest) {
 	if err := t.root.Reach(t.Context()); err != nil {

@@ -16,6 +16,8 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/gcerrors"
+
+	"iterable-segment-export/internal/lease"
 )
 
 // dirMode and fileMode keep what a run writes from other users of the host: it
@@ -35,6 +37,25 @@ type Root struct {
 
 	keys      *Keys
 	encrypted []string // folders whose files are encrypted
+
+	// Around, where it is set, is called for everything that changes the root, with the
+	// key and the change, which it makes by calling do. Tests use it to stop, repeat or
+	// fail a change at that very moment.
+	Around func(ctx context.Context, key string, do func() error) error
+}
+
+// change makes a change of the root, if the context's lease still holds.
+func (r *Root) change(ctx context.Context, key string, do func() error) error {
+	leased := func() error {
+		if err := lease.Check(ctx); err != nil {
+			return err
+		}
+		return do()
+	}
+	if r.Around != nil {
+		return r.Around(ctx, key, leased)
+	}
+	return leased()
 }
 
 // OpenRoot opens the data root at a plain path, a file:// URL or the URL of a
@@ -111,11 +132,17 @@ func (r *Root) Write(ctx context.Context, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(data); err != nil {
-		w.Abort()
+	return w.writeAll(data)
+}
+
+// WriteNew publishes data under a key that has no file yet; where it has one, the error
+// is ErrExists.
+func (r *Root) WriteNew(ctx context.Context, key string, data []byte) error {
+	w, err := r.CreateNew(ctx, key)
+	if err != nil {
 		return err
 	}
-	return w.Close()
+	return w.writeAll(data)
 }
 
 // Read gives the whole content of a key. The error for a missing one is
@@ -252,6 +279,10 @@ func (r *Root) DeletePrefix(ctx context.Context, prefix string) error {
 	if err := checkKey(prefix); err != nil {
 		return err
 	}
+	return r.change(ctx, prefix, func() error { return r.deletePrefix(ctx, prefix) })
+}
+
+func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 	if r.dir != "" {
 		if err := os.RemoveAll(r.path(prefix)); err != nil {
 			return keyError("delete", prefix, err)

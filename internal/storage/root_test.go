@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "gocloud.dev/blob/memblob"
+
+	"iterable-segment-export/internal/lease"
 )
 
 // roots opens a root of each kind.
@@ -225,5 +229,74 @@ func TestOpenRootExplainsItself(t *testing.T) {
 		if r, err := OpenRoot(t.Context(), where); err == nil {
 			t.Errorf("OpenRoot took %q as %s", where, r.URL())
 		}
+	}
+}
+
+func TestOnlyTheFirstNewFileIsPublished(t *testing.T) {
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) { onlyTheFirstIsPublished(t, r) })
+	}
+}
+
+// onlyTheFirstIsPublished has two writers write the same new file, small and in parts.
+func onlyTheFirstIsPublished(t *testing.T, r *Root) {
+	for key, size := range map[string]int{"new/small": 10, "new/large": 17 << 20} {
+		var both [2]*Writer
+		for i := range both {
+			var err error
+			if both[i], err = r.CreateNew(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := both[i].Write(bytes.Repeat([]byte{byte(i)}, size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := both[1].Close(); err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+		if err := both[0].Close(); !errors.Is(err, ErrExists) {
+			t.Fatalf("%s: the second publication: %v", key, err)
+		}
+		got, err := r.Read(t.Context(), key)
+		if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{1}, size)) {
+			t.Fatalf("%s: %d bytes of something else, %v", key, len(got), err)
+		}
+	}
+	if list, err := r.List(t.Context(), "new"); err != nil || names(list) != "new/large new/small" {
+		t.Fatalf("left: %s, %v", names(list), err)
+	}
+}
+
+func TestChangesNeedTheLease(t *testing.T) {
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) {
+			answer := error(nil)
+			now := time.Now()
+			l := lease.New(time.Second, func(context.Context) error { return answer }, func() time.Time { return now })
+			ctx := lease.With(t.Context(), l)
+			if err := r.Write(ctx, "a", []byte("a")); err != nil {
+				t.Fatal(err)
+			}
+			w, err := r.Create(ctx, "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write([]byte("b")); err != nil {
+				t.Fatal(err)
+			}
+			now, answer = now.Add(time.Hour), lease.ErrLost // the process was frozen
+			if err := w.Close(); !errors.Is(err, lease.ErrLost) {
+				t.Fatalf("publish: %v", err)
+			}
+			if err := r.DeletePrefix(ctx, "a"); !errors.Is(err, lease.ErrLost) {
+				t.Fatalf("delete: %v", err)
+			}
+			if got, err := r.Read(ctx, "a"); err != nil || string(got) != "a" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			if list, err := r.List(t.Context(), ""); err != nil || names(list) != "a" {
+				t.Fatalf("left: %s, %v", names(list), err)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"filippo.io/age"
@@ -15,17 +16,33 @@ import (
 // Writer writes one file of the data root. Nothing is to be seen of the file
 // until Close has returned without an error; then it is there as a whole.
 type Writer struct {
+	root   *Root
+	ctx    context.Context // of Create; the publication needs its lease
 	w      io.WriteCloser
 	plain  io.WriteCloser // encrypts into w; nil where nothing is encrypted
 	cancel context.CancelFunc
 	file   *os.File // what is written to where the root is local
 	key    string
+	fresh  bool // the key must have no file yet
 	done   bool
 }
 
+// ErrExists is the error of publishing a new file under a key that has one.
+var ErrExists = errors.New("there is such a file already")
+
 // Create begins a file. The caller calls Close to publish it, or Abort.
 func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
-	w, err := r.create(ctx, key)
+	return r.begin(ctx, key, false)
+}
+
+// CreateNew is Create for a key that has no file yet. Where another file was published
+// under the key meanwhile, Close publishes nothing and its error is ErrExists.
+func (r *Root) CreateNew(ctx context.Context, key string) (*Writer, error) {
+	return r.begin(ctx, key, true)
+}
+
+func (r *Root) begin(ctx context.Context, key string, fresh bool) (*Writer, error) {
+	w, err := r.create(ctx, key, fresh)
 	if err != nil || !r.encrypts(key) {
 		return w, err
 	}
@@ -36,14 +53,15 @@ func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
 	return w, nil
 }
 
-func (r *Root) create(ctx context.Context, key string) (*Writer, error) {
+func (r *Root) create(ctx context.Context, key string, fresh bool) (*Writer, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	out := &Writer{key: key}
+	out := &Writer{root: r, ctx: ctx, key: key, fresh: fresh}
 	ctx, out.cancel = context.WithCancel(ctx)
 	opts := &blob.WriterOptions{ContentType: "application/octet-stream"}
 	if r.dir == "" {
+		opts.IfNotExist = fresh
 		out.w = newUpload(ctx, r.bucket, key, opts)
 		return out, nil
 	}
@@ -132,12 +150,41 @@ func (w *Writer) Close() error {
 			return keyError("write", w.key, err)
 		}
 	}
+	err := w.root.change(w.ctx, w.key, w.publish)
+	if err != nil && !w.done {
+		w.Abort()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case w.fresh && (errors.Is(err, fs.ErrExist) || gcerrors.Code(err) == gcerrors.FailedPrecondition):
+		return fmt.Errorf("publish %s in the data root: %w", w.key, ErrExists)
+	}
+	return keyError("publish", w.key, err)
+}
+
+// publish makes the file appear under its key.
+func (w *Writer) publish() error {
+	if w.fresh && w.file != nil {
+		// A link fails where there is a file, which a rename would replace.
+		if err := os.Link(w.file.Name(), w.root.path(w.key)); err != nil {
+			return err
+		}
+		w.Abort() // takes away the temporary name
+		return nil
+	}
 	w.done = true
 	defer w.cancel()
-	if err := w.w.Close(); err != nil {
-		return keyError("publish", w.key, err)
+	return w.w.Close()
+}
+
+// writeAll writes and publishes the whole content of a file.
+func (w *Writer) writeAll(data []byte) error {
+	if _, err := w.Write(data); err != nil {
+		w.Abort()
+		return err
 	}
-	return nil
+	return w.Close()
 }
 
 // Abort throws the file away. It does nothing after Close, so it can be

@@ -241,7 +241,7 @@ func (g guarded) sharedNoMore(admin, contributor, viewer *world.World, e schemas
 		t.Errorf("waits with %+v", waiting)
 	}
 	for who, w := range map[string]*world.World{"contributor": contributor, "viewer": viewer, "nobody": g.as("")} {
-		if _, err := w.Operator.Answer(t.Context(), v.Run, schemas.UpdateRetry); err == nil {
+		if _, err := w.Operator.Answer(t.Context(), v.Run, schemas.UpdateRetry, v.Waits()[0].ID); err == nil {
 			t.Errorf("a %s may answer", who)
 		}
 		if err := w.Operator.Stop(t.Context(), v.Run); err == nil {
@@ -253,7 +253,11 @@ func (g guarded) sharedNoMore(admin, contributor, viewer *world.World, e schemas
 		_, err := contributor.Operator.Grant(t.Context(), schemas.PurposeRun, e)
 		return err == nil
 	})
-	if v = contributor.Answer(v, schemas.UpdateRetry); v.State != schemas.StateDone {
+	if v = contributor.Answer(v, schemas.UpdateRetry); v.State == schemas.StateWaiting { // another export's list
+		contributor.WaitsWith(v, schemas.ErrorListOwned)
+		v = contributor.Answer(v, schemas.UpdateApprove)
+	}
+	if v.State != schemas.StateDone {
 		t.Errorf("after it was shared again: %+v", v)
 	}
 	if err := contributor.Operator.Stop(t.Context(), v.Run); err == nil || !strings.Contains(err.Error(), "nothing to stop") {

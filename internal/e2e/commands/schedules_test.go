@@ -150,7 +150,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 	})
 	s.Contains(s.Want(1, "remove", "Spring", "--yes"), "a run is under way", "starter cancel")
 	s.Contains(s.Want(0, "exports"), world.Seldom)
-	s.Want(0, "abort", "Spring")
+	s.Want(0, "abort", "Spring", "--wait", waitOf(s, "Spring"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Spring"); return status == 1 })
 	s.Contains(s.Want(1, "show", "Spring"), "«Readers» aborted", "1 of 2 segments did not get through")
 
@@ -162,7 +162,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 	s.Contains(s.Want(0, "backfill", "Autumn", "--from", "2024-02-28T00:00:00Z", "--to", "2024-03-02T00:00:00Z"), "Asked for the starts")
 	w.Until("the backfill runs it", func() bool { return len(history(s, "Autumn")) == 1 })
 	w.Until("it waits", func() bool { status, _, _ := s.Call("status", "Autumn"); return status == 3 })
-	s.Want(0, "abort", "Autumn")
+	s.Want(0, "abort", "Autumn", "--wait", waitOf(s, "Autumn"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Autumn"); return status == 1 })
 	w.AddList("Readers", "Standard")
 	s.Contains(s.Want(0, "apply", w.Path("exports.yaml"), "--prune", "--yes"), "- remove «Autumn»", "1 unchanged")

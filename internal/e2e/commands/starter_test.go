@@ -42,8 +42,7 @@ func TestTheStarter(t *testing.T) {
 
 	w.Key(true)
 	s.Contains(s.Want(3, run...), "waits at", "starter retry \"High-value\"")
-	s.Contains(s.Want(1, "approve", "High-value"), "waits for retry or abort, not for approve")
-	s.Contains(s.Want(0, "abort", "High-value"), "abort: «High-value» ends")
+	s.Contains(s.Want(0, "abort", "High-value", "--wait", waitOf(s, "High-value")), "abort: «High-value» ends")
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "High-value"); return status == 1 })
 	s.Contains(s.Want(1, "status", "High-value"), "aborted")
 
@@ -51,7 +50,7 @@ func TestTheStarter(t *testing.T) {
 	w.Until("the run waits", func() bool { status, _, _ := s.Call("status", "High-value"); return status == 3 })
 	s.Contains(s.Want(0, append(run, "--detach")...), "joins it")
 	w.Key(false)
-	s.Contains(s.Want(0, "retry", "High-value", "-o", "json"), `"answer": "retry"`, `"took"`)
+	s.Contains(s.Want(0, "retry", "High-value", "-o", "json", "--wait", waitOf(s, "High-value")), `"answer": "retry"`, `"took"`)
 	w.Until("the run is done", func() bool {
 		status, out, _ := s.Call("status", "High-value")
 		return status == 0 && strings.Contains(out, "done")
@@ -60,8 +59,8 @@ func TestTheStarter(t *testing.T) {
 	if err := w.Sandbox.AddFaults(sandbox.Fault{Kind: "slow", Delay: sandbox.Duration(30 * time.Second)}); err != nil {
 		t.Fatal(err)
 	}
-	// Until the run that is done has written its report, a start joins it.
-	w.Until("a run starts", func() bool { return !strings.Contains(s.Want(0, append(run, "--detach", "--full")...), "joins it") })
+	// Until the run that is done has written its report, a full one can't start.
+	w.Until("a run starts", func() bool { status, _, _ := s.Call(append(run, "--detach", "--full")...); return status == 0 })
 	w.Until("a segment is under way", func() bool { _, out, _ := s.Call("status", "High-value"); return strings.Contains(out, "│ running") })
 	s.Want(0, "cancel", "High-value")
 	w.Sandbox.ClearFaults()
@@ -144,4 +143,15 @@ func TestCtrlCLeavesTheRunAlone(t *testing.T) {
 	if l := w.List("Left"); l.Digest != expected.Digest {
 		t.Errorf("list %+v", l)
 	}
+}
+
+// waitOf is the one wait of an export's run.
+func waitOf(s world.Starter, export string) string {
+	s.T.Helper()
+	var v operate.View
+	_, out, _ := s.Call("status", export, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &v); err != nil || len(v.Waits()) != 1 {
+		s.T.Fatalf("it waits for %+v, %v", v.Waits(), err)
+	}
+	return v.Waits()[0].ID
 }

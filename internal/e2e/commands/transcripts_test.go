@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 )
 
@@ -27,6 +29,7 @@ const transcripts = "testdata/transcripts"
 //
 //	exits STATUS ARGS…       calls the starter, which has to end with that status
 //	until STATUS TEXT ARGS…  calls it until it ends so and prints what matches TEXT
+//	answers STATUS ANSWER RUN ARGS…  answers what the run waits for
 //	shows FILE               the output was this; see masked for what is not compared
 //
 // The connections are: sandbox, shared; spare, for one script to disconnect; unagreed,
@@ -57,7 +60,7 @@ func TestTranscripts(t *testing.T) {
 			return os.CopyFS(filepath.Join(e.WorkDir, "segments"), os.DirFS(filepath.Join(repository, "examples/segments/high-value")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": typed.exits, "until": typed.until, "shows": shows,
+			"exits": typed.exits, "until": typed.until, "answers": typed.answers, "shows": shows,
 		},
 	})
 }
@@ -96,6 +99,20 @@ func (y *typist) exits(ts *testscript.TestScript, neg bool, args []string) {
 	if said := ts.ReadFile("stdout") + ts.ReadFile("stderr"); got != 0 && strings.TrimSpace(said) == "" {
 		ts.Fatalf("it ends with status %d, and does not say why", got)
 	}
+}
+
+func (y *typist) answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: answers STATUS ANSWER RUN ARGS…")
+	}
+	y.call(ts, []string{"status", args[2], "-o", "json"})
+	var v operate.View
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	waits := v.Waits()
+	if len(waits) != 1 {
+		ts.Fatalf("it waits for %d answers", len(waits))
+	}
+	y.exits(ts, false, append(args[:3:3], append([]string{"--wait", waits[0].ID}, args[3:]...)...))
 }
 
 func (y *typist) until(ts *testscript.TestScript, neg bool, args []string) {
@@ -175,7 +192,7 @@ func TestEveryCommandHasATranscript(t *testing.T) {
 		t.Fatalf("docs/commands.md lists %d commands", len(commands))
 	}
 	for _, c := range commands {
-		for outcome, statuses := range map[string]string{"works": `(exits [03]|until [03] \S+|until [03] '.*')`, "fails": `exits [12]`} {
+		for outcome, statuses := range map[string]string{"works": `((exits|answers) [03]|until [03] \S+|until [03] '.*')`, "fails": `exits [12]`} {
 			line := fmt.Sprintf(`(?m)^%s %s\b`, statuses, c[1])
 			if elsewhere[c[1]+" "+outcome] == "" && !regexp.MustCompile(line).MatchString(all.String()) {
 				t.Errorf("no transcript has starter %s where it %s: %s", c[1], outcome, line)

@@ -88,7 +88,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 			"profiles read 31", "sent 1", "requests 1",
 		}},
 		{URL: segment("Waiting"), Click: metadata, Texts: []string{
-			"Export «Waiting» → a new Iterable list", "Waiting at", "no profile that can be sent", `starter approve "Waiting"`, `starter abort "Waiting"`,
+			"Export «Waiting» → a new Iterable list", "Waiting at", "no profile that can be sent", `starter approve "Waiting" --wait `, `starter abort "Waiting" --wait `,
 		}},
 		{URL: segment("Running"), Click: metadata, Texts: []string{
 			"Segment «Running» → Iterable list", "running", "left", "pace, requests a second", "sent by about",

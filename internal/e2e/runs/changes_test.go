@@ -70,9 +70,14 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 	}
 }
 
-// snapshotFile is where the snapshot of an export of one segment lies.
+// snapshotFile is where the only snapshot of an export of one segment lies.
 func snapshotFile(w *world.World, export string) string {
-	return filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir(export, export)), schemas.SnapshotFile)
+	w.T.Helper()
+	found, err := filepath.Glob(filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir(export, export)), "snapshot-*.arrow"))
+	if err != nil || len(found) != 1 {
+		w.T.Fatalf("the snapshots of %q: %q, %v", export, found, err)
+	}
+	return found[0]
 }
 
 // TestASnapshotThatIsNotToBeTrustedRemovesNobody spoils what is known of a list in

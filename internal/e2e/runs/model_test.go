@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path"
 	"slices"
 	"strconv"
 	"testing"
@@ -229,7 +228,7 @@ func (w *modelled) upset() string {
 		w.model.list[who] = true
 		return ", a stranger joins"
 	case w.chance(15): // the snapshot is lost, and with it who is ours
-		if err := w.Root.DeletePrefix(w.T.Context(), path.Join(schemas.SnapshotDir("Model", "Model"), schemas.SnapshotFile)); err != nil {
+		if err := w.Root.DeletePrefix(w.T.Context(), schemas.SnapshotDir("Model", "Model")); err != nil {
 			w.T.Fatal(err)
 		}
 		w.model.ours, w.model.maybe = map[string]bool{}, map[string]bool{}

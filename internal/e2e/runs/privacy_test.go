@@ -24,6 +24,7 @@ import (
 
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -221,6 +222,17 @@ func (p *eventful) wants(status int, args ...string) {
 	}
 }
 
+// answers gives an export's run the answer that it waits for.
+func (p *eventful) answers(answer, export string) {
+	p.T.Helper()
+	var v operate.View
+	_, out, _ := p.Call("status", export, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &v); err != nil || len(v.Waits()) != 1 {
+		p.T.Fatalf("%s waits for %+v, %v", export, v.Waits(), err)
+	}
+	p.wants(0, answer, export, "--wait", v.Waits()[0].ID)
+}
+
 func (p *eventful) fault(f sandbox.Fault) {
 	p.T.Helper()
 	if err := p.Sandbox.AddFaults(f); err != nil {
@@ -274,12 +286,12 @@ func (p *eventful) everything() {
 	p.wants(0, "run", "Eventful")
 	p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: 403, Count: 1, Code: "Forbidden", Message: says})
 	p.wants(3, "run", "Eventful", "--full")
-	p.wants(0, "retry", "Eventful")
+	p.answers("retry", "Eventful")
 	p.wants(0, "watch", "Eventful")
 	p.wants(3, "run", "Waiting")
-	p.wants(0, "abort", "Waiting")
+	p.answers("abort", "Waiting")
 	p.wants(3, "run", "Damaged")
-	p.wants(0, "abort", "Damaged")
+	p.answers("abort", "Damaged")
 	p.say("run", "Clashing")
 	p.say("approve", "Clashing")
 	for _, args := range [][]string{

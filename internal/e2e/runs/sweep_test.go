@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -83,7 +85,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	put(w, path.Join(schemas.StagingDir(lost), "run.json"), string(origin))
 	put(w, path.Join(schemas.StagingDir(lost), schemas.AddsFile), "somebody")
 	put(w, "staging/late/run/segment/pace/1.json", "[]")
-	unfinished := filepath.Join(w.DataRoot, filepath.Dir(snapshotKeyOf(w, "Killed")), "snapshot.arrow.0123456789abcdef.tmp")
+	unfinished := filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir("Killed", "Killed")), "snapshot-000000000001.arrow.0123456789abcdef.tmp")
 	if err := os.WriteFile(unfinished, []byte("half of it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,8 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	if done := sweep(w, hour); done.Staged != 1 || staged(w, "Killed") != 0 || staged(w, "Lost") == 0 {
 		t.Errorf("after an hour: %+v", done)
 	}
-	if pending, err := w.Root.Exists(t.Context(), path.Join(schemas.SnapshotDir("Killed", "Killed"), "pending.json")); pending || err != nil {
+	left, err := w.Root.List(t.Context(), schemas.SnapshotDir("Killed", "Killed"))
+	if err != nil || slices.ContainsFunc(left, func(o storage.Object) bool { return strings.HasPrefix(path.Base(o.Name), "pending-") }) {
 		t.Errorf("the dead run is still unfinished, %v", err)
 	}
 	if done := sweep(w, 25*hour); done.Staged != 2 || done.Unfinished != 1 || staged(w, "Lost")+staged(w, "late") != 0 {
@@ -134,19 +137,19 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	}
 	w.Done(w.Answer(waiting, schemas.UpdateApprove))
 
-	// Whoever the dead run had put on the list is known, and leaves with the rest.
+	// Those whom the dead run has sent, and had no answer for, stay: others may have put
+	// them there.
 	w.People("Killed", 1, 8, 1)
 	v := w.Run(w.Of("Killed"))
 	if v.State == schemas.StateWaiting {
 		v = w.Answer(v, schemas.UpdateApprove)
 	}
-	w.Done(v)
-	if got := strings.Join(w.Members("Killed"), " "); got != strings.Join(world.Persons(1, 8), " ") {
+	r := w.Done(v)
+	if got := strings.Join(w.Members("Killed"), " "); got != strings.Join(slices.Concat(world.Persons(1, 8), world.Persons(11, 15)), " ") {
 		t.Errorf("on the list: %s", got)
 	}
+	if r.Manifest.Unconfirmed != 5 || r.Manifest.Members != 10 || !strings.Contains(strings.Join(r.Warnings, "; "), "5 people who left the segment may be on the list") {
+		t.Errorf("%+v, %q", r.Manifest, r.Warnings)
+	}
 	w.NothingIsLeft()
-}
-
-func snapshotKeyOf(w *world.World, name string) string {
-	return path.Join(schemas.SnapshotDir(name, name), schemas.SnapshotFile)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,11 +153,21 @@ func (w *World) WaitsFor(e schemas.Export, kind schemas.ErrorType, message ...st
 	}
 }
 
-// Answer answers a waiting run, and watches it again.
+// Answer gives every wait of a run that takes it the answer, and watches the run again.
 func (w *World) Answer(v operate.View, answer string) operate.View {
 	w.T.Helper()
-	if _, err := w.Operator.Answer(w.T.Context(), v.Run, answer); err != nil {
-		w.T.Fatal(err)
+	took := 0
+	for _, wait := range v.Waits() {
+		if !slices.Contains(wait.Answers, answer) {
+			continue
+		}
+		if _, err := w.Operator.Answer(w.T.Context(), v.Run, answer, wait.ID); err != nil {
+			w.T.Fatal(err)
+		}
+		took++
+	}
+	if took == 0 {
+		w.T.Fatalf("nothing waits for %s: %+v", answer, v)
 	}
 	return w.Watch(v.Run)
 }

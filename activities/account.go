@@ -1,0 +1,161 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// account makes up the accounts of what a run has done to a list: from what it staged,
+// from what Iterable has answered for, and from what Iterable refused. It is the same for
+// a run that got through, was aborted, or died.
+type account struct {
+	*Activities
+	run     schemas.RunRef
+	attempt string // at staging
+	update  *snapshot.Update
+	answers map[string]answers
+	refused map[string]bool // files of refusals that there are
+	// unanswered counts batches that a run which got through should have an answer for.
+	unanswered int
+	// stayed are the addresses, hashed, of refused profiles.
+	stayed map[snapshot.Key]bool
+}
+
+// newAccount reads what there is of answers and refusals.
+func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*account, error) {
+	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, stayed: map[snapshot.Key]bool{}}
+	var err error
+	if c.answers, err = a.readAnswered(ctx, run, attempt); err != nil {
+		return nil, err
+	}
+	files, err := a.refusalFiles(ctx, run, attempt)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		c.refused[f] = true
+	}
+	return c, nil
+}
+
+// add gives the update what became of the batches of both kinds.
+func (c *account) add(ctx context.Context) error {
+	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
+		if err := c.kind(ctx, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stagedName is the name of the file with the batches of a kind.
+func stagedName(kind string) string {
+	if kind == schemas.Unsubscribe {
+		return schemas.RemovesFile
+	}
+	return schemas.AddsFile
+}
+
+func (c *account) kind(ctx context.Context, kind string) error {
+	key := path.Join(schemas.StagedDir(c.run, c.attempt), stagedName(kind))
+	staged, err := c.openStaged(ctx, key)
+	if err != nil {
+		return fmt.Errorf("read the staged file %s: %w", stagedName(kind), err)
+	}
+	defer staged.close()
+	for k := range staged.Batches() {
+		chunk := c.answers[kind].chunk(k)
+		if chunk == nil || !chunk.acknowledged(k) {
+			c.unanswered++
+		}
+		if chunk == nil {
+			continue // no request was made with it
+		}
+		b, err := staged.batch(k)
+		if err != nil {
+			return fmt.Errorf("read the staged file %s: %w", stagedName(kind), err)
+		}
+		err = c.batch(ctx, kind, k, b, chunk.acknowledged(k))
+		b.Release()
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// batch gives the update what became of one batch.
+func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch, acknowledged bool) error {
+	refused, err := c.refusals(ctx, kind, k)
+	if err != nil {
+		return err
+	}
+	for i := range b.Len() {
+		m := snapshot.Member{Key: b.Key(i), Fields: b.Fields(i), Email: b.Email(i), UserID: b.UserID(i)}
+		r, named := refused[m.Key]
+		switch {
+		case !acknowledged, r.Unsure:
+			err = c.update.Doubt(&m)
+		case named && r.Reason == schemas.ReasonIterableForgotten:
+			err = c.update.Forget(m.Key)
+		case named:
+			if kind == schemas.Subscribe && len(m.Email) > 0 {
+				c.stayed[addressKey(m.Email)] = true
+			}
+			err = c.update.Refuse(m.Key)
+		case kind == schemas.Unsubscribe:
+			err = c.update.Remove(m.Key)
+		default:
+			err = c.update.Put(&m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusals are those of one batch, by the member's key.
+func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapshot.Key]refused, error) {
+	name := refusalFile(c.run, c.attempt, kind, k)
+	if !c.refused[name] {
+		return nil, nil
+	}
+	rows, err := c.readRefusals(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[snapshot.Key]refused, len(rows))
+	for _, r := range rows {
+		key, err := r.key()
+		if err != nil {
+			return nil, err
+		}
+		out[key] = r
+	}
+	return out, nil
+}
+
+// superseded lets go of members who are recorded under another key now, unless Iterable
+// refused that one.
+func (c *account) superseded(ctx context.Context) error {
+	return c.eachStaged(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), supersededFile), func(m *snapshot.Member) error {
+		if c.stayed[addressKey(m.Email)] {
+			return nil
+		}
+		return c.update.Remove(m.Key)
+	})
+}
+
+// notStaged reports whether a run has ended before everything was staged.
+func notStaged(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,116 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// listOwner is the record of which segment of which export fills a list. Two that filled
+// one list would remove each other's members.
+type listOwner struct {
+	Export     string    `json:"export"`
+	Connection string    `json:"connection"`
+	Segment    string    `json:"segment"`
+	ListID     int64     `json:"listId"`
+	Name       string    `json:"name"`
+	Since      time.Time `json:"since"`
+}
+
+// is reports whether a run's segment is the owner.
+func (o *listOwner) is(in schemas.EnsureListInput) bool {
+	return o.Export == in.Run.Export && o.Connection == in.Connection && o.Segment == in.Run.Segment
+}
+
+// ownership looks up and changes who fills which list.
+type ownership struct {
+	*Activities
+	in         schemas.EnsureListInput
+	deployment string
+}
+
+// ownerKey is the key of a list's record. Iterable's answers do not name the project, so
+// that the time when the list was made, in milliseconds, tells lists of two projects of
+// one host apart that have the same number.
+func ownerKey(host string, l iterable.List) string {
+	var made int64
+	if !l.CreatedAt.IsZero() {
+		made = l.CreatedAt.UnixMilli()
+	}
+	return path.Join(schemas.ListOwnersDir(host), fmt.Sprintf("%d-%d.json", l.ID, made))
+}
+
+// owner is the record of a list, nil where it has none.
+func (o *ownership) owner(ctx context.Context, l iterable.List) (*listOwner, error) {
+	var owner listOwner
+	found, err := o.readJSON(ctx, ownerKey(o.in.Host, l), &owner)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &owner, nil
+}
+
+// claim makes the run's segment the one that fills the list. Where another one does, the
+// run has to ask. A check changes nothing.
+func (o *ownership) claim(ctx context.Context, l iterable.List) error {
+	owner, err := o.owner(ctx, l)
+	if err != nil {
+		return err
+	}
+	record, err := json.Marshal(listOwner{
+		Export: o.in.Run.Export, Connection: o.in.Connection, Segment: o.in.Run.Segment, ListID: l.ID, Name: l.Name, Since: o.clock().UTC(),
+	})
+	if err != nil {
+		return err
+	}
+	by := ""
+	switch {
+	case owner != nil && owner.is(o.in):
+		return nil
+	case owner != nil:
+		by = fmt.Sprintf("segment «%s» of export «%s» over connection «%s», since %s UTC",
+			owner.Segment, owner.Export, owner.Connection, owner.Since.UTC().Format(time.DateTime))
+	case strings.HasPrefix(l.Description, keptBy) && l.Description != description(o.deployment, o.in.Run.Export):
+		by = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description)
+	}
+	if by != "" {
+		question := fmt.Sprintf(
+			"list %d, «%s», is filled by %s; two that fill one list remove each other's members. "+
+				"Approve to hand it over to export «%s»; the other one then asks at its next run. Or abort, and give this segment another name",
+			l.ID, l.Name, by, o.in.Run.Export)
+		if o.in.TakeFrom != question { // or the answer was to another question
+			return needOperator(schemas.ErrorListOwned, question)
+		}
+		return o.Root.Write(ctx, ownerKey(o.in.Host, l), record)
+	}
+	if o.in.Check {
+		return nil
+	}
+	err = o.Root.WriteNew(ctx, ownerKey(o.in.Host, l), record)
+	if errors.Is(err, storage.ErrExists) { // somebody else has just claimed it, or this run has and did not hear of it
+		return o.claim(ctx, l)
+	}
+	return err
+}
+
+// disown deletes the records of the lists that an export fills.
+func (a *Activities) disown(ctx context.Context, export string) error {
+	var errs []error
+	err := a.Root.Walk(ctx, schemas.ListOwners, func(f storage.Object) error {
+		var owner listOwner
+		if found, err := a.readJSON(ctx, f.Name, &owner); err != nil || !found || owner.Export != export {
+			return err
+		}
+		errs = append(errs, a.Root.DeletePrefix(ctx, f.Name))
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
+}
