@@ -144,6 +144,14 @@ func (r *reader) types(line string) {
 		r.develops(command)
 	case strings.HasPrefix(command, "go run ./worker/dev --exit"):
 		r.shell(command + r.ports())
+	case strings.HasPrefix(command, "go install "):
+		for _, program := range words[2:] {
+			if r.bin[strings.TrimPrefix(program, "./")] == "" {
+				r.t.Errorf("%s installs %s, which is no program", line, program)
+			}
+		}
+	case words[0] == "starter":
+		r.types("go run ./" + line)
 	case strings.HasPrefix(command, "go run ./starter"):
 		if r.address == "" {
 			r.develops("go run ./worker/dev") // the page takes it for granted
