@@ -21,12 +21,13 @@ import (
 
 // InspectSegment reads the footers of the segment's files.
 func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput) (_ schemas.SegmentInfo, err error) {
-	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
+	var read atomic.Int64
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.InspectProgress{Footers: read.Load()} })
 	defer attempt.end(ctx, &err)
 	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, false); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, nil)
+	seg, err := a.inspect(ctx, in.Export, in.Segment, nil, func(files int) { read.Store(int64(files)) })
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -41,7 +42,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 
 // inspect checks that the connection allows the segment's source, and reads its
 // footers. Of a table it is the version that the run has begun with, or the latest.
-func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion) (*segment.Segment, error) {
+func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, progress func(files int)) (*segment.Segment, error) {
 	c, err := a.Connections.Get(e.Connection)
 	if err != nil {
 		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
@@ -70,6 +71,7 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 	if err != nil {
 		return nil, segmentFailure(err)
 	}
+	located.Progress = progress
 	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
 	return seg, segmentFailure(err)
 }
@@ -107,7 +109,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table)
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table, nil)
 	if err != nil {
 		return schemas.Manifest{}, err
 	}

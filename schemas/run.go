@@ -323,6 +323,12 @@ func (m Manifest) Profiles() int64 { return m.Adds + m.Updates + m.Unchanged }
 // ToSend is the number of profiles that go over the wire.
 func (m Manifest) ToSend() int64 { return m.Adds + m.Updates + m.Removals }
 
+// InspectProgress is the heartbeat of InspectSegment.
+type InspectProgress struct {
+	// Footers counts the files whose footer is read.
+	Footers int64 `json:"footers"`
+}
+
 // StageProgress is the heartbeat of StageSegment.
 type StageProgress struct {
 	// Read counts the rows read so far.

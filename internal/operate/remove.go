@@ -83,6 +83,15 @@ func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.R
 	case checked:
 		return none, fmt.Errorf("%w of «%s», a check: wait for its end, and remove the export again", ErrUnderWay, a.Export.Name)
 	}
+	for _, segment := range a.Export.Segments { // one may outlive its run, and writes its report last
+		closing, err := o.runs(ctx, schemas.SegmentWorkflowID(a.Export.Name, segment.Name))
+		switch {
+		case err != nil:
+			return none, fmt.Errorf("look for segments of «%s»: %w", a.Export.Name, err)
+		case closing:
+			return none, fmt.Errorf("%w of «%s»: segment «%s» is about to end; remove the export again in a moment", ErrUnderWay, a.Export.Name, segment.Name)
+		}
+	}
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Describe(ctx)
 	var missing *serviceerror.NotFound
 	switch {

@@ -35,7 +35,9 @@ func (o *Operator) Standing(ctx context.Context, run schemas.RunRef) (s Standing
 	if err != nil {
 		return s, err
 	}
-	s.UnderWay = unended(newest)
+	if s.UnderWay = unended(newest); s.UnderWay && newest.FirstRunId == run.RunID {
+		s.Known, s.Lives = true, true // it was reset in Temporal, and goes on under another run ID
+	}
 	for _, id := range []string{schemas.SegmentWorkflowID(run.Export, run.Segment), schemas.CheckSegmentWorkflowID(run.Export, run.Segment)} {
 		part, err := o.execution(ctx, id, "")
 		if err != nil {

@@ -78,7 +78,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 		return o.Look(ctx, run)
 	}
 	for _, s := range p.Segments {
-		sv := o.lookSegment(ctx, run, s)
+		sv := o.lookSegment(ctx, run, p.RunID, s)
 		if sv.State == schemas.StateWaiting {
 			v.State = schemas.StateWaiting
 		}
@@ -88,13 +88,14 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 }
 
 // lookSegment asks how one segment's workflow stands. One that can't be asked
-// shows as its parent knows it.
-func (o *Operator) lookSegment(ctx context.Context, run Run, s schemas.SegmentProgress) SegmentView {
+// shows as its parent knows it. id is the run's own: a run that was reset in Temporal
+// keeps the one that it began with.
+func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schemas.SegmentProgress) SegmentView {
 	sv := SegmentView{WorkflowID: s.WorkflowID, Total: -1}
-	sv.Run = schemas.RunRef{Export: run.Export, RunID: run.RunID, Segment: s.Segment}
+	sv.Run = schemas.RunRef{Export: run.Export, RunID: id, Segment: s.Segment}
 	sv.State, sv.Report.Segment, sv.Report.State = s.State, s.Segment, s.State
 	var p schemas.Progress
-	if err := o.query(ctx, s.WorkflowID, "", &p); err != nil || p.Run.RunID != run.RunID {
+	if err := o.query(ctx, s.WorkflowID, "", &p); err != nil || p.Run.RunID != id {
 		return sv
 	}
 	if s.State != schemas.StateRunning {

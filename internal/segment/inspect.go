@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"sync"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -80,19 +81,26 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	} else {
 		s.info.Table = &schemas.TableVersion{Format: storage.Delta, Version: l.table.Version}
 	}
-	sum := sha256.New()
+	s.files = make([]fileInfo, len(l.objects))
 	for i, o := range l.objects {
-		info := fileInfo{Object: o}
+		s.files[i].Object = o
 		if l.table != nil {
-			info.data = &l.table.Files[i]
+			s.files[i].data = &l.table.Files[i]
 		} else {
-			info.folders = folders[i]
+			s.files[i].folders = folders[i]
 		}
-		if err := s.inspect(ctx, &info); err != nil {
+	}
+	sum := sha256.New()
+	ahead := s.openAhead(ctx)
+	defer ahead.close()
+	for i := range s.files {
+		if err := s.inspect(&s.files[i], ahead.next()); err != nil {
 			return nil, err
 		}
-		s.files = append(s.files, info)
-		addFile(sum, info)
+		addFile(sum, s.files[i])
+		if l.Progress != nil {
+			l.Progress(i + 1)
+		}
 	}
 	if err := s.withoutFiles(); err != nil {
 		return nil, err
@@ -119,17 +127,16 @@ type noFile struct{ columnar.File }
 
 func (noFile) Fields() []arrow.Field { return nil }
 
-func (s *Segment) inspect(ctx context.Context, info *fileInfo) (err error) {
-	src, err := openSource(ctx, info.Object)
-	if err != nil {
-		return err
+func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
+	if o.src == nil {
+		return o.err
 	}
-	defer src.Close()
-	defer func() { err = src.Explain(info.Object, err) }()
-	f, err := s.open(src, info)
-	if err != nil {
-		return err
+	defer o.src.Close()
+	defer func() { err = o.src.Explain(info.Object, err) }()
+	if o.err != nil {
+		return o.err
 	}
+	f := o.file
 	if err := s.mapping.add(info.Name, f.Fields()); err != nil {
 		return err
 	}
@@ -158,6 +165,77 @@ func (s *Segment) inspect(ctx context.Context, info *fileInfo) (err error) {
 		info.file = f
 	}
 	return nil
+}
+
+// openedAhead is how many files are opened at the same time: in a bucket each takes a
+// request or two of some 80 ms, and a segment may have thousands.
+const openedAhead = 16
+
+// opened is a file whose footer is read.
+type opened struct {
+	src  *columnar.Source // nil where it could not be opened
+	file columnar.File
+	err  error
+}
+
+// ahead opens the files of a segment, several at a time and in their order.
+type ahead struct {
+	files  []chan opened
+	slots  chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+	taken  int
+}
+
+func (s *Segment) openAhead(ctx context.Context) *ahead {
+	a := &ahead{files: make([]chan opened, len(s.files)), slots: make(chan struct{}, openedAhead), done: make(chan struct{})}
+	ctx, a.cancel = context.WithCancel(ctx)
+	for i := range a.files {
+		a.files[i] = make(chan opened, 1)
+	}
+	go func() {
+		defer close(a.done)
+		var all sync.WaitGroup
+		defer all.Wait()
+		for i := range s.files {
+			select {
+			case a.slots <- struct{}{}:
+			case <-ctx.Done():
+				a.files[i] <- opened{err: ctx.Err()}
+				continue
+			}
+			all.Go(func() {
+				var o opened
+				if o.src, o.err = openSource(ctx, s.files[i].Object); o.err == nil {
+					o.file, o.err = s.open(o.src, &s.files[i])
+				}
+				a.files[i] <- o
+			})
+		}
+	}()
+	return a
+}
+
+// next returns the next file once it is opened. The caller closes its source.
+func (a *ahead) next() opened {
+	o := <-a.files[a.taken]
+	a.taken++
+	select {
+	case <-a.slots:
+	default: // it was not opened for want of time
+	}
+	return o
+}
+
+// close closes the files that nobody has taken.
+func (a *ahead) close() {
+	a.cancel()
+	<-a.done
+	for _, f := range a.files[a.taken:] {
+		if o := <-f; o.src != nil {
+			o.src.Close()
+		}
+	}
 }
 
 // open reads what describes a file, and sees it as the segment has it.

@@ -16,6 +16,10 @@ import (
 
 // Located is what a source leads to: files, or a version of a table.
 type Located struct {
+	// Progress, where it is set, is called by Inspect after each file with how many
+	// footers are read.
+	Progress func(files int)
+
 	objects  []storage.Object
 	table    *delta.Table
 	all      map[string]storage.Object // of a table's folder, deletion vectors too

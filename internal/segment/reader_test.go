@@ -15,7 +15,10 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// OpenCensus, of a dependency of the emulators, starts one at its birth.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
+}
 
 // writers makes a segment of the same rows in every form that is read.
 var writers = map[string]func(t testing.TB, dir string, rec arrow.Record){

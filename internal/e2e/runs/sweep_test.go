@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
@@ -151,5 +155,41 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	if r.Manifest.Unconfirmed != 5 || r.Manifest.Members != 10 || !strings.Contains(strings.Join(r.Warnings, "; "), "5 people who left the segment may be on the list") {
 		t.Errorf("%+v, %q", r.Manifest, r.Warnings)
 	}
+	w.NothingIsLeft()
+}
+
+// TestAResetRunKeepsWhatItStaged: it goes on under another run ID.
+func TestAResetRunKeepsWhatItStaged(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{Fast: true}, true)
+	w.People("Reset", 1, 0, 1)
+	v := w.Run(w.Of("Reset"))
+	w.WaitsWith(v, schemas.ErrorGuardrail)
+	last := int64(0)
+	for events := w.Client.GetWorkflowHistory(t.Context(), v.Run.WorkflowID, v.Run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+		e, err := events.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.EventType == enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			last = e.EventId
+		}
+	}
+	out, err := w.Client.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: v.Run.WorkflowID, RunId: v.Run.RunID},
+		Reason: "test", WorkflowTaskFinishEventId: last, RequestId: "once",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if staged(w, "Reset") == 0 {
+		t.Fatal("nothing is staged")
+	}
+	if done := sweep(w, time.Hour); done.Staged != 0 || staged(w, "Reset") == 0 {
+		t.Errorf("%+v, and %d files are staged", done, staged(w, "Reset"))
+	}
+	reset := v.Run
+	reset.RunID = out.RunId
+	w.Done(w.Answer(w.Watch(reset), schemas.UpdateApprove))
 	w.NothingIsLeft()
 }
