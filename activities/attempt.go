@@ -49,8 +49,14 @@ type attempt struct {
 func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, details func() any) (context.Context, *attempt) {
 	info := activity.GetInfo(ctx)
 	t := &attempt{
-		beat: a.Heartbeat, now: a.clock, deadline: time.Duration(deadline), details: details,
+		beat: a.Heartbeat, now: a.Now, deadline: time.Duration(deadline), details: details,
 		done: make(chan struct{}), finished: make(chan struct{}),
+	}
+	if t.now == nil {
+		// Temporal's time and not this machine's, whose clock may be set meanwhile: what is
+		// measured with it began in another attempt, on another machine.
+		began := time.Now()
+		t.now = func() time.Time { return info.StartedTime.Add(time.Since(began)) }
 	}
 	if t.beat == nil {
 		t.beat = func(ctx context.Context, details ...any) error { activity.RecordHeartbeat(ctx, details...); return nil }
