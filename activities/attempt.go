@@ -35,6 +35,7 @@ type attempt struct {
 	details  func() any    // the progress in heartbeats and errors; nil where there is none
 	cancel   context.CancelCauseFunc
 	lease    *lease.Lease
+	wake     chan struct{}
 	done     chan struct{}
 	finished chan struct{}
 
@@ -50,7 +51,7 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 	info := activity.GetInfo(ctx)
 	t := &attempt{
 		beat: a.Heartbeat, now: a.Now, deadline: time.Duration(deadline), details: details,
-		done: make(chan struct{}), finished: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), finished: make(chan struct{}),
 	}
 	if t.now == nil {
 		// Temporal's time and not this machine's, whose clock may be set meanwhile: what is
@@ -127,14 +128,21 @@ func (t *attempt) keepAlive(ctx context.Context) {
 		}
 		select {
 		case <-tick.C:
+		case <-t.wake:
 		case <-t.done:
 			return
 		}
 	}
 }
 
-// tell sends the progress now. Where that fails, the next heartbeat has it.
-func (t *attempt) tell(ctx context.Context) { _ = t.lease.Renew(ctx) }
+// tell has the progress sent as soon as the heartbeat before is answered. Nobody waits for
+// that: a far Temporal must not slow requests down.
+func (t *attempt) tell() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
 
 // failed and worked note how a request went.
 func (t *attempt) failed() {

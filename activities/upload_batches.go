@@ -224,7 +224,7 @@ func (u *uploader) run(ctx context.Context) error {
 					fail(err)
 					return
 				}
-				u.attempt.tell(ctx)
+				u.attempt.tell()
 			}
 		})
 	}

@@ -34,9 +34,10 @@ type Lease struct {
 	beat   func(context.Context) error
 	now    func() time.Time
 
-	mu    sync.Mutex
-	asked time.Time // when the last heartbeat was sent that was answered
-	lost  error
+	beating sync.Mutex // held while a heartbeat is on its way
+	mu      sync.Mutex
+	asked   time.Time // when the last heartbeat was sent that was answered
+	lost    error
 }
 
 // New returns a lease that holds for length after a heartbeat. beat sends one heartbeat
@@ -52,17 +53,21 @@ func New(length time.Duration, beat func(context.Context) error, now func() time
 
 // Renew sends a heartbeat.
 func (l *Lease) Renew(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.beating.Lock()
+	defer l.beating.Unlock()
 	return l.renew(ctx)
 }
 
+// renew needs beating to be held.
 func (l *Lease) renew(ctx context.Context) error {
-	if l.lost != nil {
-		return l.lost
+	if _, lost := l.state(); lost != nil {
+		return lost
 	}
 	asked := l.now()
-	switch err := l.beat(ctx); {
+	err := l.beat(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
 	case errors.Is(err, ErrLost):
 		l.lost = err
 		return err
@@ -79,30 +84,32 @@ const renewals = 3
 // Check returns nil if the attempt may have an effect now. It sends a heartbeat first
 // where the last answered one is too old.
 func (l *Lease) Check(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if holds, lost := l.state(); lost != nil || holds {
+		return lost // a heartbeat on its way is not waited for
+	}
+	l.beating.Lock()
+	defer l.beating.Unlock()
 	for range renewals {
-		if l.lost != nil {
-			return l.lost
-		}
-		if l.holds() {
-			return nil
+		if holds, lost := l.state(); lost != nil || holds {
+			return lost
 		}
 		if err := l.renew(ctx); err != nil {
 			return err
 		}
 	}
-	if l.holds() {
-		return nil
+	if holds, lost := l.state(); lost != nil || holds {
+		return lost
 	}
 	return fmt.Errorf("%w: each answer took longer than %s", ErrUnanswered, l.length)
 }
 
-// holds reports whether the last answered heartbeat is young enough. A clock that was
-// set back makes it too old.
-func (l *Lease) holds() bool {
+// state reports whether the last answered heartbeat is young enough, or whether the lease
+// is lost. A clock that was set back makes a heartbeat too old.
+func (l *Lease) state() (holds bool, lost error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	age := l.now().Sub(l.asked)
-	return !l.asked.IsZero() && age >= 0 && age < l.length
+	return l.lost == nil && !l.asked.IsZero() && age >= 0 && age < l.length, l.lost
 }
 
 type key struct{}

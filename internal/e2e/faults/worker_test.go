@@ -21,7 +21,7 @@ func TestAStoppedWorkerLosesNothing(t *testing.T) {
 		signal os.Signal
 		again  int64 // the most requests that may be sent again
 	}{
-		"killed":  {os.Kill, 16}, // the most that a worker has in flight over a connection
+		"killed":  {os.Kill, 16 + 20}, // the most that a worker has in flight, and half a second of answers that Temporal has not heard of
 		"stopped": {os.Interrupt, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
