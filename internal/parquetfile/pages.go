@@ -37,13 +37,15 @@ const (
 
 // Values of Encoding.
 const (
-	encodingPlain      = 0
-	encodingPlainDict  = 2
-	encodingRLE        = 3
-	encodingBitPacked  = 4
-	encodingDeltaBytes = 7
-	encodingRLEDict    = 8
-	encodingSplit      = 9 // BYTE_STREAM_SPLIT, which Arrow v15 does not have
+	encodingPlain       = 0
+	encodingPlainDict   = 2
+	encodingRLE         = 3
+	encodingBitPacked   = 4
+	encodingDeltaInts   = 5
+	encodingDeltaLength = 6
+	encodingDeltaBytes  = 7
+	encodingRLEDict     = 8
+	encodingSplit       = 9 // BYTE_STREAM_SPLIT, which Arrow v15 does not have
 )
 
 // pageHeader is what matters of parquet.thrift's PageHeader.
@@ -370,9 +372,16 @@ func (p *pages) data(h *pageHeader) error {
 		if data, err = p.joined(data, levels); err != nil {
 			return err
 		}
+		if h.encoding = encodingPlain; p.fixed > 0 {
+			data = p.withLengths(data, levels)
+		}
+	case h.encoding == encodingDeltaInts && p.width() > 0, (h.encoding == encodingDeltaLength || h.encoding == encodingDeltaBytes) && p.physical == parquet.Types.ByteArray:
+		var err error
+		if data, err = p.undelta(h, data[:levels], data[levels:]); err != nil {
+			return err
+		}
 		h.encoding = encodingPlain
-	}
-	if p.fixed > 0 && h.encoding == encodingPlain {
+	case h.encoding == encodingPlain && p.fixed > 0:
 		data = p.withLengths(data, levels)
 	}
 	buffer := memory.NewBufferBytes(data)
@@ -427,13 +436,7 @@ func (p *pages) checkIndices(values []byte) error {
 // joined puts the bytes of values that were stored by BYTE_STREAM_SPLIT, first
 // bytes first, back beside each other.
 func (p *pages) joined(data []byte, levels int) ([]byte, error) {
-	width := p.fixed
-	switch p.physical {
-	case parquet.Types.Int32, parquet.Types.Float:
-		width = 4
-	case parquet.Types.Int64, parquet.Types.Double:
-		width = 8
-	}
+	width := max(p.fixed, p.width())
 	split := data[levels:]
 	if width == 0 || len(split)%width != 0 {
 		return nil, p.damaged("a page's values are encoded with BYTE_STREAM_SPLIT, and %d bytes are no whole number of them", len(split))
@@ -447,6 +450,17 @@ func (p *pages) joined(data []byte, levels int) ([]byte, error) {
 		}
 	}
 	return out, nil
+}
+
+// width is the bytes of a number, 0 for other values.
+func (p *pages) width() int {
+	switch p.physical {
+	case parquet.Types.Int32, parquet.Types.Float:
+		return 4
+	case parquet.Types.Int64, parquet.Types.Double:
+		return 8
+	}
+	return 0
 }
 
 // withLengths puts a length in front of each value of fixed length.

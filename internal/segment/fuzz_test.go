@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -81,4 +82,29 @@ func explained(t testing.TB, err error) {
 	case len(err.Error()) > 10_000:
 		t.Errorf("a message of %d bytes: %.200s…", len(err.Error()), err)
 	}
+}
+
+// FuzzPartitions infers the partitions of two paths: each value is one element, null
+// or not, and both paths have one type of a column.
+func FuzzPartitions(f *testing.F) {
+	f.Add("country=NO/n=1/a.parquet", "country=S%2FE/n=x/b.parquet")
+	f.Add("d=2026-11-25/__HIVE_DEFAULT_PARTITION__/a", "d=__HIVE_DEFAULT_PARTITION__/a")
+	f.Add("=x/a=/%zz=%/a", "t=2026-11-25 08%3A15%3A30/1e9=1e9/a")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		types := map[string]string{}
+		for _, values := range partitions([]storage.Object{{Name: a}, {Name: b}}, []string{"n"}) {
+			for _, v := range values {
+				if v.value == nil || v.value.Len() != 1 {
+					t.Fatalf("%q has no value", v.name)
+				}
+				kind := v.value.DataType().String()
+				if before, ok := types[v.name]; ok && kind != "null" && before != "null" && before != kind {
+					t.Errorf("%q is %s and %s", v.name, before, kind)
+				}
+				if kind != "null" {
+					types[v.name] = kind
+				}
+			}
+		}
+	})
 }
