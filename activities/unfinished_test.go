@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -151,6 +153,72 @@ func TestWhatAnUnfinishedRunHasDone(t *testing.T) {
 				t.Errorf("%v, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestOnlyTheDeadRunIsTakenAccountOf: another run may have begun meanwhile, and its marker
+// stays.
+func TestOnlyTheDeadRunIsTakenAccountOf(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	dead := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	alive := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	for _, run := range []schemas.RunRef{dead, alive} {
+		b.leftBehind(t, run, 7, sent{schemas.Subscribe, []string{run.RunID + "@example.com"}, 1, true})
+	}
+	if err := b.absorb(t.Context(), dead, springExport, 0, func(p pending) bool { return p.RunID == "r1" }); err != nil {
+		t.Fatal(err)
+	}
+	b.sameEntries(t, dead, 7, map[string]uint64{"r1@example.com": 100})
+	if left, err := b.unfinishedRuns(t.Context(), dead); err != nil || len(left) != 1 || left[pendingKey(alive, testAttempt)].RunID != "r2" {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// TestALateSnapshotReplacesNone: a commit that stalled before it published comes after that
+// of the next run.
+func TestALateSnapshotReplacesNone(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	late := func(old int64) error {
+		u := snapshot.NewUpdate(nil, 0)
+		m := member("late@example.com")
+		if err := u.Put(&m); err != nil {
+			t.Fatal(err)
+		}
+		return b.publish(t.Context(), run, u, openedSnapshot{version: old}, header(run, springExport, 7, schemas.ProjectEmail))
+	}
+	b.remembers(t, run, 7, "ann@example.com")
+	if err := late(0); !errors.Is(err, storage.ErrExists) {
+		t.Errorf("beside the one that was published: %v", err)
+	}
+	b.sameEntries(t, run, 7, map[string]uint64{"ann@example.com": 100})
+	b.remembers(t, run, 7, "bob@example.com") // deletes the first
+	if err := late(0); err != nil {
+		t.Logf("it was published, and is not the newest: %v", err)
+	}
+	b.sameEntries(t, run, 7, map[string]uint64{"bob@example.com": 100})
+}
+
+// TestWhoIsNotSureToBeOnTheListCountsForNothing: additions without an answer neither make
+// removals look few nor are removed themselves.
+func TestWhoIsNotSureToBeOnTheListCountsForNothing(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	b.remembers(t, before, 7, "ann@example.com")
+	var strangers []string
+	people := map[string]float64{}
+	for i := range 25 {
+		strangers = append(strangers, fmt.Sprintf("p%d@example.com", i))
+		people[strangers[i]] = 1
+	}
+	b.leftBehind(t, before, 7, sent{schemas.Subscribe, strangers, 0, true})
+	m := b.stage(t, schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}, people)
+	if m.Members != 1 || m.Removals != 1 || m.Adds != 25 || m.Updates != 0 {
+		t.Errorf("with them in the segment: %+v", m)
+	}
+	m = b.stage(t, schemas.RunRef{Export: "Spring", RunID: "r3", Segment: "High-value"}, map[string]float64{"ann@example.com": 1})
+	if m.Members != 1 || m.Removals != 0 || m.Unconfirmed != 25 {
+		t.Errorf("without them: %+v", m)
 	}
 }
 

@@ -353,7 +353,7 @@ func TestAnUploadThatGoesOnCanStartOver(t *testing.T) {
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
 			if sent++; sent == 1 {
-				return schemas.UploadCounts{}, needsOperator(schemas.ErrorListGone)
+				return schemas.UploadCounts{}, needsOperator(schemas.ErrorListGone, schemas.UploadProgress{Next: 1, Counts: schemas.UploadCounts{Requests: 2, Sent: 5}})
 			}
 			return schemas.UploadCounts{Requests: 1, Sent: 1}, nil
 		})
@@ -361,13 +361,20 @@ func TestAnUploadThatGoesOnCanStartOver(t *testing.T) {
 	w.RegisterDelayedCallback(func() { w.answer(schemas.UpdateRetry) }, time.Minute)
 	in := input
 	in.Resume = &schemas.SegmentResume{
-		Report: schemas.ExportReport{State: schemas.StateRunning, ListID: 3, Manifest: schemas.Manifest{Adds: 2, AddBatches: 2}},
-		List:   schemas.ListRef{ID: 3}, Added: 1,
+		Report: schemas.ExportReport{
+			State: schemas.StateRunning, ListID: 3, Manifest: schemas.Manifest{Attempt: "a", Adds: 2, AddBatches: 2}, Upload: schemas.UploadCounts{Requests: 1, Sent: 3},
+		},
+		List: schemas.ListRef{ID: 3}, Added: 1,
 	}
 	w.ExecuteWorkflow(ExportSegment, in)
 	require.NoError(t, w.GetWorkflowError())
 	require.EqualValues(t, 7, w.report().ListID)
 	require.EqualValues(t, 1, w.report().Upload.Sent)
+	// What was sent before is in the report, too.
+	require.Equal(t, 1, w.report().StartedOver)
+	require.EqualValues(t, 8, w.report().Earlier.Sent)
+	require.EqualValues(t, 3, w.report().Earlier.Requests)
+	require.Contains(t, strings.Join(w.report().Warnings, "; "), "the run started over 1 times; before it did so last, 8 were sent")
 }
 
 func TestCancellingLeavesNothingBehind(t *testing.T) {
