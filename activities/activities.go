@@ -17,9 +17,9 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/roster"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -35,7 +35,7 @@ type Activities struct {
 	Clients *Clients
 	// Senders tells the other workers who sends over which connection; nil where
 	// there are no others.
-	Senders *roster.Roster
+	Senders *limits.Share
 	// Root is the data root.
 	Root *storage.Root
 	// SearchAttributes tells whether the namespace has the project's search

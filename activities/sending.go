@@ -3,10 +3,12 @@ package activities
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/schemas"
 )
 
@@ -22,17 +24,12 @@ const youngFor = 10 * time.Minute
 // errStopped ends a batch because of what another one has met, which is what counts.
 var errStopped = errors.New("stopped by another batch")
 
-// sending is one batch on its way: usually one request, more where Iterable
-// refuses it and it has to be halved to find the rows to blame.
-type sending struct {
-	*uploader
-	stop     <-chan struct{}
-	batch    *batch.Batch
+// loaded is a batch of the staged file in memory, and what Iterable refused of it.
+type loaded struct {
+	k int // its number
+	*batch.Batch
 	matcher  *batch.Matcher
-	body     []byte
-	counts   schemas.UploadCounts
 	refusals []refusal
-	inARow   int
 }
 
 // refusal is a row that Iterable did not take.
@@ -44,9 +41,54 @@ type refusal struct {
 	unsure bool
 }
 
-// send sends rows from to to-1 of the batch.
-func (s *sending) send(ctx context.Context, from, to int) error {
-	if from >= to {
+// part is some rows of a batch.
+type part struct {
+	*loaded
+	from, to int
+}
+
+func rowsOf(parts []part) (n int) {
+	for _, p := range parts {
+		n += p.to - p.from
+	}
+	return n
+}
+
+// halves cuts the rows in two.
+func halves(parts []part) (first, second []part) {
+	half := rowsOf(parts) / 2
+	for _, p := range parts {
+		n := min(half, p.to-p.from)
+		half -= n
+		if n > 0 {
+			first = append(first, part{p.loaded, p.from, p.from + n})
+		}
+		if p.from+n < p.to {
+			second = append(second, part{p.loaded, p.from + n, p.to})
+		}
+	}
+	return first, second
+}
+
+// sending is what one request carries on its way: usually that request, more where
+// Iterable refuses it and it has to be halved to find the rows to blame.
+type sending struct {
+	*uploader
+	stop   <-chan struct{}
+	turn   limits.Turn // the next request's
+	used   bool        // the turn is
+	body   *batch.Body
+	counts schemas.UploadCounts
+	inARow int
+}
+
+// errSmaller ends a request of several batches that was too large: they are sent in
+// smaller ones.
+var errSmaller = errors.New("several batches were too large for one request")
+
+// send sends rows.
+func (s *sending) send(ctx context.Context, parts []part) error {
+	if rowsOf(parts) == 0 {
 		return nil
 	}
 	select {
@@ -54,10 +96,10 @@ func (s *sending) send(ctx context.Context, from, to int) error {
 		return errStopped
 	default:
 	}
-	result, err := s.request(ctx, from, to)
+	result, err := s.request(ctx, parts)
 	if err == nil {
 		s.inARow = 0
-		s.settle(from, to, result)
+		s.settle(parts, result)
 		return nil
 	}
 	var api *iterable.Error
@@ -65,37 +107,48 @@ func (s *sending) send(ctx context.Context, from, to int) error {
 		return err
 	}
 	reason := schemas.ReasonIterableRefused
-	switch api.Class {
-	case iterable.TooLarge:
+	switch {
+	case api.Class == iterable.TooLarge && len(parts) > 1:
+		return errSmaller
+	case api.Class == iterable.TooLarge:
 		reason = schemas.ReasonTooLarge
-	case iterable.BadRequest, iterable.FieldTypes:
+	case api.Class == iterable.FieldTypes && len(api.Mismatches) > 0:
+		return err // the column is at fault, not the rows
+	case api.Class == iterable.BadRequest, api.Class == iterable.FieldTypes:
 	default:
 		return err
 	}
-	if to-from > 1 {
-		half := from + (to-from)/2
-		if err := s.send(ctx, from, half); err != nil {
+	if rowsOf(parts) > 1 {
+		first, second := halves(parts)
+		if err := s.send(ctx, first); err != nil {
 			return err
 		}
-		return s.send(ctx, half, to)
+		return s.send(ctx, second)
 	}
 	if s.inARow++; s.inARow > refusedInARow {
 		return err
 	}
-	s.note(from, reason)
+	s.note(parts[0].loaded, parts[0].from, reason)
 	return nil
 }
 
 // request makes one request, with all its repeats.
-func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, error) {
-	endpoint, body := iterable.Subscribe, bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType)
+func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result, err error) {
+	endpoint := iterable.Subscribe
 	if s.in.Kind == schemas.Unsubscribe {
 		endpoint = iterable.Unsubscribe
-		s.body = batch.AppendUnsubscribe(s.body[:0], s.batch, from, to, body)
-	} else {
-		s.body = batch.AppendSubscribe(s.body[:0], s.batch, from, to, body)
 	}
-	return s.client.Send(ctx, endpoint, s.body, s.young, func(a iterable.Attempt) {
+	if s.used {
+		if s.turn, err = s.client.Turn(ctx, endpoint); err != nil {
+			return r, err
+		}
+	}
+	s.used = true
+	s.body.Reset(bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType), s.in.Kind == schemas.Unsubscribe)
+	for _, p := range parts {
+		s.body.Add(p.Batch, p.from, p.to, math.MaxInt)
+	}
+	observe := func(a iterable.Attempt) {
 		one := schemas.PaceSample{Requests: 1}
 		switch iterable.ClassOf(a.Err) {
 		case iterable.Throttled:
@@ -107,13 +160,16 @@ func (s *sending) request(ctx context.Context, from, to int) (iterable.Result, e
 		s.counts.Throttled += one.Throttled
 		s.counts.Failed += one.Failed
 		if a.Err == nil {
-			one.Profiles = int64(to - from)
+			one.Profiles = int64(rowsOf(parts))
 			s.known.Store(true)
 			s.attempt.worked()
 		} else {
 			s.attempt.failed()
 		}
 		s.pace.add(time.Now(), one)
+	}
+	return s.client.Send(ctx, s.turn, iterable.Request{
+		Endpoint: endpoint, Body: s.body.Bytes(), Profiles: rowsOf(parts), Young: s.young, Observe: observe,
 	})
 }
 
@@ -133,31 +189,47 @@ func bodyOptions(listID int64, s schemas.Settings, projectType string) batch.Bod
 }
 
 // settle notes what Iterable says of each row of a request that it took.
-func (s *sending) settle(from, to int, r iterable.Result) {
-	before := len(s.refusals)
-	absent := s.counts.NotOnList
-	named := map[int]bool{} // by the address and by the user id, or for two reasons
+func (s *sending) settle(parts []part, r iterable.Result) {
+	type who struct {
+		*loaded
+		row int
+	}
+	settled, unsure := map[who]bool{}, map[who]bool{} // by the address and by the user ID, or for two reasons
+	var refused int64
 	for _, f := range failures(r.Failed) {
 		for _, name := range f.names {
-			row, ok := s.matcher.Find(from, to, f.byUserID, name)
-			if !ok || named[row] {
+			var rows []who
+			for _, p := range parts {
+				for _, row := range p.matcher.Find(p.from, p.to, f.byUserID, name) {
+					rows = append(rows, who{p.loaded, row})
+				}
+			}
+			if len(rows) > 1 { // user IDs that differ in case: which of them is not known
+				for _, w := range rows {
+					unsure[w] = true
+				}
 				continue
 			}
-			named[row] = true
+			if len(rows) == 0 || settled[rows[0]] {
+				continue
+			}
+			settled[rows[0]] = true
+			refused++
 			if s.in.Kind == schemas.Unsubscribe && f.absent {
 				s.counts.NotOnList++
 				continue
 			}
-			s.note(row, f.reason)
+			s.note(rows[0].loaded, rows[0].row, f.reason)
 		}
 	}
-	refused := int64(len(s.refusals)-before) + s.counts.NotOnList - absent
-	took := int64(to-from) - refused
+	took := int64(rowsOf(parts)) - refused
 	unnamed := min(max(0, int64(r.FailCount)-refused), took)
-	if unnamed > 0 {
-		for row := from; row < to; row++ {
-			if !named[row] {
-				s.refusals = append(s.refusals, refusal{row: row, unsure: true})
+	for _, p := range parts {
+		for row := p.from; row < p.to; row++ {
+			w := who{p.loaded, row}
+			// Whose failures could not be told apart, or were not named at all.
+			if !settled[w] && (unsure[w] || unnamed > 0 && len(unsure) == 0) {
+				p.refusals = append(p.refusals, refusal{row: row, unsure: true})
 			}
 		}
 	}
@@ -197,11 +269,11 @@ func failures(f iterable.Failed) []named {
 }
 
 // note notes a row that Iterable did not take.
-func (s *sending) note(row int, reason schemas.Reason) {
+func (s *sending) note(b *loaded, row int, reason schemas.Reason) {
 	if s.in.Kind == schemas.Unsubscribe {
 		s.counts.NotRemoved++
 	} else {
 		s.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
 	}
-	s.refusals = append(s.refusals, refusal{row: row, reason: reason})
+	b.refusals = append(b.refusals, refusal{row: row, reason: reason})
 }

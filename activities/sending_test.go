@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"iterable-segment-export/internal/batch"
@@ -18,12 +19,13 @@ func TestARowIsRefusedOnce(t *testing.T) {
 		schemas.Subscribe:   {Sent: 1, Refused: map[schemas.Reason]int64{schemas.ReasonIterableConflict: 1}},
 		schemas.Unsubscribe: {Removed: 1, NotRemoved: 1},
 	} {
-		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}, batch: b, matcher: batch.NewMatcher(b)}
-		s.settle(0, b.Len(), iterable.Result{SuccessCount: 1, FailCount: 1, Failed: failed})
+		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}}
+		l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
+		s.settle([]part{{l, 0, b.Len()}}, iterable.Result{SuccessCount: 1, FailCount: 1, Failed: failed})
 		got := s.counts
 		if got.Sent != want.Sent || got.Removed != want.Removed || got.NotRemoved != want.NotRemoved || got.NotOnList != 0 || got.Unnamed != 0 ||
-			got.Refused[schemas.ReasonIterableConflict] != want.Refused[schemas.ReasonIterableConflict] || len(got.Refused) != len(want.Refused) || len(s.refusals) != 1 {
-			t.Errorf("%s: %+v with %d refusals, want %+v with one", kind, got, len(s.refusals), want)
+			got.Refused[schemas.ReasonIterableConflict] != want.Refused[schemas.ReasonIterableConflict] || len(got.Refused) != len(want.Refused) || len(l.refusals) != 1 {
+			t.Errorf("%s: %+v with %d refusals, want %+v with one", kind, got, len(l.refusals), want)
 		}
 	}
 }
@@ -33,12 +35,46 @@ func TestARowIsRefusedOnce(t *testing.T) {
 func TestAnUnnamedFailureIsEverybodys(t *testing.T) {
 	b := twoPeople(t)
 	for kind, want := range map[string]schemas.UploadCounts{schemas.Subscribe: {Sent: 1, Unnamed: 1}, schemas.Unsubscribe: {Removed: 1, Unnamed: 1}} {
-		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}, batch: b, matcher: batch.NewMatcher(b)}
-		s.settle(0, b.Len(), iterable.Result{SuccessCount: 1, FailCount: 1})
+		s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: kind}}}
+		l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
+		s.settle([]part{{l, 0, b.Len()}}, iterable.Result{SuccessCount: 1, FailCount: 1})
 		got := s.counts
 		if got.Sent != want.Sent || got.Removed != want.Removed || got.Unnamed != want.Unnamed || got.Acknowledged() != 2 ||
-			len(s.refusals) != 2 || !s.refusals[0].unsure || !s.refusals[1].unsure {
-			t.Errorf("%s: %+v with %+v, want %+v", kind, got, s.refusals, want)
+			len(l.refusals) != 2 || !l.refusals[0].unsure || !l.refusals[1].unsure {
+			t.Errorf("%s: %+v with %+v, want %+v", kind, got, l.refusals, want)
+		}
+	}
+}
+
+// An answer that fits two user IDs says of neither what became of it: both are sent
+// again, and the others of the request are not.
+func TestUserIDsThatDifferInCase(t *testing.T) {
+	b := oneBatch(t, batch.Profile{UserID: []byte("Kari"), Key: [16]byte{1}}, batch.Profile{UserID: []byte("kari"), Key: [16]byte{2}},
+		batch.Profile{UserID: []byte("ola"), Key: [16]byte{3}})
+	s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: schemas.Subscribe}}}
+	l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
+	s.settle([]part{{l, 0, 3}}, iterable.Result{SuccessCount: 2, FailCount: 1, Failed: iterable.Failed{ConflictUserIDs: []string{"kari"}}})
+	want := []refusal{{row: 0, unsure: true}, {row: 1, unsure: true}}
+	if !slices.Equal(l.refusals, want) || s.counts.Sent != 2 || s.counts.Unnamed != 1 || len(s.counts.Refused) != 0 {
+		t.Errorf("%+v and %+v", l.refusals, s.counts)
+	}
+}
+
+// Halving keeps every row once, across batches.
+func TestHalves(t *testing.T) {
+	a, b := &loaded{k: 1}, &loaded{k: 2}
+	for first := range 4 {
+		for second := range 4 {
+			one, two := halves([]part{{a, 0, first}, {b, 5, 5 + second}})
+			rows := map[[2]int]int{}
+			for _, p := range append(one, two...) {
+				for row := p.from; row < p.to; row++ {
+					rows[[2]int{p.k, row}]++
+				}
+			}
+			if len(rows) != first+second || rowsOf(one) != (first+second)/2 || rowsOf(one)+rowsOf(two) != first+second {
+				t.Errorf("%d and %d rows: %v and %v", first, second, one, two)
+			}
 		}
 	}
 }
@@ -46,14 +82,19 @@ func TestAnUnnamedFailureIsEverybodys(t *testing.T) {
 // twoPeople is a batch of two.
 func twoPeople(t *testing.T) *batch.Batch {
 	t.Helper()
+	return oneBatch(t, batch.Profile{Email: []byte("ann@example.com"), UserID: []byte("u1"), Key: [16]byte{1}},
+		batch.Profile{Email: []byte("bob@example.com"), UserID: []byte("u2"), Key: [16]byte{2}})
+}
+
+// oneBatch is a batch of profiles.
+func oneBatch(t *testing.T, profiles ...batch.Profile) *batch.Batch {
+	t.Helper()
 	var file bytes.Buffer
-	w, err := batch.NewWriter(&file, limits(schemas.Limits{}), batch.Options{})
+	w, err := batch.NewWriter(&file, batchLimits(schemas.Limits{}), batch.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []batch.Profile{
-		{Email: []byte("ann@example.com"), UserID: []byte("u1"), Key: [16]byte{1}}, {Email: []byte("bob@example.com"), UserID: []byte("u2"), Key: [16]byte{2}},
-	} {
+	for _, p := range profiles {
 		if err := w.Append(p); err != nil {
 			t.Fatal(err)
 		}
@@ -61,12 +102,12 @@ func twoPeople(t *testing.T) *batch.Batch {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	staged, err := batch.Open(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	read, err := batch.Open(bytes.NewReader(file.Bytes()), int64(file.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { staged.Close() })
-	b, err := staged.Batch(0)
+	t.Cleanup(func() { read.Close() })
+	b, err := read.Batch(0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,8 +197,15 @@ func (s *staging) warnings() {
 	s.manifest.Warnings = slices.Compact(s.manifest.Warnings)
 }
 
-// limits are the bounds of a batch on this connection.
-func limits(l schemas.Limits) batch.Limits {
-	l = l.WithDefaults()
-	return batch.Limits{Profiles: l.SubscribersPerRequest, BodyBytes: l.MaxBodyBytes}
+// batchLimits are the bounds of a batch on this connection: no more than one request
+// can surely carry.
+func batchLimits(l schemas.Limits) batch.Limits {
+	most := schemas.BatchProfiles
+	if n := int(l.SubscribersPerRequest); n > 0 {
+		most = min(most, n)
+	}
+	if n := l.MaxSubscribersPerRequest; n > 0 {
+		most = min(most, n)
+	}
+	return batch.Limits{Profiles: most, BodyBytes: l.WithDefaults().MaxBodyBytes}
 }

@@ -21,13 +21,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-const (
-	// latencyToFill is the latency, in seconds, at which the requests in flight
-	// still fill the pace.
-	latencyToFill = 2
-	// mostInFlight bounds the requests in flight where the pace is not the limit.
-	mostInFlight = 16
-)
+// mostInFlight bounds the requests in flight of one chunk; the limiter bounds those of
+// the connection.
+const mostInFlight = 64
 
 // UploadBatches sends one chunk of batches. Its heartbeat holds the lowest batch
 // not yet acknowledged, those above it that are, and the counters, and so does a file
@@ -179,6 +175,7 @@ type uploader struct {
 	refused map[int]bool
 	// known is set once Iterable has acknowledged something for the list.
 	known   atomic.Bool
+	probe   sync.Mutex // held by the one who finds that out
 	attempt *attempt
 	// note keeps what Iterable has answered, and agreed fails once nobody agrees any more
 	// to what is sent.
@@ -192,7 +189,6 @@ var errWorkerStops = errors.New("the worker is shutting down; another one goes o
 // turns up, or the worker is asked to stop. Requests in flight are always waited
 // for, so that what they did is known.
 func (u *uploader) run(ctx context.Context) error {
-	n := inFlight(u.in.Connection.Limits, u.in.End-u.in.First)
 	stop := make(chan struct{})
 	var once sync.Once
 	var first error
@@ -201,9 +197,9 @@ func (u *uploader) run(ctx context.Context) error {
 	sent := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() { u.look(ctx, sent, fail) })
-	for range n {
+	for range max(1, min(u.in.End-u.in.First, mostInFlight)) {
 		wg.Go(func() {
-			var body []byte
+			body := &batch.Body{}
 			for {
 				select {
 				case <-stop:
@@ -215,13 +211,11 @@ func (u *uploader) run(ctx context.Context) error {
 					return
 				default:
 				}
-				k, ok := u.progress.take()
-				if !ok {
-					return
-				}
-				var err error
-				if body, err = u.sendBatch(ctx, stop, k, body); err != nil {
+				more, err := u.sendSome(ctx, stop, body)
+				if err != nil {
 					fail(err)
+				}
+				if !more {
 					return
 				}
 				u.attempt.tell()
@@ -260,35 +254,114 @@ func (u *uploader) look(ctx context.Context, sent <-chan struct{}, fail func(err
 	}
 }
 
-// inFlight is how many requests fill the pace.
-func inFlight(l schemas.Limits, batches int) int {
-	n := int(math.Ceil(l.RequestsPerSecond*latencyToFill)) + 1
-	return max(1, min(n, mostInFlight, batches))
+// alone lets one request at a time through as long as Iterable may not know the list
+// yet, and returns what ends that.
+func (u *uploader) alone() (end func()) {
+	if !u.young() {
+		return func() {}
+	}
+	u.probe.Lock()
+	if !u.young() {
+		u.probe.Unlock()
+		return func() {}
+	}
+	return u.probe.Unlock
 }
 
-// sendBatch sends one batch and notes what became of it. body is a buffer to
-// use, and is handed back for the next batch.
-func (u *uploader) sendBatch(ctx context.Context, stop <-chan struct{}, k int, body []byte) ([]byte, error) {
-	b, err := u.staged.batch(k)
+// sendSome sends as many batches as one request carries and notes what became of
+// them. It reports whether there may be more.
+func (u *uploader) sendSome(ctx context.Context, stop <-chan struct{}, body *batch.Body) (more bool, err error) {
+	if !u.progress.left() {
+		return false, nil
+	}
+	defer u.alone()()
+	endpoint := iterable.Subscribe
+	if u.in.Kind == schemas.Unsubscribe {
+		endpoint = iterable.Unsubscribe
+	}
+	turn, err := u.client.Turn(ctx, endpoint)
 	if err != nil {
-		return body, stagingError(fmt.Sprintf("batch %d of the staged file", k), err)
+		return false, err
 	}
-	defer b.Release()
-	s := &sending{uploader: u, stop: stop, batch: b, body: body, matcher: batch.NewMatcher(b)}
-	if err := s.send(ctx, 0, b.Len()); err != nil {
+	batches, err := u.load(turn.Profiles, body)
+	defer func() {
+		for _, b := range batches {
+			b.Release()
+		}
+	}()
+	if err != nil || len(batches) == 0 {
+		turn.Cancel()
+		return false, err
+	}
+	s := &sending{uploader: u, stop: stop, turn: turn, body: body}
+	switch err := s.sendAll(ctx, batches, turn.Profiles); {
+	case errors.Is(err, errSmaller):
 		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
-		return s.body, err
+		u.progress.giveBack(batches)
+		return true, nil
+	case err != nil:
+		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
+		return false, err
 	}
-	if len(s.refusals) > 0 || u.refused[k] {
-		if err := u.refuse(context.WithoutCancel(ctx), k, b, s.refusals); err != nil {
-			return s.body, err
+	for _, b := range batches {
+		if len(b.refusals) > 0 || u.refused[b.k] {
+			if err := u.refuse(context.WithoutCancel(ctx), b.k, b.Batch, b.refusals); err != nil {
+				return false, err
+			}
 		}
 	}
-	u.progress.acknowledge(k, s.counts)
+	u.progress.acknowledge(batches, s.counts)
 	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Sent, s.counts.Sent)
 	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Removed, s.counts.Removed)
 	u.metrics.Rejects(ctx, u.in.Run.Export, s.counts.Refused)
-	return s.body, nil
+	return true, nil
+}
+
+// sendAll sends batches in one request, or a single one that has more than most
+// profiles in several.
+func (s *sending) sendAll(ctx context.Context, batches []*loaded, most int) error {
+	if len(batches) > 1 {
+		parts := make([]part, len(batches))
+		for i, b := range batches {
+			parts[i] = part{b, 0, b.Len()}
+		}
+		return s.send(ctx, parts)
+	}
+	b := batches[0]
+	for from := 0; from < b.Len(); from += most {
+		if err := s.send(ctx, []part{{b, from, min(from+most, b.Len())}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load takes batches for one request: at least one, and others as long as they have
+// no more than most profiles and maxBodyBytes together.
+func (u *uploader) load(most int, body *batch.Body) (batches []*loaded, err error) {
+	options := bodyOptions(u.in.ListID, u.in.Settings, u.in.Connection.ProjectType)
+	body.Reset(options, u.in.Kind == schemas.Unsubscribe)
+	for rows := 0; rows < most; {
+		k, ok := u.progress.take()
+		if !ok {
+			break
+		}
+		b, err := u.staged.batch(k)
+		if err != nil {
+			return batches, stagingError(fmt.Sprintf("batch %d of the staged file", k), err)
+		}
+		one := &loaded{k: k, Batch: b, matcher: batch.NewMatcher(b)}
+		if len(batches) > 0 && (rows+b.Len() > most || !body.Add(b, 0, b.Len(), u.in.Connection.Limits.WithDefaults().MaxBodyBytes)) {
+			u.progress.giveBack([]*loaded{one})
+			b.Release()
+			break
+		}
+		if len(batches) == 0 {
+			body.Add(b, 0, b.Len(), math.MaxInt)
+		}
+		batches, rows = append(batches, one), rows+b.Len()
+	}
+	return batches, nil
 }
 
 // tracker keeps the books of a chunk: which batches are taken, which are
@@ -296,7 +369,8 @@ func (u *uploader) sendBatch(ctx context.Context, stop <-chan struct{}, k int, b
 type tracker struct {
 	mu     sync.Mutex
 	end    int
-	taken  int // the next batch that nobody has taken
+	taken  int   // the next batch that nobody has taken
+	back   []int // batches that were given back
 	done   map[int]bool
 	next   int // the lowest batch not acknowledged
 	counts schemas.UploadCounts
@@ -316,10 +390,22 @@ func (t *tracker) start(p schemas.UploadProgress) {
 	}
 }
 
-// take gives the next batch to send.
+// left reports whether there are batches that nobody has taken.
+func (t *tracker) left() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.back) > 0 || t.taken < t.end
+}
+
+// take returns the next batch to send.
 func (t *tracker) take() (int, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if n := len(t.back); n > 0 {
+		k := t.back[n-1]
+		t.back = t.back[:n-1]
+		return k, true
+	}
 	for t.taken < t.end {
 		k := t.taken
 		t.taken++
@@ -330,11 +416,22 @@ func (t *tracker) take() (int, bool) {
 	return 0, false
 }
 
-func (t *tracker) acknowledge(k int, counts schemas.UploadCounts) {
+// giveBack gives batches back that were taken and not sent.
+func (t *tracker) giveBack(batches []*loaded) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range slices.Backward(batches) {
+		t.back = append(t.back, b.k)
+	}
+}
+
+func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Add(counts)
-	t.done[k] = true
+	for _, b := range batches {
+		t.done[b.k] = true
+	}
 	for t.done[t.next] {
 		delete(t.done, t.next)
 		t.next++

@@ -37,7 +37,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 		if err != nil {
 			return "", err
 		}
-		one.Limit = in.Connection.Limits.WithDefaults().RequestsPerSecond
+		one.Limit = float64(in.Connection.Limits.RequestsPerSecond)
 		run.Segments = append(run.Segments, one)
 	}
 	var page bytes.Buffer
@@ -196,8 +196,8 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo) []report.Setting {
 		{Name: "Prefer user ids", Value: yes(e.PreferUserID)},
 		{Name: "Update existing users only", Value: yes(e.UpdateExistingUsersOnly)},
 		{Name: "Unknown top-level domains", Value: map[bool]string{true: "accepted", false: "rejected"}[e.AllowUnknownTLD]},
-		{Name: "Requests a second, at most", Value: strconv.FormatFloat(l.RequestsPerSecond, 'f', -1, 64)},
-		{Name: "Profiles a request, at most", Value: strconv.Itoa(l.SubscribersPerRequest)},
+		{Name: "Requests a second, at most", Value: l.RequestsPerSecond.String()},
+		{Name: "Profiles a request, at most", Value: l.SubscribersPerRequest.String()},
 		{Name: "Removed share of the list, at most", Value: percent(g.RemovedShare())},
 		{Name: "Rejected share of the rows, at most", Value: percent(g.RejectedShare())},
 		{Name: "Values of a field left out, share of the rows at most", Value: percent(g.LeftOutShare())},

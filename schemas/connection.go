@@ -1,6 +1,10 @@
 package schemas
 
-import "time"
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
 
 // Connections is the content of connections.yaml, the administrators' file.
 type Connections struct {
@@ -40,34 +44,65 @@ type KeyRef struct {
 	File string `json:"file,omitempty"`
 }
 
+// Limit is a limit in numbers, or 0 where it is learned, which JSON has as "auto".
+type Limit float64
+
+// auto is how a limit that is learned is written.
+const auto = "auto"
+
+// UnmarshalJSON reads a number or "auto".
+func (l *Limit) UnmarshalJSON(data []byte) error {
+	if string(data) == `"`+auto+`"` {
+		*l = 0
+		return nil
+	}
+	return json.Unmarshal(data, (*float64)(l))
+}
+
+// MarshalJSON writes a number or "auto".
+func (l Limit) MarshalJSON() ([]byte, error) {
+	if l == 0 {
+		return []byte(`"` + auto + `"`), nil
+	}
+	return json.Marshal(float64(l))
+}
+
+// String returns the number or "auto".
+func (l Limit) String() string {
+	if l == 0 {
+		return auto
+	}
+	return strconv.FormatFloat(float64(l), 'f', -1, 64)
+}
+
 // Limits are the API's limits as this project may use them. A zero field means
 // the default.
 type Limits struct {
-	// RequestsPerSecond is the pace for subscribe and unsubscribe, each.
-	RequestsPerSecond float64 `json:"requestsPerSecond,omitempty"`
-	// SubscribersPerRequest is the most profiles that one request carries.
-	SubscribersPerRequest int `json:"subscribersPerRequest,omitempty"`
+	// RequestsPerSecond is the rate of subscribe and unsubscribe, each. By default it
+	// is learned, up to MaxRequestsPerSecond if that is set.
+	RequestsPerSecond    Limit   `json:"requestsPerSecond,omitzero"`
+	MaxRequestsPerSecond float64 `json:"maxRequestsPerSecond,omitempty"`
+	// SubscribersPerRequest is the most profiles that one request carries. By default
+	// it is learned, up to MaxSubscribersPerRequest if that is set.
+	SubscribersPerRequest    Limit `json:"subscribersPerRequest,omitzero"`
+	MaxSubscribersPerRequest int   `json:"maxSubscribersPerRequest,omitempty"`
 	// MaxBodyBytes is the most bytes that one request's body has.
 	MaxBodyBytes int `json:"maxBodyBytes,omitempty"`
 }
 
-// Defaults of Limits (iterable-api.md: 5 requests a second a project, 4 MB a
-// body, peers send 1,000 subscribers a request). The body's default leaves a
-// little room under 4,000,000 bytes, the smaller reading of "4 MB".
 const (
-	DefaultRequestsPerSecond     = 5.0
-	DefaultSubscribersPerRequest = 1000
-	DefaultMaxBodyBytes          = 3_900_000
+	// DefaultMaxBodyBytes is the default of MaxBodyBytes. It leaves a little room
+	// under 4,000,000 bytes, the smaller reading of the "4 MB" that Iterable documents
+	// for users/bulkUpdate.
+	DefaultMaxBodyBytes = 3_900_000
+	// BatchProfiles is the most profiles in a batch of a staged file: what peers send
+	// in one request. A request carries one batch or more, or a part of one where the
+	// project's limit is lower.
+	BatchProfiles = 1000
 )
 
-// WithDefaults gives the limits with every zero field replaced by its default.
+// WithDefaults returns the limits with every zero field replaced by its default.
 func (l Limits) WithDefaults() Limits {
-	if l.RequestsPerSecond == 0 {
-		l.RequestsPerSecond = DefaultRequestsPerSecond
-	}
-	if l.SubscribersPerRequest == 0 {
-		l.SubscribersPerRequest = DefaultSubscribersPerRequest
-	}
 	if l.MaxBodyBytes == 0 {
 		l.MaxBodyBytes = DefaultMaxBodyBytes
 	}

@@ -105,6 +105,11 @@ func SendersDir(connection string) string {
 	return path.Join("connections", PathName(connection), "senders")
 }
 
+// LimitsKey is where it is kept what was learned of a connection's limits.
+func LimitsKey(connection string) string {
+	return path.Join("connections", PathName(connection), "limits.json")
+}
+
 // SizesDir is where the workers note that one of them asks for a list's size.
 func SizesDir(connection string) string {
 	return path.Join("connections", PathName(connection), "sizes")

@@ -36,10 +36,21 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 	return s.closeCheck(ctx)
 }
 
-// estimate is how long that many requests take at the connection's pace.
-func estimate(requests int64, l schemas.Limits) schemas.Duration {
-	seconds := math.Ceil(float64(requests) / l.WithDefaults().RequestsPerSecond)
-	return schemas.Duration(seconds * float64(time.Second))
+// startRate is the requests a second that a run begins with where the connection's
+// settings have none.
+const startRate = 5.0
+
+// estimate is how long that many batches take with a request for each. Requests that
+// carry several, and a higher rate that was learned, make it shorter.
+func estimate(batches int64, l schemas.Limits) schemas.Duration {
+	rate := float64(l.RequestsPerSecond)
+	if rate == 0 {
+		rate = startRate
+		if l.MaxRequestsPerSecond > 0 {
+			rate = min(rate, l.MaxRequestsPerSecond)
+		}
+	}
+	return schemas.Duration(math.Ceil(float64(batches)/rate) * float64(time.Second))
 }
 
 // closeCheck deletes what was staged.

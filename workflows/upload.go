@@ -133,7 +133,7 @@ func (s *exportSegment) people(kind string, total int, c *chunk) string {
 	if kind == schemas.Unsubscribe {
 		people = s.report.Manifest.Removals
 	}
-	per := int64(s.in.Connection.Limits.SubscribersPerRequest)
+	per := int64(schemas.BatchProfiles)
 	if per > 0 && (people+per-1)/per == int64(total) {
 		return count(min(int64(c.end)*per, people)-int64(c.first)*per) + " profiles"
 	}
@@ -148,7 +148,6 @@ func (s *exportSegment) pace(ctx workflow.Context) (rate float64, end time.Time)
 	if s.upload.removed >= m.RemoveBatches {
 		done, total = s.upload.added, m.AddBatches
 	}
-	limit := s.in.Connection.Limits.RequestsPerSecond
 	if took := now.Sub(s.upload.began).Seconds(); !s.upload.began.IsZero() && took > 0 {
 		rate = float64(done-s.upload.first) / took
 	}
@@ -157,9 +156,6 @@ func (s *exportSegment) pace(ctx workflow.Context) (rate float64, end time.Time)
 		left += float64(m.AddBatches - s.upload.added)
 	}
 	expected := rate
-	if expected <= 0 {
-		expected = limit
-	}
 	if left <= 0 || expected <= 0 {
 		return rate, time.Time{}
 	}

@@ -2,9 +2,11 @@ package batch
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -302,27 +304,61 @@ func TestMatcher(t *testing.T) {
 		from, to int
 		byUserID bool
 		name     string
-		row      int
-		ok       bool
+		rows     []int
 	}{
-		{0, 5, false, "a@example.com", 0, true},
-		{0, 5, false, "A@Example.com", 0, true},
-		{1, 5, false, "a@example.com", 3, true},
-		{1, 3, false, "a@example.com", 0, false},
-		{0, 5, false, "Kari", 0, false},
-		{0, 5, false, "", 0, false},
-		{0, 5, true, "kari", 1, true},
-		{0, 5, true, "Kari", 0, true},
-		{0, 5, true, "KARI", 0, true},
-		{1, 5, true, "Kari", 1, true},
-		{0, 5, true, "ola", 2, true},
-		{0, 2, true, "ola", 0, false},
-		{0, 5, true, "åse", 4, true},
-		{0, 5, true, "nobody", 0, false},
+		{0, 5, false, "A@Example.com", []int{0, 3}},
+		{1, 5, false, "a@example.com", []int{3}},
+		{1, 3, false, "a@example.com", nil},
+		{0, 5, false, "Kari", nil},
+		{0, 5, false, "", nil},
+		{0, 5, true, "kari", []int{0, 1}},
+		{1, 5, true, "Kari", []int{1}},
+		{0, 5, true, "ola", []int{2}},
+		{0, 2, true, "ola", nil},
+		{0, 5, true, "åse", []int{4}},
+		{0, 5, true, "nobody", nil},
 	} {
-		row, ok := m.Find(c.from, c.to, c.byUserID, c.name)
-		if ok != c.ok || ok && row != c.row {
-			t.Errorf("Find(%d, %d, %t, %q) = %d, %t", c.from, c.to, c.byUserID, c.name, row, ok)
+		if rows := m.Find(c.from, c.to, c.byUserID, c.name); !slices.Equal(rows, c.rows) {
+			t.Errorf("Find(%d, %d, %t, %q) = %v, want %v", c.from, c.to, c.byUserID, c.name, rows, c.rows)
+		}
+	}
+}
+
+// A body of several batches is that of their rows together, and never over its limit
+// but with the rows that came first.
+func TestABodyOfSeveralBatches(t *testing.T) {
+	profiles := []Profile{{Email: []byte("a@example.com")}, {Email: []byte("b@example.com"), DataFields: []byte(`{"n":1}`)}, {UserID: []byte("u")}}
+	file := open(t, stage(t, Limits{1, 1 << 20}, Options{}, profiles...))
+	all, err := open(t, stage(t, generous, Options{}, profiles...)).Batch(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Release()
+	o := BodyOptions{ListID: 9}
+	for _, unsubscribe := range []bool{false, true} {
+		whole := AppendSubscribe(nil, all, 0, 3, o)
+		if unsubscribe {
+			whole = AppendUnsubscribe(nil, all, 0, 3, o)
+		}
+		for _, most := range []int{1, len(whole) - 1, len(whole)} {
+			var body Body
+			body.Reset(o, unsubscribe)
+			fit := 0
+			for k := range 3 {
+				b, err := file.Batch(k)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if body.Add(b, 0, b.Len(), most) {
+					fit++
+				}
+				b.Release()
+			}
+			want := map[int]int{1: 1, len(whole) - 1: 2, len(whole): 3}[most]
+			got := body.Bytes()
+			if fit != want || fit > 1 && len(got) > most || fit == 3 && string(got) != string(whole) || !json.Valid(got) {
+				t.Errorf("at most %d bytes: %d batches in %s", most, fit, got)
+			}
 		}
 	}
 }

@@ -21,7 +21,60 @@ type BodyOptions struct {
 // AppendSubscribe appends the body of a subscribe request for rows from to to-1
 // of the batch. It allocates only where dst is too small.
 func AppendSubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
-	dst = appendHead(dst, o.ListID)
+	return append(appendSubscribers(appendHead(dst, o.ListID), b, from, to, o), o.bodyTail()...)
+}
+
+// AppendUnsubscribe appends the body of an unsubscribe request for rows from to
+// to-1 of the batch. It takes people off the list only: channelUnsubscribe, which
+// would stop all mail to them, is always false.
+func AppendUnsubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
+	return append(appendUnsubscribers(appendHead(dst, o.ListID), b, from, to, o), unsubscribeTail...)
+}
+
+// Body is the body of one request in the making, with rows of one batch or more.
+type Body struct {
+	bytes       []byte
+	options     BodyOptions
+	unsubscribe bool
+	rows        int
+}
+
+// Reset begins a new body, in the memory of the last.
+func (b *Body) Reset(o BodyOptions, unsubscribe bool) {
+	b.bytes, b.options, b.unsubscribe, b.rows = appendHead(b.bytes[:0], o.ListID), o, unsubscribe, 0
+}
+
+// Add adds rows from to to-1 of a batch. It reports whether they fit into most bytes;
+// the first ones always do.
+func (b *Body) Add(batch *Batch, from, to, most int) bool {
+	before := len(b.bytes)
+	if b.rows > 0 && to > from {
+		b.bytes = append(b.bytes, ',')
+	}
+	tail := unsubscribeTail
+	if b.unsubscribe {
+		b.bytes = appendUnsubscribers(b.bytes, batch, from, to, b.options)
+	} else {
+		tail = b.options.bodyTail()
+		b.bytes = appendSubscribers(b.bytes, batch, from, to, b.options)
+	}
+	if b.rows > 0 && len(b.bytes)+len(tail) > most {
+		b.bytes = b.bytes[:before]
+		return false
+	}
+	b.rows += to - from
+	return true
+}
+
+// Bytes returns the whole body. It is good until the next call of Reset or Add.
+func (b *Body) Bytes() []byte {
+	if b.unsubscribe {
+		return append(b.bytes, unsubscribeTail...)
+	}
+	return append(b.bytes, b.options.bodyTail()...)
+}
+
+func appendSubscribers(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 	tail := o.subscriberTail()
 	for i := from; i < to; i++ {
 		if i > from {
@@ -42,22 +95,17 @@ func AppendSubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 		}
 		dst = append(dst, tail...)
 	}
-	return append(dst, o.bodyTail()...)
+	return dst
 }
 
-// AppendUnsubscribe appends the body of an unsubscribe request for rows from to
-// to-1 of the batch. It takes people off the list only: channelUnsubscribe, which
-// would stop all mail to them, is always false.
-func AppendUnsubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
-	dst = appendHead(dst, o.ListID)
+func appendUnsubscribers(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 	for i := from; i < to; i++ {
 		if i > from {
 			dst = append(dst, ',')
 		}
-		dst = appendWho(dst, b.Email(i), b.UserID(i), o.ByUserID)
-		dst = append(dst, '}')
+		dst = append(appendWho(dst, b.Email(i), b.UserID(i), o.ByUserID), '}')
 	}
-	return append(dst, unsubscribeTail...)
+	return dst
 }
 
 const (

@@ -23,10 +23,10 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/lease"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/internal/roster"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -94,17 +94,17 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	pacers := iterable.NewPacers()
-	if err := o.Metrics.Rates(rates(pacers)); err != nil {
+	registry := limits.NewRegistry()
+	if err := o.Metrics.Rates(rates(registry)); err != nil {
 		return nil, err
 	}
 	h.activities = &activities.Activities{
 		Connections: o.Connections, Access: o.Access,
 		Clients: &activities.Clients{
 			Connections: o.Connections,
-			New:         newClient(o, pacers),
+			New:         newClient(o, registry),
 		},
-		Senders: roster.New(o.Root, o.Log, pacers.Divide),
+		Senders: limits.NewShare(o.Root, registry, o.Log),
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
@@ -167,17 +167,17 @@ func polled(ctx context.Context, c client.Client, queue string) (bool, error) {
 }
 
 // rates tells the pace of every connection.
-func rates(pacers *iterable.Pacers) func(func(observe.Rate)) {
+func rates(registry *limits.Registry) func(func(observe.Rate)) {
 	return func(yield func(observe.Rate)) {
-		pacers.Each(func(connection string, endpoint iterable.Endpoint, p *iterable.Pacer) {
-			yield(observe.Rate{Connection: connection, Endpoint: string(endpoint), PerSecond: p.Rate()})
+		registry.Each(func(connection, endpoint string, l *limits.Limiter) {
+			yield(observe.Rate{Connection: connection, Endpoint: endpoint, PerSecond: l.Rate()})
 		})
 	}
 }
 
-// newClient makes the API clients of a process. They share their pacers, so that
+// newClient makes the API clients of a process. They share the registry, so that
 // the pace of a connection outlives a change of its other settings.
-func newClient(o Options, pacers *iterable.Pacers) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
+func newClient(o Options, registry *limits.Registry) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
 	http := o.HTTP
 	if http == nil {
 		http = iterable.NewHTTPClient(iterable.TransportOptions{})
@@ -189,7 +189,7 @@ func newClient(o Options, pacers *iterable.Pacers) func(schemas.Connection, func
 	return func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 		return iterable.New(iterable.Options{
 			BaseURL: iterable.Address(c), Key: key, Connection: c.Name, Limits: c.Limits,
-			Pacers: pacers, HTTP: http, Log: o.Log, Version: o.Version,
+			Registry: registry, HTTP: http, Log: o.Log, Version: o.Version,
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/lease"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/schemas"
 )
 
@@ -47,12 +48,12 @@ type Options struct {
 	// Key gives the API key. It is called for every request, so that a key can be
 	// changed while the worker runs.
 	Key func() (string, error)
-	// Connection is the connection's name: clients of one connection that share
-	// Pacers share its pace.
+	// Connection is the connection's name: clients of one connection that share a
+	// Registry share its limits.
 	Connection string
 	Limits     schemas.Limits
-	// Pacers is the process's registry; default one of the client's own.
-	Pacers *Pacers
+	// Registry holds the process's limiters; default one of the client's own.
+	Registry *limits.Registry
 	// HTTP is the client to send with; default NewHTTPClient's. Its redirect
 	// policy is replaced: redirects are never followed.
 	HTTP *http.Client
@@ -71,7 +72,7 @@ type Client struct {
 	key         func() (string, error)
 	connection  string
 	limits      schemas.Limits
-	pacers      *Pacers
+	registry    *limits.Registry
 	http        *http.Client
 	timeout     time.Duration
 	grace       time.Duration
@@ -107,9 +108,9 @@ func New(o Options) (*Client, error) {
 		c.CheckRedirect = refuseRedirect
 		client = &c
 	}
-	pacers := o.Pacers
-	if pacers == nil {
-		pacers = NewPacers()
+	registry := o.Registry
+	if registry == nil {
+		registry = limits.NewRegistry()
 	}
 	log := o.Log
 	if log == nil {
@@ -117,7 +118,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
-		pacers: pacers, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
+		registry: registry, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
 		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: pause,
 	}, nil
 }

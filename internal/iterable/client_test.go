@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,11 +57,6 @@ func clientOf(t *testing.T, srv *httptest.Server, o Options) *Client {
 		t.Fatal(err)
 	}
 	c.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-	for _, e := range []Endpoint{Subscribe, Unsubscribe} {
-		c.Pacer(e).wait = c.pause
-		var offset atomic.Int64 // the clock jumps to wherever it is wanted
-		c.Pacer(e).now = func() time.Time { return time.Unix(1e9, 0).Add(time.Duration(offset.Add(int64(time.Second)))) }
-	}
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close(); c.Close() })
 	return c
 }

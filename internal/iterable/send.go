@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/limits"
 )
 
 // Endpoint is one of the two calls that uploads make.
@@ -58,58 +59,94 @@ const (
 	longestPause = 30 * time.Second
 )
 
-// Send uploads one batch: it waits for its turn at the connection's pace, sends
-// the body, and goes on trying while the failures are Throttled (slowing the
-// whole connection down, after Iterable's Retry-After if there was one) or
-// Transient (with growing pauses). While young, it also does where Iterable does
-// not know the list: for some seconds a new one is not known. It returns Iterable's answer, another *Error, or the context's error once that
-// ends. The observer, if any, is told of every request; it must be safe for
-// concurrent use if Send is called so.
+// Request is what Send sends.
+type Request struct {
+	Endpoint Endpoint
+	Body     []byte
+	// Profiles is how many the body has.
+	Profiles int
+	// Young reports whether the list may be too new for Iterable to know.
+	Young func() bool
+	// Observe, if not nil, is called after every request. It must be safe for
+	// concurrent use if Send is called so.
+	Observe func(Attempt)
+}
+
+// Turn waits for the right to send a request, and for its size. It returns the
+// context's error once that ends.
+func (c *Client) Turn(ctx context.Context, endpoint Endpoint) (limits.Turn, error) {
+	turn, err := c.Limiter(endpoint).Wait(ctx)
+	if err != nil {
+		return turn, endOf(ctx, endpoint, nil)
+	}
+	return turn, nil
+}
+
+// Send sends one request in its turn, and goes on trying, in further turns, while the
+// failures are Throttled (slowing the whole connection down, after Iterable's
+// Retry-After if there was one) or Transient (with growing pauses). While young, it
+// also does where Iterable does not know the list: for some seconds a new one is not
+// known. It returns Iterable's answer, another *Error, or the context's error once
+// that ends. TooLarge is also the class of a large request that failed otherwise,
+// where the limiter wants smaller ones.
 //
 // Sending a batch twice does no harm: subscribing and unsubscribing are
 // idempotent.
-func (c *Client) Send(ctx context.Context, endpoint Endpoint, body []byte, young func() bool, observe func(Attempt)) (Result, error) {
-	pacer := c.Pacer(endpoint)
-	var last error
+func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result, error) {
+	asked := time.Now()
 	for failures := 0; ; {
-		asked := time.Now()
-		turn, err := pacer.Wait(ctx)
-		if err != nil {
-			return Result{}, endOf(ctx, endpoint, last)
-		}
 		sent := time.Now()
-		result, err := do(ctx, c, call{endpoint: endpoint.call(), body: body, whole: true}, decodeResult)
-		if observe != nil {
-			observe(Attempt{Endpoint: endpoint, Waited: sent.Sub(asked), Took: time.Since(sent), Err: err})
+		result, err := do(ctx, c, call{endpoint: r.Endpoint.call(), body: r.Body, whole: true}, decodeResult)
+		if r.Observe != nil {
+			r.Observe(Attempt{Endpoint: r.Endpoint, Waited: sent.Sub(asked), Took: time.Since(sent), Err: err})
 		}
 		var e *Error
 		if err != nil && !errors.As(err, &e) {
+			turn.Cancel()
 			return Result{}, err
 		}
 		switch {
 		case err == nil:
-			turn.Accepted()
+			turn.Accepted(r.Profiles)
 			return result, nil
 		case e.Class == Throttled:
 			turn.Throttled(e.RetryAfter)
-		case e.Class == Transient || e.Class == UnknownList && young():
+		case e.Class == Transient || e.Class == UnknownList && r.Young():
+			smaller := false
+			if e.Class == Transient {
+				smaller = turn.Failed(r.Profiles)
+			} else {
+				turn.Cancel()
+			}
 			d := max(backoff(failures), e.RetryAfter)
 			failures++
 			c.log.DebugContext(ctx, "request failed, trying again", "connection", c.connection, "endpoint", e.Endpoint,
 				"status", e.Status, "detail", e.Detail, "failures", failures, "pause", d)
 			if c.pause(ctx, d) != nil {
-				return Result{}, endOf(ctx, endpoint, e)
+				return Result{}, endOf(ctx, r.Endpoint, e)
 			}
+			if smaller {
+				large := *e
+				large.Class = TooLarge
+				return Result{}, &large
+			}
+		case e.Class == TooLarge:
+			turn.TooLarge(r.Profiles)
+			return Result{}, e
 		default:
+			turn.Cancel()
 			return Result{}, e
 		}
-		last = e
+		asked = time.Now()
+		if turn, err = c.Limiter(r.Endpoint).Wait(ctx); err != nil {
+			return Result{}, endOf(ctx, r.Endpoint, e)
+		}
 	}
 }
 
-// Pacer gives the pacer that Send uses for the endpoint.
-func (c *Client) Pacer(endpoint Endpoint) *Pacer {
-	return c.pacers.For(c.connection, endpoint, c.limits.RequestsPerSecond)
+// Limiter returns the limiter of the endpoint.
+func (c *Client) Limiter(endpoint Endpoint) *limits.Limiter {
+	return c.registry.For(c.connection, string(endpoint), c.limits)
 }
 
 // endOf is the error of a Send whose context ended before Iterable had taken

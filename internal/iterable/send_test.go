@@ -7,13 +7,21 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"iterable-segment-export/schemas"
 )
+
+// send takes a turn and sends one profile.
+func (c *Client) send(ctx context.Context, e Endpoint, body []byte, young func() bool, observe func(Attempt)) (Result, error) {
+	turn, err := c.Turn(ctx, e)
+	if err != nil {
+		return Result{}, err
+	}
+	return c.Send(ctx, turn, Request{Endpoint: e, Body: body, Profiles: 1, Young: young, Observe: observe})
+}
 
 // hostile are answers with people in every place where Iterable puts words.
 var hostile = []string{
@@ -91,7 +99,7 @@ func TestNetworkFailuresAreTransientAndNameNobody(t *testing.T) {
 
 func TestSendGoesOnUntilTaken(t *testing.T) {
 	answers := []func(http.ResponseWriter){
-		func(w http.ResponseWriter) { w.Header().Set("Retry-After", "3"); w.WriteHeader(429) },
+		func(w http.ResponseWriter) { w.Header().Set("Retry-After", "1"); w.WriteHeader(429) },
 		func(w http.ResponseWriter) { w.WriteHeader(503) },
 		func(w http.ResponseWriter) { io.WriteString(w, `{"succ`) },
 		func(w http.ResponseWriter) { io.WriteString(w, `{"successCount":1,"failCount":0}`) },
@@ -99,15 +107,15 @@ func TestSendGoesOnUntilTaken(t *testing.T) {
 	var n atomic.Int32
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { answers[n.Add(1)-1](w) })
 	var seen []Class
-	r, err := c.Send(t.Context(), Subscribe, []byte(`{}`), old, func(a Attempt) { seen = append(seen, ClassOf(a.Err)) })
+	r, err := c.send(t.Context(), Subscribe, []byte(`{}`), old, func(a Attempt) { seen = append(seen, ClassOf(a.Err)) })
 	if err != nil || r.SuccessCount != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if want := []Class{Throttled, Transient, Transient, ""}; !equal(seen, want) {
 		t.Errorf("attempts %q, want %q", seen, want)
 	}
-	if s := c.Pacer(Subscribe).Stats(); s.Requests != 4 || s.Throttled != 1 || s.Cuts != 1 {
-		t.Errorf("pacer counted %+v", s)
+	if l := c.Limiter(Subscribe).Learned(); l.Cuts != 1 || !l.Found {
+		t.Errorf("learned %+v", l)
 	}
 }
 
@@ -127,7 +135,7 @@ func TestSendReturnsWhatNoRetryCures(t *testing.T) {
 	for status, want := range map[int]Class{400: BadRequest, 401: KeyRejected, 403: Forbidden, 404: NotFound, 413: TooLarge, 302: Unexpected} {
 		var n atomic.Int32
 		c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { n.Add(1); w.WriteHeader(status) })
-		if _, err := c.Send(t.Context(), Unsubscribe, []byte(`{}`), old, nil); ClassOf(err) != want || n.Load() != 1 {
+		if _, err := c.send(t.Context(), Unsubscribe, []byte(`{}`), old, nil); ClassOf(err) != want || n.Load() != 1 {
 			t.Errorf("%d: %v after %d requests", status, err, n.Load())
 		}
 	}
@@ -137,7 +145,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	tries := 0
-	_, err := c.Send(ctx, Subscribe, []byte(`{}`), old, func(Attempt) {
+	_, err := c.send(ctx, Subscribe, []byte(`{}`), old, func(Attempt) {
 		if tries++; tries == 20 {
 			cancel()
 		}
@@ -165,7 +173,7 @@ func TestACancelledSendWaitsForItsAnswer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { <-reached; cancel() }()
-		return c.Send(ctx, Subscribe, []byte(`{}`), old, nil)
+		return c.send(ctx, Subscribe, []byte(`{}`), old, nil)
 	}
 	if r, err := send(); err != nil || r.SuccessCount != 1 {
 		t.Errorf("got %+v, %v", r, err)
@@ -216,11 +224,11 @@ func TestAListThatIsNotKnown(t *testing.T) {
 		}
 		io.WriteString(w, `{"successCount":1,"failCount":0}`)
 	})
-	if r, err := c.Send(t.Context(), Subscribe, []byte(`{}`), func() bool { return true }, nil); r.SuccessCount != 1 || err != nil || n.Load() != 9 {
+	if r, err := c.send(t.Context(), Subscribe, []byte(`{}`), func() bool { return true }, nil); r.SuccessCount != 1 || err != nil || n.Load() != 9 {
 		t.Errorf("a new list: %+v, %v after %d requests", r, err, n.Load())
 	}
 	n.Store(0)
-	_, err := c.Send(t.Context(), Subscribe, []byte(`{}`), old, nil)
+	_, err := c.send(t.Context(), Subscribe, []byte(`{}`), old, nil)
 	var e *Error
 	if !errors.As(err, &e) || e.Class != UnknownList || e.Type() != schemas.ErrorListGone || n.Load() != 1 {
 		t.Errorf("an old list: %v after %d requests", err, n.Load())
@@ -249,68 +257,5 @@ func TestBackoffGrowsAndIsBounded(t *testing.T) {
 				t.Fatalf("after %d failures %s, want %s to %s", failures, d, whole/2, whole)
 			}
 		}
-	}
-}
-
-// TestWaitIsFirstComeFirstServed also shows that a turn is not lost with a
-// waiter that gives up.
-func TestWaitIsFirstComeFirstServed(t *testing.T) {
-	p := newPacer(1)
-	var mu sync.Mutex
-	now := time.Unix(0, 0)
-	waiting := make(chan struct{})
-	tick := make(chan struct{})
-	p.now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
-	p.wait = func(ctx context.Context, d time.Duration) error {
-		waiting <- struct{}{}
-		select {
-		case <-tick:
-			mu.Lock()
-			now = now.Add(d)
-			mu.Unlock()
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if _, err := p.Wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() { _, err := p.Wait(ctx); gone <- err }()
-	<-waiting
-	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
-	got := make(chan error)
-	go func() { _, err := p.Wait(t.Context()); got <- err }()
-	<-waiting
-	tick <- struct{}{}
-	if err := <-got; err != nil {
-		t.Fatal(err)
-	}
-	if s := p.Stats(); s.Requests != 2 {
-		t.Errorf("let %d through, want 2", s.Requests)
-	}
-}
-
-func TestRegistryHasOnePacerForAConnectionAndEndpoint(t *testing.T) {
-	r := NewPacers()
-	a := r.For("one", Subscribe, 5)
-	if r.For("one", Subscribe, 5) != a {
-		t.Error("a second pacer for the same connection and endpoint")
-	}
-	if r.For("one", Unsubscribe, 5) == a || r.For("two", Subscribe, 5) == a {
-		t.Error("one pacer for two")
-	}
-	if r.For("one", Subscribe, 2); a.Rate() > 2 {
-		t.Errorf("rate %v after the limit has become 2", a.Rate())
-	}
-	n := 0
-	r.Each(func(string, Endpoint, *Pacer) { n++ })
-	if n != 3 {
-		t.Errorf("%d pacers, want 3", n)
 	}
 }

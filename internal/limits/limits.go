@@ -1,0 +1,107 @@
+// Package limits learns how much a project in Iterable takes, and keeps all workers
+// of a deployment within it together. Iterable documents neither a rate nor a size
+// for subscribe and unsubscribe, and other integrations of the customer use the
+// same project.
+//
+// A controller makes requests larger while Iterable answers them, finds the largest
+// size by bisection, and then sends more of them until the first 429. From there it
+// follows TCP's CUBIC: a 429 takes a share off the rate, which comes back slowly to
+// where it was, stays about there, and tries for more. golang.org/x/time/rate paces
+// the requests; it has no notion of a limit that has to be found.
+//
+// Workers do without a coordinator: each keeps a small file in the data root while
+// it sends, with how many uploads it has under way and what it has learned, and
+// looks at the others' files. A file that has not been renewed for a while is that
+// of a worker that was killed, and does not count. Age is measured by the storage's
+// clock alone: every worker compares the others' files with the one that it has
+// just written. What was learned stays in the data root for a week.
+package limits
+
+import (
+	"math/rand/v2"
+	"sync"
+
+	"iterable-segment-export/schemas"
+)
+
+func random() float64 { return rand.Float64() }
+
+// Registry holds the limiters of a process: one for each connection and endpoint.
+type Registry struct {
+	mu       sync.Mutex
+	limiters map[key]*Limiter
+	known    map[key]Learned // read from the data root
+	parts    map[string]part // of connections
+}
+
+// part is this process's part of a connection's limits.
+type part struct {
+	weight        float64
+	workers, rank int
+}
+
+type key struct{ connection, endpoint string }
+
+// NewRegistry makes an empty registry.
+func NewRegistry() *Registry {
+	return &Registry{limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{}}
+}
+
+// For returns the limiter of a connection's endpoint. A setting that has changed
+// takes effect at once.
+func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := key{connection, endpoint}
+	l := r.limiters[k]
+	if l == nil {
+		l = newLimiter(set, r.known[k])
+		if p, ok := r.parts[connection]; ok {
+			l.divide(p, false, nil)
+		}
+		r.limiters[k] = l
+		return l
+	}
+	l.configure(set)
+	return l
+}
+
+// Each calls f for every limiter, for metrics.
+func (r *Registry) Each(f func(connection, endpoint string, l *Limiter)) {
+	for k, l := range r.of("") {
+		f(k.connection, k.endpoint, l)
+	}
+}
+
+// of returns the limiters of a connection, or all of them.
+func (r *Registry) of(connection string) map[key]*Limiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := map[key]*Limiter{}
+	for k, l := range r.limiters {
+		if connection == "" || k.connection == connection {
+			found[k] = l
+		}
+	}
+	return found
+}
+
+// divide gives this process a part of a connection's limits. joined says that others
+// have just begun to send, and known what the others know, by endpoint.
+func (r *Registry) divide(connection string, p part, joined bool, known func(endpoint string) []Learned) {
+	r.mu.Lock()
+	r.parts[connection] = p
+	r.mu.Unlock()
+	for k, l := range r.of(connection) {
+		l.divide(p, joined, known(k.endpoint))
+	}
+}
+
+// remember keeps what the data root knows for limiters to come.
+func (r *Registry) remember(connection string, known map[string]Learned) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for endpoint, l := range known {
+		r.known[key{connection, endpoint}] = l
+	}
+}

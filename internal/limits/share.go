@@ -1,0 +1,266 @@
+package limits
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+const (
+	// lookEvery is how often a worker renews its file and looks at the others'; at
+	// first it does so more often, because workers often start together. Each time is
+	// one small write, one listing and a small read for each other worker.
+	lookEvery = 3 * time.Second
+	firstLook = lookEvery / 16
+	// missed is how old a file may be that counts, and forget how old it is when
+	// anybody deletes it.
+	missed = 5 * lookEvery
+	forget = 10 * time.Minute
+	// joinWithin bounds the first look, which an upload waits for.
+	joinWithin = 2 * time.Second
+	// saveEvery is how often what was learned is stored, and week how long it counts.
+	saveEvery = 30 * time.Second
+	week      = 7 * 24 * time.Hour
+)
+
+// Stored is what a data root knows of a connection's limits, by endpoint.
+type Stored struct {
+	At     time.Time          `json:"at"`
+	Limits map[string]Learned `json:"limits"`
+}
+
+// Read returns what the data root knows of a connection's limits; nothing where it
+// knows nothing, or only what is older than a week.
+func Read(ctx context.Context, root *storage.Root, connection string) (s Stored, err error) {
+	data, err := root.Read(ctx, schemas.LimitsKey(connection))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Stored{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return Stored{}, fmt.Errorf("read the learned limits of connection %q: %w", connection, err)
+	}
+	if time.Since(s.At) > week {
+		return Stored{}, nil
+	}
+	return s, nil
+}
+
+// note is the content of a worker's file.
+type note struct {
+	Uploads int                `json:"uploads"`
+	Limits  map[string]Learned `json:"limits,omitempty"`
+}
+
+// Share is one worker's place among those that send. Its methods may be called by
+// several goroutines, and on a nil *Share, which knows of nobody.
+type Share struct {
+	root     *storage.Root
+	registry *Registry
+	log      *slog.Logger
+	id       string
+
+	mu          sync.Mutex
+	connections map[string]*presence
+}
+
+// presence is this worker's on one connection.
+type presence struct {
+	mine   int // uploads under way
+	others int
+	saved  time.Time
+	stop   context.CancelFunc
+}
+
+// NewShare makes the place of a worker whose limiters are in the registry.
+func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
+	return &Share{root: root, registry: registry, log: log, id: rand.Text(), connections: map[string]*presence{}}
+}
+
+// Join makes this worker known as one that sends over the connection, with one
+// upload more than before, until leave is called. It returns when the worker has
+// looked at who else sends and at what is known of the limits, or has tried to in
+// vain for a moment: then it goes by its own answers alone.
+func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
+	if s == nil {
+		return func() {}
+	}
+	s.mu.Lock()
+	p := s.connections[connection]
+	if p == nil {
+		p = &presence{}
+		s.connections[connection] = p
+	}
+	p.mine++
+	first := p.mine == 1
+	s.mu.Unlock()
+	if first {
+		s.begin(ctx, connection, p)
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if p.mine--; p.mine == 0 {
+			p.stop()
+		}
+	}
+}
+
+// begin looks for the first time, and goes on looking until the worker has nothing
+// to send any more.
+func (s *Share) begin(ctx context.Context, connection string, p *presence) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.mu.Lock()
+	p.stop, p.others, p.saved = stop, 0, time.Now()
+	s.mu.Unlock()
+	within, cancel := context.WithTimeout(ctx, joinWithin)
+	defer cancel()
+	stored, err := Read(within, s.root, connection)
+	if err != nil {
+		s.log.Warn("learned limits are not readable; they are learned again", "connection", connection, "error", err)
+	}
+	s.registry.remember(connection, stored.Limits)
+	s.look(within, connection, p)
+	go func() {
+		for every := firstLook; ; every = min(2*every, lookEvery) {
+			select {
+			case <-ctx.Done():
+				s.end(connection, p)
+				return
+			case <-time.After(every):
+				s.look(ctx, connection, p)
+			}
+		}
+	}()
+}
+
+// look renews this worker's file, looks at the others' and divides the limits.
+func (s *Share) look(ctx context.Context, connection string, p *presence) {
+	s.mu.Lock()
+	mine := note{Uploads: p.mine, Limits: s.learned(connection)}
+	before, save := p.others, time.Since(p.saved) >= saveEvery
+	s.mu.Unlock()
+	others, rank, err := s.exchange(ctx, connection, mine)
+	if err == nil && save {
+		err = s.save(ctx, connection, p)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn("can't see who else sends over the connection; the rate follows the answers alone", "connection", connection, "error", err)
+		}
+		return
+	}
+	total := mine.Uploads
+	for _, o := range others {
+		total += o.Uploads
+	}
+	mineOf := part{float64(mine.Uploads) / float64(max(1, total)), len(others) + 1, rank}
+	s.registry.divide(connection, mineOf, len(others) > before, func(endpoint string) (known []Learned) {
+		for _, o := range others {
+			if x, ok := o.Limits[endpoint]; ok {
+				known = append(known, x)
+			}
+		}
+		return known
+	})
+	s.mu.Lock()
+	p.others = len(others)
+	s.mu.Unlock()
+}
+
+// learned is what this worker knows of a connection's limits, by endpoint.
+func (s *Share) learned(connection string) map[string]Learned {
+	known := map[string]Learned{}
+	for k, l := range s.registry.of(connection) {
+		known[k.endpoint] = l.Learned()
+	}
+	return known
+}
+
+// exchange writes this worker's note and reads those of the others. rank is this
+// worker's place among all.
+func (s *Share) exchange(ctx context.Context, connection string, mine note) (others []note, rank int, err error) {
+	dir := schemas.SendersDir(connection)
+	own := path.Join(dir, s.id)
+	data, err := json.Marshal(mine)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.root.Write(ctx, own, data); err != nil {
+		return nil, 0, fmt.Errorf("write that this worker sends: %w", err)
+	}
+	files, err := s.root.List(ctx, dir)
+	if err != nil {
+		return nil, 0, fmt.Errorf("look who else sends: %w", err)
+	}
+	i := slices.IndexFunc(files, func(f storage.Object) bool { return f.Name == own })
+	if i < 0 {
+		return nil, 0, errors.New("look who else sends: this worker's own file is not listed")
+	}
+	now := files[i].ModTime
+	for _, f := range files {
+		switch age := now.Sub(f.ModTime); {
+		case f.Name == own:
+		case age < missed:
+			var o note
+			data, err := s.root.Read(ctx, f.Name)
+			if err != nil || json.Unmarshal(data, &o) != nil {
+				continue // it has just gone
+			}
+			others = append(others, o)
+			if strings.Compare(f.Name, own) < 0 {
+				rank++
+			}
+		case age > forget:
+			if err := s.root.DeletePrefix(ctx, f.Name); err != nil {
+				return nil, 0, fmt.Errorf("delete the file of a worker that is gone: %w", err)
+			}
+		}
+	}
+	return others, rank, nil
+}
+
+// save stores what this worker has learned.
+func (s *Share) save(ctx context.Context, connection string, p *presence) error {
+	data, err := json.Marshal(Stored{At: time.Now().UTC(), Limits: s.learned(connection)})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	p.saved = time.Now()
+	s.mu.Unlock()
+	if err := s.root.Write(ctx, schemas.LimitsKey(connection), data); err != nil {
+		return fmt.Errorf("store the learned limits: %w", err)
+	}
+	return nil
+}
+
+// end stores what was learned and removes this worker's file, unless it sends again.
+func (s *Share) end(connection string, p *presence) {
+	ctx, cancel := context.WithTimeout(context.Background(), joinWithin)
+	defer cancel()
+	s.mu.Lock()
+	again := p.mine > 0
+	s.mu.Unlock()
+	err := s.save(ctx, connection, p)
+	if !again {
+		err = errors.Join(err, s.root.DeletePrefix(ctx, path.Join(schemas.SendersDir(connection), s.id)))
+	}
+	if err != nil {
+		s.log.Warn("could not announce that this worker stopped sending; other workers will notice when its entry expires", "connection", connection, "error", err)
+	}
+}
