@@ -40,8 +40,8 @@ func TestWhatARefreshCosts(t *testing.T) {
 		t.Logf("%-16s %9d profiles, %5d subscribe and %3d unsubscribe requests, %6.1f s, worker's peak %s", version.name, expected.Valid, subscribed, unsubscribed, took.Seconds(), peak(worker.Process.Pid))
 		const batch = 1000
 		adds, removes := (r.Manifest.Adds+r.Manifest.Updates+batch-1)/batch, (r.Manifest.Removals+batch-1)/batch
-		if subscribed != adds || unsubscribed != removes {
-			t.Errorf("%s: %d and %d requests, want %d and %d", version.name, subscribed, unsubscribed, adds, removes)
+		if subscribed > adds || unsubscribed > removes || adds > 0 && subscribed == 0 || removes > 0 && unsubscribed == 0 {
+			t.Errorf("%s: %d and %d requests for %d and %d batches", version.name, subscribed, unsubscribed, adds, removes)
 		}
 		if version.name == "nothing changed" && subscribed+unsubscribed != 0 {
 			t.Errorf("nothing changed, and %d requests were made", subscribed+unsubscribed)
