@@ -1,0 +1,291 @@
+package interop
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet"
+	pqfile "github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/schema"
+
+	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/schemas"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/segments.md")
+
+// sample is a type with an ordinary value, and one at the end of what it can hold.
+type sample struct {
+	name   string
+	node   schema.LogicalType // of Parquet; nil for none
+	length int
+	values [2]any
+}
+
+func flba(hex ...byte) parquet.FixedLenByteArray { return hex }
+
+// int96 is a timestamp of old Spark: a day, counted from 4713 BC, and nanoseconds.
+func int96(day uint32) (v parquet.Int96) {
+	v[8], v[9], v[10], v[11] = byte(day), byte(day>>8), byte(day>>16), byte(day>>24)
+	return v
+}
+
+var uuid = flba(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+
+func parquetSamples() []sample {
+	text := func(a, b string) [2]any { return [2]any{parquet.ByteArray(a), parquet.ByteArray(b)} }
+	stamp := func(unit schema.TimeUnitType) schema.LogicalType { return schema.NewTimestampLogicalType(true, unit) }
+	return []sample{
+		{"BOOLEAN", nil, 0, [2]any{true, false}},
+		{"INT32", nil, 0, [2]any{int32(7), int32(math.MinInt32)}},
+		{"INT32 / INT(8, signed)", schema.NewIntLogicalType(8, true), 0, [2]any{int32(7), int32(-128)}},
+		{"INT32 / INT(32, unsigned)", schema.NewIntLogicalType(32, false), 0, [2]any{int32(7), int32(-1)}},
+		{"INT32 / DATE", schema.DateLogicalType{}, 0, [2]any{int32(19782), int32(math.MaxInt32)}},
+		{"INT32 / TIME(ms)", schema.NewTimeLogicalType(true, schema.TimeUnitMillis), 0, [2]any{int32(46800250), int32(-1)}},
+		{"INT32 / DECIMAL(9, 2)", schema.NewDecimalLogicalType(9, 2), 0, [2]any{int32(1250), int32(-1)}},
+		{"INT64", nil, 0, [2]any{int64(7), int64(math.MaxInt64)}},
+		{"INT64 / INT(64, unsigned)", schema.NewIntLogicalType(64, false), 0, [2]any{int64(7), int64(-1)}},
+		{"INT64 / TIME(µs)", schema.NewTimeLogicalType(true, schema.TimeUnitMicros), 0, [2]any{int64(46800250000), int64(-1)}},
+		{"INT64 / TIMESTAMP(ms)", stamp(schema.TimeUnitMillis), 0, [2]any{int64(1709211600000), int64(math.MaxInt64)}},
+		{"INT64 / TIMESTAMP(µs)", stamp(schema.TimeUnitMicros), 0, [2]any{int64(1709211600000000), int64(math.MaxInt64)}},
+		{"INT64 / TIMESTAMP(ns)", stamp(schema.TimeUnitNanos), 0, [2]any{int64(1709211600000000000), int64(math.MaxInt64)}},
+		{"INT64 / DECIMAL(18, 0)", schema.NewDecimalLogicalType(18, 0), 0, [2]any{int64(1250), int64(1e17)}},
+		{"INT96", nil, 0, [2]any{int96(2460370), int96(5373484)}},
+		{"FLOAT", nil, 0, [2]any{float32(1.5), float32(math.Inf(1))}},
+		{"DOUBLE", nil, 0, [2]any{3.0, math.NaN()}},
+		{"BYTE_ARRAY", nil, 0, text("Oslo", "\xff")},
+		{"BYTE_ARRAY / STRING", schema.StringLogicalType{}, 0, text("Oslo", "\xff")},
+		{"BYTE_ARRAY / ENUM", schema.EnumLogicalType{}, 0, text("GOLD", "\xff")},
+		{"BYTE_ARRAY / JSON", schema.JSONLogicalType{}, 0, text(`{"a":1}`, "\xff")},
+		{"BYTE_ARRAY / BSON", schema.BSONLogicalType{}, 0, text("\x05\x00\x00\x00\x00", "\xff")},
+		{"BYTE_ARRAY / DECIMAL(38, 0)", schema.NewDecimalLogicalType(38, 0), 0, text("\x04\xe2", strings.Repeat("\x4b", 16))},
+		{"FIXED_LEN_BYTE_ARRAY(4)", nil, 4, [2]any{flba('O', 's', 'l', 'o'), flba(255, 255, 255, 255)}},
+		{"FIXED_LEN_BYTE_ARRAY(16) / UUID", schema.UUIDLogicalType{}, 16, [2]any{uuid, uuid}},
+		{"FIXED_LEN_BYTE_ARRAY(5) / DECIMAL(10, 2)", schema.NewDecimalLogicalType(10, 2), 5, [2]any{flba(0, 0, 0, 4, 0xe2), flba(255, 255, 255, 255, 255)}},
+		{"FIXED_LEN_BYTE_ARRAY(2) / FLOAT16", schema.Float16LogicalType{}, 2, [2]any{flba(0, 0x3e), flba(0, 0x7c)}},
+		{"FIXED_LEN_BYTE_ARRAY(12) / INTERVAL", schema.IntervalLogicalType{}, 12, [2]any{flba(1, 0, 0, 0, 2, 0, 0, 0, 0xac, 13, 0, 0), flba(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)}},
+	}
+}
+
+var physical = map[string]parquet.Type{
+	"BOOLEAN": parquet.Types.Boolean, "INT32": parquet.Types.Int32, "INT64": parquet.Types.Int64, "INT96": parquet.Types.Int96, "FLOAT": parquet.Types.Float,
+	"DOUBLE": parquet.Types.Double, "BYTE_ARRAY": parquet.Types.ByteArray, "FIXED_LEN_BYTE_ARRAY": parquet.Types.FixedLenByteArray,
+}
+
+// parquetFile writes a sample as the column v, beside an address.
+func parquetFile(t *testing.T, s sample) string {
+	t.Helper()
+	kind, _, _ := strings.Cut(strings.Split(s.name, " / ")[0], "(")
+	if s.node == nil {
+		s.node = schema.NoLogicalType{}
+	}
+	v, err := schema.NewPrimitiveNodeLogical("v", parquet.Repetitions.Required, s.node, physical[kind], s.length, -1)
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	email := schema.NewByteArrayNode("email", parquet.Repetitions.Required, -1)
+	root, err := schema.NewGroupNode("schema", parquet.Repetitions.Required, schema.FieldList{v, email}, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := pqfile.NewParquetWriter(&b, root)
+	group := w.AppendRowGroup()
+	for _, values := range [][2]any{s.values, {parquet.ByteArray("a@x.com"), parquet.ByteArray("b@x.com")}} {
+		c, err := group.NextColumn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeColumn(t, c, values)
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func writeColumn(t *testing.T, c pqfile.ColumnChunkWriter, v [2]any) {
+	t.Helper()
+	var err error
+	switch c := c.(type) {
+	case *pqfile.BooleanColumnChunkWriter:
+		_, err = c.WriteBatch([]bool{v[0].(bool), v[1].(bool)}, nil, nil)
+	case *pqfile.Int32ColumnChunkWriter:
+		_, err = c.WriteBatch([]int32{v[0].(int32), v[1].(int32)}, nil, nil)
+	case *pqfile.Int64ColumnChunkWriter:
+		_, err = c.WriteBatch([]int64{v[0].(int64), v[1].(int64)}, nil, nil)
+	case *pqfile.Int96ColumnChunkWriter:
+		_, err = c.WriteBatch([]parquet.Int96{v[0].(parquet.Int96), v[1].(parquet.Int96)}, nil, nil)
+	case *pqfile.Float32ColumnChunkWriter:
+		_, err = c.WriteBatch([]float32{v[0].(float32), v[1].(float32)}, nil, nil)
+	case *pqfile.Float64ColumnChunkWriter:
+		_, err = c.WriteBatch([]float64{v[0].(float64), v[1].(float64)}, nil, nil)
+	case *pqfile.ByteArrayColumnChunkWriter:
+		_, err = c.WriteBatch([]parquet.ByteArray{v[0].(parquet.ByteArray), v[1].(parquet.ByteArray)}, nil, nil)
+	case *pqfile.FixedLenByteArrayColumnChunkWriter:
+		_, err = c.WriteBatch([]parquet.FixedLenByteArray{v[0].(parquet.FixedLenByteArray), v[1].(parquet.FixedLenByteArray)}, nil, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// described is a row of the table: what the column v of a file becomes.
+func described(t *testing.T, name, path string) string {
+	t.Helper()
+	can := func(c segment.Columns) string {
+		if _, err := segment.Inspect(t.Context(), path, c); err != nil {
+			return "–"
+		}
+		return "yes"
+	}
+	roles := can(segment.Columns{Email: "v"}) + " | " + can(segment.Columns{UserID: "v"})
+	s, err := segment.Inspect(t.Context(), path, segment.Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "v"}}}})
+	if err != nil {
+		return fmt.Sprintf("| %s | %s | refused | |", name, roles)
+	}
+	m, err := mapping.Compile([]mapping.Column{{Index: 1, Name: "v", Type: s.Columns[1].Type}}, mapping.Options{OnInvalid: schemas.InvalidReject})
+	if err != nil {
+		return fmt.Sprintf("| %s | %s | refused | |", name, roles)
+	}
+	r := s.Read(t.Context(), segment.Options{})
+	defer r.Close()
+	var out []string
+	for r.Next() {
+		if err := m.Bind(r.Record()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range int(r.Record().NumRows()) {
+			row, invalid := m.Append(nil, i)
+			cell := "`" + strings.TrimSuffix(strings.TrimPrefix(string(row), `{"v":`), "}") + "`"
+			if string(row) == "{}" {
+				cell = "no value"
+			}
+			if invalid != nil {
+				cell = "left out: it " + invalid.Problem
+			}
+			out = append(out, cell)
+		}
+	}
+	if r.Err() != nil {
+		t.Fatalf("%s: %v", name, r.Err())
+	}
+	if out[0] == out[1] {
+		out[1] = ""
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |", name, roles, out[0], out[1])
+}
+
+// TestTypes compares the tables of docs/segments.md with what becomes of each type;
+// -update writes them.
+func TestTypes(t *testing.T) {
+	const page = "../../docs/segments.md"
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(data)
+	head := "| type | address | user ID | a value as a field | one at the end of its range |\n| --- | --- | --- | --- | --- |\n"
+	var pq, ar strings.Builder
+	for _, s := range parquetSamples() {
+		pq.WriteString(described(t, s.name, parquetFile(t, s)) + "\n")
+	}
+	for _, s := range arrowSamples {
+		ar.WriteString(described(t, s.name, arrowFile(t, s.dt, s.json)) + "\n")
+	}
+	for name, rows := range map[string]string{"parquet": pq.String(), "arrow": ar.String()} {
+		begin, end := "<!-- "+name+": begin -->\n", "<!-- "+name+": end -->\n"
+		before, rest, ok := strings.Cut(doc, begin)
+		have, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("%s has no place for the table of %s", page, name)
+		}
+		want := "\n" + head + rows + "\n"
+		if have != want && !*update {
+			t.Errorf("the table of %s in %s is not what becomes of the types; write it with: go test ./internal/interop -run TestTypes -update\n%s", name, page, want)
+		}
+		doc = before + begin + want + end + after
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(doc), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type arrowSample struct {
+	name string
+	dt   arrow.DataType
+	json string
+}
+
+var arrowSamples = func() []arrowSample {
+	text, long := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64
+	entry := arrow.Field{Name: "a", Type: long, Nullable: true}
+	return []arrowSample{
+		{"null", arrow.Null, `[null, null]`},
+		{"bool", arrow.FixedWidthTypes.Boolean, `[true, false]`},
+		{"int8, int16, int32, int64", long, `[7, -9223372036854775808]`},
+		{"uint8, uint16, uint32, uint64", arrow.PrimitiveTypes.Uint64, `[7, 9223372036854775808]`},
+		{"float16, float32, float64", arrow.PrimitiveTypes.Float64, `[3, 1e300]`},
+		{"decimal128, decimal256, scale > 0", &arrow.Decimal128Type{Precision: 38, Scale: 2}, `["12.50", "12345678901234567890.25"]`},
+		{"decimal128, decimal256, scale 0", &arrow.Decimal128Type{Precision: 38}, `["12", "12345678901234567890"]`},
+		{"utf8, large_utf8, utf8_view", text, `["Oslo", "Bodø"]`},
+		{"binary, large_binary, binary_view, fixed_size_binary", arrow.BinaryTypes.Binary, `["T3Nsbw==", "/w=="]`},
+		{"date32, date64", arrow.FixedWidthTypes.Date32, `["2024-02-29", "9999-12-31"]`},
+		{"timestamp with a zone", &arrow.TimestampType{Unit: arrow.Second, TimeZone: "Europe/Oslo"}, `["2024-02-29 12:00:00", "9999-12-31 22:00:00"]`},
+		{"timestamp without a zone", &arrow.TimestampType{Unit: arrow.Microsecond}, `["2024-02-29 13:00:00.25", "0001-01-01 00:00:00"]`},
+		{"time32, time64", arrow.FixedWidthTypes.Time64us, `["13:00:00.25", "23:59:59"]`},
+		{"duration", arrow.FixedWidthTypes.Duration_s, `["129600s", "-1s"]`},
+		{"month_interval", arrow.FixedWidthTypes.MonthInterval, `[{"months": 14}, {"months": -1}]`},
+		{"list, large_list, fixed_size_list, list_view, large_list_view", arrow.ListOf(long), `[[1, null], []]`},
+		{"struct", arrow.StructOf(entry), `[{"a": 1}, {"a": null}]`},
+		{"map with text as keys", arrow.MapOf(text, long), `[[{"key": "a", "value": 1}], []]`},
+		{"map with other keys", arrow.MapOf(long, long), `[[{"key": 1, "value": 2}], []]`},
+		{"dictionary, run_end_encoded: as their values", &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}, `["Oslo", "Bodø"]`},
+	}
+}()
+
+func arrowFile(t *testing.T, dt arrow.DataType, json string) string {
+	t.Helper()
+	v, _, err := array.FromJSON(memory.DefaultAllocator, dt, strings.NewReader(json))
+	if err != nil {
+		t.Fatalf("%s: %v", dt, err)
+	}
+	email, _, err := array.FromJSON(memory.DefaultAllocator, arrow.BinaryTypes.String, strings.NewReader(`["a@x.com", "b@x.com"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := arrow.NewSchema([]arrow.Field{{Name: "v", Type: dt, Nullable: true}, {Name: "email", Type: arrow.BinaryTypes.String}}, nil)
+	var b bytes.Buffer
+	w := ipc.NewWriter(&b, ipc.WithSchema(s))
+	if err := w.Write(array.NewRecord(s, []arrow.Array{v, email}, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.arrows")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
