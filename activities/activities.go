@@ -62,6 +62,8 @@ type Activities struct {
 	Now func() time.Time
 	// Version is the worker's, for people.
 	Version string
+
+	inspected inspected
 }
 
 // Connections finds connections by name.

@@ -70,7 +70,7 @@ func (a *Activities) examineSources(ctx context.Context, who schemas.Person, in 
 	var out schemas.ExamineSourcesAnswer
 	for _, s := range in.Export.Segments {
 		found := schemas.ExaminedSegment{Segment: s.Name, Source: s.Source}
-		seg, err := a.inspect(ctx, in.Export, s, nil, nil)
+		seg, err := a.inspect(ctx, in.Export, s, nil, nil, nil)
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}

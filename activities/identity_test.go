@@ -48,7 +48,7 @@ func stageIdentities(t *testing.T, project string, members, rows []identity) sch
 	}
 	s := schemas.Segment{Name: "High-value", Source: folder}
 	writeIdentities(t, filepath.Join(folder, "people.arrow"), rows)
-	seg, err := b.inspect(t.Context(), export, s, nil, nil)
+	seg, err := b.inspect(t.Context(), export, s, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,10 +27,11 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, false); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, nil, func(files int) { read.Store(int64(files)) })
+	seg, err := a.inspect(ctx, in.Export, in.Segment, nil, func(files int) { read.Store(int64(files)) }, nil)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
+	a.inspected.keep(in.Run, seg)
 	mapper, err := compileMapping(in.Export, in.Connection.Limits, seg)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
@@ -41,8 +42,9 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 }
 
 // inspect checks that the connection allows the segment's source, and reads its
-// footers. Of a table it is the version that the run has begun with, or the latest.
-func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, progress func(files int)) (*segment.Segment, error) {
+// footers, unless they were read before and are the same. Of a table it is the version
+// that the run has begun with, or the latest.
+func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, progress func(files int), before *segment.Segment) (*segment.Segment, error) {
 	c, err := a.Connections.Get(e.Connection)
 	if err != nil {
 		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
@@ -72,6 +74,9 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 		return nil, segmentFailure(err)
 	}
 	located.Progress = progress
+	if before != nil && before.Is(located) {
+		return before, nil
+	}
 	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
 	return seg, segmentFailure(err)
 }
@@ -109,7 +114,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table, nil)
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table, nil, a.inspected.take(in.Run))
 	if err != nil {
 		return schemas.Manifest{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -278,6 +279,17 @@ func addFile(sum hash.Hash, f fileInfo) {
 
 // Info says how much the segment holds.
 func (s *Segment) Info() schemas.SegmentInfo { return s.info }
+
+// Is reports whether what a source leads to now is what was inspected: the same files
+// in the same state, and the same version of a table.
+func (s *Segment) Is(l *Located) bool {
+	if (s.info.Table == nil) != (l.table == nil) || l.table != nil && l.table.Version != s.info.Table.Version {
+		return false
+	}
+	return slices.EqualFunc(s.files, l.objects, func(f fileInfo, o storage.Object) bool {
+		return f.Name == o.Name && f.URL == o.URL && f.Size == o.Size && f.ETag == o.ETag && f.ModTime.Equal(o.ModTime)
+	})
+}
 
 // Warnings tell what people should know of the segment's files.
 func (s *Segment) Warnings() []string { return append(s.located.warnings, s.mapping.warnings...) }

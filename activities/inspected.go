@@ -1,0 +1,46 @@
+package activities
+
+import (
+	"slices"
+	"sync"
+
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/schemas"
+)
+
+// inspected keeps what InspectSegment has read of a segment's footers for the
+// StageSegment of the same run, if that comes to the same worker.
+type inspected struct {
+	mu   sync.Mutex
+	runs []inspectedRun // the latest last
+}
+
+type inspectedRun struct {
+	run     schemas.RunRef
+	segment *segment.Segment
+}
+
+// inspectedKept is how many segments are kept; each may hold some 100 MB of footers.
+const inspectedKept = 3
+
+func (i *inspected) keep(run schemas.RunRef, s *segment.Segment) {
+	run.Pass = nil
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.runs = append(i.runs, inspectedRun{run, s}); len(i.runs) > inspectedKept {
+		i.runs = slices.Delete(i.runs, 0, 1)
+	}
+}
+
+// take returns the segment of a run and forgets it, nil where there is none.
+func (i *inspected) take(run schemas.RunRef) *segment.Segment {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for k, r := range i.runs {
+		if r.run.RunID == run.RunID && r.run.Export == run.Export && r.run.Segment == run.Segment {
+			i.runs = slices.Delete(i.runs, k, k+1)
+			return r.segment
+		}
+	}
+	return nil
+}
