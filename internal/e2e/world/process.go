@@ -55,6 +55,7 @@ func (w *World) ProcessOf(log string, cmd *exec.Cmd) *exec.Cmd {
 	cmd.Env = append(append(os.Environ(),
 		"TEMPORAL_ADDRESS="+w.Temporal, "CONNECTIONS_FILE="+w.Path("connections.yaml"),
 		"DATA_ROOT="+w.DataRoot, "TEMP_DIR="+w.T.TempDir(), "STOP_TIMEOUT=5s", "LOG_LEVEL=warn"), cmd.Env...)
+	diesWithTests(cmd)
 	if err := cmd.Start(); err != nil {
 		w.T.Fatal(err)
 	}
@@ -127,6 +128,7 @@ func (p *TemporalProcess) Start() {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), temporalDirEnv+"="+p.w.Path("temporal"), temporalAddrEnv+"="+p.w.Temporal)
+	diesWithTests(cmd)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
