@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 
 	fakegcs "github.com/fsouza/fake-gcs-server/fakestorage"
@@ -94,10 +95,15 @@ func Google(t testing.TB) *Cloud {
 	return c
 }
 
+// environ sets the environment for the rest of the process, so that tests side by
+// side can use emulators; of Google's there may be only one at a time.
 func (c *Cloud) environ(t testing.TB, env map[string]string) {
+	t.Helper()
 	c.Env = env
 	for name, value := range env {
-		t.Setenv(name, value)
+		if err := os.Setenv(name, value); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

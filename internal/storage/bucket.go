@@ -201,6 +201,7 @@ func reason(err error) error {
 	var aws smithy.APIError
 	var google *googleapi.Error
 	var call *url.Error
+	var file *fs.PathError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
@@ -217,6 +218,8 @@ func reason(err error) error {
 		text = firstLine(aws.ErrorCode() + " " + aws.ErrorMessage())
 	case errors.As(err, &call):
 		text = firstLine(call.Err.Error())
+	case errors.As(err, &file): // without its path, after which no reason would fit into the line
+		text = file.Err.Error()
 	default:
 		text = firstLine(err.Error())
 	}

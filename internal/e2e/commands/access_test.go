@@ -80,6 +80,7 @@ func endsWith(t *testing.T, err error, kind schemas.ErrorType, message string) {
 // TestWhoMay has people of every role, and attackers who reach Temporal, try what
 // they may not.
 func TestWhoMay(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	expected := g.Generated(200)
 	e := g.Export("Mine", "EmailAddress")
@@ -315,6 +316,7 @@ func (g guarded) nothingInHistories() {
 // TestSourcesThatAreNotAllowed has a contributor with a good grant try to read what
 // the connection does not allow, in every way there is to write it.
 func TestSourcesThatAreNotAllowed(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	g.Generated(10)
 	outside := filepath.Join(g.Dir, "private")

@@ -17,6 +17,7 @@ import (
 // TestCheckTellsAndChangesNothing checks an export that nobody applied, one that was
 // applied, and one that would not get through.
 func TestCheckTellsAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{KeepData: true}, true)
 	s := w.Starter()
 	source := w.People("Checked", 1, 2500, 1, world.Invalid(3)...)

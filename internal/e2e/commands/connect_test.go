@@ -43,6 +43,7 @@ func schedule(w *world.World, e schemas.Export) {
 
 // TestConnectAndDisconnect goes through the life of a connection on the command line.
 func TestConnectAndDisconnect(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	w.WithoutConsent()
 	w.StartHost()
@@ -80,6 +81,7 @@ func TestConnectAndDisconnect(t *testing.T) {
 // TestConnectionsChangeWhileTheWorkerRuns breaks connections.yaml, and changes the
 // key's file.
 func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	write := func(name, text string) {
 		if err := os.WriteFile(w.Path(name), []byte(text), 0o600); err != nil {
@@ -115,6 +117,7 @@ func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
 
 // TestTheStarterSaysWhoSomebodyIs takes tokens from the environment and from a file.
 func TestTheStarterSaysWhoSomebodyIs(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	g.Generated(50)
 	s := g.Starter()
@@ -122,7 +125,7 @@ func TestTheStarterSaysWhoSomebodyIs(t *testing.T) {
 	run := []string{"run", "--segment", "A", "--source", g.Path("segments"), "--email", "EmailAddress", "--connection", "sandbox"}
 	s.Contains(s.Want(1, run...), "has no grant")
 
-	t.Setenv(operate.TokenEnv, g.provider.Token("ann", schemas.RoleAdministrator))
+	s.Env = append(s.Env, operate.TokenEnv+"="+g.provider.Token("ann", schemas.RoleAdministrator))
 	s.Contains(s.Want(0, "whoami"), "ann, administrator", g.Gate.WorkerKey().Key)
 	s.Want(0, run...)
 	s.Contains(s.Want(0, "connections"), g.URL)
@@ -136,8 +139,8 @@ func TestTheStarterSaysWhoSomebodyIs(t *testing.T) {
 	}
 	s.Contains(s.Want(1, "connect", "sandbox", "--agree", "--token-file", file), "takes administrator")
 
-	t.Setenv(operate.WorkerKeyEnv, "AAAA")
+	s.Env = append(s.Env, operate.WorkerKeyEnv+"=AAAA")
 	s.Contains(s.Want(1, "whoami"), "public key")
-	t.Setenv(operate.WorkerKeyEnv, g.Gate.WorkerKey().Key)
+	s.Env = append(s.Env, operate.WorkerKeyEnv+"="+g.Gate.WorkerKey().Key)
 	s.Want(0, "whoami")
 }

@@ -21,6 +21,7 @@ const cliEnv = "E2E_TEMPORAL_CLI"
 // TestThePlainDevelopmentServer runs against "temporal server start-dev", first
 // without search attributes and then with them.
 func TestThePlainDevelopmentServer(t *testing.T) {
+	t.Parallel()
 	cli := os.Getenv(cliEnv)
 	if cli == "" {
 		t.Skipf("%s does not name the temporal CLI", cliEnv)

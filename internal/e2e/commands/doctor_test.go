@@ -43,6 +43,7 @@ func examined(s world.Starter, status int) string {
 
 // TestTheDoctor breaks one thing after the other, and has each found.
 func TestTheDoctor(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	w.Generated(100)
@@ -107,12 +108,13 @@ func TestTheDoctor(t *testing.T) {
 	}
 	s.Contains(examined(s, 1), "wrong data root worker: ", "DATA_ROOT")
 
-	t.Setenv("TEMPORAL_NAMESPACE", "nowhere")
+	s.Env = append(s.Env, "TEMPORAL_NAMESPACE=nowhere")
 	s.Contains(examined(s, 1), "wrong namespace nowhere: there is no such namespace", "temporal operator namespace create --namespace nowhere")
 }
 
 // TestTheDoctorWithoutAWorker tells so at once, as do the commands that ask one.
 func TestTheDoctorWithoutAWorker(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	s := w.Starter()
 	s.Contains(examined(s, 1), "wrong workers task queue segment-export, workflows: no worker listens", "→ start one", "skipped sources")
@@ -121,10 +123,13 @@ func TestTheDoctorWithoutAWorker(t *testing.T) {
 
 // TestTheDoctorKnowsRoles shows each what they may see.
 func TestTheDoctorKnowsRoles(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	g.Generated(20)
 	s := g.Starter()
-	as := func(role schemas.Role) { t.Setenv(operate.TokenEnv, g.provider.Token("the "+role, role)) }
+	as := func(role schemas.Role) {
+		s.Env = []string{operate.TokenEnv + "=" + g.provider.Token("the "+role, role)}
+	}
 	s.Contains(examined(s, 1), "wrong workers", "does not answer you", "EXPORT_TOKEN")
 	as(schemas.RoleContributor)
 	s.Want(0, "apply", g.WriteExports(world.Seldom, "segments/missing.parquet"), "--yes")

@@ -46,6 +46,7 @@ func ended(views []operate.View) (schedule, person int, quiet bool) {
 // TestCustomerInsightsSteps walks through what the documentation of Customer
 // Insights has its users do for an export to Iterable, in that order.
 func TestCustomerInsightsSteps(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	g.WithoutConsent()
 	g.Allow("administrators")
@@ -53,7 +54,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	admin := g.Starter()
 	contributor := admin
 	as := func(s world.Starter, role string) world.Starter {
-		t.Setenv(operate.TokenEnv, g.provider.Token("the "+role, role))
+		s.Env = []string{operate.TokenEnv + "=" + g.provider.Token("the "+role, role)}
 		return s
 	}
 	file := g.WriteExports(world.Seldom, "segments/*.parquet")
@@ -129,6 +130,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 // TestOneRunOfAnExport starts an export in every way while a run of it is under way,
 // and tries to remove it; one of its segments fails, and the other does not mind.
 func TestOneRunOfAnExport(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	expected := w.Generated(200)

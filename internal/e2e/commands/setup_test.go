@@ -25,6 +25,7 @@ func bareTemporal(w *world.World) {
 // TestSetup runs in a namespace without the search attributes, makes them, and
 // finds the next run by them.
 func TestSetup(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	bareTemporal(w)
 	expected := w.Generated(500)

@@ -18,6 +18,7 @@ import (
 
 // TestTheStarter runs, follows, answers and cancels as an operator would.
 func TestTheStarter(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	expected := w.Generated(1000)
@@ -92,6 +93,7 @@ func rejects(s world.Starter, run string, r schemas.ExportReport) {
 }
 
 func TestTheStarterRefusesWrongUsage(t *testing.T) {
+	t.Parallel()
 	s := (&world.World{T: t}).Starter()
 	for _, c := range []struct{ args, message string }{
 		{"frobnicate", "no command"},
@@ -116,6 +118,7 @@ func TestTheStarterRefusesWrongUsage(t *testing.T) {
 
 // TestCtrlCLeavesTheRunAlone interrupts a starter that follows a run.
 func TestCtrlCLeavesTheRunAlone(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	s := w.Starter()
 	expected := w.Generated(1000)

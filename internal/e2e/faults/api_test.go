@@ -15,6 +15,7 @@ import (
 // TestFaultsOfTheAPI has the API fail in every way that a retry cures, all of its
 // endpoints, while a list is filled and while it is changed.
 func TestFaultsOfTheAPI(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
@@ -78,6 +79,7 @@ func faulty(w *world.World) (n int64) {
 // TestWhatChangesInMidRun takes things away from a run that is sending: it waits
 // for an operator with a message that says what to do, and ends right after it.
 func TestWhatChangesInMidRun(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes ten seconds")
 	}

@@ -62,6 +62,7 @@ func buildJumping(t *testing.T) string {
 // TestAClockThatJumps runs a worker whose machine's clock jumps, through throttled
 // and failing requests and the death of the worker.
 func TestAClockThatJumps(t *testing.T) {
+	t.Parallel()
 	if world.Earnest(true, false) {
 		t.Skip("compiles everything anew, with another clock; set " + world.ChaosEnv)
 	}

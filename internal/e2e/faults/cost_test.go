@@ -17,6 +17,7 @@ import (
 // and how much memory the worker had at its peak. COST_ROWS sets the size; with
 // 1030928 rows, a million profiles are valid.
 func TestWhatARefreshCosts(t *testing.T) {
+	t.Parallel()
 	rows := int64(20_000)
 	if text := os.Getenv("COST_ROWS"); text != "" {
 		var err error

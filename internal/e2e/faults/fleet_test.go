@@ -22,6 +22,7 @@ import (
 // bucket. One is cut off in the midst of sending, and plugged in again when the
 // others have done its work.
 func TestAFleetLosesAHost(t *testing.T) {
+	t.Parallel()
 	c := emulators.S3(t)
 	w := world.New(t, sandbox.Config{Rate: 60, Latency: 30 * time.Millisecond}, false)
 	w.InBucket(c)
@@ -91,6 +92,7 @@ func allSent(w *world.World, run operate.Run, e schemas.Export) {
 // TestASlowProjectHoldsUpNobody has one connection lead to a project that hardly
 // answers, with more to send than a worker has slots for.
 func TestASlowProjectHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	expected := w.Generated(3000)
 	slow := world.NewSandbox(t, sandbox.Config{})

@@ -15,6 +15,7 @@ import (
 
 // TestADiskThatIsFull stages on a disk that is too small, until there is room.
 func TestADiskThatIsFull(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", w.DataRoot).CombinedOutput(); err != nil {
 		t.Skipf("no right to mount a small disk here: %v %s", err, out)
@@ -38,15 +39,16 @@ func TestADiskThatIsFull(t *testing.T) {
 	w.NothingIsLeft()
 }
 
-// trouble is what an activity of the segment failed with when it was last tried.
+// trouble is what an activity of the segment, or any if it is empty, failed with when
+// it was last tried.
 func trouble(w *world.World, segment, activity string) string {
 	d, err := w.Client.DescribeWorkflowExecution(w.T.Context(), schemas.SegmentWorkflowID(segment, segment), "")
 	if err != nil {
 		return ""
 	}
 	for _, a := range d.PendingActivities {
-		if a.ActivityType.Name == activity {
-			return a.LastFailure.GetMessage()
+		if (activity == "" || a.ActivityType.Name == activity) && a.LastFailure != nil {
+			return a.LastFailure.Message
 		}
 	}
 	return ""
@@ -55,10 +57,8 @@ func trouble(w *world.World, segment, activity string) string {
 // TestADataRootOutOfReach takes the data root away in the midst of the steps that
 // use it, with a file in its place, and brings it back.
 func TestADataRootOutOfReach(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes ten seconds")
-	}
-	away := world.Earnest(3*time.Second, time.Minute)
+	t.Parallel()
+	away := world.Earnest(0, time.Minute)
 	for name, moment := range map[string]func(*world.World) bool{
 		"at the start": func(*world.World) bool { return true },
 		"while people are taken off": func(w *world.World) bool {
@@ -78,6 +78,7 @@ func TestADataRootOutOfReach(t *testing.T) {
 			run := w.Start(w.From(folders[1], "Away"))
 			w.Until(name, func() bool { return moment(w) })
 			hide(w)
+			w.Until("a step notices", func() bool { return trouble(w, "Away", "") != "" })
 			time.Sleep(away)
 			show(w)
 			began := time.Now()

@@ -35,6 +35,7 @@ const deployment = "segment-export"
 // run sends and another one waits for an operator; both move on to the new
 // build and get through.
 func TestARollingUpgrade(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{Rate: 40, Latency: 20 * time.Millisecond}, false)
 	w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
 	expected := w.Generated(10_000)
@@ -50,6 +51,11 @@ func TestARollingUpgrade(t *testing.T) {
 	empty.Segments[0].Source += "/nothing"
 	waits := w.Run(empty)
 	w.Waiting(waits)
+	// Most of the answers take so long that the run sends until the old worker has ended.
+	err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "slow", Delay: sandbox.Duration(2 * time.Second), Skip: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
 	sends := w.Start(w.Export("Sends", "EmailAddress"))
 	w.Until("some requests are through", func() bool { return w.Requests("lists/subscribe") >= 40 })
 
@@ -59,6 +65,7 @@ func TestARollingUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = old.Wait()
+	w.Sandbox.ClearFaults()
 	before := w.Requests("lists/subscribe")
 	r := w.Done(w.Watch(sends))
 	if before >= int64(r.Manifest.AddBatches) {

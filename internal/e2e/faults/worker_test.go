@@ -16,6 +16,7 @@ import (
 // killing it or by asking it to stop, and starts another one, which goes on where
 // the first one was.
 func TestAStoppedWorkerLosesNothing(t *testing.T) {
+	t.Parallel()
 	bin := world.Build(t, "worker")
 	for name, c := range map[string]struct {
 		signal os.Signal
@@ -25,6 +26,7 @@ func TestAStoppedWorkerLosesNothing(t *testing.T) {
 		"stopped": {os.Interrupt, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := world.New(t, sandbox.Config{Rate: 40, Latency: 50 * time.Millisecond}, false)
 			w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
 			expected := w.Generated(10_000)
@@ -71,6 +73,7 @@ func logsNameNobody(w *world.World, logs ...string) {
 }
 
 func TestAWorkerWithoutTemporalSaysSo(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(world.Build(t, "worker"))
 	connections := filepath.Join(t.TempDir(), "connections.yaml")
 	if err := os.WriteFile(connections, []byte("connections: []\n"), 0o600); err != nil {

@@ -17,8 +17,10 @@ import (
 // TestSegmentsInBuckets has source and data root in each cloud's emulator, with
 // answers that are cut short and refused on the way.
 func TestSegmentsInBuckets(t *testing.T) {
+	t.Parallel()
 	for name, start := range emulators.All() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			w := world.New(t, sandbox.Config{}, false)
 			w.InBucket(c)
@@ -89,6 +91,7 @@ func generatedAside(w *world.World, rows int64, churn float64) (string, generate
 // TestASegmentReplacedInMidRead has a file of the segment replaced while it is
 // read: the run waits, and starts over on retry.
 func TestASegmentReplacedInMidRead(t *testing.T) {
+	t.Parallel()
 	c := emulators.S3(t)
 	w := world.New(t, sandbox.Config{}, false)
 	w.InBucket(c)

@@ -13,6 +13,7 @@ import (
 // TestNoConsentNoTransfer gives, withdraws and gives again the consent to a
 // connection; runs wait whenever there is none.
 func TestNoConsentNoTransfer(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	w.WithoutConsent()
 	w.StartHost()

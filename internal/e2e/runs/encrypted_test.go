@@ -37,6 +37,7 @@ func dataKey(t *testing.T) string {
 // file while people are staged and after the end, goes on with another key and
 // then with both.
 func TestNobodyCanReadAnEncryptedDataRoot(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	first, second := dataKey(t), dataKey(t)
 	const canary = "quetzalcanary"
@@ -82,12 +83,12 @@ func TestNobodyCanReadAnEncryptedDataRoot(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		s := w.Starter()
-		t.Setenv("DATA_KEYS", first)
+		s.Env = []string{"DATA_KEYS=" + first}
 		s.Contains(s.Want(0, "rejects", v.Run.RunID), canary+"@nowhere")
 		s.Contains(s.Want(0, "report", v.Run.RunID, "--out", "-"), "Export «Sealed»")
-		t.Setenv("DATA_KEYS", second)
+		s.Env = []string{"DATA_KEYS=" + second}
 		s.Contains(s.Want(1, "rejects", v.Run.RunID), "does not open it", "DATA_KEYS", "rejects.parquet")
-		t.Setenv("DATA_KEYS", "")
+		s.Env = nil
 		s.Contains(s.Want(1, "report", v.Run.RunID, "--out", "-"), "set DATA_KEYS", "report.html")
 	})
 	people(21)

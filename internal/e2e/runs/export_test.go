@@ -13,8 +13,10 @@ import (
 // TestASegmentBecomesAList runs generated segments of both formats, and holds
 // the list against what the generator knows.
 func TestASegmentBecomesAList(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"parquet", "arrow"} {
 		t.Run(format, func(t *testing.T) {
+			t.Parallel()
 			w := world.New(t, sandbox.Config{}, true)
 			expected, err := generate.Segment(t.Context(), generate.Options{
 				Rows: 5000, Out: w.Path("segments"), Format: format, Files: 3, Bad: 0.1, Seed: 7,

@@ -102,6 +102,7 @@ type modelled struct {
 // runs are cancelled and the worker is killed, and compares the list with a model
 // after each run. MODEL_SEED repeats a sequence.
 func TestListsAgainstModel(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("MODEL_SEED"); text != "" {
 		var err error

@@ -18,6 +18,7 @@ import (
 // TestAPersonHearsOfARun has a run wait and go on, with a webhook that fails at
 // first.
 func TestAPersonHearsOfARun(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var heard []schemas.Message
 	tries := 0

@@ -105,6 +105,7 @@ func named(t *testing.T, expression string) (names []string) {
 // TestEveryMetricThatGrafanaAsksForExists runs an export with some trouble and
 // looks for what the dashboard and the alerts name.
 func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
+	t.Parallel()
 	metrics, err := observe.NewMetrics()
 	if err != nil {
 		t.Fatal(err)

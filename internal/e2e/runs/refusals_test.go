@@ -14,6 +14,7 @@ import (
 // TestRowsThatIterableRefusesJoinTheRejects marks people as what Iterable may
 // refuse, and looks for them in the rejects.
 func TestRowsThatIterableRefusesJoinTheRejects(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	expected := w.Generated(2000)
 	w.Done(w.Run(w.Export("Before", "EmailAddress")))
@@ -60,6 +61,7 @@ func TestRowsThatIterableRefusesJoinTheRejects(t *testing.T) {
 
 // TestARequestThatIsRefusedIsHalved has requests refused as a whole.
 func TestARequestThatIsRefusedIsHalved(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{MaxSubscribers: 300}, true)
 	expected := w.Generated(2000)
 	r := w.Done(w.Run(w.Export("Halved", "EmailAddress")))
@@ -74,6 +76,7 @@ func TestARequestThatIsRefusedIsHalved(t *testing.T) {
 // TestOneBadRowIsFound has Iterable refuse every request that holds one person's
 // data of the wrong type.
 func TestOneBadRowIsFound(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	expected := w.Generated(300)
 	fault := sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: http.StatusBadRequest, Code: "BadParams", Count: 9}
@@ -91,6 +94,7 @@ func TestOneBadRowIsFound(t *testing.T) {
 // TestARequestRefusedForWhateverRowIsNotTheRowsFault has Iterable refuse
 // everything: that is for an operator to see to, and no row is rejected.
 func TestARequestRefusedForWhateverRowIsNotTheRowsFault(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	expected := w.Generated(300)
 	fault := sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: http.StatusBadRequest, Code: "BadParams", Message: "ann@example.com is bad"}
@@ -112,6 +116,7 @@ func TestARequestRefusedForWhateverRowIsNotTheRowsFault(t *testing.T) {
 // TestARemovalThatIterableRefusesIsTriedAgain has Iterable refuse to take one
 // person off the list.
 func TestARemovalThatIterableRefusesIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	w.Generated(300)
 	w.Done(w.Run(w.Export("Leavers", "EmailAddress")))

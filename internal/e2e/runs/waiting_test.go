@@ -13,6 +13,7 @@ import (
 // TestWhatARetryCannotCureWaits goes through the troubles that an operator has to
 // see to, one after the other in the same world.
 func TestWhatARetryCannotCureWaits(t *testing.T) {
+	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	expected := w.Generated(500)
 

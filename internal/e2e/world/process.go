@@ -3,12 +3,15 @@ package world
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"iterable-segment-export/internal/devstack"
@@ -20,21 +23,33 @@ import (
 // tests.
 func Build(t *testing.T, command string) string {
 	t.Helper()
+	built, _ := programs.LoadOrStore(command, sync.OnceValues(func() (string, error) { return link(command) }))
+	bin, err := built.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// programs builds each program once for this process, by its command.
+var programs sync.Map
+
+// link has "go run" link a program and print its path, instead of running it.
+func link(command string) (string, error) {
 	for range 2 { // the first time the path is of a temporary file
 		cmd := exec.Command("go", "run", "-exec", "echo", "iterable-segment-export/"+command)
 		var errOut strings.Builder
 		cmd.Stderr = &errOut
 		out, err := cmd.Output()
 		if err != nil {
-			t.Fatalf("build the %s: %v\n%s", command, err, errOut.String())
+			return "", fmt.Errorf("build the %s: %w\n%s", command, err, errOut.String())
 		}
 		bin := strings.TrimSpace(string(out))
 		if _, err := os.Stat(bin); err == nil {
-			return bin
+			return bin, nil
 		}
 	}
-	t.Fatalf("go run does not keep the %s in the build cache", command)
-	return ""
+	return "", fmt.Errorf("go run does not keep the %s in the build cache", command)
 }
 
 // Process starts the worker as a process of its own; its log goes to a file.
@@ -80,8 +95,28 @@ func Main(m *testing.M) {
 		beTemporal(dir)
 		return
 	}
-	os.Exit(m.Run())
+	flag.Parse()
+	if !given("test.parallel") {
+		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide))
+	}
+	status := m.Run()
+	stopping.Wait()
+	os.Exit(status)
 }
+
+// sideBySide is how many tests run at a time. They wait most of their time, for
+// timers, for retries and for each other's answers.
+const sideBySide = 8
+
+// given reports whether a flag was set on the command line.
+func given(name string) (is bool) {
+	flag.Visit(func(f *flag.Flag) { is = is || f.Name == name })
+	return is
+}
+
+// stopping waits for servers that are about to stop. It takes a second that no test
+// has to wait for.
+var stopping sync.WaitGroup
 
 // beTemporal serves until the process is killed or its standard input ends.
 func beTemporal(dir string) {

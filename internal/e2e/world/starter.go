@@ -12,6 +12,7 @@ import (
 type Starter struct {
 	*World
 	Bin string
+	Env []string // besides that of the tests, and the way to Temporal and the data root
 }
 
 // Starter is the command line of this world's operator.
@@ -20,7 +21,7 @@ func (w *World) Starter() Starter { return Starter{World: w, Bin: Build(w.T, "st
 // Command is a command line of the starter.
 func (s Starter) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.Bin, args...)
-	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.Stack.FrontendAddr(), "DATA_ROOT="+s.DataRoot)
+	cmd.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+s.Temporal, "DATA_ROOT="+s.DataRoot), s.Env...)
 	return cmd
 }
 

@@ -126,13 +126,18 @@ func (w *World) StartTemporal() {
 // StartTemporalWith starts Temporal as the options say.
 func (w *World) StartTemporalWith(o devstack.Options) {
 	w.T.Helper()
-	var err error
-	w.Stack, err = devstack.Start(w.T.Context(), o)
+	stack, err := devstack.Start(w.T.Context(), o)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	w.T.Cleanup(func() { _ = w.Stack.Stop() })
-	w.Temporal = w.Stack.FrontendAddr()
+	w.T.Cleanup(func() {
+		if o.DataDir == "" {
+			stopping.Go(func() { _ = stack.Stop() })
+			return
+		}
+		_ = stack.Stop() // before its folder is deleted
+	})
+	w.Stack, w.Temporal = stack, stack.FrontendAddr()
 	w.Dial()
 }
 
@@ -170,10 +175,15 @@ func (w *World) StartHost() {
 // Until waits for something to become true.
 func (w *World) Until(what string, ok func() bool) {
 	w.T.Helper()
-	for end := time.Now().Add(Patience); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(Patience); ; {
+		began := time.Now()
+		if ok() {
+			return
+		}
 		if time.Now().After(end) {
 			w.T.Fatalf("not so: %s", what)
 		}
+		time.Sleep(max(5*time.Millisecond, 2*time.Since(began))) // most of the machine is for the tests
 	}
 }
 
