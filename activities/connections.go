@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/schemas"
 )
 
@@ -57,6 +58,20 @@ func (a *Activities) describe(ctx context.Context, c schemas.Connection, v *sche
 	found, err := a.readJSON(ctx, schemas.ConnectionCheckKey(c.Name), &check)
 	if found {
 		v.Check = &check
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := limits.Read(ctx, a.Root, c.Name)
+	for endpoint, l := range stored.Limits {
+		if v.Learned == nil {
+			v.Learned = map[string]schemas.LearnedLimits{}
+		}
+		one := schemas.LearnedLimits{Profiles: l.Rows}
+		if l.Found {
+			one.RequestsPerSecond = l.Rate
+		}
+		v.Learned[endpoint] = one
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"iterable-segment-export/internal/batch"
@@ -113,4 +114,18 @@ func oneBatch(t *testing.T, profiles ...batch.Profile) *batch.Batch {
 	}
 	t.Cleanup(b.Release)
 	return b
+}
+
+// A type mismatch names field and column, and nothing that is not mapped.
+func TestAMismatchNamesTheColumn(t *testing.T) {
+	in := schemas.UploadInput{Connection: schemas.ConnectionInfo{Name: "project"}, Fields: []schemas.MappedField{{Column: "Age", Field: "age", Type: "string"}}}
+	err := columnAtFault(&iterable.Error{Class: iterable.FieldTypes, Mismatches: []iterable.Mismatch{
+		{Field: "age", Expected: "long", Incoming: "string"}, {Field: "ann@example.com", Expected: "x"}}}, in)
+	if text := err.Error(); !strings.Contains(text, `column "Age" is sent as field "age" of type string`) || strings.Contains(text, "ann") {
+		t.Error(text)
+	}
+	plain := &iterable.Error{Class: iterable.FieldTypes, Mismatches: []iterable.Mismatch{{Field: "other"}}}
+	if got := columnAtFault(plain, in); got != error(plain) {
+		t.Error(got)
+	}
 }

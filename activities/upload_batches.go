@@ -9,6 +9,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,9 +35,32 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return progress.snapshot() })
 	defer attempt.end(ctx, &err)
 	if err := a.upload(ctx, in, progress, attempt); err != nil {
-		return schemas.UploadCounts{}, failure(err, in.Connection.Name)
+		return schemas.UploadCounts{}, failure(columnAtFault(err, in), in.Connection.Name)
 	}
 	return progress.snapshot().Counts, nil
+}
+
+// columnAtFault turns an error that names fields into one that names their columns. A
+// name that is not one of the mapped fields is not repeated: it could be anything.
+func columnAtFault(err error, in schemas.UploadInput) error {
+	var e *iterable.Error
+	if !errors.As(err, &e) || len(e.Mismatches) == 0 {
+		return err
+	}
+	var clashes []string
+	for _, m := range e.Mismatches {
+		for _, f := range in.Fields {
+			if f.Field == m.Field {
+				clashes = append(clashes, fmt.Sprintf("column %q is sent as field %q of type %s, which has another type in Iterable", f.Column, f.Field, f.Type))
+			}
+		}
+	}
+	if len(clashes) == 0 {
+		return err
+	}
+	return needOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
+		"connection %q: Iterable refuses the values of a field: %s; change the segment's column or the field in Iterable and retry, or abort, change the export's mapping and run it again",
+		in.Connection.Name, strings.Join(clashes, "; ")))
 }
 
 // upload sends what progress says is left of a chunk.

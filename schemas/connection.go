@@ -161,6 +161,15 @@ type ConnectionView struct {
 	Consent     *ConsentRecord `json:"consent,omitempty"`
 	// Check is what the last check found; nil if there was none.
 	Check *ConnectionCheck `json:"check,omitempty"`
+	// Learned is what is known of the project's limits, by endpoint.
+	Learned map[string]LearnedLimits `json:"learned,omitempty"`
+}
+
+// LearnedLimits are the requests a second and the profiles in one that a project was
+// found to take, 0 where that is not known yet.
+type LearnedLimits struct {
+	RequestsPerSecond float64 `json:"requestsPerSecond,omitempty"`
+	Profiles          int     `json:"profiles,omitempty"`
 }
 
 // ConsentRecord is kept in the data root whenever somebody agrees, or withdraws.

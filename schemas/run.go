@@ -351,6 +351,9 @@ type UploadInput struct {
 	// answer that it does not know the list.
 	ListCreatedAt time.Time `json:"listCreatedAt,omitzero"`
 	Settings      Settings  `json:"settings"`
+	// Fields are the mapped fields, to say which column is at fault where Iterable names
+	// a field.
+	Fields []MappedField `json:"fields,omitempty"`
 	// Kind is Subscribe (adds.arrow) or Unsubscribe (removes.arrow).
 	Kind string `json:"kind"`
 	// Attempt is the manifest's.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,13 +77,13 @@ func (a *app) connections(c *cobra.Command, o *operate.Operator) error {
 func tellConnections(c *cobra.Command, rows []connectionRow, admin bool) {
 	header := []string{"connection", "type"}
 	if admin {
-		header = append(header, "leads to", "who may use it", "consent", "exports", "last check")
+		header = append(header, "leads to", "limits", "who may use it", "consent", "exports", "last check")
 	}
 	var table [][]string
 	for _, r := range rows {
 		line := []string{r.Name, r.ProjectType}
 		if admin {
-			line = append(line, leadsTo(r.ConnectionView), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
+			line = append(line, leadsTo(r.ConnectionView), limitsText(r.Learned), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
 		}
 		table = append(table, line)
 	}
@@ -96,6 +98,28 @@ func leadsTo(v schemas.ConnectionView) string {
 		return schemas.RegionUS
 	}
 	return v.Region
+}
+
+// limitsText is what was learned of a project's limits.
+func limitsText(learned map[string]schemas.LearnedLimits) string {
+	var lines []string
+	for _, endpoint := range slices.Sorted(maps.Keys(learned)) {
+		l := learned[endpoint]
+		parts := []string{}
+		if l.RequestsPerSecond > 0 {
+			parts = append(parts, fmt.Sprintf("%.1f requests/s", l.RequestsPerSecond))
+		}
+		if l.Profiles > 0 {
+			parts = append(parts, fmt.Sprintf("%d profiles", l.Profiles))
+		}
+		if len(parts) > 0 {
+			lines = append(lines, endpoint+": "+strings.Join(parts, " of "))
+		}
+	}
+	if len(lines) == 0 {
+		return "not learned yet"
+	}
+	return strings.Join(lines, "\n")
 }
 
 func consentText(r *schemas.ConsentRecord) string {

@@ -121,6 +121,7 @@ type project struct {
 	latency     time.Duration
 	subscribers int  // in a request, 0 for the default
 	kept        bool // across a change of the limits
+	auto        bool // the connection is not told the limits
 }
 
 // iterableLike is a project with Iterable's limits.
@@ -168,7 +169,10 @@ func (w *world) become(ctx context.Context, p project) error {
 		return err
 	}
 	limits := "{requestsPerSecond: 100000"
-	if p.rate > 0 {
+	switch {
+	case p.auto:
+		limits = "{requestsPerSecond: auto"
+	case p.rate > 0:
 		limits = fmt.Sprintf("{requestsPerSecond: %g", p.rate)
 	}
 	if p.subscribers > 0 {

@@ -104,11 +104,11 @@ func (w *World) DeleteList(id int64) {
 	w.Call(http.MethodDelete, fmt.Sprint("/api/lists/", id), "")
 }
 
-// NewSandbox makes a sandbox. It holds every request and every answer that no fault
+// NewSandbox makes a sandbox, a fast one unless the test sets a Lag. It holds every request and every answer that no fault
 // made against Iterable's OpenAPI document, where that is there.
 func NewSandbox(t *testing.T, c sandbox.Config) *sandbox.Server {
 	t.Helper()
-	c.Fast = true
+	c.Fast = c.Lag == 0
 	contract, err := apitest.Open()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

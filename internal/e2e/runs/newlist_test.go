@@ -1,0 +1,63 @@
+package runs
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// A list that was just made is not known to Iterable for a while: the run waits,
+// rejects nobody and makes no list more.
+func TestANewListThatIsNotKnownYet(t *testing.T) {
+	for _, delay := range []time.Duration{0, time.Second, world.Earnest(4*time.Second, 30*time.Second)} {
+		t.Run(delay.String(), func(t *testing.T) {
+			t.Parallel()
+			w := world.New(t, sandbox.Config{NewList: delay, Exactly: true}, true)
+			w.WriteConnections("{}")
+			expected := w.Generated(2500)
+			r := w.Done(w.Run(w.Export("New", "EmailAddress")))
+			w.Holds("New", expected)
+			if r.Upload.Sent != expected.Valid || len(r.Upload.Refused) != 0 {
+				t.Errorf("%+v", r.Upload)
+			}
+			if n := w.Requests("lists/create"); n != 1 {
+				t.Errorf("%d lists were made", n)
+			}
+			// One request at a time asks whether the list is known, after growing pauses.
+			if n := r.Upload.Requests; n > 16 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// Several small segments at the limits that Iterable documents, and its delays: no
+// request is one too many.
+func TestSmallSegmentsAtTheDocumentedLimits(t *testing.T) {
+	w := world.New(t, sandbox.Config{Lag: sandbox.DefaultLag, NewList: time.Second}, true)
+	w.WriteConnections("{}")
+	e := schemas.Export{Name: "Small", Connection: "sandbox", Email: "email"}
+	for i := range 8 {
+		name := fmt.Sprintf("segment %d", i)
+		e.Segments = append(e.Segments, schemas.Segment{Name: name, Source: w.People(name, 1, 3, 3)})
+	}
+	v := w.Run(e)
+	if v.State != schemas.StateDone {
+		t.Fatalf("the run is %s: %s", v.State, v.Error)
+	}
+	for name, e := range w.Sandbox.Stats(false).Endpoints {
+		if e.Throttled > 0 {
+			t.Errorf("%d of %d requests to %s were answered 429", e.Throttled, e.Requests, name)
+		}
+	}
+	for i := range 8 {
+		if got := w.Members(fmt.Sprintf("segment %d", i)); len(got) != 3 {
+			t.Errorf("segment %d has %d members", i, len(got))
+		}
+	}
+	t.Logf("%s", v.FinishedAt.Sub(v.StartedAt))
+}
