@@ -13,7 +13,7 @@
 //	schema.go    the tree of columns; lists and maps of all ages
 //	types.go     physical and logical types to Arrow's
 //	convert.go   values that Arrow keeps in another form
-//	pages.go     the page reader; codec.go decompresses
+//	pages.go     the page reader; header.go, codec.go and delta.go are its parts
 //	read.go      rows of a row group; nested.go structs, lists and maps
 package parquetfile
 
