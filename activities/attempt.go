@@ -43,6 +43,7 @@ type attempt struct {
 	// failing is when the first failure was noticed after which nothing has succeeded;
 	// zero while all goes well. It travels to the next attempt in the heartbeats.
 	failing time.Time
+	problem string // the last one
 }
 
 // begin starts an attempt. Everything that it does to Iterable or the data root needs the
@@ -145,9 +146,10 @@ func (t *attempt) tell() {
 }
 
 // failed and worked note how a request went.
-func (t *attempt) failed() {
+func (t *attempt) failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.problem = messageOf(err)
 	if t.failing.IsZero() {
 		t.failing = t.now()
 	}
@@ -204,12 +206,14 @@ func (t *attempt) end(ctx context.Context, err *error) {
 		*err = needOperator(app.Type(), app.Message(), progress...)
 		return
 	case !errors.Is(*err, lease.ErrLost):
-		t.failed()
+		if !errors.Is(*err, errDeadline) {
+			t.failed(*err)
+		}
 	}
 	if t.late() || errors.Is(cause, errDeadline) {
 		message := fmt.Sprintf("it has failed for %s, the export's deadline", t.deadline)
-		if !errors.Is(*err, errDeadline) {
-			message += "; the last problem: " + messageOf(*err)
+		if t.problem != "" {
+			message += "; the last problem: " + t.problem
 		}
 		*err = needOperator(schemas.ErrorDeadline, message, progress...)
 		return

@@ -164,7 +164,7 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 			s.known.Store(true)
 			s.attempt.worked()
 		} else {
-			s.attempt.failed()
+			s.attempt.failed(a.Err)
 		}
 		s.pace.add(time.Now(), one)
 	}
