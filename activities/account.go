@@ -24,13 +24,14 @@ type account struct {
 	refused map[string]bool // files of refusals that there are
 	// unanswered counts batches that a run which got through should have an answer for.
 	unanswered int
-	// stayed are the addresses, hashed, of refused profiles.
-	stayed map[snapshot.Key]bool
+	// refusedBy are the addresses, hashed, of profiles that were not surely taken; the value
+	// is set for those that Iterable named.
+	refusedBy map[snapshot.Key]bool
 }
 
 // newAccount reads what there is of answers and refusals.
 func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*account, error) {
-	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, stayed: map[snapshot.Key]bool{}}
+	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, refusedBy: map[snapshot.Key]bool{}}
 	var err error
 	if c.answers, err = a.readAnswered(ctx, run, attempt); err != nil {
 		return nil, err
@@ -103,15 +104,15 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 	for i := range b.Len() {
 		m := snapshot.Member{Key: b.Key(i), Fields: b.Fields(i), Email: b.Email(i), UserID: b.UserID(i)}
 		r, named := refused[m.Key]
+		if kind == schemas.Subscribe && len(m.Email) > 0 && (named || !acknowledged) {
+			c.refusedBy[addressKey(m.Email)] = acknowledged && !r.Unsure
+		}
 		switch {
 		case !acknowledged, r.Unsure:
 			err = c.update.Doubt(&m)
 		case named && r.Reason == schemas.ReasonIterableForgotten:
 			err = c.update.Forget(m.Key)
 		case named:
-			if kind == schemas.Subscribe && len(m.Email) > 0 {
-				c.stayed[addressKey(m.Email)] = true
-			}
 			err = c.update.Refuse(m.Key)
 		case kind == schemas.Unsubscribe:
 			err = c.update.Remove(m.Key)
@@ -146,12 +147,17 @@ func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapsho
 	return out, nil
 }
 
-// superseded lets go of members who are recorded under another key now, unless Iterable
-// refused that one.
-func (c *account) superseded(ctx context.Context) error {
+// superseded lets go of members who are recorded under another key now. One whom Iterable
+// refused under the other key stays as it was. Where that is not sure, and after a run
+// that did not get through, it stays a member, with values that are not known.
+func (c *account) superseded(ctx context.Context, throughout bool) error {
 	return c.eachStaged(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), supersededFile), func(m *snapshot.Member) error {
-		if c.stayed[addressKey(m.Email)] {
+		named, refused := c.refusedBy[addressKey(m.Email)]
+		switch {
+		case refused && named:
 			return nil
+		case refused || !throughout:
+			return c.update.Doubt(m)
 		}
 		return c.update.Remove(m.Key)
 	})

@@ -92,7 +92,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 		err = account.add(ctx)
 	}
 	if err == nil && m.Superseded > 0 {
-		err = account.superseded(ctx)
+		err = account.superseded(ctx, true)
 	}
 	if err != nil {
 		return stagingError("what the run has staged", err)

@@ -101,7 +101,9 @@ func addressKey(email []byte) snapshot.Key {
 // vanished takes a member whose key no row of the segment has.
 func (s *staging) vanished(m *snapshot.Member) error {
 	if m.Fields == snapshot.Unconfirmed {
-		s.manifest.Unconfirmed++ // others may have put it there
+		if s.mirror {
+			s.manifest.Unconfirmed++ // others may have put it there
+		}
 		return nil
 	}
 	if s.identities != nil && len(m.Email) > 0 {
@@ -126,6 +128,9 @@ func (s *staging) fate(m *snapshot.Member, f snapshot.Fate) error {
 // project knows them by alone: an address that they had once may be somebody
 // else's by now.
 func (s *staging) remove(m *snapshot.Member) error {
+	if !s.mirror {
+		return nil
+	}
 	p := batch.Profile{Email: m.Email, UserID: m.UserID, Key: m.Key, Fields: m.Fields}
 	switch project := s.in.Connection.ProjectType; {
 	case project != schemas.ProjectUserID && project != schemas.ProjectHybrid:

@@ -106,7 +106,7 @@ func (a *Activities) listSize(ctx context.Context, client *iterable.Client, conn
 	if taken, err := a.Root.Exists(ctx, turn); taken || err != nil {
 		return -1
 	}
-	if err := errors.Join(a.Root.DeletePrefix(ctx, dir+"/"), a.Root.Write(ctx, turn, nil)); err != nil {
+	if err := errors.Join(a.Root.DeletePrefix(ctx, dir), a.Root.Write(ctx, turn, nil)); err != nil {
 		return -1
 	}
 	size, err := client.ListSize(ctx, id)
@@ -188,7 +188,7 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, lists [
 	}
 	ref := o.ref(chosen)
 	if chosen.ID == made {
-		ref = schemas.ListRef{ID: made, Created: true, CreatedAt: o.clock()}
+		ref = schemas.ListRef{ID: made, Created: true, CreatedAt: o.clock(), Owner: ownerName(chosen)}
 	} else if err := drop(); err != nil {
 		return schemas.ListRef{}, err
 	}
@@ -197,7 +197,7 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, lists [
 
 // ref describes a list that was there.
 func (o *ownership) ref(l iterable.List) schemas.ListRef {
-	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Ours: l.Description == description(o.deployment, o.in.Run.Export)}
+	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Owner: ownerName(l), Ours: l.Description == description(o.deployment, o.in.Run.Export)}
 }
 
 // compareFields compares the mapped fields with those that the project has. A
@@ -251,7 +251,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 		if err != nil {
 			return nil, nil, err
 		}
-		if owner != nil && owner.is(in) {
+		if owner != nil && owner.is(in.Run, in.Connection) {
 			mine, ours = i, len(named)
 			continue
 		}

@@ -226,6 +226,11 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	if err == nil {
 		err = account.add(ctx)
 	}
+	if err == nil && len(account.answers[schemas.Subscribe]) > 0 {
+		if err = account.superseded(ctx, false); notStaged(err) {
+			err = nil // the project is not hybrid
+		}
+	}
 	switch {
 	case errors.Is(err, errDamaged):
 		// What can be read of it is known now; the rest is lost, and so is the

@@ -43,7 +43,7 @@ type staging struct {
 	addsFile, removesFile   *storage.Writer
 	rejectsFile, lateFile   *storage.Writer
 	supersededFile          *storage.Writer
-	finishing               bool
+	finishing, mirror       bool
 	removeTemp              func()
 }
 
@@ -93,7 +93,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full, Files: files, MemoryPeople: a.MemoryPeople}
 	if old.Snapshot != nil {
 		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Header().Members(), old.Header().RunID, old.Header().Profiles
-		if in.Connection.ProjectType == schemas.ProjectHybrid && in.Export.Mode != schemas.ModeAppend {
+		if in.Connection.ProjectType == schemas.ProjectHybrid {
 			if err := a.compareIdentities(ctx, s, files, body); err != nil {
 				return s, err
 			}
@@ -346,11 +346,13 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 	return s.present(p)
 }
 
-// finish finds who has vanished, and publishes the staged files.
+// finish finds who has vanished, and publishes the staged files. Only a mirror removes
+// them. But a member who is in the segment under another key is looked for in append mode
+// too: Iterable has the values of that row.
 func (s *staging) finish(ctx context.Context, mirror bool) error {
-	s.finishing = true
+	s.finishing, s.mirror = true, mirror
 	var vanished func(*snapshot.Member) error
-	if mirror {
+	if mirror || s.identities != nil {
 		vanished = s.vanished
 	}
 	if _, err := s.differ.Finish(ctx, vanished); err != nil {

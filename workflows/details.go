@@ -136,7 +136,7 @@ func (s *exportSegment) expectedSize() (least, most int64) {
 	m, u := s.report.Manifest, s.report.Upload
 	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
 	if s.in.Export.Mode == schemas.ModeAppend {
-		known += m.Members - m.Unchanged - m.Updates // vanished from the segment, but not removed
+		known += m.Members - m.Unchanged - m.Updates - m.Superseded // vanished from the segment, but not removed
 	}
 	s.report.Members = known
 	return known - u.Unnamed, max(known, s.list.Size+m.Adds-u.Removed) + u.Unnamed
