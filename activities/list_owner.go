@@ -26,8 +26,8 @@ type listOwner struct {
 }
 
 // is reports whether a run's segment is the owner.
-func (o *listOwner) is(in schemas.EnsureListInput) bool {
-	return o.Export == in.Run.Export && o.Connection == in.Connection && o.Segment == in.Run.Segment
+func (o *listOwner) is(run schemas.RunRef, connection string) bool {
+	return o.Export == run.Export && o.Connection == connection && o.Segment == run.Segment
 }
 
 // ownership looks up and changes who fills which list.
@@ -37,15 +37,20 @@ type ownership struct {
 	deployment string
 }
 
-// ownerKey is the key of a list's record. Iterable's answers do not name the project, so
+// ownerName is the name of a list's record. Iterable's answers do not name the project, so
 // that the time when the list was made, in milliseconds, tells lists of two projects of
 // one host apart that have the same number.
-func ownerKey(host string, l iterable.List) string {
+func ownerName(l iterable.List) string {
 	var made int64
 	if !l.CreatedAt.IsZero() {
 		made = l.CreatedAt.UnixMilli()
 	}
-	return path.Join(schemas.ListOwnersDir(host), fmt.Sprintf("%d-%d.json", l.ID, made))
+	return fmt.Sprintf("%d-%d.json", l.ID, made)
+}
+
+// ownerKey is the key of a list's record.
+func ownerKey(host string, l iterable.List) string {
+	return path.Join(schemas.ListOwnersDir(host), ownerName(l))
 }
 
 // owner is the record of a list, nil where it has none.
@@ -73,7 +78,7 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) error {
 	}
 	by := ""
 	switch {
-	case owner != nil && owner.is(o.in):
+	case owner != nil && owner.is(o.in.Run, o.in.Connection):
 		return nil
 	case owner != nil:
 		by = fmt.Sprintf("segment «%s» of export «%s» over connection «%s», since %s UTC",
@@ -99,6 +104,25 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) error {
 		return o.claim(ctx, l)
 	}
 	return err
+}
+
+// stillOurs returns an error where the list was handed over to another export since the
+// run began. Runs of earlier versions do not name the record.
+func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) error {
+	if in.ListOwner == "" {
+		return nil
+	}
+	var owner listOwner
+	found, err := a.readJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
+	if err != nil {
+		return fmt.Errorf("look up who fills list %d: %w", in.ListID, err)
+	}
+	if found && !owner.is(in.Run, in.Connection.Name) {
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"list %d was handed over to segment «%s» of export «%s» during the run; abort the run, or retry to start over and ask for the list again",
+			in.ListID, owner.Segment, owner.Export))
+	}
+	return nil
 }
 
 // disown deletes the records of the lists that an export fills.

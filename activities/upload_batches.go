@@ -71,7 +71,13 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if err := a.Access.CheckList(in.Run, in.Connection.Name, in.ListID, in.ListSeal); err != nil {
 		return noAccess(err)
 	}
-	if err := a.stillAgreed(ctx, in.Connection); err != nil {
+	mayGoOn := func(ctx context.Context) error {
+		if err := a.stillAgreed(ctx, in.Connection); err != nil {
+			return err
+		}
+		return a.stillOurs(ctx, in)
+	}
+	if err := mayGoOn(ctx); err != nil {
 		return err
 	}
 	client, err := a.Clients.Get(in.Connection.Name)
@@ -119,7 +125,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
 			return a.writeRefusals(ctx, in, k, b, rows)
 		},
-		agreed: func(ctx context.Context) error { return a.stillAgreed(ctx, in.Connection) },
+		mayGoOn: mayGoOn,
 	}
 	u.known.Store(in.First > 0 || in.Kind == schemas.Unsubscribe || progress.snapshot().Counts.Acknowledged() > 0)
 	err = u.run(ctx)
@@ -138,8 +144,8 @@ func valid(in schemas.UploadInput) bool {
 
 const (
 	// lookEvery is how often an upload notes what Iterable has answered and looks whether
-	// the connection's consent still holds. So much is sent at the most after it was
-	// withdrawn, and so much again after a worker was killed.
+	// the connection's consent still holds and the list is still the export's. So much is
+	// sent at the most once it is not, and so much again after a worker was killed.
 	lookEvery = 2500 * time.Millisecond
 	// noteTimeout bounds the last note of an attempt that was cancelled.
 	noteTimeout = 30 * time.Second
@@ -201,9 +207,9 @@ type uploader struct {
 	known   atomic.Bool
 	probe   sync.Mutex // held by the one who finds that out
 	attempt *attempt
-	// note keeps what Iterable has answered, and agreed fails once nobody agrees any more
-	// to what is sent.
-	note, agreed func(context.Context) error
+	// note keeps what Iterable has answered, and mayGoOn fails once nobody agrees any more
+	// to what is sent, or another export fills the list.
+	note, mayGoOn func(context.Context) error
 }
 
 // errWorkerStops ends an activity whose worker shuts down; another worker goes on.
@@ -269,7 +275,7 @@ func (u *uploader) look(ctx context.Context, sent <-chan struct{}, fail func(err
 		}
 		err := u.note(ctx)
 		if err == nil {
-			err = u.agreed(ctx)
+			err = u.mayGoOn(ctx)
 		}
 		if err != nil {
 			fail(err)

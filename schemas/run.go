@@ -226,6 +226,8 @@ type ListRef struct {
 	Size int64 `json:"size"`
 	// CreatedAt is when the list was made; zero where Iterable did not say.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// Owner names the record of which export fills the list.
+	Owner string `json:"owner,omitempty"`
 	// Ours tells that an earlier run of the export made the list.
 	Ours bool `json:"ours,omitempty"`
 	// Seal says that it is the run's list, where the worker wants passes.
@@ -347,6 +349,8 @@ type UploadInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	ListID     int64          `json:"listId"`
 	ListSeal   []byte         `json:"listSeal,omitempty"`
+	// ListOwner is the list's ListRef.Owner.
+	ListOwner string `json:"listOwner,omitempty"`
 	// ListCreatedAt is when the list was made. For a while after that Iterable can
 	// answer that it does not know the list.
 	ListCreatedAt time.Time `json:"listCreatedAt,omitzero"`
