@@ -64,6 +64,9 @@ type Options struct {
 	Version string
 	// Log gets repeated requests, at debug level; default none.
 	Log *slog.Logger
+	// Pause waits before a request is repeated, for that long or until the context ends.
+	// Default is to do just that.
+	Pause func(context.Context, time.Duration) error
 }
 
 // Client calls the API for one connection. It is safe for concurrent use.
@@ -116,10 +119,14 @@ func New(o Options) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	wait := o.Pause
+	if wait == nil {
+		wait = pause
+	}
 	return &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
 		registry: registry, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
-		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: pause,
+		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: wait,
 	}, nil
 }
 

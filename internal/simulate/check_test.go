@@ -1,0 +1,335 @@
+package simulate
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"iterable-segment-export/schemas"
+	"iterable-segment-export/workflows"
+)
+
+// records is what the model knows of one export, by list. It asks for no more than what
+// the product can know, and for no less.
+type records struct {
+	byList map[int64]*record
+}
+
+// record is what an export has done to a list.
+type record struct {
+	// must are the members that the export surely knows to have added: by an answer that
+	// was surely kept. In mirror mode they have to go once they have left the segment.
+	must map[int]bool
+	// can are the members that an acknowledged request of the export has added. Nobody
+	// else may be counted or removed.
+	can map[int]bool
+	// loose are the people about whom nothing is demanded, since somebody else has added
+	// or removed them since the export sent them last.
+	loose map[int]bool
+}
+
+func (r *records) of(list int64) *record {
+	if r.byList == nil {
+		r.byList = map[int64]*record{}
+	}
+	if r.byList[list] == nil {
+		r.byList[list] = &record{must: map[int]bool{}, can: map[int]bool{}, loose: map[int]bool{}}
+	}
+	return r.byList[list]
+}
+
+// forget is what the loss of the snapshots does.
+func (r *records) forget() {
+	for _, one := range r.byList {
+		clear(one.must)
+	}
+}
+
+func (r *record) touched(who int) { r.loose[who] = true }
+
+// applied is called before the project does something to a member.
+func (w *world) applied(a *attempt, kind string, l *list, who int) {
+	run := a.run
+	for e, others := range w.history.records {
+		if e != run.export {
+			others.of(l.ID).touched(who)
+		}
+	}
+	w.history.checkOwner(a, l)
+	r := w.history.records[run.export].of(l.ID)
+	if kind != schemas.Unsubscribe {
+		return
+	}
+	if run.turn.mode == schemas.ModeAppend {
+		w.violated("b", "%s removes %d in append mode", a.key, who)
+	}
+	if !r.can[who] {
+		w.violated("b", "%s removes %d, whom no acknowledged request of %s has added", a.key, who, w.exportName(run.export))
+	}
+}
+
+// checkOwner checks that a list has one export that fills it, until somebody hands it over.
+// What was under way then may still go on for a moment.
+func (h *history) checkOwner(a *attempt, l *list) {
+	last, known := h.owners[l.ID]
+	switch {
+	case !known:
+		h.owners[l.ID] = owner{a.run.export, -1, time.Now()}
+		return
+	case last.export == a.run.export:
+		return
+	}
+	for i := len(h.handed) - 1; i > last.handover; i-- {
+		if h.handed[i].to == a.run.export {
+			h.owners[l.ID] = owner{a.run.export, i, h.handed[i].at}
+			return
+		}
+	}
+	if a.began.After(last.since.Add(time.Second)) {
+		h.violated("d", "%s sends to list %d, which export %s took over before the attempt began", a.key, l.ID, h.exportName(last.export))
+	}
+}
+
+// delivered takes note of an answer that has reached the attempt.
+func (a *attempt) delivered(answer *http.Response) {
+	body, ok := answer.Body.(ackBody)
+	if !ok || body.ack == nil {
+		return
+	}
+	got := body.ack
+	a.world.count("requests acknowledged")
+	if a.world.plan.told {
+		a.world.tell("  %s: %s of %v is acknowledged", a.key, got.kind, got.took)
+	}
+	a.mu.Lock()
+	a.acks = append(a.acks, got)
+	a.mu.Unlock()
+	a.run.acks = append(a.run.acks, got)
+	r := a.world.history.records[a.run.export].of(got.list)
+	for _, who := range got.took {
+		if got.kind == schemas.Subscribe {
+			r.can[who] = true
+			delete(r.loose, who)
+		}
+	}
+}
+
+// keeps is how many of the attempt's answers a change of the data root keeps, 0 where it
+// is about something else.
+func (a *attempt) keeps(key string) int {
+	if path.Base(path.Dir(key)) != "answered" {
+		return 0
+	}
+	for i, one := range a.acks {
+		if !one.plain {
+			return i // it is kept once the refusals are
+		}
+	}
+	return len(a.acks)
+}
+
+// checkUpload checks that an upload is one that nobody had to be asked about, or that
+// was approved.
+func (r *run) checkUpload(in schemas.UploadInput) {
+	if in.Attempt != r.staged.Attempt {
+		r.violated("d", "%s sends what attempt %s staged, and not what %s did", r.key, in.Attempt, r.staged.Attempt)
+	}
+	tripped := workflows.Tripped(r.history.export(r.export, r.turn).Guardrails, 0, r.staged)
+	if len(tripped) > 0 && r.approved != in.Attempt {
+		r.violated("d", "%s goes on without an approval: %s", r.key, strings.Join(tripped, "; "))
+	}
+	can := len(r.history.records[r.export].of(in.ListID).can)
+	if r.plan.project == schemas.ProjectHybrid {
+		can *= 2 // a person may be known by the address and by the user ID
+	}
+	if r.staged.Members > int64(can) {
+		r.violated("d", "%s takes %d members for surely on the list, where acknowledged requests have added %d", r.key, r.staged.Members, can)
+	}
+}
+
+// segment is what a version of a segment asks of the list: the values by person, and
+// those whose rows can't be sent.
+func (h *history) segment(rows []row) (values map[int]int, kept map[int]bool, vague map[int]bool) {
+	values, kept, vague = map[int]int{}, map[int]bool{}, map[int]bool{}
+	how := map[int]row{}
+	for _, r := range rows {
+		if r.bad {
+			if r.user && h.plan.project != schemas.ProjectEmail {
+				kept[r.who] = true
+			}
+			continue
+		}
+		if first, ok := how[r.who]; ok {
+			if first.user != r.user {
+				vague[r.who] = true // two rows that the project alone knows to be one person's
+			}
+			continue
+		}
+		how[r.who], values[r.who] = r, r.n
+	}
+	return values, kept, vague
+}
+
+// checkEnd checks what a run has left, and learns from it.
+func (r *run) checkEnd() {
+	if strings.Contains(fmt.Sprintf("%+v", r.result), mark) {
+		r.violated("h", "the result of %s holds data of a person: %+v", r.key, r.result)
+	}
+	switch r.result.State {
+	case schemas.StateDone:
+		r.learn(r.acks)
+		r.checkReport()
+		r.checkLeft()
+	case schemas.StateAborted, schemas.StateCancelled:
+		if !r.troubled { // or the sweeper does the rest
+			r.checkLeft()
+		}
+		fallthrough
+	default:
+		var kept []*ack
+		for _, a := range r.acks { // in their order
+			for _, one := range r.history.attempts {
+				if one.run == r && slices.Contains(one.acks[:one.noted], a) {
+					kept = append(kept, a)
+				}
+			}
+		}
+		r.learn(kept)
+		return
+	}
+	l := r.project.lists[r.result.ListID]
+	if l == nil {
+		return // it was deleted while nothing was left to be sent
+	}
+	rec := r.history.records[r.export].of(l.ID)
+	values, kept, vague := r.segment(r.rows)
+	touched := map[int]bool{} // of whom the run can't know all
+	for who := range r.project.refusals {
+		touched[who] = true
+	}
+	unsure := map[int]bool{}
+	for _, a := range r.acks {
+		for _, who := range a.took {
+			unsure[who] = unsure[who] || !a.sure
+		}
+	}
+	for who := range r.plan.people {
+		n, in := values[who]
+		switch {
+		case rec.loose[who] || touched[who] || kept[who] || vague[who]:
+		case in && !l.members[who]:
+			r.violated("a", "after %s, %d is in the segment and not on the list", r.key, who)
+		case in:
+			if got := r.project.fields[who]["n"+r.exportName(r.export)]; r.turn.fields > 0 && got != fmt.Sprint(n) {
+				r.violated("a", "after %s, %d has n = %s, want %d", r.key, who, got, n)
+			}
+			if !unsure[who] {
+				rec.must[who], rec.can[who] = true, true
+			}
+		case r.turn.mode == schemas.ModeMirror:
+			if rec.must[who] && !unsure[who] && l.members[who] {
+				r.violated("a", "after %s, %d has left the segment and is still on the list", r.key, who)
+			}
+			if !unsure[who] {
+				delete(rec.must, who)
+			}
+		}
+	}
+}
+
+// learn takes note of answers that the run has surely kept.
+func (r *run) learn(acks []*ack) {
+	for _, a := range acks {
+		rec := r.history.records[r.export].of(a.list)
+		for _, who := range a.took {
+			switch {
+			case !a.sure:
+			case a.kind == schemas.Subscribe:
+				rec.must[who] = true
+			default:
+				delete(rec.must, who)
+				if r.plan.project != schemas.ProjectHybrid { // or it may be known in another way too
+					delete(rec.can, who)
+				}
+			}
+		}
+	}
+}
+
+// checkLeft checks that a run that has ended in an orderly way has left nothing.
+func (r *run) checkLeft() {
+	for _, key := range r.files() {
+		if strings.Contains(key, r.id) && !strings.HasPrefix(key, "reports/") {
+			r.violated("g", "%s, which is %s, has left %s", r.key, r.result.State, short(key))
+			return
+		}
+	}
+}
+
+// checkReport checks that the numbers of a report add up.
+func (r *run) checkReport() {
+	m, u := r.result.Manifest, r.result.Upload
+	rejected, refused := int64(0), int64(0)
+	for _, n := range m.Rejected {
+		rejected += n
+	}
+	for _, n := range u.Refused {
+		refused += n
+	}
+	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+rejected || m.Read != int64(len(r.rows)) {
+		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d rejected",
+			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, rejected)
+	}
+	if got := u.Sent + u.Removed + refused + u.NotOnList + u.NotRemoved + u.Unnamed; got != m.ToSend() {
+		r.violated("e", "%s: %d profiles were to be sent or removed, and %d are accounted for: %+v", r.key, m.ToSend(), got, u)
+	}
+	var sent, removed int64
+	for _, a := range r.acks {
+		if a.kind == schemas.Subscribe {
+			sent += int64(len(a.took))
+		} else {
+			removed += int64(len(a.took))
+		}
+	}
+	sentSaid, removedSaid := u.Sent+r.result.Earlier.Sent, u.Removed+r.result.Earlier.Removed
+	if sentSaid > sent || removedSaid > removed || !r.troubled && (sentSaid < sent || removedSaid < removed) {
+		r.violated("e", "%s reports %d sent and %d removed, where the answers were about %d and %d", r.key, sentSaid, removedSaid, sent, removed)
+	}
+}
+
+// checkFiles checks that the data root holds nothing of finished runs but what it should.
+func (h *history) checkFiles() {
+	snapshots, sizes := map[string]int{}, map[string]int{}
+	var left []string
+	for _, key := range h.files() {
+		top, _, _ := strings.Cut(key, "/")
+		_, isSnapshot := schemas.SnapshotVersion(path.Base(key))
+		switch {
+		case isSnapshot && top == "snapshots":
+			snapshots[path.Dir(key)]++
+		case top == "reports" || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
+		case path.Base(path.Dir(key)) == "sizes":
+			sizes[path.Dir(key)]++
+		default:
+			left = append(left, key)
+		}
+	}
+	for dir, n := range snapshots {
+		if n > 1 {
+			left = append(left, fmt.Sprintf("%d snapshots in %s", n, dir))
+		}
+	}
+	for dir, n := range sizes { // one says when the connection was asked last
+		if n > 1 {
+			left = append(left, fmt.Sprintf("%d files in %s", n, dir))
+		}
+	}
+	if len(left) > 0 {
+		sort.Strings(left)
+		h.violated("g", "left in the data root: %s", strings.Join(left, ", "))
+	}
+}

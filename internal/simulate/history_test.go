@@ -1,0 +1,737 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	_ "gocloud.dev/blob/memblob" // the data root
+
+	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/iterable"
+	leases "iterable-segment-export/internal/lease"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+	"iterable-segment-export/workflows"
+)
+
+// history is a world with the product in it.
+type history struct {
+	*world
+	project    *project
+	product    *activities.Activities
+	activities map[string]any
+	dir        string
+	records    []*records // by export
+	runs       []*run
+	attempts   []*attempt
+	version    int
+	rowsNow    map[int][]row
+	owners     map[int64]owner
+	handed     []handover
+	waits      []string // the IDs of all waits so far
+}
+
+// owner is which export sends to a list, and since when.
+type owner struct {
+	export   int
+	handover int // its index
+	since    time.Time
+}
+
+// handover is somebody's approval that an export takes over its list.
+type handover struct {
+	to int
+	at time.Time
+}
+
+// run is one run of an export.
+type run struct {
+	*history
+	export     int
+	turn       turn
+	round      int
+	id, key    string
+	began      time.Time
+	engine     *engine
+	over       bool
+	terminated bool
+	staged     schemas.Manifest
+	passes     int // how often staging has got through
+	approved   string
+	answered   map[string]bool
+	asked      int
+	aborted    bool
+	acks       []*ack // delivered, of the run's attempts
+	troubled   bool   // an answer was perhaps lost on the way to the report
+	rows       []row  // of the version that was staged last
+	result     schemas.ExportReport
+}
+
+// newHistory sets the product up.
+func newHistory(t *testing.T, p *plan) *history {
+	w := &world{plan: p, wake: make(chan struct{}, 1), serial: map[string]int{}, counts: map[string]int{}}
+	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}}
+	w.history = h
+	h.project = &project{w: w, lists: map[int64]*list{}, fields: map[int]map[string]string{}, refusals: map[int]refusal{}}
+	root, err := storage.OpenRoot(context.Background(), "mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root.Around = w.rootDoor
+	known := connections{}
+	for _, name := range []string{"one", "two"} {
+		known[name] = schemas.Connection{
+			Name: name, BaseURL: "http://iterable.test", ProjectType: p.project, AllowedSources: []string{h.dir},
+			Limits:  schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: p.request},
+			Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now(), Statement: "v1"},
+		}
+	}
+	pacers := iterable.NewPacers()
+	h.product = &activities.Activities{
+		Connections: known, Root: root, TempDir: h.dir, Log: slog.New(slog.DiscardHandler), Heartbeat: w.temporalAnswers,
+		Polled: func(context.Context, string) (bool, error) { return true, nil },
+		Clients: &activities.Clients{Connections: known, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
+			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key, Connection: c.Name, Limits: c.Limits, Pacers: pacers,
+				Pause: even, HTTP: &http.Client{Transport: transport{w, leases.Transport(h.project)}}})
+		}},
+	}
+	a := h.product
+	report := any(a.WriteRunReport)
+	if p.seed%8 != 0 { // drawing takes longer than all the rest
+		report = func(context.Context, schemas.RunReportInput) (string, error) { return "", nil }
+	}
+	h.activities = map[string]any{
+		schemas.ActivityAuthorize: a.Authorize, schemas.ActivityInspectSegment: a.InspectSegment, schemas.ActivityEnsureList: a.EnsureList,
+		schemas.ActivityStageSegment: a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches, schemas.ActivityVerifyList: a.VerifyList,
+		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
+		schemas.ActivityAdmit: a.Admit, schemas.ActivityServed: a.Served,
+	}
+	if err := root.Write(context.Background(), schemas.DeploymentKey, []byte(`{"id": "simulated"}`)); err != nil {
+		t.Fatal(err)
+	}
+	for range p.exports {
+		h.records = append(h.records, &records{})
+	}
+	return h
+}
+
+// even waits for the longest pause that the client may choose by chance.
+func even(ctx context.Context, d time.Duration) error {
+	most := 250 * time.Millisecond
+	for most < d {
+		most *= 2
+	}
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type connections map[string]schemas.Connection
+
+func (c connections) Get(name string) (schemas.Connection, error) {
+	if found, ok := c[name]; ok {
+		return found, nil
+	}
+	return schemas.Connection{}, errors.New("there is no such connection")
+}
+func (c connections) Key(schemas.Connection) (string, error) { return "key", nil }
+func (c connections) Names() []string                        { return []string{"one", "two"} }
+func (c connections) Retention() schemas.Retention           { return schemas.Retention{} }
+func (c connections) Status() config.Status                  { return config.Status{} }
+
+// exportName and segmentName name what a history has.
+func (h *history) exportName(e int) string { return string(rune('A' + e)) }
+
+func (h *history) segmentName(e int) string {
+	if h.plan.sameList {
+		return "List"
+	}
+	return "List " + h.exportName(e)
+}
+
+func (h *history) source(e int) string { return filepath.Join(h.dir, h.exportName(e)+".arrow") }
+
+// fieldNames are the fields that an export of so many maps. Each export has its own, so
+// that it is known who wrote what.
+func (h *history) export(e int, t turn) schemas.Export {
+	out := schemas.Export{
+		Name: h.exportName(e), Connection: []string{"one", "two"}[e], Email: "email",
+		Segments: []schemas.Segment{{Name: h.segmentName(e), Source: h.source(e)}},
+	}
+	if h.plan.project != schemas.ProjectEmail {
+		out.UserID = "user"
+	}
+	out.Mode, out.Deadline = t.mode, schemas.Duration(t.deadline)
+	for i := range t.fields {
+		out.Fields.List = append(out.Fields.List, schemas.Field{Column: []string{"n", "m"}[i], As: []string{"n", "m"}[i] + out.Name})
+	}
+	if !t.strict {
+		all := 1.0
+		out.Guardrails = schemas.Guardrails{MaxRemovedShare: &all, MaxRejectedShare: &all, AllowEmpty: true, MaxGrowth: 1e9, MaxShrink: 1e9}
+	}
+	return out
+}
+
+// write writes a version of a segment.
+func (h *history) write(e int, rows []row) {
+	h.version++
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "user", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "m", Type: arrow.PrimitiveTypes.Int64}, {Name: "version", Type: arrow.PrimitiveTypes.Int64},
+	}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	text := func(f int, v string) {
+		if v == "" {
+			b.Field(f).AppendNull()
+		} else {
+			b.Field(f).(*array.StringBuilder).Append(v)
+		}
+	}
+	for _, r := range rows {
+		mail, user := address(r.who), ""
+		if r.bad {
+			mail = mark + "@@"
+		}
+		if r.user {
+			user = userID(r.who)
+		}
+		text(0, mail)
+		text(1, user)
+		b.Field(2).(*array.Int64Builder).Append(int64(r.n))
+		b.Field(3).(*array.Int64Builder).Append(int64(r.n % 2))
+		b.Field(4).(*array.Int64Builder).Append(int64(h.version))
+	}
+	record := b.NewRecord()
+	defer record.Release()
+	f, err := os.Create(h.source(e))
+	must(err)
+	w, err := ipc.NewFileWriter(f, ipc.WithSchema(schema))
+	must(err)
+	must(w.Write(record))
+	must(w.Close())
+	must(f.Close())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// goes starts a goroutine of the product.
+func (w *world) goes(do func()) {
+	w.running.Add(1)
+	go func() {
+		defer w.running.Add(-1)
+		do()
+	}()
+}
+
+// begin starts a run.
+func (h *history) begin(round, e int, t turn) *run {
+	r := &run{history: h, export: e, turn: t, round: round, began: time.Now(), answered: map[string]bool{}}
+	r.key = fmt.Sprintf("run %d of %s", round, h.exportName(e))
+	r.id = fmt.Sprintf("%04d%s%03x-%d", round, strings.ToLower(h.exportName(e)), h.plan.seed&0xfff, len(h.runs))
+	h.tell("%s starts: segment %s", r.key, t)
+	h.count("runs")
+	h.runs = append(h.runs, r)
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(silent{})
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(1000 * 24 * time.Hour)
+	env.SetWorkflowRunTimeout(0) // its timer would fire at once
+	workflows.Register(env)
+	r.engine = &engine{run: r, env: env, open: map[int]*task{}, over: map[int]outcome{}}
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&workflowDoor{engine: r.engine}}})
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: schemas.RunWorkflowID(h.exportName(e)), TaskQueue: schemas.TaskQueue})
+	in := schemas.RunInput{Export: h.export(e, t), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson, Who: "ann"}, Full: t.full}
+	h.goes(func() {
+		env.ExecuteWorkflow(schemas.WorkflowRunExport, in)
+		h.add(&step{key: r.key + " ends", do: r.ends})
+	})
+	return r
+}
+
+// ends takes what a run ended with.
+func (r *run) ends() {
+	r.over = true
+	for _, a := range r.attempts {
+		if a.run == r && a.replaced == 0 {
+			a.mu.Lock()
+			a.replaced = max(1, r.steps)
+			if a.timer != nil {
+				a.timer.Stop()
+			}
+			a.mu.Unlock()
+		}
+	}
+	var result schemas.RunResult
+	err := r.engine.env.GetWorkflowError()
+	if err == nil {
+		must(r.engine.env.GetWorkflowResult(&result))
+	}
+	var app *temporal.ApplicationError
+	var canceled *temporal.CanceledError
+	if errors.As(err, &app) && app.HasDetails() {
+		_ = app.Details(&result)
+	}
+	if errors.As(err, &canceled) && canceled.HasDetails() {
+		_ = canceled.Details(&result)
+	}
+	if len(result.Segments) == 1 {
+		r.result = result.Segments[0]
+	}
+	state := r.result.State
+	if r.terminated {
+		state = "terminated"
+	}
+	if state == "" {
+		state = fmt.Sprint("over: ", err)
+	}
+	r.tell("%s is %s: %s", r.key, state, r.result.Error)
+	if state == schemas.StateDone || state == schemas.StateAborted || state == schemas.StateCancelled || state == schemas.StateFailed || state == "terminated" {
+		r.count("runs " + state)
+	} else {
+		r.count("runs without a report")
+	}
+	r.checkEnd()
+}
+
+// sees takes note of what the workflow asks for.
+func (e *engine) sees(t *task, in any) {
+	switch in := in.(type) {
+	case schemas.StageInput:
+		e.rows = e.history.rowsNow[e.export]
+	case schemas.UploadInput:
+		e.checkUpload(in)
+	}
+}
+
+// standing is what Temporal says of runs (activities.Runs).
+func (h *history) Standing(_ context.Context, ref schemas.RunRef) (activities.RunState, bool, error) {
+	state, underWay := activities.RunUnknown, false
+	for _, r := range h.runs {
+		if h.exportName(r.export) != ref.Export {
+			continue
+		}
+		underWay = underWay || !r.over
+		if r.id == ref.RunID {
+			if state = activities.RunEnded; !r.over {
+				state = activities.RunLives
+			}
+		}
+	}
+	return state, underWay, nil
+}
+
+// sweep starts a sweep.
+func (h *history) sweep() {
+	a := &attempt{world: h.world, key: h.named("sweep"), stopCh: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), attemptContext{}, a))
+	a.ctx, a.cancel = ctx, cancel
+	h.attempts = append(h.attempts, a)
+	h.count("sweeps")
+	h.tell("%s starts", a.key)
+	h.goes(func() {
+		defer cancel()
+		s := activities.Sweeper{Activities: h.product, Runs: h, Retention: func() schemas.Retention { return schemas.Retention{} }}
+		done, err := s.Sweep(ctx)
+		h.tell("%s ends: %+v, %v", a.key, done, err)
+		a.mu.Lock()
+		a.replaced = max(1, h.steps)
+		a.mu.Unlock()
+	})
+}
+
+// files are the keys of the data root.
+func (h *history) files() (keys []string) {
+	all, err := h.product.Root.List(context.Background(), "")
+	must(err)
+	for _, o := range all {
+		keys = append(keys, o.Name)
+	}
+	return keys
+}
+
+// loseSnapshots deletes the snapshots of an export.
+func (h *history) loseSnapshots(e int) {
+	for _, key := range h.files() {
+		if _, ok := schemas.SnapshotVersion(path.Base(key)); ok && strings.HasPrefix(key, schemas.SnapshotsDir(h.exportName(e))) {
+			must(h.product.Root.DeletePrefix(context.Background(), key))
+		}
+	}
+	h.records[e].forget()
+	h.tell("the snapshots of %s are lost", h.exportName(e))
+}
+
+// list is the list that an export fills; nil while there is none.
+func (h *history) list(e int) *list {
+	var found *list
+	for _, l := range h.project.lists {
+		if l.Name == h.segmentName(e) && (found == nil || l.ID < found.ID) {
+			found = l
+		}
+	}
+	return found
+}
+
+// interfere does what somebody else does to a list.
+func (h *history) interfere(o other) {
+	l := h.list(0)
+	if l == nil {
+		return
+	}
+	h.count("others' changes")
+	switch o.what {
+	case "adds":
+		l.members[o.who] = true
+	case "removes":
+		delete(l.members, o.who)
+	default:
+		delete(h.project.lists, l.ID)
+		h.tell("somebody deletes list %d", l.ID)
+		return
+	}
+	h.tell("somebody %s %d", o.what, o.who)
+	for _, r := range h.records {
+		r.of(l.ID).touched(o.who)
+	}
+}
+
+// forget has the project forget a person, who is on no list then.
+func (h *history) forget(who int) {
+	delete(h.project.fields, who)
+	for _, l := range h.project.lists {
+		delete(l.members, who)
+		for _, r := range h.records {
+			r.of(l.ID).touched(who)
+		}
+	}
+}
+
+// active are the runs under way.
+func (h *history) active() (all []*run) {
+	for _, r := range h.runs {
+		if !r.over {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// play plays the history through, up to the first violation.
+func (h *history) play() {
+	for _, r := range h.plan.rounds {
+		if h.round(r); h.broken() {
+			return
+		}
+	}
+	h.heal()
+}
+
+// idle lets an amount of time pass.
+func (h *history) idle(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end) && !h.broken(); {
+		if !h.step() {
+			h.pass(time.Until(end))
+		}
+	}
+}
+
+const mostSteps = 4000
+
+// round plays one round.
+func (h *history) round(rd round) {
+	h.idle(rd.gap)
+	h.project.refusals = rd.refusals
+	for _, who := range slices.Sorted(maps.Keys(rd.refusals)) {
+		how := rd.refusals[who]
+		h.tell("Iterable refuses %d: %s", who, how)
+		if how == forgotten {
+			h.forget(who)
+		}
+	}
+	began := h.steps
+	type event struct {
+		at int
+		do func()
+	}
+	var events []event
+	for e, t := range rd.exports {
+		h.rowsNow[e] = t.rows
+		h.write(e, t.rows)
+		if rd.lost && len(h.live()) == 0 {
+			h.loseSnapshots(e)
+		}
+		if t.start < 0 {
+			continue
+		}
+		events = append(events, event{t.start, func() {
+			r := h.begin(rd.number, e, t)
+			if t.end != "" {
+				events = append(events, event{t.start + t.endAt, func() { h.stop(r, t.end) }})
+			}
+		}})
+		if t.again != nil {
+			events = append(events, event{t.start + t.replaceAt, func() {
+				h.tell("the segment of %s is written anew: %s", h.exportName(e), turn{rows: t.again, mode: t.mode})
+				h.rowsNow[e] = t.again
+				h.write(e, t.again)
+			}})
+		}
+	}
+	for _, o := range rd.others {
+		events = append(events, event{o.at, func() { h.interfere(o) }})
+	}
+	for _, at := range rd.sweeps {
+		events = append(events, event{at, h.sweep})
+	}
+	for n := 0; !h.broken(); n++ {
+		if n > mostSteps {
+			h.violated("f", "round %d does not end", rd.number)
+			return
+		}
+		h.settled()
+		due := -1
+		for i, e := range events {
+			if e.at <= h.steps-began && (due < 0 || e.at < events[due].at) {
+				due = i
+			}
+		}
+		switch {
+		case due >= 0:
+			e := events[due]
+			events = slices.Delete(events, due, due+1)
+			e.do()
+		case h.step():
+		case h.answer():
+		case len(h.active()) == 0 && len(events) == 0:
+			return
+		case len(h.active()) == 0:
+			began -= 10 // what is due later comes now
+		default:
+			h.pass(30 * time.Second)
+		}
+	}
+}
+
+// live are the attempts that have not ended.
+func (h *history) live() (all []*attempt) {
+	for _, a := range h.attempts {
+		if a.ctx.Err() == nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// stop cancels or terminates a run.
+func (h *history) stop(r *run, how string) {
+	if r.over {
+		return
+	}
+	h.tell("%s: somebody asks to %s it", r.key, how)
+	h.count("runs to " + how)
+	if how == "cancel" {
+		r.engine.env.CancelWorkflow()
+		return
+	}
+	r.terminated = true
+	for _, a := range h.attempts {
+		if a.run == r {
+			a.mu.Lock()
+			if a.replaced == 0 {
+				a.replaced = max(1, h.steps)
+			}
+			a.mu.Unlock()
+		}
+	}
+	_ = r.engine.env.SignalWorkflowByID(schemas.SegmentWorkflowID(h.exportName(r.export), h.segmentName(r.export)), outcomes, 0)
+	h.settled()
+	r.engine.env.SignalWorkflow(outcomes, 0)
+}
+
+// waiting is what a run waits for, nil if it does not.
+func (r *run) waiting() (w *schemas.Waiting, workflowID string) {
+	id := schemas.SegmentWorkflowID(r.exportName(r.export), r.segmentName(r.export))
+	var p schemas.Progress
+	if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&p) == nil && p.Waiting != nil {
+		return p.Waiting, id
+	}
+	var root schemas.RunProgress
+	id = schemas.RunWorkflowID(r.exportName(r.export))
+	if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&root) == nil && root.Waiting != nil {
+		return root.Waiting, id
+	}
+	return nil, ""
+}
+
+// answer answers one run that waits, and reports whether there was one.
+func (h *history) answer() bool {
+	for _, r := range h.active() {
+		w, id := r.waiting()
+		if w == nil || r.answered[w.ID] {
+			continue
+		}
+		r.answered[w.ID] = true
+		h.waits = append(h.waits, w.ID)
+		r.asked++
+		h.tell("%s waits at %s (%s): %s", r.key, w.Step, w.Type, w.Message)
+		h.count("waits")
+		if strings.Contains(w.Message, mark) {
+			h.violated("h", "%s waits with a message about a person: %s", r.key, w.Message)
+		}
+		key := h.named(r.key + " is answered")
+		if !h.calm && h.roll("late", key) < 0.4 {
+			h.idle(time.Duration(h.roll("later", key)*40) * time.Second)
+		}
+		if !h.calm && h.roll("wrong", key) < 0.4 { // an answer to something else
+			for _, wrong := range []schemas.Answer{{}, {Wait: h.waits[int(h.roll("which", key)*float64(len(h.waits)))]}} {
+				if wrong.Wait != w.ID {
+					h.reply(r, id, w, w.Answers[0], wrong)
+				}
+			}
+			h.reply(r, id, w, otherThan(w.Answers[0]), schemas.Answer{Wait: w.ID})
+		}
+		if w.Type == schemas.ErrorListAmbiguous {
+			h.tidyLists()
+		}
+		name := w.Answers[0]
+		if !h.calm && r.asked > r.turn.patience && h.roll("abort", key) < 0.5 || r.asked > 25 {
+			name, r.aborted = schemas.UpdateAbort, true
+		}
+		h.reply(r, id, w, name, schemas.Answer{Wait: w.ID})
+		return true
+	}
+	return false
+}
+
+// tidyLists deletes all lists of a name but one, as a run asks for.
+func (h *history) tidyLists() {
+	seen := map[string]bool{}
+	for _, owned := range []bool{true, false} { // those that were filled stay
+		for _, id := range slices.Sorted(maps.Keys(h.project.lists)) {
+			l := h.project.lists[id]
+			if _, ok := h.owners[id]; ok != owned {
+				continue
+			}
+			if seen[l.Name] {
+				h.tell("somebody deletes list %d", id)
+				delete(h.project.lists, id)
+			}
+			seen[l.Name] = true
+		}
+	}
+}
+
+// otherThan is the answer that goes on that a wait does not take.
+func otherThan(answer string) string {
+	if answer == schemas.UpdateApprove {
+		return schemas.UpdateRetry
+	}
+	return schemas.UpdateApprove
+}
+
+// reply gives an answer. One that is not to this wait, or that it does not take, has to
+// be refused.
+func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name string, a schemas.Answer) {
+	right := a.Wait == w.ID && slices.Contains(w.Answers, name)
+	if now, _ := r.waiting(); now == nil || now.ID != w.ID {
+		right = false
+	}
+	key := h.named(r.key + " gets an answer")
+	h.tell("%s is answered: %s %s", r.key, name, a.Wait)
+	accepted := func() {
+		h.count("answers: " + name)
+		if !right {
+			h.violated("d", "%s took %q for wait %q, while it waits for %s, %v", r.key, name, a.Wait, w.ID, w.Answers)
+		} else if w.Type == schemas.ErrorListOwned && name == schemas.UpdateApprove {
+			h.handed = append(h.handed, handover{r.export, time.Now()})
+		} else if w.Type == schemas.ErrorGuardrail && name == schemas.UpdateApprove {
+			r.approved = r.staged.Attempt
+		}
+	}
+	_ = r.engine.env.UpdateWorkflowByID(workflowID, name, key, &testsuite.TestUpdateCallback{
+		OnReject: func(error) { h.count("answers refused") },
+		OnComplete: func(_ any, err error) {
+			if err == nil {
+				accepted()
+			}
+		},
+	}, a)
+	h.settled()
+}
+
+// heal has nothing go wrong any more, runs each export again, and looks at what is left.
+func (h *history) heal() {
+	h.calm = true
+	h.project.refusals = map[int]refusal{}
+	h.tell("all is calm")
+	for _, a := range h.attempts {
+		a.mu.Lock()
+		a.frozen = false
+		a.mu.Unlock()
+	}
+	for n := 0; h.running.Load() > 0; n++ {
+		if h.broken() {
+			return
+		}
+		if n > mostSteps {
+			h.violated("f", "what was held does not end")
+			return
+		}
+		if !h.step() && !h.answer() {
+			h.pass(30 * time.Second)
+		}
+	}
+	h.idle(time.Minute)
+	for e, t := range h.plan.rounds[len(h.plan.rounds)-1].exports {
+		t.end, t.full, t.deadline, t.start, t.patience = "", false, 0, 0, 1000
+		t.rows = h.rowsNow[e]
+		t.again = nil
+		rd := round{number: 90 + e, refusals: map[int]refusal{}, exports: make([]turn, h.plan.exports)}
+		for i := range rd.exports {
+			rd.exports[i] = turn{start: -1, rows: h.rowsNow[i]}
+		}
+		rd.exports[e] = t
+		h.round(rd)
+		if h.broken() {
+			return
+		}
+		if last := h.runs[len(h.runs)-1]; last.result.State != schemas.StateDone {
+			h.violated("f", "%s is %q although nothing went wrong: %s", last.key, last.result.State, last.result.Error)
+			return
+		}
+	}
+	h.idle(25 * time.Hour)
+	h.sweep()
+	h.idle(time.Minute)
+	h.checkFiles()
+}

@@ -1,0 +1,253 @@
+package simulate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// mark is in everything that is about a person, and in nothing else.
+const mark = "zq"
+
+func address(i int) string { return fmt.Sprintf("%s%d@example.com", mark, i) }
+func userID(i int) string  { return fmt.Sprintf("%su%d", mark, i) }
+
+// person returns the number of the person that an address or a user ID names.
+func person(email, user string) int {
+	text := strings.TrimPrefix(user, mark+"u")
+	if user == "" {
+		text, _, _ = strings.Cut(strings.TrimPrefix(email, mark), "@")
+	}
+	i, err := strconv.Atoi(text)
+	if err != nil {
+		panic("not a simulated person: " + email + " " + user)
+	}
+	return i
+}
+
+// project is the Iterable project, as far as runs touch it. It is the oracle too: what
+// it answers is what was acknowledged.
+type project struct {
+	w     *world
+	lists map[int64]*list
+	next  int64
+	// fields are the data fields by person.
+	fields map[int]map[string]string
+	// refusals say what the project has against a person just now.
+	refusals map[int]refusal
+}
+
+type list struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	CreatedAt   int64  `json:"createdAt"`
+	ListType    string `json:"listType"`
+	members     map[int]bool
+}
+
+// refusal is how the project refuses a person.
+type refusal string
+
+const (
+	conflict  refusal = "a conflict"
+	invalid   refusal = "invalid data"
+	forgotten refusal = "forgotten"
+	unnamed   refusal = "a failure without a name"
+	poison    refusal = "the whole request"
+)
+
+// ack is what the project acknowledged of a request.
+type ack struct {
+	kind string
+	list int64
+	took []int
+	// sure is false where the answer does not say which profiles were taken, plain where it
+	// refuses none.
+	sure, plain bool
+}
+
+// ackBody is an answer's body that knows what the answer acknowledges.
+type ackBody struct {
+	*bytes.Reader
+	ack *ack
+}
+
+func (ackBody) Close() error { return nil }
+
+func respond(r *http.Request, status int, body string) *http.Response {
+	return &http.Response{
+		Status: http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: ackBody{Reader: bytes.NewReader([]byte(body))}, ContentLength: int64(len(body)), Request: r,
+	}
+}
+
+// subscribers is the body of a subscribe or an unsubscribe.
+type subscribers struct {
+	ListID      int64 `json:"listId"`
+	Subscribers []struct {
+		Email      string                     `json:"email"`
+		UserID     string                     `json:"userId"`
+		DataFields map[string]json.RawMessage `json:"dataFields"`
+	} `json:"subscribers"`
+}
+
+func (s subscribers) people() (all []int) {
+	for _, one := range s.Subscribers {
+		all = append(all, person(one.Email, one.UserID))
+	}
+	return all
+}
+
+// describe says in words what a request wants.
+func describe(r *http.Request) string {
+	what := strings.TrimPrefix(r.URL.Path, "/api/")
+	if r.Method != http.MethodPost || r.GetBody == nil {
+		return r.Method + " " + what
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return what
+	}
+	defer body.Close()
+	var in subscribers
+	if json.NewDecoder(body).Decode(&in) != nil || len(in.Subscribers) == 0 {
+		return "creates a list"
+	}
+	return fmt.Sprintf("%s %v", strings.TrimPrefix(what, "lists/"), in.people())
+}
+
+// RoundTrip makes it the end of the HTTP transport.
+func (p *project) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	a := attemptOf(r.Context())
+	path := strings.TrimPrefix(r.URL.Path, "/api/")
+	parts := strings.Split(path, "/")
+	if r.Method != http.MethodGet {
+		a.effect(r.Method + " " + path)
+	}
+	switch {
+	case path == "lists" && r.Method == http.MethodGet:
+		all := []*list{}
+		for _, l := range p.lists {
+			all = append(all, l)
+		}
+		slices.SortFunc(all, func(a, b *list) int { return int(a.ID - b.ID) })
+		return p.json(r, map[string]any{"lists": all})
+	case path == "lists":
+		l := &list{ListType: "Standard", CreatedAt: time.Now().UnixMilli(), members: map[int]bool{}}
+		if err := json.Unmarshal(body, l); err != nil {
+			return nil, err
+		}
+		p.next++
+		l.ID = p.next
+		p.lists[l.ID] = l
+		return p.json(r, map[string]any{"listId": l.ID})
+	case path == "users/getFields":
+		return p.json(r, map[string]any{"fields": map[string]string{}})
+	case path == "lists/subscribe", path == "lists/unsubscribe":
+		return p.change(r, a, parts[1], body)
+	}
+	id, _ := strconv.ParseInt(parts[1], 10, 64)
+	l := p.lists[id]
+	switch {
+	case l == nil:
+		return respond(r, http.StatusNotFound, `{"code": "NotFound"}`), nil
+	case r.Method == http.MethodDelete:
+		delete(p.lists, id)
+		return p.json(r, map[string]any{"code": "Success"})
+	}
+	return respond(r, http.StatusOK, fmt.Sprint(len(l.members))), nil
+}
+
+func (p *project) json(r *http.Request, v any) (*http.Response, error) {
+	data, err := json.Marshal(v)
+	return respond(r, http.StatusOK, string(data)), err
+}
+
+// failed are the arrays of an answer.
+type failed struct {
+	ConflictEmails     []string `json:"conflictEmails,omitempty"`
+	ConflictUserIDs    []string `json:"conflictUserIds,omitempty"`
+	InvalidDataEmails  []string `json:"invalidDataEmails,omitempty"`
+	InvalidDataUserIDs []string `json:"invalidDataUserIds,omitempty"`
+	ForgottenEmails    []string `json:"forgottenEmails,omitempty"`
+	ForgottenUserIDs   []string `json:"forgottenUserIds,omitempty"`
+}
+
+// change subscribes or unsubscribes.
+func (p *project) change(r *http.Request, a *attempt, kind string, body []byte) (*http.Response, error) {
+	var in subscribers
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	l := p.lists[in.ListID]
+	if l == nil {
+		return respond(r, http.StatusNotFound, `{"code": "NotFound"}`), nil
+	}
+	for _, i := range in.people() {
+		if p.refusals[i] == poison {
+			return respond(r, http.StatusBadRequest, `{"code": "BadParams"}`), nil
+		}
+	}
+	var f failed
+	done := &ack{kind: kind, list: in.ListID, sure: true}
+	fails := 0
+	for _, s := range in.Subscribers {
+		i := person(s.Email, s.UserID)
+		no := p.refusals[i]
+		switch no {
+		case conflict:
+			f.ConflictEmails, f.ConflictUserIDs = name(f.ConflictEmails, s.Email), name(f.ConflictUserIDs, s.UserID)
+		case invalid:
+			f.InvalidDataEmails, f.InvalidDataUserIDs = name(f.InvalidDataEmails, s.Email), name(f.InvalidDataUserIDs, s.UserID)
+		case forgotten:
+			f.ForgottenEmails, f.ForgottenUserIDs = name(f.ForgottenEmails, s.Email), name(f.ForgottenUserIDs, s.UserID)
+		case unnamed:
+			done.sure = false
+		}
+		if no != "" {
+			fails++
+			p.w.count("profiles refused")
+			continue
+		}
+		done.took = append(done.took, i)
+		p.w.applied(a, kind, l, i)
+		if kind == "unsubscribe" {
+			delete(l.members, i)
+			continue
+		}
+		l.members[i] = true
+		if p.fields[i] == nil {
+			p.fields[i] = map[string]string{}
+		}
+		for k, v := range s.DataFields {
+			p.fields[i][k] = string(v)
+		}
+	}
+	done.plain = len(p.refusals) == 0
+	answer, err := p.json(r, map[string]any{"successCount": len(done.took), "failCount": fails, "failedUpdates": f})
+	if err == nil {
+		answer.Body = ackBody{Reader: answer.Body.(ackBody).Reader, ack: done}
+	}
+	return answer, err
+}
+
+func name(all []string, one string) []string {
+	if one == "" {
+		return all
+	}
+	return append(all, one)
+}

@@ -1,0 +1,211 @@
+package simulate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"iterable-segment-export/schemas"
+)
+
+// plan is a history before it happens: what comes from outside of the worker.
+type plan struct {
+	seed     uint64
+	people   int
+	project  string // what the project identifies people by
+	exports  int
+	sameList bool
+	request  int // profiles in one
+	// spotless histories have no rows and no profiles that are refused: what is written of
+	// those takes longer than all the rest.
+	spotless bool
+	// The rates at which things go wrong at the doors, and heartbeats get no answer.
+	httpFaults, rootFaults, beatFaults float64
+	rounds                             []round
+	told                               bool            // with what goes well too
+	spared                             map[string]bool // decisions that are not to be made
+}
+
+// round is a change of the world, and the runs that follow it.
+type round struct {
+	number  int
+	gap     time.Duration
+	exports []turn
+	// refusals are in force during the round.
+	refusals map[int]refusal
+	// others are what somebody else does to the list, at the step of that number.
+	others []other
+	// sweeps are the steps at which a sweep begins.
+	sweeps []int
+	// lost deletes the snapshots before the runs.
+	lost bool
+}
+
+// turn is a run of one export, or none, with the segment's version before it.
+type turn struct {
+	rows  []row
+	start int // the step at which the run starts; -1 is never
+	full  bool
+	mode  string
+	// fields are the mapped ones.
+	fields   int
+	strict   bool // the guardrails
+	deadline time.Duration
+	// end cancels or terminates the run at a step.
+	end   string
+	endAt int
+	// replace writes the segment's files anew at a step.
+	replaceAt int
+	again     []row
+	patience  int // how many waits are answered with go on, before one is with abort
+}
+
+type other struct {
+	at   int
+	what string // "adds", "removes", "deletes the list"
+	who  int
+}
+
+// row is a row of a segment.
+type row struct {
+	who   int
+	n     int
+	bad   bool // the address can't be mailed
+	email bool
+	user  bool
+}
+
+func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
+
+func newPlan(seed uint64) *plan {
+	r := rand.New(rand.NewPCG(seed, 1))
+	p := &plan{seed: seed, people: 3 + r.IntN(7), exports: 1, request: 1 + r.IntN(3), spared: map[string]bool{}}
+	p.project = []string{schemas.ProjectEmail, schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid}[r.IntN(4)]
+	p.spotless = chance(r, 0.6)
+	if chance(r, 0.3) {
+		p.exports, p.sameList = 2, chance(r, 0.8)
+	}
+	rates := []float64{0, 0.02, 0.05, 0.12}
+	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]
+	last := make([][]row, p.exports)
+	for k := range 2 + r.IntN(5) {
+		next := p.round(rand.New(rand.NewPCG(seed, uint64(100+k))), k, last)
+		for e, t := range next.exports {
+			if last[e] = t.rows; t.again != nil {
+				last[e] = t.again
+			}
+		}
+		p.rounds = append(p.rounds, next)
+	}
+	return p
+}
+
+func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
+	out := round{number: k + 1, refusals: map[int]refusal{}, lost: chance(r, 0.03)}
+	out.gap = []time.Duration{0, 0, 3 * time.Second, 20 * time.Second, 11 * time.Minute}[r.IntN(5)]
+	for e := range p.exports {
+		t := turn{rows: p.version(r, last[e]), start: 0, full: chance(r, 0.12), mode: schemas.ModeMirror, fields: r.IntN(3), strict: chance(r, 0.5)}
+		if k > 0 && chance(r, 0.7) {
+			t.fields = 1
+		}
+		if chance(r, 0.2) {
+			t.mode = schemas.ModeAppend
+		}
+		switch {
+		case chance(r, 0.15):
+			t.start = -1
+		case e > 0:
+			t.start = r.IntN(60)
+		}
+		t.deadline = []time.Duration{0, 0, 0, 30 * time.Second, 5 * time.Minute}[r.IntN(5)]
+		if t.end, t.endAt = "", r.IntN(60); chance(r, 0.25) {
+			t.end = []string{"cancel", "cancel", "terminate"}[r.IntN(3)]
+		}
+		if chance(r, 0.06) {
+			t.again, t.replaceAt = p.version(r, t.rows), r.IntN(30)
+		}
+		t.patience = r.IntN(4)
+		out.exports = append(out.exports, t)
+	}
+	if !p.spotless && chance(r, 0.6) {
+		for range 1 + r.IntN(2) {
+			out.refusals[r.IntN(p.people)] = []refusal{conflict, invalid, forgotten, unnamed, poison}[r.IntN(5)]
+		}
+	}
+	if chance(r, 0.3) {
+		for range 1 + r.IntN(2) {
+			out.others = append(out.others, other{r.IntN(50), []string{"adds", "adds", "removes"}[r.IntN(3)], r.IntN(p.people)})
+		}
+	}
+	if chance(r, 0.04) {
+		out.others = append(out.others, other{r.IntN(40), "deletes the list", 0})
+	}
+	for chance(r, 0.2) {
+		out.sweeps = append(out.sweeps, r.IntN(60))
+	}
+	return out
+}
+
+// version is a segment after some changes.
+func (p *plan) version(r *rand.Rand, last []row) []row {
+	rows := slices.Clone(last)
+	for i := range rows {
+		rows[i].bad = false
+	}
+	if len(rows) == 0 || chance(r, 0.1) {
+		rows = nil
+		for i := range p.people {
+			if chance(r, 0.6) {
+				rows = append(rows, row{who: i, n: 1 + r.IntN(3)})
+			}
+		}
+	}
+	for range r.IntN(3) {
+		switch i := r.IntN(p.people); {
+		case slices.ContainsFunc(rows, func(x row) bool { return x.who == i }) && chance(r, 0.6):
+			rows = slices.DeleteFunc(rows, func(x row) bool { return x.who == i })
+		case !slices.ContainsFunc(rows, func(x row) bool { return x.who == i }) || !p.spotless && chance(r, 0.3): // or a duplicate
+			rows = append(rows, row{who: i, n: 1 + r.IntN(3)})
+		}
+	}
+	both := r.IntN(1 << p.people) // who has a user ID in this version, in a hybrid project
+	if chance(r, 0.5) {
+		both = 0x155
+	}
+	for i := range rows {
+		if chance(r, 0.1) {
+			rows[i].n = 1 + r.IntN(3)
+		}
+		rows[i].bad = !p.spotless && chance(r, 0.04)
+		rows[i].email, rows[i].user = true, p.project == schemas.ProjectUserID || p.project == schemas.ProjectHybrid && both>>rows[i].who&1 == 1
+	}
+	return rows
+}
+
+func (t turn) String() string {
+	var b strings.Builder
+	b.WriteString("{")
+	for i, r := range t.rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d:%d", r.who, r.n)
+		if r.bad {
+			b.WriteString(" (bad)")
+		}
+	}
+	fmt.Fprintf(&b, "}, %s", t.mode)
+	if t.full {
+		b.WriteString(", full")
+	}
+	fmt.Fprintf(&b, ", %d fields", t.fields)
+	if t.strict {
+		b.WriteString(", strict guardrails")
+	}
+	if t.deadline > 0 {
+		fmt.Fprintf(&b, ", deadline %s", t.deadline)
+	}
+	return b.String()
+}

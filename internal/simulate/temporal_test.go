@@ -1,0 +1,557 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/proto"
+
+	"iterable-segment-export/schemas"
+)
+
+var (
+	payloads = converter.GetDefaultDataConverter()
+	failures = temporal.GetDefaultFailureConverter()
+)
+
+// outcomes is the signal by which a workflow learns that activities have ended.
+const outcomes = "outcomes"
+
+// engine plays Temporal's part for the activities of one run: it starts attempts, notices
+// by their heartbeats that they are gone, and starts the next ones. The workflows run in
+// the SDK's test environment, which knows neither.
+type engine struct {
+	*run
+	env  *testsuite.TestWorkflowEnvironment
+	next int
+	open map[int]*task
+	over map[int]outcome // by the task's number, until the workflow has taken it
+}
+
+type outcome struct {
+	result *commonpb.Payloads
+	err    error
+}
+
+// task is one activity of a workflow.
+type task struct {
+	engine   *engine
+	id       int
+	key      string
+	workflow workflow.Execution
+	name     string
+	input    *commonpb.Payloads
+	options  workflow.ActivityOptions
+	begun    time.Time
+
+	attempt   int
+	current   *attempt // nil between two
+	beat      *commonpb.Payloads
+	cancelled bool
+}
+
+// attempt is one try of an activity: what a worker does. The sweeper is one too, of no task.
+type attempt struct {
+	world  *world
+	task   *task
+	key    string
+	number int32
+	run    *run // nil for a sweep
+	ctx    context.Context
+	cancel context.CancelFunc
+	stopCh chan struct{}
+	stops  sync.Once
+	detail *commonpb.Payloads // of the attempt before
+	began  time.Time
+
+	mu       sync.Mutex
+	killed   bool
+	frozen   bool
+	thaws    int       // at this step of the scheduler, counted once another one took its place
+	until    time.Time // or at this time
+	replaced int       // the step at which another one took its place, 0 before
+	beaten   time.Time // when the last heartbeat was sent that was answered
+	beats    int
+	timer    *time.Timer
+	acks     []*ack
+	noted    int // how many of acks were surely kept
+}
+
+type attemptContext struct{}
+
+func attemptOf(ctx context.Context) *attempt {
+	a, _ := ctx.Value(attemptContext{}).(*attempt)
+	return a
+}
+
+func (a *attempt) dead() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.killed
+}
+
+// awake reports whether the attempt's process runs.
+func (a *attempt) awake() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.frozen || a.killed {
+		return true
+	}
+	now := time.Now()
+	if a.replaced > 0 && a.world.steps >= a.replaced+a.thaws || a.task == nil && a.world.steps >= a.thaws || a.replaced == 0 && !a.until.IsZero() && now.After(a.until) {
+		a.frozen = false
+	}
+	return !a.frozen
+}
+
+// kill kills the attempt's worker.
+func (a *attempt) kill() {
+	a.mu.Lock()
+	a.killed, a.frozen = true, false
+	a.mu.Unlock()
+	a.cancel()
+}
+
+// freeze freezes the attempt's worker: for some seconds, or until another attempt took
+// its place and has got somewhere.
+func (a *attempt) freeze(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.frozen = true
+	a.thaws = int(a.world.roll("thaw", key) * 60)
+	a.until = time.Time{}
+	if a.task == nil {
+		a.thaws += a.world.steps
+	} else if a.world.roll("nap", key) < 0.3 {
+		a.until = time.Now().Add(time.Duration(1+a.world.roll("for", key)*8) * time.Second)
+	}
+}
+
+// stop asks the worker to shut down.
+func (a *attempt) stop() { a.stops.Do(func() { close(a.stopCh) }) }
+
+// lease is how long an attempt may have effects after a heartbeat was answered.
+const lease = 5 * time.Second
+
+// effect checks that the attempt may have an effect now.
+func (a *attempt) effect(what string) {
+	if a.task == nil {
+		return
+	}
+	a.mu.Lock()
+	age := time.Since(a.beaten)
+	a.mu.Unlock()
+	if a.beaten.IsZero() || age >= lease {
+		a.world.violated("c", "%s %s %s after its last heartbeat was answered", a.key, what, age)
+	}
+}
+
+// temporalAnswers sends a heartbeat (activities.Activities.Heartbeat).
+func (w *world) temporalAnswers(ctx context.Context, details ...any) error {
+	a := attemptOf(ctx)
+	data, err := payloads.ToPayloads(details...)
+	if err != nil {
+		return err
+	}
+	w.private("a heartbeat of "+a.key, data)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.beats++
+	switch {
+	case a.killed, a.frozen:
+		return errNoAnswer
+	case a.replaced > 0 || a.task.current != a || a.run.terminated:
+		return serviceerror.NewNotFound("simulated: the attempt is over")
+	case !w.calm && w.roll("unreachable", fmt.Sprint(a.key, a.beats/3)) < w.plan.beatFaults:
+		return errNoAnswer
+	}
+	a.beaten = time.Now()
+	a.task.beat = data
+	a.watch()
+	if a.task.cancelled {
+		return temporal.NewCanceledError()
+	}
+	return nil
+}
+
+// watch starts to wait for the next heartbeat.
+func (a *attempt) watch() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	if most := a.task.options.HeartbeatTimeout; most > 0 {
+		a.timer = a.world.after(most, a.key+" is missed", func() { a.task.missed(a) })
+	}
+}
+
+// private checks that what goes to Temporal tells nothing of people.
+func (w *world) private(what string, data *commonpb.Payloads) {
+	for _, p := range data.GetPayloads() {
+		if bytes.Contains(p.Data, []byte(mark)) {
+			w.violated("h", "%s holds data of a person: %s", what, p.Data)
+		}
+	}
+}
+
+// schedule begins an activity.
+func (e *engine) schedule(info *workflow.Info, name string, options workflow.ActivityOptions, input *commonpb.Payloads) *task {
+	e.next++
+	t := &task{engine: e, id: e.next, workflow: info.WorkflowExecution, name: name, input: input, options: options, begun: time.Now()}
+	t.key = e.world.named(e.key + " " + name)
+	e.world.private("the input of "+t.key, input)
+	e.open[t.id] = t
+	e.world.add(&step{key: t.key + " is taken", do: t.start})
+	return t
+}
+
+// start begins the next attempt.
+func (t *task) start() {
+	e := t.engine
+	if e.terminated || e.open[t.id] == nil {
+		return
+	}
+	t.attempt++
+	a := &attempt{
+		world: e.world, task: t, key: fmt.Sprintf("%s, attempt %d", t.key, t.attempt), number: int32(t.attempt), run: e.run,
+		stopCh: make(chan struct{}), detail: t.beat, beaten: time.Now(), began: time.Now(),
+	}
+	e.attempts = append(e.attempts, a)
+	ctx, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(activityContext()), attemptContext{}, a))
+	a.ctx, a.cancel = ctx, cancel
+	t.current = a
+	a.mu.Lock()
+	a.watch()
+	a.mu.Unlock()
+	method := reflect.ValueOf(e.world.activities[t.name])
+	in := reflect.New(method.Type().In(1))
+	if err := payloads.FromPayloads(t.input, in.Interface()); err != nil {
+		panic(err)
+	}
+	e.sees(t, in.Elem().Interface())
+	e.world.goes(func() {
+		out := method.Call([]reflect.Value{reflect.ValueOf(ctx), in.Elem()})
+		err, _ := out[1].Interface().(error)
+		var result *commonpb.Payloads
+		if err == nil {
+			var bad error
+			if result, bad = payloads.ToPayloads(out[0].Interface()); bad != nil {
+				panic(bad)
+			}
+		}
+		a.returned(result, err)
+	})
+}
+
+// returned reports the end of an attempt to Temporal.
+func (a *attempt) returned(result *commonpb.Payloads, err error) {
+	defer a.cancel()
+	key := a.world.named(a.key + " reports its end")
+	if a.dead() {
+		return
+	}
+	a.world.wait(key, a, a.awake)
+	lost := a.world.decide(key, a.world.plan.rootFaults, loseAnswer)
+	a.mu.Lock()
+	gone := a.killed || a.replaced > 0 || a.task.current != a || a.run.terminated
+	a.mu.Unlock()
+	if gone {
+		return
+	}
+	if lost != goOn {
+		a.world.tell("  %s: the answer does not reach Temporal", key)
+		a.run.troubled = true
+		a.kill()
+		return
+	}
+	a.task.ended(a, result, err)
+}
+
+// missed ends an attempt whose heartbeats stopped.
+func (t *task) missed(a *attempt) {
+	a.mu.Lock()
+	late := time.Since(a.beaten) >= t.options.HeartbeatTimeout // or it has just come
+	a.mu.Unlock()
+	if t.current != a || t.engine.terminated || !late {
+		return
+	}
+	t.engine.world.tell("  Temporal misses the heartbeats of %s", a.key)
+	t.engine.world.count("heartbeats missed")
+	a.run.troubled = true
+	t.replaced(a)
+	timeout := &failurepb.Failure{Message: "activity Heartbeat timeout", FailureInfo: &failurepb.Failure_TimeoutFailureInfo{
+		TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{TimeoutType: enums.TIMEOUT_TYPE_HEARTBEAT, LastHeartbeatDetails: t.beat}}}
+	t.again(timeout, 0)
+}
+
+// replaced lets go of an attempt.
+func (t *task) replaced(a *attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.replaced = max(1, t.engine.world.steps)
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	t.current = nil
+}
+
+// ended takes the report of an attempt.
+func (t *task) ended(a *attempt, result *commonpb.Payloads, err error) {
+	t.replaced(a)
+	w := t.engine.world
+	if err == nil {
+		w.private("the result of "+t.key, result)
+		if t.name == schemas.ActivityStageSegment {
+			t.engine.staged = schemas.Manifest{}
+			must(payloads.FromPayloads(result, &t.engine.staged))
+			t.engine.passes++
+			if m := t.engine.staged; t.engine.plan.told {
+				t.engine.tell("  %s has staged %d adds, %d updates, %d removals, %d unchanged against snapshot %d of %d members", t.key,
+					m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)
+			}
+		}
+		t.close(outcome{result: result})
+		return
+	}
+	failure := failures.ErrorToFailure(err)
+	if data, _ := proto.Marshal(failure); bytes.Contains(data, []byte(mark)) {
+		w.violated("h", "the error of %s holds data of a person: %v", t.key, err)
+	}
+	var app *temporal.ApplicationError
+	switch {
+	case t.cancelled && temporal.IsCanceledError(err):
+		t.fail(failure, enums.RETRY_STATE_CANCEL_REQUESTED)
+	case errors.As(err, &app) && app.NonRetryable(), temporal.IsCanceledError(err):
+		t.fail(failure, enums.RETRY_STATE_NON_RETRYABLE_FAILURE)
+	default:
+		var delay time.Duration
+		if app != nil {
+			delay = app.NextRetryDelay()
+		}
+		t.again(failure, delay)
+	}
+}
+
+// again starts the next attempt in a while.
+func (t *task) again(failure *failurepb.Failure, delay time.Duration) {
+	p := t.options.RetryPolicy
+	if delay == 0 {
+		delay = p.InitialInterval << min(t.attempt-1, 8)
+	}
+	delay = min(delay, p.MaximumInterval)
+	w := t.engine.world
+	switch most := t.options.ScheduleToCloseTimeout; {
+	case t.cancelled:
+		t.fail(failure, enums.RETRY_STATE_CANCEL_REQUESTED)
+	case most > 0 && time.Since(t.begun)+delay >= most:
+		t.fail(failure, enums.RETRY_STATE_TIMEOUT)
+	default:
+		w.after(delay, t.key+" is taken again", t.start)
+	}
+}
+
+func (t *task) fail(cause *failurepb.Failure, state enums.RetryState) {
+	t.close(outcome{err: failures.FailureToError(&failurepb.Failure{
+		Message: "activity error", Cause: cause,
+		FailureInfo: &failurepb.Failure_ActivityFailureInfo{ActivityFailureInfo: &failurepb.ActivityFailureInfo{
+			ActivityType: &commonpb.ActivityType{Name: t.name}, ActivityId: fmt.Sprint(t.id), RetryState: state}},
+	})})
+}
+
+// close tells the workflow of the activity's end.
+func (t *task) close(o outcome) {
+	e := t.engine
+	if e.open[t.id] == nil || e.terminated {
+		return
+	}
+	delete(e.open, t.id)
+	e.over[t.id] = o
+	_ = e.env.SignalWorkflowByID(t.workflow.ID, outcomes, t.id)
+}
+
+// cancel asks the activity to stop.
+func (t *task) cancel() {
+	t.cancelled = true
+	if t.current == nil && t.engine.open[t.id] != nil {
+		t.fail(failures.ErrorToFailure(temporal.NewCanceledError()), enums.RETRY_STATE_CANCEL_REQUESTED)
+	}
+}
+
+// workflowDoor has the workflows' activities done by the engine.
+type workflowDoor struct {
+	interceptor.WorkerInterceptorBase
+	engine *engine
+}
+
+func (d *workflowDoor) InterceptWorkflow(ctx workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	i := &inbound{engine: d.engine, waits: map[int]workflow.Settable{}}
+	i.Next = next
+	return i
+}
+
+type inbound struct {
+	interceptor.WorkflowInboundInterceptorBase
+	engine *engine
+	waits  map[int]workflow.Settable
+}
+
+func (i *inbound) Init(out interceptor.WorkflowOutboundInterceptor) error {
+	o := &outbound{inbound: i}
+	o.Next = out
+	return i.Next.Init(o)
+}
+
+// terminated is what a workflow panics with when it is terminated.
+const terminated = "simulated: terminated"
+
+func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
+	free, _ := workflow.NewDisconnectedContext(ctx)
+	workflow.Go(free, func(ctx workflow.Context) {
+		for {
+			var id int
+			workflow.GetSignalChannel(ctx, outcomes).Receive(ctx, &id)
+			if i.engine.terminated {
+				panic(terminated)
+			}
+			o, ok := i.engine.over[id]
+			if set := i.waits[id]; ok && set != nil {
+				delete(i.engine.over, id)
+				delete(i.waits, id)
+				set.Set(o.result, o.err)
+			}
+		}
+	})
+	return i.Next.ExecuteWorkflow(ctx, in)
+}
+
+type outbound struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	inbound *inbound
+}
+
+func (o *outbound) Now(workflow.Context) time.Time { return time.Now() }
+
+// GetInfo gives the run an ID of its own, which the test environment does not.
+func (o *outbound) GetInfo(ctx workflow.Context) *workflow.Info {
+	info := *o.Next.GetInfo(ctx)
+	id := o.inbound.engine.id
+	info.FirstRunID, info.WorkflowStartTime = id, o.inbound.engine.began
+	info.WorkflowExecution.RunID = id
+	if info.ParentWorkflowExecution != nil {
+		info.WorkflowExecution.RunID += "s"
+	}
+	return &info
+}
+
+func (o *outbound) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+	f, set := workflow.NewFuture(ctx)
+	e := o.inbound.engine
+	if e.terminated {
+		panic(terminated)
+	}
+	if err := ctx.Err(); err != nil {
+		set.SetError(err)
+		return f
+	}
+	input, err := payloads.ToPayloads(args...)
+	if err != nil {
+		set.SetError(err)
+		return f
+	}
+	t := e.schedule(o.GetInfo(ctx), name, workflow.GetActivityOptions(ctx), input)
+	o.inbound.waits[t.id] = set
+	if ctx.Done() != nil {
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			ctx.Done().Receive(ctx, nil)
+			t.cancel()
+		})
+	}
+	return f
+}
+
+// activityDoor tells activities who they are.
+type activityDoor struct {
+	interceptor.WorkerInterceptorBase
+}
+
+func (*activityDoor) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	i := &activityInbound{}
+	i.Next = next
+	return i
+}
+
+type activityInbound struct {
+	interceptor.ActivityInboundInterceptorBase
+}
+
+func (i *activityInbound) Init(out interceptor.ActivityOutboundInterceptor) error {
+	o := &activityOutbound{}
+	o.Next = out
+	return i.Next.Init(o)
+}
+
+type activityOutbound struct {
+	interceptor.ActivityOutboundInterceptorBase
+}
+
+func (o activityOutbound) GetInfo(ctx context.Context) activity.Info {
+	a := attemptOf(ctx)
+	if a == nil {
+		return o.Next.GetInfo(ctx)
+	}
+	return activity.Info{
+		WorkflowExecution: a.task.workflow, ActivityID: fmt.Sprint(a.task.id), ActivityType: activity.Type{Name: a.task.name},
+		HeartbeatTimeout: a.task.options.HeartbeatTimeout, Attempt: a.number, TaskToken: []byte(a.key),
+	}
+}
+
+func (activityOutbound) HasHeartbeatDetails(ctx context.Context) bool {
+	return attemptOf(ctx).detail != nil
+}
+
+func (activityOutbound) GetHeartbeatDetails(ctx context.Context, d ...any) error {
+	return payloads.FromPayloads(attemptOf(ctx).detail, d...)
+}
+
+func (activityOutbound) GetWorkerStopChannel(ctx context.Context) <-chan struct{} {
+	return attemptOf(ctx).stopCh
+}
+
+// activityContext is a context that the SDK made for an activity. What it says of the
+// activity comes from activityOutbound.
+var activityContext = sync.OnceValue(func() (out context.Context) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(silent{})
+	env := suite.NewTestActivityEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&activityDoor{}}})
+	env.RegisterActivityWithOptions(func(ctx context.Context) error { out = ctx; return nil }, activity.RegisterOptions{Name: "context"})
+	if _, err := env.ExecuteActivity("context"); err != nil {
+		panic(err)
+	}
+	return out
+})
+
+type silent struct{}
+
+func (silent) Debug(string, ...any) {}
+func (silent) Info(string, ...any)  {}
+func (silent) Warn(string, ...any)  {}
+func (silent) Error(string, ...any) {}
+
+var _ log.Logger = silent{}

@@ -1,0 +1,348 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+)
+
+// step is something that waits until the scheduler lets it happen: an effect at a door,
+// or something that Temporal does.
+type step struct {
+	key     string // names the step within the history, whatever else happens in it
+	attempt *attempt
+	// do is done by the scheduler; release lets the goroutine go on that waits at a door.
+	do      func()
+	release chan verdict
+	// ready, where it is set, reports whether the step is held no longer.
+	ready func() bool
+}
+
+// verdict is what a door does with an effect.
+type verdict string
+
+const (
+	goOn        verdict = ""
+	fail        verdict = "fails"                                       // no effect
+	loseAnswer  verdict = "takes effect, and its answer is lost"        //
+	crashBefore verdict = "does not happen: the worker is killed"       // no effect
+	crashAfter  verdict = "takes effect, and then the worker is killed" //
+	freeze      verdict = "is held: the worker is frozen"               // and goes on later
+	freezeAfter verdict = "takes effect, and then the worker is frozen" //
+	slow        verdict = "is slow"
+	stop        verdict = "takes effect, and the worker is told to stop"
+	throttle    verdict = "is answered 429"
+	unavailable verdict = "is answered 503"
+	forbid      verdict = "is answered 403"
+	garble      verdict = "takes effect, and its answer is cut off"
+)
+
+// world is one history under way.
+type world struct {
+	plan    *plan
+	mu      sync.Mutex
+	waiting []*step
+	wake    chan struct{}
+	serial  map[string]int // numbers what has the same name
+	steps   int
+	calm    bool // nothing goes wrong any more
+	story   []string
+	fired   []string // the decisions that were not to go on
+	counts  map[string]int
+	running atomic.Int64 // goroutines of the product
+	failure *violation
+	*history
+}
+
+// violation is a check that failed.
+type violation struct {
+	check string // the letter
+	text  string
+}
+
+func (v *violation) Error() string { return "(" + v.check + ") " + v.text }
+
+// violated notes the first violation of the history.
+func (w *world) violated(check, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure == nil {
+		w.failure = &violation{check, fmt.Sprintf(format, args...)}
+		w.story = append(w.story, "VIOLATION "+w.failure.Error())
+	}
+}
+
+func (w *world) broken() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure != nil
+}
+
+// tell adds a line to the story.
+func (w *world) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.story = append(w.story, fmt.Sprintf(format, args...))
+}
+
+func (w *world) count(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts[what]++
+}
+
+// named makes a key that no other step of the history has, and that is the same whenever
+// the history is replayed.
+func (w *world) named(key string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.serial[key]++
+	return fmt.Sprintf("%s #%d", key, w.serial[key])
+}
+
+// add has a step wait for its turn.
+func (w *world) add(s *step) {
+	w.mu.Lock()
+	w.waiting = append(w.waiting, s)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// roll returns a number from 0 up to 1 that depends on the seed and the key alone.
+func (w *world) roll(purpose, key string) float64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d|%s|%s", w.plan.seed, purpose, key)
+	return rand.New(rand.NewPCG(h.Sum64(), 7)).Float64()
+}
+
+// pick chooses one of several by the seed and the key.
+func pick[T any](w *world, purpose, key string, of ...T) T {
+	return of[int(w.roll(purpose, key)*float64(len(of)))]
+}
+
+// decide says what becomes of a step at a door.
+func (w *world) decide(key string, rate float64, of ...verdict) verdict {
+	if w.calm || w.plan.spared[key] || w.roll("fault", key) >= rate {
+		return goOn
+	}
+	v := pick(w, "kind", key, of...)
+	w.mu.Lock()
+	w.fired = append(w.fired, key)
+	w.mu.Unlock()
+	w.count(string(v))
+	return v
+}
+
+// moment is longer than what a pacer puts between the requests of one worker, so that all
+// of them wait for their turn, in whichever order they came.
+const moment = 2 * time.Millisecond
+
+// settled waits until nothing moves but what waits for a step or for time to pass.
+func (w *world) settled() {
+	time.Sleep(moment)
+	synctest.Wait()
+}
+
+// step lets one of the waiting steps happen, and reports whether there was one.
+func (w *world) step() bool {
+	w.settled()
+	w.mu.Lock()
+	var best *step
+	var least float64
+	for _, s := range w.waiting {
+		if s.ready != nil && !w.calm && !s.ready() {
+			continue
+		}
+		if p := w.rollLocked("turn", s.key); best == nil || p < least {
+			best, least = s, p
+		}
+	}
+	if best == nil {
+		w.mu.Unlock()
+		return false
+	}
+	w.waiting = slices.DeleteFunc(w.waiting, func(s *step) bool { return s == best })
+	w.steps++
+	w.mu.Unlock()
+	switch {
+	case best.do != nil:
+		best.do()
+	default:
+		best.release <- goOn
+	}
+	return true
+}
+
+func (w *world) rollLocked(purpose, key string) float64 { return w.roll(purpose, key) }
+
+// pass lets time pass until something waits for a step, at most for that long.
+func (w *world) pass(most time.Duration) {
+	select { // what woke it before is in waiting
+	case <-w.wake:
+	default:
+	}
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-w.wake:
+	case <-t.C:
+	}
+}
+
+// After has something done by the scheduler when a time has passed. Temporal's times are
+// a little odd, so that they never come at the same moment as a worker's.
+func (w *world) after(d time.Duration, key string, do func()) *time.Timer {
+	return time.AfterFunc(d+137*time.Millisecond, func() { w.add(&step{key: key, do: do}) })
+}
+
+var errNoAnswer = errors.New("simulated: no answer")
+var errDead = errors.New("simulated: the worker was killed")
+
+// wait waits at a door for the turn of an effect.
+func (w *world) wait(key string, a *attempt, ready func() bool) {
+	s := &step{key: key, attempt: a, release: make(chan verdict), ready: ready}
+	w.add(s)
+	<-s.release
+}
+
+// door has an effect happen, or not, or later. do makes it.
+func (w *world) door(key string, a *attempt, rate float64, do func(how verdict) error, kinds ...verdict) error {
+	key = w.named(key)
+	if a.dead() {
+		return errDead
+	}
+	w.wait(key, a, a.awake)
+	v := w.decide(key, rate, kinds...)
+	if a.dead() {
+		return errDead
+	}
+	if v != goOn {
+		w.tell("  %s: %s", key, v)
+		if a.run != nil {
+			a.run.troubled = true
+		}
+	}
+	switch v {
+	case fail:
+		return errNoAnswer
+	case crashBefore:
+		a.kill()
+		return errDead
+	case freeze:
+		a.freeze(key)
+		w.wait(key+" thawed", a, a.awake)
+	case slow:
+		time.Sleep(time.Duration(1+w.roll("slow", key)*25) * time.Second)
+		w.wait(key+" at last", a, a.awake)
+	case stop:
+		a.stop()
+	}
+	if a.dead() {
+		return errDead
+	}
+	err := do(v)
+	switch v {
+	case loseAnswer:
+		return errNoAnswer
+	case crashAfter:
+		a.kill()
+		return errDead
+	case freezeAfter:
+		a.freeze(key)
+		w.wait(key+" thawed", a, a.awake)
+	}
+	if a.dead() {
+		return errDead
+	}
+	return err
+}
+
+// rootDoor is the data root's door (storage.Root.Around).
+func (w *world) rootDoor(ctx context.Context, key string, do func() error) error {
+	a := attemptOf(ctx)
+	if a == nil {
+		return do() // the simulator itself
+	}
+	label := a.key + " writes " + short(key)
+	kept := a.keeps(key)
+	return w.door(label, a, w.plan.rootFaults, func(verdict) error {
+		err := do()
+		if w.plan.told {
+			w.tell("    %s: %v", label, err)
+		}
+		if err == nil {
+			a.effect("changes " + short(key))
+			a.noted = max(a.noted, kept)
+		}
+		return err
+	}, fail, loseAnswer, crashBefore, crashAfter, freeze, freezeAfter, slow, stop)
+}
+
+// short is a key of the data root without the hashes in it.
+func short(key string) string {
+	parts := strings.Split(key, "/")
+	for i, p := range parts {
+		if at := strings.LastIndexByte(p, '-'); at > 0 && len(p)-at == 33 {
+			parts[i] = p[:at]
+		}
+	}
+	return nanoseconds.ReplaceAllString(strings.Join(parts, "/"), "")
+}
+
+// nanoseconds are part of some names.
+var nanoseconds = regexp.MustCompile(`[0-9]{16,}`)
+
+// transport is the HTTP door.
+type transport struct {
+	*world
+	next http.RoundTripper
+}
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	a := attemptOf(r.Context())
+	what := describe(r)
+	kinds := []verdict{fail, unavailable, throttle, crashBefore, crashAfter, freeze, freezeAfter, slow}
+	if r.Method != http.MethodGet {
+		kinds = append(kinds, loseAnswer, garble, loseAnswer, stop, forbid)
+	}
+	var answer *http.Response
+	err := t.door(a.key+" "+what, a, t.plan.httpFaults, func(how verdict) (err error) {
+		switch how {
+		case throttle:
+			answer = respond(r, http.StatusTooManyRequests, `{"code": "RateLimitExceeded"}`)
+			return nil
+		case unavailable:
+			answer = respond(r, http.StatusServiceUnavailable, "<html>")
+			return nil
+		case forbid:
+			answer = respond(r, http.StatusForbidden, `{"code": "Forbidden"}`)
+			return nil
+		}
+		if r.Context().Err() != nil {
+			return r.Context().Err() // it was given up before it had left
+		}
+		answer, err = t.next.RoundTrip(r)
+		if err == nil && how == garble {
+			answer = respond(r, http.StatusOK, `{"successCo`)
+		}
+		return err
+	}, kinds...)
+	if err != nil {
+		return nil, err
+	}
+	a.delivered(answer)
+	return answer, nil
+}
