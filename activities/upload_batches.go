@@ -122,6 +122,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	defer a.writePace(ctx, in, pace)
 	u := &uploader{
 		in: in, client: client, staged: staged, progress: progress, attempt: attempt, pace: pace, metrics: a.Metrics, refused: refused, note: note,
+		probe: make(chan struct{}, 1),
 		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
 			return a.writeRefusals(ctx, in, k, b, rows)
 		},
@@ -205,7 +206,7 @@ type uploader struct {
 	refused map[int]bool
 	// known is set once Iterable has acknowledged something for the list.
 	known   atomic.Bool
-	probe   sync.Mutex // held by the one who finds that out
+	probe   chan struct{} // held by the one who finds that out; has room for one
 	attempt *attempt
 	// note keeps what Iterable has answered, and mayGoOn fails once nobody agrees any more
 	// to what is sent, or another export fills the list.
@@ -290,12 +291,13 @@ func (u *uploader) alone() (end func()) {
 	if !u.young() {
 		return func() {}
 	}
-	u.probe.Lock()
+	u.probe <- struct{}{}
+	end = func() { <-u.probe }
 	if !u.young() {
-		u.probe.Unlock()
+		end()
 		return func() {}
 	}
-	return u.probe.Unlock
+	return end
 }
 
 // sendSome sends as many batches as one request carries and notes what became of

@@ -124,10 +124,17 @@ func (a *attempt) keeps(key string) int {
 	if path.Base(path.Dir(key)) != "answered" {
 		return 0
 	}
-	for i, one := range a.acks {
+	// Of a batch that several requests send it keeps nothing before the last one.
+	var sent int64
+	for _, one := range a.acks {
 		if !one.plain {
-			return i // it is kept once the refusals are
+			return 0
 		}
+		sent += int64(len(one.took))
+	}
+	m := a.run.staged
+	if len(a.acks) == 0 || sent < map[string]int64{schemas.Subscribe: m.Adds + m.Updates, schemas.Unsubscribe: m.Removals}[a.acks[0].kind] {
+		return 0
 	}
 	return len(a.acks)
 }

@@ -30,6 +30,7 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	leases "iterable-segment-export/internal/lease"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -103,16 +104,16 @@ func newHistory(t *testing.T, p *plan) *history {
 	for _, name := range []string{"one", "two"} {
 		known[name] = schemas.Connection{
 			Name: name, BaseURL: "http://iterable.test", ProjectType: p.project, AllowedSources: []string{h.dir},
-			Limits:  schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: p.request},
+			Limits:  schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: schemas.Limit(p.request)},
 			Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now(), Statement: "v1"},
 		}
 	}
-	pacers := iterable.NewPacers()
+	registry := limits.NewRegistry()
 	h.product = &activities.Activities{
 		Connections: known, Root: root, TempDir: h.dir, Log: slog.New(slog.DiscardHandler), Heartbeat: w.temporalAnswers,
 		Polled: func(context.Context, string) (bool, error) { return true, nil },
 		Clients: &activities.Clients{Connections: known, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
-			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key, Connection: c.Name, Limits: c.Limits, Pacers: pacers,
+			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key, Connection: c.Name, Limits: c.Limits, Registry: registry,
 				Pause: even, HTTP: &http.Client{Transport: transport{w, leases.Transport(h.project)}}})
 		}},
 	}
