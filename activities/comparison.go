@@ -30,7 +30,14 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 		c.full = true
 		return c, nil
 	}
+	taken, err := a.takenAfter(ctx, in, c.Header().CreatedAt)
+	if err != nil {
+		return c, err
+	}
 	switch {
+	case taken:
+		c.full = true
+		c.warn("the list was handed to this export after its last run; everybody is sent again")
 	case c.MappingChanged():
 		c.full = true
 		c.warn("the mapping is not the one of the last run; everybody is sent again")

@@ -138,3 +138,14 @@ func (a *Activities) disown(ctx context.Context, export string) error {
 	})
 	return errors.Join(append(errs, err)...)
 }
+
+// takenAfter reports whether this export has taken the list after a time: another one may
+// have changed it meanwhile, and what was acknowledged before is void.
+func (a *Activities) takenAfter(ctx context.Context, in schemas.StageInput, t time.Time) (bool, error) {
+	if in.ListOwner == "" {
+		return false, nil
+	}
+	var owner listOwner
+	found, err := a.readJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
+	return found && owner.Since.After(t), err
+}

@@ -253,7 +253,8 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	switch {
 	case err == nil:
-		h.Profiles, h.FullAt = old.Header().Profiles, old.Header().FullAt
+		// Most of it is as old as it was.
+		h.Profiles, h.FullAt, h.CreatedAt = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt
 	case lost(err):
 		old.Snapshot = nil
 	default:

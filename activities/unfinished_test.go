@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -19,6 +20,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -219,6 +221,35 @@ func TestWhoIsNotSureToBeOnTheListCountsForNothing(t *testing.T) {
 	m = b.stage(t, schemas.RunRef{Export: "Spring", RunID: "r3", Segment: "High-value"}, map[string]float64{"ann@example.com": 1})
 	if m.Members != 1 || m.Removals != 0 || m.Unconfirmed != 25 {
 		t.Errorf("without them: %+v", m)
+	}
+}
+
+// TestAListThatCameBackIsSentInFull: another export may have changed it meanwhile, also if
+// the first run after that came to nothing.
+func TestAListThatCameBackIsSentInFull(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	b.remembers(t, before, 7, "ann@example.com")
+	o := ownership{Activities: b.Activities, in: schemas.EnsureListInput{Run: run, Connection: "sandbox"}, deployment: "d"}
+	if err := o.claim(t.Context(), iterable.List{ID: 7}); err != nil {
+		t.Fatal(err)
+	}
+	b.leftBehind(t, before, 7, sent{schemas.Subscribe, []string{"bob@example.com"}, 1, true})
+	if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	in := schemas.StageInput{Run: run, Export: springExport, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}, ListID: 7}
+	for owner, full := range map[string]bool{"": false, ownerName(iterable.List{ID: 7}): true} {
+		in.ListOwner = owner
+		c, err := b.compareWith(t.Context(), in, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if c.full != full {
+			t.Errorf("owner record %q: full %v, want %v (%v)", owner, c.full, full, c.warnings)
+		}
 	}
 }
 

@@ -250,6 +250,8 @@ type StageInput struct {
 	// ListOurs whether the export made it.
 	ListSize int64 `json:"listSize,omitempty"`
 	ListOurs bool  `json:"listOurs,omitempty"`
+	// ListOwner is the list's ListRef.Owner.
+	ListOwner string `json:"listOwner,omitempty"`
 	// Full sends everybody, whatever the snapshot knows; IgnoreSnapshot works as
 	// if there were none, so that nobody is removed.
 	Full           bool `json:"full,omitempty"`

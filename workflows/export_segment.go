@@ -155,7 +155,7 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityStageSegment, func(ctx workflow.Context) error {
 		in := schemas.StageInput{
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
-			Info: s.info, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours,
+			Info: s.info, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours, ListOwner: s.list.Owner,
 			Full: s.in.Full, Check: s.in.Check,
 		}
 		rows, files := "the rows", "1 file"
