@@ -207,6 +207,9 @@ type uploader struct {
 	// known is set once Iterable has acknowledged something for the list.
 	known   atomic.Bool
 	probe   chan struct{} // held by the one who finds that out; has room for one
+	turns   sync.Mutex    // guards the context of those who wait for a turn, and its end
+	wait    context.Context
+	endWait context.CancelFunc
 	attempt *attempt
 	// note keeps what Iterable has answered, and mayGoOn fails once nobody agrees any more
 	// to what is sent, or another export fills the list.
@@ -254,6 +257,7 @@ func (u *uploader) run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	u.nothingLeft()
 	close(sent)
 	watch.Wait()
 	if first == nil {
@@ -300,6 +304,26 @@ func (u *uploader) alone() (end func()) {
 	return end
 }
 
+// waiting returns the context of those who wait for a turn, which ends when all
+// batches are taken.
+func (u *uploader) waiting(ctx context.Context) context.Context {
+	u.turns.Lock()
+	defer u.turns.Unlock()
+	if u.wait == nil || u.wait.Err() != nil {
+		u.wait, u.endWait = context.WithCancel(ctx)
+	}
+	return u.wait
+}
+
+// nothingLeft ends the waiting for turns.
+func (u *uploader) nothingLeft() {
+	u.turns.Lock()
+	defer u.turns.Unlock()
+	if u.endWait != nil {
+		u.endWait()
+	}
+}
+
 // sendSome sends as many batches as one request carries and notes what became of
 // them. It reports whether there may be more.
 func (u *uploader) sendSome(ctx context.Context, stop <-chan struct{}, body *batch.Body) (more bool, err error) {
@@ -311,11 +335,18 @@ func (u *uploader) sendSome(ctx context.Context, stop <-chan struct{}, body *bat
 	if u.in.Kind == schemas.Unsubscribe {
 		endpoint = iterable.Unsubscribe
 	}
-	turn, err := u.client.Turn(ctx, endpoint)
+	waiting := u.waiting(ctx)
+	turn, err := u.client.Turn(waiting, endpoint)
 	if err != nil {
+		if ctx.Err() == nil && waiting.Err() != nil {
+			return true, nil // all batches are taken: nobody waits for a turn in vain
+		}
 		return false, err
 	}
 	batches, err := u.load(turn.Profiles, body)
+	if !u.progress.left() {
+		u.nothingLeft()
+	}
 	defer func() {
 		for _, b := range batches {
 			b.Release()

@@ -16,8 +16,9 @@ func TestANewListThatIsNotKnownYet(t *testing.T) {
 	for _, delay := range []time.Duration{0, time.Second, world.Earnest(4*time.Second, 30*time.Second)} {
 		t.Run(delay.String(), func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t, sandbox.Config{NewList: delay, Exactly: true}, true)
+			w := world.New(t, sandbox.Config{NewList: delay, Exactly: true}, false)
 			w.WriteConnections("{}")
+			w.StartHost()
 			expected := w.Generated(2500)
 			r := w.Done(w.Run(w.Export("New", "EmailAddress")))
 			w.Holds("New", expected)
@@ -38,8 +39,9 @@ func TestANewListThatIsNotKnownYet(t *testing.T) {
 // Several small segments at the limits that Iterable documents, and its delays: no
 // request is one too many.
 func TestSmallSegmentsAtTheDocumentedLimits(t *testing.T) {
-	w := world.New(t, sandbox.Config{Lag: sandbox.DefaultLag, NewList: time.Second}, true)
+	w := world.New(t, sandbox.Config{Lag: sandbox.DefaultLag, NewList: time.Second}, false)
 	w.WriteConnections("{}")
+	w.StartHost()
 	e := schemas.Export{Name: "Small", Connection: "sandbox", Email: "email"}
 	for i := range 8 {
 		name := fmt.Sprintf("segment %d", i)
