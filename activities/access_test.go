@@ -3,13 +3,13 @@ package activities
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/access/accesstest"
+	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -22,64 +22,47 @@ func isOfType(t *testing.T, err error, kind schemas.ErrorType) {
 	}
 }
 
-// TestConsentIsForOneHost: that data may go to one place says nothing of another.
-func TestConsentIsForOneHost(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	c := schemas.Connection{Name: "sandbox", Region: schemas.RegionEU}
-	b.Activities.Connections = oneConnection{c}
-	ann := schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}
-	isOfType(t, b.agreed(t.Context(), c), schemas.ErrorNoConsent)
-
-	_, err := b.recordConsent(t.Context(), ann, schemas.ConsentRequest{Connection: "sandbox", Statement: "another one's"})
-	isOfType(t, err, schemas.ErrorNoConsent)
-	r, err := b.recordConsent(t.Context(), ann, schemas.ConsentRequest{Connection: "sandbox", Statement: schemas.ConsentStatementSHA256()})
-	if err != nil || r.Host != "api.eu.iterable.com" || b.agreed(t.Context(), c) != nil {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	moved := c
-	moved.Region = schemas.RegionUS
-	isOfType(t, b.agreed(t.Context(), moved), schemas.ErrorNoConsent)
-
-	if _, err = b.disconnect(t.Context(), ann, schemas.ConnectionRequest{Connection: "sandbox"}); err != nil {
+// guarded has the steps want a run with a grant, and lets one in.
+func (b *bench) guarded(t *testing.T, in schemas.RunInput) schemas.RunRef {
+	t.Helper()
+	gate, err := access.New(b.Root, []string{accesstest.Secret})
+	if err != nil {
 		t.Fatal(err)
 	}
-	isOfType(t, b.agreed(t.Context(), c), schemas.ErrorNoConnection)
-	c.Consent = &schemas.Consent{AcceptedBy: "bob", AcceptedAt: r.At.Add(-time.Hour), Statement: "v1"}
-	isOfType(t, b.agreed(t.Context(), c), schemas.ErrorNoConnection)
-	c.Consent.AcceptedAt = time.Now().Add(time.Hour)
-	if err := b.agreed(t.Context(), c); err != nil {
-		t.Errorf("agreed to in the file after it was disconnected: %v", err)
+	b.Activities.Access = gate
+	ann := schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}
+	in.Trigger.Kind = schemas.TriggerPerson
+	if in, err = gate.GrantRun(t.Context(), ann, in); err != nil {
+		t.Fatal(err)
 	}
-	kept, err := b.Root.List(t.Context(), schemas.ConsentDir("sandbox"))
-	if err != nil || len(kept) != 2 {
-		t.Errorf("%d records are kept, %v", len(kept), err)
+	run := schemas.RunRef{Connection: in.Export.Connection, Export: in.Export.Name, RunID: "r1", Segment: in.Export.Segments[0].Name}
+	if err := gate.Admit(t.Context(), run, schemas.RunRecord{RunID: "r1", Input: in, Connection: schemas.ConnectionInfo{Name: in.Export.Connection}, Person: ann}); err != nil {
+		t.Fatal(err)
 	}
+	return run
 }
 
-// TestStepsWantTheirPass calls the steps that change something in Iterable with the
-// pass of a run, altered in one way or another.
-func TestStepsWantTheirPass(t *testing.T) {
+// TestStepsAreHeldAgainstTheRunsRecord calls the steps that change something in Iterable
+// with what a run was let in with, altered in one way or another.
+func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	gate := accesstest.New(t).Gate()
-	b.Activities.Access = gate
+	e := schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}}}
+	run := b.guarded(t, schemas.RunInput{Export: e})
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
-	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
-	part := access.Part{Export: schemas.Export{Name: "Spring", Connection: "sandbox"}, Segment: schemas.Segment{Name: "High-value"},
-		Connection: schemas.ConnectionInfo{Name: "sandbox"}}
-	var err error
-	if run.Pass, err = gate.Pass(run, part, false); err != nil {
-		t.Fatal(err)
-	}
+	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
 	in := schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value"}
 	list, err := b.ensure(in)
-	if err != nil || list.Seal == nil {
+	if err != nil {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	for name, change := range map[string]func(*schemas.EnsureListInput){
-		"no pass":     func(in *schemas.EnsureListInput) { in.Run.Pass = nil },
-		"other run":   func(in *schemas.EnsureListInput) { in.Run.RunID = "r2" },
-		"other list":  func(in *schemas.EnsureListInput) { in.Name = "Everybody" },
-		"other place": func(in *schemas.EnsureListInput) { in.Connection = "production" },
+		"another run":          func(in *schemas.EnsureListInput) { in.Run.RunID = "r2" },
+		"another export":       func(in *schemas.EnsureListInput) { in.Run.Export = "Autumn" },
+		"another segment":      func(in *schemas.EnsureListInput) { in.Run.Segment, in.Name = "Everybody", "Everybody" },
+		"another list":         func(in *schemas.EnsureListInput) { in.ListID = 7 },
+		"another place":        func(in *schemas.EnsureListInput) { in.Connection = "production" },
+		"another run's place":  func(in *schemas.EnsureListInput) { in.Run.Connection, in.Connection = "production", "production" },
+		"a path as the run id": func(in *schemas.EnsureListInput) { in.Run.RunID = "x/../r1" },
 	} {
 		bad := in
 		change(&bad)
@@ -88,29 +71,101 @@ func TestStepsWantTheirPass(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	check := run
-	if check.Pass, err = gate.Pass(run, part, true); err != nil {
+	upload := schemas.UploadInput{Attempt: testAttempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID, Kind: schemas.Subscribe, End: 1}
+	for name, change := range map[string]func(*schemas.UploadInput){
+		"another list":     func(in *schemas.UploadInput) { in.ListID++ },
+		"another host":     func(in *schemas.UploadInput) { in.Connection.Host = "evil.example" },
+		"another pace":     func(in *schemas.UploadInput) { in.Connection.Limits.RequestsPerSecond = 1e9 },
+		"another setting":  func(in *schemas.UploadInput) { in.Settings.Mode = "append" },
+		"another run":      func(in *schemas.UploadInput) { in.Run.RunID = "r2" },
+		"another's export": func(in *schemas.UploadInput) { in.Run.Connection = "production" },
+	} {
+		bad := upload
+		change(&bad)
+		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, bad)
+		var app *temporal.ApplicationError
+		if !errors.As(err, &app) || app.Type() != schemas.ErrorGrant && app.Type() != schemas.ErrorNoConnection {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, upload)
+	isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
+	stage := schemas.StageInput{Run: run, Export: e, Segment: e.Segments[0], Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID}
+	stage.Export.Segments = nil
+	for name, change := range map[string]func(*schemas.StageInput){
+		"everybody":      func(in *schemas.StageInput) { in.Full = true },
+		"as a check":     func(in *schemas.StageInput) { in.Check = true },
+		"another source": func(in *schemas.StageInput) { in.Segment.Source = "/etc" },
+		"another column": func(in *schemas.StageInput) { in.Export.Email = "x" },
+		"another list":   func(in *schemas.StageInput) { in.ListID++ },
+	} {
+		bad := stage
+		change(&bad)
+		_, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, bad)
+		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	if err := b.Access.Revoke(t.Context(), "sandbox", "Spring", "bob"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.ensure(schemas.EnsureListInput{Run: check, Connection: "sandbox", Name: "High-value"})
+	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, upload)
 	isOfType(t, err, schemas.ErrorGrant)
-	if _, err := b.ensure(schemas.EnsureListInput{Run: check, Connection: "sandbox", Name: "High-value", Check: true}); err != nil {
+}
+
+// TestACheckSendsNothing though it has a grant.
+func TestACheckSendsNothing(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	run := b.guarded(t, schemas.RunInput{Check: true, Export: schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}}}})
+	_, err := b.ensure(schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value"})
+	isOfType(t, err, schemas.ErrorGrant)
+	if _, err := b.ensure(schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value", Check: true}); err != nil {
 		t.Errorf("a check looks for the list: %v", err)
 	}
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-		Attempt: testAttempt, Run: run, Connection: part.Connection, ListID: list.ID + 1, ListSeal: list.Seal, Kind: schemas.Subscribe, End: 1,
+		Attempt: testAttempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, Kind: schemas.Subscribe, End: 1,
 	})
 	isOfType(t, err, schemas.ErrorGrant)
-	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-		Attempt: testAttempt, Run: run, Connection: part.Connection, ListID: list.ID, ListSeal: list.Seal, Kind: schemas.Subscribe, End: 1,
-	})
-	isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
+}
+
+// TestAMessageIsAboutARun that names whom to tell: no other text reaches an operators'
+// chat, signed.
+func TestAMessageIsAboutARun(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	chat := schemas.Notify{URL: schemas.NotifyURL{URL: "https://127.0.0.1:1/chat"}}
+	b.guarded(t, schemas.RunInput{Export: schemas.Export{
+		Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}}, Notify: []schemas.Notify{chat},
+	}})
+	var err error
+	if b.Notifier, err = notify.New(notify.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	b.env.RegisterActivityWithOptions(b.Notify, activity.RegisterOptions{Name: schemas.ActivityNotify})
+	in := schemas.NotifyInput{To: chat, ID: "1", Message: schemas.Message{Data: schemas.Event{
+		Event: schemas.EventWaiting, Export: "Spring", Connection: "sandbox", RunID: "r1", Message: "Transfer the money",
+	}}}
+	for name, change := range map[string]func(*schemas.NotifyInput){
+		"another run":     func(in *schemas.NotifyInput) { in.Message.Data.RunID = "r2" },
+		"another export":  func(in *schemas.NotifyInput) { in.Message.Data.Export = "Autumn" },
+		"another segment": func(in *schemas.NotifyInput) { in.Message.Data.Segment = "x" },
+		"another chat":    func(in *schemas.NotifyInput) { in.To.URL.URL = "https://evil.example" },
+	} {
+		bad := in
+		change(&bad)
+		_, err := b.env.ExecuteActivity(schemas.ActivityNotify, bad)
+		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	_, err = b.env.ExecuteActivity(schemas.ActivityNotify, in)
+	isOfType(t, err, schemas.ErrorNotify) // it is private, but it may
 }
 
 // TestAKindNamesNoOtherFile: the kind of an upload becomes part of the names of files,
 // and whoever starts the activity chooses it.
 func TestAKindNamesNoOtherFile(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{}))
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	for _, kind := range []string{"", "Subscribe", "../../../connections/sandbox/senders/x", "subscribe/../.."} {
 		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
@@ -139,27 +194,9 @@ func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{apiHost(c), ""} {
+	for _, host := range []string{access.Host(c), ""} {
 		in.Connection.Host = host
 		_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)
 		isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
 	}
-}
-
-// TestRunIDsLeadNowhere: a run's id names its files, and with a good grant anybody
-// can make up one.
-func TestRunIDsLeadNowhere(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	b.Activities.Access = accesstest.New(t).Gate()
-	in := schemas.AuthorizeInput{Export: schemas.Export{Name: "Spring", Segments: []schemas.Segment{{Name: "High-value"}}}}
-	for _, id := range []string{"", ".", "..", "../../snapshots/autumn", `..\autumn`} {
-		in.RunID = id
-		_, err := b.passes(in, schemas.ConnectionInfo{})
-		isOfType(t, err, schemas.ErrorGrant)
-	}
-	in.RunID = "0199b3c2-5a1e-7d3f-8f00-1c2d3e4f5a6b"
-	if passes, err := b.passes(in, schemas.ConnectionInfo{}); err != nil || len(passes) != 1 {
-		t.Errorf("%v, %v", passes, err)
-	}
-	isOfType(t, b.mayReport(schemas.RunReportInput{Export: in.Export, Result: schemas.RunResult{RunID: "../../snapshots/autumn"}}), schemas.ErrorGrant)
 }

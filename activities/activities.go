@@ -29,8 +29,10 @@ import (
 type Activities struct {
 	// Connections are the connections of connections.yaml.
 	Connections Connections
-	// Access says who may do what; nil where everybody may do everything.
+	// Access says who may do what.
 	Access *access.Gate
+	// Executions asks Temporal for a workflow.
+	Executions func(ctx context.Context, workflowID, runID string) (Execution, error)
 	// Clients makes one API client for each connection, and keeps it.
 	Clients *Clients
 	// Senders tells the other workers who sends over which connection; nil where

@@ -1,151 +1,245 @@
 package activities
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
-	"strings"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
 )
 
-// Authorize looks up the run's connection and says whether the run may use it,
-// with connections.yaml as it is now. The grant comes first: a run without a good
-// one ends before anything else is made of what it says.
+// Authorize looks up the run's connection and says whether the run may use it, with
+// connections.yaml as it is now. The grant comes first: a run without a good one ends
+// before anything else is made of what it says.
 func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (_ schemas.AuthorizeResult, err error) {
-	ctx, attempt := a.begin(ctx, in.Export.Deadline, nil)
+	e := in.Input.Export
+	ctx, attempt := a.begin(ctx, e.Deadline, nil)
 	defer attempt.end(ctx, &err)
 	who, err := a.granted(ctx, in)
 	if err != nil {
 		return schemas.AuthorizeResult{}, err
 	}
-	c, err := a.known(in.Export.Connection)
-	if err != nil {
-		return schemas.AuthorizeResult{}, err
+	c, unknown := a.known(e.Connection)
+	out := schemas.AuthorizeResult{Connection: schemas.ConnectionInfo{
+		Name: e.Connection, ProjectType: projectType(c), MaxProfiles: c.MaxProfiles, Limits: c.Limits.WithDefaults(),
+		TaskQueue: schemas.UploadTaskQueue(e.Connection), Host: access.Host(c),
+	}}
+	if a.Access.Required() {
+		run := schemas.RunRef{Connection: e.Connection, Export: e.Name, RunID: in.RunID}
+		record := schemas.RunRecord{RunID: in.RunID, Input: in.Input, Connection: out.Connection, Person: who}
+		if err := a.Access.Admit(ctx, run, record); err != nil {
+			return out, err
+		}
 	}
-	// A connection that is shared no more stops the exports of those whom it was
-	// shared with.
-	if err := mayUse(who, c); err != nil {
-		return schemas.AuthorizeResult{}, err
+	if err := cmp.Or(unknown, noAccess(access.CheckUse(who, c))); err != nil {
+		return out, err
 	}
-	if err := a.agreed(ctx, c); err != nil {
-		return schemas.AuthorizeResult{}, err
+	if err := noAccess(a.Access.CheckConsent(ctx, c)); err != nil {
+		return out, err
 	}
 	if _, err := a.Connections.Key(c); err != nil {
-		return schemas.AuthorizeResult{}, needOperator(schemas.ErrorNoKey, err.Error())
+		return out, needOperator(schemas.ErrorNoKey, err.Error())
 	}
-	if err := identified(in.Export, c); err != nil {
-		return schemas.AuthorizeResult{}, err
+	if err := identified(e, c); err != nil {
+		return out, err
 	}
-	out := schemas.AuthorizeResult{
-		Connection: schemas.ConnectionInfo{
-			Name:        c.Name,
-			ProjectType: projectType(c),
-			MaxProfiles: c.MaxProfiles,
-			Limits:      c.Limits.WithDefaults(),
-			TaskQueue:   schemas.UploadTaskQueue(c.Name),
-			Host:        apiHost(c),
-		},
-		Person:           who.Name,
-		SearchAttributes: a.SearchAttributes != nil && a.SearchAttributes(ctx),
+	if !in.Input.Check {
+		if err := noAccess(a.Access.Claim(ctx, e.Name, e.Connection, who.Name)); err != nil {
+			return out, err
+		}
 	}
-	for _, s := range in.Export.Segments {
-		out.Lists = append(out.Lists, a.lastList(ctx, in.Export.Name, s))
+	out.SearchAttributes = a.SearchAttributes != nil && a.SearchAttributes(ctx)
+	for _, s := range e.Segments {
+		out.Lists = append(out.Lists, a.lastList(ctx, e, s))
 	}
-	out.Passes, err = a.passes(in, out.Connection)
-	return out, err
+	return out, nil
 }
 
 // lastList is the id of the list that the last run sent a segment to, 0 where that
 // is not known.
-func (a *Activities) lastList(ctx context.Context, export string, s schemas.Segment) int64 {
+func (a *Activities) lastList(ctx context.Context, e schemas.Export, s schemas.Segment) int64 {
 	if s.ListID != 0 {
 		return s.ListID
 	}
-	h, err := a.snapshotHeader(ctx, schemas.RunRef{Export: export, Segment: s.Name})
+	h, err := a.snapshotHeader(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
 	if err != nil || h == nil {
 		return 0
 	}
 	return h.ListID
 }
 
-// granted checks the run's grant, and gives whom it was given to.
+// Execution is what Temporal knows of a workflow.
+type Execution struct {
+	// First is the run id of its first execution, Started when this one began.
+	First   string
+	Started time.Time
+}
+
+// granted checks the run's grant and whose its name is, and returns whom it was
+// granted to. When the run began, and which one it is, Temporal is asked: what the
+// workflow says of itself is anybody's word.
 func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (schemas.Person, error) {
-	revoked, err := a.revokedAt(ctx, in.Export.Name)
-	if err != nil {
-		return schemas.Person{}, err
+	e := in.Input.Export
+	var this Execution
+	if a.Access.Required() {
+		id := schemas.RunWorkflowID(e.Name)
+		if in.Input.Check {
+			id = schemas.CheckWorkflowID(e.Name)
+		}
+		var err error
+		if this, err = a.execution(ctx, schemas.WorkflowRunExport, id); err != nil {
+			return schemas.Person{}, err
+		}
+		if this.First != in.RunID {
+			return schemas.Person{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q says that it is %q, and is another one", e.Name, in.RunID))
+		}
 	}
-	who, err := a.Access.CheckGrant(in, revoked)
+	who, err := a.Access.CheckRun(ctx, in.Input, this.Started)
+	if err == nil {
+		err = a.Access.CheckName(ctx, e.Name, e.Connection)
+	}
 	return who, noAccess(err)
 }
 
-// mayUse says why a person may not use a connection, nil if they may.
-func mayUse(who schemas.Person, c schemas.Connection) error {
-	if access.MayUse(who.Role, c) {
-		return nil
+// execution returns what Temporal knows of the workflow that the activity is of. It
+// has to be of that type and id.
+func (a *Activities) execution(ctx context.Context, kind, id string) (Execution, error) {
+	info := activity.GetInfo(ctx)
+	if info.WorkflowType.Name != kind || info.WorkflowExecution.ID != id {
+		return Execution{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("only the workflow %s of the id %s asks for this", kind, id))
 	}
-	return needOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
-		"%s has the role %s, and connection «%s» is not shared with contributors; have an administrator add contributors to its \"allowed\", or run the export as an administrator",
-		who.Name, who.Role, c.Name))
+	return a.Executions(ctx, id, info.WorkflowExecution.RunID)
 }
 
-// passes are those of the run's segments.
-func (a *Activities) passes(in schemas.AuthorizeInput, c schemas.ConnectionInfo) ([]*schemas.Pass, error) {
+// noAccess turns an error of package access into what Temporal is told.
+func noAccess(err error) error {
+	var no *access.Refused
+	if errors.As(err, &no) {
+		return needOperator(no.Type, no.Message)
+	}
+	return err
+}
+
+// known returns a connection, or the error that there is none.
+func (a *Activities) known(name string) (schemas.Connection, error) {
+	c, err := a.Connections.Get(name)
+	if err != nil {
+		return c, needOperator(schemas.ErrorUnknownConnection, err.Error())
+	}
+	return c, nil
+}
+
+// effect is what an activity is about to do.
+type effect int
+
+const (
+	// keeps writes down or deletes what the run has made.
+	keeps effect = iota
+	// reads reads people's data.
+	reads
+	// sends changes something in Iterable.
+	sends
+)
+
+// admitted holds an activity against its run's own record, and against the rights of
+// whom it was granted to as they are now. It returns nil where runs need no grant.
+func (a *Activities) admitted(ctx context.Context, run schemas.RunRef, does effect) (*schemas.RunRecord, error) {
 	if !a.Access.Required() {
 		return nil, nil
 	}
-	// The id is part of the names of files, and whoever starts a workflow of their
-	// own can make it up.
-	if in.RunID == "" || strings.Trim(in.RunID, ".") == "" || strings.ContainsAny(in.RunID, `/\`) {
-		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("%q is no run id", in.RunID))
+	r, err := a.Access.Admitted(ctx, run)
+	if err != nil {
+		return nil, noAccess(err)
 	}
-	part := access.Part{Export: in.Export, Connection: c}
-	part.Export.Segments = nil
-	var out []*schemas.Pass
-	for _, s := range in.Export.Segments {
-		part.Segment = s
-		pass, err := a.Access.Pass(schemas.RunRef{Export: in.Export.Name, RunID: in.RunID, Segment: s.Name}, part, in.Check)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, pass)
+	ofIt := run.Segment == "" || slices.ContainsFunc(r.Input.Export.Segments, func(s schemas.Segment) bool { return s.Name == run.Segment })
+	switch {
+	case !ofIt:
+		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q has no segment %q", run.Export, run.Segment))
+	case does == sends && r.Input.Check:
+		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", run.Export))
+	case does == keeps:
+		return &r, nil
 	}
-	return out, nil
+	c, err := a.known(run.Connection)
+	if err == nil {
+		err = noAccess(cmp.Or(access.CheckUse(r.Person, c), a.Access.CheckRevoked(ctx, r.Input.Grant, r.Input.Export), a.Access.CheckName(ctx, run.Export, run.Connection)))
+	}
+	return &r, err
 }
 
-// mayWork checks the pass of an activity that has the whole of a segment's part of
-// a run; changes tells that it will change something.
-func (a *Activities) mayWork(run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, changes bool) error {
-	return noAccess(a.Access.CheckPart(run, access.Part{Export: e, Segment: s, Connection: c}, changes))
+// mayWork holds an activity against its run's record that has the whole of a segment's
+// part of the run.
+func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, does effect) (*schemas.RunRecord, error) {
+	r, err := a.admitted(ctx, run, does)
+	if err != nil || r == nil {
+		return r, err
+	}
+	want := r.Input.Export
+	e.Segments = want.Segments
+	if !same(e, want) || s.Name != run.Segment || !slices.Contains(want.Segments, s) || c != r.Connection {
+		return r, altered(run)
+	}
+	return r, nil
+}
+
+func altered(run schemas.RunRef) error {
+	return needOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was altered on its way to a step of its run", run.Export))
+}
+
+// same reports whether two values are the same as Temporal carries them.
+func same(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// maySend is asked before anything is sent: whether the run may still do that, over
+// the connection that it began with.
+func (a *Activities) maySend(ctx context.Context, run schemas.RunRef, connection, host string) (*schemas.RunRecord, error) {
+	if connection != run.Connection && run.Connection != "" {
+		return nil, altered(run)
+	}
+	r, err := a.admitted(ctx, run, sends)
+	if err != nil {
+		return r, err
+	}
+	if err := a.stillLeadsThere(connection, host); err != nil {
+		return r, err
+	}
+	c, err := a.known(connection)
+	if err != nil {
+		return r, err
+	}
+	return r, noAccess(a.Access.CheckConsent(ctx, c))
 }
 
 // mayReport checks that a report is about one run, and reads nothing else.
-func (a *Activities) mayReport(in schemas.RunReportInput) error {
-	if !a.Access.Required() {
-		return nil
+func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) error {
+	run := schemas.RunRef{Connection: in.Export.Connection, Export: in.Export.Name, RunID: in.Result.RunID}
+	r, err := a.admitted(ctx, run, keeps)
+	if err != nil || r == nil {
+		return err
 	}
-	if len(in.Result.Segments) == 0 { // no pass to look at
-		return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of «%s» has no segments", in.Export.Name))
+	if !same(in.Export, r.Input.Export) || in.Connection != r.Connection || in.Trigger != r.Input.Trigger {
+		return altered(run)
 	}
-	for i, s := range in.Result.Segments {
-		run := schemas.RunRef{Export: in.Export.Name, RunID: in.Result.RunID, Segment: s.Segment}
-		if s.Export != run.Export || s.RunID != run.RunID || s.Rejects != "" && path.Dir(s.Rejects) != schemas.ReportDir(run) {
-			return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of «%s» is about another one", run.Export))
-		}
-		if i < len(in.Passes) {
-			run.Pass = in.Passes[i]
-		}
-		if err := a.mayCall(run, in.Connection.Name, false); err != nil {
-			return err
+	for _, s := range in.Result.Segments {
+		run.Segment = s.Segment
+		known := slices.ContainsFunc(r.Input.Export.Segments, func(of schemas.Segment) bool { return of.Name == s.Segment })
+		if !known || s.Export != run.Export || s.RunID != run.RunID || s.Connection != run.Connection || s.Rejects != "" && path.Dir(s.Rejects) != schemas.ReportDir(run) {
+			return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of %q is about another one", run.Export))
 		}
 	}
 	return nil
-}
-
-// mayCall checks the pass of an activity that calls Iterable.
-func (a *Activities) mayCall(run schemas.RunRef, connection string, changes bool) error {
-	return noAccess(a.Access.CheckPass(run, connection, changes))
 }
 
 func projectType(c schemas.Connection) string {

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -56,4 +57,18 @@ func (c *Clients) Get(name string) (*iterable.Client, error) {
 	}
 	c.clients[name] = &client{connection: connection, api: api}
 	return api, nil
+}
+
+// Try tries a connection's key, and returns how many lists and fields the project has.
+// The error is for people.
+func (c *Clients) Try(ctx context.Context, of schemas.Connection) (lists, fields int, err error) {
+	client, err := c.Get(of.Name)
+	if err != nil {
+		return 0, 0, told(err)
+	}
+	found, err := client.CheckKey(ctx)
+	if err != nil {
+		err = told(failure(err, of.Name))
+	}
+	return found.Lists, found.Fields, err
 }

@@ -18,7 +18,7 @@ import (
 func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput) (report schemas.ExportReport, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
-	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, true); err != nil {
+	if err := a.mayCommit(ctx, in); err != nil {
 		return in.Report, err
 	}
 	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone {
@@ -114,6 +114,18 @@ func (a *Activities) settled(ctx context.Context, run schemas.RunRef, attempt st
 	return a.Root.DeletePrefix(ctx, pendingKey(run, attempt))
 }
 
+// mayCommit holds what is to be published against the run's record.
+func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) error {
+	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
+	switch {
+	case err != nil || r == nil:
+		return err
+	case r.Input.Check:
+		return needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", in.Run.Export))
+	}
+	return noAccess(a.Access.CheckList(ctx, in.Run, in.Report.ListID))
+}
+
 // CloseRun puts the traces of a run in order that did not come to its end: the
 // snapshot learns who may be on the list now, the rejects and the report are
 // kept, and what was staged is deleted.
@@ -121,7 +133,11 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
 	report = in.Report
-	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, !in.Check); err != nil {
+	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
+	if err == nil && r != nil && in.Check != r.Input.Check {
+		err = altered(in.Run)
+	}
+	if err != nil {
 		return report, err
 	}
 	if in.Check {

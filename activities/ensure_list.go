@@ -25,14 +25,11 @@ import (
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (_ schemas.ListRef, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
-	if err := a.mayCall(in.Run, in.Connection, !in.Check); err != nil {
+	if err := a.mayEnsure(ctx, in); err != nil {
 		return schemas.ListRef{}, err
 	}
 	if in.Name != in.Run.Segment {
 		return schemas.ListRef{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("a list bears its segment's name, «%s», and not «%s»", in.Run.Segment, in.Name))
-	}
-	if err := a.stillLeadsThere(in.Connection, in.Host); err != nil {
-		return schemas.ListRef{}, err
 	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
@@ -42,7 +39,7 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if err != nil {
 		return schemas.ListRef{}, fmt.Errorf("read the data root's id: %w", err)
 	}
-	last := a.lastList(ctx, in.Run.Export, schemas.Segment{Name: in.Name, ListID: in.ListID})
+	last := a.lastList(ctx, schemas.Export{Name: in.Run.Export, Connection: in.Run.Connection}, schemas.Segment{Name: in.Name, ListID: in.ListID})
 	project, err := a.look(ctx, client, in, last)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
@@ -69,8 +66,28 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	default:
 		list.Size = a.listSize(ctx, client, in.Connection, list.ID)
 	}
-	list.Seal, err = a.Access.SealList(in.Run, in.Connection, list.ID)
-	return list, err
+	return list, noAccess(a.Access.KeepList(ctx, in.Run, list.ID))
+}
+
+// mayEnsure holds a question for a list against its run's record.
+func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) error {
+	var r *schemas.RunRecord
+	var err error
+	if in.Check {
+		if r, err = a.admitted(ctx, in.Run, reads); err == nil {
+			err = a.stillLeadsThere(in.Connection, in.Host)
+		}
+	} else {
+		r, err = a.maySend(ctx, in.Run, in.Connection, in.Host)
+	}
+	if err != nil || r == nil {
+		return err
+	}
+	of := slices.IndexFunc(r.Input.Export.Segments, func(s schemas.Segment) bool { return s.Name == in.Run.Segment })
+	if in.Connection != in.Run.Connection || in.ListID != r.Input.Export.Segments[of].ListID || in.Check != r.Input.Check {
+		return altered(in.Run)
+	}
+	return nil
 }
 
 // project is what EnsureList has to know of an Iterable project.

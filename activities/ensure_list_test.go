@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
@@ -57,10 +58,14 @@ func newBench(t testing.TB, s *sandbox.Server) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
+	gate, err := access.New(root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	connections := oneConnection{schemas.Connection{Name: "sandbox", BaseURL: server.URL,
 		Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now()}}}
 	b := &bench{sandbox: s, dir: dir, Activities: &Activities{
-		Connections: connections, Root: root, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Connections: connections, Access: gate, Root: root, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
 		Clients: &Clients{Connections: connections, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key})
 		}},

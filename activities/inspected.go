@@ -24,7 +24,6 @@ type inspectedRun struct {
 const inspectedKept = 3
 
 func (i *inspected) keep(run schemas.RunRef, s *segment.Segment) {
-	run.Pass = nil
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.runs = append(i.runs, inspectedRun{run, s}); len(i.runs) > inspectedKept {
@@ -37,7 +36,7 @@ func (i *inspected) take(run schemas.RunRef) *segment.Segment {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for k, r := range i.runs {
-		if r.run.RunID == run.RunID && r.run.Export == run.Export && r.run.Segment == run.Segment {
+		if r.run.RunID == run.RunID && r.run.Connection == run.Connection && r.run.Export == run.Export && r.run.Segment == run.Segment {
 			i.runs = slices.Delete(i.runs, k, k+1)
 			return r.segment
 		}

@@ -3,35 +3,32 @@ package activities
 import (
 	"context"
 	"fmt"
-	"path"
+	"slices"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
-	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-// removeExport deletes the snapshots, the staged data and the reports of an
-// export, and on request its lists in Iterable. The lists come first: whether the
-// export made one can't be told once the rest is gone. It may be repeated.
-func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
-	var out schemas.RemoveAnswer
+// RemoveExport deletes the snapshots, the staged data and the reports of an export, on
+// request its lists in Iterable, and the record of its name. The lists come first:
+// whether the export made one can't be told once the rest is gone. It may be repeated.
+func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (out schemas.RemoveAnswer, err error) {
+	ctx, attempt := a.begin(ctx, 0, nil)
+	defer attempt.end(ctx, &err)
 	if in.Export.Name == "" {
 		return out, needOperator(schemas.ErrorBadExport, "the export to remove has no name")
 	}
-	// An export can outlive its connection, and has to be removable then too.
-	if c, err := a.Connections.Get(in.Export.Connection); err == nil {
-		if err := mayUse(who, c); err != nil {
-			return out, err
-		}
-	} else if in.DeleteLists {
-		return out, needOperator(schemas.ErrorUnknownConnection, err.Error())
+	who, err := a.mayRemove(ctx, in)
+	if err != nil {
+		return out, err
 	}
-	if err := a.mayRemove(ctx, who, in.Export.Name); err != nil {
+	owner, _, err := a.Access.Owner(ctx, in.Export.Name)
+	if err != nil {
 		return out, err
 	}
 	if in.DeleteLists {
-		var err error
 		if out.Lists, err = a.deleteLists(ctx, in.Export); err != nil {
 			return out, failure(err, in.Export.Connection)
 		}
@@ -39,35 +36,50 @@ func (a *Activities) removeExport(ctx context.Context, who schemas.Person, in sc
 	if err := a.disown(ctx, in.Export.Name); err != nil {
 		return out, err
 	}
-	for _, dir := range schemas.ExportDirs(in.Export.Name) {
-		files, err := a.Root.List(ctx, dir)
-		if err != nil {
-			return out, err
+	for _, connection := range slices.Compact(append([]string{in.Export.Connection}, owner.Before...)) {
+		for _, dir := range schemas.ExportDirs(connection, in.Export.Name) {
+			files, err := a.Root.List(ctx, dir)
+			if err != nil {
+				return out, err
+			}
+			if err := a.Root.DeletePrefix(ctx, dir); err != nil {
+				return out, err
+			}
+			out.Files += len(files)
 		}
-		if err := a.Root.DeletePrefix(ctx, dir); err != nil {
-			return out, err
-		}
-		out.Files += len(files)
 	}
-	return out, nil
+	if err := a.Access.Revoke(ctx, in.Export.Connection, in.Export.Name, who.Name); err != nil {
+		return out, err
+	}
+	return out, a.Access.Release(ctx, in.Export.Name)
 }
 
-// mayRemove holds the person against the connections that the export's snapshots are
-// of, whatever the question says of it.
-func (a *Activities) mayRemove(ctx context.Context, who schemas.Person, export string) error {
-	return a.Root.Walk(ctx, schemas.SnapshotsDir(export), func(o storage.Object) error {
-		if _, ok := schemas.SnapshotVersion(path.Base(o.Name)); !ok {
-			return nil
+// mayRemove checks the grant, and holds the person against the connection that the
+// export's name belongs to. An export can outlive its connection; only administrators
+// remove it then.
+func (a *Activities) mayRemove(ctx context.Context, in schemas.RemoveInput) (schemas.Person, error) {
+	var this Execution
+	if a.Access.Required() {
+		var err error
+		if this, err = a.execution(ctx, schemas.WorkflowRemoveExport, schemas.RunWorkflowID(in.Export.Name)); err != nil {
+			return schemas.Person{}, err
 		}
-		h, err := a.headerOf(ctx, o.Name)
-		if err != nil || h == nil {
-			return err // a damaged one is of no use but to be deleted
-		}
-		if c, err := a.Connections.Get(h.Connection); err == nil {
-			return mayUse(who, c)
-		}
-		return nil
-	})
+	}
+	who, err := a.Access.CheckRemoval(ctx, in, this.Started)
+	if err == nil {
+		err = a.Access.CheckName(ctx, in.Export.Name, in.Export.Connection)
+	}
+	if err != nil {
+		return who, noAccess(err)
+	}
+	c, err := a.known(in.Export.Connection)
+	if err != nil && !in.DeleteLists && who.Role == schemas.RoleAdministrator {
+		return who, nil
+	}
+	if err != nil {
+		return who, err
+	}
+	return who, noAccess(access.CheckUse(who, c))
 }
 
 // deleteLists deletes the lists that the export made for its segments; what

@@ -48,7 +48,7 @@ func (o openedSnapshot) Close() {
 const absorbed = " (unfinished)"
 
 func snapshotKey(run schemas.RunRef, name string) string {
-	return path.Join(schemas.SnapshotDir(run.Export, run.Segment), name)
+	return path.Join(schemas.SnapshotDir(run.Connection, run.Export, run.Segment), name)
 }
 
 func header(run schemas.RunRef, e schemas.Export, listID int64, projectType string) snapshot.Header {
@@ -85,7 +85,7 @@ func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Heade
 // snapshotVersions are the numbers of the snapshots that a segment has, the newest last.
 // Usually it is one.
 func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (versions []int64, err error) {
-	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Export, run.Segment))
+	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
 		return nil, fmt.Errorf("look for the snapshot of the last run: %w", err)
 	}
@@ -164,7 +164,7 @@ func (a *Activities) announce(ctx context.Context, in schemas.UploadInput) error
 
 // unfinishedRuns are the markers of attempts whose outcome no snapshot knows, by their keys.
 func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (map[string]pending, error) {
-	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Export, run.Segment))
+	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
 		return nil, fmt.Errorf("look for an unfinished run: %w", err)
 	}

@@ -11,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
+
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/observe"
+
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -24,7 +27,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	var read atomic.Int64
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.InspectProgress{Footers: read.Load()} })
 	defer attempt.end(ctx, &err)
-	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, false); err != nil {
+	if _, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
 	seg, err := a.inspect(ctx, in.Export, in.Segment, nil, func(files int) { read.Store(int64(files)) }, nil)
@@ -107,7 +110,14 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	var read atomic.Int64
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.StageProgress{Read: read.Load()} })
 	defer attempt.end(ctx, &err)
-	if err := a.mayWork(in.Run, in.Export, in.Segment, in.Connection, !in.Check); err != nil {
+	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads)
+	if err == nil && r != nil && (in.Check != r.Input.Check || in.Full != r.Input.Full) {
+		err = altered(in.Run)
+	}
+	if err == nil && r != nil {
+		err = noAccess(a.Access.CheckList(ctx, in.Run, in.ListID))
+	}
+	if err != nil {
 		return schemas.Manifest{}, err
 	}
 	if done, ok := a.reported(ctx, in.Run); ok && !in.Check && done.State == schemas.StateDone {
@@ -213,4 +223,23 @@ func batchLimits(l schemas.Limits) batch.Limits {
 		most = min(most, n)
 	}
 	return batch.Limits{Profiles: most, BodyBytes: l.WithDefaults().MaxBodyBytes}
+}
+
+// Footers returns what the footers of a segment say, as a run would read them. The error
+// is for people.
+func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error) {
+	seg, err := a.inspect(ctx, e, s, nil, nil, nil)
+	if err != nil {
+		return 0, 0, told(err)
+	}
+	return len(seg.Files()), seg.Info().Rows, nil
+}
+
+// told is an error without what Temporal puts around it.
+func told(err error) error {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return errors.New(app.Message())
+	}
+	return err
 }

@@ -178,7 +178,7 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 // have put on a list goes into the snapshot first.
 func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error {
 	a := s.Activities
-	return s.grouped(ctx, "staging", 4, func(g folder) error {
+	return s.grouped(ctx, "staging", 5, func(g folder) error {
 		age := now.Sub(g.newest)
 		if age < afterEnd {
 			return nil
@@ -188,7 +188,7 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 		if err == nil {
 			err = json.Unmarshal(data, &o)
 		}
-		run := schemas.RunRef{Export: o.Export, RunID: o.RunID, Segment: o.Segment}
+		run := schemas.RunRef{Connection: o.Connection, Export: o.Export, RunID: o.RunID, Segment: o.Segment}
 		if err != nil || schemas.StagingDir(run) != g.dir {
 			least := unsigned
 			if !slices.ContainsFunc(g.files, func(f string) bool { return path.Base(f) == schemas.AddsFile }) {
@@ -238,9 +238,12 @@ func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, un
 func (s *Sweeper) reports(ctx context.Context, now time.Time, done *Swept) error {
 	a, keep := s.Activities, s.Retention()
 	over := func(g folder, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
-	return s.grouped(ctx, "reports", 3, func(g folder) error {
+	return s.grouped(ctx, "reports", 4, func(g folder) error {
+		has := func(file string) bool { return slices.Contains(g.files, path.Join(g.dir, file)) }
+		// A run that waits is held against its record, and has no report yet.
+		waits := has(schemas.RunRecordFile) && !has(schemas.RunReportFile) && now.Sub(g.newest) < unsigned
 		switch {
-		case over(g, keep.Reports()):
+		case over(g, keep.Reports()) && !waits:
 			done.Reports++
 			return a.Root.DeletePrefix(ctx, g.dir)
 		case over(g, keep.Rejects()):

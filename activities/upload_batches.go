@@ -16,6 +16,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/observe"
@@ -65,19 +66,23 @@ func columnAtFault(err error, in schemas.UploadInput) error {
 
 // upload sends what progress says is left of a chunk.
 func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker, attempt *attempt) error {
-	if err := a.mayCall(in.Run, in.Connection.Name, true); err != nil {
-		return err
+	r, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host)
+	if err == nil && r != nil && (!same(in.Settings, r.Input.Export.Settings) || in.Connection != r.Connection) {
+		err = altered(in.Run)
 	}
-	if err := a.Access.CheckList(in.Run, in.Connection.Name, in.ListID, in.ListSeal); err != nil {
-		return noAccess(err)
+	if err == nil {
+		err = noAccess(a.Access.CheckList(ctx, in.Run, in.ListID))
 	}
 	mayGoOn := func(ctx context.Context) error {
-		if err := a.stillAgreed(ctx, in.Connection); err != nil {
+		if _, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host); err != nil {
 			return err
 		}
 		return a.stillOurs(ctx, in)
 	}
-	if err := mayGoOn(ctx); err != nil {
+	if err == nil {
+		err = a.stillOurs(ctx, in)
+	}
+	if err != nil {
 		return err
 	}
 	client, err := a.Clients.Get(in.Connection.Name)
@@ -157,25 +162,12 @@ const (
 // people's data going there.
 func (a *Activities) stillLeadsThere(name, host string) error {
 	c, err := a.known(name)
-	if err != nil || host == "" || host == apiHost(c) { // runs of earlier versions don't say
+	if err != nil || host == "" || host == access.Host(c) { // runs of earlier versions don't say
 		return err
 	}
 	return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
 		"connection «%s» leads to %s now, and led to %s when the run began; abort the run and start it again, or lead the connection back and retry",
-		name, apiHost(c), host))
-}
-
-// stillAgreed tells whether people's data may still go where the run sends it. A
-// connection may have been disconnected since it began.
-func (a *Activities) stillAgreed(ctx context.Context, run schemas.ConnectionInfo) error {
-	if err := a.stillLeadsThere(run.Name, run.Host); err != nil {
-		return err
-	}
-	c, err := a.known(run.Name)
-	if err != nil {
-		return err
-	}
-	return a.agreed(ctx, c)
+		name, access.Host(c), host))
 }
 
 // startingPoint is how far earlier tries came: what the heartbeat of the try

@@ -25,7 +25,7 @@ import (
 func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (_ string, err error) {
 	ctx, attempt := a.begin(ctx, in.Export.Deadline, nil)
 	defer attempt.end(ctx, &err)
-	if err := a.mayReport(in); err != nil {
+	if err := a.mayReport(ctx, in); err != nil {
 		return "", err
 	}
 	run := report.Run{
@@ -45,7 +45,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 		return "", err
 	}
 	a.Metrics.Run(ctx, run.Export, run.State, run.Finished.Sub(run.Started))
-	key := schemas.RunReport(in.Export.Name, in.Result.RunID)
+	key := schemas.RunReport(in.Export.Connection, in.Export.Name, in.Result.RunID)
 	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
 		return "", fmt.Errorf("write the run's report: %w", err)
 	}
@@ -53,7 +53,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 }
 
 func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) (report.Segment, error) {
-	run := schemas.RunRef{Export: r.Export, RunID: r.RunID, Segment: r.Segment}
+	run := schemas.RunRef{Connection: r.Connection, Export: r.Export, RunID: r.RunID, Segment: r.Segment}
 	s := report.Segment{ExportReport: r, Pace: a.readPace(ctx, run)}
 	var err error
 	if s.History, err = a.history(ctx, run); err != nil {

@@ -11,3 +11,8 @@ var ConnectionsSchema []byte
 //
 //go:embed exports.schema.json
 var ExportsSchema []byte
+
+// OpenAPI is the description of the gateway's API (OpenAPI 3).
+//
+//go:embed openapi.json
+var OpenAPI []byte

@@ -70,6 +70,21 @@ const ErrorGuardrail ErrorType = "Guardrail"
 // asked, since what a run was started with can't be changed any more.
 const ErrorGrant ErrorType = "Grant"
 
+// ErrorNameTaken: the export's name belongs to another connection.
+const ErrorNameTaken ErrorType = "NameTaken"
+
+// Errors of what people ask for.
+const (
+	// ErrorBadRequest: it can't be understood.
+	ErrorBadRequest ErrorType = "BadRequest"
+	// ErrorChanged: what it was based on has changed since.
+	ErrorChanged ErrorType = "Changed"
+	// ErrorUnderWay: a run, or something that is used, is in the way.
+	ErrorUnderWay ErrorType = "UnderWay"
+	// ErrorNotKept: the data root does not hold it (any more).
+	ErrorNotKept ErrorType = "NotKept"
+)
+
 // ErrorProof: the person could not be told to be who they say.
 const ErrorProof ErrorType = "Proof"
 

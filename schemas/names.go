@@ -11,8 +11,6 @@ import (
 const (
 	WorkflowRunExport     = "RunExport"
 	WorkflowExportSegment = "ExportSegment"
-	// WorkflowAdminister asks the worker for one operation, and returns its answer.
-	WorkflowAdminister = "Administer"
 	// WorkflowScheduledRun is what a schedule starts: it starts the run, if none is
 	// under way.
 	WorkflowScheduledRun = "ScheduledRun"
@@ -35,12 +33,10 @@ const (
 	ActivityNotify         = "Notify"
 	ActivityWriteRunReport = "WriteRunReport"
 	ActivityCloseRun       = "CloseRun"
-	// ActivityAdminister does what Administer is asked for; ActivityAdmit says
-	// whether a person may answer a waiting run.
-	ActivityAdminister = "Administer"
-	ActivityAdmit      = "Admit"
 	// ActivityServed says whether any worker serves a connection.
 	ActivityServed = "Served"
+	// ActivityRemoveExport deletes what is kept of an export.
+	ActivityRemoveExport = "RemoveExport"
 )
 
 // StepGuardrails is the one step that is no activity.
@@ -69,15 +65,9 @@ func UploadTaskQueue(connection string) string {
 	return TaskQueue + "/" + PathName(connection)
 }
 
-// AccessTaskQueue is the queue of the activities that say who may do what: they
-// take a moment each, and must not queue behind segments that are being read.
+// AccessTaskQueue is the queue of Authorize, which takes a moment and must not queue
+// behind segments that are being read.
 const AccessTaskQueue = TaskQueue + "/access"
-
-// AdministerWorkflowID is the workflow id of one question to the worker; unique
-// tells it from others.
-func AdministerWorkflowID(operation Operation, unique string) string {
-	return administerPrefix + operation + "/" + unique
-}
 
 // RunWorkflowID is the workflow id of an export's run. It has no run number, so
 // that Temporal itself keeps an export from running twice at the same time.
@@ -128,8 +118,6 @@ const (
 	checkPrefix = "check/"
 
 	schedulePrefix = "schedule/"
-
-	administerPrefix = "administer/"
 )
 
 // ExportOfRun gives the export whose run has this workflow id; ok is false if it

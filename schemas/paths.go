@@ -43,10 +43,17 @@ const (
 	RejectsFile  = "rejects.parquet" // rows not sent, with the reason
 	ExamplesFile = "examples.json"   // the Examples of a segment's check
 	ReportFile   = "report.json"     // the ExportReport of a segment's run
+
+	RunRecordFile = "run.json" // the RunRecord of a run
 )
 
-// DeploymentKey is where the data root's own id is kept.
+// DeploymentKey is where the data root's own id is kept, a Deployment.
 const DeploymentKey = "deployment.json"
+
+// Deployment is what a data root is known by in Iterable.
+type Deployment struct {
+	ID string `json:"id"`
+}
 
 // ProbeKey is a file that is written to find out whether the data root can be.
 const ProbeKey = "probe.json"
@@ -60,7 +67,7 @@ func ListOwnersDir(host string) string { return path.Join(ListOwners, PathName(h
 // StagingDir is where one segment's run keeps the files that it deletes at its
 // end.
 func StagingDir(run RunRef) string {
-	return path.Join("staging", PathName(run.Export), run.RunID, PathName(run.Segment))
+	return path.Join("staging", exportPath(run.Connection, run.Export), runPath(run.RunID), PathName(run.Segment))
 }
 
 // StagedDir is where one attempt at staging keeps its files. The attempt is a name of
@@ -74,18 +81,24 @@ func StagedDir(run RunRef, attempt string) string {
 var PeopleDirs = []string{"staging", "snapshots", "reports"}
 
 // ExportDirs are the folders that hold all that the data root knows of the people
-// of an export.
-func ExportDirs(export string) []string {
+// of an export over a connection.
+func ExportDirs(connection, export string) []string {
 	var dirs []string
 	for _, kind := range PeopleDirs {
-		dirs = append(dirs, path.Join(kind, PathName(export)))
+		dirs = append(dirs, path.Join(kind, exportPath(connection, export)))
 	}
 	return dirs
 }
 
+// exportPath is the part of a path that keeps an export of one connection apart from
+// one of the same name over another.
+func exportPath(connection, export string) string {
+	return path.Join(PathName(connection), PathName(export))
+}
+
 // ReportDir is where one segment's run leaves its report and its rejects.
 func ReportDir(run RunRef) string {
-	return path.Join("reports", PathName(run.Export), run.RunID, PathName(run.Segment))
+	return path.Join(RunDir(run.Connection, run.Export, run.RunID), PathName(run.Segment))
 }
 
 // ConsentDir is where the consents to a connection are kept, one file each, named
@@ -115,17 +128,51 @@ func SizesDir(connection string) string {
 	return path.Join("connections", PathName(connection), "sizes")
 }
 
-// RevokedKey is where it is kept since when an export's grants are good.
-func RevokedKey(export string) string {
-	return path.Join("access", "revoked", PathName(export)+".json")
+// RevokedKey is where it is kept since when the grants of a connection's export are
+// good.
+func RevokedKey(connection, export string) string {
+	return path.Join("access", "revoked", exportPath(connection, export)+".json")
+}
+
+// NameKey is where it is kept which connection an export's name belongs to.
+func NameKey(export string) string {
+	return path.Join("access", "names", PathName(export)+".json")
+}
+
+// RunRecordKey is where it is kept what a run was let in with, for as long as its
+// report.
+func RunRecordKey(run RunRef) string {
+	return path.Join(RunDir(run.Connection, run.Export, run.RunID), RunRecordFile)
+}
+
+// RunListKey is where it is kept which list a segment's run fills.
+func RunListKey(run RunRef) string { return path.Join(ReportDir(run), "list.json") }
+
+// RunDir holds the reports of a run and of its segments.
+func RunDir(connection, export, runID string) string {
+	return path.Join("reports", exportPath(connection, export), runPath(runID))
+}
+
+// runPath is the part of a path that is a run's. The id is an element as it stands, if
+// it is made of nothing but letters, digits and hyphens, as Temporal's are.
+func runPath(id string) string {
+	for _, c := range []byte(id) {
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return PathName(id)
+		}
+	}
+	if id == "" || len(id) > 64 {
+		return PathName(id)
+	}
+	return id
 }
 
 // SweptKey is a file that is written when a sweep of the data root begins.
 const SweptKey = "sweeper/last.json"
 
-// SnapshotDir is where the snapshot of one segment of an export lives.
-func SnapshotDir(export, segment string) string {
-	return path.Join(SnapshotsDir(export), PathName(segment))
+// SnapshotDir is where the snapshot of one segment of a connection's export lives.
+func SnapshotDir(connection, export, segment string) string {
+	return path.Join("snapshots", exportPath(connection, export), PathName(segment))
 }
 
 // SnapshotName is the name of a snapshot in its SnapshotDir: what the run of that number
@@ -138,6 +185,3 @@ func SnapshotVersion(name string) (version int64, ok bool) {
 	n, err := fmt.Sscanf(name, "snapshot-%012d.arrow", &version)
 	return version, n == 1 && err == nil && version > 0 && SnapshotName(version) == name
 }
-
-// SnapshotsDir holds the snapshots of all segments of an export.
-func SnapshotsDir(export string) string { return path.Join("snapshots", PathName(export)) }

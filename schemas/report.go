@@ -12,8 +12,8 @@ const (
 )
 
 // RunReport is the key of a run's report for people.
-func RunReport(export, runID string) string {
-	return path.Join("reports", PathName(export), runID, RunReportFile)
+func RunReport(connection, export, runID string) string {
+	return path.Join(RunDir(connection, export, runID), RunReportFile)
 }
 
 // PaceDir is where the upload of one segment's run notes its pace, a file for
@@ -44,6 +44,4 @@ type RunReportInput struct {
 	State     string    `json:"state"`
 	StartedAt time.Time `json:"startedAt"`
 	Result    RunResult `json:"result"`
-	// Passes are those of the result's segments.
-	Passes []*Pass `json:"passes,omitempty"`
 }

@@ -8,15 +8,15 @@ import (
 // RunRef names one segment's part of a run; every file of the data root that
 // the run writes is found by it.
 type RunRef struct {
-	Export string `json:"export"`
+	// Connection is the one that the export's name belongs to.
+	Connection string `json:"connection"`
+	Export     string `json:"export"`
 	// RunID is the id of the RunExport execution.
 	RunID   string `json:"runId"`
 	Segment string `json:"segment"`
 	// Deadline is how long an activity of the run goes on trying while all that it does
 	// fails; then the run asks an operator. 0 is for ever.
 	Deadline Duration `json:"deadline,omitempty"`
-	// Pass lets activities work on it; a worker that wants no grants wants none.
-	Pass *Pass `json:"pass,omitempty"`
 }
 
 // Trigger says what started a run.
@@ -49,8 +49,7 @@ type RunInput struct {
 	Full bool `json:"full,omitempty"`
 	// Check sends nothing and changes nothing, and reports what a run would do.
 	Check bool `json:"check,omitempty"`
-	// Grant lets the run use the export's connection; a worker that wants no
-	// proofs wants none.
+	// Grant is over all of the above; nil where runs need none.
 	Grant *Grant `json:"grant,omitempty"`
 }
 
@@ -74,9 +73,10 @@ type RunProgress struct {
 
 // RunResult is what RunExport returns.
 type RunResult struct {
-	Export   string         `json:"export"`
-	RunID    string         `json:"runId"`
-	Segments []ExportReport `json:"segments"`
+	Connection string         `json:"connection,omitempty"`
+	Export     string         `json:"export"`
+	RunID      string         `json:"runId"`
+	Segments   []ExportReport `json:"segments"`
 	// Report is the key of the report for people in the data root.
 	Report string `json:"report,omitempty"`
 }
@@ -111,32 +111,21 @@ type SegmentResume struct {
 type Answer struct {
 	// Wait is the ID of the wait that is answered.
 	Wait string `json:"wait,omitempty"`
-	// Who gives the answer, as far as the asking program knows; what the proof says
-	// counts where the worker wants proofs.
-	Who   string `json:"who,omitempty"`
-	Proof *Proof `json:"proof,omitempty"`
+	// Who gives the answer.
+	Who string `json:"who,omitempty"`
 }
 
 // AuthorizeInput asks whether a run may use its connection.
 type AuthorizeInput struct {
-	Export Export `json:"export"`
-	// RunID is the id of the RunExport execution, StartedAt when it began.
-	RunID     string    `json:"runId"`
-	StartedAt time.Time `json:"startedAt"`
-	// Full and Check are the run's.
-	Full  bool   `json:"full,omitempty"`
-	Check bool   `json:"check,omitempty"`
-	Grant *Grant `json:"grant,omitempty"`
+	// RunID is the id of the first execution of the run, Input what it was started
+	// with.
+	RunID string   `json:"runId"`
+	Input RunInput `json:"input"`
 }
 
 // AuthorizeResult is what the worker says of a run's connection.
 type AuthorizeResult struct {
 	Connection ConnectionInfo `json:"connection"`
-	// Person is whom the run's grant was given to; empty where the worker wants none.
-	Person string `json:"person,omitempty"`
-	// Passes are those of the run's segments, in their order; empty where the worker
-	// wants none.
-	Passes []*Pass `json:"passes,omitempty"`
 	// SearchAttributes tells whether the namespace has the project's search
 	// attributes; a run that set unknown ones would never get on.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
@@ -230,8 +219,6 @@ type ListRef struct {
 	Owner string `json:"owner,omitempty"`
 	// Ours tells that an earlier run of the export made the list.
 	Ours bool `json:"ours,omitempty"`
-	// Seal says that it is the run's list, where the worker wants passes.
-	Seal []byte `json:"seal,omitempty"`
 	// Warnings are about mapped fields whose values Iterable may change; Clashes,
 	// which only a check gets, about those that it refuses.
 	Warnings []string `json:"warnings,omitempty"`
@@ -350,7 +337,6 @@ type UploadInput struct {
 	Run        RunRef         `json:"run"`
 	Connection ConnectionInfo `json:"connection"`
 	ListID     int64          `json:"listId"`
-	ListSeal   []byte         `json:"listSeal,omitempty"`
 	// ListOwner is the list's ListRef.Owner.
 	ListOwner string `json:"listOwner,omitempty"`
 	// ListCreatedAt is when the list was made. For a while after that Iterable can
@@ -504,10 +490,11 @@ const (
 
 // ExportReport is what one segment's run did.
 type ExportReport struct {
-	Export  string `json:"export"`
-	RunID   string `json:"runId"`
-	Segment string `json:"segment"`
-	State   string `json:"state"`
+	Connection string `json:"connection,omitempty"`
+	Export     string `json:"export"`
+	RunID      string `json:"runId"`
+	Segment    string `json:"segment"`
+	State      string `json:"state"`
 	// Error says in words why the state is not "done".
 	Error string `json:"error,omitempty"`
 

@@ -106,6 +106,8 @@ type ScheduledResult struct {
 const (
 	// MemoTrigger holds a run's Trigger.
 	MemoTrigger = "trigger"
+	// MemoKey holds what makes a start one that can be repeated.
+	MemoKey = "key"
 	// MemoSkipped holds the ScheduledResult's Skipped.
 	MemoSkipped = "skipped"
 )

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -31,8 +32,8 @@ Without --wait the waits are listed and nothing is answered.`,
 		Example: fmt.Sprintf("  starter %s \"High-value customers\" --wait 9b6e41c07a2d-1", answer),
 		Args:    exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
-				took, err := o.Answer(c.Context(), run, answer, wait)
+			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
+				took, err := o.Answer(c.Context(), run, gateway.AnswerRequest{Answer: answer, Wait: wait})
 				if err != nil {
 					return err
 				}
@@ -54,13 +55,12 @@ func (a *app) cancelCommand() *cobra.Command {
 		Short: "Stop a run, whatever it is doing",
 		Long: `Stop a run, whatever it is doing. Requests in flight are waited for, and what
 was staged is deleted; what was sent stays sent, and the next run takes it into
-account. Contributors and administrators only, as far as the worker has a say: who may
-write to the Temporal namespace can stop a run there.`,
+account.`,
 		Example: `  starter cancel "High-value customers"`,
 		Args:    exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
-				if err := o.Stop(c.Context(), run); err != nil {
+			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
+				if err := o.Cancel(c.Context(), run); err != nil {
 					return err
 				}
 				if a.output == "json" {

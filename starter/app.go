@@ -7,11 +7,15 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
@@ -29,8 +33,14 @@ type app struct {
 // tracesTimeout is how long a command may wait at its end for its traces to be sent.
 const tracesTimeout = 3 * time.Second
 
-// operator connects to Temporal. The returned function closes the connection.
-func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
+// service is what answers the commands: the gateway that EXPORT_API names, or else
+// Temporal and the data root at hand. The returned function ends the connection.
+func (a *app) service(ctx context.Context) (gateway.Service, func(), error) {
+	if base := os.Getenv(apiEnv); base != "" {
+		a.ui = strings.TrimSuffix(os.Getenv(uiEnv), "/")
+		client, err := a.gateway(base)
+		return client, func() {}, err
+	}
 	traces, err := observe.NewTraces(ctx, "iterable-segment-export-starter", version)
 	if err != nil {
 		return nil, nil, err
@@ -39,22 +49,38 @@ func (a *app) operator(ctx context.Context) (*operate.Operator, func(), error) {
 	if o.Interceptors, err = traces.Interceptors(); err != nil {
 		return nil, nil, err
 	}
+	direct, end, err := a.direct(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return direct, func() {
+		end()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+		defer cancel()
+		_ = traces.Close(ctx) // what can't be sent is lost; the run does not depend on it
+	}, nil
+}
+
+// direct reaches Temporal. Whoever does that is an administrator.
+func (a *app) direct(ctx context.Context, o operate.DialOptions) (gateway.Service, func(), error) {
 	options, err := operate.Options(o)
 	if err != nil {
 		return nil, nil, err
 	}
 	a.ui = uiURL(options.HostPort)
+	secrets, err := access.ReadSecrets(os.Getenv(access.SecretVariable), os.Getenv(access.SecretFileVariable))
+	if err != nil {
+		return nil, nil, err
+	}
 	c, err := operate.Dial(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	end := func() {
-		c.Close()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
-		defer cancel()
-		_ = traces.Close(ctx) // what can't be sent is lost; the run does not depend on it
-	}
-	return &operate.Operator{Client: c, Namespace: options.Namespace, Who: who(), Identity: operate.IdentityFromEnv(a.tokenFile)}, end, nil
+	office := host.Direct{
+		Client: c, Namespace: options.Namespace, Temporal: options.HostPort, Version: version,
+		Connections: envOr("CONNECTIONS_FILE", "connections.yaml"), Root: a.openRoot, Secrets: secrets,
+	}.Office()
+	return office.As(administrator()), c.Close, nil
 }
 
 // who is the person at the terminal, as far as the system knows.
@@ -70,8 +96,8 @@ func who() string {
 }
 
 // found calls do with the run that the command's argument names.
-func (a *app) found(c *cobra.Command, name string, do func(*operate.Operator, operate.Run) error) error {
-	o, done, err := a.operator(c.Context())
+func (a *app) found(c *cobra.Command, name string, do func(gateway.Service, operate.Run) error) error {
+	o, done, err := a.service(c.Context())
 	if err != nil {
 		return err
 	}
@@ -94,7 +120,7 @@ func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
 	}
-	root.Encrypt(keys)
+	root.Encrypt(keys, schemas.PeopleDirs...)
 	return root, nil
 }
 

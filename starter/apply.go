@@ -9,6 +9,7 @@ import (
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 )
 
@@ -51,19 +52,17 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	o, done, err := a.operator(c.Context())
+	o, done, err := a.service(c.Context())
 	if err != nil {
 		return err
 	}
 	defer done()
-	applied, err := o.Applied(c.Context())
+	request := gateway.PlanRequest{File: *file, Prune: f.prune, Renew: f.renew}
+	plan, err := o.Plan(c.Context(), request)
 	if err != nil {
 		return err
 	}
-	steps, err := operate.Plan(file, applied, f.prune, f.renew)
-	if err != nil {
-		return err
-	}
+	steps := plan.Steps
 	w := c.OutOrStdout()
 	if a.output == "json" {
 		w = c.ErrOrStderr()
@@ -77,7 +76,15 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 			return err
 		}
 	}
-	failed := o.Apply(c.Context(), steps)
+	request.Plan = plan.ID
+	if plan, err = o.Apply(c.Context(), request); err != nil {
+		return err
+	}
+	steps = plan.Steps
+	var failed error
+	if plan.Failed > 0 {
+		failed = fmt.Errorf("%d of %d exports could not be applied; see to it and apply the file again", plan.Failed, len(steps))
+	}
 	for _, s := range steps {
 		if s.Error != "" {
 			fmt.Fprintf(c.ErrOrStderr(), "«%s»: could not %s it: %s\n", s.Export, s.Verb, s.Error)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +14,9 @@ import (
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/spelling"
-	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -33,7 +32,7 @@ removed, and the next run is not affected. EXPORT is the name of an export that 
 applied or, with --file, of one that a file describes and nobody needs to have
 applied; with the flags of starter run instead, an export of one segment is checked.
 
-The examples are read from the data root with your own rights. Exit status 0 says
+Who may use the connection sees examples. Exit status 0 says
 that a run would go through, 3 that it would stop to ask an operator, with the numbers,
 and 1 that it would come to nothing as things are: no consent, no such file or column.`,
 		Example: `  starter check "Spring campaign"
@@ -55,28 +54,25 @@ and 1 that it would come to nothing as things are: no consent, no such file or c
 	return c
 }
 
-// startCheck starts a check, or joins one that is under way.
-type startCheck func(ctx context.Context, o *operate.Operator) (run operate.Run, joined bool, err error)
-
 // checked chooses the export to check: one that was applied, one of a file, or one
 // that flags describe.
-func checked(c *cobra.Command, args []string, f runFlags, file string) (startCheck, error) {
-	var export schemas.Export
+func checked(c *cobra.Command, args []string, f runFlags, file string) (gateway.StartRequest, error) {
+	in := gateway.StartRequest{Full: f.full, Check: true}
 	switch {
 	case len(args) == 0 && file != "":
-		return nil, usageError{fmt.Errorf("say which export of %s to check: starter check EXPORT --file %s", file, file)}
+		return in, usageError{fmt.Errorf("say which export of %s to check: starter check EXPORT --file %s", file, file)}
 	case len(args) == 0:
 		e, err := f.define()
 		if err != nil {
-			return nil, usageError{err}
+			return in, usageError{err}
 		}
-		export = e
+		in.Definition = &e
 	case f.describes(c) != nil:
-		return nil, f.describes(c)
+		return in, f.describes(c)
 	case file != "":
 		all, err := config.LoadExports(file)
 		if err != nil {
-			return nil, err
+			return in, err
 		}
 		i := slices.IndexFunc(all.Exports, func(e schemas.Export) bool { return e.Name == args[0] })
 		if i < 0 {
@@ -84,40 +80,33 @@ func checked(c *cobra.Command, args []string, f runFlags, file string) (startChe
 			for _, e := range all.Exports {
 				names = append(names, e.Name)
 			}
-			return nil, fmt.Errorf("%s describes no export %q%s", file, args[0], spelling.Guess(args[0], names))
+			return in, fmt.Errorf("%s describes no export %q%s", file, args[0], spelling.Guess(args[0], names))
 		}
-		export = all.Exports[i]
+		in.Definition = &all.Exports[i]
 	default:
-		return func(ctx context.Context, o *operate.Operator) (operate.Run, bool, error) {
-			applied, err := o.AppliedExport(ctx, args[0])
-			if err != nil {
-				return operate.Run{}, false, err
-			}
-			return o.CheckApplied(ctx, applied, f.full)
-		}, nil
+		in.Export = args[0]
 	}
-	return func(ctx context.Context, o *operate.Operator) (operate.Run, bool, error) {
-		return o.Check(ctx, export, f.full)
-	}, nil
+	return in, nil
 }
 
 // check starts a check, follows it, and tells what it found. Where who started it
 // follows it no more, it is stopped.
-func (a *app) check(c *cobra.Command, start startCheck, show bool) error {
-	o, done, err := a.operator(c.Context())
+func (a *app) check(c *cobra.Command, start gateway.StartRequest, show bool) error {
+	o, done, err := a.service(c.Context())
 	if err != nil {
 		return err
 	}
 	defer done()
-	run, joined, err := start(c.Context(), o)
+	started, err := o.Start(c.Context(), start)
 	if err != nil {
 		return err
 	}
+	run, joined := started.Run, started.Joined
 	if joined {
 		fmt.Fprintf(c.ErrOrStderr(), "A check of «%s» is under way already; this joins it.\n", run.Export)
 	}
 	progress := console.NewProgress(c.ErrOrStderr())
-	v, err := o.Watch(c.Context(), run, lookEvery, true, progress.See)
+	v, err := o.Watch(c.Context(), run, true, progress.See)
 	progress.Close()
 	if errors.Is(err, context.Canceled) && joined {
 		fmt.Fprintln(c.ErrOrStderr(), "No longer following; the check goes on.")
@@ -132,7 +121,7 @@ func (a *app) check(c *cobra.Command, start startCheck, show bool) error {
 	if err != nil {
 		return err
 	}
-	return a.tellCheck(c, v, show)
+	return a.tellCheck(c, o, v, show)
 }
 
 // finding is what the check of one segment says, with the examples.
@@ -142,12 +131,9 @@ type finding struct {
 }
 
 // tellCheck prints what a check found, and gives the exit status for it.
-func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
+func (a *app) tellCheck(c *cobra.Command, o gateway.Service, v operate.View, show bool) error {
 	segments := make([]finding, len(v.Segments))
-	root, err := a.openRoot(c.Context())
-	if err == nil {
-		defer root.Close()
-	}
+	found, err := o.Examples(c.Context(), v.Run)
 	code := exit(v.State)
 	for i, s := range v.Segments {
 		segments[i].ExportReport = s.Report
@@ -158,15 +144,19 @@ func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
 		if len(r.Guardrails)+len(r.Clashes) > 0 && code == nil {
 			code = status(exitWaiting)
 		}
-		examples, e := readExamples(c.Context(), root, err, r.Examples)
-		if e != nil {
-			fmt.Fprintf(c.ErrOrStderr(), "starter: no examples of «%s»: %v\n", s.Report.Segment, e)
+		examples, kept := found[s.Report.Segment]
+		if !kept {
+			why := "they are not kept any more, or the data root is another one"
+			if err != nil {
+				why = err.Error()
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "starter: no examples of «%s»: %s\n", s.Report.Segment, why)
 			continue
 		}
 		if !show {
-			mask(examples)
+			mask(&examples)
 		}
-		segments[i].Examples = examples
+		segments[i].Examples = &examples
 	}
 	if a.output == "json" {
 		if err := printJSON(c.OutOrStdout(), map[string]any{"run": v.Run, "state": v.State, "error": v.Error, "segments": segments}); err != nil {
@@ -182,23 +172,6 @@ func (a *app) tellCheck(c *cobra.Command, v operate.View, show bool) error {
 		fmt.Fprintln(w, v.Error)
 	}
 	return code
-}
-
-// readExamples reads the examples of one segment from the data root, which may
-// not have been opened.
-func readExamples(ctx context.Context, root *storage.Root, opened error, key string) (*schemas.Examples, error) {
-	if opened != nil {
-		return nil, opened
-	}
-	data, err := root.Read(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("read %s in the data root: %w; say where it is with --data-root or DATA_ROOT", key, err)
-	}
-	var e schemas.Examples
-	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, fmt.Errorf("%s in the data root is damaged", key)
-	}
-	return &e, nil
 }
 
 func mask(e *schemas.Examples) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
-	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/schemas"
 )
 
@@ -19,7 +18,7 @@ import (
 const completeTime = 1500 * time.Millisecond
 
 // names finds words that a shell completes an argument with.
-type names func(context.Context, *operate.Operator) ([]cobra.Completion, error)
+type names func(context.Context, gateway.Service) ([]cobra.Completion, error)
 
 // completes makes a function that completes an argument with what Temporal knows.
 // Up to most arguments are completed, none twice; 0 is any number. Where Temporal
@@ -31,16 +30,12 @@ func completes(most int, find names) cobra.CompletionFunc {
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), completeTime)
 		defer cancel()
-		client, err := operate.Dial(ctx, operate.DialOptions{Log: slog.New(slog.DiscardHandler)})
+		o, done, err := (&app{dataRoot: envOr("DATA_ROOT", "data")}).service(ctx)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		defer client.Close()
-		options, err := operate.Options(operate.DialOptions{})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		found, err := find(ctx, &operate.Operator{Client: client, Namespace: options.Namespace})
+		defer done()
+		found, err := find(ctx, o)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
@@ -64,23 +59,23 @@ func matching(found []cobra.Completion, args []string, begun string) []cobra.Com
 }
 
 // exportNames are the exports that were applied.
-func exportNames(ctx context.Context, o *operate.Operator) ([]cobra.Completion, error) {
+func exportNames(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	return o.Names(ctx)
 }
 
 // runNames are what a RUN can be: the names of the exports that have run, and the
 // ids of their runs.
-func runNames(ctx context.Context, o *operate.Operator) ([]cobra.Completion, error) {
+func runNames(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	return runsNamed(ctx, o, false)
 }
 
 // underWay are the names and ids of the runs that have not ended.
-func underWay(ctx context.Context, o *operate.Operator) ([]cobra.Completion, error) {
+func underWay(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	return runsNamed(ctx, o, true)
 }
 
-func runsNamed(ctx context.Context, o *operate.Operator, open bool) ([]cobra.Completion, error) {
-	runs, err := o.RunsOf(ctx, open)
+func runsNamed(ctx context.Context, o gateway.Service, open bool) ([]cobra.Completion, error) {
+	runs, err := o.Runs(ctx, gateway.RunsRequest{UnderWay: open, Brief: true})
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +93,8 @@ func runsNamed(ctx context.Context, o *operate.Operator, open bool) ([]cobra.Com
 
 // connectionNames are the connections that applied exports name. All that there are
 // only the worker knows, which takes longer to ask than somebody waits for.
-func connectionNames(ctx context.Context, o *operate.Operator) ([]cobra.Completion, error) {
-	applied, err := o.Applied(ctx)
+func connectionNames(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
+	applied, err := o.Exports(ctx)
 	var found []cobra.Completion
 	for _, a := range applied {
 		found = append(found, a.Export.Connection)
@@ -125,7 +120,7 @@ func completions(root *cobra.Command) {
 		"abort": completes(1, underWay), "cancel": completes(1, underWay),
 		"status": completes(1, runNames), "show": completes(1, runNames), "report": completes(1, runNames), "rejects": completes(1, runNames),
 		"pause": completes(1, exportNames), "resume": completes(1, exportNames), "trigger": completes(1, exportNames),
-		"backfill": completes(1, exportNames), "duplicate": completes(1, exportNames), "remove": completes(1, exportNames),
+		"backfill": completes(1, exportNames), "duplicate": completes(1, exportNames), "move": completes(1, exportNames), "remove": completes(1, exportNames),
 		"connect": completes(1, connectionNames), "disconnect": completes(1, connectionNames),
 		"apply": exportFiles,
 	}

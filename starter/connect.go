@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/schemas"
 )
 
@@ -30,7 +30,7 @@ connection. Administrators only.`,
   starter connect marketing --agree`,
 		Args: exactly(1, "the NAME of a connection"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ connection. Administrators only.`,
 	return c
 }
 
-func (a *app) connect(c *cobra.Command, o *operate.Operator, name string, agree bool) error {
+func (a *app) connect(c *cobra.Command, o gateway.Service, name string, agree bool) error {
 	fmt.Fprintf(c.ErrOrStderr(), "%s\n\n", schemas.ConsentStatement)
 	if !agree {
 		if err := confirm(c, fmt.Sprintf("Do you agree, for connection «%s»? Type yes:", name), "--agree"); err != nil {
@@ -56,7 +56,7 @@ func (a *app) connect(c *cobra.Command, o *operate.Operator, name string, agree 
 	if check.Error != "" {
 		return fmt.Errorf("the key of connection «%s» can't be used, so nothing was recorded: %s", name, check.Error)
 	}
-	consent, err := o.RecordConsent(c.Context(), name)
+	consent, err := o.Connect(c.Context(), name, gateway.ConnectRequest{Statement: schemas.ConsentStatementSHA256()})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -28,7 +29,7 @@ types of the connections that are shared with contributors.`,
   starter connections -o json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
@@ -44,21 +45,15 @@ type connectionRow struct {
 	Exports []operate.Connected `json:"exports,omitempty"`
 }
 
-func (a *app) connections(c *cobra.Command, o *operate.Operator) error {
+func (a *app) connections(c *cobra.Command, o gateway.Service) error {
 	all, err := o.Connections(c.Context())
 	if err != nil {
 		return err
 	}
 	admin := all.Person.Role == schemas.RoleAdministrator
-	var exports map[string][]operate.Connected
-	if admin {
-		if exports, err = o.Connected(c.Context()); err != nil {
-			return err
-		}
-	}
 	rows := make([]connectionRow, len(all.Connections))
 	for i, v := range all.Connections {
-		rows[i] = connectionRow{v, exports[v.Name]}
+		rows[i] = connectionRow{v, all.Exports[v.Name]}
 	}
 	if a.output == "json" {
 		out := map[string]any{"person": all.Person, "connections": rows}
@@ -162,34 +157,27 @@ func checkText(k *schemas.ConnectionCheck) string {
 func (a *app) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "whoami",
-		Short: "Say who the worker takes you for",
-		Long: `Say who the worker takes you for: name and role, as your token gives them
-(EXPORT_TOKEN or --token-file); and the worker's public key, which EXPORT_WORKER_KEY
-pins. A worker without AUTH_JWKS takes everybody for an administrator.`,
+		Short: "Say who you are taken for",
+		Long: `Say who you are taken for: name and role. Through a gateway that is what your token
+says; who reaches Temporal itself is an administrator.`,
 		Example: "  starter whoami",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
 			defer done()
-			var key schemas.WorkerKey
-			if err := o.Ask(c.Context(), schemas.OperationWorkerKey, struct{}{}, &key); err != nil {
-				return err
-			}
-			all, err := o.Connections(c.Context())
+			me, err := o.Me(c.Context())
 			if err != nil {
 				return err
 			}
 			if a.output == "json" {
-				return printJSON(c.OutOrStdout(), map[string]any{"person": all.Person, "worker": key})
+				return printJSON(c.OutOrStdout(), me)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s, %s\n", console.Printable(all.Person.Name), all.Person.Role)
-			if key.Required {
-				fmt.Fprintf(c.OutOrStdout(), "The worker's key: %s\n", key.Key)
-			} else {
-				fmt.Fprintln(c.OutOrStdout(), "The worker asks nobody who they are: everybody who reaches Temporal is an administrator.")
+			fmt.Fprintf(c.OutOrStdout(), "%s, %s\n", console.Printable(me.Person.Name), me.Person.Role)
+			if me.Person.Subject == "" {
+				fmt.Fprintln(c.OutOrStdout(), "Nobody was asked for a token: who reaches Temporal itself is an administrator.")
 			}
 			return nil
 		},

@@ -6,9 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/console"
-	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/schemas"
+	"iterable-segment-export/internal/gateway"
 )
 
 func (a *app) disconnectCommand() *cobra.Command {
@@ -23,12 +21,12 @@ Iterable. starter connect NAME undoes it. Administrators only.
 
 While exports have a schedule over the connection the command refuses, and lists
 them. With --detach they are kept, inactive: their schedules are paused with the note
-"No connection", until another connection is set for them.`,
+"No connection", until starter move gives them another connection.`,
 		Example: `  starter disconnect marketing
   starter disconnect marketing --detach`,
 		Args: exactly(1, "the NAME of a connection"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
@@ -40,37 +38,21 @@ them. With --detach they are kept, inactive: their schedules are paused with the
 	return c
 }
 
-func (a *app) disconnect(c *cobra.Command, o *operate.Operator, name string, detach bool) error {
-	all, err := o.Connected(c.Context())
+func (a *app) disconnect(c *cobra.Command, o gateway.Service, name string, detach bool) error {
+	out, err := o.Disconnect(c.Context(), name, gateway.DisconnectRequest{Detach: detach})
 	if err != nil {
 		return err
 	}
-	var using []operate.Connected
 	var names []string
-	for _, e := range all[name] {
-		if !e.Detached {
-			using = append(using, e)
-			names = append(names, "«"+e.Export+"»")
-		}
-	}
-	if len(using) > 0 && !detach {
-		return fmt.Errorf("connection «%s» is used by %s: %s; set another connection there or remove what uses it, or keep it inactive with: starter disconnect %s --detach",
-			name, console.Things(len(using), "export"), strings.Join(names, ", "), schemas.ShellWord(name))
-	}
-	// The worker says whether one may, so it comes before the schedules.
-	consent, err := o.Disconnect(c.Context(), name)
-	if err != nil {
-		return err
-	}
-	if err := o.Detach(c.Context(), consent, using); err != nil {
-		return err
+	for _, e := range out.Detached {
+		names = append(names, "«"+e.Export+"»")
 	}
 	if a.output == "json" {
-		return printJSON(c.OutOrStdout(), map[string]any{"consent": consent, "detached": using})
+		return printJSON(c.OutOrStdout(), out)
 	}
 	w := c.OutOrStdout()
 	fmt.Fprintf(w, "Disconnected: no run sends over «%s» any more; those under way stop within 100 requests, and wait.\n", name)
-	if len(using) > 0 {
+	if len(names) > 0 {
 		fmt.Fprintf(w, "Inactive until another connection is set: %s\n", strings.Join(names, ", "))
 	}
 	return nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,8 +10,6 @@ import (
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/doctor"
-	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/internal/storage"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -50,24 +47,19 @@ Exit status: 0 nothing is wrong, 1 something is.`,
 	}
 }
 
-// examine makes a doctor look at everything. The error is that somebody has stopped
-// it.
+// examine has everything looked at. The error is that somebody has stopped it.
 func (a *app) examine(ctx context.Context) ([]doctor.Finding, error) {
-	d := doctor.Doctor{Dial: a.operator, ReadRoot: a.readRoot, Version: version}
-	if options, err := operate.Options(operate.DialOptions{}); err == nil {
-		d.Address = options.HostPort
-	}
-	return d.Examine(ctx), ctx.Err()
-}
-
-// readRoot reads a key of the data root.
-func (a *app) readRoot(ctx context.Context, key string) ([]byte, error) {
-	root, err := storage.FindRoot(ctx, a.dataRoot)
+	o, done, err := a.service(ctx)
 	if err != nil {
-		return nil, errors.New(err.Error()) // that it is not there is another thing than that the key is not
+		return doctor.Unreachable(doctor.CheckTemporal, err,
+			"start Temporal, or set TEMPORAL_ADDRESS (TEMPORAL_PROFILE, TEMPORAL_TLS…, TEMPORAL_API_KEY) as for the temporal CLI"), ctx.Err()
 	}
-	defer root.Close()
-	return root.Read(ctx, key)
+	defer done()
+	findings, err := o.Doctor(ctx)
+	if err != nil && ctx.Err() == nil {
+		return doctor.Unreachable(doctor.CheckTemporal, err, "set EXPORT_API to the gateway's URL, and see with starter whoami whether it takes you for somebody"), nil
+	}
+	return findings, err
 }
 
 // tellFindings prints the findings, and how many are not well.

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
@@ -40,16 +41,16 @@ connection, so the copy takes another connection, or other names for its segment
 }
 
 func (a *app) duplicate(c *cobra.Command, name, as string, f duplicateFlags) error {
-	o, done, err := a.operator(c.Context())
+	o, done, err := a.service(c.Context())
 	if err != nil {
 		return err
 	}
 	defer done()
-	applied, err := o.Applied(c.Context())
+	applied, err := o.Exports(c.Context())
 	if err != nil {
 		return err
 	}
-	e, err := o.AppliedExport(c.Context(), name)
+	e, err := o.Export(c.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -65,14 +66,18 @@ func (a *app) duplicate(c *cobra.Command, name, as string, f duplicateFlags) err
 	}
 	// The copy follows the same times, wherever they came from.
 	file := schemas.Exports{Exports: []schemas.Export{copied}, Refresh: e.Timing}
-	steps, err := operate.Plan(&file, applied, false, false)
+	request := gateway.PlanRequest{File: file}
+	plan, err := o.Plan(c.Context(), request)
 	if err != nil {
 		return fmt.Errorf("%w; for the copy that is --segment OLD=NEW or --connection", err)
 	}
 	if f.apply {
-		steps = slices.DeleteFunc(steps, func(s operate.Step) bool { return s.Verb == operate.VerbKeep })
-		if err := o.Apply(c.Context(), steps); err != nil {
-			return errors.Join(err, errors.New(steps[0].Error))
+		request.Plan = plan.ID
+		if plan, err = o.Apply(c.Context(), request); err != nil {
+			return err
+		}
+		if plan.Failed > 0 {
+			return errors.New(plan.Steps[0].Error)
 		}
 	}
 	if a.output == "json" {

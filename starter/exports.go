@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 )
 
@@ -20,7 +22,7 @@ run, and whose permission they run with.`,
 		Example: "  starter exports\n  starter exports -o json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
@@ -36,8 +38,8 @@ type exportRow struct {
 	Last *operate.View `json:"last,omitempty"`
 }
 
-func (a *app) exports(c *cobra.Command, o *operate.Operator) error {
-	applied, err := o.Applied(c.Context())
+func (a *app) exports(c *cobra.Command, o gateway.Service) error {
+	applied, err := o.Exports(c.Context())
 	if err != nil {
 		return err
 	}
@@ -46,7 +48,7 @@ func (a *app) exports(c *cobra.Command, o *operate.Operator) error {
 	for i, e := range applied {
 		rows[i].Applied = e
 		last := "never"
-		if v, ok := o.Last(c.Context(), e.Export.Name); ok {
+		if v, err := newest(c.Context(), o, e.Export.Name); err == nil {
 			rows[i].Last = &v
 			last = v.State + "\n" + local(v.StartedAt)
 		}
@@ -65,6 +67,17 @@ func (a *app) exports(c *cobra.Command, o *operate.Operator) error {
 	}
 	console.Table(c.OutOrStdout(), []string{"export", "connection", "segments", "schedule", "next run", "last run", "permission"}, table)
 	return nil
+}
+
+// newest is how the newest run of an export stands.
+func newest(ctx context.Context, o gateway.Service, export string) (operate.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	run, err := o.Find(ctx, export)
+	if err != nil {
+		return operate.View{}, err
+	}
+	return o.Look(ctx, run)
 }
 
 func scheduleText(e operate.Applied) string {

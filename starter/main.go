@@ -1,7 +1,5 @@
-// Command starter is the operator's command line: it starts runs, shows how they
-// stand, answers those that wait, and reads reports and rejects from the data
-// root with its caller's own rights. It never holds an API key and never reads a
-// segment.
+// Command starter is the operators' command line: it starts runs, shows how they stand,
+// answers those that wait, and shows reports and rejects.
 package main
 
 import (
@@ -15,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/schemas"
 )
 
 // version is set by the linker in releases.
@@ -60,7 +60,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return exitDone
 	case errors.As(err, &s):
 		return int(s)
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), access.IsRefused(err, schemas.ErrorBadRequest):
 		fmt.Fprintln(errOut, "starter:", err)
 		return exitUsage
 	}
@@ -79,8 +79,10 @@ func newRoot() *cobra.Command {
 A RUN is the name of an export, for its latest run, or a run id.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator.
-Temporal is reached as the temporal CLI reaches it: TEMPORAL_ADDRESS,
-TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
+EXPORT_API is the URL of the gateway; see starter login. Without it, Temporal is reached
+as the temporal CLI reaches it (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY
+and the rest, or a profile), and connections.yaml, the data root and the keys as the
+worker finds them (CONNECTIONS_FILE, DATA_ROOT, WORKER_SECRET).`,
 		Example: `  starter run "Spring campaign"      # start a run, and follow it
   starter status "Spring campaign"   # how its newest run stands
   starter doctor                     # is everything there that runs need?
@@ -102,8 +104,8 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	})
 	f := root.PersistentFlags()
 	f.StringVarP(&a.output, "output", "o", "table", "output: table or json")
-	f.StringVar(&a.dataRoot, "data-root", envOr("DATA_ROOT", "data"), "the deployment's data root, a folder or URL (DATA_ROOT)")
-	f.StringVar(&a.tokenFile, "token-file", "", "file with a token that says who you are; default EXPORT_TOKEN or EXPORT_TOKEN_FILE")
+	f.StringVar(&a.dataRoot, "data-root", envOr("DATA_ROOT", "data"), "the deployment's data root, a folder or URL, where there is no gateway (DATA_ROOT)")
+	f.StringVar(&a.tokenFile, "token-file", "", "file with a token that says who you are, for the gateway; default EXPORT_TOKEN, EXPORT_TOKEN_FILE or that of starter login")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if a.output != "table" && a.output != "json" {
 			return usageError{fmt.Errorf("--output %q: use table or json", a.output)}
@@ -113,8 +115,8 @@ TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the rest, or a profile.`,
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.statusCommand(), a.rejectsCommand(), a.reportCommand(), a.cancelCommand(), a.setupCommand())
 	root.AddCommand(a.answerCommands()...)
 	root.AddCommand(a.applyCommand(), a.exportsCommand(), a.runsCommand(), a.showCommand(), a.watchCommand())
-	root.AddCommand(a.pauseCommand(), a.resumeCommand(), a.triggerCommand(), a.backfillCommand(), a.duplicateCommand(), a.removeCommand())
-	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.whoamiCommand())
+	root.AddCommand(a.pauseCommand(), a.resumeCommand(), a.triggerCommand(), a.backfillCommand(), a.duplicateCommand(), a.moveCommand(), a.removeCommand())
+	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.loginCommand(), a.whoamiCommand())
 	root.AddCommand(a.doctorCommand(), completionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()

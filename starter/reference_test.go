@@ -23,10 +23,10 @@ latest run, or a run id. Every command prints JSON with `+"`-o json`"+`.
 
 | variable | meaning |
 | --- | --- |
-| `+"`DATA_ROOT`"+`, `+"`--data-root`"+` | the deployment's data root, a folder or URL; rejects and reports are read from it with your own rights |
-| `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | a token that says who you are, or a file with it ([access](access.md)) |
+| `+"`EXPORT_API`"+` | URL of the gateway ([access](access.md)); without it, Temporal is reached directly |
+| `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | a token that says who you are, or a file with it, for the gateway; default that of `+"`starter login`"+` |
+| `+"`DATA_ROOT`, `--data-root`, `CONNECTIONS_FILE`, `WORKER_SECRET`, `WORKER_SECRET_FILE`, `DATA_KEYS`, `DATA_KEYS_FILE`"+` | as the worker has them; for commands that reach Temporal directly |
 | `+"`EXPORT_UI_URL`"+` | where Temporal's UI is, for links to it; default what goes with Temporal's address, where that is of this machine or of Temporal Cloud |
-| `+"`EXPORT_WORKER_KEY`"+` | the worker's public key, so that a token is readable to that worker alone |
 
 Temporal is reached by [Temporal's own variables](configuration.md#the-workers-environment).
 

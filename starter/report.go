@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -28,13 +27,13 @@ func (a *app) reportCommand() *cobra.Command {
 		Long: `Save a run's report as a web page, or open it. It is one file that needs no network,
 with the way from the rows to the list, the rejects by reason, by file and by
 domain, the pace of the upload, the size of the list over the last runs, and the
-settings. It is read from the data root with your own rights.`,
+settings. Who may use the run's connection sees it.`,
 		Example: `  starter report "Spring campaign" --open
   starter report "Spring campaign" --out spring.html`,
 		Args: exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(_ *operate.Operator, run operate.Run) error {
-				return a.report(c, run, f)
+			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
+				return a.report(c, o, run, f)
 			})
 		},
 	}
@@ -44,19 +43,10 @@ settings. It is read from the data root with your own rights.`,
 	return c
 }
 
-func (a *app) report(c *cobra.Command, run operate.Run, f reportFlags) error {
-	root, err := a.openRoot(c.Context())
+func (a *app) report(c *cobra.Command, o gateway.Service, run operate.Run, f reportFlags) error {
+	page, err := o.Report(c.Context(), run)
 	if err != nil {
 		return err
-	}
-	defer root.Close()
-	page, err := root.Read(c.Context(), schemas.RunReport(run.Export, run.RunID))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the run of «%s» has no report in %s: it is written at the end of a run and deleted after the retention time; see starter status %q",
-			run.Export, root.URL(), run.RunID)
-	}
-	if err != nil {
-		return fmt.Errorf("read the report: %w", err)
 	}
 	if f.out == "-" {
 		_, err := console.Unfiltered(c.OutOrStdout()).Write(page)

@@ -11,12 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
-
-// lookEvery is how often a watched run is looked at.
-const lookEvery = 500 * time.Millisecond
 
 type runFlags struct {
 	export    schemas.Export
@@ -122,16 +120,17 @@ func (f runFlags) define() (schemas.Export, error) {
 
 // run starts the export and, unless told otherwise, follows it.
 func (a *app) run(c *cobra.Command, export schemas.Export, f runFlags) error {
-	o, done, err := a.operator(c.Context())
+	o, done, err := a.service(c.Context())
 	if err != nil {
 		return err
 	}
 	defer done()
-	run, joined, err := o.Start(c.Context(), export, f.full)
+	started, err := o.Start(c.Context(), gateway.StartRequest{Definition: &export, Full: f.full})
 	if err != nil {
 		return err
 	}
-	if joined {
+	run := started.Run
+	if started.Joined {
 		tellJoined(c, run)
 	}
 	if f.detach || !f.wait {
@@ -146,9 +145,9 @@ func (a *app) run(c *cobra.Command, export schemas.Export, f runFlags) error {
 
 // follow shows a run's progress until it has ended or waits, and then how it
 // stands.
-func (a *app) follow(c *cobra.Command, o *operate.Operator, run operate.Run) error {
+func (a *app) follow(c *cobra.Command, o gateway.Service, run operate.Run) error {
 	progress := console.NewProgress(c.ErrOrStderr())
-	v, err := o.Watch(c.Context(), run, lookEvery, true, progress.See)
+	v, err := o.Watch(c.Context(), run, true, progress.See)
 	progress.Close()
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintf(c.ErrOrStderr(), "No longer following; the run goes on. See it with: starter status %s\n", schemas.ShellWord(run.Export))

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -22,7 +23,7 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 	if err := f.describes(c); err != nil {
 		return err
 	}
-	o, done, err := a.operator(c.Context())
+	o, done, err := a.service(c.Context())
 	if err != nil {
 		return err
 	}
@@ -34,15 +35,15 @@ func (a *app) runApplied(c *cobra.Command, names []string, f runFlags) error {
 	var runs []operate.Run
 	var failed []error
 	for _, e := range chosen {
-		run, joined, err := o.Run(c.Context(), e, f.full)
+		started, err := o.Start(c.Context(), gateway.StartRequest{Export: e.Export.Name, Full: f.full})
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		if joined {
-			tellJoined(c, run)
+		if started.Joined {
+			tellJoined(c, started.Run)
 		}
-		runs = append(runs, run)
+		runs = append(runs, started.Run)
 	}
 	for _, err := range failed {
 		fmt.Fprintln(c.ErrOrStderr(), "starter:", err)
@@ -70,11 +71,11 @@ func (runFlags) describes(c *cobra.Command) error {
 }
 
 // chosen are the applied exports of those names, or all with an active schedule.
-func (a *app) chosen(ctx context.Context, o *operate.Operator, names []string, all bool) ([]operate.Applied, error) {
+func (a *app) chosen(ctx context.Context, o gateway.Service, names []string, all bool) ([]operate.Applied, error) {
 	var chosen []operate.Applied
 	if !all {
 		for _, name := range names {
-			e, err := o.AppliedExport(ctx, name)
+			e, err := o.Export(ctx, name)
 			if err != nil {
 				return nil, err
 			}
@@ -82,7 +83,7 @@ func (a *app) chosen(ctx context.Context, o *operate.Operator, names []string, a
 		}
 		return chosen, nil
 	}
-	applied, err := o.Applied(ctx)
+	applied, err := o.Exports(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func tellJoined(c *cobra.Command, run operate.Run) {
 
 // followAll shows how runs get on until each has ended or waits, and then how they
 // stand. The exit status is that of the worst.
-func (a *app) followAll(c *cobra.Command, o *operate.Operator, runs []operate.Run) error {
+func (a *app) followAll(c *cobra.Command, o gateway.Service, runs []operate.Run) error {
 	if len(runs) == 1 && a.output != "json" {
 		return a.follow(c, o, runs[0])
 	}
@@ -123,7 +124,7 @@ func (a *app) followAll(c *cobra.Command, o *operate.Operator, runs []operate.Ru
 	errs := make([]error, len(runs))
 	var all sync.WaitGroup
 	for i, run := range runs {
-		all.Go(func() { views[i], errs[i] = o.Watch(c.Context(), run, lookEvery, true, progress.See) })
+		all.Go(func() { views[i], errs[i] = o.Watch(c.Context(), run, true, progress.See) })
 	}
 	all.Wait()
 	progress.Close()

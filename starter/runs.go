@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -25,12 +26,12 @@ somebody had started was under way, are listed too.`,
 			if limit < 1 {
 				return usageError{errors.New("--limit takes a number from 1")}
 			}
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
 			defer done()
-			views, err := o.History(c.Context(), first(args), limit)
+			views, err := o.Runs(c.Context(), gateway.RunsRequest{Export: first(args), Limit: limit})
 			if err != nil {
 				return err
 			}
@@ -38,7 +39,7 @@ somebody had started was under way, are listed too.`,
 				return printJSON(c.OutOrStdout(), views)
 			}
 			tellRuns(c, views)
-			a.tellViews(c.OutOrStdout(), o.Namespace, first(args))
+			a.tellViews(c, o, first(args))
 			return nil
 		},
 	}
@@ -93,12 +94,12 @@ what became of each segment.`,
 		Example: `  starter show "Spring campaign"`,
 		Args:    exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error { return a.show(c, o, run) })
+			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error { return a.show(c, o, run) })
 		},
 	}
 }
 
-func (a *app) show(c *cobra.Command, o *operate.Operator, run operate.Run) error {
+func (a *app) show(c *cobra.Command, o gateway.Service, run operate.Run) error {
 	v, err := o.Look(c.Context(), run)
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func (a *app) show(c *cobra.Command, o *operate.Operator, run operate.Run) error
 		fmt.Fprintf(w, "Segment   «%s» of %s\n", s.Name, s.Source)
 	}
 	fmt.Fprintf(w, "Workflow  %s\n", v.Run.WorkflowID)
-	if link := a.runURL(o.Namespace, v.Run); link != "" {
+	if link := a.runURL(c.Context(), o, v.Run); link != "" {
 		fmt.Fprintf(w, "Page      %s\n", link)
 	}
 	return a.tell(c, v)
@@ -142,18 +143,22 @@ or waits for an operator. Ctrl-C stops following; the runs go on.`,
 		Args:    atMostOne("EXPORT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
+				return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
 					return a.followAll(c, o, []operate.Run{run})
 				})
 			}
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
 			defer done()
-			runs, err := o.UnderWay(c.Context())
+			views, err := o.Runs(c.Context(), gateway.RunsRequest{UnderWay: true})
 			if err != nil {
 				return err
+			}
+			var runs []operate.Run
+			for _, v := range views {
+				runs = append(runs, v.Run)
 			}
 			if len(runs) == 0 {
 				fmt.Fprintln(c.ErrOrStderr(), "Nothing runs.")

@@ -8,21 +8,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
 
 // onExport makes a command that does something with one applied export. do gives
 // what to tell of it.
-func (a *app) onExport(c *cobra.Command, do func(*cobra.Command, *operate.Operator, operate.Applied) (string, error)) *cobra.Command {
+func (a *app) onExport(c *cobra.Command, do func(*cobra.Command, gateway.Service, operate.Applied) (string, error)) *cobra.Command {
 	c.Args = exactly(1, "the name of one EXPORT")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		o, done, err := a.operator(c.Context())
+		o, done, err := a.service(c.Context())
 		if err != nil {
 			return err
 		}
 		defer done()
-		e, err := o.AppliedExport(c.Context(), args[0])
+		e, err := o.Export(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -51,14 +52,14 @@ func (a *app) pauseCommand() *cobra.Command {
 		Use: "pause EXPORT", Short: "Stop the schedule of an export until it is resumed",
 		Long:    "Stop the schedule of an export until it is resumed. A run under way goes on, and so\ncan new ones be started with starter run.",
 		Example: `  starter pause "Spring campaign"`,
-	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
+	}, func(c *cobra.Command, o gateway.Service, e operate.Applied) (string, error) {
 		if err := needsTiming(e); err != nil {
 			return "", err
 		}
 		if e.Paused {
 			return fmt.Sprintf("«%s» is paused already: %s", e.Export.Name, e.Note), nil
 		}
-		return fmt.Sprintf("Paused: «%s» runs only when somebody starts it.", e.Export.Name), o.Pause(c.Context(), e)
+		return fmt.Sprintf("Paused: «%s» runs only when somebody starts it.", e.Export.Name), o.Schedule(c.Context(), e.Export.Name, gateway.ScheduleRequest{Do: gateway.Pause})
 	})
 }
 
@@ -67,7 +68,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		Use: "resume EXPORT", Short: "Let the schedule of an export go on",
 		Long:    "Let the schedule of an export go on. Starts that were missed meanwhile are not made\nup for; starter backfill does that.",
 		Example: `  starter resume "Spring campaign"`,
-	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
+	}, func(c *cobra.Command, o gateway.Service, e operate.Applied) (string, error) {
 		if err := needsTiming(e); err != nil {
 			return "", err
 		}
@@ -82,7 +83,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		if e.Detached {
 			told += fmt.Sprintf(" Its connection was disconnected: runs wait until an administrator connects it again with: starter connect %s", schemas.ShellWord(e.Export.Connection))
 		}
-		return told, o.Resume(c.Context(), e)
+		return told, o.Schedule(c.Context(), e.Export.Name, gateway.ScheduleRequest{Do: gateway.Resume})
 	})
 }
 
@@ -91,8 +92,8 @@ func (a *app) triggerCommand() *cobra.Command {
 		Use: "trigger EXPORT", Short: "Do now what the schedule of an export does when it is time",
 		Long:    "Do now what the schedule of an export does when it is time: where a run is under way,\nthe start is skipped. starter run joins it instead. The run counts as the schedule's.",
 		Example: `  starter trigger "Spring campaign"`,
-	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
-		return fmt.Sprintf("Triggered. Follow the run with: starter watch %s", schemas.ShellWord(e.Export.Name)), o.Trigger(c.Context(), e)
+	}, func(c *cobra.Command, o gateway.Service, e operate.Applied) (string, error) {
+		return fmt.Sprintf("Triggered. Follow the run with: starter watch %s", schemas.ShellWord(e.Export.Name)), o.Schedule(c.Context(), e.Export.Name, gateway.ScheduleRequest{Do: gateway.Trigger})
 	})
 }
 
@@ -104,7 +105,7 @@ func (a *app) backfillCommand() *cobra.Command {
 segment as it is now, so one run makes up for many starts: those that find it under
 way are skipped. The runs count as the schedule's.`,
 		Example: `  starter backfill "Spring campaign" --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z`,
-	}, func(c *cobra.Command, o *operate.Operator, e operate.Applied) (string, error) {
+	}, func(c *cobra.Command, o gateway.Service, e operate.Applied) (string, error) {
 		start, err := parseTime("--from", from)
 		if err != nil {
 			return "", err
@@ -123,7 +124,7 @@ way are skipped. The runs count as the schedule's.`,
 			return "", err
 		}
 		return fmt.Sprintf("Asked for the starts of «%s» from %s to %s. See them with: starter runs %s", e.Export.Name, from, to, schemas.ShellWord(e.Export.Name)),
-			o.Backfill(c.Context(), e, start, end)
+			o.Schedule(c.Context(), e.Export.Name, gateway.ScheduleRequest{Do: gateway.Backfill, From: start, To: end})
 	})
 	c.Flags().StringVar(&from, "from", "", "time from which on starts are made up for, such as 2026-03-01T00:00:00Z")
 	c.Flags().StringVar(&to, "to", "", "time until which starts are made up for")
@@ -150,7 +151,7 @@ was never applied, and only run as flags described it, can be removed too.`,
 		Example: "  starter remove \"Spring campaign\"\n  starter remove \"Spring campaign\" --delete-list --yes",
 		Args:    exactly(1, "the name of one EXPORT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
@@ -163,8 +164,8 @@ was never applied, and only run as flags described it, can be removed too.`,
 	return c
 }
 
-func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, lists bool) error {
-	e, err := o.AppliedExport(c.Context(), name)
+func (a *app) remove(c *cobra.Command, o gateway.Service, name string, yes, lists bool) error {
+	_, err := o.Export(c.Context(), name)
 	unapplied := errors.Is(err, operate.ErrNotApplied)
 	if err != nil && !unapplied {
 		return err
@@ -182,12 +183,7 @@ func (a *app) remove(c *cobra.Command, o *operate.Operator, name string, yes, li
 			return err
 		}
 	}
-	var out schemas.RemoveAnswer
-	if unapplied {
-		out, err = o.RemoveUnapplied(c.Context(), name, lists)
-	} else {
-		out, err = o.Remove(c.Context(), e, lists)
-	}
+	out, err := o.Remove(c.Context(), name, gateway.RemoveRequest{DeleteLists: lists})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 )
 
@@ -26,7 +27,7 @@ Exit status: 0 all are there, 1 some are missing.`,
   TEMPORAL_NAMESPACE=exports starter setup -o json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.operator(c.Context())
+			o, done, err := a.service(c.Context())
 			if err != nil {
 				return err
 			}
@@ -36,17 +37,12 @@ Exit status: 0 all are there, 1 some are missing.`,
 	}
 }
 
-func (a *app) setup(ctx context.Context, o *operate.Operator, out, errOut io.Writer) error {
-	all, err := operate.Attributes(ctx, o.Client, o.Namespace)
+func (a *app) setup(ctx context.Context, o gateway.Service, out, errOut io.Writer) error {
+	found, err := o.Setup(ctx)
 	if err != nil {
 		return err
 	}
-	refused := operate.AddAttributes(ctx, o.Client, o.Namespace, all)
-	if refused == nil {
-		if all, err = operate.Attributes(ctx, o.Client, o.Namespace); err != nil {
-			return err
-		}
-	}
+	all := found.Attributes
 	if err := a.showAttributes(out, all); err != nil {
 		return err
 	}
@@ -57,7 +53,11 @@ func (a *app) setup(ctx context.Context, o *operate.Operator, out, errOut io.Wri
 	if complete {
 		return nil
 	}
-	advise(errOut, o.Namespace, all, refused)
+	me, err := o.Me(ctx)
+	if err != nil {
+		return err
+	}
+	advise(errOut, me.Namespace, all, found.Refused)
 	return status(exitFailed)
 }
 
@@ -74,7 +74,7 @@ func (a *app) showAttributes(out io.Writer, all []operate.Attribute) error {
 }
 
 // advise says how somebody who may makes what is missing.
-func advise(out io.Writer, namespace string, all []operate.Attribute, refused error) {
+func advise(out io.Writer, namespace string, all []operate.Attribute, refused string) {
 	var own, cloud []string
 	for _, at := range all {
 		switch {
@@ -89,8 +89,8 @@ func advise(out io.Writer, namespace string, all []operate.Attribute, refused er
 	if len(own) == 0 {
 		return
 	}
-	if refused != nil {
-		fmt.Fprintf(out, "%v\n\n", refused)
+	if refused != "" {
+		fmt.Fprintf(out, "%s\n\n", refused)
 	}
 	fmt.Fprintf(out, "Somebody who may has to call, for a Temporal of your own:\n\n")
 	fmt.Fprintf(out, "  temporal operator search-attribute create --namespace %s \\\n    %s\n\n", namespace, strings.Join(own, " \\\n    "))

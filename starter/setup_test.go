@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -16,7 +15,7 @@ func TestSetupPrintsTheCommands(t *testing.T) {
 		{Name: "ExportState", Type: "Keyword", Has: "Text"},
 		{Name: "ProfilesSent", Type: "Int"},
 		{Name: "SegmentName", Type: "Keyword"},
-	}, errors.New("permission denied"))
+	}, "permission denied")
 	for _, want := range []string{
 		"permission denied",
 		"ExportState is of type Text here, and should be Keyword",

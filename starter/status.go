@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 )
 
@@ -16,7 +17,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Example: `  starter status "High-value customers"`,
 		Args:    exactly(1, "one RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(o *operate.Operator, run operate.Run) error {
+			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
 				v, err := o.Look(c.Context(), run)
 				if err != nil {
 					return err

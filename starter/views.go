@@ -2,13 +2,16 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -33,10 +36,12 @@ func uiURL(hostPort string) string {
 
 // tellViews prints links to lists of runs in Temporal's UI, by the search attributes
 // that runs set. With an export's name they are of its runs.
-func (a *app) tellViews(w io.Writer, namespace, export string) {
-	if a.ui == "" {
+func (a *app) tellViews(c *cobra.Command, o gateway.Service, export string) {
+	namespace := a.namespace(c.Context(), o)
+	if namespace == "" {
 		return
 	}
+	w := c.OutOrStdout()
 	fmt.Fprintln(w, "\nIn Temporal's UI:")
 	of := ""
 	if export != "" {
@@ -52,12 +57,25 @@ func (a *app) tellViews(w io.Writer, namespace, export string) {
 	}
 }
 
+// namespace is the one that links into Temporal's UI lead to, empty where there is no UI.
+func (a *app) namespace(ctx context.Context, o gateway.Service) string {
+	if a.ui == "" {
+		return ""
+	}
+	me, err := o.Me(ctx)
+	if err != nil {
+		return ""
+	}
+	return me.Namespace
+}
+
 // quoted is a value in a query.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // runURL is a run's page in Temporal's UI, empty where that is not known.
-func (a *app) runURL(namespace string, run operate.Run) string {
-	if a.ui == "" {
+func (a *app) runURL(ctx context.Context, o gateway.Service, run operate.Run) string {
+	namespace := a.namespace(ctx, o)
+	if namespace == "" {
 		return ""
 	}
 	return fmt.Sprintf("%s/namespaces/%s/workflows/%s/%s", a.ui, url.PathEscape(namespace), url.PathEscape(run.WorkflowID), run.RunID)

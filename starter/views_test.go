@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 )
 
@@ -25,19 +29,27 @@ func TestLinksToTheUI(t *testing.T) {
 	}
 	t.Setenv(uiEnv, "https://temporal.example.com/")
 	a := &app{ui: uiURL("temporal:7233")}
-	if got, want := a.runURL("my space", operate.Run{WorkflowID: "export/Spring & Co", RunID: "1"}),
+	if got, want := a.runURL(t.Context(), inSpace{}, operate.Run{WorkflowID: "export/Spring & Co", RunID: "1"}),
 		"https://temporal.example.com/namespaces/my%20space/workflows/export%2FSpring%20&%20Co/1"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	var out strings.Builder
-	a.tellViews(&out, "default", "Ann's")
+	c := &cobra.Command{}
+	c.SetOut(&out)
+	c.SetContext(t.Context())
+	a.tellViews(c, inSpace{}, "Ann's")
 	line, _, _ := strings.Cut(strings.Split(out.String(), "\n")[2], "\n")
 	link, err := url.Parse(strings.Fields(line)[1])
 	if err != nil || link.Query().Get("query") != "ExportState = 'waiting' AND ExportName = 'Ann''s'" {
 		t.Errorf("%v, %s", err, line)
 	}
 	out.Reset()
-	if (&app{}).tellViews(&out, "default", ""); out.Len() > 0 {
+	if (&app{}).tellViews(c, inSpace{}, ""); out.Len() > 0 {
 		t.Errorf("without a UI: %s", &out)
 	}
 }
+
+// inSpace is a Service of a namespace.
+type inSpace struct{ gateway.Service }
+
+func (inSpace) Me(context.Context) (gateway.Me, error) { return gateway.Me{Namespace: "my space"}, nil }

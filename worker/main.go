@@ -79,10 +79,6 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gate, err := s.gate(log)
-	if err != nil {
-		return err
-	}
 	root, err := s.dataRoot(ctx)
 	if err != nil {
 		return err
@@ -90,6 +86,10 @@ func run(ctx context.Context) error {
 	defer root.Close()
 	if err := reach(ctx, root); err != nil {
 		return fmt.Errorf("DATA_ROOT: %w", err)
+	}
+	gate, err := s.gate(root, log)
+	if err != nil {
+		return err
 	}
 	metrics, err := observe.NewMetrics()
 	if err != nil {
@@ -131,11 +131,19 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	office := h.Office()
+	office.Temporal = where.HostPort
+	stopAPI, err := s.serve(office, gate, log)
+	if err != nil {
+		h.Stop()
+		return err
+	}
 	health.ready(temporal)
 	log.Info("the worker is ready", "version", version, "connections", len(connections.Names()), "dataRoot", root.URL())
 	<-ctx.Done()
 	log.Info("the worker stops")
 	health.ready(nil)
+	stopAPI()
 	h.Stop()
 	return nil
 }

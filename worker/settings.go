@@ -22,6 +22,8 @@ type settings struct {
 
 	AuthSettings
 
+	APISettings
+
 	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at the same time"`
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`
@@ -83,6 +85,7 @@ EXAMPLES
   worker                                                  # all by default: connections.yaml, data, localhost:7233
   CONNECTIONS_FILE=/etc/export/connections.yaml DATA_ROOT=s3://exports worker
   LOG_FORMAT=text HEALTH_ADDR=127.0.0.1:8080 worker
+  API_ADDR=127.0.0.1:8236 AUTH_ISSUER=https://id.example.com AUTH_AUDIENCE=exports WORKER_SECRET_FILE=secret worker
   HEALTH_ADDR=127.0.0.1:8080 worker --healthcheck         # status 0 while that one works
 `
 

@@ -44,6 +44,11 @@ func connected(ctx workflow.Context, c schemas.ConnectionInfo) workflow.Context 
 	return workflow.WithScheduleToStartTimeout(workflow.WithTaskQueue(ctx, c.TaskQueue), unservedAfter)
 }
 
+// access is for what says who may do what.
+func access(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithTaskQueue(quick(ctx, summary), schemas.AccessTaskQueue)
+}
+
 func options(ctx workflow.Context, startToClose time.Duration, summary string) workflow.Context {
 	o := workflow.GetActivityOptions(ctx)
 	o.StartToCloseTimeout = startToClose

@@ -91,9 +91,7 @@ func (o *operator) describe(b *strings.Builder, export string) {
 
 // progress is the answer to the query of that name.
 func (s *exportSegment) progress() schemas.Progress {
-	run := s.in.Run
-	run.Pass = nil // is of no use to people
-	p := schemas.Progress{Run: run, State: s.report.State, Step: s.step, Report: s.report}
+	p := schemas.Progress{Run: s.in.Run, State: s.report.State, Step: s.step, Report: s.report}
 	if s.operator.waiting != nil {
 		p.State, p.Waiting = schemas.StateWaiting, s.operator.waiting
 	}

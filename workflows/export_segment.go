@@ -36,7 +36,7 @@ func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.Expor
 
 func (s *exportSegment) setup(ctx workflow.Context) error {
 	s.report = schemas.ExportReport{
-		Export: s.in.Run.Export, RunID: s.in.Run.RunID, Segment: s.in.Segment.Name,
+		Connection: s.in.Run.Connection, Export: s.in.Run.Export, RunID: s.in.Run.RunID, Segment: s.in.Segment.Name,
 		State: schemas.StateRunning, StartedAt: workflow.Now(ctx),
 	}
 	if r := s.in.Resume; r != nil {

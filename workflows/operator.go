@@ -63,26 +63,15 @@ func (o *operator) takes(answer, wait string) error {
 	return fmt.Errorf("the run waits for %v, not for %q: %s", o.waiting.Answers, answer, o.waiting.Message)
 }
 
-// take takes an answer from somebody who may give it.
+// take takes an answer. Who may give one is for the gateway to say, which sends it.
 func (o *operator) take(ctx workflow.Context, name string, a schemas.Answer) (string, error) {
-	wait := o.waiting.ID // the answer's, or the validator would have refused it
-	in := schemas.AdmitInput{Update: name, Connection: o.connection, Since: o.waiting.Since, Answer: a}
-	var who schemas.Person
-	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "May they answer «"+name+"»?"), admitTime)
-	if err := workflow.ExecuteActivity(ctx, schemas.ActivityAdmit, in).Get(ctx, &who); err != nil {
-		return "", err
-	}
-	// Somebody else may have been faster, and the run may wait for another thing.
-	if err := o.takes(name, wait); err != nil {
+	if err := o.takes(name, a.Wait); err != nil {
 		return "", err
 	}
 	o.answer = name
-	workflow.GetLogger(ctx).Info("an operator answered", "answer", name, "who", who.Name)
+	workflow.GetLogger(ctx).Info("an operator answered", "answer", name, "who", a.Who)
 	return name, nil
 }
-
-// admitTime bounds the question whether somebody may answer.
-const admitTime = time.Minute
 
 // errAborted ends a run that an operator has aborted.
 var errAborted = errors.New("aborted by an operator")
@@ -189,9 +178,12 @@ func unserved(err error) bool {
 	return errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
+// servedTime bounds the question who serves a connection.
+const servedTime = time.Minute
+
 // served asks whether any worker serves the run's connection, and why not.
 func (o *operator) served(ctx workflow.Context) (bool, string) {
-	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "Who serves connection «"+o.connection+"»?"), admitTime)
+	ctx = workflow.WithScheduleToCloseTimeout(access(ctx, "Who serves connection «"+o.connection+"»?"), servedTime)
 	var out schemas.ServedResult
 	err := workflow.ExecuteActivity(ctx, schemas.ActivityServed, schemas.ServedInput{Connection: o.connection}).Get(ctx, &out)
 	if err != nil {

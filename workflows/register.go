@@ -13,7 +13,6 @@ func Register(r worker.WorkflowRegistry) {
 		schemas.WorkflowRunExport:     RunExport,
 		schemas.WorkflowExportSegment: ExportSegment,
 		schemas.WorkflowNotify:        Notify,
-		schemas.WorkflowAdminister:    Administer,
 		schemas.WorkflowScheduledRun:  ScheduledRun,
 		schemas.WorkflowRemoveExport:  RemoveExport,
 	} {

@@ -51,7 +51,7 @@ func TestRecordedHistories(t *testing.T) {
 			t.Errorf("no run of the kind %s is recorded", name)
 		}
 	}
-	for _, name := range []string{"export-continued-segment-1", "export-continued-segment-2", "notify", "administer", "scheduled", "removed"} {
+	for _, name := range []string{"export-continued-segment-1", "export-continued-segment-2", "notify", "scheduled", "removed"} {
 		if !have[name] {
 			t.Errorf("no history of the kind %s is recorded", name)
 		}

@@ -69,10 +69,6 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 	if err != nil {
 		return schemas.RunResult{}, r.end(ctx, err)
 	}
-	if allowed.Person != "" && r.in.Trigger.Kind == schemas.TriggerPerson {
-		r.in.Trigger.Who = allowed.Person
-		r.progress.Trigger = r.in.Trigger
-	}
 	r.tags.wanted = allowed.SearchAttributes
 	began := workflow.Now(ctx)
 	result := r.exportSegments(ctx, allowed)
@@ -91,7 +87,6 @@ const reportTime = 10 * time.Minute
 func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
 	in := schemas.RunReportInput{
 		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: endState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
-		Passes: allowed.Passes,
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -106,10 +101,7 @@ func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, er
 	var out schemas.AuthorizeResult
 	err := r.operator.step(ctx, schemas.ActivityAuthorize, func(ctx workflow.Context) error {
 		ctx = access(ctx, "Connection «"+r.in.Export.Connection+"»")
-		in := schemas.AuthorizeInput{
-			Export: r.in.Export, RunID: r.progress.RunID, StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
-			Full: r.in.Full, Check: r.in.Check, Grant: r.in.Grant,
-		}
+		in := schemas.AuthorizeInput{RunID: r.progress.RunID, Input: r.in}
 		return workflow.ExecuteActivity(ctx, schemas.ActivityAuthorize, in).Get(ctx, &out)
 	})
 	return out, err
@@ -127,14 +119,14 @@ func summary(s schemas.Segment, lists []int64, i int) string {
 
 // exportSegments runs the segments side by side and gathers what became of each.
 func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult) schemas.RunResult {
-	result := schemas.RunResult{Export: r.in.Export.Name, RunID: r.progress.RunID}
+	result := schemas.RunResult{Connection: r.in.Export.Connection, Export: r.in.Export.Name, RunID: r.progress.RunID}
 	export := r.in.Export
 	export.Segments = nil
 	children := make([]workflow.ChildWorkflowFuture, len(r.in.Export.Segments))
 	for i, segment := range r.in.Export.Segments {
 		in := schemas.SegmentInput{
 			Run: schemas.RunRef{
-				Export: export.Name, RunID: r.progress.RunID, Segment: segment.Name, Deadline: schemas.Duration(export.Deadline.Or(defaultDeadline)),
+				Connection: export.Connection, Export: export.Name, RunID: r.progress.RunID, Segment: segment.Name, Deadline: schemas.Duration(export.Deadline.Or(defaultDeadline)),
 			},
 			Export:           export,
 			Segment:          segment,
@@ -142,9 +134,6 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Full:             r.in.Full,
 			Check:            r.in.Check,
 			SearchAttributes: allowed.SearchAttributes,
-		}
-		if i < len(allowed.Passes) {
-			in.Run.Pass = allowed.Passes[i]
 		}
 		id := schemas.SegmentWorkflowID(export.Name, segment.Name)
 		if r.in.Check {
@@ -164,7 +153,7 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 	r.show(ctx)
 	for i, child := range children {
 		report := schemas.ExportReport{
-			Export: export.Name, RunID: r.progress.RunID, Segment: r.in.Export.Segments[i].Name,
+			Connection: export.Connection, Export: export.Name, RunID: r.progress.RunID, Segment: r.in.Export.Segments[i].Name,
 		}
 		if err := child.Get(ctx, &report); err != nil {
 			report = failedReport(report, err)

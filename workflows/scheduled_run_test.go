@@ -13,7 +13,7 @@ import (
 )
 
 func TestScheduledRun(t *testing.T) {
-	in := schemas.ScheduledInput{Export: schemas.Export{Name: "A/b", Connection: "c"}, Grant: &schemas.Grant{Export: "A/b"}}
+	in := schemas.ScheduledInput{Export: schemas.Export{Name: "A/b", Connection: "c"}, Grant: &schemas.Grant{Person: schemas.Person{Name: "ann"}}}
 	start := func(t *testing.T, child error) *testsuite.TestWorkflowEnvironment {
 		var suite testsuite.WorkflowTestSuite
 		env := suite.NewTestWorkflowEnvironment()

@@ -114,7 +114,7 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 		}
 	}
 	in := schemas.UploadInput{
-		Run: s.in.Run, Connection: s.in.Connection, ListID: s.list.ID, ListSeal: s.list.Seal, ListOwner: s.list.Owner, ListCreatedAt: s.list.CreatedAt, Settings: s.in.Export.Settings, Fields: s.fields,
+		Run: s.in.Run, Connection: s.in.Connection, ListID: s.list.ID, ListOwner: s.list.Owner, ListCreatedAt: s.list.CreatedAt, Settings: s.in.Export.Settings, Fields: s.fields,
 		Kind: kind, Attempt: s.report.Manifest.Attempt, First: c.first, End: c.end, Resume: c.resume,
 	}
 	verb := "add"

@@ -38,7 +38,6 @@ func newWorld(t *testing.T) *world {
 	w.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	w.RegisterWorkflowWithOptions(ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
 	stub[schemas.AuthorizeInput, schemas.AuthorizeResult](w, schemas.ActivityAuthorize)
-	stub[schemas.AdmitInput, schemas.Person](w, schemas.ActivityAdmit)
 	stub[schemas.ServedInput, schemas.ServedResult](w, schemas.ActivityServed)
 	stub[schemas.InspectInput, schemas.SegmentInfo](w, schemas.ActivityInspectSegment)
 	stub[schemas.EnsureListInput, schemas.ListRef](w, schemas.ActivityEnsureList)
@@ -47,7 +46,6 @@ func newWorld(t *testing.T) *world {
 	stub[schemas.VerifyInput, schemas.VerifyResult](w, schemas.ActivityVerifyList)
 	stub[schemas.CommitInput, schemas.ExportReport](w, schemas.ActivityCommitSnapshot)
 	stub[schemas.CloseInput, schemas.ExportReport](w, schemas.ActivityCloseRun)
-	w.OnActivity(schemas.ActivityAdmit, mock.Anything, mock.Anything).Return(schemas.Person{Name: "ann"}, nil).Maybe()
 	return w
 }
 

@@ -1,55 +1,78 @@
-// Package access says who may do what. A Gate is a worker's: it reads people's
-// tokens, issues grants and checks them. A nil *Gate is that of a worker without
-// AUTH_JWKS: it asks nobody, and takes everybody for an administrator.
+// Package access says who may do what. Tokens finds out who somebody is, a Gate issues
+// grants and checks them, and keeps what it has to know in the data root: which
+// connection an export's name belongs to, which grants were revoked, who agreed to a
+// connection, and what each run was let in with.
 //
-// Three things go through Temporal, and none of them is a secret that is good for
-// more than what it was made for:
-//
-//   - A proof is a person's token, sealed with the worker's public key together
-//     with the one question that it is meant for, and good for some minutes.
-//   - A grant is a MAC over an export, exactly as it is, and the person who asked
-//     for it.
-//   - A pass is a MAC over one segment's part of one run; every activity asks for
-//     it, so that nobody can start one without a grant.
+// A grant is a MAC over everything that a run is started with. The key is derived from
+// WORKER_SECRET, which only the workers have. It keeps those who may write to Temporal
+// from changing a schedule unnoticed; it does not keep them from anything else
+// (docs/security.md).
 package access
 
 import (
-	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-// leeway is how far the clocks of issuers, of people's machines and of workers
-// may be apart.
-const leeway = time.Minute
+// leastSecret is the fewest characters of a secret: 32 random bytes have 44 in base64.
+const leastSecret = 32
 
-// Options are a gate's settings.
-type Options struct {
-	Tokens TokenOptions
-	// Secrets are what the workers of a deployment share: the first one makes
-	// grants, the others are still good. Each has to be hard to guess.
-	Secrets []string
-}
-
-// Gate decides what people and runs may do. It is safe for use by several
-// goroutines. A nil *Gate lets everybody in.
+// Gate decides what people and runs may do. It is safe for use by several goroutines.
 type Gate struct {
-	tokens *tokens
-	keys   []keys // the newest first
-	now    func() time.Time
+	root *storage.Root
+	keys [][]byte // of MACs, the newest first; none where runs need no grant
+	now  func() time.Time
 }
 
-// New makes a gate. Keys of the issuer that are in a file are read at once.
-func New(o Options) (*Gate, error) {
-	g := &Gate{now: time.Now}
-	var err error
-	if g.keys, err = deriveAll(o.Secrets); err != nil {
+// New returns a gate that keeps its records in root. Secrets are what the workers of a
+// deployment share: the first one makes grants, the others are still good. Without any,
+// runs need no grant.
+func New(root *storage.Root, secrets []string) (*Gate, error) {
+	g := &Gate{root: root, now: time.Now}
+	for _, s := range secrets {
+		if len(s) < leastSecret {
+			return nil, fmt.Errorf("a WORKER_SECRET has %d characters, and needs %d or more; make one with: openssl rand -base64 32", len(s), leastSecret)
+		}
+		key, err := hkdf.Key(sha256.New, []byte(s), nil, "iterable-segment-export grant v2", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("derive a key from WORKER_SECRET: %w", err)
+		}
+		g.keys = append(g.keys, key)
+	}
+	return g, nil
+}
+
+// Required reports whether runs need a grant.
+func (g *Gate) Required() bool { return len(g.keys) > 0 }
+
+// mac is over the JSON of v, whose form its Go type alone decides. kind keeps the MACs
+// of one type from being taken for those of another.
+func mac(key []byte, kind string, v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
 		return nil, err
 	}
-	g.tokens, err = newTokens(o.Tokens, func() time.Time { return g.now() })
-	return g, err
+	h := hmac.New(sha256.New, key)
+	fmt.Fprintf(h, "%d %s ", len(kind), kind)
+	h.Write(data)
+	return h.Sum(nil), nil
+}
+
+// signed reports whether the MAC was made with one of the secrets.
+func (g *Gate) signed(kind string, v any, got []byte) bool {
+	return slices.ContainsFunc(g.keys, func(key []byte) bool {
+		want, err := mac(key, kind, v)
+		return err == nil && hmac.Equal(want, got)
+	})
 }
 
 // Refused is the gate's no.
@@ -60,41 +83,27 @@ type Refused struct {
 
 func (r *Refused) Error() string { return r.Message }
 
-// Required tells whether people have to prove who they are.
-func (g *Gate) Required() bool { return g != nil }
-
-// WorkerKey is what a person's program needs to make proofs.
-func (g *Gate) WorkerKey() schemas.WorkerKey {
-	if g == nil {
-		return schemas.WorkerKey{}
-	}
-	return schemas.WorkerKey{Required: true, Key: g.keys[0].publicKey()}
+// No makes a Refused.
+func No(kind schemas.ErrorType, format string, args ...any) *Refused {
+	return &Refused{Type: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// Person finds out who asks a question. Where nobody has to prove who they are it
-// is whom the program claims it to be, as an administrator. The error is a
-// *Refused, or that the issuer's keys can't be had.
-func (g *Gate) Person(ctx context.Context, p *schemas.Proof, q Question, claimed string) (schemas.Person, error) {
-	if g == nil {
-		return schemas.Person{Name: claimed, Role: schemas.RoleAdministrator}, nil
-	}
-	token, err := g.open(p, q)
-	if err != nil {
-		return schemas.Person{}, err
-	}
-	return g.tokens.person(ctx, token)
+// IsRefused reports whether an error is a Refused of that type.
+func IsRefused(err error, kind schemas.ErrorType) bool {
+	var no *Refused
+	return errors.As(err, &no) && no.Type == kind
 }
 
 // ranks are the roles, from the least to the most that one may do.
 var ranks = []schemas.Role{schemas.RoleViewer, schemas.RoleContributor, schemas.RoleAdministrator}
 
-// AtLeast tells whether a role may do all that another one may. A role that there
-// is not may do nothing.
+// AtLeast reports whether a role may do all that another one may. An unknown role may
+// do nothing.
 func AtLeast(role, least schemas.Role) bool {
 	return slices.Contains(ranks, role) && slices.Index(ranks, role) >= slices.Index(ranks, least)
 }
 
-// MayUse tells whether a role may use a connection.
+// MayUse reports whether a role may use a connection.
 func MayUse(role schemas.Role, c schemas.Connection) bool {
 	switch role {
 	case schemas.RoleAdministrator:
@@ -103,4 +112,14 @@ func MayUse(role schemas.Role, c schemas.Connection) bool {
 		return slices.Contains(c.Allowed, schemas.AllowContributors)
 	}
 	return false
+}
+
+// CheckUse returns the Refused of a person who may not use a connection.
+func CheckUse(who schemas.Person, c schemas.Connection) error {
+	if MayUse(who.Role, c) {
+		return nil
+	}
+	return No(schemas.ErrorNotAllowed,
+		"%s has the role %s, and connection %q is not shared with contributors; have an administrator add contributors to its \"allowed\", or do it as an administrator",
+		who.Name, who.Role, c.Name)
 }

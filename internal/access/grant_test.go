@@ -1,206 +1,319 @@
-package access
+package access_test
 
 import (
 	"encoding/json"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/access/accesstest"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-func TestProofsAreForOneQuestion(t *testing.T) {
-	p := newProvider(t, "")
-	q := Question{Operation: schemas.OperationGrant, Arguments: []byte(`{"export":"A"}`), WorkflowID: "administer/Grant/1"}
-	proof, err := Seal(p.WorkerKey().Key, p.good(nil), q, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if who, err := p.Person(t.Context(), proof, q, "somebody else"); err != nil || who.Name != "ann@example.com" {
-		t.Errorf("%+v, %v", who, err)
-	}
-	for name, change := range map[string]func(*Question){
-		"operation": func(q *Question) { q.Operation = schemas.OperationConsent },
-		"arguments": func(q *Question) { q.Arguments = []byte(`{"export":"B"}`) },
-		"workflow":  func(q *Question) { q.WorkflowID += "0" },
-	} {
-		other := q
-		change(&other)
-		if _, err := p.Person(t.Context(), proof, other, ""); err == nil {
-			t.Errorf("taken for another %s", name)
-		} else {
-			refused(t, err, schemas.ErrorProof)
-		}
-	}
-	for i := range proof.Sealed {
-		bad := schemas.Proof{Sealed: append([]byte(nil), proof.Sealed...)}
-		bad.Sealed[i] ^= 1
-		if _, err := p.Person(t.Context(), &bad, q, ""); err == nil {
-			t.Fatalf("taken with byte %d changed", i)
-		}
-	}
-	for name, at := range map[string]time.Time{"old": noon.Add(proofTime + 2*leeway), "from the future": noon.Add(-2 * leeway)} {
-		p.now = func() time.Time { return at }
-		if _, err := p.Person(t.Context(), proof, q, ""); err == nil {
-			t.Errorf("taken when %s", name)
-		}
-	}
-	_, err = p.Person(t.Context(), nil, q, "ann")
-	refused(t, err, schemas.ErrorProof)
-}
-
-func TestGrantsAreForOneExportAsItIs(t *testing.T) {
-	p := newProvider(t, "")
-	export := schemas.Export{
-		Name: "Spring", Connection: "marketing", Email: "mail", Fields: schemas.Fields{List: []schemas.Field{{Column: "City"}}},
-		Segments: []schemas.Segment{{Name: "A", Source: "s/a"}, {Name: "B", Source: "s/b"}},
-	}
-	who := schemas.Person{Name: "ann", Role: schemas.RoleContributor}
-	issue := func(purpose string) schemas.AuthorizeInput {
-		grant, err := p.Grant(who, purpose, export, time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		in := schemas.AuthorizeInput{Export: export, Grant: grant, StartedAt: noon}
-		return throughTemporal(t, in)
-	}
-	for _, purpose := range []string{schemas.PurposeRun, schemas.PurposeSchedule} {
-		if got, err := p.CheckGrant(issue(purpose), time.Time{}); err != nil || got != who {
-			t.Errorf("%s: %+v, %v", purpose, got, err)
-		}
-	}
-	for _, purpose := range []string{schemas.PurposeCheck, schemas.PurposeRun, schemas.PurposeFull, schemas.PurposeSchedule} {
-		in := issue(purpose)
-		in.Check, in.Full = true, true
-		if _, err := p.CheckGrant(in, time.Time{}); err != nil {
-			t.Errorf("%s, for a check: %v", purpose, err)
-		}
-	}
-	full := issue(schemas.PurposeFull)
-	full.Full = true
-	if _, err := p.CheckGrant(full, time.Time{}); err != nil {
-		t.Errorf("full: %v", err)
-	}
-	late := issue(schemas.PurposeSchedule)
-	late.StartedAt = noon.AddDate(3, 0, 0)
-	if _, err := p.CheckGrant(late, noon.Add(-time.Hour)); err != nil {
-		t.Errorf("a schedule's grant is good for as long as it is not revoked: %v", err)
-	}
-	for name, change := range map[string]func(in *schemas.AuthorizeInput){
-		"none":             func(in *schemas.AuthorizeInput) { in.Grant = nil },
-		"empty":            func(in *schemas.AuthorizeInput) { in.Grant = &schemas.Grant{} },
-		"no MAC":           func(in *schemas.AuthorizeInput) { in.Grant.MAC = nil },
-		"other connection": func(in *schemas.AuthorizeInput) { in.Export.Connection = "sales" },
-		"other source":     func(in *schemas.AuthorizeInput) { in.Export.Segments[0].Source = "s/c" },
-		"further segment":  func(in *schemas.AuthorizeInput) { in.Export.Segments = append(in.Export.Segments, schemas.Segment{}) },
-		"swapped segments": func(in *schemas.AuthorizeInput) { s := in.Export.Segments; s[0], s[1] = s[1], s[0] },
-		"further field":    func(in *schemas.AuthorizeInput) { in.Export.Fields = schemas.Fields{All: true} },
-		"other mode":       func(in *schemas.AuthorizeInput) { in.Export.Mode = schemas.ModeAppend },
-		"other name":       func(in *schemas.AuthorizeInput) { in.Export.Name = "Summer" },
-		"other person":     func(in *schemas.AuthorizeInput) { in.Grant.Person.Name = "bob" },
-		"higher role":      func(in *schemas.AuthorizeInput) { in.Grant.Person.Role = schemas.RoleAdministrator },
-		"other purpose":    func(in *schemas.AuthorizeInput) { in.Grant.Purpose = schemas.PurposeSchedule },
-		"later expiry":     func(in *schemas.AuthorizeInput) { in.Grant.ExpiresAt = in.Grant.ExpiresAt.Add(time.Hour) },
-		"no expiry":        func(in *schemas.AuthorizeInput) { in.Grant.ExpiresAt = time.Time{} },
-		"expired":          func(in *schemas.AuthorizeInput) { in.StartedAt = noon.Add(runTime + time.Second) },
-		"started before":   func(in *schemas.AuthorizeInput) { in.StartedAt = noon.Add(-2 * leeway) },
-		"another one's":    func(in *schemas.AuthorizeInput) { in.Export = schemas.Export{Name: "Spring", Connection: "sales"} },
-		"a pass's MAC": func(in *schemas.AuthorizeInput) {
-			in.Grant.MAC, _ = p.Gate.sign(forPasses, granted{*in.Grant, in.Export})
-		},
-		"full by a schedule": func(in *schemas.AuthorizeInput) { *in = issue(schemas.PurposeSchedule); in.Full = true },
-		"full by a run":      func(in *schemas.AuthorizeInput) { in.Full = true },
-		"run by a check":     func(in *schemas.AuthorizeInput) { *in = issue(schemas.PurposeCheck) },
-		"full by a check":    func(in *schemas.AuthorizeInput) { *in = issue(schemas.PurposeCheck); in.Full = true },
-	} {
-		in := issue(schemas.PurposeRun)
-		change(&in)
-		_, err := p.CheckGrant(in, time.Time{})
-		if refused(t, err, schemas.ErrorGrant); err == nil {
-			t.Errorf("%s is taken", name)
-		}
-	}
-	_, err := p.CheckGrant(issue(schemas.PurposeSchedule), noon)
-	refused(t, err, schemas.ErrorGrant)
-	after, err := p.Grant(who, schemas.PurposeSchedule, export, noon.Add(time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.CheckGrant(schemas.AuthorizeInput{Export: export, Grant: after, StartedAt: noon.Add(time.Minute)}, noon.Add(time.Second)); err != nil {
-		t.Errorf("issued after the revocation: %v", err)
-	}
-}
-
-// throughTemporal is what an input is after its way through a history.
-func throughTemporal[T any](t *testing.T, in T) (out T) {
+func newGate(t *testing.T, secrets ...string) *access.Gate {
 	t.Helper()
-	data, err := json.Marshal(in)
-	if err == nil {
-		err = json.Unmarshal(data, &out)
-	}
+	return gateAt(t, t.TempDir(), secrets...)
+}
+
+func gateAt(t *testing.T, dir string, secrets ...string) *access.Gate {
+	t.Helper()
+	root, err := storage.OpenRoot(t.Context(), dir)
 	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	g, err := access.New(root, secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func refused(t *testing.T, what string, err error, kind schemas.ErrorType) {
+	t.Helper()
+	if !access.IsRefused(err, kind) {
+		t.Errorf("%s: %v, want a refusal of type %s", what, err, kind)
+	}
+}
+
+var ann = schemas.Person{Name: "ann", Subject: "a1", Role: schemas.RoleContributor}
+
+func spring() schemas.Export {
+	share := 0.5
+	return schemas.Export{
+		Name: "Spring", Connection: "marketing", Email: "email",
+		Segments: []schemas.Segment{{Name: "High-value", Source: "/srv/high"}, {Name: "Everybody", Source: "/srv/all", ListID: 7}},
+		Settings: schemas.Settings{Mode: "append", Guardrails: schemas.Guardrails{MaxRemovedShare: &share}},
+		Notify:   []schemas.Notify{{URL: schemas.NotifyURL{URL: "https://hooks.example/x"}}},
+	}
+}
+
+// carried is a value after it went through Temporal.
+func carried[T any](t *testing.T, v T) T {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out T
+	if err := json.Unmarshal(data, &out); err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-func TestPassesAreForOnePartOfOneRun(t *testing.T) {
-	p := newProvider(t, "")
-	type step struct {
-		Run  schemas.RunRef
-		Part Part
-	}
-	made := func(check bool) step {
-		s := step{
-			Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "A"},
-			Part: Part{
-				Export:     schemas.Export{Name: "Spring", Connection: "marketing", Email: "mail"},
-				Segment:    schemas.Segment{Name: "A", Source: "s/a"},
-				Connection: schemas.ConnectionInfo{Name: "marketing", MaxProfiles: 10, TaskQueue: "q"},
-			},
-		}
-		var err error
-		if s.Run.Pass, err = p.Pass(s.Run, s.Part, check); err != nil {
+// TestAGrantIsForOneRunExactly alters everything that a run is started with.
+func TestAGrantIsForOneRunExactly(t *testing.T) {
+	g := newGate(t, accesstest.Secret)
+	now := time.Now()
+	for kind, trigger := range map[string]schemas.Trigger{"person": {Kind: schemas.TriggerPerson, Who: "the owner"}, "schedule": {Kind: schemas.TriggerSchedule}} {
+		in, err := g.GrantRun(t.Context(), ann, schemas.RunInput{Export: spring(), Trigger: trigger})
+		if err != nil {
 			t.Fatal(err)
 		}
-		return throughTemporal(t, s)
-	}
-	s := made(false)
-	if err := errors.Join(p.CheckPart(s.Run, s.Part, true), p.CheckPass(s.Run, "marketing", true)); err != nil {
-		t.Error(err)
-	}
-	s = made(true)
-	if err := p.CheckPart(s.Run, s.Part, false); err != nil {
-		t.Error(err)
-	}
-	refused(t, p.CheckPart(s.Run, s.Part, true), schemas.ErrorGrant)
-	s.Run.Pass.Check = false
-	refused(t, p.CheckPart(s.Run, s.Part, true), schemas.ErrorGrant)
-	for name, change := range map[string]func(*step){
-		"no pass":          func(s *step) { s.Run.Pass = nil },
-		"other run":        func(s *step) { s.Run.RunID = "r2" },
-		"path as run":      func(s *step) { s.Run.RunID = "../snapshots" },
-		"other export":     func(s *step) { s.Run.Export = "Summer" },
-		"other segment":    func(s *step) { s.Run.Segment = "B" },
-		"other connection": func(s *step) { s.Part.Connection.Name = "sales" },
-		"more profiles":    func(s *step) { s.Part.Connection.MaxProfiles = 0 },
-		"other source":     func(s *step) { s.Part.Segment.Source = "s/b" },
-		"export's other":   func(s *step) { s.Part.Export.Connection = "sales" },
-		"other column":     func(s *step) { s.Part.Export.Email = "other" },
-	} {
-		s := made(false)
-		change(&s)
-		if err := p.CheckPart(s.Run, s.Part, false); err == nil {
-			t.Errorf("%s: taken", name)
-		} else {
-			refused(t, err, schemas.ErrorGrant)
+		if kind == "person" && in.Trigger.Who != "ann" {
+			t.Errorf("started by %q", in.Trigger.Who)
+		}
+		in = carried(t, in)
+		if who, err := g.CheckRun(t.Context(), in, now); err != nil || who != ann {
+			t.Fatalf("%s: %+v, %v", kind, who, err)
+		}
+		for name, alter := range map[string]func(*schemas.RunInput){
+			"no grant":         func(in *schemas.RunInput) { in.Grant = nil },
+			"no MAC":           func(in *schemas.RunInput) { in.Grant.MAC = nil },
+			"another MAC":      func(in *schemas.RunInput) { in.Grant.MAC[0] ^= 1 },
+			"another person":   func(in *schemas.RunInput) { in.Grant.Person.Name = "bob" },
+			"another subject":  func(in *schemas.RunInput) { in.Grant.Person.Subject = "b2" },
+			"a higher role":    func(in *schemas.RunInput) { in.Grant.Person.Role = schemas.RoleAdministrator },
+			"a later issue":    func(in *schemas.RunInput) { in.Grant.IssuedAt = in.Grant.IssuedAt.Add(time.Hour) },
+			"a later expiry":   func(in *schemas.RunInput) { in.Grant.ExpiresAt = now.Add(time.Hour) },
+			"another starter":  func(in *schemas.RunInput) { in.Trigger.Who = "the owner" },
+			"another trigger":  func(in *schemas.RunInput) { in.Trigger.Kind += "x" },
+			"everybody":        func(in *schemas.RunInput) { in.Full = true },
+			"a check":          func(in *schemas.RunInput) { in.Check = true },
+			"another name":     func(in *schemas.RunInput) { in.Export.Name = "Autumn" },
+			"another place":    func(in *schemas.RunInput) { in.Export.Connection = "production" },
+			"another segment":  func(in *schemas.RunInput) { in.Export.Segments[0].Source = "/srv/secret" },
+			"another list":     func(in *schemas.RunInput) { in.Export.Segments[1].ListID = 8 },
+			"one segment less": func(in *schemas.RunInput) { in.Export.Segments = in.Export.Segments[:1] },
+			"another column":   func(in *schemas.RunInput) { in.Export.Email = "other" },
+			"another mode":     func(in *schemas.RunInput) { in.Export.Settings.Mode = "mirror" },
+			"no guardrail":     func(in *schemas.RunInput) { in.Export.Settings.Guardrails = schemas.Guardrails{AllowEmpty: true} },
+			"somebody is told": func(in *schemas.RunInput) { in.Export.Notify[0].URL.URL = "https://evil.example" },
+		} {
+			bad := carried(t, in)
+			alter(&bad)
+			_, err := g.CheckRun(t.Context(), bad, now)
+			refused(t, kind+", "+name, err, schemas.ErrorGrant)
 		}
 	}
-	s = made(false)
-	seal, err := p.SealList(s.Run, "marketing", 7)
-	if err != nil || p.CheckList(s.Run, "marketing", 7, seal) != nil {
-		t.Errorf("the run's list: %v", err)
+}
+
+// TestAGrantIsForItsTime: one for a person's run is good for a start within 15 minutes,
+// a schedule's until it is revoked, and both no longer than the secret.
+func TestAGrantIsForItsTime(t *testing.T) {
+	dir := t.TempDir()
+	g := gateAt(t, dir, accesstest.Secret)
+	now := time.Now()
+	access.SetGateClock(g, func() time.Time { return now })
+	grant := func(kind string) schemas.RunInput {
+		in, err := g.GrantRun(t.Context(), ann, schemas.RunInput{Export: spring(), Trigger: schemas.Trigger{Kind: kind}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
 	}
-	refused(t, p.CheckList(s.Run, "marketing", 8, seal), schemas.ErrorGrant)
-	refused(t, p.CheckList(s.Run, "sales", 7, seal), schemas.ErrorGrant)
+	once, always := grant(schemas.TriggerPerson), grant(schemas.TriggerSchedule)
+	check := func(what string, in schemas.RunInput, at time.Time, good bool) {
+		t.Helper()
+		_, err := g.CheckRun(t.Context(), in, at)
+		if good && err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if !good {
+			refused(t, what, err, schemas.ErrorGrant)
+		}
+	}
+	check("at once", once, now, true)
+	check("after 14 minutes", once, now.Add(14*time.Minute), true)
+	check("after 16 minutes", once, now.Add(16*time.Minute), false)
+	check("before it was issued", once, now.Add(-time.Hour), false)
+	check("a schedule's after a year", always, now.AddDate(1, 0, 0), true)
+
+	now = now.Add(time.Minute)
+	if err := g.Revoke(t.Context(), "marketing", "Spring", "bob"); err != nil {
+		t.Fatal(err)
+	}
+	check("revoked", once, now, false)
+	check("a schedule's, revoked", always, now.AddDate(1, 0, 0), false)
+	now = now.Add(-30 * time.Second) // a worker whose clock is behind
+	check("granted after that", grant(schemas.TriggerSchedule), now.Add(time.Minute), true)
+
+	newer := gateAt(t, dir, "another secret, of 32 characters or more", accesstest.Secret)
+	in := grant(schemas.TriggerPerson)
+	if _, err := newer.CheckRun(t.Context(), in, now.Add(time.Minute)); err != nil {
+		t.Errorf("with the old secret behind the new one: %v", err)
+	}
+	_, err := gateAt(t, dir, "another secret, of 32 characters or more").CheckRun(t.Context(), in, now.Add(time.Minute))
+	refused(t, "with another secret", err, schemas.ErrorGrant)
+}
+
+// TestAGrantIsForOneThing: one for a run removes nothing, and the other way round.
+func TestAGrantIsForOneThing(t *testing.T) {
+	g := newGate(t, accesstest.Secret)
+	run, err := g.GrantRun(t.Context(), ann, schemas.RunInput{Export: spring(), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	removal, err := g.GrantRemoval(t.Context(), ann, schemas.RemoveInput{Export: spring()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who, err := g.CheckRemoval(t.Context(), carried(t, removal), time.Now()); err != nil || who != ann {
+		t.Errorf("%+v, %v", who, err)
+	}
+	bad := removal
+	bad.DeleteLists = true
+	_, err = g.CheckRemoval(t.Context(), bad, time.Now())
+	refused(t, "with the lists", err, schemas.ErrorGrant)
+	bad = removal
+	bad.Grant = run.Grant
+	_, err = g.CheckRemoval(t.Context(), bad, time.Now())
+	refused(t, "with a run's grant", err, schemas.ErrorGrant)
+	run.Grant = removal.Grant
+	_, err = g.CheckRun(t.Context(), run, time.Now())
+	refused(t, "with a removal's grant", err, schemas.ErrorGrant)
+}
+
+// TestWithoutASecretNothingIsGranted, and nothing needs to be.
+func TestWithoutASecretNothingIsGranted(t *testing.T) {
+	g := newGate(t)
+	in, err := g.GrantRun(t.Context(), ann, schemas.RunInput{Export: spring(), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson}})
+	if err != nil || in.Grant != nil || g.Required() || in.Trigger.Who != "ann" {
+		t.Errorf("%+v, %v", in, err)
+	}
+	if _, err := g.CheckRun(t.Context(), in, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if _, err := access.New(nil, []string{"short"}); err == nil {
+		t.Error("a short secret is taken")
+	}
+}
+
+// TestANameBelongsToOneConnection until somebody moves it.
+func TestANameBelongsToOneConnection(t *testing.T) {
+	g := newGate(t, accesstest.Secret)
+	if err := g.CheckName(t.Context(), "Spring", "marketing"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Move(t.Context(), "Spring", "other", "ann"); err == nil {
+		t.Error("a name that nobody has can be moved")
+	}
+	for range 2 {
+		if err := g.Claim(t.Context(), "Spring", "marketing", "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, "claimed by another connection", g.Claim(t.Context(), "Spring", "other", "bob"), schemas.ErrorNameTaken)
+	refused(t, "used by another connection", g.CheckName(t.Context(), "Spring", "other"), schemas.ErrorNameTaken)
+	in, err := g.GrantRun(t.Context(), ann, schemas.RunInput{Export: spring(), Trigger: schemas.Trigger{Kind: schemas.TriggerSchedule}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := g.Move(t.Context(), "Spring", "other", "bob")
+	if err != nil || r.Connection != "other" || len(r.Before) != 1 || r.Before[0] != "marketing" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	_, err = g.CheckRun(t.Context(), in, time.Now())
+	refused(t, "the grant that it had", err, schemas.ErrorGrant)
+	refused(t, "used by the connection before", g.CheckName(t.Context(), "Spring", "marketing"), schemas.ErrorNameTaken)
+	if err := g.Release(t.Context(), "Spring"); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Claim(t.Context(), "Spring", "marketing", "ann"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOneOfManyClaimsAName: of two connections one gets it.
+func TestOneOfManyClaimsAName(t *testing.T) {
+	g := newGate(t)
+	var got atomic.Int64
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			err := g.Claim(t.Context(), "Spring", string(rune('a'+i)), "ann")
+			if err == nil {
+				got.Add(1)
+			} else if !access.IsRefused(err, schemas.ErrorNameTaken) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got.Load() != 1 {
+		t.Errorf("%d connections have the name", got.Load())
+	}
+}
+
+// TestARunIsHeldAgainstItsRecord.
+func TestARunIsHeldAgainstItsRecord(t *testing.T) {
+	g := newGate(t, accesstest.Secret)
+	run := schemas.RunRef{Connection: "marketing", Export: "Spring", RunID: "r1"}
+	_, err := g.Admitted(t.Context(), run)
+	refused(t, "a run without a record", err, schemas.ErrorGrant)
+	if err := g.Admit(t.Context(), run, schemas.RunRecord{RunID: "r1", Input: schemas.RunInput{Export: spring()}, Person: ann}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := g.Admitted(t.Context(), run); err != nil || r.Person != ann {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, other := range []schemas.RunRef{
+		{Connection: "other", Export: "Spring", RunID: "r1"}, {Connection: "marketing", Export: "Autumn", RunID: "r1"},
+		{Connection: "marketing", Export: "Spring", RunID: "r2"}, {Connection: "marketing", Export: "Spring", RunID: "../../marketing/spring/r1"},
+	} {
+		_, err := g.Admitted(t.Context(), other)
+		refused(t, other.Connection+"/"+other.Export+"/"+other.RunID, err, schemas.ErrorGrant)
+	}
+	if err := g.KeepList(t.Context(), run, 7); err != nil || g.CheckList(t.Context(), run, 7) != nil {
+		t.Error(err)
+	}
+	refused(t, "another list", g.CheckList(t.Context(), run, 8), schemas.ErrorGrant)
+}
+
+// TestConsentIsForOneHost: that data may go to one place says nothing of another.
+func TestConsentIsForOneHost(t *testing.T) {
+	g := newGate(t)
+	c := schemas.Connection{Name: "sandbox", Region: schemas.RegionEU}
+	refused(t, "before anybody agreed", g.CheckConsent(t.Context(), c), schemas.ErrorNoConsent)
+	_, err := g.Agree(t.Context(), ann, c, "another one's")
+	refused(t, "to another statement", err, schemas.ErrorNoConsent)
+	r, err := g.Agree(t.Context(), ann, c, schemas.ConsentStatementSHA256())
+	if err != nil || r.Host != "api.eu.iterable.com" || g.CheckConsent(t.Context(), c) != nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	moved := c
+	moved.Region = schemas.RegionUS
+	refused(t, "elsewhere", g.CheckConsent(t.Context(), moved), schemas.ErrorNoConsent)
+	if _, err := g.Withdraw(t.Context(), ann, c); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "withdrawn", g.CheckConsent(t.Context(), c), schemas.ErrorNoConnection)
+	c.Consent = &schemas.Consent{AcceptedBy: "bob", AcceptedAt: r.At.Add(-time.Hour), Statement: "v1"}
+	refused(t, "withdrawn after the file's", g.CheckConsent(t.Context(), c), schemas.ErrorNoConnection)
+	c.Consent.AcceptedAt = time.Now().Add(time.Hour)
+	if err := g.CheckConsent(t.Context(), c); err != nil {
+		t.Errorf("agreed to in the file after it was disconnected: %v", err)
+	}
+}
+
+func TestRefusedIsOneOfItsType(t *testing.T) {
+	err := errors.Join(errors.New("x"), access.No(schemas.ErrorGrant, "no"))
+	if !access.IsRefused(err, schemas.ErrorGrant) || access.IsRefused(err, schemas.ErrorProof) {
+		t.Error(err)
+	}
 }

@@ -4,23 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 
 	"iterable-segment-export/schemas"
 )
 
+const (
+	// keysFresh is how old the provider's keys may be before they are read again: a key
+	// that it has withdrawn is trusted no longer than that.
+	keysFresh = 5 * time.Minute
+	// keysStale is how old they may be while reading them again fails.
+	keysStale = time.Hour
+	// keysPause is the least time between two attempts to read them again.
+	keysPause = 10 * time.Second
+	// providerTimeout bounds one request to the provider.
+	providerTimeout = 10 * time.Second
+	// maxToken is the most bytes of a token. Those with some hundred groups have ten
+	// thousand or so.
+	maxToken = 64 << 10
+)
+
 // TokenOptions say which tokens are good, and what role they give.
 type TokenOptions struct {
-	// JWKS is where the issuer's public keys are: a URL or a file.
-	JWKS string
-	// Issuer and Audience are what a token has to say of itself.
+	// Issuer is the OpenID Connect provider, whose discovery document says where its
+	// keys are; Audience is whom a token has to be for.
 	Issuer, Audience string
 	// RoleClaim is the claim that gives the role: its name, or the path to it such
 	// as realm_access.roles.
@@ -28,39 +45,203 @@ type TokenOptions struct {
 	// Roles says which values of the claim give which role, as ParseRoles takes it;
 	// empty where the values are the roles' names.
 	Roles string
-	// HTTP reads the keys from a URL; nil for the default.
+	// NameClaim is the claim that a person is called by. Where it is empty, that is the
+	// email if the provider has verified it, and else the subject.
+	NameClaim string
+	// HTTP reaches the provider; nil for the default.
 	HTTP *http.Client
 }
 
 // signatures are the algorithms that tokens may be signed with: those with public
-// keys. Without a list, whoever makes a token would choose, and could choose none
-// at all, or the issuer's public key as a secret.
-var signatures = []jose.SignatureAlgorithm{
-	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
-	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+// keys. Without a list, whoever makes a token would choose, and could choose none at
+// all, or the provider's public key as a secret.
+var signatures = []string{
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
-// tokens reads people's tokens.
-type tokens struct {
-	o     TokenOptions
-	keys  *keySet
-	roles map[string]schemas.Role // by the claim's value
-	now   func() time.Time
+// Tokens finds out whose a token is. It is safe for concurrent use.
+type Tokens struct {
+	o      TokenOptions
+	client *http.Client
+	roles  map[string]schemas.Role // by the claim's value
+	now    func() time.Time
+
+	mu       sync.Mutex
+	provider *oidc.Provider
+	keys     *keys
 }
 
-func newTokens(o TokenOptions, now func() time.Time) (*tokens, error) {
-	if o.Issuer == "" || o.Audience == "" {
-		return nil, errors.New("AUTH_JWKS needs AUTH_ISSUER and AUTH_AUDIENCE: tokens of other issuers, and for other programs, are not to be taken")
+// NewTokens returns a Tokens. The provider is asked for nothing before the first token.
+func NewTokens(o TokenOptions) (*Tokens, error) {
+	issuer, err := url.Parse(o.Issuer)
+	switch {
+	case o.Issuer == "" || o.Audience == "":
+		return nil, errors.New("AUTH_ISSUER and AUTH_AUDIENCE are both needed: tokens of other providers, and for other programs, are not to be taken")
+	case err != nil || !safeURL(issuer):
+		return nil, fmt.Errorf("AUTH_ISSUER: %s must be https, since who can change what comes from there can be anybody", issuer.Redacted())
 	}
-	t := &tokens{o: o, now: now}
-	var err error
+	t := &Tokens{o: o, now: time.Now}
 	if t.roles, err = ParseRoles(o.Roles); err != nil {
 		return nil, fmt.Errorf("AUTH_ROLES: %w", err)
 	}
-	if t.keys, err = newKeySet(o.JWKS, o.HTTP, now); err != nil {
-		return nil, fmt.Errorf("AUTH_JWKS: %w", err)
+	c := http.Client{}
+	if o.HTTP != nil {
+		c = *o.HTTP
 	}
+	c.Timeout = providerTimeout
+	c.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		if !safeURL(r.URL) || len(via) > 3 {
+			return fmt.Errorf("the provider leads to %s", r.URL.Redacted())
+		}
+		return nil
+	}
+	t.client = &c
 	return t, nil
+}
+
+// safeURL reports whether nobody on the way can change what comes from the URL.
+func safeURL(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
+}
+
+// Issuer returns the provider, for those who want a token.
+func (t *Tokens) Issuer() string { return t.o.Issuer }
+
+// discover returns what the provider says of itself. Once it has answered, it is not
+// asked again.
+func (t *Tokens) discover(ctx context.Context) (*oidc.Provider, *keys, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.provider != nil {
+		return t.provider, t.keys, nil
+	}
+	p, err := oidc.NewProvider(oidc.ClientContext(ctx, t.client), t.o.Issuer)
+	var found struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err == nil {
+		err = p.Claims(&found)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask the identity provider %s who it is: %w", t.o.Issuer, err)
+	}
+	if u, err := url.Parse(found.Keys); err != nil || !safeURL(u) {
+		return nil, nil, fmt.Errorf("the identity provider %s has its keys at %q, which is not https", t.o.Issuer, found.Keys)
+	}
+	t.provider, t.keys = p, newKeys(t.client, found.Keys, t.now)
+	return t.provider, t.keys, nil
+}
+
+// Person verifies a token and returns whose it is, and until when it is good. The error
+// is a *Refused, or that the provider is out of reach.
+func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, error) {
+	token = strings.TrimSpace(token)
+	if len(token) > maxToken || !accepted(token) {
+		return schemas.Person{}, No(schemas.ErrorProof, "the token is not a JWT for signing in, signed with the algorithm of a public key (such as RS256 or ES256)")
+	}
+	_, keys, err := t.discover(ctx)
+	if err != nil {
+		return schemas.Person{}, err
+	}
+	verified, err := oidc.NewVerifier(t.o.Issuer, keys, &oidc.Config{ClientID: t.o.Audience, SupportedSigningAlgs: signatures, Now: t.now}).Verify(ctx, token)
+	var expired *oidc.TokenExpiredError
+	switch {
+	case errors.As(err, &expired) && expired.Expiry.Unix() <= 0:
+		return schemas.Person{}, No(schemas.ErrorProof, "the token never expires; only tokens that do are taken")
+	case errors.As(err, &expired):
+		return schemas.Person{}, No(schemas.ErrorProof, "the token expired at %s; get a new one, such as with starter login", expired.Expiry.UTC().Format(time.DateTime))
+	case unfetched(err):
+		return schemas.Person{}, err
+	case err != nil:
+		return schemas.Person{}, No(schemas.ErrorProof, "the token is not good here: %s", strings.TrimPrefix(err.Error(), "oidc: "))
+	}
+	claims := map[string]any{}
+	if err := verified.Claims(&claims); err != nil {
+		return schemas.Person{}, No(schemas.ErrorProof, "the token's claims can't be read")
+	}
+	return t.describe(verified.Subject, claims)
+}
+
+// accepted reports whether a token is one that says who somebody is, and not one for
+// signing out and the like (RFC 8725, 3.11).
+func accepted(token string) bool {
+	parsed, err := jose.ParseSigned(token, algorithms())
+	if err != nil || len(parsed.Signatures) != 1 {
+		return false
+	}
+	kind, ok := parsed.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]
+	if !ok {
+		return true
+	}
+	name, _ := kind.(string)
+	name = strings.TrimPrefix(strings.ToLower(name), "application/")
+	return name == "jwt" || name == "at+jwt" || name == "id+jwt"
+}
+
+func algorithms() (all []jose.SignatureAlgorithm) {
+	for _, a := range signatures {
+		all = append(all, jose.SignatureAlgorithm(a))
+	}
+	return all
+}
+
+// keys are the provider's public keys. go-oidc keeps a key for ever once it has read
+// it, so the set is replaced by a new one every now and then.
+type keys struct {
+	fresh func() *oidc.RemoteKeySet
+	now   func() time.Time
+
+	mu    sync.Mutex
+	set   *oidc.RemoteKeySet
+	since time.Time // when set was read
+	tried time.Time // when a new one was last asked for
+}
+
+func newKeys(client *http.Client, where string, now func() time.Time) *keys {
+	k := &keys{now: now}
+	k.fresh = func() *oidc.RemoteKeySet {
+		return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), client), where)
+	}
+	return k
+}
+
+// unfetched reports whether an error is that the provider's keys could not be read.
+func unfetched(err error) bool { return err != nil && strings.Contains(err.Error(), "fetching keys") }
+
+// VerifySignature implements oidc.KeySet. It waits for the provider only where there
+// are no keys that are recent enough.
+func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	k.mu.Lock()
+	set, age := k.set, k.now().Sub(k.since)
+	renew := age > keysFresh && k.now().Sub(k.tried) > keysPause
+	if renew {
+		k.tried = k.now()
+	}
+	k.mu.Unlock()
+	switch {
+	case set == nil || age > keysStale:
+		return k.replace(ctx, token)
+	case renew:
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), providerTimeout)
+			defer cancel()
+			_, _ = k.replace(ctx, token)
+		}()
+	}
+	return set.VerifySignature(ctx, token)
+}
+
+// replace verifies with keys that are read anew, and keeps them if that worked.
+func (k *keys) replace(ctx context.Context, token string) ([]byte, error) {
+	set, began := k.fresh(), k.now()
+	payload, err := set.VerifySignature(ctx, token)
+	if !unfetched(err) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.set, k.since = set, began
+	}
+	return payload, err
 }
 
 // anyValue stands for every value of the role claim, and for a token without one.
@@ -97,89 +278,26 @@ func ParseRoles(text string) (map[string]schemas.Role, error) {
 	return roles, nil
 }
 
-// person verifies a token and gives whose it is.
-func (t *tokens) person(ctx context.Context, token string) (schemas.Person, error) {
-	parsed, err := jwt.ParseSigned(strings.TrimSpace(token), signatures)
-	if err != nil || len(parsed.Headers) != 1 {
-		return schemas.Person{}, no(schemas.ErrorProof, "the token is no JWT that is signed with a public key's algorithm (such as RS256 or ES256)")
-	}
-	head := parsed.Headers[0]
-	if !accepted(head) {
-		return schemas.Person{}, no(schemas.ErrorProof, "the token is of a kind that is not for signing in")
-	}
-	keys, err := t.keys.find(ctx, head.KeyID)
-	if err != nil {
-		return schemas.Person{}, err
-	}
-	var claims jwt.Claims
-	all := map[string]any{}
-	verified := false
-	for _, k := range keys {
-		if k.Algorithm != "" && k.Algorithm != head.Algorithm {
-			continue
-		}
-		if verified = parsed.Claims(k.Key, &claims, &all) == nil; verified {
-			break
-		}
-		claims, all = jwt.Claims{}, map[string]any{}
-	}
-	if !verified {
-		return schemas.Person{}, no(schemas.ErrorProof, "the token's signature is not of the issuer that this worker trusts")
-	}
-	if err := t.valid(claims); err != nil {
-		return schemas.Person{}, err
-	}
-	return t.describe(all)
-}
-
-// accepted tells whether a token is one that says who somebody is, and not one for
-// signing out and the like (RFC 8725, 3.11).
-func accepted(h jose.Header) bool {
-	kind, ok := h.ExtraHeaders[jose.HeaderType]
-	if !ok {
-		return true
-	}
-	name, _ := kind.(string)
-	name = strings.TrimPrefix(strings.ToLower(name), "application/")
-	return name == "jwt" || name == "at+jwt" || name == "id+jwt"
-}
-
-func (t *tokens) valid(c jwt.Claims) error {
-	if c.Expiry == nil {
-		return no(schemas.ErrorProof, "the token never expires; this worker takes only tokens that do")
-	}
-	err := c.ValidateWithLeeway(jwt.Expected{
-		Issuer: t.o.Issuer, AnyAudience: jwt.Audience{t.o.Audience}, Time: t.now(),
-	}, leeway)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, jwt.ErrExpired):
-		return no(schemas.ErrorProof, "the token expired at %s; get a new one", c.Expiry.Time().UTC().Format(time.DateTime))
-	case errors.Is(err, jwt.ErrInvalidIssuer):
-		return no(schemas.ErrorProof, "the token is of another issuer than the one that this worker trusts")
-	case errors.Is(err, jwt.ErrInvalidAudience):
-		return no(schemas.ErrorProof, "the token is for another program (its audience is not this worker's)")
-	}
-	return no(schemas.ErrorProof, "the token is not valid yet")
-}
-
-// nameClaims are the claims that a person's name is taken from, the best first.
-var nameClaims = []string{"email", "preferred_username", "upn", "name", "sub"}
-
-// maxName is the most characters of a person's name.
+// maxName is the most bytes of a person's name.
 const maxName = 200
 
-func (t *tokens) describe(claims map[string]any) (schemas.Person, error) {
-	var p schemas.Person
-	for _, c := range nameClaims {
-		if name, _ := claims[c].(string); name != "" && len(name) <= maxName && !strings.ContainsFunc(name, notPrintable) {
-			p.Name = name
-			break
-		}
+func nameable(s string) bool {
+	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func (t *Tokens) describe(subject string, claims map[string]any) (schemas.Person, error) {
+	p := schemas.Person{Name: subject, Subject: subject}
+	if !nameable(subject) {
+		return p, No(schemas.ErrorProof, "the token does not say whose it is (claim sub)")
 	}
-	if p.Name == "" {
-		return p, no(schemas.ErrorProof, "the token does not say whose it is (claims %s)", strings.Join(nameClaims, ", "))
+	// Many providers let people choose these claims themselves, so only one that the
+	// provider vouches for, or that the administrator has named, is a name.
+	name := t.o.NameClaim
+	if verified := claims["email_verified"]; name == "" && (verified == true || verified == "true") {
+		name = "email"
+	}
+	if text, _ := claims[name].(string); nameable(text) {
+		p.Name = text
 	}
 	p.Role = t.roles[anyValue]
 	for _, v := range claimValues(claims, t.o.RoleClaim) {
@@ -188,14 +306,12 @@ func (t *tokens) describe(claims map[string]any) (schemas.Person, error) {
 		}
 	}
 	if p.Role == "" {
-		return p, no(schemas.ErrorNotAllowed, "%s has no role here: the token's claim %q gives none; ask whoever looks after the worker's AUTH_ROLES", p.Name, t.o.RoleClaim)
+		return p, No(schemas.ErrorNotAllowed, "%s has no role here: the token's claim %q gives none; ask whoever looks after the worker's AUTH_ROLES", p.Name, t.o.RoleClaim)
 	}
 	return p, nil
 }
 
-func notPrintable(r rune) bool { return !unicode.IsPrint(r) }
-
-// claimValues gives the strings of a claim: of its name as it stands, since names
+// claimValues returns the strings of a claim: of its name as it stands, since names
 // may have dots in them, or else of the path.
 func claimValues(claims map[string]any, claim string) []string {
 	v, ok := claims[claim]

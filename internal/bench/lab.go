@@ -76,7 +76,7 @@ func openLab(ctx context.Context, o Options) (l *lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.operator = &operate.Operator{Client: l.client, Namespace: "default", Who: "bench"}
+	l.operator = &operate.Operator{Client: l.client, Namespace: "default", Who: schemas.Person{Name: "bench", Role: schemas.RoleAdministrator}}
 	return l, nil
 }
 

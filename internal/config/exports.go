@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,20 @@ func parseExports(path string, data []byte) (*schemas.Exports, error) {
 		}
 	}
 	return &out, nil
+}
+
+// CheckExports checks exports that come from elsewhere than a file.
+func CheckExports(all *schemas.Exports) error {
+	data, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	p := &problems{path: "exports"}
+	var out schemas.Exports
+	if doc := exportsSchema().read(data, &out, p); doc != nil {
+		checkExports(&out, doc, p)
+	}
+	return p.err()
 }
 
 func checkExports(all *schemas.Exports, doc *document, p *problems) {

@@ -56,15 +56,32 @@ type Finding struct {
 	Mend string `json:"mend,omitempty"`
 }
 
+// Sight is what a doctor sees beside Temporal.
+type Sight interface {
+	Connections(ctx context.Context) (schemas.ConnectionsAnswer, error)
+	CheckConnection(ctx context.Context, connection string) (schemas.ConnectionCheck, error)
+	// Sources looks at the footers of an export's segments.
+	Sources(ctx context.Context, e schemas.Export) ([]Source, error)
+	// DataRoot writes to the data root and reads from it, and returns where it is.
+	DataRoot(ctx context.Context) (string, error)
+}
+
+// Source is what the footers of a segment's files say.
+type Source struct {
+	Segment string
+	Files   int
+	Rows    int64 // -1 where no footer says so
+	// Error says why a run could not read it; empty if it could.
+	Error string
+}
+
 // Doctor is what the checks need.
 type Doctor struct {
-	// Dial reaches Temporal, and gives what ends the connection.
-	Dial func(context.Context) (*operate.Operator, func(), error)
-	// ReadRoot reads a key of the data root as the caller sees it.
-	ReadRoot func(ctx context.Context, key string) ([]byte, error)
-	// Version is the caller's.
-	Version string
-	// Address is where Temporal should be, for people.
+	Operator *operate.Operator
+	Sight    Sight
+	// Who wants to know.
+	Who schemas.Person
+	// Address is where Temporal is, for people.
 	Address string
 }
 
@@ -94,36 +111,34 @@ func (p *patient) skipRest(from, because string) {
 	}
 }
 
+// Unreachable is what a doctor finds where there is no Temporal, or no gateway, to ask.
+func Unreachable(what string, err error, mend string) []Finding {
+	p := &patient{}
+	p.add(what, "", Wrong, err.Error(), mend)
+	p.skipRest(CheckNamespace, "Temporal is out of reach")
+	return p.findings
+}
+
 // Examine looks at everything, as far as one thing does not hide another.
 func (d Doctor) Examine(ctx context.Context) []Finding {
-	p := &patient{Doctor: d}
-	o, end, err := d.Dial(ctx)
-	if err != nil {
-		p.add(CheckTemporal, "", Wrong, err.Error(),
-			"start Temporal, or set TEMPORAL_ADDRESS (TEMPORAL_PROFILE, TEMPORAL_TLS…, TEMPORAL_API_KEY) as for the temporal CLI")
-		p.skipRest(CheckNamespace, "Temporal is out of reach")
-		return p.findings
-	}
-	p.o = o
-	defer end()
+	p := &patient{Doctor: d, o: d.Operator}
 	p.ok(CheckTemporal, "", p.server(ctx))
 	if !p.namespace(ctx) {
 		p.skipRest(CheckAttributes, "there is no namespace to look into")
 		return p.findings
 	}
 	p.attributes(ctx)
-	found, ok := p.workers(ctx)
-	if !ok {
-		p.skipRest(CheckClocks, "no worker to ask")
+	if !p.workers(ctx) {
+		p.skipRest(CheckClocks, "no worker listens")
 		return p.findings
 	}
-	p.clocks(found)
-	if p.dataRoot(ctx, found.Examination) {
-		p.connections(ctx, found.Person)
+	p.clocks(ctx)
+	if p.dataRoot(ctx) {
+		p.connections(ctx)
 	} else {
 		p.add(CheckConnections, "", Skipped, "what is known of them is in the data root", "")
 	}
-	p.sources(ctx, found.Person)
+	p.sources(ctx)
 	return p.findings
 }
 
@@ -197,42 +212,16 @@ func (p *patient) attributes(ctx context.Context) {
 	}
 }
 
-// answered is a worker's answer, with the caller's clock before and after.
-type answered struct {
-	schemas.Examination
-	asked, told time.Time
-}
+// queues are those that every worker listens to.
+var queues = []operate.Queue{{Name: schemas.TaskQueue, Workflows: true}, {Name: schemas.TaskQueue}, {Name: schemas.AccessTaskQueue}}
 
-// workers looks who listens, and has one answer.
-func (p *patient) workers(ctx context.Context) (answered, bool) {
+// workers looks who listens.
+func (p *patient) workers(ctx context.Context) bool {
 	all := true
-	for _, q := range []operate.Queue{{Name: schemas.TaskQueue, Workflows: true}, {Name: schemas.TaskQueue}, {Name: schemas.AccessTaskQueue}} {
+	for _, q := range queues {
 		all = p.queue(ctx, CheckWorkers, q, "start one against this Temporal and namespace (worker --help); one that runs already says in its log why it does not listen") && all
 	}
-	if !all {
-		return answered{}, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	a := answered{asked: time.Now()}
-	var err error
-	a.Examination, err = p.o.Examine(ctx)
-	a.told = time.Now()
-	var refused *operate.Refusal
-	switch {
-	case errors.As(err, &refused):
-		p.add(CheckWorkers, "", Wrong, "the worker does not answer you: "+refused.Message,
-			"set EXPORT_TOKEN or EXPORT_TOKEN_FILE to a token of yours that is good (docs/access.md), and see starter whoami; a worker of an older version does not know the question")
-		return a, false
-	case err != nil:
-		p.add(CheckWorkers, "", Wrong, err.Error(), "look at the workers' logs; restart those that hang")
-		return a, false
-	case a.Version != p.Version:
-		p.add(CheckWorkers, "", Warning, fmt.Sprintf("the worker is of version %s, this starter of %s", a.Version, p.Version), "use the same version for both where something is not understood")
-	default:
-		p.ok(CheckWorkers, "", fmt.Sprintf("one answers, of version %s, and takes you for %s (%s)", a.Version, a.Person.Name, a.Person.Role))
-	}
-	return a, true
+	return all
 }
 
 // queue looks who listens to a task queue.

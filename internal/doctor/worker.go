@@ -2,10 +2,7 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -13,74 +10,70 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// maxSkew is how far two clocks may be apart. Tokens, proofs and grants are taken
-// with a minute's difference, and buckets with five.
+// maxSkew is how far two clocks may be apart. Grants are taken with a minute's
+// difference, and buckets with five.
 const maxSkew = 30 * time.Second
 
-// skew is how far a time lies outside of an interval that it should be in: what is
-// left then is the difference of two clocks, at least.
-func skew(at, from, to time.Time) time.Duration {
-	switch {
-	case at.Before(from):
-		return at.Sub(from)
-	case at.After(to):
-		return at.Sub(to)
+// pollEvery is how often a worker that has nothing to do asks for work, at most.
+const pollEvery = time.Minute
+
+// clocks compares this machine's with Temporal's, which notes when a worker asked for
+// work last: not later than now, and not much longer ago than workers take to ask again.
+func (p *patient) clocks(ctx context.Context) {
+	var newest time.Time
+	for _, q := range queues {
+		workers, err := p.o.Workers(ctx, q)
+		if err != nil {
+			p.add(CheckClocks, "", Skipped, "Temporal does not say when workers asked for work: "+err.Error(), "")
+			return
+		}
+		for _, w := range workers {
+			if w.LastSeen.After(newest) {
+				newest = w.LastSeen
+			}
+		}
 	}
-	return 0
+	p.clock(newest, time.Now())
 }
 
-// clocks compares those of the caller, of Temporal and of the worker. Temporal began
-// what it was asked for between the question and the answer; the worker looked at its
-// clock after that, and within the same time.
-func (p *patient) clocks(a answered) {
-	took := a.told.Sub(a.asked)
-	p.clock("Temporal and this machine", skew(a.Started, a.asked, a.told), "set the clock of this machine, or of Temporal's, by NTP (timedatectl)")
-	p.clock("worker and Temporal", skew(a.Now, a.Started, a.Started.Add(took)), "set the clock of the worker's machine, or of Temporal's, by NTP (timedatectl)")
-}
-
-func (p *patient) clock(subject string, off time.Duration, mend string) {
-	if off.Abs() <= maxSkew {
-		p.ok(CheckClocks, subject, fmt.Sprintf("at most %s apart", max(off.Abs(), time.Second).Round(time.Second)))
+func (p *patient) clock(newest, now time.Time) {
+	const mend = "set the clock of this machine, or of Temporal's, by NTP (timedatectl)"
+	off := time.Duration(0)
+	switch {
+	case newest.After(now):
+		off = newest.Sub(now)
+	case now.Sub(newest) > pollEvery:
+		off = now.Sub(newest) - pollEvery
+	}
+	if off <= maxSkew {
+		p.ok(CheckClocks, "Temporal and this machine", "they agree")
 		return
 	}
-	p.add(CheckClocks, subject, Wrong, fmt.Sprintf("at least %s apart, so that tokens, grants and buckets may be refused", off.Abs().Round(time.Second)), mend)
+	p.add(CheckClocks, "Temporal and this machine", Wrong, fmt.Sprintf("at least %s apart, so that tokens, grants and buckets may be refused", off.Round(time.Second)), mend)
 }
 
-// dataRoot looks at the data root as the worker sees it, and as the caller does. It
-// tells whether the worker can work with it.
-func (p *patient) dataRoot(ctx context.Context, a schemas.Examination) bool {
-	if a.DataRootError != "" {
-		p.add(CheckDataRoot, "worker", Wrong, a.DataRootError, "let the worker read and write its DATA_ROOT, or set another one; all workers share it")
-		p.add(CheckDataRoot, "starter", Skipped, "the worker's could not be looked at", "")
-		return false
-	}
-	where := "it can be written and read"
-	if a.DataRootURL != "" {
-		where += ": " + a.DataRootURL
-	}
-	p.ok(CheckDataRoot, "worker", where)
-	const mend = "set DATA_ROOT or --data-root to the workers'; only starter report, starter rejects and the examples of starter check need it"
+// dataRoot reports whether the data root can be worked with.
+func (p *patient) dataRoot(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	data, err := p.ReadRoot(ctx, schemas.DeploymentKey)
-	var mine schemas.Deployment
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && (json.Unmarshal(data, &mine) != nil || mine.ID != a.DataRoot):
-		p.add(CheckDataRoot, "starter", Warning, "this is another data root than the worker's", mend)
-	case err != nil:
-		p.add(CheckDataRoot, "starter", Warning, err.Error(), mend)
-	default:
-		p.ok(CheckDataRoot, "starter", "the same as the worker's")
+	where, err := p.Sight.DataRoot(ctx)
+	if err != nil {
+		p.add(CheckDataRoot, "", Wrong, err.Error(), "let it be read and written, or set another one with DATA_ROOT; all workers share it")
+		return false
 	}
+	if where != "" {
+		where = ": " + where
+	}
+	p.ok(CheckDataRoot, "", "it can be written and read"+where)
 	return true
 }
 
 // connections looks at connections.yaml, and at each connection: its consent, its
 // workers and, for administrators, its key.
-func (p *patient) connections(ctx context.Context, who schemas.Person) {
+func (p *patient) connections(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	all, err := p.o.Connections(asking)
+	all, err := p.Sight.Connections(asking)
 	if err != nil {
 		p.add(CheckConnections, "", Wrong, err.Error(), "see starter connections")
 		return
@@ -95,7 +88,7 @@ func (p *patient) connections(ctx context.Context, who schemas.Person) {
 	for _, c := range all.Connections {
 		p.queue(ctx, CheckConnections, operate.Queue{Name: schemas.UploadTaskQueue(c.Name)},
 			fmt.Sprintf("have every worker read a connections.yaml with «%s» in it, and see in its log that it does", c.Name))
-		if who.Role != schemas.RoleAdministrator {
+		if p.Who.Role != schemas.RoleAdministrator {
 			p.add(CheckConnections, c.Name, Skipped, "consent and key are for administrators to see", "")
 			continue
 		}
@@ -121,7 +114,7 @@ func (p *patient) key(ctx context.Context, c schemas.ConnectionView) {
 	subject := c.Name + ", key"
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	check, err := p.o.CheckConnection(ctx, c.Name)
+	check, err := p.Sight.CheckConnection(ctx, c.Name)
 	switch {
 	case err != nil:
 		p.add(CheckConnections, subject, Wrong, "it could not be tried: "+err.Error(), "look at the workers' logs")
@@ -140,7 +133,7 @@ const atOnce = 4
 
 // sources looks at the exports that were applied, and has the worker look at their
 // segments.
-func (p *patient) sources(ctx context.Context, who schemas.Person) {
+func (p *patient) sources(ctx context.Context) {
 	applied, err := p.o.Applied(ctx)
 	if err != nil {
 		p.add(CheckSources, "", Wrong, err.Error(), "see starter exports")
@@ -150,11 +143,11 @@ func (p *patient) sources(ctx context.Context, who schemas.Person) {
 		p.ok(CheckSources, "", "no export was applied yet")
 		return
 	}
-	if who.Role == schemas.RoleViewer {
+	if p.Who.Role == schemas.RoleViewer {
 		p.add(CheckSources, "", Skipped, "sources are for contributors to see", "")
 		return
 	}
-	answers := make([]schemas.ExamineSourcesAnswer, len(applied))
+	answers := make([][]Source, len(applied))
 	errs := make([]error, len(applied))
 	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
@@ -164,7 +157,7 @@ func (p *patient) sources(ctx context.Context, who schemas.Person) {
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, lookTime)
 			defer cancel()
-			answers[i], errs[i] = p.o.ExamineSources(ctx, a.Export)
+			answers[i], errs[i] = p.Sight.Sources(ctx, a.Export)
 		})
 	}
 	all.Wait()
@@ -173,15 +166,15 @@ func (p *patient) sources(ctx context.Context, who schemas.Person) {
 	}
 }
 
-func (p *patient) export(a operate.Applied, answer schemas.ExamineSourcesAnswer, err error) {
+func (p *patient) export(a operate.Applied, answer []Source, err error) {
 	name := a.Export.Name
 	switch {
 	case a.Detached:
-		p.add(CheckSources, name, Warning, a.Note, fmt.Sprintf("set another connection and starter apply, or starter remove %q", name))
+		p.add(CheckSources, name, Warning, a.Note, fmt.Sprintf("move it to another connection: starter move %q CONNECTION, or starter remove %q", name, name))
 	case err != nil:
 		p.add(CheckSources, name, Wrong, err.Error(), "correct the export, and starter apply; see starter connections")
 	}
-	for _, s := range answer.Segments {
+	for _, s := range answer {
 		subject := fmt.Sprintf("%s, segment «%s»", name, s.Segment)
 		if s.Error != "" {
 			p.add(CheckSources, subject, Wrong, s.Error, fmt.Sprintf("put it right, and see with: starter check %q", name))

@@ -36,7 +36,7 @@ import (
 type Options struct {
 	Client      client.Client
 	Connections activities.Connections
-	// Access says who may do what; nil where everybody may do everything.
+	// Access says who may do what; nil is a gate without grants.
 	Access *access.Gate
 	Root   *storage.Root
 	HTTP   *nethttp.Client // nil for the default of package iterable
@@ -80,8 +80,7 @@ type Host struct {
 	uploads map[string]worker.Worker // by connection
 }
 
-// accessSlots is how many questions of access are answered at the same time; they
-// are small.
+// accessSlots is how many runs are let in at the same time; each takes a moment.
 const accessSlots = 8
 
 // lookForConnections is how often new connections are looked for.
@@ -93,6 +92,12 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	notifier, err := notify.New(o.Notify)
 	if err != nil {
 		return nil, err
+	}
+	if o.Access == nil {
+		if o.Access, err = access.New(o.Root, nil); err != nil {
+			return nil, err
+		}
+		h.o.Access = o.Access
 	}
 	registry := limits.NewRegistry()
 	if err := o.Metrics.Rates(rates(registry)); err != nil {
@@ -108,7 +113,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Root:    o.Root,
 		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
-		SearchAttributes: searchable(o),
+		SearchAttributes: searchable(o), Executions: executions(o.Client),
 		Heartbeat: func(ctx context.Context, details ...any) error {
 			return o.Client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, details...)
 		},
@@ -123,13 +128,12 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityWriteRunReport: h.activities.WriteRunReport,
 		schemas.ActivityNotify:         h.activities.Notify,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
+		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))
 	register(h.access, map[string]any{
-		schemas.ActivityAuthorize:  h.activities.Authorize,
-		schemas.ActivityAdminister: h.activities.Administer,
-		schemas.ActivityAdmit:      h.activities.Admit,
-		schemas.ActivityServed:     h.activities.Served,
+		schemas.ActivityAuthorize: h.activities.Authorize,
+		schemas.ActivityServed:    h.activities.Served,
 	})
 	if err := h.main.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.TaskQueue, err)
@@ -225,6 +229,18 @@ func searchable(o Options) func(context.Context) bool {
 			has = operate.HasAttributes(ctx, o.Client, cmp.Or(o.Namespace, client.DefaultNamespace))
 		}
 		return has
+	}
+}
+
+// executions asks Temporal for workflows.
+func executions(c client.Client) func(context.Context, string, string) (activities.Execution, error) {
+	return func(ctx context.Context, id, run string) (activities.Execution, error) {
+		d, err := c.DescribeWorkflowExecution(ctx, id, run)
+		if err != nil {
+			return activities.Execution{}, fmt.Errorf("ask Temporal for the workflow %s: %w", id, err)
+		}
+		info := d.WorkflowExecutionInfo
+		return activities.Execution{First: info.FirstRunId, Started: info.StartTime.AsTime()}, nil
 	}
 }
 

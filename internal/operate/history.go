@@ -2,11 +2,13 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
@@ -116,11 +118,21 @@ func (o *Operator) UnderWay(ctx context.Context) ([]Run, error) {
 	return runs, err
 }
 
+// absent reports whether an error is that Temporal knows no such execution.
+func absent(err error) bool {
+	var missing *serviceerror.NotFound
+	var invalid *serviceerror.InvalidArgument // a run id that is none
+	return errors.As(err, &missing) || errors.As(err, &invalid)
+}
+
 // Input is what a run was started with.
 func (o *Operator) Input(ctx context.Context, run Run) (schemas.RunInput, error) {
 	var in schemas.RunInput
 	events := o.Client.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	first, err := events.Next()
+	if absent(err) {
+		return in, fmt.Errorf("%w: %s", ErrNoRun, run.RunID)
+	}
 	if err != nil {
 		return in, fmt.Errorf("look at the beginning of the run of «%s»: %w", run.Export, err)
 	}

@@ -28,11 +28,13 @@ import (
 type Operator struct {
 	Client    client.Client
 	Namespace string
-	// Who is recorded with the runs that are started and the answers given, where
-	// the worker does not ask for more.
-	Who string
-	// Identity proves who somebody is to a worker that wants to know.
-	Identity Identity
+	// Who is recorded with what is started, answered and applied.
+	Who schemas.Person
+	// Gate grants it; nil where nothing needs a grant.
+	Gate *access.Gate
+	// Key, where it is not empty, makes a start one that can be repeated: a run that was
+	// started with the same key is not started again.
+	Key string
 }
 
 // Run names one execution of an export.
@@ -102,14 +104,15 @@ func same(a, b schemas.Export) bool {
 
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
 	export := in.Export
-	in.Trigger = schemas.Trigger{Kind: schemas.TriggerPerson, Who: o.Who}
-	if o.Identity.Token != nil {
-		if in.Grant, err = o.Grant(ctx, purpose(in), export); err != nil {
-			return Run{}, false, err
-		}
+	if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
+		return run, false, err
 	}
-	if in.Grant != nil {
-		in.Trigger.Who = in.Grant.Person.Name
+	if in, err = o.granted(ctx, in, schemas.TriggerPerson); err != nil {
+		return Run{}, false, err
+	}
+	memo := map[string]any{schemas.MemoTrigger: in.Trigger}
+	if o.Key != "" {
+		memo[schemas.MemoKey] = o.Key
 	}
 	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       id,
@@ -117,12 +120,15 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		Memo:                                     map[string]any{schemas.MemoTrigger: in.Trigger},
+		Memo:                                     memo,
 		StaticSummary:                            fmt.Sprintf("%s «%s» over connection «%s»", what, export.Name, export.Connection),
 	}, schemas.WorkflowRunExport, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
 	case errors.As(err, &started):
+		if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
+			return run, false, err
+		}
 		return Run{Export: export.Name, WorkflowID: id, RunID: started.RunId}, true, nil
 	case err != nil:
 		return Run{}, false, fmt.Errorf("start export «%s»: %w", export.Name, err)
@@ -130,15 +136,38 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
 }
 
-// purpose is what a grant for the run has to be for.
-func purpose(in schemas.RunInput) string {
-	switch {
-	case in.Check:
-		return schemas.PurposeCheck
-	case in.Full:
-		return schemas.PurposeFull
+// startedBefore reports whether the newest run of a workflow id was started with the
+// operator's key. The error is a *access.Refused where it was for something else.
+func (o *Operator) startedBefore(ctx context.Context, export, id string) (Run, bool, error) {
+	if o.Key == "" {
+		return Run{}, false, nil
 	}
-	return schemas.PurposeRun
+	e, err := o.execution(ctx, id, "")
+	var key string
+	if err != nil || e == nil || !memo(e, schemas.MemoKey, &key) {
+		return Run{}, false, err
+	}
+	mine, _, _ := strings.Cut(o.Key, "/")
+	its, _, _ := strings.Cut(key, "/")
+	switch {
+	case mine != its:
+		return Run{}, false, nil
+	case key != o.Key:
+		return Run{}, false, access.No(schemas.ErrorBadRequest, "the idempotency key was used for another start of %q; use a new one", export)
+	}
+	return Run{Export: export, WorkflowID: id, RunID: e.Execution.RunId}, true, nil
+}
+
+// granted is in with what started it, and with the grant for that.
+func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger string) (schemas.RunInput, error) {
+	in.Trigger = schemas.Trigger{Kind: trigger}
+	if trigger == schemas.TriggerPerson {
+		in.Trigger.Who = o.Who.Name
+	}
+	if o.Gate == nil {
+		return in, nil
+	}
+	return o.Gate.GrantRun(ctx, o.Who, in)
 }
 
 // Find finds a run by the name of its export (its latest run) or by its run id.
@@ -231,14 +260,8 @@ func (v View) Waits() (all []Wait) {
 
 // update sends an answer to a wait.
 func (o *Operator) update(ctx context.Context, workflowID, answer string, w schemas.Waiting) error {
-	q := access.Question{WorkflowID: workflowID}
-	q.Operation, q.Arguments = access.AnswerQuestion(answer, w.Since)
-	proof, err := o.prove(ctx, q)
-	if err != nil {
-		return err
-	}
 	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Wait: w.ID, Who: o.Who, Proof: proof}},
+		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Wait: w.ID, Who: o.Who.Name}},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {

@@ -36,6 +36,12 @@ type Step struct {
 	have Applied
 }
 
+// Want is the export as the step would have it, and Have as it is.
+func (s Step) Want() schemas.Export { return s.want.Export }
+
+// Have is the export as it was applied.
+func (s Step) Have() schemas.Export { return s.have.Export }
+
 // Change is one setting, as JSON; one that is not there is empty.
 type Change struct {
 	Setting string `json:"setting"`
@@ -157,7 +163,7 @@ func flatten(at string, v any, out map[string]string) {
 func (o *Operator) Apply(ctx context.Context, steps []Step) error {
 	failed := 0
 	for i := range steps {
-		if err := o.applyStep(ctx, steps[i]); err != nil {
+		if err := o.ApplyStep(ctx, steps[i]); err != nil {
 			steps[i].Error = err.Error()
 			failed++
 		}
@@ -168,13 +174,16 @@ func (o *Operator) Apply(ctx context.Context, steps []Step) error {
 	return nil
 }
 
-func (o *Operator) applyStep(ctx context.Context, s Step) error {
+// ApplyStep does one step of a plan.
+func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
 	var err error
 	switch s.Verb {
 	case VerbCreate, VerbChange:
-		if s.want.Grant, err = o.Grant(ctx, schemas.PurposeSchedule, s.want.Export); err != nil {
+		in, err := o.granted(ctx, schemas.RunInput{Export: s.want.Export}, schemas.TriggerSchedule)
+		if err != nil {
 			return err
 		}
+		s.want.Grant = in.Grant
 		if s.Verb == VerbCreate {
 			return o.create(ctx, s.want)
 		}
@@ -185,23 +194,9 @@ func (o *Operator) applyStep(ctx context.Context, s Step) error {
 	return err
 }
 
-// Run starts a run of an applied export, as it was applied. Where nobody proves who
-// they are, it runs with the right that the export has on its schedule.
+// Run starts a run of an applied export, as it was applied.
 func (o *Operator) Run(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	return o.join(ctx, a.Export, full)(o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", o.ofApplied(a, full, false)))
-}
-
-// CheckApplied is Check for an applied export, with the rights that Run has.
-func (o *Operator) CheckApplied(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	return o.join(ctx, a.Export, full)(o.start(ctx, schemas.CheckWorkflowID(a.Export.Name), "Check of", o.ofApplied(a, full, true)))
-}
-
-func (o *Operator) ofApplied(a Applied, full, check bool) schemas.RunInput {
-	in := schemas.RunInput{Export: a.Export, Full: full, Check: check}
-	if o.Identity.Token == nil {
-		in.Grant = a.Grant
-	}
-	return in
+	return o.join(ctx, a.Export, full)(o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", schemas.RunInput{Export: a.Export, Full: full}))
 }
 
 // ErrUnderWay says that an export can't be removed since it runs.

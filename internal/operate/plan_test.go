@@ -17,7 +17,7 @@ func TestPlan(t *testing.T) {
 	refresh := &schemas.Timing{Cron: "0 4 * * *", TimeZone: "Europe/Oslo"}
 	same, other, gone := planned(t, "same", "S"), planned(t, "other", "O"), planned(t, "gone", "G")
 	have := func(e schemas.Export, timing *schemas.Timing) Applied {
-		return Applied{ScheduledInput: schemas.ScheduledInput{Export: e, Timing: timing, Grant: &schemas.Grant{Export: e.Name}}}
+		return Applied{ScheduledInput: schemas.ScheduledInput{Export: e, Timing: timing, Grant: &schemas.Grant{Person: schemas.Person{Name: e.Name}}}}
 	}
 	applied := []Applied{have(same, refresh), have(other, refresh), have(gone, refresh)}
 	changed := planned(t, "other", "O")

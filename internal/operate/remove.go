@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -32,14 +31,11 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 			return schemas.RemoveAnswer{}, fmt.Errorf("pause the schedule of «%s»: %w", a.Export.Name, err)
 		}
 	}
-	out, err := o.removeAlone(ctx, a, schemas.RemoveRequest{Export: a.Export, DeleteLists: deleteLists})
+	out, err := o.removeAlone(ctx, a, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
 	if err != nil {
 		if !a.Paused {
 			err = errors.Join(err, o.Resume(context.WithoutCancel(ctx), a))
 		}
-		return out, err
-	}
-	if err := o.Revoke(ctx, a.Export.Name); err != nil {
 		return out, err
 	}
 	handle := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID)
@@ -50,31 +46,35 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 	return out, nil
 }
 
-// RemoveUnapplied deletes what is kept of an export that has no schedule: one that was
-// only ever run as flags described it, or whose schedule is gone. What its last run was
-// told is used as far as Temporal still has it. The error is ErrNotApplied where nothing
-// is kept.
-func (o *Operator) RemoveUnapplied(ctx context.Context, name string, deleteLists bool) (schemas.RemoveAnswer, error) {
-	export := schemas.Export{Name: name}
+// Described is an export as its last run was told, as far as Temporal still has that.
+func (o *Operator) Described(ctx context.Context, name string) schemas.Export {
 	if run, err := o.Find(ctx, name); err == nil {
 		if in, err := o.Input(ctx, run); err == nil && in.Export.Name == name {
-			export = in.Export
+			return in.Export
 		}
 	}
+	return schemas.Export{Name: name}
+}
+
+// RemoveUnapplied deletes what is kept of an export that has no schedule: one that was
+// only ever run as flags described it, or whose schedule is gone. The error is
+// ErrNotApplied where nothing is kept.
+func (o *Operator) RemoveUnapplied(ctx context.Context, export schemas.Export, deleteLists bool) (schemas.RemoveAnswer, error) {
+	name := export.Name
 	a := Applied{ScheduledInput: schemas.ScheduledInput{Export: export}, ScheduleID: schemas.ScheduleID(name)}
-	out, err := o.removeAlone(ctx, a, schemas.RemoveRequest{Export: export, DeleteLists: deleteLists})
+	out, err := o.removeAlone(ctx, a, schemas.RemoveInput{Export: export, DeleteLists: deleteLists})
 	switch {
 	case err != nil:
 		return out, err
 	case out.Files == 0 && len(out.Lists) == 0:
 		return out, fmt.Errorf("%w: %q, and nothing is kept of one; starter exports lists what was applied", ErrNotApplied, name)
 	}
-	return out, o.Revoke(ctx, name)
+	return out, nil
 }
 
 // removeAlone removes the data, unless somebody is about to write more of it: a
 // check, or the schedule's last start, whose run has not begun.
-func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
+func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.RemoveInput) (schemas.RemoveAnswer, error) {
 	var none schemas.RemoveAnswer
 	checked, err := o.runs(ctx, schemas.CheckWorkflowID(a.Export.Name))
 	switch {
@@ -148,36 +148,33 @@ func underWay(export string) error {
 	return fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %s", ErrUnderWay, export, schemas.ShellWord(export))
 }
 
-func (o *Operator) removeData(ctx context.Context, request schemas.RemoveRequest) (schemas.RemoveAnswer, error) {
+func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) (schemas.RemoveAnswer, error) {
 	var out schemas.RemoveAnswer
 	id := schemas.RunWorkflowID(request.Export.Name)
-	in := schemas.AskInput{Operation: schemas.OperationRemove, Who: o.Who}
-	var err error
-	if in.Arguments, err = json.Marshal(request); err != nil {
-		return out, err
-	}
-	if in.Proof, err = o.prove(ctx, access.Question{Operation: in.Operation, Arguments: in.Arguments, WorkflowID: id}); err != nil {
-		return out, err
+	if o.Gate != nil {
+		var err error
+		if request, err = o.Gate.GrantRemoval(ctx, o.Who, request); err != nil {
+			return out, err
+		}
 	}
 	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: id, TaskQueue: schemas.TaskQueue, WorkflowRunTimeout: removeTime,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("Remove export «%s»", request.Export.Name),
-	}, schemas.WorkflowRemoveExport, in)
-	var answer schemas.AskAnswer
+	}, schemas.WorkflowRemoveExport, request)
 	if err == nil {
-		err = handle.Get(ctx, &answer)
+		err = handle.Get(ctx, &out)
 	}
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	var app *temporal.ApplicationError
 	switch {
 	case err == nil:
-		return out, json.Unmarshal(answer.Answer, &out)
+		return out, nil
 	case errors.As(err, &started):
 		return out, underWay(request.Export.Name)
 	case errors.As(err, &app):
-		return out, &Refusal{Type: app.Type(), Message: app.Message()}
+		return out, access.No(app.Type(), "%s", app.Message())
 	}
 	return out, fmt.Errorf("remove what is kept of «%s»: %w", request.Export.Name, err)
 }

@@ -156,7 +156,7 @@ func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error 
 
 // note is what people read beside the schedule in Temporal.
 func (o *Operator) note(in schemas.ScheduledInput) string {
-	who := o.Who
+	who := o.Who.Name
 	if in.Grant != nil {
 		who = in.Grant.Person.Name
 	}
@@ -188,12 +188,12 @@ func action(in schemas.ScheduledInput) *client.ScheduleWorkflowAction {
 
 // Pause stops the schedule of an export until Resume.
 func (o *Operator) Pause(ctx context.Context, a Applied) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: "Paused by " + o.Who})
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: "Paused by " + o.Who.Name})
 }
 
 // Resume lets the schedule of an export go on.
 func (o *Operator) Resume(ctx context.Context, a Applied) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Unpause(ctx, client.ScheduleUnpauseOptions{Note: "Resumed by " + o.Who})
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Unpause(ctx, client.ScheduleUnpauseOptions{Note: "Resumed by " + o.Who.Name})
 }
 
 // Trigger does now what the schedule does when it is time.

@@ -2,11 +2,9 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 
 	"iterable-segment-export/schemas"
@@ -62,12 +60,10 @@ func unended(e *workflow.WorkflowExecutionInfo) bool {
 // execution gives nil for a workflow that there is not.
 func (o *Operator) execution(ctx context.Context, id, run string) (*workflow.WorkflowExecutionInfo, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, id, run)
-	var missing *serviceerror.NotFound
-	var invalid *serviceerror.InvalidArgument // a run id that is none
 	switch {
 	case err == nil:
 		return d.WorkflowExecutionInfo, nil
-	case errors.As(err, &missing), errors.As(err, &invalid):
+	case absent(err):
 		return nil, nil
 	}
 	return nil, fmt.Errorf("ask Temporal for the run %s: %w", run, err)

@@ -8,7 +8,6 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
@@ -51,8 +50,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	v := View{Run: run}
 	d, err := o.Client.DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
 	if err != nil {
-		var missing *serviceerror.NotFound
-		if errors.As(err, &missing) {
+		if absent(err) {
 			return v, fmt.Errorf("%w: %s", ErrNoRun, run.RunID)
 		}
 		return v, fmt.Errorf("look at the run of «%s»: %w", run.Export, err)
@@ -192,7 +190,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	}
 	for _, r := range result.Segments {
 		sv := SegmentView{WorkflowID: segmentID(v.Run.Export, r.Segment)}
-		sv.Run = schemas.RunRef{Export: v.Run.Export, RunID: v.Run.RunID, Segment: r.Segment}
+		sv.Run = schemas.RunRef{Connection: r.Connection, Export: v.Run.Export, RunID: v.Run.RunID, Segment: r.Segment}
 		sv.State, sv.Report = r.State, r
 		sv.Handled, sv.Total = r.Upload.Acknowledged(), r.Manifest.ToSend()
 		v.Segments = append(v.Segments, sv)

@@ -9,8 +9,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
-
-	"iterable-segment-export/schemas"
 )
 
 // ErrNoWorker says that there is no worker to ask.
@@ -19,10 +17,6 @@ var ErrNoWorker = errors.New("no worker answers")
 // gone is how long ago a worker asked for work last that is taken for dead. One that
 // lives asks at least once a minute, since Temporal ends its long polls by then.
 const gone = 2 * time.Minute
-
-// attendTime is how long Ask waits for a worker to turn up: it may be starting just
-// now, or Temporal may.
-const attendTime = 5 * time.Second
 
 // Worker is a worker that listens to a task queue.
 type Worker struct {
@@ -62,29 +56,4 @@ func (o *Operator) Workers(ctx context.Context, q Queue) ([]Worker, error) {
 		}
 	}
 	return out, nil
-}
-
-// attended waits a moment for a worker that answers questions, so that where there
-// is none this shows soon, and not only when the question runs out of time.
-func (o *Operator) attended(ctx context.Context) error {
-	until := time.Now().Add(attendTime)
-	for _, q := range []Queue{{schemas.TaskQueue, true}, {schemas.AccessTaskQueue, false}} {
-		for {
-			workers, err := o.Workers(ctx, q)
-			if err != nil || len(workers) > 0 {
-				// An error may be for want of a right that questions do not need.
-				break
-			}
-			if time.Now().After(until) {
-				return fmt.Errorf("%w: none listens to task queue %s of namespace %s; start one against this Temporal (worker --help), and see starter doctor",
-					ErrNoWorker, q.Name, o.Namespace)
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(200 * time.Millisecond):
-			}
-		}
-	}
-	return nil
 }

@@ -27,6 +27,7 @@ import (
 	_ "gocloud.dev/blob/memblob" // the data root
 
 	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	leases "iterable-segment-export/internal/lease"
@@ -109,8 +110,12 @@ func newHistory(t *testing.T, p *plan) *history {
 		}
 	}
 	registry := limits.NewRegistry()
+	gate, err := access.New(root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.product = &activities.Activities{
-		Connections: known, Root: root, TempDir: h.dir, Log: slog.New(slog.DiscardHandler), Heartbeat: w.temporalAnswers,
+		Connections: known, Access: gate, Root: root, TempDir: h.dir, Log: slog.New(slog.DiscardHandler), Heartbeat: w.temporalAnswers,
 		Polled: func(context.Context, string) (bool, error) { return true, nil },
 		Clients: &activities.Clients{Connections: known, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key, Connection: c.Name, Limits: c.Limits, Registry: registry,
@@ -126,7 +131,7 @@ func newHistory(t *testing.T, p *plan) *history {
 		schemas.ActivityAuthorize: a.Authorize, schemas.ActivityInspectSegment: a.InspectSegment, schemas.ActivityEnsureList: a.EnsureList,
 		schemas.ActivityStageSegment: a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches, schemas.ActivityVerifyList: a.VerifyList,
 		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
-		schemas.ActivityAdmit: a.Admit, schemas.ActivityServed: a.Served,
+		schemas.ActivityServed: a.Served,
 	}
 	if err := root.Write(context.Background(), schemas.DeploymentKey, []byte(`{"id": "simulated"}`)); err != nil {
 		t.Fatal(err)
@@ -384,7 +389,7 @@ func (h *history) files() (keys []string) {
 // loseSnapshots deletes the snapshots of an export.
 func (h *history) loseSnapshots(e int) {
 	for _, key := range h.files() {
-		if _, ok := schemas.SnapshotVersion(path.Base(key)); ok && strings.HasPrefix(key, schemas.SnapshotsDir(h.exportName(e))) {
+		if _, ok := schemas.SnapshotVersion(path.Base(key)); ok && strings.Contains(key, "/"+schemas.PathName(h.exportName(e))+"/") {
 			must(h.product.Root.DeletePrefix(context.Background(), key))
 		}
 	}

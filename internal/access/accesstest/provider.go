@@ -1,4 +1,5 @@
-// Package accesstest is an identity provider for tests.
+// Package accesstest is an OpenID Connect provider for tests: discovery, keys and
+// tokens.
 package accesstest
 
 import (
@@ -6,8 +7,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
-	"os"
-	"path/filepath"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,9 +21,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// What the provider's tokens say, and the secret of the workers that trust it.
+// Whom the provider's tokens are for, and the secret of the workers of a test.
 const (
-	Issuer   = "https://issuer.example"
 	Audience = "segment-export"
 	Secret   = "kGJ5iMlYPuC0yyuK1Z1pD2sMZqS7jLQ1bZ0Y2sXoRmE="
 )
@@ -28,52 +30,100 @@ const (
 // Provider signs tokens.
 type Provider struct {
 	t testing.TB
-	// JWKS is the file with its public key.
-	JWKS string
-	key  *ecdsa.PrivateKey
+	// Issuer is its URL.
+	Issuer string
+	// Fetches counts how often its keys were read; Down has it answer nothing but 503.
+	Fetches atomic.Int64
+	Down    atomic.Bool
+
+	mu  sync.Mutex
+	key *ecdsa.PrivateKey
+	id  string
 }
 
-// New makes a provider with a key of its own.
+// New starts a provider with a key of its own.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	p := &Provider{t: t, JWKS: filepath.Join(t.TempDir(), "jwks.json")}
-	var err error
-	if p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
+	p := &Provider{t: t}
+	p.Rotate("first")
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, v any) {
+		if p.Down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(v)
 	}
-	data, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &p.key.PublicKey, KeyID: "test", Use: "sig"}}})
-	if err == nil {
-		err = os.WriteFile(p.JWKS, data, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{
+			"issuer": p.Issuer, "jwks_uri": p.Issuer + "/keys", "authorization_endpoint": p.Issuer + "/auth", "token_endpoint": p.Issuer + "/token",
+			"id_token_signing_alg_values_supported": []string{"ES256"},
+		})
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+		p.Fetches.Add(1)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &p.key.PublicKey, KeyID: p.id, Use: "sig"}}})
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p.Issuer = server.URL
 	return p
 }
 
-// Gate is that of a worker that trusts the provider.
-func (p *Provider) Gate() *access.Gate {
-	p.t.Helper()
-	g, err := access.New(access.Options{
-		Tokens:  access.TokenOptions{JWKS: p.JWKS, Issuer: Issuer, Audience: Audience, RoleClaim: "roles"},
-		Secrets: []string{Secret},
-	})
+// Rotate gives the provider another key, and withdraws the one before.
+func (p *Provider) Rotate(id string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return g
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.key, p.id = key, id
+}
+
+// Options are those of somebody who trusts the provider.
+func (p *Provider) Options() access.TokenOptions {
+	return access.TokenOptions{Issuer: p.Issuer, Audience: Audience, RoleClaim: "roles"}
+}
+
+// Tokens reads the provider's tokens.
+func (p *Provider) Tokens() *access.Tokens {
+	p.t.Helper()
+	t, err := access.NewTokens(p.Options())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return t
+}
+
+// Claims are those of a token that is good for an hour, and for somebody of that name
+// and role.
+func (p *Provider) Claims(name string, role schemas.Role) map[string]any {
+	return map[string]any{
+		"iss": p.Issuer, "aud": Audience, "sub": name, "roles": []string{role}, "exp": time.Now().Add(time.Hour).Unix(),
+	}
 }
 
 // Token is good for an hour, and for somebody of that name and role.
 func (p *Provider) Token(name string, role schemas.Role) string {
 	p.t.Helper()
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: "test"}}, nil)
+	return p.Sign(p.Claims(name, role), nil)
+}
+
+// Sign makes a token with those claims and further headers.
+func (p *Provider) Sign(claims map[string]any, headers map[jose.HeaderKey]any) string {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := &jose.SignerOptions{ExtraHeaders: headers}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: p.id}}, o)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	token, err := jwt.Signed(s).Claims(map[string]any{
-		"iss": Issuer, "aud": Audience, "sub": name, "roles": []string{role}, "exp": time.Now().Add(time.Hour).Unix(),
-	}).Serialize()
+	token, err := jwt.Signed(s).Claims(claims).Serialize()
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -101,11 +101,19 @@ func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
 	w.Done(w.Run(w.Export("A", "EmailAddress")))
 
 	write("connections.yaml", strings.Replace(good, "baseURL", "baseUrl", 1))
-	w.Until("the broken file is noticed", func() bool { return strings.Contains(s.Want(0, "connections"), "broken and not in force") })
-	s.Contains(s.Want(0, "connections"), "baseUrl", "baseURL", "connections.yaml")
+	broken := func() string {
+		all, err := w.Service().Connections(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.Broken
+	}
+	w.Until("the broken file is noticed", func() bool { return broken() != "" })
+	s.Contains(broken(), "baseUrl", "baseURL", "connections.yaml")
+	s.Contains(s.Want(1, "connections"), "baseUrl", "baseURL", "connections.yaml")
 	w.Done(w.Run(w.Export("A", "EmailAddress")))
 	write("connections.yaml", good)
-	w.Until("the good file is noticed", func() bool { return !strings.Contains(s.Want(0, "connections"), "broken") })
+	w.Until("the good file is noticed", func() bool { return broken() == "" })
 
 	write("key", strings.Repeat("0", 32))
 	answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "«sandbox»")
@@ -113,34 +121,4 @@ func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
 	s.Contains(s.Want(0, "connections"), "failed")
 	write("key", sandbox.DefaultKey)
 	answer(schemas.UpdateRetry)
-}
-
-// TestTheStarterSaysWhoSomebodyIs takes tokens from the environment and from a file.
-func TestTheStarterSaysWhoSomebodyIs(t *testing.T) {
-	t.Parallel()
-	g := newGuarded(t)
-	g.Generated(50)
-	s := g.Starter()
-	s.Contains(s.Want(1, "whoami"), "EXPORT_TOKEN")
-	run := []string{"run", "--segment", "A", "--source", g.Path("segments"), "--email", "EmailAddress", "--connection", "sandbox"}
-	s.Contains(s.Want(1, run...), "has no grant")
-
-	s.Env = append(s.Env, operate.TokenEnv+"="+g.provider.Token("ann", schemas.RoleAdministrator))
-	s.Contains(s.Want(0, "whoami"), "ann, administrator", g.Gate.WorkerKey().Key)
-	s.Want(0, run...)
-	s.Contains(s.Want(0, "connections"), g.URL)
-	file := g.Path("token")
-	if err := os.WriteFile(file, []byte(g.provider.Token("bob", schemas.RoleContributor)+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.Contains(s.Want(0, "whoami", "--token-file", file), "bob, contributor")
-	if out := s.Want(0, "connections", "--token-file", file); strings.Contains(out, g.URL) || !strings.Contains(out, "sandbox") {
-		t.Errorf("a contributor sees\n%s", out)
-	}
-	s.Contains(s.Want(1, "connect", "sandbox", "--agree", "--token-file", file), "takes administrator")
-
-	s.Env = append(s.Env, operate.WorkerKeyEnv+"=AAAA")
-	s.Contains(s.Want(1, "whoami"), "public key")
-	s.Env = append(s.Env, operate.WorkerKeyEnv+"="+g.Gate.WorkerKey().Key)
-	s.Want(0, "whoami")
 }

@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
 )
 
 // cliEnv names the temporal CLI's program; docs/temporal.md says how to build it.
@@ -45,7 +46,7 @@ func TestThePlainDevelopmentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Client.Close)
-	w.Operator = &operate.Operator{Client: w.Client, Namespace: client.DefaultNamespace, Who: "tester"}
+	w.Operator = &operate.Operator{Client: w.Client, Namespace: client.DefaultNamespace, Who: schemas.Person{Name: "tester", Role: schemas.RoleAdministrator}}
 	w.StartHost()
 	expected := w.Generated(2000)
 	for _, name := range []string{"Without attributes", "With attributes"} {

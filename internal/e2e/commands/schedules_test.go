@@ -54,7 +54,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	admin := g.Starter()
 	contributor := admin
 	as := func(s world.Starter, role string) world.Starter {
-		s.Env = []string{operate.TokenEnv + "=" + g.provider.Token("the "+role, role)}
+		s.Env = []string{"EXPORT_API=" + g.api, "EXPORT_TOKEN=" + g.provider.Token("the "+role, role)}
 		return s
 	}
 	file := g.WriteExports(world.Seldom, "segments/*.parquet")

@@ -15,15 +15,19 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
 )
 
 const transcripts = "testdata/transcripts"
 
 // TestTranscripts types what the scripts in testdata/transcripts say, side by side
-// against one Temporal, one sandbox and one worker. Each script has a folder of its
+// against one Temporal, one sandbox and one worker, as somebody who reaches Temporal
+// itself. TestTranscriptsThroughTheGateway does the same where all that there is is the
+// gateway; what differs then has the condition [api]. Each script has a folder of its
 // own that the connections may read, with a segment in it, and names its exports
 // after itself. Besides testscript's own commands there are:
 //
@@ -36,28 +40,61 @@ const transcripts = "testdata/transcripts"
 // without consent; locked, whose key Iterable does not know.
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
+	typeTranscripts(t, false)
+}
+
+func TestTranscriptsThroughTheGateway(t *testing.T) {
+	t.Parallel()
+	typeTranscripts(t, true)
+}
+
+func typeTranscripts(t *testing.T, api bool) {
 	w := world.New(t, sandbox.Config{}, false)
+	w.Secrets = []string{accesstest.Secret}
 	if err := os.WriteFile(w.Path("wrong-key"), []byte("nobodyknowsthiskey"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	unagreed, _, _ := strings.Cut(w.Connection("unagreed", w.URL, "{}"), "    consent:")
 	locked := strings.Replace(w.Connection("locked", w.URL, "{}"), "{env: "+world.KeyEnv+"}", "{file: "+w.Path("wrong-key")+"}", 1)
-	w.Others = w.Connection("spare", w.URL, "{}") + unagreed + locked
+	w.Others = w.Connection("spare", w.URL, "{}") + w.Connection("other", w.URL, "{}") + unagreed + locked
 	w.WriteConnections("{requestsPerSecond: 1000}")
 	if err := os.MkdirAll(w.Sources, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	w.StartHost()
+	g := guarded{World: w, provider: accesstest.New(t)}
+	if api {
+		g.serveAPI()
+	}
+	claims := g.provider.Claims("ann", schemas.RoleAdministrator)
+	claims["email"], claims["email_verified"] = "ann@example.com", true
+	token := g.provider.Sign(claims, nil)
 	bin := world.Build(t, "starter")
 	typed := &typist{bin: bin}
 	testscript.Run(t, testscript.Params{
 		Dir: transcripts, WorkdirRoot: w.Sources, RequireUniqueNames: true, ContinueOnError: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
-			e.Setenv("TEMPORAL_ADDRESS", w.Temporal)
-			e.Setenv("DATA_ROOT", w.DataRoot)
+			e.Setenv("HOME", e.WorkDir)
+			if api {
+				e.Setenv("EXPORT_API", g.api)
+				e.Setenv("EXPORT_TOKEN", token)
+				e.Setenv("EXPORT_UI_URL", "http://127.0.0.1:8233")
+			} else {
+				e.Setenv("TEMPORAL_ADDRESS", w.Temporal)
+				e.Setenv("DATA_ROOT", w.DataRoot)
+				e.Setenv("CONNECTIONS_FILE", w.Path("connections.yaml"))
+				e.Setenv("WORKER_SECRET", accesstest.Secret)
+				e.Setenv(world.KeyEnv, sandbox.DefaultKey)
+			}
 			e.Setenv("TZ", "UTC")
 			return os.CopyFS(filepath.Join(e.WorkDir, "segments"), os.DirFS(filepath.Join(repository, "examples/segments/high-value")))
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "api" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			return api, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": typed.exits, "until": typed.until, "answers": typed.answers, "shows": shows,

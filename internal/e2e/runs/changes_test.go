@@ -73,7 +73,7 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 // snapshotFile is where the only snapshot of an export of one segment lies.
 func snapshotFile(w *world.World, export string) string {
 	w.T.Helper()
-	found, err := filepath.Glob(filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir(export, export)), "snapshot-*.arrow"))
+	found, err := filepath.Glob(filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir("sandbox", export, export)), "snapshot-*.arrow"))
 	if err != nil || len(found) != 1 {
 		w.T.Fatalf("the snapshots of %q: %q, %v", export, found, err)
 	}

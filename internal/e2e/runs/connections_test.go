@@ -1,11 +1,11 @@
 package runs
 
 import (
-	"errors"
 	"testing"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/e2e/world"
-	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -24,11 +24,11 @@ func TestNoConsentNoTransfer(t *testing.T) {
 	if n := w.Requests("POST /api/lists/subscribe") + w.Requests("POST /api/lists"); n != 0 {
 		t.Errorf("%d requests without consent", n)
 	}
-	check, err := w.Operator.CheckConnection(t.Context(), "sandbox")
+	check, err := w.Service().CheckConnection(t.Context(), "sandbox")
 	if err != nil || check.Error != "" || check.ProjectType != "email" {
 		t.Errorf("%+v, %v", check, err)
 	}
-	consent, err := w.Operator.RecordConsent(t.Context(), "sandbox")
+	consent, err := w.Service().Connect(t.Context(), "sandbox", gateway.ConnectRequest{Statement: schemas.ConsentStatementSHA256()})
 	if err != nil || consent.By != "tester" || consent.Statement != schemas.ConsentStatement {
 		t.Errorf("%+v, %v", consent, err)
 	}
@@ -37,7 +37,7 @@ func TestNoConsentNoTransfer(t *testing.T) {
 		t.Errorf("list %+v", l)
 	}
 
-	all, err := w.Operator.Connections(t.Context())
+	all, err := w.Service().Connections(t.Context())
 	if err != nil || len(all.Connections) != 1 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -45,21 +45,20 @@ func TestNoConsentNoTransfer(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 
-	if _, err := w.Operator.Disconnect(t.Context(), "sandbox"); err != nil {
+	if _, err := w.Service().Disconnect(t.Context(), "sandbox", gateway.DisconnectRequest{}); err != nil {
 		t.Error(err)
 	}
 	answer = w.WaitsFor(e, schemas.ErrorNoConnection, "disconnected by tester")
-	if _, err := w.Operator.RecordConsent(t.Context(), "sandbox"); err != nil {
+	if _, err := w.Service().Connect(t.Context(), "sandbox", gateway.ConnectRequest{Statement: schemas.ConsentStatementSHA256()}); err != nil {
 		t.Error(err)
 	}
 	answer(schemas.UpdateRetry)
 
-	var no *operate.Refusal
-	if _, err := w.Operator.CheckConnection(t.Context(), "sandbx"); !errors.As(err, &no) || no.Type != schemas.ErrorUnknownConnection {
+	if _, err := w.Service().CheckConnection(t.Context(), "sandbx"); !access.IsRefused(err, schemas.ErrorUnknownConnection) {
 		t.Errorf("%v", err)
 	}
 	w.Key(true)
-	if check, err = w.Operator.CheckConnection(t.Context(), "sandbox"); err != nil || check.Error == "" {
+	if check, err = w.Service().CheckConnection(t.Context(), "sandbox"); err != nil || check.Error == "" {
 		t.Errorf("a rejected key: %+v, %v", check, err)
 	}
 }

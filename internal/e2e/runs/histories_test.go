@@ -123,9 +123,6 @@ func everyKindOfRun(w *world.World, hook string) {
 	w.WaitsWith(v, schemas.ErrorUnknownConnection)
 	w.Answer(v, schemas.UpdateAbort)
 
-	if _, err := w.Operator.CheckConnection(w.T.Context(), "sandbox"); err != nil {
-		w.T.Fatal(err)
-	}
 	w.People("Scheduled", 1, 10, 1)
 	steps, err := operate.Plan(&schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{w.Of("Scheduled")}}, nil, false, false)
 	if err == nil {

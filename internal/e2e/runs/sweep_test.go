@@ -37,7 +37,7 @@ func sweep(w *world.World, later time.Duration) activities.Swept {
 // staged counts the files that runs of an export have staged.
 func staged(w *world.World, export string) int {
 	w.T.Helper()
-	files, err := w.Root.List(w.T.Context(), path.Join("staging", schemas.PathName(export)))
+	files, err := w.Root.List(w.T.Context(), schemas.ExportDirs("sandbox", export)[0])
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	w.Sandbox.ClearFaults()
 	w.StartHost()
 
-	lost := schemas.RunRef{Export: "Lost", RunID: "0192d0a0-0000-7000-8000-000000000000", Segment: "Lost"}
+	lost := schemas.RunRef{Connection: "sandbox", Export: "Lost", RunID: "0192d0a0-0000-7000-8000-000000000000", Segment: "Lost"}
 	origin, err := json.Marshal(lost)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	put(w, path.Join(schemas.StagingDir(lost), "run.json"), string(origin))
 	put(w, path.Join(schemas.StagingDir(lost), schemas.AddsFile), "somebody")
 	put(w, "staging/late/run/segment/pace/1.json", "[]")
-	unfinished := filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir("Killed", "Killed")), "snapshot-000000000001.arrow.0123456789abcdef.tmp")
+	unfinished := filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir("sandbox", "Killed", "Killed")), "snapshot-000000000001.arrow.0123456789abcdef.tmp")
 	if err := os.WriteFile(unfinished, []byte("half of it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	if done := sweep(w, hour); done.Staged != 1 || staged(w, "Killed") != 0 || staged(w, "Lost") == 0 {
 		t.Errorf("after an hour: %+v", done)
 	}
-	left, err := w.Root.List(t.Context(), schemas.SnapshotDir("Killed", "Killed"))
+	left, err := w.Root.List(t.Context(), schemas.SnapshotDir("sandbox", "Killed", "Killed"))
 	if err != nil || slices.ContainsFunc(left, func(o storage.Object) bool { return strings.HasPrefix(path.Base(o.Name), "pending-") }) {
 		t.Errorf("the dead run is still unfinished, %v", err)
 	}

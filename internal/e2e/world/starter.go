@@ -21,7 +21,7 @@ func (w *World) Starter() Starter { return Starter{World: w, Bin: Build(w.T, "st
 // Command is a command line of the starter.
 func (s Starter) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.Bin, args...)
-	cmd.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+s.Temporal, "DATA_ROOT="+s.DataRoot), s.Env...)
+	cmd.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+s.Temporal, "DATA_ROOT="+s.DataRoot, "CONNECTIONS_FILE="+s.Path("connections.yaml")), s.Env...)
 	return cmd
 }
 

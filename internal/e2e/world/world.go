@@ -20,12 +20,14 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/devstack"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
 )
 
 // LookEvery is how often the tests look at a run.
@@ -52,7 +54,7 @@ type World struct {
 	Client   client.Client
 	Operator *operate.Operator
 	Root     *storage.Root
-	Gate     *access.Gate     // nil: the worker asks nobody who they are
+	Secrets  []string         // of the worker; without any, runs need no grant
 	Metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
 	Tracer   trace.TracerProvider
 	Notify   notify.Options
@@ -150,7 +152,7 @@ func (w *World) Dial() {
 		w.T.Fatal(err)
 	}
 	w.T.Cleanup(w.Client.Close)
-	w.Operator = &operate.Operator{Client: w.Client, Namespace: "default", Who: "tester"}
+	w.Operator = &operate.Operator{Client: w.Client, Namespace: "default", Who: schemas.Person{Name: "tester", Role: schemas.RoleAdministrator}}
 }
 
 // StartHost starts a worker in this process.
@@ -160,8 +162,12 @@ func (w *World) StartHost() {
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	gate, err := access.New(w.Root, w.Secrets)
+	if err != nil {
+		w.T.Fatal(err)
+	}
 	h, err := host.Start(w.T.Context(), host.Options{
-		Client: w.Client, Connections: store, Access: w.Gate, Root: w.Root, Log: slog.New(slog.DiscardHandler),
+		Client: w.Client, Connections: store, Access: gate, Root: w.Root, Log: slog.New(slog.DiscardHandler),
 		StagingSlots: 4, UploadSlots: UploadSlots, StopTimeout: 5 * time.Second, TempDir: w.T.TempDir(),
 		Notify: w.Notify, Metrics: w.Metrics, Tracer: w.Tracer, Version: "dev",
 	})
@@ -171,6 +177,9 @@ func (w *World) StartHost() {
 	w.T.Cleanup(h.Stop)
 	w.Host = h
 }
+
+// Service is what people ask for, as an administrator asks in this process.
+func (w *World) Service() *gateway.Local { return w.Host.Office().As(w.Operator.Who) }
 
 // Until waits for something to become true.
 func (w *World) Until(what string, ok func() bool) {

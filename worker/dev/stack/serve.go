@@ -127,7 +127,7 @@ func (e *everything) stop() {
 
 // start starts the sandbox, Temporal, its UI and a worker.
 func start(ctx context.Context, o serveOptions, dir string, log *slog.Logger) (e *everything, err error) {
-	e = &everything{operator: &operate.Operator{Namespace: namespace, Who: "dev"}}
+	e = &everything{operator: &operate.Operator{Namespace: namespace, Who: schemas.Person{Name: "dev", Role: schemas.RoleAdministrator}}}
 	defer func() {
 		if err != nil {
 			e.stop()

@@ -1,0 +1,139 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// read decodes a file of the data root into out, and reports whether there is one.
+func (g *Gate) read(ctx context.Context, key string, out any) (bool, error) {
+	data, err := g.root.Read(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, out)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", key, err)
+	}
+	return true, nil
+}
+
+func (g *Gate) write(ctx context.Context, key string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return g.root.Write(ctx, key, data)
+}
+
+// Owner returns the record of an export's name; ok reports whether there is one.
+func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, ok bool, err error) {
+	ok, err = g.read(ctx, schemas.NameKey(export), &r)
+	if ok && r.Export != export {
+		err = fmt.Errorf("the record of the name %q is damaged: %s is about %q", export, schemas.NameKey(export), r.Export)
+	}
+	return r, ok, err
+}
+
+// CheckName returns the Refused of an export whose name belongs to another connection.
+func (g *Gate) CheckName(ctx context.Context, export, connection string) error {
+	r, ok, err := g.Owner(ctx, export)
+	if err == nil && ok && r.Connection != connection {
+		err = No(schemas.ErrorNameTaken,
+			"the export name %q belongs to connection %q, not to %q; give this export another name, or have somebody who may use both move it: starter move %s %s",
+			export, r.Connection, connection, schemas.ShellWord(export), schemas.ShellWord(connection))
+	}
+	return err
+}
+
+// Claim records that an export's name belongs to a connection from now on. One that
+// belongs to another connection is Refused.
+func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
+	_, ok, err := g.Owner(ctx, export)
+	if err != nil || ok {
+		return errors.Join(err, g.CheckName(ctx, export, connection))
+	}
+	data, err := json.MarshalIndent(schemas.NameRecord{Export: export, Connection: connection, By: by, Since: g.now().UTC()}, "", "  ")
+	if err != nil {
+		return err
+	}
+	err = g.root.WriteNew(ctx, schemas.NameKey(export), data)
+	if errors.Is(err, storage.ErrExists) { // somebody was faster
+		return g.CheckName(ctx, export, connection)
+	}
+	return err
+}
+
+// Move gives an export's name to another connection. The caller has seen to it that no
+// run is under way and that the person may use both. What was granted before is void.
+func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas.NameRecord, error) {
+	r, ok, err := g.Owner(ctx, export)
+	if err != nil {
+		return r, err
+	}
+	if !ok {
+		return r, No(schemas.ErrorNameTaken, "the export name %q belongs to no connection yet, so there is nothing to move", export)
+	}
+	if r.Connection == connection {
+		return r, nil
+	}
+	if err := g.Revoke(ctx, r.Connection, export, by); err != nil {
+		return r, err
+	}
+	if !slices.Contains(r.Before, r.Connection) {
+		r.Before = append(r.Before, r.Connection)
+	}
+	r.Connection, r.By, r.Since = connection, by, g.now().UTC()
+	return r, g.write(ctx, schemas.NameKey(export), r)
+}
+
+// Release forgets whose an export's name was.
+func (g *Gate) Release(ctx context.Context, export string) error {
+	return g.root.DeletePrefix(ctx, schemas.NameKey(export))
+}
+
+// Admit records what a run was let in with. Every step of the run is held against it.
+func (g *Gate) Admit(ctx context.Context, run schemas.RunRef, r schemas.RunRecord) error {
+	r.At = g.now().UTC()
+	return g.write(ctx, schemas.RunRecordKey(run), r)
+}
+
+// KeepList records the list that a segment's run fills.
+func (g *Gate) KeepList(ctx context.Context, run schemas.RunRef, list int64) error {
+	if !g.Required() {
+		return nil
+	}
+	return g.write(ctx, schemas.RunListKey(run), list)
+}
+
+// CheckList returns the Refused of a list that is not the one that a segment's run fills.
+func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) error {
+	if !g.Required() {
+		return nil
+	}
+	var kept int64
+	_, err := g.read(ctx, schemas.RunListKey(run), &kept)
+	if err == nil && kept != list {
+		err = No(schemas.ErrorGrant, "list %d is not the one that the run of %q fills", list, run.Export)
+	}
+	return err
+}
+
+// Admitted returns the record of a run that was let in. A run without one is Refused.
+func (g *Gate) Admitted(ctx context.Context, run schemas.RunRef) (schemas.RunRecord, error) {
+	var r schemas.RunRecord
+	ok, err := g.read(ctx, schemas.RunRecordKey(run), &r)
+	if err == nil && (!ok || r.Input.Export.Name != run.Export || r.Input.Export.Connection != run.Connection || r.RunID != run.RunID) {
+		err = No(schemas.ErrorGrant, "no run %s of %q was let in over connection %q: only RunExport starts this step, with a grant", run.RunID, run.Export, run.Connection)
+	}
+	return r, err
+}

@@ -1,0 +1,417 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/doctor"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// Client is a Service that asks a gateway.
+type Client struct {
+	base  string
+	token func(context.Context) (string, error)
+	http  *http.Client
+}
+
+var (
+	_ Service = (*Local)(nil)
+	_ Service = (*Client)(nil)
+)
+
+// NewClient returns a Client of the gateway at a URL. token returns a good token; it is
+// called for every request. The URL has to be https, or on this machine: the token is
+// worth as much as a password.
+func NewClient(base string, token func(context.Context) (string, error)) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, fmt.Errorf("EXPORT_API: %q is not a URL such as https://exports.example.com", base)
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("EXPORT_API: %s is not https, so everybody on the way could read your token", u.Redacted())
+	}
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: c}, nil
+}
+
+// tries is how often a request that can be repeated is made.
+const tries = 4
+
+// call makes a request and decodes its answer.
+func call[Out any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (out Out, err error) {
+	r, err := c.do(ctx, method, path, query, in, nil)
+	if err != nil {
+		return out, err
+	}
+	defer r.Body.Close()
+	if err := json.NewDecoder(r.Body).Decode(&out); err != nil {
+		return out, fmt.Errorf("read the gateway's answer to %s %s (is it of another version?): %w", method, path, err)
+	}
+	return out, nil
+}
+
+// do makes a request, again where that can help and does no harm.
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, in any, headers http.Header) (*http.Response, error) {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return nil, err
+		}
+	}
+	repeatable := method == http.MethodGet || headers.Get("Idempotency-Key") != ""
+	for try := 1; ; try++ {
+		r, again, err := c.once(ctx, method, path, query, body, headers)
+		if err == nil || !again || !repeatable || try == tries {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Duration(try) * 500 * time.Millisecond):
+		}
+	}
+}
+
+// once makes a request. again reports whether another try may help.
+func (c *Client) once(ctx context.Context, method, path string, query url.Values, body []byte, headers http.Header) (answer *http.Response, again bool, err error) {
+	where := c.base + path
+	if len(query) > 0 {
+		where += "?" + query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, method, where, bytes.NewReader(body))
+	if err != nil {
+		return nil, false, err
+	}
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	for k, v := range headers {
+		r.Header[k] = v
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err = c.http.Do(r)
+	if err != nil {
+		return nil, ctx.Err() == nil, fmt.Errorf("no gateway answers at %s: %w; correct EXPORT_API, or see whether the workers run", c.base, errors.Unwrap(err))
+	}
+	if answer.StatusCode/100 == 2 {
+		return answer, false, nil
+	}
+	defer answer.Body.Close()
+	var p Problem
+	if json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&p) != nil || p.Detail == "" {
+		p = Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s answers %s to %s %s", c.base, answer.Status, method, path)}
+	}
+	again = answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusBadGateway || answer.StatusCode == http.StatusServiceUnavailable
+	return nil, again, p.error()
+}
+
+// element is a name as part of a path.
+func element(name string) string { return url.PathEscape(name) }
+
+// runPath is the path of a run and the query that says which it is.
+func runPath(run operate.Run, below string) (string, url.Values) {
+	query := url.Values{"export": {run.Export}}
+	if run.WorkflowID == schemas.CheckWorkflowID(run.Export) {
+		query.Set("check", "true")
+	}
+	return "/v1/runs/" + element(run.RunID) + below, query
+}
+
+func truth(query url.Values, name string, value bool) {
+	if value {
+		query.Set(name, "true")
+	}
+}
+
+// Me implements Service.
+func (c *Client) Me(ctx context.Context) (Me, error) {
+	return call[Me](ctx, c, http.MethodGet, "/v1/me", nil, nil)
+}
+
+// Exports implements Service.
+func (c *Client) Exports(ctx context.Context) ([]operate.Applied, error) {
+	return call[[]operate.Applied](ctx, c, http.MethodGet, "/v1/exports", nil, nil)
+}
+
+// Names implements Service.
+func (c *Client) Names(ctx context.Context) ([]string, error) {
+	return call[[]string](ctx, c, http.MethodGet, "/v1/names", nil, nil)
+}
+
+// Export implements Service.
+func (c *Client) Export(ctx context.Context, export string) (operate.Applied, error) {
+	return call[operate.Applied](ctx, c, http.MethodGet, "/v1/exports/"+element(export), nil, nil)
+}
+
+// Plan implements Service.
+func (c *Client) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/v1/plans", nil, in)
+}
+
+// Apply implements Service.
+func (c *Client) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/v1/exports", nil, in)
+}
+
+// Remove implements Service.
+func (c *Client) Remove(ctx context.Context, export string, in RemoveRequest) (schemas.RemoveAnswer, error) {
+	query := url.Values{}
+	truth(query, "deleteLists", in.DeleteLists)
+	return call[schemas.RemoveAnswer](ctx, c, http.MethodDelete, "/v1/exports/"+element(export), query, nil)
+}
+
+// Move implements Service.
+func (c *Client) Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error) {
+	return call[schemas.NameRecord](ctx, c, http.MethodPost, "/v1/exports/"+element(export)+"/move", nil, in)
+}
+
+// Schedule implements Service.
+func (c *Client) Schedule(ctx context.Context, export string, in ScheduleRequest) error {
+	_, err := call[done](ctx, c, http.MethodPost, "/v1/exports/"+element(export)+"/schedule", nil, in)
+	return err
+}
+
+// Start implements Service.
+func (c *Client) Start(ctx context.Context, in StartRequest) (out Started, err error) {
+	if in.Key == "" {
+		in.Key = rand.Text()
+	}
+	r, err := c.do(ctx, http.MethodPost, "/v1/runs", nil, in, http.Header{"Idempotency-Key": {in.Key}})
+	if err != nil {
+		return out, err
+	}
+	defer r.Body.Close()
+	return out, json.NewDecoder(r.Body).Decode(&out)
+}
+
+// Runs implements Service.
+func (c *Client) Runs(ctx context.Context, in RunsRequest) ([]operate.View, error) {
+	query := url.Values{}
+	if in.Export != "" {
+		query.Set("export", in.Export)
+	}
+	if in.Limit > 0 {
+		query.Set("limit", strconv.Itoa(in.Limit))
+	}
+	truth(query, "underWay", in.UnderWay)
+	truth(query, "brief", in.Brief)
+	return call[[]operate.View](ctx, c, http.MethodGet, "/v1/runs", query, nil)
+}
+
+// Find implements Service.
+func (c *Client) Find(ctx context.Context, name string) (operate.Run, error) {
+	v, err := call[operate.View](ctx, c, http.MethodGet, "/v1/runs/"+element(name), nil, nil)
+	return v.Run, err
+}
+
+// Look implements Service.
+func (c *Client) Look(ctx context.Context, run operate.Run) (operate.View, error) {
+	path, query := runPath(run, "")
+	return call[operate.View](ctx, c, http.MethodGet, path, query, nil)
+}
+
+// Input implements Service.
+func (c *Client) Input(ctx context.Context, run operate.Run) (schemas.RunInput, error) {
+	path, query := runPath(run, "/input")
+	return call[schemas.RunInput](ctx, c, http.MethodGet, path, query, nil)
+}
+
+// Answer implements Service.
+func (c *Client) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (string, error) {
+	path, query := runPath(run, "/answers")
+	out, err := call[Took](ctx, c, http.MethodPost, path, query, in)
+	return out.Took, err
+}
+
+// Cancel implements Service.
+func (c *Client) Cancel(ctx context.Context, run operate.Run) error {
+	path, query := runPath(run, "/cancel")
+	_, err := call[done](ctx, c, http.MethodPost, path, query, nil)
+	return err
+}
+
+// Watch implements Service. A connection that breaks is made again: a run outlives the
+// gateway's restarts, and so does watching it.
+func (c *Client) Watch(ctx context.Context, run operate.Run, stopAtWait bool, see func(operate.View, error)) (operate.View, error) {
+	last := operate.View{Run: run}
+	var no *access.Refused
+	for {
+		ended, err := c.stream(ctx, run, stopAtWait, func(v operate.View, problem error) {
+			if problem == nil {
+				last = v
+			}
+			if see != nil {
+				see(last, problem)
+			}
+		})
+		switch {
+		case ctx.Err() != nil:
+			return last, ctx.Err()
+		case ended:
+			return last, nil
+		case errors.Is(err, operate.ErrNoRun), errors.As(err, &no) && no.Type != codeTooMany:
+			return last, err
+		case err != nil && see != nil:
+			see(last, err)
+		}
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// maxEvent is the most bytes of one event: a view of a run with all its segments.
+const maxEvent = 16 << 20
+
+// stream reads the events of one connection. ended reports whether the last one came.
+func (c *Client) stream(ctx context.Context, run operate.Run, stopAtWait bool, see func(operate.View, error)) (ended bool, err error) {
+	path, query := runPath(run, "/events")
+	truth(query, "stopAtWait", stopAtWait)
+	r, _, err := c.once(ctx, http.MethodGet, path, query, nil, nil)
+	if err != nil {
+		return false, err
+	}
+	defer r.Body.Close()
+	lines := bufio.NewScanner(r.Body)
+	lines.Buffer(nil, maxEvent)
+	event := ""
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ": ")
+		switch name {
+		case "event":
+			event = value
+		case "data":
+			if event == "trouble" {
+				var p Problem
+				if err := json.Unmarshal([]byte(value), &p); err != nil {
+					return false, err
+				}
+				see(operate.View{Run: run}, p.error())
+				continue
+			}
+			var v operate.View
+			if err := json.Unmarshal([]byte(value), &v); err != nil {
+				return false, fmt.Errorf("read how the run of %q stands: %w", run.Export, err)
+			}
+			see(v, nil)
+			if event == "end" {
+				return true, nil
+			}
+		}
+	}
+	return false, lines.Err()
+}
+
+// Rejects implements Service.
+func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error {
+	path, query := runPath(run, "/rejects")
+	for name, value := range map[string]string{"segment": in.Segment, "reason": in.Reason} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if in.Limit > 0 {
+		query.Set("limit", strconv.Itoa(in.Limit))
+	}
+	r, err := c.do(ctx, http.MethodGet, path, query, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	rows := json.NewDecoder(r.Body)
+	for {
+		var row struct {
+			Reject
+			Problem *Problem `json:"problem"`
+		}
+		switch err := rows.Decode(&row); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read the rejects: %w", err)
+		case row.Problem != nil:
+			return row.Problem.error()
+		}
+		if err := yield(row.Reject); err != nil {
+			return err
+		}
+	}
+}
+
+// Report implements Service.
+func (c *Client) Report(ctx context.Context, run operate.Run) ([]byte, error) {
+	path, query := runPath(run, "/report")
+	r, err := c.do(ctx, http.MethodGet, path, query, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	return io.ReadAll(r.Body)
+}
+
+// Examples implements Service.
+func (c *Client) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {
+	path, query := runPath(run, "/examples")
+	return call[map[string]schemas.Examples](ctx, c, http.MethodGet, path, query, nil)
+}
+
+// Connections implements Service.
+func (c *Client) Connections(ctx context.Context) (Connections, error) {
+	return call[Connections](ctx, c, http.MethodGet, "/v1/connections", nil, nil)
+}
+
+// CheckConnection implements Service.
+func (c *Client) CheckConnection(ctx context.Context, connection string) (schemas.ConnectionCheck, error) {
+	return call[schemas.ConnectionCheck](ctx, c, http.MethodPost, "/v1/connections/"+element(connection)+"/check", nil, nil)
+}
+
+// Connect implements Service.
+func (c *Client) Connect(ctx context.Context, connection string, in ConnectRequest) (schemas.ConsentRecord, error) {
+	return call[schemas.ConsentRecord](ctx, c, http.MethodPut, "/v1/connections/"+element(connection)+"/consent", nil, in)
+}
+
+// Disconnect implements Service.
+func (c *Client) Disconnect(ctx context.Context, connection string, in DisconnectRequest) (Disconnected, error) {
+	query := url.Values{}
+	truth(query, "detach", in.Detach)
+	return call[Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+element(connection)+"/consent", query, nil)
+}
+
+// Setup implements Service.
+func (c *Client) Setup(ctx context.Context) (Setup, error) {
+	return call[Setup](ctx, c, http.MethodPost, "/v1/setup", nil, nil)
+}
+
+// Doctor implements Service.
+func (c *Client) Doctor(ctx context.Context) ([]doctor.Finding, error) {
+	return call[[]doctor.Finding](ctx, c, http.MethodGet, "/v1/doctor", nil, nil)
+}
+
+// Login asks the gateway where tokens come from.
+func (c *Client) Login(ctx context.Context) (Login, error) {
+	return call[Login](ctx, &Client{base: c.base, http: c.http, token: func(context.Context) (string, error) { return "", nil }}, http.MethodGet, "/v1/login", nil, nil)
+}

@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/spelling"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// of returns where what a run has left lies, for those who may use its connection: it
+// may hold people's data.
+func (l *Local) of(ctx context.Context, run operate.Run) (*storage.Root, schemas.RunRef, schemas.RunInput, error) {
+	in, err := l.looker().Input(ctx, run)
+	if err == nil {
+		err = l.mayUse(in.Export.Connection)
+	}
+	if err != nil {
+		return nil, schemas.RunRef{}, in, err
+	}
+	root, err := l.Root(ctx)
+	return root, schemas.RunRef{Connection: in.Export.Connection, Export: in.Export.Name, RunID: run.RunID}, in, err
+}
+
+// Report implements Service.
+func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
+	root, ref, _, err := l.of(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	page, err := root.Read(ctx, schemas.RunReport(ref.Connection, ref.Export, ref.RunID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, access.No(schemas.ErrorNotKept, "the run of «%s» has no report in the data root: it is written at the end of a run and deleted after the retention time; see starter status %q",
+			run.Export, run.RunID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the report: %w", err)
+	}
+	return page, nil
+}
+
+// Examples implements Service.
+func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {
+	root, ref, in, err := l.of(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]schemas.Examples{}
+	for _, s := range in.Export.Segments {
+		ref.Segment = s.Name
+		key := path.Join(schemas.ReportDir(ref), schemas.ExamplesFile)
+		data, err := root.Read(ctx, key)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var e schemas.Examples
+		if err == nil {
+			err = json.Unmarshal(data, &e)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the examples of segment %q: %w", s.Name, err)
+		}
+		out[s.Name] = e
+	}
+	return out, nil
+}
+
+// Rejects implements Service.
+func (l *Local) Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error {
+	root, ref, input, err := l.of(ctx, run)
+	if err != nil {
+		return err
+	}
+	if err := knownReason(in.Reason); err != nil {
+		return err
+	}
+	v, err := l.Look(ctx, run)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, s := range input.Export.Segments {
+		names = append(names, s.Name)
+	}
+	if in.Segment != "" && !slices.Contains(names, in.Segment) {
+		return access.No(schemas.ErrorBadRequest, "the run has no segment %q%s", in.Segment, spelling.Guess(in.Segment, names))
+	}
+	left := in.Limit
+	for _, s := range v.Segments {
+		if in.Segment != "" && s.Run.Segment != in.Segment {
+			continue
+		}
+		ref.Segment = s.Run.Segment
+		if err := rejectsOf(ctx, root, ref, s, in, &left, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knownReason refuses a reason that no row is rejected for.
+func knownReason(reason string) error {
+	if reason == "" || slices.Contains(schemas.Reasons(), schemas.Reason(reason)) {
+		return nil
+	}
+	var all []string
+	for _, r := range schemas.Reasons() {
+		all = append(all, string(r))
+	}
+	return access.No(schemas.ErrorBadRequest, "--reason %q: there is no such reason%s", reason, spelling.DidYouMean(reason, all))
+}
+
+// rejectsOf reads the rejects of one segment, where it has any.
+func rejectsOf(ctx context.Context, root *storage.Root, run schemas.RunRef, s operate.SegmentView, in RejectsRequest, left *int, yield func(Reject) error) error {
+	file, err := openRejects(ctx, root, run)
+	has := s.Report.Rejects != "" || s.Report.Manifest.Rejects != ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && has:
+		return access.No(schemas.ErrorNotKept, "the rejects of «%s» are not in the data root any more, where they are deleted after the retention time that connections.yaml sets; or this data root is not the workers': say where that is with --data-root or DATA_ROOT",
+			run.Segment)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	if err == nil {
+		defer file.Close()
+		err = readRejects(file, run.Segment, schemas.Reason(in.Reason), left, in.Limit > 0, yield)
+	}
+	if err != nil {
+		return fmt.Errorf("read the rejects of «%s»: %w", run.Segment, err)
+	}
+	return nil
+}
+
+// openRejects opens the rejects of one segment: those of the report, or, while the run
+// goes on, those that staging has found so far. The error is fs.ErrNotExist where there
+// are none.
+func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef) (file storage.File, err error) {
+	for _, dir := range []string{schemas.ReportDir(run), schemas.StagingDir(run)} {
+		if file, err = root.Open(ctx, path.Join(dir, schemas.RejectsFile)); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return file, err
+}
+
+// readRejects reads the rejects of one segment, left of them at the most where limited.
+func readRejects(file storage.File, segment string, reason schemas.Reason, left *int, limited bool, yield func(Reject) error) error {
+	r, err := rejects.Open(file, file.Size())
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		row, ok := r.Next()
+		if !ok || limited && *left == 0 {
+			return r.Err()
+		}
+		if reason != "" && row.Reason != reason {
+			continue
+		}
+		*left--
+		out := Reject{Segment: segment, File: row.File, Row: row.Row, Column: row.Column, Reason: row.Reason, Message: row.Reason.Sentence()}
+		if row.Value != nil {
+			value := string(row.Value)
+			out.Value = &value
+		}
+		if err := yield(out); err != nil {
+			return err
+		}
+	}
+}

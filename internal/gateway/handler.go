@@ -1,0 +1,238 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+	"golang.org/x/time/rate"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/schemas"
+)
+
+const (
+	// maxBody is the most bytes of a request's body: those of a configuration file.
+	maxBody = 1 << 20
+	// maxKey is the most bytes of an idempotency key.
+	maxKey = 200
+	// maxConnections is how many connections are open at a time.
+	maxConnections = 1000
+	// followTime is how long one request follows a run; its token was good when it
+	// began.
+	followTime = 15 * time.Minute
+	// answerTime bounds every other request.
+	answerTime = 2 * time.Minute
+	// costlyAtOnce is how many costly operations are under way at a time.
+	costlyAtOnce = 4
+	// mostPeople is how many people's pace is remembered.
+	mostPeople = 10_000
+)
+
+// Options say how a Handler answers.
+type Options struct {
+	Office *Office
+	Tokens *access.Tokens
+	// Login is told to those who have no token yet.
+	Login Login
+	// PerSecond is how many requests a person may make in a second, in the long run;
+	// Burst is how many at once.
+	PerSecond float64
+	Burst     int
+	Log       *slog.Logger
+}
+
+// Login says where tokens come from.
+type Login struct {
+	Issuer   string   `json:"issuer"`
+	ClientID string   `json:"clientId"`
+	Audience string   `json:"audience"`
+	Scopes   []string `json:"scopes"`
+}
+
+// Handler is the HTTP side of a Local.
+type Handler struct {
+	o      Options
+	mux    *http.ServeMux
+	costly chan struct{}
+
+	mu     sync.Mutex
+	people map[string]*rate.Limiter // by subject
+}
+
+// NewHandler returns a Handler.
+func NewHandler(o Options) http.Handler {
+	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}}
+	for _, rt := range routes {
+		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
+	}
+	h.mux.HandleFunc("GET /v1/login", func(w http.ResponseWriter, _ *http.Request) { _ = writeJSON(w, http.StatusOK, o.Login) })
+	h.mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(schemas.OpenAPI)
+	})
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, access.No(codeNotFound, "there is nothing at %s %s; see /v1/openapi.json", r.Method, r.URL.Path))
+	})
+	// Nobody's browser is to ask in their name; it holds no token for this host either.
+	return http.NewCrossOriginProtection().Handler(headers(h.mux))
+}
+
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// errProvider says that the identity provider is out of reach.
+var errProvider = errors.New("the identity provider can't be asked just now; try again")
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// serve finds out who asks, and whether they may, before anything else.
+func (h *Handler) serve(rt route, to http.ResponseWriter, r *http.Request) {
+	w := &recorder{ResponseWriter: to, status: http.StatusOK}
+	began := time.Now()
+	who, err := h.person(r)
+	if err == nil {
+		err = h.do(rt, who, w, r)
+	}
+	if err != nil {
+		fail(w, err)
+	}
+	if r.Method != http.MethodGet || w.status >= http.StatusBadRequest {
+		h.o.Log.Info("a person asked", "operation", rt.name, "who", who.Subject, "role", who.Role, "status", w.status, "took", time.Since(began).String())
+	}
+}
+
+func (h *Handler) person(r *http.Request) (schemas.Person, error) {
+	kind, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(kind, "Bearer") {
+		return schemas.Person{}, access.No(schemas.ErrorProof, "the gateway wants to know who asks: call starter login, or set EXPORT_TOKEN to a token of your identity provider, or EXPORT_TOKEN_FILE to a file that holds one")
+	}
+	who, err := h.o.Tokens.Person(r.Context(), token)
+	var no *access.Refused
+	if err != nil && !errors.As(err, &no) {
+		h.o.Log.Error("a token could not be verified", "error", err)
+		return who, errProvider
+	}
+	return who, err
+}
+
+func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *http.Request) error {
+	if !h.pace(who).Allow() {
+		return access.No(codeTooMany, "%s asks too often; wait a little", who.Name)
+	}
+	l := h.o.Office.As(who)
+	if err := l.atLeast(rt.least); err != nil {
+		return err
+	}
+	if rt.costly {
+		select {
+		case h.costly <- struct{}{}:
+			defer func() { <-h.costly }()
+		default:
+			return access.No(codeTooMany, "several requests like this one are under way; wait a little")
+		}
+	}
+	end := followTime
+	if rt.kind != "text/event-stream" {
+		end = answerTime
+		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(end + time.Minute)) // who reads slowly
+	return rt.serve(l, w, r)
+}
+
+// pace is how often a person may ask.
+func (h *Handler) pace(who schemas.Person) *rate.Limiter {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l, ok := h.people[who.Subject]
+	if !ok {
+		if len(h.people) >= mostPeople { // those who are remembered begin again
+			clear(h.people)
+		}
+		l = rate.NewLimiter(rate.Limit(h.o.PerSecond), h.o.Burst)
+		h.people[who.Subject] = l
+	}
+	return l
+}
+
+// fail answers with a problem.
+func fail(w http.ResponseWriter, err error) {
+	p := problemOf(err)
+	switch p.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// Serve answers at an address until stop is called. With a certificate and key, which
+// are read again when they change, it speaks TLS.
+func Serve(addr, certificate, key string, h http.Handler, log *slog.Logger) (at string, stop func(), err error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", nil, fmt.Errorf("API_ADDR: %w", err)
+	}
+	at = l.Addr().String()
+	l = netutil.LimitListener(l, maxConnections)
+	if certificate != "" {
+		load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c, err := tls.LoadX509KeyPair(certificate, key)
+			return &c, err
+		}
+		if _, err := load(nil); err != nil {
+			_ = l.Close()
+			return "", nil, fmt.Errorf("API_TLS_CERT, API_TLS_KEY: %w", err)
+		}
+		l = tls.NewListener(l, &tls.Config{GetCertificate: load, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 128 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the gateway stopped answering", "error", err)
+		}
+	}()
+	return at, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = s.Shutdown(ctx)
+		_ = s.Close()
+		<-ended
+	}, nil
+}

@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/schemas"
+)
+
+const openAPIFile = "../../schemas/openapi.json"
+
+// TestTheDescriptionIsThatOfTheRoutes makes the OpenAPI description of the routes and the
+// types of their bodies, and compares it with the file. UPDATE_DOCS=1 writes it.
+func TestTheDescriptionIsThatOfTheRoutes(t *testing.T) {
+	var want bytes.Buffer
+	e := json.NewEncoder(&want)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(describe()); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv("UPDATE_DOCS") != "" {
+		if err := os.WriteFile(openAPIFile, want.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !bytes.Equal(want.Bytes(), schemas.OpenAPI) {
+		t.Error("schemas/openapi.json is stale; write it anew with: UPDATE_DOCS=1 go test ./internal/gateway")
+	}
+}
+
+type object = map[string]any
+
+func describe() object {
+	types := object{}
+	paths := object{}
+	problem := object{"application/problem+json": object{"schema": schemaOf(reflect.TypeFor[Problem](), types)}}
+	operation := func(rt route) object {
+		kind := rt.kind
+		if kind == "" {
+			kind = "application/json"
+		}
+		content := object{kind: object{"schema": schemaOf(reflect.TypeOf(rt.out), types)}}
+		op := object{
+			"operationId": rt.name, "summary": rt.summary,
+			"responses": object{"200": object{"description": "Done", "content": content}, "default": object{"description": "A problem (RFC 9457)", "content": problem}},
+		}
+		if rt.least != "" {
+			op["description"] = "Takes the role " + rt.least + ", or one that may do more."
+			op["security"] = []object{{"token": []string{}}}
+		}
+		var parameters []object
+		_, path, _ := strings.Cut(rt.pattern, " ")
+		for element := range strings.SplitSeq(path, "/") {
+			if name, ok := strings.CutPrefix(element, "{"); ok {
+				parameters = append(parameters, object{"in": "path", "name": strings.TrimSuffix(name, "}"), "required": true, "schema": object{"type": "string"}})
+			}
+		}
+		for in, names := range map[string][]string{"query": rt.query, "header": rt.header} {
+			for _, name := range names {
+				parameters = append(parameters, object{"in": in, "name": name, "schema": object{"type": "string"}})
+			}
+		}
+		if parameters != nil {
+			op["parameters"] = parameters
+		}
+		if rt.in != nil {
+			op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": schemaOf(reflect.TypeOf(rt.in), types)}}}
+		}
+		return op
+	}
+	open := []route{
+		{name: "login", pattern: "GET /v1/login", summary: "Where tokens come from", out: Login{}},
+		{name: "describe", pattern: "GET /v1/openapi.json", summary: "This description", out: map[string]any{}},
+	}
+	for _, rt := range append(slices.Clone(open), routes...) {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		at, ok := paths[path].(object)
+		if !ok {
+			at = object{}
+			paths[path] = at
+		}
+		at[strings.ToLower(method)] = operation(rt)
+	}
+	return object{
+		"openapi": "3.1.0",
+		"info": object{"title": "iterable-segment-export", "version": "1",
+			"description": "What people do with exports of segments to Iterable. Tokens are those of the deployment's OpenID Connect provider."},
+		"paths": paths,
+		"components": object{
+			"schemas":         types,
+			"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+		},
+	}
+}
+
+// schemaOf is the JSON Schema of what a Go type is as JSON. Named structs go to types.
+func schemaOf(t reflect.Type, types object) object {
+	switch t {
+	case reflect.TypeFor[time.Time]():
+		return object{"type": "string", "format": "date-time"}
+	case reflect.TypeFor[schemas.Duration](), reflect.TypeFor[[]byte]():
+		return object{"type": "string"}
+	case reflect.TypeFor[schemas.Schedule](), reflect.TypeFor[schemas.NotifyURL](), reflect.TypeFor[schemas.Fields]():
+		return object{"description": "as in the file of exports (exports.schema.json)"}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return object{"anyOf": []object{schemaOf(t.Elem(), types), {"type": "null"}}}
+	case reflect.Slice:
+		return object{"type": []string{"array", "null"}, "items": schemaOf(t.Elem(), types)}
+	case reflect.Map:
+		return object{"type": []string{"object", "null"}, "additionalProperties": schemaOf(t.Elem(), types)}
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Int, reflect.Int64:
+		return object{"type": "integer"}
+	case reflect.Float64:
+		return object{"type": "number"}
+	case reflect.Interface:
+		return object{}
+	case reflect.Struct:
+		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+		if _, ok := types[name]; !ok {
+			s := object{}
+			types[name] = s // before its fields, which may lead back to it
+			properties, required := object{}, []string{}
+			fields(t, types, properties, &required)
+			s["type"], s["properties"], s["additionalProperties"] = "object", properties, false
+			if len(required) > 0 {
+				slices.Sort(required)
+				s["required"] = required
+			}
+		}
+		return object{"$ref": "#/components/schemas/" + name}
+	}
+	panic("no schema of " + t.String())
+}
+
+func fields(t reflect.Type, types, properties object, required *[]string) {
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			fields(f.Type, types, properties, required)
+		case !f.IsExported() || name == "-":
+		default:
+			properties[name] = schemaOf(f.Type, types)
+			if !strings.Contains(options, "omit") {
+				*required = append(*required, name)
+			}
+		}
+	}
+}
+
+// TestEveryOperationSaysWhoMay: none is open by mistake.
+func TestEveryOperationSaysWhoMay(t *testing.T) {
+	for _, rt := range routes {
+		method, _, _ := strings.Cut(rt.pattern, " ")
+		if rt.least == "" || rt.least == schemas.RoleViewer && method != "GET" {
+			t.Errorf("%s (%s) takes the role %q", rt.name, rt.pattern, rt.least)
+		}
+	}
+}

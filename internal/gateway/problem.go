@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"go.temporal.io/api/serviceerror"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// Problem says what went wrong (RFC 9457).
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Code is one of the schemas.Error names, or of the codes below.
+	Code string `json:"code"`
+}
+
+// Codes of problems that have no schemas.ErrorType.
+const (
+	codeNoRun       = "NoRun"
+	codeNotApplied  = "NotApplied"
+	codeTooMany     = "TooManyRequests"
+	codeUnavailable = "Unavailable"
+	codeInternal    = "Internal"
+	codeNotFound    = "NotFound"
+)
+
+// statuses of the errors that say no.
+var statuses = map[schemas.ErrorType]int{
+	schemas.ErrorProof: http.StatusUnauthorized, schemas.ErrorNotAllowed: http.StatusForbidden,
+	schemas.ErrorBadRequest: http.StatusBadRequest, schemas.ErrorBadExport: http.StatusUnprocessableEntity,
+	schemas.ErrorUnknownConnection: http.StatusNotFound, schemas.ErrorNotKept: http.StatusNotFound,
+	codeTooMany: http.StatusTooManyRequests, codeNotFound: http.StatusNotFound,
+}
+
+// sentinels are errors of package operate that callers look for.
+var sentinels = []struct {
+	err    error
+	code   string
+	status int
+}{
+	{operate.ErrNoRun, codeNoRun, http.StatusNotFound},
+	{operate.ErrNotApplied, codeNotApplied, http.StatusNotFound},
+	{operate.ErrUnderWay, schemas.ErrorUnderWay, http.StatusConflict},
+}
+
+// problemOf is an error for those who asked.
+func problemOf(err error) Problem {
+	p := Problem{Type: "about:blank", Status: http.StatusInternalServerError, Detail: err.Error(), Code: codeInternal}
+	var no *access.Refused
+	var away *serviceerror.Unavailable
+	switch {
+	case errors.As(err, &no):
+		p.Code, p.Status = no.Type, http.StatusConflict
+		if status, ok := statuses[no.Type]; ok {
+			p.Status = status
+		}
+	case errors.As(err, &away), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errProvider):
+		p.Code, p.Status = codeUnavailable, http.StatusServiceUnavailable
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s.err) {
+			p.Code, p.Status = s.code, s.status
+		}
+	}
+	p.Title = http.StatusText(p.Status)
+	return p
+}
+
+// problem is an error that a gateway answered with.
+type problem struct {
+	Problem
+	is error // what package operate calls it
+}
+
+func (p *problem) Error() string { return p.Detail }
+func (p *problem) Unwrap() error { return p.is }
+
+// error is what the caller of a Service gets for a problem.
+func (p Problem) error() error {
+	for _, s := range sentinels {
+		if p.Code == s.code {
+			return &problem{p, s.err}
+		}
+	}
+	if p.Code == codeInternal || p.Code == codeUnavailable || p.Code == "" {
+		return &problem{p, nil}
+	}
+	return &problem{p, &access.Refused{Type: p.Code, Message: p.Detail}}
+}

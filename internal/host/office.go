@@ -1,0 +1,91 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/limits"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Office is what people ask for, with what the host works with.
+func (h *Host) Office() *gateway.Office {
+	return &gateway.Office{
+		Client: h.o.Client, Namespace: cmp.Or(h.o.Namespace, client.DefaultNamespace),
+		Gate:    func(context.Context) (*access.Gate, error) { return h.o.Access, nil },
+		Known:   func() (gateway.ConnectionSource, error) { return h.o.Connections, nil },
+		Root:    func(context.Context) (*storage.Root, error) { return h.o.Root, nil },
+		TryKey:  h.activities.Clients.Try,
+		Inspect: h.activities.Footers,
+		Version: h.o.Version,
+	}
+}
+
+// Direct says how a program that is no worker finds what people ask for.
+type Direct struct {
+	Client              client.Client
+	Namespace, Temporal string
+	// Connections is connections.yaml, Root opens the data root.
+	Connections string
+	Root        func(context.Context) (*storage.Root, error)
+	// Secrets are those of the workers.
+	Secrets []string
+	Version string
+}
+
+// Office opens each thing when it is asked for.
+func (d Direct) Office() *gateway.Office {
+	log := slog.New(slog.DiscardHandler)
+	root := sync.OnceValues(func() (*storage.Root, error) { return d.Root(context.Background()) })
+	connections := sync.OnceValues(func() (*config.ConnectionStore, error) { return config.OpenConnections(d.Connections, log) })
+	gate := sync.OnceValues(func() (*access.Gate, error) {
+		r, err := root()
+		if err != nil && len(d.Secrets) == 0 {
+			return nil, nil // the workers keep the records
+		}
+		if err != nil {
+			return nil, err
+		}
+		return access.New(r, d.Secrets)
+	})
+	// steps are those of a worker, as far as people ask for them.
+	steps := sync.OnceValues(func() (*activities.Activities, error) {
+		all, err := connections()
+		if err != nil {
+			return nil, err
+		}
+		a := &activities.Activities{Connections: all, Log: log, Version: d.Version}
+		a.Clients = &activities.Clients{Connections: all, New: newClient(Options{Log: log, Version: d.Version}, limits.NewRegistry())}
+		return a, nil
+	})
+	o := &gateway.Office{
+		Client: d.Client, Namespace: d.Namespace, Version: d.Version, Temporal: d.Temporal,
+		Gate:  func(context.Context) (*access.Gate, error) { return gate() },
+		Known: func() (gateway.ConnectionSource, error) { return connections() },
+		Root:  func(context.Context) (*storage.Root, error) { return root() },
+	}
+	o.TryKey = func(ctx context.Context, c schemas.Connection) (int, int, error) {
+		a, err := steps()
+		if err != nil {
+			return 0, 0, err
+		}
+		return a.Clients.Try(ctx, c)
+	}
+	o.Inspect = func(ctx context.Context, e schemas.Export, s schemas.Segment) (int, int64, error) {
+		a, err := steps()
+		if err != nil {
+			return 0, 0, err
+		}
+		return a.Footers(ctx, e, s)
+	}
+	return o
+}
