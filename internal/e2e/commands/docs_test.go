@@ -150,6 +150,8 @@ func (r *reader) types(line string) {
 				r.t.Errorf("%s installs %s, which is no program", line, program)
 			}
 		}
+	case words[0] == "starter" && strings.Contains(line, "EXPORT_API="): // a gateway of somebody's own
+		r.shell("go run ./starter help " + words[1])
 	case words[0] == "starter":
 		r.types("go run ./" + line)
 	case strings.HasPrefix(command, "go run ./starter"):
