@@ -203,7 +203,7 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 		if takes != nil && !takes(p) {
 			continue
 		}
-		dead := schemas.RunRef{Export: run.Export, RunID: p.RunID, Segment: run.Segment}
+		dead := schemas.RunRef{Connection: run.Connection, Export: run.Export, RunID: p.RunID, Segment: run.Segment}
 		if p.RunID != "" && (listID == 0 || p.ListID == listID) {
 			if err := a.absorbStaged(ctx, dead, e, p); err != nil {
 				return err
