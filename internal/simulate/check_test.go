@@ -318,7 +318,7 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case top == "reports" || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
+		case top == "reports" || top == "access" || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++
 		default:
