@@ -23,6 +23,8 @@ type listOwner struct {
 	ListID     int64     `json:"listId"`
 	Name       string    `json:"name"`
 	Since      time.Time `json:"since"`
+	// Taken is set where another one filled the list before, and it was handed over.
+	Taken bool `json:"taken,omitempty"`
 }
 
 // is reports whether a run's segment is the owner.
@@ -70,11 +72,8 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) error {
 	if err != nil {
 		return err
 	}
-	record, err := json.Marshal(listOwner{
+	mine := listOwner{
 		Export: o.in.Run.Export, Connection: o.in.Connection, Segment: o.in.Run.Segment, ListID: l.ID, Name: l.Name, Since: o.clock().UTC(),
-	})
-	if err != nil {
-		return err
 	}
 	by := ""
 	switch {
@@ -94,9 +93,15 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) error {
 		if o.in.TakeFrom != question { // or the answer was to another question
 			return needOperator(schemas.ErrorListOwned, question)
 		}
-		return o.Root.Write(ctx, ownerKey(o.in.Host, l), record)
+		mine.Taken = true
 	}
-	if o.in.Check {
+	record, err := json.Marshal(mine)
+	switch {
+	case err != nil:
+		return err
+	case mine.Taken:
+		return o.Root.Write(ctx, ownerKey(o.in.Host, l), record)
+	case o.in.Check:
 		return nil
 	}
 	err = o.Root.WriteNew(ctx, ownerKey(o.in.Host, l), record)
@@ -147,5 +152,5 @@ func (a *Activities) takenAfter(ctx context.Context, in schemas.StageInput, t ti
 	}
 	var owner listOwner
 	found, err := a.readJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
-	return found && owner.Since.After(t), err
+	return found && owner.Taken && owner.Since.After(t), err
 }

@@ -129,3 +129,21 @@ func TestAMismatchNamesTheColumn(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAResumedChunkSendsNothingTwice: batches above the lowest open one that were
+// acknowledged before stay so once that one is.
+func TestAResumedChunkSendsNothingTwice(t *testing.T) {
+	p := newTracker(schemas.UploadInput{First: 0, End: 8}, schemas.UploadProgress{Next: 2, Done: []int{3, 4, 6}})
+	var taken []int
+	for {
+		k, ok := p.take()
+		if !ok {
+			break
+		}
+		taken = append(taken, k)
+		p.acknowledge([]*loaded{{k: k}}, schemas.UploadCounts{Sent: 1})
+	}
+	if want := []int{2, 5, 7}; !slices.Equal(taken, want) {
+		t.Errorf("sends %v, want %v", taken, want)
+	}
+}

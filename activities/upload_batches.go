@@ -464,7 +464,7 @@ func (t *tracker) take() (int, bool) {
 	for t.taken < t.end {
 		k := t.taken
 		t.taken++
-		if !t.done[k] {
+		if k >= t.next && !t.done[k] { // what lies below next is done, and forgotten in done
 			return k, true
 		}
 	}

@@ -83,6 +83,12 @@ func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.R
 	case checked:
 		return none, fmt.Errorf("%w of «%s», a check: wait for its end, and remove the export again", ErrUnderWay, a.Export.Name)
 	}
+	switch running, err := o.runs(ctx, schemas.RunWorkflowID(a.Export.Name)); {
+	case err != nil:
+		return none, fmt.Errorf("look for a run of «%s»: %w", a.Export.Name, err)
+	case running:
+		return none, underWay(a.Export.Name)
+	}
 	for _, segment := range a.Export.Segments { // one may outlive its run, and writes its report last
 		closing, err := o.runs(ctx, schemas.SegmentWorkflowID(a.Export.Name, segment.Name))
 		switch {

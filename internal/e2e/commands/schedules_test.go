@@ -110,7 +110,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), "Inactive until another connection is set: «Spring»")
 	s.Contains(s.Want(0, "exports"), "no connection")
 	g.Until("nothing runs", func() bool {
-		_, _, _ = s.Call("abort", "Spring") // a run that began meanwhile waits for its connection
+		_, _, _ = s.Call("cancel", "Spring") // a run that began meanwhile waits for its connection
 		_, _, quiet := ended(history(s, "Spring"))
 		return quiet
 	})

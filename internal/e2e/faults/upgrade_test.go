@@ -37,7 +37,7 @@ const deployment = "segment-export"
 func TestARollingUpgrade(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{Rate: 40, Latency: 20 * time.Millisecond}, false)
-	w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
+	w.WriteConnections("{requestsPerSecond: 8, subscribersPerRequest: 50}")
 	expected := w.Generated(10_000)
 	bin := world.Build(t, "worker")
 	start := func(build string) *exec.Cmd {
