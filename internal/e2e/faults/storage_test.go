@@ -42,13 +42,15 @@ func TestADiskThatIsFull(t *testing.T) {
 // trouble is what an activity of the segment, or any if it is empty, failed with when
 // it was last tried.
 func trouble(w *world.World, segment, activity string) string {
-	d, err := w.Client.DescribeWorkflowExecution(w.T.Context(), schemas.SegmentWorkflowID(segment, segment), "")
-	if err != nil {
-		return ""
-	}
-	for _, a := range d.PendingActivities {
-		if (activity == "" || a.ActivityType.Name == activity) && a.LastFailure != nil {
-			return a.LastFailure.Message
+	for _, id := range []string{schemas.SegmentWorkflowID(segment, segment), schemas.RunWorkflowID(segment)} {
+		d, err := w.Client.DescribeWorkflowExecution(w.T.Context(), id, "")
+		if err != nil {
+			continue
+		}
+		for _, a := range d.PendingActivities {
+			if (activity == "" || a.ActivityType.Name == activity) && a.LastFailure != nil {
+				return a.LastFailure.Message
+			}
 		}
 	}
 	return ""
