@@ -202,6 +202,7 @@ type uploader struct {
 	turns   sync.Mutex    // guards the context of those who wait for a turn, and its end
 	wait    context.Context
 	endWait context.CancelFunc
+	ended   bool // nobody is to wait any more
 	attempt *attempt
 	// note keeps what Iterable has answered, and mayGoOn fails once nobody agrees any more
 	// to what is sent, or another export fills the list.
@@ -223,6 +224,14 @@ func (u *uploader) run(ctx context.Context) error {
 	sent := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() { u.look(ctx, sent, fail) })
+	watch.Go(func() {
+		select {
+		case <-sent:
+		case <-stop:
+		case <-activity.GetWorkerStopChannel(ctx): // whoever waits for a turn would still send
+		}
+		u.noMoreTurns()
+	})
 	for range max(1, min(u.in.End-u.in.First, mostInFlight)) {
 		wg.Go(func() {
 			body := &batch.Body{}
@@ -301,10 +310,21 @@ func (u *uploader) alone() (end func()) {
 func (u *uploader) waiting(ctx context.Context) context.Context {
 	u.turns.Lock()
 	defer u.turns.Unlock()
-	if u.wait == nil || u.wait.Err() != nil {
+	if u.wait == nil || u.wait.Err() != nil && !u.ended {
 		u.wait, u.endWait = context.WithCancel(ctx)
 	}
+	if u.ended {
+		u.endWait()
+	}
 	return u.wait
+}
+
+// noMoreTurns ends the waiting for turns for good.
+func (u *uploader) noMoreTurns() {
+	u.turns.Lock()
+	u.ended = true
+	u.turns.Unlock()
+	u.nothingLeft()
 }
 
 // nothingLeft ends the waiting for turns.

@@ -49,7 +49,7 @@ func TestNothingButTextReachesATerminal(t *testing.T) {
 			t.Errorf("%q is %q once read again, %v", s, back["x"], err)
 		}
 	}
-	for _, s := range []string{"Zoë Ünal", "山田　太郎", "נועה", "می‌خواهم", "👩‍👩‍👧", "12 000", "a\tb\nc"} {
+	for _, s := range []string{"Zoë Ünal", "山田　太郎", "נועה", "می\u200cخواهم", "👩‍👩‍👧", "12 000", "a\tb\nc"} {
 		var out bytes.Buffer
 		if _, err := NewFilter(&out).Write([]byte(s)); err != nil || out.String() != s {
 			t.Errorf("%q becomes %q, %v", s, out.String(), err)

@@ -26,7 +26,7 @@ var ErrLost = errors.New("this attempt is over: another one took its place, or t
 
 // ErrUnanswered is the error of an effect while it can't be found out whether the attempt
 // still counts. Another try may have an answer.
-var ErrUnanswered = errors.New("Temporal does not say whether this attempt still counts")
+var ErrUnanswered = errors.New("it is not known whether this attempt still counts, since Temporal does not answer")
 
 // Lease is the lease of one attempt. It is safe for concurrent use.
 type Lease struct {

@@ -124,7 +124,7 @@ func (t *types) leaf(e element, levels file.LevelInfo, path string) (dt arrow.Da
 		physical = parquet.Types.ByteArray
 	}
 	if e.physical < 0 || e.physical > int32(parquet.Types.FixedLenByteArray) {
-		return nil, c, fmt.Errorf("Parquet has no physical type %d", e.physical)
+		return nil, c, fmt.Errorf("there is no physical type %d in Parquet", e.physical)
 	}
 	if c.descr, err = describe(physical, levels); err != nil {
 		return nil, c, err
