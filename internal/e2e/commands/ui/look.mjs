@@ -16,7 +16,7 @@ try {
   for (const { url, click, texts: wanted, shot } of JSON.parse(pages)) {
     const page = await context.newPage();
     await page.goto(url, { waitUntil: "domcontentloaded" });
-    if (click) await page.getByText(click, { exact: true }).first().click({ timeout: 60000 });
+    if (click) await page.getByText(click, { exact: true }).first().click({ timeout: 120000 });
     let text = "";
     let missing = wanted;
     for (let tries = 0; tries < 120 && missing.length > 0; tries++) {
