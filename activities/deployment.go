@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -15,7 +13,7 @@ import (
 // deployment returns the data root's id, and makes it where there is none.
 func (a *Activities) deployment(ctx context.Context) (string, error) {
 	var d schemas.Deployment
-	found, err := a.readJSON(ctx, schemas.DeploymentKey, &d)
+	found, err := a.Root.ReadJSON(ctx, schemas.DeploymentKey, &d)
 	if err != nil || found && d.ID != "" {
 		return d.ID, err
 	}
@@ -27,21 +25,6 @@ func (a *Activities) deployment(ctx context.Context) (string, error) {
 	if err != nil && !errors.Is(err, storage.ErrExists) { // another worker made one at the same time
 		return "", err
 	}
-	_, err = a.readJSON(ctx, schemas.DeploymentKey, &d)
+	_, err = a.Root.ReadJSON(ctx, schemas.DeploymentKey, &d)
 	return d.ID, err
-}
-
-// readJSON decodes a file of the data root into out, and reports whether there is one.
-func (a *Activities) readJSON(ctx context.Context, key string, out any) (bool, error) {
-	data, err := a.Root.Read(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, out)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", key, err)
-	}
-	return true, nil
 }

@@ -58,7 +58,7 @@ func ownerKey(host string, l iterable.List) string {
 // owner is the record of a list, nil where it has none.
 func (o *ownership) owner(ctx context.Context, l iterable.List) (*listOwner, error) {
 	var owner listOwner
-	found, err := o.readJSON(ctx, ownerKey(o.in.Host, l), &owner)
+	found, err := o.Root.ReadJSON(ctx, ownerKey(o.in.Host, l), &owner)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) erro
 		return nil
 	}
 	var owner listOwner
-	found, err := a.readJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
+	found, err := a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
 	if err != nil {
 		return fmt.Errorf("look up who fills list %d: %w", in.ListID, err)
 	}
@@ -135,7 +135,7 @@ func (a *Activities) disown(ctx context.Context, export string) error {
 	var errs []error
 	err := a.Root.Walk(ctx, schemas.ListOwners, func(f storage.Object) error {
 		var owner listOwner
-		if found, err := a.readJSON(ctx, f.Name, &owner); err != nil || !found || owner.Export != export {
+		if found, err := a.Root.ReadJSON(ctx, f.Name, &owner); err != nil || !found || owner.Export != export {
 			return err
 		}
 		errs = append(errs, a.Root.DeletePrefix(ctx, f.Name))
@@ -151,6 +151,6 @@ func (a *Activities) takenAfter(ctx context.Context, in schemas.StageInput, t ti
 		return false, nil
 	}
 	var owner listOwner
-	found, err := a.readJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
+	found, err := a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
 	return found && owner.Taken && owner.Since.After(t), err
 }

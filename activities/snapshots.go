@@ -240,7 +240,7 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		return fmt.Errorf("read what an unfinished run has staged: %w", err)
 	}
 	var from origin
-	if _, err := a.readJSON(ctx, path.Join(schemas.StagingDir(run), originFile), &from); err != nil {
+	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.StagingDir(run), originFile), &from); err != nil {
 		return err
 	}
 	h := header(run, e, p.ListID, "")

@@ -77,7 +77,7 @@ func (g *Gate) CheckConsent(ctx context.Context, c schemas.Connection) error {
 // none.
 func (g *Gate) LastCheck(ctx context.Context, connection string) (*schemas.ConnectionCheck, error) {
 	var check schemas.ConnectionCheck
-	found, err := g.read(ctx, schemas.ConnectionCheckKey(connection), &check)
+	found, err := g.root.ReadJSON(ctx, schemas.ConnectionCheckKey(connection), &check)
 	if !found {
 		return nil, err
 	}

@@ -145,6 +145,6 @@ func (g *Gate) Revoke(ctx context.Context, connection, export, by string) error 
 // revokedAt is until when the export's grants are revoked, zero if they never were.
 func (g *Gate) revokedAt(ctx context.Context, connection, export string) (time.Time, error) {
 	var r revocation
-	_, err := g.read(ctx, schemas.RevokedKey(connection, export), &r)
+	_, err := g.root.ReadJSON(ctx, schemas.RevokedKey(connection, export), &r)
 	return r.At, err
 }

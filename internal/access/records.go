@@ -5,27 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
-
-// read decodes a file of the data root into out, and reports whether there is one.
-func (g *Gate) read(ctx context.Context, key string, out any) (bool, error) {
-	data, err := g.root.Read(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, out)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", key, err)
-	}
-	return true, nil
-}
 
 func (g *Gate) write(ctx context.Context, key string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
@@ -37,7 +21,7 @@ func (g *Gate) write(ctx context.Context, key string, v any) error {
 
 // Owner returns the record of an export's name; ok reports whether there is one.
 func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, ok bool, err error) {
-	ok, err = g.read(ctx, schemas.NameKey(export), &r)
+	ok, err = g.root.ReadJSON(ctx, schemas.NameKey(export), &r)
 	if ok && r.Export != export {
 		err = fmt.Errorf("the record of the name %q is damaged: %s is about %q", export, schemas.NameKey(export), r.Export)
 	}
@@ -121,7 +105,7 @@ func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) er
 		return nil
 	}
 	var kept int64
-	_, err := g.read(ctx, schemas.RunListKey(run), &kept)
+	_, err := g.root.ReadJSON(ctx, schemas.RunListKey(run), &kept)
 	if err == nil && kept != list {
 		err = No(schemas.ErrorGrant, "list %d is not the one that the run of %q fills", list, run.Export)
 	}
@@ -131,7 +115,7 @@ func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) er
 // Admitted returns the record of a run that was let in. A run without one is Refused.
 func (g *Gate) Admitted(ctx context.Context, run schemas.RunRef) (schemas.RunRecord, error) {
 	var r schemas.RunRecord
-	ok, err := g.read(ctx, schemas.RunRecordKey(run), &r)
+	ok, err := g.root.ReadJSON(ctx, schemas.RunRecordKey(run), &r)
 	if err == nil && (!ok || r.Input.Export.Name != run.Export || r.Input.Export.Connection != run.Connection || r.RunID != run.RunID) {
 		err = No(schemas.ErrorGrant, "no run %s of %q was let in over connection %q: only RunExport starts this step, with a grant", run.RunID, run.Export, run.Connection)
 	}

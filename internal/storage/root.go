@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,6 +157,22 @@ func (r *Root) Read(ctx context.Context, key string) ([]byte, error) {
 		return nil, keyError("read", key, err)
 	}
 	return r.decrypted(key, data)
+}
+
+// ReadJSON decodes the content of a key into out, and reports whether there is such a
+// file.
+func (r *Root) ReadJSON(ctx context.Context, key string, out any) (bool, error) {
+	data, err := r.Read(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, out)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", key, err)
+	}
+	return true, nil
 }
 
 // Exists tells whether there is a file of that key.
