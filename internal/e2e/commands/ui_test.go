@@ -45,8 +45,9 @@ type page struct {
 
 // TestWhatOperatorsSee opens a running, a waiting and a finished run in the UI, in a
 // browser, and the list of runs as the starter links to it.
+//
+// It is not parallel: a browser is slow beside eight other tests.
 func TestWhatOperatorsSee(t *testing.T) {
-	// Alone: a browser is slow beside eight other tests.
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("Chromium is not installed")

@@ -11,12 +11,28 @@ import { chromium } from "playwright-core";
 const [executablePath, pages] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 const seen = [];
+
+// open loads a page and clicks what it should. The UI asks the server once for a run and,
+// if that fails, shows an error for good: then it is loaded again, as a person would.
+async function open(page, url, click) {
+  for (let loads = 1; ; loads++) {
+    try {
+      await page.goto(url, { waitUntil: "domcontentloaded" });
+      if (click) await page.getByText(click, { exact: true }).first().click({ timeout: 20000 });
+      return;
+    } catch (error) {
+      if (loads < 5) continue;
+      const text = await page.locator("body").innerText({ timeout: 5000 }).catch(() => "nothing");
+      throw new Error(`${url} shows: ${text}`, { cause: error });
+    }
+  }
+}
+
 try {
   const context = await browser.newContext({ viewport: { width: 1400, height: 1100 } });
   for (const { url, click, texts: wanted, shot } of JSON.parse(pages)) {
     const page = await context.newPage();
-    await page.goto(url, { waitUntil: "domcontentloaded" });
-    if (click) await page.getByText(click, { exact: true }).first().click({ timeout: 120000 });
+    await open(page, url, click);
     let text = "";
     let missing = wanted;
     for (let tries = 0; tries < 120 && missing.length > 0; tries++) {
