@@ -16,13 +16,14 @@ type comparison struct {
 	openedSnapshot
 	// full sends everybody, whatever the snapshot knows.
 	full     bool
+	again    string // a Manifest's SentAgain
 	warnings []string
 }
 
 // compareWith opens the snapshot and decides whether everybody is to be sent.
 func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now time.Time) (c comparison, err error) {
 	var warning string
-	if c.openedSnapshot, warning, err = a.openSnapshot(ctx, in); err != nil {
+	if c.openedSnapshot, c.again, warning, err = a.openSnapshot(ctx, in); err != nil {
 		return c, err
 	}
 	c.warn(warning)
@@ -39,8 +40,8 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 		c.full = true
 		c.warn("the list was handed to this export after its last run; everybody is sent again")
 	case c.MappingChanged():
-		c.full = true
-		c.warn("the mapping is not the one of the last run; everybody is sent again")
+		c.full, c.again = true, "the mapping is not the one of the last run"
+		c.warn(c.again + "; everybody is sent again")
 	case in.Full, fullDue(in.Export.FullEvery, c.Header().FullAt, now):
 		c.full = true
 	}
@@ -80,18 +81,19 @@ func (a *Activities) unfinished(ctx context.Context, in schemas.StageInput) (boo
 	return false, err
 }
 
-// noSnapshot is the warning where there is no snapshot: none at a first run.
-func noSnapshot(in schemas.StageInput) string {
+// noSnapshot says what is to be said where there is no snapshot: nothing at a first run.
+func noSnapshot(in schemas.StageInput) (again, warning string) {
 	switch {
 	case in.ListSize == 0:
-		return ""
+		return "", ""
 	case in.ListOurs:
-		return fmt.Sprintf("the snapshot of who was put on list %d is lost; everybody is sent and nobody is removed: "+
-			"whoever left the segment since the last run stays on the list until somebody removes them in Iterable", in.ListID)
+		again = fmt.Sprintf("the snapshot of who was put on list %d is lost", in.ListID)
+		return again, again + "; everybody is sent and nobody is removed: " +
+			"whoever left the segment since the last run stays on the list until somebody removes them in Iterable"
 	case in.ListSize < 0:
-		return fmt.Sprintf("list %d may have members that no run of this export is known to have added; they are not removed", in.ListID)
+		return "", fmt.Sprintf("list %d may have members that no run of this export is known to have added; they are not removed", in.ListID)
 	default:
-		return fmt.Sprintf("list %d has %d members whom no run of this export is known to have put there; nobody of them is removed",
+		return "", fmt.Sprintf("list %d has %d members whom no run of this export is known to have put there; nobody of them is removed",
 			in.ListID, in.ListSize)
 	}
 }

@@ -49,12 +49,17 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
 			"; change the segment's column or the field in Iterable and retry, or abort, change the export and run it again")
 	}
+	fresh := mapping.NewFields(in.Fields, project.fields)
+	if len(fresh) > 0 && in.NewFields == schemas.Refuse && !in.Check {
+		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
+			"the run would create %s in Iterable, and newFields is refuse; make what is missing there and retry, or abort, change the export and run it again", schemas.FieldNames(fresh)))
+	}
 	o := ownership{Activities: a, in: in, deployment: deployment}
 	list, err := o.ensureList(ctx, client, project.lists, last)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
-	list.Warnings, list.Clashes = append(list.Warnings, warnings...), clashes
+	list.Warnings, list.Clashes, list.NewFields = append(list.Warnings, warnings...), clashes, fresh
 	if list.ID == 0 {
 		return list, nil // a check, and no list yet
 	}
@@ -84,7 +89,7 @@ func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) 
 		return err
 	}
 	of := slices.IndexFunc(r.Input.Export.Segments, func(s schemas.Segment) bool { return s.Name == in.Run.Segment })
-	if in.Connection != in.Run.Connection || in.ListID != r.Input.Export.Segments[of].ListID || in.Check != r.Input.Check {
+	if in.Connection != in.Run.Connection || in.ListID != r.Input.Export.Segments[of].ListID || in.NewFields != r.Input.Export.NewFields || in.Check != r.Input.Check {
 		return altered(in.Run)
 	}
 	return nil

@@ -98,24 +98,29 @@ func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (
 }
 
 // openSnapshot opens the snapshot that the segment is compared with. One that is
-// missing, damaged or of another list is none, and the warning says so.
-func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (openedSnapshot, string, error) {
-	o, err := a.readSnapshot(ctx, in.Run, header(in.Run, in.Export, in.ListID, in.Connection.ProjectType))
+// missing, damaged or of another list is none, and the warning says so; again is why those
+// on the list are sent again then, empty where nobody was.
+func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o openedSnapshot, again, warning string, err error) {
+	o, err = a.readSnapshot(ctx, in.Run, header(in.Run, in.Export, in.ListID, in.Connection.ProjectType))
 	none := openedSnapshot{version: o.version}
 	switch {
-	case err == nil && in.IgnoreSnapshot:
-		o.Close()
-		return none, "the snapshot of the last run is damaged; everybody is sent and nobody is removed", nil
+	case err == nil && !in.IgnoreSnapshot:
+		return o, "", "", nil
 	case err == nil:
-		return o, "", nil
+		o.Close()
+		again = "the snapshot of the last run is damaged"
 	case errors.Is(err, fs.ErrNotExist):
-		return none, noSnapshot(in), nil
+		again, warning = noSnapshot(in)
+		return none, again, warning, nil
 	case in.ListID == 0 && errors.Is(err, snapshot.ErrListReplaced):
-		return none, "the list of the last run is gone; everybody is sent to a new one", nil
+		again = "the list of the last run is gone"
+		return none, again, again + "; everybody is sent to a new one", nil
 	case lost(err):
-		return none, err.Error() + "; everybody is sent and nobody is removed", nil
+		again = err.Error()
+	default:
+		return none, "", "", fmt.Errorf("open the snapshot of the last run: %w", err)
 	}
-	return none, "", fmt.Errorf("open the snapshot of the last run: %w", err)
+	return none, again, again + "; everybody is sent and nobody is removed", nil
 }
 
 // lost tells whether a snapshot is gone for good, and not only out of reach.

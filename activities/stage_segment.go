@@ -14,8 +14,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/observe"
-
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -233,6 +233,28 @@ func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Se
 		return 0, 0, told(err)
 	}
 	return len(seg.Files()), seg.Info().Rows, nil
+}
+
+// NewFields returns the data fields that a run of the segment would create in Iterable. The
+// error is for people.
+func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
+	seg, err := a.inspect(ctx, e, s, nil, nil, nil)
+	if err != nil {
+		return nil, told(err)
+	}
+	mapper, err := compileMapping(e, schemas.Limits{}, seg)
+	if err != nil {
+		return nil, told(err)
+	}
+	client, err := a.Clients.Get(e.Connection)
+	if err != nil {
+		return nil, told(err)
+	}
+	existing, err := client.Fields(ctx)
+	if err != nil {
+		return nil, told(failure(err, e.Connection))
+	}
+	return mapping.NewFields(mapper.Fields(), existing), nil
 }
 
 // told is an error without what Temporal puts around it.

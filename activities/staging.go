@@ -56,6 +56,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
 	s.manifest.Warnings, s.manifest.Full = append(old.warnings, seg.Warnings()...), old.full
+	s.manifest.SentAgain = old.again
 	if in.Check {
 		s.examples = &examples{}
 	}

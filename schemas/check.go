@@ -12,6 +12,10 @@ type CheckResult struct {
 	// mapped fields that would make it wait for a correction.
 	Guardrails []string `json:"guardrails,omitempty"`
 	Clashes    []string `json:"clashes,omitempty"`
+	// NewFields are the data fields that a run would create in Iterable; SentAgain says
+	// why it would send everybody on the list again, empty where it would not.
+	NewFields []string `json:"newFields,omitempty"`
+	SentAgain string   `json:"sentAgain,omitempty"`
 	// Examples is the key of the examples' file in the data root.
 	Examples string `json:"examples,omitempty"`
 }

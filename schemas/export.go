@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Exports is the content of exports.yaml, the contributors' file.
@@ -65,6 +66,13 @@ type Settings struct {
 	// FullEvery is how old the last full run may be before the next run sends
 	// everybody again; 0 means that only what changed is ever sent.
 	FullEvery Duration `json:"fullEvery,omitempty"`
+	// NewFields says what becomes of a run that would create data fields in Iterable,
+	// which can never be removed there: "ask" (the default) has a scheduled run wait,
+	// and one that a person started go on; "allow" lets every run go on; "refuse" none.
+	NewFields string `json:"newFields,omitempty"`
+	// FullRuns says what becomes of a scheduled run that would send everybody on a list
+	// again, other than by FullEvery: "ask" (the default) or "allow".
+	FullRuns string `json:"fullRuns,omitempty"`
 	// Guardrails stop a run for an operator before it sends anything.
 	Guardrails Guardrails `json:"guardrails,omitzero"`
 }
@@ -81,6 +89,13 @@ const (
 	InvalidReject = "reject"
 )
 
+// What becomes of a run that would do what can't be undone in Iterable.
+const (
+	Ask    = "ask"
+	Allow  = "allow"
+	Refuse = "refuse"
+)
+
 // Field is one column sent as a data field.
 type Field struct {
 	// Column is the column's name or a path into structs.
@@ -90,6 +105,21 @@ type Field struct {
 	// Type forces the JSON form: "string", "number", "boolean", "date", "object",
 	// "array" or "base64"; default by the column's type.
 	Type string `json:"type,omitempty"`
+}
+
+// FieldNames names data fields in a sentence: the first twenty, and how many more.
+func FieldNames(names []string) string {
+	const most = 20
+	more := ""
+	if n := len(names) - most; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+		names = names[:most]
+	}
+	what := "the fields "
+	if len(names) == 1 {
+		what = "the field "
+	}
+	return what + strings.Join(names, ", ") + more
 }
 
 // Fields is a list of Field, or the word "all" for every column that does not

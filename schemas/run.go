@@ -89,6 +89,8 @@ type SegmentInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	Full       bool           `json:"full,omitempty"`
 	Check      bool           `json:"check,omitempty"`
+	// Scheduled is set where no person has started the run.
+	Scheduled bool `json:"scheduled,omitempty"`
 	// SearchAttributes tells whether the run may set them.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
 	// Resume is set when the run goes on in a new execution, with a fresh
@@ -185,7 +187,8 @@ type MappedField struct {
 	// Field is the field's name in Iterable, a path such as address.city inside
 	// an object.
 	Field string `json:"field"`
-	// Type is "string", "long", "double", "boolean", "date" or "object".
+	// Type is "string", "long", "double", "boolean", "date" or "object", empty where only
+	// the values decide.
 	Type string `json:"type"`
 }
 
@@ -199,6 +202,8 @@ type EnsureListInput struct {
 	ListID int64  `json:"listId,omitempty"`
 	// Fields are compared with the fields that Iterable has.
 	Fields []MappedField `json:"fields,omitempty"`
+	// NewFields is the export's setting.
+	NewFields string `json:"newFields,omitempty"`
 	// Check changes nothing in Iterable.
 	Check bool `json:"check,omitempty"`
 	// TakeFrom is the message of an ErrorListOwned that was approved: the list is handed
@@ -223,6 +228,8 @@ type ListRef struct {
 	// which only a check gets, about those that it refuses.
 	Warnings []string `json:"warnings,omitempty"`
 	Clashes  []string `json:"clashes,omitempty"`
+	// NewFields are the mapped fields that Iterable does not have yet.
+	NewFields []string `json:"newFields,omitempty"`
 }
 
 // StageInput asks for a segment to be staged.
@@ -273,8 +280,11 @@ type Manifest struct {
 	AddBatches    int `json:"addBatches"`
 	RemoveBatches int `json:"removeBatches"`
 
-	// Full tells that everybody is sent, whatever the snapshot knows.
-	Full bool `json:"full,omitempty"`
+	// Full tells that everybody is sent, whatever the snapshot knows. SentAgain says why
+	// those who are on the list are sent although neither a person nor FullEvery asked
+	// for it.
+	Full      bool   `json:"full,omitempty"`
+	SentAgain string `json:"sentAgain,omitempty"`
 	// Superseded counts people known by one identifier who are in the segment
 	// under another one only, in a hybrid project; they are not removed.
 	Superseded int64 `json:"superseded,omitempty"`

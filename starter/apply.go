@@ -11,6 +11,7 @@ import (
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 type applyFlags struct {
@@ -125,6 +126,15 @@ func tellPlan(w io.Writer, steps []operate.Step) (todo int) {
 			if ch.New != "" {
 				fmt.Fprintf(w, "    + %s: %s\n", ch.Setting, console.Printable(ch.New))
 			}
+		}
+		if s.SentAgain {
+			fmt.Fprintln(w, "    ! the mapping changes: the next run sends everybody again, which can start journeys in Iterable (fullRuns)")
+		}
+		if len(s.NewFields) > 0 {
+			fmt.Fprintf(w, "    ! the next run creates %s in Iterable, where a field can never be removed (newFields)\n", console.Printable(schemas.FieldNames(s.NewFields)))
+		}
+		if s.Unforeseen != "" {
+			fmt.Fprintf(w, "    ! %s\n", console.Printable(s.Unforeseen))
 		}
 	}
 	if todo == 0 {

@@ -222,6 +222,12 @@ func showChecked(w io.Writer, s finding) {
 	for _, c := range r.Clashes {
 		fmt.Fprintf(w, "A run would wait for a correction: %s\n", c)
 	}
+	if len(r.NewFields) > 0 {
+		fmt.Fprintf(w, "A run would create %s in Iterable, where a field can never be removed. A scheduled run does what newFields says.\n", schemas.FieldNames(r.NewFields))
+	}
+	if r.SentAgain != "" {
+		fmt.Fprintf(w, "A run would send everybody again: %s. A scheduled run does what fullRuns says.\n", r.SentAgain)
+	}
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(w, "Warning: %s\n", warning)
 	}

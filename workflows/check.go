@@ -30,6 +30,8 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 		Estimate:   estimate(requests, s.in.Connection.Limits),
 		Guardrails: Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, m),
 		Clashes:    s.list.Clashes,
+		NewFields:  s.list.NewFields,
+		SentAgain:  m.SentAgain,
 		Examples:   path.Join(schemas.ReportDir(s.in.Run), schemas.ExamplesFile),
 	}
 	s.report.Manifest.Rejects = "" // is deleted with the staged files

@@ -122,8 +122,11 @@ func (s *exportSegment) total() {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"the run started over %d times; before it did so last, %s were sent and %s removed", n, count(s.report.Earlier.Sent), count(s.report.Earlier.Removed)))
 	}
+	if f := upload.CreatedFields; len(f) > 0 {
+		s.report.Warnings = append(s.report.Warnings, "Iterable created "+schemas.FieldNames(f)+"; a field can never be removed there")
+	}
 	if f := upload.IgnoredFields; len(f) > 0 {
-		s.report.Warnings = append(s.report.Warnings, "Iterable left out these fields: "+strings.Join(f, ", "))
+		s.report.Warnings = append(s.report.Warnings, "Iterable left out "+schemas.FieldNames(f)+": the project does not create fields by itself")
 	}
 }
 

@@ -138,7 +138,7 @@ func (s *exportSegment) ensureList(ctx workflow.Context) error {
 	err := s.do(ctx, schemas.ActivityEnsureList, func(ctx workflow.Context) error {
 		in := schemas.EnsureListInput{
 			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
-			Fields: s.fields, Check: s.in.Check, TakeFrom: s.operator.approved,
+			Fields: s.fields, NewFields: s.in.Export.NewFields, Check: s.in.Check, TakeFrom: s.operator.approved,
 		}
 		s.list = schemas.ListRef{}
 		ctx = connected(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection)

@@ -13,6 +13,9 @@ import (
 // that is more likely a mistake than meant. An operator's approve lets it go on.
 func (s *exportSegment) guardrails(ctx workflow.Context) error {
 	found := Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)
+	if s.in.Scheduled {
+		found = append(found, Lasting(s.in.Export.Settings, s.list.NewFields, s.report.Manifest)...)
+	}
 	if len(found) == 0 {
 		return nil
 	}
@@ -60,6 +63,19 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		if most := g.Shrink(); float64(valid)*most < float64(last) {
 			trip("the segment has shrunk from %s to %s profiles, to less than one in %g (guardrails.maxShrink)", count(last), count(valid), most)
 		}
+	}
+	return found
+}
+
+// Lasting lists what a run that no person has started would do that can't be undone in
+// Iterable, as far as the export does not allow it.
+func Lasting(set schemas.Settings, newFields []string, m schemas.Manifest) []string {
+	var found []string
+	if len(newFields) > 0 && set.NewFields != schemas.Allow && m.Adds+m.Updates > 0 {
+		found = append(found, fmt.Sprintf("%s would be created in Iterable, where a field can never be removed (newFields)", schemas.FieldNames(newFields)))
+	}
+	if m.SentAgain != "" && set.FullRuns != schemas.Allow && m.Adds+m.Updates > 0 {
+		found = append(found, fmt.Sprintf("%s, so that all %s people would be sent again, which can start journeys in Iterable (fullRuns)", m.SentAgain, count(m.Adds+m.Updates)))
 	}
 	return found
 }

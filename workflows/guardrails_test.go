@@ -72,3 +72,51 @@ func TestAGuardrailWaitsForApproval(t *testing.T) {
 		require.Len(t, w.refused, 1)
 	}
 }
+
+// TestARunOfNobodysAsksBeforeWhatLasts has runs that would create a data field and send
+// everybody again.
+func TestARunOfNobodysAsksBeforeWhatLasts(t *testing.T) {
+	for name, c := range map[string]struct {
+		set       schemas.Settings
+		fields    []string
+		again     string
+		person    bool
+		unchanged bool
+		want      []string
+	}{
+		"a new field":            {fields: []string{"plan", "tier"}, want: []string{"the fields plan, tier would be created in Iterable"}},
+		"one that is allowed":    {set: schemas.Settings{NewFields: schemas.Allow}, fields: []string{"plan"}},
+		"everybody again":        {again: "the mapping is another one", want: []string{"the mapping is another one, so that all 1 people would be sent again"}},
+		"which is allowed":       {set: schemas.Settings{FullRuns: schemas.Allow}, again: "the mapping is another one"},
+		"both":                   {fields: []string{"plan"}, again: "lost", want: []string{"the field plan would be", "lost, so that all"}},
+		"both, for a person":     {fields: []string{"plan"}, again: "lost", person: true},
+		"nothing has to be sent": {fields: []string{"plan"}, again: "lost", unchanged: true},
+		"nothing of the kind":    {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, NewFields: c.fields}, nil)
+			m := schemas.Manifest{Read: 1, Adds: 1, AddBatches: 1, SentAgain: c.again}
+			if c.unchanged {
+				m = schemas.Manifest{Read: 1, Unchanged: 1, SentAgain: c.again}
+			}
+			w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(m, nil)
+			w.goesWell(1)
+			asked := ""
+			w.RegisterDelayedCallback(func() {
+				if p := w.progress(); p.Waiting != nil {
+					asked = p.Waiting.Message
+					w.answer(schemas.UpdateApprove)
+				}
+			}, time.Minute)
+			in := input
+			in.Export.Settings, in.Scheduled = c.set, !c.person
+			w.ExecuteWorkflow(ExportSegment, in)
+			require.NoError(t, w.GetWorkflowError())
+			require.Equal(t, len(c.want) > 0, asked != "", asked)
+			for _, want := range c.want {
+				require.Contains(t, asked, want)
+			}
+		})
+	}
+}

@@ -133,6 +133,7 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Connection:       allowed.Connection,
 			Full:             r.in.Full,
 			Check:            r.in.Check,
+			Scheduled:        r.in.Trigger.Kind == schemas.TriggerSchedule,
 			SearchAttributes: allowed.SearchAttributes,
 		}
 		id := schemas.SegmentWorkflowID(export.Name, segment.Name)

@@ -36,6 +36,8 @@ type Office struct {
 	TryKey func(ctx context.Context, c schemas.Connection) (lists, fields int, err error)
 	// Inspect reads the footers of a segment.
 	Inspect func(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error)
+	// NewFields finds the data fields that a run of a segment would create in Iterable.
+	NewFields func(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error)
 	// Version is the program's, and Temporal where it looks for Temporal.
 	Version, Temporal string
 }
@@ -160,6 +162,40 @@ func shown(g *schemas.Grant) *schemas.Grant {
 
 // Plan implements Service.
 func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
+	plan, err := l.plan(ctx, in)
+	for i := range plan.Steps {
+		l.foresee(ctx, &plan.Steps[i])
+	}
+	return plan, err
+}
+
+// foresee has a step say which data fields the next run would create. Where that can't be
+// found out, a run finds out by itself.
+func (l *Local) foresee(ctx context.Context, s *operate.Step) {
+	e := s.Want()
+	if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange || e.Fields.IsZero() {
+		return
+	}
+	for _, segment := range e.Segments {
+		err := l.mayUse(e.Connection)
+		var found []string
+		if err == nil {
+			found, err = l.NewFields(ctx, e, segment)
+		}
+		if err != nil {
+			s.Unforeseen = fmt.Sprintf("which data fields a run would create is not known, since segment «%s» can't be looked at: %v", segment.Name, err)
+			return
+		}
+		for _, f := range found {
+			if !slices.Contains(s.NewFields, f) {
+				s.NewFields = append(s.NewFields, f)
+			}
+		}
+	}
+}
+
+// plan is what applying a file would change.
+func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if err := l.atLeast(schemas.RoleContributor); err != nil {
 		return Plan{}, err
 	}
@@ -182,7 +218,7 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 // Apply implements Service. Each step is done as far as the others let it; a second
 // Apply of the same file mends what the first left undone.
 func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
-	plan, err := l.Plan(ctx, in)
+	plan, err := l.plan(ctx, in)
 	if err != nil {
 		return plan, err
 	}

@@ -25,7 +25,7 @@ func (h *Host) Office() *gateway.Office {
 		Known:   func() (gateway.ConnectionSource, error) { return h.o.Connections, nil },
 		Root:    func(context.Context) (*storage.Root, error) { return h.o.Root, nil },
 		TryKey:  h.activities.Clients.Try,
-		Inspect: h.activities.Footers,
+		Inspect: h.activities.Footers, NewFields: h.activities.NewFields,
 		Version: h.o.Version,
 	}
 }
@@ -86,6 +86,13 @@ func (d Direct) Office() *gateway.Office {
 			return 0, 0, err
 		}
 		return a.Footers(ctx, e, s)
+	}
+	o.NewFields = func(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
+		a, err := steps()
+		if err != nil {
+			return nil, err
+		}
+		return a.NewFields(ctx, e, s)
 	}
 	return o
 }

@@ -31,27 +31,10 @@ func (c Clash) String() string {
 	return fmt.Sprintf("column %s would be sent as %s, but the field %s is %s in Iterable, and Iterable refuses values of another type; send it as another field with as, or set type", c.Column, c.Ours, c.Field, c.Existing)
 }
 
-// IterableTypes is what Iterable makes of each field if it does not have it yet:
-// one of the Kind constants by the field's name. Fields inside structs are there
-// too, by their paths. An array has the type of its elements, as in Iterable.
-// Fields whose type only the values decide are left out.
-func (m *Mapper) IterableTypes() map[string]string {
-	types := map[string]string{}
-	for _, c := range m.columns {
-		c.walk(func(field, kind string) { types[field] = kind })
-	}
-	return types
-}
-
-// Clashes compares the mapping with the fields that Iterable has, as in the
-// answer of GET /api/users/getFields: type by name. It goes through the columns
-// in their order.
-func (m *Mapper) Clashes(existing map[string]string) []Clash {
-	return Clashes(m.Fields(), existing)
-}
-
-// Fields is what IterableTypes gives, in the order of the columns and with their
-// names.
+// Fields are the data fields that the mapping makes, in the order of the columns, with the
+// type that Iterable gives each if it does not have it yet. Fields inside structs are there
+// too, by their paths. An array has the type of its elements, as in Iterable. The Type of
+// those whose type only the values decide is empty.
 func (m *Mapper) Fields() []schemas.MappedField {
 	var out []schemas.MappedField
 	for _, c := range m.columns {
@@ -62,17 +45,37 @@ func (m *Mapper) Fields() []schemas.MappedField {
 	return out
 }
 
-// Clashes compares a mapping's Fields with the fields that Iterable has.
+// Clashes compares a mapping's Fields with the fields that Iterable has, as in the answer of
+// GET /api/users/getFields: type by name. It goes through the columns in their order.
 func Clashes(fields []schemas.MappedField, existing map[string]string) []Clash {
 	var out []Clash
 	for _, f := range fields {
 		theirs, ok := existing[f.Field]
-		if !ok {
+		if !ok || f.Type == "" {
 			continue
 		}
 		fits, lossy := fit(f.Type, strings.ToLower(theirs))
 		if !fits || lossy {
 			out = append(out, Clash{Column: f.Column, Field: f.Field, Ours: f.Type, Existing: theirs, Lossy: lossy})
+		}
+	}
+	return out
+}
+
+// NewFields returns the names of a mapping's Fields that Iterable does not have yet. It has
+// an object where it has a field inside.
+func NewFields(fields []schemas.MappedField, existing map[string]string) []string {
+	known := map[string]bool{}
+	for name := range existing {
+		for known[name] = true; strings.Contains(name, "."); known[name] = true {
+			name = name[:strings.LastIndexByte(name, '.')]
+		}
+	}
+	var out []string
+	for _, f := range fields {
+		if !known[f.Field] {
+			known[f.Field] = true
+			out = append(out, f.Field)
 		}
 	}
 	return out
@@ -107,9 +110,7 @@ func fit(kind, existing string) (fits, lossy bool) {
 
 // walk visits the column's field and the fields inside it.
 func (c *column) walk(visit func(field, kind string)) {
-	if c.kind != KindUnknown {
-		visit(c.As, c.kind)
-	}
+	visit(c.As, c.kind)
 	if c.Forced == "" || c.Forced == forceObject || c.Forced == forceArray {
 		walkInside(c.As, c.Type, visit)
 	}
@@ -129,7 +130,7 @@ func walkInside(path string, dt arrow.DataType, visit func(field, kind string)) 
 	case *arrow.StructType:
 		for _, f := range dt.Fields() {
 			inner := path + "." + f.Name
-			if kind, err := kindOf(f.Type, "", 0); err == nil && kind != KindUnknown {
+			if kind, err := kindOf(f.Type, "", 0); err == nil {
 				visit(inner, kind)
 			}
 			walkInside(inner, f.Type, visit)

@@ -240,7 +240,7 @@ func rows(t testing.TB, s sample, nulls string) []string {
 	for _, w := range m.Warnings() {
 		out = append(out, "warning: "+w)
 	}
-	kind := m.IterableTypes()["v"]
+	kind := typesOf(m)["v"]
 	return append(out, "type: "+kind)
 }
 

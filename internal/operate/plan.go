@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -29,6 +30,12 @@ type Step struct {
 	Export string `json:"export"`
 	// Changes are the settings that a change changes.
 	Changes []Change `json:"changes,omitempty"`
+	// SentAgain tells that the next run sends everybody again, since the mapping changes.
+	SentAgain bool `json:"sentAgain,omitempty"`
+	// NewFields are the data fields that the next run would create in Iterable;
+	// Unforeseen says why that is not known, where it isn't.
+	NewFields  []string `json:"newFields,omitempty"`
+	Unforeseen string   `json:"unforeseen,omitempty"`
 	// Error says why the step failed, empty while it was not tried or if it did not.
 	Error string `json:"error,omitempty"`
 
@@ -68,6 +75,7 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 		s := Step{Verb: VerbCreate, Export: e.Name, want: want, have: a}
 		if ok {
 			s.Verb, s.Changes = VerbUnchanged, changes(a.ScheduledInput, want)
+			s.SentAgain = snapshot.MappingFingerprint(a.Export, "") != snapshot.MappingFingerprint(e, "")
 			if renew {
 				s.Changes = append(s.Changes, Change{Setting: "grant", New: "renewed"})
 			}
