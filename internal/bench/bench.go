@@ -22,7 +22,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{name: "address", about: "validating an address", measure: (*lab).address},
 	{name: "body", about: "writing a request's body", measure: (*lab).body},
-	{name: "limits", about: "finding limits that are not told, simulated", measure: (*lab).limits},
+	{name: "limits", about: "finding limits that are not told", measure: (*lab).limits, slow: true},
 	{name: "staging", about: "reading, checking, comparing and staging", measure: (*lab).staging},
 	{name: "unthrottled", about: "as fast as this machine can, and refreshes", measure: (*lab).unthrottled},
 	{name: "peers", about: "Iterable's own client in a loop, without a limit", measure: (*lab).peers},

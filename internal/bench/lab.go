@@ -37,7 +37,7 @@ type Options struct {
 	// Only are the scenarios to run; empty runs all.
 	Only []string
 	// Sandbox starts a sandbox: a program and its first arguments, to which --addr,
-	// --rate and --latency are added.
+	// --rate, --latency, --rows and --per-profile are added.
 	Sandbox []string
 	// Unthrottled runs every scenario without Iterable's limits and latency, and
 	// leaves out what takes long: a test that nothing has rotted, no measurement.
@@ -122,6 +122,8 @@ type project struct {
 	subscribers int  // in a request, 0 for the default
 	kept        bool // across a change of the limits
 	auto        bool // the connection is not told the limits
+	rows        int  // the most profiles that the project takes in a request, 0 for any
+	perProfile  time.Duration
 }
 
 // iterableLike is a project with Iterable's limits.
@@ -150,12 +152,13 @@ func (l *lab) open(ctx context.Context, p project) (*world, error) {
 // lists stay only if the project has been kept.
 func (w *world) become(ctx context.Context, p project) error {
 	if w.Unthrottled {
-		p.rate, p.latency = 0, 0
+		p.rate, p.latency, p.rows, p.perProfile = 0, 0, 0, 0
 	}
 	if w.sandbox != nil {
 		w.sandbox.stop()
 	}
-	args := append(w.Sandbox[1:len(w.Sandbox):len(w.Sandbox)], "--addr", w.addr, "--rate", fmt.Sprint(p.rate), "--latency", p.latency.String())
+	args := append(w.Sandbox[1:len(w.Sandbox):len(w.Sandbox)], "--addr", w.addr, "--rate", fmt.Sprint(p.rate), "--latency", p.latency.String(),
+		"--rows", fmt.Sprint(p.rows), "--per-profile", p.perProfile.String())
 	if p.kept {
 		args = append(args, "--data", filepath.Join(w.dir, "sandbox"))
 	}

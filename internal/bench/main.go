@@ -104,6 +104,8 @@ func sandboxCommand() *cobra.Command {
 	c.Flags().StringVar(&addr, "addr", "", "address to answer at")
 	c.Flags().Float64Var(&o.Rate, "rate", 0, "requests a second; 0 for no limit")
 	c.Flags().DurationVar(&o.Latency, "latency", 0, "how long each answer is held back")
+	c.Flags().IntVar(&o.MaxSubscribers, "rows", 0, "profiles in a request; 0 for any number")
+	c.Flags().DurationVar(&o.PerProfile, "per-profile", 0, "how much longer each answer is held back for each profile")
 	c.Flags().StringVar(&o.DataDir, "data", "", "folder to keep lists in")
 	return c
 }

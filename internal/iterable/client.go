@@ -121,7 +121,7 @@ func New(o Options) (*Client, error) {
 	}
 	wait := o.Pause
 	if wait == nil {
-		wait = pause
+		wait = limits.Sleep
 	}
 	return &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),

@@ -189,18 +189,6 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// pause waits for so long, or until the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // encodeCreate makes the body of POST /api/lists.
 func encodeCreate(name, description string) ([]byte, error) {
 	if r := []rune(description); len(r) > api.MaxDescription {

@@ -114,7 +114,7 @@ func TestSendGoesOnUntilTaken(t *testing.T) {
 	if want := []Class{Throttled, Transient, Transient, ""}; !equal(seen, want) {
 		t.Errorf("attempts %q, want %q", seen, want)
 	}
-	if l := c.Limiter(Subscribe).Learned(); l.Cuts != 1 || !l.Found {
+	if l := c.Limiter(Subscribe).Learned(); l.Changes != 1 || !l.Found {
 		t.Errorf("learned %+v", l)
 	}
 }

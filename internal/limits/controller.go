@@ -13,26 +13,28 @@ const (
 	// peers send in one request.
 	startRate = 5
 	startRows = schemas.BatchProfiles
-	// doubling is how long the rate takes to double until the first 429.
-	doubling = 1200 * time.Millisecond
-	// rampCut is what the first 429 leaves of the rate, and one that follows it within
-	// settling without an accepted request in between; cut is what others leave.
-	rampCut  = 0.65
-	cut      = 0.92
-	settling = 3 * time.Second
-	// drain is how long nothing is sent after the first 429, for a bucket to fill.
-	drain = time.Second
-	// recovery is how long the rate takes back to where it was cut. It gets there
-	// slowly, stays about there and then goes on, as TCP's CUBIC does.
-	recovery = 25 * time.Second
-	// fewest is the requests a second that a worker sends at least, and turns how long
-	// it does so before others do.
-	fewest = 1.5
-	turns  = 10 * time.Second
-	// proof is how long a rate has to go well before it is remembered.
-	proof = 5 * time.Second
+	// doubling is how long the rate takes to double until the first 429. At that
+	// speed a bucket of one second's requests is empty when the rate is about 2.5
+	// times the limit: firstCut is what the first 429 leaves of it, and firstPause is
+	// how long nothing is sent then, for the bucket to fill.
+	doubling   = time.Second
+	firstCut   = 0.4
+	firstPause = time.Second
+	// cut is what every other 429 leaves of the rate.
+	cut = 0.95
+	// firstHold is how long a rate is held before a higher one is tried, at first.
+	// Every 429 doubles it, up to longestHold. firstStep is by how much more the
+	// first try is; every further one without a 429 doubles that.
+	firstHold   = 8 * time.Second
+	longestHold = time.Minute
+	firstStep   = 0.05
 	// slowest is the least requests a second.
 	slowest = 0.2
+	// growth is how many times as many profiles the next request carries as long as
+	// none was too large, and near how close the largest that was accepted comes to
+	// the smallest that was not.
+	growth = 10
+	near   = 1.25
 	// probeAfter is how long the size of requests stays as it was found, at first;
 	// every probe in vain doubles it.
 	probeAfter = 10 * time.Minute
@@ -47,54 +49,50 @@ const (
 
 // Learned is what is known of a project's limits at one endpoint.
 type Learned struct {
-	// Rate is the requests a second of the whole project that are made now, Refused
-	// the last one that was answered 429, 0 where none was.
-	Rate    float64 `json:"requestsPerSecond"`
-	Refused float64 `json:"refusedRequestsPerSecond,omitempty"`
+	// Rate is the requests a second of all workers together.
+	Rate float64 `json:"requestsPerSecond"`
+	// Found is set once a 429 has shown where the limit is.
+	Found bool `json:"found,omitempty"`
+	// Before is the rate before the last change if that was a raise, otherwise 0.
+	Before float64 `json:"before,omitempty"`
+	// Hold is how long the rate is held before a higher one is tried.
+	Hold time.Duration `json:"hold,omitempty"`
+	// Changes counts the changes of the rate since it was found: of two workers, the
+	// one with more knows more.
+	Changes int64 `json:"changes,omitempty"`
 	// Rows is the most profiles that one request carried, TooMany the fewest that
 	// were too many, 0 where none were.
 	Rows    int `json:"profiles,omitempty"`
 	TooMany int `json:"tooManyProfiles,omitempty"`
-	// Cuts counts how often a 429 slowed the rate down: of two workers, the one
-	// with more knows more.
-	Cuts int64 `json:"cuts"`
-	// Found is set once the rate has been slowed down by a 429.
-	Found bool `json:"found,omitempty"`
 }
 
-// controller learns one endpoint's limits: additive increase and multiplicative
-// decrease of the rate, bisection of the size. It is a pure state machine: its
-// methods are given the time, and the caller does the waiting and the locking.
+// controller learns one endpoint's limits. It is a pure state machine: its methods
+// are given the time, and the caller does the waiting and the locking.
 type controller struct {
 	Learned
 	set schemas.Limits
-	// part is this process's: its weight is of the rate where all workers send at the
-	// same time, and its rank the place of this one among them.
 	part
-	cutAt          time.Time     // the rate was last cut
-	base           float64       // the rate right after that
-	age            time.Duration // of the cut, without the time in which nothing was sent
-	since          int           // accepted requests that were sent after it
-	answered       time.Time
-	proven, marked float64 // rates that went well, and since when
-	markedAt       time.Time
-	probeAt        time.Time // a larger request is tried
-	wait           time.Duration
-	probing        bool
-	best           float64 // seconds a profile, at the best
-	failures       int
-	drained        time.Time // nothing is sent before
-	// Until unsettled, workers that share the rate are finding out about each other,
-	// and 429s say nothing about the limit.
-	unsettled time.Time
+	cutAt     time.Time // of the last cut
+	tryAt     time.Time // a higher rate is tried
+	unsettled time.Time // until then 429s say nothing: workers are dividing the rate anew
+	probing   bool      // a request that may be too large is under way
+	filled    bool      // a request had room that nothing filled
+	probeAt   time.Time // a size that was too large is tried again
+	wait      time.Duration
+	best      float64 // seconds a profile, at the best
+	failures  int
 }
 
+// part is this process's part of the rate: share is how much of it, and before how
+// much the workers have that come before this one.
+type part struct{ share, before float64 }
+
 func newController(set schemas.Limits, known Learned) *controller {
-	c := &controller{Learned: known, set: set, part: part{1, 1, 0}, wait: probeAfter}
+	c := &controller{Learned: known, set: set, part: part{share: 1}, wait: probeAfter}
 	if c.Rate == 0 {
 		c.Rate = startRate
 	}
-	c.base = c.Rate
+	c.Hold = max(c.Hold, firstHold)
 	c.bound()
 	return c
 }
@@ -114,20 +112,19 @@ func (c *controller) bound() {
 	c.Rate = min(max(c.Rate, slowest), most)
 }
 
-// own is the requests a second of this process. Where the rate gives each worker
-// less than fewest, some of them send and the others wait, taking turns by the
-// clock: many slow senders that do not know of each other's requests meet by
-// chance, and a small bucket refuses them.
-func (c *controller) own(now time.Time) float64 {
-	active := min(c.workers, max(1, int(c.Rate/fewest)))
-	if active == c.workers {
-		return c.Rate * c.weight
+// own is the requests a second of this process.
+func (c *controller) own() float64 { return c.Rate * c.share }
+
+// slot is when this worker's next place in the period comes, from a moment on.
+// Workers that send at the same rate fill one period in turn, by the clock: several
+// that send at random meet by chance, and a small bucket refuses them.
+func (c *controller) slot(from time.Time) time.Time {
+	period := float64(time.Second) / c.own()
+	d := math.Mod(c.before*period-float64(from.UnixNano()%int64(time.Hour)), period)
+	if d < 0 {
+		d += period
 	}
-	turn := int(now.UnixNano()/int64(turns)) % c.workers
-	if (c.rank-turn+c.workers)%c.workers < active {
-		return c.Rate / float64(active)
-	}
-	return 0
+	return from.Add(time.Duration(d))
 }
 
 // most is the most profiles that the settings allow in a request.
@@ -141,46 +138,49 @@ func (c *controller) most() int {
 	return math.MaxInt32
 }
 
-// sized reports whether the size of requests is found.
-func (c *controller) sized() bool {
+// size is how many profiles the next request may carry. A probe is one that may be
+// too large: there is one at a time.
+func (c *controller) size(now time.Time) (rows int, probe bool) {
+	sure := c.Rows
 	switch {
-	case c.set.SubscribersPerRequest > 0 && c.TooMany == 0, c.Rows >= c.most():
-		return true
+	case c.TooMany == 0 && c.set.SubscribersPerRequest > 0:
+		return c.most(), false
+	case c.TooMany == 0 || c.TooMany > startRows:
+		sure = max(sure, startRows)
+	case sure == 0:
+		sure = max(1, c.TooMany/2)
+	}
+	sure = min(sure, c.most())
+	if c.probing {
+		return sure, false
+	}
+	next := sure
+	switch {
+	case c.Rows == 0: // the first one is not answered
 	case c.TooMany == 0:
-		return c.Rows > startRows // the largest that the body's limit allowed
+		next = growth * sure
+	case float64(c.TooMany) > near*float64(sure):
+		next = int(math.Sqrt(float64(sure) * float64(c.TooMany)))
+		if next > startRows {
+			next = max(next/startRows*startRows, sure+startRows)
+		}
+		if next >= c.TooMany {
+			next = sure
+		}
+	case c.probeAt.IsZero():
+		c.probeAt = now.Add(c.wait)
+	case now.After(c.probeAt):
+		next = c.TooMany
+		c.wait *= 2
+		c.probeAt = now.Add(c.wait)
 	}
-	return c.TooMany-c.Rows <= max(1, c.Rows/20) || c.Rows >= startRows && c.TooMany-c.Rows <= startRows
+	next = min(next, c.most())
+	return next, next > sure
 }
 
-// size is how many profiles the next request may carry.
-func (c *controller) size(now time.Time) int {
-	switch most := c.most(); {
-	case c.TooMany > 0 && !c.sized() && c.Rows == 0:
-		return min(most, max(1, c.TooMany/2))
-	case c.TooMany > 0 && !c.sized():
-		n := int(math.Sqrt(float64(c.Rows) * float64(c.TooMany)))
-		if n > startRows {
-			n = max(n/startRows*startRows, c.Rows/startRows*startRows+startRows)
-		}
-		return min(most, max(n, c.Rows+1))
-	case c.TooMany > 0 && !c.probing && !c.probeAt.IsZero() && now.After(c.probeAt):
-		c.probing, c.probeAt, c.wait = true, now.Add(c.wait), 2*c.wait
-		return min(most, c.TooMany)
-	case c.TooMany > 0:
-		if c.probeAt.IsZero() {
-			c.probeAt = now.Add(c.wait)
-		}
-		return min(most, c.Rows)
-	case c.Rows < startRows && c.set.SubscribersPerRequest == 0:
-		return min(most, startRows)
-	default:
-		return most
-	}
-}
-
-// accepted notes that a request was answered 200, or that its rows were to blame
-// where it was not.
-func (c *controller) accepted(sent, now time.Time, rows int) {
+// accepted notes that a request of so many of the allowed profiles was answered 200,
+// or that its rows were to blame where it was not.
+func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	c.failures = 0
 	perRow := now.Sub(sent).Seconds() / float64(max(1, rows))
 	switch {
@@ -189,74 +189,69 @@ func (c *controller) accepted(sent, now time.Time, rows int) {
 	case rows > c.Rows:
 		c.Rows = rows
 		if rows >= c.TooMany {
-			c.TooMany, c.probing = 0, false
+			c.TooMany = 0
 		}
 	}
+	c.filled = c.filled || rows < allowed
 	if rows >= startRows && (c.best == 0 || perRow < c.best) {
 		c.best = perRow
 	}
-	if sent.Before(c.cutAt) || !c.sized() {
-		return
+	if sent.Before(c.cutAt) || c.TooMany == 0 && !c.filled && c.Rows < c.most() {
+		return // requests become larger first
 	}
-	// The rate grows with the answers, so that it does not while nothing is sent.
-	own := max(c.own(now), slowest)
-	passed := min(now.Sub(c.answered), time.Duration(2*float64(time.Second)/own))
-	c.answered = now
-	c.since++
-	if now.Sub(c.markedAt) >= proof {
-		c.proven, c.marked, c.markedAt = c.marked, c.Rate, now
-	}
-	if !c.Found {
-		c.Rate *= math.Exp2(1 / own / doubling.Seconds())
-	} else {
-		c.age += passed
-		y := c.age.Seconds()/recovery.Seconds() - 1
-		c.Rate = c.Refused + max(c.Refused-c.base, 0.05*c.Refused)*y*y*y
+	switch {
+	case !c.Found:
+		// The rate grows with the answers, so that it does not while nothing is sent.
+		c.Rate *= math.Exp2(1 / max(c.own(), slowest) / doubling.Seconds())
+	case c.tryAt.IsZero():
+		c.tryAt = now.Add(c.Hold)
+	case now.After(c.tryAt):
+		step := firstStep
+		if c.Before > 0 {
+			step = min(2*(c.Rate/c.Before-1), 1)
+		}
+		c.Before = c.Rate
+		c.Rate *= 1 + step
+		c.changed(now)
 	}
 	c.bound()
 }
 
-// remembered is what is stored.
-func (c *controller) remembered() Learned {
-	l := c.Learned
-	if !l.Found {
-		l.Rate = max(startRate, c.proven)
-	}
-	return l
+// changed notes that the rate is another.
+func (c *controller) changed(now time.Time) {
+	c.Changes++
+	c.tryAt = now.Add(c.Hold)
 }
 
-// throttled notes that a request was answered 429, and reports whether that slowed
-// the rate down: the 429s of requests that had left before the last cut do not.
-func (c *controller) throttled(sent, now time.Time) bool {
+// throttled notes that a request was answered 429, and returns how long nothing is to
+// be sent. The 429s of requests that had left before the last cut change nothing.
+func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 	if sent.Before(c.cutAt) || now.Before(c.unsettled) {
-		return false
+		return 0
 	}
-	c.Refused = c.Rate
-	if !c.Found || c.since == 0 && now.Sub(c.cutAt) < settling {
-		c.Rate *= rampCut
-		c.Refused = (c.Rate + c.Refused) / 2
-		c.drained = now.Add(drain)
-	} else {
+	if c.Found || c.set.RequestsPerSecond > 0 {
+		if c.Before > 0 {
+			c.Rate = c.Before
+		}
 		c.Rate *= cut
+		c.Hold = min(2*c.Hold, longestHold)
+	} else {
+		c.Rate *= firstCut
+		pause = firstPause
 	}
-	c.Found, c.cutAt, c.age, c.since = true, now, 0, 0
-	c.Cuts++
+	c.Found, c.Before, c.cutAt = true, 0, now
+	c.changed(now)
 	c.bound()
-	c.base = c.Rate
-	return true
+	return pause
 }
 
 // tooLarge notes that a request with so many rows was refused for its size.
 func (c *controller) tooLarge(rows int) {
-	c.probing = false
 	if c.TooMany == 0 || rows < c.TooMany {
 		c.TooMany = rows
 	}
 	if c.Rows >= c.TooMany {
 		c.Rows = 0
-		if c.TooMany > startRows {
-			c.Rows = startRows
-		}
 	}
 }
 
@@ -272,11 +267,20 @@ func (c *controller) failed(rows int) bool {
 	return true
 }
 
+// remembered is what is stored. A rate at which nothing was answered 429 may have got
+// through because there were few requests, so half of it counts.
+func (l Learned) remembered() Learned {
+	if !l.Found {
+		l.Rate = max(startRate, l.Rate/2)
+	}
+	return l
+}
+
 // adopt takes over what another worker knows, if it knows more.
 func (c *controller) adopt(other Learned, now time.Time) {
-	if other.Cuts > c.Cuts {
-		c.Rate, c.Refused, c.Cuts, c.Found = other.Rate, other.Refused, other.Cuts, other.Found
-		c.cutAt, c.age, c.base = now, 0, c.Rate
+	if other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate {
+		c.Rate, c.Found, c.Before, c.Hold, c.Changes = other.Rate, other.Found, other.Before, max(other.Hold, firstHold), other.Changes
+		c.cutAt, c.tryAt = now, now.Add(c.Hold)
 	}
 	if other.Rows > c.Rows && (c.TooMany == 0 || other.Rows < c.TooMany) {
 		c.Rows = other.Rows

@@ -25,59 +25,30 @@ func inFlight(rows int) int {
 	return max(2, min(mostInFlight, profilesInFlight/max(1, rows)))
 }
 
-// pacing spaces requests.
-type pacing struct {
-	*rate.Limiter
-	paused time.Time // nothing leaves before
-}
-
-// ready takes a turn at a rate and returns 0, or how long to wait before the next
-// look.
-func (p *pacing) ready(now time.Time, perSecond float64) time.Duration {
-	if perSecond == 0 {
-		return patience
-	}
-	p.SetLimitAt(now, rate.Limit(perSecond))
-	if wait := p.paused.Sub(now); wait > 0 {
-		return min(wait, patience)
-	}
-	if p.AllowN(now, 1) {
-		return 0
-	}
-	wait := time.Duration((1 - p.TokensAt(now)) / perSecond * float64(time.Second))
-	return min(max(wait, time.Microsecond), patience)
-}
-
-// pause lets nothing leave for a time.
-func (p *pacing) pause(now time.Time, d time.Duration) {
-	if until := now.Add(d); until.After(p.paused) {
-		p.paused = until
-	}
-}
-
 // Limiter paces the requests of this process to one endpoint of a connection, and
 // learns from their answers. It is safe for concurrent use.
 type Limiter struct {
 	turn  chan struct{} // held by the one who waits for the next turn
 	freed chan struct{} // a request was answered
-	now   func() time.Time
-	wait  func(context.Context, time.Duration) error
 
 	mu       sync.Mutex
 	c        *controller
-	pacing   pacing
+	pace     *rate.Limiter
+	last     time.Time // a request left
+	paused   time.Time // none leaves before
 	inFlight int
 }
 
 func newLimiter(set schemas.Limits, known Learned) *Limiter {
 	c := newController(set, known)
 	return &Limiter{
-		turn: make(chan struct{}, 1), freed: make(chan struct{}, 1), now: time.Now, wait: sleep,
-		c: c, pacing: pacing{rate.NewLimiter(rate.Limit(c.Rate), 1), time.Time{}},
+		turn: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		c: c, pace: rate.NewLimiter(rate.Limit(c.own()), 1),
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits for a time, or returns the context's error once that ends.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -94,6 +65,7 @@ type Turn struct {
 	Profiles int
 	l        *Limiter
 	sent     time.Time
+	probe    bool
 }
 
 // Wait blocks until it is this caller's turn, first come, first served. It returns
@@ -109,43 +81,80 @@ func (l *Limiter) Wait(ctx context.Context) (Turn, error) {
 		if err := ctx.Err(); err != nil {
 			return Turn{}, err
 		}
-		l.mu.Lock()
-		now := l.now()
-		rows := l.c.size(now)
-		full := l.inFlight >= inFlight(rows)
-		var d time.Duration
-		if !full {
-			d = l.pacing.ready(now, l.c.own(now))
-		}
-		if !full && d == 0 {
-			l.inFlight++
-			l.mu.Unlock()
-			return Turn{rows, l, now}, nil
-		}
-		l.mu.Unlock()
-		if full {
+		turn, full, wait := l.next()
+		switch {
+		case turn.l != nil:
+			return turn, nil
+		case full:
 			select {
 			case <-l.freed:
 			case <-ctx.Done():
 			}
-			continue
-		}
-		if err := l.wait(ctx, d); err != nil {
-			return Turn{}, err
+		default:
+			if err := Sleep(ctx, wait); err != nil {
+				return Turn{}, err
+			}
 		}
 	}
 }
 
-// end locks the limiter for what a turn's end does.
-func (t Turn) end(do func(c *controller, now time.Time)) {
-	t.l.mu.Lock()
-	defer t.l.mu.Unlock()
-	t.l.inFlight--
-	select {
-	case t.l.freed <- struct{}{}:
-	default:
+// next takes a turn, or tells whether too many requests are under way or how long
+// to wait before the next look.
+func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	rows, probe := l.c.size(now)
+	if l.inFlight >= inFlight(rows) {
+		return Turn{}, true, 0
 	}
-	do(t.l.c, t.l.now())
+	if wait := l.paused.Sub(now); wait > 0 {
+		return Turn{}, false, min(wait, patience)
+	}
+	if !l.pace.AllowN(now, 1) {
+		wait := time.Duration((1 - l.pace.TokensAt(now)) / l.c.own() * float64(time.Second))
+		return Turn{}, false, min(max(wait, time.Microsecond), patience)
+	}
+	l.inFlight++
+	l.last = now
+	l.c.probing = l.c.probing || probe
+	return Turn{rows, l, now, probe}, false, 0
+}
+
+// change changes the controller, and the pace as that says.
+func (l *Limiter) change(do func(c *controller, now time.Time)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	before, part := l.c.own(), l.c.part
+	do(l.c, now)
+	own := l.c.own()
+	switch {
+	case own == before && part == l.c.part:
+	case !l.c.Found:
+		l.pace.SetLimitAt(now, rate.Limit(own))
+	default:
+		from := l.last.Add(time.Duration(float64(time.Second) / own / 2))
+		for _, t := range []time.Time{now, l.paused} {
+			if t.After(from) {
+				from = t
+			}
+		}
+		l.pace, l.paused = rate.NewLimiter(rate.Limit(own), 1), l.c.slot(from)
+	}
+}
+
+// end notes what became of a turn.
+func (t Turn) end(do func(c *controller, now time.Time)) {
+	t.l.change(func(c *controller, now time.Time) {
+		t.l.inFlight--
+		select {
+		case t.l.freed <- struct{}{}:
+		default:
+		}
+		c.probing = c.probing && !t.probe
+		do(c, now)
+	})
 }
 
 // Cancel gives the turn back: there was nothing to send.
@@ -154,18 +163,16 @@ func (t Turn) Cancel() { t.end(func(*controller, time.Time) {}) }
 // Accepted notes that Iterable answered a request of so many profiles, and not that
 // it was too large or too early.
 func (t Turn) Accepted(profiles int) {
-	t.end(func(c *controller, now time.Time) { c.accepted(t.sent, now, profiles) })
+	t.end(func(c *controller, now time.Time) { c.accepted(t.sent, now, profiles, t.Profiles) })
 }
 
 // Throttled notes that the request was answered 429, and after what pause Iterable
 // wants to see the next one; 0 if it did not say.
 func (t Turn) Throttled(retryAfter time.Duration) {
 	t.end(func(c *controller, now time.Time) {
-		c.throttled(t.sent, now)
-		// The next request comes at another place in the period, so that workers do
-		// not stay in step.
-		shift := time.Duration(random() / (c.Rate * c.weight) * float64(time.Second))
-		t.l.pacing.pause(now, max(retryAfter, c.drained.Sub(now), min(shift, patience)))
+		if until := now.Add(max(retryAfter, c.throttled(t.sent, now))); until.After(t.l.paused) {
+			t.l.paused = until
+		}
 	})
 }
 
@@ -185,37 +192,37 @@ func (t Turn) Failed(profiles int) (smaller bool) {
 func (l *Limiter) Rate() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.c.Rate * l.c.weight
+	return l.c.own()
 }
 
-// Learned returns what is known of the limits.
+// Learned returns what is known of the limits, and the rate of all workers now.
 func (l *Limiter) Learned() Learned {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.c.remembered()
+	return l.c.Learned
 }
 
 // configure changes the settings.
 func (l *Limiter) configure(set schemas.Limits) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.c.set != set {
-		old := l.c
-		l.c = newController(set, old.remembered())
-		l.c.part = old.part
-	}
+	l.change(func(c *controller, _ time.Time) {
+		if c.set != set {
+			part := c.part
+			*c = *newController(set, c.remembered())
+			c.part = part
+		}
+	})
 }
 
-// divide tells the limiter of the others that send, and what they know.
+// divide tells the limiter of its part of the rate, and what the other workers know.
+// joined says that some have just begun to send.
 func (l *Limiter) divide(p part, joined bool, others []Learned) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	l.c.part = p
-	if joined {
-		l.c.unsettled = now.Add(2 * lookEvery)
-	}
-	for _, o := range others {
-		l.c.adopt(o, now)
-	}
+	l.change(func(c *controller, now time.Time) {
+		c.part = p
+		for _, o := range others {
+			c.adopt(o, now)
+		}
+		if joined && c.Found {
+			c.unsettled = now.Add(lookEvery)
+		}
+	})
 }

@@ -20,10 +20,11 @@ import (
 
 const (
 	// lookEvery is how often a worker renews its file and looks at the others'; at
-	// first it does so more often, because workers often start together. Each time is
-	// one small write, one listing and a small read for each other worker.
+	// first it does so after firstLook, because workers often start together, and
+	// each time a quarter later. Each time is one small write, one listing and a
+	// small read for each other worker.
 	lookEvery = 3 * time.Second
-	firstLook = lookEvery / 16
+	firstLook = lookEvery / 6
 	// missed is how old a file may be that counts, and forget how old it is when
 	// anybody deletes it.
 	missed = 5 * lookEvery
@@ -136,7 +137,7 @@ func (s *Share) begin(ctx context.Context, connection string, p *presence) {
 	s.registry.remember(connection, stored.Limits)
 	s.look(within, connection, p)
 	go func() {
-		for every := firstLook; ; every = min(2*every, lookEvery) {
+		for every := firstLook; ; every = min(every*5/4, lookEvery) {
 			select {
 			case <-ctx.Done():
 				s.end(connection, p)
@@ -154,7 +155,7 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	mine := note{Uploads: p.mine, Limits: s.learned(connection)}
 	before, save := p.others, time.Since(p.saved) >= saveEvery
 	s.mu.Unlock()
-	others, rank, err := s.exchange(ctx, connection, mine)
+	others, first, err := s.exchange(ctx, connection, mine)
 	if err == nil && save {
 		err = s.save(ctx, connection, p)
 	}
@@ -164,11 +165,14 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 		}
 		return
 	}
-	total := mine.Uploads
-	for _, o := range others {
+	total, before := mine.Uploads, 0
+	for i, o := range others {
 		total += o.Uploads
+		if i < first {
+			before += o.Uploads
+		}
 	}
-	mineOf := part{float64(mine.Uploads) / float64(max(1, total)), len(others) + 1, rank}
+	mineOf := part{float64(mine.Uploads) / float64(max(1, total)), float64(before) / float64(max(1, total))}
 	s.registry.divide(connection, mineOf, len(others) > before, func(endpoint string) (known []Learned) {
 		for _, o := range others {
 			if x, ok := o.Limits[endpoint]; ok {
@@ -191,9 +195,9 @@ func (s *Share) learned(connection string) map[string]Learned {
 	return known
 }
 
-// exchange writes this worker's note and reads those of the others. rank is this
-// worker's place among all.
-func (s *Share) exchange(ctx context.Context, connection string, mine note) (others []note, rank int, err error) {
+// exchange writes this worker's note and reads those of the others, of which first
+// come before this worker.
+func (s *Share) exchange(ctx context.Context, connection string, mine note) (others []note, first int, err error) {
 	dir := schemas.SendersDir(connection)
 	own := path.Join(dir, s.id)
 	data, err := json.Marshal(mine)
@@ -223,7 +227,7 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 			}
 			others = append(others, o)
 			if strings.Compare(f.Name, own) < 0 {
-				rank++
+				first++
 			}
 		case age > forget:
 			if err := s.root.DeletePrefix(ctx, f.Name); err != nil {
@@ -231,12 +235,16 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 			}
 		}
 	}
-	return others, rank, nil
+	return others, first, nil
 }
 
 // save stores what this worker has learned.
 func (s *Share) save(ctx context.Context, connection string, p *presence) error {
-	data, err := json.Marshal(Stored{At: time.Now().UTC(), Limits: s.learned(connection)})
+	known := s.learned(connection)
+	for endpoint, l := range known {
+		known[endpoint] = l.remembered()
+	}
+	data, err := json.Marshal(Stored{At: time.Now().UTC(), Limits: known})
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func TestWhatWasLearnedIsKept(t *testing.T) {
 	l := ra.For("project", "subscribe", schemas.Limits{})
 	leave := a.Join(t.Context(), "project")
 	l.mu.Lock()
-	l.c.Learned = Learned{Rate: 40, Refused: 42, Rows: 7_000, TooMany: 8_000, Cuts: 3, Found: true}
+	l.c.Learned = Learned{Rate: 40, Rows: 7_000, TooMany: 8_000, Changes: 3, Found: true}
 	l.mu.Unlock()
 	leave()
 	until(t, "it is stored", func() bool {
@@ -105,7 +105,7 @@ func TestWorkersLearnFromEachOther(t *testing.T) {
 	la, lb := ra.For("project", "subscribe", schemas.Limits{}), rb.For("project", "subscribe", schemas.Limits{})
 	defer b.Join(t.Context(), "project")()
 	la.mu.Lock()
-	la.c.Learned = Learned{Rate: 40, Refused: 42, Rows: 7_000, TooMany: 8_000, Cuts: 3, Found: true}
+	la.c.Learned = Learned{Rate: 40, Rows: 7_000, TooMany: 8_000, Changes: 3, Found: true}
 	la.mu.Unlock()
 	defer a.Join(t.Context(), "project")()
 	until(t, "b knows what a knows", func() bool { l := lb.Learned(); return l.Rate == 40 && l.Rows == 7_000 && l.TooMany == 8_000 })

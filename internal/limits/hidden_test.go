@@ -1,0 +1,235 @@
+package limits
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"iterable-segment-export/schemas"
+)
+
+// addressesInABody is how many addresses fit into a request's body.
+const addressesInABody = 100_000
+
+// hidden is a project whose limits its clients are not told, and the work to be done.
+type hidden struct {
+	rate       float64 // requests a second, as a bucket that holds one second's
+	rows       int     // profiles in a request; 0 is no limit
+	perProfile time.Duration
+	others     float64 // the part of the rate that others take
+	workers    int
+	profiles   int
+}
+
+func (h hidden) String() string {
+	return fmt.Sprintf("%g a second of %d, %v a profile, others take %g, %d workers", h.rate, h.rows, h.perProfile, h.others, h.workers)
+}
+
+// allows is how long the work takes at the limits.
+func (h hidden) allows() float64 {
+	rows := float64(cmp.Or(h.rows, addressesInABody))
+	return math.Ceil(float64(h.profiles)/rows)/(h.rate*(1-h.others)) + 0.1 + rows*h.perProfile.Seconds()
+}
+
+// outcome is what came of it.
+type outcome struct {
+	took                time.Duration
+	requests, throttled int
+	worst               float64 // share of a minute's requests that were answered 429
+	learned             Learned
+}
+
+func (o outcome) share429() float64 { return float64(o.throttled) / float64(o.requests) }
+
+// project is what answers, after round trips of 50 to 150 ms.
+type project struct {
+	hidden
+	mu             sync.Mutex
+	random         *rand.Rand
+	bucket         *rate.Limiter
+	taken, settled int         // profiles
+	answers        []time.Time // by the time of the answer
+	refused        []bool
+	done           chan struct{}
+}
+
+// half is one way of a round trip.
+func (p *project) half() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return 25*time.Millisecond + time.Duration(p.random.Int64N(int64(50*time.Millisecond)))
+}
+
+// take takes profiles off what is left.
+func (p *project) take(most int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(most, addressesInABody, p.profiles-p.taken)
+	p.taken += n
+	return n
+}
+
+// answer ends a turn as the project answers.
+func (p *project) answer(turn Turn, rows int) {
+	time.Sleep(p.half())
+	refused := !p.bucket.AllowN(time.Now(), 1)
+	tooLarge := p.rows > 0 && rows > p.rows
+	if !refused && !tooLarge {
+		time.Sleep(time.Duration(rows) * p.perProfile)
+	}
+	time.Sleep(p.half())
+	switch {
+	case refused:
+		turn.Throttled(0)
+	case tooLarge:
+		turn.TooLarge(rows)
+	default:
+		turn.Accepted(rows)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers, p.refused = append(p.answers, time.Now()), append(p.refused, refused)
+	if refused || tooLarge {
+		p.taken -= rows
+		return
+	}
+	if p.settled += rows; p.settled == p.profiles {
+		close(p.done)
+	}
+}
+
+// run lets workers that know so much do the work, in virtual time.
+func (h hidden) run(t *testing.T, seed uint64, known Learned) (out outcome) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &project{
+			hidden: h, random: rand.New(rand.NewPCG(seed, 1)), done: make(chan struct{}),
+			bucket: rate.NewLimiter(rate.Limit(h.rate), max(1, int(h.rate))),
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		began := time.Now()
+		if h.others > 0 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					p.bucket.Allow()
+					time.Sleep(time.Duration(float64(time.Second) / h.rate / h.others))
+				}
+			})
+		}
+		limiters := make([]*Limiter, h.workers)
+		for i := range limiters {
+			limiters[i] = newLimiter(schemas.Limits{}, known)
+			limiters[i].divide(part{1 / float64(h.workers), float64(i) / float64(h.workers)}, false, nil)
+		}
+		for i, l := range limiters {
+			all.Go(func() { // as Share looks
+				time.Sleep(time.Duration(i) * firstLook / 10)
+				for every := firstLook; ctx.Err() == nil; every = min(every*5/4, lookEvery) {
+					var others []Learned
+					for _, other := range slices.Concat(limiters[:i], limiters[i+1:]) {
+						others = append(others, other.Learned())
+					}
+					l.divide(l.c.part, false, others)
+					_ = Sleep(ctx, every)
+				}
+			})
+			all.Go(func() {
+				for {
+					turn, err := l.Wait(ctx)
+					if err != nil {
+						return
+					}
+					rows := p.take(turn.Profiles)
+					if rows == 0 { // what is under way may come back
+						turn.Cancel()
+						_ = Sleep(ctx, 10*time.Millisecond)
+						continue
+					}
+					all.Go(func() { p.answer(turn, rows) })
+				}
+			})
+		}
+		<-p.done
+		out.took = time.Since(began)
+		stop()
+		all.Wait()
+		out.requests, out.learned = len(p.answers), limiters[0].Learned().remembered()
+		first, inMinute := 0, 0
+		for i, at := range p.answers {
+			if p.refused[i] {
+				out.throttled++
+				inMinute++
+			}
+			for ; at.Sub(p.answers[first]) > time.Minute; first++ {
+				if p.refused[first] {
+					inMinute--
+				}
+			}
+			if i-first >= 50 { // of fewer, one in ten is chance
+				out.worst = max(out.worst, float64(inMinute)/float64(i+1-first))
+			}
+		}
+	})
+	return out
+}
+
+// A table of hidden limits: what finding them costs, from a cold start and with what
+// that learned. LIMITS_TABLE=1 prints it, for docs/performance.md.
+func TestHiddenLimits(t *testing.T) {
+	for _, workers := range []int{1, 5} {
+		for _, others := range []float64{0, 0.4} {
+			for _, perSecond := range []float64{2, 5, 20, 100} {
+				for _, rows := range []int{1_000, 5_000, 0} {
+					for _, each := range []time.Duration{0, 20 * time.Microsecond} {
+						h := hidden{rate: perSecond, rows: rows, perProfile: each, others: others, workers: workers, profiles: 1_000_000}
+						t.Run(h.String(), func(t *testing.T) { h.check(t) })
+					}
+				}
+			}
+		}
+	}
+}
+
+func (h hidden) check(t *testing.T) {
+	cold := h.run(t, 1, Learned{})
+	warm := h.run(t, 2, cold.learned)
+	allows := h.allows()
+	if os.Getenv("LIMITS_TABLE") != "" {
+		size := fmt.Sprint(h.rows)
+		if h.rows == 0 {
+			size = "any"
+		}
+		fmt.Printf("| %d | %.0f %% | %g | %s | %v | %.1f s | %.2f | %.1f %% | %.2f | %.1f %% |\n", h.workers, 100*h.others, h.rate, size, h.perProfile, allows,
+			cold.took.Seconds()/allows, 100*cold.share429(), warm.took.Seconds()/allows, 100*warm.share429())
+	}
+	// Each worker finds the size with a few of its first requests, which are five a
+	// second for all of them; then the rate doubles each second, and falls slowly where
+	// 5 a second were too many.
+	finding := 2 + 0.6*float64(h.workers) + max(0, math.Log2(h.rate/startRate))
+	overload := 8 + 2*h.workers + int(h.rate/10)
+	for _, o := range []struct {
+		name string
+		outcome
+		finding float64
+	}{{"cold", cold, finding}, {"remembered", warm, finding / 2}} {
+		if took := o.took.Seconds(); took > 1.2*allows+o.finding {
+			t.Errorf("%s: %.1f s where %.1f s are allowed", o.name, took, allows)
+		}
+		if o.throttled > o.requests/50+overload {
+			t.Errorf("%s: %d of %d requests are answered 429", o.name, o.throttled, o.requests)
+		}
+	}
+	if warm.requests >= 1000 && warm.share429() > 0.02 {
+		t.Errorf("remembered: %.1f %% of the requests are answered 429", 100*warm.share429())
+	}
+}
