@@ -27,6 +27,8 @@ type account struct {
 	// refusedBy are the addresses, hashed, of profiles that were not surely taken; the value
 	// is set for those that Iterable named.
 	refusedBy map[snapshot.Key]bool
+	// forgotten are those of whom Iterable said that it has forgotten them.
+	forgotten forgottenPeople
 }
 
 // newAccount reads what there is of answers and refusals.
@@ -53,7 +55,10 @@ func (c *account) add(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if err := c.dropForgotten(ctx); err != nil {
+		return err
+	}
+	return c.rememberForgotten(ctx, c.run.Connection, c.attempt, c.forgotten)
 }
 
 // stagedName is the name of the file with the batches of a kind.
@@ -111,6 +116,11 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 		case !acknowledged, r.Unsure:
 			err = c.update.Doubt(&m)
 		case named && r.Reason == schemas.ReasonIterableForgotten:
+			for _, id := range [][]byte{m.Email, m.UserID} {
+				if len(id) > 0 {
+					c.forgotten = append(c.forgotten, hashPerson(id))
+				}
+			}
 			err = c.update.Forget(m.Key)
 		case named:
 			err = c.update.Refuse(m.Key)

@@ -77,7 +77,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 		old.Snapshot = nil // staging could not use it
 	case err != nil:
 		return needOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with can't be read any more (%v); retry starts over", err))
-	case m.ToSend() == 0 && m.Superseded == 0 && !m.Full && old.Header().Profiles == h.Profiles && old.Header().Mapping == h.Mapping:
+	case m.ToSend() == 0 && m.Superseded == 0 && m.Forgotten == 0 && !m.Full && old.Header().Profiles == h.Profiles && old.Header().Mapping == h.Mapping:
 		return a.settled(ctx, in.Run, m.Attempt)
 	case !m.Full:
 		h.FullAt = old.Header().FullAt

@@ -109,6 +109,11 @@ func addressKey(email []byte) snapshot.Key {
 
 // vanished takes a member whose key no row of the segment has.
 func (s *staging) vanished(m *snapshot.Member) error {
+	if s.forgotten.has(m.Email, m.UserID) {
+		s.manifest.Forgotten++
+		s.gone = append(s.gone, m.Key[:]...)
+		return nil
+	}
 	if m.Fields == snapshot.Unconfirmed {
 		if s.mirror {
 			s.manifest.Unconfirmed++ // others may have put it there

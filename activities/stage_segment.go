@@ -198,6 +198,9 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	if err == nil {
 		err = a.Root.Write(ctx, path.Join(s.dir, filesFile), names)
 	}
+	if err == nil && len(s.gone) > 0 {
+		err = a.Root.Write(ctx, path.Join(s.dir, forgottenFile), s.gone)
+	}
 	if err == nil && s.examples != nil {
 		err = a.writeExamples(ctx, in.Run, s.examples)
 	}

@@ -31,6 +31,8 @@ type staging struct {
 	// the segment by another.
 	identities *snapshot.Identities
 	examples   *examples // nil but in a check
+	forgotten  forgottenPeople
+	gone       []byte // keys of members who are forgotten
 
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
@@ -66,6 +68,9 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		}
 	}()
 	s.columns(seg)
+	if s.forgotten, err = a.forgotten(ctx, in.Run.Connection); err != nil {
+		return s, err
+	}
 	if s.mapper, err = compileMapping(s.export, in.Connection.Limits, seg); err != nil {
 		return s, err
 	}
@@ -197,6 +202,14 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	if column, value, reason := s.identify(&p, i, emails, users); reason != "" {
 		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: s.named(&p, i, users)})
+		return
+	}
+	if s.forgotten.has(p.Email, p.UserID) {
+		column := s.emailName
+		if column == "" {
+			column = s.userName
+		}
+		s.refuse(refusedRow{at: at, column: column, reason: schemas.ReasonIterableForgotten})
 		return
 	}
 	if !s.mapper.Empty() {
@@ -353,7 +366,7 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 func (s *staging) finish(ctx context.Context, mirror bool) error {
 	s.finishing, s.mirror = true, mirror
 	var vanished func(*snapshot.Member) error
-	if mirror || s.identities != nil {
+	if mirror || s.identities != nil || len(s.forgotten) > 0 {
 		vanished = s.vanished
 	}
 	if _, err := s.differ.Finish(ctx, vanished); err != nil {

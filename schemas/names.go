@@ -24,6 +24,7 @@ const (
 // the documentation use for them too.
 const (
 	ActivityAuthorize      = "Authorize"
+	ActivityFetchForgotten = "FetchForgotten"
 	ActivityInspectSegment = "InspectSegment"
 	ActivityEnsureList     = "EnsureList"
 	ActivityStageSegment   = "StageSegment"

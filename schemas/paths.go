@@ -78,17 +78,20 @@ func StagedDir(run RunRef, attempt string) string {
 
 // PeopleDirs are the folders of the data root that people's data lies in, and what
 // is known of runs.
-var PeopleDirs = []string{"staging", "snapshots", "reports"}
+var PeopleDirs = []string{"staging", "snapshots", "reports", "forgotten"}
 
 // ExportDirs are the folders that hold all that the data root knows of the people
 // of an export over a connection.
 func ExportDirs(connection, export string) []string {
 	var dirs []string
-	for _, kind := range PeopleDirs {
+	for _, kind := range PeopleDirs[:3] {
 		dirs = append(dirs, path.Join(kind, exportPath(connection, export)))
 	}
 	return dirs
 }
+
+// ForgottenDir holds hashes of the people whom a connection's project has forgotten.
+func ForgottenDir(connection string) string { return path.Join("forgotten", PathName(connection)) }
 
 // exportPath is the part of a path that keeps an export of one connection apart from
 // one of the same name over another.

@@ -93,6 +93,8 @@ type SegmentInput struct {
 	Scheduled bool `json:"scheduled,omitempty"`
 	// SearchAttributes tells whether the run may set them.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
+	// Warnings are of the run as a whole.
+	Warnings []string `json:"warnings,omitempty"`
 	// Resume is set when the run goes on in a new execution, with a fresh
 	// history.
 	Resume *SegmentResume `json:"resume,omitempty"`
@@ -145,6 +147,18 @@ type ServedInput struct {
 type ServedResult struct {
 	Served bool   `json:"served"`
 	Why    string `json:"why,omitempty"`
+}
+
+// ForgottenInput asks whom a project has forgotten.
+type ForgottenInput struct {
+	Run        RunRef         `json:"run"` // without a segment
+	Connection ConnectionInfo `json:"connection"`
+}
+
+// ForgottenResult says how many they are. Who they are stays in the data root.
+type ForgottenResult struct {
+	People  int64  `json:"people"`
+	Warning string `json:"warning,omitempty"`
 }
 
 // InspectInput asks for a segment's footers.
@@ -288,6 +302,10 @@ type Manifest struct {
 	// Superseded counts people known by one identifier who are in the segment
 	// under another one only, in a hybrid project; they are not removed.
 	Superseded int64 `json:"superseded,omitempty"`
+
+	// Forgotten counts members who were forgotten in Iterable since the last run: they are
+	// on no list any more.
+	Forgotten int64 `json:"forgotten,omitempty"`
 
 	// Attempt names the folder of the staged files (StagedDir): each attempt at staging
 	// writes its own.

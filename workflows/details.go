@@ -105,7 +105,7 @@ func (s *exportSegment) total() {
 	rejected := schemas.ExportReport{Manifest: s.report.Manifest, Upload: upload}
 	rejected.AddRejects()
 	s.report.Rejected = rejected.Rejected
-	s.report.Warnings = append(slices.Clone(s.list.Warnings), s.report.Manifest.Warnings...)
+	s.report.Warnings = slices.Concat(s.in.Warnings, s.list.Warnings, s.report.Manifest.Warnings)
 	if n := upload.NotRemoved; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable refused to take %s people off the list; the next run tries again", count(n)))
@@ -137,7 +137,7 @@ func (s *exportSegment) expectedSize() (least, most int64) {
 	m, u := s.report.Manifest, s.report.Upload
 	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
 	if s.in.Export.Mode == schemas.ModeAppend {
-		known += m.Members - m.Unchanged - m.Updates - m.Superseded // vanished from the segment, but not removed
+		known += m.Members - m.Unchanged - m.Updates - m.Superseded - m.Forgotten // vanished from the segment, but not removed
 	}
 	s.report.Members = known
 	return known - u.Unnamed, max(known, s.list.Size+m.Adds-u.Removed) + u.Unnamed

@@ -43,7 +43,7 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	found = append(found, leftOut(g, m)...)
 	// Those who have left the segment and stay on the list count too: in append mode
 	// it only grows.
-	stay := max(0, m.Members-m.Unchanged-m.Updates-m.Removals-m.Superseded)
+	stay := max(0, m.Members-m.Unchanged-m.Updates-m.Removals-m.Superseded-m.Forgotten)
 	switch {
 	case maxProfiles <= 0 || valid+stay <= maxProfiles:
 	case stay == 0:

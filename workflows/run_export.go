@@ -71,7 +71,11 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 	}
 	r.tags.wanted = allowed.SearchAttributes
 	began := workflow.Now(ctx)
-	result := r.exportSegments(ctx, allowed)
+	forgotten, err := r.forgotten(ctx, allowed)
+	if err != nil {
+		return schemas.RunResult{}, r.end(ctx, err)
+	}
+	result := r.exportSegments(ctx, allowed, forgotten)
 	if !r.in.Check {
 		r.report(ctx, began, allowed, &result)
 	}
@@ -107,6 +111,24 @@ func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, er
 	return out, err
 }
 
+// forgotten has a worker find out whom the project has forgotten, so that no segment sends
+// them. Histories of before the step was there have no such version.
+func (r *runExport) forgotten(ctx workflow.Context, allowed schemas.AuthorizeResult) (out schemas.ForgottenResult, err error) {
+	if workflow.GetVersion(ctx, "forgotten", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return out, nil
+	}
+	err = r.operator.step(ctx, schemas.ActivityFetchForgotten, func(ctx workflow.Context) error {
+		e := r.in.Export
+		in := schemas.ForgottenInput{
+			Run:        schemas.RunRef{Connection: e.Connection, Export: e.Name, RunID: r.progress.RunID, Deadline: schemas.Duration(e.Deadline.Or(defaultDeadline))},
+			Connection: allowed.Connection,
+		}
+		ctx = connected(quick(ctx, "Who is forgotten in Iterable?"), allowed.Connection)
+		return workflow.ExecuteActivity(ctx, schemas.ActivityFetchForgotten, in).Get(ctx, &out)
+	})
+	return out, err
+}
+
 // summary is what the Temporal UI calls a segment's run. A summary can't be changed
 // later, so a list that is yet to be made has no number in it; the details have.
 func summary(s schemas.Segment, lists []int64, i int) string {
@@ -118,7 +140,7 @@ func summary(s schemas.Segment, lists []int64, i int) string {
 }
 
 // exportSegments runs the segments side by side and gathers what became of each.
-func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult) schemas.RunResult {
+func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult, forgotten schemas.ForgottenResult) schemas.RunResult {
 	result := schemas.RunResult{Connection: r.in.Export.Connection, Export: r.in.Export.Name, RunID: r.progress.RunID}
 	export := r.in.Export
 	export.Segments = nil
@@ -135,6 +157,9 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Check:            r.in.Check,
 			Scheduled:        r.in.Trigger.Kind == schemas.TriggerSchedule,
 			SearchAttributes: allowed.SearchAttributes,
+		}
+		if forgotten.Warning != "" {
+			in.Warnings = []string{forgotten.Warning}
 		}
 		id := schemas.SegmentWorkflowID(export.Name, segment.Name)
 		if r.in.Check {

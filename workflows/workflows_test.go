@@ -40,6 +40,7 @@ func newWorld(t *testing.T) *world {
 	stub[schemas.AuthorizeInput, schemas.AuthorizeResult](w, schemas.ActivityAuthorize)
 	stub[schemas.ServedInput, schemas.ServedResult](w, schemas.ActivityServed)
 	stub[schemas.InspectInput, schemas.SegmentInfo](w, schemas.ActivityInspectSegment)
+	stub[schemas.ForgottenInput, schemas.ForgottenResult](w, schemas.ActivityFetchForgotten)
 	stub[schemas.EnsureListInput, schemas.ListRef](w, schemas.ActivityEnsureList)
 	stub[schemas.StageInput, schemas.Manifest](w, schemas.ActivityStageSegment)
 	stub[schemas.UploadInput, schemas.UploadCounts](w, schemas.ActivityUploadBatches)
@@ -57,6 +58,7 @@ func stub[In, Out any](w *world, name string) {
 
 // goesWell makes every activity succeed on a segment of that many batches.
 func (w *world) goesWell(batches int) {
+	w.OnActivity(schemas.ActivityFetchForgotten, mock.Anything, mock.Anything).Return(schemas.ForgottenResult{}, nil).Maybe()
 	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(schemas.SegmentInfo{Files: 1, Rows: 10}, nil).Maybe()
 	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Created: true}, nil).Maybe()
 	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{
@@ -511,6 +513,7 @@ func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {
 	w := newWorld(t)
 	w.OnActivity(schemas.ActivityAuthorize, mock.Anything, mock.Anything).Return(
 		schemas.AuthorizeResult{Connection: schemas.ConnectionInfo{Name: "marketing", TaskQueue: "q"}}, nil)
+	w.goesWell(1)
 	w.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.Anything).Return(
 		func(_ workflow.Context, in schemas.SegmentInput) (schemas.ExportReport, error) {
 			r := schemas.ExportReport{Segment: in.Segment.Name, State: schemas.StateDone}

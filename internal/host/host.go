@@ -261,9 +261,10 @@ func (h *Host) serveConnections() error {
 		queue := schemas.UploadTaskQueue(name)
 		w := worker.New(h.o.Client, queue, h.options(h.o.UploadSlots))
 		register(w, map[string]any{
-			schemas.ActivityEnsureList:    h.activities.EnsureList,
-			schemas.ActivityUploadBatches: h.activities.UploadBatches,
-			schemas.ActivityVerifyList:    h.activities.VerifyList,
+			schemas.ActivityFetchForgotten: h.activities.FetchForgotten,
+			schemas.ActivityEnsureList:     h.activities.EnsureList,
+			schemas.ActivityUploadBatches:  h.activities.UploadBatches,
+			schemas.ActivityVerifyList:     h.activities.VerifyList,
 		})
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start the worker of task queue %s: %w", queue, err)

@@ -218,6 +218,9 @@ func (r *run) checkEnd() {
 	for who := range r.project.refusals {
 		touched[who] = true
 	}
+	for who := range r.project.gone {
+		touched[who] = true
+	}
 	unsure := map[int]bool{}
 	for _, a := range r.acks {
 		for _, who := range a.took {
@@ -318,7 +321,7 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case top == "reports" || top == "access" || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
+		case top == "reports" || top == "access" || top == "forgotten" || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++
 		default:

@@ -95,7 +95,7 @@ func newHistory(t *testing.T, p *plan) *history {
 	w := &world{plan: p, wake: make(chan struct{}, 1), serial: map[string]int{}, counts: map[string]int{}}
 	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}}
 	w.history = h
-	h.project = &project{w: w, lists: map[int64]*list{}, fields: map[int]map[string]string{}, refusals: map[int]refusal{}}
+	h.project = &project{w: w, lists: map[int64]*list{}, fields: map[int]map[string]string{}, refusals: map[int]refusal{}, gone: map[int]time.Time{}}
 	root, err := storage.OpenRoot(context.Background(), "mem://")
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,8 @@ func newHistory(t *testing.T, p *plan) *history {
 	}
 	h.activities = map[string]any{
 		schemas.ActivityAuthorize: a.Authorize, schemas.ActivityInspectSegment: a.InspectSegment, schemas.ActivityEnsureList: a.EnsureList,
-		schemas.ActivityStageSegment: a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches, schemas.ActivityVerifyList: a.VerifyList,
+		schemas.ActivityFetchForgotten: a.FetchForgotten,
+		schemas.ActivityStageSegment:   a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches, schemas.ActivityVerifyList: a.VerifyList,
 		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
 		schemas.ActivityServed: a.Served,
 	}
@@ -433,6 +434,9 @@ func (h *history) interfere(o other) {
 
 // forget has the project forget a person, who is on no list then.
 func (h *history) forget(who int) {
+	if h.project.gone[who].IsZero() {
+		h.project.gone[who] = time.Now()
+	}
 	delete(h.project.fields, who)
 	for _, l := range h.project.lists {
 		delete(l.members, who)

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,6 +42,17 @@ type project struct {
 	fields map[int]map[string]string
 	// refusals say what the project has against a person just now.
 	refusals map[int]refusal
+	// gone says since when the project has forgotten people. Those with an even number are
+	// listed when it is asked; of the others only a refusal tells.
+	gone map[int]time.Time
+}
+
+// against says what the project has against a person, empty if nothing.
+func (p *project) against(i int) refusal {
+	if _, gone := p.gone[i]; gone {
+		return forgotten
+	}
+	return p.refusals[i]
 }
 
 type list struct {
@@ -155,6 +167,20 @@ func (p *project) RoundTrip(r *http.Request) (*http.Response, error) {
 		l.ID = p.next
 		p.lists[l.ID] = l
 		return p.json(r, map[string]any{"listId": l.ID})
+	case path == "users/forgotten", path == "users/forgottenUserIds":
+		hashes := []string{}
+		for i := range p.gone {
+			if i%2 != 0 {
+				continue
+			}
+			id := address(i)
+			if path == "users/forgottenUserIds" {
+				id = userID(i)
+			}
+			hashes = append(hashes, fmt.Sprintf("%x", sha256.Sum256([]byte(strings.ToLower(id)))))
+		}
+		slices.Sort(hashes)
+		return p.json(r, map[string]any{"hashedEmails": hashes, "hashedUserIds": hashes})
 	case path == "users/getFields":
 		return p.json(r, map[string]any{"fields": map[string]string{}})
 	case path == "lists/subscribe", path == "lists/unsubscribe":
@@ -207,7 +233,10 @@ func (p *project) change(r *http.Request, a *attempt, kind string, body []byte) 
 	fails := 0
 	for _, s := range in.Subscribers {
 		i := person(s.Email, s.UserID)
-		no := p.refusals[i]
+		no := p.against(i)
+		if since, gone := p.gone[i]; gone && i%2 == 0 && since.Before(a.run.began) {
+			p.w.violated("i", "%s sends %d, of whom Iterable has said that it has forgotten them", a.key, i)
+		}
 		switch no {
 		case conflict:
 			f.ConflictEmails, f.ConflictUserIDs = name(f.ConflictEmails, s.Email), name(f.ConflictUserIDs, s.UserID)
@@ -237,7 +266,7 @@ func (p *project) change(r *http.Request, a *attempt, kind string, body []byte) 
 			p.fields[i][k] = string(v)
 		}
 	}
-	done.plain = len(p.refusals) == 0
+	done.plain = len(p.refusals)+len(p.gone) == 0
 	answer, err := p.json(r, map[string]any{"successCount": len(done.took), "failCount": fails, "failedUpdates": f})
 	if err == nil {
 		answer.Body = ackBody{Reader: answer.Body.(ackBody).Reader, ack: done}

@@ -31,8 +31,12 @@ func TestRowsThatIterableRefusesJoinTheRejects(t *testing.T) {
 	}
 	r := w.Done(w.Run(w.Export("After", "EmailAddress")))
 	for _, reason := range marks {
-		if r.Rejected[reason] != 1 || r.Upload.Refused[reason] != 1 {
-			t.Errorf("%s: %d rejected, %d refused, want 1", reason, r.Rejected[reason], r.Upload.Refused[reason])
+		sent := int64(1)
+		if reason == schemas.ReasonIterableForgotten {
+			sent = 0 // Iterable says before who that is
+		}
+		if r.Rejected[reason] != 1 || r.Upload.Refused[reason] != sent {
+			t.Errorf("%s: %d rejected, %d refused, want 1 and %d", reason, r.Rejected[reason], r.Upload.Refused[reason], sent)
 		}
 	}
 	if r.Upload.Sent != expected.Valid-3 || w.List("After").Size != int(expected.Valid)-3 {

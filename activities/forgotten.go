@@ -1,0 +1,216 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// personHash stands for somebody whom Iterable has forgotten: the first half of the SHA-256
+// of the address or user ID, trimmed and in lower case, as GET /api/users/forgotten has it.
+type personHash [16]byte
+
+func hashPerson(id []byte) personHash {
+	sum := sha256.Sum256(bytes.ToLower(bytes.TrimSpace(id)))
+	return personHash(sum[:16])
+}
+
+// forgottenPeople are those whom a project has forgotten, in order.
+type forgottenPeople []personHash
+
+// has reports whether somebody is among them, by either identifier.
+func (f forgottenPeople) has(email, userID []byte) bool {
+	if len(f) == 0 {
+		return false
+	}
+	for _, id := range [][]byte{email, userID} {
+		if len(id) == 0 {
+			continue
+		}
+		if _, found := slices.BinarySearchFunc(f, hashPerson(id), personHash.compare); found {
+			return true
+		}
+	}
+	return false
+}
+
+func (h personHash) compare(o personHash) int { return bytes.Compare(h[:], o[:]) }
+
+// sorted puts hashes in order, each once.
+func (f forgottenPeople) sorted() forgottenPeople {
+	slices.SortFunc(f, personHash.compare)
+	return slices.Compact(f)
+}
+
+func (f forgottenPeople) encode() []byte {
+	out := make([]byte, 0, len(f)*len(personHash{}))
+	for _, h := range f {
+		out = append(out, h[:]...)
+	}
+	return out
+}
+
+// Files of a connection's schemas.ForgottenDir: whom Iterable listed, by the time of the
+// question, so that an answer which comes late takes the place of no newer one; and whom an
+// attempt tried to send of whom Iterable said that it had forgotten them.
+const (
+	listedPrefix   = "listed-"
+	reportedPrefix = "reported-"
+)
+
+// FetchForgotten asks Iterable, once for each run, whom the project has forgotten. They are
+// never sent. Where Iterable does not say, the run goes on with those that are known, since
+// Iterable refuses the others itself.
+func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInput) (out schemas.ForgottenResult, err error) {
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
+	defer attempt.end(ctx, &err)
+	r, err := a.admitted(ctx, in.Run, reads)
+	if err == nil {
+		err = a.stillLeadsThere(in.Run.Connection, in.Connection.Host)
+	}
+	if err == nil && r != nil && in.Connection != r.Connection {
+		err = altered(in.Run)
+	}
+	if err != nil {
+		return out, err
+	}
+	client, err := a.Clients.Get(in.Run.Connection)
+	if err != nil {
+		return out, err
+	}
+	asked := time.Now()
+	hashes, err := client.Forgotten(ctx, in.Connection.ProjectType)
+	switch iterable.ClassOf(err) {
+	case iterable.BadRequest, iterable.Forbidden, iterable.NotFound, iterable.Unexpected:
+		out.Warning = fmt.Sprintf("Iterable does not say whom the project has forgotten (%v); it refuses them itself", err)
+	default:
+		if err != nil {
+			return out, failure(err, in.Run.Connection)
+		}
+		if err := a.keepListed(ctx, in.Run.Connection, asked, hashes); err != nil {
+			return out, err
+		}
+	}
+	known, err := a.forgotten(ctx, in.Run.Connection)
+	out.People = int64(len(known))
+	return out, err
+}
+
+// keepListed keeps whom Iterable lists, in place of those whom it listed before, and
+// forgets of the reports what the list says too.
+func (a *Activities) keepListed(ctx context.Context, connection string, asked time.Time, hashes []string) error {
+	var listed forgottenPeople
+	for _, text := range hashes {
+		sum, err := hex.DecodeString(text)
+		if err != nil || len(sum) != sha256.Size {
+			return errors.New("Iterable lists forgotten people by what is no SHA-256")
+		}
+		listed = append(listed, personHash(sum[:16]))
+	}
+	listed = listed.sorted()
+	name := fmt.Sprintf("%s%020d", listedPrefix, asked.UnixNano())
+	if err := a.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), name), listed.encode()); err != nil {
+		return fmt.Errorf("keep who is forgotten: %w", err)
+	}
+	return a.eachForgotten(ctx, connection, func(key string, some forgottenPeople) error {
+		unlisted := func(h personHash) bool {
+			_, found := slices.BinarySearchFunc(listed, h, personHash.compare)
+			return !found
+		}
+		base := path.Base(key)
+		if strings.HasPrefix(base, listedPrefix) && base >= name || strings.HasPrefix(base, reportedPrefix) && slices.ContainsFunc(some, unlisted) {
+			return nil
+		}
+		return a.Root.DeletePrefix(ctx, key)
+	})
+}
+
+// forgotten are those who are known to be forgotten.
+func (a *Activities) forgotten(ctx context.Context, connection string) (forgottenPeople, error) {
+	var listed, all forgottenPeople
+	err := a.eachForgotten(ctx, connection, func(key string, some forgottenPeople) error {
+		if strings.HasPrefix(path.Base(key), listedPrefix) {
+			listed = some // the newest comes last
+		} else {
+			all = append(all, some...)
+		}
+		return nil
+	})
+	return append(all, listed...).sorted(), err
+}
+
+// eachForgotten reads the files with those who are forgotten, in the order of their names.
+func (a *Activities) eachForgotten(ctx context.Context, connection string, do func(key string, some forgottenPeople) error) error {
+	files, err := a.Root.List(ctx, schemas.ForgottenDir(connection))
+	if err != nil {
+		return fmt.Errorf("look for who is forgotten: %w", err)
+	}
+	for _, f := range files {
+		data, err := a.Root.Read(ctx, f.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another run has just put a newer one in its place
+		}
+		if err == nil && len(data)%len(personHash{}) != 0 {
+			err = errDamaged
+		}
+		if err != nil {
+			return fmt.Errorf("read who is forgotten: %w", err)
+		}
+		var some forgottenPeople
+		for h := range slices.Chunk(data, len(personHash{})) {
+			some = append(some, personHash(h))
+		}
+		if err := do(f.Name, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rememberForgotten keeps those of whom Iterable said, when an attempt sent them, that it
+// had forgotten them: no later run offers them again.
+func (a *Activities) rememberForgotten(ctx context.Context, connection, attempt string, people forgottenPeople) error {
+	if len(people) == 0 {
+		return nil
+	}
+	if err := a.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), reportedPrefix+attempt), people.sorted().encode()); err != nil {
+		return fmt.Errorf("keep who is forgotten: %w", err)
+	}
+	return nil
+}
+
+// forgottenFile has the snapshot's keys of members who are forgotten, beside the staged
+// files: the next snapshot is without them.
+const forgottenFile = "forgotten"
+
+// dropForgotten takes the members out that staging found to be forgotten.
+func (c *account) dropForgotten(ctx context.Context) error {
+	data, err := c.Root.Read(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), forgottenFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read which members are forgotten: %w", err)
+	}
+	for key := range slices.Chunk(data, len(snapshot.Key{})) {
+		if len(key) < len(snapshot.Key{}) {
+			return errDamaged
+		}
+		if err := c.update.Forget(snapshot.Key(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
