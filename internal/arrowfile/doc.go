@@ -2,14 +2,14 @@
 // their columns.
 //
 // What was tried and why it did not serve: Arrow v15's own reader reads all columns
-// of a record batch at once, however large, trusts the offsets in it, and does not
-// take files whose schema stands in the footer alone (Arrow for JavaScript). So
-// buffers are found, checked and decompressed here, a slice at a time; Arrow parses
-// the schema.
+// of a record batch at once, however large, trusts the offsets in it, does not take
+// files whose schema stands in the footer alone (Arrow for JavaScript), and refuses a
+// file for the type of any column. So the schema is read, and buffers are found,
+// checked and decompressed here, a slice at a time.
 //
 //	file.go      what describes a file or a stream; message.go its flatbuffers
-//	read.go      its record batches; layout.go finds their buffers
-//	buffer.go    a buffer from its beginning to its end; codec.go decompresses
-//	load.go      columns from buffers; nested.go those with children
-//	types.go     how types are loaded; views.go views, run ends, UUIDs
+//	schema.go    the tree of columns and how each type lies in a record batch
+//	read.go      record batches and dictionaries
+//	column.go    parts of a column from its buffers; views.go those out of order
+//	buffer.go    a buffer from its beginning to its end, decompressed
 package arrowfile

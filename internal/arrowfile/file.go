@@ -9,9 +9,6 @@ import (
 	"io"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/endian"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
-	flatbuffers "github.com/google/flatbuffers/go"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
@@ -20,187 +17,136 @@ import (
 // magic is what an Arrow IPC file begins and ends with.
 var magic = []byte("ARROW1")
 
-// Open reads what describes an Arrow IPC file, or a stream if it is one; head
-// are the first bytes.
-func Open(src *columnar.Source, head []byte) (*File, error) {
-	if bytes.HasPrefix(head, magic) {
-		return openFile(src)
-	}
-	return openStream(src)
+var (
+	errIPC       = errors.New("the file is damaged: it does not follow the Arrow format; write it again")
+	errTruncated = errors.New("the file is cut off or damaged: a part of it claims to be longer than the rest of the file; wait until it is complete, or write it again")
+)
+
+// File is an Arrow IPC file or stream.
+type File struct {
+	columns []*node
+	fields  []arrow.Field
+	hash    [sha256.Size]byte
+	length  int64 // of the footer
+	known   int64 // rows, -1 for a stream
+	stream  bool
+	start   int64   // of a stream's first message after the schema
+	dicts   []int64 // where the messages of a file lie
+	blocks  []int64
 }
 
 // Is reports whether a file that begins with head is an Arrow file or stream.
 func Is(head []byte) bool {
-	return bytes.HasPrefix(head, magic) || len(head) >= 8 && looksLikeStream(head)
-}
-
-// File is an Arrow IPC file or stream. Arrow reads a record batch as a whole,
-// all columns of it, and trusts the offsets in it. Here the batches' buffers are
-// read in slices, only those of mapped columns, and checked on the way; Arrow's
-// part is to understand the schema.
-type File struct {
-	stored []arrow.Field // the columns as the file has them
-	tops   []arrow.Field // and as they are loaded
-	ids    []fieldIDs    // by top-level column
-	hash   [sha256.Size]byte
-	length int64 // of the footer
-	known  int64 // rows, -1 for a stream
-	stream bool
-	start  int64   // of a stream's first message after the schema
-	dicts  []block // of a file
-	blocks []block
-}
-
-// block says where a message lies.
-type block struct {
-	offset, body int64
-	prefix       int64 // length of what comes before the body
-}
-
-var errIPC = errors.New("the file is damaged: it does not follow the Arrow format; write it again")
-
-const (
-	ipcContinuation = 0xFFFFFFFF
-	// maxMessage bounds, in bytes, the description of one record batch.
-	maxMessage = 64 << 20
-)
-
-func looksLikeStream(head []byte) bool {
-	first := binary.LittleEndian.Uint32(head)
-	if first == ipcContinuation {
-		n := binary.LittleEndian.Uint32(head[4:])
-		return n > 0 && n <= maxMessage
+	if bytes.HasPrefix(head, magic) || len(head) < 8 {
+		return bytes.HasPrefix(head, magic)
+	}
+	first, second := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])
+	if first == continuation {
+		return second > 0 && second <= maxMessage
 	}
 	// Before Arrow 0.15 a stream began with the length of the schema, and the
 	// schema with the offset of its table.
-	second := binary.LittleEndian.Uint32(head[4:])
 	return first >= 16 && first <= maxMessage && first%8 == 4 && second >= 4 && second <= 64 && second%2 == 0
 }
 
-// readMessage reads the message at an offset. At the end of a stream, or where the
-// data ends cleanly, it is io.EOF.
-func readMessage(src *columnar.Source, at int64) (fb message, b block, err error) {
-	var head [8]byte
-	size := src.Size()
-	if at == size {
-		return fb, b, io.EOF
+// Open reads what describes an Arrow IPC file, or a stream if it is one; head
+// are the first bytes.
+func Open(src *columnar.Source, head []byte) (f *File, err error) {
+	f = &File{stream: !bytes.HasPrefix(head, magic)}
+	if f.stream {
+		return f, f.openStream(src)
 	}
-	if at < 0 || at > size-4 {
-		return fb, b, errIPCTruncated
-	}
-	n := min(8, size-at)
-	if err := src.ReadFull(head[:n], at); err != nil {
-		return fb, b, err
-	}
-	b = block{offset: at, prefix: 4}
-	length := int64(binary.LittleEndian.Uint32(head[:4]))
-	if length == ipcContinuation {
-		if n < 8 {
-			return fb, b, errIPCTruncated
-		}
-		b.prefix, length = 8, int64(binary.LittleEndian.Uint32(head[4:]))
-	}
-	if length == 0 {
-		return fb, b, io.EOF
-	}
-	b.prefix += length
-	if length > maxMessage || length < 8 || at+b.prefix > size {
-		return fb, b, errIPCTruncated
-	}
-	data := make([]byte, length)
-	if err := src.ReadFull(data, at+b.prefix-length); err != nil {
-		return fb, b, err
-	}
-	if fb, err = parseMessage(data); err != nil {
-		return fb, b, err
-	}
-	b.body = fb.bodyLength
-	if b.body < 0 || b.body > size-at-b.prefix {
-		return fb, b, errIPCTruncated
-	}
-	return fb, b, nil
+	return f, f.openFile(src)
 }
 
-var errIPCTruncated = errors.New("the file is cut off or damaged: a part of it claims to be longer than the rest of the file; wait until it is complete, or write it again")
-
-// setSchema takes in a schema; raw is a message with it, as Arrow reads it.
-func (f *File) setSchema(schema flatbuffers.Table, raw []byte) (err error) {
-	if f.ids, err = schemaIDs(schema); err != nil {
-		return err
-	}
-	r, err := ipc.NewReader(bytes.NewReader(raw), ipc.WithEnsureNativeEndian(false))
+func (f *File) openStream(src *columnar.Source) error {
+	msg, err := readMessage(src, 0)
 	if err != nil {
-		return fmt.Errorf("its columns can't be read: %w; write the file again, or with other types", err)
-	}
-	defer r.Release()
-	if r.Schema().NumFields() != len(f.ids) {
-		return errIPC
-	}
-	if r.Schema().Endianness() != endian.LittleEndian {
-		return errors.New("the file was written with the most significant byte first, which this program does not read; write it again on an ordinary machine")
-	}
-	f.stored = marked(r.Schema().Fields())
-	for _, c := range f.stored {
-		f.tops = append(f.tops, arrow.Field{Name: c.Name, Type: loaded(c.Type), Nullable: c.Nullable})
-	}
-	return nil
-}
-
-// readSchema reads the schema message that a stream begins with, and returns
-// where the next message begins.
-func (f *File) readSchema(src *columnar.Source) (int64, error) {
-	msg, b, err := readMessage(src, 0)
-	if err == io.EOF {
-		return 0, errIPCTruncated
-	}
-	if err != nil {
-		return 0, err
+		return noEOF(err)
 	}
 	if msg.kind != messageSchema {
-		return 0, errIPC
+		return errIPC
 	}
-	raw := make([]byte, b.prefix)
-	if err := src.ReadFull(raw, 0); err != nil {
-		return 0, err
+	f.known, f.start = -1, msg.body+msg.size
+	if f.hash, err = hashEnds(src); err != nil {
+		return err
 	}
-	return b.prefix + b.body, f.setSchema(msg.header, raw)
+	return f.setSchema(msg.header)
 }
 
-func openStream(src *columnar.Source) (*File, error) {
-	f := &File{stream: true, known: -1}
-	var err error
-	if f.start, err = f.readSchema(src); err != nil {
-		return nil, err
+func (f *File) setSchema(schema table) (err error) {
+	f.columns, err = schemaNodes(schema)
+	for _, c := range f.columns {
+		f.fields = append(f.fields, c.field())
 	}
-	f.hash, err = hashEnds(src)
-	return f, err
+	return err
+}
+
+func (f *File) openFile(src *columnar.Source) error {
+	footer, err := readFooter(src)
+	if err != nil {
+		return err
+	}
+	f.hash, f.length = sha256.Sum256(footer), int64(len(footer))
+	// The schema also stands at the file's beginning, but not in files of Arrow for
+	// JavaScript.
+	t := root(footer)
+	schema, ok := t.table(1)
+	if !ok {
+		return errIPC
+	}
+	if err := f.setSchema(schema); err != nil {
+		return err
+	}
+	for field, out := range map[int]*[]int64{2: &f.dicts, 3: &f.blocks} {
+		at, n, err := t.vector(field, 24)
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			*out = append(*out, t.GetInt64(at(i)))
+		}
+	}
+	for _, at := range f.blocks {
+		msg, err := readMessage(src, at)
+		if err != nil {
+			return noEOF(err)
+		}
+		batch, err := msg.batch()
+		if err != nil {
+			return err
+		}
+		if f.known += batch.rows; f.known < 0 {
+			return errIPC
+		}
+	}
+	return columnar.CheckCount(f.known, src.Size())
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return errTruncated
+	}
+	return err
 }
 
 // hashEnds hashes the ends of a stream, which has no footer.
 func hashEnds(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	const ends = 4 << 10
-	sum := sha256.New()
-	size := src.Size()
-	buf := make([]byte, min(size, ends))
-	for _, at := range []int64{0, size - int64(len(buf))} {
-		if err := src.ReadFull(buf, at); err != nil {
-			return hash, err
-		}
-		sum.Write(buf)
+	n := min(src.Size(), ends)
+	buf := make([]byte, 2*n)
+	if err = src.ReadFull(buf[:n], 0); err == nil {
+		err = src.ReadFull(buf[n:], src.Size()-n)
 	}
-	sum.Sum(hash[:0])
-	return hash, nil
+	return sha256.Sum256(buf), err
 }
-
-// fileHead is the length of "ARROW1" and two bytes of padding.
-const fileHead = 8
 
 // readFooter reads a file's footer, which its length and "ARROW1" follow.
 func readFooter(src *columnar.Source) ([]byte, error) {
-	const tailLen = 10
+	const headLen, tailLen = 8, 10 // "ARROW1" and two bytes of padding
 	size := src.Size()
-	if size < fileHead+tailLen {
-		return nil, errIPCTruncated
+	if size < headLen+tailLen {
+		return nil, errTruncated
 	}
 	var tail [tailLen]byte
 	if err := src.ReadFull(tail[:], size-tailLen); err != nil {
@@ -211,60 +157,15 @@ func readFooter(src *columnar.Source) ([]byte, error) {
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[:4]))
 	body := size - tailLen - length
-	if length < 8 || length > columnar.MaxFooter || body < fileHead {
+	if length < 8 || length > columnar.MaxFooter || body < headLen {
 		return nil, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
 	}
 	footer := make([]byte, length)
 	return footer, src.ReadFull(footer, body)
 }
 
-func openFile(src *columnar.Source) (*File, error) {
-	f := &File{}
-	footer, err := readFooter(src)
-	if err != nil {
-		return nil, err
-	}
-	f.hash, f.length = sha256.Sum256(footer), int64(len(footer))
-	// The schema also stands at the file's beginning, but not in files of Arrow for
-	// JavaScript.
-	schema, ok := tableAt(root(footer), 1)
-	if !ok {
-		return nil, errIPC
-	}
-	if err := f.setSchema(schema, schemaMessage(footer, schema)); err != nil {
-		return nil, err
-	}
-	if f.dicts, f.blocks, err = parseFooter(footer); err != nil {
-		return nil, err
-	}
-	for _, b := range f.blocks {
-		msg, _, err := readMessage(src, b.offset)
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		batch, err := msg.batch(messageRecord)
-		if err != nil {
-			return nil, err
-		}
-		if f.known += batch.rows; f.known < 0 {
-			return nil, errIPC
-		}
-	}
-	if err := columnar.CheckCount(f.known, src.Size()); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-func noEOF(err error) error {
-	if err == io.EOF {
-		return errIPCTruncated
-	}
-	return err
-}
-
 // Fields implements columnar.File.
-func (f *File) Fields() []arrow.Field { return f.tops }
+func (f *File) Fields() []arrow.Field { return f.fields }
 
 // Footer implements columnar.File.
 func (f *File) Footer() ([sha256.Size]byte, int64) { return f.hash, f.length }
@@ -289,15 +190,23 @@ func (f *File) RowGroups() int {
 	return len(f.blocks)
 }
 
+// node follows a path to a column.
+func (f *File) node(path []int) *node {
+	n := f.columns[path[0]]
+	for _, i := range path[1:] {
+		n = n.kids[i]
+	}
+	return n
+}
+
 // Check implements columnar.File.
 func (f *File) Check(paths [][]int) error {
 	for _, path := range paths {
 		if path == nil {
 			continue
 		}
-		field := columnar.FieldAt(f.stored, path)
-		if err := canLoad(field.Type, 0); err != nil {
-			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.tops, path), "%w; leave the column out of the mapping, or write it with another type", err)
+		if err := f.node(path).unsupported(); err != nil {
+			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.fields, path), "its type can't be read: %w; leave the column out of the mapping, or write it with another type", err)
 		}
 	}
 	return nil

@@ -1,10 +1,13 @@
 package arrowfile
 
 import (
+	"errors"
 	"io"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
@@ -12,23 +15,25 @@ import (
 
 // Open implements columnar.File.
 func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) (columnar.Batches, error) {
-	opts = opts.WithDefaults()
-	r := &reader{file: f, src: src, paths: paths, opts: opts, mem: columnar.NewBudget(), at: f.start, dicts: map[int64]*dictionary{}, used: make([][]int, len(f.tops))}
+	r := &reader{
+		file: f, src: src, paths: paths, opts: opts.WithDefaults(), mem: columnar.NewBudget(), at: f.start,
+		dicts: map[int64]*dictionary{}, kept: columnar.NewBudget(), used: make([][]int, len(f.columns)),
+	}
 	for i, path := range paths {
 		if path != nil {
 			r.used[path[0]] = append(r.used[path[0]], i)
-		}
-	}
-	r.wantDictionaries()
-	if !f.stream {
-		for _, b := range f.dicts {
-			msg, blk, err := readMessage(src, b.offset)
-			if err != nil {
-				return nil, noEOF(err)
-			}
-			if err := r.dictionary(msg, blk); err != nil {
+			if err := r.want(f.node(path)); err != nil {
 				return nil, err
 			}
+		}
+	}
+	for _, at := range f.dicts {
+		msg, err := readMessage(src, at)
+		if err == nil {
+			err = r.dictionary(msg)
+		}
+		if err != nil {
+			return nil, noEOF(err)
 		}
 	}
 	return r, nil
@@ -36,20 +41,43 @@ func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) 
 
 // reader reads a file's or stream's record batches in turn.
 type reader struct {
-	file  *File
-	src   *columnar.Source
-	paths [][]int
-	used  [][]int // by top-level column: the mapped columns that are in it
-	opts  columnar.Options
-	mem   *columnar.Budget
-	at    int64 // of a stream's next message
-	block int   // a file's next record batch
-	dicts map[int64]*dictionary
-	// codecs are decompressors that are not in use.
-	codecs  codecs
-	loaders []loader // of the open batch; nil for a column that the file lacks
+	file    *File
+	src     *columnar.Source
+	paths   [][]int
+	used    [][]int // by top-level column: the mapped columns that are in it
+	opts    columnar.Options
+	mem     *columnar.Budget
+	at      int64 // of a stream's next message
+	block   int   // a file's next record batch
+	dicts   map[int64]*dictionary
+	kept    *columnar.Budget // what the dictionaries take
+	windows atomic.Int64     // what decompressors take
+	columns []*column        // of the open batch; nil for one that the file lacks
 	left    int64
 	batch   int // rows that are loaded at a time
+}
+
+// dictionary is the values that indices refer to.
+type dictionary struct {
+	node   *node
+	values arrow.Array // nil before the first batch
+	taken  int64       // bytes
+}
+
+// want notes the dictionaries that a mapped column uses.
+func (r *reader) want(n *node) error {
+	if n.form == formDictionary {
+		if d := r.dicts[n.id]; d != nil && !arrow.TypeEqual(d.node.dt, n.kids[0].dt) {
+			return errIPC
+		}
+		r.dicts[n.id] = &dictionary{node: n.kids[0]}
+	}
+	for _, k := range n.kids {
+		if err := r.want(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Next implements columnar.Batches.
@@ -69,103 +97,288 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 	return out, rows, nil
 }
 
-// load gives the next rows of one mapped column.
+// load returns the next rows of one mapped column.
 func (r *reader) load(i, rows int) (arr arrow.Array, err error) {
-	if r.loaders[i] == nil {
+	if r.columns[i] == nil {
 		return array.NewNull(rows), nil
 	}
-	defer func() {
-		if err != nil {
-			err = columnar.ColumnError(schemas.ErrorSegmentUnreadable, columnar.PathName(r.file.tops, r.paths[i]), "%w", err)
-		}
-	}()
+	defer func() { err = r.blame(i, err) }()
 	defer columnar.Guard(&err)
-	data, err := r.loaders[i].load(rows)
+	data, err := r.columns[i].load(rows)
 	if err != nil {
 		return nil, err
 	}
-	defer data.Release()
 	return array.MakeFromData(data), nil
+}
+
+// blame says in which mapped column an error is.
+func (r *reader) blame(i int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return columnar.ColumnError(schemas.ErrorSegmentUnreadable, columnar.PathName(r.file.fields, r.paths[i]), "%w", err)
 }
 
 // nextRecord finds the next record batch, taking in the dictionaries on the way
 // to it.
-func (r *reader) nextRecord() (message, block, error) {
+func (r *reader) nextRecord() (message, error) {
 	if !r.file.stream {
 		if r.block == len(r.file.blocks) {
-			return message{}, block{}, io.EOF
+			return message{}, io.EOF
 		}
 		r.block++
-		msg, b, err := readMessage(r.src, r.file.blocks[r.block-1].offset)
-		return msg, b, noEOF(err)
+		msg, err := readMessage(r.src, r.file.blocks[r.block-1])
+		return msg, noEOF(err)
 	}
 	for {
-		msg, b, err := readMessage(r.src, r.at)
+		msg, err := readMessage(r.src, r.at)
 		if err != nil {
-			return msg, b, err
+			return msg, err
 		}
-		r.at += b.prefix + b.body
+		r.at = msg.body + msg.size
 		if msg.kind != messageDictionary {
-			return msg, b, nil
+			return msg, nil
 		}
-		if err := r.dictionary(msg, b); err != nil {
-			return msg, b, err
+		if err := r.dictionary(msg); err != nil {
+			return msg, err
 		}
 	}
 }
 
 func (r *reader) openBatch() error {
 	r.closeBatch()
-	msg, b, err := r.nextRecord()
+	msg, err := r.nextRecord()
 	if err != nil {
 		return err
 	}
-	batch, err := msg.batch(messageRecord)
+	batch, err := msg.batch()
 	if err != nil {
 		return err
 	}
 	if err := columnar.CheckCount(batch.rows, r.src.Size()); err != nil {
 		return err
 	}
-	l := r.layout(msg, batch, b)
-	loaders := make([]loader, len(r.paths))
-	for top, field := range r.file.stored {
+	l := &layout{reader: r, message: msg, batch: batch, mem: r.mem}
+	columns := make([]*column, len(r.paths))
+	for top, n := range r.file.columns {
 		start := *l
-		l.skip(field.Type)
+		l.skip(n)
 		for _, i := range r.used[top] {
 			cursor := start
-			if loaders[i], err = cursor.path(field.Type, r.file.ids[top], r.paths[i][1:], batch.rows); err != nil {
-				return columnar.ColumnError(schemas.ErrorSegmentUnreadable, columnar.PathName(r.file.tops, r.paths[i]), "%w", err)
+			if columns[i], err = cursor.path(n, r.paths[i][1:], batch.rows); err != nil {
+				return r.blame(i, err)
 			}
 		}
 	}
-	r.loaders, r.left, r.batch = loaders, batch.rows, r.opts.BatchRows
-	if batch.rows > 0 {
-		perRow := b.body / batch.rows
-		if batch.codec >= 0 {
-			perRow *= 4 // about what compression saves
-		}
-		if perRow > 0 {
-			r.batch = int(max(1, min(int64(r.batch), columnar.BatchBytes/perRow)))
-		}
+	perRow := msg.size / max(1, batch.rows)
+	if batch.codec != codecNone {
+		perRow *= 4 // about what compression saves
 	}
+	r.columns, r.left = columns, batch.rows
+	r.batch = int(max(1, min(int64(r.opts.BatchRows), columnar.BatchBytes/max(1, perRow))))
 	return nil
 }
 
 func (r *reader) closeBatch() {
-	for _, l := range r.loaders {
-		if l != nil {
-			l.close()
+	for _, c := range r.columns {
+		if c != nil {
+			c.close()
 		}
 	}
-	r.loaders = nil
+	r.columns = nil
 }
 
 // Close implements columnar.Batches.
-func (r *reader) Close() {
-	r.closeBatch()
-	r.codecs.close()
-	for _, d := range r.dicts {
-		d.release()
+func (r *reader) Close() { r.closeBatch() }
+
+// dictionary takes in a dictionary message, if a mapped column uses it.
+func (r *reader) dictionary(m message) error {
+	if m.kind != messageDictionary {
+		return errIPC
 	}
+	d := r.dicts[m.header.number(0, 8, 0)]
+	if d == nil {
+		return nil
+	}
+	data, ok := m.header.table(1)
+	if !ok {
+		return errIPC
+	}
+	batch, err := parseBatch(data)
+	if err != nil {
+		return err
+	}
+	before := r.kept.Used()
+	c, err := (&layout{reader: r, message: m, batch: batch, mem: r.kept}).column(d.node)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	part, err := c.loadAll()
+	if err != nil {
+		return err
+	}
+	values := array.MakeFromData(part)
+	switch isDelta := m.header.number(2, 1, 0) != 0; {
+	case d.values == nil:
+	case isDelta:
+		if values, err = array.Concatenate([]arrow.Array{d.values, values}, r.kept); err != nil {
+			return err
+		}
+	case !r.file.stream:
+		return errors.New("it replaces a dictionary, which an Arrow file may not do; write it again, or as an Arrow stream")
+	default:
+		r.kept.Give(d.taken)
+		before -= d.taken
+		d.taken = 0
+	}
+	d.values = values
+	d.taken += r.kept.Used() - before
+	return nil
+}
+
+// layout walks through a record batch's nodes and buffers, which lie in the
+// order of the columns and their children.
+type layout struct {
+	reader *reader
+	message
+	batch              recordBatch
+	mem                *columnar.Budget
+	node, buffer, view int
+}
+
+// skip passes over a column that is not read.
+func (l *layout) skip(n *node) {
+	const metadataV5 = 4 // from which on unions say nowhere what is null
+	l.node++
+	l.buffer += buffersOf[n.form]
+	switch n.form {
+	case formView:
+		if l.view < len(l.batch.variadic) {
+			l.buffer += int(l.batch.variadic[l.view])
+		}
+		l.view++
+	case formSparse, formDense:
+		if l.version < metadataV5 {
+			l.buffer++
+		}
+	case formDictionary:
+		return
+	}
+	for _, k := range n.kids {
+		l.skip(k)
+	}
+}
+
+// next returns a column's number of elements and which are null, nil where none is.
+func (l *layout) next(n *node) (length int64, valid *bits, err error) {
+	if l.node >= len(l.batch.nodes) {
+		return 0, nil, errIPC
+	}
+	here := l.batch.nodes[l.node]
+	l.node++
+	if here.b == 0 || buffersOf[n.form] == 0 {
+		l.buffer += min(1, buffersOf[n.form])
+		return here.a, nil, nil
+	}
+	s, err := l.open()
+	return here.a, &bits{stream: s}, err
+}
+
+// open starts reading the next buffer.
+func (l *layout) open() (*stream, error) {
+	if l.buffer < 0 || l.buffer >= len(l.batch.buffers) {
+		return nil, errIPC
+	}
+	b := l.batch.buffers[l.buffer]
+	l.buffer++
+	if b.a > l.size || b.b > l.size-b.a {
+		return nil, errTruncated
+	}
+	return openBuffer(l.reader.src, l.body+b.a, b.b, l.batch.codec, &l.reader.windows, l.mem)
+}
+
+// column returns a column and its children.
+func (l *layout) column(n *node) (c *column, err error) {
+	c = &column{node: n, mem: l.mem}
+	if c.n, c.valid, err = l.next(n); err != nil {
+		return nil, err
+	}
+	for range buffersOf[n.form] - 1 {
+		s, err := l.open()
+		if err != nil {
+			return nil, err
+		}
+		c.bufs = append(c.bufs, s)
+	}
+	switch n.form {
+	case formBits:
+		c.booleans.stream = c.bufs[0]
+	case formView:
+		return c, l.views(c)
+	case formDictionary:
+		d := l.reader.dicts[n.id]
+		if d.values == nil {
+			d.values = array.MakeArrayOfNull(memory.DefaultAllocator, d.node.dt, 0)
+		}
+		c.all = d.values.Data()
+		return c, nil
+	}
+	for _, k := range n.kids {
+		in, err := l.column(k)
+		if err != nil {
+			return nil, err
+		}
+		c.kids = append(c.kids, in)
+	}
+	return c, nil
+}
+
+// views finds the buffers that views refer to, as many as the batch says.
+func (l *layout) views(c *column) error {
+	if l.view >= len(l.batch.variadic) {
+		return errIPC
+	}
+	n := l.batch.variadic[l.view]
+	l.view++
+	if n < 0 || n > int64(len(l.batch.buffers)-l.buffer) {
+		return errIPC
+	}
+	c.views = make([]span, n)
+	for i := range c.views {
+		at := *l
+		at.buffer += i
+		c.views[i].open = func() (*stream, error) { here := at; return here.open() }
+	}
+	l.buffer += int(n)
+	return nil
+}
+
+// path returns a mapped column: the whole of it, or what lies at a path through
+// structs in it, null wherever one of the structs is.
+func (l *layout) path(n *node, path []int, rows int64) (*column, error) {
+	var above []*bits
+	for ; len(path) > 0; n, path = n.kids[path[0]], path[1:] {
+		length, valid, err := l.next(n)
+		if err != nil {
+			return nil, err
+		}
+		if length != rows {
+			return nil, errIPC
+		}
+		if valid != nil {
+			above = append(above, valid)
+		}
+		for _, k := range n.kids[:path[0]] {
+			l.skip(k)
+		}
+	}
+	c, err := l.column(n)
+	if err != nil {
+		return nil, err
+	}
+	if c.above = above; c.n != rows {
+		return nil, errIPC
+	}
+	return c, nil
 }

@@ -1,19 +1,14 @@
 package arrowfile
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
-	"github.com/apache/arrow/go/v15/arrow/memory"
-
-	"iterable-segment-export/internal/columnar"
 )
 
-// span gives parts of a buffer in any order. What is near the part before is read
+// span returns parts of a buffer in any order. What is near the part before is read
 // on from there; before that, the buffer is read from its beginning again. So
 // memory is taken only for what the rows at hand refer to, and texts in the order
 // of the rows, as writers leave them, are read once.
@@ -22,7 +17,7 @@ type span struct {
 	s     *stream
 	start int64 // of data in the buffer
 	data  []byte
-	used  bool // since the last rest
+	used  bool // by the last rows
 }
 
 // part returns the bytes from a place up to another.
@@ -34,7 +29,6 @@ func (s *span) part(from, to int64) ([]byte, error) {
 		if s.s, err = s.open(); err != nil {
 			return nil, err
 		}
-		s.start, s.data = 0, nil
 	}
 	end := s.start + int64(len(s.data))
 	if from >= end {
@@ -48,8 +42,7 @@ func (s *span) part(from, to int64) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		kept := s.data[from-s.start:]
-		if len(kept) > 0 {
+		if kept := s.data[from-s.start:]; len(kept) > 0 {
 			s.s.mem.Take(len(kept))
 			more = append(append(make([]byte, 0, len(kept)+len(more)), kept...), more...)
 		}
@@ -65,14 +58,6 @@ func (s *span) close() {
 	s.s, s.data, s.start = nil, nil, 0
 }
 
-// viewLoader loads texts and bytes that are stored as views: short ones in place,
-// others as a place in one of many buffers. They are loaded as ordinary ones.
-type viewLoader struct {
-	base
-	buffers []span
-	mem     *columnar.Budget
-}
-
 // Parts of a view, in bytes: its length, then the text or, beyond inlined bytes,
 // a prefix, the number of its buffer and its place there.
 const (
@@ -80,247 +65,136 @@ const (
 	viewInlined = 12
 )
 
-func (l *viewLoader) close() {
-	l.base.close()
-	for i := range l.buffers {
-		l.buffers[i].close()
-	}
-}
-
-func (l *viewLoader) load(n int) (arrow.ArrayData, error) {
-	bitmap, nulls, err := l.begin(n)
+// viewed reads the next n texts that are stored as views: short ones in place, others
+// as a place in one of many buffers.
+func (c *column) viewed(n int, bitmap []byte) ([][]byte, []arrow.ArrayData, error) {
+	views, err := c.bufs[0].read(int64(n) * viewBytes)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	views, err := l.streams[0].read(int64(n) * viewBytes)
-	if err != nil {
-		return nil, err
+	// each calls do with each view that is not null; from and to are its place in a
+	// buffer, which is nil for a view that is the text itself.
+	each := func(do func(i int, v []byte, buffer *span, from, to int64)) error {
+		for i := range n {
+			if bitmap != nil && bitutil.BitIsNotSet(bitmap, i) {
+				continue
+			}
+			v := views[i*viewBytes : (i+1)*viewBytes]
+			length := signed(v, 0, 4)
+			if length <= viewInlined && length >= 0 {
+				do(i, v[4:4+length], nil, 0, length)
+				continue
+			}
+			buffer, at := int(wide(v, 2, 4)), signed(v, 3, 4)
+			if length < 0 || at < 0 || buffer >= len(c.views) {
+				return errIPC
+			}
+			do(i, nil, &c.views[buffer], at, at+length)
+		}
+		return nil
 	}
 	var total int64
-	bounds := map[uint32][2]int64{} // by buffer, what is needed of it
-	err = eachView(views, bitmap, func(_ int, v []byte, length int64) error {
-		if total += length; length <= viewInlined {
-			return nil
+	bounds := map[*span][2]int64{} // what is needed of each buffer
+	err = each(func(_ int, _ []byte, b *span, from, to int64) {
+		if total += to - from; b != nil {
+			known, ok := bounds[b]
+			if !ok {
+				known = [2]int64{from, to}
+			}
+			bounds[b] = [2]int64{min(known[0], from), max(known[1], to)}
 		}
-		buffer, at := binary.LittleEndian.Uint32(v[8:]), int64(int32(binary.LittleEndian.Uint32(v[12:])))
-		if int64(buffer) >= int64(len(l.buffers)) || at < 0 {
-			return errIPC
-		}
-		b, ok := bounds[buffer]
-		if !ok {
-			b = [2]int64{at, at + length}
-		}
-		bounds[buffer] = [2]int64{min(b[0], at), max(b[1], at+length)}
-		return nil
 	})
 	if err != nil || total > math.MaxInt32 {
-		return nil, errIPC
+		return nil, nil, errIPC
 	}
-	l.mem.Take(int(total) + 4*(n+1))
-	parts := make(map[uint32][]byte, len(bounds))
-	for i, b := range bounds {
-		if parts[i], err = l.buffers[i].part(b[0], b[1]); err != nil {
-			return nil, err
+	c.mem.Take(int(total) + 4*(n+1))
+	parts := make(map[*span][]byte, len(bounds))
+	for b, place := range bounds {
+		if parts[b], err = b.part(place[0], place[1]); err != nil {
+			return nil, nil, err
 		}
 	}
-	l.rest()
+	for i := range c.views {
+		if b := &c.views[i]; !b.used {
+			b.close()
+		}
+		c.views[i].used = false
+	}
 	ends, out := make([]int32, n+1), make([]byte, 0, total)
 	last := 0
-	err = eachView(views, bitmap, func(i int, v []byte, length int64) error {
+	err = each(func(i int, v []byte, b *span, from, to int64) {
 		for ; last < i; last++ {
 			ends[last+1] = int32(len(out))
 		}
-		if length <= viewInlined {
-			out = append(out, v[4:4+length]...)
-			return nil
+		if b != nil {
+			v = parts[b][from-bounds[b][0] : to-bounds[b][0]]
 		}
-		buffer, at := binary.LittleEndian.Uint32(v[8:]), int64(binary.LittleEndian.Uint32(v[12:]))
-		at -= bounds[buffer][0]
-		out = append(out, parts[buffer][at:at+length]...)
-		return nil
+		out = append(out, v...)
 	})
 	for ; last < n; last++ {
 		ends[last+1] = int32(len(out))
 	}
-	buffers := []*memory.Buffer{bitmap, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(ends)), memory.NewBufferBytes(out)}
-	return array.NewData(l.dt, n, buffers, nil, nulls, 0), err
+	return [][]byte{arrow.Int32Traits.CastToBytes(ends), out}, nil, err
 }
 
-// eachView calls do with each view that is not null.
-func eachView(views []byte, bitmap *memory.Buffer, do func(i int, v []byte, length int64) error) error {
-	for i := 0; i*viewBytes < len(views); i++ {
-		if bitmap != nil && bitutil.BitIsNotSet(bitmap.Bytes(), i) {
-			continue
-		}
-		v := views[i*viewBytes : (i+1)*viewBytes]
-		length := int64(int32(binary.LittleEndian.Uint32(v)))
-		if length < 0 {
-			return errIPC
-		}
-		if err := do(i, v, length); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rest closes the buffers that were not needed this time.
-func (l *viewLoader) rest() {
-	for i := range l.buffers {
-		if !l.buffers[i].used {
-			l.buffers[i].close()
-		}
-		l.buffers[i].used = false
-	}
-}
-
-// listViewLoader loads lists whose places in their items are in no order. All
-// items are loaded with the first rows.
-type listViewLoader struct {
-	base
-	width int64
-	items loader
-	all   arrow.ArrayData
-}
-
-func (l *listViewLoader) close() {
-	l.base.close()
-	l.items.close()
-	if l.all != nil {
-		l.all.Release()
-	}
-}
-
-func (l *listViewLoader) load(n int) (arrow.ArrayData, error) {
-	bitmap, nulls, err := l.begin(n)
-	if err != nil {
-		return nil, err
-	}
-	if l.all == nil {
-		if l.all, err = loadAll(l.items); err != nil {
-			return nil, err
+// listed reads the next n lists whose places in their items are in no order. All
+// items are loaded with the first of them.
+func (c *column) listed(n int, bitmap []byte) (_ [][]byte, _ []arrow.ArrayData, err error) {
+	if c.all == nil {
+		if c.all, err = c.kids[0].loadAll(); err != nil {
+			return nil, nil, err
 		}
 	}
 	var places [2][]byte
 	for i := range places {
-		if places[i], err = l.streams[i].read(int64(n) * l.width); err != nil {
-			return nil, err
+		if places[i], err = c.bufs[i].read(int64(n) * c.width); err != nil {
+			return nil, nil, err
 		}
 	}
 	for i := range n {
-		at, size := wide(places[0], i, l.width), wide(places[1], i, l.width)
-		if bitmap != nil && bitutil.BitIsNotSet(bitmap.Bytes(), i) {
-			for k := range l.width {
-				places[0][int64(i)*l.width+k], places[1][int64(i)*l.width+k] = 0, 0
+		at, size := signed(places[0], i, c.width), signed(places[1], i, c.width)
+		if bitmap != nil && bitutil.BitIsNotSet(bitmap, i) {
+			for _, p := range places {
+				clear(p[int64(i)*c.width : int64(i+1)*c.width])
 			}
-		} else if at < 0 || size < 0 || at > int64(l.all.Len())-size {
-			return nil, errIPC
+		} else if at < 0 || size < 0 || at > int64(c.all.Len())-size {
+			return nil, nil, errIPC
 		}
 	}
-	buffers := []*memory.Buffer{bitmap, memory.NewBufferBytes(places[0]), memory.NewBufferBytes(places[1])}
-	return array.NewData(l.dt, n, buffers, []arrow.ArrayData{l.all}, nulls, 0), nil
+	return places[:], []arrow.ArrayData{c.all}, nil
 }
 
-// wide returns the number of so many bytes at an index.
-func wide(p []byte, i int, width int64) int64 {
-	switch width {
-	case 2:
-		return int64(int16(binary.LittleEndian.Uint16(p[2*i:])))
-	case 4:
-		return int64(int32(binary.LittleEndian.Uint32(p[4*i:])))
-	}
-	return int64(binary.LittleEndian.Uint64(p[8*i:]))
-}
-
-func loadAll(l loader) (arrow.ArrayData, error) {
-	if n := l.length(); n < 0 || n > math.MaxInt32 {
+func (c *column) loadAll() (arrow.ArrayData, error) {
+	if c.n < 0 || c.n > math.MaxInt32 {
 		return nil, errIPC
 	}
-	return l.load(int(l.length()))
+	return c.load(int(c.n))
 }
 
-// runLoader loads run-end-encoded columns as dictionaries: the number of its run
-// is each row's index. All runs are loaded with the first rows.
-type runLoader struct {
-	base
-	ends, values loader
-	starts       []int64 // of the runs after the first, and the end of the last
-	all          arrow.ArrayData
-	run          int
-}
-
-func (l *runLoader) close() {
-	l.ends.close()
-	l.values.close()
-	if l.all != nil {
-		l.all.Release()
-	}
-}
-
-func (l *runLoader) load(n int) (arrow.ArrayData, error) {
-	from := l.done
-	if _, _, err := l.begin(n); err != nil {
-		return nil, err
-	}
-	if l.all == nil {
-		if err := l.loadRuns(); err != nil {
-			return nil, err
+// runs reads the next n rows of a run-end-encoded column: the number of its run is
+// each row's index. All runs are loaded with the first rows.
+func (c *column) runs(n int) (_ [][]byte, _ []arrow.ArrayData, err error) {
+	if c.all == nil {
+		if c.ends, err = c.kids[0].loadAll(); err != nil {
+			return nil, nil, err
+		}
+		if c.all, err = c.kids[1].loadAll(); err != nil {
+			return nil, nil, err
 		}
 	}
+	c.mem.Take(4 * n)
 	index := make([]int32, n)
+	row := c.done - int64(n)
+	runs := min(c.ends.Len(), c.all.Len())
 	for i := range index {
-		for l.run < len(l.starts) && from+int64(i) >= l.starts[l.run] {
-			l.run++
+		for c.run < runs && row >= signed(c.ends.Buffers()[1].Bytes(), c.run, c.kids[0].width) {
+			c.run++
 		}
-		if l.run >= len(l.starts) || l.run >= l.all.Len() {
-			return nil, fmt.Errorf("%w (its runs end before its rows)", errIPC)
+		if c.run == runs {
+			return nil, nil, fmt.Errorf("%w (its runs end before its rows)", errIPC)
 		}
-		index[i] = int32(l.run)
+		index[i] = int32(c.run)
+		row++
 	}
-	buffers := []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(index))}
-	return array.NewDataWithDictionary(l.dt, n, buffers, 0, 0, l.all.(*array.Data)), nil
-}
-
-func (l *runLoader) loadRuns() error {
-	ends, err := loadAll(l.ends)
-	if err != nil {
-		return err
-	}
-	defer ends.Release()
-	width := int64(ends.DataType().(arrow.FixedWidthDataType).Bytes())
-	last := int64(0)
-	for i := range ends.Len() {
-		end := wide(ends.Buffers()[1].Bytes(), i, width)
-		if end <= last {
-			return errIPC
-		}
-		l.starts, last = append(l.starts, end), end
-	}
-	l.all, err = loadAll(l.values)
-	return err
-}
-
-// uuidLoader loads UUIDs as text.
-type uuidLoader struct {
-	fixedLoader
-	dt  arrow.DataType
-	mem *columnar.Budget
-}
-
-func (l *uuidLoader) load(n int) (arrow.ArrayData, error) {
-	raw, err := l.fixedLoader.load(n)
-	if err != nil {
-		return nil, err
-	}
-	defer raw.Release()
-	const width = 36
-	l.mem.Take(n * (width + 4))
-	ends, out := make([]int32, n+1), make([]byte, 0, n*width)
-	values := raw.Buffers()[1].Bytes()
-	for i := range n {
-		out = columnar.AppendUUID(out, values[16*i:16*i+16])
-		ends[i+1] = int32(len(out))
-	}
-	buffers := []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(ends)), memory.NewBufferBytes(out)}
-	return array.NewData(l.dt, n, buffers, nil, raw.NullN(), 0), nil
+	return [][]byte{arrow.Int32Traits.CastToBytes(index)}, nil, nil
 }

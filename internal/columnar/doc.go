@@ -11,13 +11,13 @@ package columnar
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/google/uuid"
 )
 
 // File is one file's structure, as its footer or its beginning describes it.
@@ -184,14 +184,16 @@ func Printable(head []byte) string {
 	return "other bytes"
 }
 
-// AppendUUID appends the text of a UUID of 16 bytes.
-func AppendUUID(dst, v []byte) []byte {
-	for i, end := range [...]int{4, 6, 8, 10, 16} {
-		if i > 0 {
-			dst = append(dst, '-')
-		}
-		start := [...]int{0, 4, 6, 8, 10}[i]
-		dst = hex.AppendEncode(dst, v[start:end])
+// UUIDLen is the length of a UUID's text.
+const UUIDLen = 36
+
+// UUIDs returns the texts of UUIDs of 16 bytes each, and the offsets of an array of
+// them.
+func UUIDs(p []byte) (offsets, texts []byte) {
+	ends, texts := make([]int32, len(p)/16+1), make([]byte, 0, len(p)/16*UUIDLen)
+	for i := range len(p) / 16 {
+		texts = append(texts, uuid.UUID(p[16*i:16*i+16]).String()...)
+		ends[i+1] = int32(len(texts))
 	}
-	return dst
+	return arrow.Int32Traits.CastToBytes(ends), texts
 }

@@ -37,23 +37,9 @@ func checkCodec(codec int32) error {
 	return nil
 }
 
-// decompressor fills pages with what compressed data stands for. The page's
-// length is what its header claims: data that gives more is refused before
-// memory is taken for it. It is for one goroutine.
-type decompressor struct {
-	zstd   *zstd.Decoder
-	gzip   *gzip.Reader
-	brotli *brotli.Reader
-}
-
-func (d *decompressor) close() {
-	if d.zstd != nil {
-		d.zstd.Close()
-	}
-}
-
-// fill decompresses src into page, all of it.
-func (d *decompressor) fill(codec int32, page, src []byte) error {
+// fill decompresses src into page, all of it. The page's length is what its header
+// claims: data that gives more is refused before memory is taken for it.
+func fill(codec int32, page, src []byte) error {
 	var n int
 	var err error
 	switch codec {
@@ -64,25 +50,22 @@ func (d *decompressor) fill(codec int32, page, src []byte) error {
 			_, err = snappy.Decode(page, src)
 		}
 	case codecGzip:
-		n, err = d.fillGzip(page, src)
+		var r *gzip.Reader
+		if r, err = gzip.NewReader(bytes.NewReader(src)); err == nil {
+			n, err = readAll(r, page)
+		}
 	case codecBrotli:
-		if d.brotli == nil {
-			d.brotli = brotli.NewReader(nil)
-		}
-		if err = d.brotli.Reset(bytes.NewReader(src)); err == nil {
-			n, err = readAll(d.brotli, page)
-		}
+		n, err = readAll(brotli.NewReader(bytes.NewReader(src)), page)
 	case codecZstd:
-		n, err = d.fillZstd(page, src)
+		var out []byte
+		out, err = zstdDecoder.DecodeAll(src, page[:0:len(page)])
+		if n = len(out); errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			n, err = len(page)+1, nil
+		}
 	case codecLz4Raw:
 		n, err = lz4.UncompressBlock(src, page)
 	case codecLz4:
 		n, err = fillLz4(page, src)
-	default:
-		n = copy(page, src)
-		if len(src) > len(page) {
-			n = len(src)
-		}
 	}
 	if err == nil && n != len(page) {
 		err = fmt.Errorf("a page claims %d bytes once decompressed, and its data has another size", len(page))
@@ -90,18 +73,8 @@ func (d *decompressor) fill(codec int32, page, src []byte) error {
 	return err
 }
 
-func (d *decompressor) fillGzip(page, src []byte) (int, error) {
-	var err error
-	if d.gzip == nil {
-		d.gzip, err = gzip.NewReader(bytes.NewReader(src))
-	} else {
-		err = d.gzip.Reset(bytes.NewReader(src))
-	}
-	if err != nil {
-		return 0, err
-	}
-	return readAll(d.gzip, page)
-}
+// zstdDecoder decodes pages as a whole, several at a time.
+var zstdDecoder, _ = zstd.NewReader(nil, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxPage), zstd.WithDecodeAllCapLimit(true))
 
 // readAll reads r to its end, and at most one byte more than the page has.
 func readAll(r io.Reader, page []byte) (int, error) {
@@ -118,22 +91,6 @@ func readAll(r io.Reader, page []byte) (int, error) {
 		err = nil
 	}
 	return n + k, err
-}
-
-func (d *decompressor) fillZstd(page, src []byte) (int, error) {
-	if d.zstd == nil {
-		var err error
-		d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxPage), zstd.WithDecodeAllCapLimit(true))
-		if err != nil {
-			return 0, err
-		}
-	}
-	out, err := d.zstd.DecodeAll(src, page[:0:len(page)])
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		return len(page) + 1, nil
-	}
-	return len(out), err
 }
 
 // fillLz4 reads what goes by the name of LZ4 in Parquet, which three groups of

@@ -2,15 +2,12 @@ package parquetfile
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
-	"github.com/apache/arrow/go/v15/arrow/decimal128"
-	"github.com/apache/arrow/go/v15/arrow/decimal256"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 
@@ -33,22 +30,22 @@ func values(raw arrow.ArrayData) []byte {
 	return nil
 }
 
-// texts calls do with each value of a binary array that is not null.
-func texts(raw arrow.ArrayData, do func(i int, v []byte) error) error {
-	if raw.Len() == 0 {
-		return nil
+// each calls do with each value that is not null, of bytes of any or a fixed length.
+func each(raw arrow.ArrayData, do func(i int, v []byte) error) error {
+	at := func(i int) []byte { return nil }
+	switch arr := array.MakeFromData(raw).(type) {
+	case *array.Binary:
+		at = arr.Value
+	case *array.FixedSizeBinary:
+		at = arr.Value
 	}
-	offsets := arrow.Int32Traits.CastFromBytes(raw.Buffers()[1].Bytes())[raw.Offset():]
-	var data, valid []byte
-	if b := raw.Buffers()[2]; b != nil {
-		data = b.Bytes()
-	}
+	var valid []byte
 	if b := raw.Buffers()[0]; b != nil && raw.NullN() > 0 {
 		valid = b.Bytes()
 	}
 	for i := range raw.Len() {
-		if valid == nil || bitutil.BitIsSet(valid, raw.Offset()+i) {
-			if err := do(i, data[offsets[i]:offsets[i+1]]); err != nil {
+		if valid == nil || bitutil.BitIsSet(valid, i) {
+			if err := do(i, at(i)); err != nil {
 				return err
 			}
 		}
@@ -136,7 +133,7 @@ func julianDays(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (a
 }
 
 func julianStamps(unit arrow.TimeUnit) converter {
-	perDay := int64(secondsOfJulianDay) * int64(1e9) / int64(unit.Multiplier())
+	perDay := 24 * 60 * 60 * int64(1e9) / int64(unit.Multiplier())
 	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 		stamps := arrow.Int64Traits.CastFromBytes(values(raw))[:raw.Len()]
 		for i, at := range stamps {
@@ -169,54 +166,52 @@ func int96s(julian bool) converter {
 	}
 }
 
-// decimalsOf are decimals whose digits lie in an integer.
-func decimalsOf[T int32 | int64](dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
-	width := dt.(arrow.FixedWidthDataType).Bytes()
-	out := allocate(mem, width*raw.Len())
-	var size T
-	step := binary.Size(size)
-	in := values(raw)
-	for i := range raw.Len() {
-		var v int64
-		if step == 4 {
-			v = int64(int32(binary.LittleEndian.Uint32(in[i*step:])))
-		} else {
-			v = int64(binary.LittleEndian.Uint64(in[i*step:]))
-		}
-		putDecimal(out[i*width:], width, v)
-	}
-	return withValues(dt, raw, out), nil
+// decimals are the converters of decimals, by where their digits lie.
+var decimals = map[parquet.Type]converter{
+	parquet.Types.Int32: numbers(4), parquet.Types.Int64: numbers(8), parquet.Types.ByteArray: bigEndian, parquet.Types.FixedLenByteArray: bigEndian,
 }
 
-func putDecimal(out []byte, width int, v int64) {
-	if width == arrow.Decimal128SizeBytes {
-		arrow.Decimal128Traits.PutValue(out, decimal128.FromI64(v))
-		return
+// numbers are decimals whose digits lie in an integer of so many bytes.
+func numbers(size int) converter {
+	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+		width := dt.(arrow.FixedWidthDataType).Bytes()
+		out := allocate(mem, width*raw.Len())
+		in := values(raw)
+		for i := range raw.Len() {
+			to := out[i*width : (i+1)*width]
+			copy(to, in[i*size:(i+1)*size])
+			extend(to, size, to[size-1])
+		}
+		return withValues(dt, raw, out), nil
 	}
-	arrow.Decimal256Traits.PutValue(out, decimal256.FromI64(v))
+}
+
+// extend fills a number, whose least significant bytes are there, with the sign that
+// its most significant byte so far has.
+func extend(to []byte, have int, most byte) {
+	if most&0x80 != 0 {
+		for k := have; k < len(to); k++ {
+			to[k] = 0xff
+		}
+	}
 }
 
 // bigEndian are decimals whose digits lie in bytes, the most significant first.
 func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	width := dt.(arrow.FixedWidthDataType).Bytes()
 	out := allocate(mem, width*raw.Len())
-	err := texts(raw, func(i int, v []byte) error {
-		fill := byte(0)
-		if len(v) > 0 && v[0]&0x80 != 0 {
-			fill = 0xff
-		}
-		for len(v) > width && v[0] == fill && v[1]&0x80 == fill&0x80 {
+	err := each(raw, func(i int, v []byte) error {
+		for len(v) > width && (v[0] == 0 && v[1]&0x80 == 0 || v[0] == 0xff && v[1]&0x80 != 0) {
 			v = v[1:] // a sign that is written longer than it need be
 		}
 		if len(v) == 0 || len(v) > width {
 			return fmt.Errorf("a decimal has %d bytes", len(v))
 		}
 		to := out[i*width : (i+1)*width]
-		for k := range to {
-			if to[k] = fill; k < len(v) {
-				to[k] = v[len(v)-1-k]
-			}
+		for k := range v {
+			to[k] = v[len(v)-1-k]
 		}
+		extend(to, len(v), v[0])
 		return nil
 	})
 	return withValues(dt, raw, out), err
@@ -224,55 +219,27 @@ func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (ar
 
 // uuids are written in hexadecimal, in groups of 8-4-4-4-12 digits.
 func uuids(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
-	const width = 36
-	offsets := allocate(mem, 4*(raw.Len()+1))
-	out := allocate(mem, width*raw.Len())[:0]
-	ends := arrow.Int32Traits.CastFromBytes(offsets)
-	last := 0
-	err := texts(raw, func(i int, v []byte) error {
-		if len(v) != 16 {
-			return fmt.Errorf("a UUID has %d bytes", len(v))
-		}
-		for ; last < i; last++ {
-			ends[last+1] = int32(len(out))
-		}
-		out = columnar.AppendUUID(out, v)
-		return nil
-	})
-	for ; last < raw.Len(); last++ {
-		ends[last+1] = int32(len(out))
-	}
-	buffers := []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(offsets), memory.NewBufferBytes(out)}
-	return array.NewData(dt, raw.Len(), buffers, nil, raw.NullN(), 0), err
+	mem.Take((columnar.UUIDLen + 4) * raw.Len())
+	offsets, texts := columnar.UUIDs(values(raw))
+	buffers := []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(offsets), memory.NewBufferBytes(texts)}
+	return array.NewData(dt, raw.Len(), buffers, nil, raw.NullN(), 0), nil
 }
 
-// fixedWidth are values that only need to lie one after the other.
-func fixedWidth(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
-	width := dt.(arrow.FixedWidthDataType).Bytes()
-	out := allocate(mem, width*raw.Len())
-	err := texts(raw, func(i int, v []byte) error {
-		if len(v) != width {
-			return errors.New("a value does not have the bytes of its type")
-		}
-		copy(out[i*width:], v)
-		return nil
-	})
-	return withValues(dt, raw, out), err
+// asStored are values that only need another type.
+func asStored(dt arrow.DataType, raw arrow.ArrayData, _ *columnar.Budget) (arrow.ArrayData, error) {
+	return withValues(dt, raw, values(raw)), nil
 }
 
 // intervals are months, days and milliseconds.
 func intervals(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	out := allocate(mem, arrow.MonthDayNanoIntervalSizeBytes*raw.Len())
 	to := arrow.MonthDayNanoIntervalTraits.CastFromBytes(out)
-	err := texts(raw, func(i int, v []byte) error {
-		if len(v) != 12 {
-			return errors.New("an interval does not have 12 bytes")
-		}
+	for i, in := 0, values(raw); i < raw.Len(); i++ {
+		v := in[12*i:]
 		to[i] = arrow.MonthDayNanoInterval{
 			Months: int32(binary.LittleEndian.Uint32(v)), Days: int32(binary.LittleEndian.Uint32(v[4:])),
 			Nanoseconds: int64(binary.LittleEndian.Uint32(v[8:])) * 1e6,
 		}
-		return nil
-	})
-	return withValues(dt, raw, out), err
+	}
+	return withValues(dt, raw, out), nil
 }

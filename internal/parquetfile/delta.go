@@ -3,6 +3,8 @@ package parquetfile
 import (
 	"encoding/binary"
 	"errors"
+
+	"github.com/apache/arrow/go/v15/parquet"
 )
 
 // The delta encodings are undone here and not by Arrow v15, whose decoder of 64-bit
@@ -78,30 +80,29 @@ func bitsAt(data []byte, bit, width int) uint64 {
 	return v
 }
 
-// undelta returns the values of a delta encoding as PLAIN ones, after the levels.
-func (p *pages) undelta(h *pageHeader, levels, data []byte) ([]byte, error) {
-	values, rest, err := deltaInts(data, int(h.values))
+// undelta returns values of a delta encoding as PLAIN ones, after the levels.
+func (p *pages) undelta(encoding int32, most int, levels, data []byte) ([]byte, error) {
+	values, rest, err := deltaInts(data, most)
 	if err != nil {
 		return nil, p.damaged("%v", err)
 	}
 	out := append(make([]byte, 0, len(levels)+8*len(values)), levels...)
-	switch h.encoding {
-	case encodingDeltaInts:
+	physical := p.descr.PhysicalType()
+	switch texts := physical == parquet.Types.ByteArray || physical == parquet.Types.FixedLenByteArray; {
+	case encoding == encodingDeltaInts && (physical == parquet.Types.Int32 || physical == parquet.Types.Int64):
 		for _, v := range values {
-			if p.width() == 4 {
-				out = binary.LittleEndian.AppendUint32(out, uint32(v))
-			} else {
-				out = binary.LittleEndian.AppendUint64(out, uint64(v))
-			}
+			out = binary.LittleEndian.AppendUint64(out, uint64(v))
+			out = out[:len(out)-8+p.width()]
 		}
-		return out, nil
-	case encodingDeltaLength:
-		out, err = appendTexts(out, nil, values, rest)
-	case encodingDeltaBytes:
+	case encoding == encodingDeltaLength && texts:
+		out, err = appendTexts(out, p.width(), nil, values, rest)
+	case encoding == encodingDeltaBytes && texts:
 		var suffixes []int64
-		if suffixes, rest, err = deltaInts(rest, int(h.values)); err == nil {
-			out, err = appendTexts(out, values, suffixes, rest)
+		if suffixes, rest, err = deltaInts(rest, most); err == nil {
+			out, err = appendTexts(out, p.width(), values, suffixes, rest)
 		}
+	default:
+		err = errDelta
 	}
 	if err != nil {
 		return nil, p.damaged("%v", err)
@@ -110,8 +111,9 @@ func (p *pages) undelta(h *pageHeader, levels, data []byte) ([]byte, error) {
 }
 
 // appendTexts appends texts of these lengths that lie one after the other. Each
-// begins with so many bytes of the one before, if there are prefixes.
-func appendTexts(out []byte, prefixes, lengths []int64, data []byte) ([]byte, error) {
+// begins with so many bytes of the one before, if there are prefixes. fixed is the
+// length that all have to have, 0 where there is none.
+func appendTexts(out []byte, fixed int, prefixes, lengths []int64, data []byte) ([]byte, error) {
 	if prefixes != nil && len(prefixes) != len(lengths) {
 		return nil, errDelta
 	}
@@ -124,10 +126,12 @@ func appendTexts(out []byte, prefixes, lengths []int64, data []byte) ([]byte, er
 			}
 			prefix = last[:prefixes[i]]
 		}
-		if n < 0 || n > int64(len(data)) || len(out)+len(prefix)+int(n) > maxPage {
+		if n < 0 || n > int64(len(data)) || len(out)+len(prefix)+int(n) > maxPage || fixed > 0 && len(prefix)+int(n) != fixed {
 			return nil, errDelta
 		}
-		out = binary.LittleEndian.AppendUint32(out, uint32(len(prefix)+int(n)))
+		if fixed == 0 {
+			out = binary.LittleEndian.AppendUint32(out, uint32(len(prefix)+int(n)))
+		}
 		start := len(out)
 		out = append(append(out, prefix...), data[:n]...)
 		last, data = out[start:], data[n:]

@@ -28,22 +28,16 @@ func FuzzPages(f *testing.F) {
 		if len(data) > 1<<16 || codec > codecLz4Raw || codec == codecLzo || physical > 7 {
 			return
 		}
-		e := element{physical: int32(physical), length: 5, converted: -1}
-		levels := file.LevelInfo{NullSlotUsage: 1}
-		if nullable {
-			levels.IncrementOptional()
-		}
-		_, c, err := (&types{}).leaf(e, levels, "x")
-		if err != nil {
+		kind := int32(physical)
+		tr := tree{schema: []element{{Physical: &kind, Length: 5, Name: "x", Repetition: int32(map[bool]int{true: optional}[nullable])}}}
+		n := tr.node(file.LevelInfo{NullSlotUsage: 1}, nil)
+		if n.unsupported() != nil {
 			return
 		}
 		src := columnar.NewSource(context.Background(), memoryFile{bytes.NewReader(data)})
-		n := int64(len(data))
-		p := newPages(place{
-			name: "x", end: n, limit: n, values: 100, codec: int32(codec), physical: c.descr.PhysicalType(), fixed: c.fixed, maxDef: c.descr.MaxDefinitionLevel(),
-		}, src, &held{})
-		defer p.close()
-		r := file.NewRecordReader(c.descr, levels, arrow.BinaryTypes.Binary, columnar.NewBudget(), &buffers)
+		size := int64(len(data))
+		p := newPages(place{node: n, chunkMeta: chunkMeta{Values: 100, Codec: int32(codec)}, end: size, limit: size}, src, &held{})
+		r := file.NewRecordReader(n.descr, n.levels, arrow.BinaryTypes.Binary, columnar.NewBudget(), &buffers)
 		r.SetPageReader(p)
 		func() {
 			var err error

@@ -50,15 +50,10 @@ const (
 
 // place is where a column chunk lies, as the footer says.
 type place struct {
-	name       string
+	*node
+	chunkMeta
 	start, end int64
 	limit      int64 // where the data of the file ends
-	values     int64
-	codec      int32
-	physical   parquet.Type
-	fixed      int
-	maxRep     int16
-	maxDef     int16
 }
 
 func (p *place) damaged(format string, args ...any) error {
@@ -77,7 +72,6 @@ type pages struct {
 	place
 	src  *columnar.Source
 	held *held
-	decompressor
 
 	pos                      int64 // of the next page
 	seen                     int64 // values of the pages before it
@@ -108,22 +102,22 @@ func (p *pages) Err() error { return p.err }
 
 // Next implements file.PageReader. The page before is not valid any more.
 func (p *pages) Next() bool {
-	if p.page = nil; p.err != nil || p.seen >= p.values {
+	if p.page = nil; p.err != nil || p.seen >= p.Values {
 		return false
 	}
 	for p.page == nil && p.err == nil && p.pos < p.end {
 		p.err = p.step()
 	}
-	if p.err == nil && (p.page == nil || p.seen > p.values) {
-		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.values, p.seen)
+	if p.err == nil && (p.page == nil || p.seen > p.Values) {
+		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.Values, p.seen)
 	}
 	return p.err == nil
 }
 
 // finish reports what is wrong with a chunk of which all rows were read.
 func (p *pages) finish() error {
-	if p.err == nil && p.seen != p.values {
-		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.values, p.seen)
+	if p.err == nil && p.seen != p.Values {
+		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.Values, p.seen)
 	}
 	return p.err
 }
@@ -144,36 +138,38 @@ func (p *pages) step() error {
 	if err := p.check(&h); err != nil {
 		return err
 	}
-	if !h.isData() && h.kind != pageDictionary { // an index, of which nobody makes use
-		p.pos += int64(h.compressed)
+	if !h.isData() && h.Kind != pageDictionary { // an index, of which nobody makes use
+		p.pos += int64(h.Compressed)
 		return nil
 	}
 	if err := p.hold(&h); err != nil {
 		return err
 	}
-	p.raw = resized(p.raw, int(h.compressed))
+	p.raw = resized(p.raw, int(h.Compressed))
 	if err := p.src.ReadFull(p.raw, p.pos); err != nil {
 		return err
 	}
-	p.pos += int64(h.compressed)
-	if h.hasCRC && crc32.ChecksumIEEE(p.raw) != uint32(h.crc) {
+	p.pos += int64(h.Compressed)
+	if h.CRC != nil && crc32.ChecksumIEEE(p.raw) != uint32(*h.CRC) {
 		return p.damaged("a page does not have the checksum that its header says")
 	}
-	if h.kind == pageDictionary {
+	if h.Kind == pageDictionary {
 		return p.dictionary(&h)
 	}
-	p.seen += int64(h.values)
+	p.seen += int64(h.V2.Values)
 	return p.data(&h)
 }
+
+func (h *pageHeader) isData() bool { return h.Kind == pageData || h.Kind == pageDataV2 }
 
 // hold counts a page that is about to be read. Data pages take turns in the same
 // memory; the dictionary stays beside them.
 func (p *pages) hold(h *pageHeader) error {
 	largest := &p.largest
-	if h.kind == pageDictionary {
+	if h.Kind == pageDictionary {
 		largest = &p.dictionaryBytes
 	}
-	more := max(0, int64(h.uncompressed)-*largest)
+	more := max(0, int64(h.Uncompressed)-*largest)
 	*largest += more
 	if p.held.bytes.Add(more) > maxPages {
 		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the pages of all mapped columns take more than %d MB beside each other; write the file again with pages of about 1 MB", maxPages>>20)
@@ -190,9 +186,16 @@ func (p *pages) readHeader() (pageHeader, error) {
 		if err := p.src.ReadFull(p.header[:n], p.pos); err != nil {
 			return pageHeader{}, err
 		}
-		h, length, err := parsePageHeader(p.header[:n])
+		var h pageHeader
+		length, err := unmarshal(p.header[:n], &h)
 		if err == nil {
 			p.pos += int64(length)
+			switch h.Kind { // what all kinds have is looked for in one place
+			case pageData:
+				h.V2.Values, h.V2.Encoding = h.V1.Values, h.V1.Encoding
+			case pageDictionary:
+				h.V2.Values = h.Dictionary.Values
+			}
 			return h, nil
 		}
 		if n == p.room() || len(p.header) >= maxPageHeader {
@@ -211,22 +214,27 @@ func resized(b []byte, n int) []byte {
 }
 
 func (p *pages) check(h *pageHeader) error {
-	levels := int64(h.defLevels) + int64(h.repLevels)
+	v := &h.V2
+	levels := int64(v.DefLevels) + int64(v.RepLevels)
+	least := p.width() // bytes of a dictionary's entry
+	if least == 0 {
+		least = 4
+	}
 	switch {
-	case h.compressed < 0 || h.uncompressed < 0 || h.values < 0 || h.defLevels < 0 || h.repLevels < 0:
+	case min(h.Compressed, h.Uncompressed, v.Values, v.DefLevels, v.RepLevels) < 0:
 		return p.damaged("a page has a negative size")
-	case int64(h.compressed) > p.room():
+	case int64(h.Compressed) > p.room():
 		return p.damaged("a page is longer than the rest of its column")
-	case h.uncompressed > maxPage, h.compressed > 2*maxPage, h.kind == pageDictionary && h.uncompressed > maxDictionary:
-		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page takes %d MB once decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.uncompressed>>20)
-	case levels > int64(min(h.compressed, h.uncompressed)):
+	case h.Uncompressed > maxPage, h.Compressed > 2*maxPage, h.Kind == pageDictionary && h.Uncompressed > maxDictionary:
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page takes %d MB once decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.Uncompressed>>20)
+	case h.Kind == pageDataV2 && levels > int64(min(h.Compressed, h.Uncompressed)):
 		return p.damaged("a page's levels are longer than the page")
-	case h.kind == pageDictionary && (h.values > h.uncompressed || p.physical == parquet.Types.ByteArray && p.fixed == 0 && 4*int64(h.values) > int64(h.uncompressed)):
-		return p.damaged("a dictionary of %d bytes can't have %d values", h.uncompressed, h.values)
-	case p.codec == codecNone && h.compressed != h.uncompressed:
+	case h.Kind == pageDictionary && int64(v.Values)*int64(least) > int64(h.Uncompressed):
+		return p.damaged("a dictionary of %d bytes can't have %d values", h.Uncompressed, v.Values)
+	case p.Codec == codecNone && h.Compressed != h.Uncompressed:
 		return p.damaged("an uncompressed page has two sizes")
-	case h.isData() && (h.encoding == encodingBitPacked || h.encoding < 0 || h.encoding > encodingSplit || h.encoding == 1):
-		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "it is encoded in a way that this program does not know (number %d); write the file again with plain encodings", h.encoding)
+	case h.isData() && (v.Encoding == encodingBitPacked || v.Encoding < 0 || v.Encoding > encodingSplit || v.Encoding == 1):
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "it is encoded in a way that this program does not know (number %d); write the file again with plain encodings", v.Encoding)
 	}
 	return nil
 }
@@ -239,15 +247,15 @@ func (p *pages) unpack(into []byte, levels int, stored bool) error {
 	if len(src) == 0 && len(page) == 0 { // nothing but null
 		return nil
 	}
-	if stored || p.codec == codecNone {
+	if stored || p.Codec == codecNone {
 		if len(src) != len(page) {
 			return p.damaged("an uncompressed page has two sizes")
 		}
 		copy(page, src)
 		return nil
 	}
-	if err := p.fill(p.codec, page, src); err != nil {
-		return p.damaged("a page can't be decompressed with %s: %v", codecNames[p.codec], err)
+	if err := fill(p.Codec, page, src); err != nil {
+		return p.damaged("a page can't be decompressed with %s: %v", codecNames[p.Codec], err)
 	}
 	return nil
 }
@@ -257,61 +265,48 @@ var codecNames = [...]string{"nothing", "snappy", "gzip", "LZO", "brotli", "LZ4"
 // dictionary makes a dictionary page. Its values are used as long as the chunk
 // is read, so that it has memory of its own.
 func (p *pages) dictionary(h *pageHeader) error {
-	data := make([]byte, h.uncompressed)
+	data := make([]byte, h.Uncompressed)
 	if err := p.unpack(data, 0, false); err != nil {
 		return err
 	}
-	if p.fixed > 0 {
-		data = p.withLengths(data, 0)
-	}
-	p.entries = h.values
-	p.page = file.NewDictionaryPage(memory.NewBufferBytes(data), h.values, parquet.Encodings.Plain)
+	p.entries = h.V2.Values
+	p.page = file.NewDictionaryPage(memory.NewBufferBytes(data), p.entries, parquet.Encodings.Plain)
 	return nil
 }
 
-func (p *pages) data(h *pageHeader) error {
-	p.plain = resized(p.plain, int(h.uncompressed))
-	levels := 0
-	if h.kind == pageDataV2 {
-		levels = int(h.defLevels + h.repLevels)
+func (p *pages) data(h *pageHeader) (err error) {
+	p.plain = resized(p.plain, int(h.Uncompressed))
+	v, levels := &h.V2, 0
+	if h.Kind == pageDataV2 {
+		levels = int(v.DefLevels + v.RepLevels)
 	}
-	if err := p.unpack(p.plain, levels, h.kind == pageDataV2 && h.compressedV2 == 0); err != nil {
+	if err := p.unpack(p.plain, levels, h.Kind == pageDataV2 && v.Compressed != nil && !*v.Compressed); err != nil {
 		return err
 	}
 	data := p.plain
-	if h.kind == pageData {
-		var err error
+	if h.Kind == pageData {
 		if levels, err = p.levelBytes(h, data); err != nil {
 			return err
 		}
 	}
-	switch {
-	case h.encoding == encodingPlainDict || h.encoding == encodingRLEDict:
-		if err := p.checkIndices(data[levels:]); err != nil {
-			return err
-		}
-	case h.encoding == encodingSplit:
-		var err error
-		if data, err = p.joined(data, levels); err != nil {
-			return err
-		}
-		if h.encoding = encodingPlain; p.fixed > 0 {
-			data = p.withLengths(data, levels)
-		}
-	case h.encoding == encodingDeltaInts && p.width() > 0, (h.encoding == encodingDeltaLength || h.encoding == encodingDeltaBytes) && p.physical == parquet.Types.ByteArray:
-		var err error
-		if data, err = p.undelta(h, data[:levels], data[levels:]); err != nil {
-			return err
-		}
-		h.encoding = encodingPlain
-	case h.encoding == encodingPlain && p.fixed > 0:
-		data = p.withLengths(data, levels)
+	switch v.Encoding {
+	case encodingPlainDict, encodingRLEDict:
+		err = p.checkIndices(data[levels:])
+	case encodingSplit:
+		data, err = p.joined(data, levels)
+		v.Encoding = encodingPlain
+	case encodingDeltaInts, encodingDeltaLength, encodingDeltaBytes:
+		data, err = p.undelta(v.Encoding, int(v.Values), data[:levels], data[levels:])
+		v.Encoding = encodingPlain
+	}
+	if err != nil {
+		return err
 	}
 	buffer := memory.NewBufferBytes(data)
-	if h.kind == pageData {
-		p.page = file.NewDataPageV1(buffer, h.values, parquet.Encoding(h.encoding), parquet.Encoding(h.defEncoding), parquet.Encoding(h.repEncoding), int32(len(data)))
+	if h.Kind == pageData {
+		p.page = file.NewDataPageV1(buffer, v.Values, parquet.Encoding(v.Encoding), parquet.Encoding(h.V1.DefEncoding), parquet.Encoding(h.V1.RepEncoding), int32(len(data)))
 	} else {
-		p.page = file.NewDataPageV2(buffer, h.values, h.nulls, h.rows, parquet.Encoding(h.encoding), h.defLevels, h.repLevels, int32(len(data)), false)
+		p.page = file.NewDataPageV2(buffer, v.Values, v.Nulls, v.Rows, parquet.Encoding(v.Encoding), v.DefLevels, v.RepLevels, int32(len(data)), false)
 	}
 	return nil
 }
@@ -322,11 +317,11 @@ func (p *pages) levelBytes(h *pageHeader, data []byte) (int, error) {
 	for _, l := range []struct {
 		highest  int16
 		encoding int32
-	}{{p.maxRep, h.repEncoding}, {p.maxDef, h.defEncoding}} {
+	}{{p.descr.MaxRepetitionLevel(), h.V1.RepEncoding}, {p.descr.MaxDefinitionLevel(), h.V1.DefEncoding}} {
 		if l.highest == 0 {
 			continue
 		}
-		length := (int64(h.values)*int64(mathbits.Len16(uint16(l.highest))) + 7) / 8
+		length := (int64(h.V2.Values)*int64(mathbits.Len16(uint16(l.highest))) + 7) / 8
 		if l.encoding != encodingBitPacked {
 			if len(data)-total < 4 {
 				return 0, p.damaged("a page ends before its values")
@@ -359,7 +354,7 @@ func (p *pages) checkIndices(values []byte) error {
 // joined puts the bytes of values that were stored by BYTE_STREAM_SPLIT, first
 // bytes first, back beside each other.
 func (p *pages) joined(data []byte, levels int) ([]byte, error) {
-	width := max(p.fixed, p.width())
+	width := p.width()
 	split := data[levels:]
 	if width == 0 || len(split)%width != 0 {
 		return nil, p.damaged("a page's values are encoded with BYTE_STREAM_SPLIT, and %d bytes are no whole number of them", len(split))
@@ -375,25 +370,17 @@ func (p *pages) joined(data []byte, levels int) ([]byte, error) {
 	return out, nil
 }
 
-// width is the bytes of a number, 0 for other values.
+// width is the bytes of a value, 0 where they vary.
 func (p *pages) width() int {
-	switch p.physical {
+	switch p.descr.PhysicalType() {
 	case parquet.Types.Int32, parquet.Types.Float:
 		return 4
 	case parquet.Types.Int64, parquet.Types.Double:
 		return 8
+	case parquet.Types.Int96:
+		return parquet.Int96SizeBytes
+	case parquet.Types.FixedLenByteArray:
+		return p.descr.TypeLength()
 	}
 	return 0
-}
-
-// withLengths puts a length in front of each value of fixed length.
-func (p *pages) withLengths(data []byte, levels int) []byte {
-	n := (len(data) - levels) / p.fixed
-	out := make([]byte, 0, levels+n*(4+p.fixed))
-	out = append(out, data[:levels]...)
-	for i := range n {
-		out = binary.LittleEndian.AppendUint32(out, uint32(p.fixed))
-		out = append(out, data[levels+i*p.fixed:levels+(i+1)*p.fixed]...)
-	}
-	return out
 }

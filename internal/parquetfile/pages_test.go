@@ -10,9 +10,9 @@ import (
 func TestPagesBesideEachOther(t *testing.T) {
 	var all held
 	hold := func(kind, size int32) error {
-		p := newPages(place{name: "email"}, nil, &all)
+		p := newPages(place{node: &node{name: "email"}}, nil, &all)
 		for range 10 { // one after the other
-			if err := p.hold(&pageHeader{kind: kind, uncompressed: size}); err != nil {
+			if err := p.hold(&pageHeader{Kind: kind, Uncompressed: size}); err != nil {
 				return err
 			}
 		}

@@ -9,11 +9,11 @@
 // a panic can't be caught. Its RecordReader takes any page reader, so that only
 // pages which were checked and decompressed within bounds reach it.
 //
-//	footer.go    the footer, by Thrift's compact protocol
+//	footer.go    the footer; thrift.go reads its structs
 //	schema.go    the tree of columns; lists and maps of all ages
 //	types.go     physical and logical types to Arrow's
 //	convert.go   values that Arrow keeps in another form
-//	pages.go     the page reader; header.go, codec.go and delta.go are its parts
+//	pages.go     the page reader; codec.go and delta.go are its parts
 //	read.go      rows of a row group; nested.go structs, lists and maps
 package parquetfile
 
@@ -29,7 +29,7 @@ import (
 
 // File is a Parquet file whose footer has been read.
 type File struct {
-	footer  *footer
+	groups  []rowGroup
 	hash    [sha256.Size]byte
 	size    int64
 	body    int64 // where the footer begins
@@ -37,7 +37,6 @@ type File struct {
 	count   int64 // rows
 	columns []*node
 	arrow   []arrow.Field
-	widths  int // leaves
 }
 
 // Open reads the footer.
@@ -48,35 +47,35 @@ func Open(src *columnar.Source) (*File, error) {
 		return nil, err
 	}
 	f.body, f.length, f.hash = body, int64(len(data)), sha256.Sum256(data)
-	if f.footer, err = parseFooter(data); err != nil {
+	var meta footer
+	if _, err := unmarshal(data, &meta); err != nil {
 		return nil, err
 	}
-	t := tree{footer: f.footer, types: newTypes(f.footer)}
+	t := tree{schema: meta.Schema, types: newTypes(meta.Remarks)}
 	if f.columns, err = t.columns(); err != nil {
 		return nil, err
 	}
-	f.widths = t.leaf
-	f.footer.schema, f.footer.remarks = nil, nil
+	f.groups = meta.Groups
 	for _, c := range f.columns {
 		f.arrow = append(f.arrow, c.field())
 	}
-	return f, f.checkRows()
+	return f, f.checkRows(meta.Rows, t.leaf)
 }
 
 // checkRows holds the footer's counts against each other.
-func (f *File) checkRows() error {
-	for i, g := range f.footer.groups {
-		if g.rows < 0 || len(g.chunks) != f.widths {
+func (f *File) checkRows(claimed int64, leaves int) error {
+	for i, g := range f.groups {
+		if g.Rows < 0 || len(g.Chunks) != leaves {
 			return fmt.Errorf("the file is damaged: row group %d does not fit the file's columns; write it again", i)
 		}
-		if f.count += g.rows; f.count < 0 {
+		if f.count += g.Rows; f.count < 0 {
 			break
 		}
 	}
 	// Some writers say 0 for all rows; the row groups are what is read. Rows that
 	// no row group has are missing.
-	if f.footer.rows > f.count || f.footer.rows < 0 {
-		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", f.footer.rows, f.count)
+	if claimed > f.count || claimed < 0 {
+		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", claimed, f.count)
 	}
 	return columnar.CheckCount(f.count, f.size)
 }
@@ -97,7 +96,7 @@ func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 func (f *File) Rows() int64 { return f.count }
 
 // RowGroups implements columnar.File.
-func (f *File) RowGroups() int { return len(f.footer.groups) }
+func (f *File) RowGroups() int { return len(f.groups) }
 
 // at follows a path to a column.
 func (f *File) at(path []int) *node {
@@ -119,7 +118,7 @@ func (f *File) Check(paths [][]int) error {
 			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.arrow, path), "its type can't be read: %w; leave the column out of the mapping, or write it with another type", err)
 		}
 		for _, leaf := range n.leaves() {
-			for g := range f.footer.groups {
+			for g := range f.groups {
 				if _, err := f.place(g, leaf); err != nil {
 					return err
 				}
@@ -131,29 +130,28 @@ func (f *File) Check(paths [][]int) error {
 
 // place checks what the footer says of one leaf in one row group.
 func (f *File) place(group int, leaf *node) (place, error) {
-	c, rows := f.footer.groups[group].chunks[leaf.chunk], f.footer.groups[group].rows
-	p := place{
-		name: leaf.name, values: c.values, codec: c.codec, limit: f.body, fixed: leaf.fixed,
-		physical: leaf.descr.PhysicalType(), maxRep: leaf.descr.MaxRepetitionLevel(), maxDef: leaf.descr.MaxDefinitionLevel(),
-	}
-	p.start = c.data
-	if c.dictionary > 0 && c.dictionary < c.data {
-		p.start = c.dictionary
-	}
-	p.end = p.start + c.compressed
+	c, rows := f.groups[group].Chunks[leaf.chunk], f.groups[group].Rows
+	p := place{node: leaf, limit: f.body}
 	switch {
-	case c.encrypted:
+	case c.Crypto.member != 0:
 		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "%w", ErrEncrypted)
-	case c.elsewhere:
+	case c.Path != "":
 		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the column lies in another file, which this program does not follow; write the file as a whole")
-	case !c.meta:
+	case c.Meta == nil:
 		return p, p.damaged("its footer does not say where the column lies")
-	case p.start < int64(len(magic)) || c.compressed < 0 || p.start > f.body || c.compressed > f.body-p.start:
-		return p, p.damaged("row group %d claims that it lies outside of the file", group)
-	case c.values < 0, p.maxRep == 0 && c.values != rows, c.values < rows:
-		return p, p.damaged("row group %d has %d rows and claims %d values", group, rows, c.values)
 	}
-	if err := checkCodec(c.codec); err != nil {
+	p.chunkMeta = *c.Meta
+	if p.start = p.Data; p.Dictionary > 0 && p.Dictionary < p.Data {
+		p.start = p.Dictionary
+	}
+	p.end = p.start + p.Compressed
+	switch {
+	case p.start < int64(len(magic)) || p.Compressed < 0 || p.start > f.body || p.Compressed > f.body-p.start:
+		return p, p.damaged("row group %d claims that it lies outside of the file", group)
+	case p.Values < rows, p.descr.MaxRepetitionLevel() == 0 && p.Values != rows:
+		return p, p.damaged("row group %d has %d rows and claims %d values", group, rows, p.Values)
+	}
+	if err := checkCodec(p.Codec); err != nil {
 		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "%w", err)
 	}
 	return p, nil

@@ -9,7 +9,6 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/file"
 
 	"iterable-segment-export/internal/columnar"
@@ -100,8 +99,8 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 }
 
 func (r *reader) openGroup() error {
-	g := r.file.footer.groups[r.group]
-	if r.left = g.rows; r.left == 0 {
+	g := r.file.groups[r.group]
+	if r.left = g.Rows; r.left == 0 {
 		return nil
 	}
 	var size int64
@@ -113,7 +112,7 @@ func (r *reader) openGroup() error {
 			return err
 		}
 		plan = append(plan, storage.Range{Start: p.start, End: p.end})
-		size += max(0, g.chunks[l.chunk].uncompressed)
+		size += max(0, p.Uncompressed)
 		l.pages = newPages(p, r.src, &open)
 		l.values = l.newValues(r.mem)
 		l.values.SetPageReader(l.pages)
@@ -162,7 +161,6 @@ func (r *reader) Close() {
 	for _, l := range r.leaves {
 		if l.values != nil {
 			l.values.Release()
-			l.pages.close()
 			l.values, l.pages = nil, nil
 		}
 	}
@@ -243,9 +241,8 @@ func (p *part) leafArray(mem *columnar.Budget) (arrow.Array, error) {
 // raw are the values in the physical type. They are not released where a
 // converter gets them, whose result uses their buffers.
 func (p *part) raw() arrow.ArrayData {
-	if p.descr.PhysicalType() == parquet.Types.ByteArray {
-		chunk := p.values.(file.BinaryRecordReader).GetBuilderChunks()[0]
-		return chunk.Data()
+	if b, ok := p.values.(file.BinaryRecordReader); ok {
+		return b.GetBuilderChunks()[0].Data()
 	}
 	dt := p.dt
 	if p.convert != nil {

@@ -1,7 +1,6 @@
 package parquetfile
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -9,41 +8,135 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/file"
 
 	"iterable-segment-export/internal/arrowfile"
+	"iterable-segment-export/internal/columnar"
 )
+
+// Members of LogicalType, by their numbers in parquet.thrift.
+const (
+	logicalString    = 1
+	logicalMap       = 2
+	logicalList      = 3
+	logicalEnum      = 4
+	logicalDecimal   = 5
+	logicalDate      = 6
+	logicalTime      = 7
+	logicalTimestamp = 8
+	logicalInteger   = 10
+	logicalNull      = 11
+	logicalJSON      = 12
+	logicalUUID      = 14
+	logicalFloat16   = 15
+	logicalInterval  = -1 // which has no number yet
+)
+
+// Units of time, by their numbers in TimeUnit.
+const (
+	millis = 1
+	micros = 2
+	nanos  = 3
+)
+
+// fromConverted are the logical types that values of ConvertedType mean, from before
+// there were logical types.
+var fromConverted = map[int32]union{
+	0: {member: logicalString}, 1: {member: logicalMap}, 2: {member: logicalMap}, 3: {member: logicalList}, 4: {member: logicalEnum},
+	5: {member: logicalDecimal}, 6: {member: logicalDate},
+	7: {logicalTime, [2]int64{1, millis}}, 8: {logicalTime, [2]int64{1, micros}},
+	9: {logicalTimestamp, [2]int64{1, millis}}, 10: {logicalTimestamp, [2]int64{1, micros}},
+	11: {logicalInteger, [2]int64{8, 0}}, 12: {logicalInteger, [2]int64{16, 0}}, 13: {logicalInteger, [2]int64{32, 0}}, 14: {logicalInteger, [2]int64{64, 0}},
+	15: {logicalInteger, [2]int64{8, 1}}, 16: {logicalInteger, [2]int64{16, 1}}, 17: {logicalInteger, [2]int64{32, 1}}, 18: {logicalInteger, [2]int64{64, 1}},
+	19: {member: logicalJSON}, 21: {member: logicalInterval},
+}
+
+// meaning returns the element's logical type.
+func (e *element) meaning() union {
+	switch {
+	case e.Logical.member == logicalDecimal:
+		e.Scale, e.Precision = int32(e.Logical.args[0]), int32(e.Logical.args[1])
+	case e.Logical.member == 0 && e.Converted != nil:
+		return fromConverted[*e.Converted]
+	}
+	return e.Logical
+}
+
+// stored is a physical type and what it means: a logical type and, of times, their
+// unit or, of integers, 1 where they are signed.
+type stored struct {
+	physical parquet.Type
+	logical  int16
+	detail   int64
+}
+
+// leafTypes are the types that leaves become in Arrow. What is not here becomes what
+// its physical type does.
+var leafTypes = map[stored]struct {
+	dt      arrow.DataType
+	convert converter
+}{
+	{parquet.Types.Boolean, 0, 0}:                          {arrow.FixedWidthTypes.Boolean, booleans},
+	{parquet.Types.Int32, 0, 0}:                            {arrow.PrimitiveTypes.Int32, nil},
+	{parquet.Types.Int32, logicalInteger, 0}:               {arrow.PrimitiveTypes.Uint32, nil},
+	{parquet.Types.Int32, logicalDate, 0}:                  {arrow.FixedWidthTypes.Date32, nil},
+	{parquet.Types.Int32, logicalTime, millis}:             {arrow.FixedWidthTypes.Time32ms, nil},
+	{parquet.Types.Int64, 0, 0}:                            {arrow.PrimitiveTypes.Int64, nil},
+	{parquet.Types.Int64, logicalInteger, 0}:               {arrow.PrimitiveTypes.Uint64, nil},
+	{parquet.Types.Int64, logicalTime, micros}:             {arrow.FixedWidthTypes.Time64us, nil},
+	{parquet.Types.Int64, logicalTime, nanos}:              {arrow.FixedWidthTypes.Time64ns, nil},
+	{parquet.Types.Int64, logicalTimestamp, millis}:        {arrow.FixedWidthTypes.Timestamp_ms, nil},
+	{parquet.Types.Int64, logicalTimestamp, micros}:        {arrow.FixedWidthTypes.Timestamp_us, nil},
+	{parquet.Types.Int64, logicalTimestamp, nanos}:         {arrow.FixedWidthTypes.Timestamp_ns, nil},
+	{parquet.Types.Int96, 0, 0}:                            {arrow.FixedWidthTypes.Timestamp_us, int96s(false)},
+	{parquet.Types.Float, 0, 0}:                            {arrow.PrimitiveTypes.Float32, nil},
+	{parquet.Types.Double, 0, 0}:                           {arrow.PrimitiveTypes.Float64, nil},
+	{parquet.Types.ByteArray, 0, 0}:                        {arrow.BinaryTypes.Binary, nil},
+	{parquet.Types.ByteArray, logicalString, 0}:            {arrow.BinaryTypes.String, nil},
+	{parquet.Types.ByteArray, logicalEnum, 0}:              {arrow.BinaryTypes.String, nil},
+	{parquet.Types.ByteArray, logicalJSON, 0}:              {arrow.BinaryTypes.String, nil},
+	{parquet.Types.FixedLenByteArray, logicalUUID, 16}:     {arrow.BinaryTypes.String, uuids},
+	{parquet.Types.FixedLenByteArray, logicalFloat16, 2}:   {arrow.FixedWidthTypes.Float16, asStored},
+	{parquet.Types.FixedLenByteArray, logicalInterval, 12}: {arrow.FixedWidthTypes.MonthDayNanoInterval, intervals},
+}
 
 // types decides what the leaves of one file become in Arrow.
 type types struct {
 	// julian reports whether dates before 1582-10-15 are in the Julian calendar,
 	// as Hive and Spark before version 3 write them; julian96 is the same of INT96.
 	julian, julian96 bool
-	// durations are the top-level columns that hold lengths of time, for which
-	// Parquet has no type of its own, by name.
-	durations map[string]arrow.DataType
+	// hints are the types of top-level columns that the writer remarked on, by name:
+	// Parquet has no type of its own for lengths of time.
+	hints map[string]arrow.DataType
 }
 
 // newTypes reads the remarks that change what values mean.
-func newTypes(f *footer) types {
-	t := types{durations: map[string]arrow.DataType{}}
-	version, bySpark := f.remarks[remarkSpark]
-	_, legacy := f.remarks[remarkLegacy]
-	_, legacy96 := f.remarks[remarkLegacy96]
-	if bySpark {
-		// Spark's DataSourceUtils.datetimeRebaseSpec and int96RebaseSpec.
+func newTypes(remarks []remark) types {
+	t, said := types{hints: map[string]arrow.DataType{}}, map[string]string{}
+	for _, r := range remarks {
+		said[r.Key] = r.Value
+	}
+	version, bySpark := said[remarkSpark]
+	_, legacy := said[remarkLegacy]
+	_, legacy96 := said[remarkLegacy96]
+	_, old := said[remarkSparkTypes]
+	switch {
+	case bySpark: // Spark's DataSourceUtils.datetimeRebaseSpec and int96RebaseSpec
 		t.julian = legacy || before(version, 3, 0)
 		t.julian96 = legacy96 || before(version, 3, 1)
-	} else if _, old := f.remarks[remarkSparkTypes]; old {
-		t.julian, t.julian96 = true, true // Spark has named its version since 2.4.6
-	}
-	if proleptic, ok := f.remarks[remarkHive]; ok && proleptic == "false" {
+	case old: // Spark has named its version since 2.4.6
 		t.julian, t.julian96 = true, true
 	}
-	t.arrowDurations(f.remarks[remarkArrow])
-	t.sparkDurations(f.remarks[remarkSparkTypes])
+	if said[remarkHive] == "false" {
+		t.julian, t.julian96 = true, true
+	}
+	t.arrowHints(said[remarkArrow])
+	var s sparkType
+	if json.Unmarshal([]byte(said[remarkSparkTypes]), &s) == nil {
+		for _, f := range s.Fields {
+			t.hints[f.Name] = sparkHint(f.Type, 0)
+		}
+	}
 	return t
 }
 
@@ -58,194 +151,129 @@ func before(version string, major, minor int) bool {
 	return err == nil && err2 == nil && (a < major || a == major && b < minor)
 }
 
-// arrowDurations finds durations in the Arrow schema that writers keep in the
-// footer. A schema that can't be read is left alone: the columns are numbers then.
-func (t *types) arrowDurations(remark string) {
-	if remark == "" {
-		return
-	}
+// arrowHints reads the Arrow schema that writers keep in the footer. One that can't
+// be read is left alone.
+func (t *types) arrowHints(remark string) {
 	data, err := base64.StdEncoding.DecodeString(remark)
 	if err != nil {
-		if data, err = base64.RawStdEncoding.DecodeString(remark); err != nil {
-			return
-		}
+		data, err = base64.RawStdEncoding.DecodeString(remark)
 	}
-	if arrowfile.CheckSchema(data) != nil {
+	if err != nil || remark == "" {
 		return
 	}
-	r, err := ipc.NewReader(bytes.NewReader(data))
+	fields, err := arrowfile.ReadSchema(data)
 	if err != nil {
 		return
 	}
-	defer r.Release()
-	for _, f := range r.Schema().Fields() {
-		if f.Type.ID() == arrow.DURATION {
-			t.durations[f.Name] = f.Type
-		}
+	for _, f := range fields {
+		t.hints[f.Name] = f.Type
 	}
 }
 
-// sparkDurations finds Spark's intervals of days to seconds, which it writes as
-// microseconds.
-func (t *types) sparkDurations(remark string) {
-	var s struct {
-		Fields []struct {
-			Name string
-			Type json.RawMessage
+// sparkType is a type as Spark writes it in JSON, where it is not a name.
+type sparkType struct {
+	Fields []struct {
+		Name string
+		Type json.RawMessage
+	}
+	ElementType, KeyType, ValueType json.RawMessage
+}
+
+// sparkHint returns the type that one of Spark's stands for, as far as it has
+// intervals in it. Those of days to seconds are written as microseconds.
+func sparkHint(text json.RawMessage, depth int) arrow.DataType {
+	var name string
+	if json.Unmarshal(text, &name) == nil {
+		switch parts := strings.Fields(name); {
+		case len(parts) < 2 || parts[0] != "interval":
+			return arrow.Null
+		case parts[1] == "year" || parts[1] == "month":
+			return arrow.FixedWidthTypes.MonthInterval
 		}
+		return arrow.FixedWidthTypes.Duration_us
 	}
-	if remark == "" || json.Unmarshal([]byte(remark), &s) != nil {
-		return
+	var s sparkType
+	if depth > columnar.MaxNesting || json.Unmarshal(text, &s) != nil {
+		return arrow.Null
 	}
+	switch {
+	case s.ElementType != nil:
+		return arrow.ListOf(sparkHint(s.ElementType, depth+1))
+	case s.ValueType != nil:
+		return arrow.MapOf(sparkHint(s.KeyType, depth+1), sparkHint(s.ValueType, depth+1))
+	}
+	var fields []arrow.Field
 	for _, f := range s.Fields {
-		var name string
-		if json.Unmarshal(f.Type, &name) != nil || !strings.HasPrefix(name, "interval ") {
-			continue
-		}
-		if unit := strings.Fields(name)[1]; unit == "year" || unit == "month" {
-			t.durations[f.Name] = arrow.FixedWidthTypes.MonthInterval
-		} else {
-			t.durations[f.Name] = arrow.FixedWidthTypes.Duration_us
-		}
+		fields = append(fields, arrow.Field{Name: f.Name, Type: sparkHint(f.Type, depth+1)})
 	}
+	return arrow.StructOf(fields...)
+}
+
+// member returns the hint for the member of a struct, or for the items of a list.
+func member(hint arrow.DataType, name string) arrow.DataType {
+	switch dt := hint.(type) {
+	case *arrow.StructType:
+		if f, ok := dt.FieldByName(name); ok {
+			return f.Type
+		}
+	case arrow.ListLikeType:
+		return dt.Elem()
+	}
+	return nil
 }
 
 // leaf returns what a leaf becomes: its type in Arrow, and how its physical
 // values turn into that. A logical type that does not go with the physical one,
 // or is not known, is left out of account.
-func (t *types) leaf(e element, levels file.LevelInfo, path string) (dt arrow.DataType, c column, err error) {
-	physical := parquet.Type(e.physical)
-	if physical == parquet.Types.FixedLenByteArray {
-		// Arrow v15 can't decode DELTA_BYTE_ARRAY into values of fixed length, and
-		// reads those of any length.
-		if c.fixed = int(e.length); c.fixed <= 0 {
-			return nil, c, fmt.Errorf("its values have %d bytes", e.length)
+func (t *types) leaf(e *element, hint arrow.DataType) (arrow.DataType, converter, error) {
+	physical, l := parquet.Type(*e.Physical), e.meaning()
+	if physical < 0 || physical > parquet.Types.FixedLenByteArray {
+		return nil, nil, fmt.Errorf("there is no physical type %d in Parquet", physical)
+	}
+	if physical == parquet.Types.FixedLenByteArray && e.Length <= 0 {
+		return nil, nil, fmt.Errorf("its values have %d bytes", e.Length)
+	}
+	s := stored{physical, l.member, 0}
+	switch l.member {
+	case logicalNull:
+		return arrow.Null, nulls, nil
+	case logicalDecimal:
+		if convert := decimals[physical]; convert != nil {
+			return decimal(e, convert)
 		}
-		physical = parquet.Types.ByteArray
+	case logicalTime, logicalTimestamp, logicalInteger:
+		s.detail = l.args[1]
+	case logicalUUID, logicalFloat16, logicalInterval:
+		s.detail = int64(e.Length)
 	}
-	if e.physical < 0 || e.physical > int32(parquet.Types.FixedLenByteArray) {
-		return nil, c, fmt.Errorf("there is no physical type %d in Parquet", e.physical)
+	known, ok := leafTypes[s]
+	if !ok {
+		known = leafTypes[stored{physical: physical}]
 	}
-	if c.descr, err = describe(physical, levels); err != nil {
-		return nil, c, err
+	switch {
+	case !ok && physical == parquet.Types.FixedLenByteArray:
+		return &arrow.FixedSizeBinaryType{ByteWidth: int(e.Length)}, nil, nil
+	case l.member == 0 && hint != nil && (physical == parquet.Types.Int64 && hint.ID() == arrow.DURATION || physical == parquet.Types.Int32 && hint.ID() == arrow.INTERVAL_MONTHS):
+		return hint, nil, nil
+	case t.julian96 && physical == parquet.Types.Int96:
+		return known.dt, int96s(true), nil
+	case t.julian && known.dt == arrow.FixedWidthTypes.Date32:
+		return known.dt, julianDays, nil
 	}
-	switch parquet.Type(e.physical) {
-	case parquet.Types.Boolean:
-		return arrow.FixedWidthTypes.Boolean, c.with(booleans), nil
-	case parquet.Types.Int32:
-		return t.int32s(e, path, c)
-	case parquet.Types.Int64:
-		return t.int64s(e, path, c)
-	case parquet.Types.Int96:
-		return arrow.FixedWidthTypes.Timestamp_us, c.with(int96s(t.julian96)), nil
-	case parquet.Types.Float:
-		return arrow.PrimitiveTypes.Float32, c, nil
-	case parquet.Types.Double:
-		return arrow.PrimitiveTypes.Float64, c, nil
-	case parquet.Types.ByteArray:
-		return byteArrays(e, c)
+	if dt, ok := known.dt.(*arrow.TimestampType); ok && t.julian && known.convert == nil {
+		return dt, julianStamps(dt.Unit), nil
 	}
-	return fixedByteArrays(e, c)
-}
-
-func (c column) with(f converter) column { c.convert = f; return c }
-
-func (t *types) int32s(e element, path string, c column) (arrow.DataType, column, error) {
-	l := e.logical.member
-	switch old := e.converted; {
-	case l == logicalNull:
-		return arrow.Null, c.with(nulls), nil
-	case l == logicalDecimal || l == 0 && old == convertedDecimal:
-		return decimal(e, c, decimalsOf[int32])
-	case l == logicalDate || l == 0 && old == convertedDate:
-		if t.julian {
-			c.convert = julianDays
-		}
-		return arrow.FixedWidthTypes.Date32, c, nil
-	case l == logicalTime && e.logical.unit == 1 || l == 0 && old == convertedTimeMS:
-		return arrow.FixedWidthTypes.Time32ms, c, nil
-	case l == logicalInteger && e.logical.signed == 0 || l == 0 && old >= convertedUint8 && old < convertedUint8+3:
-		return arrow.PrimitiveTypes.Uint32, c, nil
-	}
-	if t.durations[path] == arrow.FixedWidthTypes.MonthInterval {
-		return arrow.FixedWidthTypes.MonthInterval, c, nil
-	}
-	return arrow.PrimitiveTypes.Int32, c, nil
-}
-
-func (t *types) int64s(e element, path string, c column) (arrow.DataType, column, error) {
-	l, unit := e.logical.member, e.logical.unit
-	switch old := e.converted; {
-	case l == logicalNull:
-		return arrow.Null, c.with(nulls), nil
-	case l == logicalDecimal || l == 0 && old == convertedDecimal:
-		return decimal(e, c, decimalsOf[int64])
-	case l == logicalTime && unit == 2 || l == 0 && old == convertedTimeUS:
-		return arrow.FixedWidthTypes.Time64us, c, nil
-	case l == logicalTime && unit == 3:
-		return arrow.FixedWidthTypes.Time64ns, c, nil
-	case l == logicalTimestamp && unit == 1 || l == 0 && old == convertedStampMS:
-		return t.stamps(arrow.Millisecond, c)
-	case l == logicalTimestamp && unit == 2 || l == 0 && old == convertedStampUS:
-		return t.stamps(arrow.Microsecond, c)
-	case l == logicalTimestamp && unit == 3:
-		return t.stamps(arrow.Nanosecond, c)
-	case l == logicalInteger && e.logical.signed == 0 || l == 0 && old == convertedUint8+3:
-		return arrow.PrimitiveTypes.Uint64, c, nil
-	}
-	if dt, ok := t.durations[path]; ok && dt.ID() == arrow.DURATION {
-		return dt, c, nil
-	}
-	return arrow.PrimitiveTypes.Int64, c, nil
-}
-
-// stamps are timestamps. One without a zone is taken for UTC, as everywhere.
-func (t *types) stamps(unit arrow.TimeUnit, c column) (arrow.DataType, column, error) {
-	dt := &arrow.TimestampType{Unit: unit, TimeZone: "UTC"}
-	if t.julian {
-		c.convert = julianStamps(dt.Unit)
-	}
-	return dt, c, nil
-}
-
-func byteArrays(e element, c column) (arrow.DataType, column, error) {
-	l := e.logical.member
-	switch old := e.converted; {
-	case l == logicalNull:
-		return arrow.Null, c.with(nulls), nil
-	case l == logicalDecimal || l == 0 && old == convertedDecimal:
-		return decimal(e, c, bigEndian)
-	case l == logicalString, l == logicalEnum, l == logicalJSON,
-		l == 0 && (old == convertedString || old == convertedEnum || old == convertedJSON):
-		return arrow.BinaryTypes.String, c, nil
-	}
-	return arrow.BinaryTypes.Binary, c, nil
-}
-
-func fixedByteArrays(e element, c column) (arrow.DataType, column, error) {
-	l := e.logical.member
-	switch old := e.converted; {
-	case l == logicalDecimal || l == 0 && old == convertedDecimal:
-		return decimal(e, c, bigEndian)
-	case l == logicalUUID && e.length == 16:
-		return arrow.BinaryTypes.String, c.with(uuids), nil
-	case l == logicalFloat16 && e.length == 2:
-		return arrow.FixedWidthTypes.Float16, c.with(fixedWidth), nil
-	case l == 0 && old == convertedInterval && e.length == 12:
-		return arrow.FixedWidthTypes.MonthDayNanoInterval, c.with(intervals), nil
-	}
-	return arrow.BinaryTypes.Binary, c, nil
+	return known.dt, known.convert, nil
 }
 
 // decimal is a decimal of at most 76 digits, which is what Arrow has room for.
-func decimal(e element, c column, convert converter) (arrow.DataType, column, error) {
-	c.convert = convert
+func decimal(e *element, convert converter) (arrow.DataType, converter, error) {
 	const most128, most256 = 38, 76
 	switch {
-	case e.precision < 0 || e.scale < 0 || e.scale > most256 || e.precision > most256:
-		return nil, c, fmt.Errorf("its decimals have %d digits, %d of them after the point", e.precision, e.scale)
-	case e.precision > most128:
-		return &arrow.Decimal256Type{Precision: e.precision, Scale: e.scale}, c, nil
+	case e.Precision < 0 || e.Scale < 0 || e.Scale > most256 || e.Precision > most256:
+		return nil, nil, fmt.Errorf("its decimals have %d digits, %d of them after the point", e.Precision, e.Scale)
+	case e.Precision > most128:
+		return &arrow.Decimal256Type{Precision: e.Precision, Scale: e.Scale}, convert, nil
 	}
-	return &arrow.Decimal128Type{Precision: e.precision, Scale: e.scale}, c, nil
+	return &arrow.Decimal128Type{Precision: e.Precision, Scale: e.Scale}, convert, nil
 }

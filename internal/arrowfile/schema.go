@@ -1,0 +1,360 @@
+package arrowfile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"iterable-segment-export/internal/columnar"
+)
+
+// form is how the values of a column lie in a record batch.
+type form int
+
+const (
+	formNull form = iota
+	formFixed
+	formBits
+	formText // bytes, whose ends are offsets
+	formView
+	formList
+	formListView
+	formGroup // a struct, or lists of the same length each
+	formDictionary
+	formUUID
+	formRuns
+	formSparse // unions, which are passed over and not read
+	formDense
+)
+
+// buffersOf is how many buffers each form has, with that of which values are null.
+// Views have as many more as the batch says.
+var buffersOf = [...]int{
+	formFixed: 2, formBits: 2, formText: 3, formView: 2, formList: 2, formListView: 3, formGroup: 1, formDictionary: 2, formUUID: 2,
+	formSparse: 1, formDense: 2,
+}
+
+// node is a column or a part of one.
+type node struct {
+	name     string
+	nullable bool
+	dt       arrow.DataType // in which it is loaded
+	form     form
+	width    int64   // bytes of a value, an index or an offset; of a group, how many of each child an element has
+	id       int64   // of the dictionary
+	kids     []*node // of a dictionary, its values
+}
+
+func (n *node) field() arrow.Field {
+	return arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
+}
+
+// unsupported returns why the node or a part of it can't be read.
+func (n *node) unsupported() error {
+	if u, ok := n.dt.(*columnar.Unsupported); ok {
+		return u.Why
+	}
+	for _, k := range n.kids {
+		if err := k.unsupported(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxFields bounds the columns of a file, nested ones included, and the remarks on
+// them; maxTexts bounds the bytes of their names and remarks.
+const (
+	maxFields = 200_000
+	maxTexts  = 64 << 20
+)
+
+// unfolding is how much more a schema may have: parts of a flatbuffer can be used
+// more than once, so that a small one can unfold to any size.
+type unfolding struct{ fields, texts int }
+
+// schemaNodes returns the columns that a schema describes.
+func schemaNodes(schema table) ([]*node, error) {
+	if schema.number(0, 2, 0) != 0 {
+		return nil, errors.New("the file was written with the most significant byte first, which this program does not read; write it again on an ordinary machine")
+	}
+	return (&unfolding{maxFields, maxTexts}).nodes(schema, 1, 0)
+}
+
+func (u *unfolding) nodes(t table, field, depth int) ([]*node, error) {
+	at, n, err := t.vector(field, 4)
+	if err != nil {
+		return nil, err
+	}
+	if depth > columnar.MaxNesting && n > 0 {
+		return nil, fmt.Errorf("its columns are nested more than %d levels deep; flatten them", columnar.MaxNesting)
+	}
+	if u.fields -= n; u.fields < 0 {
+		return nil, fmt.Errorf("it has more than %d columns, nested ones included; leave some out", maxFields)
+	}
+	out := make([]*node, n)
+	for i := range out {
+		if out[i], err = u.node(t.follow(at(i)), depth); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (u *unfolding) text(t table, field int) (string, error) {
+	at, n, err := t.vector(field, 1)
+	if err != nil || n == 0 {
+		return "", err
+	}
+	if u.texts -= n; u.texts < 0 {
+		return "", fmt.Errorf("the names of its columns, and the remarks on them, take more than %d MB; shorten them", maxTexts>>20)
+	}
+	return string(t.Bytes[at(0):at(n)]), nil
+}
+
+// extension returns the name of the extension that a field's remarks name.
+func (u *unfolding) extension(f table) (string, error) {
+	at, n, err := f.vector(6, 4)
+	if u.fields -= n; err == nil && u.fields < 0 {
+		err = fmt.Errorf("it has more than %d columns and remarks on them; leave some out", maxFields)
+	}
+	for i := 0; i < n && err == nil; i++ {
+		var key string
+		if key, err = u.text(f.follow(at(i)), 0); key == "ARROW:extension:name" {
+			return u.text(f.follow(at(i)), 1)
+		}
+	}
+	return "", err
+}
+
+func (u *unfolding) node(f table, depth int) (*node, error) {
+	n := &node{nullable: f.number(1, 1, 0) != 0}
+	var err error
+	if n.name, err = u.text(f, 0); err != nil {
+		return nil, err
+	}
+	if n.kids, err = u.nodes(f, 5, depth+1); err != nil {
+		return nil, err
+	}
+	t, ok := f.table(3)
+	if !ok {
+		return nil, errIPC
+	}
+	if err := u.typed(n, f.number(2, 1, 0), t); err != nil {
+		return nil, err
+	}
+	extension, err := u.extension(f)
+	if err != nil {
+		return nil, err
+	}
+	if extension == "arrow.uuid" && n.form == formFixed && n.width == 16 {
+		n.form, n.dt = formUUID, arrow.BinaryTypes.String
+	}
+	if enc, ok := f.table(4); ok {
+		d := &node{name: n.name, nullable: n.nullable, form: formDictionary, id: enc.number(0, 8, 0), kids: []*node{n}}
+		d.fixed(arrow.PrimitiveTypes.Int32)
+		if index, ok := enc.table(1); ok {
+			d.fixed(integer(index))
+		}
+		d.form = formDictionary
+		if why := d.unsupported(); why != nil {
+			d.dt = &columnar.Unsupported{Why: why}
+		} else {
+			d.dt = &arrow.DictionaryType{IndexType: d.dt, ValueType: n.dt}
+		}
+		return d, nil
+	}
+	return n, nil
+}
+
+func (n *node) fixed(dt arrow.DataType) {
+	if n.form, n.dt = formFixed, dt; dt == nil {
+		n.refuse("it is not one of Arrow's")
+		return
+	}
+	n.width = int64(dt.(arrow.FixedWidthDataType).Bytes())
+}
+
+func (n *node) refuse(format string, args ...any) {
+	n.dt = &columnar.Unsupported{Why: fmt.Errorf(format, args...)}
+}
+
+// pick returns one of the types, nil for a number that stands for none of them.
+func pick(i int64, types ...arrow.DataType) arrow.DataType {
+	if i < 0 || i >= int64(len(types)) {
+		return nil
+	}
+	return types[i]
+}
+
+func integer(t table) arrow.DataType {
+	types := map[int64][2]arrow.DataType{
+		8:  {arrow.PrimitiveTypes.Uint8, arrow.PrimitiveTypes.Int8},
+		16: {arrow.PrimitiveTypes.Uint16, arrow.PrimitiveTypes.Int16},
+		32: {arrow.PrimitiveTypes.Uint32, arrow.PrimitiveTypes.Int32},
+		64: {arrow.PrimitiveTypes.Uint64, arrow.PrimitiveTypes.Int64},
+	}[t.number(0, 4, 0)]
+	return types[min(1, uint8(t.number(1, 1, 0)))]
+}
+
+// typed reads a type, whose kind is one of Schema.fbs's union Type.
+func (u *unfolding) typed(n *node, kind int64, t table) error {
+	fixed := arrow.FixedWidthTypes
+	unit := func(unset int64) arrow.TimeUnit { return arrow.TimeUnit(t.number(0, 2, unset) & 3) }
+	switch kind {
+	case 1:
+		n.form, n.dt = formNull, arrow.Null
+	case 2:
+		n.fixed(integer(t))
+	case 3:
+		n.fixed(pick(t.number(0, 2, 0), fixed.Float16, arrow.PrimitiveTypes.Float32, arrow.PrimitiveTypes.Float64))
+	case 4:
+		n.form, n.width, n.dt = formText, 4, arrow.BinaryTypes.Binary
+	case 5:
+		n.form, n.width, n.dt = formText, 4, arrow.BinaryTypes.String
+	case 6:
+		n.form, n.dt = formBits, fixed.Boolean
+	case 7:
+		n.decimal(t)
+	case 8:
+		n.fixed(pick(t.number(0, 2, 1), fixed.Date32, fixed.Date64))
+	case 9:
+		n.fixed(pick(t.number(0, 2, 1), fixed.Time32s, fixed.Time32ms, fixed.Time64us, fixed.Time64ns))
+	case 10:
+		zone, err := u.text(t, 1)
+		n.fixed(&arrow.TimestampType{Unit: unit(0), TimeZone: zone})
+		return err
+	case 11:
+		n.fixed(pick(t.number(0, 2, 0), fixed.MonthInterval, fixed.DayTimeInterval, fixed.MonthDayNanoInterval))
+	case 14:
+		n.form = formSparse + form(t.number(0, 2, 0)&1)
+		n.refuse("it is a union, sparse_union or dense_union")
+	case 15:
+		n.fixed(&arrow.FixedSizeBinaryType{ByteWidth: int(t.number(0, 4, 0))})
+		if n.width <= 0 {
+			n.refuse("its values have %d bytes", n.width)
+		}
+	case 18:
+		n.fixed(&arrow.DurationType{Unit: unit(1)})
+	case 19:
+		n.form, n.width, n.dt = formText, 8, arrow.BinaryTypes.LargeBinary
+	case 20:
+		n.form, n.width, n.dt = formText, 8, arrow.BinaryTypes.LargeString
+	case 23: // views are loaded as what they view
+		n.form, n.dt = formView, arrow.BinaryTypes.Binary
+	case 24:
+		n.form, n.dt = formView, arrow.BinaryTypes.String
+	default:
+		return n.nested(kind, t)
+	}
+	return nil
+}
+
+func (n *node) decimal(t table) {
+	precision, scale := int32(t.number(0, 4, 0)), int32(t.number(1, 4, 0))
+	bits := t.number(2, 4, 128)
+	n.form, n.width = formFixed, bits/8
+	const most = 76 // digits, which 256 bits have room for
+	switch {
+	case precision < 0 || precision > most || max(scale, -scale) > most:
+		n.refuse("its decimals have %d digits, %d of them after the point", precision, scale)
+	case bits == 128:
+		n.dt = &arrow.Decimal128Type{Precision: precision, Scale: scale}
+	case bits == 256:
+		n.dt = &arrow.Decimal256Type{Precision: precision, Scale: scale}
+	default:
+		n.refuse("its decimals have %d bits", bits)
+	}
+}
+
+// nested reads a type that has children.
+func (n *node) nested(kind int64, t table) error {
+	const list, group, fixedList, aMap, largeList, runs, listView, largeListView = 12, 13, 16, 17, 21, 22, 25, 26
+	wanted, ok := map[int64]int{list: 1, group: len(n.kids), fixedList: 1, aMap: 1, largeList: 1, runs: 2, listView: 1, largeListView: 1}[kind]
+	if !ok {
+		return fmt.Errorf("the type of its column %q is newer than this program (number %d); write the file again with another type", n.name, kind)
+	}
+	if len(n.kids) != wanted {
+		return errIPC
+	}
+	n.form, n.width = formList, 4
+	if kind == largeList || kind == largeListView {
+		n.width = 8
+	}
+	switch kind {
+	case listView, largeListView:
+		n.form = formListView
+	case group:
+		n.form, n.width = formGroup, 1
+	case fixedList:
+		n.form, n.width = formGroup, t.number(0, 4, 0)
+		if n.width <= 0 {
+			n.refuse("its lists have %d elements", n.width)
+			return nil
+		}
+	case runs:
+		if n.form = formRuns; n.kids[0].form != formFixed || n.kids[0].width < 2 || !arrow.IsInteger(n.kids[0].dt.ID()) {
+			return errIPC
+		}
+	}
+	if kind == group {
+		var fields []arrow.Field
+		for _, k := range n.kids {
+			fields = append(fields, k.field())
+		}
+		n.dt = arrow.StructOf(fields...)
+		return nil
+	}
+	last := n.kids[wanted-1]
+	if why := last.unsupported(); why != nil {
+		n.dt = &columnar.Unsupported{Why: why}
+		return nil
+	}
+	switch kind {
+	case list:
+		n.dt = arrow.ListOf(last.dt)
+	case fixedList:
+		n.dt = arrow.FixedSizeListOf(int32(n.width), last.dt)
+	case largeList:
+		n.dt = arrow.LargeListOf(last.dt)
+	case listView:
+		n.dt = arrow.ListViewOf(last.dt)
+	case largeListView:
+		n.dt = arrow.LargeListViewOf(last.dt)
+	case aMap:
+		if last.form != formGroup || len(last.kids) != 2 || last.width != 1 {
+			return errIPC
+		}
+		m := arrow.MapOf(last.kids[0].dt, last.kids[1].dt)
+		n.dt, last.dt = m, m.Elem()
+	case runs: // as a dictionary, whose entries are the runs
+		n.dt = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: last.dt}
+	}
+	return nil
+}
+
+// ReadSchema returns the columns that a schema message describes, as Arrow writes it
+// into other files.
+func ReadSchema(data []byte) (fields []arrow.Field, err error) {
+	defer columnar.Guard(&err)
+	if len(data) >= 8 && binary.LittleEndian.Uint32(data) == continuation {
+		data = data[4:]
+	}
+	if len(data) < 8 {
+		return nil, errIPC
+	}
+	msg, err := parseMessage(data[4:])
+	if err != nil {
+		return nil, err
+	}
+	if msg.kind != messageSchema {
+		return nil, errIPC
+	}
+	nodes, err := schemaNodes(msg.header)
+	for _, n := range nodes {
+		fields = append(fields, n.field())
+	}
+	return fields, err
+}
