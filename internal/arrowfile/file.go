@@ -8,10 +8,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"iterable-segment-export/internal/columnar"
-	"iterable-segment-export/schemas"
 )
 
 // magic is what an Arrow IPC file begins and ends with.
@@ -24,15 +21,12 @@ var (
 
 // File is an Arrow IPC file or stream.
 type File struct {
-	columns []*node
-	fields  []arrow.Field
-	hash    [sha256.Size]byte
-	length  int64 // of the footer
-	known   int64 // rows, -1 for a stream
-	stream  bool
-	start   int64   // of a stream's first message after the schema
-	dicts   []int64 // where the messages of a file lie
-	blocks  []int64
+	columnar.Description // whose RowGroups are the record batches; a stream counts as one
+	columns              []*node
+	stream               bool
+	start                int64   // of a stream's first message after the schema
+	dicts                []int64 // where the messages of a file lie
+	blocks               []int64
 }
 
 // Is reports whether a file that begins with head is an Arrow file or stream.
@@ -67,8 +61,8 @@ func (f *File) openStream(src *columnar.Source) error {
 	if msg.kind != messageSchema {
 		return errIPC
 	}
-	f.known, f.start = -1, msg.body+msg.size
-	if f.hash, err = hashEnds(src); err != nil {
+	f.Rows, f.RowGroups, f.start = -1, 1, msg.body+msg.size
+	if f.Footer, err = hashEnds(src); err != nil {
 		return err
 	}
 	return f.setSchema(msg.header)
@@ -77,7 +71,7 @@ func (f *File) openStream(src *columnar.Source) error {
 func (f *File) setSchema(schema table) (err error) {
 	f.columns, err = schemaNodes(schema)
 	for _, c := range f.columns {
-		f.fields = append(f.fields, c.field())
+		f.Fields = append(f.Fields, c.field())
 	}
 	return err
 }
@@ -87,7 +81,7 @@ func (f *File) openFile(src *columnar.Source) error {
 	if err != nil {
 		return err
 	}
-	f.hash, f.length = sha256.Sum256(footer), int64(len(footer))
+	f.Footer, f.FooterSize = sha256.Sum256(footer), int64(len(footer))
 	// The schema also stands at the file's beginning, but not in files of Arrow for
 	// JavaScript.
 	t := root(footer)
@@ -107,6 +101,7 @@ func (f *File) openFile(src *columnar.Source) error {
 			*out = append(*out, t.GetInt64(at(i)))
 		}
 	}
+	f.RowGroups = len(f.blocks)
 	for _, at := range f.blocks {
 		msg, err := readMessage(src, at)
 		if err != nil {
@@ -116,11 +111,11 @@ func (f *File) openFile(src *columnar.Source) error {
 		if err != nil {
 			return err
 		}
-		if f.known += batch.rows; f.known < 0 {
+		if f.Rows += batch.rows; f.Rows < 0 {
 			return errIPC
 		}
 	}
-	return columnar.CheckCount(f.known, src.Size())
+	return columnar.CheckCount(f.Rows, src.Size())
 }
 
 func noEOF(err error) error {
@@ -164,12 +159,6 @@ func readFooter(src *columnar.Source) ([]byte, error) {
 	return footer, src.ReadFull(footer, body)
 }
 
-// Fields implements columnar.File.
-func (f *File) Fields() []arrow.Field { return f.fields }
-
-// Footer implements columnar.File.
-func (f *File) Footer() ([sha256.Size]byte, int64) { return f.hash, f.length }
-
 // Hash implements columnar.File.
 func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	if f.stream {
@@ -177,17 +166,6 @@ func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	}
 	footer, err := readFooter(src)
 	return sha256.Sum256(footer), err
-}
-
-// Rows implements columnar.File.
-func (f *File) Rows() int64 { return f.known }
-
-// RowGroups counts the record batches of a file; a stream counts as one.
-func (f *File) RowGroups() int {
-	if f.stream {
-		return 1
-	}
-	return len(f.blocks)
 }
 
 // node follows a path to a column.
@@ -199,15 +177,5 @@ func (f *File) node(path []int) *node {
 	return n
 }
 
-// Check implements columnar.File.
-func (f *File) Check(paths [][]int) error {
-	for _, path := range paths {
-		if path == nil {
-			continue
-		}
-		if err := f.node(path).unsupported(); err != nil {
-			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.fields, path), "its type can't be read: %w; leave the column out of the mapping, or write it with another type", err)
-		}
-	}
-	return nil
-}
+// Check implements columnar.File: where columns lie is found with each batch.
+func (f *File) Check([][]int) error { return nil }

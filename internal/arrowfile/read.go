@@ -116,7 +116,8 @@ func (r *reader) blame(i int, err error) error {
 	if err == nil {
 		return nil
 	}
-	return columnar.ColumnError(schemas.ErrorSegmentUnreadable, columnar.PathName(r.file.fields, r.paths[i]), "%w", err)
+	name, _ := columnar.At(r.file.Fields, r.paths[i])
+	return columnar.ColumnError(schemas.ErrorSegmentUnreadable, name, "%w", err)
 }
 
 // nextRecord finds the next record batch, taking in the dictionaries on the way

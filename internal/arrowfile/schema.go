@@ -51,19 +51,6 @@ func (n *node) field() arrow.Field {
 	return arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
 }
 
-// unsupported returns why the node or a part of it can't be read.
-func (n *node) unsupported() error {
-	if u, ok := n.dt.(*columnar.Unsupported); ok {
-		return u.Why
-	}
-	for _, k := range n.kids {
-		if err := k.unsupported(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // maxFields bounds the columns of a file, nested ones included, and the remarks on
 // them; maxTexts bounds the bytes of their names and remarks.
 const (
@@ -159,7 +146,7 @@ func (u *unfolding) node(f table, depth int) (*node, error) {
 			d.fixed(integer(index))
 		}
 		d.form = formDictionary
-		if why := d.unsupported(); why != nil {
+		if why := errors.Join(columnar.Supported(d.dt), columnar.Supported(n.dt)); why != nil {
 			d.dt = &columnar.Unsupported{Why: why}
 		} else {
 			d.dt = &arrow.DictionaryType{IndexType: d.dt, ValueType: n.dt}
@@ -308,7 +295,7 @@ func (n *node) nested(kind int64, t table) error {
 		return nil
 	}
 	last := n.kids[wanted-1]
-	if why := last.unsupported(); why != nil {
+	if why := columnar.Supported(last.dt); why != nil {
 		n.dt = &columnar.Unsupported{Why: why}
 		return nil
 	}

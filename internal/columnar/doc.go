@@ -13,31 +13,37 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 )
 
 // File is one file's structure, as its footer or its beginning describes it.
 type File interface {
-	// Fields returns the columns.
-	Fields() []arrow.Field
-	// Footer returns a hash of what describes the file's content, and how many
-	// bytes that is.
-	Footer() (hash [sha256.Size]byte, size int64)
+	Described() *Description
 	// Hash returns the hash of the footer that src has now.
 	Hash(src *Source) ([sha256.Size]byte, error)
-	// Rows returns the number of rows, -1 where only reading the file would tell.
-	Rows() int64
-	RowGroups() int
-	// Check refuses mapped columns that can't be read as they are stored. A nil
-	// path is a column that the file does not have.
+	// Check refuses mapped columns that do not lie where the file says. A nil path
+	// is a column that the file does not have.
 	Check(paths [][]int) error
 	// Open starts reading the columns from src, which is the same file.
 	Open(src *Source, paths [][]int, opts Options) (Batches, error)
 }
+
+// Description is what a file says of itself.
+type Description struct {
+	Fields []arrow.Field
+	// Footer is a hash of what describes the file's content, FooterSize its length
+	// in bytes.
+	Footer     [sha256.Size]byte
+	FooterSize int64
+	Rows       int64 // -1 where only reading the file would tell
+	RowGroups  int
+}
+
+// Described implements File.
+func (d *Description) Described() *Description { return d }
 
 // Batches returns the rows of one file in their order.
 type Batches interface {
@@ -114,24 +120,31 @@ func (u *Unsupported) String() string { return "unsupported: " + u.Why.Error() }
 // Fingerprint returns "", as for all types that have none.
 func (u *Unsupported) Fingerprint() string { return "" }
 
-// FieldAt returns the field at a path through structs.
-func FieldAt(fields []arrow.Field, path []int) arrow.Field {
-	f := fields[path[0]]
-	for _, i := range path[1:] {
-		f = f.Type.(*arrow.StructType).Field(i)
+// Supported returns why a type, or a part of it, can't be read.
+func Supported(dt arrow.DataType) error {
+	switch dt := dt.(type) {
+	case *Unsupported:
+		return dt.Why
+	case *arrow.StructType: // which stays one, so that its other members can be mapped
+		for _, f := range dt.Fields() {
+			if err := Supported(f.Type); err != nil {
+				return err
+			}
+		}
 	}
-	return f
+	return nil
 }
 
-// PathName returns the names on a path through structs, joined by dots.
-func PathName(fields []arrow.Field, path []int) string {
-	name := fields[path[0]].Name
-	f := fields[path[0]]
+// At returns the field at a path through structs, and the names on the path joined
+// by dots.
+func At(fields []arrow.Field, path []int) (name string, f arrow.Field) {
+	f = fields[path[0]]
+	name = f.Name
 	for _, i := range path[1:] {
 		f = f.Type.(*arrow.StructType).Field(i)
 		name += "." + f.Name
 	}
-	return name
+	return name, f
 }
 
 // Parallel calls do for 0 to n-1, up to width at a time, and returns the results
@@ -139,36 +152,20 @@ func PathName(fields []arrow.Field, path []int) string {
 func Parallel(n, width int, do func(i int) (arrow.Array, error)) ([]arrow.Array, error) {
 	out := make([]arrow.Array, n)
 	errs := make([]error, n)
-	one := func(i int) {
-		defer Guard(&errs[i])
-		out[i], errs[i] = do(i)
+	var g errgroup.Group
+	g.SetLimit(width)
+	for i := range n {
+		g.Go(func() error {
+			defer Guard(&errs[i])
+			out[i], errs[i] = do(i)
+			return nil
+		})
 	}
-	if width = min(width, n); width <= 1 {
-		for i := range n {
-			one(i)
-		}
-	} else {
-		var next atomic.Int64
-		var wg sync.WaitGroup
-		for range width {
-			wg.Go(func() {
-				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-					one(i)
-				}
-			})
-		}
-		wg.Wait()
-	}
+	g.Wait()
 	for _, err := range errs {
-		if err == nil {
-			continue
+		if err != nil {
+			return nil, err
 		}
-		for _, arr := range out {
-			if arr != nil {
-				arr.Release()
-			}
-		}
-		return nil, err
 	}
 	return out, nil
 }

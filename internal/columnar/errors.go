@@ -102,33 +102,38 @@ func Guard(err *error) {
 type Source struct {
 	storage.File
 	ctx    context.Context
-	failed *firstError
+	failed atomic.Pointer[error] // the first
 
 	bytes, reads atomic.Int64
 }
 
 // NewSource returns a source that reads f until ctx is done.
 func NewSource(ctx context.Context, f storage.File) *Source {
-	return &Source{File: f, ctx: ctx, failed: &firstError{}}
+	return &Source{File: f, ctx: ctx}
 }
 
 func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 	if err := s.ctx.Err(); err != nil {
-		s.failed.set(err)
+		s.failed.CompareAndSwap(nil, &err)
 		return 0, err
 	}
 	n, err := s.File.ReadAt(p, off)
 	s.bytes.Add(int64(n))
 	s.reads.Add(1)
 	if err != nil && err != io.EOF {
-		s.failed.set(err)
+		s.failed.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
 
 // Failed returns the error of the first read that failed, whatever became of it on
 // its way through a decoder.
-func (s *Source) Failed() error { return s.failed.get() }
+func (s *Source) Failed() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // Traffic returns what was read of the file; of one that is far away, what came over
 // the network.
@@ -157,7 +162,7 @@ func (s *Source) Explain(o storage.Object, err error) error {
 	if err == nil {
 		return nil
 	}
-	if io := s.failed.get(); io != nil {
+	if io := s.Failed(); io != nil {
 		if ctx := s.ctx.Err(); ctx != nil {
 			return &Error{File: o.Name, Err: ctx}
 		}

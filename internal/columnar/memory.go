@@ -1,7 +1,6 @@
 package columnar
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -51,24 +50,4 @@ func (b *Budget) Allocate(size int) []byte {
 func (b *Budget) Reallocate(size int, old []byte) []byte {
 	b.Take(size - min(size, len(old)))
 	return b.Allocator.Reallocate(size, old)
-}
-
-// firstError keeps the first of the errors that several goroutines report.
-type firstError struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (f *firstError) set(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		f.err = err
-	}
-}
-
-func (f *firstError) get() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
 }

@@ -110,7 +110,10 @@ func (f *folder) rows(name string, s *state) (err error) {
 	var paths [][]int
 	var names []string
 	for _, w := range wanted {
-		if path := find(p.Fields(), strings.Split(w, ".")); path != nil {
+		if path := find(p.Fields, strings.Split(w, ".")); path != nil {
+			if _, f := columnar.At(p.Fields, path); columnar.Supported(f.Type) != nil {
+				return fmt.Errorf("its column %s can't be read: %w", w, columnar.Supported(f.Type))
+			}
 			paths, names = append(paths, path), append(names, w)
 		}
 	}

@@ -31,7 +31,7 @@ func FuzzPages(f *testing.F) {
 		kind := int32(physical)
 		tr := tree{schema: []element{{Physical: &kind, Length: 5, Name: "x", Repetition: int32(map[bool]int{true: optional}[nullable])}}}
 		n := tr.node(file.LevelInfo{NullSlotUsage: 1}, nil)
-		if n.unsupported() != nil {
+		if columnar.Supported(n.dt) != nil {
 			return
 		}
 		src := columnar.NewSource(context.Background(), memoryFile{bytes.NewReader(data)})

@@ -21,32 +21,26 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
 // File is a Parquet file whose footer has been read.
 type File struct {
+	columnar.Description
 	groups  []rowGroup
-	hash    [sha256.Size]byte
-	size    int64
 	body    int64 // where the footer begins
-	length  int64 // of the footer
-	count   int64 // rows
 	columns []*node
-	arrow   []arrow.Field
 }
 
 // Open reads the footer.
 func Open(src *columnar.Source) (*File, error) {
-	f := &File{size: src.Size()}
+	f := &File{}
 	data, body, err := readFooter(src)
 	if err != nil {
 		return nil, err
 	}
-	f.body, f.length, f.hash = body, int64(len(data)), sha256.Sum256(data)
+	f.body, f.FooterSize, f.Footer = body, int64(len(data)), sha256.Sum256(data)
 	var meta footer
 	if _, err := unmarshal(data, &meta); err != nil {
 		return nil, err
@@ -55,48 +49,36 @@ func Open(src *columnar.Source) (*File, error) {
 	if f.columns, err = t.columns(); err != nil {
 		return nil, err
 	}
-	f.groups = meta.Groups
+	f.groups, f.RowGroups = meta.Groups, len(meta.Groups)
 	for _, c := range f.columns {
-		f.arrow = append(f.arrow, c.field())
+		f.Fields = append(f.Fields, c.field())
 	}
-	return f, f.checkRows(meta.Rows, t.leaf)
+	return f, f.checkRows(src.Size(), meta.Rows, t.leaf)
 }
 
 // checkRows holds the footer's counts against each other.
-func (f *File) checkRows(claimed int64, leaves int) error {
+func (f *File) checkRows(size, claimed int64, leaves int) error {
 	for i, g := range f.groups {
 		if g.Rows < 0 || len(g.Chunks) != leaves {
 			return fmt.Errorf("the file is damaged: row group %d does not fit the file's columns; write it again", i)
 		}
-		if f.count += g.Rows; f.count < 0 {
+		if f.Rows += g.Rows; f.Rows < 0 {
 			break
 		}
 	}
 	// Some writers say 0 for all rows; the row groups are what is read. Rows that
 	// no row group has are missing.
-	if claimed > f.count || claimed < 0 {
-		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", claimed, f.count)
+	if claimed > f.Rows || claimed < 0 {
+		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", claimed, f.Rows)
 	}
-	return columnar.CheckCount(f.count, f.size)
+	return columnar.CheckCount(f.Rows, size)
 }
-
-// Fields implements columnar.File.
-func (f *File) Fields() []arrow.Field { return f.arrow }
-
-// Footer implements columnar.File.
-func (f *File) Footer() ([sha256.Size]byte, int64) { return f.hash, f.length }
 
 // Hash implements columnar.File.
 func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	data, _, err := readFooter(src)
 	return sha256.Sum256(data), err
 }
-
-// Rows implements columnar.File.
-func (f *File) Rows() int64 { return f.count }
-
-// RowGroups implements columnar.File.
-func (f *File) RowGroups() int { return len(f.groups) }
 
 // at follows a path to a column.
 func (f *File) at(path []int) *node {
@@ -113,11 +95,7 @@ func (f *File) Check(paths [][]int) error {
 		if path == nil {
 			continue
 		}
-		n := f.at(path)
-		if err := n.unsupported(); err != nil {
-			return columnar.ColumnError(schemas.ErrorColumn, columnar.PathName(f.arrow, path), "its type can't be read: %w; leave the column out of the mapping, or write it with another type", err)
-		}
-		for _, leaf := range n.leaves() {
+		for _, leaf := range f.at(path).leaves() {
 			for g := range f.groups {
 				if _, err := f.place(g, leaf); err != nil {
 					return err

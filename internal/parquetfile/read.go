@@ -76,7 +76,7 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 		if err := r.finishGroup(); err != nil {
 			return nil, 0, err
 		}
-		if r.group++; r.group >= r.file.RowGroups() {
+		if r.group++; r.group >= r.file.RowGroups {
 			return nil, 0, io.EOF
 		}
 		if err := r.openGroup(); err != nil {

@@ -171,8 +171,8 @@ func (t *tree) listOf(e *element, levels file.LevelInfo, nullable bool, items fu
 	item := items(levels)
 	n.children = []*node{item}
 	n.dt = arrow.ListOf(item.dt)
-	if u, ok := item.dt.(*columnar.Unsupported); ok {
-		n.dt = u
+	if why := columnar.Supported(item.dt); why != nil {
+		n.dt = &columnar.Unsupported{Why: why}
 	}
 	n.levels = levels
 	n.levels.RepeatedAncestorDefLevel = above
@@ -209,19 +209,6 @@ func (n *node) field() arrow.Field {
 		f.Metadata = arrow.NewMetadata([]string{"PARQUET:field_id"}, []string{strconv.Itoa(int(*n.id))})
 	}
 	return f
-}
-
-// unsupported returns why the node or a part of it can't be read.
-func (n *node) unsupported() error {
-	if u, ok := n.dt.(*columnar.Unsupported); ok {
-		return u.Why
-	}
-	for _, c := range n.children {
-		if err := c.unsupported(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // leaves returns the leaves that make up the node.

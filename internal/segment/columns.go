@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -106,7 +107,8 @@ func resolve(fields []arrow.Field, asked string) ([]int, error) {
 		default:
 			var names []string
 			for _, f := range found[:min(len(found), 10)] {
-				names = append(names, fmt.Sprintf("%q", columnar.PathName(fields, f)))
+				name, _ := columnar.At(fields, f)
+				names = append(names, strconv.Quote(name))
 			}
 			return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "the name fits more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
 		}
@@ -226,7 +228,8 @@ func (m *mapping) add(file string, fields []arrow.Field) error {
 		if path == nil {
 			continue
 		}
-		if err := m.merge(i, file, columnar.PathName(fields, path), columnar.FieldAt(fields, path)); err != nil {
+		name, f := columnar.At(fields, path)
+		if err := m.merge(i, file, name, f); err != nil {
 			return err
 		}
 	}
@@ -264,8 +267,8 @@ func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 
 func (m *mapping) merge(i int, file, name string, f arrow.Field) error {
 	c := &m.columns[i]
-	if u, ok := f.Type.(*columnar.Unsupported); ok {
-		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", u.Why)
+	if why := columnar.Supported(f.Type); why != nil {
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", why)
 	}
 	if c.Role != Field && !identifies(c.Role, f.Type) {
 		what := "an e-mail address: it needs text"

@@ -10,9 +10,6 @@ import (
 	"hash"
 	"io/fs"
 	"slices"
-	"sync"
-
-	"github.com/apache/arrow/go/v15/arrow"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/delta"
@@ -92,10 +89,22 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 		}
 	}
 	sum := sha256.New()
+	ctx, cancel := context.WithCancel(ctx)
 	ahead := s.openAhead(ctx)
-	defer ahead.close()
+	defer func() { // closes what was opened in vain
+		cancel()
+		for file := range ahead {
+			if o := <-file; o.src != nil {
+				o.src.Close()
+			}
+		}
+	}()
 	for i := range s.files {
-		if err := s.inspect(&s.files[i], ahead.next()); err != nil {
+		file, ok := <-ahead
+		if !ok {
+			return nil, columnar.AsError(s.files[i].Name, ctx.Err())
+		}
+		if err := s.inspect(&s.files[i], <-file); err != nil {
 			return nil, err
 		}
 		addFile(sum, s.files[i])
@@ -120,13 +129,13 @@ func (s *Segment) withoutFiles() error {
 	if err != nil {
 		return err
 	}
-	return s.mapping.add("", p.Fields())
+	return s.mapping.add("", p.Described().Fields)
 }
 
 // noFile stands for a file without columns.
 type noFile struct{ columnar.File }
 
-func (noFile) Fields() []arrow.Field { return nil }
+func (noFile) Described() *columnar.Description { return &columnar.Description{} }
 
 func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 	if o.src == nil {
@@ -138,19 +147,19 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 		return o.err
 	}
 	f := o.file
-	if err := s.mapping.add(info.Name, f.Fields()); err != nil {
+	if err := s.mapping.add(info.Name, f.Described().Fields); err != nil {
 		return err
 	}
-	paths, err := s.mapping.paths(f.Fields())
+	paths, err := s.mapping.paths(f.Described().Fields)
 	if err != nil {
 		return err
 	}
 	if err := checkFormat(f, paths); err != nil {
 		return err
 	}
-	s.info.RowGroups += f.RowGroups()
+	s.info.RowGroups += f.Described().RowGroups
 	s.info.Bytes += info.Size
-	info.rows = f.Rows()
+	info.rows = f.Described().Rows
 	switch rows := info.rows; {
 	case rows < 0 || s.info.Rows < 0:
 		s.info.Rows = -1
@@ -160,8 +169,8 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 			s.info.Rows -= info.data.Deleted()
 		}
 	}
-	var size int64
-	if info.footer, size = f.Footer(); s.footers+size <= footersKept {
+	info.footer = f.Described().Footer
+	if size := f.Described().FooterSize; s.footers+size <= footersKept {
 		s.footers += size
 		info.file = f
 	}
@@ -179,64 +188,29 @@ type opened struct {
 	err  error
 }
 
-// ahead opens the files of a segment, several at a time and in their order.
-type ahead struct {
-	files  []chan opened
-	slots  chan struct{}
-	cancel context.CancelFunc
-	done   chan struct{}
-	taken  int
-}
-
-func (s *Segment) openAhead(ctx context.Context) *ahead {
-	a := &ahead{files: make([]chan opened, len(s.files)), slots: make(chan struct{}, openedAhead), done: make(chan struct{})}
-	ctx, a.cancel = context.WithCancel(ctx)
-	for i := range a.files {
-		a.files[i] = make(chan opened, 1)
-	}
+// openAhead opens the files of the segment, several at a time, and returns them in
+// their order. Whoever takes one closes its source.
+func (s *Segment) openAhead(ctx context.Context) <-chan chan opened {
+	files := make(chan chan opened, openedAhead)
 	go func() {
-		defer close(a.done)
-		var all sync.WaitGroup
-		defer all.Wait()
+		defer close(files)
 		for i := range s.files {
+			file := make(chan opened, 1)
 			select {
-			case a.slots <- struct{}{}:
+			case files <- file:
 			case <-ctx.Done():
-				a.files[i] <- opened{err: ctx.Err()}
-				continue
+				return
 			}
-			all.Go(func() {
+			go func() {
 				var o opened
 				if o.src, o.err = openSource(ctx, s.files[i].Object); o.err == nil {
 					o.file, o.err = s.open(o.src, &s.files[i])
 				}
-				a.files[i] <- o
-			})
+				file <- o
+			}()
 		}
 	}()
-	return a
-}
-
-// next returns the next file once it is opened. The caller closes its source.
-func (a *ahead) next() opened {
-	o := <-a.files[a.taken]
-	a.taken++
-	select {
-	case <-a.slots:
-	default: // it was not opened for want of time
-	}
-	return o
-}
-
-// close closes the files that nobody has taken.
-func (a *ahead) close() {
-	a.cancel()
-	<-a.done
-	for _, f := range a.files[a.taken:] {
-		if o := <-f; o.src != nil {
-			o.src.Close()
-		}
-	}
+	return files
 }
 
 // open reads what describes a file, and sees it as the segment has it.

@@ -46,8 +46,12 @@ func constantType(dt arrow.DataType) arrow.DataType {
 	return &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: dt}
 }
 
-// Fields implements columnar.File.
-func (p *projected) Fields() []arrow.Field { return p.fields }
+// Described implements columnar.File.
+func (p *projected) Described() *columnar.Description {
+	d := *p.File.Described()
+	d.Fields = p.fields
+	return &d
+}
 
 // inner are the paths to the columns in the file, nil for constants.
 func (p *projected) inner(paths [][]int) [][]int {
@@ -203,7 +207,7 @@ func (s *shape) apply(data arrow.ArrayData) arrow.ArrayData {
 // asTable sees a file of a Delta table as the table has it.
 func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, error) {
 	p := &projected{File: f}
-	fields := f.Fields()
+	fields := f.Described().Fields
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		at := -1
@@ -235,7 +239,7 @@ func partitioned(f columnar.File, values []partitionValue) columnar.File {
 		return f
 	}
 	p := &projected{File: f}
-	for i, field := range f.Fields() {
+	for i, field := range f.Described().Fields {
 		if !hasPartition(values, field.Name) {
 			p.stored(field, i, nil)
 		}

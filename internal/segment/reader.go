@@ -167,7 +167,7 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	if err := sameFooter(f, src, info); err != nil {
 		return err
 	}
-	paths, err := r.segment.mapping.paths(f.Fields())
+	paths, err := r.segment.mapping.paths(f.Described().Fields)
 	if err != nil {
 		return err
 	}

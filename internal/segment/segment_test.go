@@ -43,7 +43,7 @@ func TestColumnsAreFound(t *testing.T) {
 		path, err := resolve(fields, asked)
 		if err != nil {
 			t.Errorf("%q: %v", asked, err)
-		} else if got := columnar.PathName(fields, path); got != want {
+		} else if got, _ := columnar.At(fields, path); got != want {
 			t.Errorf("%q is %q, not %q", asked, got, want)
 		}
 	}

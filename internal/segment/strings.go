@@ -6,72 +6,49 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/bitutil"
 )
 
 // StringColumn gives the values of a column that identifies profiles as bytes,
 // in place: text or binary of any form, dictionary-encoded or not, or whole
 // numbers. It is for one goroutine, and for as long as its array lives.
 type StringColumn struct {
-	valid   []byte // bitmap, nil where nothing is null
-	offset  int    // of the array in its buffers
-	n       int
-	allNull bool
-
-	data    []byte
-	small   []int32 // offsets into data, by index from offset
-	large   []int64
-	width   int                            // of fixed-size values
-	digits  func(dst []byte, i int) []byte // of whole numbers
-	index   func(i int) int
-	dict    *StringColumn
-	scratch [80]byte // the longest decimal
+	arr     arrow.Array
+	value   func(i int) ([]byte, bool) // of a row that is not null
+	scratch [80]byte                   // the longest decimal
 }
 
 // NewStringColumn wraps a column of a record. An array of another type is an
 // error.
 func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
-	if ext, ok := arr.(array.ExtensionArray); ok {
-		return NewStringColumn(ext.Storage())
-	}
-	d := arr.Data()
-	c := &StringColumn{offset: d.Offset(), n: arr.Len()}
-	if arr.NullN() > 0 && arr.DataType().ID() != arrow.NULL {
-		c.valid = arr.NullBitmapBytes()
-	}
-	buffer := func(i int) []byte {
-		if b := d.Buffers()[i]; b != nil {
-			return b.Bytes()
-		}
-		return nil
-	}
-	switch dt := arr.DataType().(type) {
-	case *arrow.NullType:
-		c.allNull = true
-	case *arrow.StringType, *arrow.BinaryType:
-		if c.n > 0 {
-			c.small = arrow.Int32Traits.CastFromBytes(buffer(1))[c.offset:]
-		}
-		c.data = buffer(2)
-	case *arrow.LargeStringType, *arrow.LargeBinaryType:
-		if c.n > 0 {
-			c.large = arrow.Int64Traits.CastFromBytes(buffer(1))[c.offset:]
-		}
-		c.data = buffer(2)
-	case *arrow.FixedSizeBinaryType:
-		c.width = dt.ByteWidth
-		c.data = buffer(1)
-	case *arrow.DictionaryType:
-		d := arr.(*array.Dictionary)
-		var err error
-		if c.dict, err = NewStringColumn(d.Dictionary()); err != nil {
+	c := &StringColumn{arr: arr}
+	have := func(value func(i int) []byte) { c.value = func(i int) ([]byte, bool) { return value(i), true } }
+	switch a := arr.(type) {
+	case array.ExtensionArray:
+		return NewStringColumn(a.Storage())
+	case *array.Null:
+		c.value = func(int) ([]byte, bool) { return nil, false }
+	case *array.String:
+		have(array.NewBinaryData(a.Data()).Value)
+	case *array.LargeString:
+		have(array.NewLargeBinaryData(a.Data()).Value)
+	case *array.Binary:
+		have(a.Value)
+	case *array.LargeBinary:
+		have(a.Value)
+	case *array.FixedSizeBinary:
+		have(a.Value)
+	case *array.Dictionary:
+		values, err := NewStringColumn(a.Dictionary())
+		if err != nil {
 			return nil, err
 		}
-		c.index = d.GetValueIndex
+		c.value = func(i int) ([]byte, bool) { return values.Bytes(a.GetValueIndex(i)) }
 	default:
-		if c.digits = digits(arr); c.digits == nil {
-			return nil, fmt.Errorf("a column of type %s has neither text nor whole numbers", dt)
+		digits := digits(arr)
+		if digits == nil {
+			return nil, fmt.Errorf("a column of type %s has neither text nor whole numbers", arr.DataType())
 		}
+		have(func(i int) []byte { return digits(c.scratch[:0], i) })
 	}
 	return c, nil
 }
@@ -117,25 +94,14 @@ func unsigned[T uint8 | uint16 | uint32 | uint64](values []T) func([]byte, int) 
 }
 
 // Len is the number of rows.
-func (c *StringColumn) Len() int { return c.n }
+func (c *StringColumn) Len() int { return c.arr.Len() }
 
-// Bytes gives the value of row i, false where it is null. The bytes are the
+// Bytes returns the value of row i, false where it is null. The bytes are the
 // column's own and must not be changed; a number's are valid until the next
 // call.
 func (c *StringColumn) Bytes(i int) ([]byte, bool) {
-	if c.allNull || c.valid != nil && !bitutil.BitIsSet(c.valid, c.offset+i) {
+	if c.arr.IsNull(i) {
 		return nil, false
 	}
-	switch {
-	case c.small != nil:
-		return c.data[c.small[i]:c.small[i+1]], true
-	case c.large != nil:
-		return c.data[c.large[i]:c.large[i+1]], true
-	case c.dict != nil:
-		return c.dict.Bytes(c.index(i))
-	case c.digits != nil:
-		return c.digits(c.scratch[:0], i), true
-	}
-	at := (c.offset + i) * c.width
-	return c.data[at : at+c.width], true
+	return c.value(i)
 }
