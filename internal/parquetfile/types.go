@@ -253,7 +253,7 @@ func (t *types) leaf(e *element, hint arrow.DataType) (arrow.DataType, converter
 	switch {
 	case !ok && physical == parquet.Types.FixedLenByteArray:
 		return &arrow.FixedSizeBinaryType{ByteWidth: int(e.Length)}, nil, nil
-	case l.member == 0 && hint != nil && (physical == parquet.Types.Int64 && hint.ID() == arrow.DURATION || physical == parquet.Types.Int32 && hint.ID() == arrow.INTERVAL_MONTHS):
+	case hint != nil && (known.dt == arrow.PrimitiveTypes.Int64 && hint.ID() == arrow.DURATION || known.dt == arrow.PrimitiveTypes.Int32 && hint.ID() == arrow.INTERVAL_MONTHS):
 		return hint, nil, nil
 	case t.julian96 && physical == parquet.Types.Int96:
 		return known.dt, int96s(true), nil
