@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +49,41 @@ func TestCorpus(t *testing.T) {
 	})
 	if err != nil || files < 50 {
 		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+// TestCases reads the cases beside the repository, where they are, that have no column
+// for an address; internal/segment reads the others.
+func TestCases(t *testing.T) {
+	read := func(name string) []*leaf {
+		f, err := os.Open(filepath.Join("..", "..", "..", "shared", "cases", "apache", name))
+		if errors.Is(err, os.ErrNotExist) {
+			t.Skip("there are no ../shared/cases beside the repository")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves, err := leavesRead(columnar.NewSource(t.Context(), fileInFolder{f, info.Size()}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return leaves
+	}
+	// The last is of the year 290000, which wrapped as Spark wrote it; like all that is
+	// too far away it stays so.
+	if values := strings.Join(read("int96_from_spark.parquet")[0].values, " "); values != "1704141296123456 1704070800000000 253402225200000000 1735599600000000 -9213868054909551616" {
+		t.Errorf("the microseconds are %s", values)
+	}
+	got := read("byte_stream_split_extended.gzip.parquet")
+	for i := 0; i < len(got); i += 2 { // each type in PLAIN, and split
+		if len(got[i].values) != 200 || !slices.Equal(got[i].values, got[i+1].values) {
+			t.Errorf("%s is not %s", got[i].name, got[i+1].name)
+		}
 	}
 }
 
