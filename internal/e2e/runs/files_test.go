@@ -32,7 +32,6 @@ func TestDeletedProfilesLeaveTheList(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	e := w.Export("Members", "email")
-	e.Guardrails.MaxRemovedShare = world.Share(1)
 	e.Segments[0].Source = filepath.Join(w.Sources, "members")
 	if err := os.MkdirAll(filepath.Join(e.Segments[0].Source, "_delta_log"), 0o700); err != nil {
 		t.Fatal(err)
@@ -86,21 +85,21 @@ func TestDeletedProfilesLeaveTheList(t *testing.T) {
 		}
 	}
 
-	kept := write("kept.parquet", world.Persons(1, 3)...)
+	kept := write("kept.parquet", world.Persons(1, 20)...)
 	commit(
 		map[string]any{"protocol": map[string]any{"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": []string{"deletionVectors"}, "writerFeatures": []string{"deletionVectors"}}},
 		map[string]any{"metaData": map[string]any{
 			"id": "members", "format": map[string]any{"provider": "parquet", "options": map[string]string{}}, "partitionColumns": []string{}, "configuration": map[string]string{},
 			"schemaString": `{"type":"struct","fields":[{"name":"email","type":"string","nullable":true,"metadata":{}}]}`,
 		}},
-		map[string]any{"add": kept}, map[string]any{"add": write("removed.parquet", world.Persons(4, 6)...)},
+		map[string]any{"add": kept}, map[string]any{"add": write("removed.parquet", world.Persons(21, 23)...)},
 	)
-	run(world.Persons(1, 6)...)
+	run(world.Persons(1, 23)...)
 
 	commit(map[string]any{"remove": map[string]any{"path": "removed.parquet", "dataChange": true}})
 	kept["deletionVector"] = map[string]any{"storageType": "i", "pathOrInlineDv": vector, "sizeInBytes": 34, "cardinality": 1}
 	commit(map[string]any{"remove": map[string]any{"path": "kept.parquet", "dataChange": true}}, map[string]any{"add": kept})
-	run(world.Person(1), world.Person(3))
+	run(slices.Concat(world.Persons(1, 1), world.Persons(3, 20))...)
 }
 
 // TestValuesThatCantBeSent has dates that are none in an optional field.
