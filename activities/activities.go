@@ -5,11 +5,14 @@
 package activities
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -46,6 +49,8 @@ type Activities struct {
 	// TempDir is a folder for what does not fit into memory; each use makes one
 	// of its own in it, for its owner only.
 	TempDir string
+	// BatchProfiles is the most profiles of a batch; 0 is schemas.BatchProfiles.
+	BatchProfiles int
 	// MemoryPeople is the most people whom a comparison with a snapshot holds in
 	// memory; 0 is the default of package snapshot.
 	MemoryPeople int64
@@ -83,13 +88,10 @@ type Connections interface {
 	Status() config.Status
 }
 
-// tempFiles makes a folder for temporary files, which remove deletes.
-func (a *Activities) tempFiles() (files snapshot.TempFiles, remove func(), err error) {
-	dir, err := os.MkdirTemp(a.TempDir, scratchPrefix)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a folder for temporary files: %w", err)
-	}
-	return snapshot.DirFiles(dir), func() { _ = os.RemoveAll(dir) }, nil
+// tempFiles returns a place for temporary files, which remove deletes.
+func (a *Activities) tempFiles() (files snapshot.TempFiles, remove func()) {
+	dir := filepath.Join(cmp.Or(a.TempDir, os.TempDir()), scratchPrefix+rand.Text())
+	return snapshot.DirFiles(dir), func() { _ = os.RemoveAll(dir) }
 }
 
 // needOperator makes an error that no retry cures.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"iterable-segment-export/schemas"
@@ -82,10 +84,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	case !m.Full:
 		h.FullAt = old.Header().FullAt
 	}
-	update, done, err := a.newUpdate(ctx)
-	if err != nil {
-		return err
-	}
+	update, done := a.newUpdate()
 	defer done()
 	account, err := a.newAccount(ctx, in.Run, m.Attempt, update)
 	if err == nil {
@@ -144,6 +143,13 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 		return report, a.discard(ctx, in.Run)
 	}
 	if report, err = a.counted(ctx, in.Run, report); err != nil {
+		return report, err
+	}
+	found, err := a.unfinishedRuns(ctx, in.Run)
+	if err == nil {
+		err = outlive(ctx, slices.Collect(maps.Values(found))...)
+	}
+	if err != nil {
 		return report, err
 	}
 	// The run may have ended before it knew its list, or after that was deleted.

@@ -164,7 +164,7 @@ func (a *Activities) compareIdentities(ctx context.Context, s *staging, files sn
 	if s.supersededFile, err = a.Root.Create(ctx, path.Join(s.dir, supersededFile)); err != nil {
 		return fmt.Errorf("make the staged files: %w", err)
 	}
-	s.superseded, err = batch.NewWriter(s.supersededFile, batchLimits(s.in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true})
+	s.superseded, err = batch.NewWriter(s.supersededFile, a.batchLimits(s.in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true})
 	return err
 }
 

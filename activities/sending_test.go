@@ -91,7 +91,7 @@ func twoPeople(t *testing.T) *batch.Batch {
 func oneBatch(t *testing.T, profiles ...batch.Profile) *batch.Batch {
 	t.Helper()
 	var file bytes.Buffer
-	w, err := batch.NewWriter(&file, batchLimits(schemas.Limits{}), batch.Options{})
+	w, err := batch.NewWriter(&file, (&Activities{}).batchLimits(schemas.Limits{}), batch.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,16 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-// pendingPrefix begins the names of files that stand in the snapshot's folder while runs
-// may have sent more than the snapshot knows of, one for each attempt at staging. They
-// hold a pending.
+// pendingPrefix begins the names of markers: files that stand in the snapshot's folder
+// while runs may have sent more than the snapshot knows of, one for each attempt at
+// staging. They hold a pending.
 const pendingPrefix = "pending-"
 
 // pending says which staged files hold what was perhaps sent to which list.
@@ -27,6 +29,8 @@ type pending struct {
 	RunID   string `json:"runId"`
 	Attempt string `json:"attempt"`
 	ListID  int64  `json:"listId"`
+	// Execution is Temporal's run ID of the workflow execution that sends.
+	Execution string `json:"execution,omitempty"`
 }
 
 // openedSnapshot is a snapshot with the file under it. Its Snapshot is nil where
@@ -157,14 +161,66 @@ func pendingKey(run schemas.RunRef, attempt string) string {
 	return snapshotKey(run, pendingPrefix+run.RunID+"-"+attempt+".json")
 }
 
-// announce notes, before the first request, that the list may soon hold people
-// whom the snapshot does not know.
-func (a *Activities) announce(ctx context.Context, in schemas.UploadInput) error {
-	marker, err := json.Marshal(pending{RunID: in.Run.RunID, Attempt: in.Attempt, ListID: in.ListID})
+// announce notes, before anything is staged, that the list may soon hold members that
+// the snapshot does not know.
+func (a *Activities) announce(ctx context.Context, run schemas.RunRef, p pending) error {
+	p.RunID = run.RunID
+	marker, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	return a.Root.Write(ctx, pendingKey(in.Run, in.Attempt), marker)
+	return a.Root.Write(ctx, pendingKey(run, p.Attempt), marker)
+}
+
+// outlive waits where one of the markers is of another workflow execution, until that one
+// can have no effect any more. It was terminated or reset in Temporal perhaps a moment ago,
+// and its attempts may go on for as long as their lease.
+func outlive(ctx context.Context, found ...pending) error {
+	info := activity.GetInfo(ctx)
+	if !slices.ContainsFunc(found, func(p pending) bool { return p.Execution != info.WorkflowExecution.RunID }) {
+		return nil
+	}
+	select {
+	case <-time.After(info.HeartbeatTimeout / 2):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// takeOver announces an attempt at staging, lets all others end, and makes the snapshot
+// know what they have sent.
+func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attempt string) error {
+	mine := pending{Attempt: attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
+	if err := a.announce(ctx, in.Run, mine); err != nil {
+		return err
+	}
+	found, err := a.unfinishedRuns(ctx, in.Run)
+	if err == nil {
+		err = outlive(ctx, slices.Collect(maps.Values(found))...)
+	}
+	if err != nil {
+		return err
+	}
+	return a.absorb(ctx, in.Run, in.Export, in.ListID, func(p pending) bool { return p.Attempt != attempt })
+}
+
+// goOn announces an upload again where another execution has staged for it: the run was
+// reset in Temporal, or was too long for one.
+func (a *Activities) goOn(ctx context.Context, in schemas.UploadInput) error {
+	p := pending{Attempt: in.Attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
+	var before pending
+	found, err := a.Root.ReadJSON(ctx, pendingKey(in.Run, in.Attempt), &before)
+	if found && err == nil {
+		if before.Execution == p.Execution {
+			return nil
+		}
+		err = outlive(ctx, before)
+	}
+	if err != nil {
+		return err
+	}
+	return a.announce(ctx, in.Run, p)
 }
 
 // unfinishedRuns are the markers of attempts whose outcome no snapshot knows, by their keys.
@@ -222,12 +278,12 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 }
 
 func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p pending) error {
-	update, done, err := a.newUpdate(ctx)
-	if err != nil {
-		return err
-	}
+	update, done := a.newUpdate()
 	defer done()
 	account, err := a.newAccount(ctx, run, p.Attempt, update)
+	if err == nil && len(account.answers[schemas.Subscribe])+len(account.answers[schemas.Unsubscribe]) == 0 {
+		return nil // nothing was asked for
+	}
 	if err == nil {
 		err = account.add(ctx)
 	}
@@ -302,13 +358,10 @@ func (a *Activities) dropOldSnapshots(ctx context.Context, run schemas.RunRef) e
 
 // newUpdate starts an update of a snapshot, with a folder for what does not fit
 // into memory.
-func (a *Activities) newUpdate(ctx context.Context) (*snapshot.Update, func(), error) {
-	files, remove, err := a.tempFiles()
-	if err != nil {
-		return nil, nil, err
-	}
+func (a *Activities) newUpdate() (*snapshot.Update, func()) {
+	files, remove := a.tempFiles()
 	u := snapshot.NewUpdate(files, 0)
-	return u, func() { _ = u.Close(); remove() }, nil
+	return u, func() { _ = u.Close(); remove() }
 }
 
 // eachStaged calls f with everybody in a staged file.

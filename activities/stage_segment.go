@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,8 +132,9 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
 		return schemas.Manifest{}, segmentFailure(err)
 	}
+	id := attemptID(ctx)
 	if !in.Check {
-		if err := a.absorb(ctx, in.Run, in.Export, in.ListID, nil); err != nil {
+		if err := a.takeOver(ctx, in, id); err != nil {
 			return schemas.Manifest{}, err
 		}
 		// What earlier attempts have staged is of no more use, and what they have sent
@@ -144,7 +146,6 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	if err := a.sign(ctx, in); err != nil {
 		return schemas.Manifest{}, err
 	}
-	id := attemptID(ctx)
 	manifest, err := a.stage(ctx, in, id, seg, &read)
 	if errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) {
 		// Staging had already begun to trust the snapshot: once more, without.
@@ -217,8 +218,8 @@ func (s *staging) warnings() {
 
 // batchLimits are the bounds of a batch on this connection: no more than one request
 // can surely carry.
-func batchLimits(l schemas.Limits) batch.Limits {
-	most := schemas.BatchProfiles
+func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
+	most := cmp.Or(a.BatchProfiles, schemas.BatchProfiles)
 	if n := int(l.SubscribersPerRequest); n > 0 {
 		most = min(most, n)
 	}

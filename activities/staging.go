@@ -83,18 +83,15 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		}
 	}
 	body := bodyOptions(in.ListID, in.Export.Settings, in.Connection.ProjectType)
-	if s.adds, err = batch.NewWriter(s.addsFile, batchLimits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
+	if s.adds, err = batch.NewWriter(s.addsFile, a.batchLimits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
 		return s, err
 	}
-	if s.removes, err = batch.NewWriter(s.removesFile, batchLimits(in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true}); err != nil {
+	if s.removes, err = batch.NewWriter(s.removesFile, a.batchLimits(in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true}); err != nil {
 		return s, err
 	}
 	s.rejects, s.late = rejects.NewWriter(s.rejectsFile), rejects.NewWriter(s.lateFile)
-	files, remove, err := a.tempFiles()
-	if err != nil {
-		return s, err
-	}
-	s.removeTemp = remove
+	var files snapshot.TempFiles
+	files, s.removeTemp = a.tempFiles()
 	s.manifest.SnapshotVersion = old.version
 	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full, Files: files, MemoryPeople: a.MemoryPeople}
 	if old.Snapshot != nil {
@@ -138,7 +135,7 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: c.Field.As, Type: c.Type, Forced: c.Field.Type})
 		}
 	}
-	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: batchLimits(l).BodyBytes})
+	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: l.WithDefaults().MaxBodyBytes})
 	if err != nil {
 		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", e.Name, err))
 	}

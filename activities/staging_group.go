@@ -77,7 +77,7 @@ type judge struct {
 func newJudge(take func(*group) error) *judge {
 	j := &judge{free: make(chan *group, groups), ready: make(chan *group, groups), done: make(chan struct{}), failed: make(chan struct{})}
 	for range groups {
-		j.free <- &group{arena: make([]byte, 0, 64<<10)}
+		j.free <- &group{}
 	}
 	go func() {
 		defer close(j.done)

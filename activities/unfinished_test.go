@@ -76,7 +76,7 @@ func (b *bench) leftBehind(t *testing.T, run schemas.RunRef, list int64, all ...
 	}
 	must(b.sign(t.Context(), schemas.StageInput{Run: run, Export: springExport, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}))
 	in := schemas.UploadInput{Run: run, Attempt: testAttempt, ListID: list}
-	must(b.announce(t.Context(), in))
+	must(b.announce(t.Context(), run, pending{Attempt: testAttempt, ListID: list}))
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
 		file, err := b.Root.Create(t.Context(), path.Join(schemas.StagedDir(run, testAttempt), stagedName(kind)))
 		must(err)

@@ -110,7 +110,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if c := noted[in.Kind][in.First]; c != nil {
 		progress.resume(c.Progress)
 	}
-	if err := a.announce(ctx, in); err != nil {
+	if err := a.goOn(ctx, in); err != nil {
 		return err
 	}
 	id := attemptID(ctx)

@@ -11,20 +11,21 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-const (
-	// chunkBatches is how many batches one UploadBatches activity sends: 20 s of
+// Variables, so that a test needs no million profiles.
+var (
+	// ChunkBatches is how many batches one UploadBatches activity sends: 20 s of
 	// work at Iterable's 5 requests a second. An activity costs about 6 events,
 	// so a million profiles (1,000 batches) cost about 60.
-	chunkBatches = 100
-	// chunksAhead is how many chunks are under way at once. With two, the
-	// requests of the next chunk fill the pace while the last answers of the
-	// chunk before it are awaited.
-	chunksAhead = 2
-	// chunksPerExecution is how many chunks one execution sends before it goes on
+	ChunkBatches = 100
+	// ChunksPerExecution is how many chunks one execution sends before it goes on
 	// in a new one with a fresh history: about 3,000 events, a third of what
 	// Temporal starts to warn at.
-	chunksPerExecution = 500
+	ChunksPerExecution = 500
 )
+
+// chunksAhead is how many chunks are under way at once. With two, the requests of the
+// next chunk fill the pace while the last answers of the chunk before it are awaited.
+const chunksAhead = 2
 
 // upload is where the sending of the two staged files stands, in batches.
 type upload struct {
@@ -77,8 +78,8 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 			}
 		}
 		for {
-			for len(open) < chunksAhead && next < total && s.upload.chunks < chunksPerExecution {
-				c := &chunk{first: next, end: min(next+chunkBatches, total)}
+			for len(open) < chunksAhead && next < total && s.upload.chunks < ChunksPerExecution {
+				c := &chunk{first: next, end: min(next+ChunkBatches, total)}
 				s.startChunk(ctx, kind, total, c)
 				open, next = append(open, c), c.end
 				s.upload.chunks++

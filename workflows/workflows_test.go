@@ -324,7 +324,7 @@ func TestAnAbortedRunSaysWhatItSent(t *testing.T) {
 }
 
 func TestALongUploadGoesOnInANewExecution(t *testing.T) {
-	batches := chunkBatches*chunksPerExecution + 250
+	batches := ChunkBatches*ChunksPerExecution + 250
 	w := newWorld(t)
 	w.goesWell(batches)
 	w.ExecuteWorkflow(ExportSegment, input)
@@ -332,7 +332,7 @@ func TestALongUploadGoesOnInANewExecution(t *testing.T) {
 	require.ErrorAs(t, w.GetWorkflowError(), &again)
 	var in schemas.SegmentInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
-	require.Equal(t, chunkBatches*chunksPerExecution, in.Resume.Added)
+	require.Equal(t, ChunkBatches*ChunksPerExecution, in.Resume.Added)
 	require.Empty(t, w.closed)
 
 	next := newWorld(t)
@@ -341,7 +341,7 @@ func TestALongUploadGoesOnInANewExecution(t *testing.T) {
 	require.NoError(t, next.GetWorkflowError())
 	require.EqualValues(t, batches, next.report().Upload.Sent)
 	for _, u := range next.uploads {
-		require.GreaterOrEqual(t, u.First, chunkBatches*chunksPerExecution)
+		require.GreaterOrEqual(t, u.First, ChunkBatches*ChunksPerExecution)
 	}
 }
 

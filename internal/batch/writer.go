@@ -23,7 +23,7 @@ const maxBodyBytes = 1 << 30
 
 // writeBuffer is how many bytes of the staged file are gathered before they are
 // written.
-const writeBuffer = 256 << 10
+const writeBuffer = 64 << 10
 
 // Limits bound a batch.
 type Limits struct {

@@ -129,7 +129,7 @@ func (w *Writer) open() error {
 	}
 	var err error
 	w.file, err = pqarrow.NewFileWriter(writeSchema, w.out,
-		parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithDictionaryDefault(true),
+		parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDictionaryDefault(true),
 			parquet.WithDictionaryFor("value", false), parquet.WithStats(false)),
 		pqarrow.DefaultWriterProps())
 	return err

@@ -1,8 +1,10 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -15,12 +17,15 @@ type TempFiles interface {
 	Remove(name string) error
 }
 
-// DirFiles keeps temporary files in a folder, which must exist, readable by
-// their owner only.
+// DirFiles keeps temporary files in a folder, which it makes, readable by their owner
+// only. Most uses need none.
 type DirFiles string
 
 // Create makes a file, which must not exist yet.
 func (d DirFiles) Create(name string) (io.WriteCloser, error) {
+	if err := os.Mkdir(string(d), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("make a folder for temporary files: %w", err)
+	}
 	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary file: %w", err)

@@ -57,14 +57,12 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	// of contents.
 	meta := arrow.NewMetadata([]string{"snapshot"}, []string{string(text)})
 	schema := arrow.NewSchema(schemas.SnapshotSchema.Fields(), &meta)
-	out := &blockWriter{w: bufio.NewWriterSize(w, 1<<20), sum: xxh3.New()}
+	out := &blockWriter{w: bufio.NewWriterSize(w, 64<<10), sum: xxh3.New()}
 	file, err := ipc.NewFileWriter(out, ipc.WithSchema(schema), ipc.WithLZ4())
 	if err != nil {
 		return nil, fmt.Errorf("start the snapshot: %w", err)
 	}
-	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
-	b.Reserve(batchRows)
-	return &Writer{out: out, file: file, build: b, header: h}, nil
+	return &Writer{out: out, file: file, build: array.NewRecordBuilder(memory.DefaultAllocator, schema), header: h}, nil
 }
 
 // Append adds a member, whose key must be above the last one's. The member's
@@ -81,6 +79,9 @@ func (w *Writer) Append(m *Member) error {
 	}
 	if w.rows == 0 {
 		w.first = m.Key
+		if len(w.blocks) > 0 { // or it may be a short list
+			w.build.Reserve(batchRows)
+		}
 	}
 	w.last, w.any = m.Key, true
 	w.build.Field(0).(*array.FixedSizeBinaryBuilder).Append(m.Key[:])
@@ -112,7 +113,6 @@ func (w *Writer) flush() error {
 	}
 	rec := w.build.NewRecord()
 	defer rec.Release()
-	w.build.Reserve(batchRows)
 	if err := w.file.Write(rec); err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
