@@ -28,8 +28,16 @@ type record struct {
 	// else may be counted or removed.
 	can map[int]bool
 	// loose are the people about whom nothing is demanded, since somebody else has added
-	// or removed them since the export sent them last.
+	// or removed them since the export sent them last; it is false for those of whom only
+	// their removal is not, since the list was handed to the export after that.
 	loose map[int]bool
+}
+
+// handed is what a hand-over to the export changes: it sends everybody.
+func (r *record) handed() {
+	for who := range r.loose {
+		r.loose[who] = false
+	}
 }
 
 func (r *records) of(list int64) *record {
@@ -54,6 +62,9 @@ func (r *record) touched(who int) { r.loose[who] = true }
 // applied is called before the project does something to a member.
 func (w *world) applied(a *attempt, kind string, l *list, who int) {
 	run := a.run
+	if run.turn.check {
+		w.violated("b", "%s, of a check, changes list %d", a.key, l.ID)
+	}
 	for e, others := range w.history.records {
 		if e != run.export {
 			others.of(l.ID).touched(who)
@@ -160,7 +171,7 @@ func (r *run) checkUpload(in schemas.UploadInput) {
 
 // segment is what a version of a segment asks of the list: the values by person, and
 // those whose rows can't be sent.
-func (h *history) segment(rows []row) (values map[int]int, kept map[int]bool, vague map[int]bool) {
+func (h *history) segment(rows []row, t turn) (values map[int]int, kept map[int]bool, vague map[int]bool) {
 	values, kept, vague = map[int]int{}, map[int]bool{}, map[int]bool{}
 	how := map[int]row{}
 	for _, r := range rows {
@@ -168,6 +179,10 @@ func (h *history) segment(rows []row) (values map[int]int, kept map[int]bool, va
 			if r.user && h.plan.project != schemas.ProjectEmail {
 				kept[r.who] = true
 			}
+			continue
+		}
+		if r.nan && t.reject && t.fields > 1 {
+			kept[r.who] = true
 			continue
 		}
 		if first, ok := how[r.who]; ok {
@@ -186,9 +201,20 @@ func (r *run) checkEnd() {
 	if strings.Contains(fmt.Sprintf("%+v", r.result), mark) {
 		r.violated("h", "the result of %s holds data of a person: %+v", r.key, r.result)
 	}
+	if r.turn.check {
+		if m := r.result.Manifest; r.result.State == schemas.StateDone {
+			r.checkRead(m)
+			r.checkLeft()
+		}
+		return
+	}
 	switch r.result.State {
 	case schemas.StateDone:
 		r.learn(r.acks)
+		if r.again { // the report is that of the first time
+			r.checkLeft()
+			return
+		}
 		r.checkReport()
 		r.checkLeft()
 	case schemas.StateAborted, schemas.StateCancelled:
@@ -200,7 +226,7 @@ func (r *run) checkEnd() {
 		var kept []*ack
 		for _, a := range r.acks { // in their order
 			for _, one := range r.history.attempts {
-				if one.run == r && slices.Contains(one.acks[:one.noted], a) {
+				if one.run != nil && one.run.book == r.book && slices.Contains(one.acks[:one.noted], a) {
 					kept = append(kept, a)
 				}
 			}
@@ -213,7 +239,7 @@ func (r *run) checkEnd() {
 		return // it was deleted while nothing was left to be sent
 	}
 	rec := r.history.records[r.export].of(l.ID)
-	values, kept, vague := r.segment(r.rows)
+	values, kept, vague := r.segment(r.rows, r.turn)
 	touched := map[int]bool{} // of whom the run can't know all
 	for who := range r.project.refusals {
 		touched[who] = true
@@ -229,8 +255,9 @@ func (r *run) checkEnd() {
 	}
 	for who := range r.plan.people {
 		n, in := values[who]
+		loose, gone := rec.loose[who]
 		switch {
-		case rec.loose[who] || touched[who] || kept[who] || vague[who]:
+		case loose || gone && !in || touched[who] || kept[who] || vague[who]:
 		case in && !l.members[who]:
 			r.violated("a", "after %s, %d is in the segment and not on the list", r.key, who)
 		case in:
@@ -272,6 +299,9 @@ func (r *run) learn(acks []*ack) {
 
 // checkLeft checks that a run that has ended in an orderly way has left nothing.
 func (r *run) checkLeft() {
+	if r.restarted { // what is left of the execution before it is for a sweep
+		return
+	}
 	for _, key := range r.files() {
 		if strings.Contains(key, r.id) && !strings.HasPrefix(key, "reports/") {
 			r.violated("g", "%s, which is %s, has left %s", r.key, r.result.State, short(key))
@@ -283,16 +313,10 @@ func (r *run) checkLeft() {
 // checkReport checks that the numbers of a report add up.
 func (r *run) checkReport() {
 	m, u := r.result.Manifest, r.result.Upload
-	rejected, refused := int64(0), int64(0)
-	for _, n := range m.Rejected {
-		rejected += n
-	}
+	r.checkRead(m)
+	refused := int64(0)
 	for _, n := range u.Refused {
 		refused += n
-	}
-	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+rejected || m.Read != int64(len(r.rows)) {
-		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d rejected",
-			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, rejected)
 	}
 	if got := u.Sent + u.Removed + refused + u.NotOnList + u.NotRemoved + u.Unnamed; got != m.ToSend() {
 		r.violated("e", "%s: %d profiles were to be sent or removed, and %d are accounted for: %+v", r.key, m.ToSend(), got, u)
@@ -308,6 +332,18 @@ func (r *run) checkReport() {
 	sentSaid, removedSaid := u.Sent+r.result.Earlier.Sent, u.Removed+r.result.Earlier.Removed
 	if sentSaid > sent || removedSaid > removed || !r.troubled && (sentSaid < sent || removedSaid < removed) {
 		r.violated("e", "%s reports %d sent and %d removed, where the answers were about %d and %d", r.key, sentSaid, removedSaid, sent, removed)
+	}
+}
+
+// checkRead checks that each row is accounted for.
+func (r *run) checkRead(m schemas.Manifest) {
+	rejected := int64(0)
+	for _, n := range m.Rejected {
+		rejected += n
+	}
+	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+rejected || m.Read != int64(len(r.rows)) {
+		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d rejected",
+			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, rejected)
 	}
 }
 

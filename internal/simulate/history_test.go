@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"os"
 	"path"
@@ -79,20 +80,29 @@ type run struct {
 	over       bool
 	terminated bool
 	staged     schemas.Manifest
-	passes     int // how often staging has got through
 	approved   string
 	answered   map[string]bool
 	asked      int
 	aborted    bool
-	acks       []*ack // delivered, of the run's attempts
-	troubled   bool   // an answer was perhaps lost on the way to the report
-	rows       []row  // of the version that was staged last
-	result     schemas.ExportReport
+	*book
+	// reset is set once another execution took the run's place, again where the run had
+	// published its snapshot before that.
+	reset, again bool
+	restarted    bool  // it is an execution that follows a reset
+	troubled     bool  // an answer was perhaps lost on the way to the report
+	rows         []row // of the version that was staged last
+	result       schemas.ExportReport
+}
+
+// book is what a run has done, in all its executions.
+type book struct {
+	acks      []*ack // delivered
+	published bool   // a report of Temporal's says so
 }
 
 // newHistory sets the product up.
 func newHistory(t *testing.T, p *plan) *history {
-	w := &world{plan: p, wake: make(chan struct{}, 1), serial: map[string]int{}, counts: map[string]int{}}
+	w := &world{plan: p, wake: make(chan struct{}, 1), work: make(chan func()), serial: map[string]int{}, counts: map[string]int{}}
 	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}}
 	w.history = h
 	h.project = &project{w: w, lists: map[int64]*list{}, fields: map[int]map[string]string{}, refusals: map[int]refusal{}, gone: map[int]time.Time{}}
@@ -102,10 +112,14 @@ func newHistory(t *testing.T, p *plan) *history {
 	}
 	root.Around = w.rootDoor
 	known := connections{}
+	request := schemas.Limit(p.request)
+	if p.learned {
+		request = 0
+	}
 	for _, name := range []string{"one", "two"} {
 		known[name] = schemas.Connection{
 			Name: name, BaseURL: "http://iterable.test", ProjectType: p.project, AllowedSources: []string{h.dir},
-			Limits:  schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: schemas.Limit(p.request)},
+			Limits:  schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: request},
 			Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now(), Statement: "v1"},
 		}
 	}
@@ -115,7 +129,7 @@ func newHistory(t *testing.T, p *plan) *history {
 		t.Fatal(err)
 	}
 	h.product = &activities.Activities{
-		Connections: known, Access: gate, Root: root, TempDir: h.dir, Log: slog.New(slog.DiscardHandler), Heartbeat: w.temporalAnswers,
+		Connections: known, Access: gate, BatchProfiles: p.request, Root: root, TempDir: h.dir, Log: slog.New(slog.DiscardHandler), Heartbeat: w.temporalAnswers,
 		Polled: func(context.Context, string) (bool, error) { return true, nil },
 		Clients: &activities.Clients{Connections: known, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key, Connection: c.Name, Limits: c.Limits, Registry: registry,
@@ -124,7 +138,7 @@ func newHistory(t *testing.T, p *plan) *history {
 	}
 	a := h.product
 	report := any(a.WriteRunReport)
-	if p.seed%8 != 0 { // drawing takes longer than all the rest
+	if p.seed%64 != 0 { // drawing takes longer than all the rest
 		report = func(context.Context, schemas.RunReportInput) (string, error) { return "", nil }
 	}
 	h.activities = map[string]any{
@@ -195,12 +209,15 @@ func (h *history) export(e int, t turn) schemas.Export {
 		out.UserID = "user"
 	}
 	out.Mode, out.Deadline = t.mode, schemas.Duration(t.deadline)
+	if t.reject {
+		out.OnInvalid = schemas.InvalidReject
+	}
 	for i := range t.fields {
 		out.Fields.List = append(out.Fields.List, schemas.Field{Column: []string{"n", "m"}[i], As: []string{"n", "m"}[i] + out.Name})
 	}
 	if !t.strict {
 		all := 1.0
-		out.Guardrails = schemas.Guardrails{MaxRemovedShare: &all, MaxRejectedShare: &all, AllowEmpty: true, MaxGrowth: 1e9, MaxShrink: 1e9}
+		out.Guardrails = schemas.Guardrails{MaxRemovedShare: &all, MaxRejectedShare: &all, MaxLeftOutShare: &all, AllowEmpty: true, MaxGrowth: 1e9, MaxShrink: 1e9}
 	}
 	return out
 }
@@ -210,7 +227,7 @@ func (h *history) write(e int, rows []row) {
 	h.version++
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "user", Type: arrow.BinaryTypes.String, Nullable: true},
-		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "m", Type: arrow.PrimitiveTypes.Int64}, {Name: "version", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "m", Type: arrow.PrimitiveTypes.Float64}, {Name: "version", Type: arrow.PrimitiveTypes.Int64},
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
@@ -232,7 +249,11 @@ func (h *history) write(e int, rows []row) {
 		text(0, mail)
 		text(1, user)
 		b.Field(2).(*array.Int64Builder).Append(int64(r.n))
-		b.Field(3).(*array.Int64Builder).Append(int64(r.n % 2))
+		m := float64(r.n % 2)
+		if r.nan {
+			m = math.NaN()
+		}
+		b.Field(3).(*array.Float64Builder).Append(m)
 		b.Field(4).(*array.Int64Builder).Append(int64(h.version))
 	}
 	record := b.NewRecord()
@@ -252,22 +273,40 @@ func must(err error) {
 	}
 }
 
-// goes starts a goroutine of the product.
+// goes has a goroutine do something of the product's. One that has nothing to do takes
+// it, whose stack has grown already.
 func (w *world) goes(do func()) {
 	w.running.Add(1)
+	select {
+	case w.work <- do:
+		return
+	default:
+	}
 	go func() {
-		defer w.running.Add(-1)
-		do()
+		for more := true; more; do, more = <-w.work {
+			do()
+			w.running.Add(-1)
+		}
 	}()
 }
 
-// begin starts a run.
-func (h *history) begin(round, e int, t turn) *run {
-	r := &run{history: h, export: e, turn: t, round: round, began: time.Now(), answered: map[string]bool{}}
-	r.key = fmt.Sprintf("run %d of %s", round, h.exportName(e))
+// begin starts a run, or another execution of one that was reset.
+func (h *history) begin(round, e int, t turn, of *run) *run {
+	r := &run{history: h, export: e, turn: t, round: round, began: time.Now(), answered: map[string]bool{}, book: &book{}}
+	what, workflowID := "run", schemas.RunWorkflowID(h.exportName(e))
+	if t.check {
+		what, workflowID = "check", schemas.CheckWorkflowID(h.exportName(e))
+	}
+	r.key = h.named(fmt.Sprintf("%s %d of %s", what, round, h.exportName(e)))
 	r.id = fmt.Sprintf("%04d%s%03x-%d", round, strings.ToLower(h.exportName(e)), h.plan.seed&0xfff, len(h.runs))
+	r.engine = &engine{run: r, number: len(h.runs), open: map[int]*task{}, over: map[int]outcome{}}
+	if of != nil {
+		r.id, r.book, r.rows = of.id, of.book, of.rows
+		r.again, r.troubled, r.restarted = of.published, true, true
+		r.engine.recorded = slices.Clone(of.engine.played[:int(h.roll("reset", r.key)*float64(len(of.engine.played)+1))])
+	}
 	h.tell("%s starts: segment %s", r.key, t)
-	h.count("runs")
+	h.count(what + "s")
 	h.runs = append(h.runs, r)
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silent{})
@@ -275,10 +314,10 @@ func (h *history) begin(round, e int, t turn) *run {
 	env.SetTestTimeout(1000 * 24 * time.Hour)
 	env.SetWorkflowRunTimeout(0) // its timer would fire at once
 	workflows.Register(env)
-	r.engine = &engine{run: r, env: env, open: map[int]*task{}, over: map[int]outcome{}}
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&workflowDoor{engine: r.engine}}})
-	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: schemas.RunWorkflowID(h.exportName(e)), TaskQueue: schemas.TaskQueue})
-	in := schemas.RunInput{Export: h.export(e, t), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson, Who: "ann"}, Full: t.full}
+	r.engine.env = env
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: math.MaxInt64, Interceptors: []interceptor.WorkerInterceptor{&workflowDoor{engine: r.engine}}})
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflowID, TaskQueue: schemas.TaskQueue})
+	in := schemas.RunInput{Export: h.export(e, t), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson, Who: "ann"}, Full: t.full, Check: t.check}
 	h.goes(func() {
 		env.ExecuteWorkflow(schemas.WorkflowRunExport, in)
 		h.add(&step{key: r.key + " ends", do: r.ends})
@@ -316,19 +355,28 @@ func (r *run) ends() {
 		r.result = result.Segments[0]
 	}
 	state := r.result.State
-	if r.terminated {
+	switch {
+	case r.reset:
+		state = "reset"
+	case r.terminated:
 		state = "terminated"
 	}
 	if state == "" {
 		state = fmt.Sprint("over: ", err)
 	}
 	r.tell("%s is %s: %s", r.key, state, r.result.Error)
-	if state == schemas.StateDone || state == schemas.StateAborted || state == schemas.StateCancelled || state == schemas.StateFailed || state == "terminated" {
-		r.count("runs " + state)
-	} else {
+	switch what := "runs "; state {
+	case schemas.StateDone, schemas.StateAborted, schemas.StateCancelled, schemas.StateFailed, "terminated", "reset":
+		if r.turn.check {
+			what = "checks "
+		}
+		r.count(what + state)
+	default:
 		r.count("runs without a report")
 	}
-	r.checkEnd()
+	if !r.reset {
+		r.checkEnd()
+	}
 }
 
 // sees takes note of what the workflow asks for.
@@ -348,7 +396,7 @@ func (h *history) Standing(_ context.Context, ref schemas.RunRef) (activities.Ru
 		if h.exportName(r.export) != ref.Export {
 			continue
 		}
-		underWay = underWay || !r.over
+		underWay = underWay || !r.over && !r.turn.check
 		if r.id == ref.RunID {
 			if state = activities.RunEnded; !r.over {
 				state = activities.RunLives
@@ -504,11 +552,16 @@ func (h *history) round(rd round) {
 			continue
 		}
 		events = append(events, event{t.start, func() {
-			r := h.begin(rd.number, e, t)
+			r := h.begin(rd.number, e, t, nil)
 			if t.end != "" {
 				events = append(events, event{t.start + t.endAt, func() { h.stop(r, t.end) }})
 			}
 		}})
+		for _, at := range rd.checks {
+			check := t
+			check.check = true
+			events = append(events, event{at, func() { h.begin(rd.number, e, check, nil) }})
+		}
 		if t.again != nil {
 			events = append(events, event{t.start + t.replaceAt, func() {
 				h.tell("the segment of %s is written anew: %s", h.exportName(e), turn{rows: t.again, mode: t.mode})
@@ -562,9 +615,9 @@ func (h *history) live() (all []*attempt) {
 	return all
 }
 
-// stop cancels or terminates a run.
+// stop cancels, terminates or resets a run. One that has ended may be reset too.
 func (h *history) stop(r *run, how string) {
-	if r.over {
+	if r.over && (how != "reset" || r.terminated || slices.ContainsFunc(h.active(), func(o *run) bool { return o.export == r.export && !o.turn.check })) {
 		return
 	}
 	h.tell("%s: somebody asks to %s it", r.key, how)
@@ -572,6 +625,13 @@ func (h *history) stop(r *run, how string) {
 	if how == "cancel" {
 		r.engine.env.CancelWorkflow()
 		return
+	}
+	if how == "reset" {
+		defer h.begin(r.round, r.export, r.turn, r)
+		if r.over {
+			return
+		}
+		r.reset = true
 	}
 	r.terminated = true
 	for _, a := range h.attempts {
@@ -606,6 +666,9 @@ func (r *run) waiting() (w *schemas.Waiting, workflowID string) {
 // answer answers one run that waits, and reports whether there was one.
 func (h *history) answer() bool {
 	for _, r := range h.active() {
+		if r.turn.check || r.terminated {
+			continue
+		}
 		w, id := r.waiting()
 		if w == nil || r.answered[w.ID] {
 			continue
@@ -634,7 +697,9 @@ func (h *history) answer() bool {
 			h.tidyLists()
 		}
 		name := w.Answers[0]
-		if !h.calm && r.asked > r.turn.patience && h.roll("abort", key) < 0.5 || r.asked > 25 {
+		if strings.Contains(w.Message, "was done already") {
+			name, r.aborted, r.again = schemas.UpdateAbort, true, true
+		} else if !h.calm && r.asked > r.turn.patience && h.roll("abort", key) < 0.5 || r.asked > 25 {
 			name, r.aborted = schemas.UpdateAbort, true
 		}
 		h.reply(r, id, w, name, schemas.Answer{Wait: w.ID})
@@ -684,6 +749,7 @@ func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name stri
 			h.violated("d", "%s took %q for wait %q, while it waits for %s, %v", r.key, name, a.Wait, w.ID, w.Answers)
 		} else if w.Type == schemas.ErrorListOwned && name == schemas.UpdateApprove {
 			h.handed = append(h.handed, handover{r.export, time.Now()})
+			h.records[r.export].of(h.list(r.export).ID).handed()
 		} else if w.Type == schemas.ErrorGuardrail && name == schemas.UpdateApprove {
 			r.approved = r.staged.Attempt
 		}

@@ -223,6 +223,10 @@ func (p *project) change(r *http.Request, a *attempt, kind string, body []byte) 
 	if l == nil {
 		return respond(r, http.StatusNotFound, `{"code": "NotFound"}`), nil
 	}
+	if room := p.w.plan.room; room > 0 && len(in.Subscribers) > room {
+		p.w.count("requests too large")
+		return respond(r, http.StatusRequestEntityTooLarge, `{"code": "BatchTooLarge"}`), nil
+	}
 	for _, i := range in.people() {
 		if p.refusals[i] == poison {
 			return respond(r, http.StatusBadRequest, `{"code": "BadParams"}`), nil

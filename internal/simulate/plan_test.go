@@ -17,7 +17,11 @@ type plan struct {
 	project  string // what the project identifies people by
 	exports  int
 	sameList bool
-	request  int // profiles in one
+	// request is how many profiles one carries at the most. Where it is learned, the project
+	// does not say, and answers 413 to more than room.
+	request int
+	learned bool
+	room    int
 	// spotless histories have no rows and no profiles that are refused: what is written of
 	// those takes longer than all the rest.
 	spotless bool
@@ -37,8 +41,9 @@ type round struct {
 	refusals map[int]refusal
 	// others are what somebody else does to the list, at the step of that number.
 	others []other
-	// sweeps are the steps at which a sweep begins.
-	sweeps []int
+	// sweeps are the steps at which a sweep begins, checks those at which a check of an
+	// export does.
+	sweeps, checks []int
 	// lost deletes the snapshots before the runs.
 	lost bool
 }
@@ -52,8 +57,10 @@ type turn struct {
 	// fields are the mapped ones.
 	fields   int
 	strict   bool // the guardrails
+	reject   bool // rows with a value that can't be sent
+	check    bool // sends nothing
 	deadline time.Duration
-	// end cancels or terminates the run at a step.
+	// end cancels, terminates or resets the run at a step.
 	end   string
 	endAt int
 	// replace writes the segment's files anew at a step.
@@ -70,19 +77,22 @@ type other struct {
 
 // row is a row of a segment.
 type row struct {
-	who   int
-	n     int
-	bad   bool // the address can't be mailed
-	email bool
-	user  bool
+	who  int
+	n    int
+	bad  bool // the address can't be mailed
+	nan  bool // the second field can't be sent
+	user bool
 }
 
 func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
 
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 1))
-	p := &plan{seed: seed, people: 3 + r.IntN(7), exports: 1, request: 1 + r.IntN(3), spared: map[string]bool{}}
+	p := &plan{seed: seed, people: 3 + r.IntN(7), exports: 1, request: 1 + min(r.IntN(3), r.IntN(3)), learned: chance(r, 0.3), spared: map[string]bool{}}
 	p.project = []string{schemas.ProjectEmail, schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid}[r.IntN(4)]
+	if p.learned {
+		p.room = 1 + r.IntN(4)
+	}
 	p.spotless = chance(r, 0.6)
 	if chance(r, 0.3) {
 		p.exports, p.sameList = 2, chance(r, 0.8)
@@ -90,7 +100,7 @@ func newPlan(seed uint64) *plan {
 	rates := []float64{0, 0.02, 0.05, 0.12}
 	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]
 	last := make([][]row, p.exports)
-	for k := range 2 + r.IntN(5) {
+	for k := range 2 + min(r.IntN(5), r.IntN(5)) {
 		next := p.round(rand.New(rand.NewPCG(seed, uint64(100+k))), k, last)
 		for e, t := range next.exports {
 			if last[e] = t.rows; t.again != nil {
@@ -106,7 +116,7 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	out := round{number: k + 1, refusals: map[int]refusal{}, lost: chance(r, 0.03)}
 	out.gap = []time.Duration{0, 0, 3 * time.Second, 20 * time.Second, 11 * time.Minute}[r.IntN(5)]
 	for e := range p.exports {
-		t := turn{rows: p.version(r, last[e]), start: 0, full: chance(r, 0.12), mode: schemas.ModeMirror, fields: r.IntN(3), strict: chance(r, 0.5)}
+		t := turn{rows: p.version(r, last[e]), start: 0, full: chance(r, 0.12), mode: schemas.ModeMirror, fields: r.IntN(3), strict: chance(r, 0.5), reject: chance(r, 0.5)}
 		if k > 0 && chance(r, 0.7) {
 			t.fields = 1
 		}
@@ -121,7 +131,7 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 		}
 		t.deadline = []time.Duration{0, 0, 0, 30 * time.Second, 5 * time.Minute}[r.IntN(5)]
 		if t.end, t.endAt = "", r.IntN(60); chance(r, 0.25) {
-			t.end = []string{"cancel", "cancel", "terminate"}[r.IntN(3)]
+			t.end = []string{"cancel", "terminate", "reset"}[r.IntN(3)]
 		}
 		if chance(r, 0.06) {
 			t.again, t.replaceAt = p.version(r, t.rows), r.IntN(30)
@@ -145,6 +155,9 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	for chance(r, 0.2) {
 		out.sweeps = append(out.sweeps, r.IntN(60))
 	}
+	for chance(r, 0.1) {
+		out.checks = append(out.checks, r.IntN(60))
+	}
 	return out
 }
 
@@ -152,7 +165,7 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 func (p *plan) version(r *rand.Rand, last []row) []row {
 	rows := slices.Clone(last)
 	for i := range rows {
-		rows[i].bad = false
+		rows[i].bad, rows[i].nan = false, false
 	}
 	if len(rows) == 0 || chance(r, 0.1) {
 		rows = nil
@@ -179,7 +192,8 @@ func (p *plan) version(r *rand.Rand, last []row) []row {
 			rows[i].n = 1 + r.IntN(3)
 		}
 		rows[i].bad = !p.spotless && chance(r, 0.04)
-		rows[i].email, rows[i].user = true, p.project == schemas.ProjectUserID || p.project == schemas.ProjectHybrid && both>>rows[i].who&1 == 1
+		rows[i].nan = !p.spotless && chance(r, 0.04)
+		rows[i].user = p.project == schemas.ProjectUserID || p.project == schemas.ProjectHybrid && both>>rows[i].who&1 == 1
 	}
 	return rows
 }
@@ -194,6 +208,9 @@ func (t turn) String() string {
 		fmt.Fprintf(&b, "%d:%d", r.who, r.n)
 		if r.bad {
 			b.WriteString(" (bad)")
+		}
+		if r.nan {
+			b.WriteString(" (NaN)")
 		}
 	}
 	fmt.Fprintf(&b, "}, %s", t.mode)

@@ -13,7 +13,7 @@ func (p *plan) clone() *plan {
 	c.rounds = slices.Clone(p.rounds)
 	for i := range c.rounds {
 		r := &c.rounds[i]
-		r.exports, r.others, r.sweeps = slices.Clone(r.exports), slices.Clone(r.others), slices.Clone(r.sweeps)
+		r.exports, r.others, r.sweeps, r.checks = slices.Clone(r.exports), slices.Clone(r.others), slices.Clone(r.sweeps), slices.Clone(r.checks)
 		r.refusals = maps.Clone(r.refusals)
 		for e := range r.exports {
 			r.exports[e].rows, r.exports[e].again = slices.Clone(r.exports[e].rows), slices.Clone(r.exports[e].again)
@@ -62,7 +62,7 @@ func shrink(t *testing.T, p *plan, w *world) (*plan, *world) {
 		}
 		for i := range p.rounds {
 			r := p.rounds[i]
-			again = len(r.others)+len(r.sweeps) > 0 && try(func(c *plan) { c.rounds[i].others, c.rounds[i].sweeps = nil, nil }) || again
+			again = len(r.others)+len(r.sweeps)+len(r.checks) > 0 && try(func(c *plan) { c.rounds[i].others, c.rounds[i].sweeps, c.rounds[i].checks = nil, nil, nil }) || again
 			for e, one := range r.exports {
 				again = one.end != "" && try(func(c *plan) { c.rounds[i].exports[e].end = "" }) || again
 				again = one.again != nil && try(func(c *plan) { c.rounds[i].exports[e].again = nil }) || again

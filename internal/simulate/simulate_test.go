@@ -28,7 +28,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/apache/arrow/go/v15/parquet/compress"
+	"iterable-segment-export/workflows"
 )
 
 // replay plays the history of a plan.
@@ -47,11 +47,7 @@ func replay(t *testing.T, p *plan) (w *world) {
 var warm = sync.OnceFunc(func() {
 	activityContext()
 	debug.SetGCPercent(800)
-	zstd, err := compress.GetCodec(compress.Codecs.Zstd)
-	must(err)
-	text := []byte("text")
-	packed := zstd.Encode(make([]byte, 1<<10), text)
-	zstd.Decode(make([]byte, len(text)), packed)
+	workflows.ChunkBatches, workflows.ChunksPerExecution = 2, 2
 })
 
 // fromEnv is a number from the environment.
@@ -168,6 +164,7 @@ func (h *history) quit() {
 		}
 		h.pass(30 * time.Second)
 	}
+	close(h.work)
 }
 
 // TestSeedsReplay plays histories twice, which has to be the same both times.

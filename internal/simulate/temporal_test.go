@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,8 +43,20 @@ type engine struct {
 	*run
 	env  *testsuite.TestWorkflowEnvironment
 	next int
-	open map[int]*task
-	over map[int]outcome // by the task's number, until the workflow has taken it
+	// number tells the engines of a history apart, executions the workflows of one.
+	number, executions int
+	open               map[int]*task
+	over               map[int]outcome // by the task's number, until the workflow has taken it
+	// played is what activities ended with, in their order, and recorded what another
+	// execution of a run that was reset replays of it.
+	played, recorded []ended
+}
+
+// ended is how an activity has ended, if it has.
+type ended struct {
+	name string
+	over bool
+	outcome
 }
 
 type outcome struct {
@@ -89,6 +103,7 @@ type attempt struct {
 	replaced int       // the step at which another one took its place, 0 before
 	beaten   time.Time // when the last heartbeat was sent that was answered
 	beats    int
+	released time.Time // when an effect of its was let happen last
 	timer    *time.Timer
 	acks     []*ack
 	noted    int // how many of acks were surely kept
@@ -174,10 +189,13 @@ func (w *world) temporalAnswers(ctx context.Context, details ...any) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.beats++
+	over := a.replaced > 0 || a.task.current != a || a.run.terminated
 	switch {
 	case a.killed, a.frozen:
 		return errNoAnswer
-	case a.replaced > 0 || a.task.current != a || a.run.terminated:
+	case (over || a.task.cancelled) && a.released.Equal(time.Now()):
+		return errNoAnswer // what else the attempt does just now would come before it or after it
+	case over:
 		return serviceerror.NewNotFound("simulated: the attempt is over")
 	case !w.calm && w.roll("unreachable", fmt.Sprint(a.key, a.beats/3)) < w.plan.beatFaults:
 		return errNoAnswer
@@ -217,6 +235,14 @@ func (e *engine) schedule(info *workflow.Info, name string, options workflow.Act
 	t.key = e.world.named(e.key + " " + name)
 	e.world.private("the input of "+t.key, input)
 	e.open[t.id] = t
+	e.played = append(e.played, ended{name: name})
+	if len(e.recorded) > 0 && e.recorded[0].over && e.recorded[0].name == name {
+		before := e.recorded[0].outcome
+		e.recorded = e.recorded[1:]
+		e.world.add(&step{key: t.key + " is replayed", do: func() { t.close(before) }})
+		return t
+	}
+	e.recorded = nil
 	e.world.add(&step{key: t.key + " is taken", do: t.start})
 	return t
 }
@@ -266,7 +292,7 @@ func (a *attempt) returned(result *commonpb.Payloads, err error) {
 	if a.dead() {
 		return
 	}
-	a.world.wait(key, a, a.awake)
+	a.world.wait(key, a)
 	lost := a.world.decide(key, a.world.plan.rootFaults, loseAnswer)
 	a.mu.Lock()
 	gone := a.killed || a.replaced > 0 || a.task.current != a || a.run.terminated
@@ -317,15 +343,6 @@ func (t *task) ended(a *attempt, result *commonpb.Payloads, err error) {
 	w := t.engine.world
 	if err == nil {
 		w.private("the result of "+t.key, result)
-		if t.name == schemas.ActivityStageSegment {
-			t.engine.staged = schemas.Manifest{}
-			must(payloads.FromPayloads(result, &t.engine.staged))
-			t.engine.passes++
-			if m := t.engine.staged; t.engine.plan.told {
-				t.engine.tell("  %s has staged %d adds, %d updates, %d removals, %d unchanged against snapshot %d of %d members", t.key,
-					m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)
-			}
-		}
 		t.close(outcome{result: result})
 		return
 	}
@@ -381,7 +398,19 @@ func (t *task) close(o outcome) {
 		return
 	}
 	delete(e.open, t.id)
-	e.over[t.id] = o
+	e.over[t.id], e.played[t.id-1] = o, ended{t.name, true, o}
+	switch {
+	case o.err != nil:
+	case t.name == schemas.ActivityCommitSnapshot:
+		e.published = true
+	case t.name == schemas.ActivityStageSegment:
+		e.staged = schemas.Manifest{}
+		must(payloads.FromPayloads(o.result, &e.staged))
+		if m := e.staged; e.plan.told {
+			e.tell("  %s has staged %d adds, %d updates, %d removals, %d unchanged against snapshot %d of %d members", t.key,
+				m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)
+		}
+	}
 	_ = e.env.SignalWorkflowByID(t.workflow.ID, outcomes, t.id)
 }
 
@@ -400,7 +429,7 @@ type workflowDoor struct {
 }
 
 func (d *workflowDoor) InterceptWorkflow(ctx workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	i := &inbound{engine: d.engine, waits: map[int]workflow.Settable{}}
+	i := &inbound{engine: d.engine, waits: map[int]waiter{}}
 	i.Next = next
 	return i
 }
@@ -408,7 +437,15 @@ func (d *workflowDoor) InterceptWorkflow(ctx workflow.Context, next interceptor.
 type inbound struct {
 	interceptor.WorkflowInboundInterceptorBase
 	engine *engine
-	waits  map[int]workflow.Settable
+	waits  map[int]waiter // by the task's number
+	runID  string         // of this execution, which the test environment does not number
+}
+
+// waiter is what a workflow waits for an activity with.
+type waiter struct {
+	set  workflow.Settable
+	ctx  workflow.Context
+	task *task
 }
 
 func (i *inbound) Init(out interceptor.WorkflowOutboundInterceptor) error {
@@ -422,22 +459,42 @@ const terminated = "simulated: terminated"
 
 func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	free, _ := workflow.NewDisconnectedContext(ctx)
-	workflow.Go(free, func(ctx workflow.Context) {
+	workflow.Go(free, func(free workflow.Context) {
 		for {
 			var id int
-			workflow.GetSignalChannel(ctx, outcomes).Receive(ctx, &id)
+			workflow.GetSignalChannel(free, outcomes).Receive(free, &id)
 			if i.engine.terminated {
 				panic(terminated)
 			}
 			o, ok := i.engine.over[id]
-			if set := i.waits[id]; ok && set != nil {
+			if w := i.waits[id]; ok && w.set != nil {
 				delete(i.engine.over, id)
 				delete(i.waits, id)
-				set.Set(o.result, o.err)
+				w.set.Set(o.result, o.err)
 			}
 		}
 	})
-	return i.Next.ExecuteWorkflow(ctx, in)
+	workflow.Go(free, func(free workflow.Context) {
+		ctx.Done().Receive(free, nil)
+		for _, id := range slices.Sorted(maps.Keys(i.waits)) {
+			if w := i.waits[id]; w.ctx.Err() != nil {
+				w.task.cancel()
+			}
+		}
+	})
+	for {
+		i.engine.executions++
+		i.runID = fmt.Sprintf("%s.%d.%d", i.engine.id, i.engine.number, i.engine.executions)
+		result, err := i.Next.ExecuteWorkflow(ctx, in)
+		var again *workflow.ContinueAsNewError
+		if !errors.As(err, &again) {
+			return result, err
+		}
+		var next schemas.SegmentInput // the test environment would leave a goroutine behind
+		must(payloads.FromPayloads(again.Input, &next))
+		i.engine.count("executions that go on in a new one")
+		in = &interceptor.ExecuteWorkflowInput{Args: []any{next}}
+	}
 }
 
 type outbound struct {
@@ -450,12 +507,8 @@ func (o *outbound) Now(workflow.Context) time.Time { return time.Now() }
 // GetInfo gives the run an ID of its own, which the test environment does not.
 func (o *outbound) GetInfo(ctx workflow.Context) *workflow.Info {
 	info := *o.Next.GetInfo(ctx)
-	id := o.inbound.engine.id
-	info.FirstRunID, info.WorkflowStartTime = id, o.inbound.engine.began
-	info.WorkflowExecution.RunID = id
-	if info.ParentWorkflowExecution != nil {
-		info.WorkflowExecution.RunID += "s"
-	}
+	info.FirstRunID, info.WorkflowStartTime = o.inbound.engine.id, o.inbound.engine.began
+	info.WorkflowExecution.RunID = o.inbound.runID
 	return &info
 }
 
@@ -475,13 +528,7 @@ func (o *outbound) ExecuteActivity(ctx workflow.Context, name string, args ...an
 		return f
 	}
 	t := e.schedule(o.GetInfo(ctx), name, workflow.GetActivityOptions(ctx), input)
-	o.inbound.waits[t.id] = set
-	if ctx.Done() != nil {
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			ctx.Done().Receive(ctx, nil)
-			t.cancel()
-		})
-	}
+	o.inbound.waits[t.id] = waiter{set, ctx, t}
 	return f
 }
 

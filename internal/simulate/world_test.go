@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"slices"
@@ -19,8 +17,8 @@ import (
 // step is something that waits until the scheduler lets it happen: an effect at a door,
 // or something that Temporal does.
 type step struct {
-	key     string // names the step within the history, whatever else happens in it
-	attempt *attempt
+	key  string  // names the step within the history, whatever else happens in it
+	turn float64 // the least is next
 	// do is done by the scheduler; release lets the goroutine go on that waits at a door.
 	do      func()
 	release chan verdict
@@ -60,6 +58,7 @@ type world struct {
 	fired   []string // the decisions that were not to go on
 	counts  map[string]int
 	running atomic.Int64 // goroutines of the product
+	work    chan func()  // what those do next that have nothing to do
 	failure *violation
 	*history
 }
@@ -112,6 +111,7 @@ func (w *world) named(key string) string {
 
 // add has a step wait for its turn.
 func (w *world) add(s *step) {
+	s.turn = w.roll("turn", s.key)
 	w.mu.Lock()
 	w.waiting = append(w.waiting, s)
 	w.mu.Unlock()
@@ -123,9 +123,18 @@ func (w *world) add(s *step) {
 
 // roll returns a number from 0 up to 1 that depends on the seed and the key alone.
 func (w *world) roll(purpose, key string) float64 {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d|%s|%s", w.plan.seed, purpose, key)
-	return rand.New(rand.NewPCG(h.Sum64(), 7)).Float64()
+	h := w.plan.seed + 1
+	for _, text := range [...]string{purpose, "|", key} {
+		for i := range len(text) { // FNV-1a
+			h = (h ^ uint64(text[i])) * 0x100000001b3
+		}
+	}
+	for range 2 { // and what a splitmix64 makes of it
+		h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+		h = (h ^ h>>27) * 0x94d049bb133111eb
+		h ^= h >> 31
+	}
+	return float64(h>>11) / (1 << 53)
 }
 
 // pick chooses one of several by the seed and the key.
@@ -161,13 +170,9 @@ func (w *world) step() bool {
 	w.settled()
 	w.mu.Lock()
 	var best *step
-	var least float64
 	for _, s := range w.waiting {
-		if s.ready != nil && !w.calm && !s.ready() {
-			continue
-		}
-		if p := w.rollLocked("turn", s.key); best == nil || p < least {
-			best, least = s, p
+		if (best == nil || s.turn < best.turn) && (s.ready == nil || w.calm || s.ready()) {
+			best = s
 		}
 	}
 	if best == nil {
@@ -185,8 +190,6 @@ func (w *world) step() bool {
 	}
 	return true
 }
-
-func (w *world) rollLocked(purpose, key string) float64 { return w.roll(purpose, key) }
 
 // pass lets time pass until something waits for a step, at most for that long.
 func (w *world) pass(most time.Duration) {
@@ -212,10 +215,13 @@ var errNoAnswer = errors.New("simulated: no answer")
 var errDead = errors.New("simulated: the worker was killed")
 
 // wait waits at a door for the turn of an effect.
-func (w *world) wait(key string, a *attempt, ready func() bool) {
-	s := &step{key: key, attempt: a, release: make(chan verdict), ready: ready}
+func (w *world) wait(key string, a *attempt) {
+	s := &step{key: key, release: make(chan verdict), ready: a.awake}
 	w.add(s)
 	<-s.release
+	a.mu.Lock()
+	a.released = time.Now()
+	a.mu.Unlock()
 }
 
 // door has an effect happen, or not, or later. do makes it.
@@ -224,7 +230,7 @@ func (w *world) door(key string, a *attempt, rate float64, do func(how verdict) 
 	if a.dead() {
 		return errDead
 	}
-	w.wait(key, a, a.awake)
+	w.wait(key, a)
 	v := w.decide(key, rate, kinds...)
 	if a.dead() {
 		return errDead
@@ -243,10 +249,10 @@ func (w *world) door(key string, a *attempt, rate float64, do func(how verdict) 
 		return errDead
 	case freeze:
 		a.freeze(key)
-		w.wait(key+" thawed", a, a.awake)
+		w.wait(key+" thawed", a)
 	case slow:
 		time.Sleep(time.Duration(1+w.roll("slow", key)*25) * time.Second)
-		w.wait(key+" at last", a, a.awake)
+		w.wait(key+" at last", a)
 	case stop:
 		a.stop()
 	}
@@ -262,7 +268,7 @@ func (w *world) door(key string, a *attempt, rate float64, do func(how verdict) 
 		return errDead
 	case freezeAfter:
 		a.freeze(key)
-		w.wait(key+" thawed", a, a.awake)
+		w.wait(key+" thawed", a)
 	}
 	if a.dead() {
 		return errDead
