@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -91,27 +92,17 @@ func gregorian(day int64) int64 {
 	const epoch = 2440588 // 1970-01-01
 	f := day + epoch + 1401
 	e := 4*f + 3
-	h := 5*(floorMod(e, 1461)/4) + 2
+	h := 5*((e-floorDiv(e, 1461)*1461)/4) + 2
 	d := h%153/5 + 1
 	m := (h/153+2)%12 + 1
 	y := floorDiv(e, 1461) - 4716 + (14-m)/12
-	if m == 2 && d == 29 && (y%4 != 0 || y%100 == 0 && y%400 != 0) {
-		m, d = 3, 1 // a leap day that the Gregorian calendar does not have
-	}
 	return civil(y, m, d)
 }
 
-// civil returns a date of the Gregorian calendar in days since 1970 (Howard
-// Hinnant's days_from_civil, howardhinnant.github.io/date_algorithms.html).
+// civil returns a date of the Gregorian calendar in days since 1970. A leap day that
+// this calendar does not have is the day after.
 func civil(y, m, d int64) int64 {
-	if m <= 2 {
-		y--
-		m += 12
-	}
-	era := floorDiv(y, 400)
-	yearOfEra := y - era*400
-	dayOfYear := (153*(m-3)+2)/5 + d - 1
-	return era*146097 + yearOfEra*365 + yearOfEra/4 - yearOfEra/100 + dayOfYear - 719468
+	return floorDiv(time.Date(int(y), time.Month(m), int(d), 0, 0, 0, 0, time.UTC).Unix(), 24*60*60)
 }
 
 func floorDiv(x, y int64) int64 {
@@ -121,8 +112,6 @@ func floorDiv(x, y int64) int64 {
 	}
 	return q
 }
-
-func floorMod(x, y int64) int64 { return x - floorDiv(x, y)*y }
 
 func julianDays(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	days := arrow.Int32Traits.CastFromBytes(values(raw))[:raw.Len()]

@@ -50,7 +50,6 @@ func (p *part) buildStruct(mem memory.Allocator, bound int64) (arrow.Array, erro
 	io := file.ValidityBitmapInputOutput{ReadUpperBound: bound, Read: bound}
 	if bound > 0 && (repeated || p.nullable) {
 		bitmap = newBuffer(mem, int(bitutil.BytesForBits(bound)))
-		defer bitmap.Release()
 		io.ValidBits = bitmap.Bytes()
 		if repeated {
 			if err := file.DefRepLevelsToBitmap(leaf.defLevels(), leaf.repLevels(), p.levels, &io); err != nil {
@@ -62,21 +61,13 @@ func (p *part) buildStruct(mem memory.Allocator, bound int64) (arrow.Array, erro
 	}
 	children := make([]arrow.ArrayData, 0, len(p.children))
 	fields := make([]arrow.Field, 0, len(p.children))
-	defer func() {
-		for _, c := range children {
-			c.Release()
-		}
-	}()
 	for _, c := range p.children {
 		arr, err := c.build(mem, bound)
 		if err != nil {
 			return nil, err
 		}
-		data := arr.Data()
-		data.Retain()
-		arr.Release()
-		children = append(children, data)
-		fields = append(fields, arrow.Field{Name: c.name, Type: data.DataType(), Nullable: true})
+		children = append(children, arr.Data())
+		fields = append(fields, arrow.Field{Name: c.name, Type: arr.DataType(), Nullable: true})
 	}
 	if bitmap == nil {
 		io.Read = int64(children[0].Len())
@@ -90,9 +81,7 @@ func (p *part) buildStruct(mem memory.Allocator, bound int64) (arrow.Array, erro
 	if io.NullCount > 0 {
 		buffers[0] = bitmap
 	}
-	data := array.NewData(arrow.StructOf(fields...), int(io.Read), buffers, children, int(io.NullCount), 0)
-	defer data.Release()
-	return array.MakeFromData(data), nil
+	return array.MakeFromData(array.NewData(arrow.StructOf(fields...), int(io.Read), buffers, children, int(io.NullCount), 0)), nil
 }
 
 func (p *part) buildList(mem memory.Allocator, bound int64) (arrow.Array, error) {
@@ -101,11 +90,9 @@ func (p *part) buildList(mem memory.Allocator, bound int64) (arrow.Array, error)
 	var bitmap *memory.Buffer
 	if p.nullable {
 		bitmap = newBuffer(mem, int(bitutil.BytesForBits(bound)))
-		defer bitmap.Release()
 		io.ValidBits = bitmap.Bytes()
 	}
 	offsets := newBuffer(mem, arrow.Int32Traits.BytesRequired(int(bound)+1))
-	defer offsets.Release()
 	starts := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
 	if err := file.DefRepLevelsToListInfo(leaf.defLevels(), leaf.repLevels(), p.levels, &io, starts); err != nil {
 		return nil, err
@@ -114,7 +101,6 @@ func (p *part) buildList(mem memory.Allocator, bound int64) (arrow.Array, error)
 	if err != nil {
 		return nil, err
 	}
-	defer items.Release()
 	if int(starts[io.Read]) > items.Len() {
 		return nil, fmt.Errorf("lists have %d elements, and there are %d", starts[io.Read], items.Len())
 	}
@@ -124,15 +110,12 @@ func (p *part) buildList(mem memory.Allocator, bound int64) (arrow.Array, error)
 		entry := items.DataType().(*arrow.StructType)
 		m := arrow.MapOf(entry.Field(0).Type, entry.Field(1).Type)
 		dt, values = m, array.NewData(m.Elem(), items.Len(), values.Buffers(), values.Children(), items.NullN(), values.Offset())
-		defer values.Release()
 	}
 	buffers := []*memory.Buffer{nil, offsets}
 	if io.NullCount > 0 {
 		buffers[0] = bitmap
 	}
-	data := array.NewData(dt, int(io.Read), buffers, []arrow.ArrayData{values}, int(io.NullCount), 0)
-	defer data.Release()
-	return array.MakeFromData(data), nil
+	return array.MakeFromData(array.NewData(dt, int(io.Read), buffers, []arrow.ArrayData{values}, int(io.NullCount), 0)), nil
 }
 
 func newBuffer(mem memory.Allocator, size int) *memory.Buffer {

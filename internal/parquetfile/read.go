@@ -182,9 +182,7 @@ func (p *part) read(mem *columnar.Budget, rows, group int) (arr arrow.Array, err
 		return nil, fmt.Errorf("its values can't be read: %w; the file is damaged: write it again", err)
 	}
 	if arr.Len() != rows {
-		got := arr.Len()
-		arr.Release()
-		return nil, fmt.Errorf("there should be %d more rows, and there are %d: the file is damaged, or encoded in a way that this program can't read; write it again, with plain encodings", rows, got)
+		return nil, fmt.Errorf("there should be %d more rows, and there are %d: the file is damaged, or encoded in a way that this program can't read; write it again, with plain encodings", rows, arr.Len())
 	}
 	return arr, nil
 }
@@ -225,21 +223,17 @@ func (p *part) load(mem *columnar.Budget, rows int64) error {
 
 // leafArray makes an array of the values that were decoded.
 func (p *part) leafArray(mem *columnar.Budget) (arrow.Array, error) {
-	raw := p.raw()
-	if p.convert == nil {
-		defer raw.Release()
-		return array.MakeFromData(raw), nil
+	data, err := p.raw(), error(nil)
+	if p.convert != nil {
+		data, err = p.convert(p.dt, data, mem)
 	}
-	data, err := p.convert(p.dt, raw, mem)
 	if err != nil {
 		return nil, err
 	}
-	defer data.Release()
 	return array.MakeFromData(data), nil
 }
 
-// raw are the values in the physical type. They are not released where a
-// converter gets them, whose result uses their buffers.
+// raw are the values in the physical type.
 func (p *part) raw() arrow.ArrayData {
 	if b, ok := p.values.(file.BinaryRecordReader); ok {
 		return b.GetBuilderChunks()[0].Data()

@@ -60,7 +60,7 @@ func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 		folders[i] = folderValues(o.Name)
 		for _, v := range folders[i] {
 			at := fits[v[0]]
-			for v[1] != nullPartition && partitionTypes[at](v[1]) == nil {
+			for v[1] != nullPartition && !partitionTypes[at].is(v[1]) {
 				at++
 			}
 			fits[v[0]] = at
@@ -69,13 +69,13 @@ func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	out := make([][]partitionValue, len(objects))
 	for i, values := range folders {
 		for _, v := range values {
-			parse := partitionTypes[fits[v[0]]]
+			dt := partitionTypes[fits[v[0]]].dt
 			if slices.ContainsFunc(asText, func(name string) bool { return strings.EqualFold(name, v[0]) }) {
-				parse = textPartition
+				dt = arrow.BinaryTypes.String
 			}
 			p := partitionValue{name: v[0], value: array.NewNull(1)}
 			if v[1] != nullPartition {
-				p.value = parse(v[1])
+				p.value = one(dt, v[1])
 			}
 			out[i] = append(out[i], p)
 		}
@@ -83,57 +83,27 @@ func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	return out
 }
 
-// partitionTypes make an array of one element of a text, or nil if it is not of
-// the type.
-var partitionTypes = []func(text string) arrow.Array{wholePartition, floatPartition, datePartition, timePartition, textPartition}
-
-func wholePartition(text string) arrow.Array {
-	v, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || text[0] == '+' {
-		return nil
-	}
-	b := array.NewInt64Builder(memory.DefaultAllocator)
-	defer b.Release()
-	b.Append(v)
-	return b.NewArray()
+// partitionTypes are the types that a partition can have, and which texts are of them.
+var partitionTypes = []struct {
+	dt arrow.DataType
+	is func(text string) bool
+}{
+	{arrow.PrimitiveTypes.Int64, func(text string) bool { _, err := strconv.ParseInt(text, 10, 64); return err == nil && text[0] != '+' }},
+	{arrow.PrimitiveTypes.Float64, func(text string) bool {
+		_, err := strconv.ParseFloat(text, 64)
+		return err == nil && strings.Trim(text, "0123456789.-") == ""
+	}},
+	{arrow.FixedWidthTypes.Date32, func(text string) bool { _, err := time.Parse(time.DateOnly, text); return err == nil }},
+	{arrow.FixedWidthTypes.Timestamp_us, func(text string) bool { _, err := time.Parse(time.DateTime, text); return err == nil }},
+	{arrow.BinaryTypes.String, func(string) bool { return true }},
 }
 
-func floatPartition(text string) arrow.Array {
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || strings.Trim(text, "0123456789.-") != "" {
-		return nil
+// one returns an array of one element, which is null where the text can't be read.
+func one(dt arrow.DataType, text string) arrow.Array {
+	b := array.NewBuilder(memory.DefaultAllocator, dt)
+	defer b.Release()
+	if err := b.AppendValueFromString(text); err != nil {
+		return array.NewNull(1)
 	}
-	b := array.NewFloat64Builder(memory.DefaultAllocator)
-	defer b.Release()
-	b.Append(v)
-	return b.NewArray()
-}
-
-func datePartition(text string) arrow.Array {
-	t, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return nil
-	}
-	b := array.NewDate32Builder(memory.DefaultAllocator)
-	defer b.Release()
-	b.Append(arrow.Date32FromTime(t))
-	return b.NewArray()
-}
-
-func timePartition(text string) arrow.Array {
-	t, err := time.Parse(time.DateTime, text) // a fraction of a second is read as well
-	if err != nil {
-		return nil
-	}
-	b := array.NewTimestampBuilder(memory.DefaultAllocator, arrow.FixedWidthTypes.Timestamp_us.(*arrow.TimestampType))
-	defer b.Release()
-	b.Append(arrow.Timestamp(t.UnixMicro()))
-	return b.NewArray()
-}
-
-func textPartition(text string) arrow.Array {
-	b := array.NewStringBuilder(memory.DefaultAllocator)
-	defer b.Release()
-	b.Append(text)
 	return b.NewArray()
 }
