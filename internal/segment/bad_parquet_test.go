@@ -281,3 +281,20 @@ func TestBadPages(t *testing.T) {
 		})
 	}
 }
+
+// TestRowGroupWithoutRows reads a file one of whose row groups is empty and lies nowhere.
+func TestRowGroupWithoutRows(t *testing.T) {
+	body, meta := footerOf(t, parquetBytes(t, compress.Codecs.Snappy, "a@example.com"))
+	empty := *meta.RowGroups[0]
+	column := *empty.Columns[0]
+	place := *column.MetaData
+	place.DataPageOffset, place.TotalCompressedSize, place.NumValues, place.Encodings = 0, 0, 0, place.Encodings[:0]
+	column.MetaData, empty.NumRows = &place, 0
+	empty.Columns = append(empty.Columns[:0:0], &column)
+	meta.RowGroups = append(meta.RowGroups, &empty)
+	path := filepath.Join(t.TempDir(), "x")
+	writeBytes(t, path, withFooter(t, body, meta))
+	if got := rows(t, inspect(t, path, Columns{Email: "email"}), Options{}); strings.Join(got, "") != "email=a@example.com " {
+		t.Errorf("%q", got)
+	}
+}

@@ -198,7 +198,6 @@ func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *colu
 		return 0, err
 	}
 	defer b.Close()
-	var schema *arrow.Schema
 	for {
 		columns, n, err := b.Next()
 		if err == io.EOF {
@@ -207,8 +206,7 @@ func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *colu
 		if err != nil {
 			return rows, err
 		}
-		schema = r.schema(schema, columns)
-		rec := array.NewRecord(schema, columns, int64(n))
+		rec := array.NewRecord(r.schema(columns), columns, int64(n))
 		for _, c := range columns {
 			c.Release()
 		}
@@ -265,15 +263,8 @@ func (r *Reader) hand(ctx context.Context, it item) error {
 	return err
 }
 
-// schema describes the columns; it is the last one where that still fits.
-func (r *Reader) schema(last *arrow.Schema, columns []arrow.Array) *arrow.Schema {
-	same := last != nil
-	for i := 0; same && i < len(columns); i++ {
-		same = arrow.TypeEqual(last.Field(i).Type, columns[i].DataType())
-	}
-	if same {
-		return last
-	}
+// schema describes the columns.
+func (r *Reader) schema(columns []arrow.Array) *arrow.Schema {
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
 		fields[i] = arrow.Field{Name: r.segment.Columns[i].Name, Type: c.DataType(), Nullable: true}
