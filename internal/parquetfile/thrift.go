@@ -18,7 +18,7 @@ import (
 type compact struct {
 	*thrift.TCompactProtocol
 	buf   *bytes.Buffer
-	parts int // structs read
+	parts int // structs of lists that were read
 }
 
 // maxParts bounds the column chunks and the columns of a file: each becomes a
@@ -137,9 +137,6 @@ func init() {
 }
 
 func (c *compact) structInto(v reflect.Value) error {
-	if c.parts++; c.parts > maxParts {
-		return fmt.Errorf("the file's description has more than %d parts; write it with fewer row groups or columns", maxParts)
-	}
 	if u, ok := v.Addr().Interface().(*union); ok {
 		return c.union(u)
 	}
@@ -171,6 +168,9 @@ func (c *compact) into(v reflect.Value, kind thrift.TType) (known bool, err erro
 			err = errThrift
 		}
 		for i := 0; i < n && err == nil; i++ {
+			if c.parts++; c.parts > maxParts {
+				return true, fmt.Errorf("the file's description has more than %d parts; write it with fewer row groups or columns", maxParts)
+			}
 			v.Grow(1)
 			v.SetLen(v.Len() + 1)
 			err = c.structInto(v.Index(v.Len() - 1))
