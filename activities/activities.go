@@ -5,14 +5,10 @@
 package activities
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -23,7 +19,6 @@ import (
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -46,14 +41,10 @@ type Activities struct {
 	// SearchAttributes tells whether the namespace has the project's search
 	// attributes.
 	SearchAttributes func(context.Context) bool
-	// TempDir is a folder for what does not fit into memory; each use makes one
-	// of its own in it, for its owner only.
+	// TempDir is a folder for what does not fit into memory; "" is the system's.
 	TempDir string
 	// BatchProfiles is the most profiles of a batch; 0 is schemas.BatchProfiles.
 	BatchProfiles int
-	// MemoryPeople is the most people whom a comparison with a snapshot holds in
-	// memory; 0 is the default of package snapshot.
-	MemoryPeople int64
 	// Notifier sends webhooks.
 	Notifier *notify.Sender
 	// Metrics counts what becomes of profiles; may be nil.
@@ -86,12 +77,6 @@ type Connections interface {
 	Retention() schemas.Retention
 	// Status tells whether the newest version of connections.yaml is in force.
 	Status() config.Status
-}
-
-// tempFiles returns a place for temporary files, which remove deletes.
-func (a *Activities) tempFiles() (files snapshot.TempFiles, remove func()) {
-	dir := filepath.Join(cmp.Or(a.TempDir, os.TempDir()), scratchPrefix+rand.Text())
-	return snapshot.DirFiles(dir), func() { _ = os.RemoveAll(dir) }
 }
 
 // needOperator makes an error that no retry cures.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -84,8 +85,8 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	case !m.Full:
 		h.FullAt = old.Header().FullAt
 	}
-	update, done := a.newUpdate()
-	defer done()
+	update := snapshot.NewUpdate(a.TempDir, 0)
+	defer update.Close()
 	account, err := a.newAccount(ctx, in.Run, m.Attempt, update)
 	if err == nil {
 		err = account.add(ctx)

@@ -159,8 +159,8 @@ func (s *staging) remove(m *snapshot.Member) error {
 
 // compareIdentities prepares for people who are known by an address and by a user
 // id.
-func (a *Activities) compareIdentities(ctx context.Context, s *staging, files snapshot.TempFiles, body batch.BodyOptions) (err error) {
-	s.identities = snapshot.NewIdentities(files, 0)
+func (a *Activities) compareIdentities(ctx context.Context, s *staging, body batch.BodyOptions) (err error) {
+	s.identities = snapshot.NewIdentities(a.TempDir, 0)
 	if s.supersededFile, err = a.Root.Create(ctx, path.Join(s.dir, supersededFile)); err != nil {
 		return fmt.Errorf("make the staged files: %w", err)
 	}

@@ -34,7 +34,7 @@ func stageIdentities(t *testing.T, project string, members, rows []identity) sch
 	export := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 	if len(members) > 0 {
-		u := snapshot.NewUpdate(nil, 0)
+		u := snapshot.NewUpdate("", 0)
 		for _, who := range members {
 			m := snapshot.Member{Email: []byte(who.email), UserID: []byte(who.userID)}
 			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(batch.MappingSeed(snapshot.MappingFingerprint(export, project)), m.Email, m.UserID, nil)

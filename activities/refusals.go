@@ -214,24 +214,20 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 	return key, w.Close()
 }
 
-// mergeRejects writes what was rejected, in three places, as one file.
+// mergeRejects writes what staging rejected and what Iterable refused as one file.
 func (a *Activities) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
-	sources := []rejects.Source{refused}
-	for _, name := range []string{schemas.RejectsFile, lateRejectsFile} {
-		file, err := a.Root.Open(ctx, path.Join(dir, name))
-		if err != nil {
-			return 0, err
-		}
-		defer file.Close()
-		r, err := rejects.Open(file, file.Size())
-		if err != nil {
-			return 0, err
-		}
-		defer r.Close()
-		sources = append(sources, r)
+	file, err := a.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
+	if err != nil {
+		return 0, err
 	}
+	defer file.Close()
+	staged, err := rejects.Open(file, file.Size())
+	if err != nil {
+		return 0, err
+	}
+	defer staged.Close()
 	w := rejects.NewWriter(out)
-	if err := rejects.Merge(w, files, sources...); err != nil {
+	if err := rejects.Merge(w, files, refused, staged); err != nil {
 		return 0, err
 	}
 	return w.Rows(), w.Close()

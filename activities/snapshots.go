@@ -278,8 +278,8 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 }
 
 func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p pending) error {
-	update, done := a.newUpdate()
-	defer done()
+	update := snapshot.NewUpdate(a.TempDir, 0)
+	defer update.Close()
 	account, err := a.newAccount(ctx, run, p.Attempt, update)
 	if err == nil && len(account.answers[schemas.Subscribe])+len(account.answers[schemas.Unsubscribe]) == 0 {
 		return nil // nothing was asked for
@@ -354,14 +354,6 @@ func (a *Activities) dropOldSnapshots(ctx context.Context, run schemas.RunRef) e
 		}
 	}
 	return nil
-}
-
-// newUpdate starts an update of a snapshot, with a folder for what does not fit
-// into memory.
-func (a *Activities) newUpdate() (*snapshot.Update, func()) {
-	files, remove := a.tempFiles()
-	u := snapshot.NewUpdate(files, 0)
-	return u, func() { _ = u.Close(); remove() }
 }
 
 // eachStaged calls f with everybody in a staged file.

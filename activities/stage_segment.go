@@ -95,6 +95,9 @@ func sourceRefused(err error, c schemas.Connection) error {
 // segmentFailure turns a segment's error into what Temporal is told.
 func segmentFailure(err error) error {
 	var bad *segment.Error
+	if errors.Is(err, snapshot.ErrTooMany) {
+		return needOperator(schemas.ErrorBadExport, err.Error())
+	}
 	if errors.As(err, &bad) && bad.Type != "" {
 		return needOperator(bad.Type, bad.Error())
 	}

@@ -41,12 +41,11 @@ type staging struct {
 	judge                   *judge // has the groups that are full
 	adds, removes           *batch.Writer
 	superseded              *batch.Writer // nil without identities
-	rejects, late           *rejects.Writer
+	rejects                 *rejects.Writer
 	addsFile, removesFile   *storage.Writer
-	rejectsFile, lateFile   *storage.Writer
+	rejectsFile             *storage.Writer
 	supersededFile          *storage.Writer
-	finishing, mirror       bool
-	removeTemp              func()
+	mirror                  bool
 }
 
 // newStaging opens the staged files and the comparison with the snapshot.
@@ -75,8 +74,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		return s, err
 	}
 	for name, file := range map[string]**storage.Writer{
-		schemas.AddsFile: &s.addsFile, schemas.RemovesFile: &s.removesFile,
-		schemas.RejectsFile: &s.rejectsFile, lateRejectsFile: &s.lateFile,
+		schemas.AddsFile: &s.addsFile, schemas.RemovesFile: &s.removesFile, schemas.RejectsFile: &s.rejectsFile,
 	} {
 		if *file, err = a.Root.Create(ctx, path.Join(s.dir, name)); err != nil {
 			return s, fmt.Errorf("make the staged files: %w", err)
@@ -89,15 +87,13 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	if s.removes, err = batch.NewWriter(s.removesFile, a.batchLimits(in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true}); err != nil {
 		return s, err
 	}
-	s.rejects, s.late = rejects.NewWriter(s.rejectsFile), rejects.NewWriter(s.lateFile)
-	var files snapshot.TempFiles
-	files, s.removeTemp = a.tempFiles()
+	s.rejects = rejects.NewWriter(s.rejectsFile)
 	s.manifest.SnapshotVersion = old.version
-	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full, Files: files, MemoryPeople: a.MemoryPeople}
+	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full}
 	if old.Snapshot != nil {
 		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Header().Members(), old.Header().RunID, old.Header().Profiles
 		if in.Connection.ProjectType == schemas.ProjectHybrid {
-			if err := a.compareIdentities(ctx, s, files, body); err != nil {
+			if err := a.compareIdentities(ctx, s, body); err != nil {
 				return s, err
 			}
 			options.Stays = s.stays
@@ -110,10 +106,6 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	s.group = <-s.judge.free
 	return s, nil
 }
-
-// lateRejectsFile holds the duplicates that only the end of a comparison in
-// files has found.
-const lateRejectsFile = "late-" + schemas.RejectsFile
 
 // columns finds the identifying columns.
 func (s *staging) columns(seg *segment.Segment) {
@@ -290,20 +282,27 @@ func (s *staging) refuse(r refusedRow) {
 func (s *staging) take(g *group) error {
 	from := 0
 	for _, r := range g.refused {
-		if err := s.differ.AddAll(g.profiles[from:r.before]); err != nil {
+		if err := s.compare(g.profiles[from:r.before]); err != nil {
 			return err
 		}
 		from = r.before
 		if r.key != nil {
-			if err := s.differ.Keep(*r.key); err != nil {
-				return err
-			}
+			s.differ.Keep(*r.key)
 		}
 		if err := s.reject(r.at, r.column, r.value, r.reason); err != nil {
 			return err
 		}
 	}
-	return s.differ.AddAll(g.profiles[from:])
+	return s.compare(g.profiles[from:])
+}
+
+func (s *staging) compare(rows []snapshot.Profile) error {
+	for i := range rows {
+		if err := s.differ.Add(&rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reject notes a row that is not sent.
@@ -313,13 +312,9 @@ func (s *staging) reject(at position, column string, value []byte, reason schema
 	} else {
 		s.manifest.Rejected[reason]++
 	}
-	w := s.rejects
-	if s.finishing {
-		w = s.late
-	}
 	r := rejects.Reject{File: s.names[at.file], Row: at.row, Column: column, Value: value, Reason: reason}
 	s.examples.reject(r)
-	return w.Add(r)
+	return s.rejects.Add(r)
 }
 
 // judged takes a row with what the comparison says of it.
@@ -361,7 +356,7 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 // them. But a member who is in the segment under another key is looked for in append mode
 // too: Iterable has the values of that row.
 func (s *staging) finish(ctx context.Context, mirror bool) error {
-	s.finishing, s.mirror = true, mirror
+	s.mirror = mirror
 	var vanished func(*snapshot.Member) error
 	if mirror || s.identities != nil || len(s.forgotten) > 0 {
 		vanished = s.vanished
@@ -370,7 +365,7 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 		return err
 	}
 	closers := []interface{ Close() error }{
-		s.adds, s.removes, s.rejects, s.late, s.addsFile, s.removesFile, s.rejectsFile, s.lateFile,
+		s.adds, s.removes, s.rejects, s.addsFile, s.removesFile, s.rejectsFile,
 	}
 	if s.identities != nil {
 		if err := s.identities.Judge(ctx, s.fate); err != nil {
@@ -384,7 +379,7 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 		}
 	}
 	s.manifest.AddBatches, s.manifest.RemoveBatches = s.adds.Batches(), s.removes.Batches()
-	if s.rejects.Rows()+s.late.Rows() > 0 {
+	if s.rejects.Rows() > 0 {
 		s.manifest.Rejects = path.Join(s.dir, schemas.RejectsFile)
 	}
 	s.warnings()
@@ -399,18 +394,11 @@ func (s *staging) close() error {
 			s.group.reset()
 		}
 	}
-	var err error
-	if s.differ != nil {
-		err = s.differ.Close()
-	}
-	err = errors.Join(err, s.identities.Close())
-	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.lateFile, s.supersededFile} {
+	err := s.identities.Close()
+	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.supersededFile} {
 		if f != nil {
 			f.Abort()
 		}
-	}
-	if s.removeTemp != nil {
-		s.removeTemp()
 	}
 	return err
 }

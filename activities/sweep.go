@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -103,7 +100,7 @@ type Sweeper struct {
 	Now func(context.Context) (time.Time, error)
 }
 
-// Sweep goes through the data root once, and through TempDir. What can't be deleted
+// Sweep goes through the data root once. What can't be deleted
 // keeps nothing else from being deleted, and is in the error.
 func (s *Sweeper) Sweep(ctx context.Context) (done Swept, err error) {
 	clock := s.Now
@@ -119,7 +116,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done Swept, err error) {
 	errs = append(errs, s.reports(ctx, now, &done))
 	n, err := s.Activities.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
 	done.Unfinished += n
-	errs = append(errs, err, s.scratch(&done))
+	errs = append(errs, err)
 	return done, errors.Join(errs...)
 }
 
@@ -260,41 +257,4 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *Swept) error
 		}
 		return nil
 	})
-}
-
-// scratchPrefix begins the names of the folders in TempDir.
-const scratchPrefix = "iterable-segment-export-scratch-"
-
-// scratch deletes the temporary files of workers of this machine that were killed.
-// Their age goes by this machine's clock.
-func (s *Sweeper) scratch(done *Swept) error {
-	dir := s.Activities.TempDir
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	folders, err := filepath.Glob(filepath.Join(dir, scratchPrefix+"*"))
-	if err != nil {
-		return err
-	}
-	for _, folder := range folders {
-		newest := time.Time{}
-		err := filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			info, err := e.Info()
-			if err == nil && info.ModTime().After(newest) {
-				newest = info.ModTime()
-			}
-			return err
-		})
-		if err != nil || time.Since(newest) < unfinishedFor {
-			continue // somebody else's, or in use
-		}
-		if err := os.RemoveAll(folder); err != nil {
-			return fmt.Errorf("delete temporary files: %w", err)
-		}
-		done.Unfinished++
-	}
-	return nil
 }

@@ -32,7 +32,7 @@ var springExport = schemas.Export{Name: "Spring", Connection: "sandbox", Email: 
 // remembers writes the next snapshot, of one member, and returns its path.
 func (b *bench) remembers(t *testing.T, run schemas.RunRef, list int64, address string) string {
 	t.Helper()
-	u := snapshot.NewUpdate(nil, 0)
+	u := snapshot.NewUpdate("", 0)
 	m := member(address)
 	if err := u.Put(&m); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestALateSnapshotReplacesNone(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	late := func(old int64) error {
-		u := snapshot.NewUpdate(nil, 0)
+		u := snapshot.NewUpdate("", 0)
 		m := member("late@example.com")
 		if err := u.Put(&m); err != nil {
 			t.Fatal(err)

@@ -123,7 +123,7 @@ func run(ctx context.Context) error {
 	h, err := host.Start(ctx, host.Options{
 		Client: temporal, Connections: connections, Access: gate, Root: root, Log: log,
 		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,
-		TempDir: s.TempDir, MemoryPeople: s.DiffMemoryPeople, Version: version,
+		TempDir: s.TempDir, Version: version,
 		Notify:  notify.Options{Secret: s.NotifySecret, Allowed: s.NotifyAllowed},
 		Metrics: metrics, Tracer: traces.Provider(),
 		Namespace: where.Namespace, Deployment: s.Deployment, BuildID: s.BuildID,

@@ -18,8 +18,6 @@ type settings struct {
 	DataKeysFile string `envconfig:"DATA_KEYS_FILE" desc:"file with such keys, a line each, that follow those of DATA_KEYS"`
 	TempDir      string `envconfig:"TEMP_DIR" desc:"folder for data that does not fit into memory, deleted after use; default the system's"`
 
-	DiffMemoryPeople int64 `envconfig:"DIFF_MEMORY_PEOPLE" default:"16000000" desc:"people whom one comparison with the last run holds in memory, at up to 32 bytes each; more are compared in files in TEMP_DIR"`
-
 	AuthSettings
 
 	APISettings
@@ -69,9 +67,6 @@ func readSettings() (settings, error) {
 	}
 	if s.StagingSlots < 1 || s.UploadSlots < 1 {
 		return s, fmt.Errorf("STAGING_SLOTS and UPLOAD_SLOTS must be 1 or more")
-	}
-	if s.DiffMemoryPeople < 1 {
-		return s, fmt.Errorf("DIFF_MEMORY_PEOPLE must be 1 or more")
 	}
 	if s.BuildID == "" {
 		s.BuildID = version

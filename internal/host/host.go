@@ -49,10 +49,6 @@ type Options struct {
 	StopTimeout time.Duration
 	// TempDir is for what does not fit into memory; default the system's.
 	TempDir string
-	// MemoryPeople is the most people whom one comparison with a snapshot holds in
-	// memory; the rest is compared in files in TempDir. 0 is package snapshot's
-	// default.
-	MemoryPeople int64
 	// Notify says which webhooks may be called, and signs what they are sent.
 	Notify notify.Options
 	// Metrics and Tracer watch what is done; both may be nil.
@@ -110,8 +106,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			New:         newClient(o, registry),
 		},
 		Senders: limits.NewShare(o.Root, registry, o.Log),
-		Root:    o.Root,
-		TempDir: o.TempDir, MemoryPeople: o.MemoryPeople,
+		Root:    o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
 		SearchAttributes: searchable(o), Executions: executions(o.Client),
 		Heartbeat: func(ctx context.Context, details ...any) error {

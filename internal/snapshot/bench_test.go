@@ -34,7 +34,7 @@ func benchMembers(from, to int, f func(*Member) error) error {
 
 func benchSnapshot(b *testing.B, n int) []byte {
 	b.Helper()
-	u := NewUpdate(nil, 0)
+	u := NewUpdate("", 0)
 	defer u.Close()
 	var out bytes.Buffer
 	if err := benchMembers(0, n, u.Put); err != nil {
@@ -109,8 +109,10 @@ func benchDiff(b *testing.B, n, same int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := d.AddAll(rows); err != nil {
-			b.Fatal(err)
+		for i := range rows {
+			if err := d.Add(&rows[i]); err != nil {
+				b.Fatal(err)
+			}
 		}
 		b.StopTimer()
 		b.ReportMetric(float64(held()-before)/float64(2*n), "B/row")
@@ -123,56 +125,14 @@ func benchDiff(b *testing.B, n, same int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
 }
 
-// BenchmarkMark is the part of a comparison that is done for each row, one row
-// at a time and by AddAll.
-func BenchmarkMark(b *testing.B) {
-	sizes(b, func(b *testing.B, n int) {
-		s := mustOpen(b, benchSnapshot(b, n))
-		rows := make([]Profile, n)
-		for i := range rows {
-			rows[i].Key, rows[i].Fields = benchKey(i), uint64(i)
-		}
-		add := map[string]func(*Differ) error{
-			"each": func(d *Differ) error {
-				for i := range rows {
-					if err := d.Add(&rows[i]); err != nil {
-						return err
-					}
-				}
-				return nil
-			},
-			"all": func(d *Differ) error { return d.AddAll(rows) },
-		}
-		for _, snap := range []*Snapshot{s, nil} {
-			for _, how := range []string{"each", "all"} {
-				b.Run(fmt.Sprintf("first=%v/%s", snap == nil, how), func(b *testing.B) {
-					b.ReportAllocs()
-					for range b.N {
-						b.StopTimer()
-						d, err := NewDiffer(context.Background(), snap, Options{Rows: int64(n)}, func(*Profile, Verdict) error { return nil })
-						if err != nil {
-							b.Fatal(err)
-						}
-						b.StartTimer()
-						if err := add[how](d); err != nil {
-							b.Fatal(err)
-						}
-					}
-					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
-				})
-			}
-		}
-	})
-}
-
 // BenchmarkPublish makes the next snapshot of a million people: the first, and
 // one in which 1% came and 1% went.
 func BenchmarkPublish(b *testing.B) {
 	const n = 1_000_000
-	run := func(b *testing.B, old *Snapshot, from, to int, files TempFiles) {
+	run := func(b *testing.B, old *Snapshot, from, to int, dir string, memory int) {
 		b.ReportAllocs()
 		for b.Loop() {
-			u := NewUpdate(files, 0)
+			u := NewUpdate(dir, memory)
 			err := benchMembers(from, to, u.Put)
 			for i := 0; old != nil && err == nil && i < n/100; i++ {
 				err = u.Remove(benchKey(i))
@@ -186,36 +146,8 @@ func BenchmarkPublish(b *testing.B) {
 			u.Close()
 		}
 	}
-	b.Run("first", func(b *testing.B) { run(b, nil, 0, n, nil) })
-	b.Run("first/files", func(b *testing.B) { run(b, nil, 0, n, DirFiles(b.TempDir())) })
+	b.Run("first", func(b *testing.B) { run(b, nil, 0, n, "", 1<<30) })
+	b.Run("first/files", func(b *testing.B) { run(b, nil, 0, n, b.TempDir(), 0) })
 	file := benchSnapshot(b, n)
-	b.Run("churn=1%", func(b *testing.B) { run(b, mustOpen(b, file), n, n+n/100, nil) })
-}
-
-// BenchmarkPartitioned compares through temporary files.
-func BenchmarkPartitioned(b *testing.B) {
-	const n = 1_000_000
-	s := mustOpen(b, benchSnapshot(b, n))
-	fields := bytes.Repeat([]byte("x"), 150)
-	dir := b.TempDir()
-	b.ReportAllocs()
-	for b.Loop() {
-		d, err := NewDiffer(context.Background(), s, Options{Rows: n, MemoryPeople: n / 8, Files: DirFiles(dir)},
-			func(*Profile, Verdict) error { return nil })
-		if err != nil {
-			b.Fatal(err)
-		}
-		err = benchMembers(n/100, n+n/100, func(m *Member) error {
-			return d.Add(&Profile{Member: *m, DataFields: fields})
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		got, err := d.Finish(context.Background(), func(*Member) error { return nil })
-		if err != nil || got.Vanished != n/100 {
-			b.Fatal(got, err)
-		}
-		d.Close()
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
+	b.Run("churn=1%", func(b *testing.B) { run(b, mustOpen(b, file), n, n+n/100, "", 0) })
 }

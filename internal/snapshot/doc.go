@@ -19,9 +19,8 @@
 // After the upload, committing makes an Update from the staged files and
 // Iterable's refusals, and publishes the next snapshot.
 //
-// Both work in bounded memory: beyond Options.MemoryPeople the Differ deals
-// people into partitions by the leading bits of their key, in temporary files,
-// and the Update sorts in runs. What comes out, and in which order, is the same.
+// The Differ holds everybody in memory, at up to 45 bytes each and MaxPeople of them; an
+// Update sorts with a few megabytes and temporary files.
 //
 // The checksums guard against accidents, not against forgery: whoever can write
 // to the data root can make a snapshot of other people.

@@ -44,13 +44,10 @@ const (
 	addressVanished
 )
 
-// NewIdentities holds that many bytes in memory, 0 being DefaultSortBytes, and
-// the rest in files. Close it whatever happens.
-func NewIdentities(files TempFiles, memory int) *Identities {
-	if memory <= 0 {
-		memory = DefaultSortBytes
-	}
-	return &Identities{sorter: newSorter(files, memory)}
+// NewIdentities holds that many bytes in memory, 0 being DefaultSortBytes, and the rest in
+// temporary files of a folder, "" being the system's. Close it whatever happens.
+func NewIdentities(dir string, memory int) *Identities {
+	return &Identities{sorter: newSorter(dir, memory)}
 }
 
 // Row notes the address of a row that is sent, or unchanged on the list.
@@ -79,7 +76,6 @@ func (x *Identities) Judge(ctx context.Context, f func(*Member, Fate) error) err
 	if err != nil {
 		return err
 	}
-	defer all.close()
 	var address Key
 	fate := Gone
 	for n := 0; all.more(); n++ {

@@ -1,9 +1,6 @@
 package snapshot
 
-import (
-	"math/bits"
-	"runtime"
-)
+import "math/bits"
 
 // Verdict is what a segment's row means for the list.
 type Verdict uint8
@@ -26,27 +23,24 @@ func (v Verdict) String() string {
 
 // index holds who was on the list and who has been seen in the segment. The
 // members lie in one sorted array, found through the leading bits of their key,
-// at 25 bytes each; everybody else is in a hash table, at 21 to 32 bytes each.
+// at 25 bytes each; everybody else is in a map, at up to 45 bytes each.
 type index struct {
-	shared  uint // how many leading bits all keys have in common
 	members []entry
 	// starts[b] is the first member whose leading bits are b or more.
 	starts []uint32
 	bits   uint
 	seen   bitmap // of members
-	others keySet
-	// touched keeps the compiler from leaving the reads of touch out.
-	touched uint64
+	others map[Key]struct{}
 }
 
 type entry struct{ hi, lo, fields uint64 }
 
-// newIndex makes an index with room for that many members. others is how many
-// people beside them are expected.
-func newIndex(members, others int64, shared uint) *index {
+// newIndex makes an index of that many members, with room for some of them and for others.
+// What a footer promises is not relied on for more than a million.
+func newIndex(members, room, others int64) *index {
 	return &index{
-		shared: shared, members: make([]entry, 0, members),
-		seen: newBitmap(members), others: newKeySet(others),
+		members: make([]entry, 0, room), seen: newBitmap(members),
+		others: make(map[Key]struct{}, min(max(others, 0), 1<<20)),
 	}
 }
 
@@ -78,7 +72,7 @@ func (x *index) seal() {
 	}
 }
 
-func (x *index) slot(hi uint64) int { return int(hi << x.shared >> (64 - x.bits)) }
+func (x *index) slot(hi uint64) int { return int(hi >> (64 - x.bits)) }
 
 // find gives the member's number, or -1.
 func (x *index) find(hi, lo uint64) int {
@@ -104,14 +98,16 @@ func (x *index) find(hi, lo uint64) int {
 }
 
 // mark notes that the segment has a person.
-func (x *index) mark(k *Key, fields uint64) Verdict {
-	hi, lo := k.halves()
-	i := x.find(hi, lo)
-	switch {
-	case i < 0 && x.others.add(hi, lo):
+func (x *index) mark(k Key, fields uint64) Verdict {
+	i := x.find(k.halves())
+	if i < 0 {
+		n := len(x.others)
+		if x.others[k] = struct{}{}; len(x.others) == n {
+			return Duplicate
+		}
 		return New
-	case i < 0:
-		return Duplicate
+	}
+	switch {
 	case !x.seen.set(int64(i)):
 		return Duplicate
 	case x.members[i].fields == Unconfirmed:
@@ -123,36 +119,8 @@ func (x *index) mark(k *Key, fields uint64) Verdict {
 	}
 }
 
-// group is how many rows are looked up together.
-const group = 64
-
-// touch reads what mark will read for each of up to group keys, without waiting
-// for one before asking for the next: the processor has several of these reads
-// from memory under way at once, and mark then finds all in its cache.
-func (x *index) touch(rows []Profile) {
-	var at [group]uint32
-	sum := uint64(0)
-	if len(x.starts) > 0 {
-		for i := range rows {
-			hi, _ := rows[i].Key.halves()
-			at[i] = x.starts[x.slot(hi)]
-		}
-		last := uint32(len(x.members) - 1)
-		for i := range rows {
-			sum += x.members[min(at[i], last)].hi
-		}
-	}
-	if len(x.others.slots) > 1<<15 { // beyond half a megabyte
-		for i := range rows {
-			hi, lo := rows[i].Key.halves()
-			sum += x.others.slots[x.others.home(hi, lo)].hi
-		}
-	}
-	x.touched = sum
-}
-
 // people is how many the index holds.
-func (x *index) people() int64 { return int64(len(x.members)) + x.others.n }
+func (x *index) people() int64 { return int64(len(x.members) + len(x.others)) }
 
 // bitmap is a set of small numbers.
 type bitmap []uint64
@@ -185,97 +153,4 @@ func (b bitmap) all(start, end int64) bool {
 		i++
 	}
 	return true
-}
-
-// keySet is a hash table of keys with linear probing. An all-zero slot is free;
-// the all-zero key has a field of its own.
-type keySet struct {
-	slots []struct{ hi, lo uint64 }
-	n     int64
-	grow  int64 // how many keys it takes
-	zero  bool
-}
-
-func newKeySet(n int64) (s keySet) {
-	s.resize(n)
-	return s
-}
-
-// resize makes empty room for n keys at a load of three quarters.
-func (s *keySet) resize(n int64) {
-	n = max(n, 48)
-	s.slots = make([]struct{ hi, lo uint64 }, n+n/3)
-	s.grow = n
-}
-
-// home is where a key's search starts. It depends on all bits, so that keys that
-// share their first ones spread out.
-func (s *keySet) home(hi, lo uint64) uint64 {
-	const odd = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
-	at, _ := bits.Mul64(hi^bits.RotateLeft64(lo*odd, 32), uint64(len(s.slots)))
-	return at
-}
-
-// add adds a key and reports whether it was missing.
-func (s *keySet) add(hi, lo uint64) bool {
-	if hi|lo == 0 {
-		missing := !s.zero
-		s.zero = true
-		if missing {
-			s.n++
-		}
-		return missing
-	}
-	if s.n >= s.grow {
-		s.enlarge()
-	}
-	for i := s.home(hi, lo); ; {
-		e := &s.slots[i]
-		if e.hi == hi && e.lo == lo {
-			return false
-		}
-		if e.hi|e.lo == 0 {
-			e.hi, e.lo = hi, lo
-			s.n++
-			return true
-		}
-		if i++; i == uint64(len(s.slots)) {
-			i = 0
-		}
-	}
-}
-
-func (s *keySet) enlarge() {
-	// What earlier tables took is given back first, or the collector would let the
-	// heap grow to twice its size. It has next to nothing to look through: the
-	// tables hold no pointers.
-	if len(s.slots) > 1<<20 {
-		runtime.GC()
-	}
-	old, n := s.slots, s.n
-	s.resize(s.grow + s.grow/2)
-	s.n = 0
-	for _, e := range old {
-		if e.hi|e.lo != 0 {
-			s.add(e.hi, e.lo)
-		}
-	}
-	s.n = n
-}
-
-// each calls f with every key.
-func (s *keySet) each(f func(hi, lo uint64) error) error {
-	if s.zero {
-		if err := f(0, 0); err != nil {
-			return err
-		}
-	}
-	for _, e := range s.slots {
-		if e.hi|e.lo != 0 {
-			if err := f(e.hi, e.lo); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -7,10 +7,9 @@ import (
 )
 
 // TestWhoIsKeptHasNotVanished: somebody in a row that can't be sent stays, unless a
-// row that can be sent says more; nobody joins by it. It is so in memory, through
-// files, and where the memory overflows midway.
+// row that can be sent says more; nobody joins by it.
 func TestWhoIsKeptHasNotVanished(t *testing.T) {
-	u := NewUpdate(nil, 0)
+	u := NewUpdate("", 0)
 	for i := range 100 {
 		m := person(i, Reserved)
 		if err := u.Put(&m); err != nil {
@@ -21,56 +20,44 @@ func TestWhoIsKeptHasNotVanished(t *testing.T) {
 	if _, err := u.Publish(t.Context(), nil, testHeader, &file); err != nil {
 		t.Fatal(err)
 	}
-	for name, o := range map[string]Options{
-		"in memory":     {Rows: 60},
-		"through files": {Rows: 60, MemoryPeople: 20, Files: &memFiles{}},
-		"overflow":      {Rows: -1, MemoryPeople: 105, Files: &memFiles{}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			verdicts := map[int64]Verdict{}
-			d, err := NewDiffer(t.Context(), mustOpen(t, file.Bytes()), o, func(p *Profile, v Verdict) error {
-				verdicts[p.Row] = v
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			add := func(i int) {
-				if p := profile(i, Reserved); d.Add(&p) != nil {
-					t.Fatal("it can't be added")
-				}
-			}
-			keep := func(i int) {
-				if err := d.Keep(person(i, 0).Key); err != nil {
-					t.Fatal(err)
-				}
-			}
-			keep(0)
-			keep(500) // is no member
-			keep(1)
-			add(1)
-			for i := 490; i < 510; i++ {
-				add(i)
-			}
-			keep(2)
-			add(3)
-			keep(3)
-			vanished := map[string]bool{}
-			counts, err := d.Finish(context.Background(), func(m *Member) error { vanished[string(m.Key[:])] = true; return nil })
-			if err != nil || d.Close() != nil {
-				t.Fatal(err)
-			}
-			if want := (Counts{New: 20, Unchanged: 2, Vanished: 96}); counts != want {
-				t.Errorf("%+v, want %+v", counts, want)
-			}
-			for i := range 100 {
-				if k := person(i, 0).Key; vanished[string(k[:])] != (i > 3) {
-					t.Errorf("person %d vanished: %v", i, i <= 3)
-				}
-			}
-			if verdicts[500] != New || verdicts[1] != Unchanged || verdicts[3] != Unchanged {
-				t.Errorf("verdicts %v", verdicts)
-			}
-		})
+	verdicts := map[int64]Verdict{}
+	d, err := NewDiffer(t.Context(), mustOpen(t, file.Bytes()), Options{Rows: 60}, func(p *Profile, v Verdict) error {
+		verdicts[p.Row] = v
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(i int) {
+		if p := profile(i, Reserved); d.Add(&p) != nil {
+			t.Fatal("it can't be added")
+		}
+	}
+	keep := func(i int) { d.Keep(person(i, 0).Key) }
+	keep(0)
+	keep(500) // is no member
+	keep(1)
+	add(1)
+	for i := 490; i < 510; i++ {
+		add(i)
+	}
+	keep(2)
+	add(3)
+	keep(3)
+	vanished := map[string]bool{}
+	counts, err := d.Finish(context.Background(), func(m *Member) error { vanished[string(m.Key[:])] = true; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Counts{New: 20, Unchanged: 2, Vanished: 96}); counts != want {
+		t.Errorf("%+v, want %+v", counts, want)
+	}
+	for i := range 100 {
+		if k := person(i, 0).Key; vanished[string(k[:])] != (i > 3) {
+			t.Errorf("person %d vanished: %v", i, i <= 3)
+		}
+	}
+	if verdicts[500] != New || verdicts[1] != Unchanged || verdicts[3] != Unchanged {
+		t.Errorf("verdicts %v", verdicts)
 	}
 }

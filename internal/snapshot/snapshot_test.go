@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +20,7 @@ import (
 // publish makes a snapshot of members in any order.
 func publish(t testing.TB, members []Member, h Header) []byte {
 	t.Helper()
-	u := NewUpdate(nil, 0)
+	u := NewUpdate("", 0)
 	defer u.Close()
 	for i := range members {
 		if err := u.Put(&members[i]); err != nil {
@@ -156,42 +159,41 @@ func TestNobodyVanishesUnasked(t *testing.T) {
 	}
 }
 
-func TestFullDisk(t *testing.T) {
-	rows := make([]Profile, 3000)
-	for i := range rows {
-		rows[i] = profile(i, 1)
+// TestTemporaryFiles: what is sorted in files lies there for nobody else, and no longer
+// than it is needed.
+func TestTemporaryFiles(t *testing.T) {
+	sort := func(dir string) error {
+		u := NewUpdate(dir, 10_000)
+		defer u.Close()
+		for i := range 3000 {
+			m := person(i, Reserved)
+			if err := u.Put(&m); err != nil {
+				return err
+			}
+		}
+		if len(u.sorter.runs) == 0 {
+			t.Error("nothing was put aside")
+		}
+		for _, f := range u.sorter.runs {
+			if info, err := f.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("people's data is readable by others: %v", err)
+			}
+		}
+		h, err := u.Publish(t.Context(), nil, testHeader, io.Discard)
+		if err == nil && h.Rows != 3000 {
+			t.Errorf("%d are left of 3000", h.Rows)
+		}
+		return err
 	}
-	for _, room := range []int{1, 50_000, 100_000} {
-		files := &memFiles{room: room}
-		d, err := NewDiffer(context.Background(), nil, Options{Rows: 3000, MemoryPeople: 500, Files: files},
-			func(*Profile, Verdict) error { return nil })
-		for i := 0; err == nil && i < len(rows); i++ {
-			err = d.Add(&rows[i])
-		}
-		if err == nil {
-			_, err = d.Finish(context.Background(), nil)
-		}
-		if !errors.Is(err, errFull) {
-			t.Errorf("compare with room for %d bytes: %v", room, err)
-		}
-		d.Close()
-		if len(files.content) != 0 {
-			t.Errorf("%d files are left", len(files.content))
-		}
-
-		files = &memFiles{room: room}
-		u := NewUpdate(files, 10_000)
-		err = nil
-		for i := 0; err == nil && i < len(rows); i++ {
-			err = u.Put(&rows[i].Member)
-		}
-		if !errors.Is(err, errFull) {
-			t.Errorf("sort with room for %d bytes: %v", room, err)
-		}
-		u.Close()
-		if len(files.content) != 0 {
-			t.Errorf("%d files are left", len(files.content))
-		}
+	dir := t.TempDir()
+	if err := sort(dir); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+		t.Errorf("%d files are left", len(left))
+	}
+	if err := sort(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a folder: %v", err)
 	}
 }
 
@@ -202,7 +204,7 @@ func TestCancel(t *testing.T) {
 	if _, err := NewDiffer(ctx, s, Options{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("compare: %v", err)
 	}
-	u := NewUpdate(nil, 0)
+	u := NewUpdate("", 0)
 	defer u.Close()
 	if _, err := u.Publish(ctx, s, testHeader, io.Discard); !errors.Is(err, context.Canceled) {
 		t.Errorf("publish: %v", err)
@@ -248,14 +250,12 @@ func TestUnevenKeys(t *testing.T) {
 		rows = append(rows, Profile{Member: members[i]})
 	}
 	want := Counts{New: 1, Unchanged: 3000, Duplicate: 1}
-	for _, o := range []Options{{Rows: 3002}, {Rows: 3002, MemoryPeople: 100, Files: &memFiles{}}} {
-		if got := compare(t, s, rows, o); got.counts != want {
-			t.Errorf("%+v, want %+v", got.counts, want)
-		}
+	if got := compare(t, s, rows, Options{Rows: 3002}); got.counts != want {
+		t.Errorf("%+v, want %+v", got.counts, want)
 	}
 	var index = newIndex(0, 0, 0)
 	for _, want := range []Verdict{New, Duplicate} {
-		if got := index.mark(&Key{}, 0); got != want {
+		if got := index.mark(Key{}, 0); got != want {
 			t.Errorf("the zero key is %v, want %v", got, want)
 		}
 	}

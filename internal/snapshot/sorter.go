@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 )
 
@@ -16,11 +17,11 @@ import (
 // doesn't fit is sorted and written to a temporary file, a run, and the runs are
 // merged when they are read.
 type sorter struct {
-	files  fileSet
+	dir    string // of the temporary files; "" is the system's
 	memory int
 	refs   []ref
 	text   []byte // each change's addresses and user ids
-	runs   []string
+	runs   []*os.File
 	used   bool
 }
 
@@ -33,15 +34,18 @@ type ref struct {
 
 const refSize = 40 // bytes
 
-func newSorter(files TempFiles, memory int) sorter {
-	return sorter{files: newFileSet(files), memory: memory}
+func newSorter(dir string, memory int) sorter {
+	if memory <= 0 {
+		memory = DefaultSortBytes
+	}
+	return sorter{dir: dir, memory: memory}
 }
 
 func (s *sorter) add(m *Member, kind uint64) error {
 	if s.used {
 		return errUsed
 	}
-	if s.files.files != nil && len(s.refs) > 0 && (len(s.refs)+1)*refSize+len(s.text)+len(m.Email)+len(m.UserID) > s.memory {
+	if len(s.refs) > 0 && (len(s.refs)+1)*refSize+len(s.text)+len(m.Email)+len(m.UserID) > s.memory {
 		if err := s.spill(); err != nil {
 			return fmt.Errorf("put sorted changes aside: %w", err)
 		}
@@ -83,17 +87,16 @@ func (s *sorter) member(r *ref, m *Member) (kind uint64) {
 }
 
 // spill writes a run.
-func (s *sorter) spill() (err error) {
+func (s *sorter) spill() error {
 	s.sort()
-	name := fmt.Sprintf("run-%04d", len(s.runs))
-	f, err := s.files.spill(name, logBuffer)
+	f, err := createTemp(s.dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.close()) }()
-	s.runs = append(s.runs, name)
+	s.runs = append(s.runs, f)
+	w := bufio.NewWriterSize(f, spillBuffer)
 	var head [binary.MaxVarintLen64]byte
-	if _, err := f.w.Write(head[:binary.PutUvarint(head[:], uint64(len(s.refs)))]); err != nil {
+	if _, err := w.Write(head[:binary.PutUvarint(head[:], uint64(len(s.refs)))]); err != nil {
 		return err
 	}
 	var m Member
@@ -101,12 +104,12 @@ func (s *sorter) spill() (err error) {
 	for i := range s.refs {
 		kind := s.member(&s.refs[i], &m)
 		buf = appendMember(append(buf[:0], byte(kind)), &m)
-		if _, err := f.w.Write(buf); err != nil {
+		if _, err := w.Write(buf); err != nil {
 			return err
 		}
 	}
 	s.refs, s.text = s.refs[:0], s.text[:0]
-	return nil
+	return w.Flush()
 }
 
 // sorted gives the changes in order. No more can be added.
@@ -117,38 +120,37 @@ func (s *sorter) sorted() (*merger, error) {
 	s.used = true
 	s.sort()
 	m := &merger{}
-	for _, name := range s.runs {
-		f, err := s.files.files.Open(name)
-		if err != nil {
-			return nil, errors.Join(err, m.close())
+	for _, f := range s.runs {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, fmt.Errorf("read changes put aside: %w", err)
 		}
-		r := &runReader{f: f, r: bufio.NewReaderSize(f, runBuffer)}
+		r := &runReader{r: bufio.NewReaderSize(f, runBuffer)}
 		m.runs = append(m.runs, r)
-		n, err := binary.ReadUvarint(r.r)
-		if err != nil {
-			return nil, errors.Join(short(err), m.close())
+		var err error
+		if r.left, err = binary.ReadUvarint(r.r); err != nil {
+			return nil, short(err)
 		}
-		r.left = n
 	}
 	m.runs = append(m.runs, &runReader{mem: s})
-	if err := m.start(); err != nil {
-		return nil, errors.Join(err, m.close())
+	return m, m.start()
+}
+
+func (s *sorter) close() (err error) {
+	for _, f := range s.runs {
+		err = errors.Join(err, closeTemp(f))
 	}
-	return m, nil
+	s.refs, s.text, s.runs, s.used = nil, nil, nil, true
+	return err
 }
 
-func (s *sorter) close() error {
-	s.refs, s.text, s.used = nil, nil, true
-	return s.files.removeAll()
-}
-
-// runBuffer is the read buffer of one run, in bytes: 100 million people make
-// about 150 runs.
-const runBuffer = 128 << 10
+// Buffers of one run, in bytes: 100 million people make about 150 runs.
+const (
+	spillBuffer = 1 << 20
+	runBuffer   = 128 << 10
+)
 
 // runReader reads one run, from a file or from the sorter's memory.
 type runReader struct {
-	f    io.Closer
 	r    *bufio.Reader
 	left uint64
 	mem  *sorter
@@ -228,16 +230,6 @@ func (m *merger) next() error {
 	}
 	m.show()
 	return nil
-}
-
-func (m *merger) close() (err error) {
-	for _, r := range m.runs {
-		if r.f != nil {
-			err = errors.Join(err, r.f.Close())
-			r.f = nil
-		}
-	}
-	return err
 }
 
 // Len, Less, Swap, Push and Pop are heap.Interface.

@@ -36,13 +36,10 @@ const (
 const DefaultSortBytes = 16 << 20
 
 // NewUpdate starts an update that holds that many bytes in memory, 0 being
-// DefaultSortBytes, and the rest in files. Where files is nil, all of it is held
-// in memory. Close it whatever happens.
-func NewUpdate(files TempFiles, memory int) *Update {
-	if memory <= 0 {
-		memory = DefaultSortBytes
-	}
-	return &Update{sorter: newSorter(files, memory)}
+// DefaultSortBytes, and the rest in temporary files of a folder, "" being the system's.
+// Close it whatever happens.
+func NewUpdate(dir string, memory int) *Update {
+	return &Update{sorter: newSorter(dir, memory)}
 }
 
 // Put records a profile whose addition Iterable has acknowledged. The bytes are copied.
@@ -88,7 +85,6 @@ func (u *Update) Publish(ctx context.Context, old *Snapshot, h Header, w io.Writ
 	if err != nil {
 		return Header{}, err
 	}
-	defer changes.close()
 	out, err := NewWriter(w, h)
 	if err != nil {
 		return Header{}, err
