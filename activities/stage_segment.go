@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/segment"
@@ -160,6 +161,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Duplicate, manifest.Duplicates)
 		a.Metrics.Rejects(ctx, in.Run.Export, manifest.Rejected)
 	}
+	a.expectPace(ctx, in.Connection, &manifest)
 	return manifest, segmentFailure(err)
 }
 
@@ -217,6 +219,20 @@ func (s *staging) warnings() {
 	s.manifest.Warnings = append(s.manifest.Warnings, s.mapper.Warnings()...)
 	slices.Sort(s.manifest.Warnings)
 	s.manifest.Warnings = slices.Compact(s.manifest.Warnings)
+}
+
+// expectPace notes how fast the upload will probably be.
+func (a *Activities) expectPace(ctx context.Context, c schemas.ConnectionInfo, m *schemas.Manifest) {
+	known, err := limits.Read(ctx, a.Root, c.Name)
+	if err != nil {
+		a.Log.Warn("learned limits are not readable; they are learned again", "connection", c.Name, "error", err)
+	}
+	kind := schemas.Subscribe
+	if m.AddBatches == 0 {
+		kind = schemas.Unsubscribe
+	}
+	pace := limits.Expected(c.Limits, known.Limits[kind])
+	m.Pace = &pace
 }
 
 // batchLimits are the bounds of a batch on this connection: no more than one request

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
@@ -28,9 +29,14 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := a.mayReport(ctx, in); err != nil {
 		return "", err
 	}
+	stored, err := limits.Read(ctx, a.Root, in.Connection.Name)
+	if err != nil {
+		a.Log.Warn("the report will lack the learned limits", "connection", in.Connection.Name, "error", err)
+	}
+	learned := stored.Limits[schemas.Subscribe]
 	run := report.Run{
 		Export: in.Export.Name, RunID: in.Result.RunID, Connection: in.Export.Connection, StartedBy: in.Trigger.Starter(),
-		State: in.State, Started: in.StartedAt, Finished: endOf(in.StartedAt), Settings: settingsUsed(in.Export, in.Connection),
+		State: in.State, Started: in.StartedAt, Finished: endOf(in.StartedAt), Settings: settingsUsed(in.Export, in.Connection, learned),
 	}
 	for _, s := range in.Result.Segments {
 		one, err := a.segmentReport(ctx, s)
@@ -38,6 +44,9 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 			return "", err
 		}
 		one.Limit = float64(in.Connection.Limits.RequestsPerSecond)
+		if one.Limit == 0 && learned.Found {
+			one.Limit = learned.Rate
+		}
 		run.Segments = append(run.Segments, one)
 	}
 	var page bytes.Buffer
@@ -161,8 +170,16 @@ func (a *Activities) history(ctx context.Context, run schemas.RunRef) ([]report.
 	return sizes, nil
 }
 
+// limitUsed writes a limit, with what was learned where it is not set.
+func limitUsed(set schemas.Limit, learned float64, known bool) string {
+	if set == 0 && known {
+		return fmt.Sprintf("%s (%.4g learned)", set, learned)
+	}
+	return set.String()
+}
+
 // settingsUsed says in words which settings a run used, defaults included.
-func settingsUsed(e schemas.Export, c schemas.ConnectionInfo) []report.Setting {
+func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Learned) []report.Setting {
 	l, g := c.Limits.WithDefaults(), e.Guardrails
 	var fields []string
 	for _, f := range e.Fields.List {
@@ -196,8 +213,8 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo) []report.Setting {
 		{Name: "Prefer user ids", Value: yes(e.PreferUserID)},
 		{Name: "Update existing users only", Value: yes(e.UpdateExistingUsersOnly)},
 		{Name: "Unknown top-level domains", Value: map[bool]string{true: "accepted", false: "rejected"}[e.AllowUnknownTLD]},
-		{Name: "Requests a second, at most", Value: l.RequestsPerSecond.String()},
-		{Name: "Profiles a request, at most", Value: l.SubscribersPerRequest.String()},
+		{Name: "Requests a second, at most", Value: limitUsed(l.RequestsPerSecond, learned.Rate, learned.Found)},
+		{Name: "Profiles a request, at most", Value: limitUsed(l.SubscribersPerRequest, float64(learned.Rows), learned.Rows > 0)},
 		{Name: "Removed share of the list, at most", Value: percent(g.RemovedShare())},
 		{Name: "Rejected share of the rows, at most", Value: percent(g.RejectedShare())},
 		{Name: "Values of a field left out, share of the rows at most", Value: percent(g.LeftOutShare())},

@@ -294,6 +294,10 @@ type Manifest struct {
 	AddBatches    int `json:"addBatches"`
 	RemoveBatches int `json:"removeBatches"`
 
+	// Pace is how fast the upload is expected to be, by the connection's settings and by
+	// what was learned of the project's limits; nil where an earlier version staged.
+	Pace *LearnedLimits `json:"pace,omitempty"`
+
 	// Full tells that everybody is sent, whatever the snapshot knows. SentAgain says why
 	// those who are on the list are sent although neither a person nor FullEvery asked
 	// for it.

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"math"
 	"path"
 	"time"
@@ -23,11 +24,11 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 		return err
 	}
 	m := s.report.Manifest
-	requests := int64(m.AddBatches + m.RemoveBatches)
+	requests, estimate := estimate(m, s.in.Connection.Limits)
 	s.report.Check = &schemas.CheckResult{
 		NoList:     s.list.ID == 0,
 		Requests:   requests,
-		Estimate:   estimate(requests, s.in.Connection.Limits),
+		Estimate:   estimate,
 		Guardrails: Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, m),
 		Clashes:    s.list.Clashes,
 		NewFields:  s.list.NewFields,
@@ -38,21 +39,21 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 	return s.closeCheck(ctx)
 }
 
-// startRate is the requests a second that a run begins with where the connection's
-// settings have none.
+// startRate is the requests a second that a run begins with where nothing is known.
 const startRate = 5.0
 
-// estimate is how long that many batches take with a request for each. Requests that
-// carry several, and a higher rate that was learned, make it shorter.
-func estimate(batches int64, l schemas.Limits) schemas.Duration {
-	rate := float64(l.RequestsPerSecond)
-	if rate == 0 {
-		rate = startRate
-		if l.MaxRequestsPerSecond > 0 {
-			rate = min(rate, l.MaxRequestsPerSecond)
+// estimate is how many requests a run makes, and how long they take, as far as the
+// limits are known. What the run learns itself can make it shorter.
+func estimate(m schemas.Manifest, l schemas.Limits) (requests int64, takes schemas.Duration) {
+	requests = int64(m.AddBatches + m.RemoveBatches)
+	rate := cmp.Or(float64(l.RequestsPerSecond), startRate)
+	if p := m.Pace; p != nil {
+		rate = p.RequestsPerSecond
+		if per := int64(p.Profiles); per > schemas.BatchProfiles { // a request carries several batches
+			requests = (m.Adds+m.Updates+per-1)/per + (m.Removals+per-1)/per
 		}
 	}
-	return schemas.Duration(math.Ceil(float64(batches)/rate) * float64(time.Second))
+	return requests, schemas.Duration(math.Ceil(float64(requests)/rate) * float64(time.Second))
 }
 
 // closeCheck deletes what was staged.

@@ -62,7 +62,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	if p.Step == schemas.ActivityUploadBatches && p.Waiting == nil {
 		rate, end := s.pace(ctx)
 		if rate > 0 {
-			fmt.Fprintf(&b, "| batches a second | %.1f |\n", rate)
+			fmt.Fprintf(&b, "| pace, requests a second | %.1f |\n", rate)
 		}
 		if !end.IsZero() {
 			fmt.Fprintf(&b, "| sent by about | %s |\n", end.UTC().Format("2006-01-02 15:04:05 UTC"))

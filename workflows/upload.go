@@ -13,9 +13,10 @@ import (
 
 // Variables, so that a test needs no million profiles.
 var (
-	// ChunkBatches is how many batches one UploadBatches activity sends: 20 s of
-	// work at Iterable's 5 requests a second. An activity costs about 6 events,
-	// so a million profiles (1,000 batches) cost about 60.
+	// ChunkBatches is how many batches the first UploadBatches activity sends: 20 s of
+	// work at 5 requests a second with a batch each. Where a request carries many, the
+	// last one of each chunk is not full, so every chunk is twice as large as the one
+	// before, up to eight times the first. An activity costs about 6 events.
 	ChunkBatches = 100
 	// ChunksPerExecution is how many chunks one execution sends before it goes on
 	// in a new one with a fresh history: about 3,000 events, a third of what
@@ -31,10 +32,10 @@ const chunksAhead = 2
 type upload struct {
 	removed, added int
 	chunks         int // sent in this execution
-	// began is when this execution began to send one kind of batches, and first the
-	// number of the first of them.
-	began time.Time
-	first int
+	// began is when this execution began to send one kind of batches, and before what
+	// was sent until then.
+	began  time.Time
+	before schemas.UploadCounts
 	// partial is what was sent of chunks that did not get through and wait to be
 	// tried again.
 	partial schemas.UploadCounts
@@ -67,7 +68,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 		return nil
 	}
 	var open []*chunk
-	s.upload.began, s.upload.first = workflow.Now(ctx), *s.upload.done(kind)
+	s.upload.began, s.upload.before = workflow.Now(ctx), s.sent()
 	return s.do(ctx, schemas.ActivityUploadBatches, func(ctx workflow.Context) error {
 		next := *s.upload.done(kind)
 		s.upload.partial = schemas.UploadCounts{} // what is tried again counts it
@@ -79,7 +80,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 		}
 		for {
 			for len(open) < chunksAhead && next < total && s.upload.chunks < ChunksPerExecution {
-				c := &chunk{first: next, end: min(next+ChunkBatches, total)}
+				c := &chunk{first: next, end: min(next+s.chunkSize(), total)}
 				s.startChunk(ctx, kind, total, c)
 				open, next = append(open, c), c.end
 				s.upload.chunks++
@@ -103,6 +104,14 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 		}
 		return nil
 	})
+}
+
+// chunkSize is how many batches the next chunk has.
+func (s *exportSegment) chunkSize() int {
+	if s.report.Manifest.Pace == nil { // an earlier version began the run, with chunks of one size
+		return ChunkBatches
+	}
+	return ChunkBatches << min(s.upload.chunks, 3)
 }
 
 // startChunk starts one chunk's activity, where an earlier try of it stopped if
@@ -141,26 +150,24 @@ func (s *exportSegment) people(kind string, total int, c *chunk) string {
 	return "about " + count(people*int64(c.end-c.first)/int64(total)) + " profiles"
 }
 
-// pace is how many batches a second have been sent of the kind that is being sent, 0
-// where that is not known yet, and when the rest will have been sent.
-func (s *exportSegment) pace(ctx workflow.Context) (rate float64, end time.Time) {
-	m, now := s.report.Manifest, workflow.Now(ctx)
-	done, total := s.upload.removed, m.RemoveBatches
-	if s.upload.removed >= m.RemoveBatches {
-		done, total = s.upload.added, m.AddBatches
+// pace is the requests a second, and when the rest will have been sent: as measured
+// since the upload began, and until the first chunk is done as staging expects it. Both
+// are zero where nothing is known.
+func (s *exportSegment) pace(ctx workflow.Context) (requests float64, end time.Time) {
+	sent, now := s.sent(), workflow.Now(ctx)
+	var profiles float64 // a second
+	if p := s.report.Manifest.Pace; p != nil {
+		requests, profiles = p.RequestsPerSecond, p.RequestsPerSecond*float64(p.Profiles)
 	}
-	if took := now.Sub(s.upload.began).Seconds(); !s.upload.began.IsZero() && took > 0 {
-		rate = float64(done-s.upload.first) / took
+	took := now.Sub(s.upload.began).Seconds()
+	if n := sent.Acknowledged() - s.upload.before.Acknowledged(); n > 0 && took > 0 {
+		requests, profiles = float64(sent.Requests-s.upload.before.Requests)/took, float64(n)/took
 	}
-	left := float64(total - done)
-	if total == m.RemoveBatches && m.AddBatches > 0 && s.upload.removed < m.RemoveBatches {
-		left += float64(m.AddBatches - s.upload.added)
+	left := s.report.Manifest.ToSend() - sent.Acknowledged()
+	if left <= 0 || profiles <= 0 {
+		return requests, time.Time{}
 	}
-	expected := rate
-	if left <= 0 || expected <= 0 {
-		return rate, time.Time{}
-	}
-	return rate, now.Add(time.Duration(left / expected * float64(time.Second)))
+	return requests, now.Add(time.Duration(float64(left) / profiles * float64(time.Second)))
 }
 
 // settle waits for the chunks under way after one of them has failed, and notes

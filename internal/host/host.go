@@ -169,7 +169,8 @@ func polled(ctx context.Context, c client.Client, queue string) (bool, error) {
 func rates(registry *limits.Registry) func(func(observe.Rate)) {
 	return func(yield func(observe.Rate)) {
 		registry.Each(func(connection, endpoint string, l *limits.Limiter) {
-			yield(observe.Rate{Connection: connection, Endpoint: endpoint, PerSecond: l.Rate()})
+			learned := l.Learned()
+			yield(observe.Rate{Connection: connection, Endpoint: endpoint, PerSecond: l.Rate(), All: learned.Rate, Profiles: learned.Rows})
 		})
 	}
 }

@@ -20,6 +20,7 @@ package limits
 
 import (
 	"sync"
+	"time"
 
 	"iterable-segment-export/schemas"
 )
@@ -56,6 +57,14 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	}
 	l.configure(set)
 	return l
+}
+
+// Expected returns the requests a second and the profiles in one that uploads begin
+// with, where so much is known.
+func Expected(set schemas.Limits, known Learned) schemas.LearnedLimits {
+	c := newController(set, known)
+	size, _ := c.size(time.Time{})
+	return schemas.LearnedLimits{RequestsPerSecond: c.Rate, Profiles: max(min(size, c.Rows), min(size, startRows))}
 }
 
 // Each calls f for every limiter, for metrics.

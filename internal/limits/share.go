@@ -85,6 +85,7 @@ type presence struct {
 	others int
 	saved  time.Time
 	stop   context.CancelFunc
+	over   chan struct{} // closed once the looking has ended
 }
 
 // NewShare makes the place of a worker whose limiters are in the registry.
@@ -95,7 +96,8 @@ func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
 // Join makes this worker known as one that sends over the connection, with one
 // upload more than before, until leave is called. It returns when the worker has
 // looked at who else sends and at what is known of the limits, or has tried to in
-// vain for a moment: then it goes by its own answers alone.
+// vain for a moment: then it goes by its own answers alone. The last leave stores
+// what was learned.
 func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	if s == nil {
 		return func() {}
@@ -114,9 +116,14 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	}
 	return func() {
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		if p.mine--; p.mine == 0 {
+		p.mine--
+		last, over := p.mine == 0, p.over
+		if last {
 			p.stop()
+		}
+		s.mu.Unlock()
+		if last { // what was learned is there for the report and the next run
+			<-over
 		}
 	}
 }
@@ -125,8 +132,9 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 // to send any more.
 func (s *Share) begin(ctx context.Context, connection string, p *presence) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	over := make(chan struct{})
 	s.mu.Lock()
-	p.stop, p.others, p.saved = stop, 0, time.Now()
+	p.stop, p.over, p.others, p.saved = stop, over, 0, time.Now()
 	s.mu.Unlock()
 	within, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
@@ -137,6 +145,7 @@ func (s *Share) begin(ctx context.Context, connection string, p *presence) {
 	s.registry.remember(connection, stored.Limits)
 	s.look(within, connection, p)
 	go func() {
+		defer close(over)
 		for every := firstLook; ; every = min(every*5/4, lookEvery) {
 			select {
 			case <-ctx.Done():

@@ -133,10 +133,12 @@ func (m *Metrics) Run(ctx context.Context, export, state string, took time.Durat
 	m.runs.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("export", m.export(export)), attribute.String("state", state)))
 }
 
-// Rate is the pace of one endpoint of a connection, in requests a second.
+// Rate is the pace of one endpoint of a connection, in requests a second: this
+// worker's, and that of all workers; and the profiles that one request carries.
 type Rate struct {
 	Connection, Endpoint string
-	PerSecond            float64
+	PerSecond, All       float64
+	Profiles             int
 }
 
 // Rates has the paces asked for whenever Prometheus comes by.
@@ -144,18 +146,29 @@ func (m *Metrics) Rates(rates func(yield func(Rate))) error {
 	if m == nil {
 		return nil
 	}
-	gauge, err := m.meter().Float64ObservableGauge("iterable_rate_limit",
-		metric.WithDescription("Requests a second that the worker allows itself now."))
-	if err == nil {
-		_, err = m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
-			rates(func(r Rate) {
-				o.ObserveFloat64(gauge, r.PerSecond, metric.WithAttributes(attribute.String("connection", r.Connection), attribute.String("endpoint", r.Endpoint)))
-			})
-			return nil
-		}, gauge)
+	gauges := make([]metric.Float64ObservableGauge, 0, 3)
+	for _, g := range [][2]string{
+		{"iterable_rate_limit", "Requests a second that the worker allows itself now."},
+		{"iterable_learned_requests_per_second", "Requests a second that all workers together allow themselves, by what was learned."},
+		{"iterable_learned_profiles_per_request", "The most profiles that one request has carried."},
+	} {
+		gauge, err := m.meter().Float64ObservableGauge(g[0], metric.WithDescription(g[1]))
+		if err != nil {
+			return fmt.Errorf("make the metric %s: %w", g[0], err)
+		}
+		gauges = append(gauges, gauge)
 	}
+	_, err := m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		rates(func(r Rate) {
+			labels := metric.WithAttributes(attribute.String("connection", r.Connection), attribute.String("endpoint", r.Endpoint))
+			for i, v := range []float64{r.PerSecond, r.All, float64(r.Profiles)} {
+				o.ObserveFloat64(gauges[i], v, labels)
+			}
+		})
+		return nil
+	}, gauges[0], gauges[1], gauges[2])
 	if err != nil {
-		return fmt.Errorf("make the metric iterable_rate_limit: %w", err)
+		return fmt.Errorf("observe the pace of the connections: %w", err)
 	}
 	return nil
 }

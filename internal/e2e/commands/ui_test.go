@@ -92,7 +92,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 			"Export «Waiting» → a new Iterable list", "Waiting at", "no profile that can be sent", `starter approve "Waiting" --wait `, `starter abort "Waiting" --wait `,
 		}},
 		{URL: segment("Running"), Click: metadata, Texts: []string{
-			"Segment «Running» → Iterable list", "running", "left",
+			"Segment «Running» → Iterable list", "running", "left", "pace, requests a second", "sent by about",
 		}},
 		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{"Export «Running» over connection «sandbox»", "started by tester: running"}},
 		{URL: base + "?query=" + url.QueryEscape("ExportState = 'waiting'"), Texts: []string{"export/Waiting"}},

@@ -154,6 +154,8 @@ func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
 		`iterable_requests_total{endpoint="POST lists/subscribe",status="500"} 1`,
 		`export_run_seconds_count{export="Observed",state="done"} 1`,
 		`iterable_rate_limit{connection="sandbox",endpoint="subscribe"} `,
+		`iterable_learned_requests_per_second{connection="sandbox",endpoint="subscribe"} `,
+		`iterable_learned_profiles_per_request{connection="sandbox",endpoint="subscribe"} `,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the metrics lack %s", want)
