@@ -3,11 +3,8 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +105,7 @@ func (a *Activities) look(ctx context.Context, client *iterable.Client, in schem
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { p.lists, err = client.Lists(ctx); return err })
 	if len(in.Fields) > 0 {
-		g.Go(func() (err error) { p.fields, err = client.Fields(ctx); return err })
+		g.Go(func() (err error) { p.fields, err = a.fields(ctx, client, in.Connection); return err })
 	}
 	if last != 0 {
 		g.Go(func() error { p.size = a.listSize(ctx, client, in.Connection, last); return nil })
@@ -116,19 +113,18 @@ func (a *Activities) look(ctx context.Context, client *iterable.Client, in schem
 	return p, g.Wait()
 }
 
-// sizeEvery is how often the workers of a deployment may ask for a list's size over
-// one connection: Iterable allows five such requests a minute.
-const sizeEvery = 15 * time.Second
+// fields asks for the project's data fields when that is this worker's turn.
+func (a *Activities) fields(ctx context.Context, client *iterable.Client, connection string) (map[string]string, error) {
+	if err := a.Senders.WaitDocumented(ctx, connection, api.GetFields); err != nil {
+		return nil, err
+	}
+	return client.Fields(ctx)
+}
 
 // listSize returns how many members a list had a short while ago, or -1: the
 // workers have asked for a size just now, or Iterable could not tell.
 func (a *Activities) listSize(ctx context.Context, client *iterable.Client, connection string, id int64) int64 {
-	dir := schemas.SizesDir(connection)
-	turn := path.Join(dir, strconv.FormatInt(time.Now().UnixNano()/int64(sizeEvery), 10))
-	if taken, err := a.Root.Exists(ctx, turn); taken || err != nil {
-		return -1
-	}
-	if err := errors.Join(a.Root.DeletePrefix(ctx, dir), a.Root.Write(ctx, turn, nil)); err != nil {
+	if taken, _, err := a.Senders.Documented(ctx, connection, api.ListSize); taken || err != nil {
 		return -1
 	}
 	size, err := client.ListSize(ctx, id)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -89,6 +90,11 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 	client, err := a.Clients.Get(in.Run.Connection)
 	if err != nil {
 		return out, err
+	}
+	for _, e := range []api.Endpoint{api.Forgotten, api.ForgottenUserIDs} {
+		if err := a.Senders.WaitDocumented(ctx, in.Run.Connection, e); err != nil {
+			return out, err
+		}
 	}
 	asked := time.Now()
 	hashes, err := client.Forgotten(ctx, in.Connection.ProjectType)

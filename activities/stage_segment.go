@@ -273,7 +273,7 @@ func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.
 	if err != nil {
 		return nil, told(err)
 	}
-	existing, err := client.Fields(ctx)
+	existing, err := a.fields(ctx, client, e.Connection)
 	if err != nil {
 		return nil, told(failure(err, e.Connection))
 	}

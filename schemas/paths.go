@@ -126,9 +126,10 @@ func LimitsKey(connection string) string {
 	return path.Join("connections", PathName(connection), "limits.json")
 }
 
-// SizesDir is where the workers note that one of them asks for a list's size.
-func SizesDir(connection string) string {
-	return path.Join("connections", PathName(connection), "sizes")
+// TurnsDir is where the workers note that one of them makes a request of which
+// Iterable allows few.
+func TurnsDir(connection string) string {
+	return path.Join("connections", PathName(connection), "turns")
 }
 
 // RevokedKey is where it is kept since when the grants of a connection's export are

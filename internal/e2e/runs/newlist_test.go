@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -37,29 +38,41 @@ func TestANewListThatIsNotKnownYet(t *testing.T) {
 }
 
 // Several small segments at the limits that Iterable documents, and its delays: no
-// request is one too many.
+// request is one too many, with one worker and with five. The limit of subscribe is not
+// documented, and several workers may meet it.
 func TestSmallSegmentsAtTheDocumentedLimits(t *testing.T) {
-	w := world.New(t, sandbox.Config{Lag: sandbox.DefaultLag, NewList: time.Second}, false)
-	w.WriteConnections("{}")
-	w.StartHost()
-	e := schemas.Export{Name: "Small", Connection: "sandbox", Email: "email"}
-	for i := range 8 {
-		name := fmt.Sprintf("segment %d", i)
-		e.Segments = append(e.Segments, schemas.Segment{Name: name, Source: w.People(name, 1, 3, 3)})
+	for _, workers := range []int{1, 5} {
+		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			t.Parallel()
+			w := world.New(t, sandbox.Config{Lag: sandbox.DefaultLag, NewList: time.Second}, false)
+			w.WriteConnections("{}")
+			for range workers {
+				w.StartHost()
+			}
+			e := schemas.Export{Name: "Small", Connection: "sandbox", Email: "email"}
+			e.Fields.List = []schemas.Field{{Column: "n"}}
+			for i := range 8 {
+				name := fmt.Sprintf("segment %d", i)
+				e.Segments = append(e.Segments, schemas.Segment{Name: name, Source: w.People(name, 1, 3, 3)})
+			}
+			for _, run := range []string{"first", "refresh"} {
+				if v := w.Run(e); v.State != schemas.StateDone {
+					t.Fatalf("the %s is %s: %s", run, v.State, v.Error)
+				}
+			}
+			for name, s := range w.Sandbox.Stats(false).Endpoints {
+				if s.Throttled > 0 && (workers == 1 || name != api.Subscribe.Name) {
+					t.Errorf("%d of %d requests to %s were answered 429", s.Throttled, s.Requests, name)
+				}
+			}
+			if n := w.Requests(api.ListSize.Name); n > 8 {
+				t.Errorf("%d requests for a list's size", n)
+			}
+			for i := range 8 {
+				if got := w.Members(fmt.Sprintf("segment %d", i)); len(got) != 3 {
+					t.Errorf("segment %d has %d members", i, len(got))
+				}
+			}
+		})
 	}
-	v := w.Run(e)
-	if v.State != schemas.StateDone {
-		t.Fatalf("the run is %s: %s", v.State, v.Error)
-	}
-	for name, e := range w.Sandbox.Stats(false).Endpoints {
-		if e.Throttled > 0 {
-			t.Errorf("%d of %d requests to %s were answered 429", e.Throttled, e.Requests, name)
-		}
-	}
-	for i := range 8 {
-		if got := w.Members(fmt.Sprintf("segment %d", i)); len(got) != 3 {
-			t.Errorf("segment %d has %d members", i, len(got))
-		}
-	}
-	t.Logf("%s", v.FinishedAt.Sub(v.StartedAt))
 }

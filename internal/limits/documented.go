@@ -1,0 +1,70 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Documented is a place for a request to an endpoint whose limit Iterable documents,
+// which all workers share: time is cut into one slot less than the limit allows
+// requests, and one worker makes a slot's file. So no second, or minute, has more
+// requests than the limit. Taken reports whether another worker has the present slot,
+// and next is how long that lasts.
+func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoint) (taken bool, next time.Duration, err error) {
+	if s == nil {
+		return false, 0, nil
+	}
+	slot := time.Duration(float64(time.Second) / max(1, e.PerSecond-1))
+	if e.PerMinute > 0 {
+		slot = time.Duration(float64(time.Minute) / max(1, e.PerMinute-1))
+	}
+	now := time.Now()
+	number := now.UnixNano() / int64(slot)
+	next = time.Unix(0, (number+1)*int64(slot)).Sub(now)
+	dir := path.Join(schemas.TurnsDir(connection), e.Name)
+	name := func(number int64) string { return path.Join(dir, fmt.Sprintf("%020d", number)) }
+	err = s.root.WriteNew(ctx, name(number), nil)
+	if errors.Is(err, storage.ErrExists) {
+		return true, next, nil
+	}
+	if err != nil {
+		return false, next, fmt.Errorf("take a turn for %s: %w", e.Name, err)
+	}
+	files, err := s.root.List(ctx, dir)
+	for _, f := range files {
+		if err == nil && f.Name < name(number-kept) {
+			err = s.root.DeletePrefix(ctx, f.Name)
+		}
+	}
+	if err != nil {
+		return false, next, fmt.Errorf("delete the turns for %s that are over: %w", e.Name, err)
+	}
+	return false, next, nil
+}
+
+// kept is how many slots that are over keep their files, for workers whose clocks are
+// late.
+const kept = 10
+
+// WaitDocumented waits for such a place. Without the data root it does not.
+func (s *Share) WaitDocumented(ctx context.Context, connection string, e api.Endpoint) error {
+	for {
+		taken, next, err := s.Documented(ctx, connection, e)
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("can't share a documented limit with the other workers", "connection", connection, "endpoint", e.Name, "error", err)
+		}
+		if !taken || err != nil {
+			return ctx.Err()
+		}
+		if err := Sleep(ctx, next); err != nil {
+			return err
+		}
+	}
+}

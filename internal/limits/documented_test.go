@@ -1,0 +1,68 @@
+package limits
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/schemas"
+)
+
+// Five workers want to make many requests to an endpoint that allows three a second.
+func TestWorkersStayWithinADocumentedLimit(t *testing.T) {
+	dir := t.TempDir()
+	var shares []*Share
+	for range 5 {
+		s, _ := newShare(t, dir)
+		shares = append(shares, s)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var at []time.Time
+		var all sync.WaitGroup
+		for _, s := range shares {
+			all.Go(func() {
+				for range 8 {
+					if err := s.WaitDocumented(t.Context(), "project", api.GetFields); err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					at = append(at, time.Now())
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		for i := 3; i < len(at); i++ {
+			if at[i].Sub(at[i-3]) < time.Second {
+				t.Errorf("four requests within %s", at[i].Sub(at[i-3]))
+			}
+		}
+		files, err := shares[0].root.List(t.Context(), schemas.TurnsDir("project"))
+		if err != nil || len(files) > kept+2 {
+			t.Errorf("%d files are left: %v", len(files), err)
+		}
+	})
+}
+
+// Of many who ask at the same moment, one may.
+func TestOneWorkerTakesATurn(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	var may atomic.Int32
+	for range 5 {
+		s, _ := newShare(t, dir)
+		all.Go(func() {
+			if taken, _, err := s.Documented(t.Context(), "project", api.ListSize); err == nil && !taken {
+				may.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if may.Load() > 2 { // the first and the second half of the test in two slots
+		t.Errorf("%d of 5 workers may ask for a size", may.Load())
+	}
+}
