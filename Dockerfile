@@ -1,9 +1,11 @@
-# The images of the worker (with the starter in it) and of the sandbox:
+# The images of the worker (with the starter in it), of the sandbox, and of a provider
+# of logins to try the gateway with:
 #
 #   docker build --target worker  -t iterable-segment-export/worker .
 #   docker build --target sandbox -t iterable-segment-export/sandbox .
+#   docker build --target login   -t iterable-segment-export/login .
 #
-# Both hold static binaries and no shell, and run as an ordinary user.
+# The first two hold static binaries and no shell. All run as an ordinary user.
 
 # The builder has the Go version of go.mod; a test holds the two together.
 FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm@sha256:a688600ca24f8a4d3ca77f95b0dd40704a9fc787c826660eb7ba0b641b8b175d AS build
@@ -38,6 +40,14 @@ FROM base AS sandbox
 COPY --from=build-sandbox /out/bin/ /usr/local/bin/
 COPY --from=build-sandbox --chown=65532:65532 --chmod=0700 /out/data /data
 ENTRYPOINT ["/usr/local/bin/stack", "sandbox"]
+
+FROM node:24.13.0-bookworm-slim@sha256:4660b1ca8b28d6d1906fd644abe34b2ed81d15434d26d845ef0aced307cf4b6f AS login
+WORKDIR /login
+COPY internal/access/oidctest/oidc/ ./
+RUN npm ci --omit=dev --ignore-scripts
+ENV OIDC_MODULES=/login/node_modules
+USER node
+ENTRYPOINT ["node", "/login/provider.mjs"]
 
 # The last stage is what docker build makes where no target is named.
 FROM base AS worker

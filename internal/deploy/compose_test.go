@@ -24,9 +24,13 @@ import (
 // root is the repository's.
 const root = "../.."
 
-const password = "made-up-password"
+// What .env holds.
+const (
+	password = "made-up-password"
+	secret   = "made-up-secret"
+)
 
-// ours are the services whose images are built here.
+// ours are the services whose images are static binaries that are built here.
 var ours = []string{"worker", "sandbox"}
 
 // load reads docker-compose.yml as docker compose does, without this machine's
@@ -47,7 +51,7 @@ func project(t *testing.T, profiles ...string) *types.Project {
 	if profiles == nil {
 		profiles = []string{"*"}
 	}
-	p, err := load(t, profiles, "POSTGRES_PASSWORD="+password)
+	p, err := load(t, profiles, "POSTGRES_PASSWORD="+password, "WORKER_SECRET="+secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +71,11 @@ func jobs(p *types.Project) map[string]bool {
 	return found
 }
 
-func TestComposeAsksForThePassword(t *testing.T) {
-	if _, err := load(t, nil); err == nil || !strings.Contains(err.Error(), "POSTGRES_PASSWORD") {
-		t.Errorf("without a password: %v", err)
+func TestComposeAsksForSecrets(t *testing.T) {
+	for missing, env := range map[string]string{"POSTGRES_PASSWORD": "WORKER_SECRET=x", "WORKER_SECRET": "POSTGRES_PASSWORD=x"} {
+		if _, err := load(t, nil, env); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: %v", missing, err)
+		}
 	}
 }
 
@@ -78,7 +84,7 @@ func TestProfiles(t *testing.T) {
 	always := []string{"postgresql", "temporal", "temporal-namespace", "temporal-schema", "temporal-ui", "worker"}
 	for _, c := range []struct{ profiles, further []string }{
 		{[]string{}, nil},
-		{[]string{"demo"}, []string{"sandbox"}},
+		{[]string{"demo"}, []string{"login", "sandbox"}},
 		{[]string{"observability"}, []string{"grafana", "prometheus"}},
 	} {
 		have := project(t, c.profiles...).ServiceNames()
@@ -142,9 +148,9 @@ func TestEveryService(t *testing.T) {
 	for name, s := range p.Services {
 		t.Run(name, func(t *testing.T) {
 			if s.Build == nil && !pinned(s.Image) {
-				t.Errorf("the image %q is neither built here nor pinned to a full version", s.Image)
+				t.Errorf("the image %q is neither built here nor pinned to a full version and its digest", s.Image)
 			}
-			if s.Build != nil && !slices.Contains(ours, name) {
+			if s.Build != nil && !slices.Contains(ours, name) && name != "login" {
 				t.Error("a service that is built here belongs into ours")
 			}
 			if s.Restart == "" || s.Restart == types.RestartPolicyNo {
@@ -188,8 +194,9 @@ func dependencies(t *testing.T, p *types.Project, s types.ServiceConfig, jobs ma
 	}
 }
 
-// version is a full one: major, minor and, except for PostgreSQL, patch.
-var version = regexp.MustCompile(`^[^:@]+:v?(\d+\.\d+\.\d+|postgres-\d+\.\d+)[\w.-]*(@sha256:[0-9a-f]{64})?$`)
+// version is a full one: major, minor and, except for PostgreSQL, patch; with the digest
+// that it had.
+var version = regexp.MustCompile(`^[^:@]+:v?(\d+\.\d+\.\d+|postgres-\d+\.\d+)[\w.-]*@sha256:[0-9a-f]{64}$`)
 
 func pinned(image string) bool {
 	return version.MatchString(strings.Replace(image, "postgres:", "postgres:postgres-", 1))
@@ -198,14 +205,14 @@ func pinned(image string) bool {
 func TestPinned(t *testing.T) {
 	digest := "@sha256:" + strings.Repeat("0a", 32)
 	for image, want := range map[string]bool{
-		"temporalio/ui:2.54.1":               true,
 		"temporalio/ui:2.54.1" + digest:      true,
-		"postgres:17.11-bookworm":            true,
+		"postgres:17.11-bookworm" + digest:   true,
+		"temporalio/ui:2.54.1":               false,
 		"temporalio/ui":                      false,
 		"temporalio/ui:latest":               false,
-		"temporalio/ui:2":                    false,
-		"temporalio/ui:2.54":                 false,
-		"postgres:17":                        false,
+		"temporalio/ui:2" + digest:           false,
+		"temporalio/ui:2.54" + digest:        false,
+		"postgres:17" + digest:               false,
 		"temporalio/ui:2.54.1@sha256:0a":     false,
 		"temporalio/ui:latest" + digest:      false,
 		"registry:5000/temporalio/ui:latest": false,
@@ -281,7 +288,7 @@ func TestNoSecrets(t *testing.T) {
 			if value == nil || !secretName.MatchString(variable) {
 				continue
 			}
-			if *value != password && *value != sandbox.DefaultKey {
+			if *value != password && *value != secret && *value != sandbox.DefaultKey {
 				t.Errorf("%s: the value of %s stands in the file", name, variable)
 			}
 		}

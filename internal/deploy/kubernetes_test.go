@@ -52,21 +52,31 @@ func decode(manifests []byte) (objects []runtime.Object, err error) {
 
 // cluster is what the manifests of examples/kubernetes make.
 type cluster struct {
-	deployment appsv1.Deployment
-	job        batchv1.Job
-	config     corev1.ConfigMap
-	secret     corev1.Secret
-	account    corev1.ServiceAccount
-	disruption policyv1.PodDisruptionBudget
-	network    networkingv1.NetworkPolicy
+	deployments map[string]*appsv1.Deployment
+	services    map[string]*corev1.Service
+	policies    []networkingv1.NetworkPolicy
+	ingress     networkingv1.Ingress
+	job         batchv1.Job
+	config      corev1.ConfigMap
+	account     corev1.ServiceAccount
+	disruption  policyv1.PodDisruptionBudget
 }
 
-func manifests(t *testing.T) (c cluster) {
+// secrets are those that docs/deploying.md and the manifests have the reader make, with
+// what is in each.
+var secrets = map[string][]string{
+	"segment-export-keys":  {"marketing", "worker-secret"},
+	"segment-export-ui":    {"client-secret"},
+	"segment-export-apply": {"token"},
+}
+
+func manifests(t *testing.T) cluster {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "examples/kubernetes/*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := cluster{deployments: map[string]*appsv1.Deployment{}, services: map[string]*corev1.Service{}}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -79,25 +89,37 @@ func manifests(t *testing.T) (c cluster) {
 		for _, o := range objects {
 			switch o := o.(type) {
 			case *appsv1.Deployment:
-				c.deployment = *o
+				c.deployments[o.Name] = o
+			case *corev1.Service:
+				c.services[o.Name] = o
 			case *batchv1.Job:
 				c.job = *o
 			case *corev1.ConfigMap:
 				c.config = *o
-			case *corev1.Secret:
-				c.secret = *o
 			case *corev1.ServiceAccount:
 				c.account = *o
 			case *policyv1.PodDisruptionBudget:
 				c.disruption = *o
 			case *networkingv1.NetworkPolicy:
-				c.network = *o
+				c.policies = append(c.policies, *o)
+			case *networkingv1.Ingress:
+				c.ingress = *o
 			default:
 				t.Errorf("%s: nobody checks a %T", file, o)
 			}
 		}
 	}
 	return c
+}
+
+// selects reports whether a selector is of pods with such labels.
+func selects(t *testing.T, selector *metav1.LabelSelector, pod map[string]string) bool {
+	t.Helper()
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !s.Empty() && s.Matches(labels.Set(pod))
 }
 
 // TestManifestsAreReadStrictly makes sure that what is wrong is noticed.
@@ -117,25 +139,30 @@ func TestManifestsAreReadStrictly(t *testing.T) {
 // everywhere else.
 func TestTheManifestsFitTogether(t *testing.T) {
 	c := manifests(t)
-	pod := labels.Set(c.deployment.Spec.Template.Labels)
-	for what, selector := range map[string]*metav1.LabelSelector{
-		"the deployment": c.deployment.Spec.Selector, "the disruption budget": c.disruption.Spec.Selector, "the network policy": &c.network.Spec.PodSelector,
-	} {
-		s, err := metav1.LabelSelectorAsSelector(selector)
-		if err != nil || s.Empty() || !s.Matches(pod) {
-			t.Errorf("%s does not select the workers: %v", what, err)
-		}
+	worker := c.deployments["segment-export"].Spec.Template
+	if !selects(t, c.disruption.Spec.Selector, worker.Labels) {
+		t.Error("the disruption budget does not select the workers")
 	}
-	spec := c.deployment.Spec.Template.Spec
+	for name, d := range c.deployments {
+		if !selects(t, d.Spec.Selector, d.Spec.Template.Labels) {
+			t.Errorf("the deployment %s does not select its pods", name)
+		}
+		if s := c.services[name]; s == nil || !selects(t, metav1.SetAsLabelSelector(s.Spec.Selector), d.Spec.Template.Labels) {
+			t.Errorf("no service selects the pods of %s", name)
+		} else if port := s.Spec.Ports[0]; !slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == port.TargetPort.StrVal }) {
+			t.Errorf("the service %s leads to the port %s", name, port.TargetPort.StrVal)
+		}
+		confined(t, d.Spec.Template.Spec)
+	}
+	confined(t, c.job.Spec.Template.Spec)
+	spec := worker.Spec
 	if spec.ServiceAccountName != c.account.Name {
 		t.Errorf("the service account %s is not made", spec.ServiceAccountName)
 	}
-	confined(t, spec)
-	confined(t, c.job.Spec.Template.Spec)
 	for _, s := range []corev1.PodSpec{spec, c.job.Spec.Template.Spec} {
 		for _, v := range s.Volumes {
 			switch {
-			case v.ConfigMap != nil && v.ConfigMap.Name != c.config.Name, v.Secret != nil && v.Secret.SecretName != c.secret.Name:
+			case v.ConfigMap != nil && v.ConfigMap.Name != c.config.Name, v.Secret != nil && secrets[v.Secret.SecretName] == nil:
 				t.Errorf("the volume %s is of something that is not made", v.Name)
 			}
 			if !slices.ContainsFunc(s.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name }) {
@@ -146,23 +173,49 @@ func TestTheManifestsFitTogether(t *testing.T) {
 			t.Error("worker and job are of different versions")
 		}
 	}
-	worker := spec.Containers[0]
+	madeByTheReader(t)
+	container := spec.Containers[0]
 	env := map[string]string{}
-	for _, e := range worker.Env {
+	for _, e := range container.Env {
 		env[e.Name] = e.Value
 	}
 	known(t, env)
+	if env["WORKER_SECRET_FILE"] != "/keys/worker-secret" || !strings.HasSuffix(env["API_ADDR"], ":8236") || container.Ports[1].ContainerPort != 8236 {
+		t.Errorf("the gateway is set up with %v", env)
+	}
 	stop, err := time.ParseDuration(env["STOP_TIMEOUT"])
 	if err != nil || time.Duration(*spec.TerminationGracePeriodSeconds)*time.Second <= stop {
 		t.Errorf("the worker has %d s to stop; STOP_TIMEOUT is %s", *spec.TerminationGracePeriodSeconds, env["STOP_TIMEOUT"])
 	}
-	if port := worker.Ports[0]; !strings.HasSuffix(env["HEALTH_ADDR"], ":8235") || port.ContainerPort != 8235 ||
-		c.deployment.Spec.Template.Annotations["prometheus.io/port"] != "8235" {
+	if port := container.Ports[0]; !strings.HasSuffix(env["HEALTH_ADDR"], ":8235") || port.ContainerPort != 8235 ||
+		worker.Annotations["prometheus.io/port"] != "8235" {
 		t.Errorf("the worker answers at %s; the port is %d", env["HEALTH_ADDR"], port.ContainerPort)
 	}
-	for name, probe := range map[string]*corev1.Probe{"/readyz": worker.ReadinessProbe, "/healthz": worker.LivenessProbe} {
-		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != name || probe.HTTPGet.Port.StrVal != worker.Ports[0].Name {
+	for name, probe := range map[string]*corev1.Probe{"/readyz": container.ReadinessProbe, "/healthz": container.LivenessProbe} {
+		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != name || probe.HTTPGet.Port.StrVal != container.Ports[0].Name {
 			t.Errorf("the probe of %s is %+v", name, probe)
+		}
+	}
+}
+
+// madeByTheReader wants every secret in a command of the page or of a manifest: one that
+// a manifest makes would take the place of the reader's.
+func madeByTheReader(t *testing.T) {
+	t.Helper()
+	text := ""
+	for _, file := range []string{"docs/deploying.md", "examples/kubernetes/apply-exports.yaml"} {
+		data, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(data)
+	}
+	for name, keys := range secrets {
+		line := regexp.MustCompile(`kubectl create secret generic ` + name + ` .*`).FindString(text)
+		for _, key := range keys {
+			if !strings.Contains(line, "="+key+"=") {
+				t.Errorf("no command makes the key %s of the secret %s: %q", key, name, line)
+			}
 		}
 	}
 }
@@ -182,7 +235,7 @@ func confined(t *testing.T, spec corev1.PodSpec) {
 		if c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
 			t.Errorf("%s says not what it needs", c.Name)
 		}
-		if !regexp.MustCompile(`:\d+\.\d+\.\d+$`).MatchString(c.Image) {
+		if !regexp.MustCompile(`:\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$`).MatchString(c.Image) {
 			t.Errorf("%s is of no full version: %s", c.Name, c.Image)
 		}
 	}
@@ -193,7 +246,7 @@ func TestTheConfigurationInTheCluster(t *testing.T) {
 	c := manifests(t)
 	dir := t.TempDir()
 	for name, text := range c.config.Data {
-		for key := range c.secret.StringData { // the keys' folder is the pod's
+		for _, key := range secrets["segment-export-keys"] { // the keys' folder is the pod's
 			text = strings.ReplaceAll(text, "/keys/"+key, filepath.Join(dir, key))
 			if err := os.WriteFile(filepath.Join(dir, key), []byte("key"), 0o600); err != nil {
 				t.Fatal(err)

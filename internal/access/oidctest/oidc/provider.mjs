@@ -1,5 +1,6 @@
-// An OpenID Connect provider for tests: node provider.mjs PORT. Its people are ann, bob
-// and vic, an administrator, a contributor and a viewer; any password is theirs.
+// An OpenID Connect provider for tests and demonstrations: node provider.mjs PORT [HOST].
+// Its people are ann, bob and vic, an administrator, a contributor and a viewer; any
+// password is theirs.
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
@@ -7,7 +8,7 @@ const require = createRequire(pathToFileURL(process.env.OIDC_MODULES + '/'))
 const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')).href)
 
 const roles = { ann: 'administrator', bob: 'contributor', vic: 'viewer' }
-const [port] = process.argv.slice(2)
+const [port, host = '127.0.0.1'] = process.argv.slice(2)
 const issuer = `http://127.0.0.1:${port}`
 const provider = new Provider(issuer, {
   clients: [{
@@ -27,4 +28,4 @@ const provider = new Provider(issuer, {
   }),
   ttl: { AccessToken: 3600, IdToken: Number(process.env.OIDC_TTL || 3600), DeviceCode: 600, RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 86400 },
 })
-provider.listen(Number(port), '127.0.0.1', () => console.log(`listens at ${issuer}`))
+provider.listen(Number(port), host, () => console.log(`listens at ${issuer}`))
