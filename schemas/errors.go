@@ -77,6 +77,8 @@ const ErrorNameTaken ErrorType = "NameTaken"
 const (
 	// ErrorBadRequest: it can't be understood.
 	ErrorBadRequest ErrorType = "BadRequest"
+	// ErrorConflict: it can't be done as things are.
+	ErrorConflict ErrorType = "Conflict"
 	// ErrorChanged: what it was based on has changed since.
 	ErrorChanged ErrorType = "Changed"
 	// ErrorUnderWay: a run, or something that is used, is in the way.

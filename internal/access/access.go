@@ -42,7 +42,7 @@ func New(root *storage.Root, secrets []string) (*Gate, error) {
 		if len(s) < leastSecret {
 			return nil, fmt.Errorf("a WORKER_SECRET has %d characters, and needs %d or more; make one with: openssl rand -base64 32", len(s), leastSecret)
 		}
-		key, err := hkdf.Key(sha256.New, []byte(s), nil, "iterable-segment-export grant v2", sha256.Size)
+		key, err := hkdf.Key(sha256.New, []byte(s), nil, "iterable-segment-export grant v3", sha256.Size)
 		if err != nil {
 			return nil, fmt.Errorf("derive a key from WORKER_SECRET: %w", err)
 		}
@@ -54,24 +54,25 @@ func New(root *storage.Root, secrets []string) (*Gate, error) {
 // Required reports whether runs need a grant.
 func (g *Gate) Required() bool { return len(g.keys) > 0 }
 
-// mac is over the JSON of v, whose form its Go type alone decides. kind keeps the MACs
-// of one type from being taken for those of another.
-func mac(key []byte, kind string, v any) ([]byte, error) {
-	data, err := json.Marshal(v)
+// mac is over the JSON of a grant, without its MAC, and of what it is for, whose forms
+// their Go types alone decide. kind keeps grants for one thing from being taken for
+// another.
+func mac(key []byte, kind string, grant schemas.Grant, in any) ([]byte, error) {
+	grant.MAC = nil
+	data, err := json.Marshal([]any{kind, grant, in})
 	if err != nil {
 		return nil, err
 	}
 	h := hmac.New(sha256.New, key)
-	fmt.Fprintf(h, "%d %s ", len(kind), kind)
 	h.Write(data)
 	return h.Sum(nil), nil
 }
 
-// signed reports whether the MAC was made with one of the secrets.
-func (g *Gate) signed(kind string, v any, got []byte) bool {
+// signed reports whether the grant's MAC was made with one of the secrets.
+func (g *Gate) signed(kind string, grant schemas.Grant, in any) bool {
 	return slices.ContainsFunc(g.keys, func(key []byte) bool {
-		want, err := mac(key, kind, v)
-		return err == nil && hmac.Equal(want, got)
+		want, err := mac(key, kind, grant, in)
+		return err == nil && hmac.Equal(want, grant.MAC)
 	})
 }
 
@@ -105,16 +106,11 @@ func AtLeast(role, least schemas.Role) bool {
 
 // MayUse reports whether a role may use a connection.
 func MayUse(role schemas.Role, c schemas.Connection) bool {
-	switch role {
-	case schemas.RoleAdministrator:
-		return true // they own the connections
-	case schemas.RoleContributor:
-		return slices.Contains(c.Allowed, schemas.AllowContributors)
-	}
-	return false
+	return role == schemas.RoleAdministrator || role == schemas.RoleContributor && slices.Contains(c.Allowed, schemas.AllowContributors)
 }
 
-// CheckUse returns the Refused of a person who may not use a connection.
+// CheckUse returns the Refused of a person who may not use a connection. It is the same
+// for one that is not shared as for one that there is not.
 func CheckUse(who schemas.Person, c schemas.Connection) error {
 	if MayUse(who.Role, c) {
 		return nil

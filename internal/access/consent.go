@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"path"
@@ -37,11 +36,7 @@ func (g *Gate) Consent(ctx context.Context, c schemas.Connection) (*schemas.Cons
 	}
 	for i := len(kept) - 1; i >= 0; i-- { // the newest first, since names are times
 		var r schemas.ConsentRecord
-		data, err := g.root.Read(ctx, kept[i].Name)
-		if err == nil {
-			err = json.Unmarshal(data, &r)
-		}
-		if err != nil {
+		if _, err := g.root.ReadJSON(ctx, kept[i].Name, &r); err != nil {
 			return nil, fmt.Errorf("read the consent to connection %q (%s): %w", c.Name, kept[i].Name, err)
 		}
 		if !r.Withdrawn && r.Host != Host(c) {
@@ -73,22 +68,6 @@ func (g *Gate) CheckConsent(ctx context.Context, c schemas.Connection) error {
 	return nil
 }
 
-// LastCheck returns what the last check of a connection's key found, nil if there was
-// none.
-func (g *Gate) LastCheck(ctx context.Context, connection string) (*schemas.ConnectionCheck, error) {
-	var check schemas.ConnectionCheck
-	found, err := g.root.ReadJSON(ctx, schemas.ConnectionCheckKey(connection), &check)
-	if !found {
-		return nil, err
-	}
-	return &check, err
-}
-
-// KeepCheck keeps what a check found.
-func (g *Gate) KeepCheck(ctx context.Context, check schemas.ConnectionCheck) error {
-	return g.write(ctx, schemas.ConnectionCheckKey(check.Connection), check)
-}
-
 // Agree records that a person agrees to the statement whose SHA-256 they have seen, so
 // that nobody agrees to another version's statement.
 func (g *Gate) Agree(ctx context.Context, who schemas.Person, c schemas.Connection, seen string) (schemas.ConsentRecord, error) {
@@ -109,5 +88,5 @@ func (g *Gate) Withdraw(ctx context.Context, who schemas.Person, c schemas.Conne
 // on record.
 func (g *Gate) keepConsent(ctx context.Context, r schemas.ConsentRecord) (schemas.ConsentRecord, error) {
 	r.At = g.now().UTC()
-	return r, g.write(ctx, path.Join(schemas.ConsentDir(r.Connection), r.At.Format("20060102T150405.000000000Z")+".json"), r)
+	return r, g.root.WriteJSON(ctx, path.Join(schemas.ConsentDir(r.Connection), r.At.Format("20060102T150405.000000000Z")+".json"), r)
 }

@@ -24,41 +24,43 @@ const (
 // GrantRun lets a person start a run as in describes it. It returns in with the grant,
 // and with who started it, unless a schedule does.
 func (g *Gate) GrantRun(ctx context.Context, who schemas.Person, in schemas.RunInput) (schemas.RunInput, error) {
-	in.Grant = nil
 	if in.Trigger.Kind == schemas.TriggerPerson {
 		in.Trigger.Who = who.Name
 	}
-	if !g.Required() {
-		return in, nil
-	}
-	grant, err := g.issue(ctx, who, in.Export, in.Trigger.Kind == schemas.TriggerSchedule)
-	if err != nil {
-		return in, err
-	}
+	in.Grant = nil
+	grant, err := g.issue(ctx, who, kindRun, in, in.Export, in.Trigger.Kind == schemas.TriggerSchedule)
 	in.Grant = grant
-	mac, err := mac(g.keys[0], kindRun, in)
-	grant.MAC = mac
 	return in, err
 }
 
 // GrantRemoval lets a person have an export removed.
 func (g *Gate) GrantRemoval(ctx context.Context, who schemas.Person, in schemas.RemoveInput) (schemas.RemoveInput, error) {
 	in.Grant = nil
-	if !g.Required() {
-		return in, nil
-	}
-	grant, err := g.issue(ctx, who, in.Export, false)
-	if err != nil {
-		return in, err
-	}
+	grant, err := g.issue(ctx, who, kindRemove, in, in.Export, false)
 	in.Grant = grant
-	mac, err := mac(g.keys[0], kindRemove, in)
-	grant.MAC = mac
 	return in, err
 }
 
-// issue makes a grant without its MAC.
-func (g *Gate) issue(ctx context.Context, who schemas.Person, e schemas.Export, forSchedule bool) (*schemas.Grant, error) {
+// CheckRun reports who a run was granted to that started then. The error is a *Refused
+// for a run that was not granted as it is.
+func (g *Gate) CheckRun(ctx context.Context, in schemas.RunInput, started time.Time) (schemas.Person, error) {
+	grant := in.Grant
+	in.Grant = nil
+	return g.check(ctx, grant, kindRun, in, in.Export, in.Trigger.Kind == schemas.TriggerSchedule, started)
+}
+
+// CheckRemoval is CheckRun for the removal of an export.
+func (g *Gate) CheckRemoval(ctx context.Context, in schemas.RemoveInput, started time.Time) (schemas.Person, error) {
+	grant := in.Grant
+	in.Grant = nil
+	return g.check(ctx, grant, kindRemove, in, in.Export, false, started)
+}
+
+// issue makes a grant for in, nil where nothing needs one.
+func (g *Gate) issue(ctx context.Context, who schemas.Person, kind string, in any, e schemas.Export, forSchedule bool) (*schemas.Grant, error) {
+	if !g.Required() {
+		return nil, nil
+	}
 	revoked, err := g.revokedAt(ctx, e.Connection, e.Name)
 	if err != nil {
 		return nil, err
@@ -70,45 +72,26 @@ func (g *Gate) issue(ctx context.Context, who schemas.Person, e schemas.Export, 
 	if !forSchedule {
 		out.ExpiresAt = out.IssuedAt.Add(startTime)
 	}
-	return &out, nil
+	out.MAC, err = mac(g.keys[0], kind, out, in)
+	return &out, err
 }
 
-// CheckRun reports who a run was granted to that started then. The error is a *Refused
-// for a run that was not granted as it is.
-func (g *Gate) CheckRun(ctx context.Context, in schemas.RunInput, started time.Time) (schemas.Person, error) {
-	bare := in
-	return g.check(ctx, kindRun, in.Grant, started, in.Export, in.Trigger.Kind == schemas.TriggerSchedule, func(grant *schemas.Grant) any {
-		bare.Grant = grant
-		return bare
-	})
-}
-
-// CheckRemoval is CheckRun for the removal of an export.
-func (g *Gate) CheckRemoval(ctx context.Context, in schemas.RemoveInput, started time.Time) (schemas.Person, error) {
-	bare := in
-	return g.check(ctx, kindRemove, in.Grant, started, in.Export, false, func(grant *schemas.Grant) any {
-		bare.Grant = grant
-		return bare
-	})
-}
-
-func (g *Gate) check(ctx context.Context, kind string, grant *schemas.Grant, started time.Time, e schemas.Export, forSchedule bool, with func(*schemas.Grant) any) (schemas.Person, error) {
+func (g *Gate) check(ctx context.Context, grant *schemas.Grant, kind string, in any, e schemas.Export, forSchedule bool, started time.Time) (schemas.Person, error) {
 	if !g.Required() {
 		return schemas.Person{Role: schemas.RoleAdministrator}, nil
 	}
-	const again = "; start it again with starter run, or apply the export again with starter apply, as somebody who may"
-	if grant == nil {
-		return schemas.Person{}, No(schemas.ErrorGrant, "the %s of %q has no grant, and this worker does nothing without one"+again, kind, e.Name)
+	no := func(format string, args ...any) (schemas.Person, error) {
+		return schemas.Person{}, No(schemas.ErrorGrant, format+"; start it again with starter run, or apply the export again with starter apply, as somebody who may", args...)
 	}
-	bare := *grant
-	bare.MAC = nil
 	switch {
-	case !g.signed(kind, with(&bare), grant.MAC):
-		return schemas.Person{}, No(schemas.ErrorGrant, "the grant is not for this %s of %q: what it was started with or the grant was altered, or the workers' secret was changed"+again, kind, e.Name)
-	case grant.ExpiresAt.IsZero() != forSchedule, !grant.ExpiresAt.IsZero() && started.After(grant.ExpiresAt):
-		return schemas.Person{}, No(schemas.ErrorGrant, "the grant for one %s of %q has expired: it was for a start until %s"+again, kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
+	case grant == nil:
+		return no("the %s of %q has no grant, and this worker does nothing without one", kind, e.Name)
+	case !g.signed(kind, *grant, in):
+		return no("the grant is not for this %s of %q: what it was started with or the grant was altered, or the workers' secret was changed", kind, e.Name)
+	case grant.ExpiresAt.IsZero() != forSchedule, !forSchedule && started.After(grant.ExpiresAt):
+		return no("the grant for one %s of %q has expired: it was for a start until %s", kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
 	case started.Before(grant.IssuedAt.Add(-leeway)):
-		return schemas.Person{}, No(schemas.ErrorGrant, "the %s of %q started before its grant was issued"+again, kind, e.Name)
+		return no("the %s of %q started before its grant was issued", kind, e.Name)
 	}
 	return grant.Person, g.CheckRevoked(ctx, grant, e)
 }
@@ -139,7 +122,7 @@ func (g *Gate) Revoke(ctx context.Context, connection, export, by string) error 
 	if !g.Required() {
 		return nil
 	}
-	return g.write(ctx, schemas.RevokedKey(connection, export), revocation{Connection: connection, Export: export, By: by, At: g.now().UTC()})
+	return g.root.WriteJSON(ctx, schemas.RevokedKey(connection, export), revocation{Connection: connection, Export: export, By: by, At: g.now().UTC()})
 }
 
 // revokedAt is until when the export's grants are revoked, zero if they never were.

@@ -11,14 +11,6 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-func (g *Gate) write(ctx context.Context, key string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return g.root.Write(ctx, key, data)
-}
-
 // Owner returns the record of an export's name; ok reports whether there is one.
 func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, ok bool, err error) {
 	ok, err = g.root.ReadJSON(ctx, schemas.NameKey(export), &r)
@@ -77,7 +69,7 @@ func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas
 		r.Before = append(r.Before, r.Connection)
 	}
 	r.Connection, r.By, r.Since = connection, by, g.now().UTC()
-	return r, g.write(ctx, schemas.NameKey(export), r)
+	return r, g.root.WriteJSON(ctx, schemas.NameKey(export), r)
 }
 
 // Release forgets whose an export's name was.
@@ -88,7 +80,7 @@ func (g *Gate) Release(ctx context.Context, export string) error {
 // Admit records what a run was let in with. Every step of the run is held against it.
 func (g *Gate) Admit(ctx context.Context, run schemas.RunRef, r schemas.RunRecord) error {
 	r.At = g.now().UTC()
-	return g.write(ctx, schemas.RunRecordKey(run), r)
+	return g.root.WriteJSON(ctx, schemas.RunRecordKey(run), r)
 }
 
 // KeepList records the list that a segment's run fills.
@@ -96,7 +88,7 @@ func (g *Gate) KeepList(ctx context.Context, run schemas.RunRef, list int64) err
 	if !g.Required() {
 		return nil
 	}
-	return g.write(ctx, schemas.RunListKey(run), list)
+	return g.root.WriteJSON(ctx, schemas.RunListKey(run), list)
 }
 
 // CheckList returns the Refused of a list that is not the one that a segment's run fills.

@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,7 +16,6 @@ import (
 	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/go-jose/go-jose/v4"
 
 	"iterable-segment-export/schemas"
 )
@@ -66,9 +67,8 @@ type Tokens struct {
 	roles  map[string]schemas.Role // by the claim's value
 	now    func() time.Time
 
-	mu       sync.Mutex
-	provider *oidc.Provider
-	keys     *keys
+	mu     sync.Mutex
+	verify *oidc.IDTokenVerifier
 }
 
 // NewTokens returns a Tokens. The provider is asked for nothing before the first token.
@@ -105,16 +105,13 @@ func safeURL(u *url.URL) bool {
 	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
 }
 
-// Issuer returns the provider, for those who want a token.
-func (t *Tokens) Issuer() string { return t.o.Issuer }
-
-// discover returns what the provider says of itself. Once it has answered, it is not
-// asked again.
-func (t *Tokens) discover(ctx context.Context) (*oidc.Provider, *keys, error) {
+// verifier returns what verifies tokens. Once the provider has said where its keys are,
+// it is not asked again.
+func (t *Tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.provider != nil {
-		return t.provider, t.keys, nil
+	if t.verify != nil {
+		return t.verify, nil
 	}
 	p, err := oidc.NewProvider(oidc.ClientContext(ctx, t.client), t.o.Issuer)
 	var found struct {
@@ -124,27 +121,30 @@ func (t *Tokens) discover(ctx context.Context) (*oidc.Provider, *keys, error) {
 		err = p.Claims(&found)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask the identity provider %s who it is: %w", t.o.Issuer, err)
+		return nil, fmt.Errorf("ask the identity provider %s who it is: %w", t.o.Issuer, err)
 	}
 	if u, err := url.Parse(found.Keys); err != nil || !safeURL(u) {
-		return nil, nil, fmt.Errorf("the identity provider %s has its keys at %q, which is not https", t.o.Issuer, found.Keys)
+		return nil, fmt.Errorf("the identity provider %s has its keys at %q, which is not https", t.o.Issuer, found.Keys)
 	}
-	t.provider, t.keys = p, newKeys(t.client, found.Keys, t.now)
-	return t.provider, t.keys, nil
+	fresh := func() *oidc.RemoteKeySet {
+		return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), t.client), found.Keys)
+	}
+	t.verify = oidc.NewVerifier(t.o.Issuer, &keys{fresh: fresh, now: t.now}, &oidc.Config{ClientID: t.o.Audience, SupportedSigningAlgs: signatures, Now: t.now})
+	return t.verify, nil
 }
 
-// Person verifies a token and returns whose it is, and until when it is good. The error
-// is a *Refused, or that the provider is out of reach.
+// Person verifies a token and returns whose it is. The error is a *Refused, or that the
+// provider is out of reach.
 func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, error) {
 	token = strings.TrimSpace(token)
-	if len(token) > maxToken || !accepted(token) {
+	if len(token) > maxToken || !forSigningIn(token) {
 		return schemas.Person{}, No(schemas.ErrorProof, "the token is not a JWT for signing in, signed with the algorithm of a public key (such as RS256 or ES256)")
 	}
-	_, keys, err := t.discover(ctx)
+	v, err := t.verifier(ctx)
 	if err != nil {
 		return schemas.Person{}, err
 	}
-	verified, err := oidc.NewVerifier(t.o.Issuer, keys, &oidc.Config{ClientID: t.o.Audience, SupportedSigningAlgs: signatures, Now: t.now}).Verify(ctx, token)
+	verified, err := v.Verify(ctx, token)
 	var expired *oidc.TokenExpiredError
 	switch {
 	case errors.As(err, &expired) && expired.Expiry.Unix() <= 0:
@@ -163,31 +163,22 @@ func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, erro
 	return t.describe(verified.Subject, claims)
 }
 
-// accepted reports whether a token is one that says who somebody is, and not one for
-// signing out and the like (RFC 8725, 3.11).
-func accepted(token string) bool {
-	parsed, err := jose.ParseSigned(token, algorithms())
-	if err != nil || len(parsed.Signatures) != 1 {
+// forSigningIn reports whether a token says that it is one that says who somebody is,
+// and not one for signing out and the like (RFC 8725, 3.11), which go-oidc does not look
+// at. Its algorithm is looked at before the provider is asked for anything.
+func forSigningIn(token string) bool {
+	head, _, _ := strings.Cut(token, ".")
+	data, err := base64.RawURLEncoding.DecodeString(head)
+	h := struct{ Typ, Alg string }{Typ: "JWT"}
+	if err != nil || json.Unmarshal(data, &h) != nil || !slices.Contains(signatures, h.Alg) {
 		return false
 	}
-	kind, ok := parsed.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]
-	if !ok {
-		return true
-	}
-	name, _ := kind.(string)
-	name = strings.TrimPrefix(strings.ToLower(name), "application/")
-	return name == "jwt" || name == "at+jwt" || name == "id+jwt"
-}
-
-func algorithms() (all []jose.SignatureAlgorithm) {
-	for _, a := range signatures {
-		all = append(all, jose.SignatureAlgorithm(a))
-	}
-	return all
+	kind := strings.TrimPrefix(strings.ToLower(h.Typ), "application/")
+	return kind == "jwt" || kind == "at+jwt" || kind == "id+jwt"
 }
 
 // keys are the provider's public keys. go-oidc keeps a key for ever once it has read
-// it, so the set is replaced by a new one every now and then.
+// it, so the set is replaced by a new one every now and then, beside those who ask.
 type keys struct {
 	fresh func() *oidc.RemoteKeySet
 	now   func() time.Time
@@ -196,14 +187,6 @@ type keys struct {
 	set   *oidc.RemoteKeySet
 	since time.Time // when set was read
 	tried time.Time // when a new one was last asked for
-}
-
-func newKeys(client *http.Client, where string, now func() time.Time) *keys {
-	k := &keys{now: now}
-	k.fresh = func() *oidc.RemoteKeySet {
-		return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), client), where)
-	}
-	return k
 }
 
 // unfetched reports whether an error is that the provider's keys could not be read.

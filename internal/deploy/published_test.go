@@ -112,7 +112,9 @@ func TestTemporalIsNotPublishedByKubernetes(t *testing.T) {
 				}
 			}
 		}
-		if !slices.ContainsFunc(c.policies, func(p networkingv1.NetworkPolicy) bool { return selects(t, &p.Spec.PodSelector, d.Spec.Template.Labels) }) {
+		if !slices.ContainsFunc(c.policies, func(p networkingv1.NetworkPolicy) bool {
+			return selects(t, &p.Spec.PodSelector, d.Spec.Template.Labels)
+		}) {
 			t.Errorf("no network policy is about %s", name)
 		}
 	}

@@ -26,8 +26,10 @@ type Options struct {
 	// FrontendAddr is where Temporal answers, host and port of this machine;
 	// default 127.0.0.1:7233. With port 0 it takes a free one.
 	FrontendAddr string
-	// UIAddr is where the UI answers, host and port; empty for no UI.
-	UIAddr string
+	// UIAddr is where the UI answers, host and port; empty for no UI. UIReadOnly disables
+	// its write actions.
+	UIAddr     string
+	UIReadOnly bool
 	// Namespace is made if it does not exist; default "default".
 	Namespace string
 	// Retention is how long finished workflows are kept; default 7 days. A
@@ -131,7 +133,7 @@ func startOnce(ctx context.Context, o Options, lock *os.File) (*Stack, error) {
 		return nil, errors.Join(err, s.stopServer())
 	}
 	if uiAddr != "" {
-		if s.ui, err = startUI(uiAddr, frontend, o.Namespace); err != nil {
+		if s.ui, err = startUI(uiAddr, frontend, o); err != nil {
 			return nil, errors.Join(err, s.stopServer())
 		}
 	}

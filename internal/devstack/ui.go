@@ -27,7 +27,7 @@ type fixedConfig struct{ config *uiconfig.Config }
 func (f fixedConfig) GetConfig() (*uiconfig.Config, error) { return f.config, nil }
 
 // startUI starts the UI, and returns when it answers.
-func startUI(addr, frontend, namespace string) (*uiServer, error) {
+func startUI(addr, frontend string, o Options) (*uiServer, error) {
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -38,8 +38,9 @@ func startUI(addr, frontend, namespace string) (*uiServer, error) {
 	}
 	ui := &uiServer{addr: addr, done: make(chan struct{})}
 	ui.server = uiserver.NewServer(uioptions.WithConfigProvider(fixedConfig{&uiconfig.Config{
-		TemporalGRPCAddress: frontend, Host: host, Port: port, EnableUI: true, DefaultNamespace: namespace,
-		HideLogs: true, DisableNewsFetch: true,
+		TemporalGRPCAddress: frontend, Host: host, Port: port, EnableUI: true, DefaultNamespace: o.Namespace,
+		DisableWriteActions: o.UIReadOnly,
+		HideLogs:            true, DisableNewsFetch: true,
 		CORS: uiconfig.CORS{CookieInsecure: true}, // plain HTTP on this machine
 	}}))
 	go func() {

@@ -70,12 +70,15 @@ func (l *Local) describe(ctx context.Context, c schemas.Connection, v *schemas.C
 	if v.Consent != nil {
 		v.Consent.Statement = "" // long, and in the data root
 	}
-	if v.Check, err = gate.LastCheck(ctx, c.Name); err != nil {
-		return err
-	}
 	root, err := l.Root(ctx)
 	if err != nil {
 		return err
+	}
+	var check schemas.ConnectionCheck
+	if found, err := root.ReadJSON(ctx, schemas.ConnectionCheckKey(c.Name), &check); err != nil {
+		return err
+	} else if found {
+		v.Check = &check
 	}
 	stored, err := limits.Read(ctx, root, c.Name)
 	for endpoint, learned := range stored.Limits {
@@ -102,11 +105,8 @@ func (l *Local) records(ctx context.Context) (*access.Gate, error) {
 	return gate, err
 }
 
-// administered returns a connection for an administrator.
-func (l *Local) administered(ctx context.Context, name string) (schemas.Connection, *access.Gate, error) {
-	if err := l.atLeast(schemas.RoleAdministrator); err != nil {
-		return schemas.Connection{}, nil, err
-	}
+// connection returns a connection, and where its records are.
+func (l *Local) connection(ctx context.Context, name string) (schemas.Connection, *access.Gate, error) {
 	all, err := l.Known()
 	if err != nil {
 		return schemas.Connection{}, nil, err
@@ -121,7 +121,7 @@ func (l *Local) administered(ctx context.Context, name string) (schemas.Connecti
 
 // CheckConnection implements Service. It keeps what it found for Connections.
 func (l *Local) CheckConnection(ctx context.Context, name string) (schemas.ConnectionCheck, error) {
-	c, gate, err := l.administered(ctx, name)
+	c, _, err := l.connection(ctx, name)
 	if err != nil {
 		return schemas.ConnectionCheck{}, err
 	}
@@ -133,12 +133,16 @@ func (l *Local) CheckConnection(ctx context.Context, name string) (schemas.Conne
 	if err != nil {
 		check.Error = err.Error()
 	}
-	return check, gate.KeepCheck(ctx, check)
+	root, err := l.Root(ctx)
+	if err != nil {
+		return check, err
+	}
+	return check, root.WriteJSON(ctx, schemas.ConnectionCheckKey(c.Name), check)
 }
 
 // Connect implements Service.
 func (l *Local) Connect(ctx context.Context, name string, in ConnectRequest) (schemas.ConsentRecord, error) {
-	c, gate, err := l.administered(ctx, name)
+	c, gate, err := l.connection(ctx, name)
 	if err != nil {
 		return schemas.ConsentRecord{}, err
 	}
@@ -147,7 +151,7 @@ func (l *Local) Connect(ctx context.Context, name string, in ConnectRequest) (sc
 
 // Disconnect implements Service.
 func (l *Local) Disconnect(ctx context.Context, name string, in DisconnectRequest) (Disconnected, error) {
-	c, gate, err := l.administered(ctx, name)
+	c, gate, err := l.connection(ctx, name)
 	if err != nil {
 		return Disconnected{}, err
 	}

@@ -36,6 +36,8 @@ const (
 	costlyAtOnce = 4
 	// mostPeople is how many people's pace is remembered.
 	mostPeople = 10_000
+	// mostFollowed is how many runs a person follows at a time.
+	mostFollowed = 20
 )
 
 // Options say how a Handler answers.
@@ -65,13 +67,14 @@ type Handler struct {
 	mux    *http.ServeMux
 	costly chan struct{}
 
-	mu     sync.Mutex
-	people map[string]*rate.Limiter // by subject
+	mu       sync.Mutex
+	people   map[string]*rate.Limiter // by subject
+	followed map[string]int           // how many runs each follows just now
 }
 
 // NewHandler returns a Handler.
 func NewHandler(o Options) http.Handler {
-	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}}
+	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}, followed: map[string]int{}}
 	for _, rt := range routes {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
 	}
@@ -81,7 +84,7 @@ func NewHandler(o Options) http.Handler {
 		_, _ = w.Write(schemas.OpenAPI)
 	})
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, access.No(codeNotFound, "there is nothing at %s %s; see /v1/openapi.json", r.Method, r.URL.Path))
+		fail(w, problemOf(access.No(codeNotFound, "there is nothing at %s %s; see /v1/openapi.json", r.Method, r.URL.Path)))
 	})
 	// Nobody's browser is to ask in their name; it holds no token for this host either.
 	return http.NewCrossOriginProtection().Handler(headers(h.mux))
@@ -91,6 +94,11 @@ func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
+		if len(r.TransferEncoding) > 0 {
+			// Its length may be given in two ways, of which a proxy may have taken the other:
+			// what follows on the connection is not taken for a request (RFC 9112, 6.1).
+			w.Header().Set("Connection", "close")
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -120,7 +128,12 @@ func (h *Handler) serve(rt route, to http.ResponseWriter, r *http.Request) {
 		err = h.do(rt, who, w, r)
 	}
 	if err != nil {
-		fail(w, err)
+		p := problemOf(err)
+		if p.Status == http.StatusInternalServerError {
+			h.o.Log.Error("an operation failed", "operation", rt.name, "error", err)
+			p = p.forPerson(who)
+		}
+		fail(w, p)
 	}
 	if r.Method != http.MethodGet || w.status >= http.StatusBadRequest {
 		h.o.Log.Info("a person asked", "operation", rt.name, "who", who.Subject, "role", who.Role, "status", w.status, "took", time.Since(began).String())
@@ -145,9 +158,8 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	if !h.pace(who).Allow() {
 		return access.No(codeTooMany, "%s asks too often; wait a little", who.Name)
 	}
-	l := h.o.Office.As(who)
-	if err := l.atLeast(rt.least); err != nil {
-		return err
+	if !access.AtLeast(who.Role, rt.least) {
+		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, and this takes %s", who.Name, who.Role, rt.least)
 	}
 	if rt.costly {
 		select {
@@ -158,14 +170,33 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		}
 	}
 	end := followTime
-	if rt.kind != "text/event-stream" {
+	if rt.kind == "text/event-stream" {
+		if !h.follows(who, 1) {
+			return access.No(codeTooMany, "%s follows %d runs already", who.Name, mostFollowed)
+		}
+		defer h.follows(who, -1)
+	} else {
 		end = answerTime
 		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(end + time.Minute)) // who reads slowly
-	return rt.serve(l, w, r)
+	return rt.serve(h.o.Office.As(who), w, r)
+}
+
+// follows counts the runs that a person follows, and reports whether one more is allowed.
+func (h *Handler) follows(who schemas.Person, more int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.followed[who.Subject] + more
+	if n > mostFollowed {
+		return false
+	}
+	if h.followed[who.Subject] = n; n == 0 {
+		delete(h.followed, who.Subject)
+	}
+	return true
 }
 
 // pace is how often a person may ask.
@@ -184,8 +215,7 @@ func (h *Handler) pace(who schemas.Person) *rate.Limiter {
 }
 
 // fail answers with a problem.
-func fail(w http.ResponseWriter, err error) {
-	p := problemOf(err)
+func fail(w http.ResponseWriter, p Problem) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")

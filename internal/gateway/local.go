@@ -52,7 +52,9 @@ type ConnectionSource interface {
 	Status() config.Status
 }
 
-// Local is a Service in this process, as one person sees it.
+// Local is a Service in this process, as one person sees it. What a person's role allows
+// is for the Handler to say, by its table of routes; whether they may use a connection is
+// said here.
 type Local struct {
 	*Office
 	who schemas.Person
@@ -60,6 +62,10 @@ type Local struct {
 
 // As is the office as a person sees it.
 func (o *Office) As(who schemas.Person) *Local { return &Local{o, who} }
+
+// mostBackfill is the longest time that one request makes up for: a schedule can have a
+// start each minute of it.
+const mostBackfill = 31 * 24 * time.Hour
 
 // lookEvery is how often a run that somebody watches is looked at.
 const lookEvery = 500 * time.Millisecond
@@ -75,27 +81,18 @@ func (l *Local) looker() *operate.Operator {
 	return &operate.Operator{Client: l.Client, Namespace: l.Namespace, Who: l.who}
 }
 
-// atLeast refuses those whose role may do less.
-func (l *Local) atLeast(least schemas.Role) error {
-	if access.AtLeast(l.who.Role, least) {
-		return nil
-	}
-	return access.No(schemas.ErrorNotAllowed, "%s has the role %s, and this takes %s", l.who.Name, l.who.Role, least)
-}
-
 // mayUse refuses those who may not use a connection. One that there is not (any more) is
-// the administrators'.
+// the administrators'; others are not told which there are.
 func (l *Local) mayUse(connection string) error {
-	if err := l.atLeast(schemas.RoleContributor); err != nil || l.who.Role == schemas.RoleAdministrator {
-		return err
-	}
-	all, err := l.Known()
-	if err != nil {
-		return err
-	}
-	c, err := all.Get(connection)
-	if err != nil {
-		return access.No(schemas.ErrorUnknownConnection, "%s", err.Error())
+	c := schemas.Connection{Name: connection}
+	if l.who.Role == schemas.RoleContributor {
+		all, err := l.Known()
+		if err != nil {
+			return err
+		}
+		if known, err := all.Get(connection); err == nil {
+			c = known
+		}
 	}
 	return access.CheckUse(l.who, c)
 }
@@ -196,9 +193,6 @@ func (l *Local) foresee(ctx context.Context, s *operate.Step) {
 
 // plan is what applying a file would change.
 func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
-	if err := l.atLeast(schemas.RoleContributor); err != nil {
-		return Plan{}, err
-	}
 	if err := config.CheckExports(&in.File); err != nil {
 		return Plan{}, access.No(schemas.ErrorBadExport, "%s", err.Error())
 	}
@@ -233,8 +227,15 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 		s := &plan.Steps[i]
 		var err error
 		switch s.Verb {
-		case operate.VerbCreate, operate.VerbChange:
+		case operate.VerbCreate:
 			err = l.claim(ctx, s.Want())
+		case operate.VerbChange:
+			if err = l.mayChange(ctx, s.Export, s.Want().Connection); err == nil {
+				err = l.mayUse(s.Have().Connection)
+			}
+			if err == nil {
+				err = l.claim(ctx, s.Want())
+			}
 		case operate.VerbRemove:
 			err = l.mayChange(ctx, s.Export, s.Have().Connection)
 		}
@@ -303,11 +304,11 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err != nil {
 		return none, err
 	}
-	if !ok && isApplied { // of a version that kept no such records
-		owner = schemas.NameRecord{Export: export, Connection: applied.Export.Connection}
-		ok = o.Gate.Claim(ctx, export, owner.Connection, l.who.Name) == nil
+	unrecorded := !ok && isApplied // by a version that kept no such records
+	if unrecorded {
+		owner.Connection = applied.Export.Connection
 	}
-	if !ok {
+	if !ok && !unrecorded {
 		return none, fmt.Errorf("%w: %q; its name belongs to no connection, so there is nothing to move", operate.ErrNotApplied, export)
 	}
 	all, err := l.Known()
@@ -323,11 +324,15 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 		}
 	}
 	if isApplied {
-		if err := o.CheckMove(ctx, applied, in.Connection); err != nil {
-			return none, err
-		}
+		err = o.CheckMove(ctx, applied, in.Connection)
 	}
-	if err := o.Idle(ctx, export); err != nil {
+	if err == nil {
+		err = o.Idle(ctx, export)
+	}
+	if err == nil && unrecorded {
+		err = o.Gate.Claim(ctx, export, owner.Connection, l.who.Name)
+	}
+	if err != nil {
 		return none, err
 	}
 	moved, err := o.Gate.Move(ctx, export, in.Connection, l.who.Name)
@@ -355,8 +360,8 @@ func (l *Local) Schedule(ctx context.Context, export string, in ScheduleRequest)
 	case Trigger:
 		return o.Trigger(ctx, a)
 	case Backfill:
-		if in.From.IsZero() || !in.To.After(in.From) || in.To.After(time.Now()) {
-			return access.No(schemas.ErrorBadRequest, "a backfill goes from one time to a later one that is not in the future")
+		if in.From.IsZero() || !in.To.After(in.From) || in.To.After(time.Now()) || in.To.Sub(in.From) > mostBackfill {
+			return access.No(schemas.ErrorBadRequest, "a backfill goes from one time to a later one that is not in the future, and at most %d days later", mostBackfill/(24*time.Hour))
 		}
 		return o.Backfill(ctx, a, in.From, in.To)
 	}
@@ -448,18 +453,13 @@ func (l *Local) Watch(ctx context.Context, run operate.Run, stopAtWait bool, see
 	return l.looker().Watch(ctx, run, lookEvery, stopAtWait, see)
 }
 
-// mayEnd refuses those who may not answer or stop a run. One can wait because its
-// connection is gone; every contributor may end that.
+// mayEnd refuses those who may not answer or stop a run.
 func (l *Local) mayEnd(ctx context.Context, run operate.Run) error {
 	in, err := l.looker().Input(ctx, run)
 	if err != nil {
 		return err
 	}
-	err = l.mayUse(in.Export.Connection)
-	if access.IsRefused(err, schemas.ErrorUnknownConnection) {
-		return nil
-	}
-	return err
+	return l.mayUse(in.Export.Connection)
 }
 
 // Answer implements Service.
@@ -484,11 +484,8 @@ func (l *Local) Cancel(ctx context.Context, run operate.Run) error {
 // Setup implements Service.
 func (l *Local) Setup(ctx context.Context) (Setup, error) {
 	var out Setup
-	err := l.atLeast(schemas.RoleAdministrator)
-	if err == nil {
-		out.Attributes, err = operate.Attributes(ctx, l.Client, l.Namespace)
-	}
-	if err != nil {
+	var err error
+	if out.Attributes, err = operate.Attributes(ctx, l.Client, l.Namespace); err != nil {
 		return out, err
 	}
 	if refused := operate.AddAttributes(ctx, l.Client, l.Namespace, out.Attributes); refused != nil {

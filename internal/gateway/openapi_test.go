@@ -54,6 +54,9 @@ func describe() object {
 		}
 		if rt.least != "" {
 			op["description"] = "Takes the role " + rt.least + ", or one that may do more."
+			if rt.over {
+				op["description"] = "Takes the role " + rt.least + " and the right to use the connection, or a role that may do more."
+			}
 			op["security"] = []object{{"token": []string{}}}
 		}
 		var parameters []object

@@ -74,6 +74,15 @@ func problemOf(err error) Problem {
 	return p
 }
 
+// forPerson is the problem as a person is told of it: what went wrong inside of the gateway
+// may name hosts and folders, which is for administrators.
+func (p Problem) forPerson(who schemas.Person) Problem {
+	if p.Code == codeInternal && who.Role != schemas.RoleAdministrator {
+		p.Detail = "the gateway could not do this; its log says why"
+	}
+	return p
+}
+
 // problem is an error that a gateway answered with.
 type problem struct {
 	Problem

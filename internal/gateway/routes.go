@@ -19,8 +19,12 @@ import (
 type route struct {
 	// name is the operation's id, pattern its method and path.
 	name, pattern, summary string
-	// least is the role that it takes at least; connections may want more.
+	// least is the role that it takes at least, and over whether it also takes the right to
+	// use the connection that it is about, which the Local asks for.
 	least schemas.Role
+	over  bool
+	// commands are the starter's that it decides about.
+	commands string
 	// query and header are its parameters beside those in the path.
 	query, header []string
 	// in and out are values of the types of its bodies, nil where it has none; kind is
@@ -50,7 +54,11 @@ func asks[In, Out any](do func(l *Local, r *http.Request, in In) (Out, error)) f
 		var in In
 		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		d.DisallowUnknownFields()
-		if err := d.Decode(&in); err != nil {
+		err := d.Decode(&in)
+		if err == nil && d.More() {
+			err = errors.New("there is more than one value")
+		}
+		if err != nil {
 			return access.No(schemas.ErrorBadRequest, "the body can't be read as JSON of this operation (is the starter of another version?): %v", err)
 		}
 		out, err := do(l, r, in)
@@ -125,12 +133,12 @@ type Took struct {
 	Took string `json:"took"`
 }
 
-// routes are all operations.
+// routes are all operations. They are the one place that says which role may do what.
 var routes = []route{
-	{name: "me", pattern: "GET /v1/me", summary: "Whom the gateway takes the caller for", least: schemas.RoleViewer, out: Me{},
+	{name: "me", pattern: "GET /v1/me", summary: "Whom the gateway takes the caller for", least: schemas.RoleViewer, commands: "whoami", out: Me{},
 		serve: answers(func(l *Local, r *http.Request) (Me, error) { return l.Me(r.Context()) })},
 
-	{name: "listExports", pattern: "GET /v1/exports", summary: "The exports that were applied", least: schemas.RoleViewer, out: []operate.Applied{},
+	{name: "listExports", pattern: "GET /v1/exports", summary: "The exports that were applied", least: schemas.RoleViewer, commands: "exports", out: []operate.Applied{},
 		serve: answers(func(l *Local, r *http.Request) ([]operate.Applied, error) { return list(l.Exports(r.Context())) })},
 	{name: "listExportNames", pattern: "GET /v1/names", summary: "The names of the exports that were applied", least: schemas.RoleViewer, out: []string{},
 		serve: answers(func(l *Local, r *http.Request) ([]string, error) { return list(l.Names(r.Context())) })},
@@ -138,24 +146,24 @@ var routes = []route{
 		serve: answers(func(l *Local, r *http.Request) (operate.Applied, error) {
 			return l.Export(r.Context(), r.PathValue("export"))
 		})},
-	{name: "planExports", pattern: "POST /v1/plans", summary: "What applying a file of exports would do", least: schemas.RoleContributor, in: PlanRequest{}, out: Plan{},
+	{name: "planExports", pattern: "POST /v1/plans", summary: "What applying a file of exports would do", least: schemas.RoleContributor, commands: "duplicate", in: PlanRequest{}, out: Plan{},
 		serve: asks(func(l *Local, r *http.Request, in PlanRequest) (Plan, error) { return l.Plan(r.Context(), in) })},
-	{name: "applyExports", pattern: "POST /v1/exports", summary: "Make the exports and schedules be as a file says", least: schemas.RoleContributor, in: PlanRequest{}, out: Plan{},
+	{name: "applyExports", pattern: "POST /v1/exports", summary: "Make the exports and schedules be as a file says", least: schemas.RoleContributor, over: true, commands: "apply", in: PlanRequest{}, out: Plan{},
 		serve: asks(func(l *Local, r *http.Request, in PlanRequest) (Plan, error) { return l.Apply(r.Context(), in) })},
-	{name: "removeExport", pattern: "DELETE /v1/exports/{export}", summary: "Remove an export, and what is kept of its people", least: schemas.RoleContributor, query: []string{"deleteLists"}, out: schemas.RemoveAnswer{},
+	{name: "removeExport", pattern: "DELETE /v1/exports/{export}", summary: "Remove an export, and what is kept of its people", least: schemas.RoleContributor, over: true, commands: "remove", query: []string{"deleteLists"}, out: schemas.RemoveAnswer{},
 		serve: answers(func(l *Local, r *http.Request) (schemas.RemoveAnswer, error) {
 			return l.Remove(r.Context(), r.PathValue("export"), RemoveRequest{DeleteLists: flag(r, "deleteLists")})
 		})},
-	{name: "moveExport", pattern: "POST /v1/exports/{export}/move", summary: "Give an export's name to another connection", least: schemas.RoleContributor, in: MoveRequest{}, out: schemas.NameRecord{},
+	{name: "moveExport", pattern: "POST /v1/exports/{export}/move", summary: "Give an export's name to another connection", least: schemas.RoleContributor, over: true, commands: "move", in: MoveRequest{}, out: schemas.NameRecord{},
 		serve: asks(func(l *Local, r *http.Request, in MoveRequest) (schemas.NameRecord, error) {
 			return l.Move(r.Context(), r.PathValue("export"), in)
 		})},
-	{name: "scheduleExport", pattern: "POST /v1/exports/{export}/schedule", summary: "Pause, resume, trigger or backfill the schedule of an export", least: schemas.RoleContributor, in: ScheduleRequest{}, out: done{},
+	{name: "scheduleExport", pattern: "POST /v1/exports/{export}/schedule", summary: "Pause, resume, trigger or backfill the schedule of an export", least: schemas.RoleContributor, over: true, commands: "pause resume trigger backfill", in: ScheduleRequest{}, out: done{},
 		serve: asks(func(l *Local, r *http.Request, in ScheduleRequest) (done, error) {
 			return done{}, l.Schedule(r.Context(), r.PathValue("export"), in)
 		})},
 
-	{name: "startRun", pattern: "POST /v1/runs", summary: "Start a run or a check, or join the one under way", least: schemas.RoleContributor, header: []string{"Idempotency-Key"}, in: StartRequest{}, out: Started{},
+	{name: "startRun", pattern: "POST /v1/runs", summary: "Start a run or a check, or join the one under way", least: schemas.RoleContributor, over: true, commands: "run check", header: []string{"Idempotency-Key"}, in: StartRequest{}, out: Started{},
 		serve: asks(func(l *Local, r *http.Request, in StartRequest) (Started, error) {
 			in.Key = r.Header.Get("Idempotency-Key")
 			if len(in.Key) > maxKey {
@@ -163,7 +171,7 @@ var routes = []route{
 			}
 			return l.Start(r.Context(), in)
 		})},
-	{name: "listRuns", pattern: "GET /v1/runs", summary: "The newest runs", least: schemas.RoleViewer, query: []string{"export", "limit", "underWay", "brief"}, out: []operate.View{},
+	{name: "listRuns", pattern: "GET /v1/runs", summary: "The newest runs", least: schemas.RoleViewer, commands: "runs", query: []string{"export", "limit", "underWay", "brief"}, out: []operate.View{},
 		serve: answers(func(l *Local, r *http.Request) ([]operate.View, error) {
 			limit, err := number(r, "limit", 20)
 			if err != nil {
@@ -173,7 +181,7 @@ var routes = []route{
 				Export: r.URL.Query().Get("export"), Limit: min(cmp.Or(limit, 20), mostRuns), UnderWay: flag(r, "underWay"), Brief: flag(r, "brief"),
 			}))
 		})},
-	{name: "getRun", pattern: "GET /v1/runs/{run}", summary: "How a run stands, by its id or as the newest of an export", least: schemas.RoleViewer, query: ofRun, out: operate.View{},
+	{name: "getRun", pattern: "GET /v1/runs/{run}", summary: "How a run stands, by its id or as the newest of an export", least: schemas.RoleViewer, commands: "status show", query: ofRun, out: operate.View{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (operate.View, error) {
 			return l.Look(r.Context(), run)
 		})},
@@ -181,9 +189,9 @@ var routes = []route{
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (schemas.RunInput, error) {
 			return l.Input(r.Context(), run)
 		})},
-	{name: "followRun", pattern: "GET /v1/runs/{run}/events", summary: "Follow a run by server-sent events, until it has ended", least: schemas.RoleViewer, query: append([]string{"stopAtWait"}, ofRun...), out: "", kind: "text/event-stream",
+	{name: "followRun", pattern: "GET /v1/runs/{run}/events", summary: "Follow a run by server-sent events, until it has ended", least: schemas.RoleViewer, commands: "watch", query: append([]string{"stopAtWait"}, ofRun...), out: "", kind: "text/event-stream",
 		serve: follow},
-	{name: "answerRun", pattern: "POST /v1/runs/{run}/answers", summary: "Answer a run that waits", least: schemas.RoleContributor, query: ofRun, in: AnswerRequest{}, out: Took{},
+	{name: "answerRun", pattern: "POST /v1/runs/{run}/answers", summary: "Answer a run that waits", least: schemas.RoleContributor, over: true, commands: "approve retry abort", query: ofRun, in: AnswerRequest{}, out: Took{},
 		serve: asks(func(l *Local, r *http.Request, in AnswerRequest) (Took, error) {
 			run, err := runOf(l, r)
 			if err != nil {
@@ -192,37 +200,37 @@ var routes = []route{
 			took, err := l.Answer(r.Context(), run, in)
 			return Took{took}, err
 		})},
-	{name: "cancelRun", pattern: "POST /v1/runs/{run}/cancel", summary: "Ask a run to stop", least: schemas.RoleContributor, query: ofRun, out: done{},
+	{name: "cancelRun", pattern: "POST /v1/runs/{run}/cancel", summary: "Ask a run to stop", least: schemas.RoleContributor, over: true, commands: "cancel", query: ofRun, out: done{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (done, error) {
 			return done{}, l.Cancel(r.Context(), run)
 		})},
-	{name: "getRejects", pattern: "GET /v1/runs/{run}/rejects", summary: "The rows that a run did not send, one JSON object a line", least: schemas.RoleContributor, query: append([]string{"segment", "reason", "limit"}, ofRun...), out: Reject{}, kind: "application/x-ndjson", costly: true,
+	{name: "getRejects", pattern: "GET /v1/runs/{run}/rejects", summary: "The rows that a run did not send, one JSON object a line", least: schemas.RoleContributor, over: true, commands: "rejects", query: append([]string{"segment", "reason", "limit"}, ofRun...), out: Reject{}, kind: "application/x-ndjson", costly: true,
 		serve: sendRejects},
-	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report, a page of HTML", least: schemas.RoleContributor, query: ofRun, out: "", kind: "text/html; charset=utf-8",
+	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report, a page of HTML", least: schemas.RoleContributor, over: true, commands: "report", query: ofRun, out: "", kind: "text/html; charset=utf-8",
 		serve: sendReport},
-	{name: "getExamples", pattern: "GET /v1/runs/{run}/examples", summary: "The examples of a check, by segment", least: schemas.RoleContributor, query: ofRun, out: map[string]schemas.Examples{},
+	{name: "getExamples", pattern: "GET /v1/runs/{run}/examples", summary: "The examples of a check, by segment", least: schemas.RoleContributor, over: true, query: ofRun, out: map[string]schemas.Examples{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (map[string]schemas.Examples, error) {
 			return l.Examples(r.Context(), run)
 		})},
 
-	{name: "listConnections", pattern: "GET /v1/connections", summary: "The connections, as far as the caller may see them", least: schemas.RoleViewer, out: Connections{},
+	{name: "listConnections", pattern: "GET /v1/connections", summary: "The connections, as far as the caller may see them", least: schemas.RoleViewer, commands: "connections", out: Connections{},
 		serve: answers(func(l *Local, r *http.Request) (Connections, error) { return l.Connections(r.Context()) })},
 	{name: "checkConnection", pattern: "POST /v1/connections/{connection}/check", summary: "Try a connection's key", least: schemas.RoleAdministrator, out: schemas.ConnectionCheck{}, costly: true,
 		serve: answers(func(l *Local, r *http.Request) (schemas.ConnectionCheck, error) {
 			return l.CheckConnection(r.Context(), r.PathValue("connection"))
 		})},
-	{name: "connect", pattern: "PUT /v1/connections/{connection}/consent", summary: "Agree to the transfer over a connection", least: schemas.RoleAdministrator, in: ConnectRequest{}, out: schemas.ConsentRecord{},
+	{name: "connect", pattern: "PUT /v1/connections/{connection}/consent", summary: "Agree to the transfer over a connection", least: schemas.RoleAdministrator, commands: "connect", in: ConnectRequest{}, out: schemas.ConsentRecord{},
 		serve: asks(func(l *Local, r *http.Request, in ConnectRequest) (schemas.ConsentRecord, error) {
 			return l.Connect(r.Context(), r.PathValue("connection"), in)
 		})},
-	{name: "disconnect", pattern: "DELETE /v1/connections/{connection}/consent", summary: "Withdraw the consent to a connection", least: schemas.RoleAdministrator, query: []string{"detach"}, out: Disconnected{},
+	{name: "disconnect", pattern: "DELETE /v1/connections/{connection}/consent", summary: "Withdraw the consent to a connection", least: schemas.RoleAdministrator, commands: "disconnect", query: []string{"detach"}, out: Disconnected{},
 		serve: answers(func(l *Local, r *http.Request) (Disconnected, error) {
 			return l.Disconnect(r.Context(), r.PathValue("connection"), DisconnectRequest{Detach: flag(r, "detach")})
 		})},
 
-	{name: "setup", pattern: "POST /v1/setup", summary: "Make the search attributes that the namespace lacks", least: schemas.RoleAdministrator, out: Setup{},
+	{name: "setup", pattern: "POST /v1/setup", summary: "Make the search attributes that the namespace lacks", least: schemas.RoleAdministrator, commands: "setup", out: Setup{},
 		serve: answers(func(l *Local, r *http.Request) (Setup, error) { return l.Setup(r.Context()) })},
-	{name: "examine", pattern: "GET /v1/doctor", summary: "Whether everything is there that runs need", least: schemas.RoleViewer, out: []doctor.Finding{}, costly: true,
+	{name: "examine", pattern: "GET /v1/doctor", summary: "Whether everything is there that runs need", least: schemas.RoleViewer, commands: "doctor", out: []doctor.Finding{}, costly: true,
 		serve: answers(func(l *Local, r *http.Request) ([]doctor.Finding, error) { return l.Doctor(r.Context()) })},
 }
 
@@ -275,7 +283,7 @@ func sendRejects(l *Local, w http.ResponseWriter, r *http.Request) error {
 	case err != nil && !began:
 		return err
 	case err != nil:
-		_ = out.Encode(map[string]Problem{"problem": problemOf(err)})
+		_ = out.Encode(map[string]Problem{"problem": problemOf(err).forPerson(l.who)})
 	case !began:
 		w.Header().Set("Content-Type", "application/x-ndjson")
 	}
@@ -308,7 +316,7 @@ func follow(l *Local, w http.ResponseWriter, r *http.Request) error {
 	}
 	v, err := l.Watch(ctx, run, flag(r, "stopAtWait"), func(v operate.View, problem error) {
 		if problem != nil {
-			say("trouble", problemOf(problem))
+			say("trouble", problemOf(problem).forPerson(l.who))
 			return
 		}
 		say("view", v)
@@ -316,7 +324,7 @@ func follow(l *Local, w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		say("end", v)
 	} else if ctx.Err() == nil {
-		say("trouble", problemOf(err))
+		say("trouble", problemOf(err).forPerson(l.who))
 	}
 	return nil
 }

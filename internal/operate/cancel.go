@@ -2,10 +2,10 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"go.temporal.io/api/serviceerror"
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/schemas"
 )
 
 // Cancel asks a run to stop. What it has staged is deleted.
@@ -15,9 +15,8 @@ func (o *Operator) Cancel(ctx context.Context, run Run) error {
 	if err == nil && !ended {
 		err = o.Client.CancelWorkflow(ctx, run.WorkflowID, run.RunID)
 	}
-	var gone *serviceerror.NotFound
-	if ended || errors.As(err, &gone) {
-		return fmt.Errorf("the run %s of «%s» has ended already, so there is nothing to stop", run.RunID, run.Export)
+	if ended || absent(err) {
+		return access.No(schemas.ErrorConflict, "the run %s of «%s» has ended already, so there is nothing to stop", run.RunID, run.Export)
 	}
 	if err != nil {
 		return fmt.Errorf("cancel the run of «%s»: %w", run.Export, err)

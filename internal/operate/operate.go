@@ -61,7 +61,7 @@ func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) 
 		case a.Export.Name != export.Name:
 			all = append(all, a.Export)
 		case !same(a.Export, export):
-			return Run{}, false, fmt.Errorf("«%s» is applied with another definition, and a run of this one would change its lists; run it as it is with: starter run %s, or give this one another name with --export",
+			return Run{}, false, access.No(schemas.ErrorConflict, "«%s» is applied with another definition, and a run of this one would change its lists; run it as it is with: starter run %s, or give this one another name with --export",
 				export.Name, schemas.ShellWord(export.Name))
 		}
 	}
@@ -87,9 +87,9 @@ func (o *Operator) join(ctx context.Context, export schemas.Export, full bool) f
 		switch {
 		case err != nil:
 		case full && !in.Full:
-			err = fmt.Errorf("a run of «%s» that is not full is under way; wait for its end, and start the full one then: starter runs %s", export.Name, schemas.ShellWord(export.Name))
+			err = access.No(schemas.ErrorConflict, "a run of «%s» that is not full is under way; wait for its end, and start the full one then: starter runs %s", export.Name, schemas.ShellWord(export.Name))
 		case !same(in.Export, export):
-			err = fmt.Errorf("«%s» is under way with another definition; wait for its end: starter runs %s", export.Name, schemas.ShellWord(export.Name))
+			err = access.No(schemas.ErrorConflict, "«%s» is under way with another definition; wait for its end: starter runs %s", export.Name, schemas.ShellWord(export.Name))
 		}
 		return run, joined, err
 	}
@@ -173,14 +173,13 @@ func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger str
 // Find finds a run by the name of its export (its latest run) or by its run id.
 func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
-	var missing *serviceerror.NotFound
 	switch {
 	case err == nil && d.WorkflowExecutionInfo.Type.GetName() == schemas.WorkflowRemoveExport:
 		return Run{}, fmt.Errorf("%w: the export «%s» was removed", ErrNoRun, name)
 	case err == nil:
 		return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name),
 			RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil
-	case !errors.As(err, &missing):
+	case !absent(err):
 		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
 	}
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
@@ -219,7 +218,7 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (st
 		return name, o.update(ctx, w.workflowID, answer, w.Waiting)
 	}
 	if len(waits) == 0 {
-		return "", fmt.Errorf("the run of «%s» is %s, and waits for nothing", v.Run.Export, v.State)
+		return "", access.No(schemas.ErrorConflict, "the run of «%s» is %s, and waits for nothing", v.Run.Export, v.State)
 	}
 	var now strings.Builder
 	fmt.Fprintf(&now, "the run of «%s» does not wait for %q", run.Export, wait)
@@ -235,7 +234,7 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (st
 			fmt.Fprintf(&now, "\n    %s", w.Command("starter", run.Export, a))
 		}
 	}
-	return "", errors.New(now.String())
+	return "", access.No(schemas.ErrorConflict, "%s", now.String())
 }
 
 // Wait is a wait of a run, or of a segment of it.
@@ -269,7 +268,7 @@ func (o *Operator) update(ctx context.Context, workflowID, answer string, w sche
 	}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
-		return errors.New(app.Message())
+		return access.No(schemas.ErrorConflict, "%s", app.Message())
 	}
 	return err
 }

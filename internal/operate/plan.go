@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -106,7 +107,7 @@ func clash(all []schemas.Export) error {
 				for _, t := range b.Segments {
 					same := s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0) || s.ListID != 0 && s.ListID == t.ListID
 					if a.Connection == b.Connection && same {
-						return fmt.Errorf("the exports «%s» and «%s» would feed one list of connection «%s», that of segment «%s»; give one of them another segment name or connection, or remove one (starter remove, or starter apply --prune if it is not in the file any more)",
+						return access.No(schemas.ErrorConflict, "the exports «%s» and «%s» would feed one list of connection «%s», that of segment «%s»; give one of them another segment name or connection, or remove one (starter remove, or starter apply --prune if it is not in the file any more)",
 							b.Name, a.Name, a.Connection, s.Name)
 					}
 				}

@@ -10,7 +10,6 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -82,8 +81,7 @@ func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, e
 
 func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	if absent(err) { // or no name that one can have
 		return Applied{}, ErrNotApplied
 	}
 	if err != nil {

@@ -175,6 +175,15 @@ func (r *Root) ReadJSON(ctx context.Context, key string, out any) (bool, error) 
 	return true, nil
 }
 
+// WriteJSON writes v as the content of a key.
+func (r *Root) WriteJSON(ctx context.Context, key string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.Write(ctx, key, data)
+}
+
 // Exists tells whether there is a file of that key.
 func (r *Root) Exists(ctx context.Context, key string) (bool, error) {
 	if err := checkKey(key); err != nil {

@@ -340,6 +340,9 @@ func TestAnotherRequestIsRefused(t *testing.T) {
 		return answer.StatusCode, string(text)
 	}
 	definition := jsonOf(t, g.over("A", "sandbox"))
+	if p, err := g.as(schemas.RoleContributor).Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.over("Other", "sandbox")}}}); err != nil || p.Failed > 0 {
+		t.Fatalf("%+v, %v", p, err)
+	}
 	for name, c := range map[string]struct {
 		method, path, authorization, body string
 		want                              int
@@ -349,6 +352,9 @@ func TestAnotherRequestIsRefused(t *testing.T) {
 		"a run's id":          {"POST", "/v1/runs", token, `{"definition":` + definition + `,"runId":"x"}`, 400},
 		"no export":           {"POST", "/v1/runs", token, `{}`, 400},
 		"a damaged body":      {"POST", "/v1/runs", token, `{`, 400},
+		"two bodies":          {"POST", "/v1/runs", token, `{"export":"x"}{"export":"A"}`, 400},
+		"a very long name":    {"GET", "/v1/exports/" + strings.Repeat("x", 5000), token, "", 404},
+		"a long backfill":     {"POST", "/v1/exports/Other/schedule", token, `{"do":"backfill","from":"2020-01-01T00:00:00Z","to":"2026-01-01T00:00:00Z"}`, 400},
 		"too large a body":    {"POST", "/v1/runs", token, `{"export":"` + strings.Repeat("x", 2<<20) + `"}`, 400},
 		"another answer":      {"POST", "/v1/runs/x/answers?export=A", token, `{"answer":"progress","wait":"x"}`, 404},
 		"no token":            {"GET", "/v1/me", "", "", 401},
@@ -357,7 +363,7 @@ func TestAnotherRequestIsRefused(t *testing.T) {
 		"another method":      {"PATCH", "/v1/exports", token, "", 404},
 		"another path":        {"GET", "/v1/secrets", token, "", 404},
 		"dots":                {"GET", "/v1/exports/..%2f..%2fme", token, "", 404},
-		"no connection":       {"POST", "/v1/runs", token, `{"definition":` + strings.Replace(definition, "sandbox", "nowhere", 1) + `}`, 404},
+		"no connection":       {"POST", "/v1/runs", token, `{"definition":` + strings.Replace(definition, "sandbox", "nowhere", 1) + `}`, 403},
 		"no such export":      {"GET", "/v1/exports/x", token, "", 404},
 		"a negative number":   {"GET", "/v1/runs?limit=-1", token, "", 400},
 		"an export with a /":  {"POST", "/v1/runs", token, `{"definition":` + strings.Replace(definition, `"A"`, `"A/B"`, 1) + `}`, 422},

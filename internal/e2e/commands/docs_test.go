@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/schemas"
 )
 
 // repository is the folder of the go.mod, seen from this package.
@@ -110,6 +112,8 @@ type reader struct {
 	env     []string // that the page has exported
 	address string   // of the development server's Temporal, once it serves
 	root    string   // its data root
+	api     bool     // the page has said where the gateway is
+	g       *guarded // has the gateway, once it serves
 }
 
 var (
@@ -124,6 +128,8 @@ func (r *reader) types(line string) {
 	command := assignments.ReplaceAllString(line, "")
 	words := strings.Fields(command)
 	switch {
+	case strings.HasPrefix(command, "export EXPORT_API="):
+		r.api = true
 	case strings.HasPrefix(command, "export "):
 		r.env = append(r.env, strings.TrimPrefix(command, "export "))
 	case strings.HasPrefix(command, ".ci/"):
@@ -150,8 +156,10 @@ func (r *reader) types(line string) {
 				r.t.Errorf("%s installs %s, which is no program", line, program)
 			}
 		}
-	case words[0] == "starter" && strings.Contains(line, "EXPORT_API="): // a gateway of somebody's own
-		r.shell("go run ./starter help " + words[1])
+	case words[0] == "starter" && words[1] == "login": // TestTheWholeWalkWithARealProvider does
+		r.shell("go run ./starter help login")
+	case words[0] == "starter" && (r.api || strings.Contains(line, "EXPORT_API=")):
+		r.asks(command)
 	case words[0] == "starter":
 		r.types("go run ./" + line)
 	case strings.HasPrefix(command, "go run ./starter"):
@@ -161,7 +169,7 @@ func (r *reader) types(line string) {
 		r.shell(command)
 	case strings.HasPrefix(command, "go run ./worker"):
 		r.shell(command)
-	case strings.HasPrefix(command, "echo "), elsewhere[words[0]]:
+	case strings.HasPrefix(command, "echo "), words[0] == "printf", elsewhere[words[0]]:
 		r.t.Logf("needs %s: %s", words[0], line)
 	default:
 		r.t.Errorf("nobody has said how to try this command: %s", line)
@@ -200,6 +208,32 @@ func (r *reader) shell(line string) {
 	if err != nil {
 		r.t.Errorf("%s: %v\n%s", line, err, out)
 	}
+}
+
+// asks types a command where there is a gateway, as an administrator. Its exports and
+// connections are those that the pages speak of.
+func (r *reader) asks(command string) {
+	r.t.Helper()
+	if r.g == nil {
+		g := newGuarded(r.t)
+		g.Others += g.Connection("marketing", g.URL, "{}") + g.Connection("marketing-eu", g.URL, "{}")
+		g.WriteConnections("{requestsPerSecond: 1000}")
+		if err := os.CopyFS(g.Sources, os.DirFS(filepath.Join(repository, "examples/segments"))); err != nil {
+			r.t.Fatal(err)
+		}
+		g.People("Spring campaign", 1, 5, 1)
+		e := g.over("Spring campaign", "marketing")
+		e.Email, e.Segments[0].Source = "email", filepath.Join(g.Sources, "Spring campaign")
+		admin := g.as(schemas.RoleAdministrator)
+		g.Until("the export is applied", func() bool {
+			p, err := admin.Apply(r.t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{e}}})
+			return err == nil && p.Failed == 0
+		})
+		g.Done(g.through(admin, gateway.StartRequest{Export: e.Name}))
+		r.g = &g
+	}
+	r.env = append(r.env, "EXPORT_API="+r.g.api, "EXPORT_TOKEN="+r.g.provider.Token("ann", schemas.RoleAdministrator))
+	r.shell("go run ./" + strings.ReplaceAll(command, "/config/segments", r.g.Sources))
 }
 
 // ports are flags that let several development servers run at once.

@@ -12,6 +12,7 @@ import (
 type Starter struct {
 	*World
 	Bin string
+	Dir string   // where it is called
 	Env []string // besides that of the tests, and the way to Temporal and the data root
 }
 
@@ -21,6 +22,7 @@ func (w *World) Starter() Starter { return Starter{World: w, Bin: Build(w.T, "st
 // Command is a command line of the starter.
 func (s Starter) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.Bin, args...)
+	cmd.Dir = s.Dir
 	cmd.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+s.Temporal, "DATA_ROOT="+s.DataRoot, "CONNECTIONS_FILE="+s.Path("connections.yaml")), s.Env...)
 	return cmd
 }

@@ -1,0 +1,130 @@
+package commands
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/schemas"
+)
+
+// roleRow is a row of the table in docs/access.md, which is made of the gateway's routes.
+var roleRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\|([^|]*)\\|([^|]*)\\|([^|]*)\\|$")
+
+// typedFor are the arguments that every command of the table is tried with, for an export
+// over a connection, of the file of it alone.
+func typedFor(command, export, connection, file string) []string {
+	switch command {
+	case "connections", "doctor", "exports", "runs", "setup", "whoami":
+		return []string{command}
+	case "abort", "approve", "retry":
+		return []string{command, export, "--wait", "000000000000-1"}
+	case "apply":
+		return []string{command, file, "--yes"}
+	case "backfill":
+		return []string{command, export, "--from", "2026-03-01T00:00:00Z", "--to", "2026-03-02T00:00:00Z"}
+	case "connect":
+		return []string{command, connection, "--agree"}
+	case "disconnect":
+		return []string{command, connection}
+	case "duplicate":
+		return []string{command, export, export + " again", "--segment", export + "=" + export + " again"}
+	case "move":
+		return []string{command, export, "spare"}
+	case "remove":
+		return []string{command, export, "--yes"}
+	}
+	return []string{command, export}
+}
+
+// TestEveryCommandTakesItsRole types every command as people of every role, for an export
+// over a connection that is shared and for one over a connection that is not, and compares
+// what is refused with the table.
+func TestEveryCommandTakesItsRole(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.Others += g.Connection("spare", g.URL, "{}")
+	g.WriteConnections("{requestsPerSecond: 1000}")
+	admin := g.as(schemas.RoleAdministrator)
+	g.Until("the worker has read the file", func() bool {
+		all, err := admin.Connections(t.Context())
+		return err == nil && len(all.Connections) == 3
+	})
+	files := map[string]string{}
+	// begin applies both exports, and runs them.
+	begin := func() {
+		for name, connection := range map[string]string{"Mine": "sandbox", "Theirs": "owners"} {
+			g.People(name, 1, 5, 1)
+			e := g.Of(name)
+			e.Connection = connection
+			file := schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{e}}
+			if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			g.Done(g.through(admin, gateway.StartRequest{Export: name}))
+			files[name] = g.Path(name + ".yaml")
+			text := "exports:\n  - {name: " + name + ", connection: " + connection + ", email: email, segments: [{name: " + name + ", source: " + jsonOf(t, e.Segments[0].Source) + "}]}\n"
+			if err := os.WriteFile(files[name], []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	begin()
+	page, err := os.ReadFile(filepath.Join(repository, "docs/access.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := roleRow.FindAllStringSubmatch(string(page), -1)
+	if len(rows) < 20 {
+		t.Fatalf("the table has %d commands", len(rows))
+	}
+	s := g.Starter()
+	s.Dir = t.TempDir()
+	try := func(command string, role schemas.Role, export, connection string) string {
+		s.Env = []string{"EXPORT_API=" + g.api, "HOME=" + g.Dir, "XDG_CONFIG_HOME=" + g.Dir}
+		if role != "" {
+			s.Env = append(s.Env, "EXPORT_TOKEN="+g.provider.Token("the "+role, role))
+		}
+		_, out, errOut := s.Call(typedFor(command, export, connection, files[export])...)
+		said := out + errOut
+		switch {
+		case strings.Contains(said, "wants to know who asks"):
+			return "who?"
+		case strings.Contains(said, "this takes"):
+			return "this takes"
+		case strings.Contains(said, "is not shared with contributors") && command != "doctor": // which says so of one export
+			return "is not shared with contributors"
+		}
+		t.Logf("starter %s of %s as a %s: %s", command, export, role, said)
+		return ""
+	}
+	roles := []schemas.Role{schemas.RoleViewer, schemas.RoleContributor, schemas.RoleAdministrator}
+	for _, row := range rows {
+		command := row[1]
+		if got := try(command, "", "Mine", "sandbox"); got != "who?" {
+			t.Errorf("starter %s without a token: %q", command, got)
+		}
+		for i, role := range roles {
+			cell := strings.TrimSpace(row[2+i])
+			for export, connection := range map[string]string{"Theirs": "owners", "Mine": "sandbox"} {
+				want := map[string]string{"": "this takes", "yes": ""}[cell]
+				if cell == "if shared" && export == "Theirs" {
+					want = "is not shared with contributors"
+				}
+				if got := try(command, role, export, connection); got != want {
+					t.Errorf("starter %s of %s as a %s: refused with %q, want %q", command, export, role, got, want)
+				}
+			}
+		}
+		if command == "remove" || command == "move" { // an administrator has done it
+			for name := range files {
+				_, _ = admin.Remove(t.Context(), name, gateway.RemoveRequest{})
+			}
+			begin()
+		}
+	}
+}
