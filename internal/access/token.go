@@ -49,8 +49,6 @@ type TokenOptions struct {
 	// NameClaim is the claim that a person is called by. Where it is empty, that is the
 	// email if the provider has verified it, and else the subject.
 	NameClaim string
-	// HTTP reaches the provider; nil for the default.
-	HTTP *http.Client
 }
 
 // signatures are the algorithms that tokens may be signed with: those with public
@@ -84,18 +82,12 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	if t.roles, err = ParseRoles(o.Roles); err != nil {
 		return nil, fmt.Errorf("AUTH_ROLES: %w", err)
 	}
-	c := http.Client{}
-	if o.HTTP != nil {
-		c = *o.HTTP
-	}
-	c.Timeout = providerTimeout
-	c.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+	t.client = &http.Client{Timeout: providerTimeout, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if !safeURL(r.URL) || len(via) > 3 {
 			return fmt.Errorf("the provider leads to %s", r.URL.Redacted())
 		}
 		return nil
-	}
-	t.client = &c
+	}}
 	return t, nil
 }
 
@@ -183,10 +175,10 @@ type keys struct {
 	fresh func() *oidc.RemoteKeySet
 	now   func() time.Time
 
-	mu    sync.Mutex
-	set   *oidc.RemoteKeySet
-	since time.Time // when set was read
-	tried time.Time // when a new one was last asked for
+	mu   sync.Mutex
+	set  *oidc.RemoteKeySet
+	read time.Time // when set was read
+	next time.Time // when a new one is asked for
 }
 
 // unfetched reports whether an error is that the provider's keys could not be read.
@@ -195,17 +187,17 @@ func unfetched(err error) bool { return err != nil && strings.Contains(err.Error
 // VerifySignature implements oidc.KeySet. It waits for the provider only where there
 // are no keys that are recent enough.
 func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	now := k.now()
 	k.mu.Lock()
-	set, age := k.set, k.now().Sub(k.since)
-	renew := age > keysFresh && k.now().Sub(k.tried) > keysPause
-	if renew {
-		k.tried = k.now()
+	set, stale, due := k.set, now.Sub(k.read) > keysStale, now.After(k.next)
+	if due {
+		k.next = now.Add(keysPause)
 	}
 	k.mu.Unlock()
-	switch {
-	case set == nil || age > keysStale:
+	if set == nil || stale {
 		return k.replace(ctx, token)
-	case renew:
+	}
+	if due {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), providerTimeout)
 			defer cancel()
@@ -222,7 +214,7 @@ func (k *keys) replace(ctx context.Context, token string) ([]byte, error) {
 	if !unfetched(err) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.set, k.since = set, began
+		k.set, k.read, k.next = set, began, began.Add(keysFresh)
 	}
 	return payload, err
 }

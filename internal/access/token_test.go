@@ -170,9 +170,9 @@ func TestKeysComeAndGo(t *testing.T) {
 func TestAProviderThatHangsHoldsUpNobodyElse(t *testing.T) {
 	p := accesstest.New(t)
 	hang, release := make(chan struct{}), make(chan struct{})
-	o := p.Options()
 	fetched := false
-	o.HTTP = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+	tokens := p.Tokens()
+	access.SetTransport(tokens, transport(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/keys") {
 			if fetched {
 				close(hang)
@@ -181,11 +181,7 @@ func TestAProviderThatHangsHoldsUpNobodyElse(t *testing.T) {
 			fetched = true
 		}
 		return http.DefaultTransport.RoundTrip(r)
-	})}
-	tokens, err := access.NewTokens(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	good := p.Token("ann", schemas.RoleViewer)
 	if _, err := tokens.Person(t.Context(), good); err != nil {
 		t.Fatal(err)

@@ -322,7 +322,7 @@ func TestFollowingIsBounded(t *testing.T) {
 		t.Errorf("another person: %d", status)
 	}
 	for _, other := range []string{"Payrol", "Payroll/Payroll", ""} {
-		err := second(g.as(schemas.RoleViewer).Watch(t.Context(), operate.Run{Export: other, RunID: waiting.Run.RunID + "0"}, true, nil))
+		err := second(g.as(schemas.RoleContributor).Watch(t.Context(), operate.Run{Export: other, RunID: waiting.Run.RunID + "0"}, true, nil))
 		if !errors.Is(err, operate.ErrNoRun) {
 			t.Errorf("following %q: %v", other, err)
 		}
