@@ -225,10 +225,13 @@ func (r *reader) asks(command string) {
 		e := g.over("Spring campaign", "marketing")
 		e.Email, e.Segments[0].Source = "email", filepath.Join(g.Sources, "Spring campaign")
 		admin := g.as(schemas.RoleAdministrator)
-		g.Until("the export is applied", func() bool {
-			p, err := admin.Apply(r.t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{e}}})
-			return err == nil && p.Failed == 0
+		g.Until("the worker has read the file", func() bool {
+			all, err := admin.Connections(r.t.Context())
+			return err == nil && len(all.Connections) == 4
 		})
+		if p, err := admin.Apply(r.t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{e}}}); err != nil || p.Failed > 0 {
+			r.t.Fatalf("%+v, %v", p, err)
+		}
 		g.Done(g.through(admin, gateway.StartRequest{Export: e.Name}))
 		r.g = &g
 	}
