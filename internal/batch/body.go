@@ -8,8 +8,8 @@ import "strconv"
 //
 // Iterable wants one identifier for each subscriber. Of a profile with both, it is the
 // user ID with ByUserID, which is for projects that identify profiles by it; the
-// address then goes along as the data field "email". Otherwise it is the address, and
-// the user ID is left out.
+// address then goes along as the data field "email", which Iterable is assumed to take
+// for the profile's address. Otherwise it is the address, and the user ID is left out.
 type BodyOptions struct {
 	ListID                  int64
 	PreferUserID            bool

@@ -271,12 +271,16 @@ func (l *lab) paced(ctx context.Context, scenario, what, dir string, fields []st
 	if err != nil {
 		return err
 	}
+	steps, err := w.steps(ctx, v)
+	if err != nil {
+		return err
+	}
 	used := w.stopWorkers()
 	r := v.Segments[0].Report.Upload
 	l.add(Figure{
 		Scenario: scenario, What: what, Measured: seconds, Unit: "s",
 		Floor: float64(r.Requests) / (p.rate - taken), FloorOf: fmt.Sprintf("%s requests ÷ %g/s", grouped(r.Requests), p.rate-taken), Target: target,
-		Note: fmt.Sprintf("%d of them answered 429; %.1f CPU seconds, %.0f MB", stats.Endpoints["lists/subscribe"].Throttled, used.CPU, used.Peak),
+		Note: fmt.Sprintf("%d of them answered 429; %.1f CPU seconds, %.0f MB; %s", stats.Endpoints["lists/subscribe"].Throttled, used.CPU, used.Peak, steps),
 	})
 	return nil
 }

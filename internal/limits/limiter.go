@@ -11,18 +11,22 @@ import (
 )
 
 const (
-	// mostInFlight bounds the requests that wait for an answer, and profilesInFlight
-	// the profiles in them, which is a bound on memory: a body has about 4 MB.
-	mostInFlight     = 64
-	profilesInFlight = 1_600_000
+	// mostInFlight bounds the requests that wait for an answer, and largeInFlight
+	// those of more than fewRows profiles, which is a bound on memory: a body has up
+	// to 4 MB, and what it was made of as much again.
+	mostInFlight  = 64
+	largeInFlight = 16
+	fewRows       = 5 * startRows
 	// patience bounds a wait for a turn: the rate can rise meanwhile.
 	patience = time.Second
 )
 
 // inFlight is how many requests of a size may wait for an answer at a time.
 func inFlight(rows int) int {
-	rows = min(rows, schemas.DefaultMaxBodyBytes/40)
-	return max(2, min(mostInFlight, profilesInFlight/max(1, rows)))
+	if rows > fewRows {
+		return largeInFlight
+	}
+	return mostInFlight
 }
 
 // Limiter paces the requests of this process to one endpoint of a connection, and

@@ -15,16 +15,18 @@ import (
 type sandboxOptions struct {
 	rate        float64
 	latency     time.Duration
+	fast        bool
 	allowRemote bool
 }
 
 func sandboxFlags(f *pflag.FlagSet, o *sandboxOptions) {
 	f.Float64Var(&o.rate, "rate", sandbox.DefaultRate, "requests a second that the sandbox takes for subscribe and unsubscribe, each; 0 for no limit")
 	f.DurationVar(&o.latency, "latency", 50*time.Millisecond, "how long the sandbox holds back every answer")
+	f.BoolVar(&o.fast, "fast", false, "let the sandbox know a new list at once, show changes at once, and allow any number of the requests whose limits Iterable documents")
 }
 
 func (o sandboxOptions) config() sandbox.Config {
-	c := sandbox.Config{Fast: true, Rate: o.rate, Latency: o.latency, AllowRemote: o.allowRemote}
+	c := sandbox.Config{Fast: o.fast, Rate: o.rate, Latency: o.latency, AllowRemote: o.allowRemote}
 	if o.rate == 0 {
 		c.Rate = -1
 	}

@@ -19,6 +19,7 @@ func options(t *testing.T) serveOptions {
 	t.Helper()
 	o := serveOptions{
 		exit: true, exports: "../../../examples/exports.yaml", connections: "../../../examples/connections.yaml",
+		sandbox:      sandboxOptions{fast: true},
 		temporalPort: freePort(t), uiPort: freePort(t), sandboxPort: freePort(t),
 	}
 	return o
