@@ -71,7 +71,7 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 		t.failing = t.now() // the attempt before this one did not live to say
 	}
 	ctx, t.cancel = context.WithCancelCause(ctx)
-	t.lease = lease.New(info.HeartbeatTimeout/2, t.heartbeat(ctx), a.Now)
+	t.lease = lease.New(leaseOf(info), t.heartbeat(ctx), a.Now)
 	if info.HeartbeatTimeout > 0 { // or Temporal takes it from nobody
 		ctx = lease.With(ctx, t.lease)
 	}
@@ -81,6 +81,9 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 	go t.keepAlive(ctx)
 	return ctx, t
 }
+
+// leaseOf is how long an attempt may have effects after a heartbeat was answered.
+func leaseOf(info activity.Info) time.Duration { return info.HeartbeatTimeout / 2 }
 
 // clock is the wall clock.
 func (a *Activities) clock() time.Time {

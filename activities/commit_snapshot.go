@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -148,7 +150,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	}
 	found, err := a.unfinishedRuns(ctx, in.Run)
 	if err == nil {
-		err = outlive(ctx, slices.Collect(maps.Values(found))...)
+		err = outlive(ctx, activity.GetInfo(ctx), slices.Collect(maps.Values(found))...)
 	}
 	if err != nil {
 		return report, err

@@ -27,11 +27,18 @@ const empty = "empty"
 // those members.
 func stageIdentities(t *testing.T, project string, members, rows []identity) schemas.Manifest {
 	t.Helper()
+	_, m := stageIdentitiesBy(t, schemas.ModeMirror, project, members, rows)
+	return m
+}
+
+// stageIdentitiesBy is stageIdentities in a mode, and returns the bench too.
+func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []identity) (*bench, schemas.Manifest) {
+	t.Helper()
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	folder := t.TempDir()
 	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
-	export := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id"}
+	export := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id", Settings: schemas.Settings{Mode: mode}}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 	if len(members) > 0 {
 		u := snapshot.NewUpdate("", 0)
@@ -62,7 +69,7 @@ func stageIdentities(t *testing.T, project string, members, rows []identity) sch
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return b, m
 }
 
 // TestPeopleAreKnownByWhatTheProjectKnowsThemBy stages the same rows for projects of
@@ -92,6 +99,44 @@ func TestNobodyLeavesByAnOldIdentity(t *testing.T) {
 		{"eve@example.com", ""},       // has no user id any more
 	})
 	staged(t, m, schemas.Manifest{Adds: 2, Updates: 1, Removals: 1, Superseded: 2, Members: 4})
+}
+
+// TestAChangedIdentifierKeepsTheMemberKnown: in a hybrid project a member is in the segment
+// under another key now, and the run that sends it ends early.
+func TestAChangedIdentifierKeepsTheMemberKnown(t *testing.T) {
+	before := identity{"ann@example.com", ""}
+	for mode, removals := range map[string]int64{schemas.ModeMirror: 1, schemas.ModeAppend: 0} {
+		for answered, values := range map[int]uint64{0: snapshot.Unconfirmed, 1: 0} {
+			b, m := stageIdentitiesBy(t, mode, schemas.ProjectHybrid, []identity{before, {"bob@example.com", ""}}, []identity{{"ann@example.com", "u1"}})
+			if m.Adds != 1 || m.Superseded != 1 || m.Removals != removals {
+				t.Fatalf("%s: %+v", mode, m)
+			}
+			run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+			in := schemas.UploadInput{Run: run, Attempt: m.Attempt, Kind: schemas.Subscribe, End: 1}
+			if err := b.writeAnswered(t.Context(), in, "1", schemas.UploadProgress{Next: answered}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
+				t.Fatal(err)
+			}
+			found := map[string]uint64{}
+			o, err := b.readSnapshot(t.Context(), run, header(run, springExport, 7, schemas.ProjectHybrid))
+			if err == nil {
+				err = o.Each(t.Context(), func(m *snapshot.Member) error {
+					found[string(m.Email)+string(m.UserID)] = m.Fields
+					return nil
+				})
+				o.Close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, known := found["ann@example.comu1"]
+			if len(found) != 3 || found["ann@example.com"] != snapshot.Unknown || !known || (after == snapshot.Unconfirmed) != (values == snapshot.Unconfirmed) || after == snapshot.Unknown {
+				t.Errorf("%s, %d batches answered: the snapshot has %v", mode, answered, found)
+			}
+		}
+	}
 }
 
 // TestABadSecondIdentifierTakesNobodyOffTheList: a row that is rejected for it still

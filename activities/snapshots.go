@@ -175,13 +175,12 @@ func (a *Activities) announce(ctx context.Context, run schemas.RunRef, p pending
 // outlive waits where one of the markers is of another workflow execution, until that one
 // can have no effect any more. It was terminated or reset in Temporal perhaps a moment ago,
 // and its attempts may go on for as long as their lease.
-func outlive(ctx context.Context, found ...pending) error {
-	info := activity.GetInfo(ctx)
+func outlive(ctx context.Context, info activity.Info, found ...pending) error {
 	if !slices.ContainsFunc(found, func(p pending) bool { return p.Execution != info.WorkflowExecution.RunID }) {
 		return nil
 	}
 	select {
-	case <-time.After(info.HeartbeatTimeout / 2):
+	case <-time.After(leaseOf(info)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -197,7 +196,7 @@ func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attemp
 	}
 	found, err := a.unfinishedRuns(ctx, in.Run)
 	if err == nil {
-		err = outlive(ctx, slices.Collect(maps.Values(found))...)
+		err = outlive(ctx, activity.GetInfo(ctx), slices.Collect(maps.Values(found))...)
 	}
 	if err != nil {
 		return err
@@ -215,7 +214,7 @@ func (a *Activities) goOn(ctx context.Context, in schemas.UploadInput) error {
 		if before.Execution == p.Execution {
 			return nil
 		}
-		err = outlive(ctx, before)
+		err = outlive(ctx, activity.GetInfo(ctx), before)
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
@@ -221,6 +223,63 @@ func TestWhoIsNotSureToBeOnTheListCountsForNothing(t *testing.T) {
 	m = b.stage(t, schemas.RunRef{Export: "Spring", RunID: "r3", Segment: "High-value"}, map[string]float64{"ann@example.com": 1})
 	if m.Members != 1 || m.Removals != 0 || m.Unconfirmed != 25 {
 		t.Errorf("without them: %+v", m)
+	}
+}
+
+// TestNothingIsSentToAListThatWasHandedOver: another export has taken it since the run asked
+// for it.
+func TestNothingIsSentToAListThatWasHandedOver(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	list := iterable.List{ID: 7}
+	in := schemas.UploadInput{Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: 7, ListOwner: ownerName(list), Kind: schemas.Subscribe, End: 1, Attempt: testAttempt}
+	for export, want := range map[string]string{"Spring": "missing", "Autumn": "was handed over to segment «High-value» of export «Autumn»"} {
+		if err := b.Root.DeletePrefix(t.Context(), schemas.ListOwners); err != nil {
+			t.Fatal(err)
+		}
+		o := ownership{Activities: b.Activities, in: schemas.EnsureListInput{Run: schemas.RunRef{Export: export, Segment: run.Segment}, Connection: "sandbox"}}
+		if err := o.claim(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)
+		isOfType(t, err, schemas.ErrorStaging)
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("filled by %s: %v", export, err)
+		}
+	}
+}
+
+// TestStagingAnnouncesItself before anything else, so that a run that follows knows of it
+// whatever becomes of it.
+func TestStagingAnnouncesItself(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	var changed []string
+	b.Root.Around = func(_ context.Context, key string, do func() error) error {
+		changed = append(changed, key)
+		return do()
+	}
+	m := b.stage(t, run, map[string]float64{"ann@example.com": 1})
+	if changed[0] != pendingKey(run, m.Attempt) {
+		t.Errorf("the first change is %s", changed[0])
+	}
+	left, err := b.unfinishedRuns(t.Context(), run)
+	if p := left[pendingKey(run, m.Attempt)]; err != nil || len(left) != 1 || p.Execution == "" || p.ListID != 7 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// TestARunWaitsForTheLeaseOfAnother workflow execution, and not for its own.
+func TestARunWaitsForTheLeaseOfAnother(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	info := activity.Info{HeartbeatTimeout: time.Hour, WorkflowExecution: workflow.Execution{RunID: "mine"}}
+	if err := outlive(ctx, info, pending{Execution: "mine"}); err != nil {
+		t.Error(err)
+	}
+	if err := outlive(ctx, info, pending{Execution: "mine"}, pending{Execution: "another"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v: it does not wait", err)
 	}
 }
 
