@@ -2,12 +2,16 @@ package activities
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/schemas"
 )
 
@@ -145,5 +149,53 @@ func TestAResumedChunkSendsNothingTwice(t *testing.T) {
 	}
 	if want := []int{2, 5, 7}; !slices.Equal(taken, want) {
 		t.Errorf("sends %v, want %v", taken, want)
+	}
+}
+
+// TestAnUploadLooksWhetherItMayGoOn: once nobody agrees any more, or another export fills
+// the list, it stops within one look, and has noted before what was answered.
+func TestAnUploadLooksWhetherItMayGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		withdrawn := errors.New("withdrawn")
+		notes, looks := 0, 0
+		u := &uploader{
+			note: func(context.Context) error { notes++; return nil },
+			mayGoOn: func(context.Context) error {
+				if looks++; looks == 3 {
+					return withdrawn
+				}
+				return nil
+			},
+		}
+		var failed error
+		u.look(t.Context(), nil, func(err error) { failed = err })
+		if failed != withdrawn || looks != 3 || notes != 3 {
+			t.Errorf("%v after %d looks and %d notes", failed, looks, notes)
+		}
+	})
+}
+
+// TestRefusalsAreReadABatchAtATime, and not all of them into memory.
+func TestRefusalsAreReadABatchAtATime(t *testing.T) {
+	files := 0
+	s := &refusals{
+		keys: []string{"a", "b", "c"},
+		read: func(context.Context, string) ([]refused, error) {
+			files++
+			return []refused{{Row: int64(files)}, {Unsure: true}}, nil
+		},
+		reject: func(r refused) rejects.Reject { return rejects.Reject{Row: r.Row} },
+	}
+	for n := 1; ; n++ {
+		r, ok := s.Next()
+		if !ok {
+			break
+		}
+		if r.Row != int64(n) || files != n {
+			t.Errorf("row %d, the %dth, after %d files", r.Row, n, files)
+		}
+	}
+	if files != 3 || s.Err() != nil {
+		t.Errorf("%d files, %v", files, s.Err())
 	}
 }
