@@ -316,7 +316,8 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		// Most of it is as old as it was.
 		h.Profiles, h.FullAt, h.CreatedAt = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt
 	case lost(err):
-		old.Snapshot = nil
+		// When the run sent is not known. Another export may have changed the list since.
+		old.Snapshot, h.CreatedAt = nil, time.Time{}
 	default:
 		// Without it everybody whom it knows would stay on the list for good.
 		return fmt.Errorf("open the snapshot of the last run: %w", err)

@@ -284,12 +284,19 @@ func TestARunWaitsForTheLeaseOfAnother(t *testing.T) {
 }
 
 // TestAListThatCameBackIsSentInFull: another export may have changed it meanwhile, also if
-// the first run after that came to nothing.
+// the first run after that came to nothing, and if no run has come to its end at all.
 func TestAListThatCameBackIsSentInFull(t *testing.T) {
+	t.Run("after a run", func(t *testing.T) { listThatCameBack(t, true) })
+	t.Run("after none", func(t *testing.T) { listThatCameBack(t, false) })
+}
+
+func listThatCameBack(t *testing.T, done bool) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
-	b.remembers(t, before, 7, "ann@example.com")
+	if done {
+		b.remembers(t, before, 7, "ann@example.com")
+	}
 	other := schemas.RunRef{Export: "Autumn", RunID: "r3", Segment: "High-value"}
 	for _, who := range []schemas.RunRef{other, run} {
 		o := ownership{Activities: b.Activities, in: schemas.EnsureListInput{Run: who, Connection: "sandbox"}, deployment: "d"}

@@ -83,6 +83,22 @@ func (w *world) applied(a *attempt, kind string, l *list, who int) {
 	}
 }
 
+// claims is called when an attempt has written the record of who fills a list.
+func (h *history) claims(a *attempt, key string) {
+	before, known := h.holders[key]
+	h.holders[key] = a.run.export
+	if !known || before == a.run.export {
+		return
+	}
+	if !a.run.mayTake {
+		h.violated("d", "%s takes a list over that export %s fills, without an approval", a.key, h.exportName(before))
+	}
+	h.handed = append(h.handed, handover{a.run.export, time.Now()})
+	for _, r := range h.records[a.run.export].byList {
+		r.handed()
+	}
+}
+
 // checkOwner checks that a list has one export that fills it, until somebody hands it over.
 // What was under way then may still go on for a moment.
 func (h *history) checkOwner(a *attempt, l *list) {
@@ -159,6 +175,9 @@ func (r *run) checkUpload(in schemas.UploadInput) {
 	tripped := workflows.Tripped(r.history.export(r.export, r.turn).Guardrails, 0, r.staged)
 	if len(tripped) > 0 && r.approved != in.Attempt {
 		r.violated("d", "%s goes on without an approval: %s", r.key, strings.Join(tripped, "; "))
+	}
+	if r.restarted {
+		return // it may replay how the list was
 	}
 	can := len(r.history.records[r.export].of(in.ListID).can)
 	if r.plan.project == schemas.ProjectHybrid {

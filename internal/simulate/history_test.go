@@ -51,6 +51,7 @@ type history struct {
 	version    int
 	rowsNow    map[int][]row
 	owners     map[int64]owner
+	holders    map[string]int // the export that a list's record names
 	handed     []handover
 	waits      []string // the IDs of all waits so far
 }
@@ -62,7 +63,7 @@ type owner struct {
 	since    time.Time
 }
 
-// handover is somebody's approval that an export takes over its list.
+// handover is when an export took a list over.
 type handover struct {
 	to int
 	at time.Time
@@ -88,6 +89,7 @@ type run struct {
 	// reset is set once another execution took the run's place, again where the run had
 	// published its snapshot before that.
 	reset, again bool
+	mayTake      bool  // a list that another export fills
 	restarted    bool  // it is an execution that follows a reset
 	troubled     bool  // an answer was perhaps lost on the way to the report
 	rows         []row // of the version that was staged last
@@ -103,7 +105,7 @@ type book struct {
 // newHistory sets the product up.
 func newHistory(t *testing.T, p *plan) *history {
 	w := &world{plan: p, wake: make(chan struct{}, 1), work: make(chan func()), serial: map[string]int{}, counts: map[string]int{}}
-	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}}
+	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}, holders: map[string]int{}}
 	w.history = h
 	h.project = &project{w: w, lists: map[int64]*list{}, fields: map[int]map[string]string{}, refusals: map[int]refusal{}, gone: map[int]time.Time{}}
 	root, err := storage.OpenRoot(context.Background(), "mem://")
@@ -748,8 +750,7 @@ func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name stri
 		if !right {
 			h.violated("d", "%s took %q for wait %q, while it waits for %s, %v", r.key, name, a.Wait, w.ID, w.Answers)
 		} else if w.Type == schemas.ErrorListOwned && name == schemas.UpdateApprove {
-			h.handed = append(h.handed, handover{r.export, time.Now()})
-			h.records[r.export].of(h.list(r.export).ID).handed()
+			r.mayTake = true
 		} else if w.Type == schemas.ErrorGuardrail && name == schemas.UpdateApprove {
 			r.approved = r.staged.Attempt
 		}

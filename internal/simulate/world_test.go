@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing/synctest"
 	"time"
+
+	"iterable-segment-export/schemas"
 )
 
 // step is something that waits until the scheduler lets it happen: an effect at a door,
@@ -291,6 +293,9 @@ func (w *world) rootDoor(ctx context.Context, key string, do func() error) error
 		}
 		if err == nil {
 			a.effect("changes " + short(key))
+			if strings.HasPrefix(key, schemas.ListOwners+"/") {
+				w.history.claims(a, key)
+			}
 			a.noted = max(a.noted, kept)
 		}
 		return err
