@@ -84,7 +84,6 @@ type run struct {
 	approved   string
 	answered   map[string]bool
 	asked      int
-	aborted    bool
 	*book
 	// reset is set once another execution took the run's place, again where the run had
 	// published its snapshot before that.
@@ -311,7 +310,7 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	h.count(what + "s")
 	h.runs = append(h.runs, r)
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(silent{})
+	suite.SetLogger(silent)
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(1000 * 24 * time.Hour)
 	env.SetWorkflowRunTimeout(0) // its timer would fire at once
@@ -700,9 +699,9 @@ func (h *history) answer() bool {
 		}
 		name := w.Answers[0]
 		if strings.Contains(w.Message, "was done already") {
-			name, r.aborted, r.again = schemas.UpdateAbort, true, true
+			name, r.again = schemas.UpdateAbort, true
 		} else if !h.calm && r.asked > r.turn.patience && h.roll("abort", key) < 0.5 || r.asked > 25 {
-			name, r.aborted = schemas.UpdateAbort, true
+			name = schemas.UpdateAbort
 		}
 		h.reply(r, id, w, name, schemas.Answer{Wait: w.ID})
 		return true

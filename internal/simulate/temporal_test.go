@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -584,7 +585,7 @@ func (activityOutbound) GetWorkerStopChannel(ctx context.Context) <-chan struct{
 // activity comes from activityOutbound.
 var activityContext = sync.OnceValue(func() (out context.Context) {
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(silent{})
+	suite.SetLogger(silent)
 	env := suite.NewTestActivityEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&activityDoor{}}})
 	env.RegisterActivityWithOptions(func(ctx context.Context) error { out = ctx; return nil }, activity.RegisterOptions{Name: "context"})
@@ -594,11 +595,4 @@ var activityContext = sync.OnceValue(func() (out context.Context) {
 	return out
 })
 
-type silent struct{}
-
-func (silent) Debug(string, ...any) {}
-func (silent) Info(string, ...any)  {}
-func (silent) Warn(string, ...any)  {}
-func (silent) Error(string, ...any) {}
-
-var _ log.Logger = silent{}
+var silent = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
