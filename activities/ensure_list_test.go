@@ -17,6 +17,7 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -297,6 +298,7 @@ func TestListsThatIterableMakesOtherwise(t *testing.T) {
 func TestSizesAreAskedForSeldom(t *testing.T) {
 	s := sandbox.New(sandbox.Config{Fast: true})
 	b := newBench(t, s)
+	b.Senders = limits.NewShare(b.Root, limits.NewRegistry(), b.Log)
 	client, err := b.Clients.Get("sandbox")
 	if err != nil {
 		t.Fatal(err)

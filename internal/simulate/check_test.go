@@ -31,6 +31,8 @@ type record struct {
 	// or removed them since the export sent them last; it is false for those of whom only
 	// their removal is not, since the list was handed to the export after that.
 	loose map[int]bool
+	// touches counts what others did to a person.
+	touches map[int]int
 }
 
 // handed is what a hand-over to the export changes: it sends everybody.
@@ -45,7 +47,7 @@ func (r *records) of(list int64) *record {
 		r.byList = map[int64]*record{}
 	}
 	if r.byList[list] == nil {
-		r.byList[list] = &record{must: map[int]bool{}, can: map[int]bool{}, loose: map[int]bool{}}
+		r.byList[list] = &record{must: map[int]bool{}, can: map[int]bool{}, loose: map[int]bool{}, touches: map[int]int{}}
 	}
 	return r.byList[list]
 }
@@ -57,7 +59,10 @@ func (r *records) forget() {
 	}
 }
 
-func (r *record) touched(who int) { r.loose[who] = true }
+func (r *record) touched(who int) {
+	r.loose[who] = true
+	r.touches[who]++
+}
 
 // applied is called before the project does something to a member.
 func (w *world) applied(a *attempt, kind string, l *list, who int) {
@@ -137,9 +142,11 @@ func (a *attempt) delivered(answer *http.Response) {
 	a.mu.Unlock()
 	a.run.acks = append(a.run.acks, got)
 	r := a.world.history.records[a.run.export].of(got.list)
-	for _, who := range got.took {
-		if got.kind == schemas.Subscribe {
-			r.can[who] = true
+	for i, who := range got.took {
+		if got.kind != schemas.Subscribe {
+			continue
+		}
+		if r.can[who] = true; got.touches[i] == r.touches[who] {
 			delete(r.loose, who)
 		}
 	}

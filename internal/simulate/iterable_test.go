@@ -80,6 +80,8 @@ type ack struct {
 	kind string
 	list int64
 	took []int
+	// touches are the record's, when the request took effect.
+	touches []int
 	// sure is false where the answer does not say which profiles were taken, plain where it
 	// refuses none.
 	sure, plain bool
@@ -258,6 +260,7 @@ func (p *project) change(r *http.Request, a *attempt, kind string, body []byte) 
 		}
 		done.took = append(done.took, i)
 		p.w.applied(a, kind, l, i)
+		done.touches = append(done.touches, p.w.history.records[a.run.export].of(l.ID).touches[i])
 		if kind == "unsubscribe" {
 			delete(l.members, i)
 			continue
