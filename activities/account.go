@@ -22,6 +22,9 @@ type account struct {
 	update  *snapshot.Update
 	answers map[string]answers
 	refused map[string]bool // files of refusals that there are
+	// unknown is set where what Iterable has answered can't be read: every batch was
+	// perhaps done.
+	unknown bool
 	// unanswered counts batches that a run which got through should have an answer for.
 	unanswered int
 	// refusedBy are the addresses, hashed, of profiles that were not surely taken; the value
@@ -31,12 +34,13 @@ type account struct {
 	forgotten forgottenPeople
 }
 
-// newAccount reads what there is of answers and refusals.
+// newAccount reads what there is of answers and refusals. It returns an account beside
+// errDamaged too.
 func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*account, error) {
 	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, refusedBy: map[snapshot.Key]bool{}}
 	var err error
 	if c.answers, err = a.readAnswered(ctx, run, attempt); err != nil {
-		return nil, err
+		return c, err
 	}
 	files, err := a.refusalFiles(ctx, run, attempt)
 	if err != nil {
@@ -50,13 +54,20 @@ func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt
 
 // add gives the update what became of the batches of both kinds.
 func (c *account) add(ctx context.Context) error {
+	var damaged error // the other kind may be sound
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
-		if err := c.kind(ctx, kind); err != nil {
+		switch err := c.kind(ctx, kind); {
+		case errors.Is(err, errDamaged):
+			damaged = err
+		case err != nil:
 			return err
 		}
 	}
 	if err := c.dropForgotten(ctx); err != nil {
 		return err
+	}
+	if damaged != nil {
+		return damaged
 	}
 	return c.rememberForgotten(ctx, c.run.Connection, c.attempt, c.forgotten)
 }
@@ -78,17 +89,18 @@ func (c *account) kind(ctx context.Context, kind string) error {
 	defer staged.close()
 	for k := range staged.Batches() {
 		chunk := c.answers[kind].chunk(k)
-		if chunk == nil || !chunk.acknowledged(k) {
+		acknowledged := chunk != nil && chunk.acknowledged(k)
+		if !acknowledged {
 			c.unanswered++
 		}
-		if chunk == nil {
+		if chunk == nil && !c.unknown {
 			continue // no request was made with it
 		}
 		b, err := staged.batch(k)
 		if err != nil {
 			return fmt.Errorf("read the staged file %s: %w", stagedName(kind), err)
 		}
-		err = c.batch(ctx, kind, k, b, chunk.acknowledged(k))
+		err = c.batch(ctx, kind, k, b, acknowledged)
 		b.Release()
 		if err != nil {
 			return err
@@ -116,11 +128,11 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 		case !acknowledged, r.Unsure:
 			err = c.update.Doubt(&m)
 		case named && r.Reason == schemas.ReasonIterableForgotten:
-			for _, id := range [][]byte{m.Email, m.UserID} {
-				if len(id) > 0 {
-					c.forgotten = append(c.forgotten, hashPerson(id))
-				}
+			id := m.Email
+			if r.UserID {
+				id = m.UserID
 			}
+			c.forgotten = append(c.forgotten, hashPerson(id))
 			err = c.update.Forget(m.Key)
 		case named:
 			err = c.update.Refuse(m.Key)

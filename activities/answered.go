@@ -3,9 +3,11 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -66,6 +68,9 @@ func (a *Activities) readAnswered(ctx context.Context, run schemas.RunRef, attem
 	for _, f := range files {
 		var c answered
 		data, err := a.Root.Read(ctx, f.Name)
+		if err != nil && !errors.Is(err, storage.ErrDamaged) {
+			return nil, fmt.Errorf("read what Iterable has answered: %w", err)
+		}
 		if err == nil {
 			err = json.Unmarshal(data, &c)
 		}

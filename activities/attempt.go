@@ -43,7 +43,7 @@ type attempt struct {
 	// failing is when the first failure was noticed after which nothing has succeeded;
 	// zero while all goes well. It travels to the next attempt in the heartbeats.
 	failing time.Time
-	problem string // the last one
+	problem string // the last one of this attempt, since when nothing has succeeded
 }
 
 // begin starts an attempt. Everything that it does to Iterable or the data root needs the
@@ -127,7 +127,7 @@ func (t *attempt) keepAlive(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		_ = t.lease.Renew(ctx) // what can't be renewed shows at the next effect
-		if t.late() {
+		if t.late() && t.troubled() {
 			t.cancel(errDeadline)
 		}
 		select {
@@ -161,7 +161,7 @@ func (t *attempt) failed(err error) {
 func (t *attempt) worked() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failing = time.Time{}
+	t.failing, t.problem = time.Time{}, ""
 }
 
 func (t *attempt) failingSince() time.Time {
@@ -174,6 +174,14 @@ func (t *attempt) failingSince() time.Time {
 func (t *attempt) late() bool {
 	since := t.failingSince()
 	return t.deadline > 0 && !since.IsZero() && t.now().Sub(since) >= t.deadline
+}
+
+// troubled reports whether this attempt has failed at something, and at nothing else since:
+// one that gets on is not stopped because the one before it died.
+func (t *attempt) troubled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.problem != ""
 }
 
 // errDeadline cancels an attempt whose activity has failed for the whole deadline.

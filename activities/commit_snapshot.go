@@ -32,6 +32,9 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.commit(ctx, in); err != nil {
 		return in.Report, err
 	}
+	if err := a.keepSent(ctx, in); err != nil {
+		return in.Report, err
+	}
 	report = in.Report
 	report.Manifest.Rejects = ""
 	if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
@@ -156,15 +159,20 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 		return report, err
 	}
 	// The run may have ended before it knew its list, or after that was deleted.
-	if err := a.absorb(ctx, in.Run, in.Export, 0, nil); err != nil {
+	mine := func(p pending) bool { return p.RunID == in.Run.RunID }
+	if err := a.absorb(ctx, in.Run, in.Export, 0, mine); err != nil {
 		return report, err
 	}
 	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone {
 		return done, a.discard(ctx, in.Run) // it was done, and begun anew in Temporal
 	}
 	report.Manifest.Rejects = ""
-	if done, ok := a.reported(ctx, in.Run); ok {
+	if done, ok := a.reported(ctx, in.Run); ok { // by an earlier try, which had the notes
 		report.Rejects = done.Rejects
+		if done.Upload.Acknowledged() > report.Upload.Acknowledged() {
+			report.Upload = done.Upload
+			report.AddRejects()
+		}
 	} else if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
 	}

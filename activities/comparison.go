@@ -17,6 +17,7 @@ type comparison struct {
 	// full sends everybody, whatever the snapshot knows.
 	full     bool
 	again    string // a Manifest's SentAgain
+	taken    string // a Manifest's Taken
 	warnings []string
 }
 
@@ -27,18 +28,17 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 		return c, err
 	}
 	c.warn(warning)
+	if c.taken, err = a.taken(ctx, in); err != nil {
+		return c, err
+	}
 	if c.Snapshot == nil {
 		c.full = true
 		return c, nil
 	}
-	taken, err := a.takenAfter(ctx, in, c.Header().CreatedAt)
-	if err != nil {
-		return c, err
-	}
 	switch {
-	case taken:
-		c.full = true
-		c.warn("the list was handed to this export after its last run; everybody is sent again")
+	case c.taken != "":
+		c.full, c.again = true, "the list was handed to this export after its last run"
+		c.warn(c.again + "; everybody is sent again")
 	case c.MappingChanged():
 		c.full, c.again = true, "the mapping is not the one of the last run"
 		c.warn(c.again + "; everybody is sent again")
@@ -109,8 +109,10 @@ func addressKey(email []byte) snapshot.Key {
 
 // vanished takes a member whose key no row of the segment has.
 func (s *staging) vanished(m *snapshot.Member) error {
-	if s.forgotten.has(m.Email, m.UserID) {
-		s.manifest.Forgotten++
+	if s.forgotten.has(m.Email, m.UserID, s.in.Connection.ProjectType) {
+		if m.Fields != snapshot.Unconfirmed {
+			s.manifest.Forgotten++
+		}
 		s.gone = append(s.gone, m.Key[:]...)
 		return nil
 	}

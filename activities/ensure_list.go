@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -60,11 +59,13 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if list.ID == 0 {
 		return list, nil // a check, and no list yet
 	}
+	if list.HandedOver = o.taken; o.busy {
+		list.Pause = schemas.Duration(handoverPause)
+	}
 	switch {
 	case list.Created:
 	case list.ID == last:
 		list.Size = project.size
-		list.CreatedAt = time.Time{} // Iterable has known it since
 	default:
 		list.Size = a.listSize(ctx, client, in.Connection, list.ID)
 	}
@@ -176,7 +177,9 @@ func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64
 	}
 	ref := o.ref(*l)
 	ref.Warnings = warnings
-	return ref, o.claim(ctx, *l)
+	before, err := o.claim(ctx, *l)
+	ref.Ours = ref.Ours || before
+	return ref, err
 }
 
 // settle looks at the lists after one was made. Where several workers have made
@@ -210,7 +213,8 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, lists [
 	} else if err := drop(); err != nil {
 		return schemas.ListRef{}, err
 	}
-	return ref, o.claim(ctx, chosen)
+	_, err := o.claim(ctx, chosen)
+	return ref, err
 }
 
 // ref describes a list that was there.

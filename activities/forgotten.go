@@ -13,9 +13,12 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -31,13 +34,13 @@ func hashPerson(id []byte) personHash {
 // forgottenPeople are those whom a project has forgotten, in order.
 type forgottenPeople []personHash
 
-// has reports whether somebody is among them, by either identifier.
-func (f forgottenPeople) has(email, userID []byte) bool {
+// has reports whether somebody is among them, by what the project identifies people by.
+func (f forgottenPeople) has(email, userID []byte, projectType string) bool {
 	if len(f) == 0 {
 		return false
 	}
-	for _, id := range [][]byte{email, userID} {
-		if len(id) == 0 {
+	for i, id := range [][]byte{email, userID} {
+		if len(id) == 0 || i == 0 && projectType == schemas.ProjectUserID || i == 1 && projectType == schemas.ProjectEmail {
 			continue
 		}
 		if _, found := slices.BinarySearchFunc(f, hashPerson(id), personHash.compare); found {
@@ -96,7 +99,7 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 			return out, err
 		}
 	}
-	asked := time.Now()
+	asked := activity.GetInfo(ctx).StartedTime // by Temporal's clock, which all workers share
 	hashes, err := client.Forgotten(ctx, in.Connection.ProjectType)
 	switch iterable.ClassOf(err) {
 	case iterable.BadRequest, iterable.Forbidden, iterable.NotFound, iterable.Unexpected:
@@ -121,7 +124,7 @@ func (a *Activities) keepListed(ctx context.Context, connection string, asked ti
 	for _, text := range hashes {
 		sum, err := hex.DecodeString(text)
 		if err != nil || len(sum) != sha256.Size {
-			return errors.New("Iterable lists forgotten people by what is no SHA-256")
+			return errors.New("the forgotten people are listed by what is no SHA-256")
 		}
 		listed = append(listed, personHash(sum[:16]))
 	}
@@ -130,24 +133,41 @@ func (a *Activities) keepListed(ctx context.Context, connection string, asked ti
 	if err := a.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), name), listed.encode()); err != nil {
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
-	return a.eachForgotten(ctx, connection, func(key string, some forgottenPeople) error {
+	err := a.eachForgotten(ctx, connection, func(f storage.Object, some forgottenPeople) error {
 		unlisted := func(h personHash) bool {
 			_, found := slices.BinarySearchFunc(listed, h, personHash.compare)
 			return !found
 		}
-		base := path.Base(key)
-		if strings.HasPrefix(base, listedPrefix) && base >= name || strings.HasPrefix(base, reportedPrefix) && slices.ContainsFunc(some, unlisted) {
+		base := path.Base(f.Name)
+		// A report that the list has not caught up with in a day was about somebody who is
+		// not forgotten any more.
+		fresh := strings.HasPrefix(base, reportedPrefix) && slices.ContainsFunc(some, unlisted) && asked.Sub(f.ModTime) < 24*time.Hour
+		if strings.HasPrefix(base, listedPrefix) && base >= name || fresh {
 			return nil
 		}
-		return a.Root.DeletePrefix(ctx, key)
+		return a.Root.DeletePrefix(ctx, f.Name)
 	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another run is about to do the same
+	}
+	return err
 }
 
 // forgotten are those who are known to be forgotten.
 func (a *Activities) forgotten(ctx context.Context, connection string) (forgottenPeople, error) {
+	for tries := 0; ; tries++ {
+		all, err := a.readForgotten(ctx, connection)
+		if errors.Is(err, fs.ErrNotExist) && tries < 10 {
+			continue // another run has just put a newer list in the place of one
+		}
+		return all, err
+	}
+}
+
+func (a *Activities) readForgotten(ctx context.Context, connection string) (forgottenPeople, error) {
 	var listed, all forgottenPeople
-	err := a.eachForgotten(ctx, connection, func(key string, some forgottenPeople) error {
-		if strings.HasPrefix(path.Base(key), listedPrefix) {
+	err := a.eachForgotten(ctx, connection, func(f storage.Object, some forgottenPeople) error {
+		if strings.HasPrefix(path.Base(f.Name), listedPrefix) {
 			listed = some // the newest comes last
 		} else {
 			all = append(all, some...)
@@ -158,18 +178,17 @@ func (a *Activities) forgotten(ctx context.Context, connection string) (forgotte
 }
 
 // eachForgotten reads the files with those who are forgotten, in the order of their names.
-func (a *Activities) eachForgotten(ctx context.Context, connection string, do func(key string, some forgottenPeople) error) error {
+// Damaged ones are taken for empty: the next list takes their place.
+func (a *Activities) eachForgotten(ctx context.Context, connection string, do func(f storage.Object, some forgottenPeople) error) error {
 	files, err := a.Root.List(ctx, schemas.ForgottenDir(connection))
 	if err != nil {
 		return fmt.Errorf("look for who is forgotten: %w", err)
 	}
 	for _, f := range files {
 		data, err := a.Root.Read(ctx, f.Name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another run has just put a newer one in its place
-		}
-		if err == nil && len(data)%len(personHash{}) != 0 {
-			err = errDamaged
+		if errors.Is(err, storage.ErrDamaged) || err == nil && len(data)%len(personHash{}) != 0 {
+			a.Log.Warn("a file with hashes of forgotten people is damaged", "file", f.Name)
+			data, err = nil, nil
 		}
 		if err != nil {
 			return fmt.Errorf("read who is forgotten: %w", err)
@@ -178,7 +197,7 @@ func (a *Activities) eachForgotten(ctx context.Context, connection string, do fu
 		for h := range slices.Chunk(data, len(personHash{})) {
 			some = append(some, personHash(h))
 		}
-		if err := do(f.Name, some); err != nil {
+		if err := do(f, some); err != nil {
 			return err
 		}
 	}

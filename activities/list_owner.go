@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,8 +24,22 @@ type listOwner struct {
 	ListID     int64     `json:"listId"`
 	Name       string    `json:"name"`
 	Since      time.Time `json:"since"`
-	// Taken is set where another one filled the list before, and it was handed over.
-	Taken bool `json:"taken,omitempty"`
+	// Run is the one that took possession of the list.
+	Run string `json:"run,omitempty"`
+	// Taken is set where another one filled the list before and it was handed over: a name
+	// that no other handover has.
+	Taken string `json:"taken,omitempty"`
+}
+
+// sentSince is kept once everybody was sent after a handover.
+type sentSince struct {
+	Export string `json:"export"`
+	Taken  string `json:"taken"`
+}
+
+// sentSinceKey is the key of a list's sentSince, beside its record.
+func sentSinceKey(host, owner string) string {
+	return path.Join(schemas.ListOwnersDir(host), strings.TrimSuffix(path.Base(owner), ".json")+"-sent.json")
 }
 
 // is reports whether a run's segment is the owner.
@@ -37,6 +52,9 @@ type ownership struct {
 	*Activities
 	in         schemas.EnsureListInput
 	deployment string
+	// taken is set where this run has taken the list from another export, busy where that
+	// one may still be sending.
+	taken, busy bool
 }
 
 // ownerName is the name of a list's record. Iterable's answers do not name the project, so
@@ -66,49 +84,59 @@ func (o *ownership) owner(ctx context.Context, l iterable.List) (*listOwner, err
 }
 
 // claim makes the run's segment the one that fills the list. Where another one does, the
-// run has to ask. A check changes nothing.
-func (o *ownership) claim(ctx context.Context, l iterable.List) error {
+// run has to ask. A check changes nothing. before reports whether an earlier run has filled
+// it for the same segment.
+func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, err error) {
 	owner, err := o.owner(ctx, l)
 	if err != nil {
-		return err
+		return false, err
 	}
 	mine := listOwner{
 		Export: o.in.Run.Export, Connection: o.in.Connection, Segment: o.in.Run.Segment, ListID: l.ID, Name: l.Name, Since: o.clock().UTC(),
+		Run: o.in.Run.RunID,
 	}
-	by := ""
+	by, elsewhere := "", false
 	switch {
 	case owner != nil && owner.is(o.in.Run, o.in.Connection):
-		return nil
+		o.taken = owner.Taken != "" && owner.Run == o.in.Run.RunID
+		return owner.Run != o.in.Run.RunID, nil
 	case owner != nil:
 		by = fmt.Sprintf("segment «%s» of export «%s» over connection «%s», since %s UTC",
 			owner.Segment, owner.Export, owner.Connection, owner.Since.UTC().Format(time.DateTime))
 	case strings.HasPrefix(l.Description, keptBy) && l.Description != description(o.deployment, o.in.Run.Export):
-		by = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description)
+		by, elsewhere = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description), true
 	}
 	if by != "" {
+		then := "the other one then asks at its next run"
+		if elsewhere {
+			then = "but remove the other export first: it does not notice"
+		}
 		question := fmt.Sprintf(
 			"list %d, «%s», is filled by %s; two that fill one list remove each other's members. "+
-				"Approve to hand it over to export «%s»; the other one then asks at its next run. Or abort, and give this segment another name",
-			l.ID, l.Name, by, o.in.Run.Export)
+				"Approve to hand it over to export «%s»; %s. Or abort, and give this segment another name",
+			l.ID, l.Name, by, o.in.Run.Export, then)
 		if o.in.TakeFrom != question { // or the answer was to another question
-			return needOperator(schemas.ErrorListOwned, question)
+			return false, needOperator(schemas.ErrorListOwned, question)
 		}
-		mine.Taken = true
+		mine.Taken, o.taken = rand.Text(), true
+		if o.busy, err = o.sends(ctx, owner); err != nil {
+			return false, err
+		}
 	}
 	record, err := json.Marshal(mine)
 	switch {
 	case err != nil:
-		return err
-	case mine.Taken:
-		return o.Root.Write(ctx, ownerKey(o.in.Host, l), record)
+		return false, err
+	case mine.Taken != "":
+		return false, o.Root.Write(ctx, ownerKey(o.in.Host, l), record)
 	case o.in.Check:
-		return nil
+		return false, nil
 	}
 	err = o.Root.WriteNew(ctx, ownerKey(o.in.Host, l), record)
 	if errors.Is(err, storage.ErrExists) { // somebody else has just claimed it, or this run has and did not hear of it
 		return o.claim(ctx, l)
 	}
-	return err
+	return false, err
 }
 
 // stillOurs returns an error where the list was handed over to another export since the
@@ -144,13 +172,47 @@ func (a *Activities) disown(ctx context.Context, export string) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// takenAfter reports whether this export has taken the list after a time: another one may
-// have changed it meanwhile, and what was acknowledged before is void.
-func (a *Activities) takenAfter(ctx context.Context, in schemas.StageInput, t time.Time) (bool, error) {
+// sends reports whether the owner of a list may be sending to it just now.
+func (o *ownership) sends(ctx context.Context, owner *listOwner) (bool, error) {
+	if owner == nil {
+		return true, nil // of another data root
+	}
+	found, err := o.unfinishedRuns(ctx, schemas.RunRef{Connection: owner.Connection, Export: owner.Export, Segment: owner.Segment})
+	return len(found) > 0, err
+}
+
+// handoverPause is how long one whose list was handed over may still have an effect on it:
+// it looks every lookEvery whether the list is still its own, and Iterable may take two
+// minutes to answer what is under way.
+const handoverPause = lookEvery + 2*time.Minute + 10*time.Second
+
+// taken names the handover after which everybody is to be sent, since another export may
+// have changed the list, and what was acknowledged before is void. It is empty where there
+// was none, or everybody was sent since.
+func (a *Activities) taken(ctx context.Context, in schemas.StageInput) (string, error) {
 	if in.ListOwner == "" {
-		return false, nil
+		return "", nil
 	}
 	var owner listOwner
-	found, err := a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
-	return found && owner.Taken && owner.Since.After(t), err
+	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner); err != nil {
+		return "", err
+	}
+	var sent sentSince
+	if _, err := a.Root.ReadJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), &sent); err != nil || sent.Taken == owner.Taken {
+		return "", err
+	}
+	return owner.Taken, nil
+}
+
+// keepSent notes that everybody was sent after a handover.
+func (a *Activities) keepSent(ctx context.Context, in schemas.CommitInput) error {
+	m := in.Report.Manifest
+	if m.Taken == "" || in.ListOwner == "" {
+		return nil
+	}
+	data, err := json.Marshal(sentSince{Export: in.Run.Export, Taken: m.Taken})
+	if err != nil {
+		return err
+	}
+	return a.Root.Write(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), data)
 }

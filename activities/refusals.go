@@ -30,7 +30,7 @@ type refused struct {
 	File   int32          `json:"file"`
 	Row    int64          `json:"row"`
 	Value  string         `json:"value,omitempty"`
-	UserID bool           `json:"userId,omitempty"` // the value is a user id
+	UserID bool           `json:"userId,omitempty"` // it was refused by its user ID
 	Reason schemas.Reason `json:"reason,omitempty"`
 	// Unsure is set for everybody of a request of whom Iterable did not take all,
 	// without saying whom. They are tried again at the next run.
@@ -86,7 +86,7 @@ func (a *Activities) writeRefusals(ctx context.Context, in schemas.UploadInput, 
 	lines := json.NewEncoder(&out)
 	for _, r := range rows {
 		key := b.Key(r.row)
-		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Unsure: r.unsure, Key: hex.EncodeToString(key[:])}
+		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Unsure: r.unsure, UserID: r.byUserID, Key: hex.EncodeToString(key[:])}
 		if !r.unsure && r.reason != schemas.ReasonIterableForgotten {
 			line.Value = string(b.Email(r.row))
 			if line.Value == "" {

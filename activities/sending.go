@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/schemas"
 )
@@ -39,6 +41,8 @@ type refusal struct {
 	// unsure is set for somebody of a request of whom Iterable did not take all,
 	// without saying whom: there is no reason then.
 	unsure bool
+	// byUserID tells that it was refused by its user ID, and not by its address.
+	byUserID bool
 }
 
 // part is some rows of a batch.
@@ -80,6 +84,7 @@ type sending struct {
 	body   *batch.Body
 	counts schemas.UploadCounts
 	inARow int
+	halved bool // some of it may have been taken
 }
 
 // errSmaller ends a request of several batches that was too large: they are sent in
@@ -102,23 +107,25 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 		s.settle(parts, result)
 		return nil
 	}
-	var api *iterable.Error
-	if !errors.As(err, &api) {
+	var said *iterable.Error
+	if !errors.As(err, &said) {
 		return err
 	}
 	reason := schemas.ReasonIterableRefused
 	switch {
-	case api.Class == iterable.TooLarge && len(parts) > 1:
+	case said.Class == iterable.TooLarge && len(parts) > 1 && !s.halved:
 		return errSmaller
-	case api.Class == iterable.TooLarge:
+	case said.Class == iterable.TooLarge:
 		reason = schemas.ReasonTooLarge
-	case api.Class == iterable.FieldTypes && len(api.Mismatches) > 0:
+	case said.Class == iterable.FieldTypes && len(said.Mismatches) > 0:
 		return err // the column is at fault, not the rows
-	case api.Class == iterable.BadRequest, api.Class == iterable.FieldTypes:
+	case said.Class == iterable.BadRequest, said.Class == iterable.FieldTypes:
+		reason = cmp.Or(personal[said.Code], reason)
 	default:
 		return err
 	}
 	if rowsOf(parts) > 1 {
+		s.halved = true
 		first, second := halves(parts)
 		if err := s.send(ctx, first); err != nil {
 			return err
@@ -128,8 +135,17 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	if s.inARow++; s.inARow > refusedInARow {
 		return err
 	}
-	s.note(parts[0].loaded, parts[0].from, reason)
+	p := parts[0]
+	byUserID := bodyOptions(0, s.in.Settings, s.in.Connection.ProjectType).ByUserID && len(p.UserID(p.from)) > 0
+	s.note(p.loaded, p.from, reason, byUserID)
 	return nil
+}
+
+// personal are the reasons of the codes that are about the one person of a request.
+var personal = map[string]schemas.Reason{
+	api.CodeForgotten:     schemas.ReasonIterableForgotten,
+	api.CodeInvalidEmail:  schemas.ReasonIterableInvalidEmail,
+	api.CodeInvalidUserID: schemas.ReasonIterableInvalidUserID,
 }
 
 // request makes one request, with all its repeats.
@@ -195,7 +211,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 		row int
 	}
 	settled, unsure := map[who]bool{}, map[who]bool{} // by the address and by the user ID, or for two reasons
-	var refused int64
+	var refused, ambiguous int64
 	for _, f := range failures(r.Failed) {
 		for _, name := range f.names {
 			var rows []who
@@ -208,6 +224,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 				for _, w := range rows {
 					unsure[w] = true
 				}
+				ambiguous++
 				continue
 			}
 			if len(rows) == 0 || settled[rows[0]] {
@@ -215,11 +232,15 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 			}
 			settled[rows[0]] = true
 			refused++
-			if s.in.Kind == schemas.Unsubscribe && f.absent {
-				s.counts.NotOnList++
+			if s.in.Kind != schemas.Unsubscribe || !f.absent {
+				s.note(rows[0].loaded, rows[0].row, f.reason, f.byUserID)
 				continue
 			}
-			s.note(rows[0].loaded, rows[0].row, f.reason)
+			s.counts.NotOnList++
+			if f.reason == schemas.ReasonIterableForgotten {
+				p := rows[0]
+				p.refusals = append(p.refusals, refusal{row: p.row, reason: f.reason, byUserID: f.byUserID})
+			}
 		}
 	}
 	took := int64(rowsOf(parts)) - refused
@@ -228,7 +249,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 		for row := p.from; row < p.to; row++ {
 			w := who{p.loaded, row}
 			// Whose failures could not be told apart, or were not named at all.
-			if !settled[w] && (unsure[w] || unnamed > 0 && len(unsure) == 0) {
+			if !settled[w] && (unsure[w] || unnamed > ambiguous) {
 				p.refusals = append(p.refusals, refusal{row: row, unsure: true})
 			}
 		}
@@ -269,11 +290,11 @@ func failures(f iterable.Failed) []named {
 }
 
 // note notes a row that Iterable did not take.
-func (s *sending) note(b *loaded, row int, reason schemas.Reason) {
+func (s *sending) note(b *loaded, row int, reason schemas.Reason, byUserID bool) {
 	if s.in.Kind == schemas.Unsubscribe {
 		s.counts.NotRemoved++
 	} else {
 		s.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
 	}
-	b.refusals = append(b.refusals, refusal{row: row, reason: reason})
+	b.refusals = append(b.refusals, refusal{row: row, reason: reason, byUserID: byUserID})
 }

@@ -125,7 +125,7 @@ func TestAMismatchNamesTheColumn(t *testing.T) {
 	in := schemas.UploadInput{Connection: schemas.ConnectionInfo{Name: "project"}, Fields: []schemas.MappedField{{Column: "Age", Field: "age", Type: "string"}}}
 	err := columnAtFault(&iterable.Error{Class: iterable.FieldTypes, Mismatches: []iterable.Mismatch{
 		{Field: "age", Expected: "long", Incoming: "string"}, {Field: "ann@example.com", Expected: "x"}}}, in)
-	if text := err.Error(); !strings.Contains(text, `column "Age" is sent as field "age" of type string`) || strings.Contains(text, "ann") {
+	if text := err.Error(); !strings.Contains(text, `column "Age" is sent as string in field "age"`) || strings.Contains(text, "ann") {
 		t.Error(text)
 	}
 	plain := &iterable.Error{Class: iterable.FieldTypes, Mismatches: []iterable.Mismatch{{Field: "other"}}}

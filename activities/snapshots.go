@@ -29,6 +29,8 @@ type pending struct {
 	RunID   string `json:"runId"`
 	Attempt string `json:"attempt"`
 	ListID  int64  `json:"listId"`
+	// Sent is set before the first request.
+	Sent bool `json:"sent,omitempty"`
 	// Execution is Temporal's run ID of the workflow execution that sends.
 	Execution string `json:"execution,omitempty"`
 }
@@ -80,8 +82,11 @@ func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Heade
 	}
 	defer file.Close()
 	h, err := snapshot.ReadHeader(file, file.Size())
-	if err != nil {
+	if lost(err) {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look whose snapshot %s is: %w", name, err)
 	}
 	return &h, nil
 }
@@ -136,17 +141,24 @@ func lost(err error) bool {
 // readSnapshot opens the newest snapshot; the error is fs.ErrNotExist where there is
 // none. The version is set in any case.
 func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (o openedSnapshot, err error) {
-	versions, err := a.snapshotVersions(ctx, run)
-	if err != nil {
-		return o, err
-	}
-	if len(versions) == 0 {
-		return o, fmt.Errorf("there is no snapshot: %w", fs.ErrNotExist)
-	}
-	o.version = versions[len(versions)-1]
-	file, err := a.Root.Open(ctx, snapshotKey(run, schemas.SnapshotName(o.version)))
-	if err != nil {
-		return o, err
+	var file storage.File
+	for tries := 0; ; tries++ {
+		versions, err := a.snapshotVersions(ctx, run)
+		if err != nil {
+			return o, err
+		}
+		if len(versions) == 0 {
+			return o, fmt.Errorf("there is no snapshot: %w", fs.ErrNotExist)
+		}
+		o.version = versions[len(versions)-1]
+		file, err = a.Root.Open(ctx, snapshotKey(run, schemas.SnapshotName(o.version)))
+		if errors.Is(err, fs.ErrNotExist) && tries < 3 {
+			continue // a newer one has just taken its place
+		}
+		if err != nil {
+			return o, err
+		}
+		break
 	}
 	if o.Snapshot, err = snapshot.Open(file, file.Size(), expect); err != nil {
 		file.Close()
@@ -204,14 +216,22 @@ func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attemp
 	return a.absorb(ctx, in.Run, in.Export, in.ListID, func(p pending) bool { return p.Attempt != attempt })
 }
 
-// goOn announces an upload again where another execution has staged for it: the run was
-// reset in Temporal, or was too long for one.
+// goOn announces that an attempt begins to send. It returns an error where another run has
+// changed what the list is known to hold since this one was staged: this one was reset in
+// Temporal then.
 func (a *Activities) goOn(ctx context.Context, in schemas.UploadInput) error {
-	p := pending{Attempt: in.Attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
+	versions, err := a.snapshotVersions(ctx, in.Run)
+	if err != nil {
+		return err
+	}
+	if newest := append([]int64{0}, versions...); newest[len(newest)-1] != in.SnapshotVersion {
+		return needOperator(schemas.ErrorStaging, "another run has changed the list since this one compared the segment with it; retry starts over")
+	}
+	p := pending{Attempt: in.Attempt, ListID: in.ListID, Sent: true, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
 	var before pending
 	found, err := a.Root.ReadJSON(ctx, pendingKey(in.Run, in.Attempt), &before)
 	if found && err == nil {
-		if before.Execution == p.Execution {
+		if before.Execution == p.Execution && before.Sent {
 			return nil
 		}
 		err = outlive(ctx, activity.GetInfo(ctx), before)
@@ -239,13 +259,23 @@ func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (ma
 		case errors.Is(err, fs.ErrNotExist): // somebody else has just taken account of it
 			continue
 		case errors.Is(err, storage.ErrDamaged), err == nil && json.Unmarshal(data, &p) != nil:
-			p = pending{} // it names nothing that could be found
+			p = pendingOf(path.Base(f.Name))
 		case err != nil:
 			return nil, fmt.Errorf("look for an unfinished run: %w", err)
 		}
 		found[f.Name] = p
 	}
 	return found, nil
+}
+
+// pendingOf is what the name of a damaged marker tells: it may be of any list, and something
+// was perhaps sent.
+func pendingOf(name string) (p pending) {
+	id := strings.TrimSuffix(strings.TrimPrefix(name, pendingPrefix), ".json")
+	if cut := strings.LastIndexByte(id, '-'); cut >= 0 {
+		p = pending{RunID: id[:cut], Attempt: id[cut+1:], Sent: true}
+	}
+	return p
 }
 
 // absorb makes the snapshot know what runs have done to the list that did not come to
@@ -264,7 +294,7 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 			continue
 		}
 		dead := schemas.RunRef{Connection: run.Connection, Export: run.Export, RunID: p.RunID, Segment: run.Segment}
-		if p.RunID != "" && (listID == 0 || p.ListID == listID) {
+		if p.RunID != "" && (listID == 0 || p.ListID == 0 || p.ListID == listID) {
 			if err := a.absorbStaged(ctx, dead, e, p); err != nil {
 				return err
 			}
@@ -280,24 +310,33 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	update := snapshot.NewUpdate(a.TempDir, 0)
 	defer update.Close()
 	account, err := a.newAccount(ctx, run, p.Attempt, update)
-	if err == nil && len(account.answers[schemas.Subscribe])+len(account.answers[schemas.Unsubscribe]) == 0 {
+	damaged := errors.Is(err, errDamaged)
+	switch {
+	case damaged:
+		account.unknown = true
+	case err != nil:
+		return err
+	case len(account.answers[schemas.Subscribe])+len(account.answers[schemas.Unsubscribe]) > 0:
+	case p.Sent:
+		damaged = true // the notes are lost, and perhaps all that was staged
+	default:
 		return nil // nothing was asked for
 	}
-	if err == nil {
-		err = account.add(ctx)
-	}
+	err = account.add(ctx)
 	if err == nil && len(account.answers[schemas.Subscribe]) > 0 {
 		if err = account.superseded(ctx, false); notStaged(err) {
 			err = nil // the project is not hybrid
 		}
 	}
-	switch {
-	case errors.Is(err, errDamaged):
-		// What can be read of it is known now; the rest is lost, and so is the
-		// certainty that all of them can be taken off again.
-		a.Log.Warn("what an unfinished run has staged is damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
-	case err != nil && !notStaged(err):
+	damaged = damaged || errors.Is(err, errDamaged)
+	if err != nil && !damaged && !notStaged(err) {
 		return fmt.Errorf("read what an unfinished run has staged: %w", err)
+	}
+	if damaged || err != nil {
+		// What can be read of it is known now. The rest is lost, and so is the certainty
+		// of who is on the list with which values.
+		a.Log.Warn("what an unfinished run has staged is damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+		update.Void()
 	}
 	var from origin
 	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.StagingDir(run), originFile), &from); err != nil {
@@ -313,8 +352,8 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	switch {
 	case err == nil:
-		// Most of it is as old as it was.
-		h.Profiles, h.FullAt, h.CreatedAt = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt
+		// Most of it is as old as it was, and of the mapping that it had.
+		h.Profiles, h.FullAt, h.CreatedAt, h.Mapping = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt, old.Header().Mapping
 	case lost(err):
 		// When the run sent is not known. Another export may have changed the list since.
 		old.Snapshot, h.CreatedAt = nil, time.Time{}

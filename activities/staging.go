@@ -57,7 +57,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
 	s.manifest.Warnings, s.manifest.Full = append(old.warnings, seg.Warnings()...), old.full
-	s.manifest.SentAgain = old.again
+	s.manifest.SentAgain, s.manifest.Taken = old.again, old.taken
 	if in.Check {
 		s.examples = &examples{}
 	}
@@ -193,7 +193,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: s.named(&p, i, users)})
 		return
 	}
-	if s.forgotten.has(p.Email, p.UserID) {
+	if s.forgotten.has(p.Email, p.UserID, s.in.Connection.ProjectType) {
 		column := s.emailName
 		if column == "" {
 			column = s.userName

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -182,6 +183,9 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 		}
 		var o origin
 		data, err := a.Root.Read(ctx, path.Join(g.dir, originFile))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrKey) {
+			return err
+		}
 		if err == nil {
 			err = json.Unmarshal(data, &o)
 		}

@@ -239,7 +239,7 @@ func TestNothingIsSentToAListThatWasHandedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := ownership{Activities: b.Activities, in: schemas.EnsureListInput{Run: schemas.RunRef{Export: export, Segment: run.Segment}, Connection: "sandbox"}}
-		if err := o.claim(t.Context(), list); err != nil {
+		if _, err := o.claim(t.Context(), list); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)
@@ -300,11 +300,11 @@ func listThatCameBack(t *testing.T, done bool) {
 	other := schemas.RunRef{Export: "Autumn", RunID: "r3", Segment: "High-value"}
 	for _, who := range []schemas.RunRef{other, run} {
 		o := ownership{Activities: b.Activities, in: schemas.EnsureListInput{Run: who, Connection: "sandbox"}, deployment: "d"}
-		err := o.claim(t.Context(), iterable.List{ID: 7})
+		_, err := o.claim(t.Context(), iterable.List{ID: 7})
 		var asks *temporal.ApplicationError
 		if errors.As(err, &asks) {
 			o.in.TakeFrom = asks.Message()
-			err = o.claim(t.Context(), iterable.List{ID: 7})
+			_, err = o.claim(t.Context(), iterable.List{ID: 7})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -425,7 +425,7 @@ func writePeople(t *testing.T, file string, people map[string]float64) {
 }
 
 // TestARunThatEndsEarlyForgetsNobody: it ends before it knows its list, and an
-// earlier one may have put somebody on it.
+// earlier one may have put somebody on it, of whom the next run takes account.
 func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.CloseRun, activity.RegisterOptions{Name: schemas.ActivityCloseRun})
@@ -435,6 +435,10 @@ func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
 	b.leftBehind(t, before, 7, sent{schemas.Subscribe, []string{"bob@example.com"}, 1, true})
 	in := schemas.CloseInput{Run: run, Export: springExport, Segment: schemas.Segment{Name: "High-value"}, Report: schemas.ExportReport{State: schemas.StateAborted}}
 	if _, err := b.env.ExecuteActivity(schemas.ActivityCloseRun, in); err != nil {
+		t.Fatal(err)
+	}
+	b.sameEntries(t, run, 7, map[string]uint64{"ann@example.com": 100})
+	if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.sameEntries(t, run, 7, map[string]uint64{"ann@example.com": 100, "bob@example.com": 100})

@@ -50,10 +50,18 @@ func columnAtFault(err error, in schemas.UploadInput) error {
 	}
 	var clashes []string
 	for _, m := range e.Mismatches {
-		for _, f := range in.Fields {
-			if f.Field == m.Field {
-				clashes = append(clashes, fmt.Sprintf("column %q is sent as field %q of type %s, which has another type in Iterable", f.Column, f.Field, f.Type))
+		var of *schemas.MappedField // or what it lies in: the rows name the fields of a map
+		for i, f := range in.Fields {
+			if (f.Field == m.Field || strings.HasPrefix(m.Field, f.Field+".")) && (of == nil || len(f.Field) > len(of.Field)) {
+				of = &in.Fields[i]
 			}
+		}
+		if of != nil {
+			kind := ""
+			if of.Type != "" && of.Field == m.Field {
+				kind = " as " + of.Type
+			}
+			clashes = append(clashes, fmt.Sprintf("column %q is sent%s in field %q, which has another type in Iterable", of.Column, kind, of.Field))
 		}
 	}
 	if len(clashes) == 0 {
@@ -110,12 +118,12 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if c := noted[in.Kind][in.First]; c != nil {
 		progress.resume(c.Progress)
 	}
-	if err := a.goOn(ctx, in); err != nil {
-		return err
-	}
 	id := attemptID(ctx)
 	note := func(ctx context.Context) error { return a.writeAnswered(ctx, in, id, progress.snapshot()) }
 	if err := note(ctx); err != nil { // before the first request
+		return err
+	}
+	if err := a.goOn(ctx, in); err != nil {
 		return err
 	}
 	refused, err := a.refusedBatches(ctx, in)
@@ -133,7 +141,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 		},
 		mayGoOn: mayGoOn,
 	}
-	u.known.Store(in.First > 0 || in.Kind == schemas.Unsubscribe || progress.snapshot().Counts.Acknowledged() > 0)
+	u.known.Store(in.Kind == schemas.Unsubscribe || progress.snapshot().Counts.Acknowledged() > 0)
 	err = u.run(ctx)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()

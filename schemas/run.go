@@ -105,6 +105,8 @@ type SegmentResume struct {
 	Report ExportReport `json:"report"`
 	Info   SegmentInfo  `json:"info"`
 	List   ListRef      `json:"list"`
+	// Fields are the mapped fields.
+	Fields []MappedField `json:"fields,omitempty"`
 	// Removed and Added are the batches of removes.arrow and adds.arrow that
 	// are done.
 	Removed int `json:"removed"`
@@ -244,6 +246,10 @@ type ListRef struct {
 	Clashes  []string `json:"clashes,omitempty"`
 	// NewFields are the mapped fields that Iterable does not have yet.
 	NewFields []string `json:"newFields,omitempty"`
+	// HandedOver tells that this run has just taken the list from another export, and
+	// Pause how long that one may still be sending.
+	HandedOver bool     `json:"handedOver,omitempty"`
+	Pause      Duration `json:"pause,omitempty"`
 }
 
 // StageInput asks for a segment to be staged.
@@ -303,6 +309,9 @@ type Manifest struct {
 	// for it.
 	Full      bool   `json:"full,omitempty"`
 	SentAgain string `json:"sentAgain,omitempty"`
+	// Taken names the handover of the list after which everybody is sent, empty where there
+	// was none, or all were sent since.
+	Taken string `json:"taken,omitempty"`
 	// Superseded counts people known by one identifier who are in the segment
 	// under another one only, in a hybrid project; they are not removed.
 	Superseded int64 `json:"superseded,omitempty"`
@@ -380,8 +389,9 @@ type UploadInput struct {
 	Fields []MappedField `json:"fields,omitempty"`
 	// Kind is Subscribe (adds.arrow) or Unsubscribe (removes.arrow).
 	Kind string `json:"kind"`
-	// Attempt is the manifest's.
-	Attempt string `json:"attempt,omitempty"`
+	// Attempt and SnapshotVersion are the manifest's.
+	Attempt         string `json:"attempt,omitempty"`
+	SnapshotVersion int64  `json:"snapshotVersion,omitempty"`
 	// First and End bound the chunk: batches First to End-1.
 	First int `json:"first"`
 	End   int `json:"end"`
@@ -496,6 +506,8 @@ type CommitInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	Info       SegmentInfo    `json:"info"`
 	Report     ExportReport   `json:"report"`
+	// ListOwner is the list's ListRef.Owner.
+	ListOwner string `json:"listOwner,omitempty"`
 }
 
 // CloseInput asks for the traces of a run to be put in order that ended before

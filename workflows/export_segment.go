@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -40,7 +41,7 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 		State: schemas.StateRunning, StartedAt: workflow.Now(ctx),
 	}
 	if r := s.in.Resume; r != nil {
-		s.report, s.info, s.list = r.Report, r.Info, r.List
+		s.report, s.info, s.list, s.fields = r.Report, r.Info, r.List, r.Fields
 	}
 	var err error
 	if s.operator, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
@@ -145,6 +146,9 @@ func (s *exportSegment) ensureList(ctx workflow.Context) error {
 		return workflow.ExecuteActivity(ctx, schemas.ActivityEnsureList, in).Get(ctx, &s.list)
 	})
 	s.operator.approved = "" // an answer is for one question
+	if err == nil && s.list.Pause > 0 {
+		err = workflow.Sleep(ctx, time.Duration(s.list.Pause))
+	}
 	if err == nil {
 		s.report.ListID, s.report.ListCreated = s.list.ID, s.report.ListCreated || s.list.Created
 	}
@@ -197,7 +201,7 @@ func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
 		report.State, report.Info = schemas.StateDone, s.info
 		in := schemas.CommitInput{
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
-			Info: s.info, Report: report,
+			Info: s.info, Report: report, ListOwner: s.list.Owner,
 		}
 		ctx = long(ctx, "Snapshot and report")
 		return workflow.ExecuteActivity(ctx, schemas.ActivityCommitSnapshot, in).Get(ctx, &s.report)

@@ -14,7 +14,11 @@ import (
 func (s *exportSegment) guardrails(ctx workflow.Context) error {
 	found := Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)
 	if s.in.Scheduled {
-		found = append(found, Lasting(s.in.Export.Settings, s.list.NewFields, s.report.Manifest)...)
+		m := s.report.Manifest
+		if s.list.HandedOver {
+			m.SentAgain = "" // somebody has just approved that
+		}
+		found = append(found, Lasting(s.in.Export.Settings, s.list.NewFields, m)...)
 	}
 	if len(found) == 0 {
 		return nil

@@ -125,7 +125,7 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	}
 	in := schemas.UploadInput{
 		Run: s.in.Run, Connection: s.in.Connection, ListID: s.list.ID, ListOwner: s.list.Owner, ListCreatedAt: s.list.CreatedAt, Settings: s.in.Export.Settings, Fields: s.fields,
-		Kind: kind, Attempt: s.report.Manifest.Attempt, First: c.first, End: c.end, Resume: c.resume,
+		Kind: kind, Attempt: s.report.Manifest.Attempt, SnapshotVersion: s.report.Manifest.SnapshotVersion, First: c.first, End: c.end, Resume: c.resume,
 	}
 	verb := "add"
 	if kind == schemas.Unsubscribe {
@@ -215,7 +215,7 @@ func (s *exportSegment) sent() (all schemas.UploadCounts) {
 func (s *exportSegment) continueAsNew(ctx workflow.Context) error {
 	in := s.in
 	in.Resume = &schemas.SegmentResume{
-		Report: s.report, Info: s.info, List: s.list,
+		Report: s.report, Info: s.info, List: s.list, Fields: s.fields,
 		Removed: s.upload.removed, Added: s.upload.added,
 	}
 	return workflow.NewContinueAsNewError(ctx, schemas.WorkflowExportSegment, in)

@@ -179,16 +179,20 @@ func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
 	return read(ctx, c, call{endpoint: api.GetFields}, decodeFields)
 }
 
+// maxForgotten is the most bytes of one answer that are read of the forgotten people: there
+// is room for four million.
+const maxForgotten = 256 << 20
+
 // Forgotten returns the SHA-256, in hexadecimal, of the trimmed address or user ID
 // in lower case of each profile that the project has forgotten.
 func (c *Client) Forgotten(ctx context.Context, projectType string) (hashes []string, err error) {
 	if projectType != schemas.ProjectUserID {
-		if hashes, err = read(ctx, c, call{endpoint: api.Forgotten}, decodeForgotten); err != nil {
+		if hashes, err = read(ctx, c, call{endpoint: api.Forgotten, most: maxForgotten}, decodeForgotten); err != nil {
 			return nil, err
 		}
 	}
 	if projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid {
-		ids, err := read(ctx, c, call{endpoint: api.ForgottenUserIDs}, decodeForgotten)
+		ids, err := read(ctx, c, call{endpoint: api.ForgottenUserIDs, most: maxForgotten}, decodeForgotten)
 		if err != nil {
 			return nil, err
 		}
@@ -204,6 +208,8 @@ type call struct {
 	body     []byte
 	// base is the host to ask; default the client's.
 	base string
+	// most is the most bytes of its answer, 0 being maxAnswer.
+	most int64
 	// whole is set for a call that is not broken off at once when its caller gives
 	// up, but after the client's grace: what it did should be known.
 	whole bool
@@ -274,7 +280,7 @@ func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, resp.StatusCode, refusal(r, resp)
 	}
-	data, err := readBounded(resp.Body, maxAnswer)
+	data, err := readBounded(resp.Body, cmp.Or(r.most, maxAnswer))
 	if err != nil {
 		return nil, resp.StatusCode, c.failed(ctx, r, resp.StatusCode, err)
 	}

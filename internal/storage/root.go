@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -310,7 +311,7 @@ func (r *Root) DeletePrefix(ctx context.Context, prefix string) error {
 
 func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 	if r.dir != "" {
-		if err := os.RemoveAll(r.path(prefix)); err != nil {
+		if err := removeAll(ctx, r.path(prefix)); err != nil {
 			return keyError("delete", prefix, err)
 		}
 		// A folder that another run has just put a file into is not empty, and
@@ -327,11 +328,42 @@ func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 		return err
 	}
 	for _, o := range append(objects, Object{Name: prefix}) {
+		if err := lease.Check(ctx); err != nil {
+			return err
+		}
 		if err := r.bucket.Delete(ctx, o.Name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
 			return keyError("delete", o.Name, err)
 		}
 	}
 	return nil
+}
+
+// removeAll removes a file or a folder as long as the context's lease holds. What somebody
+// else has just put there stays.
+func removeAll(ctx context.Context, name string) error {
+	var folders []string
+	err := filepath.WalkDir(name, func(at string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case e.IsDir():
+			folders = append(folders, at)
+			return nil
+		}
+		if err := lease.Check(ctx); err != nil {
+			return err
+		}
+		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	for _, folder := range slices.Backward(folders) {
+		_ = os.Remove(folder) // unless it is not empty
+	}
+	return err
 }
 
 func (r *Root) path(key string) string { return filepath.Join(r.dir, filepath.FromSlash(key)) }
