@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -84,6 +85,7 @@ type presence struct {
 	mine   int // uploads under way
 	others int
 	saved  time.Time
+	stored map[string]Learned // was read, and is not yet taken into account
 	stop   context.CancelFunc
 	over   chan struct{} // closed once the looking has ended
 }
@@ -143,6 +145,9 @@ func (s *Share) begin(ctx context.Context, connection string, p *presence) {
 		s.log.Warn("learned limits are not readable; they are learned again", "connection", connection, "error", err)
 	}
 	s.registry.remember(connection, stored.Limits)
+	s.mu.Lock()
+	p.stored = stored.Limits
+	s.mu.Unlock()
 	s.look(within, connection, p)
 	go func() {
 		defer close(over)
@@ -162,7 +167,7 @@ func (s *Share) begin(ctx context.Context, connection string, p *presence) {
 func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	s.mu.Lock()
 	mine := note{Uploads: p.mine, Limits: s.learned(connection)}
-	before, save := p.others, time.Since(p.saved) >= saveEvery
+	before, save, stored := p.others, time.Since(p.saved) >= saveEvery, p.stored
 	s.mu.Unlock()
 	others, first, err := s.exchange(ctx, connection, mine)
 	if err == nil && save {
@@ -174,16 +179,16 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 		}
 		return
 	}
-	total, before := mine.Uploads, 0
+	total, earlier := mine.Uploads, 0
 	for i, o := range others {
 		total += o.Uploads
 		if i < first {
-			before += o.Uploads
+			earlier += o.Uploads
 		}
 	}
-	mineOf := part{float64(mine.Uploads) / float64(max(1, total)), float64(before) / float64(max(1, total))}
+	mineOf := part{float64(mine.Uploads) / float64(max(1, total)), float64(earlier) / float64(max(1, total))}
 	s.registry.divide(connection, mineOf, len(others) > before, func(endpoint string) (known []Learned) {
-		for _, o := range others {
+		for _, o := range append(slices.Clip(others), note{Limits: stored}) {
 			if x, ok := o.Limits[endpoint]; ok {
 				known = append(known, x)
 			}
@@ -191,7 +196,7 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 		return known
 	})
 	s.mu.Lock()
-	p.others = len(others)
+	p.others, p.stored = len(others), nil
 	s.mu.Unlock()
 }
 
@@ -247,10 +252,18 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 	return others, first, nil
 }
 
-// save stores what this worker has learned.
+// save stores what this worker has learned, beside what is stored of endpoints that it does
+// not use.
 func (s *Share) save(ctx context.Context, connection string, p *presence) error {
-	known := s.learned(connection)
-	for endpoint, l := range known {
+	stored, err := Read(ctx, s.root, connection)
+	if err != nil {
+		s.log.Warn("learned limits are not readable; they are stored anew", "connection", connection, "error", err)
+	}
+	known := maps.Clone(stored.Limits)
+	if known == nil {
+		known = map[string]Learned{}
+	}
+	for endpoint, l := range s.learned(connection) {
 		known[endpoint] = l.remembered()
 	}
 	data, err := json.Marshal(Stored{At: time.Now().UTC(), Limits: known})

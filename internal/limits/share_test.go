@@ -64,6 +64,39 @@ func TestWorkersDivideALimitByTheirUploads(t *testing.T) {
 	})
 }
 
+// TestWhoWasThereHasNotJustJoined: 429s count, unless a worker has come since the last look.
+func TestWhoWasThereHasNotJustJoined(t *testing.T) {
+	dir := t.TempDir()
+	a, ra := newShare(t, dir)
+	b, rb := newShare(t, dir)
+	joined := func(r *Registry) int {
+		l := r.For("project", "subscribe", schemas.Limits{})
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.c.Found = true
+		if l.c.unsettled.IsZero() {
+			return 0
+		}
+		l.c.unsettled = time.Time{}
+		return 1
+	}
+	pa, pb := &presence{mine: 1}, &presence{mine: 1}
+	joined(ra)
+	joined(rb)
+	b.look(t.Context(), "project", pb)
+	a.look(t.Context(), "project", pa) // sees the other for the first time
+	if joined(ra) != 1 {
+		t.Error("that another one has joined is not seen")
+	}
+	for range 3 {
+		b.look(t.Context(), "project", pb)
+		a.look(t.Context(), "project", pa)
+	}
+	if joined(ra) != 0 || joined(rb) != 1 {
+		t.Error("one that was there before is held to have joined just now")
+	}
+}
+
 // What one worker has learned is there for the next, for a week.
 func TestWhatWasLearnedIsKept(t *testing.T) {
 	dir := t.TempDir()
