@@ -204,7 +204,10 @@ func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if err != nil {
 		return Plan{}, access.No(schemas.ErrorBadExport, "%s", err.Error())
 	}
-	data, err := json.Marshal(steps)
+	// What nothing is done to may change meanwhile.
+	data, err := json.Marshal(slices.DeleteFunc(slices.Clone(steps), func(s operate.Step) bool {
+		return s.Verb == operate.VerbKeep || s.Verb == operate.VerbUnchanged
+	}))
 	sum := sha256.Sum256(data)
 	return Plan{ID: hex.EncodeToString(sum[:16]), Steps: steps}, err
 }

@@ -71,7 +71,7 @@ func TestCheckTellsAndChangesNothing(t *testing.T) {
 		t.Fatalf("%+v", answer)
 	}
 	f := answer.Segments[0]
-	if m := f.Manifest; m.Adds != 100 || m.Updates != 2400 || m.Removals != 100 || m.Unchanged != 0 || f.Check.Requests != 4 || f.Check.NoList || f.Check.Estimate <= 0 {
+	if m := f.Manifest; m.Adds != 100 || m.Updates != 2400 || m.Removals != 100 || m.Unchanged != 0 || f.Check.Requests < 2 || f.Check.Requests > 4 || f.Check.NoList || f.Check.Estimate <= 0 {
 		t.Errorf("%+v %+v", m, f.Check)
 	}
 	if e := f.Examples; len(e.Adds) == 0 || len(e.Updates) == 0 || len(e.Removals) == 0 || strings.Contains(e.Adds[0].Email, world.Person(2501)) {

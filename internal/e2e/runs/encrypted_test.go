@@ -98,7 +98,7 @@ func TestNobodyCanReadAnEncryptedDataRoot(t *testing.T) {
 		encrypt(w, second)
 		w.StartHost()
 		waits = w.Run(e)
-		w.WaitsWith(waits, schemas.ErrorDataKey, "snapshot", "does not open it", "DATA_KEYS")
+		w.WaitsWith(waits, schemas.ErrorDataKey, "forgotten", "does not open it", "DATA_KEYS")
 	})
 	t.Run("with both", func(t *testing.T) {
 		w := w.In(t)

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"maps"
+	"strings"
 	"testing"
 
 	"iterable-segment-export/internal/e2e/world"
@@ -36,7 +37,7 @@ func TestASegmentBecomesAList(t *testing.T) {
 				!maps.Equal(r.Rejected, expected.Rejected) {
 				t.Errorf("reported %+v, expected %+v", r, expected)
 			}
-			if !r.ListCreated || r.ListID != list.ID || r.ListSize != expected.Valid || len(r.Warnings) > 0 {
+			if !r.ListCreated || r.ListID != list.ID || r.ListSize != expected.Valid || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], "Iterable created the fields ") {
 				t.Errorf("reported list %d (created: %v) of %d, warnings %v", r.ListID, r.ListCreated, r.ListSize, r.Warnings)
 			}
 			if r.Info.Files != 3 || r.Info.Rows != expected.Rows {

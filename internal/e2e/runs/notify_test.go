@@ -51,7 +51,7 @@ func TestAPersonHearsOfARun(t *testing.T) {
 		return heard[n-1]
 	}
 	m := told(1)
-	if m.Type != "run.waiting" || m.Data.Segment != "Told" || m.Data.RunID != v.Run.RunID || m.Data.Waiting.Type != schemas.ErrorKeyRejected ||
+	if m.Type != "run.waiting" || m.Data.Segment != "" || m.Data.RunID != v.Run.RunID || m.Data.Waiting.Type != schemas.ErrorKeyRejected ||
 		!slices.Contains(m.Data.Commands, `starter retry "Told" --wait `+m.Data.Waiting.ID) {
 		t.Errorf("%+v", m)
 	}
