@@ -307,6 +307,13 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 }
 
 func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p pending) error {
+	if p.ListID == 0 { // its marker is damaged
+		known, err := a.snapshotHeader(ctx, run)
+		if known == nil || err != nil {
+			return err
+		}
+		p.ListID = known.ListID
+	}
 	update := snapshot.NewUpdate(a.TempDir, 0)
 	defer update.Close()
 	account, err := a.newAccount(ctx, run, p.Attempt, update)

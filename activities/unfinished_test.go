@@ -125,6 +125,87 @@ func (b *bench) sameEntries(t *testing.T, run schemas.RunRef, list int64, want m
 	}
 }
 
+// TestNotesThatAreLostMakeNothingCertain: a dead run has sent, and what Iterable answered is
+// damaged or gone with all that was staged. Then nobody counts as unchanged.
+func TestNotesThatAreLostMakeNothingCertain(t *testing.T) {
+	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	notes := path.Join(schemas.StagedDir(before, testAttempt), answeredDir)
+	for name, c := range map[string]struct {
+		lose func(b *bench) error
+		want map[string]uint64
+	}{
+		"damaged": {func(b *bench) error {
+			return b.Root.Write(t.Context(), path.Join(notes, "subscribe-000000000-1.json"), []byte("{"))
+		}, map[string]uint64{"eve@example.com": snapshot.Unknown, "ann@example.com": snapshot.Unconfirmed}},
+		"gone": {func(b *bench) error {
+			return errors.Join(b.announce(t.Context(), before, pending{Attempt: testAttempt, ListID: 7, Sent: true}),
+				b.Root.DeletePrefix(t.Context(), schemas.StagingDir(before)))
+		}, map[string]uint64{"eve@example.com": snapshot.Unknown}},
+		"the marker too": {func(b *bench) error {
+			return errors.Join(b.Root.Write(t.Context(), pendingKey(before, testAttempt), []byte("{")), b.Root.DeletePrefix(t.Context(), notes))
+		}, map[string]uint64{"eve@example.com": snapshot.Unknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+			b.remembers(t, before, 7, "eve@example.com")
+			b.leftBehind(t, before, 7, sent{schemas.Subscribe, []string{"ann@example.com"}, 1, true})
+			if err := c.lose(b); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
+				t.Fatal(err)
+			}
+			b.sameEntries(t, run, 7, c.want)
+		})
+	}
+}
+
+// TestAnOldComparisonSendsNothing: a run is reset in Temporal to where it was about to send,
+// after another one has changed the list.
+func TestAnOldComparisonSendsNothing(t *testing.T) {
+	s := sandbox.New(sandbox.Config{Fast: true})
+	b := newBench(t, s)
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	b.remembers(t, run, 7, "eve@example.com")
+	b.leftBehind(t, run, 7, sent{schemas.Unsubscribe, []string{"eve@example.com"}, 0, false})
+	b.remembers(t, schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}, 7, "eve@example.com")
+	in := schemas.UploadInput{
+		Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: 7, Kind: schemas.Unsubscribe, End: 1, Attempt: testAttempt, SnapshotVersion: 1,
+	}
+	_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)
+	isOfType(t, err, schemas.ErrorStaging)
+	if n := s.Stats(false).Endpoints["lists/unsubscribe"].Requests; n > 0 || err == nil || !strings.Contains(err.Error(), "another run has changed the list") {
+		t.Errorf("%d requests, %v", n, err)
+	}
+}
+
+// TestAnAbortedRunKeepsTheMappingOfTheOthers: most of the snapshot is as the mapping before
+// made it, so that the next run still knows that everybody is sent again.
+func TestAnAbortedRunKeepsTheMappingOfTheOthers(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	b.remembers(t, run, 7, "eve@example.com")
+	b.leftBehind(t, run, 7, sent{schemas.Subscribe, []string{"ann@example.com"}, 1, true})
+	other := springExport
+	other.Fields = schemas.Fields{List: []schemas.Field{{Column: "Value", As: "worth"}}}
+	if err := b.sign(t.Context(), schemas.StageInput{Run: run, Export: other, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.absorb(t.Context(), run, other, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	o, err := b.readSnapshot(t.Context(), run, header(run, other, 7, schemas.ProjectEmail))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if !o.MappingChanged() {
+		t.Error("the snapshot has the mapping of the run that was aborted")
+	}
+}
+
 // TestWhatAnUnfinishedRunHasDone: what Iterable has acknowledged is known, what it was
 // perhaps asked for is in doubt, and what it was not asked for has no effect.
 func TestWhatAnUnfinishedRunHasDone(t *testing.T) {
