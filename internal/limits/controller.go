@@ -20,11 +20,8 @@ const (
 	doubling   = time.Second
 	firstCut   = 0.4
 	firstPause = time.Second
-	// cut is what every other 429 leaves of the rate. After fallen of them with fewer than
-	// fewAccepted requests accepted before each, the limit has fallen: it is learned anew.
-	cut         = 0.95
-	fallen      = 2
-	fewAccepted = 4
+	// cut is what every other 429 leaves of the rate.
+	cut = 0.95
 	// firstHold is how long a rate is held before a higher one is tried, at first.
 	// Every 429 doubles it, up to longestHold. firstStep is by how much more the
 	// first try is; every further one without a 429 doubles that.
@@ -84,8 +81,6 @@ type controller struct {
 	wait      time.Duration
 	best      float64 // seconds a profile, at the best
 	failures  int
-	accepts   int // since the last cut
-	bad       int // cuts in a row before which few were accepted
 }
 
 // part is this process's part of the rate: share is how much of it, and before how
@@ -187,7 +182,6 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 // or that its rows were to blame where it was not.
 func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	c.failures = 0
-	c.accepts++
 	perRow := now.Sub(sent).Seconds() / float64(max(1, rows))
 	switch {
 	case rows > c.Rows && rows > startRows && now.Sub(sent) > slowRequest && c.best > 0 && perRow > slower*c.best:
@@ -246,13 +240,6 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 		pause = firstPause
 	}
 	c.Found, c.Before, c.cutAt = true, 0, now
-	if c.bad++; c.accepts >= fewAccepted {
-		c.bad = 0
-	}
-	if c.accepts = 0; c.bad >= fallen && c.Rate > startRate {
-		c.Rate, c.Hold, c.Found, c.bad = startRate, firstHold, false, 0
-		pause = firstPause
-	}
 	c.changed(now)
 	c.bound()
 	return pause

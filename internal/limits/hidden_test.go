@@ -233,16 +233,3 @@ func (h hidden) check(t *testing.T) {
 		t.Errorf("remembered: %.1f %% of the requests are answered 429", 100*warm.share429())
 	}
 }
-
-// TestALimitThatHasFallen is found again with no more 429s than a tenth of what a minute
-// allows.
-func TestALimitThatHasFallen(t *testing.T) {
-	for _, to := range []float64{5, 20} {
-		h := hidden{rate: to, rows: 1_000, workers: 1, profiles: 500_000}
-		got := h.run(t, 1, Learned{Rate: 100, Found: true, Rows: 1_000, TooMany: 1_100})
-		if most := int(to * 60 / 10); got.throttled > most || got.took.Seconds() > 1.3*h.allows()+20 {
-			t.Errorf("from 100 to %g a second: %d requests are answered 429, want %d at most, in %.0f s where %.0f are allowed",
-				to, got.throttled, most, got.took.Seconds(), h.allows())
-		}
-	}
-}
