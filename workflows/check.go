@@ -65,6 +65,6 @@ func (s *exportSegment) closeCheck(ctx workflow.Context) error {
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: report, Check: true,
 		}
 		ctx = quick(ctx, "Leave nothing behind")
-		return workflow.ExecuteActivity(ctx, schemas.ActivityCloseRun, in).Get(ctx, &s.report)
+		return s.reported(ctx, workflow.ExecuteActivity(ctx, schemas.ActivityCloseRun, in))
 	})
 }

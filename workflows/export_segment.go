@@ -204,8 +204,19 @@ func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
 			Info: s.info, Report: report, ListOwner: s.list.Owner,
 		}
 		ctx = long(ctx, "Snapshot and report")
-		return workflow.ExecuteActivity(ctx, schemas.ActivityCommitSnapshot, in).Get(ctx, &s.report)
+		return s.reported(ctx, workflow.ExecuteActivity(ctx, schemas.ActivityCommitSnapshot, in))
 	})
+}
+
+// reported takes over the report that an activity returns, which may be one that was written
+// before: decoded into the present one, it would leave of that what it does not have.
+func (s *exportSegment) reported(ctx workflow.Context, f workflow.Future) error {
+	var r schemas.ExportReport
+	if err := f.Get(ctx, &r); err != nil {
+		return err
+	}
+	s.report = r
+	return nil
 }
 
 // do takes one step.
@@ -234,7 +245,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 		Check: s.in.Check,
 	}
 	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Leave nothing behind"), defaultDeadline)
-	if e := workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in).Get(tidy, &s.report); e != nil {
+	if e := s.reported(tidy, workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in)); e != nil {
 		workflow.GetLogger(ctx).Error("staged data could not be removed; the sweeper will", "error", e)
 	}
 	if temporal.IsCanceledError(err) {

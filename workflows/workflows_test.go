@@ -616,3 +616,17 @@ func TestACheckWaitsForNobody(t *testing.T) {
 	require.Len(t, w.closed, 1)
 	require.True(t, w.closed[0].Check)
 }
+
+// TestAReportOfBeforeIsTakenOverWhole: a run that was done, and reset in Temporal, gets its
+// first report, with nothing of what it staged since.
+func TestAReportOfBeforeIsTakenOverWhole(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+		schemas.Manifest{Read: 10, Unchanged: 9, Rejected: map[schemas.Reason]int64{schemas.ReasonIterableForgotten: 1}}, nil)
+	w.OnActivity(schemas.ActivityCommitSnapshot, mock.Anything, mock.Anything).Return(
+		schemas.ExportReport{State: schemas.StateDone, Manifest: schemas.Manifest{Read: 10, Adds: 10}}, nil)
+	w.goesWell(1)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Empty(t, w.report().Manifest.Rejected)
+}
