@@ -18,18 +18,18 @@ COPY . .
 ARG VERSION=dev
 ARG TARGETOS
 ARG TARGETARCH
-ENV CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOFLAGS="-trimpath -mod=readonly -buildvcs=false"
+ENV GOCACHE=/go/build CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOFLAGS="-trimpath -mod=readonly -buildvcs=false"
 # Folders to copy with an owner: volumes that are mounted on them take it over.
 RUN mkdir -p /out/data /out/scratch
 
 FROM build AS build-worker
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build \
     go build -ldflags "-s -w -X main.version=$VERSION" -o /out/bin/ ./worker ./starter
 
 # Temporal's server comes with this one, which makes it slow to build; the
 # worker's image does not wait for it.
 FROM build AS build-sandbox
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build \
     go build -ldflags "-s -w -X main.version=$VERSION" -o /out/bin/ ./worker/dev/stack ./internal/deploy/probe
 
 # The base has certificates, time zones, /tmp and the user nonroot (65532).
