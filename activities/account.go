@@ -30,7 +30,7 @@ type account struct {
 	// refusedBy are the addresses, hashed, of profiles that were not surely taken; the value
 	// is set for those that Iterable named.
 	refusedBy map[snapshot.Key]bool
-	// forgotten are those of whom Iterable said that it has forgotten them.
+	// forgotten are the people that Iterable refused as forgotten.
 	forgotten forgottenPeople
 }
 

@@ -163,11 +163,12 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	if err := a.absorb(ctx, in.Run, in.Export, 0, mine); err != nil {
 		return report, err
 	}
-	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone {
+	done, ok := a.reported(ctx, in.Run)
+	if ok && done.State == schemas.StateDone {
 		return done, a.discard(ctx, in.Run) // it was done, and begun anew in Temporal
 	}
 	report.Manifest.Rejects = ""
-	if done, ok := a.reported(ctx, in.Run); ok { // by an earlier try, which had the notes
+	if ok { // by an earlier try, which had the notes
 		report.Rejects = done.Rejects
 		if done.Upload.Acknowledged() > report.Upload.Acknowledged() {
 			report.Upload = done.Upload
@@ -214,11 +215,7 @@ func (a *Activities) reported(ctx context.Context, run schemas.RunRef) (r schema
 }
 
 func (a *Activities) writeReport(ctx context.Context, run schemas.RunRef, r schemas.ExportReport) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := a.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile), data); err != nil {
+	if err := a.Root.WriteJSON(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile), r); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil

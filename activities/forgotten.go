@@ -22,8 +22,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// personHash stands for somebody whom Iterable has forgotten: the first half of the SHA-256
-// of the address or user ID, trimmed and in lower case, as GET /api/users/forgotten has it.
+// personHash is the first half of the SHA-256 of an address or user ID, trimmed and in lower
+// case. GET /api/users/forgotten lists forgotten people by the whole of it.
 type personHash [16]byte
 
 func hashPerson(id []byte) personHash {
@@ -31,7 +31,7 @@ func hashPerson(id []byte) personHash {
 	return personHash(sum[:16])
 }
 
-// forgottenPeople are those whom a project has forgotten, in order.
+// forgottenPeople is a sorted list of the people that a project has forgotten.
 type forgottenPeople []personHash
 
 // has reports whether somebody is among them, by what the project identifies people by.
@@ -43,11 +43,16 @@ func (f forgottenPeople) has(email, userID []byte, projectType string) bool {
 		if len(id) == 0 || i == 0 && projectType == schemas.ProjectUserID || i == 1 && projectType == schemas.ProjectEmail {
 			continue
 		}
-		if _, found := slices.BinarySearchFunc(f, hashPerson(id), personHash.compare); found {
+		if f.contains(hashPerson(id)) {
 			return true
 		}
 	}
 	return false
+}
+
+func (f forgottenPeople) contains(h personHash) bool {
+	_, found := slices.BinarySearchFunc(f, h, personHash.compare)
+	return found
 }
 
 func (h personHash) compare(o personHash) int { return bytes.Compare(h[:], o[:]) }
@@ -66,15 +71,15 @@ func (f forgottenPeople) encode() []byte {
 	return out
 }
 
-// Files of a connection's schemas.ForgottenDir: whom Iterable listed, by the time of the
-// question, so that an answer which comes late takes the place of no newer one; and whom an
-// attempt tried to send of whom Iterable said that it had forgotten them.
+// A connection's schemas.ForgottenDir has two kinds of files. A listed file holds Iterable's
+// answer, and its name the time of the request: a late answer does not replace a newer one.
+// A reported file holds the people that Iterable refused to an attempt as forgotten.
 const (
 	listedPrefix   = "listed-"
 	reportedPrefix = "reported-"
 )
 
-// FetchForgotten asks Iterable, once for each run, whom the project has forgotten. They are
+// FetchForgotten asks Iterable for the forgotten people of the project, once a run. They are
 // never sent. Where Iterable does not say, the run goes on with those that are known, since
 // Iterable refuses the others itself.
 func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInput) (out schemas.ForgottenResult, err error) {
@@ -134,10 +139,7 @@ func (a *Activities) keepListed(ctx context.Context, connection string, asked ti
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
 	err := a.eachForgotten(ctx, connection, func(f storage.Object, some forgottenPeople) error {
-		unlisted := func(h personHash) bool {
-			_, found := slices.BinarySearchFunc(listed, h, personHash.compare)
-			return !found
-		}
+		unlisted := func(h personHash) bool { return !listed.contains(h) }
 		base := path.Base(f.Name)
 		// A report that the list has not caught up with in a day was about somebody who is
 		// not forgotten any more.

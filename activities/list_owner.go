@@ -73,10 +73,15 @@ func ownerKey(host string, l iterable.List) string {
 	return path.Join(schemas.ListOwnersDir(host), ownerName(l))
 }
 
+// listOwner returns the list's record of that name on a host, and whether there is one.
+func (a *Activities) listOwner(ctx context.Context, host, name string) (owner listOwner, found bool, err error) {
+	found, err = a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(host), path.Base(name)), &owner)
+	return owner, found, err
+}
+
 // owner is the record of a list, nil where it has none.
 func (o *ownership) owner(ctx context.Context, l iterable.List) (*listOwner, error) {
-	var owner listOwner
-	found, err := o.Root.ReadJSON(ctx, ownerKey(o.in.Host, l), &owner)
+	owner, found, err := o.listOwner(ctx, o.in.Host, ownerName(l))
 	if err != nil || !found {
 		return nil, err
 	}
@@ -145,8 +150,7 @@ func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) erro
 	if in.ListOwner == "" {
 		return nil
 	}
-	var owner listOwner
-	found, err := a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner)
+	owner, found, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
 	if err != nil {
 		return fmt.Errorf("look up who fills list %d: %w", in.ListID, err)
 	}
@@ -193,8 +197,8 @@ func (a *Activities) taken(ctx context.Context, in schemas.StageInput) (string, 
 	if in.ListOwner == "" {
 		return "", nil
 	}
-	var owner listOwner
-	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(in.Connection.Host), path.Base(in.ListOwner)), &owner); err != nil {
+	owner, _, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
+	if err != nil {
 		return "", err
 	}
 	var sent sentSince
@@ -210,9 +214,5 @@ func (a *Activities) keepSent(ctx context.Context, in schemas.CommitInput) error
 	if m.Taken == "" || in.ListOwner == "" {
 		return nil
 	}
-	data, err := json.Marshal(sentSince{Export: in.Run.Export, Taken: m.Taken})
-	if err != nil {
-		return err
-	}
-	return a.Root.Write(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), data)
+	return a.Root.WriteJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), sentSince{Export: in.Run.Export, Taken: m.Taken})
 }

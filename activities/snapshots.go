@@ -177,11 +177,7 @@ func pendingKey(run schemas.RunRef, attempt string) string {
 // the snapshot does not know.
 func (a *Activities) announce(ctx context.Context, run schemas.RunRef, p pending) error {
 	p.RunID = run.RunID
-	marker, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return a.Root.Write(ctx, pendingKey(run, p.Attempt), marker)
+	return a.Root.WriteJSON(ctx, pendingKey(run, p.Attempt), p)
 }
 
 // outlive waits where one of the markers is of another workflow execution, until that one

@@ -101,8 +101,8 @@ type Sweeper struct {
 	Now func(context.Context) (time.Time, error)
 }
 
-// Sweep goes through the data root once. What can't be deleted
-// keeps nothing else from being deleted, and is in the error.
+// Sweep goes through the data root once. What can't be deleted keeps nothing else from
+// being deleted, and is in the error.
 func (s *Sweeper) Sweep(ctx context.Context) (done Swept, err error) {
 	clock := s.Now
 	if clock == nil {
