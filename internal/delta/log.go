@@ -158,13 +158,21 @@ type action struct {
 
 // state is what the log says up to some action.
 type state struct {
-	adds     map[string]*add // by path and deletion vector
+	adds     map[string]*add // by file and deletion vector
 	metadata *metadata
 	protocol *protocol
 	sidecars []string
 }
 
-func (a *add) key() string { return a.Path + "\x00" + a.DeletionVector.id() }
+// key tells the files of a version apart. Writers do not agree on the characters of a
+// path that they encode, so that one may remove in other letters what another added.
+func (a *add) key() string {
+	name, err := localName(a.Path)
+	if err != nil {
+		name = a.Path
+	}
+	return name + "\x00" + a.DeletionVector.id()
+}
 
 func (s *state) take(a *action) error {
 	switch {
@@ -174,7 +182,13 @@ func (s *state) take(a *action) error {
 			return fmt.Errorf("it has more than %d files; compact the table (OPTIMIZE)", maxFiles)
 		}
 	case a.Remove != nil:
-		delete(s.adds, a.Remove.key())
+		key := a.Remove.key()
+		if _, ok := s.adds[key]; !ok { // under another name it would be read again
+			if _, err := localName(a.Remove.Path); err != nil {
+				return err
+			}
+		}
+		delete(s.adds, key)
 	case a.MetaData != nil:
 		s.metadata = a.MetaData
 	case a.Protocol != nil:
@@ -288,11 +302,12 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 	return t, nil
 }
 
-// localName is the name in the table's folder of a path in the log.
+// localName is the name in the table's folder of a path in the log, which stands for
+// itself where it is not percent-encoded as it should be.
 func localName(p string) (string, error) {
 	name, err := url.PathUnescape(p)
 	if err != nil {
-		return "", errors.New("the Delta log has a path that is not percent-encoded as it should be")
+		name = p
 	}
 	if strings.Contains(p, "://") || strings.HasPrefix(p, "/") || strings.HasPrefix(p, "file:") || !isBelow(name) {
 		return "", errors.New("the Delta log names a file outside of the table's folder, as a shallow clone does; make a deep clone, and name that")

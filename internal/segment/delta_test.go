@@ -122,6 +122,36 @@ func TestDeltaVersions(t *testing.T) {
 	wantError(t, err, schemas.ErrorColumn, `"mail"`, `"email"`)
 }
 
+// TestDeltaRemovesInOtherLetters: writers encode other characters of one file's path.
+func TestDeltaRemovesInOtherLetters(t *testing.T) {
+	for name, c := range map[string]struct{ file, add, remove, word string }{
+		"Spark, then delta-rs":     {"city=New York/a.parquet", "city=New%20York/a.parquet", "city=New York/a.parquet", ""},
+		"delta-rs, then Spark":     {"city=New York/a.parquet", "city=New York/a.parquet", "city=New%20York/a.parquet", ""},
+		"other case of the digits": {"x=a+b/a.parquet", "x=a%2Bb/a.parquet", "x=a%2bb/a.parquet", ""},
+		"not encoded":              {"x=100%/a.parquet", "x=100%/a.parquet", "x=100%25/a.parquet", ""},
+		"absolute":                 {"a.parquet", "a.parquet", "file:///lake/t/a.parquet", "outside of the table's folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDelta(t)
+			gone, kept := d.write(c.file, nil, emails(t, "gone@x.com")), d.write("b.parquet", nil, emails(t, "kept@x.com"))
+			gone["path"] = c.add
+			d.commit(append(createTable(emailColumn, nil, nil), obj{"add": gone}, obj{"add": kept})...)
+			if got := allOf(t, d.dir); !strings.Contains(got, "gone@x.com") {
+				t.Errorf("before the removal: %s", got)
+			}
+			d.commit(obj{"remove": obj{"path": c.remove, "dataChange": true}})
+			if c.word != "" {
+				_, err := Inspect(t.Context(), d.dir, Columns{Email: "email"})
+				wantError(t, err, schemas.ErrorSegmentUnreadable, c.word)
+				return
+			}
+			if got := allOf(t, d.dir); got != "email=kept@x.com " {
+				t.Errorf("after the removal: %s", got)
+			}
+		})
+	}
+}
+
 func TestDeltaCheckpoints(t *testing.T) {
 	for name, c := range map[string]struct {
 		files []string
