@@ -409,7 +409,7 @@ func TestTablesAreNoFolders(t *testing.T) {
 		other + "/ice/data/*.parquet": {"Iceberg"},
 		other + "/hudi":               {"Hudi"},
 		other + "/hudi/a/b.parquet":   {"Hudi"},
-		other:                         {"is a table in"},
+		other:                         {"belongs to a table in"},
 	} {
 		_, err := Inspect(t.Context(), source, Columns{Email: "email"})
 		if words == nil {

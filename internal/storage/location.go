@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -71,6 +72,14 @@ func parseLocation(source string) (location, error) {
 		return loc, nil
 	}
 	return loc, loc.splitPattern(pattern)
+}
+
+// settle makes the base of a source that exists as it stands: its wildcards are
+// none then.
+func (l *location) settle() {
+	if _, err := os.Lstat(l.literal); err == nil {
+		l.base, l.pattern = l.literal, ""
+	}
 }
 
 // splitPattern parts the fixed folders from the elements with wildcards. "..",

@@ -95,16 +95,7 @@ func (o *objects) folder(folder, pattern string) error {
 	if i := strings.IndexAny(literal, wildcards+`\`); i >= 0 {
 		literal = literal[:i]
 	}
-	return o.list(prefix+literal, func(key string) (string, bool) {
-		name, ok := strings.CutPrefix(key, prefix)
-		return name, ok && (o.all || !hidden(name)) && w.matches(name)
-	})
-}
-
-// list goes through all objects whose keys begin with a prefix, and keeps those
-// that want names.
-func (o *objects) list(prefix string, want func(key string) (name string, ok bool)) error {
-	opts := &blob.ListOptions{Prefix: prefix, BeforeList: listMetadata}
+	opts := &blob.ListOptions{Prefix: prefix + literal, BeforeList: listMetadata}
 	folders := map[string]bool{}
 	for page := blob.FirstPageToken; len(page) > 0; {
 		listed, next, err := o.bucket.ListPage(o.ctx, page, 1000, opts)
@@ -112,11 +103,11 @@ func (o *objects) list(prefix string, want func(key string) (name string, ok boo
 			return reason(err)
 		}
 		for _, l := range listed {
-			name, ok := want(l.Key)
-			if format, folder := tableOf(strings.TrimPrefix(l.Key, o.where.key)); format != "" && !o.all {
-				return &InTable{Format: format, Folder: strings.Trim(folder, "/")}
+			name := strings.TrimPrefix(l.Key, prefix)
+			if format, folder := tableOf(name); format != "" && !o.all && (folder == "." || !hidden(folder) && w.mayHold(folder)) {
+				return &InTable{Format: format, Folder: strings.TrimPrefix(folder, ".")}
 			}
-			if !ok || isFolder(l) {
+			if isFolder(l) || !w.matches(name) || !o.all && hidden(name) {
 				continue
 			}
 			if err := o.add(name, l); err != nil {
@@ -194,6 +185,22 @@ func splitBucketPattern(pattern string) (base, rest string) {
 		first++
 	}
 	return unescapePattern(strings.Join(elements[:first], "/")), strings.Join(elements[first:], "/")
+}
+
+// fixed is splitBucketPattern, but for a key that exists as it stands: its wildcards
+// are none then.
+func (b bucketURL) fixed(ctx context.Context, bucket *blob.Bucket) (base, rest string, err error) {
+	if base, rest = splitBucketPattern(b.pattern); rest == "" {
+		return base, rest, nil
+	}
+	listed, _, err := bucket.ListPage(ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: b.key})
+	if err != nil {
+		return "", "", reason(err)
+	}
+	if len(listed) > 0 {
+		return b.key, "", nil
+	}
+	return base, rest, nil
 }
 
 // openObject opens an object that listBucket found, in the version that it had

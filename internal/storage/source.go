@@ -100,7 +100,8 @@ func list(ctx context.Context, source string, all bool) ([]Object, error) {
 type walk struct {
 	ctx     context.Context
 	pattern string
-	all     bool // what is hidden too
+	all     bool            // what is hidden too
+	clean   map[string]bool // folders that lie in no table, to which links lead
 	found   []Object
 }
 
@@ -123,6 +124,11 @@ func (w *walk) folder(dir, rel string, above []string) error {
 	if len(above) >= maxDepth {
 		return fmt.Errorf("%s lies more than %d folders deep", dir, maxDepth)
 	}
+	if !w.all {
+		if err := w.notTable(dir, rel, real, above); err != nil {
+			return err
+		}
+	}
 	above = append(above[:len(above):len(above)], real)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -133,13 +139,8 @@ func (w *walk) folder(dir, rel string, above []string) error {
 		if rel != "" {
 			name = rel + "/" + name
 		}
-		if !w.all {
-			if format := tableMark(name); format != "" {
-				return &InTable{Format: format, Folder: rel}
-			}
-			if isHidden(e.Name()) {
-				continue
-			}
+		if !w.all && isHidden(e.Name()) {
+			continue
 		}
 		info, err := os.Stat(path)
 		if err != nil {
@@ -149,12 +150,54 @@ func (w *walk) folder(dir, rel string, above []string) error {
 		case info.IsDir() && w.mayHold(name):
 			err = w.folder(path, name, above)
 		case !info.IsDir() && w.matches(name):
+			if e.Type()&fs.ModeSymlink != 0 && !w.all {
+				if target, err := filepath.EvalSymlinks(path); err != nil {
+					return err
+				} else if err := w.notInTable(filepath.Dir(target), name); err != nil {
+					return err
+				}
+			}
 			err = w.file(path, name)
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// notTable refuses a folder that is a table's, and a link that leads into one, of
+// which the folders above the link need not show anything.
+func (w *walk) notTable(dir, rel, real string, above []string) error {
+	format, err := tableInFolder(dir)
+	switch {
+	case err != nil:
+		return err
+	case format != "":
+		return &InTable{Format: format, Folder: rel}
+	case len(above) > 0 && real != filepath.Join(above[len(above)-1], filepath.Base(dir)):
+		return w.notInTable(real, rel)
+	}
+	return nil
+}
+
+// notInTable refuses what a link leads to if it lies in a table.
+func (w *walk) notInTable(folder, link string) error {
+	if w.clean[folder] {
+		return nil
+	}
+	table, err := tableAround(folder, tableInFolder)
+	if err != nil {
+		return err
+	}
+	if table != nil {
+		table.Folder = link
+		return table
+	}
+	if w.clean == nil {
+		w.clean = map[string]bool{}
+	}
+	w.clean[folder] = true
 	return nil
 }
 
@@ -186,7 +229,7 @@ func (w *walk) matches(name string) bool {
 // mayHold tells whether a folder can have files that match, so that a pattern
 // with few folders is not answered by walking through all of them.
 func (w *walk) mayHold(folder string) bool {
-	if w.pattern == "" || strings.ContainsAny(w.pattern, `{\[`) {
+	if w.pattern == "" || strings.ContainsAny(w.pattern, `{\`) {
 		return true
 	}
 	want := strings.Split(w.pattern, "/")

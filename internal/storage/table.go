@@ -26,9 +26,10 @@ const (
 // below it.
 type InTable struct {
 	Format string
-	// Folder is the table's folder, relative to the source where it lies below.
+	// Folder is the table's folder, relative to the source where it lies below; of a
+	// table that a symbolic link below the source leads into, it is the link.
 	Folder string
-	// Is tells that the source is the table's folder itself.
+	// Is tells that the source is the table's folder itself, or all that is in it.
 	Is bool
 }
 
@@ -40,7 +41,7 @@ func (t *InTable) Error() string {
 	if t.Format != Delta {
 		advice = "write the rows of the table into a folder of Parquet files, or into a Delta table, and name that"
 	}
-	return fmt.Sprintf("the folder %q is a table in %s's format, whose files can't be read without its log, which knows what was deleted; %s", t.Folder, t.Format, advice)
+	return fmt.Sprintf("%q belongs to a table in %s's format, whose files can't be read without its log, which knows what was deleted; %s", t.Folder, t.Format, advice)
 }
 
 // tableMark returns the format of the table whose notes a name leads to: the log of
@@ -51,7 +52,7 @@ func tableMark(name string) string {
 		return Delta
 	case base == ".hoodie":
 		return Hudi
-	case path.Base(dir) == "metadata" && strings.HasSuffix(base, ".metadata.json"):
+	case path.Base(dir) == "metadata" && strings.HasSuffix(strings.TrimSuffix(base, ".gz"), ".metadata.json"):
 		return Iceberg
 	}
 	return ""
@@ -79,8 +80,9 @@ func tableOf(key string) (format, folder string) {
 // is nil where there is none. Folders above the source that may not be looked into
 // are passed over.
 func FindTable(ctx context.Context, source string) error {
-	var look func(folder string) (string, error)
-	var start string
+	var find func(start string) (*InTable, error)
+	var starts []string
+	var pattern string
 	if isBucket(source) {
 		where, err := parseBucketURL(source)
 		if err != nil {
@@ -90,29 +92,52 @@ func FindTable(ctx context.Context, source string) error {
 		if err != nil {
 			return fmt.Errorf("source %s: %w", where, err)
 		}
-		start, _ = splitBucketPattern(where.pattern)
-		look = func(folder string) (string, error) { return tableInBucket(ctx, bucket, folder) }
+		start, rest, err := where.fixed(ctx, bucket)
+		if err != nil {
+			return fmt.Errorf("source %s: %w", where, err)
+		}
+		starts, pattern = []string{start}, rest
+		find = func(start string) (*InTable, error) {
+			return tableAround(start, func(folder string) (string, error) { return tableInBucket(ctx, bucket, folder) })
+		}
 	} else {
 		loc, err := parseLocation(source)
 		if err != nil {
 			return fmt.Errorf("source %q: %w", source, err)
 		}
-		start = loc.base
-		if real, err := filepath.EvalSymlinks(start); err == nil {
-			start = real
+		loc.settle()
+		if real, err := filepath.EvalSymlinks(loc.base); err == nil && real != loc.base {
+			starts = []string{real}
 		}
-		look = tableInFolder
+		// A table's own folder can be a link that leads out of the table.
+		starts, pattern = append(starts, loc.base), loc.pattern
+		find = func(start string) (*InTable, error) { return tableAround(start, tableInFolder) }
 	}
+	for _, start := range starts {
+		table, err := find(start)
+		if err != nil {
+			return fmt.Errorf("source %q: %w", source, err)
+		}
+		if table != nil {
+			table.Is = table.Folder == start && strings.Trim(pattern, "*") == ""
+			return table
+		}
+	}
+	return nil
+}
+
+// tableAround finds the table that a folder is or lies in, nil where there is none.
+func tableAround(start string, look func(folder string) (format string, err error)) (*InTable, error) {
 	for folder := start; ; folder = path.Dir(folder) {
 		format, err := look(folder)
 		if err != nil && folder == start && !errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("source %q: %w", source, err)
+			return nil, err
 		}
 		if format != "" {
-			return &InTable{Format: format, Folder: folder, Is: folder == start}
+			return &InTable{Format: format, Folder: folder}, nil
 		}
 		if folder == "." || folder == "/" || folder == "" {
-			return nil
+			return nil, nil
 		}
 	}
 }
@@ -140,20 +165,20 @@ func tableInBucket(ctx context.Context, bucket *blob.Bucket, folder string) (str
 	if folder == "." || folder == "" {
 		prefix = ""
 	}
-	// Iceberg keeps manifests beside its metadata files, whose names begin with a
-	// number and come first, or with v and a number.
-	for _, mark := range []struct {
-		prefix string
-		most   int
-	}{{"_delta_log/", 1}, {".hoodie/", 1}, {"metadata/", 1000}} {
-		listed, _, err := bucket.ListPage(ctx, blob.FirstPageToken, mark.most, &blob.ListOptions{Prefix: prefix + mark.prefix})
-		if err != nil {
-			return "", reason(err)
-		}
-		for _, l := range listed {
-			if format, _ := tableOf(strings.TrimPrefix(l.Key, prefix)); format != "" {
-				return format, nil
+	for _, mark := range []string{"_delta_log/", ".hoodie/", "metadata/"} {
+		// Iceberg keeps manifests beside its metadata files, any number of which come
+		// before v3.metadata.json.
+		for page := blob.FirstPageToken; len(page) > 0; {
+			listed, next, err := bucket.ListPage(ctx, page, 1000, &blob.ListOptions{Prefix: prefix + mark})
+			if err != nil {
+				return "", reason(err)
 			}
+			for _, l := range listed {
+				if format, _ := tableOf(strings.TrimPrefix(l.Key, prefix)); format != "" {
+					return format, nil
+				}
+			}
+			page = next
 		}
 	}
 	return "", nil

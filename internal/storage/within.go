@@ -33,12 +33,8 @@ func Within(source string, allowed []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
 	}
-	// A name with wildcards in it may exist as it stands; List takes it then.
-	path := loc.base
-	if _, err := os.Lstat(loc.literal); err == nil || loc.pattern == "" {
-		path = loc.literal
-	}
-	if _, _, err := under(source, path, allowed); err != nil {
+	loc.settle()
+	if _, _, err := under(source, loc.base, allowed); err != nil {
 		return "", err
 	}
 	return source, nil
