@@ -32,8 +32,10 @@ const (
 	followTime = 15 * time.Minute
 	// answerTime bounds every other request.
 	answerTime = 2 * time.Minute
-	// costlyAtOnce is how many costly operations are under way at a time.
+	// costlyAtOnce is how many costly operations are under way at a time, and mostCostly
+	// how many of them one person's may be.
 	costlyAtOnce = 4
+	mostCostly   = 2
 	// mostPeople is how many people's pace is remembered.
 	mostPeople = 10_000
 	// mostFollowed is how many runs a person follows at a time.
@@ -67,14 +69,15 @@ type Handler struct {
 	mux    *http.ServeMux
 	costly chan struct{}
 
-	mu       sync.Mutex
-	people   map[string]*rate.Limiter // by subject
-	followed map[string]int           // how many runs each follows just now
+	mu     sync.Mutex
+	people map[string]*rate.Limiter // by subject
+	// open counts each person's requests under way that are bounded, by subject and kind.
+	open map[[2]string]int
 }
 
 // NewHandler returns a Handler.
 func NewHandler(o Options) http.Handler {
-	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}, followed: map[string]int{}}
+	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	for _, rt := range routes {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
 	}
@@ -162,6 +165,10 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, and this takes %s", who.Name, who.Role, rt.least)
 	}
 	if rt.costly {
+		if !h.enters(who, "costly", mostCostly) {
+			return access.No(codeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
+		}
+		defer h.leaves(who, "costly")
 		select {
 		case h.costly <- struct{}{}:
 			defer func() { <-h.costly }()
@@ -171,10 +178,10 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	}
 	end := followTime
 	if rt.kind == "text/event-stream" {
-		if !h.follows(who, 1) {
+		if !h.enters(who, "following", mostFollowed) {
 			return access.No(codeTooMany, "%s follows %d runs already", who.Name, mostFollowed)
 		}
-		defer h.follows(who, -1)
+		defer h.leaves(who, "following")
 	} else {
 		end = answerTime
 		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
@@ -185,18 +192,26 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	return rt.serve(h.o.Office.As(who), w, r)
 }
 
-// follows counts the runs that a person follows, and reports whether one more is allowed.
-func (h *Handler) follows(who schemas.Person, more int) bool {
+// enters counts a person's request of a kind, and reports whether there are not too many.
+func (h *Handler) enters(who schemas.Person, kind string, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := h.followed[who.Subject] + more
-	if n > mostFollowed {
+	k := [2]string{who.Subject, kind}
+	if h.open[k] >= most {
 		return false
 	}
-	if h.followed[who.Subject] = n; n == 0 {
-		delete(h.followed, who.Subject)
-	}
+	h.open[k]++
 	return true
+}
+
+// leaves counts that such a request has ended.
+func (h *Handler) leaves(who schemas.Person, kind string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k := [2]string{who.Subject, kind}
+	if h.open[k]--; h.open[k] == 0 {
+		delete(h.open, k)
+	}
 }
 
 // pace is how often a person may ask.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ type Office struct {
 	NewFields func(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error)
 	// Version is the program's, and Temporal where it looks for Temporal.
 	Version, Temporal string
+	// Log has the errors that only administrators may see.
+	Log *slog.Logger
 }
 
 // ConnectionSource finds connections by name.
@@ -246,11 +249,20 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 			err = o.ApplyStep(ctx, *s)
 		}
 		if err != nil {
-			s.Error = err.Error()
+			s.Error = l.told(s.Verb, s.Export, err)
 			plan.Failed++
 		}
 	}
 	return plan, nil
+}
+
+// told returns an error of one step as the person may read it.
+func (l *Local) told(verb, export string, err error) string {
+	p := problemOf(err)
+	if p.Code == codeInternal {
+		l.Log.Error("a step of a plan failed", "verb", verb, "export", export, "error", err)
+	}
+	return p.forPerson(l.who).Detail
 }
 
 // Remove implements Service.

@@ -146,9 +146,9 @@ var routes = []route{
 		serve: answers(func(l *Local, r *http.Request) (operate.Applied, error) {
 			return l.Export(r.Context(), r.PathValue("export"))
 		})},
-	{name: "planExports", pattern: "POST /v1/plans", summary: "What applying a file of exports would do", least: schemas.RoleContributor, commands: "duplicate", in: PlanRequest{}, out: Plan{},
+	{name: "planExports", pattern: "POST /v1/plans", summary: "What applying a file of exports would do", least: schemas.RoleContributor, commands: "duplicate", in: PlanRequest{}, out: Plan{}, costly: true,
 		serve: asks(func(l *Local, r *http.Request, in PlanRequest) (Plan, error) { return l.Plan(r.Context(), in) })},
-	{name: "applyExports", pattern: "POST /v1/exports", summary: "Make the exports and schedules be as a file says", least: schemas.RoleContributor, over: true, commands: "apply", in: PlanRequest{}, out: Plan{},
+	{name: "applyExports", pattern: "POST /v1/exports", summary: "Make the exports and schedules be as a file says", least: schemas.RoleContributor, over: true, commands: "apply", in: PlanRequest{}, out: Plan{}, costly: true,
 		serve: asks(func(l *Local, r *http.Request, in PlanRequest) (Plan, error) { return l.Apply(r.Context(), in) })},
 	{name: "removeExport", pattern: "DELETE /v1/exports/{export}", summary: "Remove an export, and what is kept of its people", least: schemas.RoleContributor, over: true, commands: "remove", query: []string{"deleteLists"}, out: schemas.RemoveAnswer{},
 		serve: answers(func(l *Local, r *http.Request) (schemas.RemoveAnswer, error) {

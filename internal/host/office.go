@@ -26,7 +26,7 @@ func (h *Host) Office() *gateway.Office {
 		Root:    func(context.Context) (*storage.Root, error) { return h.o.Root, nil },
 		TryKey:  h.activities.Clients.Try,
 		Inspect: h.activities.Footers, NewFields: h.activities.NewFields,
-		Version: h.o.Version,
+		Version: h.o.Version, Log: h.o.Log,
 	}
 }
 
@@ -68,7 +68,7 @@ func (d Direct) Office() *gateway.Office {
 		return a, nil
 	})
 	o := &gateway.Office{
-		Client: d.Client, Namespace: d.Namespace, Version: d.Version, Temporal: d.Temporal,
+		Client: d.Client, Namespace: d.Namespace, Version: d.Version, Temporal: d.Temporal, Log: log,
 		Gate:  func(context.Context) (*access.Gate, error) { return gate() },
 		Known: func() (gateway.ConnectionSource, error) { return connections() },
 		Root:  func(context.Context) (*storage.Root, error) { return root() },
