@@ -20,8 +20,11 @@ const (
 	doubling   = time.Second
 	firstCut   = 0.4
 	firstPause = time.Second
-	// cut is what every other 429 leaves of the rate.
-	cut = 0.95
+	// cut is what every other 429 leaves of the rate, and fall what it leaves after
+	// more than cutsInVain cuts with no request between them that was not answered 429.
+	cut        = 0.95
+	fall       = 0.5
+	cutsInVain = 4
 	// firstHold is how long a rate is held before a higher one is tried, at first.
 	// Every 429 doubles it, up to longestHold. firstStep is by how much more the
 	// first try is; every further one without a 429 doubles that.
@@ -64,6 +67,11 @@ type Learned struct {
 	// were too many, 0 where none were.
 	Rows    int `json:"profiles,omitempty"`
 	TooMany int `json:"tooManyProfiles,omitempty"`
+	// Bytes is the most that a request's body may have, in bytes, where one of fewer
+	// profiles than allowed was too large; 0 is no bound but the setting's.
+	Bytes int `json:"bodyBytes,omitempty"`
+	// Pinned is the rate that the settings gave when this was learned, 0 if none.
+	Pinned float64 `json:"pinned,omitempty"`
 }
 
 // controller learns one endpoint's limits. It is a pure state machine: its methods
@@ -72,12 +80,15 @@ type controller struct {
 	Learned
 	set schemas.Limits
 	part
+	known     float64   // the rate to begin with, where no 429 had shown the limit
 	cutAt     time.Time // of the last cut
+	inVain    int       // cuts since the last request that was not answered 429
 	tryAt     time.Time // a higher rate is tried
 	unsettled time.Time // until then 429s say nothing: workers are dividing the rate anew
 	probing   bool      // a request that may be too large is under way
 	filled    bool      // a request had room that nothing filled
 	probeAt   time.Time // a size that was too large is tried again
+	bytesAt   time.Time // a body larger than Bytes is
 	wait      time.Duration
 	best      float64 // seconds a profile, at the best
 	failures  int
@@ -89,8 +100,17 @@ type part struct{ share, before float64 }
 
 func newController(set schemas.Limits, known Learned) *controller {
 	c := &controller{Learned: known, set: set, part: part{share: 1}, wait: probeAfter}
+	if pinned := float64(set.RequestsPerSecond); pinned != known.Pinned {
+		c.Pinned = pinned
+		if pinned > 0 { // what was learned at another rate says nothing of this one
+			c.Rate, c.Found, c.Before, c.Hold, c.Changes = pinned, false, 0, 0, 0
+		}
+	}
 	if c.Rate == 0 {
 		c.Rate = startRate
+	}
+	if !c.Found {
+		c.known = c.Rate
 	}
 	c.Hold = max(c.Hold, firstHold)
 	c.bound()
@@ -189,8 +209,11 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	case rows > c.Rows:
 		c.Rows = rows
 		if rows >= c.TooMany {
-			c.TooMany = 0
+			c.TooMany, c.wait = 0, probeAfter
 		}
+	}
+	if !sent.Before(c.cutAt) {
+		c.inVain = 0
 	}
 	c.filled = c.filled || rows < allowed
 	if rows >= startRows && (c.best == 0 || perRow < c.best) {
@@ -224,16 +247,22 @@ func (c *controller) changed(now time.Time) {
 }
 
 // throttled notes that a request was answered 429, and returns how long nothing is to
-// be sent. The 429s of requests that had left before the last cut change nothing.
+// be sent. The 429s of requests that had left before the last cut change nothing, and
+// of those while workers divide the rate anew only the first does.
 func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
-	if sent.Before(c.cutAt) || now.Before(c.unsettled) {
+	if sent.Before(c.cutAt) || now.Before(c.unsettled) && !c.cutAt.Before(c.unsettled.Add(-lookEvery)) {
 		return 0
 	}
+	c.inVain++
 	if c.Found || c.set.RequestsPerSecond > 0 {
 		if c.Before > 0 {
 			c.Rate = c.Before
 		}
-		c.Rate *= cut
+		if c.inVain > cutsInVain { // the limit has fallen far below
+			c.Rate *= fall
+		} else {
+			c.Rate *= cut
+		}
 		c.Hold = min(2*c.Hold, longestHold)
 	} else {
 		c.Rate *= firstCut
@@ -245,8 +274,14 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 	return pause
 }
 
-// tooLarge notes that a request with so many rows was refused for its size.
-func (c *controller) tooLarge(rows int) {
+// tooLarge notes that a request with so many of the allowed rows, and a body of so many
+// bytes, was refused for its size. Of few rows, and fewer than allowed, it had too many
+// bytes: to other exports, whose rows are shorter, the number says nothing.
+func (c *controller) tooLarge(now time.Time, rows, allowed, bytes int) {
+	if rows < min(allowed, startRows) && bytes > 0 {
+		c.Bytes, c.bytesAt = max(1, bytes/2), now.Add(probeAfter)
+		return
+	}
 	if c.TooMany == 0 || rows < c.TooMany {
 		c.TooMany = rows
 	}
@@ -263,27 +298,43 @@ func (c *controller) failed(rows int) bool {
 		return false
 	}
 	c.failures = 0
-	c.tooLarge(rows)
+	c.tooLarge(time.Time{}, rows, rows, 0)
 	return true
 }
 
+// bytes is the most that the next request's body may have, 0 if only the setting says.
+func (c *controller) bytes(now time.Time) int {
+	switch {
+	case c.Bytes == 0:
+	case c.bytesAt.IsZero(): // it was stored
+		c.bytesAt = now.Add(probeAfter)
+	case now.After(c.bytesAt):
+		c.Bytes, c.bytesAt = 0, time.Time{}
+	}
+	return c.Bytes
+}
+
 // remembered is what is stored. A rate at which nothing was answered 429 may have got
-// through because there were few requests, so half of it counts.
-func (l Learned) remembered() Learned {
+// through because there were few requests, so half of what it rose to counts.
+func (c *controller) remembered() Learned {
+	l := c.Learned
 	if !l.Found {
-		l.Rate = max(startRate, l.Rate/2)
+		l.Rate = max(startRate, c.known, l.Rate/2)
 	}
 	return l
 }
 
 // adopt takes over what another worker knows, if it knows more.
 func (c *controller) adopt(other Learned, now time.Time) {
-	if other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate {
+	if other.Pinned == c.Pinned && (other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate) {
 		c.Rate, c.Found, c.Before, c.Hold, c.Changes = other.Rate, other.Found, other.Before, max(other.Hold, firstHold), other.Changes
 		c.cutAt, c.tryAt = now, now.Add(c.Hold)
 	}
 	if other.Rows > c.Rows && (c.TooMany == 0 || other.Rows < c.TooMany) {
 		c.Rows = other.Rows
+	}
+	if other.Bytes > 0 && (c.Bytes == 0 || other.Bytes < c.Bytes) {
+		c.Bytes, c.bytesAt = other.Bytes, now.Add(probeAfter)
 	}
 	if other.TooMany > c.Rows && (c.TooMany == 0 || other.TooMany < c.TooMany) {
 		c.TooMany = other.TooMany

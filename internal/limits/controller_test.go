@@ -27,7 +27,7 @@ func search(c *controller, most int) (tried []int) {
 		n := min(allowed, 100_000) // what fits into a body
 		tried = append(tried, n)
 		if n > most {
-			c.tooLarge(n)
+			c.tooLarge(noon, n, allowed, 40*n)
 		} else {
 			c.accepted(noon, noon, n, allowed)
 		}
@@ -97,7 +97,7 @@ func TestSizeIsProbedMoreAndMoreSeldom(t *testing.T) {
 			t.Fatal("two probes at a time")
 		}
 		c.probing = false
-		c.tooLarge(n)
+		c.tooLarge(now, n, n, 40*n)
 	}
 	if len(probes) < 3 || len(probes) > 8 {
 		t.Errorf("probes in a day: %v", probes)
@@ -193,5 +193,74 @@ func TestWorkersShareAPeriod(t *testing.T) {
 		if got := next.Sub(noon) % (2500 * time.Millisecond); got.Round(time.Millisecond) != time.Duration(i)*500*time.Millisecond {
 			t.Errorf("worker %d sends %v after the period's beginning", i, got)
 		}
+	}
+}
+
+// A number in the settings holds, whatever was learned before it was set.
+func TestAPinnedRateIsNotBoundByWhatWasLearned(t *testing.T) {
+	learned := Learned{Rate: 5, Found: true, Changes: 9, Rows: 20_000}
+	c := newController(schemas.Limits{RequestsPerSecond: 50}, learned)
+	c.adopt(learned, noon)
+	if c.Rate != 50 || c.Rows != 20_000 {
+		t.Errorf("%g requests a second of %d", c.Rate, c.Rows)
+	}
+	c.throttled(noon, noon)
+	again := newController(schemas.Limits{RequestsPerSecond: 50}, c.remembered())
+	if again.Rate != 50*cut {
+		t.Errorf("after a 429 and a restart: %g", again.Rate)
+	}
+}
+
+// Starting again and again does not lose what is known.
+func TestARateThatWasNotFoundIsRememberedAsItWas(t *testing.T) {
+	known := Learned{Rate: 200, Rows: startRows}
+	for range 6 {
+		known = newController(schemas.Limits{}, known).remembered()
+	}
+	if known.Rate != 200 {
+		t.Errorf("%g requests a second are left", known.Rate)
+	}
+}
+
+// A limit that has fallen far below what is remembered is found within few requests.
+func TestALimitThatHasFallenIsFoundSoon(t *testing.T) {
+	c := newController(schemas.Limits{}, Learned{Rate: 100, Found: true, Changes: 1, Rows: startRows, TooMany: startRows + 1})
+	now, cuts := noon, 0
+	for ; c.Rate > 2; cuts++ {
+		now = now.Add(time.Second)
+		c.throttled(now, now)
+	}
+	if cuts > 10 {
+		t.Errorf("%d cuts", cuts)
+	}
+	c.accepted(now, now, startRows, startRows)
+	before := c.Rate
+	if c.throttled(now, now); c.Rate != before*cut {
+		t.Errorf("one 429 after an acceptance leaves %g of %g", c.Rate, before)
+	}
+}
+
+// While workers divide the rate anew, the first 429 counts: an upload may be over before
+// they have.
+func TestOf429sWhileWorkersDivideTheRateTheFirstCounts(t *testing.T) {
+	c := newController(schemas.Limits{}, Learned{Rate: 20, Found: true, Rows: startRows})
+	c.unsettled = noon.Add(lookEvery)
+	c.throttled(noon, noon)
+	c.throttled(noon.Add(time.Second), noon.Add(time.Second))
+	if c.Rate != 20*cut {
+		t.Errorf("%g requests a second", c.Rate)
+	}
+}
+
+// Few long rows that are too large together say how long a body may be, and nothing of
+// how many rows.
+func TestFewLongRowsTeachBytes(t *testing.T) {
+	c := newController(schemas.Limits{}, Learned{Rows: 20_000, TooMany: 25_000})
+	c.tooLarge(noon, 97, 20_000, 4_000_000)
+	if c.Rows != 20_000 || c.TooMany != 25_000 || c.bytes(noon) != 2_000_000 {
+		t.Errorf("%+v", c.Learned)
+	}
+	if c.bytes(noon.Add(probeAfter+1)) != 0 {
+		t.Error("a larger body is never tried again")
 	}
 }

@@ -63,10 +63,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Turn is the right to send one request of at most Profiles profiles. It ends with
-// exactly one call of its methods.
+// Turn is the right to send one request of at most Profiles profiles, whose body has at
+// most Bytes bytes; 0 is no such bound. It ends with exactly one call of its methods.
 type Turn struct {
 	Profiles int
+	Bytes    int
 	l        *Limiter
 	sent     time.Time
 	probe    bool
@@ -122,7 +123,7 @@ func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
 	l.inFlight++
 	l.last = now
 	l.c.probing = l.c.probing || probe
-	return Turn{rows, l, now, probe}, false, 0
+	return Turn{rows, l.c.bytes(now), l, now, probe}, false, 0
 }
 
 // change changes the controller, and the pace as that says.
@@ -180,9 +181,9 @@ func (t Turn) Throttled(retryAfter time.Duration) {
 	})
 }
 
-// TooLarge notes that the request was refused for its size.
-func (t Turn) TooLarge(profiles int) {
-	t.end(func(c *controller, _ time.Time) { c.tooLarge(profiles) })
+// TooLarge notes that a request of so many profiles and bytes was refused for its size.
+func (t Turn) TooLarge(profiles, bytes int) {
+	t.end(func(c *controller, now time.Time) { c.tooLarge(now, profiles, t.Profiles, bytes) })
 }
 
 // Failed notes that the request got a 5xx or no answer, and reports whether it is
@@ -204,6 +205,13 @@ func (l *Limiter) Learned() Learned {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.c.Learned
+}
+
+// remembered is what is stored of the limits.
+func (l *Limiter) remembered() Learned {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.remembered()
 }
 
 // configure changes the settings.

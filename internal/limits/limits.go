@@ -8,7 +8,7 @@
 // large is followed by the mean of the largest that was taken and the smallest that
 // was not. Then the rate doubles each second until the first 429, which leaves 40 %
 // of it. From there it is held, and from time to time a little more is tried. A 429
-// ends the try, takes 6 % off, and doubles the time to the next one.
+// ends the try, takes 5 % off, and doubles the time to the next one.
 //
 // Workers do without a coordinator: each keeps a small file in the data root while
 // it sends, with how many uploads it has under way and what it has learned, and

@@ -87,6 +87,7 @@ type presence struct {
 	saved  time.Time
 	stored map[string]Learned // was read, and is not yet taken into account
 	stop   context.CancelFunc
+	looked chan struct{} // closed once this worker has looked for the first time
 	over   chan struct{} // closed once the looking has ended
 }
 
@@ -112,9 +113,18 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	}
 	p.mine++
 	first := p.mine == 1
+	if first {
+		p.looked = make(chan struct{})
+	}
+	looked := p.looked
 	s.mu.Unlock()
 	if first {
-		s.begin(ctx, connection, p)
+		s.begin(connection, p)
+		close(looked)
+	}
+	select {
+	case <-looked:
+	case <-ctx.Done():
 	}
 	return func() {
 		s.mu.Lock()
@@ -131,9 +141,10 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 }
 
 // begin looks for the first time, and goes on looking until the worker has nothing
-// to send any more.
-func (s *Share) begin(ctx context.Context, connection string, p *presence) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+// to send any more. It outlives the upload that comes first, so its context is not that
+// one's, whose lease on the data root ends with it.
+func (s *Share) begin(connection string, p *presence) {
+	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	s.mu.Lock()
 	p.stop, p.over, p.others, p.saved = stop, over, 0, time.Now()
@@ -166,7 +177,7 @@ func (s *Share) begin(ctx context.Context, connection string, p *presence) {
 // look renews this worker's file, looks at the others' and divides the limits.
 func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	s.mu.Lock()
-	mine := note{Uploads: p.mine, Limits: s.learned(connection)}
+	mine := note{Uploads: p.mine, Limits: s.learned(connection, (*Limiter).Learned)}
 	before, save, stored := p.others, time.Since(p.saved) >= saveEvery, p.stored
 	s.mu.Unlock()
 	others, first, err := s.exchange(ctx, connection, mine)
@@ -200,11 +211,11 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	s.mu.Unlock()
 }
 
-// learned is what this worker knows of a connection's limits, by endpoint.
-func (s *Share) learned(connection string) map[string]Learned {
+// learned is what this worker's limiters of a connection know, by endpoint.
+func (s *Share) learned(connection string, of func(*Limiter) Learned) map[string]Learned {
 	known := map[string]Learned{}
 	for k, l := range s.registry.of(connection) {
-		known[k.endpoint] = l.Learned()
+		known[k.endpoint] = of(l)
 	}
 	return known
 }
@@ -263,9 +274,7 @@ func (s *Share) save(ctx context.Context, connection string, p *presence) error 
 	if known == nil {
 		known = map[string]Learned{}
 	}
-	for endpoint, l := range s.learned(connection) {
-		known[endpoint] = l.remembered()
-	}
+	maps.Copy(known, s.learned(connection, (*Limiter).remembered))
 	data, err := json.Marshal(Stored{At: time.Now().UTC(), Limits: known})
 	if err != nil {
 		return err

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -182,4 +184,26 @@ func TestWithoutADataRoot(t *testing.T) {
 	}
 	var nobody *Share
 	nobody.Join(ctx, "project")()
+}
+
+// Looking at the others goes on after the upload that came first: its lease on the data
+// root is over then.
+func TestLookingOutlivesTheFirstUpload(t *testing.T) {
+	dir := t.TempDir()
+	a, ra := newShare(t, dir)
+	l := ra.For("project", "subscribe", schemas.Limits{RequestsPerSecond: 30})
+	var over atomic.Bool
+	held := lease.New(time.Second, func(context.Context) error {
+		if over.Load() {
+			return lease.ErrLost
+		}
+		return nil
+	}, nil)
+	leave := a.Join(lease.With(t.Context(), held), "project")
+	defer a.Join(t.Context(), "project")()
+	leave()
+	over.Store(true)
+	another, _ := newShare(t, dir)
+	defer another.Join(t.Context(), "project")()
+	until(t, "the other worker is seen", func() bool { return l.Rate() == 15 })
 }
