@@ -14,14 +14,24 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// refusedInARow is how many single rows Iterable may refuse, one after the other
-// and with nothing accepted between them, before the request as a whole is held
-// to be at fault instead of its rows.
-const refusedInARow = 8
+// refusedInARow is how many single rows Iterable may refuse, one after the other and
+// with nothing accepted between them, before the request as a whole is held to be at
+// fault instead of its rows: the first while nothing of the chunk was accepted,
+// refusedLater afterwards, since a segment may be sorted by what is refused. Codes
+// that are about one person do not count.
+const (
+	refusedInARow = 8
+	refusedLater  = 100
+)
 
 // youngFor is how long after its creation a list that Iterable does not know is held
-// to be new rather than deleted. Iterable's own tests wait for up to 30 s.
-const youngFor = 10 * time.Minute
+// to be new rather than deleted, and knownFor how long once Iterable has acknowledged
+// something for it: another of its servers may be late. Iterable's own tests wait for
+// up to 30 s.
+const (
+	youngFor = 10 * time.Minute
+	knownFor = time.Minute
+)
 
 // errStopped ends a batch because of what another one has met, which is what counts.
 var errStopped = errors.New("stopped by another batch")
@@ -78,10 +88,10 @@ func halves(parts []part) (first, second []part) {
 // Iterable refuses it and it has to be halved to find the rows to blame.
 type sending struct {
 	*uploader
-	stop   <-chan struct{}
-	turn   limits.Turn // the next request's
-	used   bool        // the turn is
-	body   *batch.Body
+	stop context.Context // ends once another batch has met what stops all of them
+	turn limits.Turn     // the next request's
+	held bool            // the turn is
+	body *batch.Body
 	counts schemas.UploadCounts
 	inARow int
 	halved bool // some of it may have been taken
@@ -96,10 +106,8 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	if rowsOf(parts) == 0 {
 		return nil
 	}
-	select {
-	case <-s.stop: // another batch has met what stops all of them
+	if s.stop.Err() != nil {
 		return errStopped
-	default:
 	}
 	result, err := s.request(ctx, parts)
 	if err == nil {
@@ -111,7 +119,7 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	if !errors.As(err, &said) {
 		return err
 	}
-	reason := schemas.ReasonIterableRefused
+	reason, ofRow := schemas.ReasonIterableRefused, false
 	switch {
 	case said.Class == iterable.TooLarge && len(parts) > 1 && !s.halved:
 		return errSmaller
@@ -120,7 +128,7 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	case said.Class == iterable.FieldTypes && len(said.Mismatches) > 0:
 		return err // the column is at fault, not the rows
 	case said.Class == iterable.BadRequest, said.Class == iterable.FieldTypes:
-		reason = cmp.Or(personal[said.Code], reason)
+		reason, ofRow = cmp.Or(personal[said.Code], reason), personal[said.Code] != ""
 	default:
 		return err
 	}
@@ -132,7 +140,14 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 		}
 		return s.send(ctx, second)
 	}
-	if s.inARow++; s.inARow > refusedInARow {
+	most := refusedInARow
+	if accepted(s.counts)+accepted(s.progress.snapshot().Counts) > 0 {
+		most = refusedLater
+	}
+	if !ofRow {
+		s.inARow++
+	}
+	if s.inARow > most {
 		return err
 	}
 	p := parts[0]
@@ -140,6 +155,9 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	s.note(p.loaded, p.from, reason, byUserID)
 	return nil
 }
+
+// accepted counts the profiles that Iterable did not refuse.
+func accepted(c schemas.UploadCounts) int64 { return c.Sent + c.Removed + c.NotOnList }
 
 // personal are the reasons of the codes that are about the one person of a request.
 var personal = map[string]schemas.Reason{
@@ -150,16 +168,11 @@ var personal = map[string]schemas.Reason{
 
 // request makes one request, with all its repeats.
 func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result, err error) {
-	endpoint := iterable.Subscribe
-	if s.in.Kind == schemas.Unsubscribe {
-		endpoint = iterable.Unsubscribe
+	endpoint := s.endpoint()
+	if err = s.next(ctx, endpoint); err != nil {
+		return r, err
 	}
-	if s.used {
-		if s.turn, err = s.client.Turn(ctx, endpoint); err != nil {
-			return r, err
-		}
-	}
-	s.used = true
+	s.held = false // Send ends it
 	s.body.Reset(bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType), s.in.Kind == schemas.Unsubscribe)
 	for _, p := range parts {
 		s.body.Add(p.Batch, p.from, p.to, math.MaxInt)
@@ -185,14 +198,34 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 		s.pace.add(time.Now(), one)
 	}
 	return s.client.Send(ctx, s.turn, iterable.Request{
-		Endpoint: endpoint, Body: s.body.Bytes(), Profiles: rowsOf(parts), Young: s.young, Observe: observe,
+		Endpoint: endpoint, Body: s.body.Bytes(), Profiles: rowsOf(parts), Young: s.young, Observe: observe, Repeat: s.stop,
 	})
 }
 
-// young reports whether the list may be too new for Iterable to know: it is not,
-// once Iterable has acknowledged something for it.
+// next waits for the turn of the next request, unless it is there.
+func (s *sending) next(ctx context.Context, endpoint iterable.Endpoint) (err error) {
+	if !s.held {
+		s.turn, err = s.client.Turn(ctx, endpoint)
+		s.held = err == nil
+	}
+	return err
+}
+
+// young reports whether the list may be too new for Iterable to know.
 func (u *uploader) young() bool {
-	return !u.known.Load() && time.Since(u.in.ListCreatedAt) < youngFor
+	within := youngFor
+	if u.known.Load() {
+		within = knownFor
+	}
+	return time.Since(u.in.ListCreatedAt) < within
+}
+
+// endpoint is where the chunk's requests go.
+func (u *uploader) endpoint() iterable.Endpoint {
+	if u.in.Kind == schemas.Unsubscribe {
+		return iterable.Unsubscribe
+	}
+	return iterable.Subscribe
 }
 
 // bodyOptions is how the requests of an export are written.
@@ -211,7 +244,8 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 		row int
 	}
 	settled, unsure := map[who]bool{}, map[who]bool{} // by the address and by the user ID, or for two reasons
-	var refused, ambiguous int64
+	doubted := map[who]bool{}                         // the first of those whom one name may mean
+	var refused int64
 	for _, f := range failures(r.Failed) {
 		for _, name := range f.names {
 			var rows []who
@@ -224,7 +258,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 				for _, w := range rows {
 					unsure[w] = true
 				}
-				ambiguous++
+				doubted[rows[0]] = true
 				continue
 			}
 			if len(rows) == 0 || settled[rows[0]] {
@@ -244,12 +278,13 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 		}
 	}
 	took := int64(rowsOf(parts)) - refused
-	unnamed := min(max(0, int64(r.FailCount)-refused), took)
+	// Of rows that count neither as a success nor as a failure it is not known what became.
+	unnamed := min(max(0, int64(max(r.FailCount, rowsOf(parts)-r.SuccessCount))-refused), took)
 	for _, p := range parts {
 		for row := p.from; row < p.to; row++ {
 			w := who{p.loaded, row}
 			// Whose failures could not be told apart, or were not named at all.
-			if !settled[w] && (unsure[w] || unnamed > ambiguous) {
+			if !settled[w] && (unsure[w] || unnamed > int64(len(doubted))) {
 				p.refusals = append(p.refusals, refusal{row: row, unsure: true})
 			}
 		}

@@ -4,13 +4,20 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/schemas"
 )
@@ -94,6 +101,17 @@ func twoPeople(t *testing.T) *batch.Batch {
 // oneBatch is a batch of profiles.
 func oneBatch(t *testing.T, profiles ...batch.Profile) *batch.Batch {
 	t.Helper()
+	b, err := oneFile(t, profiles...).Batch(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Release)
+	return b
+}
+
+// oneFile is a staged file of profiles.
+func oneFile(t *testing.T, profiles ...batch.Profile) *batch.File {
+	t.Helper()
 	var file bytes.Buffer
 	w, err := batch.NewWriter(&file, (&Activities{}).batchLimits(schemas.Limits{}), batch.Options{})
 	if err != nil {
@@ -112,12 +130,139 @@ func oneBatch(t *testing.T, profiles ...batch.Profile) *batch.Batch {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { read.Close() })
-	b, err := read.Batch(0)
+	return read
+}
+
+// Rows that count neither as a success nor as a failure, such as those of people whom
+// Iterable does not know where only existing users are updated, are not known to be on
+// the list.
+func TestRowsThatAreNotCountedAreNotSure(t *testing.T) {
+	b := twoPeople(t)
+	s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: schemas.Subscribe}}}
+	l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
+	s.settle([]part{{l, 0, 2}}, iterable.Result{SuccessCount: 1})
+	if s.counts.Sent != 1 || s.counts.Unnamed != 1 || len(l.refusals) != 2 || !l.refusals[0].unsure || !l.refusals[1].unsure {
+		t.Errorf("%+v with %+v", s.counts, l.refusals)
+	}
+}
+
+// One name that may mean two rows, for two reasons, is one failure: another one that is
+// not named may be anybody's.
+func TestAnAmbiguousNameCountsOnce(t *testing.T) {
+	b := oneBatch(t, batch.Profile{UserID: []byte("Kari"), Key: [16]byte{1}}, batch.Profile{UserID: []byte("kari"), Key: [16]byte{2}},
+		batch.Profile{UserID: []byte("ola"), Key: [16]byte{3}})
+	s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: schemas.Subscribe}}}
+	l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
+	s.settle([]part{{l, 0, 3}}, iterable.Result{SuccessCount: 1, FailCount: 2, Failed: iterable.Failed{
+		ConflictUserIDs: []string{"kari"}, NotFoundUserIDs: []string{"kari"}}})
+	if len(l.refusals) != 3 {
+		t.Errorf("%+v", l.refusals)
+	}
+}
+
+// uploaderTo makes what uploads people to a server, without a run around it.
+func uploaderTo(t *testing.T, h http.HandlerFunc, limits schemas.Limits, people int) *uploader {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	client, err := iterable.New(iterable.Options{
+		BaseURL: srv.URL, Limits: limits, Key: func() (string, error) { return "0123456789abcdef", nil },
+		Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.Release)
-	return b
+	t.Cleanup(func() { client.Close(); srv.Close() })
+	var profiles []batch.Profile
+	for i := range people {
+		profiles = append(profiles, batch.Profile{Email: fmt.Appendf(nil, "p%03d@example.com", i), DataFields: []byte(`{"text":"` + strings.Repeat("x", 1000) + `"}`), Key: [16]byte{byte(i), 1}})
+	}
+	in := schemas.UploadInput{Kind: schemas.Subscribe, End: 1, ListID: 1}
+	metrics, err := observe.NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &uploader{
+		in: in, client: client, staged: &stagedFile{File: oneFile(t, profiles...), in: &noting{}}, progress: newTracker(in, schemas.UploadProgress{}),
+		pace: &paceLog{}, metrics: metrics, attempt: &attempt{now: time.Now}, probe: make(chan struct{}, 1),
+		refuse: func(context.Context, int, *batch.Batch, []refusal) error { return nil },
+	}
+}
+
+// A turn that is not used because another request has met what stops all of them is
+// given back: the limiter has few.
+func TestATurnThatIsNotUsedIsGivenBack(t *testing.T) {
+	u := uploaderTo(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") }, schemas.Limits{RequestsPerSecond: 100_000}, 2)
+	stop, end := context.WithCancel(t.Context())
+	end()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 2 * mostInFlight {
+		if _, err := u.sendSome(ctx, stop, &batch.Body{}); !errors.Is(err, errStopped) {
+			t.Fatal(err)
+		}
+		u.progress = newTracker(u.in, schemas.UploadProgress{})
+	}
+}
+
+// Once something stops an upload, a request that Iterable has not taken is not repeated.
+func TestARequestIsNotRepeatedOnceTheUploadStops(t *testing.T) {
+	stop, end := context.WithCancel(t.Context())
+	requests := 0
+	u := uploaderTo(t, func(w http.ResponseWriter, _ *http.Request) {
+		if requests++; requests == 3 {
+			end()
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}, schemas.Limits{RequestsPerSecond: 100_000}, 2)
+	if _, err := u.sendSome(t.Context(), stop, &batch.Body{}); iterable.ClassOf(err) != iterable.Transient || requests != 3 {
+		t.Errorf("%v after %d requests", err, requests)
+	}
+}
+
+// Long rows that are too large together are sent in several requests, and the next batch
+// is not first sent as one again.
+func TestLongRowsAreSentInSmallerRequests(t *testing.T) {
+	var refused, took int
+	u := uploaderTo(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if len(body) > 30_000 {
+			refused++
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		n := bytes.Count(body, []byte(`"email"`))
+		took += n
+		fmt.Fprintf(w, `{"successCount":%d,"failCount":0}`, n)
+	}, schemas.Limits{RequestsPerSecond: 100_000}, 100)
+	for range 2 {
+		u.progress = newTracker(u.in, schemas.UploadProgress{})
+		if _, err := u.sendSome(t.Context(), t.Context(), &batch.Body{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took != 200 || refused > 4 {
+		t.Errorf("%d rows are taken, %d requests refused", took, refused)
+	}
+}
+
+// Rows of people who can't be mailed may lie side by side: they are rejected one by one,
+// and the rest is sent.
+func TestManyBadRowsSideBySideAreRejected(t *testing.T) {
+	u := uploaderTo(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if regexp.MustCompile(`"p0[0-4]`).Match(body) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"code":"InvalidEmailAddressError"}`)
+			return
+		}
+		fmt.Fprintf(w, `{"successCount":%d,"failCount":0}`, bytes.Count(body, []byte(`"email"`)))
+	}, schemas.Limits{RequestsPerSecond: 100_000}, 100)
+	if _, err := u.sendSome(t.Context(), t.Context(), &batch.Body{}); err != nil {
+		t.Fatal(err)
+	}
+	if c := u.progress.snapshot().Counts; c.Sent != 50 || c.Refused[schemas.ReasonIterableInvalidEmail] != 50 {
+		t.Errorf("%+v", c)
+	}
 }
 
 // A type mismatch names field and column, and nothing that is not mapped.

@@ -19,6 +19,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/schemas"
 )
@@ -224,10 +225,11 @@ var errWorkerStops = errors.New("the worker is shutting down; another one goes o
 // turns up, or the worker is asked to stop. Requests in flight are always waited
 // for, so that what they did is known.
 func (u *uploader) run(ctx context.Context) error {
-	stop := make(chan struct{})
+	stop, end := context.WithCancel(ctx)
+	defer end()
 	var once sync.Once
 	var first error
-	fail := func(err error) { once.Do(func() { first = err; close(stop) }) }
+	fail := func(err error) { once.Do(func() { first = err; end() }) }
 	var wg sync.WaitGroup
 	sent := make(chan struct{})
 	var watch sync.WaitGroup
@@ -235,8 +237,9 @@ func (u *uploader) run(ctx context.Context) error {
 	watch.Go(func() {
 		select {
 		case <-sent:
-		case <-stop:
+		case <-stop.Done():
 		case <-activity.GetWorkerStopChannel(ctx): // whoever waits for a turn would still send
+			fail(errWorkerStops)
 		}
 		u.noMoreTurns()
 	})
@@ -245,9 +248,7 @@ func (u *uploader) run(ctx context.Context) error {
 			body := &batch.Body{}
 			for {
 				select {
-				case <-stop:
-					return
-				case <-ctx.Done():
+				case <-stop.Done():
 					return
 				case <-activity.GetWorkerStopChannel(ctx):
 					fail(errWorkerStops)
@@ -298,15 +299,16 @@ func (u *uploader) look(ctx context.Context, sent <-chan struct{}, fail func(err
 	}
 }
 
-// alone lets one request at a time through as long as Iterable may not know the list
-// yet, and returns what ends that.
+// alone lets one request at a time through as long as Iterable has acknowledged nothing
+// for a list that it may not know yet, and returns what ends that.
 func (u *uploader) alone() (end func()) {
-	if !u.young() {
+	unknown := func() bool { return !u.known.Load() && u.young() }
+	if !unknown() {
 		return func() {}
 	}
 	u.probe <- struct{}{}
 	end = func() { <-u.probe }
-	if !u.young() {
+	if !unknown() {
 		end()
 		return func() {}
 	}
@@ -346,24 +348,20 @@ func (u *uploader) nothingLeft() {
 
 // sendSome sends as many batches as one request carries and notes what became of
 // them. It reports whether there may be more.
-func (u *uploader) sendSome(ctx context.Context, stop <-chan struct{}, body *batch.Body) (more bool, err error) {
+func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more bool, err error) {
 	if !u.progress.left() {
 		return false, nil
 	}
 	defer u.alone()()
-	endpoint := iterable.Subscribe
-	if u.in.Kind == schemas.Unsubscribe {
-		endpoint = iterable.Unsubscribe
-	}
 	waiting := u.waiting(ctx)
-	turn, err := u.client.Turn(waiting, endpoint)
+	turn, err := u.client.Turn(waiting, u.endpoint())
 	if err != nil {
 		if ctx.Err() == nil && waiting.Err() != nil {
 			return true, nil // all batches are taken: nobody waits for a turn in vain
 		}
 		return false, err
 	}
-	batches, err := u.load(turn.Profiles, body)
+	batches, err := u.load(turn, body)
 	if !u.progress.left() {
 		u.nothingLeft()
 	}
@@ -376,8 +374,13 @@ func (u *uploader) sendSome(ctx context.Context, stop <-chan struct{}, body *bat
 		turn.Cancel()
 		return false, err
 	}
-	s := &sending{uploader: u, stop: stop, turn: turn, body: body}
-	switch err := s.sendAll(ctx, batches, turn.Profiles); {
+	s := &sending{uploader: u, stop: stop, turn: turn, held: true, body: body}
+	defer func() {
+		if s.held {
+			s.turn.Cancel()
+		}
+	}()
+	switch err := s.sendAll(ctx, batches); {
 	case errors.Is(err, errSmaller):
 		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
 		u.progress.giveBack(batches)
@@ -400,9 +403,9 @@ func (u *uploader) sendSome(ctx context.Context, stop <-chan struct{}, body *bat
 	return true, nil
 }
 
-// sendAll sends batches in one request, or a single one that has more than most
-// profiles in several.
-func (s *sending) sendAll(ctx context.Context, batches []*loaded, most int) error {
+// sendAll sends batches in one request, or a single one in several where its turns
+// allow fewer profiles or bytes than it has.
+func (s *sending) sendAll(ctx context.Context, batches []*loaded) error {
 	if len(batches) > 1 {
 		parts := make([]part, len(batches))
 		for i, b := range batches {
@@ -411,17 +414,34 @@ func (s *sending) sendAll(ctx context.Context, batches []*loaded, most int) erro
 		return s.send(ctx, parts)
 	}
 	b := batches[0]
-	for from := 0; from < b.Len(); from += most {
-		if err := s.send(ctx, []part{{b, from, min(from+most, b.Len())}}); err != nil {
+	for from := 0; from < b.Len(); {
+		if err := s.next(ctx, s.endpoint()); err != nil {
 			return err
 		}
+		to := min(from+s.turn.Profiles, b.Len())
+		if s.turn.Bytes > 0 {
+			s.body.Reset(bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType), s.in.Kind == schemas.Unsubscribe)
+			n := 0
+			for from+n < to && s.body.Add(b.Batch, from+n, from+n+1, s.turn.Bytes) {
+				n++
+			}
+			to = from + n // the first one always fits
+		}
+		if err := s.send(ctx, []part{{b, from, to}}); err != nil {
+			return err
+		}
+		from = to
 	}
 	return nil
 }
 
 // load takes batches for one request: at least one, and others as long as they have
-// no more than most profiles and maxBodyBytes together.
-func (u *uploader) load(most int, body *batch.Body) (batches []*loaded, err error) {
+// no more profiles and bytes together than the turn and the settings allow.
+func (u *uploader) load(turn limits.Turn, body *batch.Body) (batches []*loaded, err error) {
+	most, mostBytes := turn.Profiles, u.in.Connection.Limits.WithDefaults().MaxBodyBytes
+	if turn.Bytes > 0 {
+		mostBytes = min(mostBytes, turn.Bytes)
+	}
 	options := bodyOptions(u.in.ListID, u.in.Settings, u.in.Connection.ProjectType)
 	body.Reset(options, u.in.Kind == schemas.Unsubscribe)
 	for rows := 0; rows < most; {
@@ -434,7 +454,7 @@ func (u *uploader) load(most int, body *batch.Body) (batches []*loaded, err erro
 			return batches, stagingError(fmt.Sprintf("batch %d of the staged file", k), err)
 		}
 		one := &loaded{k: k, Batch: b, matcher: batch.NewMatcher(b)}
-		if len(batches) > 0 && (rows+b.Len() > most || !body.Add(b, 0, b.Len(), u.in.Connection.Limits.WithDefaults().MaxBodyBytes)) {
+		if len(batches) > 0 && (rows+b.Len() > most || !body.Add(b, 0, b.Len(), mostBytes)) {
 			u.progress.giveBack([]*loaded{one})
 			b.Release()
 			break

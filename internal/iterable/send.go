@@ -67,6 +67,10 @@ type Request struct {
 	Profiles int
 	// Young reports whether the list may be too new for Iterable to know.
 	Young func() bool
+	// Repeat, if not nil, ends the pauses before the request is made again and the
+	// waiting for another turn: then Send returns the last error. It does not break
+	// off a request under way.
+	Repeat context.Context
 	// Observe, if not nil, is called after every request. It must be safe for
 	// concurrent use if Send is called so.
 	Observe func(Attempt)
@@ -93,7 +97,10 @@ func (c *Client) Turn(ctx context.Context, endpoint Endpoint) (limits.Turn, erro
 // Sending a batch twice does no harm: subscribing and unsubscribing are
 // idempotent.
 func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result, error) {
-	asked := time.Now()
+	asked, waiting := time.Now(), ctx
+	if r.Repeat != nil {
+		waiting = r.Repeat
+	}
 	for failures := 0; ; {
 		sent := time.Now()
 		result, err := do(ctx, c, call{endpoint: r.Endpoint.call(), body: r.Body, whole: true}, decodeResult)
@@ -122,7 +129,7 @@ func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result,
 			failures++
 			c.log.DebugContext(ctx, "request failed, trying again", "connection", c.connection, "endpoint", e.Endpoint,
 				"status", e.Status, "detail", e.Detail, "failures", failures, "pause", d)
-			if c.pause(ctx, d) != nil {
+			if c.pause(waiting, d) != nil {
 				return Result{}, endOf(ctx, r.Endpoint, e)
 			}
 			if smaller {
@@ -131,14 +138,14 @@ func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result,
 				return Result{}, &large
 			}
 		case e.Class == TooLarge:
-			turn.TooLarge(r.Profiles)
+			turn.TooLarge(r.Profiles, len(r.Body))
 			return Result{}, e
 		default:
 			turn.Cancel()
 			return Result{}, e
 		}
 		asked = time.Now()
-		if turn, err = c.Limiter(r.Endpoint).Wait(ctx); err != nil {
+		if turn, err = c.Limiter(r.Endpoint).Wait(waiting); err != nil {
 			return Result{}, endOf(ctx, r.Endpoint, e)
 		}
 	}
@@ -149,9 +156,11 @@ func (c *Client) Limiter(endpoint Endpoint) *limits.Limiter {
 	return c.registry.For(c.connection, string(endpoint), c.limits)
 }
 
-// endOf is the error of a Send whose context ended before Iterable had taken
-// the request.
+// endOf is the error of a Send that was ended before Iterable had taken the request.
 func endOf(ctx context.Context, endpoint Endpoint, last error) error {
+	if ctx.Err() == nil {
+		return last
+	}
 	if last == nil {
 		return fmt.Errorf("iterable, %s: %w", endpoint, context.Cause(ctx))
 	}
