@@ -44,6 +44,9 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 		c.warn(c.again + "; everybody is sent again")
 	case in.Full, fullDue(in.Export.FullEvery, c.Header().FullAt, now):
 		c.full = true
+		if in.Check { // a run does not ask for that
+			c.again = "it is a full run, as --full or fullEvery says"
+		}
 	}
 	if in.Check {
 		unfinished, err := a.unfinished(ctx, in)

@@ -116,10 +116,7 @@ func (a *Activities) look(ctx context.Context, client *iterable.Client, in schem
 
 // fields asks for the project's data fields when that is this worker's turn.
 func (a *Activities) fields(ctx context.Context, client *iterable.Client, connection string) (map[string]string, error) {
-	if err := a.Senders.WaitDocumented(ctx, connection, api.GetFields); err != nil {
-		return nil, err
-	}
-	return client.Fields(ctx)
+	return client.SharedFields(ctx, func(ctx context.Context) error { return a.Senders.WaitDocumented(ctx, connection, api.GetFields) })
 }
 
 // listSize returns how many members a list had a short while ago, or -1: the
@@ -152,7 +149,7 @@ func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lis
 		return schemas.ListRef{}, lookErr
 	}
 	if err == nil {
-		return o.settle(ctx, client, after, made)
+		return o.settle(ctx, client, lists, after, made)
 	}
 	// Iterable refuses a second list of a name.
 	if found, pickErr := o.found(ctx, after, last); pickErr != nil || found.ID != 0 {
@@ -185,19 +182,20 @@ func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64
 // settle looks at the lists after one was made. Where several workers have made
 // one at the same time, the lowest ID stays and the one made here goes: nothing
 // was sent to it. So it does where Iterable gave it another name than it was asked
-// for, since the next run would not find it and make one more.
-func (o *ownership) settle(ctx context.Context, client *iterable.Client, lists []iterable.List, made int64) (schemas.ListRef, error) {
-	drop := func() error {
-		err := client.DeleteList(ctx, made)
-		if iterable.ClassOf(err) == iterable.UnknownList {
-			return nil
+// for, since the next run would not find it and make one more. A list that was there
+// before, which Iterable took for the one that was asked for, is left as it is.
+func (o *ownership) settle(ctx context.Context, client *iterable.Client, before, lists []iterable.List, made int64) (schemas.ListRef, error) {
+	for _, l := range before {
+		if l.ID == made {
+			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+				"Iterable takes list %d, %q, for the list %q that it is asked to create; rename the list or the segment, so that they are the same or differ in more than case and spaces, and retry",
+				l.ID, l.Name, o.in.Name))
 		}
-		return err
 	}
 	chosen := iterable.List{ID: made, Name: o.in.Name}
 	for _, l := range lists {
 		if l.ID == made && l.Name != o.in.Name {
-			if err := drop(); err != nil {
+			if err := client.DeleteNew(ctx, made); err != nil {
 				return schemas.ListRef{}, err
 			}
 			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
@@ -210,7 +208,7 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, lists [
 	ref := o.ref(chosen)
 	if chosen.ID == made {
 		ref = schemas.ListRef{ID: made, Created: true, CreatedAt: o.clock(), Owner: ownerName(chosen)}
-	} else if err := drop(); err != nil {
+	} else if err := client.DeleteNew(ctx, made); err != nil {
 		return schemas.ListRef{}, err
 	}
 	_, err := o.claim(ctx, chosen)

@@ -294,6 +294,30 @@ func TestListsThatIterableMakesOtherwise(t *testing.T) {
 	}
 }
 
+// Where Iterable answers the creation of a list with one that was there, under a name
+// that it takes for the same, that list is left alone.
+func TestAListThatWasThereIsNeverDeleted(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	id, err := b.sandbox.AddList(sandbox.NewList{Name: "vip"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := b.Clients.Get("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := wanted
+	in.Name = "VIP"
+	there := []iterable.List{{ID: id, Name: "vip", Type: api.Standard}}
+	o := ownership{Activities: b.Activities, in: in, deployment: "0123456789"}
+	if _, err := o.settle(t.Context(), client, there, there, id); err == nil || !strings.Contains(err.Error(), `takes list 1, "vip", for the list "VIP"`) {
+		t.Error(err)
+	}
+	if len(b.named("vip")) != 1 {
+		t.Error("the list is gone")
+	}
+}
+
 // The workers of a deployment ask for sizes as seldom as Iterable allows.
 func TestSizesAreAskedForSeldom(t *testing.T) {
 	s := sandbox.New(sandbox.Config{Fast: true})

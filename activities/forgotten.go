@@ -106,39 +106,67 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 	}
 	asked := activity.GetInfo(ctx).StartedTime // by Temporal's clock, which all workers share
 	hashes, err := client.Forgotten(ctx, in.Connection.ProjectType)
-	switch iterable.ClassOf(err) {
-	case iterable.BadRequest, iterable.Forbidden, iterable.NotFound, iterable.Unexpected:
-		out.Warning = fmt.Sprintf("Iterable does not say whom the project has forgotten (%v); it refuses them itself", err)
-	default:
-		if err != nil {
+	switch class := iterable.ClassOf(err); class {
+	case iterable.BadRequest, iterable.Forbidden, iterable.NotFound, iterable.Unexpected, iterable.Transient, iterable.Throttled:
+		if passing := class == iterable.Transient || class == iterable.Throttled; passing && activity.GetInfo(ctx).Attempt < forgottenTries {
 			return out, failure(err, in.Run.Connection)
 		}
-		if err := a.keepListed(ctx, in.Run.Connection, asked, hashes); err != nil {
-			return out, err
+		out.Warning = fmt.Sprintf("Iterable does not say whom the project has forgotten (%v); those known from earlier runs are left out, and it refuses the others itself", err)
+		if len(hashes) > 0 { // one of two lists
+			err = a.keepReported(ctx, in.Run, hashes)
+		} else {
+			err = nil
 		}
+	case "":
+		if err == nil {
+			err = a.keepListed(ctx, in.Run.Connection, asked, hashes)
+		}
+	}
+	if err != nil {
+		return out, failure(err, in.Run.Connection)
 	}
 	known, err := a.forgotten(ctx, in.Run.Connection)
 	out.People = int64(len(known))
 	return out, err
 }
 
-// keepListed keeps whom Iterable lists, in place of those whom it listed before, and
-// forgets of the reports what the list says too.
-func (a *Activities) keepListed(ctx context.Context, connection string, asked time.Time, hashes []string) error {
-	var listed forgottenPeople
+// forgottenTries is how often Iterable is asked, with growing pauses, before the run goes
+// on without its answer.
+const forgottenTries = 8
+
+// keepReported keeps those of a list that is not whole beside those that are known.
+func (a *Activities) keepReported(ctx context.Context, run schemas.RunRef, hashes []string) error {
+	some, err := decodeForgotten(hashes)
+	if err != nil {
+		return err
+	}
+	return a.rememberForgotten(ctx, run.Connection, schemas.PathName(run.RunID), some)
+}
+
+// decodeForgotten reads SHA-256 sums in hexadecimal.
+func decodeForgotten(hashes []string) (out forgottenPeople, err error) {
 	for _, text := range hashes {
 		sum, err := hex.DecodeString(text)
 		if err != nil || len(sum) != sha256.Size {
-			return errors.New("the forgotten people are listed by what is no SHA-256")
+			return nil, errors.New("the forgotten people are listed by what is no SHA-256")
 		}
-		listed = append(listed, personHash(sum[:16]))
+		out = append(out, personHash(sum[:16]))
 	}
-	listed = listed.sorted()
+	return out.sorted(), nil
+}
+
+// keepListed keeps whom Iterable lists, in place of those whom it listed before, and
+// forgets of the reports what the list says too.
+func (a *Activities) keepListed(ctx context.Context, connection string, asked time.Time, hashes []string) error {
+	listed, err := decodeForgotten(hashes)
+	if err != nil {
+		return err
+	}
 	name := fmt.Sprintf("%s%020d", listedPrefix, asked.UnixNano())
 	if err := a.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), name), listed.encode()); err != nil {
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
-	err := a.eachForgotten(ctx, connection, func(f storage.Object, some forgottenPeople) error {
+	err = a.eachForgotten(ctx, connection, func(f storage.Object, some forgottenPeople) error {
 		unlisted := func(h personHash) bool { return !listed.contains(h) }
 		base := path.Base(f.Name)
 		// A report that the list has not caught up with in a day was about somebody who is

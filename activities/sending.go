@@ -88,10 +88,10 @@ func halves(parts []part) (first, second []part) {
 // Iterable refuses it and it has to be halved to find the rows to blame.
 type sending struct {
 	*uploader
-	stop context.Context // ends once another batch has met what stops all of them
-	turn limits.Turn     // the next request's
-	held bool            // the turn is
-	body *batch.Body
+	stop   context.Context // ends once another batch has met what stops all of them
+	turn   limits.Turn     // the next request's
+	held   bool            // the turn is
+	body   *batch.Body
 	counts schemas.UploadCounts
 	inARow int
 	halved bool // some of it may have been taken
@@ -295,7 +295,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 		s.counts.Sent += took - unnamed
 	}
 	s.counts.Unnamed += unnamed
-	s.counts.Add(schemas.UploadCounts{CreatedFields: r.CreatedFields, IgnoredFields: r.FilteredOutFields})
+	s.counts.Add(schemas.UploadCounts{CreatedFields: namesOf(s.in.Fields, r.CreatedFields), IgnoredFields: namesOf(s.in.Fields, r.FilteredOutFields)})
 }
 
 // named are the people in one of the arrays of an answer.

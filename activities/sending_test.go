@@ -279,6 +279,15 @@ func TestAMismatchNamesTheColumn(t *testing.T) {
 	}
 }
 
+// Names of fields that come from the rows, as the keys of a map do, are not repeated.
+func TestOnlyMappedFieldsAreNamed(t *testing.T) {
+	fields := []schemas.MappedField{{Field: "plan"}, {Field: "prefs"}}
+	got := namesOf(fields, []string{"plan", "prefs.ann@example.com", "prefs.bob@example.com", "ann"})
+	if want := []string{"plan", "prefs.*", "a field that the rows name"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestAResumedChunkSendsNothingTwice: batches above the lowest open one that were
 // acknowledged before stay so once that one is.
 func TestAResumedChunkSendsNothingTwice(t *testing.T) {

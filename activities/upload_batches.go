@@ -51,13 +51,7 @@ func columnAtFault(err error, in schemas.UploadInput) error {
 	}
 	var clashes []string
 	for _, m := range e.Mismatches {
-		var of *schemas.MappedField // or what it lies in: the rows name the fields of a map
-		for i, f := range in.Fields {
-			if (f.Field == m.Field || strings.HasPrefix(m.Field, f.Field+".")) && (of == nil || len(f.Field) > len(of.Field)) {
-				of = &in.Fields[i]
-			}
-		}
-		if of != nil {
+		if of := mapped(in.Fields, m.Field); of != nil {
 			kind := ""
 			if of.Type != "" && of.Field == m.Field {
 				kind = " as " + of.Type
@@ -71,6 +65,34 @@ func columnAtFault(err error, in schemas.UploadInput) error {
 	return needOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
 		"connection %q: Iterable refuses the values of a field: %s; change the segment's column or the field in Iterable and retry, or abort, change the export's mapping and run it again",
 		in.Connection.Name, strings.Join(clashes, "; ")))
+}
+
+// mapped returns the mapped field of a name, or what it lies in, since the rows name the
+// fields of a map; nil if there is none.
+func mapped(fields []schemas.MappedField, name string) (of *schemas.MappedField) {
+	for i, f := range fields {
+		if (f.Field == name || strings.HasPrefix(name, f.Field+".")) && (of == nil || len(f.Field) > len(of.Field)) {
+			of = &fields[i]
+		}
+	}
+	return of
+}
+
+// namesOf are the mapped fields of such names. Other names come from the rows, so they
+// are not repeated.
+func namesOf(fields []schemas.MappedField, names []string) (out []string) {
+	for _, name := range names {
+		known := "a field that the rows name"
+		if f := mapped(fields, name); f != nil {
+			if known = f.Field; known != name {
+				known += ".*"
+			}
+		}
+		if !slices.Contains(out, known) {
+			out = append(out, known)
+		}
+	}
+	return out
 }
 
 // upload sends what progress says is left of a chunk.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"path"
 	"time"
@@ -25,12 +26,16 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 	}
 	m := s.report.Manifest
 	requests, estimate := estimate(m, s.in.Connection.Limits)
+	clashes := s.list.Clashes
+	if fresh := s.list.NewFields; len(fresh) > 0 && s.in.Export.NewFields == schemas.Refuse {
+		clashes = append(clashes, fmt.Sprintf("the run would create %s in Iterable, and newFields is refuse", schemas.FieldNames(fresh)))
+	}
 	s.report.Check = &schemas.CheckResult{
 		NoList:     s.list.ID == 0,
 		Requests:   requests,
 		Estimate:   estimate,
 		Guardrails: Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, m),
-		Clashes:    s.list.Clashes,
+		Clashes:    clashes,
 		NewFields:  s.list.NewFields,
 		SentAgain:  m.SentAgain,
 		Examples:   path.Join(schemas.ReportDir(s.in.Run), schemas.ExamplesFile),

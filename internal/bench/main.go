@@ -1,111 +1,172 @@
+// Command bench measures what a user feels: a first export at Iterable's limits,
+// finding limits that are not told, refreshes, staging, memory and startup. Worker
+// processes run against an embedded Temporal and the sandbox, which this process
+// serves. A figure stands beside a floor that was measured or calculated in the same
+// run, because a time alone says little about another machine.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/devstack"
 )
+
+// scenarios are run in this order: those that need a quiet machine first.
+var scenarios = []struct {
+	name    string
+	measure func(*bench, context.Context) error
+}{
+	{"staging", (*bench).staging},
+	{"memory", (*bench).memory},
+	{"large", (*bench).large},
+	{"first", (*bench).first},
+	{"limits", (*bench).limits},
+}
+
+func names() (all []string) {
+	for _, s := range scenarios {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// figure is one row of the table.
+type figure struct {
+	What     string  `json:"what"`
+	Measured float64 `json:"measured"` // in Unit, as Floor
+	Unit     string  `json:"unit"`
+	Floor    float64 `json:"floor,omitempty"`
+	FloorOf  string  `json:"floorOf,omitempty"`
+	Note     string  `json:"note,omitempty"`
+}
+
+func (f figure) cells() []string {
+	floor, ratio := "", ""
+	if f.Floor > 0 {
+		floor, ratio = fmt.Sprintf("%.3g %s (%s)", f.Floor, f.Unit, f.FloorOf), fmt.Sprintf("%.2f", f.Measured/f.Floor)
+	}
+	return []string{f.What, fmt.Sprintf("%.3g %s", f.Measured, f.Unit), floor, ratio, f.Note}
+}
+
+// bench is what the scenarios share.
+type bench struct {
+	rows    int64
+	out     string // folder of everything that is made
+	worker  string // the built program
+	stack   *devstack.Stack
+	figures []figure
+	opened  int // projects
+}
+
+func (b *bench) add(f figure) {
+	b.figures = append(b.figures, f)
+	fmt.Fprintln(os.Stderr, strings.Join(f.cells(), "  "))
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot().ExecuteContext(ctx)
+	err := newCommand().ExecuteContext(ctx)
 	stop()
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func newRoot() *cobra.Command {
-	var o Options
-	var page string
+func newCommand() *cobra.Command {
+	var b bench
+	var only []string
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the program against floors of the same machine",
-		Long: `Measure the program as a whole, real processes against a sandbox with Iterable's
-limits, and print each figure beside a floor that was measured in the same run. With
-a million rows it takes about half an hour, most of it at Iterable's pace; leave the
-machine alone meanwhile. The table and bench.json are kept in the folder of --out.
+		Short: "Measure whole runs with real worker processes",
+		Long: `Measure whole runs: worker processes, an embedded Temporal, and a sandbox with limits.
+Leave the machine alone meanwhile. The figures are printed and kept in bench.json.
 
-Scenarios: ` + Scenarios() + `.`,
+Scenarios: ` + strings.Join(names(), ", ") + `.`,
 		Example: `  go run ./internal/bench
-  go run ./internal/bench --rows 100000 --only staging,unthrottled
-  go run ./internal/bench --page docs/performance.md`,
-		Args:              cobra.NoArgs,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+  go run ./internal/bench --only staging,large`,
+		Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return measure(c.Context(), o, page, c.OutOrStdout(), c.ErrOrStderr())
-		},
-	}
-	f := c.Flags()
-	f.Int64Var(&o.Rows, "rows", 1_000_000, "profiles of the large segments, 1,000 or more")
-	f.StringVar(&o.Out, "out", ".data/bench", "folder for the figures and for everything that is made for them")
-	f.StringSliceVar(&o.Only, "only", nil, "scenarios to run; default all")
-	f.StringVar(&page, "page", "", "page to write the figures into, such as docs/performance.md")
-	c.AddCommand(sandboxCommand())
-	return c
-}
-
-// measure runs the scenarios, prints the table, and writes it into the page.
-func measure(ctx context.Context, o Options, page string, out, errOut io.Writer) error {
-	if o.Rows < 1000 {
-		return errors.New("--rows: 1000 or more")
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if o.Out, err = filepath.Abs(o.Out); err != nil {
-		return err
-	}
-	o.Sandbox, o.Progress = []string{self, asSandbox}, errOut
-	report, failed := Run(ctx, o)
-	if len(report.Figures) == 0 {
-		return failed
-	}
-	report.Table(out)
-	fmt.Fprintf(out, "\nKept in %s\n", filepath.Join(o.Out, File))
-	if page != "" {
-		failed = errors.Join(failed, report.RewriteMarkdown(page))
-	}
-	return failed
-}
-
-// asSandbox makes the program be the sandbox that the scenarios start.
-const asSandbox = "sandbox"
-
-func sandboxCommand() *cobra.Command {
-	var addr string
-	o := sandbox.Config{Fast: true}
-	c := &cobra.Command{
-		Use: asSandbox, Hidden: true, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if o.Rate == 0 {
-				o.Rate = -1 // no limit
-			}
-			s, err := sandbox.Open(o)
-			if err != nil {
+			if err := b.run(c.Context(), only); err != nil {
 				return err
 			}
-			return errors.Join(s.ListenAndServe(c.Context(), addr), s.Close())
+			console.Table(c.OutOrStdout(), []string{"what", "measured", "floor", "ratio", "note"}, b.rowsOfTable(), "measured", "ratio")
+			return nil
 		},
 	}
-	c.Flags().StringVar(&addr, "addr", "", "address to answer at")
-	c.Flags().Float64Var(&o.Rate, "rate", 0, "requests a second; 0 for no limit")
-	c.Flags().DurationVar(&o.Latency, "latency", 0, "how long each answer is held back")
-	c.Flags().IntVar(&o.MaxSubscribers, "rows", 0, "profiles in a request; 0 for any number")
-	c.Flags().DurationVar(&o.PerProfile, "per-profile", 0, "how much longer each answer is held back for each profile")
-	c.Flags().StringVar(&o.DataDir, "data", "", "folder to keep lists in")
+	c.Flags().Int64Var(&b.rows, "rows", 1_000_000, "profiles of a segment")
+	c.Flags().StringVar(&b.out, "out", ".data/bench", "folder for segments, logs and bench.json")
+	c.Flags().StringSliceVar(&only, "only", nil, "scenarios to run (default all)")
 	return c
+}
+
+func (b *bench) rowsOfTable() (rows [][]string) {
+	for _, f := range b.figures {
+		rows = append(rows, f.cells())
+	}
+	return rows
+}
+
+// run measures the scenarios and keeps the figures. What was measured before an error
+// is kept too.
+func (b *bench) run(ctx context.Context, only []string) (err error) {
+	for _, name := range only {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("unknown scenario %q: choose from %s", name, strings.Join(names(), ", "))
+		}
+	}
+	if b.out, err = filepath.Abs(b.out); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.out, 0o700); err != nil {
+		return err
+	}
+	b.worker = filepath.Join(b.out, "worker")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.worker, "iterable-segment-export/worker").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the worker: %w\n%s", err, out)
+	}
+	if b.stack, err = devstack.Start(ctx, devstack.Options{FrontendAddr: "127.0.0.1:0"}); err != nil {
+		return err
+	}
+	defer func() { _ = b.stack.Stop() }()
+	before := load()
+	var failed []error
+	for _, s := range scenarios {
+		if ctx.Err() != nil || len(only) > 0 && !slices.Contains(only, s.name) {
+			continue
+		}
+		if err := s.measure(b, ctx); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	data, err := json.MarshalIndent(map[string]any{
+		"at": time.Now().UTC(), "rows": b.rows, "cores": runtime.NumCPU(), "go": runtime.Version(), "os": runtime.GOOS + "/" + runtime.GOARCH,
+		"loadBefore": before, "loadAfter": load(), "figures": b.figures,
+	}, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.out, "bench.json"), append(data, '\n'), 0o600)
+	}
+	return errors.Join(append(failed, ctx.Err(), err)...)
+}
+
+// load returns the system's load averages, empty where it has none: on a machine that
+// others keep busy, times mean little.
+func load() string {
+	data, _ := os.ReadFile("/proc/loadavg")
+	return strings.Join(strings.Fields(string(data))[:min(3, len(strings.Fields(string(data))))], " ")
 }

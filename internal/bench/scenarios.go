@@ -2,351 +2,296 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"sync"
+	"time"
 
-	"iterable-segment-export/internal/operate"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+
 	"iterable-segment-export/schemas"
 )
 
-// columnsOf are the columns that an export with these fields reads.
-func columnsOf(fields []string) []string { return append([]string{"EmailAddress"}, fields...) }
+// asKnown are the limits that are known of Iterable: five requests a second of 4 MB.
+var asKnown = limits{rate: 5, latency: 300 * time.Millisecond}
+
+// unlimited is a project that only this machine slows down.
+var unlimited = limits{rate: -1}
 
 // staging measures a check, which does all that a run does before it sends.
-func (l *lab) staging(ctx context.Context) error {
-	dir, err := l.segment(ctx, l.Rows, 1, 1)
+func (b *bench) staging(ctx context.Context) error {
+	dir, err := b.segment(ctx, b.rows, 1, 1)
 	if err != nil {
 		return err
 	}
-	floor, err := l.reading(ctx, dir, columnsOf(eightFields))
+	floor, err := reading(ctx, dir)
 	if err != nil {
 		return err
 	}
-	w, err := l.open(ctx, project{})
+	p, err := b.open(unlimited)
 	if err != nil {
 		return err
 	}
-	defer w.close()
-	e := w.export("staging", dir, eightFields)
+	defer p.close()
 	// The run waits for a worker, so that the time to the first activity is the worker's.
-	run, _, err := w.operator.Check(ctx, e, false)
+	run, _, err := p.operator.Check(ctx, p.export("staging", dir, eightFields), false)
 	if err != nil {
 		return err
 	}
-	if err := w.startWorkers(1); err != nil {
+	began := time.Now()
+	if err := p.startWorkers(1); err != nil {
 		return err
 	}
-	began := w.workers[0].started
-	v, _, err := w.await(ctx, run)
+	d, err := p.await(ctx, run)
 	if err != nil {
 		return err
 	}
-	h, err := w.histories(ctx, v)
-	if err != nil {
-		return err
-	}
-	used := w.stopWorkers()
-	l.add(Figure{
-		Scenario: "staging", What: "staging: read, validate, leave out duplicates, compare, write", Measured: h.seconds[schemas.ActivityStageSegment], Unit: "s",
-		Floor: floor, FloorOf: "reading the columns alone", Target: 3,
+	cpu, _ := p.stopWorkers()
+	b.add(figure{What: "startup of a worker to its first activity", Measured: d.first.Sub(began).Seconds(), Unit: "s"})
+	b.add(figure{
+		What: "staging with 8 fields: read, validate, compare, write", Measured: d.steps[schemas.ActivityStageSegment], Unit: "s",
+		Floor: floor, FloorOf: "reading the columns", Note: fmt.Sprintf("%.2f CPU seconds of the worker in all", cpu),
 	})
-	l.add(Figure{Scenario: "staging", What: "CPU time of a worker that starts, stages and stops", Measured: used.CPU, Unit: "s", Target: 3})
-	l.add(Figure{Scenario: "staging", What: "a worker's start to its first activity", Measured: h.firstActivity.Sub(began).Seconds(), Unit: "s", Target: 2})
 	return nil
 }
 
-// histories reads the histories of a run: its own and those of its segments.
-func (w *world) histories(ctx context.Context, v operate.View) (h history, err error) {
-	if err := w.history(ctx, v.Run.WorkflowID, &h); err != nil {
-		return h, err
-	}
-	for _, s := range v.Segments {
-		if err := w.history(ctx, s.WorkflowID, &h); err != nil {
-			return h, err
+// reading returns the seconds that Arrow's own reader takes for the columns, the best
+// of three.
+func reading(ctx context.Context, dir string) (float64, error) {
+	best := math.Inf(1)
+	for range 3 {
+		began := time.Now()
+		files, err := filepath.Glob(filepath.Join(dir, "*.parquet"))
+		for _, name := range files {
+			err = errors.Join(err, readFile(ctx, name))
 		}
-	}
-	return h, nil
-}
-
-// unthrottled measures the first export and refreshes where nothing but this machine
-// limits them.
-func (l *lab) unthrottled(ctx context.Context) error {
-	dir, err := l.segment(ctx, l.Rows, 1, 1)
-	if err != nil {
-		return err
-	}
-	w, err := l.open(ctx, project{})
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	if err := w.startWorkers(1); err != nil {
-		return err
-	}
-	e := w.export("unthrottled", dir, eightFields)
-	v, seconds, err := w.run(ctx, e)
-	if err != nil {
-		return err
-	}
-	h, err := w.histories(ctx, v)
-	if err != nil {
-		return err
-	}
-	steps, err := w.steps(ctx, v)
-	if err != nil {
-		return err
-	}
-	used := w.stopWorkers()
-	requests := v.Segments[0].Report.Upload.Requests
-	l.add(Figure{
-		Scenario: "unthrottled", What: "first export with 8 fields, from Parquet to the acknowledged list", Measured: seconds, Unit: "s",
-		Note: fmt.Sprintf("%s requests, %.1f CPU seconds, %.0f MB; %s", grouped(requests), used.CPU, used.Peak, steps),
-	})
-	l.add(Figure{Scenario: "unthrottled", What: "history events of that run", Measured: float64(h.events), Unit: "events", Target: 200 * math.Max(1, float64(l.Rows)/1e6)})
-	l.first8 = seconds
-	l.add(Figure{Scenario: "unthrottled", What: "memory of the worker", Measured: used.Peak, Unit: "MB", Target: 200})
-	l.peak = used.Peak
-	return nil
-}
-
-// refresh measures refreshes at Iterable's limits: with nothing changed, and with 1 %
-// of the people changed.
-func (l *lab) refresh(ctx context.Context) error {
-	w, err := l.open(ctx, project{kept: true})
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	if err := w.startWorkers(1); err != nil {
-		return err
-	}
-	dir, err := l.segment(ctx, l.Rows, 1, 1)
-	if err != nil {
-		return err
-	}
-	e := w.export("refresh", dir, eightFields)
-	if _, _, err := w.run(ctx, e); err != nil {
-		return err
-	}
-	w.stopWorkers()
-	limited := iterableLike
-	limited.kept = true
-	if err := w.become(ctx, limited); err != nil {
-		return err
-	}
-	if err := w.startWorkers(1); err != nil {
-		return err
-	}
-	floor, err := l.reading(ctx, dir, columnsOf(eightFields))
-	if err != nil {
-		return err
-	}
-	v, seconds, err := w.run(ctx, e)
-	if err != nil {
-		return err
-	}
-	if n := v.Segments[0].Report.Upload.Requests; n != 0 {
-		return fmt.Errorf("nothing changed, and %d requests were made", n)
-	}
-	steps, err := w.steps(ctx, v)
-	if err != nil {
-		return err
-	}
-	l.add(Figure{
-		Scenario: "refresh", What: "refresh with nothing changed", Measured: seconds, Unit: "s", Floor: floor, FloorOf: "reading the columns alone", Target: 4,
-		Note: "no request; " + steps,
-	})
-	if e.Segments[0].Source, err = l.segment(ctx, l.Rows, 1, 2); err != nil {
-		return err
-	}
-	v, seconds, err = w.run(ctx, e)
-	if err != nil {
-		return err
-	}
-	if steps, err = w.steps(ctx, v); err != nil {
-		return err
-	}
-	n := float64(v.Segments[0].Report.Upload.Requests)
-	l.add(Figure{
-		Scenario: "refresh", What: "refresh with 1 % changed", Measured: seconds, Unit: "s", Floor: 4*floor + n/iterableLike.rate,
-		FloorOf: "4 × reading, and the requests ÷ 5/s", Target: 1, Note: fmt.Sprintf("%.0f requests; %s", n, steps),
-	})
-	return nil
-}
-
-// memory measures what ten times as many rows need.
-func (l *lab) memory(ctx context.Context) error {
-	rows := 10 * l.Rows
-	dir, err := l.segment(ctx, rows, 2, 1)
-	if err != nil {
-		return err
-	}
-	w, err := l.open(ctx, project{})
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	if err := w.startWorkers(1); err != nil {
-		return err
-	}
-	e := w.export("memory", dir, eightFields)
-	if _, _, err := w.run(ctx, e); err != nil {
-		return err
-	}
-	first := w.stopWorkers()
-	if err := w.startWorkers(1); err != nil {
-		return err
-	}
-	if _, _, err := w.run(ctx, e); err != nil {
-		return err
-	}
-	again := w.stopWorkers()
-	peak := math.Max(first.Peak, again.Peak)
-	l.add(Figure{
-		Scenario: "memory", What: fmt.Sprintf("memory of the worker with %s rows", grouped(rows)), Measured: peak, Unit: "MB",
-		Note: fmt.Sprintf("first run %.0f MB, refresh %.0f MB", first.Peak, again.Peak),
-	})
-	if l.peak > 0 {
-		l.add(Figure{
-			Scenario: "memory", What: "memory for each row more", Measured: math.Max(0, peak-l.peak) * 1e6 / float64(rows-l.Rows), Unit: "bytes", Target: 64,
-		})
-	}
-	return nil
-}
-
-// first measures a first export at Iterable's limits.
-func (l *lab) first(ctx context.Context) error {
-	dir, err := l.segment(ctx, l.Rows, 1, 1)
-	if err != nil {
-		return err
-	}
-	p := iterableLike
-	p.auto = true
-	return l.paced(ctx, "first", "first export with 8 fields at 5 requests/s, learned", dir, eightFields, p, 0, 0)
-}
-
-// shared measures the same while others take two of the five requests a second.
-func (l *lab) shared(ctx context.Context) error {
-	dir, err := l.segment(ctx, l.Rows, 1, 1)
-	if err != nil {
-		return err
-	}
-	return l.paced(ctx, "others", "the same while others take 2 of the 5 requests a second", dir, eightFields, iterableLike, 2, 1.10)
-}
-
-// large measures a million addresses where the limits have to be learned.
-func (l *lab) large(ctx context.Context) error {
-	dir, err := l.segment(ctx, l.Rows, 1, 1)
-	if err != nil {
-		return err
-	}
-	p := iterableLike
-	p.auto = true
-	return l.paced(ctx, "large", "addresses alone at 5 requests/s, learned", dir, nil, p, 0, 0)
-}
-
-// paced measures an export at a project's limits. taken is what others take of the
-// requests a second.
-func (l *lab) paced(ctx context.Context, scenario, what, dir string, fields []string, p project, taken, target float64) error {
-	w, err := l.open(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	if taken > 0 {
-		if err := w.others(taken); err != nil {
-			return err
+		if err != nil {
+			return 0, err
 		}
+		best = min(best, time.Since(began).Seconds())
 	}
-	if err := w.startWorkers(1); err != nil {
-		return err
-	}
-	e := w.export(scenario, dir, fields)
-	v, seconds, err := w.run(ctx, e)
+	return best, nil
+}
+
+func readFile(ctx context.Context, name string) error {
+	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
-	stats, err := w.stats()
+	r, err := file.NewParquetReader(f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	defer r.Close()
+	arrowReader, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: 64 << 10, Parallel: true}, memory.DefaultAllocator)
 	if err != nil {
 		return err
 	}
-	steps, err := w.steps(ctx, v)
+	columns := []int{r.MetaData().Schema.ColumnIndexByName("EmailAddress")}
+	for _, c := range eightFields {
+		columns = append(columns, r.MetaData().Schema.ColumnIndexByName(c))
+	}
+	records, err := arrowReader.GetRecordReader(ctx, columns, nil)
 	if err != nil {
 		return err
 	}
-	used := w.stopWorkers()
-	r := v.Segments[0].Report.Upload
-	l.add(Figure{
-		Scenario: scenario, What: what, Measured: seconds, Unit: "s",
-		Floor: float64(r.Requests) / (p.rate - taken), FloorOf: fmt.Sprintf("%s requests ÷ %g/s", grouped(r.Requests), p.rate-taken), Target: target,
-		Note: fmt.Sprintf("%d of them answered 429; %.1f CPU seconds, %.0f MB; %s", stats.Endpoints["lists/subscribe"].Throttled, used.CPU, used.Peak, steps),
-	})
+	defer records.Release()
+	for records.Next() {
+	}
+	if err := records.Err(); !errors.Is(err, io.EOF) {
+		return err
+	}
 	return nil
 }
 
-// fleet measures five exports at once by five workers over one connection.
-func (l *lab) fleet(ctx context.Context) error {
-	const n = 5
-	w, err := l.open(ctx, iterableLike)
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	var exports []schemas.Export
-	for i := range int64(n) {
-		dir, err := l.segment(ctx, l.Rows/n, 10+i, 1)
+// memory measures what a row more costs: the peak of a worker that makes a first run
+// and of one that refreshes, with the rows and with ten times as many.
+func (b *bench) memory(ctx context.Context) error {
+	var peaks []float64
+	for _, rows := range []int64{b.rows, 10 * b.rows} {
+		dir, err := b.segment(ctx, rows, 2, 1)
 		if err != nil {
 			return err
 		}
-		exports = append(exports, w.export(fmt.Sprintf("of five %d", i+1), dir, eightFields))
-	}
-	if err := w.startWorkers(n); err != nil {
-		return err
-	}
-	views, seconds := make([]operate.View, n), make([]float64, n)
-	errs := make([]error, n)
-	var all sync.WaitGroup
-	for i, e := range exports {
-		all.Go(func() { views[i], seconds[i], errs[i] = w.run(ctx, e) })
-	}
-	all.Wait()
-	var requests int64
-	begin, end := views[0].StartedAt, views[0].FinishedAt
-	least, most := math.Inf(1), 0.0
-	for i, v := range views {
-		if errs[i] != nil {
-			return errs[i]
+		p, err := b.open(unlimited)
+		if err != nil {
+			return err
 		}
-		requests += v.Segments[0].Report.Upload.Requests
-		if v.StartedAt.Before(begin) {
-			begin = v.StartedAt
+		defer p.close()
+		most := 0.0
+		for range 2 {
+			if err := p.startWorkers(1); err != nil {
+				return err
+			}
+			if _, err := p.run(ctx, p.export("memory", dir, eightFields)); err != nil {
+				return err
+			}
+			_, peak := p.stopWorkers()
+			most = max(most, peak)
 		}
-		if v.FinishedAt.After(end) {
-			end = v.FinishedAt
-		}
-		// All have as much to send, so the share that an export got until it was done
-		// is the inverse of its time.
-		least, most = math.Min(least, seconds[i]), math.Max(most, seconds[i])
+		b.add(figure{What: fmt.Sprintf("memory of a worker, %d rows", rows), Measured: most, Unit: "MB"})
+		peaks = append(peaks, most)
 	}
-	stats, err := w.stats()
+	b.add(figure{What: "memory for a row more", Measured: (peaks[1] - peaks[0]) * 1e6 / float64(9*b.rows), Unit: "bytes"})
+	return nil
+}
+
+// large measures addresses alone, limits to be learned.
+func (b *bench) large(ctx context.Context) error {
+	dir, err := b.segment(ctx, b.rows, 1, 1)
 	if err != nil {
 		return err
 	}
-	s := stats.Endpoints["lists/subscribe"]
-	l.add(Figure{
-		Scenario: "workers", What: "five exports at once by five workers over one connection", Measured: end.Sub(begin).Seconds(), Unit: "s",
-		Floor: float64(requests) / iterableLike.rate, FloorOf: fmt.Sprintf("%s requests ÷ 5/s", grouped(requests)), Target: 1.08,
-	})
-	l.add(Figure{
-		Scenario: "workers", What: "… time of the slowest of the five against the fastest", Measured: most / least, Unit: "×", Target: 1.2,
-		Note: fmt.Sprintf("%.0f s to %.0f s", least, most),
-	})
-	l.add(Figure{
-		Scenario: "workers", What: "… requests answered 429", Measured: 100 * float64(s.Throttled) / float64(s.Requests), Unit: "%", Target: 2,
+	p, err := b.open(asKnown)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.startWorkers(1); err != nil {
+		return err
+	}
+	return p.paced(ctx, "addresses alone at 5 requests/s of 4 MB, from a cold start", p.export("large", dir, nil))
+}
+
+// first measures a first export with eight fields, and refreshes of it.
+func (b *bench) first(ctx context.Context) error {
+	dir, err := b.segment(ctx, b.rows, 1, 1)
+	if err != nil {
+		return err
+	}
+	changed, err := b.segment(ctx, b.rows, 1, 2)
+	if err != nil {
+		return err
+	}
+	p, err := b.open(asKnown)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.startWorkers(1); err != nil {
+		return err
+	}
+	e := p.export("first", dir, eightFields)
+	if err := p.paced(ctx, "8 fields at 5 requests/s of 4 MB, from a cold start", e); err != nil {
+		return err
+	}
+	if err := p.paced(ctx, "refresh with nothing changed", e); err != nil {
+		return err
+	}
+	e.Segments[0].Source = changed
+	return p.paced(ctx, "refresh with 1 % changed", e)
+}
+
+// paced measures a run against its requests at the project's rate.
+func (p *project) paced(ctx context.Context, what string, e schemas.Export) error {
+	d, err := p.run(ctx, e)
+	if err != nil {
+		return err
+	}
+	p.add(figure{
+		What: what, Measured: d.seconds, Unit: "s",
+		Floor: float64(d.requests()) / p.rate, FloorOf: fmt.Sprintf("its requests ÷ %g/s", p.rate), Note: d.note(),
 	})
 	return nil
 }
 
-// grouped writes a count with commas.
-func grouped(n int64) string { return number(float64(n)) }
+// longestCell bounds what the limits of a cell allow the work to take: the whole table
+// would take hours. internal/limits has all of it in virtual time.
+const longestCell = 18.0
+
+// limits measures what it costs to find a project's limits, from a cold start and with
+// what that taught: the time from the first request to the last answer, against that
+// of requests of the largest size at the rate that is left.
+func (b *bench) limits(ctx context.Context) error {
+	for _, workers := range []int{1, 5} {
+		for _, taken := range []float64{0, 0.4} {
+			for _, rate := range []float64{2, 5, 20, 100} {
+				for _, rows := range []int{1000, 5000, 0} {
+					for _, each := range []time.Duration{0, 20 * time.Microsecond} {
+						if rows > 0 && float64(b.rows)/float64(rows)/rate/(1-taken) > longestCell {
+							continue
+						}
+						l := limits{rate: rate, rows: rows, perProfile: each, latency: 100 * time.Millisecond}
+						if err := b.hidden(ctx, l, workers, taken*rate); err != nil {
+							return err
+						}
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) hidden(ctx context.Context, l limits, workers int, taken float64) error {
+	p, err := b.open(l)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if taken > 0 {
+		go p.others(ctx, taken)
+	}
+	size := "any number"
+	if l.rows > 0 {
+		size = fmt.Sprint(l.rows)
+	}
+	for _, state := range []string{"cold", "remembered"} {
+		if err := p.startWorkers(workers); err != nil {
+			return err
+		}
+		p.requests = nil
+		errs := make([]error, workers)
+		var all sync.WaitGroup
+		for i := range workers {
+			dir, err := b.segment(ctx, b.rows/int64(workers), int64(10+i), 1)
+			if err != nil {
+				return err
+			}
+			all.Go(func() { _, errs[i] = p.run(ctx, p.export(fmt.Sprint(state, i), dir, nil)) })
+		}
+		all.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		p.stopWorkers()
+		f := p.found(p.rate - taken)
+		f.What = fmt.Sprintf("hidden limits, %s: %d workers, others take %.1f/s, %g/s of %s, %v a profile", state, workers, taken, l.rate, size, l.perProfile)
+		b.add(f)
+	}
+	return nil
+}
+
+// found sums up the requests to a project that has such a rate left.
+func (p *project) found(left float64) figure {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first, last := p.requests[0].answered, p.requests[0].answered
+	sent, largest, throttled := 0, p.limits.rows, 0
+	for _, r := range p.requests {
+		last = r.answered
+		if r.status == 429 {
+			throttled++
+			continue
+		}
+		if p.limits.rows == 0 {
+			largest = max(largest, r.rows)
+		}
+		if r.status == 200 {
+			sent += r.rows
+		}
+	}
+	allowed := math.Ceil(float64(sent)/float64(largest))/left + p.latency.Seconds() + float64(largest)*p.perProfile.Seconds()
+	return figure{
+		Measured: last.Sub(first).Seconds() + p.latency.Seconds(), Unit: "s", Floor: allowed, FloorOf: "what they allow",
+		Note: fmt.Sprintf("%d requests, %d answered 429", len(p.requests), throttled),
+	}
+}

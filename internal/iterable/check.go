@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"iterable-segment-export/internal/iterable/api"
@@ -71,7 +72,7 @@ func (c *Client) probeWrite(ctx context.Context) (err error) {
 		}
 		return fmt.Errorf("make a list to see whether the key can write: %w", err)
 	}
-	if err := c.deleteSurely(after, id); err != nil {
+	if err := c.DeleteNew(after, id); err != nil {
 		return fmt.Errorf("delete the list %d that was made to check the key: %w; delete it in Iterable", id, err)
 	}
 	return nil
@@ -85,7 +86,7 @@ func (c *Client) deleteNamed(ctx context.Context, name string) error {
 	}
 	for _, l := range lists {
 		if l.Name == name {
-			if err := c.deleteSurely(ctx, l.ID); err != nil {
+			if err := c.DeleteNew(ctx, l.ID); err != nil {
 				return err
 			}
 		}
@@ -93,11 +94,31 @@ func (c *Client) deleteNamed(ctx context.Context, name string) error {
 	return nil
 }
 
-// deleteSurely deletes a list, a few times if it has to. Gone is as good.
-func (c *Client) deleteSurely(ctx context.Context, id int64) error {
-	_, err := read(ctx, c, call{endpoint: api.DeleteList, list: id}, ignore)
-	if class := ClassOf(err); class == NotFound || class == UnknownList {
-		return nil
+// newDeletes is how often DeleteNew tries: for about 30 s, as long as Iterable's own tests
+// wait for a new list.
+const newDeletes = 7
+
+// DeleteNew deletes a list that was made just now, a few times if it has to. That Iterable
+// does not know it may mean that it is too new: it is gone once the lists are twice
+// without it.
+func (c *Client) DeleteNew(ctx context.Context, id int64) error {
+	missing := 0
+	for try := 0; ; try++ {
+		_, err := read(ctx, c, call{endpoint: api.DeleteList, list: id}, ignore)
+		if class := ClassOf(err); class != NotFound && class != UnknownList || try == newDeletes {
+			return err
+		}
+		if c.pause(ctx, backoff(try)) != nil {
+			return err
+		}
+		lists, lookErr := c.Lists(ctx)
+		if lookErr != nil {
+			return lookErr
+		}
+		if slices.ContainsFunc(lists, func(l List) bool { return l.ID == id }) {
+			missing = 0
+		} else if missing++; missing == 2 {
+			return nil
+		}
 	}
-	return err
 }

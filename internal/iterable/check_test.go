@@ -23,6 +23,8 @@ type project struct {
 	// list is made but its answer is not sent.
 	create, remove int
 	lost           bool
+	gone           bool // the lists that are to be deleted
+	unknown        int  // how often a list is not known when it is to be deleted
 }
 
 func (p *project) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -55,8 +57,19 @@ func (p *project) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(p.remove)
 			return
 		}
+		if p.gone {
+			clear(p.lists)
+			p.lists[1] = "spring"
+			w.WriteHeader(404)
+			return
+		}
 		var id int64
 		fmt.Sscanf(r.URL.Path, "/api/lists/%d", &id)
+		if p.unknown--; p.unknown >= 0 {
+			w.WriteHeader(400)
+			fmt.Fprintf(w, `{"msg":"error.lists.invalidListId(%d)","code":"Success"}`, id)
+			return
+		}
 		delete(p.lists, id)
 		io.WriteString(w, `{"code":"Success"}`)
 	}
@@ -74,7 +87,9 @@ func TestCheckKey(t *testing.T) {
 		{name: "creating fails", p: &project{create: 500}, want: Transient},
 		{name: "answer lost", p: &project{lost: true}, want: Transient},
 		{name: "deleting fails", p: &project{remove: 500}, want: Transient, left: 1},
-		{name: "somebody else deleted it", p: &project{remove: 404}, left: 1},
+		{name: "somebody else deleted it", p: &project{gone: true}},
+		{name: "the list is not known yet", p: &project{unknown: 3}},
+		{name: "the list is never known", p: &project{unknown: 100}, want: UnknownList, left: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := tt.p

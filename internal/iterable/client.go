@@ -82,7 +82,15 @@ type Client struct {
 	agent       string
 	log         *slog.Logger
 	// pause waits; tests replace it.
-	pause func(context.Context, time.Duration) error
+	pause  func(context.Context, time.Duration) error
+	fields sharedFields
+}
+
+// sharedFields are the project's data fields, as they were last found.
+type sharedFields struct {
+	turn  chan struct{} // guards the rest
+	at    time.Time
+	found map[string]string
 }
 
 // New makes a client. It fails on an address that can't be one.
@@ -127,6 +135,7 @@ func New(o Options) (*Client, error) {
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
 		registry: registry, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
 		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: wait,
+		fields: sharedFields{turn: make(chan struct{}, 1)},
 	}, nil
 }
 
@@ -179,12 +188,39 @@ func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
 	return read(ctx, c, call{endpoint: api.GetFields}, decodeFields)
 }
 
+// fieldsFor is how long an answer of SharedFields serves others too.
+const fieldsFor = time.Second
+
+// SharedFields returns the project's data fields, as they were a moment ago: whoever asks
+// for them at about the same time shares one request. wait blocks until the request may
+// be made.
+func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) error) (map[string]string, error) {
+	select {
+	case c.fields.turn <- struct{}{}:
+		defer func() { <-c.fields.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if c.fields.found != nil && time.Since(c.fields.at) < fieldsFor {
+		return c.fields.found, nil
+	}
+	if err := wait(ctx); err != nil {
+		return nil, err
+	}
+	found, err := c.Fields(ctx)
+	if err == nil {
+		c.fields.at, c.fields.found = time.Now(), found
+	}
+	return found, err
+}
+
 // maxForgotten is the most bytes of one answer that are read of the forgotten people: there
 // is room for four million.
 const maxForgotten = 256 << 20
 
 // Forgotten returns the SHA-256, in hexadecimal, of the trimmed address or user ID
-// in lower case of each profile that the project has forgotten.
+// in lower case of each profile that the project has forgotten. Beside an error it
+// returns those of the first of a hybrid project's two lists, if that was answered.
 func (c *Client) Forgotten(ctx context.Context, projectType string) (hashes []string, err error) {
 	if projectType != schemas.ProjectUserID {
 		if hashes, err = read(ctx, c, call{endpoint: api.Forgotten, most: maxForgotten}, decodeForgotten); err != nil {
@@ -194,7 +230,7 @@ func (c *Client) Forgotten(ctx context.Context, projectType string) (hashes []st
 	if projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid {
 		ids, err := read(ctx, c, call{endpoint: api.ForgottenUserIDs, most: maxForgotten}, decodeForgotten)
 		if err != nil {
-			return nil, err
+			return hashes, err
 		}
 		hashes = append(hashes, ids...)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,5 +197,26 @@ func TestErrorClasses(t *testing.T) {
 				t.Errorf("type %q, retryable %v", e.Type(), e.Retryable())
 			}
 		})
+	}
+}
+
+// Whoever asks for the fields at about the same time shares one request.
+func TestFieldsAreAskedForOnce(t *testing.T) {
+	var asked atomic.Int32
+	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		io.WriteString(w, `{"fields":{"a":"string"}}`)
+	})
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := c.SharedFields(t.Context(), func(context.Context) error { return nil }); err != nil || got["a"] != "string" {
+				t.Error(got, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := asked.Load(); n < 1 || n > 3 {
+		t.Errorf("%d requests", n)
 	}
 }

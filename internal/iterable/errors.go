@@ -64,7 +64,7 @@ var advice = map[Class]string{
 	WrongRegion: "the key belongs to the other data centre: change the connection's region",
 	NoKey:       "set the connection's API key where the worker looks for it",
 	NotFound:    "check the connection's address",
-	UnknownList: "the list is gone in Iterable: retry creates it again",
+	UnknownList: "the list is gone in Iterable: retry creates it again, unless the segment names it by listId",
 	ListInUse:   "a campaign or a journey in Iterable uses the list: take it out there",
 	Untrusted:   "check the connection's address, the proxy and the certificates that this machine trusts",
 	Unexpected:  "check the connection's address and the proxy",
