@@ -2,7 +2,6 @@ package arrowfile
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,49 +31,80 @@ const (
 	maxWindows = 512 << 20
 )
 
-// stream reads one buffer of a record batch from its beginning to its end.
-type stream struct {
-	r     io.Reader
-	left  int64 // bytes, once decompressed
-	raw   bool  // not compressed, so that left is known to be in the file
-	mem   *columnar.Budget
-	close func()
+// buffer is one buffer of a record batch.
+type buffer struct {
+	src        *columnar.Source
+	at, stored int64 // where it lies in the file
+	codec      int64
+	windows    *atomic.Int64 // what the decompressors that are open take
+	mem        *columnar.Budget
+
+	size  int64     // once decompressed; -1 before that is known
+	raw   bool      // not compressed
+	start int64     // of data in the buffer
+	data  []byte    // the last part of a compressed buffer
+	r     io.Reader // what follows data; nil where no decompressor is open
+	done  func()
 }
 
 var errShort = fmt.Errorf("%w (a buffer has fewer bytes than its rows need)", errIPC)
 
 // chunkSize is how much memory is taken at a time for data that is compressed:
-// what a buffer claims is believed only as far as it comes true.
+// what a buffer claims is believed only as far as it comes true. A buffer of at
+// most that size is decompressed as a whole, so that its window is free for others.
 const chunkSize = 1 << 20
 
-// read returns the next n bytes, in memory of their own.
-func (s *stream) read(n int64) ([]byte, error) {
-	if n < 0 || n > s.left {
+// part returns the bytes from a place up to another, which are not to be changed.
+// A compressed buffer is read on from the part before, and from its beginning for
+// what comes before that. So memory is taken only for what the rows at hand refer
+// to, and values in the order of the rows, as writers leave them, are read once.
+func (b *buffer) part(from, to int64) ([]byte, error) {
+	if err := b.measure(); err != nil {
+		return nil, err
+	}
+	if from < 0 || to < from || to > b.size {
 		return nil, errShort
 	}
-	s.left -= n
-	var p []byte
-	for {
-		part := n - int64(len(p))
-		if !s.raw {
-			part = min(part, max(chunkSize, int64(len(p)))) // what came true so far, once more
-		}
-		s.mem.Take(int(part))
-		p = append(make([]byte, 0, int64(len(p))+part), p...)[:int64(len(p))+part]
-		if _, err := io.ReadFull(s.r, p[int64(len(p))-part:]); err != nil || int64(len(p)) == n {
-			return p, eofIsShort(err)
+	if b.raw {
+		b.mem.Take(int(to - from))
+		p := make([]byte, to-from)
+		return p, b.src.ReadFull(p, b.at+from)
+	}
+	if from < b.start || b.r == nil && to > b.end() {
+		if err := b.begin(); err != nil {
+			return nil, err
 		}
 	}
+	if skip := from - b.end(); skip > 0 {
+		if _, err := io.CopyN(io.Discard, b.r, skip); err != nil {
+			return nil, eofIsShort(err)
+		}
+		b.start, b.data = from, nil
+	}
+	if to > b.end() {
+		b.start, b.data = from, b.data[from-b.start:]
+		if err := b.more(to); err != nil {
+			return nil, err
+		}
+	}
+	return b.data[from-b.start : to-b.start], nil
 }
 
-// skip passes over n bytes.
-func (s *stream) skip(n int64) error {
-	if n < 0 || n > s.left {
-		return errShort
+func (b *buffer) end() int64 { return b.start + int64(len(b.data)) }
+
+// more decompresses up to a place, into new memory.
+func (b *buffer) more(to int64) error {
+	b.mem.Take(len(b.data))
+	for b.end() < to {
+		have := len(b.data)
+		part := int(min(to-b.end(), int64(max(chunkSize, have)))) // what came true so far, once more
+		b.mem.Take(part)
+		b.data = append(make([]byte, 0, have+part), b.data...)[:have+part]
+		if _, err := io.ReadFull(b.r, b.data[have:]); err != nil {
+			return eofIsShort(err)
+		}
 	}
-	s.left -= n
-	_, err := io.CopyN(io.Discard, s.r, n)
-	return eofIsShort(err)
+	return nil
 }
 
 func eofIsShort(err error) error {
@@ -84,66 +114,83 @@ func eofIsShort(err error) error {
 	return err
 }
 
-// openBuffer starts reading a buffer that lies at that place of the file. windows
-// counts what the decompressors that are open take.
-func openBuffer(src io.ReaderAt, at, size, codec int64, windows *atomic.Int64, mem *columnar.Budget) (*stream, error) {
-	s := &stream{mem: mem, raw: true, left: size, r: io.NewSectionReader(src, at, size), close: func() {}}
-	if codec == codecNone || size == 0 {
-		return s, nil
+// measure finds out how large the buffer is once decompressed.
+func (b *buffer) measure() error {
+	if b.size >= 0 {
+		return nil
 	}
-	var head [8]byte
-	if _, err := io.ReadFull(s.r, head[:]); err != nil {
-		return nil, eofIsShort(err)
+	const headLen = 8
+	if b.raw, b.size = true, b.stored; b.codec == codecNone || b.stored == 0 {
+		return nil
 	}
-	s.left = int64(binary.LittleEndian.Uint64(head[:]))
-	if s.left == -1 { // this buffer did not get smaller, and was left as it was
-		s.left = size - int64(len(head))
-		return s, nil
+	var head [headLen]byte
+	if b.stored < headLen {
+		return errShort
 	}
-	if s.left < 0 {
-		return nil, errIPC
+	if err := b.src.ReadFull(head[:], b.at); err != nil {
+		return err
 	}
-	if s.raw = false; s.left == 0 {
-		return s, nil
+	b.at, b.stored = b.at+headLen, b.stored-headLen
+	switch b.size = int64(binary.LittleEndian.Uint64(head[:])); {
+	case b.size == -1: // this buffer did not get smaller, and was left as it was
+		b.size = b.stored
+	case b.size < 0:
+		return errIPC
+	default:
+		b.raw = false
 	}
-	if err := s.decompress(codec, bufio.NewReaderSize(s.r, int(min(size, 32<<10))), windows); err != nil || s.left > chunkSize {
-		return s, err
-	}
-	// A small buffer is decompressed at once, so that its window is free for others.
-	defer s.close()
-	p, err := s.read(s.left)
-	return &stream{mem: mem, raw: true, left: int64(len(p)), r: bytes.NewReader(p), close: func() {}}, err
+	return nil
 }
 
-// decompress makes the stream read what is compressed in in.
-func (s *stream) decompress(codec int64, in *bufio.Reader, windows *atomic.Int64) error {
+// begin starts decompressing at the beginning.
+func (b *buffer) begin() error {
+	b.close()
+	b.start, b.data = 0, nil
+	in := bufio.NewReaderSize(io.NewSectionReader(b.src, b.at, b.stored), int(max(zstd.HeaderMaxSize, min(b.stored, 32<<10))))
+	if err := b.decompress(in); err != nil || b.size > chunkSize {
+		return err
+	}
+	defer b.close()
+	return b.more(b.size)
+}
+
+// close lets go of the decompressor.
+func (b *buffer) close() {
+	if b.r != nil {
+		b.r = nil
+		b.done()
+	}
+}
+
+// decompress makes the buffer read what is compressed in in.
+func (b *buffer) decompress(in *bufio.Reader) error {
 	window, err := int64(0), error(nil)
-	switch codec {
+	switch b.codec {
 	case codecLz4Frame:
 		window = lz4Window(in)
 	case codecZstd:
 		window, err = zstdWindow(in)
 	default:
-		err = fmt.Errorf("it is compressed in a way that this program does not know (number %d); write the file again with lz4, zstd or none", codec)
+		err = fmt.Errorf("it is compressed in a way that this program does not know (number %d); write the file again with lz4, zstd or none", b.codec)
 	}
 	if err != nil {
 		return err
 	}
-	if windows.Add(window) > maxWindows {
+	if b.windows.Add(window) > maxWindows {
 		panic(columnar.TooMuchMemory{What: "decompressing columns beside each other"})
 	}
-	s.close = func() { windows.Add(-window) }
-	if codec == codecLz4Frame {
+	if b.codec == codecLz4Frame {
 		r := lz4.NewReader(in)
-		s.r, s.close = r, func() { r.Reset(nil); windows.Add(-window) } // which lets go of its blocks
+		b.r, b.done = r, func() { r.Reset(nil); b.windows.Add(-window) } // which lets go of its blocks
 		return nil
 	}
 	// Further frames in the same buffer may not ask for more.
 	r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(max(window, 256<<10))))
-	if err == nil {
-		s.r, s.close = r, func() { r.Close(); windows.Add(-window) }
+	if err != nil {
+		return err
 	}
-	return err
+	b.r, b.done = r, func() { r.Close(); b.windows.Add(-window) }
+	return nil
 }
 
 // zstdWindow returns the window of the first frame.
@@ -177,27 +224,13 @@ func lz4Window(in *bufio.Reader) int64 {
 	return 2 << (8 + 2*(head[5]>>4&7)) // 4 is 64 KB, 7 is 4 MB
 }
 
-// bits reads a bitmap in parts of any number of bits.
-type bits struct {
-	*stream
-	carry byte // the last byte read
-	used  int  // how many of its bits are done with; 0 means all
-}
-
-// next returns the next n bits, beginning with the first bit of the first byte.
-func (b *bits) next(n int) ([]byte, error) {
-	have := (8 - b.used) % 8
-	more, err := b.read(int64(max(0, n-have)+7) / 8)
-	if err != nil || n == 0 {
+// bits returns the n bits from a place on, in memory of their own.
+func (b *buffer) bits(from, n int64) ([]byte, error) {
+	p, err := b.part(from/8, bitutil.BytesForBits(from+n))
+	if err != nil {
 		return nil, err
 	}
-	if have == 0 {
-		b.carry, b.used = more[len(more)-1], n%8
-		return more, nil
-	}
-	all := append([]byte{b.carry}, more...)
-	out := make([]byte, bitutil.BytesForBits(int64(n)))
-	bitutil.CopyBitmap(all, b.used, n, out, 0)
-	b.carry, b.used = all[len(all)-1], (b.used+n)%8
+	out := make([]byte, bitutil.BytesForBits(n))
+	bitutil.CopyBitmap(p, int(from%8), int(n), out, 0)
 	return out, nil
 }

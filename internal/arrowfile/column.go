@@ -13,56 +13,46 @@ import (
 	"iterable-segment-export/internal/columnar"
 )
 
-// column returns a column of a record batch in parts, from its first element to its
-// last. What it returns is safe to use: offsets rise and stay within their data,
-// indices within their dictionary. Its memory is Go's, so that nothing is released.
+// column returns rows of a column of a record batch. What it returns is safe to use:
+// offsets rise and stay within their data, indices within their dictionary. Its
+// memory is Go's, so that nothing is released.
 type column struct {
 	*node
-	mem     *columnar.Budget
-	n, done int64 // elements in all, and those that were returned
-	valid   *bits // nil where nothing is null
-	above   []*bits
-	bufs    []*stream
-	kids    []*column
+	mem   *columnar.Budget
+	n     int64     // elements
+	valid []*buffer // bitmaps, its own and those of the structs above; none where nothing is null
+	bufs  []*buffer
+	kids  []*column
 
-	booleans bits            // over the first of bufs
-	begun    bool            // the first offset was read
-	last     int64           // offset
-	views    []span          // what views refer to
-	all      arrow.ArrayData // all items of list views, all values of runs, a dictionary
-	ends     arrow.ArrayData // of runs
-	run      int
+	views []*buffer       // what views refer to
+	all   arrow.ArrayData // all items of list views, all values of runs, a dictionary
+	ends  arrow.ArrayData // of runs
 }
 
 func (c *column) close() {
-	for _, b := range c.above {
-		b.close()
-	}
-	if c.valid != nil {
-		c.valid.close()
-	}
-	for _, s := range c.bufs {
-		s.close()
-	}
-	for i := range c.views {
-		c.views[i].close()
+	for _, buffers := range [][]*buffer{c.valid, c.bufs, c.views} {
+		for _, b := range buffers {
+			b.close()
+		}
 	}
 	for _, k := range c.kids {
 		k.close()
 	}
 }
 
-// load returns the next n elements.
-func (c *column) load(n int) (arrow.ArrayData, error) {
-	if n < 0 || int64(n) > c.n-c.done {
+// load returns the n elements from a place on.
+func (c *column) load(from, n int64) (arrow.ArrayData, error) {
+	if from < 0 || n < 0 || n > c.n-from {
 		return nil, errShort
 	}
-	c.done += int64(n)
-	bitmap, nulls, err := c.nulls(n)
+	if n > math.MaxInt32 {
+		return nil, errIPC
+	}
+	bitmap, nulls, err := c.nulls(from, n)
 	if err != nil {
 		return nil, err
 	}
-	buffers, kids, err := c.values(n, bitmap)
+	buffers, kids, err := c.values(from, n, bitmap)
 	if err != nil {
 		return nil, err
 	}
@@ -74,36 +64,29 @@ func (c *column) load(n int) (arrow.ArrayData, error) {
 		all = append(all, memory.NewBufferBytes(b))
 	}
 	if c.dt.ID() == arrow.DICTIONARY {
-		return array.NewDataWithDictionary(c.dt, n, all, nulls, 0, c.all.(*array.Data)), nil
+		return array.NewDataWithDictionary(c.dt, int(n), all, nulls, 0, c.all.(*array.Data)), nil
 	}
-	return array.NewData(c.dt, n, all, kids, nulls, 0), nil
+	return array.NewData(c.dt, int(n), all, kids, nulls, 0), nil
 }
 
-// nulls reads which of the next n elements are null, here or in a struct above. The
-// bitmap is nil where none is.
-func (c *column) nulls(n int) (bitmap []byte, nulls int, err error) {
+// nulls returns which elements are null, here or in a struct above. The bitmap is nil
+// where none is.
+func (c *column) nulls(from, n int64) (bitmap []byte, nulls int, err error) {
 	if c.form == formNull {
-		return nil, n, nil
+		return nil, int(n), nil
 	}
-	from := c.above
-	if c.valid != nil {
-		from = append(from[:len(from):len(from)], c.valid)
-	}
-	for i, b := range from {
-		p, err := b.next(n)
+	for _, b := range c.valid {
+		p, err := b.bits(from, n)
 		if err != nil {
 			return nil, 0, err
 		}
-		if i == 0 {
-			bitmap = p
-			continue
+		for k := range bitmap {
+			p[k] &= bitmap[k]
 		}
-		for k := range p {
-			bitmap[k] &= p[k]
-		}
+		bitmap = p
 	}
 	if bitmap != nil {
-		nulls = n - bitutil.CountSetBits(bitmap, 0, n)
+		nulls = int(n) - bitutil.CountSetBits(bitmap, 0, int(n))
 	}
 	if nulls == 0 {
 		bitmap = nil
@@ -111,26 +94,31 @@ func (c *column) nulls(n int) (bitmap []byte, nulls int, err error) {
 	return bitmap, nulls, nil
 }
 
-// values reads the buffers and children of the next n elements.
-func (c *column) values(n int, bitmap []byte) (buffers [][]byte, kids []arrow.ArrayData, err error) {
+// fixed returns values of a buffer that have the same width.
+func (c *column) fixed(buffer int, from, n int64) ([]byte, error) {
+	return c.bufs[buffer].part(from*c.width, (from+n)*c.width)
+}
+
+// values returns the buffers and children of elements.
+func (c *column) values(from, n int64, bitmap []byte) (buffers [][]byte, kids []arrow.ArrayData, err error) {
 	var p, ends []byte
-	var length int64
+	var start, end int64
 	switch c.form {
 	case formFixed:
-		p, err = c.bufs[0].read(int64(n) * c.width)
+		p, err = c.fixed(0, from, n)
 		return [][]byte{p}, nil, err
 	case formBits:
-		p, err = c.booleans.next(n)
+		p, err = c.bufs[0].bits(from, n)
 		return [][]byte{p}, nil, err
 	case formUUID:
-		if p, err = c.bufs[0].read(int64(n) * c.width); err == nil {
-			c.mem.Take(n * (columnar.UUIDLen + 4))
+		if p, err = c.fixed(0, from, n); err == nil {
+			c.mem.Take(int(n) * (columnar.UUIDLen + 4))
 			ends, p = columnar.UUIDs(p)
 		}
 		return [][]byte{ends, p}, nil, err
 	case formDictionary:
-		p, err = c.bufs[0].read(int64(n) * c.width)
-		for i := 0; i < n && err == nil; i++ {
+		p, err = c.fixed(0, from, n)
+		for i := 0; i < int(n) && err == nil; i++ {
 			// A negative index is a very large one.
 			if v := wide(p, i, c.width); uint64(v) >= uint64(c.all.Len()) && (bitmap == nil || bitutil.BitIsSet(bitmap, i)) {
 				err = fmt.Errorf("%w (it refers to an entry that its dictionary does not have)", errIPC)
@@ -138,95 +126,66 @@ func (c *column) values(n int, bitmap []byte) (buffers [][]byte, kids []arrow.Ar
 		}
 		return [][]byte{p}, nil, err
 	case formText:
-		if ends, length, err = c.offsets(n, c.bufs[1].skip); err == nil {
-			p, err = c.bufs[1].read(length)
+		if ends, start, end, err = c.offsets(from, n); err == nil {
+			p, err = c.bufs[1].part(start, end)
 		}
 		return [][]byte{ends, p}, nil, err
 	case formList:
-		if ends, length, err = c.offsets(n, c.kids[0].skip); err == nil {
-			kids, err = c.children(length)
+		if ends, start, end, err = c.offsets(from, n); err == nil {
+			kids, err = c.children(start, end-start)
 		}
 		return [][]byte{ends}, kids, err
 	case formGroup:
-		kids, err = c.children(int64(n) * c.width)
+		kids, err = c.children(from*c.width, n*c.width)
 		return nil, kids, err
 	case formView:
-		return c.viewed(n, bitmap)
+		return c.viewed(from, n, bitmap)
 	case formListView:
-		return c.listed(n, bitmap)
+		return c.listed(from, n, bitmap)
 	case formRuns:
-		return c.runs(n)
+		return c.runs(from, n)
 	}
 	return nil, nil, nil
 }
 
-// children reads the next n elements of all children.
-func (c *column) children(n int64) (out []arrow.ArrayData, err error) {
-	if n < 0 || n > math.MaxInt32 {
-		return nil, errIPC
-	}
+// children returns elements of all children.
+func (c *column) children(from, n int64) (out []arrow.ArrayData, err error) {
 	out = make([]arrow.ArrayData, len(c.kids))
 	for i, k := range c.kids {
-		if out[i], err = k.load(int(n)); err != nil {
+		if out[i], err = k.load(from, n); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// skip passes over n elements.
-func (c *column) skip(n int64) error {
-	const step = 8 << 10
-	for ; n > 0; n -= step {
-		if _, err := c.load(int(min(n, step))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// offsets returns the offsets of the next n elements, counted from the first of them,
-// and the length of their data. What comes before the very first is skipped.
-func (c *column) offsets(n int, skip func(int64) error) (out []byte, length int64, err error) {
+// offsets returns the offsets of elements, counted from the first of them, and where
+// their data begins and ends.
+func (c *column) offsets(from, n int64) (out []byte, start, end int64, err error) {
 	if n == 0 {
-		return make([]byte, c.width), 0, nil
+		return make([]byte, c.width), 0, 0, nil
 	}
-	put := func(i int, v int64) {
-		if c.width == 4 {
-			binary.LittleEndian.PutUint32(out[4*i:], uint32(v))
-		} else {
-			binary.LittleEndian.PutUint64(out[8*i:], uint64(v))
-		}
-	}
-	if !c.begun {
-		c.begun = true
-		p, err := c.bufs[0].read(c.width)
-		if err != nil {
-			return nil, 0, err
-		}
-		if c.last = signed(p, 0, c.width); c.last < 0 {
-			return nil, 0, errIPC
-		}
-		if err := skip(c.last); err != nil {
-			return nil, 0, err
-		}
-	}
-	p, err := c.bufs[0].read(int64(n) * c.width)
+	p, err := c.fixed(0, from, n+1)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
-	c.mem.Take(len(p) + int(c.width))
-	out = make([]byte, len(p)+int(c.width))
-	first := c.last
-	for i := range n {
+	c.mem.Take(len(p))
+	out = make([]byte, 0, len(p))
+	start = signed(p, 0, c.width)
+	end = start
+	for i := range int(n) + 1 {
 		v := signed(p, i, c.width)
-		if v < c.last {
-			return nil, 0, errIPC
+		if v < end || v < 0 {
+			return nil, 0, 0, errIPC
 		}
-		c.last = v
-		put(i+1, v-first)
+		end = v
+		if c.width == 4 {
+			out = binary.LittleEndian.AppendUint32(out, uint32(v-start))
+		} else {
+			out = binary.LittleEndian.AppendUint64(out, uint64(v-start))
+		}
 	}
-	return out, c.last - first, nil
+	return out, start, end, nil
 }
 
 // wide returns the number of so many bytes at an index.

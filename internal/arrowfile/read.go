@@ -3,6 +3,7 @@ package arrowfile
 import (
 	"errors"
 	"io"
+	"math"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -53,8 +54,9 @@ type reader struct {
 	kept    *columnar.Budget // what the dictionaries take
 	windows atomic.Int64     // what decompressors take
 	columns []*column        // of the open batch; nil for one that the file lacks
-	left    int64
-	batch   int // rows that are loaded at a time
+	rows    int64            // of the open batch
+	row     int64            // the next of them
+	batch   int64            // rows that are loaded at a time
 }
 
 // dictionary is the values that indices refer to.
@@ -82,29 +84,29 @@ func (r *reader) want(n *node) error {
 
 // Next implements columnar.Batches.
 func (r *reader) Next() ([]arrow.Array, int, error) {
-	for r.left == 0 {
+	for r.row == r.rows {
 		if err := r.openBatch(); err != nil {
 			return nil, 0, err
 		}
 	}
-	rows := int(min(r.left, int64(r.batch)))
+	rows := min(r.rows-r.row, r.batch)
 	r.mem.Reset()
 	out, err := columnar.Parallel(len(r.paths), r.opts.Parallel, func(i int) (arrow.Array, error) { return r.load(i, rows) })
 	if err != nil {
 		return nil, 0, err
 	}
-	r.left -= int64(rows)
-	return out, rows, nil
+	r.row += rows
+	return out, int(rows), nil
 }
 
 // load returns the next rows of one mapped column.
-func (r *reader) load(i, rows int) (arr arrow.Array, err error) {
+func (r *reader) load(i int, rows int64) (arr arrow.Array, err error) {
 	if r.columns[i] == nil {
-		return array.NewNull(rows), nil
+		return array.NewNull(int(rows)), nil
 	}
 	defer func() { err = r.blame(i, err) }()
 	defer columnar.Guard(&err)
-	data, err := r.columns[i].load(rows)
+	data, err := r.columns[i].load(r.row, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -175,8 +177,8 @@ func (r *reader) openBatch() error {
 	if batch.codec != codecNone {
 		perRow *= 4 // about what compression saves
 	}
-	r.columns, r.left = columns, batch.rows
-	r.batch = int(max(1, min(int64(r.opts.BatchRows), columnar.BatchBytes/max(1, perRow))))
+	r.columns, r.row, r.rows = columns, 0, batch.rows
+	r.batch = max(1, min(int64(r.opts.BatchRows), columnar.BatchBytes/max(1, perRow)))
 	return nil
 }
 
@@ -215,7 +217,7 @@ func (r *reader) dictionary(m message) error {
 		return err
 	}
 	defer c.close()
-	part, err := c.loadAll()
+	part, err := c.load(0, c.n)
 	if err != nil {
 		return err
 	}
@@ -272,7 +274,7 @@ func (l *layout) skip(n *node) {
 }
 
 // next returns a column's number of elements and which are null, nil where none is.
-func (l *layout) next(n *node) (length int64, valid *bits, err error) {
+func (l *layout) next(n *node) (length int64, valid []*buffer, err error) {
 	if l.node >= len(l.batch.nodes) {
 		return 0, nil, errIPC
 	}
@@ -282,21 +284,25 @@ func (l *layout) next(n *node) (length int64, valid *bits, err error) {
 		l.buffer += min(1, buffersOf[n.form])
 		return here.a, nil, nil
 	}
-	s, err := l.open()
-	return here.a, &bits{stream: s}, err
+	valid, err = l.buffers(1)
+	return here.a, valid, err
 }
 
-// open starts reading the next buffer.
-func (l *layout) open() (*stream, error) {
-	if l.buffer < 0 || l.buffer >= len(l.batch.buffers) {
+// buffers returns the next buffers.
+func (l *layout) buffers(n int) ([]*buffer, error) {
+	if n < 0 || l.buffer < 0 || n > len(l.batch.buffers)-l.buffer {
 		return nil, errIPC
 	}
-	b := l.batch.buffers[l.buffer]
-	l.buffer++
-	if b.a > l.size || b.b > l.size-b.a {
-		return nil, errTruncated
+	out := make([]*buffer, n)
+	for i := range out {
+		b := l.batch.buffers[l.buffer]
+		l.buffer++
+		if b.a > l.size || b.b > l.size-b.a {
+			return nil, errTruncated
+		}
+		out[i] = &buffer{src: l.reader.src, at: l.body + b.a, stored: b.b, codec: l.batch.codec, windows: &l.reader.windows, mem: l.mem, size: -1}
 	}
-	return openBuffer(l.reader.src, l.body+b.a, b.b, l.batch.codec, &l.reader.windows, l.mem)
+	return out, nil
 }
 
 // column returns a column and its children.
@@ -305,18 +311,20 @@ func (l *layout) column(n *node) (c *column, err error) {
 	if c.n, c.valid, err = l.next(n); err != nil {
 		return nil, err
 	}
-	for range buffersOf[n.form] - 1 {
-		s, err := l.open()
-		if err != nil {
-			return nil, err
-		}
-		c.bufs = append(c.bufs, s)
+	if c.n > math.MaxInt64/max(viewBytes, n.width) {
+		return nil, errIPC
+	}
+	if c.bufs, err = l.buffers(max(1, buffersOf[n.form]) - 1); err != nil {
+		return nil, err
 	}
 	switch n.form {
-	case formBits:
-		c.booleans.stream = c.bufs[0]
 	case formView:
-		return c, l.views(c)
+		if l.view >= len(l.batch.variadic) {
+			return nil, errIPC
+		}
+		c.views, err = l.buffers(int(l.batch.variadic[l.view]))
+		l.view++
+		return c, err
 	case formDictionary:
 		d := l.reader.dicts[n.id]
 		if d.values == nil {
@@ -335,30 +343,10 @@ func (l *layout) column(n *node) (c *column, err error) {
 	return c, nil
 }
 
-// views finds the buffers that views refer to, as many as the batch says.
-func (l *layout) views(c *column) error {
-	if l.view >= len(l.batch.variadic) {
-		return errIPC
-	}
-	n := l.batch.variadic[l.view]
-	l.view++
-	if n < 0 || n > int64(len(l.batch.buffers)-l.buffer) {
-		return errIPC
-	}
-	c.views = make([]span, n)
-	for i := range c.views {
-		at := *l
-		at.buffer += i
-		c.views[i].open = func() (*stream, error) { here := at; return here.open() }
-	}
-	l.buffer += int(n)
-	return nil
-}
-
 // path returns a mapped column: the whole of it, or what lies at a path through
 // structs in it, null wherever one of the structs is.
 func (l *layout) path(n *node, path []int, rows int64) (*column, error) {
-	var above []*bits
+	var above []*buffer
 	for ; len(path) > 0; n, path = n.kids[path[0]], path[1:] {
 		length, valid, err := l.next(n)
 		if err != nil {
@@ -367,9 +355,7 @@ func (l *layout) path(n *node, path []int, rows int64) (*column, error) {
 		if length != rows {
 			return nil, errIPC
 		}
-		if valid != nil {
-			above = append(above, valid)
-		}
+		above = append(above, valid...)
 		for _, k := range n.kids[:path[0]] {
 			l.skip(k)
 		}
@@ -378,7 +364,7 @@ func (l *layout) path(n *node, path []int, rows int64) (*column, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.above = above; c.n != rows {
+	if c.valid = append(above, c.valid...); c.n != rows {
 		return nil, errIPC
 	}
 	return c, nil
