@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/parquet-go/parquet-go/format"
+
 	"iterable-segment-export/internal/columnar"
 )
 
@@ -32,16 +34,16 @@ type footer struct {
 
 // element is a SchemaElement.
 type element struct {
-	Physical   *int32 `thrift:"1"` // nil for a group
-	Length     int32  `thrift:"2"`
-	Repetition int32  `thrift:"3"`
-	Name       string `thrift:"4"`
-	Children   int32  `thrift:"5"`
-	Converted  *int32 `thrift:"6"`
-	Scale      int32  `thrift:"7"`
-	Precision  int32  `thrift:"8"`
-	ID         *int32 `thrift:"9"`
-	Logical    union  `thrift:"10"`
+	Physical   *int32             `thrift:"1"` // nil for a group
+	Length     int32              `thrift:"2"`
+	Repetition int32              `thrift:"3"`
+	Name       string             `thrift:"4"`
+	Children   int32              `thrift:"5"`
+	Converted  *int32             `thrift:"6"`
+	Scale      int32              `thrift:"7"`
+	Precision  int32              `thrift:"8"`
+	ID         *int32             `thrift:"9"`
+	Logical    format.LogicalType `thrift:"10"`
 }
 
 type rowGroup struct {
@@ -53,7 +55,7 @@ type rowGroup struct {
 type chunk struct {
 	Path   string     `thrift:"1"` // of another file
 	Meta   *chunkMeta `thrift:"3"`
-	Crypto union      `thrift:"8"`
+	Crypto *struct{}  `thrift:"8"` // set where the column is encrypted
 }
 
 type chunkMeta struct {

@@ -114,7 +114,7 @@ func (f *File) place(group int, leaf *node) (place, error) {
 	c, rows := f.groups[group].Chunks[leaf.chunk], f.groups[group].Rows
 	p := place{node: leaf, limit: f.body}
 	switch {
-	case c.Crypto.member != 0:
+	case c.Crypto != nil:
 		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "%w", ErrEncrypted)
 	case c.Path != "":
 		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the column lies in another file, which this program does not follow; write the file as a whole")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/parquet"
@@ -121,7 +122,7 @@ func (t *tree) node(levels file.LevelInfo, hint arrow.DataType) *node {
 	if isOptional {
 		levels.IncrementOptional()
 	}
-	kind := e.meaning().member
+	kind := e.meaning().logical
 	if e.Physical != nil || e.Children != 1 || t.peek().Repetition != repeated || kind != logicalList && kind != logicalMap {
 		return t.inner(e, levels, hint)
 	}
@@ -133,7 +134,7 @@ func (t *tree) node(levels file.LevelInfo, hint arrow.DataType) *node {
 
 // inner builds what the element is but for its repetition: a leaf or a struct.
 func (t *tree) inner(e *element, levels file.LevelInfo, hint arrow.DataType) *node {
-	n := &node{name: e.Name, id: e.ID, nullable: e.Repetition == optional, levels: levels, chunk: -1}
+	n := &node{name: strings.Clone(e.Name), id: e.ID, nullable: e.Repetition == optional, levels: levels, chunk: -1}
 	if e.Physical == nil {
 		t.structOf(n, int(e.Children), levels, hint)
 		return n
@@ -166,7 +167,7 @@ func (t *tree) structOf(n *node, children int, levels file.LevelInfo, hint arrow
 
 // listOf builds a list whose items are made by the function.
 func (t *tree) listOf(e *element, levels file.LevelInfo, nullable bool, items func(file.LevelInfo) *node) *node {
-	n := &node{name: e.Name, id: e.ID, nullable: nullable, chunk: -1}
+	n := &node{name: strings.Clone(e.Name), id: e.ID, nullable: nullable, chunk: -1}
 	above := levels.IncrementRepeated()
 	item := items(levels)
 	n.children = []*node{item}

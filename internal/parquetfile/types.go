@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/parquet-go/parquet-go/format"
 
 	"iterable-segment-export/internal/arrowfile"
 	"iterable-segment-export/internal/columnar"
@@ -39,35 +40,57 @@ const (
 	nanos  = 3
 )
 
+// meaning is a logical type and, of times, their unit or, of integers, 1 where they are
+// signed.
+type meaning struct {
+	logical int16
+	detail  int64
+}
+
 // fromConverted are the logical types that values of ConvertedType mean, from before
 // there were logical types.
-var fromConverted = map[int32]union{
-	0: {member: logicalString}, 1: {member: logicalMap}, 2: {member: logicalMap}, 3: {member: logicalList}, 4: {member: logicalEnum},
-	5: {member: logicalDecimal}, 6: {member: logicalDate},
-	7: {logicalTime, [2]int64{1, millis}}, 8: {logicalTime, [2]int64{1, micros}},
-	9: {logicalTimestamp, [2]int64{1, millis}}, 10: {logicalTimestamp, [2]int64{1, micros}},
-	11: {logicalInteger, [2]int64{8, 0}}, 12: {logicalInteger, [2]int64{16, 0}}, 13: {logicalInteger, [2]int64{32, 0}}, 14: {logicalInteger, [2]int64{64, 0}},
-	15: {logicalInteger, [2]int64{8, 1}}, 16: {logicalInteger, [2]int64{16, 1}}, 17: {logicalInteger, [2]int64{32, 1}}, 18: {logicalInteger, [2]int64{64, 1}},
-	19: {member: logicalJSON}, 21: {member: logicalInterval},
+var fromConverted = map[int32]meaning{
+	0: {logicalString, 0}, 1: {logicalMap, 0}, 2: {logicalMap, 0}, 3: {logicalList, 0}, 4: {logicalEnum, 0}, 5: {logicalDecimal, 0}, 6: {logicalDate, 0},
+	7: {logicalTime, millis}, 8: {logicalTime, micros}, 9: {logicalTimestamp, millis}, 10: {logicalTimestamp, micros},
+	11: {logicalInteger, 0}, 12: {logicalInteger, 0}, 13: {logicalInteger, 0}, 14: {logicalInteger, 0},
+	15: {logicalInteger, 1}, 16: {logicalInteger, 1}, 17: {logicalInteger, 1}, 18: {logicalInteger, 1},
+	19: {logicalJSON, 0}, 21: {logicalInterval, 0},
 }
 
-// meaning returns the element's logical type.
-func (e *element) meaning() union {
-	switch {
-	case e.Logical.member == logicalDecimal:
-		e.Scale, e.Precision = int32(e.Logical.args[0]), int32(e.Logical.args[1])
-	case e.Logical.member == 0 && e.Converted != nil:
-		return fromConverted[*e.Converted]
+// meaning returns what the element's values mean.
+func (e *element) meaning() (m meaning) {
+	unit := func(u format.TimeUnit) int64 {
+		if u.Value == nil {
+			return 0
+		}
+		return int64(u.Value.FieldID())
 	}
-	return e.Logical
+	if e.Logical.Value != nil {
+		m.logical = e.Logical.Value.FieldID()
+	}
+	switch t := e.Logical.Value.(type) {
+	case nil:
+		if e.Converted != nil {
+			return fromConverted[*e.Converted]
+		}
+	case *format.DecimalType:
+		e.Scale, e.Precision = t.Scale, t.Precision
+	case *format.TimeType:
+		m.detail = unit(t.Unit)
+	case *format.TimestampType:
+		m.detail = unit(t.Unit)
+	case *format.IntType:
+		if t.IsSigned {
+			m.detail = 1
+		}
+	}
+	return m
 }
 
-// stored is a physical type and what it means: a logical type and, of times, their
-// unit or, of integers, 1 where they are signed.
+// stored is a physical type and what it means.
 type stored struct {
 	physical parquet.Type
-	logical  int16
-	detail   int64
+	meaning
 }
 
 // leafTypes are the types that leaves become in Arrow. What is not here becomes what
@@ -76,28 +99,28 @@ var leafTypes = map[stored]struct {
 	dt      arrow.DataType
 	convert converter
 }{
-	{parquet.Types.Boolean, 0, 0}:                          {arrow.FixedWidthTypes.Boolean, booleans},
-	{parquet.Types.Int32, 0, 0}:                            {arrow.PrimitiveTypes.Int32, nil},
-	{parquet.Types.Int32, logicalInteger, 0}:               {arrow.PrimitiveTypes.Uint32, nil},
-	{parquet.Types.Int32, logicalDate, 0}:                  {arrow.FixedWidthTypes.Date32, nil},
-	{parquet.Types.Int32, logicalTime, millis}:             {arrow.FixedWidthTypes.Time32ms, nil},
-	{parquet.Types.Int64, 0, 0}:                            {arrow.PrimitiveTypes.Int64, nil},
-	{parquet.Types.Int64, logicalInteger, 0}:               {arrow.PrimitiveTypes.Uint64, nil},
-	{parquet.Types.Int64, logicalTime, micros}:             {arrow.FixedWidthTypes.Time64us, nil},
-	{parquet.Types.Int64, logicalTime, nanos}:              {arrow.FixedWidthTypes.Time64ns, nil},
-	{parquet.Types.Int64, logicalTimestamp, millis}:        {arrow.FixedWidthTypes.Timestamp_ms, nil},
-	{parquet.Types.Int64, logicalTimestamp, micros}:        {arrow.FixedWidthTypes.Timestamp_us, nil},
-	{parquet.Types.Int64, logicalTimestamp, nanos}:         {arrow.FixedWidthTypes.Timestamp_ns, nil},
-	{parquet.Types.Int96, 0, 0}:                            {arrow.FixedWidthTypes.Timestamp_us, int96s(false)},
-	{parquet.Types.Float, 0, 0}:                            {arrow.PrimitiveTypes.Float32, nil},
-	{parquet.Types.Double, 0, 0}:                           {arrow.PrimitiveTypes.Float64, nil},
-	{parquet.Types.ByteArray, 0, 0}:                        {arrow.BinaryTypes.Binary, nil},
-	{parquet.Types.ByteArray, logicalString, 0}:            {arrow.BinaryTypes.String, nil},
-	{parquet.Types.ByteArray, logicalEnum, 0}:              {arrow.BinaryTypes.String, nil},
-	{parquet.Types.ByteArray, logicalJSON, 0}:              {arrow.BinaryTypes.String, nil},
-	{parquet.Types.FixedLenByteArray, logicalUUID, 16}:     {arrow.BinaryTypes.String, uuids},
-	{parquet.Types.FixedLenByteArray, logicalFloat16, 2}:   {arrow.FixedWidthTypes.Float16, asStored},
-	{parquet.Types.FixedLenByteArray, logicalInterval, 12}: {arrow.FixedWidthTypes.MonthDayNanoInterval, intervals},
+	{parquet.Types.Boolean, meaning{0, 0}}:                          {arrow.FixedWidthTypes.Boolean, booleans},
+	{parquet.Types.Int32, meaning{0, 0}}:                            {arrow.PrimitiveTypes.Int32, nil},
+	{parquet.Types.Int32, meaning{logicalInteger, 0}}:               {arrow.PrimitiveTypes.Uint32, nil},
+	{parquet.Types.Int32, meaning{logicalDate, 0}}:                  {arrow.FixedWidthTypes.Date32, nil},
+	{parquet.Types.Int32, meaning{logicalTime, millis}}:             {arrow.FixedWidthTypes.Time32ms, nil},
+	{parquet.Types.Int64, meaning{0, 0}}:                            {arrow.PrimitiveTypes.Int64, nil},
+	{parquet.Types.Int64, meaning{logicalInteger, 0}}:               {arrow.PrimitiveTypes.Uint64, nil},
+	{parquet.Types.Int64, meaning{logicalTime, micros}}:             {arrow.FixedWidthTypes.Time64us, nil},
+	{parquet.Types.Int64, meaning{logicalTime, nanos}}:              {arrow.FixedWidthTypes.Time64ns, nil},
+	{parquet.Types.Int64, meaning{logicalTimestamp, millis}}:        {arrow.FixedWidthTypes.Timestamp_ms, nil},
+	{parquet.Types.Int64, meaning{logicalTimestamp, micros}}:        {arrow.FixedWidthTypes.Timestamp_us, nil},
+	{parquet.Types.Int64, meaning{logicalTimestamp, nanos}}:         {arrow.FixedWidthTypes.Timestamp_ns, nil},
+	{parquet.Types.Int96, meaning{0, 0}}:                            {arrow.FixedWidthTypes.Timestamp_us, int96s(false)},
+	{parquet.Types.Float, meaning{0, 0}}:                            {arrow.PrimitiveTypes.Float32, nil},
+	{parquet.Types.Double, meaning{0, 0}}:                           {arrow.PrimitiveTypes.Float64, nil},
+	{parquet.Types.ByteArray, meaning{0, 0}}:                        {arrow.BinaryTypes.Binary, nil},
+	{parquet.Types.ByteArray, meaning{logicalString, 0}}:            {arrow.BinaryTypes.String, nil},
+	{parquet.Types.ByteArray, meaning{logicalEnum, 0}}:              {arrow.BinaryTypes.String, nil},
+	{parquet.Types.ByteArray, meaning{logicalJSON, 0}}:              {arrow.BinaryTypes.String, nil},
+	{parquet.Types.FixedLenByteArray, meaning{logicalUUID, 16}}:     {arrow.BinaryTypes.String, uuids},
+	{parquet.Types.FixedLenByteArray, meaning{logicalFloat16, 2}}:   {arrow.FixedWidthTypes.Float16, asStored},
+	{parquet.Types.FixedLenByteArray, meaning{logicalInterval, 12}}: {arrow.FixedWidthTypes.MonthDayNanoInterval, intervals},
 }
 
 // types decides what the leaves of one file become in Arrow.
@@ -233,16 +256,14 @@ func (t *types) leaf(e *element, hint arrow.DataType) (arrow.DataType, converter
 	if physical == parquet.Types.FixedLenByteArray && e.Length <= 0 {
 		return nil, nil, fmt.Errorf("its values have %d bytes", e.Length)
 	}
-	s := stored{physical, l.member, 0}
-	switch l.member {
+	s := stored{physical, l}
+	switch l.logical {
 	case logicalNull:
 		return arrow.Null, nulls, nil
 	case logicalDecimal:
 		if convert := decimals[physical]; convert != nil {
 			return decimal(e, convert)
 		}
-	case logicalTime, logicalTimestamp, logicalInteger:
-		s.detail = l.args[1]
 	case logicalUUID, logicalFloat16, logicalInterval:
 		s.detail = int64(e.Length)
 	}
