@@ -34,8 +34,6 @@ type Table struct {
 	Columns []Column
 	// Files are those of the version, by their names.
 	Files []File
-	// ByID tells that columns are found by their field IDs.
-	ByID bool
 }
 
 // File is a data file of a table.
@@ -275,10 +273,8 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 		return nil, fmt.Errorf("the table's files are of the format %q; only Parquet can be read", p)
 	}
 	t := &Table{Version: version}
-	mode := s.metadata.Configuration["delta.columnMapping.mode"]
-	t.ByID = mode == "id"
 	var err error
-	if t.Columns, err = parseColumns(s.metadata.SchemaString, mode == "id" || mode == "name"); err != nil {
+	if t.Columns, err = parseColumns(s.metadata.SchemaString, s.metadata.Configuration["delta.columnMapping.mode"]); err != nil {
 		return nil, err
 	}
 	for i, c := range t.Columns {

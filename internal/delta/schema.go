@@ -12,13 +12,15 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"iterable-segment-export/internal/parquetfile"
 )
 
 // Column is a column of a table, or a member of a struct in one.
 type Column struct {
 	Name string
 	// Physical is the column's name in the files and in partition values, and ID
-	// its field ID there, 0 where columns are not mapped by IDs.
+	// its field ID there, 0 where columns are not found by their IDs.
 	Physical string
 	ID       int32
 	// Partition tells that the column's values are those of the files' partitions.
@@ -30,9 +32,10 @@ type Column struct {
 	Element *Column
 }
 
-// parseColumns reads a schema in JSON. Without mapping, names are the same in files.
-func parseColumns(text string, mapped bool) ([]Column, error) {
-	root, err := parseType([]byte(text), mapped, 0)
+// parseColumns reads a schema in JSON. mode is how columns are mapped to those of the
+// files: by name, by id, or not, where names are the same in files.
+func parseColumns(text, mode string) ([]Column, error) {
+	root, err := parseType([]byte(text), mode, 0)
 	if err != nil || root.Type != "struct" {
 		return nil, errors.New("the Delta log has a schema that can't be read; write the table again")
 	}
@@ -43,7 +46,7 @@ const maxDepth = 64
 
 var errSchema = errors.New("not a schema")
 
-func parseType(data []byte, mapped bool, depth int) (c Column, err error) {
+func parseType(data []byte, mode string, depth int) (c Column, err error) {
 	if depth > maxDepth {
 		return c, errSchema
 	}
@@ -67,15 +70,16 @@ func parseType(data []byte, mapped bool, depth int) (c Column, err error) {
 	}
 	c.Type = t.Type
 	for _, f := range t.Fields {
-		m, err := parseType(f.Type, mapped, depth+1)
+		m, err := parseType(f.Type, mode, depth+1)
 		if err != nil {
 			return c, err
 		}
-		if m.Name, m.Physical = f.Name, f.Name; mapped {
+		m.Name, m.Physical = f.Name, f.Name
+		if mode == "id" {
 			m.ID = f.Metadata.ID
-			if f.Metadata.Physical != "" {
-				m.Physical = f.Metadata.Physical
-			}
+		}
+		if (mode == "id" || mode == "name") && f.Metadata.Physical != "" {
+			m.Physical = f.Metadata.Physical
 		}
 		c.Members = append(c.Members, m)
 	}
@@ -84,7 +88,7 @@ func parseType(data []byte, mapped bool, depth int) (c Column, err error) {
 		inner = t.ValueType
 	}
 	if inner != nil {
-		e, err := parseType(inner, mapped, depth+1)
+		e, err := parseType(inner, mode, depth+1)
 		if err != nil {
 			return c, err
 		}
@@ -158,10 +162,28 @@ func timestamp(text string) (arrow.Array, error) {
 	return nil, errors.New("a partition column has a value that is not a timestamp")
 }
 
+// Member implements parquetfile.Shape.
+func (c *Column) Member(f arrow.Field) (name string, s parquetfile.Shape) {
+	for i := range c.Members {
+		if m := &c.Members[i]; m.In([]arrow.Field{f}) == 0 {
+			return m.Name, m
+		}
+	}
+	return "", nil
+}
+
+// Item implements parquetfile.Shape.
+func (c *Column) Item() parquetfile.Shape {
+	if c.Element == nil {
+		return nil
+	}
+	return c.Element
+}
+
 // In finds the column among the fields of a file, by its ID or its physical name:
 // -1 where the file is older than the column.
-func (c *Column) In(fields []arrow.Field, byID bool) int {
-	if byID && c.ID != 0 {
+func (c *Column) In(fields []arrow.Field) int {
+	if c.ID != 0 {
 		for i, f := range fields {
 			if id, ok := f.Metadata.GetValue("PARQUET:field_id"); ok && id == strconv.Itoa(int(c.ID)) {
 				return i

@@ -77,6 +77,8 @@ func (p *part) buildStruct(mem memory.Allocator, bound int64) (arrow.Array, erro
 			return nil, fmt.Errorf("the members of a struct have %d and %d values", io.Read, c.Len())
 		}
 	}
+	shown := len(p.dt.(*arrow.StructType).Fields())
+	children, fields = children[:shown], fields[:shown]
 	buffers := []*memory.Buffer{nil}
 	if io.NullCount > 0 {
 		buffers[0] = bitmap

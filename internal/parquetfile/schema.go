@@ -212,6 +212,55 @@ func (n *node) field() arrow.Field {
 	return f
 }
 
+// Shape is how a table sees a column of its files: under which names, and without
+// what it has no more.
+type Shape interface {
+	// Member returns the name of a struct's member in the table, and the shape of it,
+	// nil where the table does not have it.
+	Member(f arrow.Field) (name string, s Shape)
+	// Item returns the shape of a list's items, or of a map's values; nil where the
+	// table sees them as they are.
+	Item() Shape
+}
+
+// Reshape makes a top-level column what the table sees of it, but for its own name.
+func (f *File) Reshape(column int, s Shape) arrow.Field {
+	f.columns[column].reshape(s)
+	f.Fields[column] = f.columns[column].field()
+	return f.Fields[column]
+}
+
+func (n *node) reshape(s Shape) {
+	if s == nil {
+		return
+	}
+	switch n.dt.(type) {
+	case *arrow.StructType:
+		var fields []arrow.Field
+		var kept []*node
+		for _, c := range n.children {
+			name, inner := s.Member(c.field())
+			if inner == nil {
+				continue
+			}
+			c.reshape(inner)
+			c.name = name
+			kept, fields = append(kept, c), append(fields, c.field())
+		}
+		if kept == nil { // for its levels, and not shown
+			kept = n.children[:1]
+		}
+		n.children, n.dt = kept, arrow.StructOf(fields...)
+	case *arrow.ListType:
+		n.children[0].reshape(s.Item())
+		n.dt = arrow.ListOf(n.children[0].dt)
+	case *arrow.MapType:
+		key, value := n.children[0].children[0], n.children[0].children[1]
+		value.reshape(s.Item())
+		n.dt = arrow.MapOf(key.dt, value.dt)
+	}
+}
+
 // leaves returns the leaves that make up the node.
 func (n *node) leaves() []*node {
 	if n.isLeaf() {

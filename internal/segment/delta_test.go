@@ -245,10 +245,17 @@ func TestDeltaColumnMapping(t *testing.T) {
 		return fmt.Sprintf(`{"name":%q,"type":%s,"nullable":true,"metadata":{"delta.columnMapping.id":%d,"delta.columnMapping.physicalName":%q}}`, name, kind, id, physical)
 	}
 	columns := mapped("email", "c-1", 1, `"string"`) + "," + mapped("addr", "c-2", 2, `{"type":"struct","fields":[`+mapped("town", "c-3", 3, `"string"`)+`]}`) + "," + mapped("new", "c-9", 9, `"long"`)
+	columns += "," + mapped("all", "c-5", 5, `{"type":"array","elementType":{"type":"struct","fields":[`+mapped("one", "c-6", 6, `"string"`)+`]}}`) + "," +
+		mapped("keyed", "c-7", 7, `{"type":"map","keyType":"string","valueType":{"type":"struct","fields":[`+mapped("one", "c-6", 6, `"string"`)+`]}}`) + "," +
+		mapped("later", "c-8", 8, `{"type":"struct","fields":[`+mapped("added", "c-10", 10, `"string"`)+`]}`)
 	d := newDelta(t)
-	rec := table(t, []arrow.Field{typed("c-2", arrow.StructOf(str("c-4"), str("c-3"))), str("c-1")}, `[{"c-1":"a@x.com","c-2":{"c-4":"dropped","c-3":"Oslo"}}]`)
+	inner := arrow.StructOf(str("c-11"), str("c-6"))
+	rec := table(t, []arrow.Field{
+		typed("c-2", arrow.StructOf(str("c-4"), str("c-3"))), str("c-1"), typed("c-5", arrow.ListOf(inner)),
+		typed("c-7", arrow.MapOf(arrow.BinaryTypes.String, inner)), typed("c-8", arrow.StructOf(str("c-12"))),
+	}, `[{"c-1":"a@x.com","c-2":{"c-4":"dropped","c-3":"Oslo"},"c-5":[{"c-11":"dropped","c-6":"x"},null],"c-7":[{"key":"k","value":{"c-11":"dropped","c-6":"y"}}],"c-8":{"c-12":"dropped"}}]`)
 	d.commit(append(createTable(columns, nil, obj{"delta.columnMapping.mode": "name"}, "columnMapping"), obj{"add": d.write("a.parquet", nil, rec)})...)
-	if got := allOf(t, d.dir); got != `email=a@x.com addr={"town":"Oslo"} new=(null) ` {
+	if got := allOf(t, d.dir); got != `email=a@x.com addr={"town":"Oslo"} new=(null) all=[{"one":"x"},null] keyed=[{"key":"k","value":{"one":"y"}}] later={} ` {
 		t.Errorf("by name: %s", got)
 	}
 	s := inspect(t, d.dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "addr.town"}}}})

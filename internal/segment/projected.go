@@ -7,6 +7,7 @@ import (
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/delta"
+	"iterable-segment-export/internal/parquetfile"
 )
 
 // projected is a file as its segment has it: with columns that do not lie in the
@@ -21,15 +22,11 @@ type projected struct {
 type origin struct {
 	column int         // of the file; -1 where the column is constant
 	value  arrow.Array // of a constant, its one element
-	shape  *shape      // nil where the column is taken as it is
 }
 
-func (p *projected) stored(field arrow.Field, column int, s *shape) {
-	if s != nil {
-		field.Type = s.dt
-	}
+func (p *projected) stored(field arrow.Field, column int) {
 	p.fields = append(p.fields, field)
-	p.from = append(p.from, origin{column: column, shape: s})
+	p.from = append(p.from, origin{column: column})
 }
 
 func (p *projected) constant(name string, value arrow.Array) {
@@ -57,11 +54,9 @@ func (p *projected) Described() *columnar.Description {
 func (p *projected) inner(paths [][]int) [][]int {
 	out := make([][]int, len(paths))
 	for i, path := range paths {
-		if path == nil || p.from[path[0]].column < 0 {
-			continue
+		if path != nil && p.from[path[0]].column >= 0 {
+			out[i] = append([]int{p.from[path[0]].column}, path[1:]...)
 		}
-		o := p.from[path[0]]
-		out[i] = append([]int{o.column}, o.shape.path(path[1:])...)
 	}
 	return out
 }
@@ -94,18 +89,9 @@ func (b *projectedBatches) Next() ([]arrow.Array, int, error) {
 		if path == nil {
 			continue
 		}
-		o := b.file.from[path[0]]
-		switch {
-		case o.value != nil && o.value.DataType().ID() != arrow.NULL:
+		if value := b.file.from[path[0]].value; value != nil && value.DataType().ID() != arrow.NULL {
 			columns[i].Release()
-			columns[i] = repeated(o.value, n)
-		case o.column >= 0:
-			if s := o.shape.at(path[1:]); s != nil {
-				data := s.apply(columns[i].Data())
-				columns[i].Release()
-				columns[i] = array.MakeFromData(data)
-				data.Release()
-			}
+			columns[i] = repeated(value, n)
 		}
 	}
 	return columns, n, nil
@@ -119,91 +105,6 @@ func repeated(value arrow.Array, n int) arrow.Array {
 	return array.MakeFromData(data)
 }
 
-// shape is how a column of structs differs in a file: the names of its members, and
-// members that the table has no more.
-type shape struct {
-	dt    arrow.DataType
-	keep  []int    // of a struct: the file's number of each member
-	inner []*shape // by member, or of the items
-}
-
-// shapeOf returns how a file's type is to be seen as the table's column, nil where
-// it is the same.
-func shapeOf(dt arrow.DataType, c *delta.Column, byID bool) *shape {
-	if c == nil {
-		return nil
-	}
-	switch dt := dt.(type) {
-	case *arrow.StructType:
-		s := &shape{}
-		var fields []arrow.Field
-		for i, f := range dt.Fields() {
-			for m := range c.Members {
-				member := &c.Members[m]
-				if member.In([]arrow.Field{f}, byID) < 0 {
-					continue
-				}
-				inner := shapeOf(f.Type, member, byID)
-				if f.Name = member.Name; inner != nil {
-					f.Type = inner.dt
-				}
-				fields, s.keep, s.inner = append(fields, f), append(s.keep, i), append(s.inner, inner)
-				break
-			}
-		}
-		s.dt = arrow.StructOf(fields...)
-		return s
-	case *arrow.ListType:
-		if inner := shapeOf(dt.Elem(), c.Element, byID); inner != nil {
-			return &shape{dt: arrow.ListOf(inner.dt), inner: []*shape{inner}}
-		}
-	case *arrow.MapType:
-		if inner := shapeOf(dt.ItemType(), c.Element, byID); inner != nil {
-			m := arrow.MapOf(dt.KeyType(), inner.dt)
-			entries := &shape{dt: m.Elem(), keep: []int{0, 1}, inner: []*shape{nil, inner}}
-			return &shape{dt: m, inner: []*shape{entries}}
-		}
-	}
-	return nil
-}
-
-// path is a path through the column in the file.
-func (s *shape) path(path []int) []int {
-	if s == nil || len(path) == 0 {
-		return path
-	}
-	return append([]int{s.keep[path[0]]}, s.inner[path[0]].path(path[1:])...)
-}
-
-// at is the shape of what lies at a path.
-func (s *shape) at(path []int) *shape {
-	for ; s != nil && len(path) > 0; path = path[1:] {
-		s = s.inner[path[0]]
-	}
-	return s
-}
-
-// apply makes an array of the shape of the file's.
-func (s *shape) apply(data arrow.ArrayData) arrow.ArrayData {
-	if s == nil {
-		data.Retain()
-		return data
-	}
-	var children []arrow.ArrayData
-	if s.keep == nil {
-		children = append(children, s.inner[0].apply(data.Children()[0]))
-	}
-	for i, k := range s.keep {
-		children = append(children, s.inner[i].apply(data.Children()[k]))
-	}
-	defer func() {
-		for _, c := range children {
-			c.Release()
-		}
-	}()
-	return array.NewData(s.dt, data.Len(), data.Buffers(), children, data.NullN(), data.Offset())
-}
-
 // asTable sees a file of a Delta table as the table has it.
 func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, error) {
 	p := &projected{File: f}
@@ -212,7 +113,7 @@ func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, err
 		c := &t.Columns[i]
 		at := -1
 		if !c.Partition {
-			at = c.In(fields, t.ByID)
+			at = c.In(fields)
 		}
 		switch {
 		case c.Partition:
@@ -225,8 +126,11 @@ func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, err
 			p.constant(c.Name, array.NewNull(1))
 		default:
 			field := fields[at]
+			if parquet, ok := f.(*parquetfile.File); ok {
+				field = parquet.Reshape(at, c)
+			}
 			field.Name = c.Name
-			p.stored(field, at, shapeOf(field.Type, c, t.ByID))
+			p.stored(field, at)
 		}
 	}
 	return p, nil
@@ -241,7 +145,7 @@ func partitioned(f columnar.File, values []partitionValue) columnar.File {
 	p := &projected{File: f}
 	for i, field := range f.Described().Fields {
 		if !hasPartition(values, field.Name) {
-			p.stored(field, i, nil)
+			p.stored(field, i)
 		}
 	}
 	for _, v := range values {
