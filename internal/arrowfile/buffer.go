@@ -147,23 +147,6 @@ func (b *buffer) begin() error {
 	b.close()
 	b.start, b.data = 0, nil
 	in := bufio.NewReaderSize(io.NewSectionReader(b.src, b.at, b.stored), int(max(zstd.HeaderMaxSize, min(b.stored, 32<<10))))
-	if err := b.decompress(in); err != nil || b.size > chunkSize {
-		return err
-	}
-	defer b.close()
-	return b.more(b.size)
-}
-
-// close lets go of the decompressor.
-func (b *buffer) close() {
-	if b.r != nil {
-		b.r = nil
-		b.done()
-	}
-}
-
-// decompress makes the buffer read what is compressed in in.
-func (b *buffer) decompress(in *bufio.Reader) error {
 	window, err := int64(0), error(nil)
 	switch b.codec {
 	case codecLz4Frame:
@@ -182,15 +165,27 @@ func (b *buffer) decompress(in *bufio.Reader) error {
 	if b.codec == codecLz4Frame {
 		r := lz4.NewReader(in)
 		b.r, b.done = r, func() { r.Reset(nil); b.windows.Add(-window) } // which lets go of its blocks
+	} else {
+		// Further frames in the same buffer may not ask for more.
+		r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(max(window, 256<<10))))
+		if err != nil {
+			return err
+		}
+		b.r, b.done = r, func() { r.Close(); b.windows.Add(-window) }
+	}
+	if b.size > chunkSize {
 		return nil
 	}
-	// Further frames in the same buffer may not ask for more.
-	r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(max(window, 256<<10))))
-	if err != nil {
-		return err
+	defer b.close()
+	return b.more(b.size)
+}
+
+// close lets go of the decompressor.
+func (b *buffer) close() {
+	if b.r != nil {
+		b.r = nil
+		b.done()
 	}
-	b.r, b.done = r, func() { r.Close(); b.windows.Add(-window) }
-	return nil
 }
 
 // zstdWindow returns the window of the first frame.

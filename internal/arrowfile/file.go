@@ -5,14 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 
 	"iterable-segment-export/internal/columnar"
 )
 
 // magic is what an Arrow IPC file begins and ends with.
-var magic = []byte("ARROW1")
+const magic = "ARROW1"
 
 var (
 	errIPC       = errors.New("the file is damaged: it does not follow the Arrow format; write it again")
@@ -31,8 +30,8 @@ type File struct {
 
 // Is reports whether a file that begins with head is an Arrow file or stream.
 func Is(head []byte) bool {
-	if bytes.HasPrefix(head, magic) || len(head) < 8 {
-		return bytes.HasPrefix(head, magic)
+	if isFile := bytes.HasPrefix(head, []byte(magic)); isFile || len(head) < 8 {
+		return isFile
 	}
 	first, second := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])
 	if first == continuation {
@@ -46,7 +45,7 @@ func Is(head []byte) bool {
 // Open reads what describes an Arrow IPC file, or a stream if it is one; head
 // are the first bytes.
 func Open(src *columnar.Source, head []byte) (f *File, err error) {
-	f = &File{stream: !bytes.HasPrefix(head, magic)}
+	f = &File{stream: !bytes.HasPrefix(head, []byte(magic))}
 	if f.stream {
 		return f, f.openStream(src)
 	}
@@ -77,7 +76,7 @@ func (f *File) setSchema(schema table) (err error) {
 }
 
 func (f *File) openFile(src *columnar.Source) error {
-	footer, err := readFooter(src)
+	footer, _, err := src.Footer("Arrow", magic)
 	if err != nil {
 		return err
 	}
@@ -136,35 +135,12 @@ func hashEnds(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	return sha256.Sum256(buf), err
 }
 
-// readFooter reads a file's footer, which its length and "ARROW1" follow.
-func readFooter(src *columnar.Source) ([]byte, error) {
-	const headLen, tailLen = 8, 10 // "ARROW1" and two bytes of padding
-	size := src.Size()
-	if size < headLen+tailLen {
-		return nil, errTruncated
-	}
-	var tail [tailLen]byte
-	if err := src.ReadFull(tail[:], size-tailLen); err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(tail[4:], magic) {
-		return nil, errors.New("the file begins as an Arrow file and does not end as one: it is cut off, or still being written; wait until it is complete, or write it again")
-	}
-	length := int64(binary.LittleEndian.Uint32(tail[:4]))
-	body := size - tailLen - length
-	if length < 8 || length > columnar.MaxFooter || body < headLen {
-		return nil, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
-	}
-	footer := make([]byte, length)
-	return footer, src.ReadFull(footer, body)
-}
-
 // Hash implements columnar.File.
 func (f *File) Hash(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	if f.stream {
 		return hashEnds(src)
 	}
-	footer, err := readFooter(src)
+	footer, _, err := src.Footer("Arrow", magic)
 	return sha256.Sum256(footer), err
 }
 

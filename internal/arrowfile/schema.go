@@ -258,67 +258,68 @@ func (n *node) decimal(t table) {
 
 // nested reads a type that has children.
 func (n *node) nested(kind int64, t table) error {
-	const list, group, fixedList, aMap, largeList, runs, listView, largeListView = 12, 13, 16, 17, 21, 22, 25, 26
-	wanted, ok := map[int64]int{list: 1, group: len(n.kids), fixedList: 1, aMap: 1, largeList: 1, runs: 2, listView: 1, largeListView: 1}[kind]
-	if !ok {
-		return fmt.Errorf("the type of its column %q is newer than this program (number %d); write the file again with another type", n.name, kind)
-	}
-	if len(n.kids) != wanted {
-		return errIPC
-	}
-	n.form, n.width = formList, 4
-	if kind == largeList || kind == largeListView {
-		n.width = 8
-	}
 	switch kind {
-	case listView, largeListView:
-		n.form = formListView
-	case group:
-		n.form, n.width = formGroup, 1
-	case fixedList:
-		n.form, n.width = formGroup, t.number(0, 4, 0)
-		if n.width <= 0 {
-			n.refuse("its lists have %d elements", n.width)
-			return nil
-		}
-	case runs:
-		if n.form = formRuns; n.kids[0].form != formFixed || n.kids[0].width < 2 || !arrow.IsInteger(n.kids[0].dt.ID()) {
-			return errIPC
-		}
-	}
-	if kind == group {
+	case 12:
+		return listed(n, 1, formList, 4, arrow.ListOf)
+	case 13:
 		var fields []arrow.Field
 		for _, k := range n.kids {
 			fields = append(fields, k.field())
 		}
-		n.dt = arrow.StructOf(fields...)
+		n.form, n.width, n.dt = formGroup, 1, arrow.StructOf(fields...)
 		return nil
+	case 16:
+		size := t.number(0, 4, 0)
+		err := listed(n, 1, formGroup, size, func(items arrow.DataType) *arrow.FixedSizeListType {
+			return arrow.FixedSizeListOf(max(1, int32(size)), items)
+		})
+		if size <= 0 {
+			n.refuse("its lists have %d elements", size)
+		}
+		return err
+	case 17:
+		var entry *arrow.StructType
+		if len(n.kids) == 1 {
+			entry, _ = n.kids[0].dt.(*arrow.StructType)
+		}
+		if entry == nil || len(entry.Fields()) != 2 {
+			return errIPC
+		}
+		return listed(n, 1, formList, 4, func(arrow.DataType) *arrow.MapType {
+			m := arrow.MapOf(entry.Field(0).Type, entry.Field(1).Type)
+			n.kids[0].dt = m.Elem()
+			return m
+		})
+	case 21:
+		return listed(n, 1, formList, 8, arrow.LargeListOf)
+	case 22:
+		if len(n.kids) != 2 || n.kids[0].form != formFixed || n.kids[0].width < 2 || !arrow.IsInteger(n.kids[0].dt.ID()) {
+			return errIPC
+		}
+		// It is read as a dictionary, whose entries are the runs.
+		return listed(n, 2, formRuns, 4, func(values arrow.DataType) *arrow.DictionaryType {
+			return &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: values}
+		})
+	case 25:
+		return listed(n, 1, formListView, 4, arrow.ListViewOf)
+	case 26:
+		return listed(n, 1, formListView, 8, arrow.LargeListViewOf)
 	}
-	last := n.kids[wanted-1]
-	if why := columnar.Supported(last.dt); why != nil {
+	return fmt.Errorf("the type of its column %q is newer than this program (number %d); write the file again with another type", n.name, kind)
+}
+
+// listed makes the node a list of any kind, whose items are the last of its children.
+func listed[L arrow.DataType](n *node, children int, f form, width int64, of func(items arrow.DataType) L) error {
+	if len(n.kids) != children {
+		return errIPC
+	}
+	n.form, n.width = f, width
+	items := n.kids[children-1].dt
+	if why := columnar.Supported(items); why != nil {
 		n.dt = &columnar.Unsupported{Why: why}
 		return nil
 	}
-	switch kind {
-	case list:
-		n.dt = arrow.ListOf(last.dt)
-	case fixedList:
-		n.dt = arrow.FixedSizeListOf(int32(n.width), last.dt)
-	case largeList:
-		n.dt = arrow.LargeListOf(last.dt)
-	case listView:
-		n.dt = arrow.ListViewOf(last.dt)
-	case largeListView:
-		n.dt = arrow.LargeListViewOf(last.dt)
-	case aMap:
-		if last.form != formGroup || len(last.kids) != 2 || last.width != 1 {
-			return errIPC
-		}
-		m := arrow.MapOf(last.kids[0].dt, last.kids[1].dt)
-		n.dt, last.dt = m, m.Elem()
-	case runs: // as a dictionary, whose entries are the runs
-		n.dt = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: last.dt}
-	}
+	n.dt = of(items)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -152,6 +153,31 @@ func (s *Source) ReadFull(p []byte, off int64) error {
 		return fmt.Errorf("the file ends too early: %d bytes are missing", len(p)-n)
 	}
 	return err
+}
+
+// Footer reads what describes a file at its end, and finds where it begins. Its length
+// and the magic with which the file of that kind also begins follow it.
+func (s *Source) Footer(kind, magic string) (data []byte, body int64, err error) {
+	tail := make([]byte, 4+len(magic))
+	size, start := s.Size(), int64(len(magic))
+	if size >= start+int64(len(tail)) {
+		if err := s.ReadFull(tail, size-int64(len(tail))); err != nil {
+			return nil, 0, err
+		}
+	}
+	if string(tail[4:]) != magic {
+		return nil, 0, fmt.Errorf("the file begins as %s and does not end as %[1]s: it is cut off, or still being written; wait until it is complete, or write it again", kind)
+	}
+	length := int64(binary.LittleEndian.Uint32(tail))
+	body = size - int64(len(tail)) - length
+	switch {
+	case length < 8 || body < start:
+		return nil, 0, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
+	case length > MaxFooter:
+		return nil, 0, fmt.Errorf("its footer takes %d MB, more than this program reads; write the file with fewer row groups or columns", length>>20)
+	}
+	data = make([]byte, length)
+	return data, body, s.ReadFull(data, body)
 }
 
 // Explain says why reading a file failed: for the reason of the first failed

@@ -43,6 +43,7 @@ type File struct {
 	// nil for null.
 	Partition map[string]*string
 	vector    *vector
+	objects   map[string]storage.Object // of the table's folder
 }
 
 // folder is a table's folder as it was listed.
@@ -292,7 +293,7 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 		if a.Size > 0 && a.Size != o.Size {
 			return nil, fmt.Errorf("the file %s has %d bytes, and the Delta log says %d; restore it, or repair the table", name, o.Size, a.Size)
 		}
-		t.Files = append(t.Files, File{Object: o, Partition: a.PartitionValues, vector: a.DeletionVector})
+		t.Files = append(t.Files, File{Object: o, Partition: a.PartitionValues, vector: a.DeletionVector, objects: f.objects})
 	}
 	slices.SortFunc(t.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return t, nil

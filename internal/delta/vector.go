@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"iterable-segment-export/internal/columnar"
-	"iterable-segment-export/internal/storage"
 )
 
 // vector is a deletion vector: the rows of a file that are deleted.
@@ -62,7 +62,7 @@ func (f *File) Version() string {
 }
 
 // Rows returns the numbers of the deleted rows, nil where there are none.
-func (f *File) Rows(open func(name string) (storage.File, error)) (rows *roaring64.Bitmap, err error) {
+func (f *File) Rows(ctx context.Context) (rows *roaring64.Bitmap, err error) {
 	v := f.vector
 	if v == nil || v.Cardinality == 0 {
 		return nil, nil
@@ -71,7 +71,7 @@ func (f *File) Rows(open func(name string) (storage.File, error)) (rows *roaring
 		return nil, errVector
 	}
 	defer columnar.Guard(&err)
-	data, err := v.load(open)
+	data, err := v.load(&folder{ctx, f.objects})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (f *File) Rows(open func(name string) (storage.File, error)) (rows *roaring
 }
 
 // load reads the vector's bytes from where it lies.
-func (v *vector) load(open func(name string) (storage.File, error)) ([]byte, error) {
+func (v *vector) load(in *folder) ([]byte, error) {
 	var name string
 	switch v.StorageType {
 	case "i":
@@ -107,7 +107,7 @@ func (v *vector) load(open func(name string) (storage.File, error)) ([]byte, err
 	default:
 		return nil, errors.New("a deletion vector of the Delta table lies outside of its folder, as in a shallow clone; make a deep clone, and name that")
 	}
-	file, err := open(name)
+	file, err := in.open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,17 @@ func textOf(arr arrow.Array) (getter, error) {
 	return nil, fmt.Errorf("the type %s is no text", arr.DataType())
 }
 
+// Text returns a function that returns the bytes of row i, which is not null: a text in
+// place, or the digits of a number, appended to dst.
+func Text(arr arrow.Array) (func(dst []byte, i int) []byte, error) {
+	if isText(arr.DataType()) {
+		get, err := textOf(arr)
+		return func(_ []byte, i int) []byte { return get.get(i) }, err
+	}
+	number, err := binder{notes: &notes{}}.bare(arr, validity{})
+	return func(dst []byte, i int) []byte { dst, _ = number.append(dst, i); return dst }, err
+}
+
 // texts writes text as JSON strings.
 type texts struct {
 	validity

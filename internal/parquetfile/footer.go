@@ -1,24 +1,20 @@
 package parquetfile
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/parquet-go/parquet-go/format"
 
 	"iterable-segment-export/internal/columnar"
 )
 
-var (
-	magic          = []byte("PAR1")
-	magicEncrypted = []byte("PARE")
+const (
+	magic          = "PAR1"
+	magicEncrypted = "PARE"
 )
 
 var (
-	errTruncated = errors.New("the file begins as Parquet and does not end as Parquet: it is cut off, or still being written; wait until it is complete, or write it again")
-	errThrift    = errors.New("the part that describes the file is damaged; write the file again")
+	errThrift = errors.New("the part that describes the file is damaged; write the file again")
 	// ErrEncrypted is the error of a file that only a key would open.
 	ErrEncrypted = errors.New("the file is encrypted, which this program can't read; write it without Parquet encryption, into a place that is encrypted as a whole")
 )
@@ -113,29 +109,10 @@ type pageHeaderV2 struct {
 
 // readFooter reads the footer at the end of a file, and finds where it begins.
 func readFooter(src *columnar.Source) (data []byte, body int64, err error) {
-	const tailLen = 8 // the footer's length and "PAR1"
-	size := src.Size()
-	if size < int64(len(magic))+tailLen {
-		return nil, 0, errTruncated
+	data, body, err = src.Footer("Parquet", magic)
+	var end [len(magicEncrypted)]byte
+	if err != nil && src.ReadFull(end[:], src.Size()-int64(len(end))) == nil && string(end[:]) == magicEncrypted {
+		err = ErrEncrypted
 	}
-	var tail [tailLen]byte
-	if err := src.ReadFull(tail[:], size-tailLen); err != nil {
-		return nil, 0, err
-	}
-	if bytes.Equal(tail[4:], magicEncrypted) {
-		return nil, 0, ErrEncrypted
-	}
-	if !bytes.Equal(tail[4:], magic) {
-		return nil, 0, errTruncated
-	}
-	length := int64(binary.LittleEndian.Uint32(tail[:4]))
-	body = size - tailLen - length
-	switch {
-	case length == 0 || body < int64(len(magic)):
-		return nil, 0, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
-	case length > columnar.MaxFooter:
-		return nil, 0, fmt.Errorf("its footer takes %d MB, more than this program reads; write the file with fewer row groups or columns", length>>20)
-	}
-	data = make([]byte, length)
-	return data, body, src.ReadFull(data, body)
+	return data, body, err
 }

@@ -189,8 +189,8 @@ func guess(asked string, fields []arrow.Field) string {
 // pandasIndex matches the columns that pandas writes its row labels to.
 var pandasIndex = regexp.MustCompile(`^__index_level_\d+__$`)
 
-// mapping gathers the mapped columns over a segment's files.
-type mapping struct {
+// resolver finds the mapped columns over a segment's files.
+type resolver struct {
 	columns []Column
 	all     bool
 	first   []string // by column: the file that its Type is from
@@ -198,29 +198,29 @@ type mapping struct {
 	warnings []string
 }
 
-func (m *mapping) warn(text string) {
-	if !slices.Contains(m.warnings, text) {
-		m.warnings = append(m.warnings, text)
+func (r *resolver) warn(text string) {
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
 	}
 }
 
-func newMapping(want Columns) (*mapping, error) {
+func newResolver(want Columns) (*resolver, error) {
 	columns, err := want.wanted()
 	if err != nil {
 		return nil, err
 	}
-	return &mapping{columns: columns, all: want.Fields.All, first: make([]string, len(columns))}, nil
+	return &resolver{columns: columns, all: want.Fields.All, first: make([]string, len(columns))}, nil
 }
 
 // add resolves the columns in one more file, and checks that their types go
 // with those of the files before.
-func (m *mapping) add(file string, fields []arrow.Field) error {
-	paths, err := m.paths(fields)
+func (r *resolver) add(file string, fields []arrow.Field) error {
+	paths, err := r.paths(fields)
 	if err != nil {
 		return err
 	}
-	if m.all {
-		if paths, err = m.addAll(fields, paths); err != nil {
+	if r.all {
+		if paths, err = r.addAll(fields, paths); err != nil {
 			return err
 		}
 	}
@@ -229,7 +229,7 @@ func (m *mapping) add(file string, fields []arrow.Field) error {
 			continue
 		}
 		name, f := columnar.At(fields, path)
-		if err := m.merge(i, file, name, f); err != nil {
+		if err := r.merge(i, file, name, f); err != nil {
 			return err
 		}
 	}
@@ -238,7 +238,7 @@ func (m *mapping) add(file string, fields []arrow.Field) error {
 
 // addAll adds the top-level columns that no earlier file had and that do not
 // identify the profile.
-func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
+func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 	taken := map[int]bool{}
 	for _, p := range paths {
 		if len(p) == 1 {
@@ -251,22 +251,22 @@ func (m *mapping) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 			continue
 		}
 		if pandasIndex.MatchString(f.Name) {
-			m.warn(fmt.Sprintf("the column %s, which is the index that pandas writes, was left out of fields: all; list the fields to send it", f.Name))
+			r.warn(fmt.Sprintf("the column %s, which is the index that pandas writes, was left out of fields: all; list the fields to send it", f.Name))
 			continue
 		}
 		if seen[f.Name] {
 			return nil, columnar.ColumnError(schemas.ErrorColumn, f.Name, "more than one column has this name; rename one, or list the fields to send instead of \"all\"")
 		}
 		seen[f.Name] = true
-		m.columns = append(m.columns, Column{Role: Field, asked: f.Name, optional: true, Field: schemas.Field{Column: f.Name}})
-		m.first = append(m.first, "")
+		r.columns = append(r.columns, Column{Role: Field, asked: f.Name, optional: true, Field: schemas.Field{Column: f.Name}})
+		r.first = append(r.first, "")
 		paths = append(paths, []int{i})
 	}
 	return paths, nil
 }
 
-func (m *mapping) merge(i int, file, name string, f arrow.Field) error {
-	c := &m.columns[i]
+func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
+	c := &r.columns[i]
 	if why := columnar.Supported(f.Type); why != nil {
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", why)
 	}
@@ -287,19 +287,19 @@ func (m *mapping) merge(i int, file, name string, f arrow.Field) error {
 	case kindOf(f.Type) == kindNull:
 		return nil
 	case kindOf(c.Type) != kindOf(f.Type), kindOf(f.Type) == kindOther && !arrow.TypeEqual(c.Type, f.Type):
-		return columnar.ColumnError(schemas.ErrorColumn, name, "its type is %s here and %s in the file %s; the files of a segment must agree on it", f.Type, c.Type, m.first[i])
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type is %s here and %s in the file %s; the files of a segment must agree on it", f.Type, c.Type, r.first[i])
 	default:
 		return nil
 	}
-	c.Type, m.first[i] = f.Type, file
+	c.Type, r.first[i] = f.Type, file
 	return nil
 }
 
 // paths resolves the columns in one file: nil for one that it may be without.
-func (m *mapping) paths(fields []arrow.Field) ([][]int, error) {
-	out := make([][]int, len(m.columns))
+func (r *resolver) paths(fields []arrow.Field) ([][]int, error) {
+	out := make([][]int, len(r.columns))
 	var byName map[string]int
-	for i, c := range m.columns {
+	for i, c := range r.columns {
 		if c.optional {
 			if byName == nil {
 				byName = make(map[string]int, len(fields))

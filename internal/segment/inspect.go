@@ -24,11 +24,11 @@ type Segment struct {
 	// records of a Reader have them in the same order.
 	Columns []Column
 
-	files   []fileInfo
-	info    schemas.SegmentInfo
-	mapping *mapping
-	located *Located
-	footers int64 // bytes
+	files    []fileInfo
+	info     schemas.SegmentInfo
+	resolver *resolver
+	located  *Located
+	footers  int64 // bytes
 }
 
 // footersKept is how many bytes of footers may be kept parsed between Inspect and
@@ -65,14 +65,14 @@ func Inspect(ctx context.Context, source string, want Columns) (*Segment, error)
 
 // Inspect reads the footers of the files, and finds in each the mapped columns.
 func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
-	m, err := newMapping(want)
+	m, err := newResolver(want)
 	if err != nil {
 		return nil, err
 	}
 	if len(l.objects) == 0 && l.table == nil {
 		return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: errors.New("the segment has no files")}
 	}
-	s := &Segment{located: l, mapping: m, info: schemas.SegmentInfo{Files: len(l.objects)}}
+	s := &Segment{located: l, resolver: m, info: schemas.SegmentInfo{Files: len(l.objects)}}
 	var folders [][]partitionValue
 	if l.table == nil {
 		folders = partitions(l.objects, want.asText())
@@ -129,7 +129,7 @@ func (s *Segment) withoutFiles() error {
 	if err != nil {
 		return err
 	}
-	return s.mapping.add("", p.Described().Fields)
+	return s.resolver.add("", p.Described().Fields)
 }
 
 // noFile stands for a file without columns.
@@ -147,10 +147,10 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 		return o.err
 	}
 	f := o.file
-	if err := s.mapping.add(info.Name, f.Described().Fields); err != nil {
+	if err := s.resolver.add(info.Name, f.Described().Fields); err != nil {
 		return err
 	}
-	paths, err := s.mapping.paths(f.Described().Fields)
+	paths, err := s.resolver.paths(f.Described().Fields)
 	if err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ func (s *Segment) Is(l *Located) bool {
 }
 
 // Warnings tell what people should know of the segment's files.
-func (s *Segment) Warnings() []string { return append(s.located.warnings, s.mapping.warnings...) }
+func (s *Segment) Warnings() []string { return append(s.located.warnings, s.resolver.warnings...) }
 
 // Files names the segment's files in the order in which they are read.
 func (s *Segment) Files() []string {

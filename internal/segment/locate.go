@@ -22,7 +22,6 @@ type Located struct {
 
 	objects  []storage.Object
 	table    *delta.Table
-	all      map[string]storage.Object // of a table's folder, deletion vectors too
 	warnings []string
 }
 
@@ -110,10 +109,7 @@ func locateTable(ctx context.Context, source string, in *storage.InTable, versio
 	if objects, err = allowed(objects, allow); err != nil {
 		return nil, err
 	}
-	l := &Located{all: make(map[string]storage.Object, len(objects))}
-	for _, o := range objects {
-		l.all[o.Name] = o
-	}
+	l := &Located{}
 	if l.table, err = delta.Read(ctx, objects, version); err != nil {
 		return nil, columnar.AsError("", err)
 	}
@@ -121,15 +117,4 @@ func locateTable(ctx context.Context, source string, in *storage.InTable, versio
 		l.objects = append(l.objects, f.Object)
 	}
 	return l, nil
-}
-
-// open opens a file of a table's folder.
-func (l *Located) open(ctx context.Context) func(name string) (storage.File, error) {
-	return func(name string) (storage.File, error) {
-		o, ok := l.all[name]
-		if !ok {
-			return nil, fmt.Errorf("the Delta log names the file %s, which is not there; restore it, or repair the table (FSCK REPAIR TABLE)", name)
-		}
-		return storage.OpenSource(ctx, o)
-	}
 }

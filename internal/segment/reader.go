@@ -167,13 +167,13 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	if err := sameFooter(f, src, info); err != nil {
 		return err
 	}
-	paths, err := r.segment.mapping.paths(f.Described().Fields)
+	paths, err := r.segment.resolver.paths(f.Described().Fields)
 	if err != nil {
 		return err
 	}
 	var deleted *roaring64.Bitmap
 	if info.data != nil {
-		if deleted, err = info.data.Rows(r.segment.located.open(ctx)); err != nil {
+		if deleted, err = info.data.Rows(ctx); err != nil {
 			return err
 		}
 	}

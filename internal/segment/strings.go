@@ -2,10 +2,11 @@ package segment
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"iterable-segment-export/internal/mapping"
 )
 
 // StringColumn gives the values of a column that identifies profiles as bytes,
@@ -21,22 +22,11 @@ type StringColumn struct {
 // error.
 func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 	c := &StringColumn{arr: arr}
-	have := func(value func(i int) []byte) { c.value = func(i int) ([]byte, bool) { return value(i), true } }
 	switch a := arr.(type) {
 	case array.ExtensionArray:
 		return NewStringColumn(a.Storage())
 	case *array.Null:
 		c.value = func(int) ([]byte, bool) { return nil, false }
-	case *array.String:
-		have(array.NewBinaryData(a.Data()).Value)
-	case *array.LargeString:
-		have(array.NewLargeBinaryData(a.Data()).Value)
-	case *array.Binary:
-		have(a.Value)
-	case *array.LargeBinary:
-		have(a.Value)
-	case *array.FixedSizeBinary:
-		have(a.Value)
 	case *array.Dictionary:
 		values, err := NewStringColumn(a.Dictionary())
 		if err != nil {
@@ -44,53 +34,14 @@ func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 		}
 		c.value = func(i int) ([]byte, bool) { return values.Bytes(a.GetValueIndex(i)) }
 	default:
-		digits := digits(arr)
-		if digits == nil {
+		if !identifies(UserID, arr.DataType()) {
 			return nil, fmt.Errorf("a column of type %s has neither text nor whole numbers", arr.DataType())
 		}
-		have(func(i int) []byte { return digits(c.scratch[:0], i) })
+		text, err := mapping.Text(arr)
+		c.value = func(i int) ([]byte, bool) { return text(c.scratch[:0], i), true }
+		return c, err
 	}
 	return c, nil
-}
-
-// digits returns what appends a whole number of the array, nil for other arrays.
-func digits(arr arrow.Array) func(dst []byte, i int) []byte {
-	switch a := arr.(type) {
-	case *array.Int8:
-		return signed(a.Int8Values())
-	case *array.Int16:
-		return signed(a.Int16Values())
-	case *array.Int32:
-		return signed(a.Int32Values())
-	case *array.Int64:
-		return signed(a.Int64Values())
-	case *array.Uint8:
-		return unsigned(a.Uint8Values())
-	case *array.Uint16:
-		return unsigned(a.Uint16Values())
-	case *array.Uint32:
-		return unsigned(a.Uint32Values())
-	case *array.Uint64:
-		return unsigned(a.Uint64Values())
-	}
-	if !isWhole(arr.DataType()) {
-		return nil
-	}
-	switch a := arr.(type) {
-	case *array.Decimal128:
-		return func(dst []byte, i int) []byte { return a.Value(i).BigInt().Append(dst, 10) }
-	case *array.Decimal256:
-		return func(dst []byte, i int) []byte { return a.Value(i).BigInt().Append(dst, 10) }
-	}
-	return nil
-}
-
-func signed[T int8 | int16 | int32 | int64](values []T) func([]byte, int) []byte {
-	return func(dst []byte, i int) []byte { return strconv.AppendInt(dst, int64(values[i]), 10) }
-}
-
-func unsigned[T uint8 | uint16 | uint32 | uint64](values []T) func([]byte, int) []byte {
-	return func(dst []byte, i int) []byte { return strconv.AppendUint(dst, uint64(values[i]), 10) }
 }
 
 // Len is the number of rows.
