@@ -177,23 +177,25 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	reader := seg.Read(ctx, segment.Options{})
-	defer reader.Close()
-	for reader.Next() {
-		if err := s.record(reader); errors.Is(err, errJudge) {
-			break
-		} else if err != nil {
+	var failed error // to read the segment
+	for b, err := range seg.Read(ctx, segment.Options{}) {
+		if err != nil {
+			failed = err
+		} else if err = s.record(b); err != nil && !errors.Is(err, errJudge) {
 			return m, err
+		}
+		if err != nil {
+			break
 		}
 		read.Store(s.manifest.Read)
 	}
 	if err := s.judge.stop(); err != nil {
 		return m, err
 	}
-	if err := reader.Err(); err != nil {
-		return m, err
+	if failed != nil {
+		return m, failed
 	}
-	traffic := reader.Traffic()
+	traffic := seg.Traffic()
 	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes, traffic.Requests
 	a.Log.Info("a segment is read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
 		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)

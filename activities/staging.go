@@ -135,10 +135,10 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 }
 
 // record takes one record batch of the segment.
-func (s *staging) record(r *segment.Reader) error {
-	rec := r.Record()
+func (s *staging) record(b segment.Batch) error {
+	rec := b.Record
 	if err := s.mapper.Bind(rec); err != nil {
-		return needOperator(schemas.ErrorColumn, fmt.Sprintf("%s: %v", r.FileName(), err))
+		return needOperator(schemas.ErrorColumn, fmt.Sprintf("%s: %v", s.names[b.File], err))
 	}
 	var emails, users *segment.StringColumn
 	var err error
@@ -152,14 +152,13 @@ func (s *staging) record(r *segment.Reader) error {
 			return err
 		}
 	}
-	file, offset := int32(r.FileIndex()), r.RowOffset()
 	for i := range int(rec.NumRows()) {
 		s.manifest.Read++
 		if s.group.record == nil {
 			rec.Retain()
 			s.group.record = rec
 		}
-		s.row(position{file: file, row: offset + int64(i)}, i, emails, users)
+		s.row(position{file: int32(b.File), row: b.Offset + int64(i)}, i, emails, users)
 		if s.group.full() {
 			if err := s.hand(); err != nil {
 				return err

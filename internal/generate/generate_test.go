@@ -20,10 +20,11 @@ func read(t *testing.T, dir string) (addresses [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := s.Read(t.Context(), segment.Options{})
-	defer r.Close()
-	for r.Next() {
-		c, err := segment.NewStringColumn(r.Record().Column(0))
+	for b, err := range s.Read(t.Context(), segment.Options{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := segment.NewStringColumn(b.Column(0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,9 +32,6 @@ func read(t *testing.T, dir string) (addresses [][]byte) {
 			v, _ := c.Bytes(i)
 			addresses = append(addresses, bytes.Clone(v))
 		}
-	}
-	if r.Err() != nil {
-		t.Fatal(r.Err())
 	}
 	return addresses
 }

@@ -93,18 +93,19 @@ func check(t *testing.T, path string, f file, rows int) error {
 	if err != nil {
 		return err
 	}
-	r := s.Read(t.Context(), segment.Options{BatchRows: 1000})
-	defer r.Close()
 	row := 0
-	for r.Next() {
-		if err := m.Bind(r.Record()); err != nil {
-			return err
-		}
-		emails, err := segment.NewStringColumn(r.Record().Column(0))
+	for b, err := range s.Read(t.Context(), segment.Options{BatchRows: 1000}) {
 		if err != nil {
 			return err
 		}
-		for i := range int(r.Record().NumRows()) {
+		if err := m.Bind(b.Record); err != nil {
+			return err
+		}
+		emails, err := segment.NewStringColumn(b.Column(0))
+		if err != nil {
+			return err
+		}
+		for i := range int(b.NumRows()) {
 			address, _ := emails.Bytes(i)
 			fields, invalid := m.Append(nil, i)
 			if invalid != nil {
@@ -116,10 +117,10 @@ func check(t *testing.T, path string, f file, rows int) error {
 			row++
 		}
 	}
-	if r.Err() == nil && row != rows {
+	if row != rows {
 		return fmt.Errorf("%d rows", row)
 	}
-	return r.Err()
+	return nil
 }
 
 // line is a row as it is to be sent.

@@ -166,14 +166,15 @@ func described(t *testing.T, name, path string) string {
 	if err != nil {
 		return fmt.Sprintf("| %s | %s | refused | |", name, roles)
 	}
-	r := s.Read(t.Context(), segment.Options{})
-	defer r.Close()
 	var out []string
-	for r.Next() {
-		if err := m.Bind(r.Record()); err != nil {
-			t.Fatal(err)
+	for b, err := range s.Read(t.Context(), segment.Options{}) {
+		if err == nil {
+			err = m.Bind(b.Record)
 		}
-		for i := range int(r.Record().NumRows()) {
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i := range int(b.NumRows()) {
 			row, invalid := m.Append(nil, i)
 			cell := "`" + strings.TrimSuffix(strings.TrimPrefix(string(row), `{"v":`), "}") + "`"
 			if string(row) == "{}" {
@@ -184,9 +185,6 @@ func described(t *testing.T, name, path string) string {
 			}
 			out = append(out, cell)
 		}
-	}
-	if r.Err() != nil {
-		t.Fatalf("%s: %v", name, r.Err())
 	}
 	if out[0] == out[1] {
 		out[1] = ""

@@ -3,6 +3,7 @@ package segment
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -155,11 +156,13 @@ func readAll(t testing.TB, source string, want Columns) error {
 	if err != nil {
 		return err
 	}
-	r := s.Read(t.Context(), Options{})
-	defer r.Close()
-	for r.Next() {
+	return readErr(s.Read(t.Context(), Options{}))
+}
+
+func readErr(batches iter.Seq2[Batch, error]) (err error) {
+	for _, err = range batches {
 	}
-	return r.Err()
+	return err
 }
 
 func TestBadFooters(t *testing.T) {

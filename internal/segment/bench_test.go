@@ -86,13 +86,15 @@ func BenchmarkRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				r := s.Read(context.Background(), Options{Parallel: parallel})
 				n := int64(0)
-				for r.Next() {
-					n += r.Record().NumRows()
+				for rec, err := range s.Read(context.Background(), Options{Parallel: parallel}) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n += rec.NumRows()
 				}
-				if r.Close(); r.Err() != nil || n != benchRows {
-					b.Fatal(n, r.Err())
+				if n != benchRows {
+					b.Fatal(n)
 				}
 			}
 			b.ReportMetric(float64(benchRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")

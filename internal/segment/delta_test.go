@@ -331,25 +331,27 @@ func TestDeltaDeletionVectors(t *testing.T) {
 			with := obj{"path": add["path"], "partitionValues": obj{}, "size": add["size"], "deletionVector": c.vector}
 			d.commit(obj{"add": with}, obj{"remove": obj{"path": add["path"]}})
 			s := inspect(t, d.dir, Columns{Email: "email"})
-			r := s.Read(t.Context(), Options{BatchRows: 7})
-			defer r.Close()
 			got := ""
-			for r.Next() {
-				col, err := NewStringColumn(r.Record().Column(0))
+			var failed error
+			for b, err := range s.Read(t.Context(), Options{BatchRows: 7}) {
+				if failed = err; err != nil {
+					break
+				}
+				col, err := NewStringColumn(b.Column(0))
 				if err != nil {
 					t.Fatal(err)
 				}
 				for i := range col.Len() {
 					v, _ := col.Bytes(i)
-					got += fmt.Sprintf("%d %s|", r.RowOffset()+int64(i), v)
+					got += fmt.Sprintf("%d %s|", b.Offset+int64(i), v)
 				}
 			}
 			if c.word != "" {
-				wantError(t, r.Err(), schemas.ErrorSegmentUnreadable, c.word, "a.parquet")
+				wantError(t, failed, schemas.ErrorSegmentUnreadable, c.word, "a.parquet")
 				return
 			}
-			if r.Err() != nil || got != want || s.Info().Rows != n-4 || s.Info().Fingerprint == before.Fingerprint {
-				t.Errorf("%v, %d rows\n got %s\nwant %s", r.Err(), s.Info().Rows, got, want)
+			if failed != nil || got != want || s.Info().Rows != n-4 || s.Info().Fingerprint == before.Fingerprint {
+				t.Errorf("%v, %d rows\n got %s\nwant %s", failed, s.Info().Rows, got, want)
 			}
 		})
 	}

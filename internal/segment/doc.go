@@ -3,7 +3,7 @@
 // mapped columns.
 //
 // Inspect reads the footers of a segment's files, finds the mapped columns and
-// says how much there is. Segment.Read then gives the rows, files by name, rows
+// says how much there is. Segment.Read then returns the rows, files by name, rows
 // in their order, in batches of some thousand, with bounded memory whatever the
 // size of a file, a row group or a record batch.
 //

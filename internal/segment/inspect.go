@@ -21,7 +21,7 @@ import (
 type Segment struct {
 	// Columns are the mapped columns: the e-mail column if one is mapped, then
 	// the user id if one is, then the fields in the order of the mapping. The
-	// records of a Reader have them in the same order.
+	// records of Read have them in the same order.
 	Columns []Column
 
 	files    []fileInfo
@@ -29,6 +29,7 @@ type Segment struct {
 	resolver *resolver
 	located  *Located
 	footers  int64 // bytes
+	traffic  storage.Traffic
 }
 
 // footersKept is how many bytes of footers may be kept parsed between Inspect and

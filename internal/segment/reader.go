@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 	"github.com/apache/arrow/go/v15/arrow"
@@ -16,137 +16,82 @@ import (
 	"iterable-segment-export/internal/storage"
 )
 
-// Options tune a Reader; zero fields mean the defaults.
+// Options tune Read; zero fields mean the defaults.
 type Options = columnar.Options
 
 // Error is what every function of this package fails with.
 type Error = columnar.Error
 
-// Reader gives a segment's rows in records of some thousand:
-//
-//	r := s.Read(ctx, segment.Options{})
-//	defer r.Close()
-//	for r.Next() {
-//		rec := r.Record()
-//		…
-//	}
-//	if err := r.Err(); err != nil { … }
-//
-// It is for one goroutine.
-type Reader struct {
-	segment *Segment
-	cancel  context.CancelFunc
-	ch      chan item
-	done    chan struct{}
-	room    *semaphore.Weighted // for the bytes of records on their way
-	cur     item
-	err     error // of the producer, to be read after done is closed
+// Batch is some rows of a segment, as they follow each other in a file.
+type Batch struct {
+	// Record has the mapped columns in the order of Segment.Columns, named as there.
+	// The form of a column's type may differ from file to file, its kind does not; a
+	// column that a file lacks is of type null.
+	arrow.Record
+	// File is the index of the rows' file in Segment.Files, and Offset the number, from
+	// 0, of the first row in it.
+	File   int
+	Offset int64
 
-	bytes, requests atomic.Int64 // of the files that were read to their end
+	room int64 // bytes
 }
 
-// item is a record and where it comes from.
-type item struct {
-	rec    arrow.Record
-	file   int
-	offset int64
-	bytes  int64 // of the room
+// reading reads a segment's files in turn.
+type reading struct {
+	*Segment
+	opts Options
+	ch   chan Batch
+	room *semaphore.Weighted // for the bytes of batches on their way
 }
 
-// aheadBytes bounds what the records take that were read and are not yet done
-// with. A record that is larger by itself has all of it, and travels alone.
+// aheadBytes bounds what the batches take that were read and are not yet done
+// with. One that is larger by itself has all of it, and travels alone.
 const aheadBytes = 64 << 20
 
-// Read starts reading the segment's rows. The caller closes the reader.
-func (s *Segment) Read(ctx context.Context, opts Options) *Reader {
+// Read reads the segment's rows, some thousand at a time. A batch is valid until the
+// next, unless its record is retained. An error ends the rows; it is an *Error.
+func (s *Segment) Read(ctx context.Context, opts Options) iter.Seq2[Batch, error] {
 	opts = opts.WithDefaults()
-	ctx, cancel := context.WithCancel(ctx)
-	r := &Reader{
-		segment: s, cancel: cancel, ch: make(chan item, opts.Ahead), done: make(chan struct{}),
-		room: semaphore.NewWeighted(aheadBytes),
-	}
-	go func() {
-		defer close(r.done)
-		defer close(r.ch)
-		r.err = r.produce(ctx, opts)
-	}()
-	return r
-}
-
-// Next goes to the next record. After false, Err says whether that was the end.
-func (r *Reader) Next() bool {
-	r.release()
-	var ok bool
-	if r.cur, ok = <-r.ch; !ok {
-		<-r.done // from here on Err tells
-	}
-	return ok
-}
-
-// Record is the current record: the mapped columns in the order of
-// Segment.Columns, named as there. The form of a column's type may differ from
-// file to file, its kind does not; a column that a file lacks is of type null.
-// The record is valid until the next call of Next or Close, unless retained.
-func (r *Reader) Record() arrow.Record { return r.cur.rec }
-
-// FileIndex is the index of the current record's file in Segment.Files.
-func (r *Reader) FileIndex() int { return r.cur.file }
-
-// FileName is the name of the current record's file.
-func (r *Reader) FileName() string { return r.segment.files[r.cur.file].Name }
-
-// RowOffset is the number, from 0, of the current record's first row in its
-// file.
-func (r *Reader) RowOffset() int64 { return r.cur.offset }
-
-// Err is the error that ended the reading, nil at the end of the segment. It is
-// an *Error. It is to be called after Next has returned false, or after Close.
-func (r *Reader) Err() error {
-	select {
-	case <-r.done:
-		return r.err
-	default:
-		return nil
-	}
-}
-
-// Traffic is what was read of the files so far, as they are stored: bytes, and
-// how many times a file or a bucket was asked for some. Files that are being read
-// are not in it.
-func (r *Reader) Traffic() storage.Traffic {
-	return storage.Traffic{Bytes: r.bytes.Load(), Requests: r.requests.Load()}
-}
-
-// Close ends the reading, wherever it is, and waits for what was read ahead.
-func (r *Reader) Close() {
-	r.cancel()
-	r.release()
-	for it := range r.ch {
-		it.rec.Release()
-	}
-	<-r.done
-}
-
-func (r *Reader) release() {
-	if r.cur.rec != nil {
-		r.cur.rec.Release()
-		r.cur.rec = nil
-		r.room.Release(r.cur.bytes)
-	}
-}
-
-// produce reads all files in turn and sends their records.
-func (r *Reader) produce(ctx context.Context, opts Options) error {
-	for i := range r.segment.files {
-		if err := r.produceFile(ctx, i, opts); err != nil {
-			return err
+	return func(yield func(Batch, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		r := &reading{s, opts, make(chan Batch, opts.Ahead), semaphore.NewWeighted(aheadBytes)}
+		s.traffic = storage.Traffic{}
+		var err error // of the goroutine, once the channel is closed
+		go func() {
+			defer close(r.ch)
+			for i := range s.files {
+				if err = r.file(ctx, i); err != nil {
+					return
+				}
+			}
+		}()
+		defer func() { // waits for what was read ahead
+			cancel()
+			for b := range r.ch {
+				b.Release()
+			}
+		}()
+		for b := range r.ch {
+			more := yield(b, nil)
+			b.Release()
+			if r.room.Release(b.room); !more {
+				return
+			}
+		}
+		if err != nil {
+			yield(Batch{}, err)
 		}
 	}
-	return nil
 }
 
-func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err error) {
-	info := r.segment.files[index]
+// Traffic returns what the last Read read of the files, as they are stored: bytes, and
+// how many times a file or a bucket was asked for some. It is complete when the
+// reading has ended.
+func (s *Segment) Traffic() storage.Traffic { return s.traffic }
+
+// file reads one file.
+func (r *reading) file(ctx context.Context, index int) (err error) {
+	info := r.files[index]
 	src, err := openSource(ctx, info.Object)
 	if err != nil {
 		return err
@@ -154,20 +99,20 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 	defer src.Close()
 	defer func() {
 		t := src.Traffic()
-		r.bytes.Add(t.Bytes)
-		r.requests.Add(t.Requests)
+		r.traffic.Bytes += t.Bytes
+		r.traffic.Requests += t.Requests
 		err = src.Explain(info.Object, err)
 	}()
 	f := info.file
 	if f == nil {
-		if f, err = r.segment.open(src, &info); err != nil {
+		if f, err = r.open(src, &info); err != nil {
 			return err
 		}
 	}
 	if err := sameFooter(f, src, info); err != nil {
 		return err
 	}
-	paths, err := r.segment.resolver.paths(f.Described().Fields)
+	paths, err := r.resolver.paths(f.Described().Fields)
 	if err != nil {
 		return err
 	}
@@ -177,7 +122,7 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 			return err
 		}
 	}
-	rows, err := r.send(ctx, index, f, src, paths, opts, deleted)
+	rows, err := r.send(ctx, index, f, src, paths, deleted)
 	if err == nil {
 		err = src.Failed()
 	}
@@ -191,9 +136,9 @@ func (r *Reader) produceFile(ctx context.Context, index int, opts Options) (err 
 }
 
 // send sends one file's records and counts its rows.
-func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, opts Options, deleted *roaring64.Bitmap) (rows int64, err error) {
+func (r *reading) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, deleted *roaring64.Bitmap) (rows int64, err error) {
 	defer columnar.Guard(&err)
-	b, err := f.Open(src, paths, opts)
+	b, err := f.Open(src, paths, r.opts)
 	if err != nil {
 		return 0, err
 	}
@@ -210,35 +155,35 @@ func (r *Reader) send(ctx context.Context, index int, f columnar.File, src *colu
 		for _, c := range columns {
 			c.Release()
 		}
-		if err := r.handKept(ctx, item{rec: rec, file: index, offset: rows}, deleted); err != nil {
+		if err := r.handKept(ctx, Batch{Record: rec, File: index, Offset: rows}, deleted); err != nil {
 			return rows, err
 		}
 		rows += int64(n)
 	}
 }
 
-// handKept hands over the rows of a record that are not deleted, in a record for
+// handKept hands over the rows of a record that are not deleted, in a batch for
 // each stretch of them, so that all rows keep their numbers.
-func (r *Reader) handKept(ctx context.Context, it item, deleted *roaring64.Bitmap) error {
-	n := it.rec.NumRows()
-	it.bytes = min(util.TotalRecordSize(it.rec), aheadBytes)
+func (r *reading) handKept(ctx context.Context, b Batch, deleted *roaring64.Bitmap) error {
+	n := b.NumRows()
+	b.room = min(util.TotalRecordSize(b.Record), aheadBytes)
 	if deleted == nil {
-		return r.hand(ctx, it)
+		return r.hand(ctx, b)
 	}
-	defer it.rec.Release()
+	defer b.Release()
 	gone := deleted.Iterator()
-	gone.AdvanceIfNeeded(uint64(it.offset))
+	gone.AdvanceIfNeeded(uint64(b.Offset))
 	for at := int64(0); at < n; {
 		end := n
 		if gone.HasNext() {
-			end = min(n, int64(gone.PeekNext())-it.offset)
+			end = min(n, int64(gone.PeekNext())-b.Offset)
 		}
 		if end > at {
 			// The room is for the whole record: its slices share its memory.
-			if err := r.hand(ctx, item{rec: it.rec.NewSlice(at, end), file: it.file, offset: it.offset + at, bytes: it.bytes}); err != nil {
+			if err := r.hand(ctx, Batch{b.NewSlice(at, end), b.File, b.Offset + at, b.room}); err != nil {
 				return err
 			}
-			it.bytes = 0
+			b.room = 0
 		}
 		if at = end; end < n {
 			gone.Next()
@@ -248,26 +193,26 @@ func (r *Reader) handKept(ctx context.Context, it item, deleted *roaring64.Bitma
 	return nil
 }
 
-// hand gives a record to the caller of Next, once there is room for it.
-func (r *Reader) hand(ctx context.Context, it item) error {
-	err := r.room.Acquire(ctx, it.bytes)
+// hand gives a batch to the reader of the rows, once there is room for it.
+func (r *reading) hand(ctx context.Context, b Batch) error {
+	err := r.room.Acquire(ctx, b.room)
 	if err == nil {
 		select {
-		case r.ch <- it:
+		case r.ch <- b:
 			return nil
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
 	}
-	it.rec.Release()
+	b.Release()
 	return err
 }
 
 // schema describes the columns.
-func (r *Reader) schema(columns []arrow.Array) *arrow.Schema {
+func (s *Segment) schema(columns []arrow.Array) *arrow.Schema {
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
-		fields[i] = arrow.Field{Name: r.segment.Columns[i].Name, Type: c.DataType(), Nullable: true}
+		fields[i] = arrow.Field{Name: s.Columns[i].Name, Type: c.DataType(), Nullable: true}
 	}
 	return arrow.NewSchema(fields, nil)
 }

@@ -66,20 +66,20 @@ func inspect(t testing.TB, dir string, want Columns) *Segment {
 // rows reads a segment and gives each row as text.
 func rows(t testing.TB, s *Segment, opts Options) []string {
 	t.Helper()
-	r := s.Read(t.Context(), opts)
-	defer r.Close()
 	var out []string
 	next := map[int]int64{}
-	for r.Next() {
-		rec := r.Record()
+	for rec, err := range s.Read(t.Context(), opts) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if int(rec.NumCols()) != len(s.Columns) {
 			t.Fatalf("a record has %d columns", rec.NumCols())
 		}
-		at := next[r.FileIndex()]
-		if r.RowOffset() != at && s.Info().Table == nil || r.RowOffset() < at { // a table has deleted rows
-			t.Fatalf("row offset %d, not %d", r.RowOffset(), at)
+		at := next[rec.File]
+		if rec.Offset != at && s.Info().Table == nil || rec.Offset < at { // a table has deleted rows
+			t.Fatalf("row offset %d, not %d", rec.Offset, at)
 		}
-		next[r.FileIndex()] = r.RowOffset() + rec.NumRows()
+		next[rec.File] = rec.Offset + rec.NumRows()
 		for i := range int(rec.NumRows()) {
 			var b strings.Builder
 			for c, col := range rec.Columns() {
@@ -87,9 +87,6 @@ func rows(t testing.TB, s *Segment, opts Options) []string {
 			}
 			out = append(out, b.String())
 		}
-	}
-	if err := r.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return out
 }

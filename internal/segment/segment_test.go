@@ -74,15 +74,16 @@ func TestFilesOfASegmentMayDiffer(t *testing.T) {
 	if info := s.Info(); info.Files != 4 || info.Rows != -1 || info.RowGroups != 4 || info.Bytes == 0 || len(info.Fingerprint) != 64 {
 		t.Errorf("info %+v", info)
 	}
-	r := s.Read(t.Context(), Options{})
-	defer r.Close()
 	var got []string
-	for r.Next() {
-		email, err := NewStringColumn(r.Record().Column(0))
+	for b, err := range s.Read(t.Context(), Options{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := NewStringColumn(r.Record().Column(1))
+		email, err := NewStringColumn(b.Column(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := NewStringColumn(b.Column(1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,11 +92,11 @@ func TestFilesOfASegmentMayDiffer(t *testing.T) {
 		if !ok {
 			i = []byte("-")
 		}
-		got = append(got, r.FileName()+" "+string(e)+" "+string(i))
+		got = append(got, s.Files()[b.File]+" "+string(e)+" "+string(i))
 	}
 	want := "year=2026/a.parquet a@x.com 1,year=2026/b.arrow b@x.com 2,year=2027/c c@x.com 3,year=2027/d d@x.com -"
-	if r.Err() != nil || strings.Join(got, ",") != want {
-		t.Errorf("%v, %v", got, r.Err())
+	if strings.Join(got, ",") != want {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -178,11 +179,7 @@ func TestChangedFiles(t *testing.T) {
 				func() { os.Remove(files[0]) },
 			} {
 				c()
-				r := s.Read(t.Context(), Options{})
-				for r.Next() {
-				}
-				r.Close()
-				wantError(t, r.Err(), schemas.ErrorSegmentChanged, filepath.Base(files[0]))
+				wantError(t, readErr(s.Read(t.Context(), Options{})), schemas.ErrorSegmentChanged, filepath.Base(files[0]))
 			}
 			write(t, dir, profiles(t, 1, 3000))
 			if err := os.Chtimes(files[0], time.Time{}, before.ModTime().Add(time.Hour)); err != nil {
@@ -195,17 +192,15 @@ func TestChangedFiles(t *testing.T) {
 			if err := s.CheckFingerprint(s.Info().Fingerprint); err != nil {
 				t.Fatal(err)
 			}
-			r := s.Read(t.Context(), Options{BatchRows: 8, Ahead: 1})
-			defer r.Close()
-			if !r.Next() {
-				t.Fatal(r.Err())
+			batches := 0
+			for _, err = range s.Read(t.Context(), Options{BatchRows: 8, Ahead: 1}) {
+				if batches++; batches == 1 && err == nil {
+					if err := os.Chtimes(files[0], time.Time{}, before.ModTime().Add(2*time.Hour)); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
-			if err := os.Chtimes(files[0], time.Time{}, before.ModTime().Add(2*time.Hour)); err != nil {
-				t.Fatal(err)
-			}
-			for r.Next() {
-			}
-			wantError(t, r.Err(), schemas.ErrorSegmentChanged, filepath.Base(files[0]))
+			wantError(t, err, schemas.ErrorSegmentChanged, filepath.Base(files[0]))
 		})
 	}
 }
@@ -214,24 +209,20 @@ func TestReadingCanBeStopped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	writeParquet(t, path, 100, []arrow.Record{profiles(t, 0, 2000)})
 	s := inspect(t, path, Columns{Email: "EmailAddress"})
-	r := s.Read(t.Context(), Options{BatchRows: 8})
-	if !r.Next() {
-		t.Fatal(r.Err())
+	for _, err := range s.Read(t.Context(), Options{BatchRows: 8}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
 	}
-	r.Close()
-	r.Close()
-
 	ctx, cancel := context.WithCancel(t.Context())
-	r = s.Read(ctx, Options{BatchRows: 8})
-	defer r.Close()
-	if !r.Next() {
-		t.Fatal(r.Err())
-	}
-	cancel()
-	for r.Next() {
+	defer cancel()
+	var err error
+	for _, err = range s.Read(ctx, Options{BatchRows: 8}) {
+		cancel()
 	}
 	var e *Error
-	if err := r.Err(); !errors.Is(err, context.Canceled) || !errors.As(err, &e) || e.Type != "" {
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &e) || e.Type != "" {
 		t.Errorf("%v", err)
 	}
 }
@@ -286,12 +277,13 @@ func TestLargeValues(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), name)
 		write(path)
-		r := inspect(t, path, Columns{Email: "email"}).Read(t.Context(), Options{})
-		defer r.Close()
 		n, records := 0, 0
-		for r.Next() {
+		for b, err := range inspect(t, path, Columns{Email: "email"}).Read(t.Context(), Options{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			records++
-			col, err := NewStringColumn(r.Record().Column(0))
+			col, err := NewStringColumn(b.Column(0))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -300,8 +292,8 @@ func TestLargeValues(t *testing.T) {
 				n += len(v)
 			}
 		}
-		if r.Err() != nil || n != 3*len(large)+1 || name == "arrow" && records < 2 {
-			t.Errorf("%s: %d bytes in %d records, %v", name, n, records, r.Err())
+		if n != 3*len(large)+1 || name == "arrow" && records < 2 {
+			t.Errorf("%s: %d bytes in %d records", name, n, records)
 		}
 	}
 }
