@@ -104,21 +104,12 @@ func CheckCount(rows, size int64) error {
 // Unsupported stands for the type of a column that can't be read. It matters
 // only where the column is mapped.
 type Unsupported struct {
-	arrow.DataType
+	arrow.NullType
 	Why error
 }
 
-// ID returns the ID of the null type.
-func (u *Unsupported) ID() arrow.Type { return arrow.NULL }
-
-// Name returns "unsupported".
-func (u *Unsupported) Name() string { return "unsupported" }
-
 // String says why the type is not supported.
 func (u *Unsupported) String() string { return "unsupported: " + u.Why.Error() }
-
-// Fingerprint returns "", as for all types that have none.
-func (u *Unsupported) Fingerprint() string { return "" }
 
 // Supported returns why a type, or a part of it, can't be read.
 func Supported(dt arrow.DataType) error {

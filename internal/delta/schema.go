@@ -10,7 +10,6 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/decimal128"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"iterable-segment-export/internal/parquetfile"
@@ -100,7 +99,6 @@ func parseType(data []byte, mode string, depth int) (c Column, err error) {
 // Constant returns an array of one element: the value of a partition column. A nil
 // or empty text is null.
 func (c *Column) Constant(text *string) (arrow.Array, error) {
-	mem := memory.DefaultAllocator
 	if text == nil || *text == "" {
 		return array.NewNull(1), nil
 	}
@@ -117,7 +115,11 @@ func (c *Column) Constant(text *string) (arrow.Array, error) {
 	case c.Type == "date":
 		dt = arrow.FixedWidthTypes.Date32
 	case strings.HasPrefix(c.Type, "decimal("):
-		return c.decimal(*text)
+		d := &arrow.Decimal128Type{}
+		if _, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &d.Precision, &d.Scale); err != nil {
+			return nil, errSchema
+		}
+		dt = d
 	case strings.HasPrefix(c.Type, "timestamp"):
 		return timestamp(*text)
 	case c.Type == "string", c.Type == "binary", strings.HasPrefix(c.Type, "varchar"), strings.HasPrefix(c.Type, "char"):
@@ -125,26 +127,11 @@ func (c *Column) Constant(text *string) (arrow.Array, error) {
 	default:
 		return nil, fmt.Errorf("the partition column %q has the type %s, which this program can't read", c.Name, c.Type)
 	}
-	b := array.NewBuilder(mem, dt)
+	b := array.NewBuilder(memory.DefaultAllocator, dt)
 	defer b.Release()
 	if err := b.AppendValueFromString(*text); err != nil {
 		return nil, fmt.Errorf("the partition column %q has a value that is not of its type %s", c.Name, c.Type)
 	}
-	return b.NewArray(), nil
-}
-
-func (c *Column) decimal(text string) (arrow.Array, error) {
-	var precision, scale int32
-	if _, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &precision, &scale); err != nil {
-		return nil, errSchema
-	}
-	n, err := decimal128.FromString(text, precision, scale)
-	if err != nil {
-		return nil, fmt.Errorf("the partition column %q has a value that is not of its type %s", c.Name, c.Type)
-	}
-	b := array.NewDecimal128Builder(memory.DefaultAllocator, &arrow.Decimal128Type{Precision: precision, Scale: scale})
-	defer b.Release()
-	b.Append(n)
 	return b.NewArray(), nil
 }
 

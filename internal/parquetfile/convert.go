@@ -31,29 +31,6 @@ func values(raw arrow.ArrayData) []byte {
 	return nil
 }
 
-// each calls do with each value that is not null, of bytes of any or a fixed length.
-func each(raw arrow.ArrayData, do func(i int, v []byte) error) error {
-	at := func(i int) []byte { return nil }
-	switch arr := array.MakeFromData(raw).(type) {
-	case *array.Binary:
-		at = arr.Value
-	case *array.FixedSizeBinary:
-		at = arr.Value
-	}
-	var valid []byte
-	if b := raw.Buffers()[0]; b != nil && raw.NullN() > 0 {
-		valid = b.Bytes()
-	}
-	for i := range raw.Len() {
-		if valid == nil || bitutil.BitIsSet(valid, i) {
-			if err := do(i, at(i)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 func allocate(mem *columnar.Budget, n int) []byte {
 	mem.Take(n)
 	return make([]byte, n)
@@ -189,21 +166,28 @@ func extend(to []byte, have int, most byte) {
 func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	width := dt.(arrow.FixedWidthDataType).Bytes()
 	out := allocate(mem, width*raw.Len())
-	err := each(raw, func(i int, v []byte) error {
+	arr := array.MakeFromData(raw).(interface {
+		arrow.Array
+		Value(i int) []byte
+	})
+	for i := range arr.Len() {
+		if arr.IsNull(i) {
+			continue
+		}
+		v := arr.Value(i)
 		for len(v) > width && (v[0] == 0 && v[1]&0x80 == 0 || v[0] == 0xff && v[1]&0x80 != 0) {
 			v = v[1:] // a sign that is written longer than it need be
 		}
 		if len(v) == 0 || len(v) > width {
-			return fmt.Errorf("a decimal has %d bytes", len(v))
+			return nil, fmt.Errorf("a decimal has %d bytes", len(v))
 		}
 		to := out[i*width : (i+1)*width]
 		for k := range v {
 			to[k] = v[len(v)-1-k]
 		}
 		extend(to, len(v), v[0])
-		return nil
-	})
-	return withValues(dt, raw, out), err
+	}
+	return withValues(dt, raw, out), nil
 }
 
 // uuids are written in hexadecimal, in groups of 8-4-4-4-12 digits.

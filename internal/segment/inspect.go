@@ -144,6 +144,7 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 	}
 	defer o.src.Close()
 	defer func() { err = o.src.Explain(info.Object, err) }()
+	defer columnar.Guard(&err)
 	if o.err != nil {
 		return o.err
 	}
@@ -155,7 +156,7 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := checkFormat(f, paths); err != nil {
+	if err := f.Check(paths); err != nil {
 		return err
 	}
 	s.info.RowGroups += f.Described().RowGroups
@@ -224,11 +225,6 @@ func (s *Segment) open(src *columnar.Source, info *fileInfo) (columnar.File, err
 		return partitioned(f, info.folders), nil
 	}
 	return asTable(f, s.located.table, info.data)
-}
-
-func checkFormat(f columnar.File, paths [][]int) (err error) {
-	defer columnar.Guard(&err)
-	return f.Check(paths)
 }
 
 func openSource(ctx context.Context, o storage.Object) (*columnar.Source, error) {
