@@ -90,7 +90,7 @@ var wanted = schemas.EnsureListInput{
 }
 
 func (b *bench) named(name string) (ids []int64) {
-	for _, l := range b.sandbox.Stats(false).Projects[0].Lists {
+	for _, l := range b.sandbox.Stats(false).Lists {
 		if l.Name == name {
 			ids = append(ids, l.ID)
 		}
@@ -100,9 +100,7 @@ func (b *bench) named(name string) (ids []int64) {
 
 func TestEnsureListFindsOrMakesTheList(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	if _, err := b.sandbox.AddList(sandbox.NewList{Name: "high-value"}); err != nil {
-		t.Fatal(err) // another name: names are compared exactly
-	}
+	b.sandbox.AddList(api.List{Name: "high-value"}) // another name: names are compared exactly
 	made, err := b.ensure(wanted)
 	if err != nil || !made.Created {
 		t.Fatalf("got %+v, %v", made, err)
@@ -118,7 +116,7 @@ func TestEnsureListFindsOrMakesTheList(t *testing.T) {
 func TestRacingWorkersMakeOneList(t *testing.T) {
 	s := sandbox.New(sandbox.Config{Fast: true})
 	// Everybody's first look is held back until nobody has made the list yet.
-	if err := s.AddFaults(sandbox.Fault{Endpoint: "lists/create", Kind: "slow", Delay: sandbox.Duration(200e6)}); err != nil {
+	if err := s.AddFaults(sandbox.Fault{Endpoint: "lists/create", Kind: "slow", Delay: 200e6}); err != nil {
 		t.Fatal(err)
 	}
 	const workers = 4
@@ -160,9 +158,7 @@ func TestATwinThatALostRaceLeftIsPassedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := b.sandbox.AddList(sandbox.NewList{Name: "High-value", Description: description(deployment, wanted.Run.Export)}); err != nil {
-			t.Fatal(err)
-		}
+		b.sandbox.AddList(api.List{Name: "High-value", Description: description(deployment, wanted.Run.Export)})
 	}
 	before := b.named("High-value")
 	for range 2 { // the second time its record says which is this export's
@@ -266,9 +262,7 @@ func TestListsThatIterableMakesOtherwise(t *testing.T) {
 			lists := 0
 			if c.there != "" {
 				lists = 1
-				if _, err := b.sandbox.AddList(sandbox.NewList{Name: c.there}); err != nil {
-					t.Fatal(err)
-				}
+				b.sandbox.AddList(api.List{Name: c.there})
 			}
 			in := wanted
 			in.Name, in.Run.Segment = c.wanted, c.wanted
@@ -287,7 +281,7 @@ func TestListsThatIterableMakesOtherwise(t *testing.T) {
 			if c.message == "" && (err != nil || got.ID != 1) || c.message != "" && (err == nil || !strings.Contains(err.Error(), c.message)) {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			if n := len(b.sandbox.Stats(false).Projects[0].Lists); n != lists {
+			if n := len(b.sandbox.Stats(false).Lists); n != lists {
 				t.Errorf("%d lists are left", n)
 			}
 		})
@@ -298,10 +292,7 @@ func TestListsThatIterableMakesOtherwise(t *testing.T) {
 // that it takes for the same, that list is left alone.
 func TestAListThatWasThereIsNeverDeleted(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	id, err := b.sandbox.AddList(sandbox.NewList{Name: "vip"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := b.sandbox.AddList(api.List{Name: "vip"})
 	client, err := b.Clients.Get("sandbox")
 	if err != nil {
 		t.Fatal(err)
@@ -327,10 +318,7 @@ func TestSizesAreAskedForSeldom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := s.AddList(sandbox.NewList{Name: "l"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := s.AddList(api.List{Name: "l"})
 	known := 0
 	for range 20 {
 		if b.listSize(t.Context(), client, "sandbox", id) >= 0 {
@@ -344,21 +332,19 @@ func TestSizesAreAskedForSeldom(t *testing.T) {
 
 func TestEnsureListAsksAnOperator(t *testing.T) {
 	for name, c := range map[string]struct {
-		lists   []sandbox.NewList
+		lists   []api.List
 		listID  int64
 		want    schemas.ErrorType
 		message string
 	}{
-		"twins":      {lists: []sandbox.NewList{{Name: "High-value"}, {Name: "High-value"}}, want: schemas.ErrorListAmbiguous, message: "2 lists are named"},
-		"dynamic":    {lists: []sandbox.NewList{{Name: "High-value", Type: "Dynamic"}}, want: schemas.ErrorListUnusable, message: "of type Dynamic"},
+		"twins":      {lists: []api.List{{Name: "High-value"}, {Name: "High-value"}}, want: schemas.ErrorListAmbiguous, message: "2 lists are named"},
+		"dynamic":    {lists: []api.List{{Name: "High-value", ListType: "Dynamic"}}, want: schemas.ErrorListUnusable, message: "of type Dynamic"},
 		"no such id": {listID: 999_999, want: schemas.ErrorListGone, message: "999999"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 			for _, l := range c.lists {
-				if _, err := b.sandbox.AddList(l); err != nil {
-					t.Fatal(err)
-				}
+				b.sandbox.AddList(l)
 			}
 			in := wanted
 			in.ListID = c.listID
@@ -373,10 +359,7 @@ func TestEnsureListAsksAnOperator(t *testing.T) {
 
 func TestAListIDMustBearTheName(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	id, err := b.sandbox.AddList(sandbox.NewList{Name: "Another"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := b.sandbox.AddList(api.List{Name: "Another"})
 	in := wanted
 	in.ListID = id
 	if _, err := b.ensure(in); err == nil || !strings.Contains(err.Error(), "«Another»") {

@@ -16,7 +16,7 @@ func BenchmarkTenMillionMembers(b *testing.B) {
 	const members, each = 10_000_000, 10_000
 	for b.Loop() {
 		s := New(Config{Fast: true})
-		s.newList(s.projects["sandbox"], api.List{Name: "l", ListType: api.Standard}, 0)
+		s.AddList(api.List{Name: "l"})
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -40,7 +40,7 @@ func BenchmarkTenMillionMembers(b *testing.B) {
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/members, "B/member")
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/members, "ns/member")
 		b.ReportMetric(float64(after.Sys)/1e6, "MB-system")
-		if n := s.Stats(false).Projects[0].Lists[0].Size; n != members {
+		if n := s.Stats(false).Lists[0].Size; n != members {
 			b.Fatalf("%d members", n)
 		}
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 
 // Defaults.
 const (
-	// DefaultKey is the API key of the only project where a Config names none.
+	// DefaultKey is the API key where a Config names none.
 	DefaultKey = "sandbox-key"
 	// DefaultRate is the requests a second for subscribe and unsubscribe, each:
 	// what Iterable documents for users/bulkUpdate.
@@ -39,47 +38,26 @@ const (
 // KeyType is what an API key may do.
 type KeyType string
 
-// The key types. A read-only key may only GET; mobile and JavaScript keys may
-// use none of the endpoints here.
+// The key types. A read-only key may only GET; one of any other type, such as
+// JavaScript, may use none of the endpoints here.
 const (
-	ServerKey     KeyType = "server"
-	ReadOnlyKey   KeyType = "readOnly"
-	MobileKey     KeyType = "mobile"
-	JavaScriptKey KeyType = "javascript"
+	ServerKey   KeyType = "server"
+	ReadOnlyKey KeyType = "readOnly"
 )
 
-// Project is what an API key opens. Keys whose projects have the same Name open
-// the same project, which is as the first of them says.
-type Project struct {
-	Name string `json:"name"`
-	// Type is EmailProject where empty.
-	Type ProjectType `json:"type,omitempty"`
-	// Rate is the project's requests a second for subscribe and unsubscribe, each;
-	// 0 is what Config.Rate says, and less than 0 is no limit.
-	Rate float64 `json:"rate,omitempty"`
-	// DropUnknownFields drops fields that the project does not have, instead of
-	// creating them.
-	DropUnknownFields bool `json:"dropUnknownFields,omitempty"`
-	// KeyType is ServerKey where empty.
-	KeyType KeyType `json:"keyType,omitempty"`
-	// Region is the data centre that the key belongs to, "us" or "eu"; a key of
-	// another region than the server's is refused. Empty fits every region.
-	Region string `json:"region,omitempty"`
-}
-
-// Config describes a Server. The zero value is one email-based project with the
+// Config describes a Server. The zero value is an email-based project with the
 // key DefaultKey, which behaves like the real service: slow, limited and
 // eventually consistent.
 type Config struct {
-	// Keys are the API keys and what they open.
-	Keys map[string]Project
-	// Region is the server's data centre, "us" or "eu"; empty accepts keys of both.
-	Region string
+	// Project is EmailProject where empty.
+	Project ProjectType
+	// Keys are the API keys and what they may do.
+	Keys map[string]KeyType
 	// Fast turns off the defaults of Rate, NewList and Lag, the documented limits
 	// of the other endpoints and their timeouts: for tests with another purpose.
 	Fast bool
-	// Rate is the requests a second for subscribe and unsubscribe, each, in each
-	// project; 0 is the default, and less than 0 is no limit.
+	// Rate is the requests a second for subscribe and unsubscribe, each; 0 is the
+	// default, and less than 0 is no limit.
 	Rate float64
 	// Burst is how many requests may come at once after a pause; 0 is one second's
 	// worth of the rate, at least 1.
@@ -89,16 +67,14 @@ type Config struct {
 	// Latency is how long every API answer is held back, and PerProfile how much
 	// longer for each subscriber in the request.
 	Latency, PerProfile time.Duration
-	// MaxBodyBytes is the largest request body; 0 is 4 MiB.
-	MaxBodyBytes int
 	// MaxSubscribers is the most rows in a request, above which the answer is
 	// 400 BatchTooLarge; 0 is no limit.
 	MaxSubscribers int
-	// MaxFields is how many fields profiles may have in a project, above which
-	// the answer is 400 UniqueFieldsLimitExceeded; 0 is no limit.
-	MaxFields int
-	// Fields are fields that every project has from the start, name to type.
+	// Fields are fields that the project has from the start, name to type.
 	Fields map[string]string
+	// DropUnknownFields drops fields that the project does not have, instead of
+	// creating them.
+	DropUnknownFields bool
 	// RefuseMismatches answers a request that holds a value of another type than
 	// its field's with 400 RequestFieldsTypesMismatched; without it only the row
 	// fails, in failedUpdates.
@@ -114,8 +90,8 @@ type Config struct {
 	// RefuseTwins answers the creation of a list whose name is taken with 400, and
 	// TrimNames cuts white space around a new list's name.
 	RefuseTwins, TrimNames bool
-	// KeepData keeps each profile's dataFields whole, merged as Iterable does,
-	// so that GET /api/users/{email} has them. Without it only a hash is kept.
+	// KeepData keeps each profile's dataFields, merged as Iterable does, so that
+	// GET /api/users/{email} has them.
 	KeepData bool
 	// DataDir is a folder that Open keeps the lists and profiles in; empty keeps
 	// them in memory alone. New does not use it.
@@ -140,61 +116,16 @@ type Exchange struct {
 	Faulty   bool // the answer is that of a Fault
 }
 
-// Check returns what is wrong with a Config, or nil.
-func (c Config) Check() error {
-	for _, p := range c.Keys {
-		if err := p.check(); err != nil {
-			return err
-		}
-	}
-	for name, kind := range c.Fields {
-		if !kinds[kind] {
-			return fmt.Errorf("field %q: there is no type %q", name, kind)
-		}
-	}
-	return checkRegion(c.Region)
-}
-
-func checkRegion(region string) error {
-	if region != "" && region != "us" && region != "eu" {
-		return fmt.Errorf("region %q is neither us nor eu", region)
-	}
-	return nil
-}
-
 // setDefaults fills in what is not set. Afterwards 0 means none.
 func (c *Config) setDefaults() {
+	c.Project = cmp.Or(c.Project, EmailProject)
 	if len(c.Keys) == 0 {
-		c.Keys = map[string]Project{DefaultKey: {Name: "sandbox"}}
+		c.Keys = map[string]KeyType{DefaultKey: ServerKey}
 	}
-	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, api.BulkUpdateBody)
 	if !c.Fast {
 		c.Rate = cmp.Or(c.Rate, DefaultRate)
 		c.NewList = cmp.Or(c.NewList, DefaultNewList)
 		c.Lag = cmp.Or(c.Lag, DefaultLag)
 	}
 	c.Rate, c.NewList, c.Lag = max(0, c.Rate), max(0, c.NewList), max(0, c.Lag)
-}
-
-// check fills in a project's defaults and returns what is wrong with it.
-func (p *Project) check() error {
-	if p.Name == "" {
-		return fmt.Errorf("a project needs a name")
-	}
-	p.Type = cmp.Or(p.Type, EmailProject)
-	p.KeyType = cmp.Or(p.KeyType, ServerKey)
-	switch p.Type {
-	case EmailProject, UserIDProject, HybridProject:
-	default:
-		return fmt.Errorf("project %q: unknown type %q: write email, userID or hybrid", p.Name, p.Type)
-	}
-	switch p.KeyType {
-	case ServerKey, ReadOnlyKey, MobileKey, JavaScriptKey:
-	default:
-		return fmt.Errorf("project %q: unknown key type %q: write server, readOnly, mobile or javascript", p.Name, p.KeyType)
-	}
-	if err := checkRegion(p.Region); err != nil {
-		return fmt.Errorf("project %q: %w", p.Name, err)
-	}
-	return nil
 }

@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-func (c *caller) fault(faults ...string) {
+// fault puts faults in place of those that there are.
+func (c *caller) fault(faults ...Fault) {
 	c.t.Helper()
-	c.ok("DELETE", "/sandbox/faults", "")
-	for _, f := range faults {
-		c.ok("POST", "/sandbox/faults", f)
+	c.server.ClearFaults()
+	if err := c.server.AddFaults(faults...); err != nil {
+		c.t.Fatal(err)
 	}
 }
 
@@ -23,24 +24,28 @@ func TestStatusFaults(t *testing.T) {
 	c := start(t, Config{})
 	l := c.list("l")
 	body := fmt.Sprintf(`{"listId":%d,"subscribers":[{"email":"a@example.com"}]}`, l)
-	for fault, want := range map[string]reply{
-		`{"kind":"status"}`: {status: 500, body: `{"msg":"The sandbox was told to fail","code":"GenericError","params":null}`},
-		`{"kind":"status","status":503,"code":"DatabaseError","message":"m","retryAfter":7}`: {503, http.Header{"Retry-After": {"7"}}, `{"msg":"m","code":"DatabaseError","params":null}`},
-		`{"kind":"status","status":502,"body":"html"}`:                                       {status: 502, body: "<html>\n<head><title>502 Bad Gateway</title></head>"},
-		`{"kind":"status","status":504,"body":"text","message":"gone"}`:                      {status: 504, body: "gone"},
-		`{"kind":"status","body":"success","message":"m"}`:                                   {status: 500, body: `{"msg":"m","code":"Success","params":null}`},
-		`{"kind":"status","status":400,"body":"truncated","message":"m"}`:                    {status: 400, body: `{"msg":"m","code":"Gene`},
-		`{"kind":"status","status":200,"body":"empty"}`:                                      {status: 200},
-		`{"kind":"storm","retryAfter":1}`:                                                    {429, http.Header{"Retry-After": {"1"}}, `{"msg":"The sandbox was told to fail","code":"RateLimitExceeded"`},
+	for _, f := range []struct {
+		fault Fault
+		want  reply
+	}{
+		{Fault{Kind: "status"}, reply{status: 500, body: `{"msg":"The sandbox was told to fail","code":"GenericError","params":null}`}},
+		{Fault{Kind: "status", Status: 503, Code: "DatabaseError", Message: "m", RetryAfter: 7},
+			reply{503, http.Header{"Retry-After": {"7"}}, `{"msg":"m","code":"DatabaseError","params":null}`}},
+		{Fault{Kind: "status", Status: 502, Body: "html"}, reply{status: 502, body: "<html>\n<head><title>502 Bad Gateway</title></head>"}},
+		{Fault{Kind: "status", Status: 504, Body: "text", Message: "gone"}, reply{status: 504, body: "gone"}},
+		{Fault{Kind: "status", Body: "success", Message: "m"}, reply{status: 500, body: `{"msg":"m","code":"Success","params":null}`}},
+		{Fault{Kind: "status", Status: 400, Body: "truncated", Message: "m"}, reply{status: 400, body: `{"msg":"m","code":"Gene`}},
+		{Fault{Kind: "status", Status: 200, Body: "empty"}, reply{status: 200}},
+		{Fault{Kind: "storm", RetryAfter: 1}, reply{429, http.Header{"Retry-After": {"1"}}, `{"msg":"The sandbox was told to fail","code":"RateLimitExceeded"`}},
 	} {
-		c.fault(fault)
+		c.fault(f.fault)
 		got := c.do("POST", "/api/lists/subscribe", body)
-		if got.status != want.status || !strings.HasPrefix(got.body, want.body) || got.header.Get("Retry-After") != want.header.Get("Retry-After") {
-			t.Errorf("%s: %+v", fault, got)
+		if got.status != f.want.status || !strings.HasPrefix(got.body, f.want.body) || got.header.Get("Retry-After") != f.want.header.Get("Retry-After") {
+			t.Errorf("%+v: %+v", f.fault, got)
 		}
-		equal(t, "members after "+fault, len(c.members(l)), 0)
+		equal(t, "members", len(c.members(l)), 0)
 	}
-	c.fault(`{"kind":"status","status":200,"body":"truncated","apply":true}`)
+	c.fault(Fault{Kind: "status", Status: 200, Body: "truncated", Apply: true})
 	if got := c.do("POST", "/api/lists/subscribe", body); got.status != 200 || !strings.HasPrefix(got.body, `{"successCount":`) || strings.HasSuffix(got.body, "}") {
 		t.Errorf("a truncated answer: %+v", got)
 	}
@@ -56,32 +61,33 @@ func TestWhichRequestsFail(t *testing.T) {
 		}
 		return b.String()
 	}
-	c.fault(`{"kind":"status","count":2}`)
+	c.fault(Fault{Kind: "status", Count: 2})
 	equal(t, "count", pattern(5), "xx...")
-	c.fault(`[{"kind":"status","count":1,"skip":2},{"kind":"status","skip":1,"count":1}]`)
+	c.fault(Fault{Kind: "status", Count: 1, Skip: 2}, Fault{Kind: "status", Skip: 1, Count: 1})
 	equal(t, "skip", pattern(5), ".xx..")
-	c.fault(`{"kind":"status","endpoint":"lists/size"}`)
+	c.fault(Fault{Kind: "status", Endpoint: "lists/size"})
 	equal(t, "another endpoint", pattern(3), "...")
-	c.fault(`{"kind":"status","endpoint":"lists"}`)
+	c.fault(Fault{Kind: "status", Endpoint: "lists"})
 	equal(t, "this endpoint", pattern(3), "xxx")
-	c.fault(`{"kind":"storm","for":"1m"}`)
+	c.fault(Fault{Kind: "storm", For: time.Minute})
 	equal(t, "in the storm", pattern(2), "xx")
 	clock.t = clock.t.Add(time.Minute)
 	equal(t, "after the storm", pattern(2), "..")
-	c.fault(`{"kind":"status","share":0.3,"seed":7}`)
+	c.fault(Fault{Kind: "status", Share: 0.3, Seed: 7})
 	first := pattern(200)
-	c.fault(`{"kind":"status","share":0.3,"seed":7}`)
+	c.fault(Fault{Kind: "status", Share: 0.3, Seed: 7})
 	equal(t, "the same seed", pattern(200), first)
 	if n := strings.Count(first, "x"); n < 40 || n > 80 {
 		t.Errorf("%d of 200 fail with a share of 0.3", n)
 	}
-	c.fault(`{"kind":"status","share":1,"seed":7,"count":3}`)
+	c.fault(Fault{Kind: "status", Share: 1, Seed: 7, Count: 3})
 	equal(t, "share and count", pattern(5), "xxx..")
 	c.fault()
 	equal(t, "cleared", pattern(2), "..")
-	for _, bad := range []string{`{}`, `{"kind":"x"}`, `{"kind":"status","body":"x"}`, `{"kind":"status","share":2}`, `{"kind":"status","count":-1}`, `{"kind":"status","status":99}`,
-		`{"kind":"status","endpoint":"x"}`, `{"kind":"status","for":"-1s"}`, `{"kind":"status","for":1}`, `{"kind":"status","x":1}`, `{"kind":"status"} x`, `[{"kind":"status"},{"kind":"x"}]`, `x`} {
-		c.refused("POST", "/sandbox/faults", bad, 400, "BadParams")
+	for _, bad := range []Fault{{}, {Kind: "x"}, {Kind: "status", Endpoint: "x"}} {
+		if c.server.AddFaults(Fault{Kind: "status"}, bad) == nil {
+			t.Errorf("%+v is added", bad)
+		}
 	}
 	equal(t, "bad faults change nothing", pattern(2), "..")
 }
@@ -94,7 +100,7 @@ func TestBrokenConnections(t *testing.T) {
 	}
 	var members []string
 	for _, kind := range []string{"reset", "drop"} {
-		c.fault(`{"kind":"` + kind + `","endpoint":"lists/subscribe","count":1}`)
+		c.fault(Fault{Kind: kind, Endpoint: "lists/subscribe", Count: 1})
 		_, err := c.try("POST", "/api/lists/subscribe", body(kind))
 		if !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v", kind, err)
@@ -105,8 +111,9 @@ func TestBrokenConnections(t *testing.T) {
 		equal(t, "members after "+kind, fmt.Sprint(c.members(l)), fmt.Sprint(members))
 	}
 	c.update("subscribe", l, `{"email":"drop@example.com"}`)
-	log := c.server.Requests(3)
-	equal(t, "log", []any{log[0].Status, log[0].Rows, log[0].Fault, log[1].Status, log[1].Rows, log[2].Status}, []any{0, 0, "reset", 0, 1, 200})
+	log := c.server.requests[len(c.server.requests)-3:]
+	equal(t, "log", []any{log[0].Status, log[0].Rows, log[1].Status, log[1].Rows, log[2].Status}, []any{0, 0, 0, 1, 200})
+	equal(t, "faults", c.server.Stats(false).Endpoints["lists/subscribe"].Faults, 2)
 }
 
 func TestHang(t *testing.T) {
@@ -115,7 +122,7 @@ func TestHang(t *testing.T) {
 	met := make(chan string, 1)
 	c.server.met = func(kind string) { met <- kind }
 	for _, apply := range []bool{false, true} {
-		c.fault(fmt.Sprintf(`{"kind":"hang","apply":%t,"count":1}`, apply))
+		c.fault(Fault{Kind: "hang", Apply: apply, Count: 1})
 		ctx, giveUp := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		r, _ := http.NewRequestWithContext(ctx, "POST", c.url+"/api/lists/subscribe", strings.NewReader(fmt.Sprintf(`{"listId":%d,"subscribers":[{"email":"a@example.com"}]}`, l)))
@@ -131,7 +138,7 @@ func TestHang(t *testing.T) {
 		}
 		equal(t, "members", len(c.members(l)), map[bool]int{true: 1}[apply])
 	}
-	c.fault(`{"kind":"hang"}`)
+	c.fault(Fault{Kind: "hang"})
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.try("POST", "/api/lists", `{"name":"x"}`) // a GET would be tried again
@@ -152,7 +159,7 @@ func TestSlow(t *testing.T) {
 		slept += d
 		return nil
 	}
-	c.fault(`{"kind":"slow","delay":"1m","endpoint":"lists/subscribe"}`, `{"kind":"status","delay":"1s","endpoint":"lists"}`)
+	c.fault(Fault{Kind: "slow", Delay: time.Minute, Endpoint: "lists/subscribe"}, Fault{Kind: "status", Delay: time.Second, Endpoint: "lists"})
 	equal(t, "answer", c.update("subscribe", l, `{"email":"a@example.com"}`).SuccessCount, 1)
 	equal(t, "slept", slept, time.Minute)
 	c.refused("GET", "/api/lists", "", 500, "GenericError")

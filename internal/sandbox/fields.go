@@ -1,7 +1,7 @@
 package sandbox
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -11,37 +11,35 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// The types that fields can have, as GET /api/users/getFields names them.
-var kinds = map[string]bool{"boolean": true, "long": true, "double": true, "date": true, "string": true, "object": true, "array": true, "geo_location": true}
-
 // date is what makes a string a date (iterable-go): a day, a day and a time with
 // or without an offset, or the forms with T and milliseconds.
-var date = regexp.MustCompile(`^"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( [+-]\d\d:\d\d)?|T\d\d:\d\d:\d\d\.\d{3}([+-]\d\d:\d\d|Z))?"$`)
+var date = regexp.MustCompile(`^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( [+-]\d\d:\d\d)?|T\d\d:\d\d:\d\d\.\d{3}([+-]\d\d:\d\d|Z))?$`)
 
-// kindOf returns the type that a value gives a new field; null has none.
-func kindOf(field string, value []byte) string {
-	switch value[0] {
-	case '"':
-		if date.Match(value) {
+// typeOf returns the type that a value gives a new field, as users/getFields names
+// it; null gives none.
+func typeOf(field string, value any) string {
+	switch v := value.(type) {
+	case string:
+		if date.MatchString(v) {
 			return "date"
 		}
 		return "string"
-	case '{':
+	case map[string]any:
 		if strings.HasSuffix(field, "_geo_location") {
 			return "geo_location"
 		}
 		return "object"
-	case '[':
+	case []any:
 		return "array"
-	case 't', 'f':
+	case bool:
 		return "boolean"
-	case 'n':
-		return ""
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return "double"
+		}
+		return "long"
 	}
-	if bytes.ContainsAny(value, ".eE") {
-		return "double"
-	}
-	return "long"
+	return ""
 }
 
 // fit reports whether a value of one type can stand in a field of another; any
@@ -50,54 +48,33 @@ func fit(value, field string) bool {
 	return value == field || field == "" || value == "" || value == "long" && field == "double" || value == "date" && field == "string"
 }
 
-// readFields reads each row's dataFields, and refuses the request as a whole
-// where the config does.
-func (p *project) readFields(rows []row, c *Config) error {
+// fits reports whether all of a row's values are of their fields' types.
+func (s *Server) fits(x row) bool {
+	for name, value := range x.values {
+		if !fit(typeOf(name, value), s.fields[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkFields refuses a request for a value of another type than its field's, where
+// the config does so.
+func (s *Server) checkFields(rows []row) {
 	fresh := map[string]string{}
-	for i := range rows {
-		x := &rows[i]
-		if len(x.data) == 0 || string(x.data) == "null" {
-			continue
-		}
-		if x.data[0] != '{' {
-			return badParams("dataFields: expected an object")
-		}
-		if err := json.Unmarshal(x.data, &x.values); err != nil {
-			return badJSON(err.Error())
-		}
-		var tight bytes.Buffer
-		if err := json.Compact(&tight, x.data); err != nil {
-			return badJSON(err.Error())
-		}
-		x.data = tight.Bytes()
-		if email := ""; p.kind != EmailProject && !x.hasEmail && json.Unmarshal(x.values["email"], &email) == nil {
-			x.email, x.hasEmail, x.emailInData = strings.ToLower(email), true, true
-			delete(x.values, "email")
-		}
-		if !c.RefuseMismatches && c.MaxFields == 0 {
-			continue
-		}
+	for _, x := range rows {
 		for name, value := range x.values {
-			kind, known := kindOf(name, value), p.fields[name]
-			if known == "" {
-				known = fresh[name]
+			kind, known := typeOf(name, value), cmp.Or(s.fields[name], fresh[name])
+			if s.config.RefuseMismatches && !fit(kind, known) {
+				panic(mismatch(name, known, kind, value))
 			}
-			if c.RefuseMismatches && !fit(kind, known) {
-				return mismatch(name, known, kind, value)
-			}
-			if known == "" && kind != "" {
-				fresh[name] = kind
-			}
+			fresh[name] = cmp.Or(known, kind)
 		}
 	}
-	if c.MaxFields > 0 && len(fresh) > 0 && !p.drops && len(p.fields)+len(fresh) > c.MaxFields {
-		return failure(http.StatusBadRequest, api.CodeFieldsLimit, "The project would have too many user profile fields")
-	}
-	return nil
 }
 
 // mismatch names the field, and holds the value: who reads it must not pass that on.
-func mismatch(field, want, got string, value json.RawMessage) answer {
+func mismatch(field, want, got string, value any) answer {
 	return jsonAnswer(http.StatusBadRequest, api.Status{
 		Msg: "Request fields types mismatched: " + field, Code: api.CodeFieldTypes,
 		Params: map[string]any{"validationErrors": map[string]any{field: map[string]any{
@@ -106,36 +83,27 @@ func mismatch(field, want, got string, value json.RawMessage) answer {
 	})
 }
 
-// fits reports whether all of a row's values are of their fields' types.
-func (p *project) fits(x row) bool {
+// newFields gives the row's new fields the types of their values, or drops them.
+func (s *Server) newFields(x row, create bool, out *result) {
 	for name, value := range x.values {
-		if !fit(kindOf(name, value), p.fields[name]) {
-			return false
-		}
-	}
-	return true
-}
-
-// createFields gives the row's new fields the types of their values, or drops
-// them where the project does.
-func (p *project) createFields(x row, out *result) {
-	var fresh []string
-	for name, value := range x.values {
-		if p.fields[name] == "" && kindOf(name, value) != "" {
-			fresh = append(fresh, name)
-		}
-	}
-	slices.Sort(fresh)
-	for _, name := range fresh {
-		if !p.drops {
-			p.fields[name] = kindOf(name, x.values[name])
+		switch kind := typeOf(name, value); {
+		case s.fields[name] != "":
+		case kind == "":
+			delete(x.values, name)
+		case create:
+			s.fields[name] = kind
 			out.CreatedFields = append(out.CreatedFields, name)
-		} else if !slices.Contains(out.FilteredOutFields, name) {
-			out.FilteredOutFields = append(out.FilteredOutFields, name)
+		default:
+			delete(x.values, name)
+			if !slices.Contains(out.FilteredOutFields, name) {
+				out.FilteredOutFields = append(out.FilteredOutFields, name)
+			}
 		}
 	}
+	slices.Sort(out.CreatedFields)
+	slices.Sort(out.FilteredOutFields)
 }
 
-func (s *Server) getFields(p *project, _ *http.Request, _ []byte) answer {
-	return jsonAnswer(http.StatusOK, api.FieldsAnswer{Fields: p.fields})
+func (s *Server) getFields(*http.Request, []byte) answer {
+	return jsonAnswer(http.StatusOK, api.FieldsAnswer{Fields: s.fields})
 }

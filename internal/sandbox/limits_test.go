@@ -57,23 +57,22 @@ func TestRates(t *testing.T) {
 	equal(t, "getUsers a fifth of a minute later", taken("getUsers", 7), 1)
 	var s Stats
 	decode(t, c.ok("GET", "/sandbox/stats", ""), &s)
-	equal(t, "stats", []int64{s.Endpoints["lists/subscribe"].Throttled, s.Endpoints["lists/subscribe"].Statuses[429], s.Endpoints["lists/subscribe"].Statuses[200]}, []int64{5 + 1 + 2 + 5, 13, 11})
+	equal(t, "stats", s.Endpoints["lists/subscribe"], EndpointStats{Requests: 24, Throttled: 5 + 1 + 2 + 5})
 }
 
-func TestRetryAfterAndProjectRates(t *testing.T) {
-	c, _ := startWithClock(t, Config{Fast: true, Rate: 0.1, RetryAfter: true, Keys: map[string]Project{
-		"slow": {Name: "slow"}, "free": {Name: "free", Rate: -1}, "quick": {Name: "quick", Rate: 3}, "twin": {Name: "slow"}}})
-	c.key = "slow"
+func TestRetryAfter(t *testing.T) {
+	c, _ := startWithClock(t, Config{Fast: true, Rate: 0.1, RetryAfter: true})
 	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
 	c.ok("POST", "/api/lists/subscribe", body)
-	for _, key := range []string{"slow", "twin"} {
-		c.key = key
-		if r := c.do("POST", "/api/lists/subscribe", body); r.status != 429 || r.header.Get("Retry-After") != "10" {
-			t.Errorf("%s: %+v", key, r)
-		}
+	if r := c.do("POST", "/api/lists/subscribe", body); r.status != 429 || r.header.Get("Retry-After") != "10" {
+		t.Errorf("%+v", r)
 	}
-	for key, want := range map[string]int{"free": 20, "quick": 3} {
-		c.key = key
+}
+
+func TestRateAndBurst(t *testing.T) {
+	for want, config := range map[int]Config{20: {Rate: -1}, 3: {Rate: 3}, 7: {Rate: 3, Burst: 7}} {
+		config.Fast = true
+		c, _ := startWithClock(t, config)
 		body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
 		n := 0
 		for range 20 {
@@ -81,7 +80,7 @@ func TestRetryAfterAndProjectRates(t *testing.T) {
 				n++
 			}
 		}
-		equal(t, key, n, want)
+		equal(t, "taken", n, want)
 	}
 }
 
@@ -97,16 +96,16 @@ func TestLoadTakesFromTheRate(t *testing.T) {
 		}
 		return taken
 	}
-	c.ok("POST", "/sandbox/load", `{"rate":5}`)
+	c.ok("POST", "/sandbox/load?rate=5", "")
 	seconds(10)
 	if n := seconds(20); n > 60 {
 		t.Errorf("%d of 100 requests are taken beside as many of others", n)
 	}
-	c.ok("POST", "/sandbox/load", `{"rate":0}`)
+	c.ok("POST", "/sandbox/load?rate=0", "")
 	seconds(10)
 	equal(t, "without others", seconds(20), 100)
-	for _, bad := range []string{`{"rate":-1}`, `{"rate":1,"project":"x"}`, `{"rate":"1"}`} {
-		c.refused("POST", "/sandbox/load", bad, 400, "BadParams")
+	for _, bad := range []string{"", "?rate=-1", "?rate=x", "?rate=1e9"} {
+		c.refused("POST", "/sandbox/load"+bad, "", 400, "BadParams")
 	}
 }
 

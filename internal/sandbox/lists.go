@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,33 +14,38 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// list is one list of a project.
+// list is one list of the project.
 type list struct {
 	api.List
-	known   time.Time // subscribe and unsubscribe know it from then on
-	inUse   bool      // a campaign or a journey uses it: it can't be deleted
-	members map[*profile]bool
-	pending []change // in the order of time
+	known   time.Time         // subscribe and unsubscribe know it from then on
+	inUse   bool              // a campaign or a journey uses it: it can't be deleted
+	members map[*profile]bool // the keys
+	shown   map[*profile]bool // by size and getUsers: the same map where they do not lag
+	pending []change          // that are not shown yet, in the order of time
 }
 
-// sortedLists returns the lists in order of their IDs.
-func (p *project) sortedLists() []*list {
-	return slices.SortedFunc(maps.Values(p.lists), func(a, b *list) int { return cmp.Compare(a.ID, b.ID) })
+// change is one of a list's members.
+type change struct {
+	visible time.Time
+	who     []*profile
+	on      bool
 }
 
-func (s *Server) getLists(p *project, _ *http.Request, _ []byte) answer {
+func (s *Server) sortedLists() []*list {
+	return slices.SortedFunc(maps.Values(s.lists), func(a, b *list) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+func (s *Server) getLists(*http.Request, []byte) answer {
 	out := api.ListsAnswer{Lists: []api.List{}}
-	for _, l := range p.sortedLists() {
+	for _, l := range s.sortedLists() {
 		out.Lists = append(out.Lists, l.List)
 	}
 	return jsonAnswer(http.StatusOK, out)
 }
 
-func (s *Server) createList(p *project, _ *http.Request, body []byte) answer {
+func (s *Server) createList(_ *http.Request, body []byte) answer {
 	var in api.CreateListRequest
-	if err := read(body, &in); err != nil {
-		return err.(answer)
-	}
+	read(body, &in)
 	if s.config.TrimNames {
 		in.Name = strings.TrimSpace(in.Name)
 	}
@@ -49,133 +55,138 @@ func (s *Server) createList(p *project, _ *http.Request, body []byte) answer {
 	if n := utf8.RuneCountInString(in.Description); n > api.MaxDescription {
 		return badParams("description: %d characters, at most %d are allowed", n, api.MaxDescription)
 	}
-	for _, l := range p.lists {
+	for _, l := range s.lists {
 		if s.config.RefuseTwins && l.Name == in.Name {
 			return badParams("A list of this name exists already")
 		}
 	}
-	id := s.newList(p, api.List{Name: in.Name, Description: in.Description, ListType: api.Standard}, s.delay(s.config.NewList))
+	id := s.newList(api.List{Name: in.Name, Description: in.Description, ListType: api.Standard}, s.delay(s.config.NewList))
 	return jsonAnswer(http.StatusOK, api.CreateListAnswer{ListID: &id})
 }
 
-// newList makes a list, known after a delay, and returns its ID, which no other
-// list of any project has.
-func (s *Server) newList(p *project, l api.List, delay time.Duration) int64 {
+// newList makes a list, known after a delay, and returns its ID.
+func (s *Server) newList(l api.List, delay time.Duration) int64 {
 	s.lastList++
 	now := s.now()
 	l.ID, l.CreatedAt = s.lastList, now.UnixMilli()
-	p.lists[l.ID] = &list{List: l, known: now.Add(delay), members: map[*profile]bool{}}
+	made := &list{List: l, known: now.Add(delay), members: map[*profile]bool{}, shown: map[*profile]bool{}}
+	if s.config.Lag == 0 {
+		made.shown = made.members
+	}
+	s.lists[l.ID] = made
 	return l.ID
 }
 
-// listOf returns the list that a request's path or query names, 0 if that is no number.
-func listOf(r *http.Request) int64 {
-	id, err := strconv.ParseInt(cmp.Or(r.PathValue("listId"), r.URL.Query().Get("listId")), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return id
+// AddList makes a list behind the API's back and returns its ID. It is of type
+// Standard unless l says otherwise, and is known at once.
+func (s *Server) AddList(l api.List) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.ListType = cmp.Or(l.ListType, api.Standard)
+	return s.newList(l, 0)
 }
 
-func (s *Server) deleteList(p *project, r *http.Request, _ []byte) answer {
-	l := p.lists[listOf(r)]
-	if l == nil {
-		return unknownList(p, listOf(r))
+// SetInUse makes a campaign or a journey use a list, or use it no more.
+func (s *Server) SetInUse(id int64, inUse bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists[id].inUse = inUse
+}
+
+// listOf returns the list that a request's path or query names, or refuses the
+// request.
+func (s *Server) listOf(r *http.Request) *list {
+	id, err := strconv.ParseInt(cmp.Or(r.PathValue("listId"), r.URL.Query().Get("listId")), 10, 64)
+	if err != nil {
+		panic(badParams("listId: expected a whole number"))
 	}
+	l := s.lists[id]
+	if l == nil {
+		panic(unknownList(id))
+	}
+	return l
+}
+
+func (s *Server) deleteList(r *http.Request, _ []byte) answer {
+	l := s.listOf(r)
 	if l.inUse {
 		return failure(http.StatusConflict, api.CodeGenericError, "List is in use")
 	}
-	delete(p.lists, l.ID)
+	delete(s.lists, l.ID)
 	return success("List " + strconv.FormatInt(l.ID, 10) + " deleted")
 }
 
-// hidden returns the profiles whose membership looks different from what it is,
-// and what it looks like.
-func (l *list) hidden(now time.Time) map[*profile]bool {
-	looks := map[*profile]bool{}
-	for _, c := range slices.Backward(l.pending) {
-		if !c.visible.After(now) {
-			continue
-		}
-		for _, who := range c.who {
-			looks[who] = !c.on
-		}
+// change changes a list's members, and notes when that is to be shown. Changes are
+// shown in the order in which they were made.
+func (s *Server) change(l *list, who []*profile, on bool) {
+	set(l.members, who, on)
+	if s.config.Lag == 0 {
+		return
 	}
-	return looks
+	visible := s.now().Add(s.delay(s.config.Lag))
+	if n := len(l.pending); n > 0 && l.pending[n-1].visible.After(visible) {
+		visible = l.pending[n-1].visible
+	}
+	l.pending = append(l.pending, change{visible, who, on})
 }
 
-func (s *Server) listSize(p *project, r *http.Request, _ []byte) answer {
-	l := p.lists[listOf(r)]
-	if l == nil {
-		return unknownList(p, listOf(r))
-	}
-	size := len(l.members)
-	for who, on := range l.hidden(s.now()) {
-		if on && !l.members[who] {
-			size++
-		} else if !on && l.members[who] {
-			size--
+func set(in map[*profile]bool, who []*profile, on bool) {
+	for _, p := range who {
+		if on {
+			in[p] = true
+		} else {
+			delete(in, p)
 		}
 	}
-	return textAnswer(strconv.Itoa(size))
 }
 
-func (s *Server) getUsers(p *project, r *http.Request, _ []byte) answer {
-	return s.listUsers(p, r, "maxResults", 0)
+// show returns the list that a request names, for its size or members: with the
+// changes whose time has come, or an answer of 503 every other time if it is large.
+func (s *Server) show(r *http.Request) *list {
+	l := s.listOf(r)
+	if !s.config.Fast && len(l.members) > timeoutAbove {
+		if s.slow++; s.slow%2 == 1 {
+			panic(textAnswer(http.StatusServiceUnavailable, "Request timeout. Try again later."))
+		}
+	}
+	for now := s.now(); len(l.pending) > 0 && !l.pending[0].visible.After(now); l.pending = l.pending[1:] {
+		set(l.shown, l.pending[0].who, l.pending[0].on)
+	}
+	return l
 }
 
-func (s *Server) previewUsers(p *project, r *http.Request, _ []byte) answer {
-	return s.listUsers(p, r, "size", api.MaxPreview)
+func (s *Server) listSize(r *http.Request, _ []byte) answer {
+	return textAnswer(http.StatusOK, strconv.Itoa(len(s.show(r).shown)))
+}
+
+func (s *Server) getUsers(r *http.Request, _ []byte) answer {
+	return s.listUsers(r, "maxResults", math.MaxInt)
+}
+
+func (s *Server) previewUsers(r *http.Request, _ []byte) answer {
+	return s.listUsers(r, "size", api.MaxPreview)
 }
 
 // listUsers answers with the members' names, one a line, in any order.
-func (s *Server) listUsers(p *project, r *http.Request, limitName string, most int) answer {
+func (s *Server) listUsers(r *http.Request, limitName string, most int) answer {
 	query := r.URL.Query()
-	for name := range query {
-		if name != "listId" && name != "preferUserId" && name != limitName {
-			return badParams("unknown parameter %q", name)
-		}
-	}
-	limit := most
-	if text := query.Get(limitName); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || most > 0 && n > most {
-			return badParams("%s: not a number that is allowed", limitName)
-		}
-		limit = n
+	limit, err := strconv.Atoi(cmp.Or(query.Get(limitName), strconv.Itoa(most)))
+	if err != nil || limit < 1 || limit > most {
+		return badParams("%s: not a number that is allowed", limitName)
 	}
 	preferUserID, err := strconv.ParseBool(cmp.Or(query.Get("preferUserId"), "false"))
 	if err != nil {
 		return badParams("preferUserId: expected true or false")
 	}
-	if _, err := strconv.ParseInt(query.Get("listId"), 10, 64); err != nil {
-		return badParams("listId: expected a whole number")
-	}
-	l := p.lists[listOf(r)]
-	if l == nil {
-		return unknownList(p, listOf(r))
-	}
-	looks := l.hidden(s.now())
 	var out strings.Builder
-	lines := 0
-	line := func(who *profile) {
+	for who := range s.show(r).shown {
 		name := who.email
 		if name == "" || preferUserID && who.userID != "" {
 			name = who.userID
 		}
-		if lines++; limit == 0 || lines <= limit {
+		if limit--; limit >= 0 {
 			out.WriteString(name + "\n")
 		}
 	}
-	for who := range l.members {
-		if on, changed := looks[who]; on || !changed {
-			line(who)
-		}
-	}
-	for who, on := range looks {
-		if on && !l.members[who] {
-			line(who)
-		}
-	}
-	return textAnswer(out.String())
+	return textAnswer(http.StatusOK, out.String())
 }

@@ -104,11 +104,10 @@ func TestAListInUseIsNotDeleted(t *testing.T) {
 	c := start(t, Config{})
 	l := c.list("l")
 	path := fmt.Sprintf("/api/lists/%d", l)
-	c.ok("POST", "/sandbox/uses", fmt.Sprintf(`{"list":%d,"inUse":true}`, l))
+	c.server.SetInUse(l, true)
 	equal(t, "message", c.refused("DELETE", path, "", 409, "GenericError"), "List is in use")
-	c.ok("POST", "/sandbox/uses", fmt.Sprintf(`{"list":%d,"inUse":false}`, l))
+	c.server.SetInUse(l, false)
 	c.ok("DELETE", path, "")
-	c.refused("POST", "/sandbox/uses", fmt.Sprintf(`{"list":%d,"inUse":true}`, l), 400, "BadParams")
 }
 
 func TestListsOfOneName(t *testing.T) {
@@ -118,7 +117,7 @@ func TestListsOfOneName(t *testing.T) {
 }
 
 func TestUnknownFieldsAreDropped(t *testing.T) {
-	c := start(t, Config{KeepData: true, Fields: map[string]string{"plan": "string"}, Keys: map[string]Project{DefaultKey: {Name: "p", DropUnknownFields: true}}})
+	c := start(t, Config{KeepData: true, Fields: map[string]string{"plan": "string"}, DropUnknownFields: true})
 	r := c.update("subscribe", c.list("l"), `{"email":"a@example.com","dataFields":{"plan":"x","b":1,"a":2}},{"email":"b@example.com","dataFields":{"a":"text"}}`)
 	equal(t, "answer", []any{r.SuccessCount, len(r.CreatedFields), r.FilteredOutFields}, []any{2, 0, []string{"a", "b"}})
 	equal(t, "fields", c.ok("GET", "/api/users/getFields", ""), `{"fields":{"plan":"string"}}`)
@@ -126,7 +125,7 @@ func TestUnknownFieldsAreDropped(t *testing.T) {
 }
 
 func TestUsers(t *testing.T) {
-	c := start(t, Config{KeepData: true, Keys: map[string]Project{DefaultKey: {Name: "p", Type: HybridProject}}})
+	c := start(t, Config{KeepData: true, Project: HybridProject})
 	l := c.list("l")
 	c.ok("POST", "/api/users/update", `{"email":"A@example.com","userId":"u","dataFields":{"n":1},"createNewFields":true}`)
 	c.ok("POST", "/api/users/update", `{"userId":"u","dataFields":{"m":1},"createNewFields":false}`)
@@ -135,7 +134,7 @@ func TestUsers(t *testing.T) {
 	c.ok("DELETE", "/api/users/byUserId/u", "")
 	equal(t, "members", c.members(l), []string{"b@example.com\t"})
 	equal(t, "profile", c.ok("GET", "/api/users/a@example.com", ""), `{}`)
-	c.ok("POST", "/sandbox/people", `{"people":["Gone@example.com","Gone"],"mark":"forgotten"}`)
+	c.server.Mark(Forgotten, "Gone@example.com", "Gone")
 	c.refused("POST", "/api/users/update", `{"email":"gone@example.com"}`, 400, "ForgottenUserError")
 	c.refused("POST", "/api/users/update", `{"email":"gone"}`, 400, "InvalidEmailAddressError")
 	c.refused("POST", "/api/users/update", `{"userId":""}`, 400, "InvalidUserIdError")
@@ -147,7 +146,7 @@ func TestUsers(t *testing.T) {
 	equal(t, "forgotten", c.ok("GET", "/api/users/forgotten", ""), `{"hashedEmails":["`+hash("gone@example.com")+`"]}`)
 	equal(t, "forgotten ids", c.ok("GET", "/api/users/forgottenUserIds", ""), `{"hashedUserIds":["`+hash("gone")+`"]}`)
 	for kind, path := range map[ProjectType]string{EmailProject: "forgottenUserIds", UserIDProject: "forgotten"} {
-		c := start(t, Config{Keys: map[string]Project{DefaultKey: {Name: "p", Type: kind}}})
+		c := start(t, Config{Project: kind})
 		c.refused("GET", "/api/users/"+path, "", 400, "BadParams")
 	}
 }

@@ -5,216 +5,155 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"iterable-segment-export/internal/iterable/api"
 )
 
-// keptRequests is how many requests the log holds; older ones are forgotten.
+// keptRequests is how many requests are kept at least; older ones are forgotten.
 const keptRequests = 10_000
 
-// Request is a request of the API as the log has it: nothing in it says who the
-// people in the request are.
+// Request is a request of the API: nothing in it says who the people in the
+// request are.
 type Request struct {
-	// Number counts the requests from 1.
-	Number       int64     `json:"number"`
 	Time         time.Time `json:"time"`
 	Milliseconds float64   `json:"milliseconds"`
-	Method       string    `json:"method"`
 	Endpoint     string    `json:"endpoint"`
-	Project      string    `json:"project,omitempty"`
 	// Status is the answer's HTTP status, 0 if none was given.
 	Status int `json:"status"`
-	// Rows are the subscribers in a request that was applied, Failed those of
-	// them that were refused.
-	Rows   int   `json:"rows"`
-	Failed int   `json:"failed"`
-	Bytes  int64 `json:"bytes"`
-	// Body is a 128-bit hash of the body, so that a request that was sent twice
-	// can be seen.
-	Body string `json:"body,omitempty"`
-	// Fault is the kind of the fault that the request met.
-	Fault string `json:"fault,omitempty"`
+	// Rows are the subscribers in a request that was applied.
+	Rows int `json:"rows"`
 }
 
 // EndpointStats adds up the requests of one endpoint.
 type EndpointStats struct {
 	Requests int64 `json:"requests"`
-	// Statuses counts the answers by HTTP status; 0 are requests without one.
-	Statuses map[int]int64 `json:"statuses"`
-	// Throttled is how many were answered 429.
-	Throttled int64 `json:"throttled"`
+	// Throttled is how many were answered 429, and UnknownList how many asked for
+	// a list that is not there, or not yet.
+	Throttled   int64 `json:"throttled"`
+	UnknownList int64 `json:"unknownList"`
 	// Faults is how many met a fault.
 	Faults int64 `json:"faults"`
-	Rows   int64 `json:"rows"`
-	Failed int64 `json:"failed"`
-	Bytes  int64 `json:"bytes"`
 }
 
-type requestLog struct {
-	mu        sync.Mutex
-	started   time.Time
-	count     int64
-	kept      []Request
-	endpoints map[string]*EndpointStats
-}
-
-func (l *requestLog) add(r Request) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.count++
-	r.Number = l.count
-	if len(l.kept) >= 2*keptRequests {
-		l.kept = append(l.kept[:0], l.kept[keptRequests:]...)
+// log counts a request that is about to be answered, with status 0 if it is not.
+func (s *Server) log(began time.Time, e api.Endpoint, a answer, faulty bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.requests) >= 2*keptRequests {
+		s.requests = slices.Delete(s.requests, 0, keptRequests)
 	}
-	l.kept = append(l.kept, r)
-	e := l.endpoints[r.Endpoint]
-	if e == nil {
-		e = &EndpointStats{Statuses: map[int]int64{}}
-		l.endpoints[r.Endpoint] = e
+	took := s.now().Sub(began)
+	s.requests = append(s.requests, Request{Time: began, Milliseconds: float64(took.Microseconds()) / 1000, Endpoint: e.Name, Status: a.status, Rows: a.rows})
+	st := s.endpoints[e.Name]
+	if st == nil {
+		st = &EndpointStats{}
+		s.endpoints[e.Name] = st
 	}
-	e.Requests++
-	e.Statuses[r.Status]++
-	if r.Status == 429 {
-		e.Throttled++
+	st.Requests++
+	if a.status == http.StatusTooManyRequests {
+		st.Throttled++
 	}
-	if r.Fault != "" {
-		e.Faults++
+	if a.status == http.StatusBadRequest && strings.Contains(string(a.body), api.InvalidListIDMarker) {
+		st.UnknownList++
 	}
-	e.Rows += int64(r.Rows)
-	e.Failed += int64(r.Failed)
-	e.Bytes += r.Bytes
-}
-
-// Requests returns the last n requests of the API, the oldest first. The log
-// holds at least the last 10,000.
-func (s *Server) Requests(n int) []Request {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	return slices.Clone(s.log.kept[max(0, len(s.log.kept)-n):])
+	if faulty {
+		st.Faults++
+	}
 }
 
 // Stats is the answer of GET /sandbox/stats.
 type Stats struct {
-	Started time.Time `json:"started"`
-	// Requests are those of the API, of all endpoints together.
-	Requests  int64                    `json:"requests"`
 	Endpoints map[string]EndpointStats `json:"endpoints"`
-	Projects  []ProjectStats           `json:"projects"`
+	Lists     []ListStats              `json:"lists"` // in order of their IDs
 }
 
-// ProjectStats describes what a project holds.
-type ProjectStats struct {
-	Name     string      `json:"name"`
-	Type     ProjectType `json:"type"`
-	Profiles int64       `json:"profiles"`
-	Fields   int         `json:"fields"`
-	Lists    []ListStats `json:"lists"`
-}
-
-// ListStats describes what a list holds. The package's documentation defines the
-// digests; they are empty where they were not asked for.
+// ListStats describes what a list holds. The digest is the SHA-256, in hexadecimal,
+// over the members as Members returns them, joined by "\n"; it is empty where it was
+// not asked for.
 type ListStats struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
-	Type string `json:"type"`
-	Size int    `json:"size"`
-	// Digest is of the members alone, FieldsDigest of them and their fields.
-	Digest       string `json:"digest,omitempty"`
-	FieldsDigest string `json:"fieldsDigest,omitempty"`
+	ID     int64  `json:"id"`
+	Name   string `json:"name"`
+	Size   int    `json:"size"`
+	Digest string `json:"digest,omitempty"`
 }
 
-// Stats returns what has happened and what there is, projects in order of name
-// and lists of ID. Digests cost a sort of each list's members, during which all
-// requests wait.
+// Stats returns what has happened and what there is. Digests cost a sort of each
+// list's members, during which all requests wait.
 func (s *Server) Stats(digests bool) Stats {
-	st := Stats{Endpoints: map[string]EndpointStats{}}
-	s.log.mu.Lock()
-	st.Started, st.Requests = s.log.started, s.log.count
-	for name, e := range s.log.endpoints {
-		c := *e
-		c.Statuses = maps.Clone(e.Statuses)
-		st.Endpoints[name] = c
-	}
-	s.log.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range slices.SortedFunc(maps.Values(s.projects), func(a, b *project) int { return cmp.Compare(a.name, b.name) }) {
-		ps := ProjectStats{Name: p.name, Type: p.kind, Profiles: int64(len(p.profiles())), Fields: len(p.fields), Lists: []ListStats{}}
-		for _, l := range p.sortedLists() {
-			ls := ListStats{ID: l.ID, Name: l.Name, Type: l.ListType, Size: len(l.members)}
-			if digests {
-				ls.Digest, ls.FieldsDigest = p.digests(l)
-			}
-			ps.Lists = append(ps.Lists, ls)
+	st := Stats{Endpoints: map[string]EndpointStats{}, Lists: []ListStats{}}
+	for name, e := range s.endpoints {
+		st.Endpoints[name] = *e
+	}
+	for _, l := range s.sortedLists() {
+		ls := ListStats{ID: l.ID, Name: l.Name, Size: len(l.members)}
+		if digests {
+			sum := sha256.Sum256([]byte(strings.Join(s.lines(l), "\n")))
+			ls.Digest = hex.EncodeToString(sum[:])
 		}
-		st.Projects = append(st.Projects, ps)
+		st.Lists = append(st.Lists, ls)
 	}
 	return st
 }
 
-// profiles returns the project's profiles, which can be found by an address, a
-// user ID, or both.
-func (p *project) profiles() map[*profile]bool {
-	all := make(map[*profile]bool, max(len(p.byEmail), len(p.byUser)))
-	for _, who := range p.byEmail {
-		all[who] = true
-	}
-	for _, who := range p.byUser {
-		all[who] = true
-	}
-	for _, l := range p.lists {
-		for who := range l.members {
-			all[who] = true
+// lines is Members. Server.mu is held.
+func (s *Server) lines(l *list) []string {
+	lines := make([]string, 0, len(l.members))
+	for who := range l.members {
+		switch s.config.Project {
+		case EmailProject:
+			lines = append(lines, who.email)
+		case UserIDProject:
+			lines = append(lines, who.userID)
+		default:
+			lines = append(lines, who.email+"\t"+who.userID)
 		}
 	}
-	return all
+	slices.Sort(lines)
+	return lines
 }
 
-// line is what identifies a profile in its kind of project.
-func (p *project) line(who *profile) string {
-	switch p.kind {
-	case EmailProject:
-		return who.email
-	case UserIDProject:
-		return who.userID
-	default:
-		return who.email + "\t" + who.userID
-	}
-}
-
-// sorted returns a list's members in order of their lines.
-func (p *project) sorted(l *list) []*profile {
-	return slices.SortedFunc(maps.Keys(l.members), func(a, b *profile) int { return strings.Compare(p.line(a), p.line(b)) })
-}
-
-func (p *project) digests(l *list) (members, fields string) {
-	plain, fielded := sha256.New(), sha256.New()
-	for i, who := range p.sorted(l) {
-		line := p.line(who)
-		if i > 0 {
-			line = "\n" + line
-		}
-		fmt.Fprint(plain, line)
-		fmt.Fprintf(fielded, "%s\t%016x", line, who.fields)
-	}
-	return hex.EncodeToString(plain.Sum(nil)), hex.EncodeToString(fielded.Sum(nil))
-}
-
-// Members returns a list's members as the digest's lines, sorted.
-func (s *Server) Members(listID int64) ([]string, error) {
+// Members returns a list's members, sorted by byte: addresses in lower case in an
+// email-based project, user IDs in a userID-based one, and in a hybrid one the
+// address, a tab and the user ID, either of which may be empty.
+func (s *Server) Members(id int64) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.projects {
-		if l := p.lists[listID]; l != nil {
-			members := []string{}
-			for _, who := range p.sorted(l) {
-				members = append(members, p.line(who))
-			}
-			return members, nil
-		}
+	l := s.lists[id]
+	if l == nil {
+		return nil, fmt.Errorf("there is no list %d", id)
 	}
-	return nil, fmt.Errorf("there is no list %d", listID)
+	return s.lines(l), nil
+}
+
+func (s *Server) showStats(w http.ResponseWriter, _ *http.Request) {
+	jsonAnswer(http.StatusOK, s.Stats(false)).write(w)
+}
+
+func (s *Server) showRequests(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("last"), "100"))
+	if err != nil || n < 0 {
+		badParams("last: expected a whole number").write(w)
+		return
+	}
+	s.mu.Lock()
+	last := slices.Clone(s.requests[max(0, len(s.requests)-n):])
+	s.mu.Unlock()
+	jsonAnswer(http.StatusOK, map[string]any{"requests": last}).write(w)
+}
+
+func (s *Server) takeLoad(w http.ResponseWriter, r *http.Request) {
+	perSecond, err := strconv.ParseFloat(r.URL.Query().Get("rate"), 64)
+	if err != nil || perSecond < 0 || perSecond > 1e6 {
+		badParams("rate: expected a number of requests a second, 0 to 1,000,000").write(w)
+		return
+	}
+	s.SetLoad(perSecond)
+	success("Others use the project").write(w)
 }

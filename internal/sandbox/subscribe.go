@@ -1,13 +1,10 @@
 package sandbox
 
 import (
-	"encoding/json"
+	"cmp"
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
-
-	"github.com/zeebo/xxh3"
 
 	"iterable-segment-export/internal/iterable/api"
 )
@@ -15,39 +12,57 @@ import (
 const (
 	// placeholderDomain ends the address of a profile made from a user ID alone.
 	placeholderDomain = "@placeholder.email"
-	// maxIdentifier is the longest address or user ID that a profile can have.
+	// maxIdentifier is the longest user ID that a profile can have.
 	maxIdentifier = 255
 )
 
-// The marks that POST /sandbox/people accepts; each puts its profiles into the
-// array of failedUpdates that has its name.
+// Why a row fails; each puts it into the array of failedUpdates that has its name.
 const (
-	markForgotten   = "forgotten"
-	markConflict    = "conflict"
-	markInvalidData = "invalidData"
-	markInvalid     = "invalid"
-	markNotFound    = "notFound"
+	Forgotten   = "forgotten"
+	Conflict    = "conflict"
+	InvalidData = "invalidData"
+	Invalid     = "invalid"
+	NotFound    = "notFound"
 )
 
-// row is one subscriber of a request.
-type row struct {
-	email, userID       string // the address in lower case
-	hasEmail, hasUserID bool
-	emailInData         bool // a user ID with the address among its dataFields
-	preferUserID, merge bool
-	data                json.RawMessage
-	values              map[string]json.RawMessage
+// Mark makes profiles be refused from now on, or no more where why is empty. They
+// are addresses, in any case, and user IDs.
+func (s *Server) Mark(why string, people ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, who := range people {
+		if strings.Contains(who, "@") {
+			who = strings.ToLower(who)
+		}
+		s.marks[who] = why
+	}
 }
 
-func newRow(x api.Subscriber) row {
-	r := row{preferUserID: x.PreferUserID, merge: x.MergeNestedObjects, data: x.DataFields}
+// row is one subscriber of a request, its address in lower case.
+type row struct {
+	api.Subscriber
+	emailInData bool // a user ID with the address among its dataFields
+	values      map[string]any
+}
+
+// newRow reads a subscriber, or refuses the request.
+func (s *Server) newRow(in api.Subscriber) row {
+	if in.Email == nil && in.UserID == nil {
+		panic(badParams("email or userId is required"))
+	}
+	x := row{Subscriber: in}
+	if len(in.DataFields) > 0 {
+		read(in.DataFields, &x.values)
+	}
+	if email, ok := x.values["email"].(string); ok && s.config.Project != EmailProject && in.Email == nil {
+		x.Email, x.emailInData = &email, true
+		delete(x.values, "email")
+	}
 	if x.Email != nil {
-		r.email, r.hasEmail = strings.ToLower(*x.Email), true
+		lower := strings.ToLower(*x.Email)
+		x.Email = &lower
 	}
-	if x.UserID != nil {
-		r.userID, r.hasUserID = *x.UserID, true
-	}
-	return r
+	return x
 }
 
 // result adds up what became of a request's rows.
@@ -57,24 +72,24 @@ type result struct {
 }
 
 // fail counts a row as failed and names it by what the project identifies by.
-func (r *result) fail(p *project, x row, why string) {
+func (r *result) fail(kind ProjectType, x row, why string) {
 	r.failed++
 	f := &r.FailedUpdates
 	emails, userIDs := &f.InvalidEmails, &f.InvalidUserIDs
 	switch why {
-	case markForgotten:
+	case Forgotten:
 		emails, userIDs = &f.ForgottenEmails, &f.ForgottenUserIDs
-	case markConflict:
+	case Conflict:
 		emails, userIDs = &f.ConflictEmails, &f.ConflictUserIDs
-	case markInvalidData:
+	case InvalidData:
 		emails, userIDs = &f.InvalidDataEmails, &f.InvalidDataUserIDs
-	case markNotFound:
+	case NotFound:
 		emails, userIDs = &f.NotFoundEmails, &f.NotFoundUserIDs
 	}
-	if !x.hasEmail || x.hasUserID && (x.emailInData || p.kind == UserIDProject) {
-		*userIDs = append(*userIDs, x.userID)
+	if x.Email == nil || x.UserID != nil && (x.emailInData || kind == UserIDProject) {
+		*userIDs = append(*userIDs, *x.UserID)
 	} else {
-		*emails = append(*emails, x.email)
+		*emails = append(*emails, *x.Email)
 	}
 }
 
@@ -82,116 +97,79 @@ func (r *result) answer() answer {
 	r.SuccessCount, r.FailCount = &r.ok, &r.failed
 	r.InvalidEmails, r.InvalidUserIDs = r.FailedUpdates.InvalidEmails, r.FailedUpdates.InvalidUserIDs
 	a := jsonAnswer(http.StatusOK, r.UpdateAnswer)
-	a.rows, a.failed = r.ok+r.failed, r.failed
+	a.rows = r.ok + r.failed
 	return a
 }
 
-func (s *Server) subscribe(p *project, _ *http.Request, body []byte) answer {
+func (s *Server) subscribe(_ *http.Request, body []byte) answer {
 	var in api.SubscribeRequest
-	if err := read(body, &in); err != nil {
-		return err.(answer)
+	read(body, &in)
+	rows := make([]row, len(in.Subscribers))
+	for i, x := range in.Subscribers {
+		rows[i] = s.newRow(x)
 	}
-	l, rows, err := s.batch(p, in.ListID, in.Subscribers)
-	if err != nil {
-		return err.(answer)
-	}
-	if err := p.readFields(rows, &s.config); err != nil {
-		return err.(answer)
-	}
+	l := s.changed(in.ListID, in.Subscribers == nil, len(rows))
+	s.checkFields(rows)
 	var out result
 	var added []*profile
 	for _, x := range rows {
-		who, why := p.place(&x, in.UpdateExistingUsersOnly)
-		if why == "" && !p.fits(x) {
-			why = markInvalidData
+		who, why := s.place(&x, in.UpdateExistingUsersOnly)
+		if why == "" && !s.fits(x) {
+			why = InvalidData
 		}
 		if why != "" {
-			out.fail(p, x, why)
+			out.fail(s.config.Project, x, why)
 			continue
 		}
-		who = p.store(who, x, &out, s.config.KeepData)
-		if !l.members[who] {
-			l.members[who] = true
-			added = append(added, who)
-		}
+		added = append(added, s.store(who, x, !s.config.DropUnknownFields, &out))
 		out.ok++
 	}
 	s.change(l, added, true)
 	return out.answer()
 }
 
-func (s *Server) unsubscribe(p *project, _ *http.Request, body []byte) answer {
+func (s *Server) unsubscribe(_ *http.Request, body []byte) answer {
 	var in api.UnsubscribeRequest
-	if err := read(body, &in); err != nil {
-		return err.(answer)
-	}
-	subscribers := make([]api.Subscriber, len(in.Subscribers))
+	read(body, &in)
+	rows := make([]row, len(in.Subscribers))
 	for i, x := range in.Subscribers {
-		subscribers[i] = api.Subscriber{Email: x.Email, UserID: x.UserID}
+		rows[i] = s.newRow(api.Subscriber{Email: x.Email, UserID: x.UserID})
 	}
-	if in.Subscribers == nil {
-		subscribers = nil
-	}
-	l, rows, err := s.batch(p, in.ListID, subscribers)
-	if err != nil {
-		return err.(answer)
-	}
+	l := s.changed(in.ListID, in.Subscribers == nil, len(rows))
 	var out result
-	var removed []*profile
 	for _, x := range rows {
-		who, why := p.place(&x, true)
-		if why == "" && (who == nil || !l.members[who]) {
-			why = markNotFound
+		who, why := s.place(&x, true)
+		if why == "" && !l.members[who] {
+			why = NotFound
 		}
 		if why != "" {
-			out.fail(p, x, why)
+			out.fail(s.config.Project, x, why)
 			continue
 		}
-		delete(l.members, who)
-		removed = append(removed, who)
+		s.change(l, []*profile{who}, false)
 		out.ok++
 	}
-	s.change(l, removed, false)
 	return out.answer()
 }
 
-// batch checks what subscribe and unsubscribe have in common.
-func (s *Server) batch(p *project, id *int64, subscribers []api.Subscriber) (*list, []row, error) {
-	if id == nil {
-		return nil, nil, badParams("listId is missing")
+// changed returns the list that a request changes, or refuses the request.
+func (s *Server) changed(id *int64, none bool, rows int) *list {
+	switch most := s.config.MaxSubscribers; {
+	case id == nil:
+		panic(badParams("listId is missing"))
+	case none:
+		panic(badParams("subscribers is missing"))
+	case most > 0 && rows > most:
+		panic(failure(http.StatusBadRequest, api.CodeBatchTooLarge, "Too many subscribers in a request"))
 	}
-	if subscribers == nil {
-		return nil, nil, badParams("subscribers is missing")
-	}
-	if most := s.config.MaxSubscribers; most > 0 && len(subscribers) > most {
-		return nil, nil, failure(http.StatusBadRequest, api.CodeBatchTooLarge, "Too many subscribers in a request")
-	}
-	rows := make([]row, len(subscribers))
-	for i, x := range subscribers {
-		if x.Email == nil && x.UserID == nil {
-			return nil, nil, badParams("subscribers[%d]: email or userId is required", i)
-		}
-		rows[i] = newRow(x)
-	}
-	l := p.lists[*id]
+	l := s.lists[*id]
 	if l == nil || s.now().Before(l.known) {
-		return nil, nil, unknownList(p, *id)
+		panic(unknownList(*id))
 	}
 	if l.ListType != api.Standard {
-		return nil, nil, badParams("listId: list %d is of type %s and can't be changed", l.ID, l.ListType)
+		panic(badParams("listId: list %d is of type %s and can't be changed", l.ID, l.ListType))
 	}
-	return l, rows, nil
-}
-
-// change notes when a list's size and members will show a change.
-func (s *Server) change(l *list, who []*profile, on bool) {
-	now := s.now()
-	for len(l.pending) > 0 && !l.pending[0].visible.After(now) {
-		l.pending = l.pending[1:]
-	}
-	if s.config.Lag > 0 && len(who) > 0 {
-		l.pending = append(l.pending, change{now.Add(s.delay(s.config.Lag)), who, on})
-	}
+	return l
 }
 
 // address is what the sandbox accepts as an address, in lower case: a dot-atom, an
@@ -203,130 +181,87 @@ func deliverable(email string) bool {
 	return len(email) <= 254 && strings.IndexByte(email, '@') <= 64 && address.MatchString(email)
 }
 
-// validUserID reports whether a user ID is one as the document has it: not empty
-// or too long, printable ASCII alone, and without a trailing space.
-func validUserID(id string) bool {
-	for _, c := range id {
-		if c < ' ' || c > '~' {
-			return false
-		}
+// printable is what a user ID is made of (O): printable ASCII, no space at the end.
+var printable = regexp.MustCompile(`^[ -~]*[!-~]$`)
+
+func text(s *string) string {
+	if s == nil {
+		return ""
 	}
-	return id != "" && len(id) <= maxIdentifier && !strings.HasSuffix(id, " ")
+	return *s
 }
 
 // place finds a row's profile: nil if one is to be made, or why the row is
 // refused. It may give the row the name that the profile is to have.
-func (p *project) place(x *row, existingOnly bool) (*profile, string) {
-	if x.hasEmail && !deliverable(x.email) {
-		x.hasUserID = false // it is named by what is wrong with it
-		return nil, markInvalid
+func (s *Server) place(x *row, existingOnly bool) (*profile, string) {
+	email, userID := text(x.Email), text(x.UserID)
+	switch {
+	case x.Email != nil && !deliverable(email):
+		x.UserID = nil // it is named by what is wrong with it
+		return nil, Invalid
+	case x.UserID != nil && (len(userID) > maxIdentifier || !printable.MatchString(userID)):
+		x.Email = nil
+		return nil, Invalid
+	case s.marks[email] != "":
+		return nil, s.marks[email]
+	case s.marks[userID] != "":
+		return nil, s.marks[userID]
 	}
-	if x.hasUserID && !validUserID(x.userID) {
-		x.hasEmail = false
-		return nil, markInvalid
-	}
-	if why := p.marks[x.email]; why != "" && x.hasEmail {
-		return nil, why
-	}
-	if why := p.marks[x.userID]; why != "" && x.hasUserID {
-		return nil, why
-	}
-	byEmail, byUser := p.byEmail[x.email], p.byUser[x.userID]
-	if !x.hasEmail {
-		byEmail = nil
-	}
-	if !x.hasUserID {
-		byUser = nil
-	}
-	switch p.kind {
+	byEmail, byUser := s.byEmail[email], s.byUser[userID]
+	who := cmp.Or(byEmail, byUser)
+	switch s.config.Project {
 	case EmailProject:
-		if x.hasEmail {
-			return byEmail, ""
-		}
-		return p.placeUser(x, byUser)
-	case UserIDProject:
-		who := byUser
-		if !x.hasUserID {
+		existingOnly = x.Email == nil && !x.PreferUserID
+		if x.Email != nil {
 			who = byEmail
+		} else if who == nil && x.PreferUserID {
+			email = strings.ToLower(userID) + placeholderDomain
+			x.Email, who = &email, s.byEmail[email]
 		}
-		if who == nil && (existingOnly || !x.hasUserID) {
-			return nil, markNotFound
-		}
-		return who, ""
-	default:
-		if byEmail != nil && byUser != nil && byEmail != byUser {
-			return nil, markConflict
-		}
-		who := byEmail
-		if who == nil {
+	case UserIDProject:
+		if existingOnly = existingOnly || x.UserID == nil; x.UserID != nil {
 			who = byUser
 		}
-		if who == nil && existingOnly {
-			return nil, markNotFound
+	default:
+		if byEmail != nil && byUser != nil && byEmail != byUser {
+			return nil, Conflict
 		}
-		return who, ""
 	}
-}
-
-// placeUser is place for a user ID without an address in an email-based project.
-func (p *project) placeUser(x *row, found *profile) (*profile, string) {
-	if found != nil {
-		return found, ""
+	if who == nil && existingOnly {
+		return nil, NotFound
 	}
-	email := strings.ToLower(x.userID) + placeholderDomain
-	if !x.preferUserID || len(email) > maxIdentifier {
-		return nil, markNotFound
-	}
-	if taken := p.byEmail[email]; taken != nil {
-		return taken, ""
-	}
-	x.email, x.hasEmail = email, true
-	return nil, ""
+	return who, ""
 }
 
 // store writes a row into its profile, a new one if there is none, and creates or
 // drops the fields that the project does not have.
-func (p *project) store(who *profile, x row, out *result, keep bool) *profile {
+func (s *Server) store(who *profile, x row, create bool, out *result) *profile {
 	if who == nil {
 		who = &profile{}
 	}
-	if x.hasEmail && x.email != who.email {
-		if p.byEmail[who.email] == who {
-			delete(p.byEmail, who.email)
-		}
-		who.email = x.email
-		if p.byEmail[x.email] == nil {
-			p.byEmail[x.email] = who
-		}
-	}
-	if x.userID != "" && x.userID != who.userID {
-		if p.byUser[who.userID] == who {
-			delete(p.byUser, who.userID)
-		}
-		who.userID = x.userID
-		if p.byUser[x.userID] == nil {
-			p.byUser[x.userID] = who
-		}
-	}
-	if len(x.values) == 0 {
-		return who
-	}
-	who.fields = xxh3.Hash(x.data)
-	p.createFields(x, out)
-	if keep {
+	rename(s.byEmail, who, &who.email, text(x.Email))
+	rename(s.byUser, who, &who.userID, text(x.UserID))
+	s.newFields(x, create, out)
+	if s.config.KeepData && len(x.values) > 0 {
 		if who.data == nil {
 			who.data = map[string]any{}
 		}
-		fields := map[string]any{}
-		for name, value := range x.values {
-			var v any
-			if p.fields[name] != "" && json.Unmarshal(value, &v) == nil {
-				fields[name] = v
-			}
-		}
-		merge(who.data, fields, x.merge)
+		merge(who.data, x.values, x.MergeNestedObjects)
 	}
 	return who
+}
+
+// rename gives a profile another name, unless that is empty or the one that it has.
+func rename(by map[string]*profile, who *profile, name *string, to string) {
+	if to == "" || to == *name {
+		return
+	}
+	if by[*name] == who {
+		delete(by, *name)
+	}
+	if *name = to; by[to] == nil {
+		by[to] = who
+	}
 }
 
 // merge overwrites into's fields with from's; with deep, objects are merged.
@@ -339,11 +274,4 @@ func merge(into, from map[string]any, deep bool) {
 		}
 		into[k] = v
 	}
-}
-
-// change is a change of a list's members that its size does not show yet.
-type change struct {
-	visible time.Time
-	who     []*profile
-	on      bool
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -12,16 +13,12 @@ import (
 
 // userByEmail answers with a profile, for an address in the path or in the query.
 // Without one Iterable answers with an empty object.
-func (s *Server) userByEmail(p *project, r *http.Request, _ []byte) answer {
-	email := r.PathValue("email")
-	if email == "" {
-		email = r.URL.Query().Get("email")
-	}
-	return userAnswer(p.byEmail[strings.ToLower(email)])
+func (s *Server) userByEmail(r *http.Request, _ []byte) answer {
+	return userAnswer(s.byEmail[strings.ToLower(cmp.Or(r.PathValue("email"), r.URL.Query().Get("email")))])
 }
 
-func (s *Server) userByUserID(p *project, r *http.Request, _ []byte) answer {
-	return userAnswer(p.byUser[r.PathValue("userId")])
+func (s *Server) userByUserID(r *http.Request, _ []byte) answer {
+	return userAnswer(s.byUser[r.PathValue("userId")])
 }
 
 func userAnswer(who *profile) answer {
@@ -32,44 +29,35 @@ func userAnswer(who *profile) answer {
 }
 
 // updateUser answers POST /api/users/update.
-func (s *Server) updateUser(p *project, _ *http.Request, body []byte) answer {
+func (s *Server) updateUser(_ *http.Request, body []byte) answer {
 	var in api.UpdateUserRequest
-	if err := read(body, &in); err != nil {
-		return err.(answer)
-	}
-	if in.Email == nil && in.UserID == nil {
-		return badParams("email or userId is required")
-	}
-	rows := []row{newRow(in.Subscriber)}
-	if err := p.readFields(rows, &s.config); err != nil {
-		return err.(answer)
-	}
-	x := rows[0]
-	who, why := p.place(&x, false)
-	if why == "" && !p.fits(x) {
-		why = markInvalidData
+	read(body, &in)
+	x := s.newRow(in.Subscriber)
+	s.checkFields([]row{x})
+	who, why := s.place(&x, false)
+	if why == "" && !s.fits(x) {
+		why = InvalidData
 	}
 	status, code := http.StatusBadRequest, ""
 	switch {
 	case why == "":
-		drops := p.drops
+		create := !s.config.DropUnknownFields
 		if in.CreateNewFields != nil {
-			p.drops = !*in.CreateNewFields
+			create = *in.CreateNewFields
 		}
-		p.store(who, x, &result{}, s.config.KeepData)
-		p.drops = drops
+		s.store(who, x, create, &result{})
 		return success("User updated")
-	case why == markForgotten:
+	case why == Forgotten:
 		code = api.CodeForgotten
-	case why == markConflict:
+	case why == Conflict:
 		status, code = http.StatusConflict, api.CodeUserIDExists
-	case why == markInvalidData:
+	case why == InvalidData:
 		code = api.CodeFieldTypes
-	case why == markNotFound && x.hasEmail:
+	case why == NotFound && x.Email != nil:
 		code = api.CodeUnknownEmail
-	case why == markNotFound:
+	case why == NotFound:
 		code = api.CodeUnknownUserID
-	case x.hasEmail:
+	case x.Email != nil:
 		code = api.CodeInvalidEmail
 	default:
 		code = api.CodeInvalidUserID
@@ -79,51 +67,42 @@ func (s *Server) updateUser(p *project, _ *http.Request, body []byte) answer {
 
 // deleteUser deletes a profile, by its address or its user ID. It is not kept
 // from coming back.
-func (s *Server) deleteUser(p *project, r *http.Request, _ []byte) answer {
+func (s *Server) deleteUser(r *http.Request, _ []byte) answer {
 	email, userID := strings.ToLower(r.PathValue("email")), r.PathValue("userId")
-	if email != "" && p.kind == UserIDProject {
+	if email != "" && s.config.Project == UserIDProject {
 		return badParams("users of a userID-based project are deleted by userId")
 	}
-	p.remove(email, userID)
+	if who := cmp.Or(s.byEmail[email], s.byUser[userID]); who != nil {
+		for _, l := range s.lists {
+			s.change(l, []*profile{who}, false)
+		}
+		delete(s.byEmail, who.email)
+		delete(s.byUser, who.userID)
+	}
 	return success("User deletion requested")
 }
 
-func (p *project) remove(email, userID string) {
-	who := p.byEmail[email]
-	if userID != "" {
-		who = p.byUser[userID]
-	}
-	if who == nil {
-		return
-	}
-	for _, l := range p.lists {
-		delete(l.members, who)
-	}
-	delete(p.byEmail, who.email)
-	delete(p.byUser, who.userID)
-}
-
-func (s *Server) forgottenEmails(p *project, _ *http.Request, _ []byte) answer {
-	if p.kind == UserIDProject {
+func (s *Server) forgottenEmails(*http.Request, []byte) answer {
+	if s.config.Project == UserIDProject {
 		return badParams("users of a userID-based project are forgotten by userId")
 	}
-	hashes := p.forgotten(true)
+	hashes := s.forgotten(true)
 	return jsonAnswer(http.StatusOK, api.ForgottenAnswer{HashedEmails: &hashes})
 }
 
-func (s *Server) forgottenUserIDs(p *project, _ *http.Request, _ []byte) answer {
-	if p.kind == EmailProject {
+func (s *Server) forgottenUserIDs(*http.Request, []byte) answer {
+	if s.config.Project == EmailProject {
 		return badParams("users of an email-based project are forgotten by email")
 	}
-	hashes := p.forgotten(false)
+	hashes := s.forgotten(false)
 	return jsonAnswer(http.StatusOK, api.ForgottenAnswer{HashedUserIDs: &hashes})
 }
 
 // forgotten returns the hashes of the forgotten addresses, or user IDs.
-func (p *project) forgotten(emails bool) []string {
+func (s *Server) forgotten(emails bool) []string {
 	hashes := []string{}
-	for who, why := range p.marks {
-		if why == markForgotten && strings.Contains(who, "@") == emails {
+	for who, why := range s.marks {
+		if why == Forgotten && strings.Contains(who, "@") == emails {
 			sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(who))))
 			hashes = append(hashes, hex.EncodeToString(sum[:]))
 		}

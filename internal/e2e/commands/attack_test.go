@@ -49,7 +49,7 @@ func (g guarded) shrunk(name string) operate.View {
 
 // members are how many are on the lists of a sandbox.
 func members(s *sandbox.Server) (n int) {
-	for _, l := range s.Stats(true).Projects[0].Lists {
+	for _, l := range s.Stats(true).Lists {
 		n += l.Size
 	}
 	return n
@@ -87,7 +87,7 @@ func TestAGrantOfTheSameNameReachesNothing(t *testing.T) {
 		}
 	}
 	// The reverse: rows of mine into their list, by its id and by its name.
-	list := g.owners.Stats(true).Projects[0].Lists[0].ID
+	list := g.owners.Stats(true).Lists[0].ID
 	other.Name, other.Segments[0].ListID = "By id", list
 	byID := g.through(contributor, gateway.StartRequest{Definition: &other})
 	if byID.State == schemas.StateDone {

@@ -120,10 +120,8 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	s.Contains(s.Want(0, "remove", "Spring", "--delete-list", "--yes"), "Removed: «Spring»", "Deleted list", "«High-value»", "«Readers»")
 	s.Contains(s.Want(0, "exports"), "No export was applied yet")
 	g.NobodyIsLeft()
-	for _, p := range g.Sandbox.Stats(true).Projects {
-		if len(p.Lists) > 0 {
-			t.Errorf("lists are left: %+v", p.Lists)
-		}
+	if lists := g.Sandbox.Stats(true).Lists; len(lists) > 0 {
+		t.Errorf("lists are left: %+v", lists)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestTheStarter(t *testing.T) {
 		return status == 0 && strings.Contains(out, "done")
 	})
 
-	if err := w.Sandbox.AddFaults(sandbox.Fault{Kind: "slow", Delay: sandbox.Duration(30 * time.Second)}); err != nil {
+	if err := w.Sandbox.AddFaults(sandbox.Fault{Kind: "slow", Delay: 30 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	// Until the run that is done has written its report, a full one can't start.

@@ -26,7 +26,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		return sandbox.Fault{Kind: "status", Status: code, Body: body, Apply: apply, Share: 0.3, Seed: 5}
 	}
 	slow := world.Earnest(time.Second, time.Minute)
-	storm := world.Earnest(sandbox.Fault{Kind: "storm", Count: 6}, sandbox.Fault{Kind: "storm", For: sandbox.Duration(time.Minute)})
+	storm := world.Earnest(sandbox.Fault{Kind: "storm", Count: 6}, sandbox.Fault{Kind: "storm", For: time.Minute})
 	for name, faults := range map[string][]sandbox.Fault{
 		// Each fault takes its share of what those before it leave: 30 % in all.
 		"5xx":              {status(500, 0.075), status(502, 0.081), status(503, 0.088), status(504, 0.097)},
@@ -34,7 +34,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		"storm of 429":     {storm},
 		"polite storm":     {{Kind: "storm", Count: 2, RetryAfter: 2}},
 		"applied, lost":    {{Kind: "drop", Share: 0.3, Seed: 2}},
-		"slow":             {{Kind: "slow", Delay: sandbox.Duration(slow), Share: 0.6, Seed: 3, Count: 6}},
+		"slow":             {{Kind: "slow", Delay: slow, Share: 0.6, Seed: 3, Count: 6}},
 		"truncated":        {body(200, "truncated", true)},
 		"empty":            {body(200, "empty", true)},
 		"not JSON":         {body(200, "text", true)},
@@ -147,7 +147,7 @@ func twins(w *world.World, folder string, id int64, expected generate.Expected) 
 // holdsIn is holds for a list of that id.
 func holdsIn(w *world.World, id int64, expected generate.Expected) {
 	w.T.Helper()
-	for _, l := range w.Sandbox.Stats(true).Projects[0].Lists {
+	for _, l := range w.Sandbox.Stats(true).Lists {
 		if l.ID == id {
 			if l.Digest != expected.Digest {
 				w.T.Errorf("list %d has %d members and another digest than expected (%d)", id, l.Size, expected.Valid)

@@ -52,7 +52,7 @@ func TestARollingUpgrade(t *testing.T) {
 	waits := w.Run(empty)
 	w.Waiting(waits)
 	// Most of the answers take so long that the run sends until the old worker has ended.
-	err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "slow", Delay: sandbox.Duration(2 * time.Second), Skip: 40})
+	err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "slow", Delay: 2 * time.Second, Skip: 40})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,9 +45,7 @@ func TestAMemberWhoIsOffTheListComesBack(t *testing.T) {
 			w.People(e.Name, 1, 10, 1)
 			mark := func(what string) {
 				t.Helper()
-				if err := w.Sandbox.MarkPeople(sandbox.PeopleMark{People: []string{world.Person(10)}, Mark: what}); err != nil {
-					t.Fatal(err)
-				}
+				w.Sandbox.Mark(what, world.Person(10))
 			}
 			mark("conflict")
 			if r := w.Done(w.Full(e)); r.Upload.Refused[schemas.ReasonIterableConflict] != 1 {

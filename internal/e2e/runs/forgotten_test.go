@@ -18,9 +18,7 @@ func TestForgottenPeopleAreNeverSent(t *testing.T) {
 	w := world.New(t, sandbox.Config{}, true)
 	mark := func(i int, mark string) {
 		t.Helper()
-		if err := w.Sandbox.MarkPeople(sandbox.PeopleMark{People: []string{world.Person(i)}, Mark: mark}); err != nil {
-			t.Fatal(err)
-		}
+		w.Sandbox.Mark(mark, world.Person(i))
 	}
 	forgotten := func(r schemas.ExportReport) int64 { return r.Rejected[schemas.ReasonIterableForgotten] }
 	w.People("Ten", 1, 10, 1)

@@ -106,7 +106,7 @@ func everyKindOfRun(w *world.World, hook string) {
 
 	w.People("Cancelled", 1, 10, 1)
 	before := w.Requests("lists/subscribe")
-	if err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "slow", Delay: sandbox.Duration(2 * time.Second)}); err != nil {
+	if err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "slow", Delay: 2 * time.Second}); err != nil {
 		w.T.Fatal(err)
 	}
 	run = w.Start(w.Of("Cancelled"))

@@ -109,8 +109,9 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	t.Parallel()
 	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryKey)
 	w := world.New(t, sandbox.Config{
-		Keys:   map[string]sandbox.Project{canaryKey: {Name: "canary", Type: sandbox.HybridProject}},
-		Fields: map[string]string{"clash": "long"},
+		Project: sandbox.HybridProject,
+		Keys:    map[string]sandbox.KeyType{canaryKey: sandbox.ServerKey},
+		Fields:  map[string]string{"clash": "long"},
 	}, false)
 	dir := t.TempDir()
 	w.StartTemporalWith(devstack.Options{DataDir: dir, FrontendAddr: "127.0.0.1:0"})
@@ -279,9 +280,7 @@ func (p *eventful) everything() {
 	p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "drop", Skip: 8, Count: 1})
 	for i, mark := range []string{"forgotten", "conflict", "invalidData"} {
 		who := fmt.Sprintf("%s.%d@%s.example.com", canaryValid, 20+i, canaryDomain)
-		if err := p.Sandbox.MarkPeople(sandbox.PeopleMark{People: []string{who, fmt.Sprintf("%s-%d", canaryUser, 20+i)}, Mark: mark}); err != nil {
-			t.Fatal(err)
-		}
+		p.Sandbox.Mark(mark, who, fmt.Sprintf("%s-%d", canaryUser, 20+i))
 	}
 	p.wants(0, "run", "Eventful")
 	p.fault(sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: 403, Count: 1, Code: "Forbidden", Message: says})

@@ -25,9 +25,7 @@ func TestRowsThatIterableRefusesJoinTheRejects(t *testing.T) {
 	who := map[schemas.Reason]string{}
 	for mark, reason := range marks {
 		who[reason] = people[len(who)*100]
-		if err := w.Sandbox.MarkPeople(sandbox.PeopleMark{People: []string{strings.ToUpper(who[reason])}, Mark: mark}); err != nil {
-			t.Fatal(err)
-		}
+		w.Sandbox.Mark(mark, strings.ToUpper(who[reason]))
 	}
 	r := w.Done(w.Run(w.Export("After", "EmailAddress")))
 	for _, reason := range marks {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"iterable-segment-export/internal/generate"
+	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/iterable/apitest"
 	"iterable-segment-export/internal/sandbox"
 )
@@ -20,11 +21,9 @@ import (
 // List gives what the sandbox holds under a name.
 func (w *World) List(name string) sandbox.ListStats {
 	w.T.Helper()
-	for _, p := range w.Sandbox.Stats(true).Projects {
-		for _, l := range p.Lists {
-			if l.Name == name {
-				return l
-			}
+	for _, l := range w.Sandbox.Stats(true).Lists {
+		if l.Name == name {
+			return l
 		}
 	}
 	w.T.Fatalf("the sandbox has no list %q", name)
@@ -81,21 +80,11 @@ func (w *World) Call(method, path, body string) []byte {
 }
 
 // Key revokes the sandbox's key, or restores it.
-func (w *World) Key(revoked bool) {
-	w.T.Helper()
-	if err := w.Sandbox.ChangeKey(sandbox.KeyChange{Key: sandbox.DefaultKey, Revoked: revoked}); err != nil {
-		w.T.Fatal(err)
-	}
-}
+func (w *World) Key(revoked bool) { w.Sandbox.Revoke(sandbox.DefaultKey, revoked) }
 
 // AddList makes a list as one of Iterable's other users would, and returns its ID.
 func (w *World) AddList(name, kind string) int64 {
-	w.T.Helper()
-	id, err := w.Sandbox.AddList(sandbox.NewList{Name: name, Type: kind})
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return id
+	return w.Sandbox.AddList(api.List{Name: name, ListType: kind})
 }
 
 // DeleteList deletes a list as one of Iterable's other users would.
