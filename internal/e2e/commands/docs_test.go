@@ -217,7 +217,7 @@ func (r *reader) asks(command string) {
 	if r.g == nil {
 		g := newGuarded(r.t)
 		g.Others += g.Connection("marketing", g.URL, "{}") + g.Connection("marketing-eu", g.URL, "{}")
-		g.WriteConnections("{requestsPerSecond: 1000}")
+		g.WriteConnections("{}")
 		if err := os.CopyFS(g.Sources, os.DirFS(filepath.Join(repository, "examples/segments"))); err != nil {
 			r.t.Fatal(err)
 		}

@@ -68,7 +68,7 @@ func TestTheDoctor(t *testing.T) {
 	s.Contains(examined(s, 0), "warning connections sandbox, consent: disconnected by", `starter connect "sandbox"`, "warning sources Spring: No connection")
 	s.Want(0, "connect", "sandbox", "--agree")
 
-	w.WriteConnections("{requestsPerSecond: 1000}")
+	w.WriteConnections("{}")
 
 	_, err := w.Client.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
 		Namespace: "default", SearchAttributes: []string{schemas.AttributeExport},

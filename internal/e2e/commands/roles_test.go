@@ -9,6 +9,7 @@ import (
 
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
 
@@ -46,9 +47,10 @@ func typedFor(command, export, connection, file string) []string {
 // what is refused with the table.
 func TestEveryCommandTakesItsRole(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	// Fast: it makes some lists one after the other, and is about who may.
+	g := newGuardedOver(t, sandbox.Config{Fast: true})
 	g.Others += g.Connection("spare", g.URL, "{}")
-	g.WriteConnections("{requestsPerSecond: 1000}")
+	g.WriteConnections("{}")
 	admin := g.as(schemas.RoleAdministrator)
 	g.Until("the worker has read the file", func() bool {
 		all, err := admin.Connections(t.Context())

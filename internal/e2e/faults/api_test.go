@@ -45,7 +45,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := world.New(t, sandbox.Config{}, false)
-			w.WriteConnections("{requestsPerSecond: 1000, subscribersPerRequest: 100}")
+			w.WriteConnections("{subscribersPerRequest: 100}")
 			w.StartHost()
 			folders, expected := w.Versions(1500)
 			for i := range folders {

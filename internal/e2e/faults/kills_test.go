@@ -72,7 +72,7 @@ func TestKills(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	t.Parallel()
-	w, temporal := world.NewApart(t, sandbox.Config{Latency: 30 * time.Millisecond}, "{requestsPerSecond: 40, subscribersPerRequest: 50}")
+	w, temporal := world.NewApart(t, sandbox.Config{Rate: 40, Latency: 30 * time.Millisecond}, "{requestsPerSecond: 40, subscribersPerRequest: 50}")
 	k := &kills{World: w, bin: world.Build(t, "worker"), server: temporal}
 	k.startWorker()
 	k.next()

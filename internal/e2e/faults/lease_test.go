@@ -21,7 +21,7 @@ import (
 func TestAFrozenWorkerSendsNothingWhenItThaws(t *testing.T) {
 	t.Parallel()
 	bin := world.Build(t, "worker")
-	w := world.New(t, sandbox.Config{Fast: true, Rate: 20, Latency: 100 * time.Millisecond}, false)
+	w := world.New(t, sandbox.Config{Rate: 20, Latency: 100 * time.Millisecond}, false)
 	w.WriteConnections("{requestsPerSecond: 20, subscribersPerRequest: 2}")
 	e := w.Of("Frozen")
 	w.People("Frozen", 1, 200, 1)
@@ -60,6 +60,7 @@ func TestAFrozenWorkerSendsNothingWhenItThaws(t *testing.T) {
 // has acknowledged.
 func TestADeadlineIsForFailures(t *testing.T) {
 	t.Parallel()
+	// Fast: a deadline of two seconds is over before Iterable knows a new list.
 	w := world.New(t, sandbox.Config{Fast: true, Rate: 10, Burst: 1}, false)
 	w.WriteConnections("{requestsPerSecond: 10, subscribersPerRequest: 2}")
 	w.StartHost()
@@ -98,7 +99,7 @@ func TestAConnectionThatNobodyServesIsReported(t *testing.T) {
 		t.Skipf("it takes minutes; set %s", world.ChaosEnv)
 	}
 	t.Parallel()
-	w := world.New(t, sandbox.Config{Fast: true}, true)
+	w := world.New(t, sandbox.Config{}, true)
 	w.People("Gone", 1, 0, 1)
 	e := w.Of("Gone")
 	v := w.Run(e)

@@ -72,7 +72,7 @@ func TestADataRootOutOfReach(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t, sandbox.Config{Latency: 20 * time.Millisecond}, false)
+			w := world.New(t, sandbox.Config{Rate: 40, Latency: 20 * time.Millisecond}, false)
 			w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 20}")
 			w.StartHost()
 			folders, expected := w.Versions(1500)

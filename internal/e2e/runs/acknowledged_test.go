@@ -34,7 +34,7 @@ func TestAMemberWhoIsOffTheListComesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t, sandbox.Config{Fast: true, KeepData: true}, true)
+			w := world.New(t, sandbox.Config{KeepData: true}, true)
 			e := w.Of(t.Name())
 			w.People(e.Name, 1, 10, 1)
 			w.Done(w.Run(e))

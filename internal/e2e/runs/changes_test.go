@@ -150,8 +150,9 @@ func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
 			c.spoil(w, snapshotFile(w, t.Name()))
 			w.People(t.Name(), 5, 11, 1)
 			r := w.Done(w.Run(e))
-			if m, u := r.Manifest, r.Upload; m.Removals != 0 || m.Adds != 7 || u.Requests != 1 || u.Removed != 0 {
-				t.Errorf("%d added, %d updated, %d removed by %d requests", m.Adds, m.Updates, m.Removals, u.Requests)
+			// A list that the run had to make is not known at once.
+			if m, u := r.Manifest, r.Upload; m.Removals != 0 || m.Adds != 7 || u.Requests-u.Failed != 1 || u.Removed != 0 {
+				t.Errorf("%d added, %d updated, %d removed by %d requests, %d of them failed", m.Adds, m.Updates, m.Removals, u.Requests, u.Failed)
 			}
 			if have := w.Members(t.Name()); !slices.Equal(have, c.list) {
 				t.Errorf("the list has %v, want %v", have, c.list)

@@ -21,7 +21,7 @@ func TestNoConsentNoTransfer(t *testing.T) {
 	e := w.Export("A", "EmailAddress")
 
 	answer := w.WaitsFor(e, schemas.ErrorNoConsent, "«sandbox»", `starter connect "sandbox"`)
-	if n := w.Requests("POST /api/lists/subscribe") + w.Requests("POST /api/lists"); n != 0 {
+	if n := w.Requests("lists/subscribe") + w.Requests("lists/create"); n != 0 {
 		t.Errorf("%d requests without consent", n)
 	}
 	check, err := w.Service().CheckConnection(t.Context(), "sandbox")

@@ -21,9 +21,9 @@ import (
 func TestGuardrailsHoldARunBack(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
-	w.Others = w.Connection("small", w.URL, "{requestsPerSecond: 1000}") + "    maxProfiles: 10\n" +
-		w.Connection("smaller", w.URL, "{requestsPerSecond: 1000}") + "    maxProfiles: 11\n"
-	w.WriteConnections("{requestsPerSecond: 1000}")
+	w.Others = w.Connection("small", w.URL, "{}") + "    maxProfiles: 10\n" +
+		w.Connection("smaller", w.URL, "{}") + "    maxProfiles: 11\n"
+	w.WriteConnections("{}")
 	w.StartHost()
 	for name, c := range map[string]struct {
 		before, after func(w *world.World)

@@ -43,7 +43,7 @@ func TestRunsReplay(t *testing.T) {
 	defer hook.Close()
 	w.Notify.Allowed = []string{hook.URL}
 	w.Others = w.Connection("alone", w.URL, "{requestsPerSecond: 100000, subscribersPerRequest: 1}")
-	w.WriteConnections("{requestsPerSecond: 1000}")
+	w.WriteConnections("{}")
 	w.StartHost()
 	everyKindOfRun(w, hook.URL)
 	if record {

@@ -18,7 +18,6 @@ func TestANewListThatIsNotKnownYet(t *testing.T) {
 		t.Run(delay.String(), func(t *testing.T) {
 			t.Parallel()
 			w := world.New(t, sandbox.Config{NewList: delay, Exactly: true}, false)
-			w.WriteConnections("{}")
 			w.StartHost()
 			expected := w.Generated(2500)
 			r := w.Done(w.Run(w.Export("New", "EmailAddress")))
@@ -44,8 +43,7 @@ func TestSmallSegmentsAtTheDocumentedLimits(t *testing.T) {
 	for _, workers := range []int{1, 5} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t, sandbox.Config{Lag: sandbox.DefaultLag, NewList: time.Second}, false)
-			w.WriteConnections("{}")
+			w := world.New(t, sandbox.Config{}, false)
 			for range workers {
 				w.StartHost()
 			}

@@ -109,6 +109,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	t.Parallel()
 	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryKey)
 	w := world.New(t, sandbox.Config{
+		Rate:    -1, // requests of ten profiles each, hundreds of them
 		Project: sandbox.HybridProject,
 		Keys:    map[string]sandbox.KeyType{canaryKey: sandbox.ServerKey},
 		Fields:  map[string]string{"clash": "long"},

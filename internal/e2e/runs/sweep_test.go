@@ -161,7 +161,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 // TestAResetRunKeepsWhatItStaged: it goes on under another run ID.
 func TestAResetRunKeepsWhatItStaged(t *testing.T) {
 	t.Parallel()
-	w := world.New(t, sandbox.Config{Fast: true}, true)
+	w := world.New(t, sandbox.Config{}, true)
 	w.People("Reset", 1, 0, 1)
 	v := w.Run(w.Of("Reset"))
 	w.WaitsWith(v, schemas.ErrorGuardrail)

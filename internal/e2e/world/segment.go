@@ -120,7 +120,7 @@ func (w *World) Versions(rows int64) (folders [2]string, expected [2]generate.Ex
 func (w *World) InBucket(c *emulators.Cloud) {
 	w.T.Helper()
 	w.Sources, w.DataRoot = c.At("lake/segments"), c.At("exports/data")
-	w.WriteConnections("{requestsPerSecond: 1000}")
+	w.WriteConnections("{}")
 	w.OpenRoot()
 }
 

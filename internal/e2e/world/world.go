@@ -68,7 +68,7 @@ func New(t *testing.T, c sandbox.Config, hosted bool) *World {
 	w.Sources, w.DataRoot = w.Path("segments"), w.Path("data")
 	w.StartSandbox()
 	w.StartTemporal()
-	w.WriteConnections("{requestsPerSecond: 1000}")
+	w.WriteConnections("{}")
 	w.OpenRoot()
 	if hosted {
 		w.StartHost()
