@@ -8,21 +8,13 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// Defaults.
+// What a Config has where it says nothing else. The rate is what Iterable documents
+// for users/bulkUpdate.
 const (
-	// DefaultKey is the API key where a Config names none.
-	DefaultKey = "sandbox-key"
-	// DefaultRate is the requests a second for subscribe and unsubscribe, each:
-	// what Iterable documents for users/bulkUpdate.
-	DefaultRate = 5
-	// DefaultNewList is the longest time for which a new list is not known.
+	DefaultKey     = "sandbox-key"
+	DefaultRate    = 5
 	DefaultNewList = 10 * time.Second
-	// DefaultLag is the longest time after which a list's size and members show a
-	// change.
-	DefaultLag = time.Minute
-	// timeoutAbove is the size of a list above which every other request for its
-	// size or members is answered 503.
-	timeoutAbove = 200_000
+	DefaultLag     = time.Minute
 )
 
 // ProjectType is what a project identifies profiles by.
@@ -62,8 +54,6 @@ type Config struct {
 	// Burst is how many requests may come at once after a pause; 0 is one second's
 	// worth of the rate, at least 1.
 	Burst int
-	// RetryAfter makes a 429 bear a Retry-After header, in whole seconds.
-	RetryAfter bool
 	// Latency is how long every API answer is held back, and PerProfile how much
 	// longer for each subscriber in the request.
 	Latency, PerProfile time.Duration

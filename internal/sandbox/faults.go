@@ -52,8 +52,9 @@ type Fault struct {
 
 type activeFault struct {
 	Fault
-	random *rand.Rand
-	ends   time.Time // zero if it doesn't end by itself
+	random  *rand.Rand
+	ends    time.Time       // zero if it doesn't end by itself
+	cleared <-chan struct{} // closed when the faults are cleared
 }
 
 // AddFaults makes the next requests fail. An error means that none was added.
@@ -62,7 +63,7 @@ func (s *Server) AddFaults(faults ...Fault) error {
 	defer s.mu.Unlock()
 	var added []*activeFault
 	for _, f := range faults {
-		a := &activeFault{Fault: f, random: rand.New(rand.NewPCG(f.Seed, 0))}
+		a := &activeFault{Fault: f, random: rand.New(rand.NewPCG(f.Seed, 0)), cleared: s.cleared}
 		switch f.Kind {
 		case "storm":
 			a.Kind, a.Status, a.Code = "status", http.StatusTooManyRequests, api.CodeRateLimit
@@ -95,15 +96,8 @@ func (s *Server) ClearFaults() {
 	s.cleared = make(chan struct{})
 }
 
-// metFault is a fault that a request meets, and the channel that is closed when
-// faults are cleared.
-type metFault struct {
-	Fault
-	cleared <-chan struct{}
-}
-
 // pick returns the fault that a request meets, nil if none.
-func (s *Server) pick(endpoint string) *metFault {
+func (s *Server) pick(endpoint string) *activeFault {
 	now := s.now()
 	s.faults = slices.DeleteFunc(s.faults, func(a *activeFault) bool { return !a.ends.IsZero() && !now.Before(a.ends) })
 	for i, a := range s.faults {
@@ -116,11 +110,10 @@ func (s *Server) pick(endpoint string) *metFault {
 		case a.Share > 0 && a.random.Float64() >= a.Share:
 			continue
 		}
-		met := &metFault{a.Fault, s.cleared}
 		if a.Count--; a.Count == 0 {
 			s.faults = slices.Delete(s.faults, i, i+1)
 		}
-		return met
+		return a
 	}
 	return nil
 }
@@ -136,8 +129,8 @@ func (f *Fault) answer(applied answer) answer {
 	a := failure(status, code, msg)
 	switch f.Body {
 	case "html":
-		a = textAnswer(status, fmt.Sprintf("<html>\n<head><title>%d %s</title></head>\n<body></body>\n</html>\n", status, http.StatusText(status)))
 		a.contentType = "text/html"
+		a.body = fmt.Appendf(nil, "<html>\n<head><title>%d %s</title></head>\n<body></body>\n</html>\n", status, http.StatusText(status))
 	case "text":
 		a = textAnswer(status, msg)
 	case "empty":

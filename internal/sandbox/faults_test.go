@@ -20,6 +20,15 @@ func (c *caller) fault(faults ...Fault) {
 	}
 }
 
+// met waits until a request has met the only fault, which has a Count of 1.
+func (c *caller) met() {
+	for left := 1; left > 0; {
+		c.server.mu.Lock()
+		left = len(c.server.faults)
+		c.server.mu.Unlock()
+	}
+}
+
 func TestStatusFaults(t *testing.T) {
 	c := start(t, Config{})
 	l := c.list("l")
@@ -111,7 +120,7 @@ func TestBrokenConnections(t *testing.T) {
 		equal(t, "members after "+kind, fmt.Sprint(c.members(l)), fmt.Sprint(members))
 	}
 	c.update("subscribe", l, `{"email":"drop@example.com"}`)
-	log := c.server.requests[len(c.server.requests)-3:]
+	log := c.server.Requests(3)
 	equal(t, "log", []any{log[0].Status, log[0].Rows, log[1].Status, log[1].Rows, log[2].Status}, []any{0, 0, 0, 1, 200})
 	equal(t, "faults", c.server.Stats(false).Endpoints["lists/subscribe"].Faults, 2)
 }
@@ -119,8 +128,6 @@ func TestBrokenConnections(t *testing.T) {
 func TestHang(t *testing.T) {
 	c := start(t, Config{})
 	l := c.list("l")
-	met := make(chan string, 1)
-	c.server.met = func(kind string) { met <- kind }
 	for _, apply := range []bool{false, true} {
 		c.fault(Fault{Kind: "hang", Apply: apply, Count: 1})
 		ctx, giveUp := context.WithCancel(t.Context())
@@ -131,20 +138,20 @@ func TestHang(t *testing.T) {
 			_, err := http.DefaultClient.Do(r)
 			done <- err
 		}()
-		equal(t, "fault", <-met, "hang")
+		c.met()
 		giveUp()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("the request ended with %v", err)
 		}
 		equal(t, "members", len(c.members(l)), map[bool]int{true: 1}[apply])
 	}
-	c.fault(Fault{Kind: "hang"})
+	c.fault(Fault{Kind: "hang", Count: 1})
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.try("POST", "/api/lists", `{"name":"x"}`) // a GET would be tried again
 		done <- err
 	}()
-	<-met
+	c.met()
 	c.fault()
 	if err := <-done; err == nil {
 		t.Error("a request that hung was answered")

@@ -36,21 +36,18 @@ func newLimits(c Config) map[string]*limit {
 	return limits
 }
 
-// wait returns 0 if a request at the moment now is allowed, and otherwise how long
-// until one will be.
-func (l *limit) wait(now time.Time) time.Duration {
+// allow reports whether a request at the moment now is allowed. A nil limit is none.
+func (l *limit) allow(now time.Time) bool {
+	if l == nil {
+		return true
+	}
 	if since := now.Add(-time.Minute); l.next.Before(since) {
 		l.next = since // the bucket has been empty or full since
 	}
 	for ; l.others > 0 && !l.next.After(now); l.next = l.next.Add(l.others) {
 		l.AllowN(l.next, 1)
 	}
-	r := l.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
-	if wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait
+	return l.AllowN(now, 1)
 }
 
 // SetLoad sets how many requests a second other users of the project make to

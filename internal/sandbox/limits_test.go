@@ -60,15 +60,6 @@ func TestRates(t *testing.T) {
 	equal(t, "stats", s.Endpoints["lists/subscribe"], EndpointStats{Requests: 24, Throttled: 5 + 1 + 2 + 5})
 }
 
-func TestRetryAfter(t *testing.T) {
-	c, _ := startWithClock(t, Config{Fast: true, Rate: 0.1, RetryAfter: true})
-	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
-	c.ok("POST", "/api/lists/subscribe", body)
-	if r := c.do("POST", "/api/lists/subscribe", body); r.status != 429 || r.header.Get("Retry-After") != "10" {
-		t.Errorf("%+v", r)
-	}
-}
-
 func TestRateAndBurst(t *testing.T) {
 	for want, config := range map[int]Config{20: {Rate: -1}, 3: {Rate: 3}, 7: {Rate: 3, Burst: 7}} {
 		config.Fast = true

@@ -144,7 +144,7 @@ func set(in map[*profile]bool, who []*profile, on bool) {
 // changes whose time has come, or an answer of 503 every other time if it is large.
 func (s *Server) show(r *http.Request) *list {
 	l := s.listOf(r)
-	if !s.config.Fast && len(l.members) > timeoutAbove {
+	if !s.config.Fast && len(l.members) > 200_000 {
 		if s.slow++; s.slow%2 == 1 {
 			panic(textAnswer(http.StatusServiceUnavailable, "Request timeout. Try again later."))
 		}

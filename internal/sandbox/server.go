@@ -36,12 +36,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -53,9 +51,7 @@ type Server struct {
 	config Config
 	now    func() time.Time
 	sleep  func(ctx context.Context, d time.Duration) error
-	// met is told of each fault that a request meets, where a test waits for it.
-	met func(kind string)
-	mux *http.ServeMux
+	mux    *http.ServeMux
 
 	mu       sync.Mutex // guards all below
 	revoked  map[string]bool
@@ -148,9 +144,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e api.Endpoint, h
 	wait := s.config.Latency + time.Duration(a.rows)*s.config.PerProfile
 	broken := false
 	if fault != nil {
-		if s.met != nil {
-			s.met(fault.Kind)
-		}
 		wait += fault.Delay
 		switch fault.Kind {
 		case "hang":
@@ -168,7 +161,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e api.Endpoint, h
 	if broken = broken || wait > 0 && s.sleep(r.Context(), wait) != nil; broken {
 		a.status = 0
 	}
-	s.log(began, e, a, fault != nil) // before the client gets the answer
+	s.log(began, e, body, a, fault != nil) // before the client gets the answer
 	if broken {
 		reset(w)
 		return
@@ -181,7 +174,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e api.Endpoint, h
 
 // answer answers a request of the API, or returns the fault that it meets; then
 // the answer is the change's where the fault is one that applies it.
-func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body []byte, a answer, fault *metFault) {
+func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body []byte, a answer, fault *activeFault) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, api.BulkUpdateBody))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,10 +188,8 @@ func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body [
 		if fault = s.pick(e.Name); fault != nil && !fault.Apply {
 			return body, answer{}, fault
 		}
-		if l := s.limits[e.Name]; l != nil {
-			if wait := l.wait(s.now()); wait > 0 {
-				return body, s.throttled(wait), fault
-			}
+		if !s.limits[e.Name].allow(s.now()) {
+			return body, throttled(), fault
 		}
 	}
 	if err != nil {
@@ -233,15 +224,14 @@ func (s *Server) Revoke(key string, revoked bool) {
 }
 
 // throttled is a 429 in one of the forms that were seen: JSON and two plain texts.
-func (s *Server) throttled(wait time.Duration) answer {
-	a := failure(http.StatusTooManyRequests, api.CodeRateLimit, "Rate limit exceeded")
-	if text := [...]string{"", "Too Many Requests", "Rate limit exceeded. Please try again later."}[rand.N(3)]; text != "" {
-		a = textAnswer(a.status, text)
+func throttled() answer {
+	switch rand.N(3) {
+	case 0:
+		return failure(http.StatusTooManyRequests, api.CodeRateLimit, "Rate limit exceeded")
+	case 1:
+		return textAnswer(http.StatusTooManyRequests, "Too Many Requests")
 	}
-	if s.config.RetryAfter {
-		a.retryAfter = strconv.Itoa(int(math.Ceil(wait.Seconds())))
-	}
-	return a
+	return textAnswer(http.StatusTooManyRequests, "Rate limit exceeded. Please try again later.")
 }
 
 // ListenAndServe serves on addr, such as "127.0.0.1:8234", until ctx is done, and

@@ -186,7 +186,7 @@ func TestConcurrentUse(t *testing.T) {
 				}
 				if i%100 == 0 {
 					c.server.Stats(true)
-					c.ok("GET", "/sandbox/requests", "")
+					c.server.Requests(10)
 				}
 			}
 		})
@@ -207,17 +207,15 @@ func TestServeStopsWithItsContext(t *testing.T) {
 	go func() { served <- s.Serve(ctx, l) }()
 	c := &caller{t, s, "http://" + l.Addr().String(), DefaultKey}
 	c.ok("GET", "/api/lists", "")
-	if err := s.AddFaults(Fault{Kind: "hang"}); err != nil {
+	if err := s.AddFaults(Fault{Kind: "hang", Count: 1}); err != nil {
 		t.Fatal(err)
 	}
-	met := make(chan string, 1)
-	s.met = func(kind string) { met <- kind }
 	hung := make(chan error, 1)
 	go func() {
 		_, err := c.try("GET", "/api/lists", "")
 		hung <- err
 	}()
-	<-met
+	c.met()
 	cancel()
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)

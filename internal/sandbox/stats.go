@@ -11,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zeebo/xxh3"
+
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// keptRequests is how many requests are kept at least; older ones are forgotten.
+// keptRequests is how many requests are kept at least.
 const keptRequests = 10_000
 
 // Request is a request of the API: nothing in it says who the people in the
@@ -27,6 +29,8 @@ type Request struct {
 	Status int `json:"status"`
 	// Rows are the subscribers in a request that was applied.
 	Rows int `json:"rows"`
+	// Body is a hash of the body, so that a request that was sent twice can be seen.
+	Body string `json:"body"`
 }
 
 // EndpointStats adds up the requests of one endpoint.
@@ -41,14 +45,16 @@ type EndpointStats struct {
 }
 
 // log counts a request that is about to be answered, with status 0 if it is not.
-func (s *Server) log(began time.Time, e api.Endpoint, a answer, faulty bool) {
+func (s *Server) log(began time.Time, e api.Endpoint, body []byte, a answer, faulty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.requests) >= 2*keptRequests {
 		s.requests = slices.Delete(s.requests, 0, keptRequests)
 	}
-	took := s.now().Sub(began)
-	s.requests = append(s.requests, Request{Time: began, Milliseconds: float64(took.Microseconds()) / 1000, Endpoint: e.Name, Status: a.status, Rows: a.rows})
+	s.requests = append(s.requests, Request{
+		Time: began, Milliseconds: float64(s.now().Sub(began).Microseconds()) / 1000, Endpoint: e.Name,
+		Status: a.status, Rows: a.rows, Body: fmt.Sprintf("%x", xxh3.Hash128(body).Bytes()),
+	})
 	st := s.endpoints[e.Name]
 	if st == nil {
 		st = &EndpointStats{}
@@ -64,6 +70,14 @@ func (s *Server) log(began time.Time, e api.Endpoint, a answer, faulty bool) {
 	if faulty {
 		st.Faults++
 	}
+}
+
+// Requests returns the last n requests of the API, the oldest first. At least the
+// last 10,000 are kept.
+func (s *Server) Requests(n int) []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests[max(0, len(s.requests)-n):])
 }
 
 // Stats is the answer of GET /sandbox/stats.
@@ -142,10 +156,7 @@ func (s *Server) showRequests(w http.ResponseWriter, r *http.Request) {
 		badParams("last: expected a whole number").write(w)
 		return
 	}
-	s.mu.Lock()
-	last := slices.Clone(s.requests[max(0, len(s.requests)-n):])
-	s.mu.Unlock()
-	jsonAnswer(http.StatusOK, map[string]any{"requests": last}).write(w)
+	jsonAnswer(http.StatusOK, map[string]any{"requests": s.Requests(n)}).write(w)
 }
 
 func (s *Server) takeLoad(w http.ResponseWriter, r *http.Request) {

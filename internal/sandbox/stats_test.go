@@ -32,16 +32,21 @@ func TestStats(t *testing.T) {
 
 func TestRequestLog(t *testing.T) {
 	c := start(t, Config{})
-	c.update("subscribe", c.list("l"), `{"email":"ann@example.com"},{"email":"bob@example.com"}`)
+	l := c.list("l")
+	for range 2 {
+		c.update("subscribe", l, `{"email":"ann@example.com"},{"email":"bob@example.com"}`)
+	}
+	c.update("subscribe", l, `{"email":"bob@example.com"}`)
 	c.refused("GET", "/api/nothing", "", 404, "NotFound")
-	body := c.ok("GET", "/sandbox/requests?last=2", "")
+	body := c.ok("GET", "/sandbox/requests?last=4", "")
 	if strings.Contains(body, "example.com") || strings.Contains(body, DefaultKey) {
 		t.Errorf("the log holds people or keys: %s", body)
 	}
 	var log struct{ Requests []Request }
 	decode(t, body, &log)
 	r := log.Requests
-	if len(r) != 2 || r[0].Rows != 2 || r[0].Endpoint != "lists/subscribe" || r[0].Status != 200 || r[0].Time.IsZero() || r[1].Endpoint != "unknown" || r[1].Status != 404 {
+	if len(r) != 4 || r[0].Body != r[1].Body || r[1].Body == r[2].Body || r[0].Rows != 2 || r[0].Endpoint != "lists/subscribe" || r[0].Status != 200 ||
+		r[0].Time.IsZero() || r[3].Endpoint != "unknown" || r[3].Status != 404 {
 		t.Errorf("%+v", r)
 	}
 	for _, last := range []string{"x", "-1"} {
@@ -52,7 +57,7 @@ func TestRequestLog(t *testing.T) {
 func TestRequestLogIsBounded(t *testing.T) {
 	s := New(Config{})
 	for i := range 2*keptRequests + 5 {
-		s.log(s.now(), api.Lists, answer{rows: i}, false)
+		s.log(s.now(), api.Lists, nil, answer{rows: i}, false)
 	}
 	equal(t, "kept", []int{len(s.requests), s.requests[len(s.requests)-1].Rows}, []int{keptRequests + 5, 2*keptRequests + 4})
 }

@@ -38,32 +38,30 @@ func (s *Server) updateUser(_ *http.Request, body []byte) answer {
 	if why == "" && !s.fits(x) {
 		why = InvalidData
 	}
-	status, code := http.StatusBadRequest, ""
-	switch {
-	case why == "":
-		create := !s.config.DropUnknownFields
-		if in.CreateNewFields != nil {
-			create = *in.CreateNewFields
+	if why != "" {
+		code := refusals[why]
+		if x.Email == nil {
+			code = cmp.Or(userRefusals[why], code)
 		}
-		s.store(who, x, create, &result{})
-		return success("User updated")
-	case why == Forgotten:
-		code = api.CodeForgotten
-	case why == Conflict:
-		status, code = http.StatusConflict, api.CodeUserIDExists
-	case why == InvalidData:
-		code = api.CodeFieldTypes
-	case why == NotFound && x.Email != nil:
-		code = api.CodeUnknownEmail
-	case why == NotFound:
-		code = api.CodeUnknownUserID
-	case x.Email != nil:
-		code = api.CodeInvalidEmail
-	default:
-		code = api.CodeInvalidUserID
+		return failure(http.StatusBadRequest, code, "The user could not be updated")
 	}
-	return failure(status, code, "The user could not be updated")
+	create := !s.config.DropUnknownFields
+	if in.CreateNewFields != nil {
+		create = *in.CreateNewFields
+	}
+	s.store(who, x, create, &result{})
+	return success("User updated")
 }
+
+// refusals are the codes of users/update by what is wrong, and userRefusals those
+// that differ where only a user ID is given.
+var (
+	refusals = map[string]string{
+		Forgotten: api.CodeForgotten, Conflict: api.CodeUserIDExists, InvalidData: api.CodeFieldTypes,
+		NotFound: api.CodeUnknownEmail, Invalid: api.CodeInvalidEmail,
+	}
+	userRefusals = map[string]string{NotFound: api.CodeUnknownUserID, Invalid: api.CodeInvalidUserID}
+)
 
 // deleteUser deletes a profile, by its address or its user ID. It is not kept
 // from coming back.

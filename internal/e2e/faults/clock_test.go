@@ -67,7 +67,7 @@ func TestAClockThatJumps(t *testing.T) {
 		t.Skip("compiles everything anew, with another clock; set " + world.ChaosEnv)
 	}
 	bin := buildJumping(t)
-	w, _ := world.NewApart(t, sandbox.Config{Rate: 20, RetryAfter: true}, "{requestsPerSecond: 40, subscribersPerRequest: 20}")
+	w, _ := world.NewApart(t, sandbox.Config{Rate: 20}, "{requestsPerSecond: 40, subscribersPerRequest: 20}")
 	folders, expected := w.Versions(3000)
 	if err := w.Sandbox.AddFaults(sandbox.Fault{Kind: "status", Share: 0.1, Seed: 1}); err != nil {
 		t.Fatal(err)
