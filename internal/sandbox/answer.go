@@ -30,7 +30,7 @@ func jsonAnswer(status int, v any) answer {
 }
 
 func textAnswer(status int, text string) answer {
-	return answer{status: status, contentType: "text/plain; charset=utf-8", body: []byte(text)}
+	return answer{status: status, contentType: "text/plain", body: []byte(text)}
 }
 
 func success(msg string) answer {
