@@ -75,31 +75,6 @@ func TestRateAndBurst(t *testing.T) {
 	}
 }
 
-func TestLoadTakesFromTheRate(t *testing.T) {
-	c, clock := startWithClock(t, Config{Rate: 5, NewList: -1})
-	body := fmt.Sprintf(`{"listId":%d,"subscribers":[]}`, c.list("l"))
-	seconds := func(n int) (taken int) {
-		for range 5 * n {
-			clock.t = clock.t.Add(200 * time.Millisecond)
-			if c.do("POST", "/api/lists/subscribe", body).status == 200 {
-				taken++
-			}
-		}
-		return taken
-	}
-	c.ok("POST", "/sandbox/load?rate=5", "")
-	seconds(10)
-	if n := seconds(20); n > 60 {
-		t.Errorf("%d of 100 requests are taken beside as many of others", n)
-	}
-	c.ok("POST", "/sandbox/load?rate=0", "")
-	seconds(10)
-	equal(t, "without others", seconds(20), 100)
-	for _, bad := range []string{"", "?rate=-1", "?rate=x", "?rate=1e9"} {
-		c.refused("POST", "/sandbox/load"+bad, "", 400, "BadParams")
-	}
-}
-
 func TestLatencyIsSlept(t *testing.T) {
 	c := start(t, Config{Latency: time.Hour})
 	var slept time.Duration

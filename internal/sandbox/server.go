@@ -6,11 +6,7 @@
 // lenient, so that what works here works there: unknown JSON fields and wrong
 // types are 400 BadParams.
 //
-// Under /sandbox/, without a key, it shows what has happened:
-//
-//	GET  /sandbox/stats     requests by endpoint, and each list's size
-//	GET  /sandbox/requests  the last requests, without people (?last=N, default 100)
-//	POST /sandbox/load      other users of the project take ?rate=N requests a second
+// GET /sandbox/stats, without a key, shows the Stats.
 //
 // # Assumed
 //
@@ -43,6 +39,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"iterable-segment-export/internal/iterable/api"
 )
 
@@ -60,9 +58,9 @@ type Server struct {
 	fields   map[string]string // name to type
 	lists    map[int64]*list
 	lastList int64
-	marks    map[string]string // why an address or a user ID is refused
-	limits   map[string]*limit // by endpoint
-	slow     int64             // requests that could time out
+	marks    map[string]string        // why an address or a user ID is refused
+	limits   map[string]*rate.Limiter // by endpoint
+	slow     int64                    // requests that could time out
 
 	faults  []*activeFault
 	cleared chan struct{} // closed when the faults are cleared, which ends what hangs
@@ -97,8 +95,6 @@ func New(c Config) *Server {
 		s.serve(w, r, api.Endpoint{Name: "unknown"}, (*Server).nothing)
 	})
 	s.mux.HandleFunc("GET /sandbox/stats", s.showStats)
-	s.mux.HandleFunc("GET /sandbox/requests", s.showRequests)
-	s.mux.HandleFunc("POST /sandbox/load", s.takeLoad)
 	return s
 }
 
@@ -188,7 +184,7 @@ func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body [
 		if fault = s.pick(e.Name); fault != nil && !fault.Apply {
 			return body, answer{}, fault
 		}
-		if !s.limits[e.Name].allow(s.now()) {
+		if l := s.limits[e.Name]; l != nil && !l.AllowN(s.now(), 1) {
 			return body, throttled(), fault
 		}
 	}

@@ -1,13 +1,11 @@
 package sandbox
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,15 +20,12 @@ const keptRequests = 10_000
 // Request is a request of the API: nothing in it says who the people in the
 // request are.
 type Request struct {
-	Time         time.Time `json:"time"`
-	Milliseconds float64   `json:"milliseconds"`
-	Endpoint     string    `json:"endpoint"`
-	// Status is the answer's HTTP status, 0 if none was given.
-	Status int `json:"status"`
-	// Rows are the subscribers in a request that was applied.
-	Rows int `json:"rows"`
-	// Body is a hash of the body, so that a request that was sent twice can be seen.
-	Body string `json:"body"`
+	Time         time.Time
+	Milliseconds float64
+	Endpoint     string
+	Status       int    // of the answer, 0 if none was given
+	Rows         int    // the subscribers in a request that was applied
+	Body         string // a hash of the body, so that a request that was sent twice can be seen
 }
 
 // EndpointStats adds up the requests of one endpoint.
@@ -148,23 +143,4 @@ func (s *Server) Members(id int64) ([]string, error) {
 
 func (s *Server) showStats(w http.ResponseWriter, _ *http.Request) {
 	jsonAnswer(http.StatusOK, s.Stats(false)).write(w)
-}
-
-func (s *Server) showRequests(w http.ResponseWriter, r *http.Request) {
-	n, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("last"), "100"))
-	if err != nil || n < 0 {
-		badParams("last: expected a whole number").write(w)
-		return
-	}
-	jsonAnswer(http.StatusOK, map[string]any{"requests": s.Requests(n)}).write(w)
-}
-
-func (s *Server) takeLoad(w http.ResponseWriter, r *http.Request) {
-	perSecond, err := strconv.ParseFloat(r.URL.Query().Get("rate"), 64)
-	if err != nil || perSecond < 0 || perSecond > 1e6 {
-		badParams("rate: expected a number of requests a second, 0 to 1,000,000").write(w)
-		return
-	}
-	s.SetLoad(perSecond)
-	success("Others use the project").write(w)
 }

@@ -38,19 +38,13 @@ func TestRequestLog(t *testing.T) {
 	}
 	c.update("subscribe", l, `{"email":"bob@example.com"}`)
 	c.refused("GET", "/api/nothing", "", 404, "NotFound")
-	body := c.ok("GET", "/sandbox/requests?last=4", "")
-	if strings.Contains(body, "example.com") || strings.Contains(body, DefaultKey) {
-		t.Errorf("the log holds people or keys: %s", body)
+	r := c.server.Requests(4)
+	if log := fmt.Sprint(r); strings.Contains(log, "example.com") || strings.Contains(log, DefaultKey) {
+		t.Errorf("the log holds people or keys: %s", log)
 	}
-	var log struct{ Requests []Request }
-	decode(t, body, &log)
-	r := log.Requests
 	if len(r) != 4 || r[0].Body != r[1].Body || r[1].Body == r[2].Body || r[0].Rows != 2 || r[0].Endpoint != "lists/subscribe" || r[0].Status != 200 ||
 		r[0].Time.IsZero() || r[3].Endpoint != "unknown" || r[3].Status != 404 {
 		t.Errorf("%+v", r)
-	}
-	for _, last := range []string{"x", "-1"} {
-		c.refused("GET", "/sandbox/requests?last="+last, "", 400, "BadParams")
 	}
 }
 
