@@ -10,6 +10,6 @@
 //	file.go      what describes a file or a stream; message.go its flatbuffers
 //	schema.go    the tree of columns and how each type lies in a record batch
 //	read.go      record batches and dictionaries
-//	column.go    parts of a column from its buffers; views.go those out of order
-//	buffer.go    a buffer from its beginning to its end, decompressed
+//	column.go    rows of a column from its buffers; views.go those out of order
+//	buffer.go    any part of a buffer, decompressed
 package arrowfile

@@ -52,8 +52,8 @@ func booleans(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arr
 	return withValues(dt, raw, out), nil
 }
 
-// The day on which the Gregorian calendar took over from the Julian one,
-// 1582-10-15, in days since 1970, and what a second has of each unit.
+// gregorianStart is the day on which the Gregorian calendar took over from the Julian
+// one, 1582-10-15, in days since 1970.
 const gregorianStart = -141427
 
 // gregorian returns the day that has the same date in the Gregorian calendar as

@@ -132,7 +132,10 @@ func (r *reading) file(ctx context.Context, index int) (err error) {
 	if info.rows >= 0 && rows != info.rows {
 		return fmt.Errorf("the file says that it has %d rows, and %d could be read; write it again", info.rows, rows)
 	}
-	return unchanged(ctx, f, src, info)
+	if err := storage.CheckUnchanged(ctx, info.Object); err != nil {
+		return err
+	}
+	return sameFooter(f, src, info)
 }
 
 // send sends one file's records and counts its rows.
@@ -215,15 +218,6 @@ func (s *Segment) schema(columns []arrow.Array) *arrow.Schema {
 		fields[i] = arrow.Field{Name: s.Columns[i].Name, Type: c.DataType(), Nullable: true}
 	}
 	return arrow.NewSchema(fields, nil)
-}
-
-// unchanged checks at the end of a file that it was the same file all along:
-// the one at its path, and the one that is open.
-func unchanged(ctx context.Context, f columnar.File, src *columnar.Source, info fileInfo) error {
-	if err := storage.CheckUnchanged(ctx, info.Object); err != nil {
-		return err
-	}
-	return sameFooter(f, src, info)
 }
 
 // sameFooter checks that the file has the footer that Inspect found. One that has
