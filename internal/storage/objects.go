@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-	"github.com/bmatcuk/doublestar/v4"
 	"gocloud.dev/blob"
 )
 
@@ -54,8 +53,8 @@ func (o *objects) find() error {
 	if pattern == "" && o.where.key != "" {
 		return fmt.Errorf("there is no file or folder %s: %w", o.where, fs.ErrNotExist)
 	}
-	if pattern != "" && !doublestar.ValidatePattern(pattern) {
-		return fmt.Errorf("%q is not a valid pattern", pattern)
+	if err := checkPattern(pattern); err != nil {
+		return err
 	}
 	if err := o.folder(base, pattern); err != nil {
 		return err

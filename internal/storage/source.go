@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"sort"
@@ -18,7 +19,25 @@ import (
 const (
 	maxObjects = 100_000 // files of one source
 	maxDepth   = 64      // folders within folders
+
+	maxPattern      = 1000 // bytes of a pattern
+	maxAlternatives = 1000 // patterns that one with braces stands for; a name is matched with each
 )
+
+// checkPattern refuses a pattern that is not valid, or that takes too long to match.
+func checkPattern(pattern string) error {
+	// A pattern stands for the most others where its commas are spread evenly over its braces.
+	groups, commas := float64(strings.Count(pattern, "{")), float64(strings.Count(pattern, ","))
+	switch {
+	case len(pattern) > maxPattern:
+		return fmt.Errorf("the pattern has %d bytes, more than %d; name a folder instead", len(pattern), maxPattern)
+	case groups > 0 && math.Pow(1+commas/groups, groups) > maxAlternatives:
+		return fmt.Errorf("the braces of %q stand for too many patterns (at most %d); use * instead", pattern, maxAlternatives)
+	case !doublestar.ValidatePattern(pattern):
+		return fmt.Errorf("%q is not a valid pattern", pattern)
+	}
+	return nil
+}
 
 // Object is one file of a source or of the data root.
 type Object struct {
@@ -78,8 +97,8 @@ func list(ctx context.Context, source string, all bool) ([]Object, error) {
 	case loc.pattern == "":
 		return nil, fmt.Errorf("source %q: there is no file or folder %s: %w", source, loc.literal, fs.ErrNotExist)
 	}
-	if !doublestar.ValidatePattern(loc.pattern) {
-		return nil, fmt.Errorf("source %q: %q is not a valid pattern", source, loc.pattern)
+	if err := checkPattern(loc.pattern); err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
 	w := walk{ctx: ctx, pattern: loc.pattern, all: all}
 	if err := w.folder(loc.base, "", nil); err != nil {
@@ -109,9 +128,6 @@ type walk struct {
 // symbolic links are followed; above holds the real paths of the folders on the
 // way, to notice links that lead back.
 func (w *walk) folder(dir, rel string, above []string) error {
-	if err := w.ctx.Err(); err != nil {
-		return err
-	}
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return err
@@ -135,6 +151,9 @@ func (w *walk) folder(dir, rel string, above []string) error {
 		return err
 	}
 	for _, e := range entries {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
 		name, path := e.Name(), filepath.Join(dir, e.Name())
 		if rel != "" {
 			name = rel + "/" + name

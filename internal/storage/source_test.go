@@ -151,3 +151,36 @@ func TestOpenSourceNoticesChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestAPatternIsMatchedSoon: braces after braces stand for 2 to the power of 40 patterns.
+func TestAPatternIsMatchedSoon(t *testing.T) {
+	dir := tree(t, "a.parquet")
+	for _, pattern := range []string{
+		strings.Repeat("{,}", 40) + "x",
+		strings.Repeat("{a,b,c}", 7),
+		"{" + strings.Repeat("{a,b},", 20) + "c}" + strings.Repeat("{a,b}", 10),
+		strings.Repeat("{"+strings.Repeat("a,", 50)+"}", 2),
+		"*" + strings.Repeat("/x", 600),
+	} {
+		for _, source := range []string{dir + "/" + pattern, "mem:///" + pattern} {
+			ended := make(chan error, 1)
+			go func() {
+				_, err := List(t.Context(), source)
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if err == nil || !strings.Contains(err.Error(), "pattern") || errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("List %q: %v", source, err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("List %q goes on and on", source)
+			}
+		}
+	}
+	for _, pattern := range []string{"{a,b,c}.{parquet,arrow}", "{" + strings.Repeat("b,", 100) + "a}.parquet", "**/{a,{b,c}}.*"} {
+		if got, err := List(t.Context(), dir+"/"+pattern); err != nil || names(got) != "a.parquet" {
+			t.Errorf("List %q: %s, %v", pattern, names(got), err)
+		}
+	}
+}

@@ -92,8 +92,8 @@ func WithinObject(o Object, allowed []string) (Object, error) {
 // both without symbolic links.
 func under(name, path string, allowed []string) (root, rel string, err error) {
 	path, err = resolve(path)
-	if err != nil {
-		return "", "", fmt.Errorf("source %q: %w: %w", name, ErrNotAllowed, err)
+	if err != nil { // its text would say what there is elsewhere
+		return "", "", fmt.Errorf("source %q is %w", name, ErrNotAllowed)
 	}
 	for _, a := range allowed {
 		if isBucket(a) {

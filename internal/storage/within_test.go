@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -257,4 +258,22 @@ func TestAnAllowedFileIsOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
+}
+
+// TestARefusalDoesNotTellWhichFilesThereAre outside of what is allowed.
+func TestARefusalDoesNotTellWhichFilesThereAre(t *testing.T) {
+	dir := tree(t, "allowed/a", "private/there", "closed/there")
+	link(t, "nowhere", filepath.Join(dir, "private", "dangling"))
+	link(t, "loop", filepath.Join(dir, "private", "loop"))
+	if err := os.Chmod(filepath.Join(dir, "closed"), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(filepath.Join(dir, "closed"), 0o700)
+	for _, name := range []string{"private/there", "private/not", "private/dangling", "private/loop", "private/there/below", "closed/there", "private/*"} {
+		source := filepath.Join(dir, name)
+		_, err := Within(source, []string{filepath.Join(dir, "allowed")})
+		if want := fmt.Sprintf("source %q is %v", source, ErrNotAllowed); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
