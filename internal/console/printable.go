@@ -127,13 +127,11 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
+// formula is what begins a formula in a cell. Where the program's language separates cells
+// by semicolons, one in a value begins another cell, and quotes before a formula go.
+var formula = regexp.MustCompile("(^|;)([ \"]*[=+\\-@\uFF1D\uFF0B\uFF0D\uFF20])")
+
 // Cell makes a value harmless in a CSV file: printable, and no formula for the program
 // that opens it, by the apostrophe that OWASP recommends before what could begin one
 // (https://owasp.org/www-community/attacks/CSV_Injection).
-func Cell(s string) string {
-	s = Printable(s)
-	if s != "" && strings.ContainsRune("=+-@\uFF1D\uFF0B\uFF0D\uFF20", []rune(s)[0]) {
-		return "'" + s
-	}
-	return s
-}
+func Cell(s string) string { return formula.ReplaceAllString(Printable(s), "${1}'${2}") }

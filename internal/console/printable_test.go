@@ -83,6 +83,8 @@ func TestACellIsNoFormula(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "ann@example.com": "ann@example.com", "=1+1": "'=1+1", "+49 30": "'+49 30", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
 		"\t=1": "\ufffd=1", "\r=1": "\ufffd=1", "＝1+1": "'＝1+1", "\n=1": "\ufffd=1",
+		// Where semicolons separate cells.
+		"a;=1+1": "a;'=1+1", `a; "=1"`: `a;' "=1"`, ";-1;;+2": ";'-1;;'+2", `"=1`: `'"=1`, "a=1;b": "a=1;b",
 	} {
 		if got := Cell(in); got != want {
 			t.Errorf("Cell(%q) = %q, want %q", in, got, want)
