@@ -303,6 +303,9 @@ func (l *Local) Remove(ctx context.Context, export string, in RemoveRequest) (sc
 // Move implements Service.
 func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error) {
 	var none schemas.NameRecord
+	if err := l.mayUse(in.Connection); err != nil { // before anything tells which there are
+		return none, err
+	}
 	o, err := l.operator(ctx)
 	if err != nil {
 		return none, err
@@ -326,17 +329,15 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if !ok && !unrecorded {
 		return none, fmt.Errorf("%w: %q; its name belongs to no connection, so there is nothing to move", operate.ErrNotApplied, export)
 	}
+	if err := l.mayUse(owner.Connection); err != nil {
+		return none, err
+	}
 	all, err := l.Known()
 	if err == nil {
 		_, err = all.Get(in.Connection)
 	}
 	if err != nil {
 		return none, access.No(schemas.ErrorUnknownConnection, "%s", err.Error())
-	}
-	for _, connection := range []string{owner.Connection, in.Connection} {
-		if err := l.mayUse(connection); err != nil {
-			return none, err
-		}
 	}
 	if isApplied {
 		err = o.CheckMove(ctx, applied, in.Connection)
@@ -406,12 +407,9 @@ func (l *Local) Start(ctx context.Context, in StartRequest) (Started, error) {
 		}
 		e = applied.Export
 	}
-	may := l.mayChange(ctx, e.Name, e.Connection)
-	if may == nil && !in.Check {
-		may = l.claim(ctx, e)
-	}
-	if may != nil {
-		return Started{}, may
+	// The run claims the name once it begins: a start that is refused leaves it to others.
+	if err := l.mayChange(ctx, e.Name, e.Connection); err != nil {
+		return Started{}, err
 	}
 	var out Started
 	switch {

@@ -258,6 +258,32 @@ func TestNothingTellsWhichConnectionsThereAre(t *testing.T) {
 	if said["owners"] != said["owner"] || said["owners"] != said["nowhere"] {
 		t.Errorf("the answers differ: %q", said)
 	}
+	// An export of mine, one of theirs, and one that there is not, to each of them.
+	clear(said)
+	admin := g.as(schemas.RoleAdministrator)
+	theirs := g.over("Theirs", "owners")
+	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Of("Mine"), theirs}}}); err != nil || p.Failed > 0 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for _, export := range []string{"Mine", "Theirs", "None"} {
+		for _, connection := range []string{"owners", "owner", "nowhere"} {
+			err := second(contributor.Move(t.Context(), export, gateway.MoveRequest{Connection: connection}))
+			g.no("move", err, schemas.ErrorNotAllowed, connection)
+			said[strings.ReplaceAll(err.Error(), connection, "NAME")] = export
+		}
+	}
+	if len(said) != 1 {
+		t.Errorf("the answers to a move differ: %q", said)
+	}
+	g.no("move theirs here", second(contributor.Move(t.Context(), "Theirs", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "owners")
+	// A start that is refused takes no name.
+	mine := g.Of("Clash")
+	mine.Segments[0].Name = "Mine"
+	g.no("start what feeds another's list", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &mine})), schemas.ErrorConflict, "Mine")
+	e := g.over("Clash", "owners")
+	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Of("Mine"), theirs, e}}}); err != nil || p.Failed > 0 {
+		t.Errorf("the name was taken by what was refused: %+v, %v", p, err)
+	}
 }
 
 // TestTroubleInsideIsNotTold to those who don't administer the gateway: it names folders
