@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"go.temporal.io/sdk/activity"
@@ -25,12 +26,16 @@ func isOfType(t *testing.T, err error, kind schemas.ErrorType) {
 // guarded has the steps want a run with a grant, and lets one in.
 func (b *bench) guarded(t *testing.T, in schemas.RunInput) schemas.RunRef {
 	t.Helper()
+	return b.guardedBy(t, in, schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
+}
+
+func (b *bench) guardedBy(t *testing.T, in schemas.RunInput, ann schemas.Person) schemas.RunRef {
+	t.Helper()
 	gate, err := access.New(b.Root, []string{accesstest.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Activities.Access = gate
-	ann := schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}
 	in.Trigger.Kind = schemas.TriggerPerson
 	if in, err = gate.GrantRun(t.Context(), ann, in); err != nil {
 		t.Fatal(err)
@@ -40,6 +45,63 @@ func (b *bench) guarded(t *testing.T, in schemas.RunInput) schemas.RunRef {
 		t.Fatal(err)
 	}
 	return run
+}
+
+// TestAListOfAnotherConnectionIsNotTakenOver by who may not use that one: neither is the
+// question asked, nor does the answer to it that somebody else's run gets help.
+func TestAListOfAnotherConnectionIsNotTakenOver(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	connections := twoConnections{b.Connections.(oneConnection)}
+	connections.c.Allowed = []string{schemas.AllowContributors}
+	b.Activities.Connections, b.Clients.Connections = connections, connections
+	in := func(export, connection string, who schemas.Person) schemas.EnsureListInput {
+		e := schemas.Export{Name: export, Connection: connection, Segments: []schemas.Segment{{Name: "High-value"}}}
+		return schemas.EnsureListInput{Run: b.guardedBy(t, schemas.RunInput{Export: e}, who), Connection: connection, Name: "High-value"}
+	}
+	admin, contributor := schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}, schemas.Person{Name: "bob", Role: schemas.RoleContributor}
+	list, err := b.ensure(in("Payroll", "owners", admin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := in("Mine", "sandbox", contributor)
+	_, err = b.ensure(mine)
+	isOfType(t, err, schemas.ErrorNotAllowed)
+	theirs := in("Shared", "sandbox", admin)
+	_, err = b.ensure(theirs)
+	isOfType(t, err, schemas.ErrorListForeign)
+	var asked *temporal.ApplicationError
+	if !errors.As(err, &asked) {
+		t.Fatal(err)
+	}
+	// The question is the same but for the export's name.
+	mine.TakeFrom = strings.ReplaceAll(asked.Message(), "«Shared»", "«Mine»")
+	_, err = b.ensure(mine)
+	isOfType(t, err, schemas.ErrorNotAllowed)
+	theirs.TakeFrom = asked.Message()
+	if got, err := b.ensure(theirs); err != nil || got.ID != list.ID || !got.HandedOver {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// Within a connection that is theirs, it is asked for, and handed over.
+	_, err = b.ensure(mine)
+	isOfType(t, err, schemas.ErrorListOwned)
+	// Nobody's connection, such as one that was taken out of the file, is the administrators'.
+	if err := b.disown(t.Context(), "Shared"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.ensure(mine)
+	isOfType(t, err, schemas.ErrorNotAllowed)
+}
+
+// twoConnections has a connection of the administrators too, to the same project.
+type twoConnections struct{ oneConnection }
+
+func (o twoConnections) Get(name string) (schemas.Connection, error) {
+	if name == "owners" {
+		c := o.c
+		c.Name, c.Allowed = name, nil
+		return c, nil
+	}
+	return o.oneConnection.Get(name)
 }
 
 // TestStepsAreHeldAgainstTheRunsRecord calls the steps that change something in Iterable

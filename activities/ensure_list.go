@@ -21,7 +21,8 @@ import (
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (_ schemas.ListRef, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
-	if err := a.mayEnsure(ctx, in); err != nil {
+	run, err := a.mayEnsure(ctx, in)
+	if err != nil {
 		return schemas.ListRef{}, err
 	}
 	if in.Name != in.Run.Segment {
@@ -50,7 +51,7 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
 			"the run would create %s in Iterable, and newFields is refuse; make what is missing there and retry, or abort, change the export and run it again", schemas.FieldNames(fresh)))
 	}
-	o := ownership{Activities: a, in: in, deployment: deployment}
+	o := ownership{Activities: a, in: in, deployment: deployment, run: run}
 	list, err := o.ensureList(ctx, client, project.lists, last)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
@@ -72,10 +73,8 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	return list, noAccess(a.Access.KeepList(ctx, in.Run, list.ID))
 }
 
-// mayEnsure holds a question for a list against its run's record.
-func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) error {
-	var r *schemas.RunRecord
-	var err error
+// mayEnsure holds a question for a list against its run's record, and returns that.
+func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) (r *schemas.RunRecord, err error) {
 	if in.Check {
 		if r, err = a.admitted(ctx, in.Run, reads); err == nil {
 			err = a.stillLeadsThere(in.Connection, in.Host)
@@ -84,13 +83,13 @@ func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) 
 		r, err = a.maySend(ctx, in.Run, in.Connection, in.Host)
 	}
 	if err != nil || r == nil {
-		return err
+		return r, err
 	}
 	of := slices.IndexFunc(r.Input.Export.Segments, func(s schemas.Segment) bool { return s.Name == in.Run.Segment })
 	if in.Connection != in.Run.Connection || in.ListID != r.Input.Export.Segments[of].ListID || in.NewFields != r.Input.Export.NewFields || in.Check != r.Input.Check {
-		return altered(in.Run)
+		return r, altered(in.Run)
 	}
-	return nil
+	return r, nil
 }
 
 // project is what EnsureList has to know of an Iterable project.

@@ -234,7 +234,7 @@ func TestAnotherDeploymentsListIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := other.ensure(wanted) // an export of the same name, by another data root
-	isOfType(t, err, schemas.ErrorListOwned)
+	isOfType(t, err, schemas.ErrorListForeign)
 	if err != nil && !strings.Contains(err.Error(), "another data root or export, as its description says") {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -52,6 +53,7 @@ type ownership struct {
 	*Activities
 	in         schemas.EnsureListInput
 	deployment string
+	run        *schemas.RunRecord // nil where runs need no grant
 	// taken is set where this run has taken the list from another export, busy where that
 	// one may still be sending.
 	taken, busy bool
@@ -112,6 +114,14 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 		by, elsewhere = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description), true
 	}
 	if by != "" {
+		kind := schemas.ErrorListOwned
+		// A name is moved to another connection by those who may use both.
+		if owner == nil || owner.Connection != o.in.Connection && owner.Export != o.in.Run.Export {
+			kind = schemas.ErrorListForeign
+			if err := o.mayTake(owner, l); err != nil {
+				return false, err
+			}
+		}
 		then := "the other one then asks at its next run"
 		if elsewhere {
 			then = "but remove the other export first: it does not notice"
@@ -121,7 +131,7 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 				"Approve to hand it over to export «%s»; %s. Or abort, and give this segment another name",
 			l.ID, l.Name, by, o.in.Run.Export, then)
 		if o.in.TakeFrom != question { // or the answer was to another question
-			return false, needOperator(schemas.ErrorListOwned, question)
+			return false, needOperator(kind, question)
 		}
 		mine.Taken, o.taken = rand.Text(), true
 		if o.busy, err = o.sends(ctx, owner); err != nil {
@@ -142,6 +152,24 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 		return o.claim(ctx, l)
 	}
 	return false, err
+}
+
+// mayTake refuses a list to those who may not use the connection of its owner. An owner
+// that is not known is the administrators'.
+func (o *ownership) mayTake(owner *listOwner, l iterable.List) error {
+	if o.run == nil {
+		return nil
+	}
+	var c schemas.Connection
+	if owner != nil {
+		c, _ = o.Connections.Get(owner.Connection)
+	}
+	if access.MayUse(o.run.Person.Role, c) {
+		return nil
+	}
+	return needOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
+		"list %d, «%s», is filled by an export over a connection that %s may not use; abort, and give this segment another name, or have an administrator run export «%s»",
+		l.ID, l.Name, o.run.Person.Name, o.in.Run.Export))
 }
 
 // stillOurs returns an error where the list was handed over to another export since the

@@ -46,6 +46,9 @@ const (
 	ErrorListUnusable ErrorType = "ListUnusable"
 	// ErrorListOwned: another export fills the list. Approving the wait hands it over.
 	ErrorListOwned ErrorType = "ListOwned"
+	// ErrorListForeign: an export over another connection fills the list, or one that is
+	// not known. Only an administrator can approve the wait.
+	ErrorListForeign ErrorType = "ListForeign"
 	// ErrorNoWorker: no worker serves the run's connection.
 	ErrorNoWorker ErrorType = "NoWorker"
 	// ErrorListGone: the list was deleted during the run.

@@ -222,7 +222,7 @@ type EnsureListInput struct {
 	NewFields string `json:"newFields,omitempty"`
 	// Check changes nothing in Iterable.
 	Check bool `json:"check,omitempty"`
-	// TakeFrom is the message of an ErrorListOwned that was approved: the list is handed
+	// TakeFrom is the message of an ErrorListOwned or ErrorListForeign that was approved: the list is handed
 	// over to this export.
 	TakeFrom string `json:"takeFrom,omitempty"`
 }

@@ -105,14 +105,14 @@ func (o *operator) step(ctx workflow.Context, name string, do func(workflow.Cont
 			return err
 		}
 		goOn := schemas.UpdateRetry
-		if kind == schemas.ErrorListOwned {
+		if kind == schemas.ErrorListOwned || kind == schemas.ErrorListForeign {
 			goOn = schemas.UpdateApprove
 		}
 		if err := o.ask(ctx, name, kind, message, goOn); err != nil {
 			return err
 		}
 		switch kind {
-		case schemas.ErrorListOwned:
+		case schemas.ErrorListOwned, schemas.ErrorListForeign:
 			o.approved = message
 		case schemas.ErrorSegmentChanged, schemas.ErrorStaging, schemas.ErrorListGone, schemas.ErrorFieldTypes:
 			return errStartOver

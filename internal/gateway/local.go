@@ -483,6 +483,17 @@ func (l *Local) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (
 	if !slices.Contains([]string{schemas.UpdateRetry, schemas.UpdateAbort, schemas.UpdateApprove}, in.Answer) {
 		return "", access.No(schemas.ErrorBadRequest, "%q is not an answer; use %s, %s or %s", in.Answer, schemas.UpdateRetry, schemas.UpdateAbort, schemas.UpdateApprove)
 	}
+	if in.Answer == schemas.UpdateApprove && l.who.Role != schemas.RoleAdministrator {
+		v, err := l.Look(ctx, run)
+		if err != nil {
+			return "", err
+		}
+		for _, w := range v.Waits() {
+			if w.ID == in.Wait && w.Type == schemas.ErrorListForeign {
+				return "", access.No(schemas.ErrorNotAllowed, "only an administrator can hand over a list that an export over another connection fills: %s", w.Message)
+			}
+		}
+	}
 	return l.looker().Answer(ctx, run, in.Answer, in.Wait)
 }
 

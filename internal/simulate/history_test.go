@@ -748,7 +748,7 @@ func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name stri
 		h.count("answers: " + name)
 		if !right {
 			h.violated("d", "%s took %q for wait %q, while it waits for %s, %v", r.key, name, a.Wait, w.ID, w.Answers)
-		} else if w.Type == schemas.ErrorListOwned && name == schemas.UpdateApprove {
+		} else if (w.Type == schemas.ErrorListOwned || w.Type == schemas.ErrorListForeign) && name == schemas.UpdateApprove {
 			r.mayTake = true
 		} else if w.Type == schemas.ErrorGuardrail && name == schemas.UpdateApprove {
 			r.approved = r.staged.Attempt

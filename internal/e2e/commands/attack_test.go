@@ -286,6 +286,36 @@ func TestNothingTellsWhichConnectionsThereAre(t *testing.T) {
 	}
 }
 
+// TestOnlyAdministratorsHandOverListsOfOtherConnections: a contributor neither takes the
+// list of an administrators' export in the same project, nor approves that an
+// administrator's run does.
+func TestOnlyAdministratorsHandOverListsOfOtherConnections(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	admin, contributor := g.as(schemas.RoleAdministrator), g.as(schemas.RoleContributor)
+	g.Others += strings.Replace(g.Connection("spare", g.URL, "{}"), "administrators, contributors", "administrators", 1)
+	g.WriteConnections("{requestsPerSecond: 1000}")
+	g.Until("the worker has read the file", func() bool {
+		all, err := admin.Connections(t.Context())
+		return err == nil && len(all.Connections) == 3
+	})
+	g.People("VIP", 1, 10, 1)
+	theirs, mine, shared := g.over("Theirs", "spare"), g.Of("Mine"), g.Of("Shared")
+	for _, e := range []*schemas.Export{&theirs, &mine, &shared} {
+		e.Segments = g.Of("VIP").Segments
+	}
+	g.Done(g.through(admin, gateway.StartRequest{Definition: &theirs}))
+	v := g.through(contributor, gateway.StartRequest{Definition: &mine})
+	g.WaitsWith(v, schemas.ErrorNotAllowed)
+	v = g.through(admin, gateway.StartRequest{Definition: &shared})
+	g.WaitsWith(v, schemas.ErrorListForeign)
+	approve := gateway.AnswerRequest{Answer: schemas.UpdateApprove, Wait: v.Waits()[0].ID}
+	g.no("approve", second(contributor.Answer(t.Context(), v.Run, approve)), schemas.ErrorNotAllowed, "only an administrator")
+	if _, err := admin.Answer(t.Context(), v.Run, approve); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTroubleInsideIsNotTold to those who don't administer the gateway: it names folders
 // and hosts.
 func TestTroubleInsideIsNotTold(t *testing.T) {
