@@ -62,6 +62,8 @@ func public(ip netip.Addr) bool {
 
 var errPrivate = errors.New("the address is not a public one; an administrator can allow it with NOTIFY_ALLOWED")
 
+var errUnresolved = errors.New("its name can't be resolved here, so where it lies is not known; an administrator can allow it with NOTIFY_ALLOWED")
+
 // onlyPublic keeps contributors from having the worker knock at doors inside of its
 // own network. It is asked for each address that is dialled, so that no name can lead
 // to another one than was checked.

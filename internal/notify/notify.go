@@ -3,7 +3,9 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,8 +34,6 @@ type Options struct {
 	// go to every https URL of a public address. A URL that is allowed here by
 	// name may lie in a private network, and need not be https.
 	Allowed []string
-	// Client sends; nil for one of the package's own.
-	Client *http.Client
 	// Proxy chooses the proxy of a request; nil for what HTTPS_PROXY and NO_PROXY say.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Getenv reads the variables that targets name; nil for os.Getenv.
@@ -46,6 +46,7 @@ type Sender struct {
 	webhook *standardwebhooks.Webhook // nil without a secret
 	public  *http.Client              // reaches public addresses only
 	private *http.Client
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // timeout bounds one message.
@@ -54,7 +55,7 @@ const timeout = 20 * time.Second
 // New makes a Sender. It refuses a secret that is no base64 and prefixes that are
 // no URLs.
 func New(o Options) (*Sender, error) {
-	s := &Sender{o: o, public: o.Client, private: o.Client}
+	s := &Sender{o: o, lookup: net.DefaultResolver.LookupNetIP}
 	if o.Getenv == nil {
 		s.o.Getenv = os.Getenv
 	}
@@ -72,9 +73,7 @@ func New(o Options) (*Sender, error) {
 			return nil, fmt.Errorf("NOTIFY_ALLOWED: %q is no URL with a host", prefix)
 		}
 	}
-	if o.Client == nil {
-		s.public, s.private = s.client(onlyPublic), s.client(nil)
-	}
+	s.public, s.private = s.client(onlyPublic), s.client(nil)
 	return s, nil
 }
 
@@ -143,6 +142,8 @@ func unreachable(host string, err error) *Error {
 	switch {
 	case errors.Is(err, errPrivate):
 		return &Error{Host: host, Final: true, Reason: errPrivate.Error()}
+	case errors.Is(err, errUnresolved):
+		return &Error{Host: host, Reason: errUnresolved.Error()}
 	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
 		return &Error{Host: host, Reason: "no answer in time"}
 	}
@@ -179,27 +180,31 @@ func (s *Sender) target(u schemas.NotifyURL) (*url.URL, *http.Client, error) {
 	return to, s.public, nil
 }
 
-// throughProxy returns the client for a request that a proxy may take. What is dialled
-// then is the proxy, which may well be private, so the host is looked at before. A name
-// that only the proxy can resolve is the proxy's to refuse.
+// throughProxy returns the client for a request that a proxy may take. The proxy would look
+// the host's name up once more, and might find another address, so it is asked for an
+// address that was looked at here; the server has to prove that it has the name.
 func (s *Sender) throughProxy(r *http.Request, with *http.Client) (*http.Client, error) {
 	if with != s.public {
 		return with, nil
 	}
-	if proxy, err := s.o.Proxy(r); err != nil || proxy == nil {
+	proxy, err := s.o.Proxy(r)
+	if err != nil || proxy == nil {
 		return with, err
 	}
 	host := r.URL.Hostname()
-	ips := []netip.Addr{}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		ips = append(ips, ip)
-	} else if found, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", host); err == nil {
-		ips = found
-	}
-	if slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !public(ip) }) {
+	ips, err := s.lookup(r.Context(), "ip", host)
+	switch {
+	case err != nil || len(ips) == 0:
+		return nil, errUnresolved
+	case slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !public(ip) }):
 		return nil, errPrivate
 	}
-	return s.private, nil
+	at := max(0, slices.IndexFunc(ips, func(ip netip.Addr) bool { return ip.Unmap().Is4() })) // which every proxy reaches
+	r.Host, r.URL.Host = r.URL.Host, net.JoinHostPort(ips[at].Unmap().String(), cmp.Or(r.URL.Port(), "443"))
+	c := s.client(nil)
+	t := c.Transport.(*http.Transport)
+	t.Proxy, t.TLSClientConfig, t.DisableKeepAlives = http.ProxyURL(proxy), &tls.Config{ServerName: host}, true
+	return c, nil
 }
 
 // within reports whether a URL lies below a prefix: the same scheme and host, and a

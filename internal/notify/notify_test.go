@@ -1,9 +1,13 @@
 package notify
 
 import (
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -206,5 +210,76 @@ func TestAProxyMayBePrivate(t *testing.T) {
 	err = s.Send(t.Context(), input(schemas.Notify{URL: schemas.NotifyURL{URL: "https://169.254.169.254/hook"}}))
 	if !errors.As(err, &e) || !e.Final || len(asked) > 0 {
 		t.Errorf("%v, and the proxy was asked %d times", err, len(asked))
+	}
+}
+
+// TestAProxyIsLedToNoOtherAddress: behind a proxy, names that change their address between
+// two look-ups, that only the proxy can resolve, or that are numbers lead nowhere else.
+func TestAProxyIsLedToNoOtherAddress(t *testing.T) {
+	names := make(chan string, 10)
+	end := httptest.NewUnstartedServer(http.NotFoundHandler())
+	end.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		names <- hello.ServerName
+		return nil, nil
+	}}
+	end.Config.ErrorLog = log.New(io.Discard, "", 0)
+	end.StartTLS()
+	t.Cleanup(end.Close)
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		to, err := net.Dial("tcp", end.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer to.Close()
+		w.WriteHeader(http.StatusOK)
+		from, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer from.Close()
+		go io.Copy(to, from)
+		_, _ = io.Copy(from, to)
+	}))
+	t.Cleanup(proxy.Close)
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sender(t, Options{Proxy: func(*http.Request) (*url.URL, error) { return at, nil }})
+	lookups := 0
+	s.lookup = func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		if host != "rebound.example" {
+			return nil, errors.New("no such host")
+		}
+		if lookups++; lookups > 1 {
+			return []netip.Addr{netip.MustParseAddr("169.254.169.254")}, nil
+		}
+		return []netip.Addr{netip.MustParseAddr("2606:4700::1"), netip.MustParseAddr("8.8.8.8")}, nil
+	}
+	send := func(to string) *Error {
+		var e *Error
+		if err := s.Send(t.Context(), input(schemas.Notify{URL: schemas.NotifyURL{URL: to}})); !errors.As(err, &e) {
+			t.Fatalf("%s: %v", to, err)
+		}
+		return e
+	}
+	send("https://rebound.example/hook") // its certificate is not trusted
+	if to, name := <-asked, <-names; to != "CONNECT 8.8.8.8:443" || name != "rebound.example" {
+		t.Errorf("the proxy is asked for %s, and the server for %q", to, name)
+	}
+	if e := send("https://rebound.example/hook"); !e.Final || !strings.Contains(e.Error(), "not a public one") {
+		t.Errorf("its second address: %v", e)
+	}
+	for _, host := range []string{"2130706433", "0x7f000001", "127.1", "017700000001", "inside.corp"} {
+		if e := send("https://" + host + "/hook"); !strings.Contains(e.Error(), "can't be resolved here") {
+			t.Errorf("%s: %v", host, e)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("the proxy is asked for %s", <-asked)
 	}
 }
