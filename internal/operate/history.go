@@ -56,10 +56,14 @@ func (o *Operator) History(ctx context.Context, export string, limit int) ([]Vie
 	return all[:min(limit, len(all))], nil
 }
 
+// mostPages is how many pages of workflows are looked through, of a thousand each.
+const mostPages = 10
+
 // list gives what is known of workflows without asking them.
 func (o *Operator) list(ctx context.Context, query string, of func(*workflow.WorkflowExecutionInfo) (Run, bool), limit int) ([]View, error) {
 	var out []View
-	for page := []byte(nil); ; {
+	var page []byte
+	for range mostPages {
 		list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: o.Namespace, Query: query, NextPageToken: page})
 		if err != nil {
 			return nil, fmt.Errorf("list the runs: %w", err)
@@ -80,9 +84,10 @@ func (o *Operator) list(ctx context.Context, query string, of func(*workflow.Wor
 			}
 		}
 		if page = list.NextPageToken; len(page) == 0 {
-			return out, nil
+			break
 		}
 	}
+	return out, nil
 }
 
 // memo decodes what a workflow's memo holds under a key, and tells whether it is

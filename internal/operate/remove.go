@@ -18,6 +18,9 @@ import (
 // removeTime bounds the removal of an export.
 const removeTime = 10 * time.Minute
 
+// errGoesOn says that a removal may not have ended when its end was no longer waited for.
+var errGoesOn = errors.New("its removal goes on, and its schedule stays paused")
+
 // endTime bounds the wait for the end of a scheduled start whose run has ended.
 const endTime = 10 * time.Second
 
@@ -33,7 +36,7 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 	}
 	out, err := o.removeAlone(ctx, a, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
 	if err != nil {
-		if !a.Paused {
+		if !a.Paused && !errors.Is(err, errGoesOn) {
 			err = errors.Join(err, o.Resume(context.WithoutCancel(ctx), a))
 		}
 		return out, err
@@ -174,6 +177,7 @@ func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) 
 	}
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	var app *temporal.ApplicationError
+	var ended *temporal.WorkflowExecutionError
 	switch {
 	case err == nil:
 		return out, nil
@@ -181,6 +185,9 @@ func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) 
 		return out, underWay(request.Export.Name)
 	case errors.As(err, &app):
 		return out, access.No(app.Type(), "%s", app.Message())
+	case errors.As(err, &ended):
+		return out, fmt.Errorf("remove what is kept of «%s»: %w", request.Export.Name, err)
 	}
-	return out, fmt.Errorf("remove what is kept of «%s»: %w", request.Export.Name, err)
+	return out, fmt.Errorf("%w of «%s»: %w; remove it again in %s to see the end of it: starter remove %s",
+		ErrUnderWay, request.Export.Name, errGoesOn, removeTime, schemas.ShellWord(request.Export.Name))
 }
