@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -136,26 +138,36 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
 }
 
-// startedBefore reports whether the newest run of a workflow id was started with the
-// operator's key. The error is a *access.Refused where it was for something else.
-func (o *Operator) startedBefore(ctx context.Context, export, id string) (Run, bool, error) {
+// keyTime is how long a start with the same key is not done again.
+const keyTime = 24 * time.Hour
+
+// startedBefore reports whether a run of a workflow id was started with the operator's
+// key. The error is a *access.Refused where it was for something else.
+func (o *Operator) startedBefore(ctx context.Context, export, id string) (run Run, found bool, err error) {
 	if o.Key == "" {
-		return Run{}, false, nil
-	}
-	e, err := o.execution(ctx, id, "")
-	var key string
-	if err != nil || e == nil || !memo(e, schemas.MemoKey, &key) {
-		return Run{}, false, err
+		return run, false, nil
 	}
 	mine, _, _ := strings.Cut(o.Key, "/")
-	its, _, _ := strings.Cut(key, "/")
-	switch {
-	case mine != its:
-		return Run{}, false, nil
-	case key != o.Key:
+	var key string
+	keyed := func(e *workflow.WorkflowExecutionInfo) (Run, bool) {
+		ok := memo(e, schemas.MemoKey, &key) && strings.HasPrefix(key, mine+"/")
+		return Run{Export: export, WorkflowID: id, RunID: e.Execution.RunId}, ok
+	}
+	newest, err := o.execution(ctx, id, "")
+	if err != nil || newest == nil {
+		return run, false, err
+	}
+	if run, found = keyed(newest); !found { // the list of earlier ones is some moments late
+		earlier, err := o.list(ctx, fmt.Sprintf("WorkflowId = %q AND StartTime > %q", id, time.Now().Add(-keyTime).UTC().Format(time.RFC3339)), keyed, 1)
+		if err != nil || len(earlier) == 0 {
+			return Run{}, false, err
+		}
+		run = earlier[0].Run
+	}
+	if key != o.Key {
 		return Run{}, false, access.No(schemas.ErrorBadRequest, "the idempotency key was used for another start of %q; use a new one", export)
 	}
-	return Run{Export: export, WorkflowID: id, RunID: e.Execution.RunId}, true, nil
+	return run, true, nil
 }
 
 // granted is in with what started it, and with the grant for that.

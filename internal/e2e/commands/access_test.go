@@ -403,6 +403,17 @@ func TestAStartCanBeRepeated(t *testing.T) {
 	if other := g.through(admin, gateway.StartRequest{Definition: &e, Key: "one"}); other.Run.RunID == first.Run.RunID {
 		t.Error("another person's key")
 	}
+	// The key is good although another run has begun and ended since.
+	in.Full = false
+	g.Until("the first run is listed", func() bool {
+		all, err := admin.Runs(t.Context(), gateway.RunsRequest{Export: "Once", Limit: 10})
+		return err == nil && len(all) == 2
+	})
+	if again, err := contributor.Start(t.Context(), in); err != nil || again.RunID != first.Run.RunID {
+		t.Errorf("%+v, %v, want run %s", again, err, first.Run.RunID)
+	}
+	in.Full = true
+	g.no("the key for another thing, later", second(contributor.Start(t.Context(), in)), schemas.ErrorBadRequest, "idempotency key")
 }
 
 // TestOnePersonsPaceIsBounded, and holds up nobody else.
