@@ -83,6 +83,8 @@ type Doctor struct {
 	Who schemas.Person
 	// Address is where Temporal is, for people.
 	Address string
+	// Told is an error as that person may read it.
+	Told func(error) string
 }
 
 // answerTime bounds how long one thing is waited for.
@@ -173,9 +175,9 @@ func (p *patient) namespace(ctx context.Context) bool {
 			"set TEMPORAL_NAMESPACE to the workers', or make it: temporal operator namespace create --namespace %s --retention 720h", name))
 		return false
 	case errors.As(err, &notAllowed):
-		p.add(CheckNamespace, name, Skipped, "it may not be looked at: "+err.Error(), "")
+		p.add(CheckNamespace, name, Skipped, "it may not be looked at: "+p.Told(err), "")
 	case err != nil:
-		p.add(CheckNamespace, name, Wrong, err.Error(), "see whether the credentials are those of this namespace (TEMPORAL_API_KEY, TEMPORAL_TLS…)")
+		p.add(CheckNamespace, name, Wrong, p.Told(err), "see whether the credentials are those of this namespace (TEMPORAL_API_KEY, TEMPORAL_TLS…)")
 		return false
 	default:
 		p.ok(CheckNamespace, name, fmt.Sprintf("keeps runs that have ended for %s", days(d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())))
@@ -193,7 +195,7 @@ func days(d time.Duration) string {
 func (p *patient) attributes(ctx context.Context) {
 	all, err := operate.Attributes(ctx, p.o.Client, p.o.Namespace)
 	if err != nil {
-		p.add(CheckAttributes, "", Skipped, "they may not be looked at: "+err.Error(), "")
+		p.add(CheckAttributes, "", Skipped, "they may not be looked at: "+p.Told(err), "")
 		return
 	}
 	fit := 0
@@ -234,7 +236,7 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, mend
 	workers, err := p.o.Workers(ctx, q)
 	switch {
 	case err != nil:
-		p.add(check, subject, Skipped, "it may not be looked at: "+err.Error(), "")
+		p.add(check, subject, Skipped, "it may not be looked at: "+p.Told(err), "")
 	case len(workers) == 0:
 		p.add(check, subject, Wrong, "no worker listens", mend)
 		return false

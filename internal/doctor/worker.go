@@ -24,7 +24,7 @@ func (p *patient) clocks(ctx context.Context) {
 	for _, q := range queues {
 		workers, err := p.o.Workers(ctx, q)
 		if err != nil {
-			p.add(CheckClocks, "", Skipped, "Temporal does not say when workers asked for work: "+err.Error(), "")
+			p.add(CheckClocks, "", Skipped, "Temporal does not say when workers asked for work: "+p.Told(err), "")
 			return
 		}
 		for _, w := range workers {
@@ -58,7 +58,7 @@ func (p *patient) dataRoot(ctx context.Context) bool {
 	defer cancel()
 	where, err := p.Sight.DataRoot(ctx)
 	if err != nil {
-		p.add(CheckDataRoot, "", Wrong, err.Error(), "let it be read and written, or set another one with DATA_ROOT; all workers share it")
+		p.add(CheckDataRoot, "", Wrong, p.Told(err), "let it be read and written, or set another one with DATA_ROOT; all workers share it")
 		return false
 	}
 	if where != "" {
@@ -75,7 +75,7 @@ func (p *patient) connections(ctx context.Context) {
 	defer cancel()
 	all, err := p.Sight.Connections(asking)
 	if err != nil {
-		p.add(CheckConnections, "", Wrong, err.Error(), "see starter connections")
+		p.add(CheckConnections, "", Wrong, p.Told(err), "see starter connections")
 		return
 	}
 	if all.Broken != "" {
@@ -117,7 +117,7 @@ func (p *patient) key(ctx context.Context, c schemas.ConnectionView) {
 	check, err := p.Sight.CheckConnection(ctx, c.Name)
 	switch {
 	case err != nil:
-		p.add(CheckConnections, subject, Wrong, "it could not be tried: "+err.Error(), "look at the workers' logs")
+		p.add(CheckConnections, subject, Wrong, "it could not be tried: "+p.Told(err), "look at the workers' logs")
 	case check.Error != "":
 		p.add(CheckConnections, subject, Wrong, check.Error, fmt.Sprintf("correct apiKey, region or baseURL of «%s» in connections.yaml, or what it names, on the worker's side; then starter doctor again", c.Name))
 	default:
@@ -136,7 +136,7 @@ const atOnce = 4
 func (p *patient) sources(ctx context.Context) {
 	applied, err := p.o.Applied(ctx)
 	if err != nil {
-		p.add(CheckSources, "", Wrong, err.Error(), "see starter exports")
+		p.add(CheckSources, "", Wrong, p.Told(err), "see starter exports")
 		return
 	}
 	if len(applied) == 0 {
@@ -172,7 +172,7 @@ func (p *patient) export(a operate.Applied, answer []Source, err error) {
 	case a.Detached:
 		p.add(CheckSources, name, Warning, a.Note, fmt.Sprintf("move it to another connection: starter move %q CONNECTION, or starter remove %q", name, name))
 	case err != nil:
-		p.add(CheckSources, name, Wrong, err.Error(), "correct the export, and starter apply; see starter connections")
+		p.add(CheckSources, name, Wrong, p.Told(err), "correct the export, and starter apply; see starter connections")
 	}
 	for _, s := range answer {
 		subject := fmt.Sprintf("%s, segment «%s»", name, s.Segment)

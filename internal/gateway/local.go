@@ -256,11 +256,11 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	return plan, nil
 }
 
-// told returns an error of one step as the person may read it.
+// told returns an error of one thing of several as the person may read it.
 func (l *Local) told(verb, export string, err error) string {
 	p := problemOf(err)
-	if p.Code == codeInternal {
-		l.Log.Error("a step of a plan failed", "verb", verb, "export", export, "error", err)
+	if p.inside() {
+		l.Log.Error("a part of an operation failed", "verb", verb, "export", export, "error", err)
 	}
 	return p.forPerson(l.who).Detail
 }
@@ -522,7 +522,12 @@ func (l *Local) Setup(ctx context.Context) (Setup, error) {
 
 // Doctor implements Service.
 func (l *Local) Doctor(ctx context.Context) ([]doctor.Finding, error) {
-	return doctor.Doctor{Operator: l.looker(), Sight: sight{l}, Who: l.who, Address: l.Temporal}.Examine(ctx), ctx.Err()
+	d := doctor.Doctor{Operator: l.looker(), Sight: sight{l}, Who: l.who, Address: "it answers"}
+	if l.who.Role == schemas.RoleAdministrator {
+		d.Address = l.Temporal
+	}
+	d.Told = func(err error) string { return l.told("examine", "", err) }
+	return d.Examine(ctx), ctx.Err()
 }
 
 // inUse is the Refused of a connection that exports are in the way of disconnecting.

@@ -74,11 +74,18 @@ func problemOf(err error) Problem {
 	return p
 }
 
+// inside reports whether the problem is one of the gateway and not of the request.
+func (p Problem) inside() bool { return p.Code == codeInternal || p.Code == codeUnavailable }
+
 // forPerson is the problem as a person is told of it: what went wrong inside of the gateway
 // may name hosts and folders, which is for administrators.
 func (p Problem) forPerson(who schemas.Person) Problem {
-	if p.Code == codeInternal && who.Role != schemas.RoleAdministrator {
+	switch {
+	case who.Role == schemas.RoleAdministrator || p.Detail == errProvider.Error():
+	case p.Code == codeInternal:
 		p.Detail = "the gateway could not do this; its log says why"
+	case p.Code == codeUnavailable:
+		p.Detail = "what the gateway needs for this does not answer; its log says why; try again"
 	}
 	return p
 }
