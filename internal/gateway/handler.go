@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -27,9 +28,17 @@ const (
 	maxKey = 200
 	// maxConnections is how many connections are open at a time.
 	maxConnections = 1000
-	// followTime is how long one request follows a run; its token was good when it
-	// began.
-	followTime = 15 * time.Minute
+	// mostOfOne is how many of them one address has: all those behind a proxy are one.
+	mostOfOne = maxConnections / 2
+	// followTime is how long one request follows a run, and followEvery how often it looks
+	// at it. tokenEvery is how often its token is verified again.
+	followTime  = 15 * time.Minute
+	followEvery = time.Second
+	tokenEvery  = 5 * time.Second
+	// writeTime bounds each write of an answer, and idleTime how long a connection waits
+	// for a request: less, so that no bound of the answer before is still there.
+	writeTime = 30 * time.Second
+	idleTime  = 20 * time.Second
 	// answerTime bounds every other request.
 	answerTime = 2 * time.Minute
 	// costlyAtOnce is how many costly operations are under way at a time, and mostCostly
@@ -39,7 +48,7 @@ const (
 	// mostPeople is how many people's pace is remembered.
 	mostPeople = 10_000
 	// mostFollowed is how many runs a person follows at a time.
-	mostFollowed = 20
+	mostFollowed = 10
 )
 
 // Options say how a Handler answers.
@@ -102,9 +111,25 @@ func headers(next http.Handler) http.Handler {
 			// what follows on the connection is not taken for a request (RFC 9112, 6.1).
 			w.Header().Set("Connection", "close")
 		}
-		next.ServeHTTP(w, r)
+		t := &timely{w}
+		next.ServeHTTP(t, r)
+		t.extend() // for what is left in buffers
 	})
 }
+
+// timely bounds each write by itself, so that who reads slowly holds nothing for long.
+type timely struct{ http.ResponseWriter }
+
+func (w *timely) extend() {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTime))
+}
+
+func (w *timely) Write(p []byte) (int, error) {
+	w.extend()
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *timely) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // errProvider says that the identity provider is out of reach.
 var errProvider = errors.New("the identity provider can't be asked just now; try again")
@@ -132,7 +157,7 @@ func (h *Handler) serve(rt route, to http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		p := problemOf(err)
-		if p.Status == http.StatusInternalServerError {
+		if p.inside() {
 			h.o.Log.Error("an operation failed", "operation", rt.name, "error", err)
 			p = p.forPerson(who)
 		}
@@ -158,7 +183,15 @@ func (h *Handler) person(r *http.Request) (schemas.Person, error) {
 }
 
 func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *http.Request) error {
-	if !h.pace(who).Allow() {
+	weight := 1
+	if rt.looks > 0 {
+		n, err := number(r, "limit", rt.looks)
+		if err != nil {
+			return err
+		}
+		weight = min(max(1, min(n, mostRuns)/rt.looks), h.o.Burst)
+	}
+	if !h.pace(who).AllowN(time.Now(), weight) {
 		return access.No(codeTooMany, "%s asks too often; wait a little", who.Name)
 	}
 	if !access.AtLeast(who.Role, rt.least) {
@@ -176,20 +209,42 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 			return access.No(codeTooMany, "several requests like this one are under way; wait a little")
 		}
 	}
-	end := followTime
+	var cancel context.CancelFunc
 	if rt.kind == "text/event-stream" {
 		if !h.enters(who, "following", mostFollowed) {
 			return access.No(codeTooMany, "%s follows %d runs already", who.Name, mostFollowed)
 		}
 		defer h.leaves(who, "following")
+		r, cancel = h.whileGood(r, rt.least)
 	} else {
-		end = answerTime
-		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
-		defer cancel()
+		var ctx context.Context
+		ctx, cancel = context.WithTimeout(r.Context(), answerTime)
 		r = r.WithContext(ctx)
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(end + time.Minute)) // who reads slowly
+	defer cancel()
 	return rt.serve(h.o.Office.As(who), w, r)
+}
+
+// whileGood returns the request with a context that ends once its token is not good any
+// more: it has expired, its key is withdrawn, or the role is gone.
+func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(r.Context(), followTime)
+	go func() {
+		tick := time.NewTicker(tokenEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			who, err := h.person(r)
+			if !errors.Is(err, errProvider) && (err != nil || !access.AtLeast(who.Role, least)) {
+				cancel()
+			}
+		}
+	}()
+	return r.WithContext(ctx), cancel
 }
 
 // enters counts a person's request of a kind, and reports whether there are not too many.
@@ -242,6 +297,61 @@ func fail(w http.ResponseWriter, p Problem) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
+// sharing is a listener that lets no address have more than most connections at a time.
+type sharing struct {
+	net.Listener
+	most int
+
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// shared is a connection of a sharing.
+type shared struct {
+	net.Conn
+	closed func()
+}
+
+func (c *shared) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+func (s *sharing) Accept() (net.Conn, error) {
+	for {
+		c, err := s.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := c.RemoteAddr().String()
+		if at, err := netip.ParseAddrPort(from); err == nil {
+			from = at.Addr().Unmap().WithZone("").String()
+			if at.Addr().Is6() && !at.Addr().Is4In6() { // one machine has a whole network of these
+				network, _ := at.Addr().WithZone("").Prefix(64)
+				from = network.String()
+			}
+		}
+		if s.count(from, 1) {
+			return &shared{c, sync.OnceFunc(func() { s.count(from, -1) })}, nil
+		}
+		_ = c.Close()
+	}
+}
+
+// count adds to the connections of an address, and reports whether there may be so many.
+func (s *sharing) count(from string, more int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.open[from] + more
+	if n > s.most {
+		return false
+	}
+	if s.open[from] = n; n == 0 {
+		delete(s.open, from)
+	}
+	return true
+}
+
 // Serve answers at an address until stop is called. With a certificate and key, which
 // are read again when they change, it speaks TLS.
 func Serve(addr, certificate, key string, h http.Handler, log *slog.Logger) (at string, stop func(), err error) {
@@ -250,7 +360,7 @@ func Serve(addr, certificate, key string, h http.Handler, log *slog.Logger) (at 
 		return "", nil, fmt.Errorf("API_ADDR: %w", err)
 	}
 	at = l.Addr().String()
-	l = netutil.LimitListener(l, maxConnections)
+	l = netutil.LimitListener(&sharing{Listener: l, most: mostOfOne, open: map[string]int{}}, maxConnections)
 	if certificate != "" {
 		load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			c, err := tls.LoadX509KeyPair(certificate, key)
@@ -263,7 +373,7 @@ func Serve(addr, certificate, key string, h http.Handler, log *slog.Logger) (at 
 		l = tls.NewListener(l, &tls.Config{GetCertificate: load, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: idleTime,
 		MaxHeaderBytes: 128 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan struct{})

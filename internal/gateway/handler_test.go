@@ -1,16 +1,23 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"golang.org/x/time/rate"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/schemas"
 )
 
@@ -50,6 +57,159 @@ func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
 	}
 }
 
+// A stream ends soon after the token that it began with.
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	provider := accesstest.New(t)
+	h := &Handler{
+		o:      Options{Office: &Office{}, Tokens: provider.Tokens(), PerSecond: 100, Burst: 100, Log: slog.New(slog.DiscardHandler)},
+		people: map[string]*rate.Limiter{}, open: map[[2]string]int{},
+	}
+	follow := route{name: "follow", least: schemas.RoleViewer, kind: "text/event-stream", serve: func(_ *Local, _ http.ResponseWriter, r *http.Request) error {
+		<-r.Context().Done()
+		return nil
+	}}
+	ended := func(life, within time.Duration) bool {
+		claims := provider.Claims("ann", schemas.RoleViewer)
+		claims["exp"] = time.Now().Add(life).Unix()
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+provider.Sign(claims, nil))
+		w := httptest.NewRecorder()
+		h.serve(follow, w, r)
+		if w.Code != http.StatusOK {
+			t.Fatalf("%d, %s", w.Code, w.Body)
+		}
+		return ctx.Err() == nil
+	}
+	if !ended(2*time.Second, time.Minute) {
+		t.Error("it goes on after its token has expired")
+	}
+	if ended(time.Hour, tokenEvery+2*time.Second) {
+		t.Error("it ends although its token is good")
+	}
+	if len(h.open) != 0 {
+		t.Errorf("still counted: %v", h.open)
+	}
+}
+
+// A list of a thousand runs asks Temporal a thousand times, and counts for it.
+func TestALongListCountsAsManyRequests(t *testing.T) {
+	h := &Handler{o: Options{Office: &Office{}, PerSecond: 0.0001, Burst: 50}, people: map[string]*rate.Limiter{}}
+	at := slices.IndexFunc(routes, func(rt route) bool { return rt.name == "listRuns" })
+	runs := routes[at]
+	runs.serve = func(*Local, http.ResponseWriter, *http.Request) error { return nil }
+	ask := func(who, limit string) bool {
+		p := schemas.Person{Name: who, Subject: who, Role: schemas.RoleViewer}
+		err := h.do(runs, p, httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v1/runs"+limit, nil))
+		if err != nil && !access.IsRefused(err, codeTooMany) {
+			t.Error(err)
+		}
+		return err == nil
+	}
+	for who, limits := range map[string][]string{"ann": {"?limit=1000"}, "bob": {"?limit=500", "?limit=500"}, "eve": {"?limit=99999999"}, "joe": slices.Repeat([]string{""}, 50)} {
+		for i, limit := range limits {
+			if !ask(who, limit) {
+				t.Errorf("%s: request %d, %s, is refused", who, i, limit)
+			}
+		}
+		if ask(who, "") {
+			t.Errorf("%s asks for more than allowed: %v", who, limits)
+		}
+	}
+}
+
+// deadlines is an answer that notes how long each write of it may take.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	at  time.Time
+	all []time.Duration
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.at = at
+	return nil
+}
+
+func (d *deadlines) Write(p []byte) (int, error) {
+	d.all = append(d.all, time.Until(d.at))
+	return d.ResponseRecorder.Write(p)
+}
+
+// Who reads slowly has each write wait for a short time, and no stream of rows goes on
+// after its request's time.
+func TestNoWriteWaitsForLong(t *testing.T) {
+	d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w = &recorder{ResponseWriter: w}
+		for range 3 {
+			_, _ = w.Write([]byte("row"))
+		}
+	})).ServeHTTP(d, httptest.NewRequest(http.MethodGet, "/", nil))
+	if len(d.all) != 3 {
+		t.Errorf("%d writes", len(d.all))
+	}
+	for _, left := range append(d.all, time.Until(d.at)) {
+		if left <= writeTime-5*time.Second || left > writeTime {
+			t.Errorf("a write may take %s", left)
+		}
+	}
+	if idleTime >= writeTime {
+		t.Error("a connection that idled has a bound in the past")
+	}
+}
+
+// One address leaves connections to others.
+func TestOneAddressLeavesConnectionsToOthers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sharing{Listener: l, most: 2, open: map[string]int{}}
+	defer s.Close()
+	accepted := make(chan net.Conn)
+	go func() {
+		for {
+			c, err := s.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func(from string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	closed := func(c net.Conn) bool {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_, err := c.Read(make([]byte, 1))
+		var late net.Error
+		return err != nil && !(errors.As(err, &late) && late.Timeout())
+	}
+	dial("127.0.0.1")
+	first := <-accepted
+	dial("127.0.0.1")
+	<-accepted
+	if !closed(dial("127.0.0.1")) {
+		t.Error("a third connection of one address is kept")
+	}
+	dial("127.0.0.2")
+	<-accepted
+	_, _ = first.Close(), first.Close() // which counts once
+	dial("127.0.0.1")
+	<-accepted
+	if !closed(dial("127.0.0.1")) {
+		t.Error("a third connection of one address is kept, after one was closed twice")
+	}
+}
+
 // Plans and their application read files and ask Temporal about every export.
 func TestPlansAreCostly(t *testing.T) {
 	for _, rt := range routes {
@@ -58,6 +218,26 @@ func TestPlansAreCostly(t *testing.T) {
 				t.Errorf("%s is not bounded", rt.name)
 			}
 		}
+	}
+}
+
+// Neither an error nor the doctor tells hosts and folders to who is no administrator.
+func TestHostsAreNotTold(t *testing.T) {
+	for _, err := range []error{
+		errors.New("dial tcp 10.0.0.5:7233: refused"), fmt.Errorf("list the runs: %w", serviceerror.NewUnavailable("dial tcp 10.0.0.5:7233: refused")),
+		fmt.Errorf("ask 10.0.0.5: %w", context.DeadlineExceeded),
+	} {
+		for _, role := range []schemas.Role{"", schemas.RoleViewer, schemas.RoleContributor} {
+			if p := problemOf(err).forPerson(schemas.Person{Role: role}); strings.Contains(p.Detail, "10.0.0.5") {
+				t.Errorf("a %q is told %s", role, p.Detail)
+			}
+		}
+		if p := problemOf(err).forPerson(schemas.Person{Role: schemas.RoleAdministrator}); p.Detail != err.Error() {
+			t.Errorf("an administrator is told %s", p.Detail)
+		}
+	}
+	if p := problemOf(errProvider).forPerson(schemas.Person{}); p.Detail != errProvider.Error() {
+		t.Errorf("whose provider is away is told %s", p.Detail)
 	}
 }
 

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +32,10 @@ type route struct {
 	kind    string
 	// costly operations take long; few of them are under way at a time.
 	costly bool
-	serve  func(l *Local, w http.ResponseWriter, r *http.Request) error
+	// looks, where it is not 0, is how many of what the parameter limit asks for count as
+	// one request of a person's pace.
+	looks int
+	serve func(l *Local, w http.ResponseWriter, r *http.Request) error
 }
 
 // answers makes what serves a route without a body.
@@ -171,7 +173,7 @@ var routes = []route{
 			}
 			return l.Start(r.Context(), in)
 		})},
-	{name: "listRuns", pattern: "GET /v1/runs", summary: "The newest runs", least: schemas.RoleViewer, commands: "runs", query: []string{"export", "limit", "underWay", "brief"}, out: []operate.View{},
+	{name: "listRuns", pattern: "GET /v1/runs", summary: "The newest runs", least: schemas.RoleViewer, commands: "runs", query: []string{"export", "limit", "underWay", "brief"}, out: []operate.View{}, looks: 20,
 		serve: answers(func(l *Local, r *http.Request) ([]operate.View, error) {
 			limit, err := number(r, "limit", 20)
 			if err != nil {
@@ -277,6 +279,9 @@ func sendRejects(l *Local, w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "application/x-ndjson")
 		}
 		began = true
+		if err := r.Context().Err(); err != nil { // who reads slowly
+			return err
+		}
 		return out.Encode(row)
 	})
 	switch {
@@ -300,8 +305,7 @@ func follow(l *Local, w http.ResponseWriter, r *http.Request) error {
 	if _, err := l.Look(r.Context(), run); errors.Is(err, operate.ErrNoRun) {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), followTime)
-	defer cancel()
+	ctx := r.Context()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	to := http.NewResponseController(w)
@@ -314,7 +318,7 @@ func follow(l *Local, w http.ResponseWriter, r *http.Request) error {
 			_ = to.Flush()
 		}
 	}
-	v, err := l.Watch(ctx, run, flag(r, "stopAtWait"), func(v operate.View, problem error) {
+	v, err := l.looker().Watch(ctx, run, followEvery, flag(r, "stopAtWait"), func(v operate.View, problem error) {
 		if problem != nil {
 			say("trouble", problemOf(problem).forPerson(l.who))
 			return

@@ -328,6 +328,7 @@ func TestTroubleInsideIsNotTold(t *testing.T) {
 	office.Root = func(context.Context) (*storage.Root, error) {
 		return nil, errors.New("open /srv/hidden: permission denied")
 	}
+	office.Temporal = "temporal.hidden:7233"
 	var log bytes.Buffer
 	server := httptest.NewServer(gateway.NewHandler(gateway.Options{
 		Office: &office, Tokens: g.provider.Tokens(), PerSecond: 1000, Burst: 1000, Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -339,9 +340,13 @@ func TestTroubleInsideIsNotTold(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "/srv/hidden") != told {
 			t.Errorf("a %s is told %v", role, err)
 		}
+		found, err := g.as(role).Doctor(t.Context())
+		if text := jsonOf(t, found); err != nil || strings.Contains(text, "/srv/hidden") != told || strings.Contains(text, "temporal.hidden") != told {
+			t.Errorf("a %s is told by the doctor %s, %v", role, text, err)
+		}
 	}
 	server.Close()
-	if strings.Count(log.String(), "/srv/hidden") != 2 {
+	if strings.Count(log.String(), "/srv/hidden") != 4 {
 		t.Errorf("the log says %s", log.String())
 	}
 }
@@ -365,12 +370,12 @@ func TestFollowingIsBounded(t *testing.T) {
 		t.Cleanup(func() { answer.Body.Close() })
 		return answer.StatusCode, bufio.NewReader(answer.Body)
 	}
-	for i := range 21 {
+	for i := range 11 {
 		status, body := follow(schemas.RoleViewer)
-		if want := map[bool]int{true: http.StatusOK, false: http.StatusTooManyRequests}[i < 20]; status != want {
+		if want := map[bool]int{true: http.StatusOK, false: http.StatusTooManyRequests}[i < 10]; status != want {
 			t.Fatalf("stream %d: %d, want %d", i, status, want)
 		}
-		if line, err := body.ReadString('\n'); i < 20 && (err != nil || !strings.HasPrefix(line, "event: ")) {
+		if line, err := body.ReadString('\n'); i < 10 && (err != nil || !strings.HasPrefix(line, "event: ")) {
 			t.Fatalf("%q, %v", line, err)
 		}
 	}
