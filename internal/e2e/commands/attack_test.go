@@ -300,7 +300,8 @@ func TestOnlyAdministratorsHandOverListsOfOtherConnections(t *testing.T) {
 		return err == nil && len(all.Connections) == 3
 	})
 	g.People("VIP", 1, 10, 1)
-	theirs, mine, shared := g.over("Theirs", "spare"), g.Of("Mine"), g.Of("Shared")
+	theirs, mine, shared := g.Of("Theirs"), g.Of("Mine"), g.Of("Shared")
+	theirs.Connection = "spare"
 	for _, e := range []*schemas.Export{&theirs, &mine, &shared} {
 		e.Segments = g.Of("VIP").Segments
 	}
@@ -330,8 +331,9 @@ func TestTroubleInsideIsNotTold(t *testing.T) {
 	}
 	office.Temporal = "temporal.hidden:7233"
 	var log bytes.Buffer
+	office.Log = slog.New(slog.NewTextHandler(&log, nil))
 	server := httptest.NewServer(gateway.NewHandler(gateway.Options{
-		Office: &office, Tokens: g.provider.Tokens(), PerSecond: 1000, Burst: 1000, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Office: &office, Tokens: g.provider.Tokens(), PerSecond: 1000, Burst: 1000, Log: office.Log,
 	}))
 	t.Cleanup(server.Close)
 	g.api = server.URL
