@@ -161,15 +161,13 @@ func TestNamesThatGocloudRewrites(t *testing.T) {
 
 func readAll(t testing.TB, s *segment.Segment) (rows int64, traffic storage.Traffic) {
 	t.Helper()
-	r := s.Read(t.Context(), segment.Options{})
-	defer r.Close()
-	for r.Next() {
-		rows += r.Record().NumRows()
+	for b, err := range s.Read(t.Context(), segment.Options{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows += b.NumRows()
 	}
-	if r.Err() != nil {
-		t.Fatal(r.Err())
-	}
-	return rows, r.Traffic()
+	return rows, s.Traffic()
 }
 
 // TestOneColumnComesOverTheNetwork counts what is asked of a bucket for one
