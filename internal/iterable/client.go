@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -83,14 +84,13 @@ type Client struct {
 	log         *slog.Logger
 	// pause waits; tests replace it.
 	pause  func(context.Context, time.Duration) error
-	fields sharedFields
+	fields *atomic.Pointer[foundFields] // as SharedFields found them last
 }
 
-// sharedFields are the project's data fields, as they were last found.
-type sharedFields struct {
-	turn  chan struct{} // guards the rest
-	at    time.Time
-	found map[string]string
+// foundFields are the project's data fields, as they were at a time.
+type foundFields struct {
+	at     time.Time
+	fields map[string]string
 }
 
 // New makes a client. It fails on an address that can't be one.
@@ -134,8 +134,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
 		registry: registry, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
-		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: wait,
-		fields: sharedFields{turn: make(chan struct{}, 1)},
+		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: wait, fields: new(atomic.Pointer[foundFields]),
 	}, nil
 }
 
@@ -192,24 +191,21 @@ func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
 const fieldsFor = time.Second
 
 // SharedFields returns the project's data fields, as they were a moment ago: whoever asks
-// for them at about the same time shares one request. wait blocks until the request may
-// be made.
+// for them at about the same time shares an answer. wait blocks until a request may be
+// made.
 func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) error) (map[string]string, error) {
-	select {
-	case c.fields.turn <- struct{}{}:
-		defer func() { <-c.fields.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if c.fields.found != nil && time.Since(c.fields.at) < fieldsFor {
-		return c.fields.found, nil
+	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
+		return found.fields, nil
 	}
 	if err := wait(ctx); err != nil {
 		return nil, err
 	}
+	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
+		return found.fields, nil // meanwhile
+	}
 	found, err := c.Fields(ctx)
 	if err == nil {
-		c.fields.at, c.fields.found = time.Now(), found
+		c.fields.Store(&foundFields{time.Now(), found})
 	}
 	return found, err
 }
