@@ -44,7 +44,7 @@ func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []ident
 		u := snapshot.NewUpdate("", 0)
 		for _, who := range members {
 			m := snapshot.Member{Email: []byte(who.email), UserID: []byte(who.userID)}
-			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(batch.MappingSeed(snapshot.MappingFingerprint(export, project)), m.Email, m.UserID, nil)
+			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(batch.MappingSeed(export.MappingFingerprint(project)), m.Email, m.UserID, nil)
 			if err := u.Put(&m); err != nil {
 				t.Fatal(err)
 			}

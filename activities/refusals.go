@@ -221,7 +221,7 @@ func (a *Activities) mergeRejects(ctx context.Context, dir string, files []strin
 		return 0, err
 	}
 	defer file.Close()
-	staged, err := rejects.Open(file, file.Size())
+	staged, err := rejects.Open(file)
 	if err != nil {
 		return 0, err
 	}

@@ -60,7 +60,7 @@ func snapshotKey(run schemas.RunRef, name string) string {
 func header(run schemas.RunRef, e schemas.Export, listID int64, projectType string) snapshot.Header {
 	return snapshot.Header{
 		Export: run.Export, Segment: run.Segment, Connection: e.Connection, ListID: listID,
-		Mapping: snapshot.MappingFingerprint(e, projectType), RunID: run.RunID, CreatedAt: time.Now().UTC(),
+		Mapping: e.MappingFingerprint(projectType), RunID: run.RunID, CreatedAt: time.Now().UTC(),
 	}
 }
 

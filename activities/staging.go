@@ -52,7 +52,7 @@ type staging struct {
 func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old comparison) (s *staging, err error) {
 	s = &staging{
 		in: in, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1,
-		mapping: batch.MappingSeed(snapshot.MappingFingerprint(in.Export, in.Connection.ProjectType)),
+		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -27,7 +26,7 @@ type origin struct {
 	Segment    string `json:"segment"`
 	RunID      string `json:"runId"`
 	Connection string `json:"connection"`
-	// Mapping is the fingerprint of what is staged (snapshot.MappingFingerprint).
+	// Mapping is the fingerprint of what is staged (schemas.Export.MappingFingerprint).
 	Mapping string `json:"mapping"`
 }
 
@@ -36,7 +35,7 @@ func (a *Activities) sign(ctx context.Context, in schemas.StageInput) error {
 	run := in.Run
 	data, err := json.Marshal(origin{
 		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
-		Mapping: snapshot.MappingFingerprint(in.Export, in.Connection.ProjectType),
+		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType),
 	})
 	if err == nil {
 		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(run), originFile), data)

@@ -79,7 +79,7 @@ func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) 
 		return s, fmt.Errorf("read the rejects: %w", err)
 	}
 	defer file.Close()
-	rows, err := rejects.Open(file, file.Size())
+	rows, err := rejects.Open(file)
 	if err != nil {
 		return s, fmt.Errorf("read the rejects: %w", err)
 	}

@@ -2,6 +2,9 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -30,6 +33,25 @@ type Export struct {
 	// Notify has people told of runs that wait or end.
 	Notify []Notify `json:"notify,omitempty"`
 	Settings
+}
+
+// MappingFingerprint returns a hash of every setting that shapes what is sent about a
+// profile. It is part of each member's hash, so that all profiles are sent again after
+// such a setting changes.
+func (e Export) MappingFingerprint(projectType string) string {
+	shape, err := json.Marshal(struct {
+		Email, UserID, ProjectType, Nulls     string
+		Fields                                Fields
+		MergeNested, PreferUserID, UpdateOnly bool
+	}{
+		e.Email, e.UserID, cmp.Or(projectType, ProjectEmail), cmp.Or(e.Nulls, NullsOmit),
+		e.Fields, e.MergeNestedObjects, e.PreferUserID, e.UpdateExistingUsersOnly,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("encode a mapping: %v", err)) // strings and booleans always encode
+	}
+	sum := sha256.Sum256(shape)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Segment is one named set of profiles. Its list in Iterable has the same name.

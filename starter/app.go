@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +16,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/observe"
@@ -22,19 +25,19 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// app is what every command shares.
+// app is what the commands share.
 type app struct {
 	output    string
 	dataRoot  string
 	tokenFile string
-	ui        string // where Temporal's UI is, empty where that is not known
+	ui        string // the URL of Temporal's UI, empty if it is not known
 }
 
-// tracesTimeout is how long a command may wait at its end for its traces to be sent.
+// tracesTimeout bounds how long a command waits at its end for its traces to be sent.
 const tracesTimeout = 3 * time.Second
 
-// service is what answers the commands: the gateway that EXPORT_API names, or else
-// Temporal and the data root at hand. The returned function ends the connection.
+// service returns the gateway that EXPORT_API names or, without one, a service on Temporal
+// and the data root. The returned function ends the connection.
 func (a *app) service(ctx context.Context) (gateway.Service, func(), error) {
 	if base := os.Getenv(apiEnv); base != "" {
 		a.ui = strings.TrimSuffix(os.Getenv(uiEnv), "/")
@@ -45,7 +48,7 @@ func (a *app) service(ctx context.Context) (gateway.Service, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	o := operate.DialOptions{Log: slog.New(slog.DiscardHandler)}
+	o := dial.Options{Log: slog.New(slog.DiscardHandler)}
 	if o.Interceptors, err = traces.Interceptors(); err != nil {
 		return nil, nil, err
 	}
@@ -57,13 +60,13 @@ func (a *app) service(ctx context.Context) (gateway.Service, func(), error) {
 		end()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
 		defer cancel()
-		_ = traces.Close(ctx) // what can't be sent is lost; the run does not depend on it
+		_ = traces.Close(ctx) // losing traces does not affect the run
 	}, nil
 }
 
-// direct reaches Temporal. Whoever does that is an administrator.
-func (a *app) direct(ctx context.Context, o operate.DialOptions) (gateway.Service, func(), error) {
-	options, err := operate.Options(o)
+// direct connects to Temporal. Whoever can do that is an administrator.
+func (a *app) direct(ctx context.Context, o dial.Options) (gateway.Service, func(), error) {
+	options, err := dial.ClientOptions(o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +75,7 @@ func (a *app) direct(ctx context.Context, o operate.DialOptions) (gateway.Servic
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := operate.Dial(ctx, o)
+	c, err := dial.Temporal(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,12 +83,12 @@ func (a *app) direct(ctx context.Context, o operate.DialOptions) (gateway.Servic
 		Client: c, Namespace: options.Namespace, Temporal: options.HostPort, Version: version,
 		Connections: envOr("CONNECTIONS_FILE", "connections.yaml"), Root: a.openRoot, Secrets: secrets,
 	}.Office()
-	return office.As(administrator()), c.Close, nil
+	return office.As(schemas.Person{Name: who(), Role: schemas.RoleAdministrator}), c.Close, nil
 }
 
-// who is the person at the terminal, as far as the system knows.
+// who returns the user and the host, as far as the operating system knows them.
 func who() string {
-	name := "somebody"
+	name := "unknown user"
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name = u.Username
 	}
@@ -95,22 +98,7 @@ func who() string {
 	return name
 }
 
-// found calls do with the run that the command's argument names.
-func (a *app) found(c *cobra.Command, name string, do func(gateway.Service, operate.Run) error) error {
-	o, done, err := a.service(c.Context())
-	if err != nil {
-		return err
-	}
-	defer done()
-	run, err := o.Find(c.Context(), name)
-	if err != nil {
-		return err
-	}
-	return do(o, run)
-}
-
-// openRoot opens the data root, to read what a run has left there, with the keys
-// of what is encrypted.
+// openRoot opens the data root for reading, with its keys.
 func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
 	keys, err := storage.ReadKeys(os.Getenv(storage.KeysVariable), os.Getenv(storage.KeysFileVariable))
 	if err != nil {
@@ -118,21 +106,74 @@ func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
 	}
 	root, err := storage.FindRoot(ctx, a.dataRoot)
 	if err != nil {
-		return nil, fmt.Errorf("open the data root: %w; say where it is with --data-root or DATA_ROOT", err)
+		return nil, fmt.Errorf("open the data root: %w; set it with --data-root or DATA_ROOT", err)
 	}
 	root.Encrypt(keys, schemas.PeopleDirs...)
 	return root, nil
 }
 
-func printJSON(w io.Writer, v any) error { return console.JSON(w, v) }
-
-// exit is the exit status for a run in that state.
-func exit(state string) error {
-	switch state {
-	case schemas.StateDone, schemas.StateRunning:
-		return nil
-	case schemas.StateWaiting:
-		return status(exitWaiting)
+// serviceCommand makes c call do with the service.
+func (a *app) serviceCommand(c *cobra.Command, do func(c *cobra.Command, o gateway.Service, args []string) error) *cobra.Command {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		o, done, err := a.service(c.Context())
+		if err != nil {
+			return err
+		}
+		defer done()
+		return do(c, o, args)
 	}
-	return status(exitFailed)
+	return c
+}
+
+// onRun makes c call do with the run that its argument names.
+func (a *app) onRun(c *cobra.Command, do func(*cobra.Command, gateway.Service, operate.Run) error) *cobra.Command {
+	c.Args = exactly(1, "one RUN")
+	return a.serviceCommand(c, func(c *cobra.Command, o gateway.Service, args []string) error {
+		run, err := o.Find(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return do(c, o, run)
+	})
+}
+
+// print writes v as JSON if that was asked for, and the text otherwise.
+func (a *app) print(c *cobra.Command, v any, format string, args ...any) error {
+	if a.output == "json" {
+		return console.JSON(c.OutOrStdout(), v)
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), format+"\n", args...)
+	return err
+}
+
+// confirm asks a question and returns an error unless the reply is yes. flag is the one
+// that skips the question.
+func confirm(c *cobra.Command, flag, question string, args ...any) error {
+	fmt.Fprintf(c.ErrOrStderr(), question+" Type yes: ", args...)
+	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !strings.EqualFold(strings.TrimSpace(line), "yes") {
+		fmt.Fprintln(c.ErrOrStderr())
+		return fmt.Errorf("not confirmed, so nothing was changed; type yes, or use %s", flag)
+	}
+	return nil
+}
+
+// exit returns the exit status for runs: that one failed counts more than that one waits.
+func exit(views ...operate.View) error {
+	var out error
+	for _, v := range views {
+		switch v.State {
+		case schemas.StateDone, schemas.StateRunning:
+		case schemas.StateWaiting:
+			if out == nil {
+				out = status(exitWaiting)
+			}
+		default:
+			out = status(exitFailed)
+		}
+	}
+	return out
 }

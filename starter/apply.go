@@ -22,12 +22,12 @@ func (a *app) applyCommand() *cobra.Command {
 	var f applyFlags
 	c := &cobra.Command{
 		Use:   "apply [FILE]",
-		Short: "Make the exports and schedules be as a file says",
-		Long: `Make the exports and schedules be as a file says; FILE is exports.yaml unless
-another one is named. The command shows what it would create, change and remove, and
-asks. Nothing runs because of it: exports run when their schedules say so, or when
-somebody starts them. Exports that are not in the file stay, unless --prune removes
-them, with all that is kept of them in the data root; their lists in Iterable stay.`,
+		Short: "Create and change exports and schedules as a file defines them",
+		Long: `Create and change exports and schedules as a file defines them. FILE is exports.yaml by
+default. The command shows what it would create, change and remove, and asks. It runs
+nothing: exports run at their scheduled times, or with starter run. Exports that are not in
+the file stay; --prune removes them and their data in the data root, but not their lists in
+Iterable.`,
 		Example: `  starter apply
   starter apply exports.yaml --plan
   starter apply exports.yaml --prune --yes`,
@@ -44,7 +44,7 @@ them, with all that is kept of them in the data root; their lists in Iterable st
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
 	p.BoolVar(&f.plan, "plan", false, "show what would be done, and do nothing")
 	p.BoolVar(&f.prune, "prune", false, "remove exports that are not in the file")
-	p.BoolVar(&f.renew, "renew", false, "have every export granted anew, such as after a change of the worker's secret")
+	p.BoolVar(&f.renew, "renew", false, "grant every export again, for example after a change of the worker's secret")
 	return c
 }
 
@@ -63,17 +63,16 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	steps := plan.Steps
 	w := c.OutOrStdout()
 	if a.output == "json" {
 		w = c.ErrOrStderr()
 	}
-	todo := tellPlan(w, steps)
-	if f.plan || todo == 0 {
-		return a.applied(c, steps)
+	changes := showPlan(w, plan.Steps)
+	if f.plan || changes == 0 {
+		return a.showApplied(c, plan.Steps)
 	}
 	if !f.yes {
-		if err := confirm(c, fmt.Sprintf("Apply %s? Type yes:", console.Things(todo, "change")), "--yes"); err != nil {
+		if err := confirm(c, "--yes", "Apply %s?", console.Things(changes, "change")); err != nil {
 			return err
 		}
 	}
@@ -81,31 +80,29 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 	if plan, err = o.Apply(c.Context(), request); err != nil {
 		return err
 	}
-	steps = plan.Steps
-	var failed error
-	if plan.Failed > 0 {
-		failed = fmt.Errorf("%d of %d exports could not be applied; see to it and apply the file again", plan.Failed, len(steps))
-	}
-	for _, s := range steps {
+	for _, s := range plan.Steps {
 		if s.Error != "" {
-			fmt.Fprintf(c.ErrOrStderr(), "«%s»: could not %s it: %s\n", s.Export, s.Verb, s.Error)
+			fmt.Fprintf(c.ErrOrStderr(), "could not %s %q: %s\n", s.Verb, s.Export, s.Error)
 		}
 	}
-	if failed == nil {
-		fmt.Fprintf(w, "Applied %s.\n", console.Things(todo, "change"))
+	var failed error
+	if plan.Failed > 0 {
+		failed = fmt.Errorf("%d of %d exports could not be applied; correct them and apply the file again", plan.Failed, len(plan.Steps))
+	} else {
+		fmt.Fprintf(w, "Applied %s.\n", console.Things(changes, "change"))
 	}
-	return errors.Join(failed, a.applied(c, steps))
+	return errors.Join(failed, a.showApplied(c, plan.Steps))
 }
 
-func (a *app) applied(c *cobra.Command, steps []operate.Step) error {
+func (a *app) showApplied(c *cobra.Command, steps []operate.Step) error {
 	if a.output != "json" {
 		return nil
 	}
-	return printJSON(c.OutOrStdout(), steps)
+	return console.JSON(c.OutOrStdout(), steps)
 }
 
-// tellPlan prints a plan like a diff, and counts the steps that change something.
-func tellPlan(w io.Writer, steps []operate.Step) (todo int) {
+// showPlan prints a plan like a diff and returns the number of steps that change something.
+func showPlan(w io.Writer, steps []operate.Step) (changes int) {
 	sign := map[string]string{operate.VerbCreate: "+", operate.VerbChange: "~", operate.VerbRemove: "-"}
 	unchanged := 0
 	for _, s := range steps {
@@ -114,11 +111,11 @@ func tellPlan(w io.Writer, steps []operate.Step) (todo int) {
 			unchanged++
 			continue
 		case operate.VerbKeep:
-			fmt.Fprintf(w, "  keep «%s», which is not in the file; --prune removes it\n", s.Export)
+			fmt.Fprintf(w, "  keep %q, which is not in the file; --prune removes it\n", s.Export)
 			continue
 		}
-		todo++
-		fmt.Fprintf(w, "%s %s «%s»\n", sign[s.Verb], s.Verb, s.Export)
+		changes++
+		fmt.Fprintf(w, "%s %s %q\n", sign[s.Verb], s.Verb, s.Export)
 		for _, ch := range s.Changes {
 			if ch.Old != "" {
 				fmt.Fprintf(w, "    - %s: %s\n", ch.Setting, console.Printable(ch.Old))
@@ -128,19 +125,19 @@ func tellPlan(w io.Writer, steps []operate.Step) (todo int) {
 			}
 		}
 		if s.SentAgain {
-			fmt.Fprintln(w, "    ! the mapping changes: the next run sends everybody again, which can start journeys in Iterable (fullRuns)")
+			fmt.Fprintln(w, "    ! the mapping changes: the next run sends all profiles again, which can start journeys in Iterable (fullRuns)")
 		}
 		if len(s.NewFields) > 0 {
-			fmt.Fprintf(w, "    ! the next run creates %s in Iterable, where a field can never be removed (newFields)\n", console.Printable(schemas.FieldNames(s.NewFields)))
+			fmt.Fprintf(w, "    ! the next run creates %s in Iterable, where a field can't be removed (newFields)\n", console.Printable(schemas.FieldNames(s.NewFields)))
 		}
 		if s.Unforeseen != "" {
 			fmt.Fprintf(w, "    ! %s\n", console.Printable(s.Unforeseen))
 		}
 	}
-	if todo == 0 {
+	if changes == 0 {
 		fmt.Fprintln(w, "No changes.")
 	} else if unchanged > 0 {
 		fmt.Fprintf(w, "  %d unchanged\n", unchanged)
 	}
-	return todo
+	return changes
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/config"
@@ -27,21 +28,19 @@ func (a *app) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [EXPORT]",
 		Short: "Show what a run would do, and send nothing",
-		Long: `Show what a run would do, and send nothing: no list is made, nobody is added or
-removed, and the next run is not affected. EXPORT is the name of an export that was
-applied or, with --file, of one that a file describes and nobody needs to have
-applied; with the flags of starter run instead, an export of one segment is checked.
+		Long: `Show what a run would do, and send nothing. No list is created or changed, and the next
+run is not affected. EXPORT is the name of an applied export or, with --file, of an export
+in a file. Without EXPORT, the flags define an export of one segment, as for starter run.
 
-Who may use the connection sees examples. Exit status 0 says
-that a run would go through, 3 that it would stop to ask an operator, with the numbers,
-and 1 that it would come to nothing as things are: no consent, no such file or column.`,
+People who may use the connection see examples. Exit status: 0 if a run would succeed, 3 if
+it would wait for an operator, 1 if it would fail: no consent, no such file or column.`,
 		Example: `  starter check "Spring campaign"
   starter check "Spring campaign" --file exports.yaml
   starter check --segment "High-value customers" --source segments/high-value \
       --email EmailAddress --connection marketing`,
 		Args: atMostOne("EXPORT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			start, err := checked(c, args, f, file)
+			start, err := toCheck(c, args, f, file)
 			if err != nil {
 				return err
 			}
@@ -49,48 +48,50 @@ and 1 that it would come to nothing as things are: no consent, no such file or c
 		},
 	}
 	f.defineFlags(c)
-	c.Flags().StringVar(&file, "file", "", "file that describes the export, instead of what was applied")
-	c.Flags().BoolVar(&show, "show-addresses", false, "show the examples' addresses and user ids in full")
+	c.Flags().StringVar(&file, "file", "", "file with the export, instead of the applied one")
+	c.Flags().BoolVar(&show, "show-addresses", false, "show the examples' addresses and user IDs in full")
 	return c
 }
 
-// checked chooses the export to check: one that was applied, one of a file, or one
-// that flags describe.
-func checked(c *cobra.Command, args []string, f runFlags, file string) (gateway.StartRequest, error) {
+// toCheck returns the export to check: an applied one, one of a file, or one that flags
+// define.
+func toCheck(c *cobra.Command, args []string, f runFlags, file string) (gateway.StartRequest, error) {
 	in := gateway.StartRequest{Full: f.full, Check: true}
-	switch {
-	case len(args) == 0 && file != "":
-		return in, usageError{fmt.Errorf("say which export of %s to check: starter check EXPORT --file %s", file, file)}
-	case len(args) == 0:
+	if len(args) == 0 && file != "" {
+		return in, usageError{fmt.Errorf("name the export of %s to check: starter check EXPORT --file %s", file, file)}
+	}
+	if len(args) == 0 {
 		e, err := f.define()
 		if err != nil {
 			return in, usageError{err}
 		}
 		in.Definition = &e
-	case f.describes(c) != nil:
-		return in, f.describes(c)
-	case file != "":
-		all, err := config.LoadExports(file)
-		if err != nil {
-			return in, err
-		}
-		i := slices.IndexFunc(all.Exports, func(e schemas.Export) bool { return e.Name == args[0] })
-		if i < 0 {
-			var names []string
-			for _, e := range all.Exports {
-				names = append(names, e.Name)
-			}
-			return in, fmt.Errorf("%s describes no export %q%s", file, args[0], spelling.Guess(args[0], names))
-		}
-		in.Definition = &all.Exports[i]
-	default:
-		in.Export = args[0]
+		return in, nil
 	}
-	return in, nil
+	if err := f.refuseDefinition(c); err != nil {
+		return in, err
+	}
+	if file == "" {
+		in.Export = args[0]
+		return in, nil
+	}
+	all, err := config.LoadExports(file)
+	if err != nil {
+		return in, err
+	}
+	var names []string
+	for i, e := range all.Exports {
+		if e.Name == args[0] {
+			in.Definition = &all.Exports[i]
+			return in, nil
+		}
+		names = append(names, e.Name)
+	}
+	return in, fmt.Errorf("%s has no export %q%s", file, args[0], spelling.Guess(args[0], names))
 }
 
-// check starts a check, follows it, and tells what it found. Where who started it
-// follows it no more, it is stopped.
+// check starts a check, follows it, and prints the result. Ctrl-C stops a check that this
+// command started.
 func (a *app) check(c *cobra.Command, start gateway.StartRequest, show bool) error {
 	o, done, err := a.service(c.Context())
 	if err != nil {
@@ -103,7 +104,7 @@ func (a *app) check(c *cobra.Command, start gateway.StartRequest, show bool) err
 	}
 	run, joined := started.Run, started.Joined
 	if joined {
-		fmt.Fprintf(c.ErrOrStderr(), "A check of «%s» is under way already; this joins it.\n", run.Export)
+		fmt.Fprintf(c.ErrOrStderr(), "A check of %q is already under way; this joins it.\n", run.Export)
 	}
 	progress := console.NewProgress(c.ErrOrStderr())
 	v, err := o.Watch(c.Context(), run, true, progress.See)
@@ -121,20 +122,20 @@ func (a *app) check(c *cobra.Command, start gateway.StartRequest, show bool) err
 	if err != nil {
 		return err
 	}
-	return a.tellCheck(c, o, v, show)
+	return a.showCheck(c, o, v, show)
 }
 
-// finding is what the check of one segment says, with the examples.
+// finding is the result of checking one segment, with examples.
 type finding struct {
 	schemas.ExportReport
 	Examples *schemas.Examples `json:"examples,omitempty"`
 }
 
-// tellCheck prints what a check found, and gives the exit status for it.
-func (a *app) tellCheck(c *cobra.Command, o gateway.Service, v operate.View, show bool) error {
+// showCheck prints the result of a check and returns the exit status for it.
+func (a *app) showCheck(c *cobra.Command, o gateway.Service, v operate.View, show bool) error {
 	segments := make([]finding, len(v.Segments))
 	found, err := o.Examples(c.Context(), v.Run)
-	code := exit(v.State)
+	code := exit(v)
 	for i, s := range v.Segments {
 		segments[i].ExportReport = s.Report
 		r := s.Report.Check
@@ -146,11 +147,11 @@ func (a *app) tellCheck(c *cobra.Command, o gateway.Service, v operate.View, sho
 		}
 		examples, kept := found[s.Report.Segment]
 		if !kept {
-			why := "they are not kept any more, or the data root is another one"
+			why := "they were deleted, or this is not the data root of the workers"
 			if err != nil {
 				why = err.Error()
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "starter: no examples of «%s»: %s\n", s.Report.Segment, why)
+			fmt.Fprintf(c.ErrOrStderr(), "starter: no examples of %q: %s\n", s.Report.Segment, why)
 			continue
 		}
 		if !show {
@@ -158,15 +159,15 @@ func (a *app) tellCheck(c *cobra.Command, o gateway.Service, v operate.View, sho
 		}
 		segments[i].Examples = &examples
 	}
+	w := c.OutOrStdout()
 	if a.output == "json" {
-		if err := printJSON(c.OutOrStdout(), map[string]any{"run": v.Run, "state": v.State, "error": v.Error, "segments": segments}); err != nil {
+		if err := console.JSON(w, map[string]any{"run": v.Run, "state": v.State, "error": v.Error, "segments": segments}); err != nil {
 			return err
 		}
 		return code
 	}
-	w := c.OutOrStdout()
 	for _, s := range segments {
-		showChecked(w, s)
+		showSegment(w, s)
 	}
 	if v.Error != "" {
 		fmt.Fprintln(w, v.Error)
@@ -175,28 +176,28 @@ func (a *app) tellCheck(c *cobra.Command, o gateway.Service, v operate.View, sho
 }
 
 func mask(e *schemas.Examples) {
-	for _, people := range [][]schemas.Example{e.Adds, e.Updates, e.Removals, e.Rejects} {
-		for i := range people {
-			p := &people[i]
-			p.Email, p.UserID, p.Value = console.Masked(p.Email), console.Masked(p.UserID), console.Masked(p.Value)
+	for _, examples := range [][]schemas.Example{e.Adds, e.Updates, e.Removals, e.Rejects} {
+		for i := range examples {
+			x := &examples[i]
+			x.Email, x.UserID, x.Value = console.Masked(x.Email), console.Masked(x.UserID), console.Masked(x.Value)
 		}
 	}
 }
 
-// showChecked prints what a run would do with one segment.
-func showChecked(w io.Writer, s finding) {
+// showSegment prints what a run would do with one segment.
+func showSegment(w io.Writer, s finding) {
 	m, r := s.Manifest, s.Check
 	if r == nil {
-		fmt.Fprintf(w, "«%s» could not be checked: %s\n\n", s.Segment, s.Error)
+		fmt.Fprintf(w, "%q could not be checked: %s\n\n", s.Segment, s.Error)
 		return
 	}
 	list := fmt.Sprintf("to list %d", s.ListID)
 	if r.NoList {
 		list = "to a new list"
 	}
-	fmt.Fprintf(w, "«%s», %s: what a run would do\n\n", s.Segment, list)
+	fmt.Fprintf(w, "%q, %s: what a run would do\n\n", s.Segment, list)
 	var rows [][]string
-	add := func(what string, n int64) { rows = append(rows, []string{what, console.Count(n)}) }
+	add := func(what string, n int64) { rows = append(rows, []string{what, humanize.Comma(n)}) }
 	if t := s.Info.Table; t != nil {
 		add("version of the "+t.Format+" table", t.Version)
 	}
@@ -204,7 +205,7 @@ func showChecked(w io.Writer, s finding) {
 	add("add", m.Adds)
 	add("update", m.Updates)
 	add("remove", m.Removals)
-	add("leave as they are", m.Unchanged)
+	add("leave unchanged", m.Unchanged)
 	add("duplicates", m.Duplicates)
 	for _, reason := range slices.Sorted(maps.Keys(m.Rejected)) {
 		add("reject: "+string(reason), m.Rejected[reason])
@@ -223,32 +224,30 @@ func showChecked(w io.Writer, s finding) {
 		fmt.Fprintf(w, "A run would wait for a correction: %s\n", c)
 	}
 	if len(r.NewFields) > 0 {
-		fmt.Fprintf(w, "A run would create %s in Iterable, where a field can never be removed. A scheduled run does what newFields says.\n", schemas.FieldNames(r.NewFields))
+		fmt.Fprintf(w, "A run would create %s in Iterable, where a field can't be removed. A scheduled run follows newFields.\n", schemas.FieldNames(r.NewFields))
 	}
 	if r.SentAgain != "" {
-		fmt.Fprintf(w, "A run would send everybody again: %s. A scheduled run does what fullRuns says.\n", r.SentAgain)
+		fmt.Fprintf(w, "A run would send all profiles again: %s. A scheduled run follows fullRuns.\n", r.SentAgain)
 	}
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(w, "Warning: %s\n", warning)
 	}
-	showExamples(w, s.Examples)
+	if s.Examples != nil {
+		showExamples(w, s.Examples)
+	}
 }
 
 func showExamples(w io.Writer, e *schemas.Examples) {
-	if e == nil {
-		return
-	}
 	var rows [][]string
 	for _, kind := range []struct {
-		what   string
-		people []schemas.Example
+		what     string
+		examples []schemas.Example
 	}{{"add", e.Adds}, {"update", e.Updates}, {"remove", e.Removals}, {"reject", e.Rejects}} {
-		for _, p := range kind.people {
-			who := strings.Trim(p.Email+" "+p.UserID, " ")
-			why := ""
+		for _, x := range kind.examples {
+			who, why := strings.Trim(x.Email+" "+x.UserID, " "), ""
 			if kind.what == "reject" {
-				who = p.Value
-				why = fmt.Sprintf("%s: %s (%s, row %d)", p.Reason, p.Reason.Sentence(), p.File, p.Row)
+				who = x.Value
+				why = fmt.Sprintf("%s: %s (%s, row %d)", x.Reason, x.Reason.Sentence(), x.File, x.Row)
 			}
 			rows = append(rows, []string{kind.what, console.Printable(who), why})
 		}

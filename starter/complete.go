@@ -14,15 +14,14 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// completeTime bounds what pressing Tab takes. Somebody waits at an empty line.
+// completeTime bounds how long completion may take, since the user waits for it.
 const completeTime = 1500 * time.Millisecond
 
-// names finds words that a shell completes an argument with.
+// names returns the words that an argument can be completed to.
 type names func(context.Context, gateway.Service) ([]cobra.Completion, error)
 
-// completes makes a function that completes an argument with what Temporal knows.
-// Up to most arguments are completed, none twice; 0 is any number. Where Temporal
-// is out of reach nothing is completed, and nothing is said of it.
+// completes returns a function that completes up to most arguments, or any number if most
+// is 0. If the service can't be reached, it completes nothing and reports no error.
 func completes(most int, find names) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if most > 0 && len(args) >= most {
@@ -43,13 +42,13 @@ func completes(most int, find names) cobra.CompletionFunc {
 	}
 }
 
-// matching are the words that begin so and are not there yet, each once.
-func matching(found []cobra.Completion, args []string, begun string) []cobra.Completion {
+// matching returns the words that have the prefix and are not arguments yet, each once.
+func matching(found []cobra.Completion, args []string, prefix string) []cobra.Completion {
 	var out []cobra.Completion
 	seen := map[string]bool{}
 	for _, word := range found {
 		plain, _, _ := strings.Cut(word, "\t")
-		if !strings.HasPrefix(plain, begun) || slices.Contains(args, plain) || seen[plain] {
+		if !strings.HasPrefix(plain, prefix) || slices.Contains(args, plain) || seen[plain] {
 			continue
 		}
 		seen[plain] = true
@@ -58,18 +57,18 @@ func matching(found []cobra.Completion, args []string, begun string) []cobra.Com
 	return out
 }
 
-// exportNames are the exports that were applied.
+// exportNames returns the names of the applied exports.
 func exportNames(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	return o.Names(ctx)
 }
 
-// runNames are what a RUN can be: the names of the exports that have run, and the
-// ids of their runs.
+// runNames returns what a RUN can be: the names of the exports that have run, and the IDs
+// of their runs.
 func runNames(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	return runsNamed(ctx, o, false)
 }
 
-// underWay are the names and ids of the runs that have not ended.
+// underWay is runNames for the runs under way.
 func underWay(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	return runsNamed(ctx, o, true)
 }
@@ -85,14 +84,14 @@ func runsNamed(ctx context.Context, o gateway.Service, open bool) ([]cobra.Compl
 		if !v.FinishedAt.IsZero() {
 			state = "ended " + local(v.FinishedAt)
 		}
-		exports = append(exports, cobra.CompletionWithDesc(v.Run.Export, "its newest run"))
+		exports = append(exports, cobra.CompletionWithDesc(v.Run.Export, "its latest run"))
 		ids = append(ids, cobra.CompletionWithDesc(v.Run.RunID, console.Printable(v.Run.Export)+", "+state))
 	}
 	return append(exports, ids...), nil
 }
 
-// connectionNames are the connections that applied exports name. All that there are
-// only the worker knows, which takes longer to ask than somebody waits for.
+// connectionNames returns the connections of the applied exports. Only the worker knows
+// all of them, and asking it takes too long.
 func connectionNames(ctx context.Context, o gateway.Service) ([]cobra.Completion, error) {
 	applied, err := o.Exports(ctx)
 	var found []cobra.Completion
@@ -111,16 +110,13 @@ func exportFiles(_ *cobra.Command, args []string, _ string) ([]cobra.Completion,
 	return []cobra.Completion{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
-// completions says what the shell completes the arguments and flags of each command
-// with.
-func completions(root *cobra.Command) {
+// setCompletions sets the completion of each command's arguments and flags.
+func setCompletions(root *cobra.Command) {
 	arguments := map[string]cobra.CompletionFunc{
 		"run": completes(0, exportNames), "runs": completes(1, exportNames), "check": completes(1, exportNames),
-		"watch": completes(1, underWay), "retry": completes(1, underWay), "approve": completes(1, underWay),
-		"abort": completes(1, underWay), "cancel": completes(1, underWay),
-		"status": completes(1, runNames), "show": completes(1, runNames), "report": completes(1, runNames), "rejects": completes(1, runNames),
-		"pause": completes(1, exportNames), "resume": completes(1, exportNames), "trigger": completes(1, exportNames),
-		"backfill": completes(1, exportNames), "duplicate": completes(1, exportNames), "move": completes(1, exportNames), "remove": completes(1, exportNames),
+		"retry": completes(1, underWay), "approve": completes(1, underWay), "abort": completes(1, underWay), "cancel": completes(1, underWay),
+		"status": completes(1, runNames), "report": completes(1, runNames), "rejects": completes(1, runNames),
+		"pause": completes(1, exportNames), "resume": completes(1, exportNames), "move": completes(1, exportNames), "remove": completes(1, exportNames),
 		"connect": completes(1, connectionNames), "disconnect": completes(1, connectionNames),
 		"apply": exportFiles,
 	}
@@ -147,8 +143,45 @@ func completions(root *cobra.Command) {
 				continue
 			}
 			if err := c.RegisterFlagCompletionFunc(name, f); err != nil {
-				panic(fmt.Sprintf("complete --%s of %s: %v", name, c.Name(), err)) // twice: a mistake in the program
+				panic(fmt.Sprintf("complete --%s of %s: %v", name, c.Name(), err)) // registered twice
 			}
 		}
+	}
+}
+
+// shells are those that the completion command writes a script for.
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
+func completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion " + strings.Join(shells, "|"),
+		Short: "Print the completion script for a shell",
+		Long: `Print the completion script for a shell. It completes commands, flags, and the names of
+exports and runs. The names come from Temporal or the gateway. If it does not answer in
+time, nothing is completed.`,
+		Example: `  source <(starter completion bash)                                  # this shell only
+  starter completion bash > ~/.local/share/bash-completion/completions/starter
+  starter completion zsh > "${fpath[1]}/_starter"
+  starter completion fish > ~/.config/fish/completions/starter.fish
+  starter completion powershell | Out-String | Invoke-Expression`,
+		ValidArgs: shells,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(shells, args[0]) {
+				return usageError{fmt.Errorf("name the shell: %s", c.UseLine())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			root, w := c.Root(), c.OutOrStdout()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(w, true)
+			case "zsh":
+				return root.GenZshCompletion(w)
+			case "fish":
+				return root.GenFishCompletion(w, true)
+			}
+			return root.GenPowerShellCompletionWithDesc(w)
+		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,27 +17,18 @@ import (
 )
 
 func (a *app) connectionsCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.serviceCommand(&cobra.Command{
 		Use:   "connections",
-		Short: "List the connections, and who may use them",
-		Long: `List the connections, and who may use them.
+		Short: "List the connections and who may use them",
+		Long: `List the connections and who may use them.
 
-Administrators see where each leads to, who may use it, who agreed to the transfer,
-the exports that have a schedule over it, what the last check of its key found, and
-whether the newest version of connections.yaml is in force. Others see the names and
-types of the connections that are shared with contributors.`,
+Administrators see each connection's address, users, consent, exports and last check of
+its key, and whether the newest version of connections.yaml is in force. Others see the
+names and types of the connections that are shared with contributors.`,
 		Example: `  starter connections
   starter connections -o json`,
 		Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.service(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			return a.connections(c, o)
-		},
-	}
+	}, a.connections)
 }
 
 // connectionRow is a connection with the exports on it.
@@ -45,12 +37,11 @@ type connectionRow struct {
 	Exports []operate.Connected `json:"exports,omitempty"`
 }
 
-func (a *app) connections(c *cobra.Command, o gateway.Service) error {
+func (a *app) connections(c *cobra.Command, o gateway.Service, _ []string) error {
 	all, err := o.Connections(c.Context())
 	if err != nil {
 		return err
 	}
-	admin := all.Person.Role == schemas.RoleAdministrator
 	rows := make([]connectionRow, len(all.Connections))
 	for i, v := range all.Connections {
 		rows[i] = connectionRow{v, all.Exports[v.Name]}
@@ -60,47 +51,44 @@ func (a *app) connections(c *cobra.Command, o gateway.Service) error {
 		if all.Broken != "" {
 			out["broken"], out["brokenSince"] = all.Broken, all.Since
 		}
-		return printJSON(c.OutOrStdout(), out)
+		return console.JSON(c.OutOrStdout(), out)
 	}
-	tellConnections(c, rows, admin)
-	if all.Broken != "" {
-		fmt.Fprintf(c.ErrOrStderr(), "\nThe newest connections.yaml is broken and not in force, since %s at the latest:\n%s\n", all.Since.Format(time.RFC3339), all.Broken)
-	}
-	return nil
-}
-
-func tellConnections(c *cobra.Command, rows []connectionRow, admin bool) {
 	header := []string{"connection", "type"}
+	admin := all.Person.Role == schemas.RoleAdministrator
 	if admin {
-		header = append(header, "leads to", "limits", "who may use it", "consent", "exports", "last check")
+		header = append(header, "address", "limits", "who may use it", "consent", "exports", "last check")
 	}
 	var table [][]string
 	for _, r := range rows {
 		line := []string{r.Name, r.ProjectType}
 		if admin {
-			line = append(line, leadsTo(r.ConnectionView), limitsText(r.Learned), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
+			line = append(line, address(r.ConnectionView), limitsText(r.Learned), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
 		}
 		table = append(table, line)
 	}
 	console.Table(c.OutOrStdout(), header, table)
+	if all.Broken != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "\nThe newest connections.yaml has errors and is not in force, since %s or earlier:\n%s\n", all.Since.Format(time.RFC3339), all.Broken)
+	}
+	return nil
 }
 
-func leadsTo(v schemas.ConnectionView) string {
-	if v.BaseURL != "" {
+func address(v schemas.ConnectionView) string {
+	switch {
+	case v.BaseURL != "":
 		return v.BaseURL
+	case v.Region != "":
+		return v.Region
 	}
-	if v.Region == "" {
-		return schemas.RegionUS
-	}
-	return v.Region
+	return schemas.RegionUS
 }
 
-// limitsText is what was learned of a project's limits.
+// limitsText returns the limits of a project that were learned.
 func limitsText(learned map[string]schemas.LearnedLimits) string {
 	var lines []string
 	for _, endpoint := range slices.Sorted(maps.Keys(learned)) {
 		l := learned[endpoint]
-		parts := []string{}
+		var parts []string
 		if l.RequestsPerSecond > 0 {
 			parts = append(parts, fmt.Sprintf("%.1f requests/s", l.RequestsPerSecond))
 		}
@@ -118,15 +106,17 @@ func limitsText(learned map[string]schemas.LearnedLimits) string {
 }
 
 func consentText(r *schemas.ConsentRecord) string {
-	switch {
-	case r == nil:
+	if r == nil {
 		return "none: nothing is sent"
-	case r.Withdrawn:
-		return "disconnected by " + console.Printable(r.By) + "\n" + r.At.Format(time.DateOnly)
-	case r.File:
-		return console.Printable(r.By) + "\n" + r.At.Format(time.DateOnly) + ", in the file"
 	}
-	return console.Printable(r.By) + "\n" + r.At.Format(time.DateOnly)
+	by, on := console.Printable(r.By), r.At.Format(time.DateOnly)
+	switch {
+	case r.Withdrawn:
+		return "disconnected by " + by + "\n" + on
+	case r.File:
+		return by + "\n" + on + ", in the file"
+	}
+	return by + "\n" + on
 }
 
 func exportsText(exports []operate.Connected) string {
@@ -151,35 +141,103 @@ func checkText(k *schemas.ConnectionCheck) string {
 	case k.Error != "":
 		return k.At.Format(time.DateOnly) + " failed\n" + k.Error
 	}
-	return fmt.Sprintf("%s ok\n%d lists", k.At.Format(time.DateOnly), k.Lists)
+	return fmt.Sprintf("%s ok\n%s", k.At.Format(time.DateOnly), console.Things(k.Lists, "list"))
+}
+
+func (a *app) connectCommand() *cobra.Command {
+	var agree bool
+	c := a.serviceCommand(&cobra.Command{
+		Use:   "connect NAME",
+		Short: "Agree to the transfer over a connection and check its key",
+		Long: `Agree to the transfer over a connection and check its key.
+
+NAME is a connection of the worker's connections.yaml. The command shows the data privacy
+and compliance statement and asks for your agreement. The worker then checks that Iterable
+accepts the key for reading and writing, and records in the data root who agreed, when and
+to what. Until then nothing is sent over the connection. For administrators only.`,
+		Example: `  starter connect marketing
+  starter connect marketing --agree`,
+		Args: exactly(1, "the NAME of a connection"),
+	}, func(c *cobra.Command, o gateway.Service, args []string) error { return a.connect(c, o, args[0], agree) })
+	c.Flags().BoolVar(&agree, "agree", false, "agree to the statement without being asked")
+	return c
+}
+
+func (a *app) connect(c *cobra.Command, o gateway.Service, name string, agree bool) error {
+	fmt.Fprintf(c.ErrOrStderr(), "%s\n\n", schemas.ConsentStatement)
+	if !agree {
+		if err := confirm(c, "--agree", "Do you agree, for connection %q?", name); err != nil {
+			return err
+		}
+	}
+	check, err := o.CheckConnection(c.Context(), name)
+	if err != nil {
+		return err
+	}
+	if check.Error != "" {
+		return fmt.Errorf("the key of connection %q does not work, so nothing was recorded: %s", name, check.Error)
+	}
+	consent, err := o.Connect(c.Context(), name, gateway.ConnectRequest{Statement: schemas.ConsentStatementSHA256()})
+	if err != nil {
+		return err
+	}
+	return a.print(c, map[string]any{"check": check, "consent": consent},
+		"Iterable (%s) accepts the key: a project of type %s with %d lists and %d fields.\nConnected: %q, agreed to by %s at %s (statement %.12s).",
+		consent.Host, check.ProjectType, check.Lists, check.Fields, name, consent.By, consent.At.Format(time.RFC3339), consent.SHA256)
+}
+
+func (a *app) disconnectCommand() *cobra.Command {
+	var detach bool
+	c := a.serviceCommand(&cobra.Command{
+		Use:   "disconnect NAME",
+		Short: "Withdraw the consent to a connection",
+		Long: `Withdraw the consent to a connection: from the next run on, nothing is sent over it. Runs
+under way stop at their next check of the consent, and wait; starter cancel ends them. The
+entry in connections.yaml and the lists in Iterable stay. starter connect NAME undoes it.
+For administrators only.
+
+The command refuses while exports have a schedule over the connection, and lists them.
+With --detach their schedules are paused with the note "No connection" until starter move
+gives them another connection.`,
+		Example: `  starter disconnect marketing
+  starter disconnect marketing --detach`,
+		Args: exactly(1, "the NAME of a connection"),
+	}, func(c *cobra.Command, o gateway.Service, args []string) error {
+		out, err := o.Disconnect(c.Context(), args[0], gateway.DisconnectRequest{Detach: detach})
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("Disconnected: no run sends over %q any more; those under way stop and wait.", args[0])
+		var names []string
+		for _, e := range out.Detached {
+			names = append(names, strconv.Quote(e.Export))
+		}
+		if len(names) > 0 {
+			text += "\nPaused until another connection is set: " + strings.Join(names, ", ")
+		}
+		return a.print(c, out, "%s", text)
+	})
+	c.Flags().BoolVar(&detach, "detach", false, "pause the exports on it")
+	return c
 }
 
 func (a *app) whoamiCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.serviceCommand(&cobra.Command{
 		Use:   "whoami",
-		Short: "Say who you are taken for",
-		Long: `Say who you are taken for: name and role. Through a gateway that is what your token
-says; who reaches Temporal itself is an administrator.`,
+		Short: "Show your name and role",
+		Long: `Show your name and role. Through a gateway they come from your token. Without a gateway
+you are an administrator, because you can reach Temporal.`,
 		Example: "  starter whoami",
 		Args:    exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.service(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			me, err := o.Me(c.Context())
-			if err != nil {
-				return err
-			}
-			if a.output == "json" {
-				return printJSON(c.OutOrStdout(), me)
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s, %s\n", console.Printable(me.Person.Name), me.Person.Role)
-			if me.Person.Subject == "" {
-				fmt.Fprintln(c.OutOrStdout(), "Nobody was asked for a token: who reaches Temporal itself is an administrator.")
-			}
-			return nil
-		},
-	}
+	}, func(c *cobra.Command, o gateway.Service, _ []string) error {
+		me, err := o.Me(c.Context())
+		if err != nil {
+			return err
+		}
+		text := console.Printable(me.Person.Name) + ", " + me.Person.Role
+		if me.Person.Subject == "" {
+			text += "\nNo token was needed: without a gateway, everyone who can reach Temporal is an administrator."
+		}
+		return a.print(c, me, "%s", text)
+	})
 }

@@ -9,35 +9,40 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/doctor"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "doctor",
-		Short: "Find out whether everything is there that runs need, and how to mend what is not",
-		Long: `Find out whether everything is there that runs need, and how to mend what is not:
-Temporal, its namespace and search attributes, workers on every task queue, their
-clocks and data root, each connection's consent and key, and the segments of the
-exports that were applied.
+	var fix bool
+	c := &cobra.Command{
+		Use:     "doctor",
+		Aliases: []string{"setup"},
+		Short:   "Check the deployment, and list each problem with its fix",
+		Long: `Check the deployment, and list each problem with its fix: Temporal, its namespace and
+search attributes, the workers on every task queue, their clocks and data root, each
+connection's consent and key, and the segments of the applied exports.
 
-What only the worker can see it is asked for. To try a key it makes an empty list in
-Iterable and deletes it again, for administrators only; contributors see the sources
-of the connections that are shared with them.
+To try a key, the worker creates an empty list in Iterable and deletes it; only for
+administrators. Contributors see the sources of the connections that are shared with them.
 
-Exit status: 0 nothing is wrong, 1 something is.`,
-		Example: "  starter doctor\n  starter doctor -o json",
+With --fix, or as starter setup, the command first creates missing search attributes, by
+which runs are found in Temporal's UI and CLI. If you are not allowed to, it prints the
+commands for someone who is. Runs work without them.
+
+Exit status: 0 if nothing is wrong, 1 otherwise.`,
+		Example: "  starter doctor\n  starter doctor --fix\n  starter doctor -o json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			findings, err := a.examine(c.Context())
+			findings, err := a.findings(c.Context(), c.ErrOrStderr(), fix || c.CalledAs() == "setup")
 			if err != nil {
 				return err
 			}
 			healthy := doctor.Healthy(findings)
 			if a.output == "json" {
-				err = printJSON(c.OutOrStdout(), map[string]any{"healthy": healthy, "findings": findings})
+				err = console.JSON(c.OutOrStdout(), map[string]any{"healthy": healthy, "findings": findings})
 			} else {
-				tellFindings(c.OutOrStdout(), findings)
+				showFindings(c.OutOrStdout(), findings)
 			}
 			if err == nil && !healthy {
 				err = status(exitFailed)
@@ -45,25 +50,36 @@ Exit status: 0 nothing is wrong, 1 something is.`,
 			return err
 		},
 	}
+	c.Flags().BoolVar(&fix, "fix", false, "create missing search attributes")
+	return c
 }
 
-// examine has everything looked at. The error is that somebody has stopped it.
-func (a *app) examine(ctx context.Context) ([]doctor.Finding, error) {
+// findings returns the result of all checks. The error means that ctx has ended, or that
+// the fix was refused.
+func (a *app) findings(ctx context.Context, errOut io.Writer, fix bool) ([]doctor.Finding, error) {
 	o, done, err := a.service(ctx)
 	if err != nil {
-		return doctor.Unreachable(doctor.CheckTemporal, err,
-			"start Temporal, or set TEMPORAL_ADDRESS (TEMPORAL_PROFILE, TEMPORAL_TLS…, TEMPORAL_API_KEY) as for the temporal CLI"), ctx.Err()
+		return doctor.Unreachable(err, "start Temporal, or set TEMPORAL_ADDRESS (TEMPORAL_PROFILE, TEMPORAL_TLS…, TEMPORAL_API_KEY) as for the temporal CLI"), ctx.Err()
 	}
 	defer done()
+	if fix {
+		made, err := o.Setup(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if me, err := o.Me(ctx); err == nil {
+			advise(errOut, me.Namespace, made.Attributes, made.Refused)
+		}
+	}
 	findings, err := o.Doctor(ctx)
 	if err != nil && ctx.Err() == nil {
-		return doctor.Unreachable(doctor.CheckTemporal, err, "set EXPORT_API to the gateway's URL, and see with starter whoami whether it takes you for somebody"), nil
+		return doctor.Unreachable(err, "set EXPORT_API to the gateway's URL, and see with starter whoami whether it accepts your token"), nil
 	}
 	return findings, err
 }
 
-// tellFindings prints the findings, and how many are not well.
-func tellFindings(w io.Writer, findings []doctor.Finding) {
+// showFindings prints the findings and counts the problems.
+func showFindings(w io.Writer, findings []doctor.Finding) {
 	colours := map[doctor.State]console.Colour{doctor.OK: console.Good, doctor.Warning: console.Caution, doctor.Wrong: console.Bad, doctor.Skipped: console.Faint}
 	const indent = len("warning  ")
 	count := map[doctor.State]int{}
@@ -75,20 +91,53 @@ func tellFindings(w io.Writer, findings []doctor.Finding) {
 		}
 		fmt.Fprint(w, console.Paint(w, colours[f.State], fmt.Sprintf("%-*s", indent, f.State)))
 		fmt.Fprintln(w, console.Wrap(w, indent, untabbed(what+": "+f.Found)))
-		if f.Mend != "" {
-			fmt.Fprintf(w, "%*s%s\n", indent, "", console.Wrap(w, indent+2, "→ "+untabbed(f.Mend)))
+		if f.Fix != "" {
+			fmt.Fprintf(w, "%*s%s\n", indent, "", console.Wrap(w, indent+2, "→ "+untabbed(f.Fix)))
 		}
 	}
 	fmt.Fprintln(w)
 	switch wrong, warned := count[doctor.Wrong], count[doctor.Warning]; {
 	case wrong > 0:
-		fmt.Fprintf(w, "%d wrong, %d to know of. Begin at the top: what is below may follow from what is above.\n", wrong, warned)
+		fmt.Fprintf(w, "%d wrong, %s. Begin at the top: later problems may follow from earlier ones.\n", wrong, console.Things(warned, "warning"))
 	case warned > 0:
-		fmt.Fprintf(w, "Nothing is wrong, %d to know of.\n", warned)
+		fmt.Fprintf(w, "Nothing is wrong, %s.\n", console.Things(warned, "warning"))
 	default:
 		fmt.Fprintln(w, "All is well.")
 	}
 }
 
-// untabbed makes the width of a text known.
+// untabbed returns s without tabs, so that its width is known.
 func untabbed(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\t", " ") }
+
+// advise prints the commands that create the missing search attributes.
+func advise(out io.Writer, namespace string, all []dial.Attribute, refused string) {
+	var own, cloud []string
+	for _, at := range all {
+		switch {
+		case at.Fits():
+		case at.Has != "":
+			fmt.Fprintf(out, "%s has type %s and must be %s, so runs in this namespace set no search attributes. Remove it first, or use another namespace.\n", at.Name, at.Has, at.Type)
+		default:
+			own = append(own, fmt.Sprintf("--name %s --type %s", at.Name, at.Type))
+			cloud = append(cloud, fmt.Sprintf("--sa \"%s=%s\"", at.Name, at.Type))
+		}
+	}
+	if len(own) == 0 {
+		return
+	}
+	if refused != "" {
+		fmt.Fprintf(out, "%s\n\n", refused)
+	}
+	fmt.Fprintf(out, `Someone with the right to do so has to run, on your own Temporal:
+
+  temporal operator search-attribute create --namespace %s \
+    %s
+
+or on Temporal Cloud:
+
+  tcld namespace search-attributes add --namespace %s \
+    %s
+
+Until then runs can't be searched for by export or state.
+`, namespace, strings.Join(own, " \\\n    "), namespace, strings.Join(cloud, " \\\n    "))
+}

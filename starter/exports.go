@@ -2,34 +2,31 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 func (a *app) exportsCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.serviceCommand(&cobra.Command{
 		Use:   "exports",
-		Short: "List the exports that were applied",
-		Long: `List the exports that were applied: connection, segments, schedule, next run, last
-run, and whose permission they run with.`,
-		Example: "  starter exports\n  starter exports -o json",
+		Short: "List the applied exports",
+		Long: `List the applied exports: connection, segments, schedule, next run, last run, and where
+runs need a grant, the person who granted it. With -o yaml it prints a file that starter
+apply accepts; to copy an export, edit that.`,
+		Example: "  starter exports\n  starter exports -o json\n  starter exports -o yaml > exports.yaml",
 		Args:    exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			o, done, err := a.service(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			return a.exports(c, o)
-		},
-	}
+	}, a.exports)
 }
 
 // exportRow is an applied export with its last run.
@@ -38,38 +35,86 @@ type exportRow struct {
 	Last *operate.View `json:"last,omitempty"`
 }
 
-func (a *app) exports(c *cobra.Command, o gateway.Service) error {
+func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 	applied, err := o.Exports(c.Context())
 	if err != nil {
 		return err
+	}
+	if a.output == "yaml" {
+		return writeExports(c, applied)
+	}
+	me, err := o.Me(c.Context())
+	if err != nil {
+		return err
+	}
+	header := []string{"export", "connection", "segments", "schedule", "next run", "last run"}
+	if me.Required {
+		header = append(header, "granted by")
 	}
 	rows := make([]exportRow, len(applied))
 	var table [][]string
 	for i, e := range applied {
 		rows[i].Applied = e
-		last := "never"
-		if v, err := newest(c.Context(), o, e.Export.Name); err == nil {
+		last := "unknown"
+		v, err := newest(c.Context(), o, e.Export.Name)
+		switch {
+		case err == nil:
 			rows[i].Last = &v
 			last = v.State + "\n" + local(v.StartedAt)
+		case errors.Is(err, operate.ErrNoRun):
+			last = "never"
 		}
 		var segments []string
 		for _, s := range e.Export.Segments {
 			segments = append(segments, s.Name)
 		}
-		table = append(table, []string{e.Export.Name, e.Export.Connection, strings.Join(segments, "\n"), scheduleText(e), local(e.Next), last, permission(e)})
+		row := []string{e.Export.Name, e.Export.Connection, strings.Join(segments, "\n"), scheduleText(e), local(e.Next), last}
+		if me.Required {
+			row = append(row, grantText(e.Grant))
+		}
+		table = append(table, row)
 	}
-	if a.output == "json" {
-		return printJSON(c.OutOrStdout(), rows)
+	switch {
+	case a.output == "json":
+		return console.JSON(c.OutOrStdout(), rows)
+	case len(rows) == 0:
+		fmt.Fprintln(c.OutOrStdout(), "No export is applied. Apply a file with: starter apply exports.yaml")
+	default:
+		console.Table(c.OutOrStdout(), header, table)
 	}
-	if len(rows) == 0 {
-		fmt.Fprintln(c.OutOrStdout(), "No export was applied yet. Apply a file with: starter apply exports.yaml")
-		return nil
-	}
-	console.Table(c.OutOrStdout(), []string{"export", "connection", "segments", "schedule", "next run", "last run", "permission"}, table)
 	return nil
 }
 
-// newest is how the newest run of an export stands.
+// writeExports prints the exports as a file. A file has one refresh, so exports that were
+// applied with another one, or without, get a schedule of their own.
+func writeExports(c *cobra.Command, applied []operate.Applied) error {
+	file := schemas.Exports{Exports: []schemas.Export{}}
+	for _, a := range applied {
+		if a.Export.Schedule.IsZero() && file.Refresh == nil {
+			file.Refresh = a.Timing
+		}
+	}
+	for _, a := range applied {
+		e := a.Export
+		if e.Schedule.IsZero() && file.Refresh != nil {
+			e.Schedule.Off = a.Timing == nil
+			if a.Timing != nil && *a.Timing != *file.Refresh {
+				e.Schedule.Own = a.Timing
+			}
+		}
+		file.Exports = append(file.Exports, e)
+	}
+	text, err := json.Marshal(file)
+	if err == nil {
+		text, err = yaml.JSONToYAML(text)
+	}
+	if err == nil {
+		_, err = c.OutOrStdout().Write(text)
+	}
+	return err
+}
+
+// newest returns the state of the latest run of an export.
 func newest(ctx context.Context, o gateway.Service, export string) (operate.View, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -95,23 +140,22 @@ func scheduleText(e operate.Applied) string {
 		text += "\npaused"
 	}
 	if e.Skipped > 0 {
-		text += fmt.Sprintf("\n%d starts skipped", e.Skipped)
+		text += fmt.Sprintf("\n%s skipped", console.Things(e.Skipped, "start"))
 	}
 	return text
 }
 
-// permission says whose right the export's schedule has.
-func permission(e operate.Applied) string {
-	if e.Grant == nil {
-		return "nobody's"
+func grantText(g *schemas.Grant) string {
+	if g == nil {
+		return "not granted: its runs fail; apply it again"
 	}
-	return console.Printable(e.Grant.Person.Name) + "\n" + e.Grant.Person.Role
+	return console.Printable(g.Person.Name) + "\n" + g.Person.Role
 }
 
-// local writes a time for people, in their own zone.
+// local formats a time in the time zone of this machine, which it names.
 func local(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }

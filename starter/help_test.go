@@ -106,7 +106,7 @@ func TestCompletionIsSilent(t *testing.T) {
 		"connect ":     ":4\n",
 		"runs -o js":   "table\njson\n:4\n",
 		"completion b": "bash\n:4\n",
-		"help wat":     "watch\tFollow the run of an export, or all runs that are under way\n:4\n",
+		"help sta":     "status\tShow a run, or all runs under way, and follow them\n:4\n",
 		"apply ":       "yaml\nyml\n:8\n",
 	} {
 		var out, errOut strings.Builder

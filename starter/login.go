@@ -20,26 +20,25 @@ import (
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
-	"iterable-segment-export/schemas"
 )
 
-// Variables of the environment that say where the gateway is, and who asks.
+// Environment variables with the gateway's URL and the token for it.
 const (
 	apiEnv       = "EXPORT_API"
 	tokenEnv     = "EXPORT_TOKEN"
 	tokenFileEnv = "EXPORT_TOKEN_FILE"
 )
 
-// maxTokenFile is the most bytes that a token's file may have.
+// maxTokenFile is the size limit of a token's file in bytes.
 const maxTokenFile = 64 << 10
 
-// gateway is the client of the gateway that EXPORT_API names.
+// gateway returns a client for the gateway at base.
 func (a *app) gateway(base string) (*gateway.Client, error) {
 	return gateway.NewClient(base, func(ctx context.Context) (string, error) { return a.token(ctx, base) })
 }
 
-// token is what somebody has said to be their token, or else that of their login. It is
-// found anew for every request, so that a file can be renewed.
+// token returns the token of the flag or the environment, or else that of the login. It
+// reads the file for every request, so that it can be replaced.
 func (a *app) token(ctx context.Context, base string) (string, error) {
 	file := cmp.Or(a.tokenFile, os.Getenv(tokenFileEnv))
 	if token := os.Getenv(tokenEnv); token != "" && a.tokenFile == "" {
@@ -50,7 +49,7 @@ func (a *app) token(ctx context.Context, base string) (string, error) {
 	}
 	info, err := os.Stat(file)
 	if err == nil && info.Size() > maxTokenFile {
-		err = errors.New("it is too large to be a token")
+		err = errors.New("the file is too large to be a token")
 	}
 	var data []byte
 	if err == nil {
@@ -61,23 +60,23 @@ func (a *app) token(ctx context.Context, base string) (string, error) {
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" {
-		return "", fmt.Errorf("the file %s, which should hold a token, is empty", file)
+		return "", fmt.Errorf("the token file %s is empty", file)
 	}
 	return token, nil
 }
 
-// login is what starter login keeps, for one gateway.
+// login is what starter login stores for one gateway.
 type login struct {
 	gateway.Login
 	Token   string `json:"token"`
 	Refresh string `json:"refresh,omitempty"`
 }
 
-// loginFile is where logins are kept, by gateway, for their owner alone.
+// loginFile returns the file with the logins, which only its owner can read.
 func loginFile() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("find the place for logins: %w", err)
+		return "", fmt.Errorf("find the configuration folder: %w", err)
 	}
 	return filepath.Join(dir, "iterable-segment-export", "logins.json"), nil
 }
@@ -96,13 +95,13 @@ func readLogins() (map[string]login, error) {
 		err = json.Unmarshal(data, &all)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the logins in %s (call starter login again, once it is deleted): %w", file, err)
+		return nil, fmt.Errorf("read the logins in %s (delete it and call starter login again): %w", file, err)
 	}
 	return all, nil
 }
 
-// keepLogin puts a login in place of the one before; an empty one is taken out.
-func keepLogin(base string, l login) error {
+// storeLogin replaces the login for a gateway. An empty one is deleted.
+func storeLogin(base string, l login) error {
 	all, err := readLogins()
 	if err != nil {
 		return err
@@ -119,11 +118,11 @@ func keepLogin(base string, l login) error {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("keep the login: %w", err)
+		return fmt.Errorf("store the login: %w", err)
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), "login-*") // made for its owner alone
+	temporary, err := os.CreateTemp(filepath.Dir(file), "login-*") // with mode 0600
 	if err != nil {
-		return fmt.Errorf("keep the login: %w", err)
+		return fmt.Errorf("store the login: %w", err)
 	}
 	_, err = temporary.Write(data)
 	if err = errors.Join(err, temporary.Close()); err == nil {
@@ -131,16 +130,16 @@ func keepLogin(base string, l login) error {
 	}
 	if err != nil {
 		_ = os.Remove(temporary.Name())
-		return fmt.Errorf("keep the login: %w", err)
+		return fmt.Errorf("store the login: %w", err)
 	}
 	return nil
 }
 
-// renewBefore is how long before its end a token is renewed.
+// renewBefore is how long before its expiry a token is renewed.
 const renewBefore = time.Minute
 
-// loginToken is the token of a login, renewed where it ends soon; empty where there is
-// no login, which the gateway answers.
+// loginToken returns the token of the login, renewed if it expires soon. It is empty
+// without a login; the gateway then says what to do.
 func loginToken(ctx context.Context, base string) (string, error) {
 	all, err := readLogins()
 	if err != nil {
@@ -150,7 +149,7 @@ func loginToken(ctx context.Context, base string) (string, error) {
 	if !ok || time.Until(expiry(l.Token)) > renewBefore || l.Refresh == "" {
 		return l.Token, nil
 	}
-	conf, _, err := l.oauth(ctx)
+	conf, err := l.oauth(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -158,22 +157,22 @@ func loginToken(ctx context.Context, base string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("renew the login (call starter login again): %w", err)
 	}
-	l.take(got)
-	return l.Token, keepLogin(base, l)
+	l.set(got)
+	return l.Token, storeLogin(base, l)
 }
 
-// oauth is how the identity provider is asked for tokens.
-func (l login) oauth(ctx context.Context) (*oauth2.Config, *oidc.Provider, error) {
+// oauth returns how to get tokens from the identity provider.
+func (l login) oauth(ctx context.Context) (*oauth2.Config, error) {
 	p, err := oidc.NewProvider(ctx, l.Issuer)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask the identity provider %s who it is: %w", l.Issuer, err)
+		return nil, fmt.Errorf("read the configuration of the identity provider %s: %w", l.Issuer, err)
 	}
-	return &oauth2.Config{ClientID: l.ClientID, Endpoint: p.Endpoint(), Scopes: l.Scopes}, p, nil
+	return &oauth2.Config{ClientID: l.ClientID, Endpoint: p.Endpoint(), Scopes: l.Scopes}, nil
 }
 
-// take keeps what the provider has given: the access token where it is one for the
-// gateway, and else the ID token.
-func (l *login) take(got *oauth2.Token) {
+// set stores the tokens that the provider returned: the access token if its audience is
+// the gateway, otherwise the ID token.
+func (l *login) set(got *oauth2.Token) {
 	l.Token = got.AccessToken
 	if id, _ := got.Extra("id_token").(string); id != "" && !slices.Contains(audience(l.Token), l.Audience) {
 		l.Token = id
@@ -181,7 +180,7 @@ func (l *login) take(got *oauth2.Token) {
 	l.Refresh = cmp.Or(got.RefreshToken, l.Refresh)
 }
 
-// claims reads what a token says of itself, without a check: that is the gateway's.
+// claims decodes a token's claims without verifying it; the gateway does that.
 func claims(token string, out any) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -226,19 +225,19 @@ func (a *app) loginCommand() *cobra.Command {
 		Use:   "login",
 		Short: "Log in to the gateway that EXPORT_API names",
 		Long: `Log in to the gateway that EXPORT_API names, with your identity provider: the command
-prints an address and a code to type there, in a browser on any machine, and waits
-until that is done. The login is kept for you alone, in your configuration folder, and
-renewed for as long as the provider allows. --out forgets it.`,
+prints an address and a code to enter there in a browser on any machine, and waits until
+that is done. The login is stored in your configuration folder, readable only by you, and
+renewed for as long as the provider allows. --out deletes it.`,
 		Example: `  EXPORT_API=https://exports.example.com starter login
   EXPORT_API=https://exports.example.com starter login --out`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			base := os.Getenv(apiEnv)
 			if base == "" {
-				return usageError{fmt.Errorf("set %s to the gateway's URL; without a gateway nobody has to log in", apiEnv)}
+				return usageError{fmt.Errorf("set %s to the gateway's URL; without a gateway there is no need to log in", apiEnv)}
 			}
 			if out {
-				if err := keepLogin(base, login{}); err != nil {
+				if err := storeLogin(base, login{}); err != nil {
 					return err
 				}
 				fmt.Fprintln(c.OutOrStdout(), "Logged out.")
@@ -247,7 +246,7 @@ renewed for as long as the provider allows. --out forgets it.`,
 			return a.login(c, base)
 		},
 	}
-	c.Flags().BoolVar(&out, "out", false, "forget the login")
+	c.Flags().BoolVar(&out, "out", false, "delete the login")
 	return c
 }
 
@@ -260,18 +259,18 @@ func (a *app) login(c *cobra.Command, base string) error {
 	if l.Login, err = client.Login(c.Context()); err != nil {
 		return err
 	}
-	conf, _, err := l.oauth(c.Context())
+	conf, err := l.oauth(c.Context())
 	if err != nil {
 		return err
 	}
 	if conf.Endpoint.DeviceAuthURL == "" {
-		return fmt.Errorf("the identity provider %s has no device flow; get a token from it in another way, and put it into %s or a file that %s names", l.Issuer, tokenEnv, tokenFileEnv)
+		return fmt.Errorf("the identity provider %s has no device flow; get a token from it in another way, and set %s to it, or %s to a file with it", l.Issuer, tokenEnv, tokenFileEnv)
 	}
 	code, err := conf.DeviceAuth(c.Context())
 	if err != nil {
-		return fmt.Errorf("ask the identity provider %s for a code: %w", l.Issuer, err)
+		return fmt.Errorf("get a code from the identity provider %s: %w", l.Issuer, err)
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "Open %s and type the code %s\n", code.VerificationURI, code.UserCode)
+	fmt.Fprintf(c.ErrOrStderr(), "Open %s and enter the code %s\n", code.VerificationURI, code.UserCode)
 	if code.VerificationURIComplete != "" {
 		fmt.Fprintf(c.ErrOrStderr(), "or open %s\n", code.VerificationURIComplete)
 	}
@@ -279,22 +278,13 @@ func (a *app) login(c *cobra.Command, base string) error {
 	if err != nil {
 		return fmt.Errorf("log in at %s: %w", l.Issuer, err)
 	}
-	l.take(got)
-	if err := keepLogin(base, l); err != nil {
+	l.set(got)
+	if err := storeLogin(base, l); err != nil {
 		return err
 	}
 	me, err := client.Me(c.Context())
 	if err != nil {
 		return err
 	}
-	if a.output == "json" {
-		return printJSON(c.OutOrStdout(), me)
-	}
-	fmt.Fprintf(c.OutOrStdout(), "Logged in: %s, %s\n", console.Printable(me.Person.Name), me.Person.Role)
-	return nil
-}
-
-// administrator is whoever reaches Temporal itself.
-func administrator() schemas.Person {
-	return schemas.Person{Name: who(), Role: schemas.RoleAdministrator}
+	return a.print(c, me, "Logged in: %s, %s", console.Printable(me.Person.Name), me.Person.Role)
 }

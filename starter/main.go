@@ -1,5 +1,5 @@
-// Command starter is the operators' command line: it starts runs, shows how they stand,
-// answers those that wait, and shows reports and rejects.
+// Command starter is the command line for operators: it applies exports, starts runs, shows
+// their state, answers those that wait, and shows reports and rejects.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,7 @@ const (
 	exitWaiting = 3
 )
 
-// status is an error that is already told, or has nothing to tell but an exit
-// status.
+// status is an error that was already reported, or that is nothing but an exit status.
 type status int
 
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
@@ -45,7 +45,7 @@ func main() {
 	os.Exit(code)
 }
 
-// execute runs one command line and gives its exit status.
+// execute runs one command line and returns its exit status.
 func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -73,20 +73,20 @@ func newRoot() *cobra.Command {
 	a := &app{}
 	root := &cobra.Command{
 		Use:   "starter",
-		Short: "Start, follow and look after exports of segments to Iterable",
-		Long: `Start, follow and look after exports of segments to Iterable.
+		Short: "Export segments to lists in Iterable",
+		Long: `Export segments to lists in Iterable.
 
-A RUN is the name of an export, for its latest run, or a run id.
+A RUN is the name of an export, for its latest run, or a run ID.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator.
-EXPORT_API is the URL of the gateway; see starter login. Without it, Temporal is reached
-as the temporal CLI reaches it (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY
-and the rest, or a profile), and connections.yaml, the data root and the keys as the
-worker finds them (CONNECTIONS_FILE, DATA_ROOT, WORKER_SECRET).`,
-		Example: `  starter run "Spring campaign"      # start a run, and follow it
-  starter status "Spring campaign"   # how its newest run stands
-  starter doctor                     # is everything there that runs need?
-  starter help run                   # more on a command, with examples`,
+EXPORT_API is the URL of the gateway; see starter login. Without it, the starter connects to
+Temporal like the temporal CLI (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and so
+on, or a profile), and finds connections.yaml, the data root and the keys like the worker
+(CONNECTIONS_FILE, DATA_ROOT, WORKER_SECRET).`,
+		Example: `  starter run "Spring campaign"      # start a run and follow it
+  starter status "Spring campaign"   # show its latest run
+  starter doctor                     # check the deployment
+  starter help run                   # explain a command, with examples`,
 		Version:           version,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand has examples
 		SilenceErrors:     true,
@@ -103,25 +103,64 @@ worker finds them (CONNECTIONS_FILE, DATA_ROOT, WORKER_SECRET).`,
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
 	f := root.PersistentFlags()
-	f.StringVarP(&a.output, "output", "o", "table", "output: table or json")
-	f.StringVar(&a.dataRoot, "data-root", envOr("DATA_ROOT", "data"), "the deployment's data root, a folder or URL, where there is no gateway (DATA_ROOT)")
-	f.StringVar(&a.tokenFile, "token-file", "", "file with a token that says who you are, for the gateway; default EXPORT_TOKEN, EXPORT_TOKEN_FILE or that of starter login")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if a.output != "table" && a.output != "json" {
+	f.StringVarP(&a.output, "output", "o", "table", "output: table or json, and yaml for exports")
+	f.StringVar(&a.dataRoot, "data-root", envOr("DATA_ROOT", "data"), "folder or URL of the workers' data root, if there is no gateway (DATA_ROOT)")
+	f.StringVar(&a.tokenFile, "token-file", "", "file with your token for the gateway; default EXPORT_TOKEN, EXPORT_TOKEN_FILE or that of starter login")
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if a.output != "table" && a.output != "json" && (a.output != "yaml" || c.Name() != "exports") {
 			return usageError{fmt.Errorf("--output %q: use table or json", a.output)}
 		}
 		return nil
 	}
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.statusCommand(), a.rejectsCommand(), a.reportCommand(), a.cancelCommand(), a.setupCommand())
-	root.AddCommand(a.answerCommands()...)
-	root.AddCommand(a.applyCommand(), a.exportsCommand(), a.runsCommand(), a.showCommand(), a.watchCommand())
-	root.AddCommand(a.pauseCommand(), a.resumeCommand(), a.triggerCommand(), a.backfillCommand(), a.duplicateCommand(), a.moveCommand(), a.removeCommand())
-	root.AddCommand(a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.loginCommand(), a.whoamiCommand())
-	root.AddCommand(a.doctorCommand(), completionCommand())
+	root.AddCommand(
+		a.runCommand(), a.checkCommand(), a.statusCommand(), a.runsCommand(), a.rejectsCommand(), a.reportCommand(), a.cancelCommand(),
+		a.answerCommand(schemas.UpdateRetry, "Try the failed step of a waiting run again", "goes on"),
+		a.answerCommand(schemas.UpdateAbort, "End a waiting run, or a segment of it, without sending more", "ends"),
+		a.answerCommand(schemas.UpdateApprove, "Let a run that asked for approval go on", "goes on"),
+		a.applyCommand(), a.exportsCommand(), a.pauseCommand(), a.resumeCommand(), a.moveCommand(), a.removeCommand(),
+		a.connectionsCommand(), a.connectCommand(), a.disconnectCommand(), a.loginCommand(), a.whoamiCommand(),
+		a.doctorCommand(), completionCommand(),
+	)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
-	completions(root)
+	setCompletions(root)
 	return root
+}
+
+// helpCommand is starter help, which fails for an unknown command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Explain a command, with examples",
+		Example: "  starter help\n  starter help run",
+		Args:    atMostOne("COMMAND"),
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var all []cobra.Completion
+			for _, sub := range c.Root().Commands() {
+				if len(args) == 0 && sub.IsAvailableCommand() {
+					all = append(all, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+				}
+			}
+			return matching(all, args, begun), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError{noCommand(c.Root(), args[0])}
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// noCommand returns the error for an unknown command, with similar ones.
+func noCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s? starter --help lists the commands", name, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q; starter --help lists the commands", name)
 }
 
 func envOr(name, otherwise string) string {
@@ -131,7 +170,7 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// exactly wants n arguments, of the meaning that what tells.
+// exactly requires n arguments, which what describes.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
@@ -141,11 +180,11 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// atMostOne wants no argument, or one of the meaning that what tells.
+// atMostOne allows one argument, which what describes.
 func atMostOne(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return usageError{fmt.Errorf("%s takes one %s at most; got %d arguments (a name with spaces needs quotes)", c.CommandPath(), what, len(args))}
+			return usageError{fmt.Errorf("%s takes at most one %s; got %d arguments (a name with spaces needs quotes)", c.CommandPath(), what, len(args))}
 		}
 		return nil
 	}

@@ -11,30 +11,31 @@ func TestTheCommandReference(t *testing.T) {
 	t.Setenv("DATA_ROOT", "")
 	reference.Compare(t, "../docs/commands.md", `# Commands
 
-This page is made from the starter's own help; a test fails when it is stale. A *RUN* is the name of an export, for its
-latest run, or a run id. Every command prints JSON with `+"`-o json`"+`.
+For operators and contributors who look up a command of the starter: this page lists every command with its flags and examples.
+It is generated from the starter's help; a test fails when it is stale. A *RUN* is the name of an export, for its latest run, or a
+run ID. Every command prints JSON with `+"`-o json`"+`.
 
 | exit status | |
 | --- | --- |
 | 0 | done |
 | 1 | failed |
 | 2 | wrong usage |
-| 3 | waits for an operator |
+| 3 | waiting for an operator |
 
 | variable | meaning |
 | --- | --- |
-| `+"`EXPORT_API`"+` | URL of the gateway ([access](access.md)); without it, Temporal is reached directly |
-| `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | a token that says who you are, or a file with it, for the gateway; default that of `+"`starter login`"+` |
-| `+"`DATA_ROOT`, `--data-root`, `CONNECTIONS_FILE`, `WORKER_SECRET`, `WORKER_SECRET_FILE`, `DATA_KEYS`, `DATA_KEYS_FILE`"+` | as the worker has them; for commands that reach Temporal directly |
-| `+"`EXPORT_UI_URL`"+` | where Temporal's UI is, for links to it; default what goes with Temporal's address, where that is of this machine or of Temporal Cloud |
+| `+"`EXPORT_API`"+` | URL of the gateway ([access](access.md)); without it, the starter connects to Temporal |
+| `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | your token for the gateway, or a file with it; default that of `+"`starter login`"+` |
+| `+"`DATA_ROOT`, `--data-root`, `CONNECTIONS_FILE`, `WORKER_SECRET`, `WORKER_SECRET_FILE`, `DATA_KEYS`, `DATA_KEYS_FILE`"+` | as for the worker; used without a gateway |
+| `+"`EXPORT_UI_URL`"+` | URL of Temporal's UI, for links to it; default for Temporal on port 7233 of this machine and for Temporal Cloud |
 
-Temporal is reached by [Temporal's own variables](configuration.md#the-workers-environment).
+The connection to Temporal is configured by [Temporal's own variables](configuration.md#the-workers-environment).
 
-On a terminal a run that is followed shows as bars with its rate and the time left; elsewhere as lines. Colours are for
-terminals only, and never with `+"`NO_COLOR`"+`. Tables fit the terminal, or the number of columns that `+"`COLUMNS`"+` says: long
-texts are wrapped between words, and where not even the words fit, rows are printed as lists.
+On a terminal, the progress of runs is shown as bars with the rate and the remaining time, elsewhere as lines. Colours are used only
+on terminals, and not with `+"`NO_COLOR`"+`. Tables fit the terminal, or the number of columns in `+"`COLUMNS`"+`: long texts are wrapped
+between words, and if even the words do not fit, rows are printed as lists.
 
-Shells complete commands, flags and the names of exports and runs once they have the script of `+"`starter completion`"+`.
+`+"`starter completion`"+` prints the script with which a shell completes commands, flags and the names of exports and runs.
 
 `+reference.Commands(newRoot()))
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
@@ -20,52 +21,40 @@ type rejectsFlags struct {
 
 func (a *app) rejectsCommand() *cobra.Command {
 	var f rejectsFlags
-	c := &cobra.Command{
+	c := a.onRun(&cobra.Command{
 		Use:   "rejects RUN",
 		Short: "Show the rows that a run did not send, and why",
-		Long: `Show the rows that a run did not send, and why, in the order of the source. They are
-people's data: who may use the run's connection sees them.`,
+		Long: `Show the rows that a run did not send, and why, in the order of the source. They contain
+profiles' data, so only people who may use the run's connection see them.`,
 		Example: `  starter rejects "High-value customers"
   starter rejects "Spring campaign" --reason syntax --format csv > rejects.csv`,
-		Args: exactly(1, "one RUN"),
-		RunE: func(c *cobra.Command, args []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if f.format == "" {
 				f.format = a.output
 			}
-			show, err := showAs(f.format)
-			if err != nil {
-				return usageError{err}
+			if formats[f.format] == nil {
+				return usageError{fmt.Errorf("--format %q: use table, csv or json", f.format)}
 			}
-			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
-				return show(c.OutOrStdout(), func(yield func(gateway.Reject) error) error {
-					return o.Rejects(c.Context(), run, gateway.RejectsRequest{Segment: f.segment, Reason: f.reason, Limit: f.limit}, yield)
-				})
-			})
+			return nil
 		},
-	}
+	}, func(c *cobra.Command, o gateway.Service, run operate.Run) error {
+		return formats[f.format](c.OutOrStdout(), func(yield func(gateway.Reject) error) error {
+			return o.Rejects(c.Context(), run, gateway.RejectsRequest{Segment: f.segment, Reason: f.reason, Limit: f.limit}, yield)
+		})
+	})
 	p := c.Flags()
-	p.StringVar(&f.segment, "segment", "", "only of this segment")
-	p.StringVar(&f.reason, "reason", "", "only with this reason, such as syntax")
-	p.StringVar(&f.format, "format", "", "table, csv or json; default what --output says")
-	p.IntVar(&f.limit, "limit", 0, "at most so many rows; 0 for all")
+	p.StringVar(&f.segment, "segment", "", "only rows of this segment")
+	p.StringVar(&f.reason, "reason", "", "only rows with this reason, such as syntax")
+	p.StringVar(&f.format, "format", "", "table, csv or json; default that of --output")
+	p.IntVar(&f.limit, "limit", 0, "at most this many rows; 0 for all")
 	return c
 }
 
-// rows is a stream of rows: it calls its argument with one after the other.
+// rows calls yield with one row after the other.
 type rows func(yield func(gateway.Reject) error) error
 
-// showAs gives the function that prints rows in a format.
-func showAs(format string) (func(io.Writer, rows) error, error) {
-	switch format {
-	case "table":
-		return showTable, nil
-	case "csv":
-		return showCSV, nil
-	case "json":
-		return showJSON, nil
-	}
-	return nil, fmt.Errorf("--format %q: use table, csv or json", format)
-}
+// formats are the functions that print rows, by the value of --format.
+var formats = map[string]func(io.Writer, rows) error{"table": showTable, "csv": showCSV, "json": showJSON}
 
 var rejectColumns = []string{"segment", "file", "row", "column", "value", "reason", "message"}
 
@@ -77,7 +66,7 @@ func cells(r gateway.Reject) []string {
 	return []string{r.Segment, r.File, strconv.FormatInt(r.Row, 10), r.Column, value, string(r.Reason), r.Message}
 }
 
-// csvCells are the cells of a CSV file, which spreadsheets open.
+// csvCells returns cells that are safe to open in a spreadsheet.
 func csvCells(r gateway.Reject) []string {
 	out := cells(r)
 	for i := range out {
@@ -86,8 +75,7 @@ func csvCells(r gateway.Reject) []string {
 	return out
 }
 
-// tableRows is how many rows a table shows at most; it has to be laid out as a
-// whole before it is printed.
+// tableRows is the most rows of a table, which is laid out in memory.
 const tableRows = 1000
 
 func showTable(w io.Writer, all rows) error {
@@ -114,7 +102,7 @@ func showTable(w io.Writer, all rows) error {
 	}
 	console.Table(w, rejectColumns, table, "row")
 	if more > 0 {
-		fmt.Fprintf(w, "… and %s more; --format csv or json shows all\n", console.Count(int64(more)))
+		fmt.Fprintf(w, "… and %s more; --format csv or json shows all\n", humanize.Comma(int64(more)))
 	}
 	return nil
 }
@@ -131,7 +119,7 @@ func showCSV(w io.Writer, all rows) error {
 	return out.Error()
 }
 
-// showJSON prints one object a line.
+// showJSON prints one object per line.
 func showJSON(w io.Writer, all rows) error {
 	return all(func(r gateway.Reject) error { return console.JSONLine(w, r) })
 }

@@ -21,24 +21,18 @@ type reportFlags struct {
 
 func (a *app) reportCommand() *cobra.Command {
 	var f reportFlags
-	c := &cobra.Command{
+	c := a.onRun(&cobra.Command{
 		Use:   "report RUN",
 		Short: "Save a run's report as a web page, or open it",
-		Long: `Save a run's report as a web page, or open it. It is one file that needs no network,
-with the way from the rows to the list, the rejects by reason, by file and by
-domain, the pace of the upload, the size of the list over the last runs, and the
-settings. Who may use the run's connection sees it.`,
+		Long: `Save a run's report as a web page, or open it. It is one file that needs no network: the
+counts from the rows read to the list, the rejects by reason, file and domain, the request
+rate of the upload, the size of the list after the last runs, and the settings. Only people
+who may use the run's connection see it.`,
 		Example: `  starter report "Spring campaign" --open
   starter report "Spring campaign" --out spring.html`,
-		Args: exactly(1, "one RUN"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
-				return a.report(c, o, run, f)
-			})
-		},
-	}
+	}, func(c *cobra.Command, o gateway.Service, run operate.Run) error { return a.report(c, o, run, f) })
 	p := c.Flags()
-	p.StringVar(&f.out, "out", "", `file to save it in, "-" for the standard output; default a name made of the export and the run, in this folder`)
+	p.StringVar(&f.out, "out", "", `file to save it in, or "-" for the standard output; default EXPORT-RUN.html in this folder`)
 	p.BoolVar(&f.open, "open", false, "open it in the browser")
 	return c
 }
@@ -63,13 +57,13 @@ func (a *app) report(c *cobra.Command, o gateway.Service, run operate.Run, f rep
 	}
 	if err == nil && f.open {
 		if err = browser.OpenFile(file); err != nil {
-			err = fmt.Errorf("open %s in a browser: %w; open it by hand", file, err)
+			err = fmt.Errorf("open %s in a browser: %w; open the file yourself", file, err)
 		}
 	}
 	return err
 }
 
-// saveReport writes the page for its caller alone and gives the file's name.
+// saveReport writes the page to a file that only its owner can read, and returns its name.
 func saveReport(run operate.Run, f reportFlags, page []byte) (string, error) {
 	name := f.out
 	if name == "" {

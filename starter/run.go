@@ -31,13 +31,13 @@ type runFlags struct {
 func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run [EXPORT]...",
-		Short: "Run exports now",
+		Use:     "run [EXPORT]...",
+		Aliases: []string{"start", "trigger"},
+		Short:   "Run exports now",
 		Long: `Run exports now, and follow them until each has ended or waits for an operator.
-EXPORT is the name of an export that was applied, which runs as it was applied; with
-flags instead, an export of one segment runs that nobody has to apply. Ctrl-C stops
-following; the run goes on. One run of an export goes on at a time: a second start
-joins the first.`,
+EXPORT is the name of an applied export. Without EXPORT, the flags define an export of one
+segment, which need not be applied. Ctrl-C stops following; the run goes on. Only one run of
+an export is under way at a time: a second start joins the first.`,
 		Example: `  starter run "Spring campaign"
   starter run --all --detach
   starter run --segment "High-value customers" --source segments/high-value \
@@ -45,41 +45,62 @@ joins the first.`,
   starter run --segment Newsletter --source newsletter.arrow --email contact.email \
       --connection marketing --field City --field LifetimeValue:ltv --detach`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.all && len(args) > 0 {
+				return usageError{errors.New("--all and the names of exports exclude each other")}
+			}
+			var starts []gateway.StartRequest
 			if len(args) > 0 || f.all {
-				return a.runApplied(c, args, f)
+				if err := f.refuseDefinition(c); err != nil {
+					return err
+				}
+				for _, name := range args {
+					starts = append(starts, gateway.StartRequest{Export: name, Full: f.full})
+				}
+			} else {
+				export, err := f.define()
+				if err != nil {
+					return usageError{err}
+				}
+				starts = append(starts, gateway.StartRequest{Definition: &export, Full: f.full})
 			}
-			export, err := f.define()
+			o, done, err := a.service(c.Context())
 			if err != nil {
-				return usageError{err}
+				return err
 			}
-			return a.run(c, export, f)
+			defer done()
+			if f.all {
+				if starts, err = scheduled(c.Context(), o, f.full); err != nil {
+					return err
+				}
+			}
+			return a.run(c, o, starts, f)
 		},
 	}
 	f.defineFlags(c)
 	p := c.Flags()
 	p.BoolVar(&f.wait, "wait", true, "follow the run")
-	p.BoolVar(&f.all, "all", false, "run every export that has an active schedule")
+	p.BoolVar(&f.all, "all", false, "run every export with an active schedule")
 	p.BoolVar(&f.detach, "detach", false, "start the run and return at once")
 	return c
 }
 
-// defineFlags makes the flags that describe an export.
+// defineFlags adds the flags that define an export.
 func (f *runFlags) defineFlags(c *cobra.Command) {
 	p := c.Flags()
-	p.StringVar(&f.segment.Name, "segment", "", "name of the segment, and so of the list")
-	p.StringVar(&f.segment.Source, "source", "", "file, folder, glob or bucket URL that holds the segment, as the worker sees it")
-	p.Int64Var(&f.segment.ListID, "list-id", 0, "list to fill, where several bear the segment's name")
+	p.StringVar(&f.segment.Name, "segment", "", "name of the segment and of its list")
+	p.StringVar(&f.segment.Source, "source", "", "file, folder, glob or bucket URL of the segment, as the worker sees it")
+	p.Int64Var(&f.segment.ListID, "list-id", 0, "ID of the list, if several have the segment's name")
 	p.StringVar(&f.export.Connection, "connection", "", "connection to send over")
 	p.StringVar(&f.export.Name, "export", "", "name of the export; default the segment's name")
-	p.StringVar(&f.export.Email, "email", "", "column that holds the e-mail address, such as contact.email")
-	p.StringVar(&f.export.UserID, "user-id", "", "column that holds the user id")
-	p.StringArrayVar(&f.fields, "field", nil, "further column to send, as COLUMN or COLUMN:NAME (repeatable)")
-	p.BoolVar(&f.allFields, "all-fields", false, "send every further column")
-	p.BoolVar(&f.full, "full", false, "send everybody, not only what changed")
-	p.DurationVar(&f.deadline, "deadline", 0, "how long to keep trying before an operator is asked; default 24h")
+	p.StringVar(&f.export.Email, "email", "", "column with the e-mail address, such as contact.email")
+	p.StringVar(&f.export.UserID, "user-id", "", "column with the user ID")
+	p.StringArrayVar(&f.fields, "field", nil, "column to send as a data field, as COLUMN or COLUMN:NAME (repeatable)")
+	p.BoolVar(&f.allFields, "all-fields", false, "send every other column as a data field")
+	p.BoolVar(&f.full, "full", false, "send all profiles, not only what changed")
+	p.DurationVar(&f.deadline, "deadline", 0, "how long to retry before the run waits for an operator; default 24h")
 }
 
-// define makes an export of the flags.
+// define returns the export that the flags define.
 func (f runFlags) define() (schemas.Export, error) {
 	e := f.export
 	var missing []string
@@ -92,7 +113,7 @@ func (f runFlags) define() (schemas.Export, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return e, fmt.Errorf("name an EXPORT that was applied, or describe one: the command needs %s", strings.Join(missing, ", "))
+		return e, fmt.Errorf("name an applied EXPORT, or define one: the command needs %s", strings.Join(missing, ", "))
 	}
 	if e.Name == "" {
 		e.Name = f.segment.Name
@@ -118,43 +139,66 @@ func (f runFlags) define() (schemas.Export, error) {
 	return e, nil
 }
 
-// run starts the export and, unless told otherwise, follows it.
-func (a *app) run(c *cobra.Command, export schemas.Export, f runFlags) error {
-	o, done, err := a.service(c.Context())
-	if err != nil {
-		return err
-	}
-	defer done()
-	started, err := o.Start(c.Context(), gateway.StartRequest{Definition: &export, Full: f.full})
-	if err != nil {
-		return err
-	}
-	run := started.Run
-	if started.Joined {
-		tellJoined(c, run)
-	}
-	if f.detach || !f.wait {
-		if a.output == "json" {
-			return printJSON(c.OutOrStdout(), run)
+// refuseDefinition refuses flags that define an export.
+func (runFlags) refuseDefinition(c *cobra.Command) error {
+	for _, flag := range []string{"segment", "source", "list-id", "connection", "export", "email", "user-id", "field", "all-fields", "deadline"} {
+		if c.Flags().Changed(flag) {
+			return usageError{fmt.Errorf("--%s defines an export that was not applied; leave it out, or leave out the names of exports and --all", flag)}
 		}
-		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter watch %s\n", run.RunID, schemas.ShellWord(export.Name))
-		return nil
 	}
-	return a.follow(c, o, run)
+	return nil
 }
 
-// follow shows a run's progress until it has ended or waits, and then how it
-// stands.
-func (a *app) follow(c *cobra.Command, o gateway.Service, run operate.Run) error {
-	progress := console.NewProgress(c.ErrOrStderr())
-	v, err := o.Watch(c.Context(), run, true, progress.See)
-	progress.Close()
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(c.ErrOrStderr(), "No longer following; the run goes on. See it with: starter status %s\n", schemas.ShellWord(run.Export))
-		return nil
+// scheduled returns the starts of all exports with an active schedule.
+func scheduled(ctx context.Context, o gateway.Service, full bool) (starts []gateway.StartRequest, err error) {
+	applied, err := o.Exports(ctx)
+	for _, e := range applied {
+		if e.Active() {
+			starts = append(starts, gateway.StartRequest{Export: e.Export.Name, Full: full})
+		}
 	}
-	if err != nil {
-		return err
+	if err == nil && len(starts) == 0 {
+		err = errors.New("no export has an active schedule; starter exports lists them")
 	}
-	return a.tell(c, v)
+	return starts, err
+}
+
+// run starts exports and, unless told otherwise, follows their runs.
+func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartRequest, f runFlags) error {
+	var runs []operate.Run
+	failed := false
+	for _, in := range starts {
+		started, err := o.Start(c.Context(), in)
+		switch {
+		case err != nil && len(starts) == 1:
+			return err
+		case err != nil:
+			fmt.Fprintln(c.ErrOrStderr(), "starter:", err)
+			failed = true
+			continue
+		case started.Joined:
+			fmt.Fprintf(c.ErrOrStderr(), "A run of %q is already under way; this joins it.\n", started.Export)
+		}
+		runs = append(runs, started.Run)
+	}
+	show := a.showStarted
+	if !f.detach && f.wait {
+		show = func(c *cobra.Command, runs []operate.Run) error { return a.follow(c, o, runs) }
+	}
+	err := show(c, runs)
+	var reported status
+	if failed && (err == nil || errors.As(err, &reported)) {
+		return status(exitFailed)
+	}
+	return err
+}
+
+func (a *app) showStarted(c *cobra.Command, runs []operate.Run) error {
+	if a.output == "json" {
+		return console.JSON(c.OutOrStdout(), runs)
+	}
+	for _, run := range runs {
+		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter status --follow %s\n", run.RunID, schemas.ShellWord(run.Export))
+	}
+	return nil
 }

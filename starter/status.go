@@ -1,43 +1,115 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "status RUN",
-		Short:   "Show how a run stands",
-		Example: `  starter status "High-value customers"`,
-		Args:    exactly(1, "one RUN"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.found(c, args[0], func(o gateway.Service, run operate.Run) error {
-				v, err := o.Look(c.Context(), run)
-				if err != nil {
-					return err
-				}
-				return a.tell(c, v)
-			})
-		},
-	}
-}
-
-// tell prints how a run stands, and gives the exit status for it.
-func (a *app) tell(c *cobra.Command, v operate.View) error {
-	if a.output == "json" {
-		if err := printJSON(c.OutOrStdout(), v); err != nil {
+	var follow bool
+	c := a.serviceCommand(&cobra.Command{
+		Use:     "status [RUN]",
+		Aliases: []string{"show", "watch"},
+		Short:   "Show a run, or all runs under way, and follow them",
+		Long: `Show a run: its state, who started it, what it sends, and the result or the wait of
+each segment. Without RUN, show all runs under way. With --follow, or as starter watch,
+follow them until each has ended or waits for an operator. Ctrl-C stops following; the
+runs go on.`,
+		Example: `  starter status "High-value customers"
+  starter status --follow`,
+		Args: atMostOne("RUN"),
+	}, func(c *cobra.Command, o gateway.Service, args []string) error {
+		follow = follow || c.CalledAs() == "watch"
+		if len(args) == 1 {
+			run, err := o.Find(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if follow {
+				return a.follow(c, o, []operate.Run{run})
+			}
+			return a.status(c, o, run)
+		}
+		views, err := o.Runs(c.Context(), gateway.RunsRequest{UnderWay: true})
+		if err != nil {
 			return err
 		}
-		return exit(v.State)
+		var runs []operate.Run
+		for i, v := range views {
+			runs = append(runs, v.Run)
+			if seen, err := o.Look(c.Context(), v.Run); err == nil && !follow {
+				views[i] = seen
+			}
+		}
+		switch {
+		case len(runs) == 0:
+			fmt.Fprintln(c.ErrOrStderr(), "No run is under way.")
+		case follow:
+			return a.follow(c, o, runs)
+		}
+		return a.showRuns(c, views)
+	})
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "follow until each run has ended or waits")
+	return c
+}
+
+// runStatus is a run with what it was started with.
+type runStatus struct {
+	operate.View
+	Definition *schemas.Export `json:"definition,omitempty"`
+	Full       bool            `json:"full"`
+	Grant      *schemas.Grant  `json:"grant,omitempty"`
+}
+
+// status prints everything about one run.
+func (a *app) status(c *cobra.Command, o gateway.Service, run operate.Run) error {
+	v, err := o.Look(c.Context(), run)
+	if err != nil {
+		return err
+	}
+	in, err := o.Input(c.Context(), run)
+	if err != nil {
+		return err
+	}
+	if a.output == "json" {
+		if err := console.JSON(c.OutOrStdout(), runStatus{v, &in.Export, in.Full, in.Grant}); err != nil {
+			return err
+		}
+		return exit(v)
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "Export «%s», run %s: %s\n\n", v.Run.Export, v.Run.RunID, v.State)
+	fmt.Fprintf(w, "Started   %s by %s\n", local(v.StartedAt), console.Printable(v.Trigger.Starter()))
+	if !v.FinishedAt.IsZero() {
+		fmt.Fprintf(w, "Ended     %s, after %s\n", local(v.FinishedAt), console.Ago(v.FinishedAt.Sub(v.StartedAt)))
+	}
+	if in.Grant != nil {
+		fmt.Fprintf(w, "For       %s, %s\n", console.Printable(in.Grant.Person.Name), in.Grant.Person.Role)
+	}
+	fmt.Fprintf(w, "Sends     %s over connection %q\n", map[bool]string{true: "all profiles", false: "what changed"}[in.Full], in.Export.Connection)
+	for _, s := range in.Export.Segments {
+		fmt.Fprintf(w, "Segment   %q of %s\n", s.Name, s.Source)
+	}
+	fmt.Fprintf(w, "Workflow  %s\n", v.Run.WorkflowID)
+	if link := a.runURL(c.Context(), o, v.Run); link != "" {
+		fmt.Fprintf(w, "Page      %s\n", link)
+	}
+	showRun(w, v)
+	return exit(v)
+}
+
+// showRun prints the state of one run.
+func showRun(w io.Writer, v operate.View) {
+	fmt.Fprintf(w, "Export %q, run %s: %s\n\n", v.Run.Export, v.Run.RunID, v.State)
 	if len(v.Segments) > 0 {
 		console.Summary(w, []operate.View{v})
 		fmt.Fprintln(w)
@@ -45,30 +117,74 @@ func (a *app) tell(c *cobra.Command, v operate.View) error {
 	if v.Error != "" {
 		fmt.Fprintln(w, v.Error)
 	}
-	console.Waits(w, "starter", v)
+	showSegments(w, v)
 	for _, s := range v.Segments {
-		if s.Report.Error != "" {
-			fmt.Fprintf(w, "«%s» %s: %s\n", s.Run.Segment, s.State, s.Report.Error)
+		if s.Report.Rejects != "" {
+			fmt.Fprintf(w, "Rejected rows: starter rejects %s\n", v.Run.RunID)
+			break
 		}
-		for _, warning := range s.Report.Warnings {
-			fmt.Fprintf(w, "«%s» warning: %s\n", s.Run.Segment, warning)
-		}
-	}
-	if hasRejects(v) {
-		fmt.Fprintf(w, "Rejected rows: starter rejects %s\n", v.Run.RunID)
 	}
 	if v.Report != "" {
 		fmt.Fprintf(w, "Report: starter report %s --open\n", v.Run.RunID)
 	}
-	return exit(v.State)
 }
 
-// hasRejects tells whether a run has rejected rows.
-func hasRejects(v operate.View) bool {
+// showSegments prints the waits, errors and warnings of a run.
+func showSegments(w io.Writer, v operate.View) {
+	console.Waits(w, "starter", v)
 	for _, s := range v.Segments {
-		if s.Report.Rejects != "" {
-			return true
+		if s.Report.Error != "" {
+			fmt.Fprintf(w, "%q %s: %s\n", s.Run.Segment, s.State, s.Report.Error)
+		}
+		for _, warning := range s.Report.Warnings {
+			fmt.Fprintf(w, "%q warning: %s\n", s.Run.Segment, warning)
 		}
 	}
-	return false
+}
+
+// follow shows the progress of runs until each has ended or waits, and then their states.
+func (a *app) follow(c *cobra.Command, o gateway.Service, runs []operate.Run) error {
+	progress := console.NewProgress(c.ErrOrStderr())
+	views := make([]operate.View, len(runs))
+	errs := make([]error, len(runs))
+	var all sync.WaitGroup
+	for i, run := range runs {
+		all.Go(func() { views[i], errs[i] = o.Watch(c.Context(), run, true, progress.See) })
+	}
+	all.Wait()
+	progress.Close()
+	if errors.Is(c.Context().Err(), context.Canceled) {
+		which, what := "runs go on", ""
+		if len(runs) == 1 {
+			which, what = "run goes on", " "+schemas.ShellWord(runs[0].Export)
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "No longer following; the %s. See: starter status%s\n", which, what)
+		return nil
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return a.showRuns(c, views)
+}
+
+// showRuns prints the states of runs and returns the exit status for them.
+func (a *app) showRuns(c *cobra.Command, views []operate.View) error {
+	w := c.OutOrStdout()
+	switch {
+	case a.output == "json":
+		if err := console.JSON(w, views); err != nil {
+			return err
+		}
+	case len(views) == 1:
+		showRun(w, views[0])
+	case len(views) > 1:
+		console.Summary(w, views)
+		for _, v := range views {
+			if v.Error != "" {
+				fmt.Fprintf(w, "%q %s: %s\n", v.Run.Export, v.State, v.Error)
+			}
+			showSegments(w, v)
+		}
+	}
+	return exit(views...)
 }

@@ -16,17 +16,17 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// uiEnv says where Temporal's UI is.
+// uiEnv is the environment variable with the URL of Temporal's UI.
 const uiEnv = "EXPORT_UI_URL"
 
-// uiURL is where Temporal's UI answers, as far as that is known: what the variable
-// says, or what goes with Temporal's address. It is empty where nobody knows.
+// uiURL returns the URL of Temporal's UI: that of the variable, or the usual one for
+// Temporal's address, or an empty string if there is no usual one.
 func uiURL(hostPort string) string {
-	host, _, err := net.SplitHostPort(cmp.Or(hostPort, "localhost:7233"))
+	host, port, err := net.SplitHostPort(cmp.Or(hostPort, "localhost:7233"))
 	otherwise := ""
 	switch ip := net.ParseIP(host); {
 	case err != nil:
-	case host == "localhost", ip != nil && ip.IsLoopback():
+	case port == "7233" && (host == "localhost" || ip != nil && ip.IsLoopback()):
 		otherwise = "http://127.0.0.1:8233"
 	case strings.HasSuffix(host, ".tmprl.cloud"), strings.HasSuffix(host, ".api.temporal.io"):
 		otherwise = "https://cloud.temporal.io"
@@ -34,9 +34,9 @@ func uiURL(hostPort string) string {
 	return strings.TrimSuffix(cmp.Or(os.Getenv(uiEnv), otherwise), "/")
 }
 
-// tellViews prints links to lists of runs in Temporal's UI, by the search attributes
-// that runs set. With an export's name they are of its runs.
-func (a *app) tellViews(c *cobra.Command, o gateway.Service, export string) {
+// showLinks prints links to lists of runs in Temporal's UI, by their search attributes. With
+// an export's name the lists are of its runs.
+func (a *app) showLinks(c *cobra.Command, o gateway.Service, export string) {
 	namespace := a.namespace(c.Context(), o)
 	if namespace == "" {
 		return
@@ -57,7 +57,7 @@ func (a *app) tellViews(c *cobra.Command, o gateway.Service, export string) {
 	}
 }
 
-// namespace is the one that links into Temporal's UI lead to, empty where there is no UI.
+// namespace returns the namespace for links to Temporal's UI, empty if its URL is not known.
 func (a *app) namespace(ctx context.Context, o gateway.Service) string {
 	if a.ui == "" {
 		return ""
@@ -69,10 +69,10 @@ func (a *app) namespace(ctx context.Context, o gateway.Service) string {
 	return me.Namespace
 }
 
-// quoted is a value in a query.
+// quoted returns a value of a query.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// runURL is a run's page in Temporal's UI, empty where that is not known.
+// runURL returns the URL of a run in Temporal's UI, empty if it is not known.
 func (a *app) runURL(ctx context.Context, o gateway.Service, run operate.Run) string {
 	namespace := a.namespace(ctx, o)
 	if namespace == "" {

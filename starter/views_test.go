@@ -18,6 +18,7 @@ func TestLinksToTheUI(t *testing.T) {
 		"":                                     "http://127.0.0.1:8233",
 		"localhost:7233":                       "http://127.0.0.1:8233",
 		"[::1]:7233":                           "http://127.0.0.1:8233",
+		"127.0.0.1:17233":                      "",
 		"exports.a1b2c.tmprl.cloud:7233":       "https://cloud.temporal.io",
 		"us-east-1.aws.api.temporal.io:7233":   "https://cloud.temporal.io",
 		"temporal-frontend.temporal.svc:7233":  "",
@@ -37,14 +38,14 @@ func TestLinksToTheUI(t *testing.T) {
 	c := &cobra.Command{}
 	c.SetOut(&out)
 	c.SetContext(t.Context())
-	a.tellViews(c, inSpace{}, "Ann's")
+	a.showLinks(c, inSpace{}, "Ann's")
 	line, _, _ := strings.Cut(strings.Split(out.String(), "\n")[2], "\n")
 	link, err := url.Parse(strings.Fields(line)[1])
 	if err != nil || link.Query().Get("query") != "ExportState = 'waiting' AND ExportName = 'Ann''s'" {
 		t.Errorf("%v, %s", err, line)
 	}
 	out.Reset()
-	if (&app{}).tellViews(c, inSpace{}, ""); out.Len() > 0 {
+	if (&app{}).showLinks(c, inSpace{}, ""); out.Len() > 0 {
 		t.Errorf("without a UI: %s", &out)
 	}
 }

@@ -11,34 +11,34 @@ import (
 	"iterable-segment-export/internal/gateway"
 )
 
-// APISettings are those of the gateway. They are part of settings; the name is exported
-// since envconfig leaves out embedded structs whose names are not.
+// APISettings are the settings of the gateway. The name is exported because envconfig ignores
+// embedded structs with other names.
 type APISettings struct {
-	Addr    string  `envconfig:"API_ADDR" desc:"host:port where the gateway answers people and the starter; default none. It needs AUTH_ISSUER, AUTH_AUDIENCE and WORKER_SECRET (docs/access.md)"`
-	TLSCert string  `envconfig:"API_TLS_CERT" desc:"file with the gateway's certificate, read again when it changes; default none, for a proxy in front that speaks TLS"`
+	Addr    string  `envconfig:"API_ADDR" desc:"host:port on which the worker serves the gateway; default off. It needs AUTH_ISSUER, AUTH_AUDIENCE and WORKER_SECRET (docs/access.md)"`
+	TLSCert string  `envconfig:"API_TLS_CERT" desc:"file with the gateway's certificate, read again when it changes; default off, for a proxy in front that uses TLS"`
 	TLSKey  string  `envconfig:"API_TLS_KEY" desc:"file with the certificate's key"`
-	Rate    float64 `envconfig:"API_RATE" default:"10" desc:"requests that each person may make in a second, in the long run"`
+	Rate    float64 `envconfig:"API_RATE" default:"10" desc:"requests per second that each person may make on average"`
 	Burst   int     `envconfig:"API_BURST" default:"50" desc:"requests that each person may make at once"`
 
-	Issuer    string   `envconfig:"AUTH_ISSUER" desc:"URL of the OpenID Connect provider whose tokens the gateway takes"`
-	Audience  string   `envconfig:"AUTH_AUDIENCE" desc:"audience (aud) that tokens must have"`
-	ClientID  string   `envconfig:"AUTH_CLIENT_ID" desc:"client that starter login asks the provider for tokens as; default AUTH_AUDIENCE"`
-	Scopes    []string `envconfig:"AUTH_SCOPES" default:"openid,profile,email,offline_access" desc:"scopes that starter login asks for"`
-	RoleClaim string   `envconfig:"AUTH_ROLE_CLAIM" default:"roles" desc:"claim that gives the role, or the path to it such as realm_access.roles"`
-	Roles     string   `envconfig:"AUTH_ROLES" desc:"values of the claim that give a role, such as administrator=Owners;contributor=Marketing,CRM;viewer=*; default the roles' own names"`
-	NameClaim string   `envconfig:"AUTH_NAME_CLAIM" desc:"claim that a person is called by, one that people can't choose themselves; default email where the provider has verified it, else sub"`
+	Issuer    string   `envconfig:"AUTH_ISSUER" desc:"URL of the OpenID Connect provider of the tokens"`
+	Audience  string   `envconfig:"AUTH_AUDIENCE" desc:"required audience (aud) of the tokens"`
+	ClientID  string   `envconfig:"AUTH_CLIENT_ID" desc:"client ID that starter login uses; default AUTH_AUDIENCE"`
+	Scopes    []string `envconfig:"AUTH_SCOPES" default:"openid,profile,email,offline_access" desc:"scopes that starter login requests"`
+	RoleClaim string   `envconfig:"AUTH_ROLE_CLAIM" default:"roles" desc:"claim with the role, or the path to it such as realm_access.roles"`
+	Roles     string   `envconfig:"AUTH_ROLES" desc:"the claim's values for each role, such as administrator=Owners;contributor=Marketing,CRM;viewer=*; default the roles' own names"`
+	NameClaim string   `envconfig:"AUTH_NAME_CLAIM" desc:"claim with the person's name, which people must not be able to change themselves; default email if the provider has verified it, otherwise sub"`
 }
 
-// serve starts the gateway, if there is to be one.
+// serve starts the gateway if API_ADDR is set.
 func (s APISettings) serve(office *gateway.Office, gate *access.Gate, log *slog.Logger) (stop func(), err error) {
 	if s.Addr == "" {
 		return func() {}, nil
 	}
 	if !gate.Required() {
-		return nil, errors.New("API_ADDR needs WORKER_SECRET: without it, runs need no grant, and the gateway's roles would be worth nothing")
+		return nil, errors.New("API_ADDR needs WORKER_SECRET: without it runs need no grant, so the gateway's roles would have no effect")
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
-		return nil, errors.New("API_TLS_CERT and API_TLS_KEY go together")
+		return nil, errors.New("API_TLS_CERT and API_TLS_KEY must be set together")
 	}
 	if s.Rate <= 0 || s.Burst < 1 {
 		return nil, errors.New("API_RATE must be more than 0, and API_BURST 1 or more")
@@ -58,8 +58,8 @@ func (s APISettings) serve(office *gateway.Office, gate *access.Gate, log *slog.
 		return nil, err
 	}
 	if host, _, _ := net.SplitHostPort(at); s.TLSCert == "" && !net.ParseIP(host).IsLoopback() {
-		log.Warn("the gateway speaks no TLS: let nobody reach it but a proxy that does", "address", at)
+		log.Warn("gateway without TLS: allow access only through a proxy with TLS", "address", at)
 	}
-	log.Info("the gateway answers", "address", at, "issuer", s.Issuer, "audience", s.Audience)
+	log.Info("gateway ready", "address", at, "issuer", s.Issuer, "audience", s.Audience)
 	return stop, nil
 }

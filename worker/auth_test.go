@@ -10,7 +10,7 @@ import (
 )
 
 // TestRunsNeedAGrantWheneverThatIsAskedFor sets the variables that a deployment would,
-// and wants either a gate that is closed or an error: never a worker that lets everybody
+// and wants either a gate that is closed or an error: never a worker that lets everyone
 // in without saying so.
 func TestRunsNeedAGrantWheneverThatIsAskedFor(t *testing.T) {
 	file, secret := filepath.Join(t.TempDir(), "secret"), strings.Repeat("s3cret", 8)

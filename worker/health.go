@@ -12,19 +12,18 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// healthTimeout bounds one check of the worker's health.
+// healthTimeout bounds a health check.
 const healthTimeout = 5 * time.Second
 
-// health answers those who look after the process: /healthz with 200 as long as
-// it lives, /readyz with 200 while it works and reaches Temporal and with 503
-// while it does not, /metrics with its metrics.
+// health serves /healthz with 200 while the process is alive, /readyz with 200 while the
+// worker is running and reaches Temporal and with 503 otherwise, and /metrics.
 type health struct {
 	temporal atomic.Pointer[client.Client]
 	server   *http.Server
 	done     chan struct{}
 }
 
-// serveHealth starts to answer; an empty address answers nobody.
+// serveHealth starts the health server, unless addr is empty.
 func serveHealth(addr string, metrics http.Handler) (*health, error) {
 	h := &health{}
 	if addr == "" {
@@ -46,8 +45,7 @@ func serveHealth(addr string, metrics http.Handler) (*health, error) {
 	return h, nil
 }
 
-// ready tells that the worker works, and by which way it reaches Temporal; nil
-// that it does not.
+// ready marks the worker as running with a client, or as stopped with nil.
 func (h *health) ready(temporal client.Client) {
 	if temporal == nil {
 		h.temporal.Store(nil)
@@ -59,7 +57,7 @@ func (h *health) ready(temporal client.Client) {
 func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	temporal := h.temporal.Load()
 	if temporal == nil {
-		http.Error(w, "the worker starts or stops", http.StatusServiceUnavailable)
+		http.Error(w, "the worker is starting or stopping", http.StatusServiceUnavailable)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
@@ -78,12 +76,12 @@ func (h *health) stop() {
 	}
 }
 
-// healthcheck asks the worker on this machine whether it is ready, and gives the
-// exit status: what a container's health check runs, where there is no shell.
+// healthcheck checks whether the worker on this machine is ready, and returns the exit
+// status. It is for containers' health checks, which have no shell.
 func healthcheck() int {
 	addr := os.Getenv("HEALTH_ADDR")
 	if addr == "" {
-		fmt.Fprintln(os.Stderr, "worker: HEALTH_ADDR is not set, so the worker answers no health checks")
+		fmt.Fprintln(os.Stderr, "worker: HEALTH_ADDR is not set, so the worker has no health check")
 		return 1
 	}
 	c := http.Client{Timeout: healthTimeout + time.Second}

@@ -1,5 +1,5 @@
-// Command worker hosts the workflows and activities. Start as many as the work
-// needs, against the same Temporal and the same data root.
+// Command worker runs the workflows and activities. Start as many as the work needs, with
+// the same Temporal and the same data root.
 package main
 
 import (
@@ -14,11 +14,11 @@ import (
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/logging"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// arguments answers the few flags there are, and gives the exit status.
+// arguments handles the flags, and returns the exit status.
 func arguments(args []string) int {
 	switch args[0] {
 	case "-h", "--help", "help":
@@ -61,7 +61,7 @@ func arguments(args []string) int {
 		fmt.Println("worker", version)
 		return 0
 	}
-	fmt.Fprintf(os.Stderr, "worker: there is no argument %q; worker --help lists the environment variables that configure it\n", args[0])
+	fmt.Fprintf(os.Stderr, "worker: unknown argument %q; worker --help lists the environment variables that configure it\n", args[0])
 	return 2
 }
 
@@ -109,11 +109,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	where, err := operate.Options(operate.DialOptions{})
+	where, err := dial.ClientOptions(dial.Options{})
 	if err != nil {
 		return err
 	}
-	temporal, err := operate.Dial(ctx, operate.DialOptions{
+	temporal, err := dial.Temporal(ctx, dial.Options{
 		Log: log, Patience: s.DialTimeout, Metrics: metrics.Temporal(), Interceptors: interceptors,
 	})
 	if err != nil {
@@ -139,21 +139,21 @@ func run(ctx context.Context) error {
 		return err
 	}
 	health.ready(temporal)
-	log.Info("the worker is ready", "version", version, "connections", len(connections.Names()), "dataRoot", root.URL())
+	log.Info("worker ready", "version", version, "connections", len(connections.Names()), "dataRoot", root.URL())
 	<-ctx.Done()
-	log.Info("the worker stops")
+	log.Info("worker stopping")
 	health.ready(nil)
 	stopAPI()
 	h.Stop()
 	return nil
 }
 
-// closeTraces sends the spans that are left, for which it takes a moment at most.
+// closeTraces sends the remaining spans.
 func closeTraces(t *observe.Traces, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := t.Close(ctx); err != nil {
-		log.Warn("the last traces could not be sent", "error", err)
+		log.Warn("last traces not sent", "error", err)
 	}
 }
 
@@ -171,7 +171,7 @@ func (s settings) dataRoot(ctx context.Context) (*storage.Root, error) {
 	return root, nil
 }
 
-// reach tries for as long as a cloud may take to hand out credentials.
+// reach checks that the data root can be used. A cloud may take a while to issue credentials.
 func reach(ctx context.Context, root *storage.Root) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -17,13 +17,14 @@ func TestTheConfigurationReference(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# Configuration
 
-This page is made from the JSON Schemas and from the worker's settings; a test fails when it is stale.
+For administrators and contributors who look up a setting: this page lists all settings of connections.yaml, of exports.yaml and
+of the worker. It is generated from the JSON Schemas and the worker's settings; a test fails when it is stale.
 
 ## connections.yaml
 
-The administrators' file, read by the worker ([example](../examples/connections.yaml),
-[schema](../schemas/connections.schema.json), [connections](connections.md)). It is re-read when it changes. One entry of
-` + "`connections`" + ` has:
+The administrators' file, which the worker reads ([example](../examples/connections.yaml),
+[schema](../schemas/connections.schema.json), [connections](connections.md)). The worker reads it again when it changes. An entry
+of ` + "`connections`" + ` has:
 
 `)
 	connections, err := reference.Schema(schemas.ConnectionsSchema, "connections")
@@ -34,9 +35,9 @@ The administrators' file, read by the worker ([example](../examples/connections.
 	page.WriteString(`
 ## exports.yaml
 
-The contributors' file, read by ` + "`starter apply`" + ` and ` + "`starter check --file`" + ` ([example](../examples/exports.yaml),
-[schema](../schemas/exports.schema.json), [exports](exports.md)). Besides ` + "`refresh`" + `, the system's scheduled refresh, it
-has ` + "`exports`" + `, of which one has:
+The contributors' file, for ` + "`starter apply`" + ` and ` + "`starter check --file`" + ` ([example](../examples/exports.yaml),
+[schema](../schemas/exports.schema.json), [exports](exports.md)). Besides ` + "`refresh`" + `, the common schedule, it has
+` + "`exports`" + `. An entry has:
 
 `)
 	exports, err := reference.Schema(schemas.ExportsSchema, "exports")
@@ -53,8 +54,8 @@ has ` + "`exports`" + `, of which one has:
 		text      string
 		variables [][2]string
 	}{
-		{"Temporal is reached as the `temporal` CLI reaches it, by the same variables and profiles, from the worker and from the starter:", temporalVariables},
-		{"Traces are sent as OpenTelemetry's own variables say:", tracingVariables},
+		{"Worker and starter connect to Temporal like the `temporal` CLI, with the same variables and profiles:", temporalVariables},
+		{"OpenTelemetry's own variables configure traces:", tracingVariables},
 	} {
 		fmt.Fprintf(&page, "\n%s\n\n| variable | meaning |\n| --- | --- |\n", group.text)
 		for _, v := range group.variables {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -9,36 +10,35 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// settings are the worker's configuration, read from environment variables of
-// these names.
+// settings are the worker's settings, from environment variables.
 type settings struct {
 	Connections  string `envconfig:"CONNECTIONS_FILE" default:"connections.yaml" desc:"file that defines the connections to Iterable; re-read when it changes"`
 	DataRoot     string `envconfig:"DATA_ROOT" default:"data" desc:"folder or URL for staged data, snapshots and reports; all workers share it"`
-	DataKeys     string `envconfig:"DATA_KEYS" desc:"keys (AGE-SECRET-KEY-…, parted by commas) that encrypt what is in the data root about people: the first what is written, all what is read; default none, unencrypted (docs/security.md)"`
-	DataKeysFile string `envconfig:"DATA_KEYS_FILE" desc:"file with such keys, a line each, that follow those of DATA_KEYS"`
-	TempDir      string `envconfig:"TEMP_DIR" desc:"folder for data that does not fit into memory, deleted after use; default the system's"`
+	DataKeys     string `envconfig:"DATA_KEYS" desc:"keys (AGE-SECRET-KEY-…, separated by commas) that encrypt profiles' data in the data root: the first encrypts, all decrypt; default not encrypted (docs/security.md)"`
+	DataKeysFile string `envconfig:"DATA_KEYS_FILE" desc:"file with further keys, one per line"`
+	TempDir      string `envconfig:"TEMP_DIR" desc:"folder for temporary data that does not fit into memory; default the system's"`
 
 	AuthSettings
 
 	APISettings
 
-	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at the same time"`
-	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at the same time over each connection"`
-	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"time that requests in flight get when the worker is told to stop"`
-	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start before giving up"`
-	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker is a version of (docs/temporal.md); default none"`
-	BuildID      string        `envconfig:"TEMPORAL_WORKER_BUILD_ID" desc:"build id of this version; default the program's version"`
-	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port that answers GET /healthz (the process lives), /readyz (it works, and reaches Temporal) and /metrics (Prometheus); default none"`
+	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at once"`
+	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at once over each connection"`
+	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"how long to wait for requests in flight when the worker stops"`
+	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start"`
+	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker belongs to (docs/temporal.md); default none"`
+	BuildID      string        `envconfig:"TEMPORAL_WORKER_BUILD_ID" desc:"build ID of this version; default the program's version"`
+	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port for GET /healthz (the process is alive), /readyz (the worker runs and reaches Temporal) and /metrics (Prometheus); default off"`
 
-	NotifySecret  string   `envconfig:"NOTIFY_SECRET" desc:"base64 secret that signs webhooks, by the Standard Webhooks specification; default none, unsigned"`
-	NotifyAllowed []string `envconfig:"NOTIFY_ALLOWED" desc:"beginnings of URLs that webhooks may go to, parted by commas; default every https URL of a public address"`
+	NotifySecret  string   `envconfig:"NOTIFY_SECRET" desc:"base64 secret that signs webhooks by the Standard Webhooks specification; default not signed"`
+	NotifyAllowed []string `envconfig:"NOTIFY_ALLOWED" desc:"prefixes of URLs that webhooks may be sent to, separated by commas; default every https URL with a public address"`
 
 	LogLevel  string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat string `envconfig:"LOG_FORMAT" default:"json" desc:"json, or text for people"`
+	LogFormat string `envconfig:"LOG_FORMAT" default:"json" desc:"json or text"`
 }
 
-// temporalVariables are read by Temporal's own environment configuration, the
-// same as by the temporal CLI.
+// temporalVariables are read by Temporal's own environment configuration, as by the temporal
+// CLI.
 var temporalVariables = [][2]string{
 	{"TEMPORAL_ADDRESS", "host:port of Temporal; default localhost:7233"},
 	{"TEMPORAL_NAMESPACE", "namespace; default \"default\""},
@@ -62,8 +62,12 @@ var tracingVariables = [][2]string{
 
 func readSettings() (settings, error) {
 	var s settings
-	if err := envconfig.Process("", &s); err != nil {
-		return s, fmt.Errorf("read the configuration from the environment (worker --help lists the variables): %w", err)
+	err := envconfig.Process("", &s)
+	if bad := (*envconfig.ParseError)(nil); errors.As(err, &bad) {
+		return s, fmt.Errorf("invalid %s %q: want a value of type %s; worker --help lists the variables", bad.KeyName, bad.Value, bad.TypeName)
+	}
+	if err != nil {
+		return s, fmt.Errorf("read the environment variables (worker --help lists them): %w", err)
 	}
 	if s.StagingSlots < 1 || s.UploadSlots < 1 {
 		return s, fmt.Errorf("STAGING_SLOTS and UPLOAD_SLOTS must be 1 or more")
@@ -74,19 +78,19 @@ func readSettings() (settings, error) {
 	return s, nil
 }
 
-// workerExamples are how a worker is called.
+// workerExamples are part of the help.
 const workerExamples = `
 EXAMPLES
-  worker                                                  # all by default: connections.yaml, data, localhost:7233
+  worker                                                  # defaults: connections.yaml, data, localhost:7233
   CONNECTIONS_FILE=/etc/export/connections.yaml DATA_ROOT=s3://exports worker
   LOG_FORMAT=text HEALTH_ADDR=127.0.0.1:8080 worker
   API_ADDR=127.0.0.1:8236 AUTH_ISSUER=https://id.example.com AUTH_AUDIENCE=exports WORKER_SECRET_FILE=secret worker
-  HEALTH_ADDR=127.0.0.1:8080 worker --healthcheck         # status 0 while that one works
+  HEALTH_ADDR=127.0.0.1:8080 worker --healthcheck         # exit status 0 while that worker is ready
 `
 
-// usage prints every variable with its default and its meaning.
+// usage prints all variables with their defaults and meanings.
 func usage(w io.Writer) error {
-	fmt.Fprintln(w, "worker hosts the workflows and activities of iterable-segment-export. It has no flags but --help,\n--version, --healthcheck (ask a running worker how it is) and --new-data-key (print a\nkey for DATA_KEYS); it is configured by environment variables:")
+	fmt.Fprintln(w, "worker runs the workflows and activities of iterable-segment-export. Its only flags are --help,\n--version, --healthcheck (check whether the worker on this machine is ready) and\n--new-data-key (print a key for DATA_KEYS). It is configured by environment variables:")
 	fmt.Fprint(w, workerExamples, "\n")
 	tab := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	const format = `{{range .}}{{usage_key .}}	{{usage_type .}}	{{usage_default .}}	{{usage_description .}}

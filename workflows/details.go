@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
@@ -157,15 +158,10 @@ func listName(l schemas.ListRef) string {
 	return strconv.FormatInt(l.ID, 10)
 }
 
-// count writes a number with its thousands set apart, "unknown" for a negative
-// one.
+// count formats a number with commas between the thousands. A negative one is unknown.
 func count(n int64) string {
 	if n < 0 {
 		return "unknown"
 	}
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	return humanize.Comma(n)
 }

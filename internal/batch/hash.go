@@ -41,5 +41,5 @@ func FieldsHash(mapping uint64, email, userID, dataFields []byte) uint64 {
 	return max(xxh3.HashSeed(dataFields, h), snapshot.Reserved)
 }
 
-// MappingSeed turns a snapshot.MappingFingerprint into what FieldsHash takes.
+// MappingSeed turns a schemas.Export.MappingFingerprint into what FieldsHash takes.
 func MappingSeed(fingerprint string) uint64 { return xxh3.HashString(fingerprint) }

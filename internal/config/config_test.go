@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -58,7 +59,7 @@ func TestProblems(t *testing.T) {
 }
 
 func TestExamples(t *testing.T) {
-	c, err := LoadConnections("../../examples/connections.yaml")
+	store, err := OpenConnections("../../examples/connections.yaml", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +67,9 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sandbox := c.Connections[0]
-	if len(c.Connections) != 1 || sandbox.Name != "sandbox" || sandbox.Consent == nil || sandbox.Consent.AcceptedAt.IsZero() {
-		t.Errorf("connections: %+v", c)
+	sandbox, err := store.Get("sandbox")
+	if err != nil || len(store.Names()) != 1 || sandbox.Consent == nil || sandbox.Consent.AcceptedAt.IsZero() {
+		t.Errorf("connections %q: %+v, %v", store.Names(), sandbox, err)
 	}
 	if want := []string{filepath.Join(folder, "segments"), filepath.Join(filepath.Dir(folder), ".data")}; !reflect.DeepEqual(sandbox.AllowedSources, want) {
 		t.Errorf("allowed sources %q, want %q", sandbox.AllowedSources, want)
@@ -111,7 +112,7 @@ exports:
   - {name: d, connection: c, email: e, schedule: *nightly, segments: [{name: v, source: x}]}
   - {name: e, connection: c, email: e, schedule: refresh, segments: [{name: w, source: x}]}
 `
-	got, err := parseExports("/etc/exports.yaml", []byte(text))
+	got, err := parseExports("/etc/exports.yaml", []byte("\uFEFF"+text)) // as Windows' editors save it
 	if err != nil {
 		t.Fatal(err)
 	}

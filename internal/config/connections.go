@@ -13,17 +13,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// LoadConnections reads connections.yaml. AllowedSources that are paths are made
-// absolute, against the file's folder. The error is a *FileError where the file
-// could be read and something is wrong with it.
-func LoadConnections(path string) (*schemas.Connections, error) {
-	data, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return parseConnections(path, data)
-}
-
+// parseConnections parses connections.yaml. Paths in allowedSources become absolute, relative
+// to the file's folder. The error is a *FileError.
 func parseConnections(path string, data []byte) (*schemas.Connections, error) {
 	folder, err := folderOf(path)
 	if err != nil {
@@ -50,9 +41,6 @@ func checkConnections(all *schemas.Connections, doc *document, p *problems) {
 	names := map[string]position{}
 	for i, c := range all.Connections {
 		path := []string{"connections", strconv.Itoa(i)}
-		if doc.bad[pointer(path)] {
-			continue
-		}
 		checkName(c.Name, "connection", child(path, "name"), names, doc, p)
 		checkAddress(c, path, doc, p)
 		checkKeyRef(c.APIKey, child(path, "apiKey"), doc, p)
@@ -61,27 +49,24 @@ func checkConnections(all *schemas.Connections, doc *document, p *problems) {
 				s, _, _ = strings.Cut(s, "?") // a bucket's parameters
 			}
 			if strings.ContainsAny(s, "*?[") {
-				p.add(doc.at(append(path, "allowedSources", strconv.Itoa(j))...), "an allowed source is a folder or a prefix, not a pattern; leave * ? and [ out")
+				p.add(doc.at(child(path, "allowedSources", strconv.Itoa(j))...), "an allowed source is a folder or a prefix, not a pattern; remove * ? and [")
 			}
 		}
 	}
 }
 
-// checkName looks at a display name: that it is there once, and that it can be
-// told apart by eye and typed on a command line.
+// checkName checks that a name is unique, and that it can be distinguished by eye and typed on
+// a command line.
 func checkName(name, what string, path []string, names map[string]position, doc *document, p *problems) {
-	if name == "" {
-		return // the schema has said so
-	}
 	at := doc.at(path...)
 	if strings.TrimSpace(name) != name {
-		p.add(at, "the name %s has white space around it; take it out", quote(name))
+		p.add(at, "the name %s begins or ends with white space; remove it", quote(name))
 	}
 	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		p.add(at, "the name %s has a character in it that can't be seen; take it out", quote(name))
+		p.add(at, "the name %s contains an invisible character; remove it", quote(name))
 	}
 	if first, twice := names[name]; twice {
-		p.add(at, "there is another %s called %s in line %d; every name must be there once", what, quote(name), first.line)
+		p.add(at, "another %s in line %[3]d is called %[2]s; names must be unique", what, quote(name), first.line)
 		return
 	}
 	names[name] = at
@@ -90,26 +75,24 @@ func checkName(name, what string, path []string, names map[string]position, doc 
 func checkAddress(c schemas.Connection, path []string, doc *document, p *problems) {
 	switch {
 	case c.Region == "" && c.BaseURL == "":
-		if !doc.has(child(path, "region")...) && !doc.has(child(path, "baseURL")...) {
-			p.add(doc.at(path...), "this connection has no region; say region: us or region: eu, the data centre of the Iterable project")
-		}
+		p.add(doc.at(path...), "this connection has no region; set region: us or region: eu, the data centre of the Iterable project")
 		return
 	case c.Region != "" && c.BaseURL != "":
-		p.add(doc.atKey(child(path, "baseURL")...), "this connection has a region and a baseURL; only one of them can hold, take the other out")
+		p.add(doc.atKey(child(path, "baseURL")...), "this connection has a region and a baseURL; remove one of them")
 	}
 	if c.BaseURL == "" {
 		return
 	}
 	at := doc.at(child(path, "baseURL")...)
 	u, err := url.Parse(c.BaseURL)
-	// The address is not repeated in messages: people put keys into addresses.
+	// Messages do not repeat the address, which may contain a key.
 	switch {
 	case err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		p.add(at, "baseURL must be an address such as https://api.iterable.com")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		p.add(at, "baseURL must end with the host or a path; a user, a password, ? and # have no place in it")
+		p.add(at, "baseURL must end with the host or a path; remove the user, the password, ? and #")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		p.add(at, "baseURL must start with https://, or the API key and people's data would travel unencrypted; http:// is for this machine (127.0.0.1) only")
+		p.add(at, "baseURL must start with https://, or the API key and profiles' data would be sent unencrypted; http:// is for this machine (127.0.0.1) only")
 	}
 }
 
@@ -120,17 +103,16 @@ func loopback(host string) bool {
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// checkKeyRef never repeats what it is given: it may be the key itself.
+// checkKeyRef checks where a key is read from. Its messages never repeat the value, which may
+// be the key itself.
 func checkKeyRef(k schemas.KeyRef, path []string, doc *document, p *problems) {
-	const literal = "this looks like an API key itself, which must not stand in this file: put the key into an environment variable or a file of the worker " +
-		"and name that here; if others can read this file, make a new key in Iterable"
+	const literal = "this looks like an API key, which must not be in this file: put the key into an environment variable or a file of the worker " +
+		"and name that here; if others can read this file, create a new key in Iterable"
 	switch {
 	case k.Env == "" && k.File == "":
-		if _, isGroup := doc.get(path...).(map[string]any); isGroup {
-			p.add(doc.at(path...), "apiKey must say where the key is: {env: VARIABLE} or {file: PATH}")
-		}
+		p.add(doc.at(path...), "apiKey must name the place of the key: {env: VARIABLE} or {file: PATH}")
 	case k.Env != "" && k.File != "":
-		p.add(doc.at(path...), "apiKey has env and file; only one of them can hold, take the other out")
+		p.add(doc.at(path...), "apiKey has env and file; remove one of them")
 	}
 	switch at := doc.at(child(path, "env")...); {
 	case k.Env == "":
@@ -144,7 +126,7 @@ func checkKeyRef(k schemas.KeyRef, path []string, doc *document, p *problems) {
 	}
 }
 
-// folderOf is the absolute folder that a file's relative paths start from.
+// folderOf returns the absolute folder of a file, which its relative paths start from.
 func folderOf(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {

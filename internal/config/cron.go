@@ -13,13 +13,12 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// cronField is one field of a cron expression with the bounds that Temporal
-// sets.
+// cronField is a field of a cron expression with Temporal's bounds.
 type cronField struct {
 	name        string
 	least, most int
-	// words stand for numbers, the first for the least; letters is how many of a
-	// word's letters are enough.
+	// words stand for numbers, beginning with least. letters is the length of the
+	// shortest valid abbreviation.
 	words   []string
 	letters int
 }
@@ -37,12 +36,11 @@ var (
 	cronWords = []string{"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"}
 )
 
-// checkCron tells what is wrong with a cron expression as Temporal's schedules
-// read it. The parsers of the libraries at hand read another dialect: theirs
-// know no year, no 7 for Sunday, and no phase of @every.
+// checkCron checks a cron expression as Temporal's schedules parse it. robfig/cron, the usual
+// library, parses another dialect: without years, 7 for Sunday, and phases of @every.
 func checkCron(expression string) error {
 	if strings.HasPrefix(expression, "TZ=") || strings.HasPrefix(expression, "CRON_TZ=") {
-		return errors.New("the time zone goes into timeZone, not into cron")
+		return errors.New("set the time zone in timeZone, not in cron")
 	}
 	text, _, _ := strings.Cut(expression, "#")
 	text = strings.TrimSpace(text)
@@ -65,7 +63,7 @@ func checkCron(expression string) error {
 		fields = append(append([]cronField{cronSecond}, fields...), cronYear)
 	default:
 		return fmt.Errorf("cron has %d fields; it needs minute, hour, day of the month, month and day of the week, "+
-			`such as "0 4 * * *" for every day at four; a sixth is the year, and with seven the first is the second`, len(values))
+			`such as "0 4 * * *" for every day at four; a sixth field is the year, and of seven the first is the second`, len(values))
 	}
 	for i, f := range fields {
 		if err := f.check(values[i]); err != nil {
@@ -85,23 +83,23 @@ func checkEvery(text string) error {
 	}
 	switch {
 	case err != nil:
-		return errors.New("@every needs a length of time in hours, minutes and seconds, such as @every 6h or @every 1h30m")
+		return errors.New("@every needs a duration such as 6h or 1h30m")
 	case after < 0 || after > every:
-		return errors.New("@every has a phase (after the /) that is below 0 or above the interval")
+		return errors.New("the phase of @every (after the /) must be between 0 and the interval")
 	case every < time.Minute:
-		return errors.New("@every needs at least a minute")
+		return errors.New("@every must be a minute or more")
 	}
 	return nil
 }
 
-// check tells what is wrong with a field: a list, with commas, of *, numbers
-// and ranges, each with a step or without.
+// check checks a field: *, numbers and ranges, each with an optional step, separated by
+// commas.
 func (f cronField) check(value string) error {
 	for part := range strings.SplitSeq(value, ",") {
 		span, step, stepped := strings.Cut(part, "/")
 		if stepped {
 			if n, err := strconv.Atoi(step); err != nil || n < 1 {
-				return fmt.Errorf("cron's %s has a step of %s; it must be a whole number from 1", f.name, quote(step))
+				return fmt.Errorf("cron's %s has the step %s; it must be a whole number from 1", f.name, quote(step))
 			}
 		}
 		if span == "*" {
@@ -115,9 +113,9 @@ func (f cronField) check(value string) error {
 		}
 		switch {
 		case !ok:
-			return fmt.Errorf("cron's %s can't be %s; it goes from %d to %d", f.name, quote(span), f.least, f.most)
+			return fmt.Errorf("cron's %s can't be %s; it must be from %d to %d", f.name, quote(span), f.least, f.most)
 		case to < from:
-			return fmt.Errorf("cron's %s goes backwards: %s", f.name, quote(span))
+			return fmt.Errorf("cron's %s has a range that goes backwards: %s", f.name, quote(span))
 		}
 	}
 	return nil
@@ -135,7 +133,7 @@ func (f cronField) number(s string) (int, bool) {
 	return n, err == nil && n >= f.least && n <= f.most
 }
 
-// checkTiming adds what is wrong with the timing at a path of the document.
+// checkTiming checks the timing at a path of the document.
 func checkTiming(t schemas.Timing, path []string, doc *document, p *problems) {
 	if err := checkCron(t.Cron); err != nil {
 		p.add(doc.at(child(path, "cron")...), "%v", err)
@@ -145,6 +143,6 @@ func checkTiming(t schemas.Timing, path []string, doc *document, p *problems) {
 	}
 	_, err := time.LoadLocation(t.TimeZone)
 	if err != nil || strings.EqualFold(t.TimeZone, "local") {
-		p.add(doc.at(child(path, "timeZone")...), "there is no time zone %s; use a name of the IANA list, such as Europe/Oslo or America/New_York", quote(t.TimeZone))
+		p.add(doc.at(child(path, "timeZone")...), "unknown time zone %s; use an IANA name such as Europe/Oslo or America/New_York", quote(t.TimeZone))
 	}
 }

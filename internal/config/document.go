@@ -5,20 +5,16 @@ import (
 	"strings"
 )
 
-// document is a YAML file as JSON values, with the places that they stand at.
+// document is a YAML file as JSON values, with their positions.
 type document struct {
 	root any
-	// values and keys are places by the path of the value, as pointer gives it.
+	// values and keys are the positions of values and of their keys, by pointer.
 	values, keys map[string]position
-	// bad are the paths of values that something is known to be wrong with.
-	bad map[string]bool
-	// meant are the paths that a misspelt key was probably meant for.
-	meant map[string]bool
 }
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
-// pointer is the JSON pointer of a path, the key of document's maps.
+// pointer returns the JSON pointer of a path, the key of document's maps.
 func pointer(path []string) string {
 	var b strings.Builder
 	for _, p := range path {
@@ -28,7 +24,7 @@ func pointer(path []string) string {
 	return b.String()
 }
 
-// at is the place of the value at a path, or of the nearest value around it.
+// at returns the position of the value at a path, or of the nearest value around it.
 func (d *document) at(path ...string) position {
 	for ; ; path = path[:len(path)-1] {
 		if p, ok := d.values[pointer(path)]; ok || len(path) == 0 {
@@ -37,7 +33,7 @@ func (d *document) at(path ...string) position {
 	}
 }
 
-// atKey is the place of the key at a path.
+// atKey returns the position of the key at a path.
 func (d *document) atKey(path ...string) position {
 	if p, ok := d.keys[pointer(path)]; ok {
 		return p
@@ -45,9 +41,14 @@ func (d *document) atKey(path ...string) position {
 	return d.at(path...)
 }
 
-// get is the value at a path, nil where there is none.
-func (d *document) get(path ...string) any {
-	v := d.root
+// has reports whether there is a value at a path.
+func (d *document) has(path ...string) bool {
+	_, ok := d.values[pointer(path)]
+	return ok
+}
+
+// get returns the part of a JSON value at a path, nil if there is none.
+func get(v any, path ...string) any {
 	for _, step := range path {
 		switch in := v.(type) {
 		case map[string]any:
@@ -65,45 +66,7 @@ func (d *document) get(path ...string) any {
 	return v
 }
 
-// has tells whether something stands at a path, be it empty or misspelt.
-func (d *document) has(path ...string) bool {
-	_, ok := d.values[pointer(path)]
-	return ok || d.meant[pointer(path)]
-}
-
-// sane tells whether something stands at a path with which nothing is wrong.
-func (d *document) sane(path ...string) bool {
-	return d.get(path...) != nil && !d.bad[pointer(path)]
-}
-
-// sound is a copy of the document's root without the values that something is
-// wrong with, which can be decoded to look for further problems.
-func (d *document) sound() any { return d.copySound(d.root, nil) }
-
-func (d *document) copySound(v any, path []string) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, value := range v {
-			if at := child(path, key); !d.bad[pointer(at)] {
-				out[key] = d.copySound(value, at)
-			}
-		}
-		return out
-	case []any:
-		out := make([]any, len(v)) // items keep their numbers
-		for i, value := range v {
-			if at := child(path, strconv.Itoa(i)); !d.bad[pointer(at)] {
-				out[i] = d.copySound(value, at)
-			}
-		}
-		return out
-	default:
-		return v
-	}
-}
-
-// child is the path of a value inside the one at path.
-func child(path []string, name string) []string {
-	return append(path[:len(path):len(path)], name)
+// child returns the path of a value inside the one at path.
+func child(path []string, names ...string) []string {
+	return append(path[:len(path):len(path)], names...)
 }

@@ -9,12 +9,11 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// LoadExports reads exports.yaml. A segment's source that is a relative path is
-// made absolute, against the file's folder, so that it means the same to every
-// worker, wherever it was started. The error is a *FileError where the file
-// could be read and something is wrong with it.
+// LoadExports reads exports.yaml. Relative paths of sources become absolute, relative to the
+// file's folder, so that they do not depend on where a worker was started. The error is a
+// *FileError if the file could be read.
 func LoadExports(path string) (*schemas.Exports, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +42,7 @@ func parseExports(path string, data []byte) (*schemas.Exports, error) {
 	return &out, nil
 }
 
-// CheckExports checks exports that come from elsewhere than a file.
+// CheckExports checks exports that were not read from a file.
 func CheckExports(all *schemas.Exports) error {
 	data, err := json.Marshal(all)
 	if err != nil {
@@ -64,30 +63,24 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 	names := map[string]position{}
 	for i, e := range all.Exports {
 		path := []string{"exports", strconv.Itoa(i)}
-		if doc.bad[pointer(path)] {
-			continue
-		}
 		checkName(e.Name, "export", child(path, "name"), names, doc, p)
 		if strings.Contains(e.Name, "/") {
-			p.add(doc.at(child(path, "name")...), `the name %s has a "/" in it, which parts an export from its segment elsewhere; use another sign`, quote(e.Name))
+			p.add(doc.at(child(path, "name")...), `the name %s contains "/", which separates an export from its segment elsewhere; use another character`, quote(e.Name))
 		}
-		if !doc.has(child(path, "email")...) && !doc.has(child(path, "userID")...) {
-			p.add(doc.at(path...), "this export has neither email nor userID; name the column that identifies people")
+		if e.Email == "" && e.UserID == "" {
+			p.add(doc.at(path...), "this export has neither email nor userID; name the column that identifies profiles")
 		}
 		checkSchedule(all, e, path, doc, p)
 		checkDurations(e.Settings, path, doc, p)
 		var fields mapping.Names
 		for j, f := range e.Fields.List {
-			if f.Column == "" {
-				continue // the schema has said so
-			}
 			if _, err := fields.Add(f.Column, f.As); err != nil {
-				p.add(doc.at(append(child(path, "fields"), strconv.Itoa(j))...), "%v", err)
+				p.add(doc.at(child(path, "fields", strconv.Itoa(j))...), "%v", err)
 			}
 		}
 		inExport := map[string]position{}
 		for j, s := range e.Segments {
-			checkName(s.Name, "segment", append(path, "segments", strconv.Itoa(j), "name"), inExport, doc, p)
+			checkName(s.Name, "segment", child(path, "segments", strconv.Itoa(j), "name"), inExport, doc, p)
 		}
 	}
 	checkLists(all, doc, p)
@@ -98,29 +91,29 @@ func checkSchedule(all *schemas.Exports, e schemas.Export, path []string, doc *d
 	if e.Schedule.Own != nil {
 		checkTiming(*e.Schedule.Own, at, doc, p)
 	}
-	if doc.get(at...) == schemas.ScheduleRefresh && !doc.has("refresh") {
-		p.add(doc.at(at...), `schedule is "refresh", but this file has no refresh: {cron: …} to follow; add one at the top, or say schedule: off`)
+	if get(doc.root, at...) == schemas.ScheduleRefresh && !doc.has("refresh") {
+		p.add(doc.at(at...), `schedule is "refresh", but this file has no refresh: {cron: …} to follow; add one at the top, or set schedule: off`)
 	}
 }
 
 func checkDurations(s schemas.Settings, path []string, doc *document, p *problems) {
-	if s.Deadline == 0 && doc.sane(child(path, "deadline")...) {
-		p.add(doc.at(child(path, "deadline")...), "deadline is no time at all; leave it out for 24h")
+	if s.Deadline == 0 && doc.has(child(path, "deadline")...) {
+		p.add(doc.at(child(path, "deadline")...), "deadline is zero; leave it out for 24h")
 	}
-	if s.FullEvery == 0 && doc.sane(child(path, "fullEvery")...) {
-		p.add(doc.at(child(path, "fullEvery")...), "fullEvery is no time at all; leave it out to send only what changed")
+	if s.FullEvery == 0 && doc.has(child(path, "fullEvery")...) {
+		p.add(doc.at(child(path, "fullEvery")...), "fullEvery is zero; leave it out to send only what changed")
 	}
 }
 
-// target is one segment's way to its list.
+// target is a segment with the position of its definition.
 type target struct {
 	export  string
 	segment schemas.Segment
 	at      position
 }
 
-// checkLists refuses two segments that would feed one list: each would remove
-// the other's people from it.
+// checkLists refuses two segments that would send to the same list: each would remove the
+// other's members.
 func checkLists(all *schemas.Exports, doc *document, p *problems) {
 	type key struct {
 		connection string
@@ -129,16 +122,13 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 	seen := map[key][]target{}
 	for i, e := range all.Exports {
 		for j, s := range e.Segments {
-			if e.Connection == "" || s.Name == "" {
-				continue // the schema has said so
-			}
 			t := target{e.Name, s, doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
 			keys := []key{{e.Connection, s.Name}}
 			if s.ListID != 0 {
 				keys = append(keys, key{e.Connection, s.ListID})
 			}
 			if other, ok := firstClash(t, seen[keys[0]], seen[keys[len(keys)-1]]); ok {
-				p.add(t.at, "segment %s of export %s would feed the same list of connection %s as segment %s of export %s in line %d; give it another name, or take one of them out",
+				p.add(t.at, "segment %s of export %s would send to the same list of connection %s as segment %s of export %s in line %d; give it another name, or remove one of them",
 					quote(s.Name), quote(e.Name), quote(e.Connection), quote(other.segment.Name), quote(other.export), other.at.line)
 			}
 			for _, k := range keys {
@@ -148,9 +138,8 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 	}
 }
 
-// firstClash finds a segment of another export, or of the same with another
-// name, that goes into the same list. Two of one name go into different lists
-// only where both say which.
+// firstClash returns a segment of another export, or another segment of this one, that sends
+// to the same list. Two of the same name have different lists only if both set listId.
 func firstClash(t target, candidates ...[]target) (target, bool) {
 	for _, list := range candidates {
 		for _, o := range list {

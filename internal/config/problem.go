@@ -11,19 +11,19 @@ import (
 
 // Problem is one thing that is wrong with a file.
 type Problem struct {
-	// Line and Column say where, from 1; 0 where it is the file as a whole.
+	// Line and Column count from 1. They are 0 if the problem is the file as a whole.
 	Line, Column int
 	// Text says what is wrong and what to do about it.
 	Text string
 }
 
-// FileError is everything that is wrong with one file, in the file's order.
+// FileError has the problems of one file, in the order of the file.
 type FileError struct {
 	Path     string
 	Problems []Problem
 }
 
-// Error has a line "file:line:column: what" for each problem.
+// Error returns a line "file:line:column: text" for each problem.
 func (e *FileError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
@@ -36,11 +36,10 @@ func (e *FileError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// mostProblems is how many problems of one file are reported; more than these
-// nobody reads at once.
+// mostProblems is the most problems that are reported at once.
 const mostProblems = 50
 
-// problems collects what is wrong with one file.
+// problems collects the problems of one file.
 type problems struct {
 	path string
 	list []Problem
@@ -50,7 +49,7 @@ func (p *problems) add(at position, format string, args ...any) {
 	p.list = append(p.list, Problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
 }
 
-// err gives the problems in the file's order, or nil where there is none.
+// err returns the problems as a FileError, or nil if there are none.
 func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
@@ -65,7 +64,7 @@ func (p *problems) err() error {
 	return &FileError{Path: p.path, Problems: list}
 }
 
-// quote repeats text from a file in a message, unless it may be an API key.
+// quote quotes text from a file for a message, unless it may be an API key.
 func quote(s string) string {
 	const most = 80
 	if looksLikeKey(s) {
@@ -77,9 +76,8 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// looksLikeKey tells whether text may be, or may hold, an API key: Iterable's
-// are 32 hexadecimal digits; a long run of letters and digits that mixes both is
-// held for one too.
+// looksLikeKey reports whether text may contain an API key: 20 or more letters and digits in
+// a row, with both among them. Iterable's keys are 32 hexadecimal digits.
 func looksLikeKey(s string) bool {
 	const long = 20
 	run, letters, digits := 0, 0, 0

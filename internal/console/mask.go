@@ -5,9 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Masked hides an address or a user id but for its first letter and the domain:
-// ann@example.com becomes a•••@example.com. Of what is no address, the first
-// letter is left.
+// Masked returns an address with all but its first letter and its domain hidden:
+// ann@example.com becomes a•••@example.com. Of other text it keeps the first letter.
 func Masked(s string) string {
 	if s == "" {
 		return ""

@@ -13,17 +13,16 @@ import (
 	"unicode/utf8"
 )
 
-// printable reports whether a character only ever shows as itself. Control characters
-// (escape sequences begin with one), those that turn the direction of a text, private
-// ones and what is not Unicode do not. The two joiners are part of how Persian and some
-// emoji are written.
+// printable reports whether a character only shows as itself. Control characters, which
+// begin escape sequences, characters that change the direction of text, private ones and
+// invalid ones do not. The two joiners are needed for Persian and some emoji.
 func printable(r rune) bool {
 	const nonJoiner, joiner = '\u200c', '\u200d'
 	return r != utf8.RuneError && (unicode.IsPrint(r) || unicode.Is(unicode.Zs, r)) || r == nonJoiner || r == joiner
 }
 
-// Printable makes a value from outside harmless for one line of a terminal: what is not
-// printable is replaced.
+// Printable returns s with every character replaced that is not printable, so that a value
+// from outside can be shown on one line of a terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if printable(r) {
@@ -33,20 +32,19 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Filter is a writer that lets nothing reach w but what is printable, ends of lines and
-// tabs, whatever the names and values are made of that a command prints. On a terminal
-// the colours of Paint come through too. What calls the terminal itself, such as
-// progress bars, asks for Unfiltered.
+// Filter is a writer that passes on only printable characters, line ends and tabs, whatever
+// is in the names and values that a command prints. On a terminal it also passes on the
+// colours of Paint. Progress bars, which control the terminal, use Unfiltered.
 type Filter struct {
 	w       io.Writer
 	colours bool
-	begun   []byte // of a character or a colour whose end was not written yet
+	begun   []byte // an incomplete character or colour
 }
 
-// NewFilter returns a Filter before w.
+// NewFilter returns a Filter that writes to w.
 func NewFilter(w io.Writer) *Filter { return &Filter{w: w, colours: Coloured(w)} }
 
-// Unfiltered returns what a Filter writes to, and any other writer as it is.
+// Unfiltered returns the writer behind a Filter, or w itself.
 func Unfiltered(w io.Writer) io.Writer {
 	if f, ok := w.(*Filter); ok {
 		return f.w
@@ -59,10 +57,10 @@ func file(w io.Writer) (*os.File, bool) {
 	return f, ok
 }
 
-// colour is an escape sequence of Paint at the beginning of a text.
+// colour matches an escape sequence of Paint at the beginning of a text.
 var colour = regexp.MustCompile(`^\x1b\[(0|2|31|32|33)m`)
 
-// longestColour is how many bytes tell whether a text begins with a colour.
+// longestColour is the length of the longest match of colour.
 const longestColour = len("\x1b[31m")
 
 func (f *Filter) Write(p []byte) (int, error) {
@@ -96,8 +94,7 @@ func (f *Filter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// JSON writes v as indented JSON. Characters that are not printable are escaped, which
-// leaves the values as they are.
+// JSON writes v as indented JSON, with characters escaped that are not printable.
 func JSON(w io.Writer, v any) error { return writeJSON(w, v, "  ") }
 
 // JSONLine is JSON on one line.
@@ -127,11 +124,11 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// formula is what begins a formula in a cell. Where the program's language separates cells
-// by semicolons, one in a value begins another cell, and quotes before a formula go.
+// formula matches what begins a formula in a cell. Where spreadsheets separate cells by
+// semicolons, a semicolon in a value begins another cell, and quotes before a formula go.
 var formula = regexp.MustCompile("(^|;)([ \"]*[=+\\-@\uFF1D\uFF0B\uFF0D\uFF20])")
 
-// Cell makes a value harmless in a CSV file: printable, and no formula for the program
-// that opens it, by the apostrophe that OWASP recommends before what could begin one
+// Cell returns a value that is safe in a CSV file: it is printable, and a spreadsheet does not
+// take it for a formula, thanks to the apostrophe that OWASP recommends
 // (https://owasp.org/www-community/attacks/CSV_Injection).
 func Cell(s string) string { return formula.ReplaceAllString(Printable(s), "${1}'${2}") }

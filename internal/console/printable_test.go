@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// hostile are texts that somebody gives a file, a column or an export as its name.
+// hostile are names of files, columns or exports that try to control the terminal.
 var hostile = []string{
 	"\x1b]0;title\x07", "\x1b[2J\x1b[H", "\x1b[31mred\x1b[0m", "\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\",
 	"\u009b31m", "\u009d0;title\u009c", "a\rb", "a\bb", "\x7f", "\x00", "\u202egnp.exe", "\u2066x\u2069", "\u2028", "\ufeff", "\xff\xfe", "\ue000",

@@ -1,5 +1,5 @@
-// Package console shows runs to a person at a terminal: progress bars there,
-// plain lines where the output goes to a file or a log.
+// Package console prints runs, tables and values: with progress bars and colours on a
+// terminal, and as plain lines to a file or a log.
 package console
 
 import (
@@ -17,33 +17,33 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Progress shows how runs get on. It is safe for concurrent use.
+// Progress shows the progress of runs. It is safe for concurrent use.
 type Progress struct {
 	mu    sync.Mutex
 	out   io.Writer
-	bars  *mpb.Progress // nil: plain lines
+	bars  *mpb.Progress // nil for plain lines
 	shown map[string]*shown
 }
 
-// shown is what was last said of one segment.
+// shown is what was last shown for one segment.
 type shown struct {
 	bar    *mpb.Bar
 	beside atomic.Pointer[beside]
-	pace   pace
+	speed  speed
 	line   string
 	at     time.Time
-	// How far the bar came in a step; it never goes back within one.
+	// The position of the bar in a step; it never decreases within one.
 	step           string
 	total, handled int64
 }
 
-// beside is what stands beside a bar. It is drawn by a goroutine of its own.
+// beside is the text beside a bar. Another goroutine draws it.
 type beside struct{ note, counts string }
 
-// plainEvery is how often a plain line repeats where only the counts change.
+// plainEvery is the interval of plain lines if only the counts change.
 const plainEvery = 5 * time.Second
 
-// NewProgress shows bars where out is a terminal and lines elsewhere.
+// NewProgress returns a Progress with bars if out is a terminal, and with lines otherwise.
 func NewProgress(out io.Writer) *Progress {
 	p := &Progress{out: out, shown: map[string]*shown{}}
 	if IsTerminal(out) {
@@ -52,7 +52,7 @@ func NewProgress(out io.Writer) *Progress {
 	return p
 }
 
-// See takes the newest view of a run.
+// See shows the newest view of a run, or the problem in getting it.
 func (p *Progress) See(v operate.View, problem error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Progress) See(v operate.View, problem error) {
 		p.say(troubled, v.Run.Export+": "+problem.Error()+"; trying again")
 		return
 	}
-	troubled.line = "" // to be told again when it comes back
+	troubled.line = "" // so that it is shown again if it comes back
 	if v.Waiting != nil {
 		p.say(p.of(v.Run.Export), fmt.Sprintf("%s: waiting at %s: %s", v.Run.Export, v.Waiting.Step, v.Waiting.Message))
 	}
@@ -83,8 +83,8 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 	key := v.Run.RunID + "/" + s.Run.Segment
 	known := p.of(key)
 	now := time.Now()
-	known.pace.see(now, s.Step, s.Handled)
-	note, counts := phase(s), known.pace.counts(s)
+	known.speed.see(now, s.Step, s.Handled)
+	note, counts := phase(s), known.speed.counts(s)
 	line := s.Run.Segment + ": " + note
 	if p.bars == nil {
 		if line != known.line || counts != "" && now.Sub(known.at) > plainEvery {
@@ -93,7 +93,7 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 		}
 		return
 	}
-	if s.Waiting != nil { // too long for a place beside a bar
+	if s.Waiting != nil { // too long to show beside a bar
 		p.say(known, line)
 		note = schemas.StateWaiting
 	} else if s.State != schemas.StateRunning {
@@ -103,7 +103,7 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 	p.bar(known, s, v.Ended())
 }
 
-// say prints a line once.
+// say prints a line unless it was printed last.
 func (p *Progress) say(known *shown, line string) {
 	if known.line == line {
 		return
@@ -116,7 +116,7 @@ func (p *Progress) say(known *shown, line string) {
 	fmt.Fprintln(w, Printable(line))
 }
 
-// bar moves the segment's bar, and ends it with the run.
+// bar moves the segment's bar, and completes it with the run.
 func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 	if known.bar == nil {
 		known.bar = p.bars.New(0, mpb.BarStyle(),
@@ -131,7 +131,7 @@ func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 		if known.step != s.Step || known.total != s.Total {
 			known.step, known.total, known.handled = s.Step, s.Total, 0
 		}
-		// A batch that is sent again after a failure was counted already.
+		// A batch that is sent again after a failure was already counted.
 		known.handled = max(known.handled, min(s.Handled, s.Total))
 		known.bar.SetCurrent(known.handled)
 	}
@@ -144,7 +144,7 @@ func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 	}
 }
 
-// phase says in a few words where a segment stands.
+// phase returns the state of a segment in a few words.
 func phase(s operate.SegmentView) string {
 	switch {
 	case s.Waiting != nil:
@@ -161,18 +161,18 @@ func phase(s operate.SegmentView) string {
 	return "starting"
 }
 
-// steps describes the steps to people.
+// steps are the names of the steps for display.
 var steps = map[string]string{
-	schemas.ActivityInspectSegment: "looking at the files",
+	schemas.ActivityInspectSegment: "inspecting the files",
 	schemas.ActivityEnsureList:     "finding the list",
 	schemas.ActivityStageSegment:   "reading",
-	schemas.StepGuardrails:         "comparing with the guardrails",
+	schemas.StepGuardrails:         "checking the guardrails",
 	schemas.ActivityUploadBatches:  "sending",
 	schemas.ActivityVerifyList:     "checking the list's size",
 	schemas.ActivityCommitSnapshot: "finishing",
 }
 
-// Close leaves the bars as they are and waits until they are drawn.
+// Close stops the bars and blocks until they are drawn.
 func (p *Progress) Close() {
 	if p.bars == nil {
 		return
@@ -183,17 +183,4 @@ func (p *Progress) Close() {
 		}
 	}
 	p.bars.Wait()
-}
-
-// Count writes a number with its thousands set apart.
-func Count(n int64) string {
-	s := fmt.Sprint(n)
-	var b strings.Builder
-	for i, r := range s {
-		if i > 0 && (len(s)-i)%3 == 0 && s[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

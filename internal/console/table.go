@@ -10,10 +10,9 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Table prints rows under a header, as wide as the terminal allows: where they do not
-// fit, the columns with the longest texts are wrapped between words, and where not
-// even the words fit, each row is printed as a list. Columns named in right are set
-// flush right.
+// Table prints rows under a header, within the width of the terminal: it wraps the widest
+// columns between words and, if even the words do not fit, prints each row as a list.
+// Columns named in right are aligned right.
 func Table(w io.Writer, header []string, rows [][]string, right ...string) {
 	widths, fits := fit(header, rows, Width(w))
 	if !fits {
@@ -51,12 +50,12 @@ func cells(values []string) table.Row {
 	return row
 }
 
-// longWord is from how many characters on a word may be broken: an id of a run may
-// not be, so that it can be copied.
+// longWord is the length from which a word may be broken. The ID of a run is shorter, so
+// that it can be copied.
 const longWord = 40
 
-// fit finds widths for the columns, so that a row is no wider than width; 0 is any
-// width. fits is false where the words are too long for that.
+// fit returns widths for the columns so that a row is at most width wide; 0 means any
+// width. fits reports whether the words are short enough for that.
 func fit(header []string, rows [][]string, width int) (widths []int, fits bool) {
 	widths, least := make([]int, len(header)), make([]int, len(header))
 	for _, r := range append(rows, header) {
@@ -67,7 +66,7 @@ func fit(header []string, rows [][]string, width int) (widths []int, fits bool) 
 			}
 		}
 	}
-	// A blank on each side of a cell, and a line between two.
+	// A space on each side of a cell, and a line between two.
 	total := 3*len(header) - 1
 	for _, n := range widths {
 		total += n
@@ -88,7 +87,7 @@ func fit(header []string, rows [][]string, width int) (widths []int, fits bool) 
 	return widths, true
 }
 
-// wrapCell breaks what stands in a cell, long words too.
+// wrapCell wraps the text of a cell and breaks long words.
 func wrapCell(s string, width int) string {
 	lines := wrapped(s, width)
 	for i, line := range lines {
@@ -99,8 +98,7 @@ func wrapCell(s string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// list prints each row as lines of a name and a value. Cells without one are left
-// out.
+// list prints each row as lines of a name and a value, without the empty ones.
 func list(w io.Writer, header []string, rows [][]string) {
 	indent := 0
 	for _, name := range header {

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// TestTablesFitTheWidth that COLUMNS gives, without losing a word.
+// TestTablesFitTheWidth checks that tables fit COLUMNS without losing a word.
 func TestTablesFitTheWidth(t *testing.T) {
 	header := []string{"export", "note", "sent", "run"}
 	rows := [][]string{

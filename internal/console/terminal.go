@@ -12,14 +12,14 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// IsTerminal tells whether a person looks at w.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	f, ok := file(w)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Width is how many columns w has: what COLUMNS says, else those of the terminal, and
-// 0 where nothing bounds a line.
+// Width returns the number of columns of w: that of COLUMNS, or of the terminal, or 0 if
+// lines may have any length.
 func Width(w io.Writer) int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
@@ -32,10 +32,10 @@ func Width(w io.Writer) int {
 	return 0
 }
 
-// Colour is how something is to be seen.
+// Colour is the meaning that a colour shows.
 type Colour int
 
-// Colours, by what they say.
+// Colours.
 const (
 	Plain Colour = iota
 	Good
@@ -46,13 +46,13 @@ const (
 
 var escapes = map[Colour]text.Color{Good: text.FgGreen, Caution: text.FgYellow, Bad: text.FgRed, Faint: text.Faint}
 
-// Coloured tells whether w takes colours: only a terminal does, one that knows them,
-// and none where NO_COLOR is set (https://no-color.org).
+// Coloured reports whether colours may be written to w: it is a terminal that supports
+// them, and NO_COLOR is not set (https://no-color.org).
 func Coloured(w io.Writer) bool {
 	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// Paint colours s where w takes colours.
+// Paint returns s in a colour if w is Coloured.
 func Paint(w io.Writer, c Colour, s string) string {
 	if escape, ok := escapes[c]; ok && s != "" && Coloured(w) {
 		return escape.EscapeSeq() + s + text.Reset.EscapeSeq()
@@ -60,7 +60,7 @@ func Paint(w io.Writer, c Colour, s string) string {
 	return s
 }
 
-// State paints the state of a run or of a segment.
+// State returns the state of a run or of a segment in its colour.
 func State(w io.Writer, state string) string {
 	colours := map[string]Colour{
 		schemas.StateDone: Good, schemas.StateWaiting: Caution,
@@ -69,11 +69,11 @@ func State(w io.Writer, state string) string {
 	return Paint(w, colours[state], state)
 }
 
-// Wrap breaks text between words where w is too narrow for it. Lines after the first
-// begin with indent blanks, which the caller has written before the first one. A word
-// that is too long for a line stays whole, so that it can be copied.
+// Wrap breaks text between words at the width of w. Lines after the first begin with indent
+// spaces, which the caller has written before the first one. A word that is too long for a
+// line stays whole, so that it can be copied.
 func Wrap(w io.Writer, indent int, s string) string {
-	const least = 20 // a text in a narrower column is no easier to read
+	const least = 20 // a narrower column is hard to read
 	lines := strings.Split(s, "\n")
 	if width := Width(w) - indent; width >= least {
 		lines = wrapped(s, width)
@@ -81,8 +81,7 @@ func Wrap(w io.Writer, indent int, s string) string {
 	return strings.Join(lines, "\n"+strings.Repeat(" ", indent))
 }
 
-// wrapped are the lines of a text, broken between words so that they are no longer
-// than width, as far as the words let them.
+// wrapped returns the lines of a text, broken between words at width.
 func wrapped(s string, width int) (lines []string) {
 	for line := range strings.SplitSeq(s, "\n") {
 		if text.StringWidthWithoutEscSequences(line) <= width {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -259,7 +260,7 @@ func TestTheConfigurationInTheCluster(t *testing.T) {
 			t.Errorf("%s names a key that the secret does not have", name)
 		}
 	}
-	if _, err := config.LoadConnections(filepath.Join(dir, "connections.yaml")); err != nil {
+	if _, err := config.OpenConnections(filepath.Join(dir, "connections.yaml"), slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)
 	}
 	exports, err := config.LoadExports(filepath.Join(dir, "exports.yaml"))

@@ -1,6 +1,6 @@
-// Package doctor finds out whether everything is there that runs need: Temporal, its
-// namespace and search attributes, workers, their connections, sources and data root,
-// and clocks that agree. Each finding that is not well says how to mend it.
+// Package doctor checks what runs need: Temporal, its namespace and search attributes,
+// workers, their connections, sources and data root, and the clocks. Each problem comes with
+// its fix.
 package doctor
 
 import (
@@ -12,20 +12,22 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
 
-// State is how a finding is.
+// State is the severity of a finding.
 type State string
 
-// States, from the best to the worst.
+// States, from best to worst.
 const (
 	OK State = "ok"
-	// Skipped: it could not be looked at, because of another finding or for want of
-	// a right.
+	// Skipped means that it could not be checked, because of another finding or a
+	// missing permission.
 	Skipped State = "skipped"
-	// Warning: runs work, and something else may not.
+	// Warning means that runs work, but something else may not.
 	Warning State = "warning"
 	Wrong   State = "wrong"
 )
@@ -44,66 +46,66 @@ const (
 
 var order = []string{CheckTemporal, CheckNamespace, CheckAttributes, CheckWorkers, CheckClocks, CheckDataRoot, CheckConnections, CheckSources}
 
-// Finding is what one look at one thing found.
+// Finding is the result of one check.
 type Finding struct {
-	// Check is one of the Check names, Subject what of it was looked at: a task
-	// queue, a connection, a segment.
+	// Check is one of the Check names. Subject is what was checked: a task queue, a
+	// connection, a segment.
 	Check   string `json:"check"`
 	Subject string `json:"subject,omitempty"`
 	State   State  `json:"state"`
 	Found   string `json:"found"`
-	// Mend says what to do about it, empty where there is nothing to do.
-	Mend string `json:"mend,omitempty"`
+	// Fix says what to do about it, empty if there is nothing to do.
+	Fix string `json:"fix,omitempty"`
 }
 
-// Sight is what a doctor sees beside Temporal.
+// Sight is what the doctor reads besides Temporal.
 type Sight interface {
 	Connections(ctx context.Context) (schemas.ConnectionsAnswer, error)
 	CheckConnection(ctx context.Context, connection string) (schemas.ConnectionCheck, error)
-	// Sources looks at the footers of an export's segments.
+	// Sources reads the footers of an export's segments.
 	Sources(ctx context.Context, e schemas.Export) ([]Source, error)
-	// DataRoot writes to the data root and reads from it, and returns where it is.
+	// DataRoot writes to the data root, reads from it, and returns its URL.
 	DataRoot(ctx context.Context) (string, error)
 }
 
-// Source is what the footers of a segment's files say.
+// Source is what the footers of a segment's files contain.
 type Source struct {
 	Segment string
 	Files   int
-	Rows    int64 // -1 where no footer says so
-	// Error says why a run could not read it; empty if it could.
+	Rows    int64 // -1 if no footer has it
+	// Error says why a run could not read the segment, empty if it could.
 	Error string
 }
 
-// Doctor is what the checks need.
+// Doctor has what the checks need.
 type Doctor struct {
 	Operator *operate.Operator
 	Sight    Sight
-	// Who wants to know.
+	// Who is the caller.
 	Who schemas.Person
-	// Address is where Temporal is, for people.
+	// Address is the address of Temporal, for display.
 	Address string
 	// Told is an error as that person may read it.
 	Told func(error) string
 }
 
-// answerTime bounds how long one thing is waited for.
+// answerTime bounds one check.
 const answerTime = 20 * time.Second
 
-// patient is the state of one examination.
+// patient holds the findings of one Examine.
 type patient struct {
 	Doctor
 	o        *operate.Operator
 	findings []Finding
 }
 
-func (p *patient) add(check, subject string, state State, found, mend string) {
-	p.findings = append(p.findings, Finding{check, subject, state, found, mend})
+func (p *patient) add(check, subject string, state State, found, fix string) {
+	p.findings = append(p.findings, Finding{check, subject, state, found, fix})
 }
 
 func (p *patient) ok(check, subject, found string) { p.add(check, subject, OK, found, "") }
 
-// skipRest notes that nothing was found out about a check and those after it.
+// skipRest adds Skipped for a check and all after it.
 func (p *patient) skipRest(from, because string) {
 	begun := false
 	for _, check := range order {
@@ -113,38 +115,38 @@ func (p *patient) skipRest(from, because string) {
 	}
 }
 
-// Unreachable is what a doctor finds where there is no Temporal, or no gateway, to ask.
-func Unreachable(what string, err error, mend string) []Finding {
+// Unreachable returns the findings if neither Temporal nor a gateway can be reached.
+func Unreachable(err error, fix string) []Finding {
 	p := &patient{}
-	p.add(what, "", Wrong, err.Error(), mend)
-	p.skipRest(CheckNamespace, "Temporal is out of reach")
+	p.add(CheckTemporal, "", Wrong, err.Error(), fix)
+	p.skipRest(CheckNamespace, "Temporal can't be reached")
 	return p.findings
 }
 
-// Examine looks at everything, as far as one thing does not hide another.
+// Examine runs all checks, except those that a problem makes impossible.
 func (d Doctor) Examine(ctx context.Context) []Finding {
 	p := &patient{Doctor: d, o: d.Operator}
 	p.ok(CheckTemporal, "", p.server(ctx))
 	if !p.namespace(ctx) {
-		p.skipRest(CheckAttributes, "there is no namespace to look into")
+		p.skipRest(CheckAttributes, "the namespace can't be used")
 		return p.findings
 	}
 	p.attributes(ctx)
 	if !p.workers(ctx) {
-		p.skipRest(CheckClocks, "no worker listens")
+		p.skipRest(CheckClocks, "no worker polls")
 		return p.findings
 	}
 	p.clocks(ctx)
 	if p.dataRoot(ctx) {
 		p.connections(ctx)
 	} else {
-		p.add(CheckConnections, "", Skipped, "what is known of them is in the data root", "")
+		p.add(CheckConnections, "", Skipped, "their records are in the data root", "")
 	}
 	p.sources(ctx)
 	return p.findings
 }
 
-// Healthy tells whether nothing is wrong.
+// Healthy reports whether no finding is Wrong.
 func Healthy(findings []Finding) bool {
 	for _, f := range findings {
 		if f.State == Wrong {
@@ -154,7 +156,7 @@ func Healthy(findings []Finding) bool {
 	return true
 }
 
-// server says which Temporal answers.
+// server returns the address and version of Temporal.
 func (p *patient) server(ctx context.Context) string {
 	info, err := p.o.Client.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
 	if err != nil || info.ServerVersion == "" {
@@ -163,7 +165,8 @@ func (p *patient) server(ctx context.Context) string {
 	return fmt.Sprintf("%s, version %s", p.Address, info.ServerVersion)
 }
 
-// namespace tells whether it is there; where that may not be asked, it is taken to be.
+// namespace reports whether the namespace exists. If Temporal does not allow the question,
+// it is assumed to exist.
 func (p *patient) namespace(ctx context.Context) bool {
 	name := p.o.Namespace
 	d, err := p.o.Client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
@@ -171,16 +174,16 @@ func (p *patient) namespace(ctx context.Context) bool {
 	var notAllowed *serviceerror.PermissionDenied
 	switch {
 	case errors.As(err, &missing):
-		p.add(CheckNamespace, name, Wrong, "there is no such namespace", fmt.Sprintf(
-			"set TEMPORAL_NAMESPACE to the workers', or make it: temporal operator namespace create --namespace %s --retention 720h", name))
+		p.add(CheckNamespace, name, Wrong, "the namespace does not exist", fmt.Sprintf(
+			"set TEMPORAL_NAMESPACE to that of the workers, or create it: temporal operator namespace create --namespace %s --retention 720h", name))
 		return false
 	case errors.As(err, &notAllowed):
-		p.add(CheckNamespace, name, Skipped, "it may not be looked at: "+p.Told(err), "")
+		p.add(CheckNamespace, name, Skipped, "no permission to read it: "+p.Told(err), "")
 	case err != nil:
-		p.add(CheckNamespace, name, Wrong, p.Told(err), "see whether the credentials are those of this namespace (TEMPORAL_API_KEY, TEMPORAL_TLS…)")
+		p.add(CheckNamespace, name, Wrong, p.Told(err), "use the credentials of this namespace (TEMPORAL_API_KEY, TEMPORAL_TLS…)")
 		return false
 	default:
-		p.ok(CheckNamespace, name, fmt.Sprintf("keeps runs that have ended for %s", days(d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())))
+		p.ok(CheckNamespace, name, fmt.Sprintf("keeps ended runs for %s", days(d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())))
 	}
 	return true
 }
@@ -193,9 +196,9 @@ func days(d time.Duration) string {
 }
 
 func (p *patient) attributes(ctx context.Context) {
-	all, err := operate.Attributes(ctx, p.o.Client, p.o.Namespace)
+	all, err := dial.Attributes(ctx, p.o.Client, p.o.Namespace)
 	if err != nil {
-		p.add(CheckAttributes, "", Skipped, "they may not be looked at: "+p.Told(err), "")
+		p.add(CheckAttributes, "", Skipped, "no permission to list them: "+p.Told(err), "")
 		return
 	}
 	fit := 0
@@ -204,30 +207,30 @@ func (p *patient) attributes(ctx context.Context) {
 		case a.Fits():
 			fit++
 		case a.Has == "":
-			p.add(CheckAttributes, a.Name, Wrong, "it is missing, so runs set none and can't be searched for by export or state", "starter setup")
+			p.add(CheckAttributes, a.Name, Wrong, "it is missing, so runs set no search attributes and can't be searched for by export or state", "starter doctor --fix")
 		default:
-			p.add(CheckAttributes, a.Name, Wrong, fmt.Sprintf("it is of type %s and should be %s, so runs set none", a.Has, a.Type), "remove it and run starter setup, or use another namespace")
+			p.add(CheckAttributes, a.Name, Wrong, fmt.Sprintf("it has type %s and must be %s, so runs set no search attributes", a.Has, a.Type), "remove it and run starter doctor --fix, or use another namespace")
 		}
 	}
 	if fit == len(all) {
-		p.ok(CheckAttributes, "", fmt.Sprintf("all %d are there", fit))
+		p.ok(CheckAttributes, "", fmt.Sprintf("all %d exist", fit))
 	}
 }
 
-// queues are those that every worker listens to.
+// queues are the task queues that every worker polls.
 var queues = []operate.Queue{{Name: schemas.TaskQueue, Workflows: true}, {Name: schemas.TaskQueue}, {Name: schemas.AccessTaskQueue}}
 
-// workers looks who listens.
+// workers reports whether workers poll all queues.
 func (p *patient) workers(ctx context.Context) bool {
 	all := true
 	for _, q := range queues {
-		all = p.queue(ctx, CheckWorkers, q, "start one against this Temporal and namespace (worker --help); one that runs already says in its log why it does not listen") && all
+		all = p.queue(ctx, CheckWorkers, q, "start a worker with this Temporal and namespace (worker --help); if one is running, its log says why it does not poll") && all
 	}
 	return all
 }
 
-// queue looks who listens to a task queue.
-func (p *patient) queue(ctx context.Context, check string, q operate.Queue, mend string) bool {
+// queue reports whether workers poll a task queue.
+func (p *patient) queue(ctx context.Context, check string, q operate.Queue, fix string) bool {
 	kind := "activities"
 	if q.Workflows {
 		kind = "workflows"
@@ -236,14 +239,12 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, mend
 	workers, err := p.o.Workers(ctx, q)
 	switch {
 	case err != nil:
-		p.add(check, subject, Skipped, "it may not be looked at: "+p.Told(err), "")
+		p.add(check, subject, Skipped, "no permission to read it: "+p.Told(err), "")
 	case len(workers) == 0:
-		p.add(check, subject, Wrong, "no worker listens", mend)
+		p.add(check, subject, Wrong, "no worker polls it", fix)
 		return false
-	case len(workers) == 1:
-		p.ok(check, subject, "1 worker listens")
 	default:
-		p.ok(check, subject, fmt.Sprintf("%d workers listen", len(workers)))
+		p.ok(check, subject, "polled by "+console.Things(len(workers), "worker"))
 	}
 	return true
 }

@@ -15,7 +15,7 @@ func TestClocks(t *testing.T) {
 	} {
 		var p patient
 		p.clock(noon, noon.Add(ahead))
-		if f := p.findings[0]; f.State != want || f.State == Wrong && f.Mend == "" {
+		if f := p.findings[0]; f.State != want || f.State == Wrong && f.Fix == "" {
 			t.Errorf("%s ahead: %+v, want %s", ahead, f, want)
 		}
 	}
@@ -23,8 +23,8 @@ func TestClocks(t *testing.T) {
 
 // TestNoTemporal finds one thing wrong, and looks at nothing else.
 func TestNoTemporal(t *testing.T) {
-	findings := Unreachable(CheckTemporal, errors.New("out of reach"), "start it")
-	if Healthy(findings) || len(findings) != len(order) || findings[0].State != Wrong || findings[0].Mend == "" {
+	findings := Unreachable(errors.New("out of reach"), "start it")
+	if Healthy(findings) || len(findings) != len(order) || findings[0].State != Wrong || findings[0].Fix == "" {
 		t.Errorf("%+v", findings)
 	}
 	for _, f := range findings[1:] {

@@ -10,21 +10,20 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// maxSkew is how far two clocks may be apart. Grants are taken with a minute's
-// difference, and buckets with five.
+// maxSkew is how far apart two clocks may be. Grants allow a minute, and buckets five.
 const maxSkew = 30 * time.Second
 
-// pollEvery is how often a worker that has nothing to do asks for work, at most.
+// pollEvery is the longest time between two polls of an idle worker.
 const pollEvery = time.Minute
 
-// clocks compares this machine's with Temporal's, which notes when a worker asked for
-// work last: not later than now, and not much longer ago than workers take to ask again.
+// clocks compares this machine's clock with Temporal's. Temporal records the time of each
+// worker's last poll: it must not be later than now, nor much earlier than pollEvery ago.
 func (p *patient) clocks(ctx context.Context) {
 	var newest time.Time
 	for _, q := range queues {
 		workers, err := p.o.Workers(ctx, q)
 		if err != nil {
-			p.add(CheckClocks, "", Skipped, "Temporal does not say when workers asked for work: "+p.Told(err), "")
+			p.add(CheckClocks, "", Skipped, "Temporal does not say when workers polled: "+p.Told(err), "")
 			return
 		}
 		for _, w := range workers {
@@ -37,7 +36,6 @@ func (p *patient) clocks(ctx context.Context) {
 }
 
 func (p *patient) clock(newest, now time.Time) {
-	const mend = "set the clock of this machine, or of Temporal's, by NTP (timedatectl)"
 	off := time.Duration(0)
 	switch {
 	case newest.After(now):
@@ -49,16 +47,17 @@ func (p *patient) clock(newest, now time.Time) {
 		p.ok(CheckClocks, "Temporal and this machine", "they agree")
 		return
 	}
-	p.add(CheckClocks, "Temporal and this machine", Wrong, fmt.Sprintf("at least %s apart, so that tokens, grants and buckets may be refused", off.Round(time.Second)), mend)
+	p.add(CheckClocks, "Temporal and this machine", Wrong, fmt.Sprintf("at least %s apart, so tokens, grants and requests to buckets may be refused", off.Round(time.Second)),
+		"set the clocks of this machine and of Temporal's by NTP (timedatectl)")
 }
 
-// dataRoot reports whether the data root can be worked with.
+// dataRoot reports whether the data root can be written and read.
 func (p *patient) dataRoot(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	where, err := p.Sight.DataRoot(ctx)
 	if err != nil {
-		p.add(CheckDataRoot, "", Wrong, p.Told(err), "let it be read and written, or set another one with DATA_ROOT; all workers share it")
+		p.add(CheckDataRoot, "", Wrong, p.Told(err), "allow reading and writing it, or set another one with DATA_ROOT; all workers share it")
 		return false
 	}
 	if where != "" {
@@ -68,8 +67,8 @@ func (p *patient) dataRoot(ctx context.Context) bool {
 	return true
 }
 
-// connections looks at connections.yaml, and at each connection: its consent, its
-// workers and, for administrators, its key.
+// connections checks connections.yaml, and each connection's workers and, for
+// administrators, its consent and key.
 func (p *patient) connections(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -79,17 +78,17 @@ func (p *patient) connections(ctx context.Context) {
 		return
 	}
 	if all.Broken != "" {
-		p.add(CheckConnections, "connections.yaml", Wrong, fmt.Sprintf("its newest version is not in force, since %s at the latest: %s", all.Since.Format(time.RFC3339), all.Broken),
-			"correct the file on the worker's side; it is read again by itself")
+		p.add(CheckConnections, "connections.yaml", Wrong, fmt.Sprintf("its newest version is not in force, since %s or earlier: %s", all.Since.Format(time.RFC3339), all.Broken),
+			"correct the workers' file; they read it again by themselves")
 	}
 	if len(all.Connections) == 0 {
-		p.add(CheckConnections, "", Warning, "there is none that you may see", "have an administrator add one to connections.yaml on the worker's side, or share one with contributors")
+		p.add(CheckConnections, "", Warning, "there are none that you may see", "ask an administrator to add one to the workers' connections.yaml, or to share one with contributors")
 	}
 	for _, c := range all.Connections {
 		p.queue(ctx, CheckConnections, operate.Queue{Name: schemas.UploadTaskQueue(c.Name)},
-			fmt.Sprintf("have every worker read a connections.yaml with «%s» in it, and see in its log that it does", c.Name))
+			fmt.Sprintf("give every worker a connections.yaml with %q, and check in its log that it is read", c.Name))
 		if p.Who.Role != schemas.RoleAdministrator {
-			p.add(CheckConnections, c.Name, Skipped, "consent and key are for administrators to see", "")
+			p.add(CheckConnections, c.Name, Skipped, "only administrators see consent and key", "")
 			continue
 		}
 		p.consent(c)
@@ -99,12 +98,12 @@ func (p *patient) connections(ctx context.Context) {
 
 func (p *patient) consent(c schemas.ConnectionView) {
 	subject := c.Name + ", consent"
-	mend := fmt.Sprintf("agree to the transfer: starter connect %q", c.Name)
+	fix := "agree to the transfer: starter connect " + schemas.ShellWord(c.Name)
 	switch r := c.Consent; {
 	case r == nil:
-		p.add(CheckConnections, subject, Wrong, "nobody has agreed to the transfer, so nothing is sent", mend)
+		p.add(CheckConnections, subject, Wrong, "the transfer is not agreed to, so nothing is sent", fix)
 	case r.Withdrawn:
-		p.add(CheckConnections, subject, Warning, fmt.Sprintf("disconnected by %s on %s, so nothing is sent", r.By, r.At.Format(time.DateOnly)), mend)
+		p.add(CheckConnections, subject, Warning, fmt.Sprintf("disconnected by %s on %s, so nothing is sent", r.By, r.At.Format(time.DateOnly)), fix)
 	default:
 		p.ok(CheckConnections, subject, fmt.Sprintf("%s agreed on %s", r.By, r.At.Format(time.DateOnly)))
 	}
@@ -117,22 +116,21 @@ func (p *patient) key(ctx context.Context, c schemas.ConnectionView) {
 	check, err := p.Sight.CheckConnection(ctx, c.Name)
 	switch {
 	case err != nil:
-		p.add(CheckConnections, subject, Wrong, "it could not be tried: "+p.Told(err), "look at the workers' logs")
+		p.add(CheckConnections, subject, Wrong, "it could not be tried: "+p.Told(err), "see the workers' logs")
 	case check.Error != "":
-		p.add(CheckConnections, subject, Wrong, check.Error, fmt.Sprintf("correct apiKey, region or baseURL of «%s» in connections.yaml, or what it names, on the worker's side; then starter doctor again", c.Name))
+		p.add(CheckConnections, subject, Wrong, check.Error, fmt.Sprintf("correct apiKey, region or baseURL of %q in the workers' connections.yaml, or the key itself; then run starter doctor again", c.Name))
 	default:
-		p.ok(CheckConnections, subject, fmt.Sprintf("Iterable accepts it, lists: %d, fields: %d", check.Lists, check.Fields))
+		p.ok(CheckConnections, subject, fmt.Sprintf("Iterable accepts it; lists: %d, fields: %d", check.Lists, check.Fields))
 	}
 }
 
-// lookTime bounds what the worker has to ask others for: Iterable, or storage.
+// lookTime bounds a check that calls Iterable or storage.
 const lookTime = time.Minute
 
-// atOnce is how many exports' sources are looked at side by side.
+// atOnce is how many exports' sources are read concurrently.
 const atOnce = 4
 
-// sources looks at the exports that were applied, and has the worker look at their
-// segments.
+// sources reads the footers of the applied exports' segments.
 func (p *patient) sources(ctx context.Context) {
 	applied, err := p.o.Applied(ctx)
 	if err != nil {
@@ -140,11 +138,11 @@ func (p *patient) sources(ctx context.Context) {
 		return
 	}
 	if len(applied) == 0 {
-		p.ok(CheckSources, "", "no export was applied yet")
+		p.ok(CheckSources, "", "no export is applied")
 		return
 	}
 	if p.Who.Role == schemas.RoleViewer {
-		p.add(CheckSources, "", Skipped, "sources are for contributors to see", "")
+		p.add(CheckSources, "", Skipped, "only contributors and administrators see sources", "")
 		return
 	}
 	answers := make([][]Source, len(applied))
@@ -170,18 +168,18 @@ func (p *patient) export(a operate.Applied, answer []Source, err error) {
 	name := a.Export.Name
 	switch {
 	case a.Detached:
-		p.add(CheckSources, name, Warning, a.Note, fmt.Sprintf("move it to another connection: starter move %q CONNECTION, or starter remove %q", name, name))
+		p.add(CheckSources, name, Warning, a.Note, fmt.Sprintf("move it to another connection: starter move %s CONNECTION, or starter remove %s", schemas.ShellWord(name), schemas.ShellWord(name)))
 	case err != nil:
-		p.add(CheckSources, name, Wrong, p.Told(err), "correct the export, and starter apply; see starter connections")
+		p.add(CheckSources, name, Wrong, p.Told(err), "correct the export and apply it; see starter connections")
 	}
 	for _, s := range answer {
-		subject := fmt.Sprintf("%s, segment «%s»", name, s.Segment)
+		subject := fmt.Sprintf("%s, segment %q", name, s.Segment)
 		if s.Error != "" {
-			p.add(CheckSources, subject, Wrong, s.Error, fmt.Sprintf("put it right, and see with: starter check %q", name))
+			p.add(CheckSources, subject, Wrong, s.Error, "correct it, and verify with: starter check "+schemas.ShellWord(name))
 			continue
 		}
 		found := fmt.Sprintf("files: %d", s.Files)
-		if s.Rows >= 0 { // Arrow streams have no footer that says so
+		if s.Rows >= 0 { // Arrow streams have no footer
 			found += fmt.Sprintf(", rows: %d", s.Rows)
 		}
 		p.ok(CheckSources, subject, found)

@@ -22,7 +22,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Client is a Service that asks a gateway.
+// Client implements Service by calling a gateway. Its methods are documented at Service.
 type Client struct {
 	base  string
 	token func(context.Context) (string, error)
@@ -34,25 +34,24 @@ var (
 	_ Service = (*Client)(nil)
 )
 
-// NewClient returns a Client of the gateway at a URL. token returns a good token; it is
-// called for every request. The URL has to be https, or on this machine: the token is
-// worth as much as a password.
+// NewClient returns a Client for the gateway at base. It calls token for every request.
+// The URL must be https, or on this machine, because the token is as good as a password.
 func NewClient(base string, token func(context.Context) (string, error)) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("EXPORT_API: %q is not a URL such as https://exports.example.com", base)
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("EXPORT_API: %s is not https, so everybody on the way could read your token", u.Redacted())
+		return nil, fmt.Errorf("EXPORT_API: %s is not https, so others could read your token", u.Redacted())
 	}
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: c}, nil
 }
 
-// tries is how often a request that can be repeated is made.
+// tries is how many attempts a repeatable request gets.
 const tries = 4
 
-// call makes a request and decodes its answer.
+// call makes a request and decodes the response.
 func call[Out any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (out Out, err error) {
 	r, err := c.do(ctx, method, path, query, in, nil)
 	if err != nil {
@@ -60,12 +59,12 @@ func call[Out any](ctx context.Context, c *Client, method, path string, query ur
 	}
 	defer r.Body.Close()
 	if err := json.NewDecoder(r.Body).Decode(&out); err != nil {
-		return out, fmt.Errorf("read the gateway's answer to %s %s (is it of another version?): %w", method, path, err)
+		return out, fmt.Errorf("decode the gateway's response to %s %s (is it another version?): %w", method, path, err)
 	}
 	return out, nil
 }
 
-// do makes a request, again where that can help and does no harm.
+// do makes a request, and repeats it if that may help and is harmless.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, in any, headers http.Header) (*http.Response, error) {
 	var body []byte
 	if in != nil {
@@ -88,7 +87,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 }
 
-// once makes a request. again reports whether another try may help.
+// once makes a request. again reports whether another attempt may help.
 func (c *Client) once(ctx context.Context, method, path string, query url.Values, body []byte, headers http.Header) (answer *http.Response, again bool, err error) {
 	where := c.base + path
 	if len(query) > 0 {
@@ -113,7 +112,7 @@ func (c *Client) once(ctx context.Context, method, path string, query url.Values
 	}
 	answer, err = c.http.Do(r)
 	if err != nil {
-		return nil, ctx.Err() == nil, fmt.Errorf("no gateway answers at %s: %w; correct EXPORT_API, or see whether the workers run", c.base, errors.Unwrap(err))
+		return nil, ctx.Err() == nil, fmt.Errorf("no gateway answers at %s: %w; correct EXPORT_API, or start a worker with API_ADDR", c.base, errors.Unwrap(err))
 	}
 	if answer.StatusCode/100 == 2 {
 		return answer, false, nil
@@ -121,79 +120,66 @@ func (c *Client) once(ctx context.Context, method, path string, query url.Values
 	defer answer.Body.Close()
 	var p Problem
 	if json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&p) != nil || p.Detail == "" {
-		p = Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s answers %s to %s %s", c.base, answer.Status, method, path)}
+		p = Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s responds with %s to %s %s", c.base, answer.Status, method, path)}
 	}
 	again = answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusBadGateway || answer.StatusCode == http.StatusServiceUnavailable
 	return nil, again, p.error()
 }
 
-// element is a name as part of a path.
-func element(name string) string { return url.PathEscape(name) }
-
-// runPath is the path of a run and the query that says which it is.
+// runPath returns the path of a run, and the query that identifies it.
 func runPath(run operate.Run, below string) (string, url.Values) {
 	query := url.Values{"export": {run.Export}}
 	if run.WorkflowID == schemas.CheckWorkflowID(run.Export) {
 		query.Set("check", "true")
 	}
-	return "/v1/runs/" + element(run.RunID) + below, query
+	return "/v1/runs/" + url.PathEscape(run.RunID) + below, query
 }
 
-func truth(query url.Values, name string, value bool) {
+func setFlag(query url.Values, name string, value bool) {
 	if value {
 		query.Set(name, "true")
 	}
 }
 
-// Me implements Service.
 func (c *Client) Me(ctx context.Context) (Me, error) {
 	return call[Me](ctx, c, http.MethodGet, "/v1/me", nil, nil)
 }
 
-// Exports implements Service.
 func (c *Client) Exports(ctx context.Context) ([]operate.Applied, error) {
 	return call[[]operate.Applied](ctx, c, http.MethodGet, "/v1/exports", nil, nil)
 }
 
-// Names implements Service.
 func (c *Client) Names(ctx context.Context) ([]string, error) {
 	return call[[]string](ctx, c, http.MethodGet, "/v1/names", nil, nil)
 }
 
-// Export implements Service.
 func (c *Client) Export(ctx context.Context, export string) (operate.Applied, error) {
-	return call[operate.Applied](ctx, c, http.MethodGet, "/v1/exports/"+element(export), nil, nil)
+	return call[operate.Applied](ctx, c, http.MethodGet, "/v1/exports/"+url.PathEscape(export), nil, nil)
 }
 
-// Plan implements Service.
 func (c *Client) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	return call[Plan](ctx, c, http.MethodPost, "/v1/plans", nil, in)
 }
 
-// Apply implements Service.
 func (c *Client) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	return call[Plan](ctx, c, http.MethodPost, "/v1/exports", nil, in)
 }
 
-// Remove implements Service.
 func (c *Client) Remove(ctx context.Context, export string, in RemoveRequest) (schemas.RemoveAnswer, error) {
 	query := url.Values{}
-	truth(query, "deleteLists", in.DeleteLists)
-	return call[schemas.RemoveAnswer](ctx, c, http.MethodDelete, "/v1/exports/"+element(export), query, nil)
+	setFlag(query, "deleteLists", in.DeleteLists)
+	return call[schemas.RemoveAnswer](ctx, c, http.MethodDelete, "/v1/exports/"+url.PathEscape(export), query, nil)
 }
 
-// Move implements Service.
 func (c *Client) Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error) {
-	return call[schemas.NameRecord](ctx, c, http.MethodPost, "/v1/exports/"+element(export)+"/move", nil, in)
+	return call[schemas.NameRecord](ctx, c, http.MethodPost, "/v1/exports/"+url.PathEscape(export)+"/move", nil, in)
 }
 
-// Schedule implements Service.
 func (c *Client) Schedule(ctx context.Context, export string, in ScheduleRequest) error {
-	_, err := call[done](ctx, c, http.MethodPost, "/v1/exports/"+element(export)+"/schedule", nil, in)
+	_, err := call[done](ctx, c, http.MethodPost, "/v1/exports/"+url.PathEscape(export)+"/schedule", nil, in)
 	return err
 }
 
-// Start implements Service.
 func (c *Client) Start(ctx context.Context, in StartRequest) (out Started, err error) {
 	if in.Key == "" {
 		in.Key = rand.Text()
@@ -206,7 +192,6 @@ func (c *Client) Start(ctx context.Context, in StartRequest) (out Started, err e
 	return out, json.NewDecoder(r.Body).Decode(&out)
 }
 
-// Runs implements Service.
 func (c *Client) Runs(ctx context.Context, in RunsRequest) ([]operate.View, error) {
 	query := url.Values{}
 	if in.Export != "" {
@@ -215,45 +200,39 @@ func (c *Client) Runs(ctx context.Context, in RunsRequest) ([]operate.View, erro
 	if in.Limit > 0 {
 		query.Set("limit", strconv.Itoa(in.Limit))
 	}
-	truth(query, "underWay", in.UnderWay)
-	truth(query, "brief", in.Brief)
+	setFlag(query, "underWay", in.UnderWay)
+	setFlag(query, "brief", in.Brief)
 	return call[[]operate.View](ctx, c, http.MethodGet, "/v1/runs", query, nil)
 }
 
-// Find implements Service.
 func (c *Client) Find(ctx context.Context, name string) (operate.Run, error) {
-	v, err := call[operate.View](ctx, c, http.MethodGet, "/v1/runs/"+element(name), nil, nil)
+	v, err := call[operate.View](ctx, c, http.MethodGet, "/v1/runs/"+url.PathEscape(name), nil, nil)
 	return v.Run, err
 }
 
-// Look implements Service.
 func (c *Client) Look(ctx context.Context, run operate.Run) (operate.View, error) {
 	path, query := runPath(run, "")
 	return call[operate.View](ctx, c, http.MethodGet, path, query, nil)
 }
 
-// Input implements Service.
 func (c *Client) Input(ctx context.Context, run operate.Run) (schemas.RunInput, error) {
 	path, query := runPath(run, "/input")
 	return call[schemas.RunInput](ctx, c, http.MethodGet, path, query, nil)
 }
 
-// Answer implements Service.
 func (c *Client) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (string, error) {
 	path, query := runPath(run, "/answers")
 	out, err := call[Took](ctx, c, http.MethodPost, path, query, in)
 	return out.Took, err
 }
 
-// Cancel implements Service.
 func (c *Client) Cancel(ctx context.Context, run operate.Run) error {
 	path, query := runPath(run, "/cancel")
 	_, err := call[done](ctx, c, http.MethodPost, path, query, nil)
 	return err
 }
 
-// Watch implements Service. A connection that breaks is made again: a run outlives the
-// gateway's restarts, and so does watching it.
+// Watch reconnects if the connection breaks: a run outlives restarts of the gateway.
 func (c *Client) Watch(ctx context.Context, run operate.Run, stopAtWait bool, see func(operate.View, error)) (operate.View, error) {
 	last := operate.View{Run: run}
 	var no *access.Refused
@@ -284,13 +263,14 @@ func (c *Client) Watch(ctx context.Context, run operate.Run, stopAtWait bool, se
 	}
 }
 
-// maxEvent is the most bytes of one event: a view of a run with all its segments.
+// maxEvent is the size limit of one event in bytes: the view of a run with its segments.
 const maxEvent = 16 << 20
 
-// stream reads the events of one connection. ended reports whether the last one came.
+// stream reads the events of one connection. ended reports whether it got the last one.
+// The events are of two lines each, so a library for server-sent events is not needed.
 func (c *Client) stream(ctx context.Context, run operate.Run, stopAtWait bool, see func(operate.View, error)) (ended bool, err error) {
 	path, query := runPath(run, "/events")
-	truth(query, "stopAtWait", stopAtWait)
+	setFlag(query, "stopAtWait", stopAtWait)
 	r, _, err := c.once(ctx, http.MethodGet, path, query, nil, nil)
 	if err != nil {
 		return false, err
@@ -315,7 +295,7 @@ func (c *Client) stream(ctx context.Context, run operate.Run, stopAtWait bool, s
 			}
 			var v operate.View
 			if err := json.Unmarshal([]byte(value), &v); err != nil {
-				return false, fmt.Errorf("read how the run of %q stands: %w", run.Export, err)
+				return false, fmt.Errorf("decode the state of the run of %q: %w", run.Export, err)
 			}
 			see(v, nil)
 			if event == "end" {
@@ -326,7 +306,6 @@ func (c *Client) stream(ctx context.Context, run operate.Run, stopAtWait bool, s
 	return false, lines.Err()
 }
 
-// Rejects implements Service.
 func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error {
 	path, query := runPath(run, "/rejects")
 	for name, value := range map[string]string{"segment": in.Segment, "reason": in.Reason} {
@@ -362,7 +341,6 @@ func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest
 	}
 }
 
-// Report implements Service.
 func (c *Client) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	path, query := runPath(run, "/report")
 	r, err := c.do(ctx, http.MethodGet, path, query, nil, nil)
@@ -373,45 +351,38 @@ func (c *Client) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	return io.ReadAll(r.Body)
 }
 
-// Examples implements Service.
 func (c *Client) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {
 	path, query := runPath(run, "/examples")
 	return call[map[string]schemas.Examples](ctx, c, http.MethodGet, path, query, nil)
 }
 
-// Connections implements Service.
 func (c *Client) Connections(ctx context.Context) (Connections, error) {
 	return call[Connections](ctx, c, http.MethodGet, "/v1/connections", nil, nil)
 }
 
-// CheckConnection implements Service.
 func (c *Client) CheckConnection(ctx context.Context, connection string) (schemas.ConnectionCheck, error) {
-	return call[schemas.ConnectionCheck](ctx, c, http.MethodPost, "/v1/connections/"+element(connection)+"/check", nil, nil)
+	return call[schemas.ConnectionCheck](ctx, c, http.MethodPost, "/v1/connections/"+url.PathEscape(connection)+"/check", nil, nil)
 }
 
-// Connect implements Service.
 func (c *Client) Connect(ctx context.Context, connection string, in ConnectRequest) (schemas.ConsentRecord, error) {
-	return call[schemas.ConsentRecord](ctx, c, http.MethodPut, "/v1/connections/"+element(connection)+"/consent", nil, in)
+	return call[schemas.ConsentRecord](ctx, c, http.MethodPut, "/v1/connections/"+url.PathEscape(connection)+"/consent", nil, in)
 }
 
-// Disconnect implements Service.
 func (c *Client) Disconnect(ctx context.Context, connection string, in DisconnectRequest) (Disconnected, error) {
 	query := url.Values{}
-	truth(query, "detach", in.Detach)
-	return call[Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+element(connection)+"/consent", query, nil)
+	setFlag(query, "detach", in.Detach)
+	return call[Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+url.PathEscape(connection)+"/consent", query, nil)
 }
 
-// Setup implements Service.
 func (c *Client) Setup(ctx context.Context) (Setup, error) {
 	return call[Setup](ctx, c, http.MethodPost, "/v1/setup", nil, nil)
 }
 
-// Doctor implements Service.
 func (c *Client) Doctor(ctx context.Context) ([]doctor.Finding, error) {
 	return call[[]doctor.Finding](ctx, c, http.MethodGet, "/v1/doctor", nil, nil)
 }
 
-// Login asks the gateway where tokens come from.
+// Login returns where to get a token.
 func (c *Client) Login(ctx context.Context) (Login, error) {
 	return call[Login](ctx, &Client{base: c.base, http: c.http, token: func(context.Context) (string, error) { return "", nil }}, http.MethodGet, "/v1/login", nil, nil)
 }

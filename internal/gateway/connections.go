@@ -1,19 +1,21 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
 
-// Connections implements Service. Administrators see everything but keys, others the
-// names and types of the connections that are shared with contributors.
 func (l *Local) Connections(ctx context.Context) (Connections, error) {
 	out := Connections{ConnectionsAnswer: schemas.ConnectionsAnswer{Person: l.who, Connections: []schemas.ConnectionView{}}}
 	all, err := l.Known()
@@ -24,9 +26,9 @@ func (l *Local) Connections(ctx context.Context) (Connections, error) {
 	for _, name := range all.Names() {
 		c, err := all.Get(name)
 		if err != nil {
-			continue // taken out of the file just now
+			continue // it was removed from the file just now
 		}
-		v := schemas.ConnectionView{Name: c.Name, ProjectType: projectType(c)}
+		v := schemas.ConnectionView{Name: c.Name, ProjectType: cmp.Or(c.ProjectType, schemas.ProjectEmail)}
 		switch {
 		case admin:
 			if err := l.describe(ctx, c, &v); err != nil {
@@ -43,18 +45,11 @@ func (l *Local) Connections(ctx context.Context) (Connections, error) {
 	if s := all.Status(); s.Err != nil {
 		out.Broken, out.Since = s.Err.Error(), s.Since.UTC()
 	}
-	out.Exports, err = l.looker().Connected(ctx)
+	out.Exports, err = l.reader().Connected(ctx)
 	return out, err
 }
 
-func projectType(c schemas.Connection) string {
-	if c.ProjectType == "" {
-		return schemas.ProjectEmail
-	}
-	return c.ProjectType
-}
-
-// describe fills in what administrators see.
+// describe adds what administrators see.
 func (l *Local) describe(ctx context.Context, c schemas.Connection, v *schemas.ConnectionView) error {
 	v.Description, v.Region, v.BaseURL, v.Allowed = c.Description, c.Region, c.BaseURL, c.Allowed
 	if len(v.Allowed) == 0 {
@@ -94,18 +89,18 @@ func (l *Local) describe(ctx context.Context, c schemas.Connection, v *schemas.C
 	return err
 }
 
-// records is the gate where there has to be one.
+// records returns the gate, or an error if there is none.
 func (l *Local) records(ctx context.Context) (*access.Gate, error) {
 	gate, err := l.Gate(ctx)
 	if err == nil && gate == nil {
 		if _, err = l.Root(ctx); err == nil {
-			err = errors.New("the data root keeps no records")
+			err = errors.New("the data root has no records of connections")
 		}
 	}
 	return gate, err
 }
 
-// connection returns a connection, and where its records are.
+// connection returns a connection, and the gate with its records.
 func (l *Local) connection(ctx context.Context, name string) (schemas.Connection, *access.Gate, error) {
 	all, err := l.Known()
 	if err != nil {
@@ -119,13 +114,12 @@ func (l *Local) connection(ctx context.Context, name string) (schemas.Connection
 	return c, gate, err
 }
 
-// CheckConnection implements Service. It keeps what it found for Connections.
 func (l *Local) CheckConnection(ctx context.Context, name string) (schemas.ConnectionCheck, error) {
 	c, _, err := l.connection(ctx, name)
 	if err != nil {
 		return schemas.ConnectionCheck{}, err
 	}
-	check := schemas.ConnectionCheck{Connection: c.Name, At: time.Now().UTC(), By: l.who.Name, ProjectType: projectType(c)}
+	check := schemas.ConnectionCheck{Connection: c.Name, At: time.Now().UTC(), By: l.who.Name, ProjectType: cmp.Or(c.ProjectType, schemas.ProjectEmail)}
 	check.Lists, check.Fields, err = l.TryKey(ctx, c)
 	if ctx.Err() != nil {
 		return check, ctx.Err()
@@ -140,7 +134,6 @@ func (l *Local) CheckConnection(ctx context.Context, name string) (schemas.Conne
 	return check, root.WriteJSON(ctx, schemas.ConnectionCheckKey(c.Name), check)
 }
 
-// Connect implements Service.
 func (l *Local) Connect(ctx context.Context, name string, in ConnectRequest) (schemas.ConsentRecord, error) {
 	c, gate, err := l.connection(ctx, name)
 	if err != nil {
@@ -149,13 +142,12 @@ func (l *Local) Connect(ctx context.Context, name string, in ConnectRequest) (sc
 	return gate.Agree(ctx, l.who, c, in.Statement)
 }
 
-// Disconnect implements Service.
 func (l *Local) Disconnect(ctx context.Context, name string, in DisconnectRequest) (Disconnected, error) {
 	c, gate, err := l.connection(ctx, name)
 	if err != nil {
 		return Disconnected{}, err
 	}
-	o := l.looker()
+	o := l.reader()
 	all, err := o.Connected(ctx)
 	if err != nil {
 		return Disconnected{}, err
@@ -167,7 +159,13 @@ func (l *Local) Disconnect(ctx context.Context, name string, in DisconnectReques
 		}
 	}
 	if len(out.Detached) > 0 && !in.Detach {
-		return Disconnected{}, inUse(name, out.Detached)
+		var names []string
+		for _, e := range out.Detached {
+			names = append(names, strconv.Quote(e.Export))
+		}
+		return Disconnected{}, access.No(schemas.ErrorUnderWay,
+			"connection %q is used by %s: %s; give them another connection or remove them, or pause them with: starter disconnect %s --detach",
+			name, console.Things(len(names), "export"), strings.Join(names, ", "), schemas.ShellWord(name))
 	}
 	if out.Consent, err = gate.Withdraw(ctx, l.who, c); err != nil {
 		return out, err
@@ -175,7 +173,7 @@ func (l *Local) Disconnect(ctx context.Context, name string, in DisconnectReques
 	return out, o.Detach(ctx, out.Consent, out.Detached)
 }
 
-// sight is what a doctor looks through.
+// sight implements doctor.Sight.
 type sight struct{ *Local }
 
 var _ doctor.Sight = sight{}
@@ -185,7 +183,7 @@ func (s sight) Connections(ctx context.Context) (schemas.ConnectionsAnswer, erro
 	return all.ConnectionsAnswer, err
 }
 
-// Sources looks at the footers of an export's segments, as a run would.
+// Sources reads the footers of an export's segments, as a run would.
 func (s sight) Sources(ctx context.Context, e schemas.Export) ([]doctor.Source, error) {
 	if err := s.mayUse(e.Connection); err != nil {
 		return nil, err
@@ -205,7 +203,7 @@ func (s sight) Sources(ctx context.Context, e schemas.Export) ([]doctor.Source, 
 	return out, nil
 }
 
-// DataRoot writes to the data root and reads what it wrote, since a run has to.
+// DataRoot writes a file to the data root and reads it again.
 func (s sight) DataRoot(ctx context.Context) (string, error) {
 	root, err := s.Root(ctx)
 	if err != nil {

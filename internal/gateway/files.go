@@ -17,10 +17,10 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// of returns where what a run has left lies, for those who may use its connection: it
-// may hold people's data.
+// of returns the data root and the place of a run's files in it. It refuses a person who
+// may not use the run's connection: the files hold profiles' data.
 func (l *Local) of(ctx context.Context, run operate.Run) (*storage.Root, schemas.RunRef, schemas.RunInput, error) {
-	in, err := l.looker().Input(ctx, run)
+	in, err := l.reader().Input(ctx, run)
 	if err == nil {
 		err = l.mayUse(in.Export.Connection)
 	}
@@ -31,7 +31,6 @@ func (l *Local) of(ctx context.Context, run operate.Run) (*storage.Root, schemas
 	return root, schemas.RunRef{Connection: in.Export.Connection, Export: in.Export.Name, RunID: run.RunID}, in, err
 }
 
-// Report implements Service.
 func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	root, ref, _, err := l.of(ctx, run)
 	if err != nil {
@@ -39,7 +38,7 @@ func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	}
 	page, err := root.Read(ctx, schemas.RunReport(ref.Connection, ref.Export, ref.RunID))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, access.No(schemas.ErrorNotKept, "the run of «%s» has no report in the data root: it is written at the end of a run and deleted after the retention time; see starter status %q",
+		return nil, access.No(schemas.ErrorNotKept, "the run of %q has no report in the data root: the report is written at the end of a run and deleted after the retention time; see starter status %s",
 			run.Export, run.RunID)
 	}
 	if err != nil {
@@ -48,7 +47,6 @@ func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	return page, nil
 }
 
-// Examples implements Service.
 func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {
 	root, ref, in, err := l.of(ctx, run)
 	if err != nil {
@@ -74,7 +72,6 @@ func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schem
 	return out, nil
 }
 
-// Rejects implements Service.
 func (l *Local) Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error {
 	root, ref, input, err := l.of(ctx, run)
 	if err != nil {
@@ -107,7 +104,7 @@ func (l *Local) Rejects(ctx context.Context, run operate.Run, in RejectsRequest,
 	return nil
 }
 
-// knownReason refuses a reason that no row is rejected for.
+// knownReason refuses a reason that does not exist.
 func knownReason(reason string) error {
 	if reason == "" || slices.Contains(schemas.Reasons(), schemas.Reason(reason)) {
 		return nil
@@ -116,16 +113,16 @@ func knownReason(reason string) error {
 	for _, r := range schemas.Reasons() {
 		all = append(all, string(r))
 	}
-	return access.No(schemas.ErrorBadRequest, "--reason %q: there is no such reason%s", reason, spelling.DidYouMean(reason, all))
+	return access.No(schemas.ErrorBadRequest, "unknown --reason %q%s", reason, spelling.DidYouMean(reason, all))
 }
 
-// rejectsOf reads the rejects of one segment, where it has any.
+// rejectsOf reads the rejects of one segment, if it has any.
 func rejectsOf(ctx context.Context, root *storage.Root, run schemas.RunRef, s operate.SegmentView, in RejectsRequest, left *int, yield func(Reject) error) error {
 	file, err := openRejects(ctx, root, run)
 	has := s.Report.Rejects != "" || s.Report.Manifest.Rejects != ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && has:
-		return access.No(schemas.ErrorNotKept, "the rejects of «%s» are not in the data root any more, where they are deleted after the retention time that connections.yaml sets; or this data root is not the workers': say where that is with --data-root or DATA_ROOT",
+		return access.No(schemas.ErrorNotKept, "the rejects of %q are no longer in the data root, where they are deleted after the retention time of connections.yaml; or this is not the data root of the workers: set that with --data-root or DATA_ROOT",
 			run.Segment)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -135,14 +132,13 @@ func rejectsOf(ctx context.Context, root *storage.Root, run schemas.RunRef, s op
 		err = readRejects(file, run.Segment, schemas.Reason(in.Reason), left, in.Limit > 0, yield)
 	}
 	if err != nil {
-		return fmt.Errorf("read the rejects of «%s»: %w", run.Segment, err)
+		return fmt.Errorf("read the rejects of %q: %w", run.Segment, err)
 	}
 	return nil
 }
 
-// openRejects opens the rejects of one segment: those of the report, or, while the run
-// goes on, those that staging has found so far. The error is fs.ErrNotExist where there
-// are none.
+// openRejects opens the rejects of one segment: those of the report or, while the run is
+// under way, those that staging has found. The error is fs.ErrNotExist if there are none.
 func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef) (file storage.File, err error) {
 	for _, dir := range []string{schemas.ReportDir(run), schemas.StagingDir(run)} {
 		if file, err = root.Open(ctx, path.Join(dir, schemas.RejectsFile)); !errors.Is(err, fs.ErrNotExist) {
@@ -152,9 +148,9 @@ func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef) (f
 	return file, err
 }
 
-// readRejects reads the rejects of one segment, left of them at the most where limited.
+// readRejects reads the rejects of one segment; if limited, at most *left of them.
 func readRejects(file storage.File, segment string, reason schemas.Reason, left *int, limited bool, yield func(Reject) error) error {
-	r, err := rejects.Open(file, file.Size())
+	r, err := rejects.Open(file)
 	if err != nil {
 		return err
 	}

@@ -22,49 +22,49 @@ import (
 )
 
 const (
-	// maxBody is the most bytes of a request's body: those of a configuration file.
+	// maxBody is the size limit of a request's body in bytes, that of a configuration file.
 	maxBody = 1 << 20
-	// maxKey is the most bytes of an idempotency key.
+	// maxKey is the size limit of an idempotency key in bytes.
 	maxKey = 200
-	// maxConnections is how many connections are open at a time.
+	// maxConnections is the limit on open connections.
 	maxConnections = 1000
-	// mostOfOne is how many of them one address has: all those behind a proxy are one.
+	// mostOfOne is the limit for one address. A proxy counts as one address.
 	mostOfOne = maxConnections / 2
-	// followTime is how long one request follows a run, and followEvery how often it looks
-	// at it. tokenEvery is how often its token is verified again.
+	// followTime is how long one request may follow a run, and followEvery how often the
+	// run is queried. tokenEvery is how often its token is verified again.
 	followTime  = 15 * time.Minute
 	followEvery = time.Second
 	tokenEvery  = 5 * time.Second
-	// writeTime bounds each write of an answer, and idleTime how long a connection waits
-	// for a request: less, so that no bound of the answer before is still there.
+	// writeTime bounds each write of a response. idleTime bounds the wait for the next
+	// request; it is shorter, so that no earlier write deadline still applies.
 	writeTime = 30 * time.Second
 	idleTime  = 20 * time.Second
 	// answerTime bounds every other request.
 	answerTime = 2 * time.Minute
-	// costlyAtOnce is how many costly operations are under way at a time, and mostCostly
-	// how many of them one person's may be.
+	// costlyAtOnce is the limit on concurrent costly operations, mostCostly that for one
+	// person.
 	costlyAtOnce = 4
 	mostCostly   = 2
-	// mostPeople is how many people's pace is remembered.
+	// mostPeople is how many rate limiters are kept.
 	mostPeople = 10_000
-	// mostFollowed is how many runs a person follows at a time.
+	// mostFollowed is how many runs a person may follow at a time.
 	mostFollowed = 10
 )
 
-// Options say how a Handler answers.
+// Options configure a Handler.
 type Options struct {
 	Office *Office
 	Tokens *access.Tokens
-	// Login is told to those who have no token yet.
+	// Login is served to callers without a token.
 	Login Login
-	// PerSecond is how many requests a person may make in a second, in the long run;
-	// Burst is how many at once.
+	// PerSecond is how many requests a person may make in a second on average, Burst how
+	// many at once.
 	PerSecond float64
 	Burst     int
 	Log       *slog.Logger
 }
 
-// Login says where tokens come from.
+// Login says where to get a token.
 type Login struct {
 	Issuer   string   `json:"issuer"`
 	ClientID string   `json:"clientId"`
@@ -72,7 +72,7 @@ type Login struct {
 	Scopes   []string `json:"scopes"`
 }
 
-// Handler is the HTTP side of a Local.
+// Handler serves Locals over HTTP.
 type Handler struct {
 	o      Options
 	mux    *http.ServeMux
@@ -80,11 +80,11 @@ type Handler struct {
 
 	mu     sync.Mutex
 	people map[string]*rate.Limiter // by subject
-	// open counts each person's requests under way that are bounded, by subject and kind.
+	// open counts the bounded requests of each person under way, by subject and kind.
 	open map[[2]string]int
 }
 
-// NewHandler returns a Handler.
+// NewHandler returns a Handler behind a check for cross-origin requests.
 func NewHandler(o Options) http.Handler {
 	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	for _, rt := range routes {
@@ -98,7 +98,6 @@ func NewHandler(o Options) http.Handler {
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, problemOf(access.No(codeNotFound, "there is nothing at %s %s; see /v1/openapi.json", r.Method, r.URL.Path)))
 	})
-	// Nobody's browser is to ask in their name; it holds no token for this host either.
 	return http.NewCrossOriginProtection().Handler(headers(h.mux))
 }
 
@@ -107,8 +106,8 @@ func headers(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		if len(r.TransferEncoding) > 0 {
-			// Its length may be given in two ways, of which a proxy may have taken the other:
-			// what follows on the connection is not taken for a request (RFC 9112, 6.1).
+			// The request may state its length in two ways, and a proxy may have used the
+			// other one: don't read a second request from this connection (RFC 9112, 6.1).
 			w.Header().Set("Connection", "close")
 		}
 		t := &timely{w}
@@ -117,7 +116,7 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// timely bounds each write by itself, so that who reads slowly holds nothing for long.
+// timely sets a deadline for each write, so that a slow reader holds nothing for long.
 type timely struct{ http.ResponseWriter }
 
 func (w *timely) extend() {
@@ -131,10 +130,10 @@ func (w *timely) Write(p []byte) (int, error) {
 
 func (w *timely) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// errProvider says that the identity provider is out of reach.
-var errProvider = errors.New("the identity provider can't be asked just now; try again")
+// errProvider is the error while the identity provider can't be reached.
+var errProvider = errors.New("the identity provider does not answer; try again")
 
-// recorder remembers the status of an answer.
+// recorder records the status of a response.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -147,7 +146,7 @@ func (w *recorder) WriteHeader(status int) {
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// serve finds out who asks, and whether they may, before anything else.
+// serve identifies the caller and checks their role before it does anything else.
 func (h *Handler) serve(rt route, to http.ResponseWriter, r *http.Request) {
 	w := &recorder{ResponseWriter: to, status: http.StatusOK}
 	began := time.Now()
@@ -158,25 +157,25 @@ func (h *Handler) serve(rt route, to http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		p := problemOf(err)
 		if p.inside() {
-			h.o.Log.Error("an operation failed", "operation", rt.name, "error", err)
+			h.o.Log.Error("operation failed", "operation", rt.name, "error", err)
 			p = p.forPerson(who)
 		}
 		fail(w, p)
 	}
 	if r.Method != http.MethodGet || w.status >= http.StatusBadRequest {
-		h.o.Log.Info("a person asked", "operation", rt.name, "who", who.Subject, "role", who.Role, "status", w.status, "took", time.Since(began).String())
+		h.o.Log.Info("operation done", "operation", rt.name, "who", who.Subject, "role", who.Role, "status", w.status, "took", time.Since(began).String())
 	}
 }
 
 func (h *Handler) person(r *http.Request) (schemas.Person, error) {
 	kind, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(kind, "Bearer") {
-		return schemas.Person{}, access.No(schemas.ErrorProof, "the gateway wants to know who asks: call starter login, or set EXPORT_TOKEN to a token of your identity provider, or EXPORT_TOKEN_FILE to a file that holds one")
+		return schemas.Person{}, access.No(schemas.ErrorProof, "the gateway needs a token: call starter login, or set EXPORT_TOKEN to a token of your identity provider, or EXPORT_TOKEN_FILE to a file with one")
 	}
 	who, err := h.o.Tokens.Person(r.Context(), token)
 	var no *access.Refused
 	if err != nil && !errors.As(err, &no) {
-		h.o.Log.Error("a token could not be verified", "error", err)
+		h.o.Log.Error("token not verified", "error", err)
 		return who, errProvider
 	}
 	return who, err
@@ -191,11 +190,11 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		}
 		weight = min(max(1, min(n, mostRuns)/rt.looks), h.o.Burst)
 	}
-	if !h.pace(who).AllowN(time.Now(), weight) {
-		return access.No(codeTooMany, "%s asks too often; wait a little", who.Name)
+	if !h.limiter(who).AllowN(time.Now(), weight) {
+		return access.No(codeTooMany, "%s has made too many requests; wait a moment", who.Name)
 	}
 	if !access.AtLeast(who.Role, rt.least) {
-		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, and this takes %s", who.Name, who.Role, rt.least)
+		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, but this needs %s", who.Name, who.Role, rt.least)
 	}
 	if rt.costly {
 		if !h.enters(who, "costly", mostCostly) {
@@ -206,13 +205,13 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		case h.costly <- struct{}{}:
 			defer func() { <-h.costly }()
 		default:
-			return access.No(codeTooMany, "several requests like this one are under way; wait a little")
+			return access.No(codeTooMany, "several requests like this one are under way; wait a moment")
 		}
 	}
 	var cancel context.CancelFunc
 	if rt.kind == "text/event-stream" {
 		if !h.enters(who, "following", mostFollowed) {
-			return access.No(codeTooMany, "%s follows %d runs already", who.Name, mostFollowed)
+			return access.No(codeTooMany, "%s already follows %d runs", who.Name, mostFollowed)
 		}
 		defer h.leaves(who, "following")
 		r, cancel = h.whileGood(r, rt.least)
@@ -225,8 +224,8 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	return rt.serve(h.o.Office.As(who), w, r)
 }
 
-// whileGood returns the request with a context that ends once its token is not good any
-// more: it has expired, its key is withdrawn, or the role is gone.
+// whileGood returns the request with a context that ends when its token becomes invalid: it
+// has expired, its key was withdrawn, or the role was removed.
 func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(r.Context(), followTime)
 	go func() {
@@ -247,7 +246,7 @@ func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request,
 	return r.WithContext(ctx), cancel
 }
 
-// enters counts a person's request of a kind, and reports whether there are not too many.
+// enters adds to a person's requests of a kind, unless there are most of them.
 func (h *Handler) enters(who schemas.Person, kind string, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -259,7 +258,7 @@ func (h *Handler) enters(who schemas.Person, kind string, most int) bool {
 	return true
 }
 
-// leaves counts that such a request has ended.
+// leaves subtracts a request from those of a person.
 func (h *Handler) leaves(who schemas.Person, kind string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -269,13 +268,13 @@ func (h *Handler) leaves(who schemas.Person, kind string) {
 	}
 }
 
-// pace is how often a person may ask.
-func (h *Handler) pace(who schemas.Person) *rate.Limiter {
+// limiter returns the rate limiter of a person.
+func (h *Handler) limiter(who schemas.Person) *rate.Limiter {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l, ok := h.people[who.Subject]
 	if !ok {
-		if len(h.people) >= mostPeople { // those who are remembered begin again
+		if len(h.people) >= mostPeople { // all start with a full burst again
 			clear(h.people)
 		}
 		l = rate.NewLimiter(rate.Limit(h.o.PerSecond), h.o.Burst)
@@ -284,7 +283,7 @@ func (h *Handler) pace(who schemas.Person) *rate.Limiter {
 	return l
 }
 
-// fail answers with a problem.
+// fail responds with a problem.
 func fail(w http.ResponseWriter, p Problem) {
 	switch p.Status {
 	case http.StatusUnauthorized:
@@ -297,7 +296,7 @@ func fail(w http.ResponseWriter, p Problem) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// sharing is a listener that lets no address have more than most connections at a time.
+// sharing is a listener that allows each address at most most connections at a time.
 type sharing struct {
 	net.Listener
 	most int
@@ -338,7 +337,7 @@ func (s *sharing) Accept() (net.Conn, error) {
 	}
 }
 
-// count adds to the connections of an address, and reports whether there may be so many.
+// count adds to the connections of an address, unless that exceeds the limit.
 func (s *sharing) count(from string, more int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -352,8 +351,8 @@ func (s *sharing) count(from string, more int) bool {
 	return true
 }
 
-// Serve answers at an address until stop is called. With a certificate and key, which
-// are read again when they change, it speaks TLS.
+// Serve serves h at addr until stop is called. With a certificate and key it uses TLS;
+// the files are read for each connection, so they can be replaced.
 func Serve(addr, certificate, key string, h http.Handler, log *slog.Logger) (at string, stop func(), err error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -380,7 +379,7 @@ func Serve(addr, certificate, key string, h http.Handler, log *slog.Logger) (at 
 	go func() {
 		defer close(ended)
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the gateway stopped answering", "error", err)
+			log.Error("gateway stopped", "error", err)
 		}
 	}()
 	return at, func() {

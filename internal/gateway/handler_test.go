@@ -245,7 +245,7 @@ func TestHostsAreNotTold(t *testing.T) {
 func TestOnlyAdministratorsSeeInternalErrors(t *testing.T) {
 	var log strings.Builder
 	for role, want := range map[schemas.Role]string{
-		schemas.RoleContributor: "the gateway could not do this; its log says why", schemas.RoleAdministrator: "dial tcp 10.0.0.7: refused",
+		schemas.RoleContributor: "the gateway failed; its log says why", schemas.RoleAdministrator: "dial tcp 10.0.0.7: refused",
 	} {
 		l := (&Office{Log: slog.New(slog.NewTextHandler(&log, nil))}).As(schemas.Person{Role: role})
 		if got := l.told("create", "Newsletter", errors.New("dial tcp 10.0.0.7: refused")); got != want {

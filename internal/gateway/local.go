@@ -9,27 +9,26 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
-	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-// Office is what Local works with. What is a function may be slow, or fail, and is asked
-// for by those who need it.
+// Office is what a Local works with. Functions may be slow or fail, and are called only
+// by the methods that need their result.
 type Office struct {
 	Client    client.Client
 	Namespace string
-	// Gate keeps the records and makes the grants; it is nil where there is no data root
-	// to keep them in, and then the workers do.
+	// Gate returns what keeps the records and issues the grants. It returns nil where
+	// there is no data root to keep them in; then the workers do.
 	Gate  func(context.Context) (*access.Gate, error)
 	Known func() (ConnectionSource, error)
 	Root  func(context.Context) (*storage.Root, error)
@@ -37,9 +36,9 @@ type Office struct {
 	TryKey func(ctx context.Context, c schemas.Connection) (lists, fields int, err error)
 	// Inspect reads the footers of a segment.
 	Inspect func(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error)
-	// NewFields finds the data fields that a run of a segment would create in Iterable.
+	// NewFields returns the data fields that a run of a segment would create in Iterable.
 	NewFields func(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error)
-	// Version is the program's, and Temporal where it looks for Temporal.
+	// Version is the program's version, Temporal the address of Temporal.
 	Version, Temporal string
 	// Log has the errors that only administrators may see.
 	Log *slog.Logger
@@ -47,45 +46,42 @@ type Office struct {
 
 // ConnectionSource finds connections by name.
 type ConnectionSource interface {
-	// Get returns the connection, or an error for people that lists the names that
-	// come near.
+	// Get returns the connection called name. The error suggests similar names.
 	Get(name string) (schemas.Connection, error)
 	Names() []string
-	// Status is whether the newest version of connections.yaml is in force.
+	// Status reports whether the newest version of connections.yaml is in force.
 	Status() config.Status
 }
 
-// Local is a Service in this process, as one person sees it. What a person's role allows
-// is for the Handler to say, by its table of routes; whether they may use a connection is
-// said here.
+// Local implements Service in this process for one person. The Handler checks what the
+// person's role allows, by its table of routes. Local checks which connections they may
+// use. Its methods are documented at Service.
 type Local struct {
 	*Office
 	who schemas.Person
 }
 
-// As is the office as a person sees it.
+// As returns a Local for a person.
 func (o *Office) As(who schemas.Person) *Local { return &Local{o, who} }
 
-// mostBackfill is the longest time that one request makes up for: a schedule can have a
-// start each minute of it.
-const mostBackfill = 31 * 24 * time.Hour
-
-// lookEvery is how often a run that somebody watches is looked at.
+// lookEvery is how often a watched run is queried.
 const lookEvery = 500 * time.Millisecond
 
-// operator is what works on Temporal in the person's name.
+// operator returns an Operator that acts for the person, with grants.
 func (l *Local) operator(ctx context.Context) (*operate.Operator, error) {
 	gate, err := l.Gate(ctx)
-	return &operate.Operator{Client: l.Client, Namespace: l.Namespace, Who: l.who, Gate: gate}, err
+	o := l.reader()
+	o.Gate = gate
+	return o, err
 }
 
-// looker is an operator that only looks, for which it takes no right.
-func (l *Local) looker() *operate.Operator {
+// reader returns an Operator for what needs no grant.
+func (l *Local) reader() *operate.Operator {
 	return &operate.Operator{Client: l.Client, Namespace: l.Namespace, Who: l.who}
 }
 
-// mayUse refuses those who may not use a connection. One that there is not (any more) is
-// the administrators'; others are not told which there are.
+// mayUse refuses a person who may not use a connection. A connection that does not exist
+// is refused with the same words, so that the refusal does not disclose which exist.
 func (l *Local) mayUse(connection string) error {
 	c := schemas.Connection{Name: connection}
 	if l.who.Role == schemas.RoleContributor {
@@ -100,8 +96,8 @@ func (l *Local) mayUse(connection string) error {
 	return access.CheckUse(l.who, c)
 }
 
-// mayChange refuses those who may not use the connection of an export, and an export
-// whose name belongs to another connection.
+// mayChange refuses a person who may not use the connection of an export, and an export
+// with a name that belongs to another connection.
 func (l *Local) mayChange(ctx context.Context, export, connection string) error {
 	if err := l.mayUse(connection); err != nil {
 		return err
@@ -113,7 +109,7 @@ func (l *Local) mayChange(ctx context.Context, export, connection string) error 
 	return gate.CheckName(ctx, export, connection)
 }
 
-// claim has an export's name belong to its connection from now on.
+// claim assigns an export's name to its connection.
 func (l *Local) claim(ctx context.Context, e schemas.Export) error {
 	if err := l.mayChange(ctx, e.Name, e.Connection); err != nil {
 		return err
@@ -125,32 +121,28 @@ func (l *Local) claim(ctx context.Context, e schemas.Export) error {
 	return gate.Claim(ctx, e.Name, e.Connection, l.who.Name)
 }
 
-// Me implements Service.
 func (l *Local) Me(ctx context.Context) (Me, error) {
 	gate, err := l.Gate(ctx)
 	return Me{Person: l.who, Required: gate != nil && gate.Required(), Namespace: l.Namespace, Version: l.Version}, err
 }
 
-// Exports implements Service.
 func (l *Local) Exports(ctx context.Context) ([]operate.Applied, error) {
-	all, err := l.looker().Applied(ctx)
+	all, err := l.reader().Applied(ctx)
 	for i := range all {
 		all[i].Grant = shown(all[i].Grant)
 	}
 	return all, err
 }
 
-// Names implements Service.
-func (l *Local) Names(ctx context.Context) ([]string, error) { return l.looker().Names(ctx) }
+func (l *Local) Names(ctx context.Context) ([]string, error) { return l.reader().Names(ctx) }
 
-// Export implements Service.
 func (l *Local) Export(ctx context.Context, export string) (operate.Applied, error) {
-	a, err := l.looker().AppliedExport(ctx, export)
+	a, err := l.reader().AppliedExport(ctx, export)
 	a.Grant = shown(a.Grant)
 	return a, err
 }
 
-// shown is a grant for people: whose it is, and nothing to start anything with.
+// shown returns a grant without its MAC, so that it can't be used.
 func shown(g *schemas.Grant) *schemas.Grant {
 	if g == nil {
 		return nil
@@ -160,7 +152,6 @@ func shown(g *schemas.Grant) *schemas.Grant {
 	return &out
 }
 
-// Plan implements Service.
 func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	plan, err := l.plan(ctx, in)
 	for i := range plan.Steps {
@@ -169,8 +160,8 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	return plan, err
 }
 
-// foresee has a step say which data fields the next run would create. Where that can't be
-// found out, a run finds out by itself.
+// foresee adds to a step which data fields the next run would create. If that can't be
+// known now, the run determines it.
 func (l *Local) foresee(ctx context.Context, s *operate.Step) {
 	e := s.Want()
 	if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange || e.Fields.IsZero() {
@@ -183,7 +174,7 @@ func (l *Local) foresee(ctx context.Context, s *operate.Step) {
 			found, err = l.NewFields(ctx, e, segment)
 		}
 		if err != nil {
-			s.Unforeseen = fmt.Sprintf("which data fields a run would create is not known, since segment «%s» can't be looked at: %v", segment.Name, err)
+			s.Unforeseen = fmt.Sprintf("the data fields that a run would create are not known, because segment %q can't be read: %v", segment.Name, err)
 			return
 		}
 		for _, f := range found {
@@ -194,12 +185,12 @@ func (l *Local) foresee(ctx context.Context, s *operate.Step) {
 	}
 }
 
-// plan is what applying a file would change.
+// plan returns what applying a file would change.
 func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if err := config.CheckExports(&in.File); err != nil {
 		return Plan{}, access.No(schemas.ErrorBadExport, "%s", err.Error())
 	}
-	applied, err := l.looker().Applied(ctx)
+	applied, err := l.reader().Applied(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -207,7 +198,7 @@ func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if err != nil {
 		return Plan{}, access.No(schemas.ErrorBadExport, "%s", err.Error())
 	}
-	// What nothing is done to may change meanwhile.
+	// The ID covers only the steps that do something.
 	data, err := json.Marshal(slices.DeleteFunc(slices.Clone(steps), func(s operate.Step) bool {
 		return s.Verb == operate.VerbKeep || s.Verb == operate.VerbUnchanged
 	}))
@@ -215,15 +206,13 @@ func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	return Plan{ID: hex.EncodeToString(sum[:16]), Steps: steps}, err
 }
 
-// Apply implements Service. Each step is done as far as the others let it; a second
-// Apply of the same file mends what the first left undone.
 func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	plan, err := l.plan(ctx, in)
 	if err != nil {
 		return plan, err
 	}
 	if in.Plan != "" && in.Plan != plan.ID {
-		return plan, access.No(schemas.ErrorChanged, "what was applied has changed since the plan was made; look at it again and apply the file again")
+		return plan, access.No(schemas.ErrorChanged, "what was applied has changed since the plan was made; look at the new plan and apply the file again")
 	}
 	o, err := l.operator(ctx)
 	if err != nil {
@@ -231,20 +220,7 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	}
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
-		var err error
-		switch s.Verb {
-		case operate.VerbCreate:
-			err = l.claim(ctx, s.Want())
-		case operate.VerbChange:
-			if err = l.mayChange(ctx, s.Export, s.Want().Connection); err == nil {
-				err = l.mayUse(s.Have().Connection)
-			}
-			if err == nil {
-				err = l.claim(ctx, s.Want())
-			}
-		case operate.VerbRemove:
-			err = l.mayChange(ctx, s.Export, s.Have().Connection)
-		}
+		err := l.mayApply(ctx, s)
 		if err == nil {
 			err = o.ApplyStep(ctx, *s)
 		}
@@ -256,51 +232,69 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	return plan, nil
 }
 
-// told returns an error of one thing of several as the person may read it.
+// told returns the error of a part of an operation as the person may see it.
 func (l *Local) told(verb, export string, err error) string {
 	p := problemOf(err)
 	if p.inside() {
-		l.Log.Error("a part of an operation failed", "verb", verb, "export", export, "error", err)
+		l.Log.Error("part of an operation failed", "verb", verb, "export", export, "error", err)
 	}
 	return p.forPerson(l.who).Detail
 }
 
-// Remove implements Service.
+// mayApply refuses a step that the person may not do, and claims the export's name.
+func (l *Local) mayApply(ctx context.Context, s *operate.Step) error {
+	switch s.Verb {
+	case operate.VerbChange:
+		if err := l.mayChange(ctx, s.Export, s.Want().Connection); err != nil {
+			return err
+		}
+		if err := l.mayUse(s.Have().Connection); err != nil {
+			return err
+		}
+		fallthrough
+	case operate.VerbCreate:
+		return l.claim(ctx, s.Want())
+	case operate.VerbRemove:
+		return l.mayChange(ctx, s.Export, s.Have().Connection)
+	}
+	return nil
+}
+
 func (l *Local) Remove(ctx context.Context, export string, in RemoveRequest) (schemas.RemoveAnswer, error) {
+	var none schemas.RemoveAnswer
 	o, err := l.operator(ctx)
 	if err != nil {
-		return schemas.RemoveAnswer{}, err
+		return none, err
 	}
 	a, err := o.AppliedExport(ctx, export)
 	if err == nil {
 		if err := l.mayChange(ctx, export, a.Export.Connection); err != nil {
-			return schemas.RemoveAnswer{}, err
+			return none, err
 		}
 		return o.Remove(ctx, a, in.DeleteLists)
 	}
 	if !errors.Is(err, operate.ErrNotApplied) {
-		return schemas.RemoveAnswer{}, err
+		return none, err
 	}
 	e := o.Described(ctx, export)
 	if o.Gate != nil {
 		owner, ok, err := o.Gate.Owner(ctx, export)
 		if err != nil {
-			return schemas.RemoveAnswer{}, err
+			return none, err
 		}
 		if ok && e.Connection != owner.Connection {
 			e = schemas.Export{Name: export, Connection: owner.Connection}
 		}
 	}
 	if e.Connection == "" {
-		return schemas.RemoveAnswer{}, fmt.Errorf("%w: %q, and nothing is kept of one; starter exports lists what was applied", operate.ErrNotApplied, export)
+		return none, fmt.Errorf("%w: %q, and nothing is kept of one; starter exports lists the applied ones", operate.ErrNotApplied, export)
 	}
 	if err := l.mayChange(ctx, export, e.Connection); err != nil {
-		return schemas.RemoveAnswer{}, err
+		return none, err
 	}
 	return o.RemoveUnapplied(ctx, e, in.DeleteLists)
 }
 
-// Move implements Service.
 func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error) {
 	var none schemas.NameRecord
 	if err := l.mayUse(in.Connection); err != nil { // before anything tells which there are
@@ -311,7 +305,7 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 		return none, err
 	}
 	if o.Gate == nil {
-		return none, errors.New("the data root is needed to move an export: say where it is with --data-root or DATA_ROOT")
+		return none, errors.New("moving an export needs the data root: set it with --data-root or DATA_ROOT")
 	}
 	applied, err := o.AppliedExport(ctx, export)
 	isApplied := err == nil
@@ -322,7 +316,7 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err != nil {
 		return none, err
 	}
-	unrecorded := !ok && isApplied // by a version that kept no such records
+	unrecorded := !ok && isApplied // applied where there was no data root
 	if unrecorded {
 		owner.Connection = applied.Export.Connection
 	}
@@ -358,9 +352,8 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	return moved, err
 }
 
-// Schedule implements Service.
 func (l *Local) Schedule(ctx context.Context, export string, in ScheduleRequest) error {
-	o := l.looker()
+	o := l.reader()
 	a, err := o.AppliedExport(ctx, export)
 	if err != nil {
 		return err
@@ -368,114 +361,96 @@ func (l *Local) Schedule(ctx context.Context, export string, in ScheduleRequest)
 	if err := l.mayChange(ctx, export, a.Export.Connection); err != nil {
 		return err
 	}
-	switch in.Do {
-	case Pause:
+	if in.Paused {
 		return o.Pause(ctx, a)
-	case Resume:
-		return o.Resume(ctx, a)
-	case Trigger:
-		return o.Trigger(ctx, a)
-	case Backfill:
-		if in.From.IsZero() || !in.To.After(in.From) || in.To.After(time.Now()) || in.To.Sub(in.From) > mostBackfill {
-			return access.No(schemas.ErrorBadRequest, "a backfill goes from one time to a later one that is not in the future, and at most %d days later", mostBackfill/(24*time.Hour))
-		}
-		return o.Backfill(ctx, a, in.From, in.To)
 	}
-	return access.No(schemas.ErrorBadRequest, "%q can't be done with a schedule; use %s, %s, %s or %s", in.Do, Pause, Resume, Trigger, Backfill)
+	return o.Resume(ctx, a)
 }
 
-// Start implements Service.
-func (l *Local) Start(ctx context.Context, in StartRequest) (Started, error) {
+func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err error) {
 	o, err := l.operator(ctx)
 	if err != nil {
-		return Started{}, err
+		return out, err
 	}
 	o.Key = startKey(l.who, in)
 	var e schemas.Export
-	var applied operate.Applied
 	switch {
 	case (in.Definition == nil) == (in.Export == ""):
-		return Started{}, access.No(schemas.ErrorBadRequest, "name an export that was applied, or define one, and not both")
+		return out, access.No(schemas.ErrorBadRequest, "name an applied export, or define one, but not both")
 	case in.Definition != nil:
 		e = *in.Definition
 		if err := config.CheckExports(&schemas.Exports{Exports: []schemas.Export{e}}); err != nil {
-			return Started{}, access.No(schemas.ErrorBadExport, "%s", err.Error())
+			return out, access.No(schemas.ErrorBadExport, "%s", err.Error())
 		}
 	default:
-		if applied, err = o.AppliedExport(ctx, in.Export); err != nil {
-			return Started{}, err
+		a, err := o.AppliedExport(ctx, in.Export)
+		if err != nil {
+			return out, err
 		}
-		e = applied.Export
+		e = a.Export
 	}
-	// The run claims the name once it begins: a start that is refused leaves it to others.
+	// The run claims the name once it begins: a refused start leaves it to others.
 	if err := l.mayChange(ctx, e.Name, e.Connection); err != nil {
-		return Started{}, err
+		return out, err
 	}
-	var out Started
-	switch {
-	case in.Check:
+	if in.Check {
 		out.Run, out.Joined, err = o.Check(ctx, e, in.Full)
-	case in.Definition != nil:
-		out.Run, out.Joined, err = o.Start(ctx, e, in.Full)
-	default:
-		out.Run, out.Joined, err = o.Run(ctx, applied, in.Full)
+		return out, err
 	}
+	start := o.Run
+	if in.Definition != nil {
+		start = o.Start
+	}
+	out.Run, out.Joined, err = start(ctx, e, in.Full)
 	return out, err
 }
 
-// startKey is what a run keeps of an idempotency key, empty without one: whose key it is,
-// and for what.
+// startKey returns what a run keeps of an idempotency key: a hash of the person and the
+// key, and one of the request. It is empty without a key.
 func startKey(who schemas.Person, in StartRequest) string {
 	if in.Key == "" {
 		return ""
 	}
 	of := sha256.Sum256([]byte(who.Subject + "\x00" + who.Name + "\x00" + in.Key))
-	body, _ := json.Marshal(in) // of a struct that was JSON
+	body, _ := json.Marshal(in) // it was decoded from JSON
 	what := sha256.Sum256(body)
 	return hex.EncodeToString(of[:16]) + "/" + hex.EncodeToString(what[:16])
 }
 
-// Runs implements Service.
 func (l *Local) Runs(ctx context.Context, in RunsRequest) ([]operate.View, error) {
-	o := l.looker()
 	if in.Brief || in.UnderWay {
-		return o.RunsOf(ctx, in.UnderWay)
+		return l.reader().Recent(ctx, in.UnderWay)
 	}
-	return o.History(ctx, in.Export, in.Limit)
+	return l.reader().History(ctx, in.Export, in.Limit)
 }
 
-// Find implements Service.
 func (l *Local) Find(ctx context.Context, name string) (operate.Run, error) {
-	return l.looker().Find(ctx, name)
+	return l.reader().Find(ctx, name)
 }
 
-// Look implements Service.
 func (l *Local) Look(ctx context.Context, run operate.Run) (operate.View, error) {
-	return l.looker().Look(ctx, run)
+	return l.reader().Look(ctx, run)
 }
 
-// Input implements Service.
 func (l *Local) Input(ctx context.Context, run operate.Run) (schemas.RunInput, error) {
-	in, err := l.looker().Input(ctx, run)
+	in, err := l.reader().Input(ctx, run)
 	in.Grant = shown(in.Grant)
 	return in, err
 }
 
-// Watch implements Service.
 func (l *Local) Watch(ctx context.Context, run operate.Run, stopAtWait bool, see func(operate.View, error)) (operate.View, error) {
-	return l.looker().Watch(ctx, run, lookEvery, stopAtWait, see)
+	return l.reader().Watch(ctx, run, lookEvery, stopAtWait, see)
 }
 
-// mayEnd refuses those who may not answer or stop a run.
+// mayEnd refuses a person who may not answer or stop a run.
 func (l *Local) mayEnd(ctx context.Context, run operate.Run) error {
-	in, err := l.looker().Input(ctx, run)
+	in, err := l.reader().Input(ctx, run)
 	if err != nil {
 		return err
 	}
 	return l.mayUse(in.Export.Connection)
 }
 
-// Answer implements Service.
 func (l *Local) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (string, error) {
 	if err := l.mayEnd(ctx, run); err != nil {
 		return "", err
@@ -490,53 +465,39 @@ func (l *Local) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (
 		}
 		for _, w := range v.Waits() {
 			if w.ID == in.Wait && w.Type == schemas.ErrorListForeign {
-				return "", access.No(schemas.ErrorNotAllowed, "only an administrator can hand over a list that an export over another connection fills: %s", w.Message)
+				return "", access.No(schemas.ErrorNotAllowed, "only an administrator can hand over a list that an export over another connection sends to: %s", w.Message)
 			}
 		}
 	}
-	return l.looker().Answer(ctx, run, in.Answer, in.Wait)
+	return l.reader().Answer(ctx, run, in.Answer, in.Wait)
 }
 
-// Cancel implements Service.
 func (l *Local) Cancel(ctx context.Context, run operate.Run) error {
 	if err := l.mayEnd(ctx, run); err != nil {
 		return err
 	}
-	return l.looker().Cancel(ctx, run)
+	return l.reader().Cancel(ctx, run)
 }
 
-// Setup implements Service.
 func (l *Local) Setup(ctx context.Context) (Setup, error) {
 	var out Setup
 	var err error
-	if out.Attributes, err = operate.Attributes(ctx, l.Client, l.Namespace); err != nil {
+	if out.Attributes, err = dial.Attributes(ctx, l.Client, l.Namespace); err != nil {
 		return out, err
 	}
-	if refused := operate.AddAttributes(ctx, l.Client, l.Namespace, out.Attributes); refused != nil {
+	if refused := dial.AddAttributes(ctx, l.Client, l.Namespace, out.Attributes); refused != nil {
 		out.Refused = refused.Error()
 		return out, nil
 	}
-	out.Attributes, err = operate.Attributes(ctx, l.Client, l.Namespace)
+	out.Attributes, err = dial.Attributes(ctx, l.Client, l.Namespace)
 	return out, err
 }
 
-// Doctor implements Service.
 func (l *Local) Doctor(ctx context.Context) ([]doctor.Finding, error) {
-	d := doctor.Doctor{Operator: l.looker(), Sight: sight{l}, Who: l.who, Address: "it answers"}
+	d := doctor.Doctor{Operator: l.reader(), Sight: sight{l}, Who: l.who, Address: "it answers"}
 	if l.who.Role == schemas.RoleAdministrator {
 		d.Address = l.Temporal
 	}
 	d.Told = func(err error) string { return l.told("examine", "", err) }
 	return d.Examine(ctx), ctx.Err()
-}
-
-// inUse is the Refused of a connection that exports are in the way of disconnecting.
-func inUse(connection string, using []operate.Connected) error {
-	var names []string
-	for _, e := range using {
-		names = append(names, "«"+e.Export+"»")
-	}
-	return access.No(schemas.ErrorUnderWay,
-		"connection «%s» is used by %s: %s; set another connection there or remove what uses it, or keep it inactive with: starter disconnect %s --detach",
-		connection, console.Things(len(using), "export"), strings.Join(names, ", "), schemas.ShellWord(connection))
 }

@@ -15,8 +15,8 @@ import (
 
 const openAPIFile = "../../schemas/openapi.json"
 
-// TestTheDescriptionIsThatOfTheRoutes makes the OpenAPI description of the routes and the
-// types of their bodies, and compares it with the file. UPDATE_DOCS=1 writes it.
+// TestTheDescriptionIsThatOfTheRoutes compares the OpenAPI description in the file with one
+// that is generated from the routes and the types of their bodies. UPDATE_DOCS=1 writes it.
 func TestTheDescriptionIsThatOfTheRoutes(t *testing.T) {
 	var want bytes.Buffer
 	e := json.NewEncoder(&want)
@@ -32,7 +32,7 @@ func TestTheDescriptionIsThatOfTheRoutes(t *testing.T) {
 		return
 	}
 	if !bytes.Equal(want.Bytes(), schemas.OpenAPI) {
-		t.Error("schemas/openapi.json is stale; write it anew with: UPDATE_DOCS=1 go test ./internal/gateway")
+		t.Error("schemas/openapi.json is stale; update it with: UPDATE_DOCS=1 go test ./internal/gateway")
 	}
 }
 
@@ -53,9 +53,9 @@ func describe() object {
 			"responses": object{"200": object{"description": "Done", "content": content}, "default": object{"description": "A problem (RFC 9457)", "content": problem}},
 		}
 		if rt.least != "" {
-			op["description"] = "Takes the role " + rt.least + ", or one that may do more."
+			op["description"] = "Needs the role " + rt.least + " or a higher one."
 			if rt.over {
-				op["description"] = "Takes the role " + rt.least + " and the right to use the connection, or a role that may do more."
+				op["description"] = "Needs the role " + rt.least + " and the right to use the connection, or a higher role."
 			}
 			op["security"] = []object{{"token": []string{}}}
 		}
@@ -95,7 +95,7 @@ func describe() object {
 	return object{
 		"openapi": "3.1.0",
 		"info": object{"title": "iterable-segment-export", "version": "1",
-			"description": "What people do with exports of segments to Iterable. Tokens are those of the deployment's OpenID Connect provider."},
+			"description": "Exports of segments to Iterable. Tokens are those of the deployment's OpenID Connect provider."},
 		"paths": paths,
 		"components": object{
 			"schemas":         types,
@@ -104,7 +104,7 @@ func describe() object {
 	}
 }
 
-// schemaOf is the JSON Schema of what a Go type is as JSON. Named structs go to types.
+// schemaOf returns the JSON Schema of a Go type's JSON. It adds named structs to types.
 func schemaOf(t reflect.Type, types object) object {
 	switch t {
 	case reflect.TypeFor[time.Time]():
@@ -165,7 +165,7 @@ func fields(t reflect.Type, types, properties object, required *[]string) {
 	}
 }
 
-// TestEveryOperationSaysWhoMay: none is open by mistake.
+// TestEveryOperationSaysWhoMay checks that no operation is open by mistake.
 func TestEveryOperationSaysWhoMay(t *testing.T) {
 	for _, rt := range routes {
 		method, _, _ := strings.Cut(rt.pattern, " ")

@@ -12,13 +12,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Problem says what went wrong (RFC 9457).
+// Problem is an error as JSON (RFC 9457).
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	// Code is one of the schemas.Error names, or of the codes below.
+	// Code is one of the schemas.Error names, or one of the codes below.
 	Code string `json:"code"`
 }
 
@@ -32,7 +32,7 @@ const (
 	codeNotFound    = "NotFound"
 )
 
-// statuses of the errors that say no.
+// statuses are the HTTP statuses of refusals; others have 409.
 var statuses = map[schemas.ErrorType]int{
 	schemas.ErrorProof: http.StatusUnauthorized, schemas.ErrorNotAllowed: http.StatusForbidden,
 	schemas.ErrorBadRequest: http.StatusBadRequest, schemas.ErrorBadExport: http.StatusUnprocessableEntity,
@@ -51,7 +51,7 @@ var sentinels = []struct {
 	{operate.ErrUnderWay, schemas.ErrorUnderWay, http.StatusConflict},
 }
 
-// problemOf is an error for those who asked.
+// problemOf returns the problem for an error.
 func problemOf(err error) Problem {
 	p := Problem{Type: "about:blank", Status: http.StatusInternalServerError, Detail: err.Error(), Code: codeInternal}
 	var no *access.Refused
@@ -74,32 +74,32 @@ func problemOf(err error) Problem {
 	return p
 }
 
-// inside reports whether the problem is one of the gateway and not of the request.
+// inside reports whether the problem is in the gateway, not in the request.
 func (p Problem) inside() bool { return p.Code == codeInternal || p.Code == codeUnavailable }
 
-// forPerson is the problem as a person is told of it: what went wrong inside of the gateway
-// may name hosts and folders, which is for administrators.
+// forPerson returns the problem as a person may see it. Problems inside the gateway may name
+// hosts and folders, so only administrators see their text.
 func (p Problem) forPerson(who schemas.Person) Problem {
 	switch {
 	case who.Role == schemas.RoleAdministrator || p.Detail == errProvider.Error():
 	case p.Code == codeInternal:
-		p.Detail = "the gateway could not do this; its log says why"
+		p.Detail = "the gateway failed; its log says why"
 	case p.Code == codeUnavailable:
-		p.Detail = "what the gateway needs for this does not answer; its log says why; try again"
+		p.Detail = "a service that the gateway needs does not answer; its log says why; try again"
 	}
 	return p
 }
 
-// problem is an error that a gateway answered with.
+// problem is an error from a gateway.
 type problem struct {
 	Problem
-	is error // what package operate calls it
+	is error // the matching error of package operate or access, if any
 }
 
 func (p *problem) Error() string { return p.Detail }
 func (p *problem) Unwrap() error { return p.is }
 
-// error is what the caller of a Service gets for a problem.
+// error returns the error that Local would have returned.
 func (p Problem) error() error {
 	for _, s := range sentinels {
 		if p.Code == s.code {

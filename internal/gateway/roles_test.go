@@ -12,11 +12,11 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// anybodys are commands that ask the gateway for nothing that it decides about.
+// anybodys are commands that need no role.
 var anybodys = []string{"completion", "login"}
 
-// TestTheTableOfRoles makes the table of commands and roles of the routes, and compares it
-// with docs/access.md. UPDATE_DOCS=1 writes it. TestEveryCommandTakesItsRole tries it.
+// TestTheTableOfRoles compares the table of commands and roles in docs/access.md with the
+// routes. UPDATE_DOCS=1 writes it. TestEveryCommandTakesItsRole tries it.
 func TestTheTableOfRoles(t *testing.T) {
 	const page, begin, end = "../../docs/access.md", "<!-- The table of routes, by: UPDATE_DOCS=1 go test ./internal/gateway -->\n", "\n<!-- end -->"
 	roles := []schemas.Role{schemas.RoleViewer, schemas.RoleContributor, schemas.RoleAdministrator}
@@ -51,7 +51,7 @@ func TestTheTableOfRoles(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if string(got) != want {
-		t.Errorf("the table of roles is stale; write it again with: UPDATE_DOCS=1 go test ./internal/gateway")
+		t.Errorf("the table of roles is stale; update it with: UPDATE_DOCS=1 go test ./internal/gateway")
 	}
 	commands, err := os.ReadFile("../../docs/commands.md")
 	if err != nil {
@@ -59,7 +59,7 @@ func TestTheTableOfRoles(t *testing.T) {
 	}
 	for _, c := range regexp.MustCompile(`(?m)^## starter (\w+)`).FindAllStringSubmatch(string(commands), -1) {
 		if n := len(slices.DeleteFunc(slices.Clone(named), func(s string) bool { return s != c[1] })); n != 1 {
-			t.Errorf("%d routes decide about starter %s", n, c[1])
+			t.Errorf("%d routes are for starter %s, want 1", n, c[1])
 		}
 	}
 }

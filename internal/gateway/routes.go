@@ -14,23 +14,23 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// route is one operation of the API.
+// route is an operation of the API.
 type route struct {
-	// name is the operation's id, pattern its method and path.
+	// name is the operation's ID, pattern its method and path.
 	name, pattern, summary string
-	// least is the role that it takes at least, and over whether it also takes the right to
-	// use the connection that it is about, which the Local asks for.
+	// least is the lowest role that may call it. over reports whether the caller must also
+	// be allowed to use the connection concerned, which the Local checks.
 	least schemas.Role
 	over  bool
-	// commands are the starter's that it decides about.
+	// commands are the starter's commands that need it.
 	commands string
-	// query and header are its parameters beside those in the path.
+	// query and header are its parameters besides those in the path.
 	query, header []string
-	// in and out are values of the types of its bodies, nil where it has none; kind is
-	// the media type of out where that is not JSON.
+	// in and out are values of the types of its bodies, nil if it has none. kind is the
+	// media type of out if that is not JSON.
 	in, out any
 	kind    string
-	// costly operations take long; few of them are under way at a time.
+	// costly operations are slow; only a few run at a time.
 	costly bool
 	// looks, where it is not 0, is how many of what the parameter limit asks for count as
 	// one request of a person's pace.
@@ -38,7 +38,7 @@ type route struct {
 	serve func(l *Local, w http.ResponseWriter, r *http.Request) error
 }
 
-// answers makes what serves a route without a body.
+// answers serves a route without a request body.
 func answers[Out any](do func(l *Local, r *http.Request) (Out, error)) func(*Local, http.ResponseWriter, *http.Request) error {
 	return func(l *Local, w http.ResponseWriter, r *http.Request) error {
 		out, err := do(l, r)
@@ -49,8 +49,8 @@ func answers[Out any](do func(l *Local, r *http.Request) (Out, error)) func(*Loc
 	}
 }
 
-// asks makes what serves a route with a body. Fields that it does not have are refused:
-// they would be left undone without a word.
+// asks serves a route with a request body. It refuses unknown fields, which would
+// otherwise be ignored silently.
 func asks[In, Out any](do func(l *Local, r *http.Request, in In) (Out, error)) func(*Local, http.ResponseWriter, *http.Request) error {
 	return func(l *Local, w http.ResponseWriter, r *http.Request) error {
 		var in In
@@ -58,10 +58,10 @@ func asks[In, Out any](do func(l *Local, r *http.Request, in In) (Out, error)) f
 		d.DisallowUnknownFields()
 		err := d.Decode(&in)
 		if err == nil && d.More() {
-			err = errors.New("there is more than one value")
+			err = errors.New("more than one value")
 		}
 		if err != nil {
-			return access.No(schemas.ErrorBadRequest, "the body can't be read as JSON of this operation (is the starter of another version?): %v", err)
+			return access.No(schemas.ErrorBadRequest, "the request body is not valid for this operation (is the starter another version?): %v", err)
 		}
 		out, err := do(l, r, in)
 		if err != nil {
@@ -82,7 +82,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// flag reads a query parameter that is true or false.
+// flag reads a boolean query parameter.
 func flag(r *http.Request, name string) bool { return r.URL.Query().Get(name) == "true" }
 
 func number(r *http.Request, name string, otherwise int) (int, error) {
@@ -92,12 +92,12 @@ func number(r *http.Request, name string, otherwise int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return 0, access.No(schemas.ErrorBadRequest, "%s=%q: write a number", name, text)
+		return 0, access.No(schemas.ErrorBadRequest, "invalid %s %q: write a whole number from 0", name, text)
 	}
 	return n, nil
 }
 
-// runOf finds the run that a path names. With the name of its export no search is needed.
+// runOf returns the run that a path names. With the name of its export it need not search.
 func runOf(l *Local, r *http.Request) (operate.Run, error) {
 	id, export := r.PathValue("run"), r.URL.Query().Get("export")
 	if export == "" {
@@ -110,7 +110,7 @@ func runOf(l *Local, r *http.Request) (operate.Run, error) {
 	return run, nil
 }
 
-// onRun makes what serves a route of one run.
+// onRun serves a route of one run.
 func onRun[Out any](do func(l *Local, r *http.Request, run operate.Run) (Out, error)) func(*Local, http.ResponseWriter, *http.Request) error {
 	return answers(func(l *Local, r *http.Request) (out Out, err error) {
 		run, err := runOf(l, r)
@@ -121,46 +121,46 @@ func onRun[Out any](do func(l *Local, r *http.Request, run operate.Run) (Out, er
 	})
 }
 
-// mostRuns is the most runs that one request lists.
+// mostRuns is the most runs that one request returns.
 const mostRuns = 1000
 
-// ofRun are the parameters of every route of a run.
+// ofRun are the query parameters of every route of a run.
 var ofRun = []string{"export", "check"}
 
-// done is the answer where there is nothing to say.
+// done is an empty response.
 type done struct{}
 
-// Took names the segment, or the run's export, that took an answer.
+// Took names the segment, or the run's export, that was answered.
 type Took struct {
 	Took string `json:"took"`
 }
 
-// routes are all operations. They are the one place that says which role may do what.
+// routes are all operations. Only this table says which role may do what.
 var routes = []route{
-	{name: "me", pattern: "GET /v1/me", summary: "Whom the gateway takes the caller for", least: schemas.RoleViewer, commands: "whoami", out: Me{},
+	{name: "me", pattern: "GET /v1/me", summary: "The caller's name and role", least: schemas.RoleViewer, commands: "whoami", out: Me{},
 		serve: answers(func(l *Local, r *http.Request) (Me, error) { return l.Me(r.Context()) })},
 
-	{name: "listExports", pattern: "GET /v1/exports", summary: "The exports that were applied", least: schemas.RoleViewer, commands: "exports", out: []operate.Applied{},
+	{name: "listExports", pattern: "GET /v1/exports", summary: "The applied exports", least: schemas.RoleViewer, commands: "exports", out: []operate.Applied{},
 		serve: answers(func(l *Local, r *http.Request) ([]operate.Applied, error) { return list(l.Exports(r.Context())) })},
-	{name: "listExportNames", pattern: "GET /v1/names", summary: "The names of the exports that were applied", least: schemas.RoleViewer, out: []string{},
+	{name: "listExportNames", pattern: "GET /v1/names", summary: "The names of the applied exports", least: schemas.RoleViewer, out: []string{},
 		serve: answers(func(l *Local, r *http.Request) ([]string, error) { return list(l.Names(r.Context())) })},
-	{name: "getExport", pattern: "GET /v1/exports/{export}", summary: "One export that was applied", least: schemas.RoleViewer, out: operate.Applied{},
+	{name: "getExport", pattern: "GET /v1/exports/{export}", summary: "One applied export", least: schemas.RoleViewer, out: operate.Applied{},
 		serve: answers(func(l *Local, r *http.Request) (operate.Applied, error) {
 			return l.Export(r.Context(), r.PathValue("export"))
 		})},
-	{name: "planExports", pattern: "POST /v1/plans", summary: "What applying a file of exports would do", least: schemas.RoleContributor, commands: "duplicate", in: PlanRequest{}, out: Plan{}, costly: true,
+	{name: "planExports", pattern: "POST /v1/plans", summary: "What applying a file of exports would do", least: schemas.RoleContributor, in: PlanRequest{}, out: Plan{}, costly: true,
 		serve: asks(func(l *Local, r *http.Request, in PlanRequest) (Plan, error) { return l.Plan(r.Context(), in) })},
-	{name: "applyExports", pattern: "POST /v1/exports", summary: "Make the exports and schedules be as a file says", least: schemas.RoleContributor, over: true, commands: "apply", in: PlanRequest{}, out: Plan{}, costly: true,
+	{name: "applyExports", pattern: "POST /v1/exports", summary: "Apply a file of exports", least: schemas.RoleContributor, over: true, commands: "apply", in: PlanRequest{}, out: Plan{}, costly: true,
 		serve: asks(func(l *Local, r *http.Request, in PlanRequest) (Plan, error) { return l.Apply(r.Context(), in) })},
-	{name: "removeExport", pattern: "DELETE /v1/exports/{export}", summary: "Remove an export, and what is kept of its people", least: schemas.RoleContributor, over: true, commands: "remove", query: []string{"deleteLists"}, out: schemas.RemoveAnswer{},
+	{name: "removeExport", pattern: "DELETE /v1/exports/{export}", summary: "Remove an export and its data", least: schemas.RoleContributor, over: true, commands: "remove", query: []string{"deleteLists"}, out: schemas.RemoveAnswer{},
 		serve: answers(func(l *Local, r *http.Request) (schemas.RemoveAnswer, error) {
 			return l.Remove(r.Context(), r.PathValue("export"), RemoveRequest{DeleteLists: flag(r, "deleteLists")})
 		})},
-	{name: "moveExport", pattern: "POST /v1/exports/{export}/move", summary: "Give an export's name to another connection", least: schemas.RoleContributor, over: true, commands: "move", in: MoveRequest{}, out: schemas.NameRecord{},
+	{name: "moveExport", pattern: "POST /v1/exports/{export}/move", summary: "Move an export to another connection", least: schemas.RoleContributor, over: true, commands: "move", in: MoveRequest{}, out: schemas.NameRecord{},
 		serve: asks(func(l *Local, r *http.Request, in MoveRequest) (schemas.NameRecord, error) {
 			return l.Move(r.Context(), r.PathValue("export"), in)
 		})},
-	{name: "scheduleExport", pattern: "POST /v1/exports/{export}/schedule", summary: "Pause, resume, trigger or backfill the schedule of an export", least: schemas.RoleContributor, over: true, commands: "pause resume trigger backfill", in: ScheduleRequest{}, out: done{},
+	{name: "scheduleExport", pattern: "POST /v1/exports/{export}/schedule", summary: "Pause or resume the schedule of an export", least: schemas.RoleContributor, over: true, commands: "pause resume", in: ScheduleRequest{}, out: done{},
 		serve: asks(func(l *Local, r *http.Request, in ScheduleRequest) (done, error) {
 			return done{}, l.Schedule(r.Context(), r.PathValue("export"), in)
 		})},
@@ -183,7 +183,7 @@ var routes = []route{
 				Export: r.URL.Query().Get("export"), Limit: min(cmp.Or(limit, 20), mostRuns), UnderWay: flag(r, "underWay"), Brief: flag(r, "brief"),
 			}))
 		})},
-	{name: "getRun", pattern: "GET /v1/runs/{run}", summary: "How a run stands, by its id or as the newest of an export", least: schemas.RoleViewer, commands: "status show", query: ofRun, out: operate.View{},
+	{name: "getRun", pattern: "GET /v1/runs/{run}", summary: "The state of a run, by its ID or as the latest run of an export", least: schemas.RoleViewer, commands: "status", query: ofRun, out: operate.View{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (operate.View, error) {
 			return l.Look(r.Context(), run)
 		})},
@@ -191,7 +191,7 @@ var routes = []route{
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (schemas.RunInput, error) {
 			return l.Input(r.Context(), run)
 		})},
-	{name: "followRun", pattern: "GET /v1/runs/{run}/events", summary: "Follow a run by server-sent events, until it has ended", least: schemas.RoleViewer, commands: "watch", query: append([]string{"stopAtWait"}, ofRun...), out: "", kind: "text/event-stream",
+	{name: "followRun", pattern: "GET /v1/runs/{run}/events", summary: "Follow a run by server-sent events until it has ended", least: schemas.RoleViewer, query: append([]string{"stopAtWait"}, ofRun...), out: "", kind: "text/event-stream",
 		serve: follow},
 	{name: "answerRun", pattern: "POST /v1/runs/{run}/answers", summary: "Answer a run that waits", least: schemas.RoleContributor, over: true, commands: "approve retry abort", query: ofRun, in: AnswerRequest{}, out: Took{},
 		serve: asks(func(l *Local, r *http.Request, in AnswerRequest) (Took, error) {
@@ -206,16 +206,16 @@ var routes = []route{
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (done, error) {
 			return done{}, l.Cancel(r.Context(), run)
 		})},
-	{name: "getRejects", pattern: "GET /v1/runs/{run}/rejects", summary: "The rows that a run did not send, one JSON object a line", least: schemas.RoleContributor, over: true, commands: "rejects", query: append([]string{"segment", "reason", "limit"}, ofRun...), out: Reject{}, kind: "application/x-ndjson", costly: true,
+	{name: "getRejects", pattern: "GET /v1/runs/{run}/rejects", summary: "The rows that a run did not send, one JSON object per line", least: schemas.RoleContributor, over: true, commands: "rejects", query: append([]string{"segment", "reason", "limit"}, ofRun...), out: Reject{}, kind: "application/x-ndjson", costly: true,
 		serve: sendRejects},
-	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report, a page of HTML", least: schemas.RoleContributor, over: true, commands: "report", query: ofRun, out: "", kind: "text/html; charset=utf-8",
+	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report as HTML", least: schemas.RoleContributor, over: true, commands: "report", query: ofRun, out: "", kind: "text/html; charset=utf-8",
 		serve: sendReport},
 	{name: "getExamples", pattern: "GET /v1/runs/{run}/examples", summary: "The examples of a check, by segment", least: schemas.RoleContributor, over: true, query: ofRun, out: map[string]schemas.Examples{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (map[string]schemas.Examples, error) {
 			return l.Examples(r.Context(), run)
 		})},
 
-	{name: "listConnections", pattern: "GET /v1/connections", summary: "The connections, as far as the caller may see them", least: schemas.RoleViewer, commands: "connections", out: Connections{},
+	{name: "listConnections", pattern: "GET /v1/connections", summary: "The connections that the caller may see", least: schemas.RoleViewer, commands: "connections", out: Connections{},
 		serve: answers(func(l *Local, r *http.Request) (Connections, error) { return l.Connections(r.Context()) })},
 	{name: "checkConnection", pattern: "POST /v1/connections/{connection}/check", summary: "Try a connection's key", least: schemas.RoleAdministrator, out: schemas.ConnectionCheck{}, costly: true,
 		serve: answers(func(l *Local, r *http.Request) (schemas.ConnectionCheck, error) {
@@ -230,13 +230,13 @@ var routes = []route{
 			return l.Disconnect(r.Context(), r.PathValue("connection"), DisconnectRequest{Detach: flag(r, "detach")})
 		})},
 
-	{name: "setup", pattern: "POST /v1/setup", summary: "Make the search attributes that the namespace lacks", least: schemas.RoleAdministrator, commands: "setup", out: Setup{},
+	{name: "setup", pattern: "POST /v1/setup", summary: "Create the search attributes that the namespace lacks", least: schemas.RoleAdministrator, out: Setup{},
 		serve: answers(func(l *Local, r *http.Request) (Setup, error) { return l.Setup(r.Context()) })},
-	{name: "examine", pattern: "GET /v1/doctor", summary: "Whether everything is there that runs need", least: schemas.RoleViewer, commands: "doctor", out: []doctor.Finding{}, costly: true,
+	{name: "examine", pattern: "GET /v1/doctor", summary: "Whether everything that runs need is in place", least: schemas.RoleViewer, commands: "doctor", out: []doctor.Finding{}, costly: true,
 		serve: answers(func(l *Local, r *http.Request) ([]doctor.Finding, error) { return l.Doctor(r.Context()) })},
 }
 
-// list has JSON say [] and not null.
+// list makes JSON have [] instead of null.
 func list[T any](all []T, err error) ([]T, error) {
 	if all == nil {
 		all = []T{}
@@ -244,8 +244,8 @@ func list[T any](all []T, err error) ([]T, error) {
 	return all, err
 }
 
-// sendReport serves a page that names and files of others are part of, so it may do
-// nothing in a browser but be looked at.
+// sendReport serves a page that contains names from outside, so the browser may not run
+// or load anything for it.
 func sendReport(l *Local, w http.ResponseWriter, r *http.Request) error {
 	run, err := runOf(l, r)
 	if err != nil {
@@ -261,8 +261,7 @@ func sendReport(l *Local, w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sendRejects streams rows. An error after the first one ends the stream with an object
-// that says so.
+// sendRejects streams rows. If an error follows the first row, the last object has it.
 func sendRejects(l *Local, w http.ResponseWriter, r *http.Request) error {
 	run, err := runOf(l, r)
 	if err != nil {
@@ -295,8 +294,8 @@ func sendRejects(l *Local, w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// follow serves a run's views as server-sent events: view and trouble while it goes on,
-// and end for the last view.
+// follow serves a run's views as server-sent events: view and trouble while it is under
+// way, and end with the last view.
 func follow(l *Local, w http.ResponseWriter, r *http.Request) error {
 	run, err := runOf(l, r)
 	if err != nil {
@@ -318,7 +317,7 @@ func follow(l *Local, w http.ResponseWriter, r *http.Request) error {
 			_ = to.Flush()
 		}
 	}
-	v, err := l.looker().Watch(ctx, run, followEvery, flag(r, "stopAtWait"), func(v operate.View, problem error) {
+	v, err := l.reader().Watch(ctx, run, followEvery, flag(r, "stopAtWait"), func(v operate.View, problem error) {
 		if problem != nil {
 			say("trouble", problemOf(problem).forPerson(l.who))
 			return

@@ -1,135 +1,126 @@
-// Package gateway is what people ask for: exports, runs, connections, rejects and
-// reports. A Service answers. Local does so in this process, with Temporal and the data
-// root at hand, and says no where a person's role does not allow it; Client asks a
-// Handler, which is a Local behind HTTP.
+// Package gateway is the API of a deployment: exports, runs, connections, rejects and
+// reports. The interface is Service. Local implements it in this process, on Temporal and
+// the data root, and enforces what a person's role allows. Handler serves a Local over
+// HTTP, and Client calls a Handler.
 package gateway
 
 import (
 	"context"
-	"time"
 
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
 
-// Service answers what people ask for. Errors that are *access.Refused say that a
-// person may not, or that it can't be done as things are; others are of package operate,
-// or trouble.
+// Service is what people can ask of a deployment. An error that is an *access.Refused says
+// that the caller may not do it, or that it can't be done in the present state.
 type Service interface {
 	Me(ctx context.Context) (Me, error)
 
 	Exports(ctx context.Context) ([]operate.Applied, error)
-	// Names are the names of the exports that were applied; it is quick.
+	// Names returns the names of the applied exports. It is quick.
 	Names(ctx context.Context) ([]string, error)
 	Export(ctx context.Context, export string) (operate.Applied, error)
-	// Plan compares a file of exports with what was applied; Apply does what a plan says.
+	// Plan compares a file of exports with what was applied. Apply carries the plan out:
+	// a step that fails does not stop the others, and applying the file again repeats it.
 	Plan(ctx context.Context, in PlanRequest) (Plan, error)
 	Apply(ctx context.Context, in PlanRequest) (Plan, error)
 	Remove(ctx context.Context, export string, in RemoveRequest) (schemas.RemoveAnswer, error)
-	// Move gives an export's name to another connection.
+	// Move assigns an export's name to another connection.
 	Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error)
-	// Schedule does something with the schedule of an export.
+	// Schedule pauses or resumes the schedule of an export.
 	Schedule(ctx context.Context, export string, in ScheduleRequest) error
 
 	Start(ctx context.Context, in StartRequest) (Started, error)
-	// Runs lists the newest runs.
+	// Runs returns the newest runs.
 	Runs(ctx context.Context, in RunsRequest) ([]operate.View, error)
-	// Find finds a run by its id, or the newest of an export.
+	// Find returns the run with an ID, or the latest run of an export.
 	Find(ctx context.Context, name string) (operate.Run, error)
 	Look(ctx context.Context, run operate.Run) (operate.View, error)
-	// Input is what a run was started with.
+	// Input returns what a run was started with.
 	Input(ctx context.Context, run operate.Run) (schemas.RunInput, error)
 	// Watch is operate.Operator.Watch.
 	Watch(ctx context.Context, run operate.Run, stopAtWait bool, see func(v operate.View, problem error)) (operate.View, error)
-	// Answer returns the name of the segment, or of the run's export, that took the answer.
+	// Answer returns the name of the segment, or of the run's export, that was answered.
 	Answer(ctx context.Context, run operate.Run, in AnswerRequest) (string, error)
 	Cancel(ctx context.Context, run operate.Run) error
-	// Rejects calls yield with the rows that a run did not send.
+	// Rejects calls yield for each row that a run did not send.
 	Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error
-	// Report is a run's report, a page of HTML.
+	// Report returns a run's report as HTML.
 	Report(ctx context.Context, run operate.Run) ([]byte, error)
-	// Examples are those of a check, by segment.
+	// Examples returns the examples of a check, by segment.
 	Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error)
 
+	// Connections returns everything but the keys to administrators, and the names and
+	// types of the shared connections to others.
 	Connections(ctx context.Context) (Connections, error)
+	// CheckConnection tries a connection's key, and keeps the result for Connections.
 	CheckConnection(ctx context.Context, connection string) (schemas.ConnectionCheck, error)
 	Connect(ctx context.Context, connection string, in ConnectRequest) (schemas.ConsentRecord, error)
 	Disconnect(ctx context.Context, connection string, in DisconnectRequest) (Disconnected, error)
 
-	// Setup makes the search attributes that the namespace lacks.
+	// Setup creates the search attributes that the namespace lacks.
 	Setup(ctx context.Context) (Setup, error)
 	Doctor(ctx context.Context) ([]doctor.Finding, error)
 }
 
-// Me is whom the service takes the caller for.
+// Me is the caller as the service knows them.
 type Me struct {
 	Person schemas.Person `json:"person"`
-	// Required reports whether runs need a grant, and people a token.
+	// Required reports whether runs need a grant, and callers a token.
 	Required  bool   `json:"required"`
 	Namespace string `json:"namespace"`
 	Version   string `json:"version"`
 }
 
-// PlanRequest is a file of exports, and what to do with those that are not in it.
+// PlanRequest is a file of exports to apply.
 type PlanRequest struct {
 	File schemas.Exports `json:"file"`
-	// Prune removes exports that are not in the file; Renew grants every export again.
+	// Prune removes exports that are not in the file. Renew grants every export again.
 	Prune bool `json:"prune,omitempty"`
 	Renew bool `json:"renew,omitempty"`
-	// Plan is the ID of the plan that somebody has seen and agreed to; Apply refuses to
-	// do another one. Empty is any.
+	// Plan is the ID of the plan that was agreed to. Apply refuses to carry out another
+	// one. Empty means any.
 	Plan string `json:"plan,omitempty"`
 }
 
-// Plan is what applying a file does, or has done.
+// Plan is what applying a file would do, or did.
 type Plan struct {
 	ID    string         `json:"id"`
 	Steps []operate.Step `json:"steps"`
-	// Failed counts the steps that failed; each says why.
+	// Failed counts the steps that failed; each has an Error.
 	Failed int `json:"failed,omitempty"`
 }
 
-// RemoveRequest says what to delete beside what is in the data root.
+// RemoveRequest says what to delete besides the data root's content.
 type RemoveRequest struct {
 	DeleteLists bool `json:"deleteLists,omitempty"`
 }
 
-// MoveRequest names the connection that an export's name is to belong to.
+// MoveRequest names the new connection of an export's name.
 type MoveRequest struct {
 	Connection string `json:"connection"`
 }
 
-// Verbs of a ScheduleRequest.
-const (
-	Pause    = "pause"
-	Resume   = "resume"
-	Trigger  = "trigger"
-	Backfill = "backfill"
-)
-
-// ScheduleRequest is something to do with a schedule.
+// ScheduleRequest is the state that a schedule is to have.
 type ScheduleRequest struct {
-	Do string `json:"do"`
-	// From and To bound the starts that Backfill makes up for.
-	From time.Time `json:"from,omitzero"`
-	To   time.Time `json:"to,omitzero"`
+	Paused bool `json:"paused"`
 }
 
-// StartRequest says what to run: an applied export by its name, or a described one.
+// StartRequest says what to run: either an applied export by its name, or a definition.
 type StartRequest struct {
 	Export     string          `json:"export,omitempty"`
 	Definition *schemas.Export `json:"definition,omitempty"`
-	// Full sends everybody; Check sends nobody.
+	// Full sends all profiles. Check sends none.
 	Full  bool `json:"full,omitempty"`
 	Check bool `json:"check,omitempty"`
-	// Key makes the request one that can be repeated: a run that was started with the
-	// same key by the same person is not started again. It is the header
-	// Idempotency-Key.
+	// Key makes the request idempotent: a run that the same person started with the same
+	// key is not started again. It is the header Idempotency-Key.
 	Key string `json:"-"`
 }
 
-// Started is a run that was started, or that was under way and is joined.
+// Started is a run that was started, or one under way that was joined.
 type Started struct {
 	operate.Run
 	Joined bool `json:"joined,omitempty"`
@@ -137,10 +128,10 @@ type Started struct {
 
 // RunsRequest says which runs to list.
 type RunsRequest struct {
-	// Export is the name of one export; empty is every one.
+	// Export is the name of an export; empty means every export.
 	Export string
 	Limit  int
-	// UnderWay leaves out those that have ended. Brief asks no run how it stands.
+	// UnderWay leaves out runs that have ended. Brief does not query the runs.
 	UnderWay, Brief bool
 }
 
@@ -148,14 +139,14 @@ type RunsRequest struct {
 type AnswerRequest struct {
 	// Answer is one of the schemas.Update names.
 	Answer string `json:"answer"`
-	// Wait is the ID of the wait that it is for.
+	// Wait is the ID of the wait.
 	Wait string `json:"wait"`
 }
 
-// RejectsRequest says which rows to show.
+// RejectsRequest says which rows to return.
 type RejectsRequest struct {
 	Segment, Reason string
-	// Limit is the most rows; 0 is all.
+	// Limit is the most rows; 0 means all.
 	Limit int
 }
 
@@ -170,7 +161,7 @@ type Reject struct {
 	Message string         `json:"message"`
 }
 
-// Connections are the connections, with the exports on them for administrators.
+// Connections are the connections, and for administrators the exports on them.
 type Connections struct {
 	schemas.ConnectionsAnswer
 	Exports map[string][]operate.Connected `json:"exports,omitempty"`
@@ -178,25 +169,25 @@ type Connections struct {
 
 // ConnectRequest agrees to the transfer over a connection.
 type ConnectRequest struct {
-	// Statement is the SHA-256 of the statement that was agreed to, in hex.
+	// Statement is the SHA-256 of the statement agreed to, in hex.
 	Statement string `json:"statement"`
 }
 
 // DisconnectRequest withdraws the consent to a connection.
 type DisconnectRequest struct {
-	// Detach keeps the exports on it, inactive; without it, they are in the way.
+	// Detach pauses the exports on it. Without it, Disconnect refuses if there are any.
 	Detach bool `json:"detach,omitempty"`
 }
 
-// Disconnected is what a withdrawal has done.
+// Disconnected is the result of a withdrawal.
 type Disconnected struct {
 	Consent  schemas.ConsentRecord `json:"consent"`
 	Detached []operate.Connected   `json:"detached"`
 }
 
-// Setup is which search attributes the namespace has.
+// Setup says which search attributes the namespace has.
 type Setup struct {
-	Attributes []operate.Attribute `json:"attributes"`
-	// Refused says why those that lack could not be made, empty where they were.
+	Attributes []dial.Attribute `json:"attributes"`
+	// Refused says why missing ones could not be created, empty if they were.
 	Refused string `json:"refused,omitempty"`
 }

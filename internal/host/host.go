@@ -21,12 +21,12 @@ import (
 
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -222,7 +222,7 @@ func searchable(o Options) func(context.Context) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if !has {
-			has = operate.HasAttributes(ctx, o.Client, cmp.Or(o.Namespace, client.DefaultNamespace))
+			has = dial.HasAttributes(ctx, o.Client, cmp.Or(o.Namespace, client.DefaultNamespace))
 		}
 		return has
 	}

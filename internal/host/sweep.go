@@ -17,7 +17,7 @@ const sweepEvery = 15 * time.Minute
 type runs struct{ *operate.Operator }
 
 func (r runs) Standing(ctx context.Context, run schemas.RunRef) (activities.RunState, bool, error) {
-	s, err := r.Operator.Standing(ctx, run)
+	s, err := r.Operator.RunState(ctx, run)
 	switch {
 	case err != nil || s.Lives:
 		return activities.RunLives, true, err

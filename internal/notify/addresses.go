@@ -6,17 +6,16 @@ import (
 	"syscall"
 )
 
-// notPublic are the addresses that no webhook goes to unless an administrator allows
-// it. They are those of IANA's registries of special-purpose addresses that are not
-// globally reachable, multicast, and the ranges that embed an IPv4 address, which can
-// be any: https://www.iana.org/assignments/iana-ipv4-special-registry and
+// notPublic are addresses that webhooks are not sent to unless an administrator allows it:
+// those in IANA's registries of special-purpose addresses that are not globally reachable,
+// multicast, and ranges that embed any IPv4 address. https://www.iana.org/assignments/iana-ipv4-special-registry and
 // https://www.iana.org/assignments/iana-ipv6-special-registry.
 var notPublic = prefixes(
 	"0.0.0.0/8",       // this network
 	"10.0.0.0/8",      // private use
-	"100.64.0.0/10",   // shared, in use inside of clouds
+	"100.64.0.0/10",   // shared, used inside clouds
 	"127.0.0.0/8",     // loopback
-	"169.254.0.0/16",  // link local: the metadata of clouds
+	"169.254.0.0/16",  // link local: metadata of clouds
 	"172.16.0.0/12",   // private use
 	"192.0.0.0/24",    // protocol assignments
 	"192.0.2.0/24",    // documentation
@@ -33,8 +32,7 @@ var notPublic = prefixes(
 	"3fff::/20",       // documentation
 )
 
-// unicast6 is all of IPv6 that is handed out as global unicast addresses. Whatever
-// lies outside is special: loopback, NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), discard,
+// unicast6 contains all global unicast addresses of IPv6. All others are special: loopback, NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), discard,
 // segment routing, unique local, link local, site local, multicast.
 var unicast6 = netip.MustParsePrefix("2000::/3")
 
@@ -46,7 +44,7 @@ func prefixes(all ...string) []netip.Prefix {
 	return out
 }
 
-// public reports whether an address is one of the internet's.
+// public reports whether an address is public.
 func public(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	if ip.Is6() && !unicast6.Contains(ip) {
@@ -60,13 +58,13 @@ func public(ip netip.Addr) bool {
 	return ip.IsValid()
 }
 
-var errPrivate = errors.New("the address is not a public one; an administrator can allow it with NOTIFY_ALLOWED")
+var errPrivate = errors.New("the address is not public; an administrator can allow it with NOTIFY_ALLOWED")
 
-var errUnresolved = errors.New("its name can't be resolved here, so where it lies is not known; an administrator can allow it with NOTIFY_ALLOWED")
+var errUnresolved = errors.New("the name can't be resolved here, so its address is not known; an administrator can allow it with NOTIFY_ALLOWED")
 
-// onlyPublic keeps contributors from having the worker knock at doors inside of its
-// own network. It is asked for each address that is dialled, so that no name can lead
-// to another one than was checked.
+// onlyPublic prevents contributors from making the worker call addresses in its own network.
+// It is called for each address that is dialled, so that a name can't resolve to another
+// address than the one that was checked.
 func onlyPublic(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {

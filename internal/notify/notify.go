@@ -1,4 +1,4 @@
-// Package notify tells people of runs by webhooks.
+// Package notify sends webhooks about runs.
 package notify
 
 import (
@@ -25,18 +25,18 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Options say what a Sender may do.
+// Options configure a Sender.
 type Options struct {
-	// Secret signs the messages, as the Standard Webhooks specification has it:
-	// base64, with or without "whsec_" before it. Empty sends them unsigned.
+	// Secret signs the messages by the Standard Webhooks specification. It is base64, with
+	// or without the prefix "whsec_". Without it they are not signed.
 	Secret string
-	// Allowed are the beginnings of URLs that messages may go to. Without any, they
-	// go to every https URL of a public address. A URL that is allowed here by
-	// name may lie in a private network, and need not be https.
+	// Allowed are prefixes of the URLs that messages may be sent to. Without any, they may
+	// be sent to every https URL with a public address. An allowed URL may have a private
+	// address, and need not be https.
 	Allowed []string
-	// Proxy chooses the proxy of a request; nil for what HTTPS_PROXY and NO_PROXY say.
+	// Proxy returns the proxy for a request; nil for that of HTTPS_PROXY and NO_PROXY.
 	Proxy func(*http.Request) (*url.URL, error)
-	// Getenv reads the variables that targets name; nil for os.Getenv.
+	// Getenv reads the variables that exports name; nil for os.Getenv.
 	Getenv func(string) string
 }
 
@@ -52,8 +52,8 @@ type Sender struct {
 // timeout bounds one message.
 const timeout = 20 * time.Second
 
-// New makes a Sender. It refuses a secret that is no base64 and prefixes that are
-// no URLs.
+// New returns a Sender. It refuses a secret that is not base64, and prefixes that are not
+// URLs.
 func New(o Options) (*Sender, error) {
 	s := &Sender{o: o, lookup: net.DefaultResolver.LookupNetIP}
 	if o.Getenv == nil {
@@ -70,15 +70,15 @@ func New(o Options) (*Sender, error) {
 	}
 	for _, prefix := range o.Allowed {
 		if u, err := url.Parse(prefix); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			return nil, fmt.Errorf("NOTIFY_ALLOWED: %q is no URL with a host", prefix)
+			return nil, fmt.Errorf("NOTIFY_ALLOWED: %q is not a URL with a host", prefix)
 		}
 	}
 	s.public, s.private = s.client(onlyPublic), s.client(nil)
 	return s, nil
 }
 
-// client makes an HTTP client that follows no redirect and has each address that
-// it is about to reach checked.
+// client returns an HTTP client that does not follow redirects, and calls check for each
+// address before it connects.
 func (s *Sender) client(check func(network, address string, _ syscall.RawConn) error) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = s.o.Proxy
@@ -89,11 +89,11 @@ func (s *Sender) client(check func(network, address string, _ syscall.RawConn) e
 	}
 }
 
-// Error is a message that could not be sent. Its text names the host and never the
-// whole URL, which may be a secret.
+// Error says why a message could not be sent. It contains the host, but not the URL, which
+// may be a secret.
 type Error struct {
 	Host string
-	// Final tells that no retry will help.
+	// Final reports whether a retry can't help.
 	Final  bool
 	Reason string
 }
@@ -112,7 +112,7 @@ func (s *Sender) Send(ctx context.Context, in schemas.NotifyInput) error {
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return &Error{Host: to.Host, Final: true, Reason: "the URL can't be called"}
+		return &Error{Host: to.Host, Final: true, Reason: "the URL is not valid"}
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "iterable-segment-export")
@@ -137,7 +137,7 @@ func (s *Sender) Send(ctx context.Context, in schemas.NotifyInput) error {
 	return &Error{Host: to.Host, Final: !again, Reason: fmt.Sprintf("HTTP %d", answer.StatusCode)}
 }
 
-// unreachable puts an error into words; the original quotes the URL.
+// unreachable returns the Error for an error that contains the URL.
 func unreachable(host string, err error) *Error {
 	switch {
 	case errors.Is(err, errPrivate):
@@ -145,12 +145,12 @@ func unreachable(host string, err error) *Error {
 	case errors.Is(err, errUnresolved):
 		return &Error{Host: host, Reason: errUnresolved.Error()}
 	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
-		return &Error{Host: host, Reason: "no answer in time"}
+		return &Error{Host: host, Reason: "no response in time"}
 	}
 	return &Error{Host: host, Reason: "it can't be reached"}
 }
 
-// target finds the URL and the client that may call it.
+// target returns the URL, and the client that may call it.
 func (s *Sender) target(u schemas.NotifyURL) (*url.URL, *http.Client, error) {
 	text, host := u.URL, "(a URL)"
 	if u.Env != "" {
@@ -159,12 +159,12 @@ func (s *Sender) target(u schemas.NotifyURL) (*url.URL, *http.Client, error) {
 		}
 		host = "$" + u.Env
 		if text = s.o.Getenv(u.Env); text == "" {
-			return nil, nil, &Error{Host: host, Final: true, Reason: "the worker's environment does not have it"}
+			return nil, nil, &Error{Host: host, Final: true, Reason: "it is not set in the worker's environment"}
 		}
 	}
 	to, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http" {
-		return nil, nil, &Error{Host: host, Final: true, Reason: "this is no http or https URL"}
+		return nil, nil, &Error{Host: host, Final: true, Reason: "not an http or https URL"}
 	}
 	for _, prefix := range s.o.Allowed {
 		if within(to, prefix) {
@@ -173,16 +173,16 @@ func (s *Sender) target(u schemas.NotifyURL) (*url.URL, *http.Client, error) {
 	}
 	switch {
 	case len(s.o.Allowed) > 0:
-		return nil, nil, &Error{Host: to.Host, Final: true, Reason: "it is not one of NOTIFY_ALLOWED"}
+		return nil, nil, &Error{Host: to.Host, Final: true, Reason: "not allowed by NOTIFY_ALLOWED"}
 	case to.Scheme != "https":
-		return nil, nil, &Error{Host: to.Host, Final: true, Reason: "only https is taken; an administrator can allow it with NOTIFY_ALLOWED"}
+		return nil, nil, &Error{Host: to.Host, Final: true, Reason: "the URL must be https; an administrator can allow http with NOTIFY_ALLOWED"}
 	}
 	return to, s.public, nil
 }
 
-// throughProxy returns the client for a request that a proxy may take. The proxy would look
-// the host's name up once more, and might find another address, so it is asked for an
-// address that was looked at here; the server has to prove that it has the name.
+// throughProxy returns the client for a request that may use a proxy. The proxy would resolve
+// the host's name again, perhaps to another address, so the request names an address that was
+// checked here. The server must prove that it has the name.
 func (s *Sender) throughProxy(r *http.Request, with *http.Client) (*http.Client, error) {
 	if with != s.public {
 		return with, nil
@@ -207,10 +207,9 @@ func (s *Sender) throughProxy(r *http.Request, with *http.Client) (*http.Client,
 	return c, nil
 }
 
-// within reports whether a URL lies below a prefix: the same scheme and host, and a
-// path that begins with the prefix's elements. A path with dots, slashes or percent
-// signs in its elements, encoded or not, lies below none: hosts differ in what they
-// make of those.
+// within reports whether a URL is below a prefix: it has the same scheme and host, and its
+// path begins with the prefix's elements. A path with an element of dots, or with encoded
+// slashes or percent signs, is below no prefix, because hosts treat those differently.
 func within(to *url.URL, prefix string) bool {
 	p, err := url.Parse(prefix)
 	if err != nil || p.Scheme != to.Scheme || !strings.EqualFold(p.Host, to.Host) || to.User != nil {
@@ -246,7 +245,7 @@ func (s *Sender) sign(h http.Header, id string, body []byte) error {
 	return nil
 }
 
-// encode makes the body.
+// encode returns the body of a message.
 func encode(in schemas.NotifyInput) ([]byte, error) {
 	if in.To.Format == schemas.NotifySlack {
 		return json.Marshal(map[string]string{"text": slack(in.Message.Data)})
@@ -254,19 +253,19 @@ func encode(in schemas.NotifyInput) ([]byte, error) {
 	return json.Marshal(in.Message)
 }
 
-// slack writes an event as the text of a chat's message.
+// slack returns an event as a Slack message.
 func slack(e schemas.Event) string {
 	var b strings.Builder
 	what := map[string]string{
 		schemas.EventWaiting: "waits for an operator", schemas.EventFailed: "failed", schemas.EventDone: "is done",
 	}[e.Event]
-	fmt.Fprintf(&b, "*Export «%s»* %s", escape(e.Export), what)
+	fmt.Fprintf(&b, "*Export “%s”* %s", escape(e.Export), what)
 	if e.Segment != "" {
-		fmt.Fprintf(&b, " at segment «%s»", escape(e.Segment))
+		fmt.Fprintf(&b, " at segment “%s”", escape(e.Segment))
 	}
 	fmt.Fprintf(&b, "\n%s\n", escape(e.Message))
 	for _, s := range e.Segments {
-		fmt.Fprintf(&b, "• «%s»: %s, %d read, %d sent, %d removed, %d rejected\n", escape(s.Segment), s.State, s.Read, s.Sent, s.Removed, s.Rejected)
+		fmt.Fprintf(&b, "• “%s”: %s, %d read, %d sent, %d removed, %d rejected\n", escape(s.Segment), s.State, s.Read, s.Sent, s.Removed, s.Rejected)
 	}
 	for _, c := range e.Commands {
 		fmt.Fprintf(&b, "`%s`\n", escape(c))
@@ -274,7 +273,7 @@ func slack(e schemas.Event) string {
 	return b.String()
 }
 
-// escape replaces the three characters that mean something to Slack.
+// escape escapes the three characters that Slack treats specially.
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }

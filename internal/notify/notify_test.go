@@ -33,7 +33,7 @@ func input(to schemas.Notify) schemas.NotifyInput {
 	}}
 }
 
-// receive serves a webhook's other end, and gives its URL and what it was sent.
+// receive serves the receiver of webhooks, and returns its URL and what it received.
 func receive(t *testing.T, status int) (string, func() (http.Header, []byte)) {
 	t.Helper()
 	var header http.Header
@@ -90,7 +90,7 @@ func TestSlackGetsText(t *testing.T) {
 	var text map[string]string
 	_, body := got()
 	if err := json.Unmarshal(body, &text); err != nil || len(text) != 1 ||
-		!strings.HasPrefix(text["text"], "*Export «Spring &lt;campaign&gt;»* waits for an operator at segment «Everybody»\ntoo many removals\n`starter approve") {
+		!strings.HasPrefix(text["text"], "*Export “Spring &lt;campaign&gt;”* waits for an operator at segment “Everybody”\ntoo many removals\n`starter approve") {
 		t.Errorf("%v, %q", err, text)
 	}
 }
@@ -118,28 +118,28 @@ func TestAWebhookReachesNoPlaceOfItsOwnChoice(t *testing.T) {
 		url     schemas.NotifyURL
 		says    string
 	}{
-		"plain http":               {nil, schemas.NotifyURL{URL: to}, "only https"},
-		"loopback":                 {nil, schemas.NotifyURL{URL: "https://127.0.0.1:" + port + "/secret-path"}, "not a public one"},
-		"loopback by name":         {nil, schemas.NotifyURL{URL: "https://localhost:" + port + "/secret-path"}, "not a public one"},
-		"loopback, IPv4 in IPv6":   {nil, schemas.NotifyURL{URL: "https://[::ffff:127.0.0.1]:" + port + "/secret-path"}, "not a public one"},
-		"cloud metadata":           {nil, schemas.NotifyURL{URL: "https://169.254.169.254/secret-path"}, "not a public one"},
-		"private":                  {nil, schemas.NotifyURL{URL: "https://10.1.2.3/secret-path"}, "not a public one"},
-		"another host":             {[]string{"https://hooks.example.com/"}, schemas.NotifyURL{URL: to}, "not one of NOTIFY_ALLOWED"},
-		"a host that begins alike": {[]string{"http://127.0.0.1"}, schemas.NotifyURL{URL: to}, "not one of NOTIFY_ALLOWED"},
-		"another path":             {[]string{to + "/below"}, schemas.NotifyURL{URL: to}, "not one of NOTIFY_ALLOWED"},
-		"a path that begins alike": {[]string{to}, schemas.NotifyURL{URL: to + "-not"}, "not one of NOTIFY_ALLOWED"},
-		"dots":                     {[]string{to}, schemas.NotifyURL{URL: to + "/../secret-path"}, "not one of NOTIFY_ALLOWED"},
-		"encoded dots":             {[]string{to}, schemas.NotifyURL{URL: to + "/%2e%2e/secret-path"}, "not one of NOTIFY_ALLOWED"},
-		"dots, half encoded":       {[]string{to}, schemas.NotifyURL{URL: to + "/.%2E/secret-path"}, "not one of NOTIFY_ALLOWED"},
-		"dots, encoded twice":      {[]string{to}, schemas.NotifyURL{URL: to + "/%252e%252e/secret-path"}, "not one of NOTIFY_ALLOWED"},
-		"dots behind a slash":      {[]string{to}, schemas.NotifyURL{URL: to + "/x%2f..%2f../secret-path"}, "not one of NOTIFY_ALLOWED"},
-		"dots behind a backslash":  {[]string{to}, schemas.NotifyURL{URL: to + `/x%5c..%5c../secret-path`}, "not one of NOTIFY_ALLOWED"},
-		"NAT64":                    {nil, schemas.NotifyURL{URL: "https://[64:ff9b::a9fe:a9fe]/secret-path"}, "not a public one"},
-		"6to4":                     {nil, schemas.NotifyURL{URL: "https://[2002:7f00:1::1]/secret-path"}, "not a public one"},
-		"a user":                   {[]string{to}, schemas.NotifyURL{URL: strings.Replace(to, "http://", "http://a:b@", 1)}, "not one of NOTIFY_ALLOWED"},
+		"plain http":               {nil, schemas.NotifyURL{URL: to}, "must be https"},
+		"loopback":                 {nil, schemas.NotifyURL{URL: "https://127.0.0.1:" + port + "/secret-path"}, "is not public"},
+		"loopback by name":         {nil, schemas.NotifyURL{URL: "https://localhost:" + port + "/secret-path"}, "is not public"},
+		"loopback, IPv4 in IPv6":   {nil, schemas.NotifyURL{URL: "https://[::ffff:127.0.0.1]:" + port + "/secret-path"}, "is not public"},
+		"cloud metadata":           {nil, schemas.NotifyURL{URL: "https://169.254.169.254/secret-path"}, "is not public"},
+		"private":                  {nil, schemas.NotifyURL{URL: "https://10.1.2.3/secret-path"}, "is not public"},
+		"another host":             {[]string{"https://hooks.example.com/"}, schemas.NotifyURL{URL: to}, "not allowed by NOTIFY_ALLOWED"},
+		"a host that begins alike": {[]string{"http://127.0.0.1"}, schemas.NotifyURL{URL: to}, "not allowed by NOTIFY_ALLOWED"},
+		"another path":             {[]string{to + "/below"}, schemas.NotifyURL{URL: to}, "not allowed by NOTIFY_ALLOWED"},
+		"a path that begins alike": {[]string{to}, schemas.NotifyURL{URL: to + "-not"}, "not allowed by NOTIFY_ALLOWED"},
+		"dots":                     {[]string{to}, schemas.NotifyURL{URL: to + "/../secret-path"}, "not allowed by NOTIFY_ALLOWED"},
+		"encoded dots":             {[]string{to}, schemas.NotifyURL{URL: to + "/%2e%2e/secret-path"}, "not allowed by NOTIFY_ALLOWED"},
+		"dots, half encoded":       {[]string{to}, schemas.NotifyURL{URL: to + "/.%2E/secret-path"}, "not allowed by NOTIFY_ALLOWED"},
+		"dots, encoded twice":      {[]string{to}, schemas.NotifyURL{URL: to + "/%252e%252e/secret-path"}, "not allowed by NOTIFY_ALLOWED"},
+		"dots behind a slash":      {[]string{to}, schemas.NotifyURL{URL: to + "/x%2f..%2f../secret-path"}, "not allowed by NOTIFY_ALLOWED"},
+		"dots behind a backslash":  {[]string{to}, schemas.NotifyURL{URL: to + `/x%5c..%5c../secret-path`}, "not allowed by NOTIFY_ALLOWED"},
+		"NAT64":                    {nil, schemas.NotifyURL{URL: "https://[64:ff9b::a9fe:a9fe]/secret-path"}, "is not public"},
+		"6to4":                     {nil, schemas.NotifyURL{URL: "https://[2002:7f00:1::1]/secret-path"}, "is not public"},
+		"a user":                   {[]string{to}, schemas.NotifyURL{URL: strings.Replace(to, "http://", "http://a:b@", 1)}, "not allowed by NOTIFY_ALLOWED"},
 		"another variable":         {nil, schemas.NotifyURL{Env: "ITERABLE_KEY"}, "does not begin with NOTIFY_URL_"},
-		"a missing variable":       {nil, schemas.NotifyURL{Env: "NOTIFY_URL_NONE"}, "environment does not have it"},
-		"no URL":                   {nil, schemas.NotifyURL{Env: "NOTIFY_URL_KEY"}, "no http or https URL"},
+		"a missing variable":       {nil, schemas.NotifyURL{Env: "NOTIFY_URL_NONE"}, "not set in the worker's environment"},
+		"no URL":                   {nil, schemas.NotifyURL{Env: "NOTIFY_URL_KEY"}, "not an http or https URL"},
 	} {
 		s := sender(t, Options{Allowed: c.allowed, Getenv: func(name string) string {
 			return map[string]string{"NOTIFY_URL_KEY": "secret-path", "ITERABLE_KEY": "secret-path"}[name]

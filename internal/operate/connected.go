@@ -12,12 +12,12 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// NoteNoConnection begins the note of a schedule that is paused since its export's
+// NoteNoConnection begins the note of a schedule that was paused when its export's
 // connection was disconnected.
 const NoteNoConnection = "No connection"
 
-// notePausedBefore ends that note where somebody had paused the schedule before: it
-// stays paused when another connection is set.
+// notePausedBefore ends that note if the schedule was paused already. It then stays
+// paused when another connection is set.
 const notePausedBefore = "It was paused before."
 
 // Connected is an export that has a schedule over a connection.
@@ -25,12 +25,12 @@ type Connected struct {
 	Export     string `json:"export"`
 	ScheduleID string `json:"scheduleId"`
 	Paused     bool   `json:"paused,omitempty"`
-	// Detached tells that it is paused since its connection was disconnected.
+	// Detached reports whether it is paused because its connection was disconnected.
 	Detached bool `json:"detached,omitempty"`
 }
 
-// Connected finds the exports that have a schedule, by their connections. What a
-// schedule would run counts, and not what a memo says of it.
+// Connected returns the exports that have a schedule, by connection. It goes by what the
+// schedule would run, not by its memo.
 func (o *Operator) Connected(ctx context.Context) (map[string][]Connected, error) {
 	all, err := o.Applied(ctx)
 	if err != nil {
@@ -44,9 +44,9 @@ func (o *Operator) Connected(ctx context.Context) (map[string][]Connected, error
 	return found, nil
 }
 
-// detachedNote is the note of a schedule whose connection was disconnected.
+// detachedNote returns the note of a schedule after its connection was disconnected.
 func detachedNote(consent schemas.ConsentRecord, paused bool) string {
-	note := fmt.Sprintf("%s: «%s» was disconnected by %s on %s. Set another connection, and apply the export again.",
+	note := fmt.Sprintf("%s: %q was disconnected by %s on %s. Set another connection, and apply the export again.",
 		NoteNoConnection, consent.Connection, consent.By, consent.At.UTC().Format(time.DateOnly))
 	if paused {
 		note += " " + notePausedBefore
@@ -54,21 +54,21 @@ func detachedNote(consent schemas.ConsentRecord, paused bool) string {
 	return note
 }
 
-// forConnection tells whether a schedule with this note is paused for its connection
-// alone, so that it goes on with another one.
+// forConnection reports whether a schedule with this note is paused only because of its
+// connection, so that it resumes with another one.
 func forConnection(note string) bool {
 	return strings.HasPrefix(note, NoteNoConnection) && !strings.HasSuffix(note, notePausedBefore)
 }
 
-// Detach pauses the schedules of exports whose connection was disconnected. They
-// stay so until another connection is set.
+// Detach pauses the schedules of exports after their connection was disconnected, until
+// another connection is set.
 func (o *Operator) Detach(ctx context.Context, consent schemas.ConsentRecord, exports []Connected) error {
 	var all []error
 	for _, e := range exports {
 		note := detachedNote(consent, e.Paused)
 		err := o.Client.ScheduleClient().GetHandle(ctx, e.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: note})
 		if err != nil {
-			all = append(all, fmt.Errorf("pause the schedule of «%s» (its runs send nothing all the same): %w", e.Export, err))
+			all = append(all, fmt.Errorf("pause the schedule of %q (its runs send nothing in any case): %w", e.Export, err))
 		}
 	}
 	return errors.Join(all...)

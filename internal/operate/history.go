@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -16,27 +15,28 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// StateSkipped is the state of a schedule's start that started no run.
+// StateSkipped is the state of a scheduled start that started no run.
 const StateSkipped = "skipped"
 
-// History lists the runs of an export, the newest first, at most limit of them; an
-// empty name is every export. The starts of schedules that were skipped are among
-// them. Of runs under way only the state is known.
+// maxListed bounds what Names and Recent read, so that they answer at once in a
+// namespace of any size.
+const maxListed = 500
+
+// History returns the latest runs of an export, newest first, at most limit of them; an
+// empty name means every export. Scheduled starts that were skipped are among them. Of a
+// run that can't be asked only the state is known.
 func (o *Operator) History(ctx context.Context, export string, limit int) ([]View, error) {
-	ofRuns := fmt.Sprintf("WorkflowType = %q", schemas.WorkflowRunExport)
+	query := fmt.Sprintf("WorkflowType = %q", schemas.WorkflowRunExport)
 	if export != "" {
-		ofRuns += fmt.Sprintf(" AND WorkflowId = %q", schemas.RunWorkflowID(export))
+		query += fmt.Sprintf(" AND WorkflowId = %q", schemas.RunWorkflowID(export))
 	}
-	runs, err := o.list(ctx, ofRuns, func(e *workflow.WorkflowExecutionInfo) (Run, bool) {
-		name, ok := schemas.ExportOfRun(e.Execution.WorkflowId)
-		return Run{Export: name, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, ok
-	}, limit)
+	runs, err := o.list(ctx, query, runOf, limit)
 	if err != nil {
 		return nil, err
 	}
 	for i, v := range runs {
 		if runs[i], err = o.Look(ctx, v.Run); err != nil {
-			runs[i] = v // no worker answers, or it is gone by now
+			runs[i] = v // no worker answers, or the run is gone
 		}
 	}
 	skipped, err := o.list(ctx, fmt.Sprintf("WorkflowType = %q", schemas.WorkflowScheduledRun), func(e *workflow.WorkflowExecutionInfo) (Run, bool) {
@@ -56,10 +56,25 @@ func (o *Operator) History(ctx context.Context, export string, limit int) ([]Vie
 	return all[:min(limit, len(all))], nil
 }
 
-// mostPages is how many pages of workflows are looked through, of a thousand each.
+// Recent returns the newest runs as Temporal lists them, without asking each run for its
+// progress. With underWay it leaves out those that have ended.
+func (o *Operator) Recent(ctx context.Context, underWay bool) ([]View, error) {
+	query := fmt.Sprintf("WorkflowType = %q", schemas.WorkflowRunExport)
+	if underWay {
+		query += " AND ExecutionStatus = 'Running'"
+	}
+	return o.list(ctx, query, runOf, maxListed)
+}
+
+func runOf(e *workflow.WorkflowExecutionInfo) (Run, bool) {
+	name, ok := schemas.ExportOfRun(e.Execution.WorkflowId)
+	return Run{Export: name, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, ok
+}
+
+// mostPages is how many pages of workflows list reads, of a thousand each.
 const mostPages = 10
 
-// list gives what is known of workflows without asking them.
+// list returns what Temporal's list says about the workflows that match query and of.
 func (o *Operator) list(ctx context.Context, query string, of func(*workflow.WorkflowExecutionInfo) (Run, bool), limit int) ([]View, error) {
 	var out []View
 	var page []byte
@@ -90,47 +105,20 @@ func (o *Operator) list(ctx context.Context, query string, of func(*workflow.Wor
 	return out, nil
 }
 
-// memo decodes what a workflow's memo holds under a key, and tells whether it is
-// there.
+// memo decodes the entry of a workflow's memo under key, and reports whether it exists.
 func memo(e *workflow.WorkflowExecutionInfo, key string, out any) bool {
 	p, ok := e.GetMemo().GetFields()[key]
 	return ok && converter.GetDefaultDataConverter().FromPayload(p, out) == nil
 }
 
-// Last gives the newest run of an export, false if it has never run.
-func (o *Operator) Last(ctx context.Context, export string) (View, bool) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	run, err := o.Find(ctx, export)
-	if err != nil {
-		return View{}, false
-	}
-	v, err := o.Look(ctx, run)
-	return v, err == nil
-}
-
-// UnderWay lists the runs that have not ended.
-func (o *Operator) UnderWay(ctx context.Context) ([]Run, error) {
-	query := fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running'", schemas.WorkflowRunExport)
-	views, err := o.list(ctx, query, func(e *workflow.WorkflowExecutionInfo) (Run, bool) {
-		name, ok := schemas.ExportOfRun(e.Execution.WorkflowId)
-		return Run{Export: name, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, ok
-	}, 0)
-	runs := make([]Run, len(views))
-	for i, v := range views {
-		runs[i] = v.Run
-	}
-	return runs, err
-}
-
-// absent reports whether an error is that Temporal knows no such execution.
+// absent reports whether err says that Temporal has no such execution or schedule.
 func absent(err error) bool {
 	var missing *serviceerror.NotFound
-	var invalid *serviceerror.InvalidArgument // a run id that is none
+	var invalid *serviceerror.InvalidArgument // not a valid run ID
 	return errors.As(err, &missing) || errors.As(err, &invalid)
 }
 
-// Input is what a run was started with.
+// Input returns what a run was started with.
 func (o *Operator) Input(ctx context.Context, run Run) (schemas.RunInput, error) {
 	var in schemas.RunInput
 	events := o.Client.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
@@ -139,8 +127,67 @@ func (o *Operator) Input(ctx context.Context, run Run) (schemas.RunInput, error)
 		return in, fmt.Errorf("%w: %s", ErrNoRun, run.RunID)
 	}
 	if err != nil {
-		return in, fmt.Errorf("look at the beginning of the run of «%s»: %w", run.Export, err)
+		return in, fmt.Errorf("read the first event of the run of %q: %w", run.Export, err)
 	}
 	err = converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
 	return in, err
+}
+
+// execution describes a workflow execution. It returns nil if there is none.
+func (o *Operator) execution(ctx context.Context, id, run string) (*workflow.WorkflowExecutionInfo, error) {
+	d, err := o.Client.DescribeWorkflowExecution(ctx, id, run)
+	switch {
+	case err == nil:
+		return d.WorkflowExecutionInfo, nil
+	case absent(err):
+		return nil, nil
+	}
+	return nil, fmt.Errorf("describe workflow %q: %w", id, err)
+}
+
+// unended reports whether an execution exists and has not ended.
+func unended(e *workflow.WorkflowExecutionInfo) bool {
+	return e != nil && e.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
+
+// RunState is what Temporal knows about the run of a segment.
+type RunState struct {
+	// Lives reports whether the run, or the segment's part of it, may go on at any time.
+	// Known reports whether Temporal has heard of the run. UnderWay reports whether any
+	// run of the export has not ended.
+	Lives, Known, UnderWay bool
+}
+
+// RunState reads Temporal's histories, which are always up to date, unlike its lists.
+func (o *Operator) RunState(ctx context.Context, run schemas.RunRef) (s RunState, err error) {
+	for _, id := range []string{schemas.RunWorkflowID(run.Export), schemas.CheckWorkflowID(run.Export)} {
+		this, err := o.execution(ctx, id, run.RunID)
+		if err != nil {
+			return s, err
+		}
+		s.Known = s.Known || this != nil
+		s.Lives = s.Lives || unended(this)
+	}
+	newest, err := o.execution(ctx, schemas.RunWorkflowID(run.Export), "")
+	if err != nil {
+		return s, err
+	}
+	if s.UnderWay = unended(newest); s.UnderWay && newest.FirstRunId == run.RunID {
+		s.Known, s.Lives = true, true // it was reset in Temporal, and goes on under another run ID
+	}
+	for _, id := range []string{schemas.SegmentWorkflowID(run.Export, run.Segment), schemas.CheckSegmentWorkflowID(run.Export, run.Segment)} {
+		part, err := o.execution(ctx, id, "")
+		if err != nil {
+			return s, err
+		}
+		if !unended(part) {
+			continue
+		}
+		s.UnderWay = true
+		// A segment's workflow outlives its run for a moment.
+		if part.ParentExecution == nil || part.ParentExecution.RunId == run.RunID {
+			s.Lives = true
+		}
+	}
+	return s, nil
 }

@@ -1,7 +1,6 @@
-// Package operate is what operators do with runs: start one, follow it, answer
-// it when it waits, cancel it, and find out how it ended. It talks to Temporal
-// and never sees a profile or a key. The starter and the development server are
-// built on it.
+// Package operate is what operators do with exports and their runs: apply and remove
+// exports, start runs, follow them, answer those that wait, and find out how they
+// ended. It talks to Temporal and never sees a profile or a key.
 package operate
 
 import (
@@ -17,7 +16,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -26,16 +24,16 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Operator works on the runs of one Temporal namespace.
+// Operator works on the exports and runs of one Temporal namespace.
 type Operator struct {
 	Client    client.Client
 	Namespace string
 	// Who is recorded with what is started, answered and applied.
 	Who schemas.Person
-	// Gate grants it; nil where nothing needs a grant.
+	// Gate issues the grants; nil where runs need none.
 	Gate *access.Gate
-	// Key, where it is not empty, makes a start one that can be repeated: a run that was
-	// started with the same key is not started again.
+	// Key makes a start idempotent: a run that was started with the same key is not
+	// started again. Empty means that every start is a new one.
 	Key string
 }
 
@@ -46,66 +44,39 @@ type Run struct {
 	RunID      string `json:"runId"`
 }
 
-// ErrNoRun says that there is no run of that name.
+// ErrNoRun is the error for a run that does not exist.
 var ErrNoRun = errors.New("no such run")
 
-// Start starts a run of the export, which nobody needs to have applied. When one is
-// under way already it joins that one instead, and says so. An export that would feed
-// the list of another one that was applied is refused.
+// Start starts a run of an export that need not have been applied. If a run of it is
+// under way, Start joins that run and joined is true. It refuses an export that was
+// applied with another definition. Whether another export owns the list is checked by
+// the run itself.
 func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
-	applied, err := o.Applied(ctx)
-	if err != nil {
+	a, err := o.describe(ctx, schemas.ScheduleID(export.Name))
+	switch {
+	case errors.Is(err, ErrNotApplied):
+	case err != nil:
 		return Run{}, false, err
+	case !same(a.Export, export):
+		return Run{}, false, access.No(schemas.ErrorConflict, "export %q is applied with another definition, and a run of this one would change its lists; run the applied one with: starter run %s, or name this one with --export",
+			export.Name, schemas.ShellWord(export.Name))
 	}
-	all := []schemas.Export{export}
-	for _, a := range applied {
-		switch {
-		case a.Export.Name != export.Name:
-			all = append(all, a.Export)
-		case !same(a.Export, export):
-			return Run{}, false, access.No(schemas.ErrorConflict, "«%s» is applied with another definition, and a run of this one would change its lists; run it as it is with: starter run %s, or give this one another name with --export",
-				export.Name, schemas.ShellWord(export.Name))
-		}
-	}
-	if err := clash(all); err != nil {
-		return Run{}, false, err
-	}
-	return o.join(ctx, export, full)(o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full}))
+	return o.Run(ctx, export, full)
 }
 
-// Check starts a check of the export: it tells what a run would do, and changes
-// nothing. When one is under way already it joins that one, and says so.
+// Run starts a run of an applied export, or joins the one under way.
+func (o *Operator) Run(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full})
+}
+
+// Check starts a check of the export, which reports what a run would do and changes
+// nothing. It joins a check under way.
 func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
-	return o.join(ctx, export, full)(o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true}))
-}
-
-// join refuses to join a run of another definition of the export.
-func (o *Operator) join(ctx context.Context, export schemas.Export, full bool) func(Run, bool, error) (Run, bool, error) {
-	return func(run Run, joined bool, err error) (Run, bool, error) {
-		if err != nil || !joined {
-			return run, joined, err
-		}
-		in, err := o.Input(ctx, run)
-		switch {
-		case err != nil:
-		case full && !in.Full:
-			err = access.No(schemas.ErrorConflict, "a run of «%s» that is not full is under way; wait for its end, and start the full one then: starter runs %s", export.Name, schemas.ShellWord(export.Name))
-		case !same(in.Export, export):
-			err = access.No(schemas.ErrorConflict, "«%s» is under way with another definition; wait for its end: starter runs %s", export.Name, schemas.ShellWord(export.Name))
-		}
-		return run, joined, err
-	}
-}
-
-// same tells whether two definitions of an export are the same.
-func same(a, b schemas.Export) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
+	return o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true})
 }
 
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
-	export := in.Export
+	export, full := in.Export, in.Full
 	if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
 		return run, false, err
 	}
@@ -123,7 +94,7 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		Memo:                                     memo,
-		StaticSummary:                            fmt.Sprintf("%s «%s» over connection «%s»", what, export.Name, export.Connection),
+		StaticSummary:                            fmt.Sprintf("%s %q over connection %q", what, export.Name, export.Connection),
 	}, schemas.WorkflowRunExport, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
@@ -131,18 +102,41 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 		if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
 			return run, false, err
 		}
-		return Run{Export: export.Name, WorkflowID: id, RunID: started.RunId}, true, nil
+		run = Run{Export: export.Name, WorkflowID: id, RunID: started.RunId}
+		return run, true, o.mayJoin(ctx, run, export, full)
 	case err != nil:
-		return Run{}, false, fmt.Errorf("start export «%s»: %w", export.Name, err)
+		return Run{}, false, fmt.Errorf("start export %q: %w", export.Name, err)
 	}
 	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
 }
 
-// keyTime is how long a start with the same key is not done again.
+// mayJoin refuses to join a run that does less than, or something else than, the one
+// that was asked for.
+func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, full bool) error {
+	in, err := o.Input(ctx, run)
+	switch {
+	case err != nil:
+		return err
+	case full && !in.Full:
+		return access.No(schemas.ErrorConflict, "a run of %q that is not full is under way; start the full one when it has ended: starter runs %s", export.Name, schemas.ShellWord(export.Name))
+	case !same(in.Export, export):
+		return access.No(schemas.ErrorConflict, "a run of %q with another definition is under way; wait until it has ended: starter runs %s", export.Name, schemas.ShellWord(export.Name))
+	}
+	return nil
+}
+
+// same reports whether two definitions of an export are equal.
+func same(a, b schemas.Export) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// keyTime is how long a start with the same key is not repeated.
 const keyTime = 24 * time.Hour
 
-// startedBefore reports whether a run of a workflow id was started with the operator's
-// key. The error is a *access.Refused where it was for something else.
+// startedBefore reports whether a run of a workflow ID was started with the operator's key.
+// The error is an *access.Refused if the key was used for another start.
 func (o *Operator) startedBefore(ctx context.Context, export, id string) (run Run, found bool, err error) {
 	if o.Key == "" {
 		return run, false, nil
@@ -170,7 +164,7 @@ func (o *Operator) startedBefore(ctx context.Context, export, id string) (run Ru
 	return run, true, nil
 }
 
-// granted is in with what started it, and with the grant for that.
+// granted returns in with its trigger, and with a grant where runs need one.
 func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger string) (schemas.RunInput, error) {
 	in.Trigger = schemas.Trigger{Kind: trigger}
 	if trigger == schemas.TriggerPerson {
@@ -182,37 +176,31 @@ func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger str
 	return o.Gate.GrantRun(ctx, o.Who, in)
 }
 
-// Find finds a run by the name of its export (its latest run) or by its run id.
+// Find returns the latest run of the export called name, or the run with the ID name.
 func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
 	switch {
 	case err == nil && d.WorkflowExecutionInfo.Type.GetName() == schemas.WorkflowRemoveExport:
-		return Run{}, fmt.Errorf("%w: the export «%s» was removed", ErrNoRun, name)
+		return Run{}, fmt.Errorf("%w: the export %q was removed", ErrNoRun, name)
 	case err == nil:
-		return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name),
-			RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil
+		return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name), RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil
 	case !absent(err):
 		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
 	}
-	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: o.Namespace, PageSize: 1,
-		Query: fmt.Sprintf("RunId = %q AND WorkflowType = %q", name, schemas.WorkflowRunExport),
-	})
+	found, err := o.list(ctx, fmt.Sprintf("RunId = %q AND WorkflowType = %q", name, schemas.WorkflowRunExport), runOf, 1)
 	if err != nil {
 		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
 	}
-	for _, e := range list.Executions {
-		if export, ok := schemas.ExportOfRun(e.Execution.WorkflowId); ok {
-			return Run{Export: export, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, nil
-		}
+	if len(found) > 0 {
+		return found[0].Run, nil
 	}
-	names, _ := o.Names(ctx) // a guess is a help, not a must
-	return Run{}, fmt.Errorf("%w: neither an export that has ever run nor a run id is called %q%s", ErrNoRun, name, spelling.Guess(name, names))
+	names, _ := o.Names(ctx) // only for the suggestion
+	return Run{}, fmt.Errorf("%w: neither a run ID nor an export that has run is called %q%s", ErrNoRun, name, spelling.Guess(name, names))
 }
 
-// Answer gives an answer (one of the schemas.Update names) to the wait of that ID, and
-// returns the name of the segment that waited, or of the export where the whole run did.
-// An answer is for one wait alone: what its message said is what was decided.
+// Answer sends an answer, one of the schemas.Update names, to the wait with that ID. It
+// returns the name of the segment that waited, or of the export if the run did. An answer
+// holds for one wait only: what its message says is what was decided.
 func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (string, error) {
 	v, err := o.Look(ctx, run)
 	if err != nil {
@@ -220,53 +208,26 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (st
 	}
 	waits := v.Waits()
 	for _, w := range waits {
-		if w.ID != wait {
-			continue
+		if w.ID == wait {
+			return cmp.Or(w.Segment, run.Export), o.update(ctx, w.workflowID, answer, w.Waiting)
 		}
-		name := w.Segment
-		if name == "" {
-			name = run.Export
-		}
-		return name, o.update(ctx, w.workflowID, answer, w.Waiting)
 	}
 	if len(waits) == 0 {
-		return "", access.No(schemas.ErrorConflict, "the run of «%s» is %s, and waits for nothing", v.Run.Export, v.State)
+		return "", access.No(schemas.ErrorConflict, "the run of %q is %s and waits for nothing", v.Run.Export, v.State)
 	}
-	var now strings.Builder
-	fmt.Fprintf(&now, "the run of «%s» does not wait for %q", run.Export, wait)
+	var b strings.Builder
 	if wait == "" {
-		now.Reset()
-		fmt.Fprintf(&now, "an answer is for one wait: say which with --wait")
+		b.WriteString("an answer needs --wait, which names the wait")
 	} else {
-		now.WriteString("; it now waits for something else")
+		fmt.Fprintf(&b, "the run of %q does not wait for %q; it now waits for something else", run.Export, wait)
 	}
 	for _, w := range waits {
-		fmt.Fprintf(&now, "\n  %s: %s", cmp.Or(w.Segment, run.Export), w.Message)
+		fmt.Fprintf(&b, "\n  %s: %s", cmp.Or(w.Segment, run.Export), w.Message)
 		for _, a := range w.Answers {
-			fmt.Fprintf(&now, "\n    %s", w.Command("starter", run.Export, a))
+			fmt.Fprintf(&b, "\n    %s", w.Command("starter", run.Export, a))
 		}
 	}
-	return "", access.No(schemas.ErrorConflict, "%s", now.String())
-}
-
-// Wait is a wait of a run, or of a segment of it.
-type Wait struct {
-	schemas.Waiting
-	Segment    string // empty where the whole run waits
-	workflowID string
-}
-
-// Waits are what a run waits for.
-func (v View) Waits() (all []Wait) {
-	if v.Waiting != nil {
-		all = append(all, Wait{Waiting: *v.Waiting, workflowID: v.Run.WorkflowID})
-	}
-	for _, s := range v.Segments {
-		if s.Waiting != nil {
-			all = append(all, Wait{Waiting: *s.Waiting, Segment: s.Run.Segment, workflowID: s.WorkflowID})
-		}
-	}
-	return all
+	return "", access.No(schemas.ErrorConflict, "%s", b.String())
 }
 
 // update sends an answer to a wait.
@@ -283,4 +244,19 @@ func (o *Operator) update(ctx context.Context, workflowID, answer string, w sche
 		return access.No(schemas.ErrorConflict, "%s", app.Message())
 	}
 	return err
+}
+
+// Cancel asks a run to stop. It deletes what it has staged.
+func (o *Operator) Cancel(ctx context.Context, run Run) error {
+	e, err := o.execution(ctx, run.WorkflowID, run.RunID)
+	if err == nil && unended(e) {
+		err = o.Client.CancelWorkflow(ctx, run.WorkflowID, run.RunID)
+	}
+	if err == nil && !unended(e) || absent(err) {
+		return access.No(schemas.ErrorConflict, "the run %s of %q has already ended, so there is nothing to stop", run.RunID, run.Export)
+	}
+	if err != nil {
+		return fmt.Errorf("cancel the run of %q: %w", run.Export, err)
+	}
+	return nil
 }

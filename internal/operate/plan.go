@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 
 	"iterable-segment-export/internal/access"
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -21,7 +19,7 @@ const (
 	VerbChange    = "change"
 	VerbRemove    = "remove"
 	VerbUnchanged = "unchanged"
-	// VerbKeep is for an export that is not in the file, and stays all the same.
+	// VerbKeep is for an export that is not in the file and stays.
 	VerbKeep = "keep"
 )
 
@@ -29,36 +27,37 @@ const (
 type Step struct {
 	Verb   string `json:"verb"`
 	Export string `json:"export"`
-	// Changes are the settings that a change changes.
+	// Changes are the settings that VerbChange changes.
 	Changes []Change `json:"changes,omitempty"`
-	// SentAgain tells that the next run sends everybody again, since the mapping changes.
+	// SentAgain reports whether the mapping changes, so that the next run sends all
+	// profiles again.
 	SentAgain bool `json:"sentAgain,omitempty"`
-	// NewFields are the data fields that the next run would create in Iterable;
-	// Unforeseen says why that is not known, where it isn't.
+	// NewFields are the data fields that the next run would create in Iterable.
+	// Unforeseen says why they are not known.
 	NewFields  []string `json:"newFields,omitempty"`
 	Unforeseen string   `json:"unforeseen,omitempty"`
-	// Error says why the step failed, empty while it was not tried or if it did not.
+	// Error says why the step failed.
 	Error string `json:"error,omitempty"`
 
 	want schemas.ScheduledInput
 	have Applied
 }
 
-// Want is the export as the step would have it, and Have as it is.
+// Want returns the export as it is in the file.
 func (s Step) Want() schemas.Export { return s.want.Export }
 
-// Have is the export as it was applied.
+// Have returns the export as it was applied.
 func (s Step) Have() schemas.Export { return s.have.Export }
 
-// Change is one setting, as JSON; one that is not there is empty.
+// Change is one setting as JSON, empty where it is not set.
 type Change struct {
 	Setting string `json:"setting"`
 	Old     string `json:"old,omitempty"`
 	New     string `json:"new,omitempty"`
 }
 
-// Plan compares a file with what was applied. With prune, exports that are not in
-// the file are to be removed. renew has every export granted anew.
+// Plan compares a file with what was applied. With prune it removes exports that are not
+// in the file; with renew it grants every export again.
 func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, error) {
 	have := map[string]Applied{}
 	for _, a := range applied {
@@ -76,7 +75,7 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 		s := Step{Verb: VerbCreate, Export: e.Name, want: want, have: a}
 		if ok {
 			s.Verb, s.Changes = VerbUnchanged, changes(a.ScheduledInput, want)
-			s.SentAgain = snapshot.MappingFingerprint(a.Export, "") != snapshot.MappingFingerprint(e, "")
+			s.SentAgain = a.Export.MappingFingerprint("") != e.MappingFingerprint("")
 			if renew {
 				s.Changes = append(s.Changes, Change{Setting: "grant", New: "renewed"})
 			}
@@ -98,8 +97,8 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 	return steps, clash(final)
 }
 
-// clash refuses two exports that would feed one list: each could remove people
-// whom the other has put there.
+// clash refuses two exports that would send to the same list: each could remove members
+// that the other has added.
 func clash(all []schemas.Export) error {
 	for i, a := range all {
 		for _, b := range all[:i] {
@@ -107,7 +106,7 @@ func clash(all []schemas.Export) error {
 				for _, t := range b.Segments {
 					same := s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0) || s.ListID != 0 && s.ListID == t.ListID
 					if a.Connection == b.Connection && same {
-						return access.No(schemas.ErrorConflict, "the exports «%s» and «%s» would feed one list of connection «%s», that of segment «%s»; give one of them another segment name or connection, or remove one (starter remove, or starter apply --prune if it is not in the file any more)",
+						return access.No(schemas.ErrorConflict, "exports %q and %q would send to the same list of connection %q, that of segment %q; give one another segment name or connection, or remove one (starter remove, or starter apply --prune if it is no longer in the file)",
 							b.Name, a.Name, a.Connection, s.Name)
 					}
 				}
@@ -117,9 +116,8 @@ func clash(all []schemas.Export) error {
 	return nil
 }
 
-// changes lists the settings that differ.
+// changes returns the settings that differ.
 func changes(have, want schemas.ScheduledInput) []Change {
-	have.Grant, want.Grant = nil, nil
 	old, now := flat(have), flat(want)
 	var out []Change
 	for _, k := range slices.Sorted(maps.Keys(old)) {
@@ -135,7 +133,8 @@ func changes(have, want schemas.ScheduledInput) []Change {
 	return out
 }
 
-// flat is what a value holds, by the paths of its parts. Segments go by their names.
+// flat returns the settings of an export and its timing by their paths. Segments go by
+// their names.
 func flat(in schemas.ScheduledInput) map[string]string {
 	out := map[string]string{}
 	segments := in.Export.Segments
@@ -166,26 +165,8 @@ func flatten(at string, v any, out map[string]string) {
 	out[at] = string(bytes.TrimSpace(data))
 }
 
-// Apply does a plan's steps, each as far as the others let it, and notes in them
-// what failed; saving runs nothing. A second Apply of the same file mends what the
-// first left undone.
-func (o *Operator) Apply(ctx context.Context, steps []Step) error {
-	failed := 0
-	for i := range steps {
-		if err := o.ApplyStep(ctx, steps[i]); err != nil {
-			steps[i].Error = err.Error()
-			failed++
-		}
-	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d exports could not be applied; see to it and apply the file again", failed, len(steps))
-	}
-	return nil
-}
-
-// ApplyStep does one step of a plan.
+// ApplyStep does one step of a plan. Nothing runs because of it.
 func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
-	var err error
 	switch s.Verb {
 	case VerbCreate, VerbChange:
 		in, err := o.granted(ctx, schemas.RunInput{Export: s.want.Export}, schemas.TriggerSchedule)
@@ -198,15 +179,45 @@ func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
 		}
 		return o.change(ctx, s.want)
 	case VerbRemove:
-		_, err = o.Remove(ctx, s.have, false)
+		_, err := o.Remove(ctx, s.have, false)
+		return err
 	}
-	return err
+	return nil
 }
 
-// Run starts a run of an applied export, as it was applied.
-func (o *Operator) Run(ctx context.Context, a Applied, full bool) (Run, bool, error) {
-	return o.join(ctx, a.Export, full)(o.start(ctx, schemas.RunWorkflowID(a.Export.Name), "Export", schemas.RunInput{Export: a.Export, Full: full}))
+// moved returns an applied export over another connection, without its grant.
+func moved(a Applied, connection string) schemas.ScheduledInput {
+	in := a.ScheduledInput
+	in.Export.Connection, in.Grant = connection, nil
+	return in
 }
 
-// ErrUnderWay says that an export can't be removed since it runs.
-var ErrUnderWay = errors.New("a run is under way")
+// CheckMove refuses to move an export to a connection where another export sends to its
+// lists.
+func (o *Operator) CheckMove(ctx context.Context, a Applied, connection string) error {
+	applied, err := o.Applied(ctx)
+	if err != nil {
+		return err
+	}
+	all := []schemas.Export{moved(a, connection).Export}
+	for _, other := range applied {
+		if other.Export.Name != a.Export.Name {
+			all = append(all, other.Export)
+		}
+	}
+	return clash(all)
+}
+
+// Move changes the connection of an applied export.
+func (o *Operator) Move(ctx context.Context, a Applied, connection string) error {
+	in := moved(a, connection)
+	granted, err := o.granted(ctx, schemas.RunInput{Export: in.Export}, schemas.TriggerSchedule)
+	if err != nil {
+		return err
+	}
+	in.Grant = granted.Grant
+	if err := o.change(ctx, in); err != nil {
+		return fmt.Errorf("change the schedule of %q (move the export again): %w", in.Export.Name, err)
+	}
+	return nil
+}

@@ -15,41 +15,64 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// removeTime bounds the removal of an export.
-const removeTime = 10 * time.Minute
+const (
+	// removeTime bounds the removal of an export.
+	removeTime = 10 * time.Minute
+	// endTime bounds the wait for a scheduled start after its run has ended.
+	endTime = 10 * time.Second
+)
 
-// errGoesOn says that a removal may not have ended when its end was no longer waited for.
+// errGoesOn is the error of a removal that may still be going on.
 var errGoesOn = errors.New("its removal goes on, and its schedule stays paused")
 
-// endTime bounds the wait for the end of a scheduled start whose run has ended.
-const endTime = 10 * time.Second
+// ErrUnderWay is the error for what can't be done while an export runs.
+var ErrUnderWay = errors.New("a run is under way")
 
-// Remove deletes an export: what is kept of its people, its lists if asked for, and
-// its schedule. The schedule goes last, so that a removal that fails can be
-// repeated. The error is ErrUnderWay while the export runs.
+func underWay(export string) error {
+	return fmt.Errorf("%w of %q: wait until it has ended, or stop it with: starter cancel %s", ErrUnderWay, export, schemas.ShellWord(export))
+}
+
+// Idle returns ErrUnderWay while a run or a check of an export is under way.
+func (o *Operator) Idle(ctx context.Context, export string) error {
+	if runs, err := o.runs(ctx, schemas.CheckWorkflowID(export)); err != nil {
+		return err
+	} else if runs {
+		return fmt.Errorf("%w of %q, a check: wait until it has ended", ErrUnderWay, export)
+	}
+	if runs, err := o.runs(ctx, schemas.RunWorkflowID(export)); err != nil {
+		return err
+	} else if runs {
+		return underWay(export)
+	}
+	return nil
+}
+
+// Remove deletes an export: its data in the data root, its lists if asked for, and its
+// schedule. The schedule goes last, so that a removal that fails can be repeated. The
+// error is ErrUnderWay while the export runs.
 func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
-	// Nothing is to start between the deletion of the data and that of the schedule.
+	// Nothing may start between the deletion of the data and that of the schedule.
 	if !a.Paused {
 		if err := o.Pause(ctx, a); err != nil {
-			return schemas.RemoveAnswer{}, fmt.Errorf("pause the schedule of «%s»: %w", a.Export.Name, err)
+			return schemas.RemoveAnswer{}, fmt.Errorf("pause the schedule of %q: %w", a.Export.Name, err)
 		}
 	}
-	out, err := o.removeAlone(ctx, a, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
+	out, err := o.removeIdle(ctx, a, deleteLists)
 	if err != nil {
 		if !a.Paused && !errors.Is(err, errGoesOn) {
 			err = errors.Join(err, o.Resume(context.WithoutCancel(ctx), a))
 		}
 		return out, err
 	}
-	handle := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID)
-	var gone *serviceerror.NotFound
-	if err := handle.Delete(ctx); err != nil && !errors.As(err, &gone) {
-		return out, fmt.Errorf("delete the schedule of «%s»: %w", a.Export.Name, err)
+	err = o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Delete(ctx)
+	if err != nil && !absent(err) {
+		return out, fmt.Errorf("delete the schedule of %q: %w", a.Export.Name, err)
 	}
 	return out, nil
 }
 
-// Described is an export as its last run was told, as far as Temporal still has that.
+// Described returns the export that the last run of that name was started with, as far
+// as Temporal still has it.
 func (o *Operator) Described(ctx context.Context, name string) schemas.Export {
 	if run, err := o.Find(ctx, name); err == nil {
 		if in, err := o.Input(ctx, run); err == nil && in.Export.Name == name {
@@ -59,69 +82,50 @@ func (o *Operator) Described(ctx context.Context, name string) schemas.Export {
 	return schemas.Export{Name: name}
 }
 
-// RemoveUnapplied deletes what is kept of an export that has no schedule: one that was
-// only ever run as flags described it, or whose schedule is gone. The error is
-// ErrNotApplied where nothing is kept.
+// RemoveUnapplied deletes what is kept of an export that has no schedule. The error is
+// ErrNotApplied if nothing is kept.
 func (o *Operator) RemoveUnapplied(ctx context.Context, export schemas.Export, deleteLists bool) (schemas.RemoveAnswer, error) {
-	name := export.Name
-	a := Applied{ScheduledInput: schemas.ScheduledInput{Export: export}, ScheduleID: schemas.ScheduleID(name)}
-	out, err := o.removeAlone(ctx, a, schemas.RemoveInput{Export: export, DeleteLists: deleteLists})
-	switch {
-	case err != nil:
-		return out, err
-	case out.Files == 0 && len(out.Lists) == 0:
-		return out, fmt.Errorf("%w: %q, and nothing is kept of one; starter exports lists what was applied", ErrNotApplied, name)
+	a := Applied{ScheduledInput: schemas.ScheduledInput{Export: export}, ScheduleID: schemas.ScheduleID(export.Name)}
+	out, err := o.removeIdle(ctx, a, deleteLists)
+	if err == nil && out.Files == 0 && len(out.Lists) == 0 {
+		return out, fmt.Errorf("%w: %q, and nothing is kept of one; starter exports lists the applied ones", ErrNotApplied, export.Name)
 	}
-	return out, nil
+	return out, err
 }
 
-// removeAlone removes the data, unless somebody is about to write more of it: a
-// check, or the schedule's last start, whose run has not begun.
-func (o *Operator) removeAlone(ctx context.Context, a Applied, request schemas.RemoveInput) (schemas.RemoveAnswer, error) {
+// removeIdle removes the data, unless something is about to write more of it: a run, a
+// check, or the last scheduled start, which has not begun its run.
+func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
 	var none schemas.RemoveAnswer
-	checked, err := o.runs(ctx, schemas.CheckWorkflowID(a.Export.Name))
-	switch {
-	case err != nil:
-		return none, fmt.Errorf("look for a check of «%s»: %w", a.Export.Name, err)
-	case checked:
-		return none, fmt.Errorf("%w of «%s», a check: wait for its end, and remove the export again", ErrUnderWay, a.Export.Name)
-	}
-	switch running, err := o.runs(ctx, schemas.RunWorkflowID(a.Export.Name)); {
-	case err != nil:
-		return none, fmt.Errorf("look for a run of «%s»: %w", a.Export.Name, err)
-	case running:
-		return none, underWay(a.Export.Name)
+	name := a.Export.Name
+	if err := o.Idle(ctx, name); err != nil {
+		return none, err
 	}
 	for _, segment := range a.Export.Segments { // one may outlive its run, and writes its report last
-		closing, err := o.runs(ctx, schemas.SegmentWorkflowID(a.Export.Name, segment.Name))
-		switch {
-		case err != nil:
-			return none, fmt.Errorf("look for segments of «%s»: %w", a.Export.Name, err)
-		case closing:
-			return none, fmt.Errorf("%w of «%s»: segment «%s» is about to end; remove the export again in a moment", ErrUnderWay, a.Export.Name, segment.Name)
+		if closing, err := o.runs(ctx, schemas.SegmentWorkflowID(name, segment.Name)); err != nil {
+			return none, err
+		} else if closing {
+			return none, fmt.Errorf("%w of %q: segment %q is about to end; remove the export again in a moment", ErrUnderWay, name, segment.Name)
 		}
 	}
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Describe(ctx)
-	var missing *serviceerror.NotFound
-	switch {
-	case errors.As(err, &missing):
-		return o.removeData(ctx, request)
-	case err != nil:
-		return none, fmt.Errorf("look at the schedule of «%s»: %w", a.Export.Name, err)
+	if err != nil && !absent(err) {
+		return none, fmt.Errorf("describe the schedule of %q: %w", name, err)
 	}
-	for _, started := range d.Info.RunningWorkflows {
-		switch ended, err := o.ends(ctx, a.Export.Name, started.WorkflowID); {
-		case err != nil:
-			return none, fmt.Errorf("look for a run of «%s»: %w", a.Export.Name, err)
-		case !ended:
-			return none, underWay(a.Export.Name)
+	if err == nil {
+		for _, started := range d.Info.RunningWorkflows {
+			if ended, err := o.ends(ctx, name, started.WorkflowID); err != nil {
+				return none, err
+			} else if !ended {
+				return none, underWay(name)
+			}
 		}
 	}
-	return o.removeData(ctx, request)
+	return o.removeData(ctx, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
 }
 
-// ends says whether what a schedule has started has ended, and gives it endTime to do
-// so if its run has ended or has not begun. (A schedule learns late that it has.)
+// ends reports whether a scheduled start has ended. It waits up to endTime if the run
+// that it started has ended or has not begun, because a schedule learns of that late.
 func (o *Operator) ends(ctx context.Context, export, workflowID string) (bool, error) {
 	for until := time.Now().Add(endTime); ; {
 		runs, err := o.runs(ctx, workflowID)
@@ -140,26 +144,15 @@ func (o *Operator) ends(ctx context.Context, export, workflowID string) (bool, e
 	}
 }
 
-// runs says whether the newest run of a workflow has not ended.
+// runs reports whether the newest execution of a workflow has not ended.
 func (o *Operator) runs(ctx context.Context, workflowID string) (bool, error) {
-	d, err := o.Client.DescribeWorkflowExecution(ctx, workflowID, "")
-	var missing *serviceerror.NotFound
-	switch {
-	case errors.As(err, &missing):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	return d.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
-}
-
-func underWay(export string) error {
-	return fmt.Errorf("%w of «%s»: wait for its end, or stop it with: starter cancel %s", ErrUnderWay, export, schemas.ShellWord(export))
+	e, err := o.execution(ctx, workflowID, "")
+	return unended(e), err
 }
 
 func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) (schemas.RemoveAnswer, error) {
 	var out schemas.RemoveAnswer
-	id := schemas.RunWorkflowID(request.Export.Name)
+	name := request.Export.Name
 	if o.Gate != nil {
 		var err error
 		if request, err = o.Gate.GrantRemoval(ctx, o.Who, request); err != nil {
@@ -167,10 +160,10 @@ func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) 
 		}
 	}
 	handle, err := o.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: schemas.TaskQueue, WorkflowRunTimeout: removeTime,
+		ID: schemas.RunWorkflowID(name), TaskQueue: schemas.TaskQueue, WorkflowRunTimeout: removeTime,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("Remove export «%s»", request.Export.Name),
+		StaticSummary:                            fmt.Sprintf("Remove export %q", name),
 	}, schemas.WorkflowRemoveExport, request)
 	if err == nil {
 		err = handle.Get(ctx, &out)
@@ -182,12 +175,12 @@ func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) 
 	case err == nil:
 		return out, nil
 	case errors.As(err, &started):
-		return out, underWay(request.Export.Name)
+		return out, underWay(name)
 	case errors.As(err, &app):
 		return out, access.No(app.Type(), "%s", app.Message())
 	case errors.As(err, &ended):
-		return out, fmt.Errorf("remove what is kept of «%s»: %w", request.Export.Name, err)
+		return out, fmt.Errorf("remove the data of %q: %w", name, err)
 	}
-	return out, fmt.Errorf("%w of «%s»: %w; remove it again in %s to see the end of it: starter remove %s",
-		ErrUnderWay, request.Export.Name, errGoesOn, removeTime, schemas.ShellWord(request.Export.Name))
+	return out, fmt.Errorf("%w of %q: %w; remove it again in %s to see the result: starter remove %s",
+		ErrUnderWay, name, errGoesOn, removeTime, schemas.ShellWord(name))
 }

@@ -18,28 +18,28 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Applied is an export as it was applied last, with its schedule.
+// Applied is an applied export with its schedule.
 type Applied struct {
 	schemas.ScheduledInput
 	ScheduleID string `json:"scheduleId"`
 	Paused     bool   `json:"paused,omitempty"`
-	// Detached tells that it is paused since its connection was disconnected.
+	// Detached reports whether it is paused because its connection was disconnected.
 	Detached bool   `json:"detached,omitempty"`
 	Note     string `json:"note,omitempty"`
-	// Next is when the schedule starts it next, zero if it does not.
+	// Next is the next scheduled start, zero if there is none.
 	Next time.Time `json:"next,omitzero"`
-	// Skipped counts the starts that were skipped since the last run that the
-	// schedule had started was still under way.
+	// Skipped counts the starts that were skipped because the schedule's last run was
+	// still under way.
 	Skipped int `json:"skipped,omitempty"`
 }
 
-// ErrNotApplied says that there is no applied export of that name.
+// ErrNotApplied is the error for a name that no applied export has.
 var ErrNotApplied = errors.New("no such export was applied")
 
-// Active tells whether the schedule starts runs.
+// Active reports whether the schedule starts runs.
 func (a Applied) Active() bool { return a.Timing != nil && !a.Paused }
 
-// Applied lists the exports that were applied, by name.
+// Applied returns the applied exports, sorted by name. It describes every schedule.
 func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
 	schedules := o.Client.ScheduleClient()
 	list, err := schedules.List(ctx, client.ScheduleListOptions{})
@@ -54,7 +54,7 @@ func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
 		}
 		a, err := o.describe(ctx, entry.ID)
 		if errors.Is(err, ErrNotApplied) {
-			continue // somebody else's schedule, or gone meanwhile
+			continue // not a schedule of this program, or deleted meanwhile
 		}
 		if err != nil {
 			return nil, err
@@ -65,12 +65,11 @@ func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
 	return found, nil
 }
 
-// AppliedExport gives one applied export; the error is ErrNotApplied where there is
-// none.
+// AppliedExport returns one applied export, or ErrNotApplied.
 func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, error) {
 	a, err := o.describe(ctx, schemas.ScheduleID(export))
 	if errors.Is(err, ErrNotApplied) {
-		names, _ := o.Names(ctx) // a guess is a help, not a must
+		names, _ := o.Names(ctx) // only for the suggestion
 		if guess := spelling.Guess(export, names); guess != "" {
 			return a, fmt.Errorf("%w: %q%s", ErrNotApplied, export, guess)
 		}
@@ -81,11 +80,11 @@ func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, e
 
 func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
-	if absent(err) { // or no name that one can have
+	if absent(err) {
 		return Applied{}, ErrNotApplied
 	}
 	if err != nil {
-		return Applied{}, fmt.Errorf("look at the schedule %s: %w", id, err)
+		return Applied{}, fmt.Errorf("describe schedule %q: %w", id, err)
 	}
 	in, ok := scheduled(d)
 	if !ok {
@@ -102,7 +101,7 @@ func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	return a, nil
 }
 
-// scheduled is what a schedule runs.
+// scheduled returns what a schedule runs, and reports whether it is one of this program.
 func scheduled(d *client.ScheduleDescription) (in schemas.ScheduledInput, ok bool) {
 	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
 	if !ok || len(action.Args) == 0 {
@@ -115,21 +114,22 @@ func scheduled(d *client.ScheduleDescription) (in schemas.ScheduledInput, ok boo
 	return in, in.Export.Name != "" && in.Export.Connection != ""
 }
 
-// create makes the schedule of an export that has none. Nothing runs because of it.
+// create makes the schedule of an export. Nothing runs because of it.
 func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error {
 	_, err := o.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: schemas.ScheduleID(in.Export.Name), Spec: spec(in.Timing), Action: action(in),
 		Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp(in.Timing), Note: o.note(in),
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		// It was made after the schedules were listed, or Temporal's list was late.
+		// It was made after the schedules were listed, or Temporal's list lags.
 		return o.change(ctx, in)
 	}
 	return err
 }
 
-// change gives the schedule of an export a new content. One that is paused stays
-// so, unless it was for its connection, and has another one now.
+// change replaces the definition and the times of an export's schedule. A paused
+// schedule stays paused, unless it was paused for its connection and the connection
+// changes.
 func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error {
 	return o.Client.ScheduleClient().GetHandle(ctx, schemas.ScheduleID(in.Export.Name)).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
@@ -152,16 +152,16 @@ func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error 
 	})
 }
 
-// note is what people read beside the schedule in Temporal.
+// note is shown beside the schedule in Temporal.
 func (o *Operator) note(in schemas.ScheduledInput) string {
 	who := o.Who.Name
 	if in.Grant != nil {
 		who = in.Grant.Person.Name
 	}
-	return fmt.Sprintf("Applied by %s. A start that falls into a run under way is skipped.", who)
+	return fmt.Sprintf("Applied by %s. A start is skipped while a run is under way.", who)
 }
 
-// spec is when a schedule starts; without a timing it is never.
+// spec returns when a schedule starts runs: never without a timing.
 func spec(t *schemas.Timing) client.ScheduleSpec {
 	if t == nil {
 		return client.ScheduleSpec{}
@@ -180,7 +180,7 @@ func action(in schemas.ScheduledInput) *client.ScheduleWorkflowAction {
 	return &client.ScheduleWorkflowAction{
 		ID: schemas.ScheduledWorkflowID(in.Export.Name), Workflow: schemas.WorkflowScheduledRun,
 		Args: []any{in}, TaskQueue: schemas.TaskQueue,
-		StaticSummary: fmt.Sprintf("Schedule of export «%s»", in.Export.Name),
+		StaticSummary: fmt.Sprintf("Schedule of export %q", in.Export.Name),
 	}
 }
 
@@ -189,20 +189,28 @@ func (o *Operator) Pause(ctx context.Context, a Applied) error {
 	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: "Paused by " + o.Who.Name})
 }
 
-// Resume lets the schedule of an export go on.
+// Resume ends the pause of an export's schedule.
 func (o *Operator) Resume(ctx context.Context, a Applied) error {
 	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Unpause(ctx, client.ScheduleUnpauseOptions{Note: "Resumed by " + o.Who.Name})
 }
 
-// Trigger does now what the schedule does when it is time.
-func (o *Operator) Trigger(ctx context.Context, a Applied) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP})
-}
-
-// Backfill makes up for the starts between two times. A run sends the segment as it
-// is now, so starts that find one under way are skipped here too.
-func (o *Operator) Backfill(ctx context.Context, a Applied, from, to time.Time) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Backfill(ctx, client.ScheduleBackfillOptions{
-		Backfill: []client.ScheduleBackfill{{Start: from, End: to, Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP}},
-	})
+// Names returns the names of the applied exports, sorted, at most maxListed of them. It
+// reads one page of Temporal's list and describes no schedule, so it is quick.
+func (o *Operator) Names(ctx context.Context) ([]string, error) {
+	list, err := o.Client.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: maxListed})
+	var names []string
+	for err == nil && list.HasNext() && len(names) < maxListed {
+		var entry *client.ScheduleListEntry
+		if entry, err = list.Next(); err != nil {
+			break
+		}
+		if name, ok := schemas.ExportOfSchedule(entry.ID); ok {
+			names = append(names, name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the schedules: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
 }

@@ -14,7 +14,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// View is how a run stands at one moment.
+// View is the state of a run at one moment.
 type View struct {
 	Run      Run              `json:"run"`
 	State    string           `json:"state"`
@@ -22,30 +22,50 @@ type View struct {
 	Error    string           `json:"error,omitempty"`
 	Waiting  *schemas.Waiting `json:"waiting,omitempty"`
 	Segments []SegmentView    `json:"segments"`
-	// StartedAt and FinishedAt bound the run; the latter is zero while it lasts.
+	// FinishedAt is zero until the run has ended.
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
-	// Report is the key of the report for people, empty while there is none.
+	// Report is the key of the HTML report in the data root, empty until it is written.
 	Report string `json:"report,omitempty"`
 }
 
-// SegmentView is how one segment of a run stands.
+// SegmentView is the state of one segment of a run.
 type SegmentView struct {
 	schemas.Progress
 	WorkflowID string `json:"workflowId"`
 	// Handled counts the profiles read (while staging) or acknowledged (while
-	// uploading), those of the activities still at work included; Total is how
-	// many there are, -1 if that is not known.
+	// uploading), including those of running activities. Total is how many there are,
+	// -1 if that is not known.
 	Handled int64 `json:"handled"`
 	Total   int64 `json:"total"`
 }
 
-// Ended tells whether nothing more will happen.
+// Wait is a wait of a run, or of a segment of it.
+type Wait struct {
+	schemas.Waiting
+	Segment    string // empty if the whole run waits
+	workflowID string
+}
+
+// Waits returns what a run waits for.
+func (v View) Waits() (all []Wait) {
+	if v.Waiting != nil {
+		all = append(all, Wait{Waiting: *v.Waiting, workflowID: v.Run.WorkflowID})
+	}
+	for _, s := range v.Segments {
+		if s.Waiting != nil {
+			all = append(all, Wait{Waiting: *s.Waiting, Segment: s.Run.Segment, workflowID: s.WorkflowID})
+		}
+	}
+	return all
+}
+
+// Ended reports whether the run has ended.
 func (v View) Ended() bool {
 	return v.State != schemas.StateRunning && v.State != schemas.StateWaiting
 }
 
-// Look asks how a run stands.
+// Look returns the state of a run.
 func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	v := View{Run: run}
 	d, err := o.Client.DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
@@ -53,7 +73,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 		if absent(err) {
 			return v, fmt.Errorf("%w: %s", ErrNoRun, run.RunID)
 		}
-		return v, fmt.Errorf("look at the run of «%s»: %w", run.Export, err)
+		return v, fmt.Errorf("describe the run of %q: %w", run.Export, err)
 	}
 	info := d.WorkflowExecutionInfo
 	v.StartedAt = info.StartTime.AsTime()
@@ -64,11 +84,11 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	}
 	var p schemas.RunProgress
 	if err := o.query(ctx, run.WorkflowID, run.RunID, &p); err != nil {
-		return v, fmt.Errorf("ask the run of «%s» how it stands (is a worker running?): %w", run.Export, err)
+		return v, fmt.Errorf("query the progress of the run of %q (is a worker running?): %w", run.Export, err)
 	}
 	v.State, v.Trigger, v.Waiting = p.State, p.Trigger, p.Waiting
 	if v.Ended() {
-		// It ended between the two questions; only its end says how.
+		// It ended between the two calls; only its result says how.
 		_ = o.Client.GetWorkflow(ctx, run.WorkflowID, run.RunID).Get(ctx, nil)
 		if ctx.Err() != nil {
 			return v, ctx.Err()
@@ -85,9 +105,9 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	return v, nil
 }
 
-// lookSegment asks how one segment's workflow stands. One that can't be asked
-// shows as its parent knows it. id is the run's own: a run that was reset in Temporal
-// keeps the one that it began with.
+// lookSegment returns the state of one segment. If its workflow can't be queried, the
+// state is the one that its parent knows. id is the run ID that the run knows itself
+// by: a run that was reset in Temporal keeps its first one.
 func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schemas.SegmentProgress) SegmentView {
 	sv := SegmentView{WorkflowID: s.WorkflowID, Total: -1}
 	sv.Run = schemas.RunRef{Export: run.Export, RunID: id, Segment: s.Segment}
@@ -107,7 +127,7 @@ func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schema
 	return sv
 }
 
-// counted is how far the finished activities of a segment's run have come.
+// counted returns the progress of the activities that have completed.
 func counted(p schemas.Progress) (handled, total int64) {
 	m, u := p.Report.Manifest, p.Report.Upload
 	switch p.Step {
@@ -119,7 +139,7 @@ func counted(p schemas.Progress) (handled, total int64) {
 	return 0, -1
 }
 
-// addLive adds what the heartbeats of the activities at work say.
+// addLive adds the progress in the heartbeats of running activities.
 func (o *Operator) addLive(ctx context.Context, sv *SegmentView) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, sv.WorkflowID, "")
 	if err != nil {
@@ -156,7 +176,7 @@ func (o *Operator) query(ctx context.Context, workflowID, runID string, out any)
 	return answer.Get(out)
 }
 
-// ended fills in how a run ended.
+// ended adds the result of a run that has ended.
 func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecutionStatus) (View, error) {
 	var result schemas.RunResult
 	err := o.Client.GetWorkflow(ctx, v.Run.WorkflowID, v.Run.RunID).Get(ctx, &result)
@@ -168,7 +188,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	case status == enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
 		v.State, v.Error = schemas.StateCancelled, "the run was cancelled"
 		if errors.As(err, &canceled) && canceled.HasDetails() {
-			_ = canceled.Details(&result) // without it, the state alone has to do
+			_ = canceled.Details(&result) // without details the state has to do
 		}
 	case status == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
 		v.State, v.Error = schemas.StateFailed, "the run was terminated in Temporal"
@@ -178,7 +198,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 			v.State = schemas.StateAborted
 		}
 		if app.HasDetails() {
-			_ = app.Details(&result) // without it, the message alone has to do
+			_ = app.Details(&result) // without details the message has to do
 		}
 	default:
 		v.State, v.Error = schemas.StateFailed, err.Error()
@@ -198,10 +218,10 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	return v, nil
 }
 
-// Watch looks at a run every so often and hands each view to see, until the run
-// has ended, until it waits and stopAtWait is set, or until ctx ends. It returns
-// the last view. A look that fails is tried again: a run outlives the worker and
-// Temporal's restarts, and so does watching it; see is told of it by problem.
+// Watch calls see with the state of a run at every interval, until the run has ended,
+// until it waits and stopAtWait is set, or until ctx ends. It returns the last view. A
+// call that fails is repeated, since a run outlives restarts of workers and of Temporal;
+// see then gets the problem.
 func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stopAtWait bool, see func(v View, problem error)) (View, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -228,7 +248,7 @@ func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stop
 	}
 }
 
-// stuck tells whether a run waits and no part of it gets on any more.
+// stuck reports whether a run waits and no segment of it makes progress.
 func stuck(v View) bool {
 	if v.Waiting != nil {
 		return true

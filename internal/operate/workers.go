@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,27 +10,24 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 )
 
-// ErrNoWorker says that there is no worker to ask.
-var ErrNoWorker = errors.New("no worker answers")
-
-// gone is how long ago a worker asked for work last that is taken for dead. One that
-// lives asks at least once a minute, since Temporal ends its long polls by then.
+// gone is how long a worker may not have polled before it counts as stopped. Temporal
+// ends long polls after a minute, so a running worker polls more often.
 const gone = 2 * time.Minute
 
-// Worker is a worker that listens to a task queue.
+// Worker is a worker that polls a task queue.
 type Worker struct {
 	Identity string    `json:"identity"`
 	LastSeen time.Time `json:"lastSeen"`
 }
 
-// Queue is a task queue as its workers poll it: for workflows, or for activities.
+// Queue is a task queue, polled for workflows or for activities.
 type Queue struct {
 	Name      string
 	Workflows bool
 }
 
-// Workers lists the workers that listen to a task queue. Those are left out that
-// have not asked for work since the newest of them last did, by two minutes.
+// Workers returns the workers that poll a task queue. It leaves out those that last polled
+// two minutes or more before the latest poll.
 func (o *Operator) Workers(ctx context.Context, q Queue) ([]Worker, error) {
 	kind := enums.TASK_QUEUE_TYPE_ACTIVITY
 	if q.Workflows {
@@ -41,7 +37,7 @@ func (o *Operator) Workers(ctx context.Context, q Queue) ([]Worker, error) {
 		Namespace: o.Namespace, TaskQueue: &taskqueue.TaskQueue{Name: q.Name}, TaskQueueType: kind,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look at task queue %s: %w", q.Name, err)
+		return nil, fmt.Errorf("describe task queue %s: %w", q.Name, err)
 	}
 	var newest time.Time
 	for _, p := range d.Pollers {

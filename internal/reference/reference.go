@@ -1,7 +1,6 @@
-// Package reference writes the pages of docs/ that list settings and commands, from
-// what the program itself goes by: the JSON Schemas, the worker's settings and the
-// starter's commands. Tests compare the pages with it, so that none of them says
-// what was true once. UPDATE_DOCS=1 writes them anew.
+// Package reference generates the pages of docs/ that list settings and commands, from the
+// JSON Schemas, the worker's settings and the starter's commands. Tests compare the pages
+// with it. UPDATE_DOCS=1 writes them.
 package reference
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Compare fails the test unless the file has that text. With UPDATE_DOCS set it
+// Compare fails the test unless the file contains exactly text. With UPDATE_DOCS set it
 // writes the file.
 func Compare(t *testing.T, file, text string) {
 	t.Helper()
@@ -32,13 +31,13 @@ func Compare(t *testing.T, file, text string) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(have, []byte(text)) {
-		t.Errorf("%s is stale; write it anew with: UPDATE_DOCS=1 go test ./worker ./starter", file)
+		t.Errorf("%s is stale; update it with: UPDATE_DOCS=1 go test ./worker ./starter", file)
 	}
 }
 
-// Schema lists the settings that a JSON Schema allows in one entry of its list: a
-// row each of a Markdown table, in the schema's order, with the type, the default
-// and the meaning. It is an error if a setting has no description.
+// Schema returns the settings of one entry of a JSON Schema's list as a Markdown table, in
+// the schema's order, with the type, the default and the meaning. It is an error if a
+// setting has no description.
 func Schema(schema []byte, entry string) (string, error) {
 	var root yaml.MapSlice
 	if err := yaml.UnmarshalWithOptions(schema, &root, yaml.UseOrderedMap()); err != nil {
@@ -50,9 +49,9 @@ func Schema(schema []byte, entry string) (string, error) {
 	text := strings.ReplaceAll(s.out.String(), "| `"+entry+"[].", "| `")
 	begin := strings.Index(text, "| `"+entry+"` |")
 	end := begin + strings.Index(text[begin:], "\n") + 1
-	text = text[:begin] + text[end:] // the list that the entries are in
-	if len(s.mute) > 0 {
-		return "", fmt.Errorf("without a description: %s", strings.Join(s.mute, ", "))
+	text = text[:begin] + text[end:] // the row of the list itself
+	if len(s.bare) > 0 {
+		return "", fmt.Errorf("without a description: %s", strings.Join(s.bare, ", "))
 	}
 	return text, nil
 }
@@ -60,7 +59,7 @@ func Schema(schema []byte, entry string) (string, error) {
 type walker struct {
 	defs yaml.MapSlice
 	out  strings.Builder
-	mute []string // paths without a description
+	bare []string // paths without a description
 }
 
 func (s *walker) properties(path string, node yaml.MapSlice) {
@@ -74,7 +73,7 @@ func (s *walker) properties(path string, node yaml.MapSlice) {
 	}
 }
 
-// resolved is the node with what it refers to added.
+// resolved returns a node with the definition that it refers to.
 func (s *walker) resolved(node yaml.MapSlice) yaml.MapSlice {
 	ref, _ := value(node, "$ref").(string)
 	if ref == "" {
@@ -86,7 +85,7 @@ func (s *walker) resolved(node yaml.MapSlice) yaml.MapSlice {
 func (s *walker) setting(path string, node yaml.MapSlice, required bool) {
 	description, _ := value(node, "description").(string)
 	if description == "" {
-		s.mute = append(s.mute, path)
+		s.bare = append(s.bare, path)
 	}
 	otherwise := ""
 	if d := value(node, "default"); d != nil {
@@ -104,7 +103,7 @@ func (s *walker) setting(path string, node yaml.MapSlice, required bool) {
 	}
 }
 
-// kind says in a word or a few what values a setting takes.
+// kind describes the values of a setting.
 func (s *walker) kind(node yaml.MapSlice) string {
 	if values := list(node, "enum"); len(values) > 0 {
 		return "`" + strings.Join(values, "`, `") + "`"
@@ -160,7 +159,7 @@ func list(node yaml.MapSlice, key string) (texts []string) {
 	return texts
 }
 
-// Commands describes a command line's commands, each with its examples and flags.
+// Commands returns the documentation of a program's commands, with examples and flags.
 func Commands(root *cobra.Command) string {
 	var out strings.Builder
 	for _, c := range root.Commands() {
@@ -179,6 +178,9 @@ func Commands(root *cobra.Command) string {
 
 func describe(out *strings.Builder, c *cobra.Command) {
 	fmt.Fprintf(out, "## %s\n\n%s\n\n```text\n%s\n", c.CommandPath(), cmp.Or(strings.TrimSpace(c.Long), c.Short+"."), c.UseLine())
+	for _, alias := range c.Aliases {
+		fmt.Fprintf(out, "%s %s  (another name)\n", c.Parent().CommandPath(), alias)
+	}
 	if c.Example != "" {
 		fmt.Fprintf(out, "\n%s\n", c.Example)
 	}

@@ -13,7 +13,7 @@ import (
 func TestDamagedFilesAreErrors(t *testing.T) {
 	data := write(t, sample(1000))
 	for _, n := range []int{0, 3, len(data) / 2, len(data) - 5} {
-		if _, err := Open(bytes.NewReader(data[:n]), int64(n)); !errors.Is(err, ErrDamaged) {
+		if _, err := Open(inMemory{bytes.NewReader(data[:n])}); !errors.Is(err, ErrDamaged) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 	}
@@ -21,7 +21,7 @@ func TestDamagedFilesAreErrors(t *testing.T) {
 
 // drain reads a file that may be damaged.
 func drain(data []byte) error {
-	r, err := Open(bytes.NewReader(data), int64(len(data)))
+	r, err := Open(inMemory{bytes.NewReader(data)})
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func drain(data []byte) error {
 	for _, ok := r.Next(); ok; _, ok = r.Next() {
 		n++
 	}
-	if r.Err() == nil && n != r.Rows() {
+	if r.Err() == nil && n != r.file.NumRows() {
 		return errors.New("rows are missing, and there is no error")
 	}
 	return r.Err()
@@ -113,7 +113,7 @@ func TestRowsAfterCloseAreRefused(t *testing.T) {
 
 // brokenAt reads until it comes to a place.
 type brokenAt struct {
-	*bytes.Reader
+	inMemory
 	from int64
 }
 
@@ -121,25 +121,25 @@ func (b brokenAt) ReadAt(p []byte, at int64) (int, error) {
 	if at < b.from {
 		return 0, errDisk
 	}
-	return b.Reader.ReadAt(p, at)
+	return b.inMemory.ReadAt(p, at)
 }
 
 func TestAnUnreachableFileIsNotADamagedOne(t *testing.T) {
 	data := write(t, sample(1000))
 	size := int64(len(data))
-	if _, err := Open(brokenAt{bytes.NewReader(data), size}, size); !errors.Is(err, errDisk) || errors.Is(err, ErrDamaged) {
+	if _, err := Open(brokenAt{inMemory{bytes.NewReader(data)}, size}); !errors.Is(err, errDisk) || errors.Is(err, ErrDamaged) {
 		t.Errorf("Open: %v", err)
 	}
-	r, err := Open(brokenAt{bytes.NewReader(data), size / 2}, size)
+	r, err := Open(brokenAt{inMemory{bytes.NewReader(data)}, size / 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for _, e := range r.Select(Query{}) {
-		err = e
+	for _, ok := r.Next(); ok; {
+		_, ok = r.Next()
 	}
-	if !errors.Is(err, errDisk) || errors.Is(err, ErrDamaged) {
-		t.Errorf("Select: %v", err)
+	if err := r.Err(); !errors.Is(err, errDisk) || errors.Is(err, ErrDamaged) {
+		t.Errorf("Next: %v", err)
 	}
 }
 
@@ -152,7 +152,7 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Add(write(f, rows))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := Open(bytes.NewReader(data), int64(len(data)))
+		r, err := Open(inMemory{bytes.NewReader(data)})
 		if err == nil {
 			defer r.Close()
 			for n := 0; n < 1e6; n++ {
@@ -195,7 +195,7 @@ func BenchmarkNext(b *testing.B) {
 			}
 		}
 		var err error
-		if r, err = Open(bytes.NewReader(data), int64(len(data))); err != nil {
+		if r, err = Open(inMemory{bytes.NewReader(data)}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,13 +5,13 @@ import (
 	"math"
 )
 
-// Source gives rows in the order of the segment: by file, then by row.
+// Source returns rows in the order of the segment: by file, then by row.
 type Source interface {
 	Next() (Reject, bool)
 	Err() error
 }
 
-// Slice is a Source of rows that are in memory.
+// Slice returns a Source of rows in memory.
 func Slice(rows []Reject) Source { return &slice{rows} }
 
 type slice struct{ rows []Reject }
@@ -27,15 +27,14 @@ func (s *slice) Next() (Reject, bool) {
 
 func (s *slice) Err() error { return nil }
 
-// Merge writes the rows of the sources, each in the order of the segment, in that
-// order all together. The files are the segment's, in their order; rows of any
-// other file come last. Of two rows at the same place that of the earlier source
-// comes first.
+// Merge writes the rows of all sources in the order of the segment, which each source has.
+// files are the segment's, in their order; rows of other files come last. Of two rows at the
+// same place, that of the earlier source comes first.
 func Merge(dst *Writer, files []string, sources ...Source) error {
 	order := make(map[string]int, len(files))
 	for i, f := range files {
 		order[f] = i
-		order[readableName(f)] = i // as it reads in a rejects file
+		order[readableName(f)] = i // as it is in a rejects file
 	}
 	heads := make([]head, 0, len(sources))
 	for _, s := range sources {
@@ -69,11 +68,11 @@ func Merge(dst *Writer, files []string, sources ...Source) error {
 	return nil
 }
 
-// head is the next row of a source that is merged.
+// head is the next row of a source.
 type head struct {
 	source Source
 	row    Reject
-	file   int // the file's place
+	file   int // the position of its file
 }
 
 func (h *head) advance(order map[string]int) (bool, error) {

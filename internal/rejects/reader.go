@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strings"
 
@@ -17,87 +16,89 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/metadata"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
+	"iterable-segment-export/internal/columnar"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-// ErrDamaged is the error of a file that is no rejects file, or was damaged.
+// ErrDamaged is the error for a file that is not a rejects file, or is damaged.
 var ErrDamaged = errors.New("the rejects file is damaged")
 
 const (
 	// readRows is how many rows are read at a time.
 	readRows = 8 << 10
-	// maxReadMemory bounds, in bytes, what reading them may take. A whole row
-	// group has 16 MiB of texts.
+	// maxReadMemory bounds, in bytes, what reading them may allocate. A whole row group
+	// has 16 MiB of texts, so half of columnar.MaxBatchMemory is plenty.
 	maxReadMemory = 256 << 20
 )
 
-// Reader reads a rejects file from its start to its end. It is not safe for
-// concurrent use. Damage, whatever it is, is an ErrDamaged; an error of the file
-// that is read is passed on.
+// Reader reads a rejects file from start to end. It is not safe for concurrent use. Damage
+// of any kind is an ErrDamaged; errors of reading the file are returned as they are.
 type Reader struct {
-	in      *source
+	in      *columnar.Source
 	file    *file.Reader
 	reader  *pqarrow.FileReader
 	memory  *budget
-	group   int   // the row group to open next
-	left    int64 // rows of the open one that were not loaded yet
+	group   int   // the next row group
+	left    int64 // rows of the current row group that are not loaded
 	leaves  [numColumns]*pqarrow.ColumnReader
 	texts   [numColumns]*array.String
 	numbers *array.Int64
 	row     int // the next of the loaded rows
 	loaded  int
-	names   [numColumns]string // the last names given out
+	names   [numColumns]string // the last names returned
 	err     error
 }
 
-// Open opens the file of size bytes.
-func Open(in io.ReaderAt, size int64) (*Reader, error) {
-	r := &Reader{in: &source{ReaderAt: in}, memory: &budget{Allocator: memory.DefaultAllocator}}
-	if err := r.readError(r.open(size)); err != nil {
+// Open opens a file, which Close does not close.
+func Open(f storage.File) (*Reader, error) {
+	r := &Reader{in: columnar.NewSource(context.Background(), f), memory: &budget{Allocator: memory.DefaultAllocator}}
+	if err := r.readError(r.open()); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Reader) open(size int64) (err error) {
-	defer guard(&err)
+func (r *Reader) open() (err error) {
+	defer columnar.Guard(&err)
+	size := r.in.Size()
 	r.file, err = file.NewParquetReader(io.NewSectionReader(r.in, 0, size), file.WithReadProps(parquet.NewReaderProperties(r.memory)))
 	if err != nil {
-		return ErrDamaged
+		return err
 	}
 	if err := checkFooter(r.file.MetaData(), size); err != nil {
 		return err
 	}
 	if r.reader, err = pqarrow.NewFileReader(r.file, pqarrow.ArrowReadProperties{BatchSize: readRows}, r.memory); err != nil {
-		return ErrDamaged
+		return err
 	}
 	schema, err := r.reader.Schema()
 	if err != nil || !sameColumns(schema) {
-		return fmt.Errorf("%w: it has other columns", ErrDamaged)
+		return fmt.Errorf("%w: its columns are not those of a rejects file", ErrDamaged)
 	}
 	return nil
 }
 
-// checkFooter checks what the library takes for granted: it makes room for as
-// many bytes as the footer says that a column has.
+// checkFooter checks what the library does not: it allocates as many bytes as the footer
+// says that a column has.
 func checkFooter(m *metadata.FileMetaData, size int64) error {
 	var rows int64
 	for g, raw := range m.RowGroups {
 		if raw.NumRows < 0 || len(raw.Columns) != numColumns {
-			return fmt.Errorf("%w: row group %d is none of a rejects file", ErrDamaged, g)
+			return fmt.Errorf("%w: row group %d does not have the schema of a rejects file", ErrDamaged, g)
 		}
 		rows += raw.NumRows
 		for c := range numColumns {
 			chunk, err := m.RowGroup(g).ColumnChunk(c)
 			if err != nil {
-				return fmt.Errorf("%w: its footer can't be read", ErrDamaged)
+				return err
 			}
 			start, length := chunk.DataPageOffset(), chunk.TotalCompressedSize()
 			if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 {
 				start = min(start, chunk.DictionaryPageOffset())
 			}
 			if start < 0 || length < 0 || length > maxReadMemory || start > size-length || chunk.NumValues() != raw.NumRows {
-				return fmt.Errorf("%w: row group %d claims what it can't have", ErrDamaged, g)
+				return fmt.Errorf("%w: row group %d has impossible offsets or sizes", ErrDamaged, g)
 			}
 		}
 	}
@@ -107,53 +108,20 @@ func checkFooter(m *metadata.FileMetaData, size int64) error {
 	return nil
 }
 
-// sameColumns tells whether a file has the columns of a rejects file. What else
-// Parquet notes about them does not matter.
+// sameColumns reports whether a file has the columns of a rejects file, whatever their
+// metadata.
 func sameColumns(s *arrow.Schema) bool {
 	return slices.EqualFunc(s.Fields(), schemas.RejectSchema.Fields(), func(a, b arrow.Field) bool {
 		return a.Name == b.Name && arrow.TypeEqual(a.Type, b.Type) && a.Nullable == b.Nullable
 	})
 }
 
-// Rows is how many rows the file has.
-func (r *Reader) Rows() int64 { return r.file.NumRows() }
-
-// Next gives the next row, and false at the end or at an error.
-func (r *Reader) Next() (Reject, bool) { return r.next(nil) }
-
-// Query says which rows to give.
-type Query struct {
-	// Reasons are the reasons that count; none means all.
-	Reasons []schemas.Reason
-	// Limit is how many rows to give at most; 0 is no limit.
-	Limit int64
-}
-
-// Select gives the rows that a query asks for, from where the reader stands, in
-// the order of the file. What ends it early is its last element's error.
-func (r *Reader) Select(q Query) iter.Seq2[Reject, error] {
-	return func(yield func(Reject, error) bool) {
-		for n := int64(0); q.Limit <= 0 || n < q.Limit; n++ {
-			row, ok := r.next(q.Reasons)
-			if !ok {
-				if r.err != nil {
-					yield(Reject{}, r.err)
-				}
-				return
-			}
-			if !yield(row, nil) {
-				return
-			}
-		}
-	}
-}
-
-// next gives the next row that has one of the reasons.
-func (r *Reader) next(reasons []schemas.Reason) (Reject, bool) {
+// Next returns the next row. It returns false at the end and after an error.
+func (r *Reader) Next() (Reject, bool) {
 	if r.err != nil {
 		return Reject{}, false
 	}
-	row, ok, err := r.find(reasons)
+	row, ok, err := r.next()
 	if err != nil {
 		r.err = r.readError(err)
 		return Reject{}, false
@@ -161,29 +129,23 @@ func (r *Reader) next(reasons []schemas.Reason) (Reject, bool) {
 	return row, ok
 }
 
-func (r *Reader) find(reasons []schemas.Reason) (row Reject, ok bool, err error) {
-	defer guard(&err)
-	for {
-		if r.row == r.loaded {
-			if more, err := r.load(); !more {
-				return Reject{}, false, err
-			}
+func (r *Reader) next() (row Reject, ok bool, err error) {
+	defer columnar.Guard(&err)
+	if r.row == r.loaded {
+		if more, err := r.load(); !more {
+			return Reject{}, false, err
 		}
-		i := r.row
-		r.row++
-		reason := schemas.Reason(r.name(colReason, i))
-		if len(reasons) > 0 && !slices.Contains(reasons, reason) {
-			continue
-		}
-		row = Reject{File: r.name(colFile, i), Row: r.numbers.Value(i), Column: r.name(colColumn, i), Reason: reason}
-		if values := r.texts[colValue]; !values.IsNull(i) {
-			row.Value = []byte(values.Value(i))
-		}
-		return row, true, nil
 	}
+	i := r.row
+	r.row++
+	row = Reject{File: r.name(colFile, i), Row: r.numbers.Value(i), Column: r.name(colColumn, i), Reason: schemas.Reason(r.name(colReason, i))}
+	if values := r.texts[colValue]; !values.IsNull(i) {
+		row.Value = []byte(values.Value(i))
+	}
+	return row, true, nil
 }
 
-// name gives a text of a column whose texts repeat. It is a copy, and so keeps
+// name returns a text of a column whose texts repeat. It is a copy, so that it keeps
 // nothing else in memory.
 func (r *Reader) name(column, i int) string {
 	if s := r.texts[column].Value(i); s != r.names[column] {
@@ -192,7 +154,7 @@ func (r *Reader) name(column, i int) string {
 	return r.names[column]
 }
 
-// load takes the next rows, and tells whether there were any.
+// load loads the next rows, and reports whether there are any.
 func (r *Reader) load() (bool, error) {
 	for r.left == 0 {
 		if r.group == r.file.NumRowGroups() {
@@ -237,11 +199,11 @@ func (r *Reader) openGroup() error {
 	return nil
 }
 
-// column reads so many rows of a column of the open row group.
+// column reads rows of a column of the current row group.
 func (r *Reader) column(c int, rows int64) (arrow.Array, error) {
 	chunks, err := r.leaves[c].NextBatch(rows)
 	if err != nil {
-		return nil, ErrDamaged
+		return nil, err
 	}
 	defer chunks.Release()
 	if int64(chunks.Len()) != rows {
@@ -255,10 +217,10 @@ func (r *Reader) column(c int, rows int64) (arrow.Array, error) {
 	return array.Concatenate(chunks.Chunks(), r.memory)
 }
 
-// Err is what ended the reading early, nil at the file's end.
+// Err returns the error that ended the reading, nil at the end of the file.
 func (r *Reader) Err() error { return r.err }
 
-// Close lets go of the file, which it does not close. A second call does nothing.
+// Close releases the reader's memory. A second call does nothing.
 func (r *Reader) Close() error {
 	for c, leaf := range r.leaves {
 		if leaf != nil {
@@ -270,38 +232,21 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// readError is the error of a step of reading. Where the file could not be read
-// it is that, not what Parquet makes of it.
+// readError returns the error of reading the file if there was one, and otherwise an
+// ErrDamaged for any error of the Parquet library.
 func (r *Reader) readError(err error) error {
-	if err != nil && r.in.err != nil {
-		return fmt.Errorf("read the rejects file: %w", r.in.err)
+	switch failed := r.in.Failed(); {
+	case err == nil:
+		return nil
+	case failed != nil:
+		return fmt.Errorf("read the rejects file: %w", failed)
+	case errors.Is(err, ErrDamaged):
+		return err
 	}
-	return err
+	return ErrDamaged
 }
 
-// guard turns a panic of the Parquet library into an error.
-func guard(err *error) {
-	if p := recover(); p != nil {
-		*err = ErrDamaged
-	}
-}
-
-// source is a file that remembers its first error.
-type source struct {
-	io.ReaderAt
-	err error
-}
-
-func (s *source) ReadAt(p []byte, at int64) (int, error) {
-	n, err := s.ReaderAt.ReadAt(p, at)
-	if err != nil && err != io.EOF && s.err == nil {
-		s.err = err
-	}
-	return n, err
-}
-
-// budget is an allocator that panics where damage asks for more than reading
-// some rows can take.
+// budget is an allocator that panics if damage asks for more than reading rows can need.
 type budget struct {
 	memory.Allocator
 	used int
@@ -309,7 +254,7 @@ type budget struct {
 
 func (b *budget) take(size int) {
 	if size < 0 || size > maxReadMemory-b.used {
-		panic(ErrDamaged)
+		panic(columnar.TooMuchMemory{What: "the rejects"})
 	}
 	b.used += size
 }

@@ -36,7 +36,7 @@ func write(t testing.TB, rows []Reject) []byte {
 
 func read(t testing.TB, data []byte) []Reject {
 	t.Helper()
-	r, err := Open(bytes.NewReader(data), int64(len(data)))
+	r, err := Open(inMemory{bytes.NewReader(data)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +45,8 @@ func read(t testing.TB, data []byte) []Reject {
 	for row, ok := r.Next(); ok; row, ok = r.Next() {
 		out = append(out, row)
 	}
-	if r.Err() != nil || r.Rows() != int64(len(out)) {
-		t.Fatalf("%d of %d rows, %v", len(out), r.Rows(), r.Err())
+	if r.Err() != nil || r.file.NumRows() != int64(len(out)) {
+		t.Fatalf("%d of %d rows, %v", len(out), r.file.NumRows(), r.Err())
 	}
 	return out
 }
@@ -133,7 +133,7 @@ func TestPlainParquetReadsIt(t *testing.T) {
 func TestMergeKeepsTheOrderOfTheSource(t *testing.T) {
 	at := func(file string, row int64) Reject { return Reject{File: file, Row: row, Reason: schemas.ReasonSyntax} }
 	staged := write(t, []Reject{at("b", 1), at("b", 5), at("a", 0), at("a", 9)})
-	r, err := Open(bytes.NewReader(staged), int64(len(staged)))
+	r, err := Open(inMemory{bytes.NewReader(staged)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestMergeKeepsTheOrderOfTheSource(t *testing.T) {
 func TestMergeKnowsFilesByTheirReadableNames(t *testing.T) {
 	at := func(file string, row int64) Reject { return Reject{File: file, Row: row, Reason: schemas.ReasonSyntax} }
 	staged := write(t, []Reject{at("b\xff", 1), at("b\xff", 5), at("a", 0), at("unknown", 0)})
-	r, err := Open(bytes.NewReader(staged), int64(len(staged)))
+	r, err := Open(inMemory{bytes.NewReader(staged)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,45 +208,7 @@ func TestMessagesAreTheSentences(t *testing.T) {
 	}
 }
 
-func TestSelect(t *testing.T) {
-	rows := sample(3 * readRows)
-	for i := range rows {
-		if i%3 == 0 {
-			rows[i].Reason = schemas.ReasonDots
-		}
-	}
-	data := write(t, rows)
-	for _, test := range []struct {
-		query       Query
-		count, last int
-	}{
-		{Query{}, 3 * readRows, 3*readRows - 1},
-		{Query{Limit: 5}, 5, 4},
-		{Query{Limit: 4 * readRows}, 3 * readRows, 3*readRows - 1},
-		{Query{Reasons: []schemas.Reason{schemas.ReasonDots}}, readRows, 3*readRows - 3},
-		{Query{Reasons: []schemas.Reason{schemas.ReasonDots}, Limit: 3}, 3, 6},
-		{Query{Reasons: []schemas.Reason{schemas.ReasonMissing}}, 0, -1},
-		{Query{Reasons: []schemas.Reason{schemas.ReasonDots, schemas.ReasonNoTLD}, Limit: 3}, 3, 2},
-	} {
-		r, err := Open(bytes.NewReader(data), int64(len(data)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		count, last := 0, -1
-		for row, err := range r.Select(test.query) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			count, last = count+1, int(row.Row)
-		}
-		if count != test.count || last != test.last {
-			t.Errorf("%v: %d rows, the last is %d", test.query, count, last)
-		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, ok := r.Next(); ok {
-			t.Error("a closed reader gives rows")
-		}
-	}
-}
+// inMemory is a storage.File.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }

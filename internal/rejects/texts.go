@@ -10,10 +10,10 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
-// mostValue is the longest text of a value in the file, in bytes.
+// mostValue is the size limit of a value in the file, in bytes.
 const mostValue = 4 << 10
 
-// texts gathers a column whose texts repeat.
+// texts collects a column whose texts repeat.
 type texts struct {
 	known    map[string]int32
 	last     string // the text added last, at lastAt
@@ -29,8 +29,7 @@ func newTexts() texts {
 	}
 }
 
-// add appends a row, and tells how many bytes that took beyond it: none for a
-// text that was there before.
+// add appends a row, and returns the size of its text if the text is new.
 func (t *texts) add(s string) (bytes int) {
 	if t.lastAt >= 0 && s == t.last {
 		t.indices.Append(t.lastAt)
@@ -48,7 +47,7 @@ func (t *texts) add(s string) (bytes int) {
 	return bytes
 }
 
-// column gives what was gathered, and starts again.
+// column returns the collected column, and starts a new one.
 func (t *texts) column() arrow.Array {
 	t.forget()
 	return array.NewDictionaryArray(fewTexts, t.indices.NewArray(), t.distinct.NewArray())
@@ -59,7 +58,7 @@ func (t *texts) forget() {
 	t.last, t.lastAt = "", -1
 }
 
-// readableName gives a name as valid UTF-8.
+// readableName returns a name as valid UTF-8.
 func readableName(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -68,9 +67,8 @@ func readableName(s string) string {
 	return string(out)
 }
 
-// readable gives a value as valid UTF-8 of at most mostValue bytes. What it has
-// given before stays as it is, so that rows can be read and written again. It
-// may use the scratch space for that.
+// readable returns a value as valid UTF-8 of at most mostValue bytes. It does not change its
+// own results, so that rows can be read and written again. The result may be in scratch.
 func readable(scratch *[]byte, value []byte) []byte {
 	if len(value) <= mostValue && utf8.Valid(value) {
 		return value
@@ -85,8 +83,8 @@ func readable(scratch *[]byte, value []byte) []byte {
 	return out
 }
 
-// escape appends a text to out, up to most bytes there, with \xNN for bytes that
-// are not UTF-8, and tells whether that was all of it.
+// escape appends text to out, up to most bytes in total, with \xNN for bytes that are not
+// UTF-8. It reports whether it appended all of it.
 func escape(out, text []byte, most int) ([]byte, bool) {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)

@@ -1,6 +1,6 @@
-// Package rejects writes and reads rejects.parquet: the rows of a segment that
-// were not sent, each with the reason (schemas.RejectSchema). The file holds
-// people's data; the errors of this package don't.
+// Package rejects writes and reads rejects.parquet: the rows of a segment that were not sent,
+// each with the reason (schemas.RejectSchema). The file contains profiles' data; the errors of
+// this package do not.
 package rejects
 
 import (
@@ -24,16 +24,16 @@ type Reject struct {
 	// File is the source file's name, Row the row's number in it, from 0.
 	File string
 	Row  int64
-	// Column is the column at fault and Value what stands there, nil for nothing.
+	// Column is the column at fault, and Value its value, nil if there is none.
 	Column string
 	Value  []byte
 	Reason schemas.Reason
 }
 
 const (
-	// groupRows is how many rows are gathered before they are written.
+	// groupRows is the most rows of a row group.
 	groupRows = 64 << 10
-	// groupBytes bounds the texts among them, in bytes.
+	// groupBytes is the most bytes of their texts.
 	groupBytes = 16 << 20
 )
 
@@ -48,12 +48,11 @@ const (
 	numColumns
 )
 
-// fewTexts is the type of a column that has few different values.
+// fewTexts is the type of a column with few distinct values.
 var fewTexts = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
 
-// writeSchema is schemas.RejectSchema with dictionaries for what repeats. Parquet
-// has no such type, so the file is the same, but its encoder need not look up
-// the texts of each row.
+// writeSchema is schemas.RejectSchema with dictionaries for what repeats. Parquet has no such
+// type, so the file is the same, but its encoder need not look up each row's texts.
 var writeSchema = func() *arrow.Schema {
 	fields := slices.Clone(schemas.RejectSchema.Fields())
 	for _, c := range []int{colFile, colColumn, colReason, colMessage} {
@@ -62,19 +61,18 @@ var writeSchema = func() *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }()
 
-// errClosed is the error of a row that comes too late.
+// errClosed is the error for a row after Close.
 var errClosed = errors.New("write the rejects file: it is closed")
 
-// Writer writes a rejects file. It is not safe for concurrent use. What it keeps
-// in memory is at most 64 Ki rows or 16 MiB of texts. After an error every call
-// gives that error again, since the file is incomplete.
+// Writer writes a rejects file. It is not safe for concurrent use. It keeps at most 64 Ki rows
+// or 16 MiB of texts in memory. After an error every call returns that error.
 type Writer struct {
 	out                   *sink
 	file                  *pqarrow.FileWriter
 	files, columns, whys  texts
 	numbers               *array.Int64Builder
 	values                *array.StringBuilder
-	sentences             *array.StringBuilder // one for each of whys' texts
+	sentences             *array.StringBuilder // one for each text of whys
 	rows                  int64
 	pending, pendingBytes int
 	scratch               []byte
@@ -91,9 +89,9 @@ func NewWriter(out io.Writer) *Writer {
 	}
 }
 
-// Add appends a row. It copies what it keeps. Bytes that are not UTF-8 are
-// written as \xNN, and a value over 4 KiB is cut short, with its length. Who was
-// forgotten is not written, whatever value the row has.
+// Add appends a row. It copies what it keeps. Bytes that are not UTF-8 are written as \xNN, and
+// a value over 4 KiB is truncated, with its length. The value of a forgotten profile is not
+// written.
 func (w *Writer) Add(r Reject) error {
 	if w.err != nil {
 		return w.err
@@ -119,10 +117,10 @@ func (w *Writer) Add(r Reject) error {
 	return w.err
 }
 
-// Rows is how many rows were added.
+// Rows returns the number of rows added.
 func (w *Writer) Rows() int64 { return w.rows }
 
-// open starts the Parquet file, when the first rows or its end are written.
+// open starts the Parquet file before its first row group or its footer.
 func (w *Writer) open() error {
 	if w.file != nil {
 		return nil
@@ -135,7 +133,7 @@ func (w *Writer) open() error {
 	return err
 }
 
-// flush writes the rows that were gathered as a row group.
+// flush writes the collected rows as a row group.
 func (w *Writer) flush() (err error) {
 	defer func() { err = w.writeError(recover(), err) }()
 	if err := w.open(); err != nil {
@@ -154,8 +152,8 @@ func (w *Writer) flush() (err error) {
 	return w.file.Write(rec)
 }
 
-// writeError is the error of a step of writing. Parquet's writer drops some
-// errors of what it writes to, and panics at others.
+// writeError returns the error of a write. Parquet's writer ignores some errors of its output,
+// and panics at others.
 func (w *Writer) writeError(panicked any, err error) error {
 	if w.out.err != nil {
 		err = w.out.err
@@ -169,8 +167,7 @@ func (w *Writer) writeError(panicked any, err error) error {
 	return fmt.Errorf("write the rejects file: %w", err)
 }
 
-// Close writes what is left and the footer. A second call does nothing but give
-// an error that there was before.
+// Close writes the remaining rows and the footer. A second call only returns an earlier error.
 func (w *Writer) Close() error {
 	if w.err != nil {
 		if errors.Is(w.err, errClosed) {
@@ -200,8 +197,8 @@ func (w *Writer) end() (err error) {
 	return w.file.Close()
 }
 
-// sink is what a file is written to. It has no Close method, which Parquet's
-// writer would call, and remembers its first error.
+// sink is the output of a file. It has no Close method, which Parquet's writer would call, and
+// remembers its first error.
 type sink struct {
 	w   io.Writer
 	err error

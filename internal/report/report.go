@@ -1,6 +1,5 @@
-// Package report writes the report of a run that people read: one HTML file that
-// needs nothing beside itself, neither a network nor a script. It holds counts
-// and names of segments, files and domains, and nobody's address.
+// Package report writes the report of a run as one HTML file that needs no network and no
+// script. It contains counts, and names of segments, files and domains, but no addresses.
 package report
 
 import (
@@ -9,41 +8,40 @@ import (
 	"html/template"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"iterable-segment-export/schemas"
 )
 
-// Run is what a report tells of a run.
+// Run is the content of a report.
 type Run struct {
 	Export, RunID, Connection, StartedBy, State string
 	Started, Finished                           time.Time
-	// Settings are those that the run used.
-	Settings []Setting
-	Segments []Segment
+	Settings                                    []Setting
+	Segments                                    []Segment
 }
 
 // Setting is one of the settings that a run used.
 type Setting struct{ Name, Value string }
 
-// Segment is what a report tells of one segment.
+// Segment is the part of a report about one segment.
 type Segment struct {
 	schemas.ExportReport
-	// Files and Domains say where the rejected rows are from, the most rejected
-	// first.
+	// Files and Domains count the rejected rows by source file and by domain, in
+	// descending order.
 	Files, Domains []Count
-	// Pace is how the upload went, in the order of time; Limit is the connection's
-	// pace in requests a second.
+	// Pace has the requests of the upload, in order of time. Limit is the connection's
+	// limit in requests per second.
 	Pace  []schemas.PaceSample
 	Limit float64
-	// History is the list's size after the last runs, in the order of time, this
-	// one included.
+	// History is the list's size after the last runs and this one, in order of time.
 	History []Size
 }
 
-// Count is how many rows something has.
+// Count is a number of rows.
 type Count struct {
 	Name  string
 	Count int64
@@ -59,7 +57,7 @@ type Size struct {
 var files embed.FS
 
 var page = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
-	"count": count, "date": date, "took": took, "style": style,
+	"count": humanize.Comma, "date": date, "took": took, "style": style,
 }).ParseFS(files, "page.html.tmpl"))
 
 func style() (template.CSS, error) {
@@ -78,7 +76,7 @@ func Write(w io.Writer, r Run) error {
 	for _, s := range r.Segments {
 		one, err := newSection(s)
 		if err != nil {
-			return fmt.Errorf("draw the report of segment «%s»: %w", s.Segment, err)
+			return fmt.Errorf("draw the report of segment %q: %w", s.Segment, err)
 		}
 		view.Sections = append(view.Sections, one)
 		view.Total.Manifest.Read += s.Manifest.Read
@@ -92,21 +90,18 @@ func Write(w io.Writer, r Run) error {
 	return nil
 }
 
-// section is a segment with its charts.
+// section is the part of the page about one segment.
 type section struct {
 	Segment
-	Rejected  int64
-	Reasons   []reason
-	Seconds   float64
-	Funnel    figure
-	Why       figure
-	FromFiles figure
-	From      figure
-	Speed     figure
-	Sizes     figure
+	Rejected int64
+	Reasons  []reason
+	Seconds  float64
+	Bars     []bars
+	Rates    figure
+	Sizes    figure
 }
 
-// reason is one reason with its rows and the sentence that explains it.
+// reason is a reason with its rows and the sentence that explains it.
 type reason struct {
 	Reason  schemas.Reason
 	Count   int64
@@ -129,29 +124,21 @@ func newSection(s Segment) (section, error) {
 	for _, r := range out.Reasons {
 		why = append(why, Count{string(r.Reason), r.Count})
 	}
-	var err error
-	draw := func(f *figure, made figure, e error) {
-		*f = made
-		if err == nil {
-			err = e
-		}
+	out.Bars = []bars{
+		newBars("From the rows read to the list's members", "Step", "Rows", funnel(out)),
+		newBars("Rejected rows by reason", "Reason", "Rows", why),
+		newBars("Rejected rows by source file", "File", "Rows", s.Files),
+		newBars("Domains most often rejected", "Domain", "Rows", s.Domains),
 	}
-	f, e := bars("From the rows read to the list's members", "Step", "Rows", funnel(out))
-	draw(&out.Funnel, f, e)
-	f, e = bars("Rejected rows by reason", "Reason", "Rows", why)
-	draw(&out.Why, f, e)
-	f, e = bars("Rejected rows by source file", "File", "Rows", s.Files)
-	draw(&out.FromFiles, f, e)
-	f, e = bars("Domains most often rejected", "Domain", "Rows", s.Domains)
-	draw(&out.From, f, e)
-	f, e = pace(s.Pace, s.Limit)
-	draw(&out.Speed, f, e)
-	f, e = sizes(s.History)
-	draw(&out.Sizes, f, e)
+	var err error
+	if out.Rates, err = rates(s.Pace, s.Limit, s.FinishedAt); err != nil {
+		return out, err
+	}
+	out.Sizes, err = sizes(s.History)
 	return out, err
 }
 
-// funnel is the way from the rows read to the list.
+// funnel counts the rows that are left after each step, from the source to the list.
 func funnel(s section) []Count {
 	m, u := s.Manifest, s.Upload
 	if m.Read == 0 {
@@ -166,20 +153,12 @@ func funnel(s section) []Count {
 		{"Rows read", m.Read},
 		{"Can be mailed", staged + m.Duplicates},
 		{"No duplicates", staged},
-		{"Taken by Iterable", u.Sent + m.Unchanged},
+		{"Accepted by Iterable", u.Sent + m.Unchanged},
 	}
 	if s.ListSize > 0 {
 		steps = append(steps, Count{"List members", s.ListSize})
 	}
 	return steps
-}
-
-func count(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 func date(t time.Time) string {

@@ -1,14 +1,9 @@
 package snapshot
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-
-	"iterable-segment-export/schemas"
 )
 
 // Format is the version of the file format that this package writes, and the
@@ -34,7 +29,7 @@ type Header struct {
 	Segment    string `json:"segment"`
 	Connection string `json:"connection"`
 	ListID     int64  `json:"listId"`
-	// Mapping is the MappingFingerprint of what was sent.
+	// Mapping is the schemas.Export.MappingFingerprint of what was sent.
 	Mapping string `json:"mapping"`
 	// RunID is the run that published the snapshot, at CreatedAt.
 	RunID     string    `json:"runId"`
@@ -69,30 +64,4 @@ func (h Header) check(expect Header) error {
 		return fmt.Errorf("%w: it was list %d and is list %d now", ErrListReplaced, h.ListID, expect.ListID)
 	}
 	return nil
-}
-
-// MappingFingerprint changes with every setting that shapes what is sent about
-// a person. It goes into each member's hash, so that after a change all profiles are
-// sent again.
-func MappingFingerprint(e schemas.Export, projectType string) string {
-	shape, err := json.Marshal(struct {
-		Email, UserID, ProjectType, Nulls     string
-		Fields                                schemas.Fields
-		MergeNested, PreferUserID, UpdateOnly bool
-	}{
-		e.Email, e.UserID, orDefault(projectType, schemas.ProjectEmail), orDefault(e.Nulls, schemas.NullsOmit),
-		e.Fields, e.MergeNestedObjects, e.PreferUserID, e.UpdateExistingUsersOnly,
-	})
-	if err != nil {
-		panic(fmt.Sprintf("encode a mapping: %v", err)) // strings and booleans always encode
-	}
-	sum := sha256.Sum256(shape)
-	return hex.EncodeToString(sum[:16])
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
 }

@@ -216,10 +216,10 @@ func TestCancel(t *testing.T) {
 
 func TestMappingFingerprint(t *testing.T) {
 	base := schemas.Export{Email: "Email"}
-	was := MappingFingerprint(base, "")
+	was := base.MappingFingerprint("")
 	same := base
 	same.Nulls, same.Mode, same.Name = schemas.NullsOmit, schemas.ModeAppend, "other"
-	if MappingFingerprint(same, schemas.ProjectEmail) != was {
+	if same.MappingFingerprint(schemas.ProjectEmail) != was {
 		t.Error("it changes with what shapes nothing")
 	}
 	for name, change := range map[string]func(*schemas.Export){
@@ -232,7 +232,7 @@ func TestMappingFingerprint(t *testing.T) {
 	} {
 		e := base
 		change(&e)
-		if MappingFingerprint(e, "") == was {
+		if e.MappingFingerprint("") == was {
 			t.Errorf("it doesn't change with %s", name)
 		}
 	}

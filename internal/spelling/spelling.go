@@ -1,4 +1,4 @@
-// Package spelling finds what somebody meant who wrote a word that is not known.
+// Package spelling suggests valid words for an unknown one.
 package spelling
 
 import (
@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// distance is how many letters have to be put in, left out, changed or swapped
-// with their neighbour to turn one word into the other (the optimal string
-// alignment distance).
+// distance returns the optimal string alignment distance: how many letters must be inserted,
+// deleted, changed or swapped with their neighbour to turn one word into the other.
 func distance(a, b string) int {
 	s, t := []rune(a), []rune(b)
 	before, last, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
@@ -33,10 +32,10 @@ func distance(a, b string) int {
 	return last[len(t)]
 }
 
-// Nearest gives the valid words that are near the word, the nearest first.
-// Upper and lower case, "-" and "_" make no difference.
+// Nearest returns the valid words that are similar to word, the most similar first. It
+// ignores case, "-" and "_".
 func Nearest(word string, valid []string) []string {
-	const longest = 200 // longer words have no near ones worth their time
+	const longest = 200 // comparing longer words takes too long
 	if word == "" || len(word) > longest {
 		return nil
 	}
@@ -70,8 +69,8 @@ func plain(word string) string {
 	return separators.Replace(strings.ToLower(word))
 }
 
-// DidYouMean is the end of a message about a word that is none of the valid
-// ones: the nearest one, or all of them where none is near.
+// DidYouMean returns the end of a message about an invalid word: the most similar valid word,
+// or all valid words if none is similar.
 func DidYouMean(word string, valid []string) string {
 	if n := Nearest(word, valid); len(n) > 0 {
 		return "; did you mean " + n[0] + "?"
@@ -82,8 +81,8 @@ func DidYouMean(word string, valid []string) string {
 	return "; use " + Either(valid)
 }
 
-// Guess is the middle of a message about a name that is not known: the names that
-// are near, at most three, in quotes. It is empty where none is.
+// Guess returns the part of a message that suggests at most three similar names. It is empty
+// if none is similar.
 func Guess(name string, names []string) string {
 	near := Nearest(name, names)
 	near = near[:min(len(near), 3)]
@@ -96,7 +95,7 @@ func Guess(name string, names []string) string {
 	return "; did you mean " + Either(near) + "?"
 }
 
-// Either lists words as "a, b or c".
+// Either returns words as "a, b or c".
 func Either(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")

@@ -116,6 +116,10 @@ func list(ctx context.Context, source string, all bool) ([]Object, error) {
 }
 
 // walk collects the files of a folder that match a pattern, or all of them.
+//
+// gocloud's fileblob can't replace it. It lists with filepath.WalkDir, which does not follow
+// symbolic links to folders, and does not return the real path of a file, by which
+// WithinObject checks that a link stays below an allowed source.
 type walk struct {
 	ctx     context.Context
 	pattern string

@@ -36,10 +36,10 @@ func TestCheckTellsAndChangesNothing(t *testing.T) {
 
 	// Before it was applied, and before there is a list.
 	flags := []string{"--segment", "Checked", "--source", source, "--email", "email", "--connection", "sandbox"}
-	s.Contains(s.Want(0, append([]string{"check"}, flags...)...), "«Checked», to a new list")
+	s.Contains(s.Want(0, append([]string{"check"}, flags...)...), `"Checked", to a new list`)
 	out := s.Want(0, "check", "Spring", "--file", file)
-	s.Contains(out, "«Checked», to a new list: what a run would do", "rows read         │    2,503", "add               │    2,500",
-		"reject: no_tld    │        3", "requests          │        3", "time to send", "no_tld: the domain has no top-level domain such as .com (rows.arrow, row 2500)")
+	s.Contains(out, `"Checked", to a new list: what a run would do`, "rows read       │    2,503", "add             │    2,500",
+		"reject: no_tld  │        3", "requests        │        3", "time to send", "no_tld: the domain has no top-level domain such as .com (rows.arrow, row 2500)")
 	if strings.Contains(out, "p001@") || strings.Contains(out, "nobody@") {
 		t.Errorf("an example is not masked:\n%s", out)
 	}
@@ -88,9 +88,9 @@ func TestCheckTellsAndChangesNothing(t *testing.T) {
 	if have := w.Members("Checked"); !slices.Equal(have, list) || w.Changes() != changes {
 		t.Errorf("after the run the list has %d members, after %v requests of %v", len(have), w.Changes(), changes)
 	}
-	s.Contains(s.Want(2, "check", "Spring", "--segment", "Other"), "--segment describes an export")
-	s.Contains(s.Want(2, "check", "--file", file), "say which export")
-	s.Contains(s.Want(1, "check", "Sprin", "--file", file), "describes no export \"Sprin\"; did you mean \"Spring\"?")
+	s.Contains(s.Want(2, "check", "Spring", "--segment", "Other"), "--segment defines an export")
+	s.Contains(s.Want(2, "check", "--file", file), "name the export")
+	s.Contains(s.Want(1, "check", "Sprin", "--file", file), "has no export \"Sprin\"; did you mean \"Spring\"?")
 }
 
 // finding is what starter check -o json says of a segment.

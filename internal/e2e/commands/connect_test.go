@@ -51,7 +51,7 @@ func TestConnectAndDisconnect(t *testing.T) {
 	s := w.Starter()
 
 	s.Contains(s.Want(0, "connections"), "sandbox", "email", w.URL, "contributors", "none: nothing is sent", "never")
-	s.Contains(s.Want(1, "connect", "sandbox"), "Data privacy and compliance", "not agreed")
+	s.Contains(s.Want(1, "connect", "sandbox"), "Data privacy and compliance", "not confirmed")
 	s.Contains(s.Want(0, "connections"), "none: nothing is sent", "never")
 	s.Contains(s.Want(0, "connect", "sandbox", "--agree"), "accepts the key", "type email", "0 lists", "Connected")
 	s.Contains(s.Want(0, "connections"), time.Now().UTC().Format(time.DateOnly), "ok", "0 lists")
@@ -61,9 +61,9 @@ func TestConnectAndDisconnect(t *testing.T) {
 	other := w.Export("Elsewhere", "EmailAddress")
 	other.Connection = "other"
 	schedule(w, other)
-	s.Contains(s.Want(1, "disconnect", "sandbox"), "is used by 1 export", "«Spring»", "--detach")
+	s.Contains(s.Want(1, "disconnect", "sandbox"), "is used by 1 export", `"Spring"`, "--detach")
 	w.Done(w.Run(w.Export("Spring", "EmailAddress")))
-	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), "Disconnected", "«Spring»")
+	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), "Disconnected", `"Spring"`)
 	s.Contains(s.Want(0, "connections"), "disconnected by", "Spring (no connection)")
 	d, err := w.Client.ScheduleClient().GetHandle(t.Context(), "export/Spring").Describe(t.Context())
 	if err != nil || !d.Schedule.State.Paused || !strings.HasPrefix(d.Schedule.State.Note, operate.NoteNoConnection) {
@@ -117,7 +117,7 @@ func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
 
 	write("key", strings.Repeat("0", 32))
 	answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "«sandbox»")
-	s.Contains(s.Want(1, "connect", "sandbox", "--agree"), "can't be used", "nothing was recorded")
+	s.Contains(s.Want(1, "connect", "sandbox", "--agree"), "does not work", "nothing was recorded")
 	s.Contains(s.Want(0, "connections"), "failed")
 	write("key", sandbox.DefaultKey)
 	answer(schemas.UpdateRetry)

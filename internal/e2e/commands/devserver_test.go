@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
@@ -41,7 +42,7 @@ func TestThePlainDevelopmentServer(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	log := slog.New(slog.DiscardHandler)
-	w.Client, err = operate.Dial(t.Context(), operate.DialOptions{Address: addr, Log: log, Patience: time.Minute})
+	w.Client, err = dial.Temporal(t.Context(), dial.Options{Address: addr, Log: log, Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +55,13 @@ func TestThePlainDevelopmentServer(t *testing.T) {
 		if l := w.List(name); l.Digest != expected.Digest {
 			t.Errorf("%s: the list has %d members, want %d", name, l.Size, expected.Valid)
 		}
-		all, err := operate.Attributes(t.Context(), w.Client, client.DefaultNamespace)
+		all, err := dial.Attributes(t.Context(), w.Client, client.DefaultNamespace)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := operate.AddAttributes(t.Context(), w.Client, client.DefaultNamespace, all); err != nil {
+		if err := dial.AddAttributes(t.Context(), w.Client, client.DefaultNamespace, all); err != nil {
 			t.Fatal(err)
 		}
-		w.Until("the namespace has the attributes", func() bool { return operate.HasAttributes(t.Context(), w.Client, client.DefaultNamespace) })
+		w.Until("the namespace has the attributes", func() bool { return dial.HasAttributes(t.Context(), w.Client, client.DefaultNamespace) })
 	}
 }

@@ -32,9 +32,9 @@ func examined(s world.Starter, status int) string {
 	var lines []string
 	for _, f := range out.Findings {
 		if f.State != doctor.OK {
-			lines = append(lines, string(f.State)+" "+f.Check+" "+f.Subject+": "+f.Found+" → "+f.Mend)
-			if f.Mend == "" && f.State != doctor.Skipped {
-				s.T.Errorf("how to mend it is not said: %+v", f)
+			lines = append(lines, string(f.State)+" "+f.Check+" "+f.Subject+": "+f.Found+" → "+f.Fix)
+			if f.Fix == "" && f.State != doctor.Skipped {
+				s.T.Errorf("the fix is missing: %+v", f)
 			}
 		}
 	}
@@ -61,7 +61,7 @@ func TestTheDoctor(t *testing.T) {
 	w.Key(false)
 
 	s.Want(0, "apply", w.WriteExports(world.Seldom, "segments/missing.parquet"), "--yes")
-	s.Contains(examined(s, 1), "wrong sources Spring, segment «Readers»: ", "missing.parquet", `starter check "Spring"`)
+	s.Contains(examined(s, 1), `wrong sources Spring, segment "Readers": `, "missing.parquet", `starter check "Spring"`)
 	s.Want(0, "apply", w.WriteExports(world.Seldom, "segments"), "--yes")
 
 	s.Want(0, "disconnect", "sandbox", "--detach")
@@ -76,14 +76,14 @@ func TestTheDoctor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Contains(examined(s, 1), "wrong search attributes "+schemas.AttributeExport+": it is missing", "→ starter setup")
+	s.Contains(examined(s, 1), "wrong search attributes "+schemas.AttributeExport+": it is missing", "→ starter doctor --fix")
 	_, err = w.Client.OperatorService().AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
 		Namespace: "default", SearchAttributes: map[string]enums.IndexedValueType{schemas.AttributeExport: enums.INDEXED_VALUE_TYPE_TEXT},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Contains(examined(s, 1), "it is of type Text and should be Keyword")
+	s.Contains(examined(s, 1), "it has type Text and must be Keyword")
 
 	w.Root.Close()
 	if err := os.RemoveAll(w.DataRoot); err != nil {
@@ -95,7 +95,7 @@ func TestTheDoctor(t *testing.T) {
 	s.Contains(examined(s, 1), "wrong data root : ", "DATA_ROOT")
 
 	s.Env = append(s.Env, "TEMPORAL_NAMESPACE=nowhere")
-	s.Contains(examined(s, 1), "wrong namespace nowhere: there is no such namespace", "temporal operator namespace create --namespace nowhere")
+	s.Contains(examined(s, 1), "wrong namespace nowhere: the namespace does not exist", "temporal operator namespace create --namespace nowhere")
 }
 
 // TestTheDoctorWithoutAWorker says so at once.
@@ -103,7 +103,7 @@ func TestTheDoctorWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{}, false)
 	s := w.Starter()
-	s.Contains(examined(s, 1), "wrong workers task queue segment-export, workflows: no worker listens", "→ start one", "skipped sources")
+	s.Contains(examined(s, 1), "wrong workers task queue segment-export, workflows: no worker polls it", "→ start a worker", "skipped sources")
 }
 
 // TestTheDoctorKnowsRoles shows each what they may see.
@@ -120,9 +120,9 @@ func TestTheDoctorKnowsRoles(t *testing.T) {
 	s.Contains(examined(s, 1), "wrong temporal", "starter login")
 	as(schemas.RoleContributor)
 	s.Want(0, "apply", g.WriteExports(world.Seldom, "segments/missing.parquet"), "--yes")
-	s.Contains(examined(s, 1), "skipped connections sandbox: consent and key are for administrators", "wrong sources Spring, segment «Readers»")
+	s.Contains(examined(s, 1), "skipped connections sandbox: only administrators see consent and key", `wrong sources Spring, segment "Readers"`)
 	as(schemas.RoleViewer)
-	s.Contains(examined(s, 0), "skipped sources : sources are for contributors")
+	s.Contains(examined(s, 0), "skipped sources : only contributors and administrators see sources")
 	as(schemas.RoleAdministrator)
-	s.Contains(examined(s, 1), "wrong sources Spring, segment «Readers»")
+	s.Contains(examined(s, 1), `wrong sources Spring, segment "Readers"`)
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -65,15 +66,15 @@ func TestCustomerInsightsSteps(t *testing.T) {
 		_, out, _ := s.Call("connections")
 		return strings.Contains(out, "nothing is sent")
 	})
-	s.Contains(s.Want(0, "connect", "sandbox", "--agree"), "accepts the key", "Connected: «sandbox», agreed to by the administrator")
+	s.Contains(s.Want(0, "connect", "sandbox", "--agree"), "accepts the key", `Connected: "sandbox", agreed to by the administrator`)
 	s = as(contributor, schemas.RoleContributor)
-	s.Contains(s.Want(1, "apply", file, "--yes"), "could not create it", "not shared with contributors", "1 of 1 exports")
+	s.Contains(s.Want(1, "apply", file, "--yes"), `could not create "Spring"`, "not shared with contributors", "1 of 1 exports")
 	g.Allow("administrators, contributors")
 	g.Until("it is shared", func() bool { _, out, _ := s.Call("connections"); return strings.Contains(out, "sandbox") })
 
 	// Contributors configure an export with the e-mail field and two segments; saving
 	// does not run it.
-	s.Contains(s.Want(0, "apply", file, "--yes"), "+ create «Spring»", "Applied 1 change.")
+	s.Contains(s.Want(0, "apply", file, "--yes"), `+ create "Spring"`, "Applied 1 change.")
 	s.Contains(s.Want(0, "apply", file), "No changes.")
 	s.Contains(s.Want(0, "exports"), "Spring", "sandbox", "High-value", "Readers", world.Seldom+" Europe/Oslo", "never", "the contributor", "-02-29")
 	if h := history(s, "Spring"); len(h) != 0 || g.Requests("lists/subscribe") != 0 {
@@ -81,7 +82,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	}
 
 	// The scheduled refresh runs it.
-	s.Contains(s.Want(0, "apply", g.WriteExports(world.Often, "segments/*.parquet"), "--yes"), "~ change «Spring»", `- starts.cron: "`+world.Seldom, `+ starts.cron: "`+world.Often)
+	s.Contains(s.Want(0, "apply", g.WriteExports(world.Often, "segments/*.parquet"), "--yes"), `~ change "Spring"`, `- starts.cron: "`+world.Seldom, `+ starts.cron: "`+world.Often)
 	g.Until("the schedule has run it twice", func() bool { n, _, _ := ended(history(s, "Spring")); return n > 1 })
 	for _, segment := range []string{"High-value", "Readers"} {
 		if l := g.List(segment); l.Digest != expected.Digest {
@@ -94,20 +95,20 @@ func TestCustomerInsightsSteps(t *testing.T) {
 
 	// Somebody runs it on demand.
 	changed := g.Churned(300, 0.2)
-	s.Contains(s.Want(0, "run", "Spring"), "Export «Spring», run", "done")
+	s.Contains(s.Want(0, "run", "Spring"), `Export "Spring", run`, "done")
 	if l := g.List("Readers"); l.Digest != changed.Digest {
 		t.Errorf("list after the run on demand: %+v", l)
 	}
 	if _, n, _ := ended(history(s, "Spring")); n != 1 {
 		t.Errorf("%d runs on demand", n)
 	}
-	s.Contains(s.Want(0, "show", "Spring"), "by the contributor", "For       the contributor, contributor", "«Readers»")
+	s.Contains(s.Want(0, "show", "Spring"), "by the contributor", "For       the contributor, contributor", `"Readers"`)
 
 	// Administrators disconnect; the export stays, without a connection.
 	s.Want(0, "resume", "Spring")
 	s = as(admin, schemas.RoleAdministrator)
-	s.Contains(s.Want(1, "disconnect", "sandbox"), "«Spring»", "--detach")
-	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), "Inactive until another connection is set: «Spring»")
+	s.Contains(s.Want(1, "disconnect", "sandbox"), `"Spring"`, "--detach")
+	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), `Paused until another connection is set: "Spring"`)
 	s.Contains(s.Want(0, "exports"), "no connection")
 	g.Until("nothing runs", func() bool {
 		_, _, _ = s.Call("cancel", "Spring") // a run that began meanwhile waits for its connection
@@ -116,9 +117,9 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	})
 
 	// It is removed, with all that is known of its people.
-	s.Contains(s.Want(1, "remove", "Spring"), "not agreed")
-	s.Contains(s.Want(0, "remove", "Spring", "--delete-list", "--yes"), "Removed: «Spring»", "Deleted list", "«High-value»", "«Readers»")
-	s.Contains(s.Want(0, "exports"), "No export was applied yet")
+	s.Contains(s.Want(1, "remove", "Spring"), "not confirmed")
+	s.Contains(s.Want(0, "remove", "Spring", "--delete-list", "--yes"), `Removed: "Spring"`, "Deleted list", `"High-value"`, `"Readers"`)
+	s.Contains(s.Want(0, "exports"), "No export is applied")
 	g.NobodyIsLeft()
 	if lists := g.Sandbox.Stats(true).Lists; len(lists) > 0 {
 		t.Errorf("lists are left: %+v", lists)
@@ -139,7 +140,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 		t.Errorf("the other segment's list: %+v", l)
 	}
 	s.Contains(s.Want(0, "run", "Spring", "--detach"), "this joins it")
-	s.Contains(s.Want(0, "trigger", "Spring"), "Triggered")
+	w.Trigger("Spring")
 	w.Until("the schedule's start is skipped", func() bool {
 		for _, v := range history(s, "Spring") {
 			if v.State == operate.StateSkipped && strings.Contains(v.Error, "under way") {
@@ -152,21 +153,19 @@ func TestOneRunOfAnExport(t *testing.T) {
 	s.Contains(s.Want(0, "exports"), world.Seldom)
 	s.Want(0, "abort", "Spring", "--wait", waitOf(s, "Spring"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Spring"); return status == 1 })
-	s.Contains(s.Want(1, "show", "Spring"), "«Readers» aborted", "1 of 2 segments did not get through")
+	s.Contains(s.Want(1, "show", "Spring"), `"Readers" aborted`, "1 of 2 segments did not get through")
 
 	appliedTwice(w)
 	removedDuringACheck(w, s)
-	s.Contains(s.Want(1, "duplicate", "Spring", "Autumn"), "would feed one list", "--segment OLD=NEW")
-	s.Contains(s.Want(1, "run", "--segment", "Readers", "--source", w.Path("segments"), "--email", "EmailAddress", "--connection", "sandbox"), "«Spring»", "would feed one list")
-	s.Contains(s.Want(0, "duplicate", "Spring", "Autumn", "--segment", "High-value=A", "--segment", "Readers=B", "--apply"), "name: Autumn", "name: A")
-	s.Contains(s.Want(0, "backfill", "Autumn", "--from", "2024-02-28T00:00:00Z", "--to", "2024-03-02T00:00:00Z"), "Asked for the starts")
-	w.Until("the backfill runs it", func() bool { return len(history(s, "Autumn")) == 1 })
+	s.Contains(s.Want(1, "run", "--export", "Spring", "--segment", "Readers", "--source", w.Path("segments"), "--email", "EmailAddress", "--connection", "sandbox"), "applied with another definition")
+	copied(w, s)
+	w.Trigger("Autumn")
 	w.Until("it waits", func() bool { status, _, _ := s.Call("status", "Autumn"); return status == 3 })
 	s.Want(0, "abort", "Autumn", "--wait", waitOf(s, "Autumn"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Autumn"); return status == 1 })
 	w.AddList("Readers", "Standard")
-	s.Contains(s.Want(0, "apply", w.Path("exports.yaml"), "--prune", "--yes"), "- remove «Autumn»", "1 unchanged")
-	s.Contains(s.Want(0, "remove", "Spring", "--delete-list", "--yes"), "Deleted list", "«Readers» was not deleted: this export did not make")
+	s.Contains(s.Want(0, "apply", w.Path("exports.yaml"), "--prune", "--yes"), `- remove "Autumn"`, "1 unchanged")
+	s.Contains(s.Want(0, "remove", "Spring", "--delete-list", "--yes"), "Deleted list", `"Readers" was not deleted: this export did not make`)
 	w.NobodyIsLeft()
 }
 
@@ -177,13 +176,25 @@ func appliedTwice(w *world.World) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	steps, err := operate.Plan(file, nil, false, false)
-	if err == nil {
-		err = w.Operator.Apply(w.T.Context(), steps)
+	w.Apply(*file)
+}
+
+// copied copies an export in the file that starter exports prints, and applies it.
+func copied(w *world.World, s world.Starter) {
+	w.T.Helper()
+	_, file, _ := s.Call("exports", "-o", "yaml")
+	path := w.Path("copy.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			w.T.Fatal(err)
+		}
 	}
-	if err != nil || steps[0].Verb != operate.VerbCreate {
-		w.T.Errorf("%+v, %v", steps, err)
-	}
+	write(file)
+	s.Contains(s.Want(0, "apply", path), "No changes.")
+	write(strings.ReplaceAll(file, "Spring", "Autumn"))
+	s.Contains(s.Want(1, "apply", path), "would send to the same list")
+	write(strings.NewReplacer("Spring", "Autumn", "High-value", "A", "Readers", "B").Replace(file))
+	s.Contains(s.Want(0, "apply", path, "--yes"), `+ create "Autumn"`)
 }
 
 // removedDuringACheck tries to remove the export while a check of it, which leaves
@@ -196,7 +207,7 @@ func removedDuringACheck(w *world.World, s world.Starter) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	s.Contains(s.Want(1, "remove", "Spring", "--yes"), "a run is under way of «Spring», a check")
+	s.Contains(s.Want(1, "remove", "Spring", "--yes"), `a run is under way of "Spring", a check`)
 	if err := w.Client.TerminateWorkflow(w.T.Context(), check.GetID(), check.GetRunID(), "not needed any more"); err != nil {
 		w.T.Fatal(err)
 	}

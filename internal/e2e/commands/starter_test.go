@@ -35,7 +35,7 @@ func TestTheStarter(t *testing.T) {
 	}
 	s.Contains(s.Want(0, "status", v.Run.RunID), "High-value")
 	rejects(s, v.Run.RunID, v.Segments[0].Report)
-	s.Contains(s.Want(0, "report", v.Run.RunID, "--out", "-"), "Export «High-value»", "1,000", "unknown_tld", "Requests a second", s.Path("segments"))
+	s.Contains(s.Want(0, "report", v.Run.RunID, "--out", "-"), "Export “High-value”", "1,000", "unknown_tld", "Requests a second", s.Path("segments"))
 	saved := s.Want(0, "report", "High-value", "--out", s.Path("report.html"))
 	if page, err := os.ReadFile(strings.TrimSpace(saved)); err != nil || !strings.HasPrefix(string(page), "<!DOCTYPE html>") {
 		t.Errorf("%q: %v", saved, err)
@@ -43,7 +43,7 @@ func TestTheStarter(t *testing.T) {
 
 	w.Key(true)
 	s.Contains(s.Want(3, run...), "waits at", "starter retry \"High-value\"")
-	s.Contains(s.Want(0, "abort", "High-value", "--wait", waitOf(s, "High-value")), "abort: «High-value» ends")
+	s.Contains(s.Want(0, "abort", "High-value", "--wait", waitOf(s, "High-value")), `abort: "High-value" ends`)
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "High-value"); return status == 1 })
 	s.Contains(s.Want(1, "status", "High-value"), "aborted")
 
@@ -96,11 +96,11 @@ func TestTheStarterRefusesWrongUsage(t *testing.T) {
 	t.Parallel()
 	s := (&world.World{T: t}).Starter()
 	for _, c := range []struct{ args, message string }{
-		{"frobnicate", "no command"},
+		{"frobnicate", "unknown command"},
 		{"run", "--segment, --source, --connection, --email"},
 		{"run --frobnicate", "--frobnicate"},
-		{"status", "one RUN"},
-		{"status a b", "one RUN"},
+		{"report", "one RUN"},
+		{"status a b", "at most one RUN"},
 		{"status a -o xml", "table or json"},
 		{"rejects a --format xml", "table, csv or json"},
 		{"run --segment a --source b --connection c --email d --all-fields --field e", "exclude each other"},

@@ -117,11 +117,9 @@ func (x third) schedules() {
 	if err != nil {
 		x.T.Error(err)
 	}
-	if err := x.o.Trigger(x.T.Context(), a); err != nil {
-		x.T.Error(err)
-	}
+	x.Trigger("Scheduled")
 	x.Until("the triggered run is done", func() bool {
-		v, ok := x.o.Last(x.T.Context(), "Scheduled")
+		v, ok := x.Last("Scheduled")
 		return ok && v.State == schemas.StateDone
 	})
 	if err := handle.Delete(x.T.Context()); err != nil {
@@ -311,12 +309,10 @@ func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, _ := x.o.Last(t.Context(), "Altered")
-	if err := x.o.Trigger(t.Context(), a); err != nil {
-		t.Fatal(err)
-	}
+	before, _ := x.Last("Altered")
+	x.Trigger("Altered")
 	g.Until("the altered start has ended", func() bool {
-		v, ok := x.o.Last(t.Context(), "Altered")
+		v, ok := x.Last("Altered")
 		return ok && v.Run.RunID != before.Run.RunID && v.Ended() && v.State != schemas.StateDone && strings.Contains(v.Error, "altered")
 	})
 	// Steps with the waiting run's record, and something of one's own.

@@ -76,10 +76,10 @@ func typeTranscripts(t *testing.T, api bool) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("EXPORT_UI_URL", "http://127.0.0.1:8233")
 			if api {
 				e.Setenv("EXPORT_API", g.api)
 				e.Setenv("EXPORT_TOKEN", token)
-				e.Setenv("EXPORT_UI_URL", "http://127.0.0.1:8233")
 			} else {
 				e.Setenv("TEMPORAL_ADDRESS", w.Temporal)
 				e.Setenv("DATA_ROOT", w.DataRoot)

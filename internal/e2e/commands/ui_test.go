@@ -94,7 +94,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 		{URL: segment("Running"), Click: metadata, Texts: []string{
 			"Segment «Running» → Iterable list", "running", "left", "pace, requests a second", "sent by about",
 		}},
-		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{"Export «Running» over connection «sandbox»", "started by tester: running"}},
+		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{`Export "Running" over connection "sandbox"`, "started by tester: running"}},
 		{URL: base + "?query=" + url.QueryEscape("ExportState = 'waiting'"), Texts: []string{"export/Waiting"}},
 	})
 	if waiting := seen[len(seen)-1]; strings.Contains(waiting, "export/Finished") {

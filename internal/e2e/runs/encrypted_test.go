@@ -85,7 +85,7 @@ func TestNobodyCanReadAnEncryptedDataRoot(t *testing.T) {
 		s := w.Starter()
 		s.Env = []string{"DATA_KEYS=" + first}
 		s.Contains(s.Want(0, "rejects", v.Run.RunID), canary+"@nowhere")
-		s.Contains(s.Want(0, "report", v.Run.RunID, "--out", "-"), "Export «Sealed»")
+		s.Contains(s.Want(0, "report", v.Run.RunID, "--out", "-"), "Export “Sealed”")
 		s.Env = []string{"DATA_KEYS=" + second}
 		s.Contains(s.Want(1, "rejects", v.Run.RunID), "does not open it", "DATA_KEYS", "rejects.parquet")
 		s.Env = nil

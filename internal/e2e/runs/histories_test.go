@@ -22,7 +22,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"iterable-segment-export/internal/e2e/world"
-	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -124,22 +123,14 @@ func everyKindOfRun(w *world.World, hook string) {
 	w.Answer(v, schemas.UpdateAbort)
 
 	w.People("Scheduled", 1, 10, 1)
-	steps, err := operate.Plan(&schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{w.Of("Scheduled")}}, nil, false, false)
-	if err == nil {
-		err = w.Operator.Apply(w.T.Context(), steps)
-	}
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{w.Of("Scheduled")}})
 	applied, err := w.Operator.AppliedExport(w.T.Context(), "Scheduled")
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	if err := w.Operator.Trigger(w.T.Context(), applied); err != nil {
-		w.T.Fatal(err)
-	}
+	w.Trigger("Scheduled")
 	w.Until("the schedule's run is done", func() bool {
-		v, ok := w.Operator.Last(w.T.Context(), "Scheduled")
+		v, ok := w.Last("Scheduled")
 		return ok && v.State == schemas.StateDone
 	})
 	if _, err := w.Operator.Remove(w.T.Context(), applied, false); err != nil {

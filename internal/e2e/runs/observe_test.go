@@ -16,9 +16,9 @@ import (
 	"github.com/VictoriaMetrics/metricsql"
 	"github.com/goccy/go-yaml"
 
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -112,7 +112,7 @@ func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
 	}
 	w := world.New(t, sandbox.Config{}, false)
 	w.Metrics = metrics
-	w.Client, err = operate.Dial(t.Context(), operate.DialOptions{Address: w.Stack.FrontendAddr(), Metrics: metrics.Temporal(), Log: slog.New(slog.DiscardHandler)})
+	w.Client, err = dial.Temporal(t.Context(), dial.Options{Address: w.Stack.FrontendAddr(), Metrics: metrics.Temporal(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

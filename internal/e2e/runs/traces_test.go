@@ -11,9 +11,9 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 )
 
@@ -49,11 +49,11 @@ func TestATraceGoesFromTheWorkflowToTheRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := world.New(t, sandbox.Config{}, false)
-	o := operate.DialOptions{Address: w.Stack.FrontendAddr(), Log: slog.New(slog.DiscardHandler)}
+	o := dial.Options{Address: w.Stack.FrontendAddr(), Log: slog.New(slog.DiscardHandler)}
 	if o.Interceptors, err = traces.Interceptors(); err != nil {
 		t.Fatal(err)
 	}
-	if w.Client, err = operate.Dial(t.Context(), o); err != nil {
+	if w.Client, err = dial.Temporal(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Client.Close)

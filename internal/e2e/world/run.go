@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
 	"iterable-segment-export/internal/generate"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/rejects"
@@ -182,7 +185,7 @@ func (w *World) ReadRejects(r schemas.ExportReport) []rejects.Reject {
 		w.T.Fatal(err)
 	}
 	defer file.Close()
-	reader, err := rejects.Open(file, file.Size())
+	reader, err := rejects.Open(file)
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -233,4 +236,37 @@ func (w *World) NobodyIsLeft() {
 			w.T.Errorf("left in %s: %v, %v", folder, left, err)
 		}
 	}
+}
+
+// Apply applies a file of exports.
+func (w *World) Apply(file schemas.Exports) {
+	w.T.Helper()
+	steps, err := operate.Plan(&file, nil, false, false)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	for _, s := range steps {
+		if err := w.Operator.ApplyStep(w.T.Context(), s); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+}
+
+// Trigger makes the schedule of an export start now, as Temporal's UI and CLI can.
+func (w *World) Trigger(export string) {
+	w.T.Helper()
+	handle := w.Client.ScheduleClient().GetHandle(w.T.Context(), schemas.ScheduleID(export))
+	if err := handle.Trigger(w.T.Context(), client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// Last returns the state of the latest run of an export, and reports whether there is one.
+func (w *World) Last(export string) (operate.View, bool) {
+	run, err := w.Operator.Find(w.T.Context(), export)
+	if err != nil {
+		return operate.View{}, false
+	}
+	v, err := w.Operator.Look(w.T.Context(), run)
+	return v, err == nil
 }

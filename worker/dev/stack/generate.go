@@ -6,9 +6,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/generate"
 )
 
@@ -29,9 +29,9 @@ func generateCommand() *cobra.Command {
 				return err
 			}
 			w := c.OutOrStdout()
-			fmt.Fprintf(w, "%s rows, %s valid, %s duplicates\n", console.Count(expected.Rows), console.Count(expected.Valid), console.Count(expected.Duplicates))
+			fmt.Fprintf(w, "%s rows, %s valid, %s duplicates\n", humanize.Comma(expected.Rows), humanize.Comma(expected.Valid), humanize.Comma(expected.Duplicates))
 			for _, reason := range slices.Sorted(maps.Keys(expected.Rejected)) {
-				fmt.Fprintf(w, "  %-20s %s\n", reason, console.Count(expected.Rejected[reason]))
+				fmt.Fprintf(w, "  %-20s %s\n", reason, humanize.Comma(expected.Rejected[reason]))
 			}
 			fmt.Fprintf(w, "SHA-256 of the list to expect: %s\n", expected.Digest)
 			return nil

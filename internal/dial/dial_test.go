@@ -1,4 +1,4 @@
-package operate
+package dial
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// authority signs certificates for a test.
+// authority signs certificates.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -39,7 +39,7 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// issue gives a certificate for a server or a client, as a pair and in files.
+// issue returns a certificate for a server or a client, as a pair and in files.
 func (a *authority) issue(t *testing.T, dnsName string, use x509.ExtKeyUsage) (pair tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, cert, certPEM := certificate(t, a, &x509.Certificate{
@@ -56,7 +56,7 @@ func (a *authority) issue(t *testing.T, dnsName string, use x509.ExtKeyUsage) (p
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}, certFile, keyFile
 }
 
-// file is the authority's own certificate, for those who trust it.
+// file returns the file with the authority's own certificate.
 func (a *authority) file(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "ca.pem")
 	writeFile(t, path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}))
@@ -91,7 +91,7 @@ func certificate(t *testing.T, by *authority, c *x509.Certificate) (*ecdsa.Priva
 	return key, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// frontend answers as Temporal does to who connects, and remembers what came.
+// frontend responds to connecting clients like Temporal, and records their requests.
 type frontend struct {
 	workflowservice.UnimplementedWorkflowServiceServer
 	mu            sync.Mutex
@@ -106,7 +106,7 @@ func (f *frontend) GetSystemInfo(ctx context.Context, _ *workflowservice.GetSyst
 	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
 }
 
-// serveTemporal listens with that TLS, or with none, until the test ends.
+// serveTemporal listens until the test ends, with TLS if conf is not nil.
 func serveTemporal(t *testing.T, conf *tls.Config) (*frontend, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -125,7 +125,7 @@ func serveTemporal(t *testing.T, conf *tls.Config) (*frontend, string) {
 	return f, l.Addr().String()
 }
 
-// dial reaches Temporal with nothing but those variables set.
+// dial connects to Temporal with only these variables set.
 func dial(t *testing.T, env map[string]string) error {
 	t.Helper()
 	for _, v := range os.Environ() {
@@ -140,7 +140,7 @@ func dial(t *testing.T, env map[string]string) error {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	c, err := Dial(ctx, DialOptions{Log: slog.New(slog.DiscardHandler)})
+	c, err := Temporal(ctx, Options{Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		c.Close()
 	}
@@ -149,8 +149,8 @@ func dial(t *testing.T, env map[string]string) error {
 
 const temporalKey = "temporal-api-key-0123456789"
 
-// TestTheWayToTemporal takes TLS, mTLS and API keys from the environment, and goes
-// no other way than the one that is asked for.
+// TestTheWayToTemporal takes TLS, mTLS and API keys from the environment, and connects only
+// as configured.
 func TestTheWayToTemporal(t *testing.T) {
 	ours, others := newAuthority(t, "ours"), newAuthority(t, "others")
 	server, _, _ := ours.issue(t, "temporal.test", x509.ExtKeyUsageServerAuth)
@@ -185,7 +185,7 @@ func TestTheWayToTemporal(t *testing.T) {
 		"mTLS without a certificate":  {mutual, with(), "", "TEMPORAL_TLS_CLIENT_CERT_PATH"},
 		"mTLS with a strange one":     {mutual, with("TEMPORAL_TLS_CLIENT_CERT_PATH", strangeCert, "TEMPORAL_TLS_CLIENT_KEY_PATH", strangeKey), "", "must trust the authority"},
 		"a certificate without a key": {mutual, with("TEMPORAL_TLS_CLIENT_CERT_PATH", clientCert), "", "key path"},
-		"a server nobody vouches for": {oneWay, map[string]string{"TEMPORAL_TLS": "true", "TEMPORAL_API_KEY": temporalKey}, "", "TEMPORAL_TLS_SERVER_CA_CERT_PATH"},
+		"an unknown authority":        {oneWay, map[string]string{"TEMPORAL_TLS": "true", "TEMPORAL_API_KEY": temporalKey}, "", "TEMPORAL_TLS_SERVER_CA_CERT_PATH"},
 		"another authority's server":  {oneWay, with("TEMPORAL_TLS_SERVER_CA_CERT_PATH", others.file(t), "TEMPORAL_API_KEY", temporalKey), "", "TEMPORAL_TLS_SERVER_CA_CERT_PATH"},
 		"a server of another name":    {oneWay, with("TEMPORAL_TLS_SERVER_NAME", "elsewhere.test", "TEMPORAL_API_KEY", temporalKey), "", "TEMPORAL_TLS_SERVER_NAME"},
 		"no TLS where TLS is spoken":  {oneWay, nil, "", "TEMPORAL_TLS"},

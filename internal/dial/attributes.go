@@ -1,4 +1,4 @@
-package operate
+package dial
 
 import (
 	"context"
@@ -13,19 +13,19 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Attribute is a search attribute of the project as the namespace has it.
+// Attribute is a search attribute that runs set, and its state in a namespace.
 type Attribute struct {
 	Name string `json:"name"`
-	// Type is the type that it should have, as the temporal CLI names it.
+	// Type is the required type, as the temporal CLI names it.
 	Type string `json:"type"`
-	// Has is the type that it has in the namespace, empty where there is none.
+	// Has is its type in the namespace, empty if it is missing.
 	Has string `json:"has"`
 }
 
-// Fits tells whether runs can set the attribute.
+// Fits reports whether runs can set the attribute.
 func (a Attribute) Fits() bool { return a.Has == a.Type }
 
-// Attributes lists the project's search attributes, by name.
+// Attributes returns the search attributes that runs set, sorted by name.
 func Attributes(ctx context.Context, c client.Client, namespace string) ([]Attribute, error) {
 	have, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
@@ -42,14 +42,14 @@ func Attributes(ctx context.Context, c client.Client, namespace string) ([]Attri
 	return out, nil
 }
 
-// HasAttributes tells whether the namespace has all of them, of the right types.
-// Where that can't be found out, runs do without.
+// HasAttributes reports whether the namespace has all of them with the right types.
+// It is false if Temporal refuses to list them; runs then set none.
 func HasAttributes(ctx context.Context, c client.Client, namespace string) bool {
 	all, err := Attributes(ctx, c, namespace)
 	return err == nil && !slices.ContainsFunc(all, func(a Attribute) bool { return !a.Fits() })
 }
 
-// AddAttributes makes those that the namespace lacks.
+// AddAttributes creates the attributes of all that the namespace lacks.
 func AddAttributes(ctx context.Context, c client.Client, namespace string, all []Attribute) error {
 	missing := map[string]enums.IndexedValueType{}
 	for _, a := range all {

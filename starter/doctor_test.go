@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/dial"
 )
 
-// TestSetupPrintsTheCommands that make what its caller may not.
-func TestSetupPrintsTheCommands(t *testing.T) {
+// TestAdvice has the commands for what the caller may not create.
+func TestAdvice(t *testing.T) {
 	var out strings.Builder
-	advise(&out, "exports.a1b2c", []operate.Attribute{
+	advise(&out, "exports.a1b2c", []dial.Attribute{
 		{Name: "ExportName", Type: "Keyword", Has: "Keyword"},
 		{Name: "ExportState", Type: "Keyword", Has: "Text"},
 		{Name: "ProfilesSent", Type: "Int"},
@@ -18,7 +18,7 @@ func TestSetupPrintsTheCommands(t *testing.T) {
 	}, "permission denied")
 	for _, want := range []string{
 		"permission denied",
-		"ExportState is of type Text here, and should be Keyword",
+		"ExportState has type Text and must be Keyword",
 		"temporal operator search-attribute create --namespace exports.a1b2c \\\n    --name ProfilesSent --type Int \\\n    --name SegmentName --type Keyword\n",
 		"tcld namespace search-attributes add --namespace exports.a1b2c \\\n    --sa \"ProfilesSent=Int\" \\\n    --sa \"SegmentName=Keyword\"\n",
 	} {
@@ -27,6 +27,6 @@ func TestSetupPrintsTheCommands(t *testing.T) {
 		}
 	}
 	if strings.Contains(out.String(), "ExportName") {
-		t.Errorf("asks for what is there:\n%s", out.String())
+		t.Errorf("advises to create what exists:\n%s", out.String())
 	}
 }
