@@ -271,7 +271,7 @@ func TestAProxyIsLedToNoOtherAddress(t *testing.T) {
 	if to, name := <-asked, <-names; to != "CONNECT 8.8.8.8:443" || name != "rebound.example" {
 		t.Errorf("the proxy is asked for %s, and the server for %q", to, name)
 	}
-	if e := send("https://rebound.example/hook"); !e.Final || !strings.Contains(e.Error(), "not a public one") {
+	if e := send("https://rebound.example/hook"); !e.Final || !strings.Contains(e.Error(), "is not public") {
 		t.Errorf("its second address: %v", e)
 	}
 	for _, host := range []string{"2130706433", "0x7f000001", "127.1", "017700000001", "inside.corp"} {
