@@ -277,10 +277,9 @@ func TestNothingTellsWhichConnectionsThereAre(t *testing.T) {
 	}
 	g.no("move theirs here", second(contributor.Move(t.Context(), "Theirs", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "owners")
 	// A start that is refused takes no name.
-	mine := g.Of("Clash")
-	mine.Segments[0].Name = "Mine"
-	g.no("start what feeds another's list", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &mine})), schemas.ErrorConflict, "Mine")
-	e := g.over("Clash", "owners")
+	refused := g.over("Clash", "owners")
+	g.no("start over another connection", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &refused})), schemas.ErrorNotAllowed, "not shared")
+	e := g.over("Clash", "sandbox")
 	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Of("Mine"), theirs, e}}}); err != nil || p.Failed > 0 {
 		t.Errorf("the name was taken by what was refused: %+v, %v", p, err)
 	}
