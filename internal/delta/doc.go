@@ -7,7 +7,7 @@
 // deletion vectors nor version-2 checkpoints; delta-rs and delta-kernel are no Go.
 //
 // A reader may leave _last_checkpoint and compacted commits alone, as this one
-// does: the listing, which is needed for the files' sizes anyway, has all
+// does: the listing of the log, which is needed for its commits anyway, has all
 // checkpoints.
 //
 //	log.go         the commits and the checkpoint of a version, replayed

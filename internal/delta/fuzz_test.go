@@ -29,11 +29,9 @@ func FuzzLog(f *testing.F) {
 		if filepath.IsLocal(name) && !strings.ContainsRune(name, 0) {
 			write(name, "x")
 		}
-		objects, err := storage.ListTable(t.Context(), dir)
-		if err != nil {
-			return
-		}
-		table, err := Read(t.Context(), objects, Latest)
+		table, err := Read(t.Context(), func(below string, keep func(name string) bool) ([]storage.Object, error) {
+			return storage.ListTable(t.Context(), dir, below, keep)
+		}, Latest)
 		if err != nil {
 			if len(err.Error()) < 10 {
 				t.Errorf("%q explains nothing", err)

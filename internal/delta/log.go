@@ -49,15 +49,33 @@ type File struct {
 // folder is a table's folder as it was listed.
 type folder struct {
 	ctx     context.Context
+	list    List
 	objects map[string]storage.Object
 }
 
-// Read finds the files of a version, or of the latest one. objects are all files of
-// the table's folder, the log's too.
-func Read(ctx context.Context, objects []storage.Object, version int64) (*Table, error) {
-	f := folder{ctx: ctx, objects: make(map[string]storage.Object, len(objects))}
+// List finds the files of the table's folder that keep wants and whose names begin with
+// below, a folder and a slash, or nothing.
+type List func(below string, keep func(name string) bool) ([]storage.Object, error)
+
+// find lists files, and keeps them by their names.
+func (f *folder) find(below string, keep func(name string) bool) error {
+	objects, err := f.list(below, keep)
 	for _, o := range objects {
 		f.objects[o.Name] = o
+	}
+	return err
+}
+
+// Read finds the files of a version, or of the latest one. It lists the log, and then
+// the files that the log says the version has: the folder may also hold any number of
+// those of earlier versions.
+func Read(ctx context.Context, list List, version int64) (*Table, error) {
+	f := folder{ctx: ctx, list: list, objects: map[string]storage.Object{}}
+	err := f.find(logFolder, func(name string) bool {
+		return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".parquet")
+	})
+	if err != nil {
+		return nil, err
 	}
 	plan, err := f.plan(version)
 	if err != nil {
@@ -280,6 +298,22 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 	}
 	for i, c := range t.Columns {
 		t.Columns[i].Partition = slices.Contains(s.metadata.PartitionColumns, c.Name)
+	}
+	live := map[string]bool{}
+	for _, a := range s.adds {
+		name, err := localName(a.Path)
+		if err != nil {
+			return nil, err
+		}
+		live[name] = true
+		if v := a.DeletionVector; v != nil && v.StorageType == "u" {
+			if name, err := vectorName(v.PathOrInlineDv); err == nil { // else Rows says what is wrong
+				live[name] = true
+			}
+		}
+	}
+	if err := f.find("", func(name string) bool { return live[name] }); err != nil {
+		return nil, err
 	}
 	for _, a := range s.adds {
 		name, err := localName(a.Path)

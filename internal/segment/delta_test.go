@@ -357,6 +357,24 @@ func TestDeltaDeletionVectors(t *testing.T) {
 	}
 }
 
+// TestDeltaBesideItsHistory: writers leave any number of files in a table's folder, and
+// take them away while it is read.
+func TestDeltaBesideItsHistory(t *testing.T) {
+	d := newDelta(t)
+	d.commit(append(createTable(emailColumn, nil, nil), obj{"add": d.write("p=1/a.parquet", nil, emails(t, "a@x.com"))})...)
+	for _, name := range []string{"p=1/old.parquet", "_change_data/cdc.parquet", "_delta_log/00000000000000000000.crc", "p=1/.a.parquet.crc"} {
+		writeBytes(t, filepath.Join(d.dir, name), []byte("x"))
+	}
+	for _, name := range []string{"_delta_log/1.json.tmp", "_delta_log/00000000000000000001.json", "p=1/vacuumed.parquet"} {
+		if err := os.Symlink("nowhere", filepath.Join(d.dir, name)); err != nil { // as listed, and gone when it is looked at
+			t.Fatal(err)
+		}
+	}
+	if got := allOf(t, d.dir); got != "email=a@x.com " {
+		t.Error(got)
+	}
+}
+
 func TestDeltaThatCanNotBeRead(t *testing.T) {
 	good := func(d *deltaTable) obj { return obj{"add": d.write("a.parquet", nil, emails(t, "a@x.com"))} }
 	for name, c := range map[string]struct {

@@ -102,15 +102,18 @@ func locateTable(ctx context.Context, source string, in *storage.InTable, versio
 	case !in.Is:
 		return nil, refuse("it lies in a Delta table, whose files can't be read without its log, which knows what was deleted; name the table's folder as the source")
 	}
-	objects, err := storage.ListTable(ctx, source)
-	if err != nil {
-		return nil, err
-	}
-	if objects, err = allowed(objects, allow); err != nil {
-		return nil, err
-	}
 	l := &Located{}
-	if l.table, err = delta.Read(ctx, objects, version); err != nil {
+	var failed error // of the listing, as it is
+	list := func(below string, keep func(name string) bool) (objects []storage.Object, _ error) {
+		if objects, failed = storage.ListTable(ctx, source, below, keep); failed == nil {
+			objects, failed = allowed(objects, allow)
+		}
+		return objects, failed
+	}
+	var err error
+	if l.table, err = delta.Read(ctx, list, version); failed != nil {
+		return nil, failed
+	} else if err != nil {
 		return nil, columnar.AsError("", err)
 	}
 	for _, f := range l.table.Files {

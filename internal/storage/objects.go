@@ -13,21 +13,44 @@ import (
 	"gocloud.dev/blob"
 )
 
+// openBucket opens the bucket that a source is in.
+func openBucket(ctx context.Context, source string) (o objects, err error) {
+	o.ctx = ctx
+	if o.where, err = parseBucketURL(source); err != nil {
+		return o, fmt.Errorf("source %q: %w", source, err)
+	}
+	if o.bucket, err = o.where.open(ctx); err != nil {
+		return o, fmt.Errorf("source %s: %w", o.where, err)
+	}
+	return o, nil
+}
+
 // listBucket is List for a place in a bucket.
-func listBucket(ctx context.Context, source string, all bool) ([]Object, error) {
-	where, err := parseBucketURL(source)
+func listBucket(ctx context.Context, source string) ([]Object, error) {
+	o, err := openBucket(ctx, source)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return nil, err
 	}
-	bucket, err := where.open(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("source %s: %w", where, err)
-	}
-	o := objects{ctx: ctx, bucket: bucket, where: where, all: all}
 	if err := o.find(); err != nil {
-		return nil, fmt.Errorf("source %s: %w", where, err)
+		return nil, fmt.Errorf("source %s: %w", o.where, err)
 	}
 	sort.Slice(o.found, func(i, j int) bool { return o.found[i].Name < o.found[j].Name })
+	return o.found, nil
+}
+
+// listTableInBucket is ListTable for a place in a bucket.
+func listTableInBucket(ctx context.Context, source, below string, keep func(name string) bool) ([]Object, error) {
+	o, err := openBucket(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	base, _, err := o.where.fixed(ctx, o.bucket)
+	if err == nil {
+		err = o.list(base, below, walk{keep: keep})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", o.where, err)
+	}
 	return o.found, nil
 }
 
@@ -36,7 +59,6 @@ type objects struct {
 	ctx    context.Context
 	bucket *blob.Bucket
 	where  bucketURL
-	all    bool // what is hidden too
 	found  []Object
 }
 
@@ -79,20 +101,26 @@ func (o *objects) file(key string) error {
 	if len(listed) == 0 || listed[0].Key != key || isFolder(listed[0]) {
 		return nil
 	}
-	return o.add(key[strings.LastIndexByte(key, '/')+1:], listed[0])
+	o.add(key[strings.LastIndexByte(key, '/')+1:], listed[0])
+	return nil
 }
 
 // folder collects the files below a folder that match a pattern, or all.
 func (o *objects) folder(folder, pattern string) error {
-	prefix := folder
-	if prefix != "" {
-		prefix += "/"
-	}
-	w := walk{pattern: pattern}
 	// What every match begins with spares listing the rest of the folder.
 	literal, _, _ := strings.Cut(pattern, "/")
 	if i := strings.IndexAny(literal, wildcards+`\`); i >= 0 {
 		literal = literal[:i]
+	}
+	return o.list(folder, literal, walk{pattern: pattern})
+}
+
+// list collects the files below a folder that w wants, whose names there begin with
+// literal.
+func (o *objects) list(folder, literal string, w walk) error {
+	prefix := folder
+	if prefix != "" {
+		prefix += "/"
 	}
 	opts := &blob.ListOptions{Prefix: prefix + literal, BeforeList: listMetadata}
 	folders := map[string]bool{}
@@ -103,15 +131,16 @@ func (o *objects) folder(folder, pattern string) error {
 		}
 		for _, l := range listed {
 			name := strings.TrimPrefix(l.Key, prefix)
-			if format, folder := tableOf(name); format != "" && !o.all && (folder == "." || !hidden(folder) && w.mayHold(folder)) {
+			if format, folder := tableOf(name); format != "" && w.keep == nil && (folder == "." || !hidden(folder) && w.mayHold(folder)) {
 				return &InTable{Format: format, Folder: strings.TrimPrefix(folder, ".")}
 			}
-			if isFolder(l) || !w.matches(name) || !o.all && hidden(name) {
+			if isFolder(l) || !w.matches(name) || w.keep == nil && hidden(name) {
 				continue
 			}
-			if err := o.add(name, l); err != nil {
+			if err := w.room(len(o.found)); err != nil {
 				return err
 			}
+			o.add(name, l)
 			for i, c := range name {
 				if c == '/' {
 					folders[name[:i]] = true
@@ -131,14 +160,10 @@ func (o *objects) folder(folder, pattern string) error {
 	return nil
 }
 
-func (o *objects) add(name string, l *blob.ListObject) error {
-	if len(o.found) >= maxObjects {
-		return fmt.Errorf("there are more than %d files; make the source narrower", maxObjects)
-	}
+func (o *objects) add(name string, l *blob.ListObject) {
 	o.found = append(o.found, Object{
 		Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l), exact: isExact(l),
 	})
-	return nil
 }
 
 // listMetadata asks Azure for what tells folders from files.

@@ -18,6 +18,7 @@ import (
 // Bounds on what a source can make List do.
 const (
 	maxObjects = 100_000 // files of one source
+	maxTable   = 200_000 // those of a table's log, or its data files with their vectors
 	maxDepth   = 64      // folders within folders
 
 	maxPattern      = 1000 // bytes of a pattern
@@ -72,14 +73,9 @@ type Object struct {
 // looked for. A source that can't be listed completely is an error.
 //
 // A bucket has no folders; a folder there is what the keys below it begin with.
-func List(ctx context.Context, source string) ([]Object, error) { return list(ctx, source, false) }
-
-// ListTable finds every file of a table's folder, those of its log too.
-func ListTable(ctx context.Context, folder string) ([]Object, error) { return list(ctx, folder, true) }
-
-func list(ctx context.Context, source string, all bool) ([]Object, error) {
+func List(ctx context.Context, source string) ([]Object, error) {
 	if isBucket(source) {
-		return listBucket(ctx, source, all)
+		return listBucket(ctx, source)
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
@@ -100,7 +96,7 @@ func list(ctx context.Context, source string, all bool) ([]Object, error) {
 	if err := checkPattern(loc.pattern); err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
-	w := walk{ctx: ctx, pattern: loc.pattern, all: all}
+	w := walk{ctx: ctx, pattern: loc.pattern, clean: map[string]bool{}}
 	if err := w.folder(loc.base, "", nil); err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
@@ -115,6 +111,26 @@ func list(ctx context.Context, source string, all bool) ([]Object, error) {
 	return w.found, nil
 }
 
+// ListTable finds the files of a table's folder that keep wants, whose names begin with
+// below: a folder and a slash, or nothing.
+// The source is one that FindTable says is the table; names are relative to its folder.
+// A table may be written to all the time: what vanishes meanwhile is not listed.
+func ListTable(ctx context.Context, source, below string, keep func(name string) bool) ([]Object, error) {
+	if isBucket(source) {
+		return listTableInBucket(ctx, source, below, keep)
+	}
+	loc, err := parseLocation(source)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	}
+	loc.settle()
+	w := walk{ctx: ctx, keep: keep}
+	if err := w.folder(filepath.Join(loc.base, below), strings.TrimSuffix(below, "/"), nil); err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	}
+	return w.found, nil
+}
+
 // walk collects the files of a folder that match a pattern, or all of them.
 //
 // gocloud's fileblob can't replace it. It lists with filepath.WalkDir, which does not follow
@@ -123,8 +139,8 @@ func list(ctx context.Context, source string, all bool) ([]Object, error) {
 type walk struct {
 	ctx     context.Context
 	pattern string
-	all     bool            // what is hidden too
-	clean   map[string]bool // folders that lie in no table, to which links lead
+	keep    func(name string) bool // of a table, hidden files too; nil elsewhere
+	clean   map[string]bool        // folders that lie in no table, to which links lead
 	found   []Object
 }
 
@@ -144,7 +160,7 @@ func (w *walk) folder(dir, rel string, above []string) error {
 	if len(above) >= maxDepth {
 		return fmt.Errorf("%s lies more than %d folders deep", dir, maxDepth)
 	}
-	if !w.all {
+	if w.keep == nil {
 		if err := w.notTable(dir, rel, real, above); err != nil {
 			return err
 		}
@@ -162,31 +178,38 @@ func (w *walk) folder(dir, rel string, above []string) error {
 		if rel != "" {
 			name = rel + "/" + name
 		}
-		if !w.all && isHidden(e.Name()) {
-			continue
-		}
-		info, err := os.Stat(path)
-		if err != nil {
+		err := w.entry(e, path, name, above)
+		if err != nil && (w.keep == nil || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
-		switch {
-		case info.IsDir() && w.mayHold(name):
-			err = w.folder(path, name, above)
-		case !info.IsDir() && w.matches(name):
-			if e.Type()&fs.ModeSymlink != 0 && !w.all {
-				if target, err := filepath.EvalSymlinks(path); err != nil {
-					return err
-				} else if err := w.notInTable(filepath.Dir(target), name); err != nil {
-					return err
-				}
-			}
-			err = w.file(path, name)
+	}
+	return nil
+}
+
+// entry visits what a folder has at path, whose name below the source is name.
+func (w *walk) entry(e fs.DirEntry, path, name string, above []string) error {
+	if w.keep == nil && isHidden(e.Name()) || e.Type().IsRegular() && !w.matches(name) {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir() && w.mayHold(name):
+		return w.folder(path, name, above)
+	case info.IsDir() || !w.matches(name):
+		return nil
+	}
+	if w.keep == nil && e.Type()&fs.ModeSymlink != 0 {
+		target, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			err = w.notInTable(filepath.Dir(target), name)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.file(path, name)
 }
 
 // notTable refuses a folder that is a table's, and a link that leads into one, of
@@ -217,16 +240,13 @@ func (w *walk) notInTable(folder, link string) error {
 		table.Folder = link
 		return table
 	}
-	if w.clean == nil {
-		w.clean = map[string]bool{}
-	}
 	w.clean[folder] = true
 	return nil
 }
 
 func (w *walk) file(path, name string) error {
-	if len(w.found) >= maxObjects {
-		return fmt.Errorf("there are more than %d files; make the source narrower", maxObjects)
+	if err := w.room(len(w.found)); err != nil {
+		return err
 	}
 	o, err := localObject(path, name)
 	if err != nil {
@@ -236,8 +256,23 @@ func (w *walk) file(path, name string) error {
 	return nil
 }
 
-// matches tells whether the pattern matches the file or a folder that it is in.
+// room refuses one file more than may be found.
+func (w *walk) room(found int) error {
+	switch {
+	case w.keep == nil && found >= maxObjects:
+		return fmt.Errorf("there are more than %d files; make the source narrower", maxObjects)
+	case found >= maxTable:
+		return fmt.Errorf("the table's log has more than %d files; shorten its retention (delta.logRetentionDuration), or write the table again", maxTable)
+	}
+	return nil
+}
+
+// matches tells whether the file is wanted: keep says so, or the pattern matches it or a
+// folder that it is in.
 func (w *walk) matches(name string) bool {
+	if w.keep != nil {
+		return w.keep(name)
+	}
 	if w.pattern == "" || doublestar.MatchUnvalidated(w.pattern, name) {
 		return true
 	}

@@ -84,21 +84,17 @@ func FindTable(ctx context.Context, source string) error {
 	var starts []string
 	var pattern string
 	if isBucket(source) {
-		where, err := parseBucketURL(source)
+		o, err := openBucket(ctx, source)
 		if err != nil {
-			return fmt.Errorf("source %q: %w", source, err)
+			return err
 		}
-		bucket, err := where.open(ctx)
+		start, rest, err := o.where.fixed(ctx, o.bucket)
 		if err != nil {
-			return fmt.Errorf("source %s: %w", where, err)
-		}
-		start, rest, err := where.fixed(ctx, bucket)
-		if err != nil {
-			return fmt.Errorf("source %s: %w", where, err)
+			return fmt.Errorf("source %s: %w", o.where, err)
 		}
 		starts, pattern = []string{start}, rest
 		find = func(start string) (*InTable, error) {
-			return tableAround(start, func(folder string) (string, error) { return tableInBucket(ctx, bucket, folder) })
+			return tableAround(start, func(folder string) (string, error) { return tableInBucket(ctx, o.bucket, folder) })
 		}
 	} else {
 		loc, err := parseLocation(source)

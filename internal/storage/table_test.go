@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -102,6 +103,25 @@ func TestLinksIntoTables(t *testing.T) {
 	} {
 		if got := tableOfSource(t.Context(), filepath.Join(dir, source)); got != want {
 			t.Errorf("%s: %q, want %q", source, got, want)
+		}
+	}
+}
+
+// TestListTable: what is not wanted takes no room, and what a writer takes away
+// meanwhile is no error.
+func TestListTable(t *testing.T) {
+	dir := tree(t, "_delta_log/0.json", "_delta_log/0.json.tmp", "_delta_log/.0.json.crc", "p=1/old.parquet", "p=1/new.parquet", "p=1/.hidden")
+	link(t, "nowhere", filepath.Join(dir, "_delta_log/1.json"))
+	link(t, "nowhere", filepath.Join(dir, "p=1/gone"))
+	for _, c := range []struct{ source, below, suffix, want string }{
+		{"", "_delta_log/", ".json", "_delta_log/0.json"},
+		{"", "", "new.parquet", "p=1/new.parquet"},
+		{"/*", "", "1/.hidden", "p=1/.hidden"},
+		{"", "", "gone", ""},
+	} {
+		got, err := ListTable(t.Context(), dir+c.source, c.below, func(name string) bool { return strings.HasSuffix(name, c.suffix) })
+		if err != nil || names(got) != c.want {
+			t.Errorf("%s in %s of %s: %s, %v", c.suffix, c.below, c.source, names(got), err)
 		}
 	}
 }
