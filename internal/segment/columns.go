@@ -54,7 +54,7 @@ type Column struct {
 func (c Columns) asText() []string {
 	out := []string{c.Email, c.UserID}
 	for _, f := range c.Fields.List {
-		if f.Type != "" {
+		if f.Type != "" && f.Type != "number" {
 			out = append(out, f.Column)
 		}
 	}

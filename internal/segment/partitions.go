@@ -32,9 +32,10 @@ func hasPartition(values []partitionValue, name string) bool {
 	return slices.ContainsFunc(values, func(v partitionValue) bool { return v.name == name })
 }
 
-// folderValues returns the names and texts of the partitions that a file lies in.
-func folderValues(name string) (out [][2]string) {
-	for _, e := range strings.Split(path.Dir(name), "/") {
+// folderValues returns the names and texts of the partitions that a file lies in,
+// those that the source itself is too.
+func folderValues(o storage.Object) (out [][2]string) {
+	for _, e := range strings.Split(path.Join(o.Partition, path.Dir(o.Name)), "/") {
 		column, value, ok := strings.Cut(e, "=")
 		if !ok || column == "" {
 			continue
@@ -55,21 +56,23 @@ func folderValues(name string) (out [][2]string) {
 // are the columns whose text is wanted as it stands.
 func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	folders := make([][][2]string, len(objects))
-	fits := map[string]int{} // by column, the first of partitionTypes that fits
+	const most = len(partitionTypes)
+	misfit := map[string][most]bool{} // by column, the types that some value is not of
 	for i, o := range objects {
-		folders[i] = folderValues(o.Name)
+		folders[i] = folderValues(o)
 		for _, v := range folders[i] {
-			at := fits[v[0]]
-			for v[1] != nullPartition && !partitionTypes[at].is(v[1]) {
-				at++
+			not := misfit[v[0]]
+			for t := range not {
+				not[t] = not[t] || v[1] != nullPartition && !partitionTypes[t].is(v[1])
 			}
-			fits[v[0]] = at
+			misfit[v[0]] = not
 		}
 	}
 	out := make([][]partitionValue, len(objects))
 	for i, values := range folders {
 		for _, v := range values {
-			dt := partitionTypes[fits[v[0]]].dt
+			not := misfit[v[0]]
+			dt := partitionTypes[slices.Index(not[:], false)].dt
 			if slices.ContainsFunc(asText, func(name string) bool { return strings.EqualFold(name, v[0]) }) {
 				dt = arrow.BinaryTypes.String
 			}
@@ -84,14 +87,20 @@ func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 }
 
 // partitionTypes are the types that a partition can have, and which texts are of them.
-var partitionTypes = []struct {
+// A number that its type would round is a text.
+var partitionTypes = [...]struct {
 	dt arrow.DataType
 	is func(text string) bool
 }{
 	{arrow.PrimitiveTypes.Int64, func(text string) bool { _, err := strconv.ParseInt(text, 10, 64); return err == nil && text[0] != '+' }},
+	{&arrow.Decimal128Type{Precision: 38}, func(text string) bool {
+		digits := strings.TrimPrefix(text, "-")
+		return digits != "" && len(digits) <= 38 && strings.Trim(digits, "0123456789") == ""
+	}},
 	{arrow.PrimitiveTypes.Float64, func(text string) bool {
+		const exact = 15 // digits that a double keeps
 		_, err := strconv.ParseFloat(text, 64)
-		return err == nil && strings.Trim(text, "0123456789.-") == ""
+		return err == nil && strings.Trim(text, "0123456789.-") == "" && len(strings.Trim(text, "-0"))-strings.Count(text, ".") <= exact
 	}},
 	{arrow.FixedWidthTypes.Date32, func(text string) bool { _, err := time.Parse(time.DateOnly, text); return err == nil }},
 	{arrow.FixedWidthTypes.Timestamp_us, func(text string) bool { _, err := time.Parse(time.DateTime, text); return err == nil }},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -45,6 +46,60 @@ func TestHivePartitions(t *testing.T) {
 	write("n=1/e")
 	_, err := Inspect(t.Context(), dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "country"}}}})
 	wantError(t, err, schemas.ErrorColumn, "n=1/e", `"country"`)
+}
+
+// TestPartitionTypes: all values of a column are kept, to their last digit.
+func TestPartitionTypes(t *testing.T) {
+	for _, c := range []struct{ values, want string }{
+		{"5 2026-01-01", "5 2026-01-01"},
+		{"2026-01-01 5", "2026-01-01 5"},
+		{"12345678901234567890 7", "12345678901234567890 7"},
+		{"7 -99999999999999999999999999999999999999", "7 -99999999999999999999999999999999999999"},
+		{"123456789012345678901234567890123456789 07", "123456789012345678901234567890123456789 07"},
+		{"0.5 12345678901234567890", "0.5 12345678901234567890"},
+		{"12345678901234567890 0.5", "12345678901234567890 0.5"},
+		{"0.12345678901234567 3", "0.12345678901234567 3"},
+		{"9007199254740993 0.5", "9007199254740993 0.5"},
+		{"03 __HIVE_DEFAULT_PARTITION__", "3 (null)"},
+		{"1.50 -2", "1.5 -2"},
+		{"2026-01-01 __HIVE_DEFAULT_PARTITION__ 2026-01-02", "2026-01-01 (null) 2026-01-02"},
+	} {
+		var objects []storage.Object
+		for _, v := range strings.Fields(c.values) {
+			objects = append(objects, storage.Object{Name: "p=" + v + "/a"})
+		}
+		var got []string
+		for _, values := range partitions(objects, nil) {
+			got = append(got, values[0].value.ValueStr(0))
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s is %s, want %s", c.values, s, c.want)
+		}
+	}
+}
+
+// TestSourceThatIsAPartition has the columns that it has as a part of the whole.
+func TestSourceThatIsAPartition(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"team=x/seg/year=2026/country=N%2FO/a.parquet", "team=x/seg/year=2026/country=N%2FO/month=03/b.parquet"} {
+		writeParquet(t, filepath.Join(dir, name), 10, []arrow.Record{emails(t, filepath.Base(name)+"@x.com")})
+	}
+	for source, want := range map[string]string{
+		"year=2026/country=N%2FO/month=03":           "email=b.parquet@x.com year=2026 country=N/O month=3 ",
+		"year=2026/country=N%2FO/month=03/b.parquet": "email=b.parquet@x.com year=2026 country=N/O month=3 ",
+		"year=2026/country=N%2FO/*.parquet":          "email=a.parquet@x.com year=2026 country=N/O ",
+		"year=2026/c*/*.parquet":                     "email=a.parquet@x.com year=2026 country=N/O ",
+		"year=*/c*/*.parquet":                        "email=a.parquet@x.com year=2026 country=N/O ",
+	} {
+		if got := allOf(t, filepath.Join(dir, "team=x/seg", source)); got != want {
+			t.Errorf("%s: %s", source, got)
+		}
+	}
+	// A number is one with zeros before it.
+	s := inspect(t, filepath.Join(dir, "team=x/seg/year=2026/country=N%2FO/month=03"), Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "month", Type: "number"}}}})
+	if got := rows(t, s, Options{}); kindOf(s.Columns[1].Type) != kindNumber || got[0] != "email=b.parquet@x.com month=3 " {
+		t.Errorf("%s: %s", s.Columns[1].Type, got)
+	}
 }
 
 func TestStrayFiles(t *testing.T) {

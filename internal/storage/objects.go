@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"sort"
 	"strings"
@@ -101,7 +102,9 @@ func (o *objects) file(key string) error {
 	if len(listed) == 0 || listed[0].Key != key || isFolder(listed[0]) {
 		return nil
 	}
-	o.add(key[strings.LastIndexByte(key, '/')+1:], listed[0])
+	folder, name := path.Split(key)
+	o.add(name, listed[0])
+	inPartition(o.found, strings.TrimSuffix(folder, "/"))
 	return nil
 }
 
@@ -112,7 +115,9 @@ func (o *objects) folder(folder, pattern string) error {
 	if i := strings.IndexAny(literal, wildcards+`\`); i >= 0 {
 		literal = literal[:i]
 	}
-	return o.list(folder, literal, walk{pattern: pattern})
+	err := o.list(folder, literal, walk{pattern: pattern})
+	inPartition(o.found, folder)
+	return err
 }
 
 // list collects the files below a folder that w wants, whose names there begin with

@@ -45,6 +45,9 @@ type Object struct {
 	// Name is for people: relative to the source's folder, with slashes; for a
 	// file of the data root its key.
 	Name string
+	// Partition are the last folders of the source itself that are partitions, such
+	// as year=2026/country=NO; Name does not have them.
+	Partition string
 	// URL is where the file really is, with symbolic links followed.
 	URL string
 	// Size is in bytes.
@@ -87,7 +90,7 @@ func List(ctx context.Context, source string) ([]Object, error) {
 		loc.base, loc.pattern = loc.literal, ""
 	case err == nil:
 		o, err := localObject(loc.literal, filepath.Base(loc.literal))
-		return []Object{o}, err
+		return inPartition([]Object{o}, filepath.Dir(loc.literal)), err
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	case loc.pattern == "":
@@ -108,7 +111,20 @@ func List(ctx context.Context, source string) ([]Object, error) {
 		return nil, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", source, loc.base, what, fs.ErrNotExist)
 	}
 	sort.Slice(w.found, func(i, j int) bool { return w.found[i].Name < w.found[j].Name })
-	return w.found, nil
+	return inPartition(w.found, loc.base), nil
+}
+
+// inPartition tells objects what partition the folder that their names begin in is.
+func inPartition(objects []Object, folder string) []Object {
+	elements := strings.Split(filepath.ToSlash(folder), "/")
+	first := len(elements)
+	for first > 0 && strings.Contains(elements[first-1], "=") {
+		first--
+	}
+	for i := range objects {
+		objects[i].Partition = strings.Join(elements[first:], "/")
+	}
+	return objects
 }
 
 // ListTable finds the files of a table's folder that keep wants, whose names begin with

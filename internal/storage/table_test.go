@@ -37,7 +37,7 @@ func tableFiles() []string {
 		"old/data/a.parquet", "old/metadata/v1.metadata.json.gz",
 		"deep/hudi/.hoodie/hoodie.properties", "deep/hudi/p=1/a.parquet",
 		"{guid}/country=NO/a.parquet", "{guid}/_delta_log/0.json",
-		"plain/data/a.parquet", "plain/metadata/about.json", "p*/x/a.parquet",
+		"plain/data/a.parquet", "plain/metadata/about.json", "p*/x/a.parquet", "y=1/c=2/a.parquet", "z/y=1/z/a.parquet",
 	}
 	for i := range 1100 {
 		files = append(files, fmt.Sprintf("ice/metadata/%08x-m0.avro", i))
@@ -77,6 +77,13 @@ func TestTablesAreFoundInBuckets(t *testing.T) {
 	for _, name := range tableFiles() {
 		if err := bucket.WriteAll(t.Context(), "tables/"+name, []byte("x"), nil); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for source, want := range map[string]string{
+		"p*/x": "", "{guid}/country=NO": "country=NO", "{guid}/country=NO/a.parquet": "country=NO", "y=1/c=2": "y=1/c=2", "y=1/*": "y=1", "y=*": "", "z/y=1/z": "",
+	} {
+		if got, err := List(t.Context(), root+source); err != nil || got[0].Partition != want {
+			t.Errorf("%s is in the partition %q, want %q; %v", source, got, want, err)
 		}
 	}
 	for source, want := range tableSources {
