@@ -71,7 +71,7 @@ func (f *File) Rows(ctx context.Context) (rows *roaring64.Bitmap, err error) {
 		return nil, errVector
 	}
 	defer columnar.Guard(&err)
-	data, err := v.load(&folder{ctx, f.objects})
+	data, err := v.load(&folder{ctx: ctx, objects: f.objects})
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func TestTablesAreFoundInBuckets(t *testing.T) {
 		"p*/x": "", "{guid}/country=NO": "country=NO", "{guid}/country=NO/a.parquet": "country=NO", "y=1/c=2": "y=1/c=2", "y=1/*": "y=1", "y=*": "", "z/y=1/z": "",
 	} {
 		if got, err := List(t.Context(), root+source); err != nil || got[0].Partition != want {
-			t.Errorf("%s is in the partition %q, want %q; %v", source, got, want, err)
+			t.Errorf("%s is %+v, want the partition %q; %v", source, got, want, err)
 		}
 	}
 	for source, want := range tableSources {
