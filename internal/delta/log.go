@@ -258,8 +258,8 @@ func isSyntax(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// readable are the features of readers that this package has. With typeWidening
-// each file is read in the type that it has.
+// readable are the features of readers that this package and segment have: it gives
+// the values of files that are older than a column's type the type.
 var readable = []string{
 	"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview",
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"iterable-segment-export/internal/columnar"
+
 	"iterable-segment-export/internal/parquetfile"
 )
 
@@ -186,4 +188,46 @@ func (c *Column) In(fields []arrow.Field) int {
 		}
 	}
 	return -1
+}
+
+// Widened returns the type that values of a file have in the table, nil where they may
+// stay as they are: whole numbers of any size are the same. A file keeps the types that
+// the table had when it was written.
+func (c *Column) Widened(dt arrow.DataType) arrow.DataType {
+	name, _, _ := strings.Cut(c.Type, "(")
+	id := dt.ID()
+	whole := arrow.IsInteger(id)
+	same := true // for a type that is not below
+	switch name {
+	case "byte", "short", "integer", "long", "float":
+		same = whole || arrow.IsFloating(id)
+	case "double":
+		if whole || id == arrow.FLOAT32 {
+			return arrow.PrimitiveTypes.Float64
+		}
+		same = id == arrow.FLOAT64
+	case "decimal":
+		wide := &arrow.Decimal128Type{}
+		_, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &wide.Precision, &wide.Scale)
+		if same = whole || id == arrow.DECIMAL128; same && err == nil && !arrow.TypeEqual(dt, wide) {
+			return wide
+		}
+	case "string", "binary":
+		same = arrow.IsBaseBinary(id) || id == arrow.FIXED_SIZE_BINARY
+	case "boolean":
+		same = id == arrow.BOOL
+	case "date":
+		same = id == arrow.DATE32
+	case "timestamp":
+		same = id == arrow.TIMESTAMP
+	case "timestamp_ntz":
+		if id == arrow.DATE32 {
+			return &arrow.TimestampType{Unit: arrow.Microsecond}
+		}
+		same = id == arrow.TIMESTAMP
+	}
+	if same || id == arrow.NULL {
+		return nil
+	}
+	return &columnar.Unsupported{Why: fmt.Errorf("the table has %s and a file of it %s, a change (Delta feature \"typeWidening\") that this program can't read; drop the feature from the table (ALTER TABLE … DROP FEATURE), which writes its files again", c.Type, dt)}
 }

@@ -1,6 +1,7 @@
 package parquetfile
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
+	"github.com/apache/arrow/go/v15/arrow/compute"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 
@@ -34,6 +36,27 @@ func values(raw arrow.ArrayData) []byte {
 func allocate(mem *columnar.Budget, n int) []byte {
 	mem.Take(n)
 	return make([]byte, n)
+}
+
+// widening makes values of another type of those that a converter makes, or that are
+// as Arrow has them.
+func widening(narrow arrow.DataType, convert converter) converter {
+	if convert == nil {
+		convert = asStored
+	}
+	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
+		data, err := convert(narrow, raw, mem)
+		if err != nil {
+			return nil, err
+		}
+		const widest = 16
+		mem.Take(widest * raw.Len())
+		wide, err := compute.CastArray(context.Background(), array.MakeFromData(data), compute.SafeCastOptions(dt))
+		if err != nil { // whose text could show a value
+			return nil, fmt.Errorf("some are of the type %s and do not fit into the table's type %s", narrow, dt)
+		}
+		return wide.Data(), nil
+	}
 }
 
 // nulls are the values of a column of LogicalType UNKNOWN, all of them null.

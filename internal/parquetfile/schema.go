@@ -212,8 +212,8 @@ func (n *node) field() arrow.Field {
 	return f
 }
 
-// Shape is how a table sees a column of its files: under which names, and without
-// what it has no more.
+// Shape is how a table sees a column of its files: under which names, without what it
+// has no more, and in the types that it has now.
 type Shape interface {
 	// Member returns the name of a struct's member in the table, and the shape of it,
 	// nil where the table does not have it.
@@ -221,6 +221,8 @@ type Shape interface {
 	// Item returns the shape of a list's items, or of a map's values; nil where the
 	// table sees them as they are.
 	Item() Shape
+	// Widened returns the type of a leaf's values in the table, nil where it is theirs.
+	Widened(dt arrow.DataType) arrow.DataType
 }
 
 // Reshape makes a top-level column what the table sees of it, but for its own name.
@@ -253,11 +255,20 @@ func (n *node) reshape(s Shape) {
 		n.children, n.dt = kept, arrow.StructOf(fields...)
 	case *arrow.ListType:
 		n.children[0].reshape(s.Item())
-		n.dt = arrow.ListOf(n.children[0].dt)
+		if n.dt = arrow.ListOf(n.children[0].dt); columnar.Supported(n.children[0].dt) != nil {
+			n.dt = n.children[0].dt
+		}
 	case *arrow.MapType:
 		key, value := n.children[0].children[0], n.children[0].children[1]
 		value.reshape(s.Item())
-		n.dt = arrow.MapOf(key.dt, value.dt)
+		if n.dt = arrow.MapOf(key.dt, value.dt); columnar.Supported(value.dt) != nil {
+			n.dt = value.dt
+		}
+	default:
+		if wide := s.Widened(n.dt); wide != nil && n.isLeaf() && columnar.Supported(n.dt) == nil {
+			n.convert = widening(n.dt, n.convert)
+			n.dt = wide
+		}
 	}
 }
 

@@ -272,6 +272,48 @@ func TestDeltaColumnMapping(t *testing.T) {
 	}
 }
 
+// TestDeltaTypeWidening: a file keeps the types that the table had when it was written.
+func TestDeltaTypeWidening(t *testing.T) {
+	column := func(name, kind string) string {
+		return fmt.Sprintf(`,{"name":%q,"type":%s,"nullable":true,"metadata":{}}`, name, kind)
+	}
+	columns := emailColumn + column("i", `"long"`) + column("d", `"double"`) + column("f", `"double"`) + column("m", `"decimal(12,2)"`) + column("n", `"decimal(12,2)"`) +
+		column("at", `"timestamp_ntz"`) + column("s", `{"type":"struct","fields":[`+column("x", `"double"`)[1:]+`]}`) + column("l", `{"type":"array","elementType":"double","containsNull":true}`)
+	p := arrow.PrimitiveTypes
+	old := table(t, []arrow.Field{str("email"), typed("i", p.Int32), typed("d", p.Int32), typed("f", p.Float32), typed("m", p.Int32), typed("n", &arrow.Decimal128Type{Precision: 10, Scale: 1}),
+		typed("at", p.Date32), typed("s", arrow.StructOf(typed("x", p.Int16))), typed("l", arrow.ListOf(p.Int32))},
+		`[{"email":"a@x.com","i":7,"d":7,"f":1.5,"m":7,"n":"7.5","at":"2026-11-25","s":{"x":7},"l":[7,null]},{"email":"b@x.com"}]`)
+	now := table(t, []arrow.Field{str("email"), typed("i", p.Int64), typed("d", p.Float64), typed("f", p.Float64), typed("m", &arrow.Decimal128Type{Precision: 12, Scale: 2}), typed("n", &arrow.Decimal128Type{Precision: 12, Scale: 2}),
+		typed("at", &arrow.TimestampType{Unit: arrow.Microsecond}), typed("s", arrow.StructOf(typed("x", p.Float64))), typed("l", arrow.ListOf(p.Float64))},
+		`[{"email":"c@x.com","i":8,"d":0.5,"f":2.5,"m":"8.25","n":"8.25","at":"2026-11-25 08:15:30","s":{"x":0.5},"l":[0.5]}]`)
+	d := newDelta(t)
+	d.commit(append(createTable(columns, nil, nil, "typeWidening", "timestampNtz"), obj{"add": d.write("a.parquet", nil, old)}, obj{"add": d.write("b.parquet", nil, now)})...)
+	want := "email=a@x.com i=7 d=7 f=1.5 m=7 n=7.5 at=2026-11-25 00:00:00Z s={\"x\":7} l=[7,null] " +
+		"|email=b@x.com i=null d=null f=null m=null n=null at=null s=null l=null " +
+		"|email=c@x.com i=8 d=0.5 f=2.5 m=8.25 n=8.25 at=2026-11-25 08:15:30Z s={\"x\":0.5} l=[0.5] "
+	if got := allOf(t, d.dir); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	s := inspect(t, d.dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "d"}, {Column: "m"}, {Column: "at"}, {Column: "s.x"}, {Column: "l"}}}})
+	got := ""
+	for _, c := range s.Columns {
+		got += c.Type.String() + " "
+	}
+	if want := "utf8 float64 decimal(12, 2) timestamp[us] float64 list<item: float64, nullable> "; got != want {
+		t.Errorf("the types are %s, want %s", got, want)
+	}
+	if got := rows(t, s, Options{}); got[0] != "email=a@x.com d=7 m=7 at=2026-11-25 00:00:00Z s.x=7 l=[7,null] " {
+		t.Error(got[0])
+	}
+	// A change that no table can have yet is refused by its name, where it is mapped.
+	d = newDelta(t)
+	d.commit(append(createTable(emailColumn+column("x", `"string"`), nil, nil, "typeWidening"),
+		obj{"add": d.write("a.parquet", nil, table(t, []arrow.Field{str("email"), typed("x", p.Int32)}, `[{"email":"a@x.com","x":7}]`))})...)
+	inspect(t, d.dir, Columns{Email: "email"})
+	_, err := Inspect(t.Context(), d.dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+	wantError(t, err, schemas.ErrorColumn, `"x"`, "typeWidening", "string", "int32")
+}
+
 // z85 encodes in ZeroMQ's variant of base 85.
 func z85(data []byte) string {
 	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
