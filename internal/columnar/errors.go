@@ -90,7 +90,7 @@ func Guard(err *error) {
 	case *Error:
 		*err = p
 	case TooMuchMemory:
-		*err = fmt.Errorf("it needs more than %d MB of memory for %s; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups", MaxBatchMemory>>20, p.What)
+		*err = p
 	default:
 		*err = fmt.Errorf("it is damaged, or uses a feature that this program can't read: %v; write it again, as plain Parquet with snappy or zstd if it is not damaged", p)
 	}

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -11,8 +12,13 @@ import (
 // MB each, come near it.
 const MaxBatchMemory = 512 << 20
 
-// TooMuchMemory is the panic of a Budget that is used up.
+// TooMuchMemory is the panic of a Budget that is used up, and the error that Guard
+// makes of it.
 type TooMuchMemory struct{ What string }
+
+func (t TooMuchMemory) Error() string {
+	return fmt.Sprintf("it needs more than %d MB of memory for %s; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups", MaxBatchMemory>>20, t.What)
+}
 
 // Budget is an allocator that counts what is asked of it since its last reset,
 // whatever is freed in between: Arrow does not free everything.

@@ -83,6 +83,18 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 			return nil, 0, err
 		}
 	}
+	out, rows, err := r.read()
+	for errors.As(err, new(columnar.TooMuchMemory)) && rows > 1 {
+		if err = r.reopen(max(1, rows/8)); err == nil {
+			out, rows, err = r.read()
+		}
+	}
+	return out, rows, err
+}
+
+// read reads the next rows of the open group; also with an error it returns how many
+// were asked for.
+func (r *reader) read() ([]arrow.Array, int, error) {
 	rows := int(min(r.left, int64(r.batch)))
 	r.mem.Reset()
 	out, err := columnar.Parallel(len(r.columns), r.opts.Parallel, func(i int) (arrow.Array, error) {
@@ -91,11 +103,34 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 		}
 		return r.columns[i].read(r.mem, rows, r.group)
 	})
-	if err != nil {
-		return nil, 0, err
+	if err == nil {
+		r.left -= int64(rows)
 	}
-	r.left -= int64(rows)
-	return out, rows, nil
+	return out, rows, err
+}
+
+// reopen starts the group again with smaller batches, as those of the rest of the file
+// will be, and goes to where it was. A large text in a dictionary takes few bytes in
+// the file for any number of rows.
+func (r *reader) reopen(batch int) error {
+	left := r.left
+	r.Close()
+	r.opts.BatchRows = batch
+	if err := r.openGroup(); err != nil {
+		return err
+	}
+	for r.left > left {
+		r.batch = int(min(int64(batch), r.left-left))
+		columns, _, err := r.read()
+		if err != nil {
+			return err
+		}
+		for _, c := range columns {
+			c.Release()
+		}
+	}
+	r.batch = batch
+	return nil
 }
 
 func (r *reader) openGroup() error {

@@ -1,15 +1,19 @@
 package segment
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/compress"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 	"go.uber.org/goleak"
 
 	"iterable-segment-export/schemas"
@@ -156,5 +160,68 @@ func TestReadPathsIntoStructs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRepeatedLargeTexts: texts of a dictionary take few bytes in the file, and 17 KB in
+// each row. They begin in the second batch, which has to be read again in parts.
+func TestRepeatedLargeTexts(t *testing.T) {
+	const rows, small = 32_800, 16_384
+	large := []string{strings.Repeat("a", 17<<10), strings.Repeat("b", 17<<10)}
+	text := func(row int) string {
+		if row < small {
+			return "x"
+		}
+		return large[row/100%2]
+	}
+	fields := []arrow.Field{str("email"), str("text")}
+	var file bytes.Buffer
+	w, err := pqarrow.NewFileWriter(arrow.NewSchema(fields, nil), &file, parquet.NewWriterProperties(), pqarrow.DefaultWriterProps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < rows; at += 100 {
+		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+		for i := at; i < at+100; i++ {
+			b.Field(0).(*array.StringBuilder).Append(fmt.Sprintf("p%d@x.com", i))
+			b.Field(1).(*array.StringBuilder).Append(text(i))
+		}
+		if err := w.WriteBuffered(b.NewRecord()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "a.parquet")
+	writeBytes(t, path, file.Bytes())
+	s := inspect(t, path, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+	if s.Info().RowGroups != 1 {
+		t.Fatalf("%d row groups", s.Info().RowGroups)
+	}
+	n := 0
+	for b, err := range s.Read(t.Context(), Options{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		emails, err := NewStringColumn(b.Column(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts, err := NewStringColumn(b.Column(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range emails.Len() {
+			address, _ := emails.Bytes(i)
+			value, _ := texts.Bytes(i)
+			if string(address) != fmt.Sprintf("p%d@x.com", n) || string(value) != text(n) || b.Offset+int64(i) != int64(n) {
+				t.Fatalf("row %d has %s and %d bytes, at %d", n, address, len(value), b.Offset+int64(i))
+			}
+			n++
+		}
+	}
+	if n != rows {
+		t.Errorf("%d rows", n)
 	}
 }
