@@ -75,9 +75,6 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	published := err == nil && old.Header().RunID == in.Run.RunID
 	switch {
 	case published && old.version > m.SnapshotVersion: // an earlier try got this far
-		if err := a.dropOldSnapshots(ctx, in.Run); err != nil {
-			return err
-		}
 		return a.settled(ctx, in.Run, m.Attempt)
 	case old.version != m.SnapshotVersion:
 		return needOperator(schemas.ErrorStaging, "the snapshot was replaced during the run; retry starts over")
@@ -114,8 +111,12 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	return a.settled(ctx, in.Run, m.Attempt)
 }
 
-// settled notes that the snapshot knows what the attempt has sent.
+// settled notes that the snapshot knows what the attempt has sent. An older snapshot may
+// have come late, from a worker that stalled while it published.
 func (a *Activities) settled(ctx context.Context, run schemas.RunRef, attempt string) error {
+	if err := a.dropOldSnapshots(ctx, run); err != nil {
+		return err
+	}
 	return a.Root.DeletePrefix(ctx, pendingKey(run, attempt))
 }
 

@@ -337,7 +337,7 @@ func TestStagingAnnouncesItself(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	var changed []string
-	b.Root.Around = func(_ context.Context, key string, do func() error) error {
+	b.Root.Around = func(_ context.Context, key string, _, do func() error) error {
 		changed = append(changed, key)
 		return do()
 	}

@@ -27,9 +27,11 @@ type plan struct {
 	spotless bool
 	// The rates at which things go wrong at the doors, and heartbeats get no answer.
 	httpFaults, rootFaults, beatFaults float64
-	rounds                             []round
-	told                               bool            // with what goes well too
-	spared                             map[string]bool // decisions that are not to be made
+	// lateRate is how often a snapshot is held until another run has published one.
+	lateRate float64
+	rounds   []round
+	told     bool            // with what goes well too
+	spared   map[string]bool // decisions that are not to be made
 }
 
 // round is a change of the world, and the runs that follow it.
@@ -99,6 +101,9 @@ func newPlan(seed uint64) *plan {
 	}
 	rates := []float64{0, 0.02, 0.05, 0.12}
 	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]
+	if chance(r, 0.2) {
+		p.lateRate = 0.3
+	}
 	last := make([][]row, p.exports)
 	for k := range 2 + min(r.IntN(5), r.IntN(5)) {
 		next := p.round(rand.New(rand.NewPCG(seed, uint64(100+k))), k, last)

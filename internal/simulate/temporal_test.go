@@ -108,6 +108,8 @@ type attempt struct {
 	timer    *time.Timer
 	acks     []*ack
 	noted    int // how many of acks were surely kept
+	// overtaken is set once it was held until another run has published.
+	overtaken bool
 }
 
 type attemptContext struct{}
@@ -129,6 +131,10 @@ func (a *attempt) awake() bool {
 	defer a.mu.Unlock()
 	if !a.frozen || a.killed {
 		return true
+	}
+	if a.overtaken {
+		a.frozen = !a.run.follows()
+		return !a.frozen
 	}
 	now := time.Now()
 	if a.replaced > 0 && a.world.steps >= a.replaced+a.thaws || a.task == nil && a.world.steps >= a.thaws || a.replaced == 0 && !a.until.IsZero() && now.After(a.until) {
@@ -174,7 +180,7 @@ func (a *attempt) effect(what string) {
 	a.mu.Lock()
 	age := time.Since(a.beaten)
 	a.mu.Unlock()
-	if a.beaten.IsZero() || age >= lease {
+	if !a.overtaken && (a.beaten.IsZero() || age >= lease) {
 		a.world.violated("c", "%s %s %s after its last heartbeat was answered", a.key, what, age)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,6 +46,7 @@ const (
 	unavailable verdict = "is answered 503"
 	forbid      verdict = "is answered 403"
 	garble      verdict = "takes effect, and its answer is cut off"
+	overtaken   verdict = "is held after the lease was checked: another run comes first"
 )
 
 // world is one history under way.
@@ -279,7 +281,7 @@ func (w *world) door(key string, a *attempt, rate float64, do func(how verdict) 
 }
 
 // rootDoor is the data root's door (storage.Root.Around).
-func (w *world) rootDoor(ctx context.Context, key string, do func() error) error {
+func (w *world) rootDoor(ctx context.Context, key string, check, do func() error) error {
 	a := attemptOf(ctx)
 	if a == nil {
 		return do() // the simulator itself
@@ -287,6 +289,12 @@ func (w *world) rootDoor(ctx context.Context, key string, do func() error) error
 	label := a.key + " writes " + short(key)
 	kept := a.keeps(key)
 	return w.door(label, a, w.plan.rootFaults, func(verdict) error {
+		if err := check(); err != nil {
+			return err
+		}
+		if _, ok := schemas.SnapshotVersion(path.Base(key)); ok && a.run != nil {
+			w.overtake(label, a)
+		}
 		err := do()
 		if w.plan.told {
 			w.tell("    %s: %v", label, err)
@@ -302,6 +310,24 @@ func (w *world) rootDoor(ctx context.Context, key string, do func() error) error
 	}, fail, loseAnswer, crashBefore, crashAfter, freeze, freezeAfter, slow, stop)
 }
 
+// overtake may hold a snapshot between the check of the lease and its publication, until
+// another run of the export has published one. This run is ended meanwhile. It is the one
+// moment in which an effect can come after its lease.
+func (w *world) overtake(label string, a *attempt) {
+	key := w.named(label + " has checked")
+	if w.decide(key, w.plan.lateRate, overtaken) == goOn {
+		return
+	}
+	w.tell("  %s: %s", key, overtaken)
+	r := a.run
+	r.troubled, a.overtaken = true, true
+	a.mu.Lock()
+	a.frozen = true
+	a.mu.Unlock()
+	w.add(&step{key: key + ": its run is ended", do: func() { w.history.stop(r, pick(w, "end", key, "terminate", "reset", "cancel")) }})
+	w.wait(key+" thawed", a)
+}
+
 // short is a key of the data root without the hashes in it.
 func short(key string) string {
 	parts := strings.Split(key, "/")
@@ -310,7 +336,10 @@ func short(key string) string {
 			parts[i] = p[:at]
 		}
 	}
-	return nanoseconds.ReplaceAllString(strings.Join(parts, "/"), "")
+	if last := parts[len(parts)-1]; len(last) >= 16 { // names of files have them
+		parts[len(parts)-1] = nanoseconds.ReplaceAllString(last, "")
+	}
+	return strings.Join(parts, "/")
 }
 
 // nanoseconds are part of some names.

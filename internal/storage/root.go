@@ -40,24 +40,22 @@ type Root struct {
 	keys      *Keys
 	encrypted []string // folders whose files are encrypted
 
-	// Around, where it is set, is called for everything that changes the root, with the
-	// key and the change, which it makes by calling do. Tests use it to stop, repeat or
-	// fail a change at that very moment.
-	Around func(ctx context.Context, key string, do func() error) error
+	// Around, where it is set, makes every change of the root: it calls check, which fails
+	// if the lease of the context is over, and then do. Tests use it to stop, repeat or fail
+	// a change before, between and after the two.
+	Around func(ctx context.Context, key string, check, do func() error) error
 }
 
 // change makes a change of the root, if the context's lease still holds.
 func (r *Root) change(ctx context.Context, key string, do func() error) error {
-	leased := func() error {
-		if err := lease.Check(ctx); err != nil {
-			return err
-		}
-		return do()
-	}
+	check := func() error { return lease.Check(ctx) }
 	if r.Around != nil {
-		return r.Around(ctx, key, leased)
+		return r.Around(ctx, key, check, do)
 	}
-	return leased()
+	if err := check(); err != nil {
+		return err
+	}
+	return do()
 }
 
 // OpenRoot opens the data root at a plain path, a file:// URL or the URL of a

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -354,6 +356,46 @@ func (r *reader) namesTests(words []string) {
 			}
 		}
 	}
+}
+
+// TestNamedTests wants the tests that docs/reliability.md names for each fault to exist, in
+// the package that the page says.
+func TestNamedTests(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository, "docs/reliability.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "### The proven faults and their tests")
+	table, _, _ = strings.Cut(table, "\n## ")
+	named := regexp.MustCompile("`(Test\\w+)`(?: \\(([a-z0-9/]+))?").FindAllStringSubmatch(table, -1)
+	if len(named) < 30 {
+		t.Fatalf("the page names %d tests", len(named))
+	}
+	for _, n := range named {
+		folder := cmp.Or(n[2], "activities")
+		if strings.HasPrefix(folder, "e2e/") {
+			folder = "internal/" + folder
+		}
+		if !declares(t, folder, n[1]) {
+			t.Errorf("%s has no %s", folder, n[1])
+		}
+	}
+}
+
+// declares reports whether a test file of a folder has a function.
+func declares(t *testing.T, folder, function string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(text), "\nfunc "+function+"(")
+	})
 }
 
 // TestLinksOfTheDocs wants every link between the pages to lead somewhere.

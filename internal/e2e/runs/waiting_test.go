@@ -1,11 +1,17 @@
 package runs
 
 import (
+	"context"
+	"errors"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -94,4 +100,42 @@ func TestAStoppedRunSaysWhatItSent(t *testing.T) {
 	if sent, on := v.Segments[0].Report.Upload.Sent, w.List("Stopped").Size; sent == 0 || sent != int64(on) {
 		t.Errorf("reported as sent %d, on the list %d", sent, on)
 	}
+}
+
+// TestRemovalWaitsForAClosingSegment removes an export whose run was terminated, while its
+// segment still writes its report: the removal is refused, and the next one leaves no file.
+func TestRemovalWaitsForAClosingSegment(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, false)
+	closing, mayClose := make(chan struct{}), make(chan struct{})
+	reached := sync.OnceFunc(func() { close(closing) })
+	w.Root.Around = func(_ context.Context, key string, check, do func() error) error {
+		if path.Base(key) == schemas.ReportFile {
+			reached()
+			<-mayClose
+		}
+		if err := check(); err != nil {
+			return err
+		}
+		return do()
+	}
+	w.StartHost()
+	w.People("Closing", 1, 0, 1)
+	e := w.Of("Closing")
+	v := w.Run(e)
+	w.WaitsWith(v, schemas.ErrorGuardrail)
+	if err := w.Client.TerminateWorkflow(t.Context(), v.Run.WorkflowID, v.Run.RunID, "the export is to be removed"); err != nil {
+		t.Fatal(err)
+	}
+	<-closing
+	if _, err := w.Operator.RemoveUnapplied(t.Context(), e, false); !errors.Is(err, operate.ErrUnderWay) || !strings.Contains(err.Error(), "segment «Closing» is about to end") {
+		t.Errorf("removed beside the closing segment: %v", err)
+	}
+	close(mayClose)
+	w.Until("the export is removed", func() bool {
+		_, err := w.Operator.RemoveUnapplied(t.Context(), e, false)
+		return err == nil
+	})
+	_ = w.Client.GetWorkflow(t.Context(), schemas.SegmentWorkflowID(e.Name, e.Name), "").Get(t.Context(), nil) // it was cancelled
+	w.NobodyIsLeft()
 }
