@@ -68,7 +68,7 @@ func fromEnv(t *testing.T, name string, standard uint64) uint64 {
 
 // How many histories are played where SIMULATE does not say.
 const (
-	usually = 1500
+	usually = 3000
 	shortly = 200
 )
 
