@@ -205,6 +205,7 @@ func (r *reader) shell(line string) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), world.Patience)
 	defer cancel()
 	cmd := r.command(ctx, line)
+	cmd.Env = append(cmd.Env, world.ShortLived)
 	cmd.Stdin = strings.NewReader("yes\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -52,10 +52,10 @@ func TestEveryCommandTakesItsRole(t *testing.T) {
 		all, err := admin.Connections(t.Context())
 		return err == nil && len(all.Connections) == 3
 	})
-	files := map[string]string{}
+	files, connections := map[string]string{}, map[string]string{"Mine": "sandbox", "Theirs": "owners"}
 	// begin applies both exports, and runs them.
 	begin := func() {
-		for name, connection := range map[string]string{"Mine": "sandbox", "Theirs": "owners"} {
+		for name, connection := range connections {
 			g.People(name, 1, 5, 1)
 			e := g.Of(name)
 			e.Connection = connection
@@ -117,12 +117,12 @@ func TestEveryCommandTakesItsRole(t *testing.T) {
 		}
 		for i, role := range roles {
 			cell := strings.TrimSpace(row[2+i])
-			for export, connection := range map[string]string{"Theirs": "owners", "Mine": "sandbox"} {
-				want := map[string]string{"": "but this needs", "yes": ""}[cell]
-				if cell == "if shared" && export == "Theirs" {
-					want = "is not shared with contributors"
-				}
-				if got := try(command, role, export, connection); got != want {
+			refused := map[string]string{"Theirs": map[string]string{"": "but this needs", "if shared": "is not shared with contributors"}[cell]}
+			if cell == "if shared" {
+				refused["Mine"] = ""
+			}
+			for export, want := range refused {
+				if got := try(command, role, export, connections[export]); got != want {
 					t.Errorf("starter %s of %s as a %s: refused with %q, want %q", command, export, role, got, want)
 				}
 			}

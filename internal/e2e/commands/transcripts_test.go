@@ -88,6 +88,7 @@ func typeTranscripts(t *testing.T, api bool) {
 				e.Setenv(world.KeyEnv, sandbox.DefaultKey)
 			}
 			e.Setenv("TZ", "UTC")
+			e.Vars = append(e.Vars, world.ShortLived)
 			return os.CopyFS(filepath.Join(e.WorkDir, "segments"), os.DirFS(filepath.Join(repository, "examples/segments/high-value")))
 		},
 		Condition: func(name string) (bool, error) {
@@ -158,10 +159,12 @@ func (y *typist) until(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	text, err := regexp.Compile(args[1])
 	ts.Check(err)
-	for end := time.Now().Add(world.Patience); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(world.Patience); ; {
+		began := time.Now()
 		if got := y.call(ts, args[2:]); strconv.Itoa(got) == args[0] && text.MatchString(ts.ReadFile("stdout")+ts.ReadFile("stderr")) {
 			return
 		}
+		time.Sleep(2 * time.Since(began)) // most of the machine is for the tests
 		if time.Now().After(end) {
 			ts.Fatalf("it never is so")
 		}

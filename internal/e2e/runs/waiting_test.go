@@ -128,7 +128,7 @@ func TestRemovalWaitsForAClosingSegment(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-closing
-	if _, err := w.Operator.RemoveUnapplied(t.Context(), e, false); !errors.Is(err, operate.ErrUnderWay) || !strings.Contains(err.Error(), "segment «Closing» is about to end") {
+	if _, err := w.Operator.RemoveUnapplied(t.Context(), e, false); !errors.Is(err, operate.ErrUnderWay) || !strings.Contains(err.Error(), `segment "Closing" is about to end`) {
 		t.Errorf("removed beside the closing segment: %v", err)
 	}
 	close(mayClose)
