@@ -56,7 +56,7 @@ func TestAListOfAnotherConnectionIsNotTakenOver(t *testing.T) {
 	b.Activities.Connections, b.Clients.Connections = connections, connections
 	in := func(export, connection string, who schemas.Person) schemas.EnsureListInput {
 		e := schemas.Export{Name: export, Connection: connection, Segments: []schemas.Segment{{Name: "High-value"}}}
-		return schemas.EnsureListInput{Run: b.guardedBy(t, schemas.RunInput{Export: e}, who), Connection: connection, Name: "High-value"}
+		return schemas.EnsureListInput{Run: b.guardedBy(t, schemas.RunInput{Export: e}, who), Connection: connection, Name: "High-value", Create: true}
 	}
 	admin, contributor := schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}, schemas.Person{Name: "bob", Role: schemas.RoleContributor}
 	list, err := b.ensure(in("Payroll", "owners", admin))
@@ -74,7 +74,7 @@ func TestAListOfAnotherConnectionIsNotTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The question is the same but for the export's name.
-	mine.TakeFrom = strings.ReplaceAll(asked.Message(), "«Shared»", "«Mine»")
+	mine.TakeFrom = strings.ReplaceAll(asked.Message(), `"Shared"`, `"Mine"`)
 	_, err = b.ensure(mine)
 	isOfType(t, err, schemas.ErrorNotAllowed)
 	theirs.TakeFrom = asked.Message()
@@ -112,7 +112,7 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	run := b.guarded(t, schemas.RunInput{Export: e})
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
-	in := schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value"}
+	in := schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value", Create: true}
 	list, err := b.ensure(in)
 	if err != nil {
 		t.Fatalf("%+v, %v", list, err)
@@ -179,7 +179,7 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 func TestACheckSendsNothing(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	run := b.guarded(t, schemas.RunInput{Check: true, Export: schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}}}})
-	_, err := b.ensure(schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value"})
+	_, err := b.ensure(schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value", Create: true})
 	isOfType(t, err, schemas.ErrorGrant)
 	if _, err := b.ensure(schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "High-value", Check: true}); err != nil {
 		t.Errorf("a check looks for the list: %v", err)

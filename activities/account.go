@@ -12,9 +12,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// account makes up the accounts of what a run has done to a list: from what it staged,
-// from what Iterable has answered for, and from what Iterable refused. It is the same for
-// a run that got through, was aborted, or died.
+// account is what a run has done to a list, by the staged files, Iterable's answers and its
+// refusals. It is the same for runs that finished, were aborted or died.
 type account struct {
 	*Activities
 	run     schemas.RunRef
@@ -22,20 +21,19 @@ type account struct {
 	update  *snapshot.Update
 	answers map[string]answers
 	refused map[string]bool // files of refusals that there are
-	// unknown is set where what Iterable has answered can't be read: every batch was
+	// unknown is set if the answers can't be read: every batch was
 	// perhaps done.
 	unknown bool
-	// unanswered counts batches that a run which got through should have an answer for.
+	// unanswered counts batches without an answer, which a finished run has for all.
 	unanswered int
-	// refusedBy are the addresses, hashed, of profiles that were not surely taken; the value
+	// refusedBy are the hashed addresses of profiles that Iterable may not have accepted; the value
 	// is set for those that Iterable named.
 	refusedBy map[snapshot.Key]bool
-	// forgotten are the people that Iterable refused as forgotten.
+	// forgotten are the profiles that Iterable refused as forgotten.
 	forgotten forgottenPeople
 }
 
-// newAccount reads what there is of answers and refusals. It returns an account beside
-// errDamaged too.
+// newAccount reads the answers and refusals. It returns an account with errDamaged too.
 func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*account, error) {
 	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, refusedBy: map[snapshot.Key]bool{}}
 	var err error
@@ -52,7 +50,7 @@ func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt
 	return c, nil
 }
 
-// add gives the update what became of the batches of both kinds.
+// add adds the outcome of the batches of both kinds to the update.
 func (c *account) add(ctx context.Context) error {
 	var damaged error // the other kind may be sound
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
@@ -72,7 +70,7 @@ func (c *account) add(ctx context.Context) error {
 	return c.rememberForgotten(ctx, c.run.Connection, c.attempt, c.forgotten)
 }
 
-// stagedName is the name of the file with the batches of a kind.
+// stagedName returns the name of the file with the batches of a kind.
 func stagedName(kind string) string {
 	if kind == schemas.Unsubscribe {
 		return schemas.RemovesFile
@@ -112,7 +110,7 @@ func (c *account) kind(ctx context.Context, kind string) error {
 	return nil
 }
 
-// batch gives the update what became of one batch.
+// batch adds the outcome of one batch to the update.
 func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch, acknowledged bool) error {
 	refused, err := c.refusals(ctx, kind, k)
 	if err != nil {
@@ -148,7 +146,7 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 	return nil
 }
 
-// refusals are those of one batch, by the member's key.
+// refusals returns the refusals of one batch, by the member's key.
 func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapshot.Key]refused, error) {
 	name := refusalFile(c.run, c.attempt, kind, k)
 	if !c.refused[name] {
@@ -169,9 +167,9 @@ func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapsho
 	return out, nil
 }
 
-// superseded lets go of members who are recorded under another key now. One whom Iterable
-// refused under the other key stays as it was. Where that is not sure, and after a run
-// that did not get through, it stays a member, with values that are not known.
+// superseded drops members that are recorded under another key now. A member that Iterable
+// refused under the other key stays as it was. If that is uncertain, and after a run that
+// did not finish, it stays a member with unknown values.
 func (c *account) superseded(ctx context.Context, throughout bool) error {
 	return c.eachStaged(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), supersededFile), func(m *snapshot.Member) error {
 		named, refused := c.refusedBy[addressKey(m.Email)]

@@ -1,7 +1,7 @@
-// Package activities holds the side effects of a run, one file for each step.
-// They are methods of Activities, whose fields are what they work with. What an
-// activity returns, sends as a heartbeat or fails with ends up in Temporal, so
-// none of it may hold an address, a user id, a field value or a key.
+// Package activities implements the side effects of a run, one file for each step. They are
+// methods of Activities, whose fields are their dependencies. Results, heartbeats and errors
+// of activities end up in Temporal, so none of them may contain an address, a user ID, a
+// field value or a key.
 package activities
 
 import (
@@ -23,42 +23,40 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Activities is what the steps of a run work with.
+// Activities has the dependencies of the steps of a run.
 type Activities struct {
 	// Connections are the connections of connections.yaml.
 	Connections Connections
-	// Access says who may do what.
+	// Access decides who may do what.
 	Access *access.Gate
-	// Executions asks Temporal for a workflow.
+	// Executions looks up a workflow in Temporal.
 	Executions func(ctx context.Context, workflowID, runID string) (Execution, error)
-	// Clients makes one API client for each connection, and keeps it.
+	// Clients caches one API client per connection.
 	Clients *Clients
-	// Senders tells the other workers who sends over which connection; nil where
-	// there are no others.
+	// Senders shares the connections' limits with the other workers; nil without others.
 	Senders *limits.Share
 	// Root is the data root.
 	Root *storage.Root
-	// SearchAttributes tells whether the namespace has the project's search
-	// attributes.
+	// SearchAttributes reports whether the namespace has the project's search attributes.
 	SearchAttributes func(context.Context) bool
-	// TempDir is a folder for what does not fit into memory; "" is the system's.
+	// TempDir is the folder for temporary files; "" is the system's.
 	TempDir string
 	// BatchProfiles is the most profiles of a batch; 0 is schemas.BatchProfiles.
 	BatchProfiles int
 	// Notifier sends webhooks.
 	Notifier *notify.Sender
-	// Metrics counts what becomes of profiles; may be nil.
+	// Metrics counts profiles by outcome; may be nil.
 	Metrics *observe.Metrics
 	Log     *slog.Logger
-	// Heartbeat sends a heartbeat of the activity whose context it gets, and returns once
-	// it is answered: serviceerror.NotFound where the attempt does not count any more. Nil
-	// is the SDK's, which does not say.
+	// Heartbeat sends a heartbeat of the activity with that context and returns the answer:
+	// serviceerror.NotFound if the attempt is no longer valid. Nil is the SDK's, which does
+	// not return the answer.
 	Heartbeat func(ctx context.Context, details ...any) error
-	// Polled reports whether any worker takes tasks from a task queue.
+	// Polled reports whether any worker polls a task queue.
 	Polled func(ctx context.Context, queue string) (bool, error)
 	// Now is the wall clock; nil is time.Now.
 	Now func() time.Time
-	// Version is the worker's, for people.
+	// Version is the worker's version, for display.
 	Version string
 
 	inspected inspected
@@ -66,27 +64,26 @@ type Activities struct {
 
 // Connections finds connections by name.
 type Connections interface {
-	// Get gives the connection, or an error for people that lists the names
-	// that come near.
+	// Get returns the connection, or an error that suggests similar names.
 	Get(name string) (schemas.Connection, error)
-	// Key reads the connection's API key anew.
+	// Key reads the connection's API key.
 	Key(schemas.Connection) (string, error)
-	// Names lists the connections.
+	// Names returns the names of the connections.
 	Names() []string
-	// Retention is how long reports and rejects are kept.
+	// Retention returns how long reports and rejects are kept.
 	Retention() schemas.Retention
-	// Status tells whether the newest version of connections.yaml is in force.
+	// Status reports whether the newest version of connections.yaml is in use.
 	Status() config.Status
 }
 
-// needOperator makes an error that no retry cures.
+// needOperator returns a permanent error, for which the run waits for an operator.
 func needOperator(kind schemas.ErrorType, message string, details ...any) error {
 	return temporal.NewApplicationErrorWithOptions(message, kind,
 		temporal.ApplicationErrorOptions{NonRetryable: true, Details: details})
 }
 
-// failure turns an error of the API into what Temporal is told: what a retry
-// cures stays retryable, the rest waits for an operator.
+// failure turns an error of the API into one for Temporal: temporary errors stay retryable,
+// others wait for an operator.
 func failure(err error, connection string) error {
 	var api *iterable.Error
 	if !errors.As(err, &api) {
@@ -96,11 +93,11 @@ func failure(err error, connection string) error {
 		then := "; then retry"
 		switch {
 		case kind == schemas.ErrorListGone:
-			then = "; retry looks for the list again, makes it where it is gone, and sends everybody who is not on it"
+			then = "; retry looks for the list again, creates it if it is gone, and sends all profiles that are not on it"
 		case api.Class == iterable.FieldTypes, api.Class == iterable.FieldsLimit:
 			then = "; then retry, or abort, change the export's mapping and run it again"
 		}
-		return needOperator(kind, fmt.Sprintf("connection «%s»: %s%s", connection, api, then))
+		return needOperator(kind, fmt.Sprintf("connection %q: %s%s", connection, api, then))
 	}
 	return temporal.NewApplicationErrorWithOptions(api.Error(), string(api.Class),
 		temporal.ApplicationErrorOptions{NextRetryDelay: api.RetryAfter})

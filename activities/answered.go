@@ -11,10 +11,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// answeredDir holds what Iterable has answered for, beside the staged files: a file for
-// each attempt at a chunk, which is there before the first request and holds an answered.
-// Whoever makes up the accounts of a run goes by it, however the run ended: what it does
-// not name was perhaps done and perhaps not.
+// answeredDir holds Iterable's answers, beside the staged files: one file for each attempt
+// at a chunk, written before the first request, with an answered. The account of a run
+// relies on it, however the run ended: what it does not name may or may not have been done.
 const answeredDir = "answered"
 
 // answered is how far an attempt at a chunk has come.
@@ -38,10 +37,10 @@ func (c *answered) acknowledged(k int) bool {
 	return false
 }
 
-// further reports whether the chunk has come further in p than in o.
+// further reports whether p has more of the chunk than o.
 func further(p, o schemas.UploadProgress) bool { return p.Next+len(p.Done) > o.Next+len(o.Done) }
 
-// writeAnswered notes how far a chunk has come.
+// writeAnswered stores the progress of a chunk.
 func (a *Activities) writeAnswered(ctx context.Context, in schemas.UploadInput, attempt string, p schemas.UploadProgress) error {
 	data, err := json.Marshal(answered{Kind: in.Kind, First: in.First, End: in.End, Progress: p})
 	if err == nil {
@@ -49,34 +48,34 @@ func (a *Activities) writeAnswered(ctx context.Context, in schemas.UploadInput, 
 		err = a.Root.Write(ctx, path.Join(schemas.StagedDir(in.Run, in.Attempt), answeredDir, name), data)
 	}
 	if err != nil {
-		return fmt.Errorf("note what Iterable has answered: %w", err)
+		return fmt.Errorf("store Iterable's answers: %w", err)
 	}
 	return nil
 }
 
-// answers are the chunks of one kind that were begun, by their first batch, each as far
-// as any attempt has come with it.
+// answers are the started chunks of one kind, by their first batch, each with the progress
+// of the attempt that came furthest.
 type answers map[int]*answered
 
-// readAnswered returns what is noted of the chunks of both kinds.
+// readAnswered returns the stored progress of the chunks of both kinds.
 func (a *Activities) readAnswered(ctx context.Context, run schemas.RunRef, attempt string) (map[string]answers, error) {
 	out := map[string]answers{schemas.Subscribe: {}, schemas.Unsubscribe: {}}
 	files, err := a.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), answeredDir))
 	if err != nil {
-		return nil, fmt.Errorf("look for what Iterable has answered: %w", err)
+		return nil, fmt.Errorf("list Iterable's answers: %w", err)
 	}
 	for _, f := range files {
 		var c answered
 		data, err := a.Root.Read(ctx, f.Name)
 		if err != nil && !errors.Is(err, storage.ErrDamaged) {
-			return nil, fmt.Errorf("read what Iterable has answered: %w", err)
+			return nil, fmt.Errorf("read Iterable's answers: %w", err)
 		}
 		if err == nil {
 			err = json.Unmarshal(data, &c)
 		}
 		kind := out[c.Kind]
 		if err != nil || kind == nil {
-			return nil, fmt.Errorf("read what Iterable has answered, %s: %w", f.Name, errDamaged)
+			return nil, fmt.Errorf("read Iterable's answers, %s: %w", f.Name, errDamaged)
 		}
 		if known := kind[c.First]; known == nil || further(c.Progress, known.Progress) {
 			kind[c.First] = &c
@@ -85,7 +84,7 @@ func (a *Activities) readAnswered(ctx context.Context, run schemas.RunRef, attem
 	return out, nil
 }
 
-// chunk returns the chunk of batch k, nil if it was not begun.
+// chunk returns the chunk of batch k, or nil if it was not started.
 func (s answers) chunk(k int) *answered {
 	for _, c := range s {
 		if k >= c.First && k < c.End {
@@ -95,7 +94,7 @@ func (s answers) chunk(k int) *answered {
 	return nil
 }
 
-// counts adds up what became of the batches.
+// counts returns the sum of the chunks' counts.
 func (s answers) counts() (all schemas.UploadCounts) {
 	for _, c := range s {
 		all.Add(c.Progress.Counts)

@@ -20,18 +20,18 @@ import (
 
 const (
 	// beatEvery is how often an attempt sends a heartbeat: a quarter of the workflows'
-	// heartbeat timeout, so that a slow answer or two does no harm.
+	// heartbeat timeout, so that one or two slow answers do no harm.
 	beatEvery = 2500 * time.Millisecond
 	// beatTimeout bounds one heartbeat.
 	beatTimeout = 4 * time.Second
 )
 
-// attempt is one try of an activity: its lease, its heartbeats, and since when what it
-// does has been failing.
+// attempt is one attempt at an activity: its lease, its heartbeats, and since when it has
+// been failing.
 type attempt struct {
 	beat     func(ctx context.Context, details ...any) error
 	now      func() time.Time
-	deadline time.Duration // how long failures are retried; 0 is for ever
+	deadline time.Duration // how long failures are retried; 0 is forever
 	details  func() any    // the progress in heartbeats and errors; nil where there is none
 	cancel   context.CancelCauseFunc
 	lease    *lease.Lease
@@ -40,14 +40,14 @@ type attempt struct {
 	finished chan struct{}
 
 	mu sync.Mutex
-	// failing is when the first failure was noticed after which nothing has succeeded;
-	// zero while all goes well. It travels to the next attempt in the heartbeats.
+	// failing is the time of the first failure since the last success, or zero. It is passed
+	// to the next attempt in the heartbeats.
 	failing time.Time
-	problem string // the last one of this attempt, since when nothing has succeeded
+	problem string // the last failure of this attempt since its last success
 }
 
-// begin starts an attempt. Everything that it does to Iterable or the data root needs the
-// context that is returned, and end stops it.
+// begin starts an attempt. All its effects on Iterable and the data root need the returned
+// context. end stops it.
 func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, details func() any) (context.Context, *attempt) {
 	info := activity.GetInfo(ctx)
 	t := &attempt{
@@ -55,8 +55,8 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 		wake: make(chan struct{}, 1), done: make(chan struct{}), finished: make(chan struct{}),
 	}
 	if t.now == nil {
-		// Temporal's time and not this machine's, whose clock may be set meanwhile: what is
-		// measured with it began in another attempt, on another machine.
+		// Temporal's time and not this machine's, which may be changed: the measured time began
+		// in another attempt, on another machine.
 		began := time.Now()
 		t.now = func() time.Time { return info.StartedTime.Add(time.Since(began)) }
 	}
@@ -65,14 +65,14 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 	}
 	var progress any
 	if activity.HasHeartbeatDetails(ctx) {
-		_ = activity.GetHeartbeatDetails(ctx, &progress, &t.failing) // of an unknown form: as if there were none
+		_ = activity.GetHeartbeatDetails(ctx, &progress, &t.failing) // an unknown form counts as none
 	}
 	if info.Attempt > 1 && t.failing.IsZero() {
-		t.failing = t.now() // the attempt before this one did not live to say
+		t.failing = t.now() // the previous attempt died without reporting
 	}
 	ctx, t.cancel = context.WithCancelCause(ctx)
 	t.lease = lease.New(leaseOf(info), t.heartbeat(ctx), a.Now)
-	if info.HeartbeatTimeout > 0 { // or Temporal takes it from nobody
+	if info.HeartbeatTimeout > 0 { // else Temporal never starts another attempt
 		ctx = lease.With(ctx, t.lease)
 	}
 	if t.late() {
@@ -82,10 +82,10 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 	return ctx, t
 }
 
-// leaseOf is how long an attempt may have effects after a heartbeat was answered.
+// leaseOf returns how long an attempt may have effects after a heartbeat was answered.
 func leaseOf(info activity.Info) time.Duration { return info.HeartbeatTimeout / 2 }
 
-// clock is the wall clock.
+// clock returns the wall clock.
 func (a *Activities) clock() time.Time {
 	if a.Now != nil {
 		return a.Now()
@@ -93,11 +93,10 @@ func (a *Activities) clock() time.Time {
 	return time.Now()
 }
 
-// heartbeat returns what sends one heartbeat.
+// heartbeat returns a function that sends one heartbeat.
 func (t *attempt) heartbeat(activityContext context.Context) func(context.Context) error {
 	return func(context.Context) error {
-		// Whoever asks may be cancelled, and has to know all the same whether what it has
-		// begun still counts.
+		// The caller may be cancelled, and still has to know whether its lease holds.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(activityContext), beatTimeout)
 		defer cancel()
 		var progress any
@@ -108,7 +107,7 @@ func (t *attempt) heartbeat(activityContext context.Context) func(context.Contex
 		var gone *serviceerror.NotFound
 		switch {
 		case temporal.IsCanceledError(err), errors.Is(err, activity.ErrActivityPaused), errors.Is(err, activity.ErrActivityReset):
-			t.cancel(err) // it still counts until it has returned
+			t.cancel(err) // the lease holds until the activity returns
 			return nil
 		case errors.As(err, &gone):
 			err = fmt.Errorf("%w (%v)", lease.ErrLost, err)
@@ -126,7 +125,7 @@ func (t *attempt) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
-		_ = t.lease.Renew(ctx) // what can't be renewed shows at the next effect
+		_ = t.lease.Renew(ctx) // a lost lease shows at the next effect
 		if t.late() && t.troubled() {
 			t.cancel(errDeadline)
 		}
@@ -139,16 +138,16 @@ func (t *attempt) keepAlive(ctx context.Context) {
 	}
 }
 
-// tell has the progress sent as soon as the heartbeat before is answered. Nobody waits for
-// that: a far Temporal must not slow requests down.
-func (t *attempt) tell() {
+// reportSoon sends the progress once the previous heartbeat is answered. It does not wait: a
+// slow Temporal must not slow requests down.
+func (t *attempt) reportSoon() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
 
-// failed and worked note how a request went.
+// failed and worked record the outcome of a request.
 func (t *attempt) failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -176,18 +175,18 @@ func (t *attempt) late() bool {
 	return t.deadline > 0 && !since.IsZero() && t.now().Sub(since) >= t.deadline
 }
 
-// troubled reports whether this attempt has failed at something, and at nothing else since:
-// one that gets on is not stopped because the one before it died.
+// troubled reports whether this attempt has failed since its last success. An attempt that
+// makes progress is not stopped because the previous one died.
 func (t *attempt) troubled() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.problem != ""
 }
 
-// errDeadline cancels an attempt whose activity has failed for the whole deadline.
+// errDeadline cancels an attempt after its activity has failed for the whole deadline.
 var errDeadline = errors.New("the export's deadline is over")
 
-// end ends the attempt, and makes its error one for the workflow: with the progress, and
+// end ends the attempt and turns its error into one for the workflow: with the progress, and
 // final once failures have lasted for the whole deadline.
 func (t *attempt) end(ctx context.Context, err *error) {
 	close(t.done)
@@ -202,7 +201,7 @@ func (t *attempt) end(ctx context.Context, err *error) {
 	}
 	cause := context.Cause(ctx)
 	if cause != nil && errors.Is(*err, context.Canceled) {
-		*err = cause // the SDK takes a cancelled context for a cancelled activity
+		*err = cause // the SDK treats a cancelled context as a cancelled activity
 	}
 	var app *temporal.ApplicationError
 	switch {
@@ -210,7 +209,7 @@ func (t *attempt) end(ctx context.Context, err *error) {
 		*err = temporal.NewCanceledError(progress...) // for the run's report
 		return
 	case errors.Is(*err, errWorkerStops):
-	case errors.Is(*err, storage.ErrKey): // no retry brings a key
+	case errors.Is(*err, storage.ErrKey): // permanent
 		*err = needOperator(schemas.ErrorDataKey, messageOf(*err)+", start the worker again and retry", progress...)
 		return
 	case errors.As(*err, &app) && app.NonRetryable():
@@ -229,7 +228,7 @@ func (t *attempt) end(ctx context.Context, err *error) {
 		*err = needOperator(schemas.ErrorDeadline, message, progress...)
 		return
 	}
-	_ = t.lease.Renew(ctx) // since when it fails is for the next attempt
+	_ = t.lease.Renew(ctx) // pass on since when it fails
 	if app != nil {
 		*err = temporal.NewApplicationErrorWithOptions(app.Message(), app.Type(),
 			temporal.ApplicationErrorOptions{NextRetryDelay: app.NextRetryDelay(), Details: progress})
@@ -238,7 +237,7 @@ func (t *attempt) end(ctx context.Context, err *error) {
 	}
 }
 
-// messageOf is an error's text without what Temporal adds to it.
+// messageOf returns an error's text without Temporal's additions.
 func messageOf(err error) string {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
@@ -247,7 +246,7 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
-// attemptID is a name for the attempt that no other one has, of 32 hexadecimal digits.
+// attemptID returns a unique name for the attempt, of 32 hexadecimal digits.
 func attemptID(ctx context.Context) string {
 	info := activity.GetInfo(ctx)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%d", info.WorkflowExecution.ID, info.WorkflowExecution.RunID, info.ActivityID, info.Attempt))

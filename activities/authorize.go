@@ -17,9 +17,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Authorize looks up the run's connection and says whether the run may use it, with
-// connections.yaml as it is now. The grant comes first: a run without a good one ends
-// before anything else is made of what it says.
+// Authorize looks up the run's connection and reports whether the run may use it, with
+// the present connections.yaml. It examines the grant first: a run without a valid one ends
+// before its input is used.
 func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (_ schemas.AuthorizeResult, err error) {
 	e := in.Input.Export
 	ctx, attempt := a.begin(ctx, e.Deadline, nil)
@@ -64,8 +64,8 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	return out, nil
 }
 
-// lastList is the id of the list that the last run sent a segment to, 0 where that
-// is not known.
+// lastList returns the ID of the list that the last run sent a segment to, or 0 if it is
+// not known.
 func (a *Activities) lastList(ctx context.Context, e schemas.Export, s schemas.Segment) int64 {
 	if s.ListID != 0 {
 		return s.ListID
@@ -84,9 +84,9 @@ type Execution struct {
 	Started time.Time
 }
 
-// granted checks the run's grant and whose its name is, and returns whom it was
-// granted to. When the run began, and which one it is, Temporal is asked: what the
-// workflow says of itself is anybody's word.
+// granted checks the run's grant and the owner of its name, and returns the person it was
+// granted to. It asks Temporal for the run's ID and start: the workflow's own input may be
+// forged.
 func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (schemas.Person, error) {
 	e := in.Input.Export
 	var this Execution
@@ -100,7 +100,7 @@ func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (sc
 			return schemas.Person{}, err
 		}
 		if this.First != in.RunID {
-			return schemas.Person{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q says that it is %q, and is another one", e.Name, in.RunID))
+			return schemas.Person{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q claims the ID %q of another run", e.Name, in.RunID))
 		}
 	}
 	who, err := a.Access.CheckRun(ctx, in.Input, this.Started)
@@ -110,17 +110,17 @@ func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (sc
 	return who, noAccess(err)
 }
 
-// execution returns what Temporal knows of the workflow that the activity is of. It
-// has to be of that type and id.
+// execution returns what Temporal knows of the activity's workflow, which must have that
+// type and ID.
 func (a *Activities) execution(ctx context.Context, kind, id string) (Execution, error) {
 	info := activity.GetInfo(ctx)
 	if info.WorkflowType.Name != kind || info.WorkflowExecution.ID != id {
-		return Execution{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("only the workflow %s of the id %s asks for this", kind, id))
+		return Execution{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("only the workflow %s with the ID %s may do this", kind, id))
 	}
 	return a.Executions(ctx, id, info.WorkflowExecution.RunID)
 }
 
-// noAccess turns an error of package access into what Temporal is told.
+// noAccess turns an error of package access into an error for Temporal.
 func noAccess(err error) error {
 	var no *access.Refused
 	if errors.As(err, &no) {
@@ -129,7 +129,7 @@ func noAccess(err error) error {
 	return err
 }
 
-// known returns a connection, or the error that there is none.
+// known returns the connection with the name, or an error for the run.
 func (a *Activities) known(name string) (schemas.Connection, error) {
 	c, err := a.Connections.Get(name)
 	if err != nil {
@@ -142,16 +142,16 @@ func (a *Activities) known(name string) (schemas.Connection, error) {
 type effect int
 
 const (
-	// keeps writes down or deletes what the run has made.
+	// keeps writes or deletes the run's own files.
 	keeps effect = iota
-	// reads reads people's data.
+	// reads reads personal data.
 	reads
 	// sends changes something in Iterable.
 	sends
 )
 
-// admitted holds an activity against its run's own record, and against the rights of
-// whom it was granted to as they are now. It returns nil where runs need no grant.
+// admitted compares an activity with its run's record, and with the present rights of the
+// person it was granted to. It returns nil if runs need no grant.
 func (a *Activities) admitted(ctx context.Context, run schemas.RunRef, does effect) (*schemas.RunRecord, error) {
 	if !a.Access.Required() {
 		return nil, nil
@@ -176,8 +176,7 @@ func (a *Activities) admitted(ctx context.Context, run schemas.RunRef, does effe
 	return &r, err
 }
 
-// mayWork holds an activity against its run's record that has the whole of a segment's
-// part of the run.
+// mayWork compares an activity that has a segment's whole input with its run's record.
 func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, does effect) (*schemas.RunRecord, error) {
 	r, err := a.admitted(ctx, run, does)
 	if err != nil || r == nil {
@@ -192,7 +191,7 @@ func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.
 }
 
 func altered(run schemas.RunRef) error {
-	return needOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was altered on its way to a step of its run", run.Export))
+	return needOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was changed between the start of its run and this step", run.Export))
 }
 
 // same reports whether two values are the same as Temporal carries them.
@@ -202,8 +201,8 @@ func same(a, b any) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// maySend is asked before anything is sent: whether the run may still do that, over
-// the connection that it began with.
+// maySend returns an error if the run may no longer send, over the connection that it began
+// with. It is called before anything is sent.
 func (a *Activities) maySend(ctx context.Context, run schemas.RunRef, connection, host string) (*schemas.RunRecord, error) {
 	if connection != run.Connection && run.Connection != "" {
 		return nil, altered(run)
@@ -212,7 +211,7 @@ func (a *Activities) maySend(ctx context.Context, run schemas.RunRef, connection
 	if err != nil {
 		return r, err
 	}
-	if err := a.stillLeadsThere(connection, host); err != nil {
+	if err := a.sameHost(connection, host); err != nil {
 		return r, err
 	}
 	c, err := a.known(connection)
@@ -222,7 +221,7 @@ func (a *Activities) maySend(ctx context.Context, run schemas.RunRef, connection
 	return r, noAccess(a.Access.CheckConsent(ctx, c))
 }
 
-// mayReport checks that a report is about one run, and reads nothing else.
+// mayReport returns an error unless a report is about one run and reads nothing else.
 func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) error {
 	run := schemas.RunRef{Connection: in.Export.Connection, Export: in.Export.Name, RunID: in.Result.RunID}
 	r, err := a.admitted(ctx, run, keeps)
@@ -249,7 +248,7 @@ func projectType(c schemas.Connection) string {
 	return c.ProjectType
 }
 
-// identified checks that the export maps what the project identifies people by.
+// identified returns an error unless the export maps the project's identifier.
 func identified(e schemas.Export, c schemas.Connection) error {
 	var missing string
 	switch p := projectType(c); {
@@ -263,6 +262,6 @@ func identified(e schemas.Export, c schemas.Connection) error {
 		return nil
 	}
 	return needOperator(schemas.ErrorBadExport, fmt.Sprintf(
-		"export «%s» names no %s column, but connection «%s» leads to a project of type %s; add it to the export, and run it again",
+		"export %q names no %s column, but connection %q leads to a project of type %s; add it to the export, and run it again",
 		e.Name, missing, c.Name, projectType(c)))
 }

@@ -9,8 +9,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Clients keeps one API client for each connection, so that everything that a
-// process sends over a connection shares its pace.
+// Clients caches one API client per connection, so that all requests of a process over a
+// connection share its pace.
 type Clients struct {
 	// Connections finds the connections.
 	Connections Connections
@@ -26,8 +26,8 @@ type client struct {
 	api        *iterable.Client
 }
 
-// Get gives the client of a connection, a new one when the connection's host or
-// limits have changed since the last call. The key is read anew at every request.
+// Get returns the client of a connection, a new one when the connection's host or
+// limits have changed since the last call. The key is read again at every request.
 func (c *Clients) Get(name string) (*iterable.Client, error) {
 	connection, err := c.Connections.Get(name)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *Clients) Get(name string) (*iterable.Client, error) {
 		return c.Connections.Key(now)
 	})
 	if err != nil {
-		return nil, needOperator(schemas.ErrorUnknownConnection, fmt.Sprintf("connection «%s»: %v", name, err))
+		return nil, needOperator(schemas.ErrorUnknownConnection, fmt.Sprintf("connection %q: %v", name, err))
 	}
 	if c.clients == nil {
 		c.clients = map[string]*client{}

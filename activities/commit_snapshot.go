@@ -17,9 +17,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// CommitSnapshot publishes the outcome of a run: the snapshot of what is in the
-// list now, the rejects and the report; then it deletes what was staged. Done
-// twice, it gives the same.
+// CommitSnapshot publishes the outcome of a run: the new snapshot, the rejects and the
+// report. Then it deletes the staged files. It may be repeated.
 func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput) (report schemas.ExportReport, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
@@ -50,8 +49,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	return report, a.discard(ctx, in.Run)
 }
 
-// endOf gives the time now of something that Temporal has seen the beginning of.
-// By this machine's clock it may be over before it began.
+// endOf returns the present time, but not before began, which is by another machine's clock.
 func endOf(began time.Time) time.Time {
 	if now := time.Now().UTC(); now.After(began) {
 		return now
@@ -62,6 +60,9 @@ func endOf(began time.Time) time.Time {
 // commit publishes the snapshot, unless nothing has changed.
 func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	m := in.Report.Manifest
+	if in.Report.ListID == 0 { // nothing was sent, and there is no list
+		return a.settled(ctx, in.Run, m.Attempt)
+	}
 	h := header(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
 	h.Profiles = m.Profiles()
 	if m.Full {
@@ -79,9 +80,9 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	case old.version != m.SnapshotVersion:
 		return needOperator(schemas.ErrorStaging, "the snapshot was replaced during the run; retry starts over")
 	case m.Snapshot == "":
-		old.Snapshot = nil // staging could not use it
+		old.Snapshot = nil // unusable for staging
 	case err != nil:
-		return needOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with can't be read any more (%v); retry starts over", err))
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with is no longer readable (%v); retry starts over", err))
 	case m.ToSend() == 0 && m.Superseded == 0 && m.Forgotten == 0 && !m.Full && old.Header().Profiles == h.Profiles && old.Header().Mapping == h.Mapping:
 		return a.settled(ctx, in.Run, m.Attempt)
 	case !m.Full:
@@ -111,7 +112,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 	return a.settled(ctx, in.Run, m.Attempt)
 }
 
-// settled notes that the snapshot knows what the attempt has sent. An older snapshot may
+// settled records that the snapshot knows what the attempt has sent. An older snapshot may
 // have come late, from a worker that stalled while it published.
 func (a *Activities) settled(ctx context.Context, run schemas.RunRef, attempt string) error {
 	if err := a.dropOldSnapshots(ctx, run); err != nil {
@@ -120,7 +121,7 @@ func (a *Activities) settled(ctx context.Context, run schemas.RunRef, attempt st
 	return a.Root.DeletePrefix(ctx, pendingKey(run, attempt))
 }
 
-// mayCommit holds what is to be published against the run's record.
+// mayCommit compares the input with the run's record.
 func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) error {
 	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
 	switch {
@@ -132,9 +133,8 @@ func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) erro
 	return noAccess(a.Access.CheckList(ctx, in.Run, in.Report.ListID))
 }
 
-// CloseRun puts the traces of a run in order that did not come to its end: the
-// snapshot learns who may be on the list now, the rejects and the report are
-// kept, and what was staged is deleted.
+// CloseRun cleans up after a run that did not finish: it adds to the snapshot what may be on
+// the list now, keeps the rejects and the report, and deletes the staged files.
 func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (report schemas.ExportReport, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
@@ -159,17 +159,17 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	if err != nil {
 		return report, err
 	}
-	// The run may have ended before it knew its list, or after that was deleted.
+	// The run may have ended before it knew its list, or after the list was deleted.
 	mine := func(p pending) bool { return p.RunID == in.Run.RunID }
 	if err := a.absorb(ctx, in.Run, in.Export, 0, mine); err != nil {
 		return report, err
 	}
 	done, ok := a.reported(ctx, in.Run)
 	if ok && done.State == schemas.StateDone {
-		return done, a.discard(ctx, in.Run) // it was done, and begun anew in Temporal
+		return done, a.discard(ctx, in.Run) // it was done, and then reset in Temporal
 	}
 	report.Manifest.Rejects = ""
-	if ok { // by an earlier try, which had the notes
+	if ok { // by an earlier attempt, which had the answers
 		report.Rejects = done.Rejects
 		if done.Upload.Acknowledged() > report.Upload.Acknowledged() {
 			report.Upload = done.Upload
@@ -187,8 +187,8 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	return report, a.discard(ctx, in.Run)
 }
 
-// counted corrects what the report of a run that ended early says was sent: the workflow
-// knows less than what was noted beside the staged files where a worker died.
+// counted corrects the counts in the report of a run that ended early: after a worker died,
+// the answers beside the staged files have more than the workflow.
 func (a *Activities) counted(ctx context.Context, run schemas.RunRef, r schemas.ExportReport) (schemas.ExportReport, error) {
 	if r.Manifest.Attempt == "" {
 		return r, nil
@@ -206,7 +206,7 @@ func (a *Activities) counted(ctx context.Context, run schemas.RunRef, r schemas.
 	return r, nil
 }
 
-// reported reads the report of a run, if it has one.
+// reported returns the report of a run, if it has one.
 func (a *Activities) reported(ctx context.Context, run schemas.RunRef) (r schemas.ExportReport, ok bool) {
 	data, err := a.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile))
 	if err != nil || json.Unmarshal(data, &r) != nil {
@@ -222,10 +222,10 @@ func (a *Activities) writeReport(ctx context.Context, run schemas.RunRef, r sche
 	return nil
 }
 
-// discard deletes what was staged.
+// discard deletes the staged files.
 func (a *Activities) discard(ctx context.Context, run schemas.RunRef) error {
 	if err := a.Root.DeletePrefix(ctx, schemas.StagingDir(run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete what was staged: %w", err)
+		return fmt.Errorf("delete the staged files: %w", err)
 	}
 	return nil
 }

@@ -11,24 +11,24 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// comparison is what a segment is compared with, and how.
+// comparison is the snapshot that a segment is compared with, and how.
 type comparison struct {
 	openedSnapshot
-	// full sends everybody, whatever the snapshot knows.
+	// full sends all profiles, even unchanged ones.
 	full     bool
 	again    string // a Manifest's SentAgain
-	taken    string // a Manifest's Taken
+	handover string // a Manifest's Handover
 	warnings []string
 }
 
-// compareWith opens the snapshot and decides whether everybody is to be sent.
+// compareWith opens the snapshot and decides whether all profiles must be sent.
 func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now time.Time) (c comparison, err error) {
 	var warning string
 	if c.openedSnapshot, c.again, warning, err = a.openSnapshot(ctx, in); err != nil {
 		return c, err
 	}
 	c.warn(warning)
-	if c.taken, err = a.taken(ctx, in); err != nil {
+	if c.handover, err = a.handover(ctx, in); err != nil {
 		return c, err
 	}
 	if c.Snapshot == nil {
@@ -36,12 +36,12 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 		return c, nil
 	}
 	switch {
-	case c.taken != "":
+	case c.handover != "":
 		c.full, c.again = true, "the list was handed to this export after its last run"
-		c.warn(c.again + "; everybody is sent again")
+		c.warn(c.again + "; all profiles are sent again")
 	case c.MappingChanged():
 		c.full, c.again = true, "the mapping is not the one of the last run"
-		c.warn(c.again + "; everybody is sent again")
+		c.warn(c.again + "; all profiles are sent again")
 	case in.Full, fullDue(in.Export.FullEvery, c.Header().FullAt, now):
 		c.full = true
 		if in.Check { // a run does not ask for that
@@ -54,7 +54,7 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 			return c, err
 		}
 		if unfinished {
-			c.warn("a run of this segment is under way, or did not come to its end: what it sends is not taken into account")
+			c.warn("a run of this segment is in progress or unfinished; what it sends is not included")
 		}
 	}
 	return c, nil
@@ -66,14 +66,13 @@ func (c *comparison) warn(warning string) {
 	}
 }
 
-// fullDue tells whether the last full run is older than the export allows. One
-// that is not known is.
+// fullDue reports whether the last full run is older than the export allows. An unknown time
+// is.
 func fullDue(every schemas.Duration, last, now time.Time) bool {
 	return every > 0 && now.Sub(last) >= time.Duration(every)
 }
 
-// unfinished reports whether a run may have sent to the list what the snapshot does
-// not know.
+// unfinished reports whether a run may have sent what the snapshot does not know.
 func (a *Activities) unfinished(ctx context.Context, in schemas.StageInput) (bool, error) {
 	found, err := a.unfinishedRuns(ctx, in.Run)
 	for _, p := range found {
@@ -84,33 +83,33 @@ func (a *Activities) unfinished(ctx context.Context, in schemas.StageInput) (boo
 	return false, err
 }
 
-// noSnapshot says what is to be said where there is no snapshot: nothing at a first run.
+// noSnapshot returns what to report if there is no snapshot: nothing at a first run.
 func noSnapshot(in schemas.StageInput) (again, warning string) {
 	switch {
 	case in.ListSize == 0:
 		return "", ""
 	case in.ListOurs:
-		again = fmt.Sprintf("the snapshot of who was put on list %d is lost", in.ListID)
-		return again, again + "; everybody is sent and nobody is removed: " +
-			"whoever left the segment since the last run stays on the list until somebody removes them in Iterable"
+		again = fmt.Sprintf("the snapshot of list %d is lost", in.ListID)
+		return again, again + "; all profiles are sent and none is removed: " +
+			"members that left the segment since the last run stay on the list until you remove them in Iterable"
 	case in.ListSize < 0:
 		return "", fmt.Sprintf("list %d may have members that no run of this export is known to have added; they are not removed", in.ListID)
 	default:
-		return "", fmt.Sprintf("list %d has %d members whom no run of this export is known to have put there; nobody of them is removed",
+		return "", fmt.Sprintf("list %d has %d members that no run of this export is known to have added; they are not removed",
 			in.ListID, in.ListSize)
 	}
 }
 
-// supersededFile holds members of the snapshot who are in the segment under
-// another key, in hybrid projects.
+// supersededFile holds members of the snapshot that are in the segment under another key,
+// in hybrid projects.
 const supersededFile = "superseded.arrow"
 
-// addressKey is what addresses are compared by in hybrid projects.
+// addressKey returns the key by which addresses are compared in hybrid projects.
 func addressKey(email []byte) snapshot.Key {
 	return batch.KeyHash(email, nil, schemas.ProjectEmail)
 }
 
-// vanished takes a member whose key no row of the segment has.
+// vanished handles a member with a key that no row of the segment has.
 func (s *staging) vanished(m *snapshot.Member) error {
 	if s.forgotten.has(m.Email, m.UserID, s.in.Connection.ProjectType) {
 		if m.Fields != snapshot.Unconfirmed {
@@ -121,7 +120,7 @@ func (s *staging) vanished(m *snapshot.Member) error {
 	}
 	if m.Fields == snapshot.Unconfirmed {
 		if s.mirror {
-			s.manifest.Unconfirmed++ // others may have put it there
+			s.manifest.Unconfirmed++ // something else may have added it
 		}
 		return nil
 	}
@@ -131,7 +130,7 @@ func (s *staging) vanished(m *snapshot.Member) error {
 	return s.remove(m)
 }
 
-// fate does what is to become of a member who vanished and has an address.
+// fate handles a vanished member with an address.
 func (s *staging) fate(m *snapshot.Member, f snapshot.Fate) error {
 	switch f {
 	case snapshot.Gone:
@@ -143,9 +142,8 @@ func (s *staging) fate(m *snapshot.Member, f snapshot.Fate) error {
 	return nil
 }
 
-// remove stages somebody to be taken off the list. They are named by what the
-// project knows them by alone: an address that they had once may be somebody
-// else's by now.
+// remove stages the removal of a member. It uses only the project's identifier: an address
+// that the member once had may belong to another profile now.
 func (s *staging) remove(m *snapshot.Member) error {
 	if !s.mirror {
 		return nil
@@ -173,7 +171,7 @@ func (a *Activities) compareIdentities(ctx context.Context, s *staging, body bat
 	return err
 }
 
-// present notes the address of a row that is sent, or unchanged on the list.
+// present records the address of a row that is sent, or unchanged on the list.
 func (s *staging) present(p *snapshot.Profile) error {
 	if s.identities == nil || len(p.Email) == 0 {
 		return nil
@@ -181,7 +179,7 @@ func (s *staging) present(p *snapshot.Profile) error {
 	return s.identities.Row(addressKey(p.Email))
 }
 
-// stays notes the address that somebody had at the last run whom a row names.
+// stays records the address that a member named by a row had at the last run.
 func (s *staging) stays(m *snapshot.Member) error {
 	if len(m.Email) == 0 {
 		return nil

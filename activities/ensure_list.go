@@ -15,9 +15,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// EnsureList finds the list with exactly the segment's name, or creates it, once
-// it knows that the mapped fields fit those that the project has. A check gets
-// list 0 where none has the name.
+// EnsureList finds the list with exactly the segment's name, after it has compared the
+// mapped fields with those of the project. If there is none, it creates the list if
+// in.Create is set, and else returns list 0.
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (_ schemas.ListRef, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
@@ -26,7 +26,7 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 		return schemas.ListRef{}, err
 	}
 	if in.Name != in.Run.Segment {
-		return schemas.ListRef{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("a list bears its segment's name, «%s», and not «%s»", in.Run.Segment, in.Name))
+		return schemas.ListRef{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("the list must have its segment's name, %q, not %q", in.Run.Segment, in.Name))
 	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
@@ -49,7 +49,7 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	fresh := mapping.NewFields(in.Fields, project.fields)
 	if len(fresh) > 0 && in.NewFields == schemas.Refuse && !in.Check {
 		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
-			"the run would create %s in Iterable, and newFields is refuse; make what is missing there and retry, or abort, change the export and run it again", schemas.FieldNames(fresh)))
+			"the run would create %s in Iterable, and newFields is refuse; create them there and retry, or abort, change the export and run it again", schemas.FieldNames(fresh)))
 	}
 	o := ownership{Activities: a, in: in, deployment: deployment, run: run}
 	list, err := o.ensureList(ctx, client, project.lists, last)
@@ -57,14 +57,11 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
 	list.Warnings, list.Clashes, list.NewFields = append(list.Warnings, warnings...), clashes, fresh
-	if list.ID == 0 {
-		return list, nil // a check, and no list yet
-	}
-	if list.HandedOver = o.taken; o.busy {
+	if list.HandedOver = o.handedOver; o.busy {
 		list.Pause = schemas.Duration(handoverPause)
 	}
 	switch {
-	case list.Created:
+	case list.ID == 0, list.Created:
 	case list.ID == last:
 		list.Size = project.size
 	default:
@@ -73,11 +70,11 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	return list, noAccess(a.Access.KeepList(ctx, in.Run, list.ID))
 }
 
-// mayEnsure holds a question for a list against its run's record, and returns that.
+// mayEnsure compares the input with the run's record, and returns that.
 func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) (r *schemas.RunRecord, err error) {
 	if in.Check {
 		if r, err = a.admitted(ctx, in.Run, reads); err == nil {
-			err = a.stillLeadsThere(in.Connection, in.Host)
+			err = a.sameHost(in.Connection, in.Host)
 		}
 	} else {
 		r, err = a.maySend(ctx, in.Run, in.Connection, in.Host)
@@ -92,15 +89,14 @@ func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) 
 	return r, nil
 }
 
-// project is what EnsureList has to know of an Iterable project.
+// project is what EnsureList must know of an Iterable project.
 type project struct {
 	lists  []iterable.List
 	fields map[string]string // only where fields are mapped
-	size   int64             // of the list that the last run filled, -1 where it is not known
+	size   int64             // of the list that the last run filled, or -1
 }
 
-// look asks for all of it at the same time: a refresh with nothing to send takes
-// hardly longer than the answers.
+// look asks for all of it at the same time, so that a refresh with nothing to send is fast.
 func (a *Activities) look(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, last int64) (p project, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { p.lists, err = client.Lists(ctx); return err })
@@ -113,13 +109,13 @@ func (a *Activities) look(ctx context.Context, client *iterable.Client, in schem
 	return p, g.Wait()
 }
 
-// fields asks for the project's data fields when that is this worker's turn.
+// fields asks for the project's data fields, within the documented limit.
 func (a *Activities) fields(ctx context.Context, client *iterable.Client, connection string) (map[string]string, error) {
 	return client.SharedFields(ctx, func(ctx context.Context) error { return a.Senders.WaitDocumented(ctx, connection, api.GetFields) })
 }
 
-// listSize returns how many members a list had a short while ago, or -1: the
-// workers have asked for a size just now, or Iterable could not tell.
+// listSize returns how many members a list had a short while ago, or -1 if the workers have
+// just asked for a size, or Iterable did not answer.
 func (a *Activities) listSize(ctx context.Context, client *iterable.Client, connection string, id int64) int64 {
 	if taken, _, err := a.Senders.Documented(ctx, connection, api.ListSize); taken || err != nil {
 		return -1
@@ -131,11 +127,11 @@ func (a *Activities) listSize(ctx context.Context, client *iterable.Client, conn
 	return size
 }
 
-// ensureList chooses the list to fill, or makes it, and takes possession of it. last is
-// the list that the last run filled.
+// ensureList finds or creates the list to fill, and claims it. last is the list that the
+// last run filled.
 func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lists []iterable.List, last int64) (schemas.ListRef, error) {
 	found, err := o.found(ctx, lists, last)
-	if err != nil || found.ID != 0 || o.in.Check {
+	if err != nil || found.ID != 0 || !o.in.Create || o.in.Check {
 		return found, err
 	}
 	made, err := client.CreateList(ctx, o.in.Name, description(o.deployment, o.in.Run.Export))
@@ -164,8 +160,8 @@ func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lis
 	return schemas.ListRef{}, err
 }
 
-// found is the list to fill among those that there are, claimed; its ID is 0 if none has
-// the name.
+// found returns the list to fill among existing ones, claimed; its ID is 0 if none has the
+// name.
 func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64) (schemas.ListRef, error) {
 	l, warnings, err := o.pick(ctx, lists, last)
 	if err != nil || l == nil {
@@ -178,10 +174,10 @@ func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64
 	return ref, err
 }
 
-// settle looks at the lists after one was made. Where several workers have made
-// one at the same time, the lowest ID stays and the one made here goes: nothing
-// was sent to it. So it does where Iterable gave it another name than it was asked
-// for, since the next run would not find it and make one more. A list that was there
+// settle examines the lists after one was created. If several workers have created one at
+// the same time, the lowest ID stays, and the one created here is deleted: nothing was sent
+// to it. It is also deleted if Iterable changed its name, since the next run would not find
+// it and create one more. A list that was there
 // before, which Iterable took for the one that was asked for, is left as it is.
 func (o *ownership) settle(ctx context.Context, client *iterable.Client, before, lists []iterable.List, made int64) (schemas.ListRef, error) {
 	for _, l := range before {
@@ -214,14 +210,13 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, before,
 	return ref, err
 }
 
-// ref describes a list that was there.
+// ref returns the ListRef of an existing list.
 func (o *ownership) ref(l iterable.List) schemas.ListRef {
 	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Owner: ownerName(l), Ours: l.Description == description(o.deployment, o.in.Run.Export)}
 }
 
-// compareFields compares the mapped fields with those that the project has. A
-// clash would make Iterable refuse every profile with a value in the field, or
-// all of a request.
+// compareFields compares the mapped fields with those of the project. With a clash Iterable
+// would refuse every profile with a value in the field, or the whole request.
 func compareFields(fields []schemas.MappedField, existing map[string]string) (clashes, warnings []string) {
 	for _, c := range mapping.Clashes(fields, existing) {
 		if c.Lossy {
@@ -233,10 +228,10 @@ func compareFields(fields []schemas.MappedField, existing map[string]string) (cl
 	return clashes, warnings
 }
 
-// pick chooses the list to fill among those that there are, nil if none has the name. Of
-// several with the name it is the one that this export's segment fills already, or else
-// one that this export has made, as a race or an interrupted run can leave them: the one
-// that the last run filled, or the oldest.
+// pick returns the list to fill among existing ones, or nil if none has the name. Of several
+// with the name it prefers the one that this segment fills already, then those that this
+// export has created (a race or an interrupted run can leave several): the one that the last
+// run filled, or the oldest.
 func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64) (_ *iterable.List, warnings []string, err error) {
 	in := o.in
 	var named []iterable.List
@@ -244,7 +239,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 		if in.ListID != 0 && l.ID == in.ListID {
 			if l.Name != in.Name {
 				return nil, nil, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
-					"listId %d is the list «%s», not «%s»; correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
+					"listId %d is the list %q, not %q; correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
 			}
 			return &l, nil, usable(l)
 		}
@@ -282,7 +277,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 	}
 	if ours < len(named) {
 		return nil, nil, needOperator(schemas.ErrorListAmbiguous, fmt.Sprintf(
-			"%d lists are named «%s»: %s; set listId in the segment's settings to the one to fill, or rename the others in Iterable and retry",
+			"%d lists are named %q: %s; set listId in the segment's settings to the one to fill, or rename the others in Iterable and retry",
 			len(named), in.Name, strings.Join(ids, ", ")))
 	}
 	return &named[mine], []string{fmt.Sprintf("%d lists are named %q: %s; only list %d is filled, delete or rename the others in Iterable",
@@ -292,7 +287,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 func usable(l iterable.List) error {
 	if l.Type != "" && l.Type != api.Standard {
 		return needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
-			"list %d, «%s», is of type %s, and only a %s list takes profiles; rename it in Iterable and retry, or set listId in the segment's settings to another list of this name",
+			"list %d, %q, is of type %s, and only a %s list can be filled; rename it in Iterable and retry, or set listId in the segment's settings to another list of this name",
 			l.ID, l.Name, l.Type, api.Standard))
 	}
 	return nil
@@ -300,8 +295,8 @@ func usable(l iterable.List) error {
 
 const keptBy = "Kept by iterable-segment-export"
 
-// description says where a list comes from: which export of which data root.
+// description returns the description of a list: the data root and the export that fill it.
 func description(deployment, export string) string {
-	d := []rune(fmt.Sprintf("%s (%s), export «%s»", keptBy, deployment[:min(len(deployment), 8)], export))
+	d := []rune(fmt.Sprintf("%s (%s), export %q", keptBy, deployment[:min(len(deployment), 8)], export))
 	return string(slices.Clip(d[:min(len(d), api.MaxDescription)]))
 }

@@ -86,7 +86,7 @@ func (b *bench) ensure(in schemas.EnsureListInput) (out schemas.ListRef, err err
 }
 
 var wanted = schemas.EnsureListInput{
-	Run: schemas.RunRef{Export: "Spring", Segment: "High-value"}, Connection: "sandbox", Name: "High-value",
+	Run: schemas.RunRef{Export: "Spring", Segment: "High-value"}, Connection: "sandbox", Name: "High-value", Create: true,
 }
 
 func (b *bench) named(name string) (ids []int64) {
@@ -101,6 +101,11 @@ func (b *bench) named(name string) (ids []int64) {
 func TestEnsureListFindsOrMakesTheList(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.sandbox.AddList(api.List{Name: "high-value"}) // another name: names are compared exactly
+	find := wanted
+	find.Create = false
+	if none, err := b.ensure(find); err != nil || none.ID != 0 || len(b.named(wanted.Name)) > 0 {
+		t.Fatalf("got %+v, %v, before there is anything to send", none, err)
+	}
 	made, err := b.ensure(wanted)
 	if err != nil || !made.Created {
 		t.Fatalf("got %+v, %v", made, err)
@@ -191,7 +196,7 @@ func TestTwoExportsDoNotFeedOneList(t *testing.T) {
 	}
 	_, err = b.ensure(second)
 	question := message(err)
-	for _, want := range []string{"segment «High-value» of export «Spring» over connection «sandbox»", "to export «Autumn»"} {
+	for _, want := range []string{"segment \"High-value\" of export \"Spring\" over connection \"sandbox\"", "to export \"Autumn\""} {
 		if !strings.Contains(question, want) {
 			t.Errorf("%q lacks %q", question, want)
 		}
@@ -210,7 +215,7 @@ func TestTwoExportsDoNotFeedOneList(t *testing.T) {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	_, err = b.ensure(wanted)
-	if q := message(err); !strings.Contains(q, "of export «Autumn»") {
+	if q := message(err); !strings.Contains(q, "of export \"Autumn\"") {
 		t.Error(q)
 	}
 	if err := b.disown(t.Context(), "Autumn"); err != nil {
@@ -362,7 +367,7 @@ func TestAListIDMustBearTheName(t *testing.T) {
 	id := b.sandbox.AddList(api.List{Name: "Another"})
 	in := wanted
 	in.ListID = id
-	if _, err := b.ensure(in); err == nil || !strings.Contains(err.Error(), "«Another»") {
+	if _, err := b.ensure(in); err == nil || !strings.Contains(err.Error(), "\"Another\"") {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// mostExamples is how many people of each kind a check keeps.
+// mostExamples is how many profiles of each kind a check keeps.
 const mostExamples = 5
 
 // mostExample is how many bytes of a rejected value an example shows.
 const mostExample = 1 << 10
 
-// examples are what a check shows of the people whom a run would be about. A nil
-// one keeps nobody.
+// examples are some of the profiles that a run would change, for a check. A nil one keeps
+// none.
 type examples struct{ schemas.Examples }
 
 func (e *examples) sent(p *snapshot.Profile, v snapshot.Verdict) {
@@ -50,8 +50,8 @@ func keep(to *[]schemas.Example, one schemas.Example) {
 	}
 }
 
-// writeExamples leaves a check's examples in its report folder, where the starter
-// reads them with its caller's own rights.
+// writeExamples writes a check's examples to its report folder, where the starter reads
+// them with its caller's rights.
 func (a *Activities) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
 	data, err := json.Marshal(e.Examples)
 	if err == nil {

@@ -37,7 +37,7 @@ func TestFieldTypesAreComparedBeforeAListIsMade(t *testing.T) {
 	}
 
 	check := in
-	check.Check = true
+	check.Check, check.Create = true, false
 	l, err := b.ensure(check)
 	if err != nil || l.ID != 0 || len(l.Clashes) != 1 || len(b.named("High-value")) > 0 {
 		t.Errorf("a check got %+v, %v; lists %v", l, err, b.named("High-value"))

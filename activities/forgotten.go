@@ -23,7 +23,7 @@ import (
 )
 
 // personHash is the first half of the SHA-256 of an address or user ID, trimmed and in lower
-// case. GET /api/users/forgotten lists forgotten people by the whole of it.
+// case. GET /api/users/forgotten lists forgotten profiles by the whole hash.
 type personHash [16]byte
 
 func hashPerson(id []byte) personHash {
@@ -31,10 +31,10 @@ func hashPerson(id []byte) personHash {
 	return personHash(sum[:16])
 }
 
-// forgottenPeople is a sorted list of the people that a project has forgotten.
+// forgottenPeople is a sorted list of the profiles that a project has forgotten.
 type forgottenPeople []personHash
 
-// has reports whether somebody is among them, by what the project identifies people by.
+// has reports whether a profile is among them, by the identifier that the project uses.
 func (f forgottenPeople) has(email, userID []byte, projectType string) bool {
 	if len(f) == 0 {
 		return false
@@ -73,21 +73,21 @@ func (f forgottenPeople) encode() []byte {
 
 // A connection's schemas.ForgottenDir has two kinds of files. A listed file holds Iterable's
 // answer, and its name the time of the request: a late answer does not replace a newer one.
-// A reported file holds the people that Iterable refused to an attempt as forgotten.
+// A reported file holds the profiles that Iterable refused to an attempt as forgotten.
 const (
 	listedPrefix   = "listed-"
 	reportedPrefix = "reported-"
 )
 
-// FetchForgotten asks Iterable for the forgotten people of the project, once a run. They are
-// never sent. Where Iterable does not say, the run goes on with those that are known, since
+// FetchForgotten asks Iterable once per run for the project's forgotten profiles. They are
+// never sent. If Iterable does not answer, the run continues with those that are known:
 // Iterable refuses the others itself.
 func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInput) (out schemas.ForgottenResult, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
 	r, err := a.admitted(ctx, in.Run, reads)
 	if err == nil {
-		err = a.stillLeadsThere(in.Run.Connection, in.Connection.Host)
+		err = a.sameHost(in.Run.Connection, in.Connection.Host)
 	}
 	if err == nil && r != nil && in.Connection != r.Connection {
 		err = altered(in.Run)
@@ -111,7 +111,7 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 		if passing := class == iterable.Transient || class == iterable.Throttled; passing && activity.GetInfo(ctx).Attempt < forgottenTries {
 			return out, failure(err, in.Run.Connection)
 		}
-		out.Warning = fmt.Sprintf("Iterable does not say whom the project has forgotten (%v); those known from earlier runs are left out, and it refuses the others itself", err)
+		out.Warning = fmt.Sprintf("could not ask Iterable for the forgotten profiles (%v); those known from earlier runs are left out, and Iterable refuses the others itself", err)
 		if len(hashes) > 0 { // one of two lists
 			err = a.keepReported(ctx, in.Run, hashes)
 		} else {
@@ -130,11 +130,11 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 	return out, err
 }
 
-// forgottenTries is how often Iterable is asked, with growing pauses, before the run goes
-// on without its answer.
+// forgottenTries is how often Iterable is asked, with growing pauses, before the run continues
+// without an answer.
 const forgottenTries = 8
 
-// keepReported keeps those of a list that is not whole beside those that are known.
+// keepReported adds the profiles of an incomplete list to the known ones.
 func (a *Activities) keepReported(ctx context.Context, run schemas.RunRef, hashes []string) error {
 	some, err := decodeForgotten(hashes)
 	if err != nil {
@@ -155,8 +155,8 @@ func decodeForgotten(hashes []string) (out forgottenPeople, err error) {
 	return out.sorted(), nil
 }
 
-// keepListed keeps whom Iterable lists, in place of those whom it listed before, and
-// forgets of the reports what the list says too.
+// keepListed stores the profiles that Iterable lists in place of the previous list, and
+// deletes reports that the list covers.
 func (a *Activities) keepListed(ctx context.Context, connection string, asked time.Time, hashes []string) error {
 	listed, err := decodeForgotten(hashes)
 	if err != nil {
@@ -169,7 +169,7 @@ func (a *Activities) keepListed(ctx context.Context, connection string, asked ti
 	err = a.eachForgotten(ctx, connection, func(f storage.Object, some forgottenPeople) error {
 		unlisted := func(h personHash) bool { return !listed.contains(h) }
 		base := path.Base(f.Name)
-		// A report that the list has not caught up with in a day was about somebody who is
+		// A report that the list does not have after a day is about a profile that is
 		// not forgotten any more.
 		fresh := strings.HasPrefix(base, reportedPrefix) && slices.ContainsFunc(some, unlisted) && asked.Sub(f.ModTime) < 24*time.Hour
 		if strings.HasPrefix(base, listedPrefix) && base >= name || fresh {
@@ -183,7 +183,7 @@ func (a *Activities) keepListed(ctx context.Context, connection string, asked ti
 	return err
 }
 
-// forgotten are those who are known to be forgotten.
+// forgotten returns the profiles known to be forgotten.
 func (a *Activities) forgotten(ctx context.Context, connection string) (forgottenPeople, error) {
 	for tries := 0; ; tries++ {
 		all, err := a.readForgotten(ctx, connection)
@@ -207,8 +207,8 @@ func (a *Activities) readForgotten(ctx context.Context, connection string) (forg
 	return append(all, listed...).sorted(), err
 }
 
-// eachForgotten reads the files with those who are forgotten, in the order of their names.
-// Damaged ones are taken for empty: the next list takes their place.
+// eachForgotten reads the files of forgotten profiles, in the order of their names. Damaged
+// ones count as empty: the next list replaces them.
 func (a *Activities) eachForgotten(ctx context.Context, connection string, do func(f storage.Object, some forgottenPeople) error) error {
 	files, err := a.Root.List(ctx, schemas.ForgottenDir(connection))
 	if err != nil {
@@ -217,7 +217,7 @@ func (a *Activities) eachForgotten(ctx context.Context, connection string, do fu
 	for _, f := range files {
 		data, err := a.Root.Read(ctx, f.Name)
 		if errors.Is(err, storage.ErrDamaged) || err == nil && len(data)%len(personHash{}) != 0 {
-			a.Log.Warn("a file with hashes of forgotten people is damaged", "file", f.Name)
+			a.Log.Warn("forgotten list damaged", "file", f.Name)
 			data, err = nil, nil
 		}
 		if err != nil {
@@ -234,8 +234,8 @@ func (a *Activities) eachForgotten(ctx context.Context, connection string, do fu
 	return nil
 }
 
-// rememberForgotten keeps those of whom Iterable said, when an attempt sent them, that it
-// had forgotten them: no later run offers them again.
+// rememberForgotten stores the profiles that Iterable refused to an attempt as forgotten, so
+// that no later run sends them.
 func (a *Activities) rememberForgotten(ctx context.Context, connection, attempt string, people forgottenPeople) error {
 	if len(people) == 0 {
 		return nil
@@ -246,11 +246,11 @@ func (a *Activities) rememberForgotten(ctx context.Context, connection, attempt 
 	return nil
 }
 
-// forgottenFile has the snapshot's keys of members who are forgotten, beside the staged
-// files: the next snapshot is without them.
+// forgottenFile, beside the staged files, has the snapshot's keys of forgotten members. The
+// next snapshot leaves them out.
 const forgottenFile = "forgotten"
 
-// dropForgotten takes the members out that staging found to be forgotten.
+// dropForgotten removes the members that staging found to be forgotten.
 func (c *account) dropForgotten(ctx context.Context) error {
 	data, err := c.Root.Read(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), forgottenFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,8 +8,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// inspected keeps what InspectSegment has read of a segment's footers for the
-// StageSegment of the same run, if that comes to the same worker.
+// inspected caches the footers that InspectSegment has read for the StageSegment of the
+// same run, if it runs on the same worker.
 type inspected struct {
 	mu   sync.Mutex
 	runs []inspectedRun // the latest last
@@ -31,7 +31,7 @@ func (i *inspected) keep(run schemas.RunRef, s *segment.Segment) {
 	}
 }
 
-// take returns the segment of a run and forgets it, nil where there is none.
+// take removes and returns the segment of a run, or nil.
 func (i *inspected) take(run schemas.RunRef) *segment.Segment {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// listOwner is the record of which segment of which export fills a list. Two that filled
-// one list would remove each other's members.
+// listOwner is the record of the one segment that fills a list. Two segments that filled one
+// list would remove each other's members.
 type listOwner struct {
 	Export     string    `json:"export"`
 	Connection string    `json:"connection"`
@@ -25,20 +25,19 @@ type listOwner struct {
 	ListID     int64     `json:"listId"`
 	Name       string    `json:"name"`
 	Since      time.Time `json:"since"`
-	// Run is the one that took possession of the list.
+	// Run is the run that claimed the list.
 	Run string `json:"run,omitempty"`
-	// Taken is set where another one filled the list before and it was handed over: a name
-	// that no other handover has.
-	Taken string `json:"taken,omitempty"`
+	// Handover is the unique name of the handover, if another segment filled the list before.
+	Handover string `json:"handover,omitempty"`
 }
 
-// sentSince is kept once everybody was sent after a handover.
+// sentSince records that all profiles were sent after a handover.
 type sentSince struct {
-	Export string `json:"export"`
-	Taken  string `json:"taken"`
+	Export   string `json:"export"`
+	Handover string `json:"handover"`
 }
 
-// sentSinceKey is the key of a list's sentSince, beside its record.
+// sentSinceKey returns the key of a list's sentSince, beside its record.
 func sentSinceKey(host, owner string) string {
 	return path.Join(schemas.ListOwnersDir(host), strings.TrimSuffix(path.Base(owner), ".json")+"-sent.json")
 }
@@ -48,20 +47,20 @@ func (o *listOwner) is(run schemas.RunRef, connection string) bool {
 	return o.Export == run.Export && o.Connection == connection && o.Segment == run.Segment
 }
 
-// ownership looks up and changes who fills which list.
+// ownership finds, creates and claims lists.
 type ownership struct {
 	*Activities
 	in         schemas.EnsureListInput
 	deployment string
-	run        *schemas.RunRecord // nil where runs need no grant
-	// taken is set where this run has taken the list from another export, busy where that
-	// one may still be sending.
-	taken, busy bool
+	run        *schemas.RunRecord // nil if runs need no grant
+	// handedOver is set if another export has handed the list over to this run, and busy if
+	// that one may still be sending.
+	handedOver, busy bool
 }
 
-// ownerName is the name of a list's record. Iterable's answers do not name the project, so
-// that the time when the list was made, in milliseconds, tells lists of two projects of
-// one host apart that have the same number.
+// ownerName returns the name of a list's record. Iterable's answers do not name the project, so
+// that the creation time of the list, in milliseconds, distinguishes lists with the same
+// number in two projects of one host.
 func ownerName(l iterable.List) string {
 	var made int64
 	if !l.CreatedAt.IsZero() {
@@ -70,7 +69,7 @@ func ownerName(l iterable.List) string {
 	return fmt.Sprintf("%d-%d.json", l.ID, made)
 }
 
-// ownerKey is the key of a list's record.
+// ownerKey returns the key of a list's record.
 func ownerKey(host string, l iterable.List) string {
 	return path.Join(schemas.ListOwnersDir(host), ownerName(l))
 }
@@ -81,7 +80,7 @@ func (a *Activities) listOwner(ctx context.Context, host, name string) (owner li
 	return owner, found, err
 }
 
-// owner is the record of a list, nil where it has none.
+// owner returns the record of a list, or nil.
 func (o *ownership) owner(ctx context.Context, l iterable.List) (*listOwner, error) {
 	owner, found, err := o.listOwner(ctx, o.in.Host, ownerName(l))
 	if err != nil || !found {
@@ -90,9 +89,9 @@ func (o *ownership) owner(ctx context.Context, l iterable.List) (*listOwner, err
 	return &owner, nil
 }
 
-// claim makes the run's segment the one that fills the list. Where another one does, the
-// run has to ask. A check changes nothing. before reports whether an earlier run has filled
-// it for the same segment.
+// claim records that the run's segment fills the list. If another one does, the run must
+// wait for approval. A check changes nothing. before reports whether an earlier run has
+// filled it for the same segment.
 func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, err error) {
 	owner, err := o.owner(ctx, l)
 	if err != nil {
@@ -105,10 +104,10 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 	by, elsewhere := "", false
 	switch {
 	case owner != nil && owner.is(o.in.Run, o.in.Connection):
-		o.taken = owner.Taken != "" && owner.Run == o.in.Run.RunID
+		o.handedOver = owner.Handover != "" && owner.Run == o.in.Run.RunID
 		return owner.Run != o.in.Run.RunID, nil
 	case owner != nil:
-		by = fmt.Sprintf("segment «%s» of export «%s» over connection «%s», since %s UTC",
+		by = fmt.Sprintf("segment %q of export %q over connection %q, since %s UTC",
 			owner.Segment, owner.Export, owner.Connection, owner.Since.UTC().Format(time.DateTime))
 	case strings.HasPrefix(l.Description, keptBy) && l.Description != description(o.deployment, o.in.Run.Export):
 		by, elsewhere = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description), true
@@ -127,13 +126,13 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 			then = "but remove the other export first: it does not notice"
 		}
 		question := fmt.Sprintf(
-			"list %d, «%s», is filled by %s; two that fill one list remove each other's members. "+
-				"Approve to hand it over to export «%s»; %s. Or abort, and give this segment another name",
+			"list %d, %q, is filled by %s; two that fill one list remove each other's members. "+
+				"Approve to hand it over to export %q; %s. Or abort, and give this segment another name",
 			l.ID, l.Name, by, o.in.Run.Export, then)
 		if o.in.TakeFrom != question { // or the answer was to another question
 			return false, needOperator(kind, question)
 		}
-		mine.Taken, o.taken = rand.Text(), true
+		mine.Handover, o.handedOver = rand.Text(), true
 		if o.busy, err = o.sends(ctx, owner); err != nil {
 			return false, err
 		}
@@ -142,20 +141,20 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 	switch {
 	case err != nil:
 		return false, err
-	case mine.Taken != "":
+	case mine.Handover != "":
 		return false, o.Root.Write(ctx, ownerKey(o.in.Host, l), record)
 	case o.in.Check:
 		return false, nil
 	}
 	err = o.Root.WriteNew(ctx, ownerKey(o.in.Host, l), record)
-	if errors.Is(err, storage.ErrExists) { // somebody else has just claimed it, or this run has and did not hear of it
+	if errors.Is(err, storage.ErrExists) { // another run has just claimed it, or this one has and got no answer
 		return o.claim(ctx, l)
 	}
 	return false, err
 }
 
-// mayTake refuses a list to those who may not use the connection of its owner. An owner
-// that is not known is the administrators'.
+// mayTake refuses a list to a person who may not use the connection of its owner. An unknown
+// owner is the administrators'.
 func (o *ownership) mayTake(owner *listOwner, l iterable.List) error {
 	if o.run == nil {
 		return nil
@@ -168,23 +167,23 @@ func (o *ownership) mayTake(owner *listOwner, l iterable.List) error {
 		return nil
 	}
 	return needOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
-		"list %d, «%s», is filled by an export over a connection that %s may not use; abort, and give this segment another name, or have an administrator run export «%s»",
+		"list %d, %q, is filled by an export over a connection that %s may not use; abort, and give this segment another name, or have an administrator run export %q",
 		l.ID, l.Name, o.run.Person.Name, o.in.Run.Export))
 }
 
-// stillOurs returns an error where the list was handed over to another export since the
-// run began. Runs of earlier versions do not name the record.
+// stillOurs returns an error if the list was handed over to another export since the run
+// began.
 func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) error {
 	if in.ListOwner == "" {
 		return nil
 	}
 	owner, found, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
 	if err != nil {
-		return fmt.Errorf("look up who fills list %d: %w", in.ListID, err)
+		return fmt.Errorf("read the owner of list %d: %w", in.ListID, err)
 	}
 	if found && !owner.is(in.Run, in.Connection.Name) {
 		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
-			"list %d was handed over to segment «%s» of export «%s» during the run; abort the run, or retry to start over and ask for the list again",
+			"list %d was handed over to segment %q of export %q during the run; abort the run, or retry to start over and ask for the list again",
 			in.ListID, owner.Segment, owner.Export))
 	}
 	return nil
@@ -213,15 +212,14 @@ func (o *ownership) sends(ctx context.Context, owner *listOwner) (bool, error) {
 	return len(found) > 0, err
 }
 
-// handoverPause is how long one whose list was handed over may still have an effect on it:
-// it looks every lookEvery whether the list is still its own, and Iterable may take two
-// minutes to answer what is under way.
+// handoverPause is how long the previous owner of a list may still change it: it checks its
+// ownership every lookEvery, and Iterable may need two minutes to answer open requests.
 const handoverPause = lookEvery + 2*time.Minute + 10*time.Second
 
-// taken names the handover after which everybody is to be sent, since another export may
-// have changed the list, and what was acknowledged before is void. It is empty where there
-// was none, or everybody was sent since.
-func (a *Activities) taken(ctx context.Context, in schemas.StageInput) (string, error) {
+// handover returns the name of the handover after which all profiles must be sent, since
+// another export may have changed the list. It is "" if there was none, or all profiles were
+// sent since.
+func (a *Activities) handover(ctx context.Context, in schemas.StageInput) (string, error) {
 	if in.ListOwner == "" {
 		return "", nil
 	}
@@ -230,17 +228,17 @@ func (a *Activities) taken(ctx context.Context, in schemas.StageInput) (string, 
 		return "", err
 	}
 	var sent sentSince
-	if _, err := a.Root.ReadJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), &sent); err != nil || sent.Taken == owner.Taken {
+	if _, err := a.Root.ReadJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), &sent); err != nil || sent.Handover == owner.Handover {
 		return "", err
 	}
-	return owner.Taken, nil
+	return owner.Handover, nil
 }
 
-// keepSent notes that everybody was sent after a handover.
+// keepSent records that all profiles were sent after a handover.
 func (a *Activities) keepSent(ctx context.Context, in schemas.CommitInput) error {
 	m := in.Report.Manifest
-	if m.Taken == "" || in.ListOwner == "" {
+	if m.Handover == "" || in.ListOwner == "" {
 		return nil
 	}
-	return a.Root.WriteJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), sentSince{Export: in.Run.Export, Taken: m.Taken})
+	return a.Root.WriteJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), sentSince{Export: in.Run.Export, Handover: m.Handover})
 }

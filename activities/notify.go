@@ -11,7 +11,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Notify tells one target of one event.
+// Notify sends one event to one target.
 func (a *Activities) Notify(ctx context.Context, in schemas.NotifyInput) (err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
 	defer attempt.end(ctx, &err)
@@ -21,14 +21,14 @@ func (a *Activities) Notify(ctx context.Context, in schemas.NotifyInput) (err er
 	err = a.Notifier.Send(ctx, in)
 	var failed *notify.Error
 	if errors.As(err, &failed) && failed.Final {
-		a.Log.Error("nobody could be told of a run", "export", in.Message.Data.Export, "run", in.Message.Data.RunID, "error", failed)
+		a.Log.Error("notification rejected", "export", in.Message.Data.Export, "run", in.Message.Data.RunID, "error", failed)
 		return temporal.NewNonRetryableApplicationError(failed.Error(), schemas.ErrorNotify, nil)
 	}
 	return err
 }
 
-// mayTell holds a message against the record of the run that it is about: a target that
-// the run does not name is told nothing.
+// mayTell compares a message with the record of its run: a target that the run does not
+// name gets no message.
 func (a *Activities) mayTell(ctx context.Context, in schemas.NotifyInput) error {
 	e := in.Message.Data
 	run := schemas.RunRef{Connection: e.Connection, Export: e.Export, RunID: e.RunID, Segment: e.Segment}

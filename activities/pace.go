@@ -12,16 +12,16 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// paceStretch is how much of an upload one sample sums up.
+// paceStretch is the length of a sample's interval.
 const paceStretch = 5 * time.Second
 
-// paceLog notes what an upload did in each stretch of time.
+// paceLog counts what an upload did in each interval.
 type paceLog struct {
 	mu      sync.Mutex
 	samples map[time.Time]schemas.PaceSample
 }
 
-// add adds what happened at a time.
+// add adds counts at a time.
 func (p *paceLog) add(at time.Time, one schemas.PaceSample) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,7 +38,7 @@ func (p *paceLog) add(at time.Time, one schemas.PaceSample) {
 	p.samples[at] = s
 }
 
-// sorted gives the samples in the order of time.
+// sorted returns the samples in order of time.
 func (p *paceLog) sorted() []schemas.PaceSample {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,9 +50,8 @@ func (p *paceLog) sorted() []schemas.PaceSample {
 	return out
 }
 
-// writePace keeps what one try of a chunk noted, for the report. A worker that is
-// killed takes what it noted of its chunks with it; the counters do not depend on
-// it.
+// writePace stores the samples of one attempt at a chunk, for the report. The samples of a
+// killed worker are lost; the counters do not depend on them.
 func (a *Activities) writePace(ctx context.Context, in schemas.UploadInput, p *paceLog) {
 	samples := p.sorted()
 	if len(samples) == 0 {
@@ -66,15 +65,15 @@ func (a *Activities) writePace(ctx context.Context, in schemas.UploadInput, p *p
 		err = a.Root.Write(ctx, path.Join(schemas.PaceDir(in.Run), name), data)
 	}
 	if err != nil {
-		a.Log.Warn("the report will lack the pace of a chunk", "run", in.Run.RunID, "segment", in.Run.Segment, "error", err)
+		a.Log.Warn("pace of a chunk not stored", "run", in.Run.RunID, "segment", in.Run.Segment, "error", err)
 	}
 }
 
-// publishPace puts together what every chunk noted.
+// publishPace merges the samples of all chunks.
 func (a *Activities) publishPace(ctx context.Context, run schemas.RunRef) error {
 	files, err := a.Root.List(ctx, schemas.PaceDir(run))
 	if err != nil {
-		return fmt.Errorf("look for the pace of the upload: %w", err)
+		return fmt.Errorf("list the pace of the upload: %w", err)
 	}
 	var all paceLog
 	for _, f := range files {
@@ -84,7 +83,7 @@ func (a *Activities) publishPace(ctx context.Context, run schemas.RunRef) error 
 			return fmt.Errorf("read the pace of the upload: %w", err)
 		}
 		if json.Unmarshal(data, &samples) != nil {
-			continue // the report lacks it; nothing else does
+			continue // only the report needs it
 		}
 		for _, s := range samples {
 			all.add(s.At, s)
@@ -104,7 +103,7 @@ func (a *Activities) publishPace(ctx context.Context, run schemas.RunRef) error 
 	return nil
 }
 
-// readPace reads what publishPace wrote; nothing where there is nothing.
+// readPace returns what publishPace wrote, or nil.
 func (a *Activities) readPace(ctx context.Context, run schemas.RunRef) (samples []schemas.PaceSample) {
 	data, err := a.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile))
 	if err != nil || json.Unmarshal(data, &samples) != nil {

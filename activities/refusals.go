@@ -20,30 +20,29 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// refusedDir holds what Iterable refused, a file for each batch with refusals,
-// written before the batch counts as acknowledged.
+// refusedDir holds Iterable's refusals, one file per batch with refusals, written before
+// the batch counts as acknowledged.
 const refusedDir = "refused"
 
-// refused is a line of such a file. Who was forgotten stands there by the row
-// alone.
+// refused is a line of such a file. A forgotten profile has only its row there.
 type refused struct {
 	File   int32          `json:"file"`
 	Row    int64          `json:"row"`
 	Value  string         `json:"value,omitempty"`
 	UserID bool           `json:"userId,omitempty"` // it was refused by its user ID
 	Reason schemas.Reason `json:"reason,omitempty"`
-	// Unsure is set for everybody of a request of whom Iterable did not take all,
-	// without saying whom. They are tried again at the next run.
+	// Unsure is set for all profiles of a request that Iterable accepted only in part,
+	// without naming the refused ones. The next run sends them again.
 	Unsure bool   `json:"unsure,omitempty"`
 	Key    string `json:"key"`
 }
 
-// refusalFile is the key of the file with the refusals of batch k of a kind.
+// refusalFile returns the key of the file with the refusals of batch k of a kind.
 func refusalFile(run schemas.RunRef, attempt, kind string, k int) string {
 	return path.Join(schemas.StagedDir(run, attempt), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
 }
 
-// refusalFiles are the keys of the files with refusals, in the order of kind and batch.
+// refusalFiles returns the keys of the files with refusals, in the order of kind and batch.
 func (a *Activities) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
 	files, err := a.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), refusedDir))
 	if err != nil {
@@ -55,7 +54,7 @@ func (a *Activities) refusalFiles(ctx context.Context, run schemas.RunRef, attem
 	return keys, nil
 }
 
-// refusedBatches are the batches of a chunk of which earlier tries kept refusals.
+// refusedBatches returns the batches of a chunk for which earlier attempts kept refusals.
 func (a *Activities) refusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
 	files, err := a.refusalFiles(ctx, in.Run, in.Attempt)
 	if err != nil {
@@ -71,8 +70,8 @@ func (a *Activities) refusedBatches(ctx context.Context, in schemas.UploadInput)
 	return found, nil
 }
 
-// writeRefusals keeps the rows of a batch that Iterable refused, in the order of the
-// batch and in place of those that an earlier try kept.
+// writeRefusals writes the refused rows of a batch, in the order of the batch. They replace
+// those of an earlier attempt.
 func (a *Activities) writeRefusals(ctx context.Context, in schemas.UploadInput, k int, b *batch.Batch, rows []refusal) error {
 	name := refusalFile(in.Run, in.Attempt, in.Kind, k)
 	if len(rows) == 0 {
@@ -119,8 +118,8 @@ func (a *Activities) readRefusals(ctx context.Context, key string) (all []refuse
 	return all, nil
 }
 
-// refusals reads the profiles that Iterable did not take as rejects, in the order of the
-// segment and a batch at a time.
+// refusals reads the refused profiles as rejects, in the order of the segment, one batch at
+// a time.
 type refusals struct {
 	ctx    context.Context
 	read   func(ctx context.Context, key string) ([]refused, error)
@@ -149,10 +148,10 @@ func (s *refusals) Next() (rejects.Reject, bool) {
 	return rejects.Reject{}, false
 }
 
-// Err returns what ended the reading early.
+// Err returns the error that ended reading.
 func (s *refusals) Err() error { return s.err }
 
-// key is the snapshot's key of a refused person.
+// key returns the snapshot's key of a refused profile.
 func (r refused) key() (k snapshot.Key, err error) {
 	n, err := hex.Decode(k[:], []byte(r.Key))
 	if err != nil || n != len(k) {
@@ -161,7 +160,7 @@ func (r refused) key() (k snapshot.Key, err error) {
 	return k, nil
 }
 
-// reject is the refusal as a row of the rejects file. files are the names of the
+// reject returns the refusal as a row of the rejects file. files are the names of the
 // segment's files.
 func (r refused) reject(e schemas.Export, files []string) rejects.Reject {
 	out := rejects.Reject{Row: r.Row, Column: e.Email, Reason: r.Reason}
@@ -179,7 +178,7 @@ func (r refused) reject(e schemas.Export, files []string) rejects.Reject {
 
 // publishRejects writes the rejects file of the report: what staging rejected
 // and what Iterable refused, in the order of the source. It returns the file's
-// key, empty where nobody was rejected.
+// key, or "" if nothing was rejected.
 func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	dir := schemas.StagedDir(run, attempt)
 	names, err := a.Root.Read(ctx, path.Join(dir, filesFile))

@@ -12,8 +12,8 @@ import (
 )
 
 // RemoveExport deletes the snapshots, the staged data and the reports of an export, on
-// request its lists in Iterable, and the record of its name. The lists come first:
-// whether the export made one can't be told once the rest is gone. It may be repeated.
+// request its lists in Iterable, and the record of its name. The lists come first, since
+// the rest shows which ones the export made. It may be repeated.
 func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (out schemas.RemoveAnswer, err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
 	defer attempt.end(ctx, &err)
@@ -54,9 +54,8 @@ func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (
 	return out, a.Access.Release(ctx, in.Export.Name)
 }
 
-// mayRemove checks the grant, and holds the person against the connection that the
-// export's name belongs to. An export can outlive its connection; only administrators
-// remove it then.
+// mayRemove checks the grant, and that the person may use the connection that the export's
+// name belongs to. An export can outlive its connection; only administrators remove it then.
 func (a *Activities) mayRemove(ctx context.Context, in schemas.RemoveInput) (schemas.Person, error) {
 	var this Execution
 	if a.Access.Required() {
@@ -82,8 +81,7 @@ func (a *Activities) mayRemove(ctx context.Context, in schemas.RemoveInput) (sch
 	return who, noAccess(access.CheckUse(who, c))
 }
 
-// deleteLists deletes the lists that the export made for its segments; what
-// anybody else made stays.
+// deleteLists deletes the lists that the export made for its segments. Other lists stay.
 func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schemas.RemovedList, error) {
 	client, err := a.Clients.Get(e.Connection)
 	if err != nil {
@@ -108,7 +106,7 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 			found = true
 			r := schemas.RemovedList{Name: l.Name, ID: l.ID}
 			if l.Description != ours || l.Type != "" && l.Type != api.Standard {
-				r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if nobody needs it", l.ID)
+				r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID)
 			} else if err := client.DeleteList(ctx, l.ID); iterable.ClassOf(err) == iterable.ListInUse {
 				r.Why = fmt.Sprintf("a campaign or a journey uses list %d, so it stays; delete it in Iterable when it is not used any more", l.ID)
 			} else if err != nil && iterable.ClassOf(err) != iterable.UnknownList {

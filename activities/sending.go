@@ -33,10 +33,10 @@ const (
 	knownFor = time.Minute
 )
 
-// errStopped ends a batch because of what another one has met, which is what counts.
+// errStopped ends a batch because another one has failed; that error counts.
 var errStopped = errors.New("stopped by another batch")
 
-// loaded is a batch of the staged file in memory, and what Iterable refused of it.
+// loaded is a batch of the staged file in memory, and its refusals.
 type loaded struct {
 	k int // its number
 	*batch.Batch
@@ -44,14 +44,14 @@ type loaded struct {
 	refusals []refusal
 }
 
-// refusal is a row that Iterable did not take.
+// refusal is a row that Iterable refused.
 type refusal struct {
 	row    int // in the batch
 	reason schemas.Reason
-	// unsure is set for somebody of a request of whom Iterable did not take all,
-	// without saying whom: there is no reason then.
+	// unsure is set for a profile of a request that Iterable accepted only in part,
+	// without naming the refused ones; reason is empty then.
 	unsure bool
-	// byUserID tells that it was refused by its user ID, and not by its address.
+	// byUserID is set if it was refused by its user ID, and not by its address.
 	byUserID bool
 }
 
@@ -68,7 +68,7 @@ func rowsOf(parts []part) (n int) {
 	return n
 }
 
-// halves cuts the rows in two.
+// halves splits the rows in two.
 func halves(parts []part) (first, second []part) {
 	half := rowsOf(parts) / 2
 	for _, p := range parts {
@@ -84,8 +84,8 @@ func halves(parts []part) (first, second []part) {
 	return first, second
 }
 
-// sending is what one request carries on its way: usually that request, more where
-// Iterable refuses it and it has to be halved to find the rows to blame.
+// sending is the sending of one request: usually one call, and more if Iterable refuses it
+// and it must be split to find the rows at fault.
 type sending struct {
 	*uploader
 	stop   context.Context // ends once another batch has met what stops all of them
@@ -97,8 +97,8 @@ type sending struct {
 	halved bool // some of it may have been taken
 }
 
-// errSmaller ends a request of several batches that was too large: they are sent in
-// smaller ones.
+// errSmaller ends a request of several batches that was too large; they are sent again in
+// smaller requests.
 var errSmaller = errors.New("several batches were too large for one request")
 
 // send sends rows.
@@ -156,17 +156,17 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	return nil
 }
 
-// accepted counts the profiles that Iterable did not refuse.
+// accepted returns the number of profiles that Iterable did not refuse.
 func accepted(c schemas.UploadCounts) int64 { return c.Sent + c.Removed + c.NotOnList }
 
-// personal are the reasons of the codes that are about the one person of a request.
+// personal are the reasons of error codes about the only profile of a request.
 var personal = map[string]schemas.Reason{
 	api.CodeForgotten:     schemas.ReasonIterableForgotten,
 	api.CodeInvalidEmail:  schemas.ReasonIterableInvalidEmail,
 	api.CodeInvalidUserID: schemas.ReasonIterableInvalidUserID,
 }
 
-// request makes one request, with all its repeats.
+// request makes one request, with its retries.
 func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result, err error) {
 	endpoint := s.endpoint()
 	if err = s.next(ctx, endpoint); err != nil {
@@ -202,7 +202,7 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 	})
 }
 
-// next waits for the turn of the next request, unless it is there.
+// next waits for the turn of the next request, unless it is held.
 func (s *sending) next(ctx context.Context, endpoint iterable.Endpoint) (err error) {
 	if !s.held {
 		s.turn, err = s.client.Turn(ctx, endpoint)
@@ -220,7 +220,7 @@ func (u *uploader) young() bool {
 	return time.Since(u.in.ListCreatedAt) < within
 }
 
-// endpoint is where the chunk's requests go.
+// endpoint returns where the chunk's requests go.
 func (u *uploader) endpoint() iterable.Endpoint {
 	if u.in.Kind == schemas.Unsubscribe {
 		return iterable.Unsubscribe
@@ -228,7 +228,7 @@ func (u *uploader) endpoint() iterable.Endpoint {
 	return iterable.Subscribe
 }
 
-// bodyOptions is how the requests of an export are written.
+// bodyOptions returns how the requests of an export are written.
 func bodyOptions(listID int64, s schemas.Settings, projectType string) batch.BodyOptions {
 	return batch.BodyOptions{
 		ListID: listID, PreferUserID: s.PreferUserID, MergeNestedObjects: s.MergeNestedObjects,
@@ -237,14 +237,14 @@ func bodyOptions(listID int64, s schemas.Settings, projectType string) batch.Bod
 	}
 }
 
-// settle notes what Iterable says of each row of a request that it took.
+// settle records Iterable's answer for each row of an accepted request.
 func (s *sending) settle(parts []part, r iterable.Result) {
 	type who struct {
 		*loaded
 		row int
 	}
 	settled, unsure := map[who]bool{}, map[who]bool{} // by the address and by the user ID, or for two reasons
-	doubted := map[who]bool{}                         // the first of those whom one name may mean
+	doubted := map[who]bool{}                         // the first of the rows that one name may mean
 	var refused int64
 	for _, f := range failures(r.Failed) {
 		for _, name := range f.names {
@@ -283,7 +283,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 	for _, p := range parts {
 		for row := p.from; row < p.to; row++ {
 			w := who{p.loaded, row}
-			// Whose failures could not be told apart, or were not named at all.
+			// The answer does not say which rows failed.
 			if !settled[w] && (unsure[w] || unnamed > int64(len(doubted))) {
 				p.refusals = append(p.refusals, refusal{row: row, unsure: true})
 			}
@@ -298,17 +298,17 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 	s.counts.Add(schemas.UploadCounts{CreatedFields: namesOf(s.in.Fields, r.CreatedFields), IgnoredFields: namesOf(s.in.Fields, r.FilteredOutFields)})
 }
 
-// named are the people in one of the arrays of an answer.
+// named are the profiles in one of the arrays of an answer.
 type named struct {
 	byUserID bool
-	// absent tells that such people can't be on a list: they are not there to be
+	// absent is set if such profiles can't be on a list: they are not there to be
 	// removed, were forgotten, or never had a valid address.
 	absent bool
 	reason schemas.Reason
 	names  []string
 }
 
-// failures translates what Iterable calls the failures into reasons.
+// failures maps Iterable's names for failures to reasons.
 func failures(f iterable.Failed) []named {
 	return []named{
 		{false, true, schemas.ReasonIterableForgotten, f.ForgottenEmails},
@@ -324,7 +324,7 @@ func failures(f iterable.Failed) []named {
 	}
 }
 
-// note notes a row that Iterable did not take.
+// note records a refused row.
 func (s *sending) note(b *loaded, row int, reason schemas.Reason, byUserID bool) {
 	if s.in.Kind == schemas.Unsubscribe {
 		s.counts.NotRemoved++

@@ -19,12 +19,11 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// pendingPrefix begins the names of markers: files that stand in the snapshot's folder
-// while runs may have sent more than the snapshot knows of, one for each attempt at
-// staging. They hold a pending.
+// pendingPrefix is the name prefix of markers: files in the snapshot's folder while runs may
+// have sent more than the snapshot knows, one per attempt at staging. They hold a pending.
 const pendingPrefix = "pending-"
 
-// pending says which staged files hold what was perhaps sent to which list.
+// pending names the staged files that may have been sent, and the list.
 type pending struct {
 	RunID   string `json:"runId"`
 	Attempt string `json:"attempt"`
@@ -35,8 +34,7 @@ type pending struct {
 	Execution string `json:"execution,omitempty"`
 }
 
-// openedSnapshot is a snapshot with the file under it. Its Snapshot is nil where
-// there is none to use.
+// openedSnapshot is a snapshot and its file. Its Snapshot is nil if there is none to use.
 type openedSnapshot struct {
 	*snapshot.Snapshot
 	file    storage.File
@@ -49,8 +47,8 @@ func (o openedSnapshot) Close() {
 	}
 }
 
-// absorbed follows the run's id in the header of a snapshot that absorb made, so
-// that it is not taken for the one that the run publishes at its end.
+// absorbed is appended to the run's ID in the header of a snapshot that absorb made, to
+// distinguish it from the one that the run publishes at its end.
 const absorbed = " (unfinished)"
 
 func snapshotKey(run schemas.RunRef, name string) string {
@@ -64,8 +62,8 @@ func header(run schemas.RunRef, e schemas.Export, listID int64, projectType stri
 	}
 }
 
-// snapshotHeader says whose the newest snapshot of a segment is, nil where there is none
-// or it is damaged.
+// snapshotHeader returns the header of the newest snapshot of a segment, or nil if there is
+// none or it is damaged.
 func (a *Activities) snapshotHeader(ctx context.Context, run schemas.RunRef) (*snapshot.Header, error) {
 	versions, err := a.snapshotVersions(ctx, run)
 	if err != nil || len(versions) == 0 {
@@ -74,11 +72,11 @@ func (a *Activities) snapshotHeader(ctx context.Context, run schemas.RunRef) (*s
 	return a.headerOf(ctx, snapshotKey(run, schemas.SnapshotName(versions[len(versions)-1])))
 }
 
-// headerOf is the header of one snapshot, nil where it is damaged.
+// headerOf returns the header of one snapshot, or nil if it is damaged.
 func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Header, error) {
 	file, err := a.Root.Open(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("look whose snapshot %s is: %w", name, err)
+		return nil, fmt.Errorf("read the header of snapshot %s: %w", name, err)
 	}
 	defer file.Close()
 	h, err := snapshot.ReadHeader(file, file.Size())
@@ -86,17 +84,17 @@ func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Heade
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look whose snapshot %s is: %w", name, err)
+		return nil, fmt.Errorf("read the header of snapshot %s: %w", name, err)
 	}
 	return &h, nil
 }
 
-// snapshotVersions are the numbers of the snapshots that a segment has, the newest last.
-// Usually it is one.
+// snapshotVersions returns the numbers of a segment's snapshots, the newest last. Usually
+// there is one.
 func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (versions []int64, err error) {
 	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
-		return nil, fmt.Errorf("look for the snapshot of the last run: %w", err)
+		return nil, fmt.Errorf("list the snapshots of the segment: %w", err)
 	}
 	for _, f := range files { // in order, since the numbers have leading zeros
 		if v, ok := schemas.SnapshotVersion(path.Base(f.Name)); ok {
@@ -106,9 +104,9 @@ func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (
 	return versions, nil
 }
 
-// openSnapshot opens the snapshot that the segment is compared with. One that is
-// missing, damaged or of another list is none, and the warning says so; again is why those
-// on the list are sent again then, empty where nobody was.
+// openSnapshot opens the snapshot that the segment is compared with. It returns none if that
+// is missing, damaged or of another list, with a warning; again is why members are sent
+// again then, or "" if there were none.
 func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o openedSnapshot, again, warning string, err error) {
 	o, err = a.readSnapshot(ctx, in.Run, header(in.Run, in.Export, in.ListID, in.Connection.ProjectType))
 	none := openedSnapshot{version: o.version}
@@ -123,23 +121,23 @@ func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o
 		return none, again, warning, nil
 	case in.ListID == 0 && errors.Is(err, snapshot.ErrListReplaced):
 		again = "the list of the last run is gone"
-		return none, again, again + "; everybody is sent to a new one", nil
+		return none, again, again + "; all profiles are sent to a new list", nil
 	case lost(err):
 		again = err.Error()
 	default:
 		return none, "", "", fmt.Errorf("open the snapshot of the last run: %w", err)
 	}
-	return none, again, again + "; everybody is sent and nobody is removed", nil
+	return none, again, again + "; all profiles are sent and none is removed", nil
 }
 
-// lost tells whether a snapshot is gone for good, and not only out of reach.
+// lost reports whether a snapshot is unusable for good, and not only out of reach.
 func lost(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) ||
 		errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrListReplaced)
 }
 
-// readSnapshot opens the newest snapshot; the error is fs.ErrNotExist where there is
-// none. The version is set in any case.
+// readSnapshot opens the newest snapshot. Its error is fs.ErrNotExist if there is none. The
+// version is always set.
 func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (o openedSnapshot, err error) {
 	var file storage.File
 	for tries := 0; ; tries++ {
@@ -153,7 +151,7 @@ func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expec
 		o.version = versions[len(versions)-1]
 		file, err = a.Root.Open(ctx, snapshotKey(run, schemas.SnapshotName(o.version)))
 		if errors.Is(err, fs.ErrNotExist) && tries < 3 {
-			continue // a newer one has just taken its place
+			continue // a newer one has just replaced it
 		}
 		if err != nil {
 			return o, err
@@ -168,21 +166,21 @@ func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expec
 	return o, nil
 }
 
-// pendingKey is the key of the marker of one attempt's staged files.
+// pendingKey returns the key of the marker of one attempt's staged files.
 func pendingKey(run schemas.RunRef, attempt string) string {
 	return snapshotKey(run, pendingPrefix+run.RunID+"-"+attempt+".json")
 }
 
-// announce notes, before anything is staged, that the list may soon hold members that
-// the snapshot does not know.
+// announce writes a marker, before anything is staged, that the list may soon have members
+// that the snapshot does not know.
 func (a *Activities) announce(ctx context.Context, run schemas.RunRef, p pending) error {
 	p.RunID = run.RunID
 	return a.Root.WriteJSON(ctx, pendingKey(run, p.Attempt), p)
 }
 
-// outlive waits where one of the markers is of another workflow execution, until that one
-// can have no effect any more. It was terminated or reset in Temporal perhaps a moment ago,
-// and its attempts may go on for as long as their lease.
+// outlive waits, if a marker is of another workflow execution, until that one can have no
+// effect: it may just have been terminated or reset in Temporal, and its attempts may
+// continue for as long as their lease.
 func outlive(ctx context.Context, info activity.Info, found ...pending) error {
 	if !slices.ContainsFunc(found, func(p pending) bool { return p.Execution != info.WorkflowExecution.RunID }) {
 		return nil
@@ -195,8 +193,8 @@ func outlive(ctx context.Context, info activity.Info, found ...pending) error {
 	}
 }
 
-// takeOver announces an attempt at staging, lets all others end, and makes the snapshot
-// know what they have sent.
+// takeOver announces an attempt at staging, waits until all others have ended, and adds to
+// the snapshot what they have sent.
 func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attempt string) error {
 	mine := pending{Attempt: attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
 	if err := a.announce(ctx, in.Run, mine); err != nil {
@@ -212,10 +210,10 @@ func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attemp
 	return a.absorb(ctx, in.Run, in.Export, in.ListID, func(p pending) bool { return p.Attempt != attempt })
 }
 
-// goOn announces that an attempt begins to send. It returns an error where another run has
-// changed what the list is known to hold since this one was staged: this one was reset in
-// Temporal then.
-func (a *Activities) goOn(ctx context.Context, in schemas.UploadInput) error {
+// announceSending announces that an attempt begins to send. It returns an error if another
+// run has published a snapshot since this one was staged, which happens after a reset in
+// Temporal.
+func (a *Activities) announceSending(ctx context.Context, in schemas.UploadInput) error {
 	versions, err := a.snapshotVersions(ctx, in.Run)
 	if err != nil {
 		return err
@@ -238,11 +236,12 @@ func (a *Activities) goOn(ctx context.Context, in schemas.UploadInput) error {
 	return a.announce(ctx, in.Run, p)
 }
 
-// unfinishedRuns are the markers of attempts whose outcome no snapshot knows, by their keys.
+// unfinishedRuns returns the markers of attempts with an outcome that no snapshot knows, by
+// their keys.
 func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (map[string]pending, error) {
 	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
-		return nil, fmt.Errorf("look for an unfinished run: %w", err)
+		return nil, fmt.Errorf("list unfinished runs: %w", err)
 	}
 	found := map[string]pending{}
 	for _, f := range files {
@@ -252,20 +251,20 @@ func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (ma
 		var p pending
 		data, err := a.Root.Read(ctx, f.Name)
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // somebody else has just taken account of it
+		case errors.Is(err, fs.ErrNotExist): // another worker has just absorbed it
 			continue
 		case errors.Is(err, storage.ErrDamaged), err == nil && json.Unmarshal(data, &p) != nil:
 			p = pendingOf(path.Base(f.Name))
 		case err != nil:
-			return nil, fmt.Errorf("look for an unfinished run: %w", err)
+			return nil, fmt.Errorf("list unfinished runs: %w", err)
 		}
 		found[f.Name] = p
 	}
 	return found, nil
 }
 
-// pendingOf is what the name of a damaged marker tells: it may be of any list, and something
-// was perhaps sent.
+// pendingOf returns the pending of a damaged marker by its name: it may be of any list, and
+// something may have been sent.
 func pendingOf(name string) (p pending) {
 	id := strings.TrimSuffix(strings.TrimPrefix(name, pendingPrefix), ".json")
 	if cut := strings.LastIndexByte(id, '-'); cut >= 0 {
@@ -274,19 +273,18 @@ func pendingOf(name string) (p pending) {
 	return p
 }
 
-// absorb makes the snapshot know what runs have done to the list that did not come to
-// their end, so that a later run sends again what may be missing, and can take off again
-// whoever they have put there. A run on another list than listID is of no more use, and is
-// forgotten; 0 is whichever list it was. Only the runs of which takes, if it is not nil,
-// is true are looked at. It may be repeated.
-func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64, takes func(pending) bool) error {
+// absorb adds to the snapshot what unfinished runs have done to the list, so that a later
+// run sends again what may be missing, and can remove the members that they have added. It
+// drops runs on another list than listID; 0 is any list. It looks only at the runs that
+// match, if not nil, selects. It may be repeated.
+func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64, match func(pending) bool) error {
 	found, err := a.unfinishedRuns(ctx, run)
 	if err != nil {
 		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(found)) {
 		p := found[key]
-		if takes != nil && !takes(p) {
+		if match != nil && !match(p) {
 			continue
 		}
 		dead := schemas.RunRef{Connection: run.Connection, Export: run.Export, RunID: p.RunID, Segment: run.Segment}
@@ -321,9 +319,9 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		return err
 	case len(account.answers[schemas.Subscribe])+len(account.answers[schemas.Unsubscribe]) > 0:
 	case p.Sent:
-		damaged = true // the notes are lost, and perhaps all that was staged
+		damaged = true // the answers are lost, and perhaps all staged files
 	default:
-		return nil // nothing was asked for
+		return nil // no request was made
 	}
 	err = account.add(ctx)
 	if err == nil && len(account.answers[schemas.Subscribe]) > 0 {
@@ -333,12 +331,12 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	damaged = damaged || errors.Is(err, errDamaged)
 	if err != nil && !damaged && !notStaged(err) {
-		return fmt.Errorf("read what an unfinished run has staged: %w", err)
+		return fmt.Errorf("read the staged files of an unfinished run: %w", err)
 	}
 	if damaged || err != nil {
-		// What can be read of it is known now. The rest is lost, and so is the certainty
-		// of who is on the list with which values.
-		a.Log.Warn("what an unfinished run has staged is damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+		// The readable part is known now. The rest is lost, and with it the certainty about
+		// the members' values.
+		a.Log.Warn("staged files of unfinished run damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		update.Void()
 	}
 	var from origin
@@ -358,17 +356,17 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		// Most of it is as old as it was, and of the mapping that it had.
 		h.Profiles, h.FullAt, h.CreatedAt, h.Mapping = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt, old.Header().Mapping
 	case lost(err):
-		// When the run sent is not known. Another export may have changed the list since.
+		// The time of sending is unknown. Another export may have changed the list since.
 		old.Snapshot, h.CreatedAt = nil, time.Time{}
 	default:
-		// Without it everybody whom it knows would stay on the list for good.
+		// Without it all members that it knows would stay on the list for good.
 		return fmt.Errorf("open the snapshot of the last run: %w", err)
 	}
 	return a.publish(ctx, run, update, old, h)
 }
 
-// publish writes the snapshot that follows the old one, and deletes those before it. Its
-// error is storage.ErrExists where another one has followed already.
+// publish writes the snapshot that follows the old one, and deletes earlier ones. Its error
+// is storage.ErrExists if another one has followed already.
 func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapshot.Update, old openedSnapshot, h snapshot.Header) error {
 	w, err := a.Root.CreateNew(ctx, snapshotKey(run, schemas.SnapshotName(old.version+1)))
 	if err != nil {
@@ -398,7 +396,7 @@ func (a *Activities) dropOldSnapshots(ctx context.Context, run schemas.RunRef) e
 	return nil
 }
 
-// eachStaged calls f with everybody in a staged file.
+// eachStaged calls f with each profile of a staged file.
 func (a *Activities) eachStaged(ctx context.Context, key string, f func(*snapshot.Member) error) error {
 	staged, err := a.openStaged(ctx, key)
 	if err != nil {

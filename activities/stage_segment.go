@@ -46,9 +46,9 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	return info, nil
 }
 
-// inspect checks that the connection allows the segment's source, and reads its
-// footers, unless they were read before and are the same. Of a table it is the version
-// that the run has begun with, or the latest.
+// inspect reads the footers of the segment's files, if the connection allows its source,
+// unless they were read before and are the same. Of a table it reads the version that the
+// run began with, or the latest.
 func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, progress func(files int), before *segment.Segment) (*segment.Segment, error) {
 	c, err := a.Connections.Get(e.Connection)
 	if err != nil {
@@ -70,7 +70,7 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 		return o, nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment «%s», or put its files there and retry", err, s.Name))
+		return nil, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
@@ -86,14 +86,14 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 	return seg, segmentFailure(err)
 }
 
-// sourceRefused says that the connection does not allow a source. The allowed
-// places are the administrators' to know.
+// sourceRefused returns the error of a source that the connection does not allow. It does
+// not name the allowed ones, which only administrators may see.
 func sourceRefused(err error, c schemas.Connection) error {
 	return needOperator(schemas.ErrorSourceNotAllowed, fmt.Sprintf(
-		"%v; move the segment, or have an administrator add its folder to allowedSources of connection «%s», then retry", err, c.Name))
+		"%v; move the segment, or have an administrator add its folder to allowedSources of connection %q, then retry", err, c.Name))
 }
 
-// segmentFailure turns a segment's error into what Temporal is told.
+// segmentFailure turns a segment's error into one for Temporal.
 func segmentFailure(err error) error {
 	var bad *segment.Error
 	if errors.Is(err, snapshot.ErrTooMany) {
@@ -105,12 +105,12 @@ func segmentFailure(err error) error {
 	return err
 }
 
-// filesFile keeps the names of the segment's files, in the order of their
-// indexes, beside the staged files.
+// filesFile has the names of the segment's files, in the order of their indexes, beside the
+// staged files.
 const filesFile = "files.json"
 
-// StageSegment reads the segment once: it rejects the rows that can't be mailed,
-// compares the rest with the snapshot, and writes what is to be sent.
+// StageSegment reads the segment once: it rejects invalid rows, compares the rest with the
+// snapshot, and writes the staged files.
 func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_ schemas.Manifest, err error) {
 	var read atomic.Int64
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.StageProgress{Read: read.Load()} })
@@ -141,8 +141,8 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		if err := a.takeOver(ctx, in, id); err != nil {
 			return schemas.Manifest{}, err
 		}
-		// What earlier attempts have staged is of no more use, and what they have sent
-		// is in the snapshot now.
+		// The staged files of earlier attempts are no longer needed, and what they have sent is
+		// in the snapshot now.
 		if err := a.discard(ctx, in.Run); err != nil {
 			return schemas.Manifest{}, err
 		}
@@ -152,7 +152,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	}
 	manifest, err := a.stage(ctx, in, id, seg, &read)
 	if errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) {
-		// Staging had already begun to trust the snapshot: once more, without.
+		// Staging had already used the snapshot: stage again without it.
 		in.IgnoreSnapshot = true
 		manifest, err = a.stage(ctx, in, id, seg, &read)
 	}
@@ -165,7 +165,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	return manifest, segmentFailure(err)
 }
 
-// stage does StageSegment's work once.
+// stage stages the segment once.
 func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
 	old, err := a.compareWith(ctx, in, time.Now())
 	if err != nil {
@@ -181,7 +181,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	for b, err := range seg.Read(ctx, segment.Options{}) {
 		if err != nil {
 			failed = err
-		} else if err = s.record(b); err != nil && !errors.Is(err, errJudge) {
+		} else if err = s.record(b); err != nil && !errors.Is(err, errComparing) {
 			return m, err
 		}
 		if err != nil {
@@ -189,7 +189,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		}
 		read.Store(s.manifest.Read)
 	}
-	if err := s.judge.stop(); err != nil {
+	if err := s.comparer.stop(); err != nil {
 		return m, err
 	}
 	if failed != nil {
@@ -197,7 +197,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	}
 	traffic := seg.Traffic()
 	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes, traffic.Requests
-	a.Log.Info("a segment is read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
+	a.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
 		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)
 	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
 		return m, err
@@ -215,7 +215,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	return s.manifest, err
 }
 
-// warnings are what the run should tell about the values of mapped fields.
+// warnings adds the warnings about values of mapped fields to the manifest.
 func (s *staging) warnings() {
 	s.manifest.LeftOut = s.mapper.LeftOut()
 	s.manifest.Warnings = append(s.manifest.Warnings, s.mapper.Warnings()...)
@@ -223,11 +223,11 @@ func (s *staging) warnings() {
 	s.manifest.Warnings = slices.Compact(s.manifest.Warnings)
 }
 
-// expectPace notes how fast the upload will probably be.
+// expectPace sets the manifest's Pace, the expected speed of the upload.
 func (a *Activities) expectPace(ctx context.Context, c schemas.ConnectionInfo, m *schemas.Manifest) {
 	known, err := limits.Read(ctx, a.Root, c.Name)
 	if err != nil {
-		a.Log.Warn("learned limits are not readable; they are learned again", "connection", c.Name, "error", err)
+		a.Log.Warn("learned limits unreadable; learning them again", "connection", c.Name, "error", err)
 	}
 	kind := schemas.Subscribe
 	if m.AddBatches == 0 {
@@ -237,8 +237,8 @@ func (a *Activities) expectPace(ctx context.Context, c schemas.ConnectionInfo, m
 	m.Pace = &pace
 }
 
-// batchLimits are the bounds of a batch on this connection: no more than one request
-// can surely carry.
+// batchLimits returns the limits of a batch on this connection: what one request can
+// certainly carry.
 func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
 	most := cmp.Or(a.BatchProfiles, schemas.BatchProfiles)
 	if n := int(l.SubscribersPerRequest); n > 0 {
@@ -250,8 +250,7 @@ func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
 	return batch.Limits{Profiles: most, BodyBytes: l.WithDefaults().MaxBodyBytes}
 }
 
-// Footers returns what the footers of a segment say, as a run would read them. The error
-// is for people.
+// Footers returns the number of files and rows of a segment, as a run would read them.
 func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error) {
 	seg, err := a.inspect(ctx, e, s, nil, nil, nil)
 	if err != nil {
@@ -260,8 +259,7 @@ func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Se
 	return len(seg.Files()), seg.Info().Rows, nil
 }
 
-// NewFields returns the data fields that a run of the segment would create in Iterable. The
-// error is for people.
+// NewFields returns the data fields that a run of the segment would create in Iterable.
 func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
 	seg, err := a.inspect(ctx, e, s, nil, nil, nil)
 	if err != nil {
@@ -282,7 +280,7 @@ func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.
 	return mapping.NewFields(mapper.Fields(), existing), nil
 }
 
-// told is an error without what Temporal puts around it.
+// told returns an error without Temporal's wrapping.
 func told(err error) error {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {

@@ -19,7 +19,7 @@ type stagedFile struct {
 	in *noting
 }
 
-// batch reads batch k. An error says whether the file is damaged.
+// batch reads batch k. Its error is errDamaged if the file is damaged.
 func (s *stagedFile) batch(k int) (*batch.Batch, error) {
 	b, err := s.Batch(k)
 	if err != nil {
@@ -51,10 +51,10 @@ func (a *Activities) openStaged(ctx context.Context, key string) (*stagedFile, e
 	return &stagedFile{File: staged, in: in}, nil
 }
 
-// errDamaged is the error of a staged file whose content is not what was written.
+// errDamaged is the error of a staged file with other content than was written.
 var errDamaged = errors.New("the staged file is damaged")
 
-// noting remembers whether reading itself failed, which another try may cure.
+// noting remembers whether a read failed, which a retry may repair.
 type noting struct {
 	storage.File
 	failed atomic.Bool
@@ -68,7 +68,7 @@ func (n *noting) ReadAt(p []byte, off int64) (int, error) {
 	return k, err
 }
 
-// blame tells damage from trouble with the storage.
+// blame returns err as damage, unless the storage failed.
 func (n *noting) blame(err error) error {
 	if n.failed.Load() {
 		return err
@@ -76,14 +76,14 @@ func (n *noting) blame(err error) error {
 	return fmt.Errorf("%w: %w", errDamaged, err)
 }
 
-// stagingError tells what to do about a staged file that can't be read. What is
-// wrong with the data root and not with the file takes nothing but another try.
+// stagingError returns the error of a staged file that can't be read. If the data root and
+// not the file is at fault, it can be retried.
 func stagingError(what string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return needOperator(schemas.ErrorStaging, fmt.Sprintf("%s is missing (%v); retry stages the segment anew", what, err))
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf("%s is missing (%v); retry stages the segment again", what, err))
 	case errors.Is(err, errDamaged):
-		return needOperator(schemas.ErrorStaging, fmt.Sprintf("%s can't be read (%v); retry stages the segment anew", what, err))
+		return needOperator(schemas.ErrorStaging, fmt.Sprintf("%s can't be read (%v); retry stages the segment again", what, err))
 	}
 	return fmt.Errorf("read %s: %w", what, err)
 }

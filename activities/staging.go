@@ -17,8 +17,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// staging is one segment on its way into the staged files. The rows go through
-// it one record batch at a time, and are never copied but into the files.
+// staging writes one segment to the staged files, one record batch at a time. Rows are
+// copied only into the files.
 type staging struct {
 	in       schemas.StageInput
 	dir      string // of the staged files
@@ -27,7 +27,7 @@ type staging struct {
 	manifest schemas.Manifest
 	mapper   *mapping.Mapper
 	differ   *snapshot.Differ
-	// identities is nil unless somebody could vanish by one identifier and be in
+	// identities is nil unless a profile could vanish by one identifier and be in
 	// the segment by another.
 	identities *snapshot.Identities
 	examples   *examples // nil but in a check
@@ -37,8 +37,8 @@ type staging struct {
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
 	emailName, userName     string
-	group                   *group // is being filled
-	judge                   *judge // has the groups that are full
+	group                   *group    // is being filled
+	comparer                *comparer // has the full groups
 	adds, removes           *batch.Writer
 	superseded              *batch.Writer // nil without identities
 	rejects                 *rejects.Writer
@@ -57,7 +57,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
 	s.manifest.Warnings, s.manifest.Full = append(old.warnings, seg.Warnings()...), old.full
-	s.manifest.SentAgain, s.manifest.Taken = old.again, old.taken
+	s.manifest.SentAgain, s.manifest.Handover = old.again, old.handover
 	if in.Check {
 		s.examples = &examples{}
 	}
@@ -99,11 +99,11 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 			options.Stays = s.stays
 		}
 	}
-	if s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.judged); err != nil {
+	if s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.compared); err != nil {
 		return s, err
 	}
-	s.judge = newJudge(s.take)
-	s.group = <-s.judge.free
+	s.comparer = newComparer(s.compareGroup)
+	s.group = <-s.comparer.free
 	return s, nil
 }
 
@@ -119,7 +119,7 @@ func (s *staging) columns(seg *segment.Segment) {
 	}
 }
 
-// compileMapping compiles the mapping of the columns that are sent as fields.
+// compileMapping compiles the mapping of the columns that are sent.
 func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*mapping.Mapper, error) {
 	var fields []mapping.Column
 	for i, c := range seg.Columns {
@@ -129,12 +129,12 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 	}
 	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: l.WithDefaults().MaxBodyBytes})
 	if err != nil {
-		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export «%s»: %v", e.Name, err))
+		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export %q: %v", e.Name, err))
 	}
 	return mapper, nil
 }
 
-// record takes one record batch of the segment.
+// record stages one record batch of the segment.
 func (s *staging) record(b segment.Batch) error {
 	rec := b.Record
 	if err := s.mapper.Bind(rec); err != nil {
@@ -168,9 +168,9 @@ func (s *staging) record(b segment.Batch) error {
 	return s.hand()
 }
 
-// hand has the group compared, and takes an empty one.
+// hand passes the group to the comparer and continues with an empty one.
 func (s *staging) hand() (err error) {
-	s.group, err = s.judge.hand(s.group) // nil after an error
+	s.group, err = s.comparer.hand(s.group) // nil after an error
 	return err
 }
 
@@ -180,11 +180,11 @@ type position struct {
 	row  int64
 }
 
-// beyondRequest stands for data fields that no request has room for, and that
-// were not even written out. It is no JSON object, as all others are.
+// beyondRequest stands for data fields that are too large for any request and were not
+// written out. Unlike all others it is not a JSON object.
 var beyondRequest = []byte("beyond")
 
-// row validates one row and puts it with those to be compared, or to be rejected.
+// row validates one row and adds it to the rows to compare or to reject.
 func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
@@ -207,7 +207,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		case invalid != nil && invalid.TooLarge:
 			p.DataFields = beyondRequest
 		case invalid != nil:
-			// A bad value is no reason to take somebody off the list who is in the segment.
+			// A bad value does not remove a profile that is in the segment.
 			key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
 			s.refuse(refusedRow{at: at, column: invalid.Column, reason: schemas.ReasonInvalidValue, key: &key})
 			return
@@ -221,9 +221,8 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g.profiles = append(g.profiles, p)
 }
 
-// identify finds who a row is about: the address, the user id or both, as the
-// project wants it. Where that fails it names the column, its value and the
-// reason.
+// identify reads a row's identifiers: the address, the user ID or both, as the project
+// requires. On failure it returns the column, its value and the reason.
 func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.StringColumn) (column string, value []byte, reason schemas.Reason) {
 	project := s.in.Connection.ProjectType
 	if emails != nil {
@@ -252,8 +251,8 @@ func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.St
 	return "", nil, ""
 }
 
-// named is the key of somebody whose row is rejected though what the project
-// identifies them by is sound: they have not left the segment. It is nil otherwise.
+// named returns the key of a rejected row with valid identifiers, or nil: its profile has
+// not left the segment.
 func (s *staging) named(p *snapshot.Profile, i int, users *segment.StringColumn) *[16]byte {
 	project := s.in.Connection.ProjectType
 	if users != nil && len(p.Email) == 0 && project != schemas.ProjectEmail {
@@ -268,7 +267,7 @@ func (s *staging) named(p *snapshot.Profile, i int, users *segment.StringColumn)
 	return &key
 }
 
-// refuse puts a row with those to be rejected.
+// refuse adds a row to the rows to reject.
 func (s *staging) refuse(r refusedRow) {
 	r.before = len(s.group.profiles)
 	if r.value != nil && len(r.value) <= mostDigits {
@@ -277,8 +276,8 @@ func (s *staging) refuse(r refusedRow) {
 	s.group.refused = append(s.group.refused, r)
 }
 
-// take compares a group's rows and rejects the others, in the order of the source.
-func (s *staging) take(g *group) error {
+// compareGroup compares a group's rows and rejects the others, in the order of the source.
+func (s *staging) compareGroup(g *group) error {
 	from := 0
 	for _, r := range g.refused {
 		if err := s.compare(g.profiles[from:r.before]); err != nil {
@@ -304,7 +303,7 @@ func (s *staging) compare(rows []snapshot.Profile) error {
 	return nil
 }
 
-// reject notes a row that is not sent.
+// reject records a row that is not sent.
 func (s *staging) reject(at position, column string, value []byte, reason schemas.Reason) error {
 	if reason == schemas.ReasonDuplicate {
 		s.manifest.Duplicates++
@@ -316,8 +315,8 @@ func (s *staging) reject(at position, column string, value []byte, reason schema
 	return s.rejects.Add(r)
 }
 
-// judged takes a row with what the comparison says of it.
-func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
+// compared stages a row by its verdict.
+func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 	at := position{file: p.File, row: p.Row}
 	switch v {
 	case snapshot.Duplicate:
@@ -351,9 +350,9 @@ func (s *staging) judged(p *snapshot.Profile, v snapshot.Verdict) error {
 	return s.present(p)
 }
 
-// finish finds who has vanished, and publishes the staged files. Only a mirror removes
-// them. But a member who is in the segment under another key is looked for in append mode
-// too: Iterable has the values of that row.
+// finish finds the members that vanished, and publishes the staged files. Only mirror mode
+// removes them. Members that are in the segment under another key are looked up in append
+// mode too: Iterable has the values of that row.
 func (s *staging) finish(ctx context.Context, mirror bool) error {
 	s.mirror = mirror
 	var vanished func(*snapshot.Member) error
@@ -367,7 +366,7 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 		s.adds, s.removes, s.rejects, s.addsFile, s.removesFile, s.rejectsFile,
 	}
 	if s.identities != nil {
-		if err := s.identities.Judge(ctx, s.fate); err != nil {
+		if err := s.identities.Decide(ctx, s.fate); err != nil {
 			return err
 		}
 		closers = append(closers, s.superseded, s.supersededFile)
@@ -385,10 +384,10 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 	return nil
 }
 
-// close lets go of everything; what was not published is thrown away.
+// close closes everything and discards unpublished files.
 func (s *staging) close() error {
-	if s.judge != nil {
-		_ = s.judge.stop() // what was wrong, stage has said
+	if s.comparer != nil {
+		_ = s.comparer.stop() // stage has returned its error
 		if s.group != nil {
 			s.group.reset()
 		}

@@ -9,25 +9,24 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// groupRows is how many rows are compared with the snapshot together, which is
-// faster than one by one.
+// groupRows is how many rows are compared with the snapshot at a time, which is faster
+// than one by one.
 const groupRows = 256
 
 // groupBytes is how many bytes of fields make a group full before it has all its
 // rows, so that large values can't fill the memory.
 const groupBytes = 4 << 20
 
-// groups is how many groups there are: one that is filled, one that is judged, and
-// those between them, so that neither side waits for the other's slower moments.
+// groups is how many groups there are: one being filled, one being compared, and those
+// between them, so that neither side waits for the other's slower moments.
 const groups = 4
 
-// group is rows of one record that are read and validated, on their way to the
-// comparison.
+// group is rows of one record that are read and validated, to be compared next.
 type group struct {
 	record    arrow.Record       // in which the addresses lie
 	profiles  []snapshot.Profile // those to be compared
 	addresses [groupRows][]byte  // buffers for their addresses
-	arena     []byte             // their data fields and user ids
+	arena     []byte             // their data fields and user IDs
 	refused   []refusedRow
 }
 
@@ -39,7 +38,7 @@ type refusedRow struct {
 	column string
 	value  []byte
 	reason schemas.Reason
-	// key is of somebody who stays on the list as they are; nil otherwise.
+	// key is set if the profile stays on the list unchanged.
 	key *[16]byte
 }
 
@@ -64,9 +63,9 @@ func (g *group) reset() {
 	g.record, g.profiles, g.arena, g.refused = nil, g.profiles[:0], g.arena[:0], g.refused[:0]
 }
 
-// judge is the goroutine that compares and writes what the one that reads has made
-// ready. After an error it lets the rest go by.
-type judge struct {
+// comparer is the goroutine that compares the groups that the reading one has filled, and
+// writes the result. After an error it drops the remaining groups.
+type comparer struct {
 	free, ready chan *group
 	done        chan struct{}
 	err         error // to be read after done is closed
@@ -74,47 +73,46 @@ type judge struct {
 	stopped     bool
 }
 
-func newJudge(take func(*group) error) *judge {
-	j := &judge{free: make(chan *group, groups), ready: make(chan *group, groups), done: make(chan struct{}), failed: make(chan struct{})}
+func newComparer(compare func(*group) error) *comparer {
+	c := &comparer{free: make(chan *group, groups), ready: make(chan *group, groups), done: make(chan struct{}), failed: make(chan struct{})}
 	for range groups {
-		j.free <- &group{}
+		c.free <- &group{}
 	}
 	go func() {
-		defer close(j.done)
-		for g := range j.ready {
-			if j.err == nil {
-				if j.err = take(g); j.err != nil {
-					close(j.failed)
+		defer close(c.done)
+		for g := range c.ready {
+			if c.err == nil {
+				if c.err = compare(g); c.err != nil {
+					close(c.failed)
 				}
 			}
 			g.reset()
-			j.free <- g
+			c.free <- g
 		}
 	}()
-	return j
+	return c
 }
 
-// errJudge stands for the error that stop gives.
-var errJudge = errors.New("the comparison has failed")
+// errComparing is returned by hand after a comparison has failed; stop returns the cause.
+var errComparing = errors.New("the comparison has failed")
 
-// hand takes a group over and gives an empty one. After errJudge, stop says what was
-// wrong.
-func (j *judge) hand(g *group) (*group, error) {
-	j.ready <- g
+// hand passes a full group on and returns an empty one.
+func (c *comparer) hand(g *group) (*group, error) {
+	c.ready <- g
 	select {
-	case <-j.failed:
-		return nil, errJudge
-	case next := <-j.free:
+	case <-c.failed:
+		return nil, errComparing
+	case next := <-c.free:
 		return next, nil
 	}
 }
 
-// stop waits until everything is judged. It may be called more than once.
-func (j *judge) stop() error {
-	if !j.stopped {
-		j.stopped = true
-		close(j.ready)
+// stop waits until all groups are compared. It may be called more than once.
+func (c *comparer) stop() error {
+	if !c.stopped {
+		c.stopped = true
+		close(c.ready)
 	}
-	<-j.done
-	return j.err
+	<-c.done
+	return c.err
 }

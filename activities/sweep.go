@@ -16,11 +16,11 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// originFile stands with what a segment's run has staged and says whose it is, so
-// that a sweep can ask Temporal for the run. It holds an origin.
+// originFile is the file that names the run that staged a folder, so that a sweep can ask
+// Temporal for the run. It holds an origin.
 const originFile = "run.json"
 
-// origin is what a sweep has to know of a run.
+// origin is what a sweep must know of a run.
 type origin struct {
 	Export     string `json:"export"`
 	Segment    string `json:"segment"`
@@ -30,7 +30,7 @@ type origin struct {
 	Mapping string `json:"mapping"`
 }
 
-// sign notes whose the staged files are that follow.
+// sign writes the origin of the files that are staged next.
 func (a *Activities) sign(ctx context.Context, in schemas.StageInput) error {
 	run := in.Run
 	data, err := json.Marshal(origin{
@@ -51,58 +51,54 @@ type RunState int
 
 // The states.
 const (
-	// RunLives: it may go on at any time.
+	// RunLives: it may continue at any time.
 	RunLives RunState = iota
-	// RunEnded: it has ended, in whatever way.
+	// RunEnded: it has ended, in any state.
 	RunEnded
-	// RunUnknown: Temporal has never heard of it, or not any more.
+	// RunUnknown: Temporal has no record of it.
 	RunUnknown
 )
 
-// Runs tells how runs stand.
+// Runs looks up runs in Temporal.
 type Runs interface {
-	// Standing is the state of a segment's run, and whether any run of its export
-	// is under way.
-	Standing(ctx context.Context, run schemas.RunRef) (state RunState, underWay bool, err error)
+	// State returns the state of a segment's run, and reports whether any run of its
+	// export is in progress.
+	State(ctx context.Context, run schemas.RunRef) (state RunState, underWay bool, err error)
 }
 
-// How long nothing was written to what a sweep deletes.
+// How old, by the last write, files must be before a sweep deletes them.
 const (
-	// afterEnd is longer than an activity lives whose workflow is gone: it notices
-	// at its next heartbeat.
+	// afterEnd is longer than an activity survives its workflow: it notices at its next
+	// heartbeat.
 	afterEnd = 10 * time.Minute
-	// afterLoss gives time to notice that a worker is connected to a wrong Temporal.
+	// afterLoss leaves time to notice that a worker is connected to the wrong Temporal.
 	afterLoss = 24 * time.Hour
-	// unsigned is for what an older version staged, which does not say whose it is:
-	// longer than anybody lets a run wait.
+	// unsigned is for staged files without a readable origin: longer than a run waits.
 	unsigned = 60 * 24 * time.Hour
-	// unfinishedFor is for files whose writing has not ended, by the time of the
-	// last write.
+	// unfinishedFor is for partly written files.
 	unfinishedFor = 24 * time.Hour
 )
 
-// Swept counts what a sweep has deleted.
-type Swept struct {
-	// Staged counts segments' runs whose staged data is gone, Rejects and Reports
-	// the runs whose rejects and reports are, Unfinished single files and
-	// folders that killed workers have left.
-	Staged, Rejects, Reports, Unfinished int
-}
-
-// Sweeper deletes what runs have left behind that nobody could clean up after,
-// and what was kept for as long as it is to be kept. Several workers may sweep at
-// the same time.
+// Sweeper deletes what runs could not clean up themselves, and what is older than its
+// retention. Several may run at the same time.
 type Sweeper struct {
 	Activities *Activities
 	Runs       Runs
 	Retention  func() schemas.Retention
-	// Now is the time by the storage's clock; nil finds it out.
+	// Now returns the time by the storage's clock; nil asks the storage.
 	Now func(context.Context) (time.Time, error)
 }
 
-// Sweep goes through the data root once. What can't be deleted keeps nothing else from
-// being deleted, and is in the error.
-func (s *Sweeper) Sweep(ctx context.Context) (done Swept, err error) {
+// Run sweeps the data root as an activity.
+func (s *Sweeper) Run(ctx context.Context) (done schemas.SweepResult, err error) {
+	ctx, attempt := s.Activities.begin(ctx, 0, nil)
+	defer attempt.end(ctx, &err)
+	return s.Sweep(ctx)
+}
+
+// Sweep sweeps the data root once. A file that can't be deleted does not stop the sweep; the
+// error has all of them.
+func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err error) {
 	clock := s.Now
 	if clock == nil {
 		clock = s.clock
@@ -120,15 +116,15 @@ func (s *Sweeper) Sweep(ctx context.Context) (done Swept, err error) {
 	return done, errors.Join(errs...)
 }
 
-// clock asks the storage for the time: this machine's clock may be wrong.
+// clock returns the storage's time: this machine's clock may be wrong.
 func (s *Sweeper) clock(ctx context.Context) (time.Time, error) {
 	root := s.Activities.Root
 	if err := root.Write(ctx, schemas.SweptKey, []byte("{}")); err != nil {
-		return time.Time{}, fmt.Errorf("begin to sweep: %w", err)
+		return time.Time{}, fmt.Errorf("sweep: %w", err)
 	}
 	files, err := root.List(ctx, path.Dir(schemas.SweptKey))
 	if err != nil || len(files) == 0 {
-		return time.Time{}, fmt.Errorf("begin to sweep: find out the time: %w", err)
+		return time.Time{}, fmt.Errorf("sweep: ask the storage for the time: %w", err)
 	}
 	return files[0].ModTime, nil
 }
@@ -140,8 +136,8 @@ type folder struct {
 	files  []string
 }
 
-// grouped calls f with the files below prefix, together where they have their
-// first depth elements in common.
+// grouped calls f with the files below prefix, grouped by the first depth elements of their
+// names.
 func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(folder) error) error {
 	var errs []error
 	var g folder
@@ -171,9 +167,9 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 	return errors.Join(append(errs, err)...)
 }
 
-// staged deletes the staged data of runs that are no more. What such a run may
-// have put on a list goes into the snapshot first.
-func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error {
+// staged deletes the staged data of runs that have ended. It first adds to the snapshot
+// what such a run may have sent.
+func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
 	a := s.Activities
 	return s.grouped(ctx, "staging", 5, func(g folder) error {
 		age := now.Sub(g.newest)
@@ -192,7 +188,7 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 		if err != nil || schemas.StagingDir(run) != g.dir {
 			least := unsigned
 			if !slices.ContainsFunc(g.files, func(f string) bool { return path.Base(f) == schemas.AddsFile }) {
-				least = afterLoss // a try that nobody waited for wrote it after the run's end
+				least = afterLoss // an abandoned attempt wrote it after the run's end
 			}
 			if errors.Is(err, storage.ErrKey) || age < least {
 				return nil
@@ -200,7 +196,7 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 			done.Staged++
 			return a.Root.DeletePrefix(ctx, g.dir)
 		}
-		state, underWay, err := s.Runs.Standing(ctx, run)
+		state, underWay, err := s.Runs.State(ctx, run)
 		switch {
 		case err != nil:
 			return err
@@ -215,8 +211,8 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *Swept) error 
 	})
 }
 
-// absorbed sees to it that the snapshot does not need what a dead run has staged.
-// It is false where a run under way is to do that.
+// absorbed adds to the snapshot what a dead run may have sent. It returns false if a run in
+// progress will do so.
 func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, underWay bool) (bool, error) {
 	a := s.Activities
 	of := func(p pending) bool { return p.RunID == run.RunID }
@@ -233,14 +229,13 @@ func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, un
 	return true, a.absorb(ctx, run, schemas.Export{Name: o.Export, Connection: o.Connection}, 0, of)
 }
 
-// reports deletes the rejects and the reports of runs that are older than they are
-// to be kept.
-func (s *Sweeper) reports(ctx context.Context, now time.Time, done *Swept) error {
+// reports deletes rejects and reports that are older than their retention.
+func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
 	a, keep := s.Activities, s.Retention()
 	over := func(g folder, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
 	return s.grouped(ctx, "reports", 4, func(g folder) error {
 		has := func(file string) bool { return slices.Contains(g.files, path.Join(g.dir, file)) }
-		// A run that waits is held against its record, and has no report yet.
+		// A waiting run still needs its record, and has no report yet.
 		waits := has(schemas.RunRecordFile) && !has(schemas.RunReportFile) && now.Sub(g.newest) < unsigned
 		switch {
 		case over(g, keep.Reports()) && !waits:

@@ -315,7 +315,7 @@ func TestNothingIsSentToAListThatWasHandedOver(t *testing.T) {
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	list := iterable.List{ID: 7}
 	in := schemas.UploadInput{Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: 7, ListOwner: ownerName(list), Kind: schemas.Subscribe, End: 1, Attempt: testAttempt}
-	for export, want := range map[string]string{"Spring": "missing", "Autumn": "was handed over to segment «High-value» of export «Autumn»"} {
+	for export, want := range map[string]string{"Spring": "missing", "Autumn": "was handed over to segment \"High-value\" of export \"Autumn\""} {
 		if err := b.Root.DeletePrefix(t.Context(), schemas.ListOwners); err != nil {
 			t.Fatal(err)
 		}

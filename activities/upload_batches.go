@@ -24,14 +24,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// mostInFlight bounds the requests in flight of one chunk; the limiter bounds those of
-// the connection.
+// mostInFlight is the maximum of requests in flight of one chunk; the limiter has the maximum
+// of the connection.
 const mostInFlight = 64
 
-// UploadBatches sends one chunk of batches. Its heartbeat holds the lowest batch
-// not yet acknowledged, those above it that are, and the counters, and so does a file
-// beside the staged ones. A retried activity, and one that an operator tries again, goes
-// on from whichever knows more.
+// UploadBatches sends one chunk of batches. Its heartbeat has the lowest batch that is not
+// acknowledged, the acknowledged ones above it, and the counters; so has a file beside the
+// staged ones. A retry continues from the one that has more.
 func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) (_ schemas.UploadCounts, err error) {
 	progress := newTracker(in, startingPoint(ctx, in))
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return progress.snapshot() })
@@ -42,8 +41,8 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 	return progress.snapshot().Counts, nil
 }
 
-// columnAtFault turns an error that names fields into one that names their columns. A
-// name that is not one of the mapped fields is not repeated: it could be anything.
+// columnAtFault turns an error that names fields into one that names their columns. It does
+// not repeat a name that is not a mapped field: it could be anything.
 func columnAtFault(err error, in schemas.UploadInput) error {
 	var e *iterable.Error
 	if !errors.As(err, &e) || len(e.Mismatches) == 0 {
@@ -78,7 +77,7 @@ func mapped(fields []schemas.MappedField, name string) (of *schemas.MappedField)
 	return of
 }
 
-// namesOf are the mapped fields of such names. Other names come from the rows, so they
+// namesOf returns the mapped fields of such names. Other names come from the rows, so they
 // are not repeated.
 func namesOf(fields []schemas.MappedField, names []string) (out []string) {
 	for _, name := range names {
@@ -95,7 +94,7 @@ func namesOf(fields []schemas.MappedField, names []string) (out []string) {
 	return out
 }
 
-// upload sends what progress says is left of a chunk.
+// upload sends the rest of a chunk, by progress.
 func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker, attempt *attempt) error {
 	r, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host)
 	if err == nil && r != nil && (!same(in.Settings, r.Input.Export.Settings) || in.Connection != r.Connection) {
@@ -122,7 +121,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	}
 	// Kind and attempt become part of the names of files.
 	if !valid(in) {
-		return needOperator(schemas.ErrorGrant, fmt.Sprintf("upload batches %d to %d of kind %q: a run asks for no such thing", in.First, in.End, in.Kind))
+		return needOperator(schemas.ErrorGrant, fmt.Sprintf("upload batches %d to %d of kind %q: invalid chunk", in.First, in.End, in.Kind))
 	}
 	key := path.Join(schemas.StagedDir(in.Run, in.Attempt), stagedName(in.Kind))
 	staged, err := a.openStaged(ctx, key)
@@ -132,11 +131,11 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	defer staged.close()
 	if staged.Batches() < in.End {
 		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
-			"the staged file %s has %d batches where %d were expected; retry stages the segment anew", key, staged.Batches(), in.End))
+			"the staged file %s has %d batches where %d were expected; retry stages the segment again", key, staged.Batches(), in.End))
 	}
 	noted, err := a.readAnswered(ctx, in.Run, in.Attempt)
 	if err != nil {
-		return stagingError("what Iterable has answered", err)
+		return stagingError("Iterable's answers", err)
 	}
 	if c := noted[in.Kind][in.First]; c != nil {
 		progress.resume(c.Progress)
@@ -146,7 +145,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if err := note(ctx); err != nil { // before the first request
 		return err
 	}
-	if err := a.goOn(ctx, in); err != nil {
+	if err := a.announceSending(ctx, in); err != nil {
 		return err
 	}
 	refused, err := a.refusedBatches(ctx, in)
@@ -174,35 +173,34 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 // attemptName is the form of an attemptID.
 var attemptName = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// valid reports whether a run can ask for such a chunk.
+// valid reports whether the input describes a chunk.
 func valid(in schemas.UploadInput) bool {
 	return (in.Kind == schemas.Subscribe || in.Kind == schemas.Unsubscribe) && in.First >= 0 && in.First <= in.End && attemptName.MatchString(in.Attempt)
 }
 
 const (
-	// lookEvery is how often an upload notes what Iterable has answered and looks whether
-	// the connection's consent still holds and the list is still the export's. So much is
-	// sent at the most once it is not, and so much again after a worker was killed.
+	// lookEvery is how often an upload stores Iterable's answers, and checks that the
+	// connection's consent holds and that the list is still the export's. It bounds what is
+	// sent after either ends, and what is sent again after a worker was killed.
 	lookEvery = 2500 * time.Millisecond
-	// noteTimeout bounds the last note of an attempt that was cancelled.
+	// noteTimeout is the time limit for storing the answers of a cancelled attempt.
 	noteTimeout = 30 * time.Second
 )
 
-// stillLeadsThere tells whether a connection leads to where it led when the run
-// began: elsewhere the list's id is another list's, and nobody may have agreed to
-// people's data going there.
-func (a *Activities) stillLeadsThere(name, host string) error {
+// sameHost returns an error if the connection's API host has changed since the run began:
+// there the list's ID is another list's, and consent may be missing.
+func (a *Activities) sameHost(name, host string) error {
 	c, err := a.known(name)
-	if err != nil || host == "" || host == access.Host(c) { // runs of earlier versions don't say
+	if err != nil || host == "" || host == access.Host(c) {
 		return err
 	}
 	return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
-		"connection «%s» leads to %s now, and led to %s when the run began; abort the run and start it again, or lead the connection back and retry",
+		"connection %q uses the host %s now, and used %s when the run began; abort the run and start it again, or restore the connection and retry",
 		name, access.Host(c), host))
 }
 
-// startingPoint is how far earlier tries came: what the heartbeat of the try
-// before this one says, else what the workflow knows.
+// startingPoint returns the progress of earlier attempts: of the previous heartbeat, or as
+// known to the workflow.
 func startingPoint(ctx context.Context, in schemas.UploadInput) schemas.UploadProgress {
 	var p schemas.UploadProgress
 	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &p) == nil && p.Next >= in.First {
@@ -222,30 +220,29 @@ type uploader struct {
 	progress *tracker
 	pace     *paceLog
 	metrics  *observe.Metrics
-	// refuse keeps the rows of a batch that Iterable refused; without rows it
-	// forgets those that an earlier try kept.
+	// refuse stores the refused rows of a batch; without rows it deletes those of an earlier
+	// attempt.
 	refuse func(context.Context, int, *batch.Batch, []refusal) error
-	// refused are the batches of which an earlier try kept some.
+	// refused are the batches with refused rows of an earlier attempt.
 	refused map[int]bool
 	// known is set once Iterable has acknowledged something for the list.
 	known   atomic.Bool
-	probe   chan struct{} // held by the one who finds that out; has room for one
-	turns   sync.Mutex    // guards the context of those who wait for a turn, and its end
+	probe   chan struct{} // held by the request that finds out; has room for one
+	turns   sync.Mutex    // guards the context of waiting for turns
 	wait    context.Context
 	endWait context.CancelFunc
-	ended   bool // nobody is to wait any more
+	ended   bool // no more waiting
 	attempt *attempt
-	// note keeps what Iterable has answered, and mayGoOn fails once nobody agrees any more
-	// to what is sent, or another export fills the list.
+	// note stores Iterable's answers. mayGoOn returns an error once consent is withdrawn, or
+	// another export fills the list.
 	note, mayGoOn func(context.Context) error
 }
 
-// errWorkerStops ends an activity whose worker shuts down; another worker goes on.
-var errWorkerStops = errors.New("the worker is shutting down; another one goes on from here")
+// errWorkerStops ends an activity when its worker shuts down; another worker continues.
+var errWorkerStops = errors.New("the worker is shutting down; another one continues from here")
 
-// run sends until every batch is acknowledged, an error that retries can't cure
-// turns up, or the worker is asked to stop. Requests in flight are always waited
-// for, so that what they did is known.
+// run sends until every batch is acknowledged, a permanent error occurs, or the worker
+// stops. It always waits for requests in flight, so that their outcome is known.
 func (u *uploader) run(ctx context.Context) error {
 	stop, end := context.WithCancel(ctx)
 	defer end()
@@ -260,7 +257,7 @@ func (u *uploader) run(ctx context.Context) error {
 		select {
 		case <-sent:
 		case <-stop.Done():
-		case <-activity.GetWorkerStopChannel(ctx): // whoever waits for a turn would still send
+		case <-activity.GetWorkerStopChannel(ctx): // waiting goroutines would still send
 			fail(errWorkerStops)
 		}
 		u.noMoreTurns()
@@ -284,7 +281,7 @@ func (u *uploader) run(ctx context.Context) error {
 				if !more {
 					return
 				}
-				u.attempt.tell()
+				u.attempt.reportSoon()
 			}
 		})
 	}
@@ -298,7 +295,7 @@ func (u *uploader) run(ctx context.Context) error {
 	return first
 }
 
-// look looks after an upload until it is sent.
+// look stores answers and checks consent and ownership until all is sent.
 func (u *uploader) look(ctx context.Context, sent <-chan struct{}, fail func(error)) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -337,8 +334,8 @@ func (u *uploader) alone() (end func()) {
 	return end
 }
 
-// waiting returns the context of those who wait for a turn, which ends when all
-// batches are taken.
+// waiting returns the context of waiting for a turn, which ends when all batches are
+// assigned.
 func (u *uploader) waiting(ctx context.Context) context.Context {
 	u.turns.Lock()
 	defer u.turns.Unlock()
@@ -351,7 +348,7 @@ func (u *uploader) waiting(ctx context.Context) context.Context {
 	return u.wait
 }
 
-// noMoreTurns ends the waiting for turns for good.
+// noMoreTurns ends all waiting for turns for good.
 func (u *uploader) noMoreTurns() {
 	u.turns.Lock()
 	u.ended = true
@@ -359,7 +356,7 @@ func (u *uploader) noMoreTurns() {
 	u.nothingLeft()
 }
 
-// nothingLeft ends the waiting for turns.
+// nothingLeft ends the present waiting for turns.
 func (u *uploader) nothingLeft() {
 	u.turns.Lock()
 	defer u.turns.Unlock()
@@ -368,8 +365,8 @@ func (u *uploader) nothingLeft() {
 	}
 }
 
-// sendSome sends as many batches as one request carries and notes what became of
-// them. It reports whether there may be more.
+// sendSome sends as many batches as one request carries and records the outcome. It reports
+// whether there may be more.
 func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more bool, err error) {
 	if !u.progress.left() {
 		return false, nil
@@ -379,7 +376,7 @@ func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more b
 	turn, err := u.client.Turn(waiting, u.endpoint())
 	if err != nil {
 		if ctx.Err() == nil && waiting.Err() != nil {
-			return true, nil // all batches are taken: nobody waits for a turn in vain
+			return true, nil // all batches are assigned
 		}
 		return false, err
 	}
@@ -489,13 +486,12 @@ func (u *uploader) load(turn limits.Turn, body *batch.Body) (batches []*loaded, 
 	return batches, nil
 }
 
-// tracker keeps the books of a chunk: which batches are taken, which are
-// acknowledged, and what became of them.
+// tracker records which batches of a chunk are assigned and acknowledged, and the counts.
 type tracker struct {
 	mu     sync.Mutex
 	end    int
-	taken  int   // the next batch that nobody has taken
-	back   []int // batches that were given back
+	taken  int   // the next unassigned batch
+	back   []int // returned batches
 	done   map[int]bool
 	next   int // the lowest batch not acknowledged
 	counts schemas.UploadCounts
@@ -507,7 +503,7 @@ func newTracker(in schemas.UploadInput, p schemas.UploadProgress) *tracker {
 	return t
 }
 
-// start puts the tracker where the progress says.
+// start sets the tracker to the progress.
 func (t *tracker) start(p schemas.UploadProgress) {
 	t.taken, t.next, t.counts, t.done = p.Next, p.Next, p.Counts, map[int]bool{}
 	for _, k := range p.Done {
@@ -515,7 +511,7 @@ func (t *tracker) start(p schemas.UploadProgress) {
 	}
 }
 
-// left reports whether there are batches that nobody has taken.
+// left reports whether there are unassigned batches.
 func (t *tracker) left() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -534,14 +530,14 @@ func (t *tracker) take() (int, bool) {
 	for t.taken < t.end {
 		k := t.taken
 		t.taken++
-		if k >= t.next && !t.done[k] { // what lies below next is done, and forgotten in done
+		if k >= t.next && !t.done[k] { // batches below next are done, and no longer in done
 			return k, true
 		}
 	}
 	return 0, false
 }
 
-// giveBack gives batches back that were taken and not sent.
+// giveBack returns assigned batches that were not sent.
 func (t *tracker) giveBack(batches []*loaded) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -563,7 +559,7 @@ func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 	}
 }
 
-// resume goes on where an earlier attempt stopped, if that knows more.
+// resume continues from the progress of an earlier attempt, if that has more.
 func (t *tracker) resume(p schemas.UploadProgress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -573,7 +569,7 @@ func (t *tracker) resume(p schemas.UploadProgress) {
 	}
 }
 
-// note counts requests that came to nothing.
+// note counts unsuccessful requests.
 func (t *tracker) note(requests, throttled, failed int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -582,7 +578,7 @@ func (t *tracker) note(requests, throttled, failed int64) {
 	t.counts.Failed += failed
 }
 
-// snapshot is what a heartbeat holds.
+// snapshot returns the progress for a heartbeat.
 func (t *tracker) snapshot() schemas.UploadProgress {
 	t.mu.Lock()
 	defer t.mu.Unlock()

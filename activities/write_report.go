@@ -21,8 +21,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// WriteRunReport writes the report of a run that people read, from what its
-// segments left in the data root. It gives the report's key.
+// WriteRunReport writes the readable report of a run, from the reports of its segments in
+// the data root. It returns the report's key.
 func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (_ string, err error) {
 	ctx, attempt := a.begin(ctx, in.Export.Deadline, nil)
 	defer attempt.end(ctx, &err)
@@ -31,7 +31,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	}
 	stored, err := limits.Read(ctx, a.Root, in.Connection.Name)
 	if err != nil {
-		a.Log.Warn("the report will lack the learned limits", "connection", in.Connection.Name, "error", err)
+		a.Log.Warn("report without learned limits", "connection", in.Connection.Name, "error", err)
 	}
 	learned := stored.Limits[schemas.Subscribe]
 	run := report.Run{
@@ -73,7 +73,7 @@ func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) 
 	}
 	file, err := a.Root.Open(ctx, r.Rejects)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil // retention was quicker
+		return s, nil // already deleted by the sweep
 	}
 	if err != nil {
 		return s, fmt.Errorf("read the rejects: %w", err)
@@ -89,20 +89,20 @@ func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) 
 }
 
 const (
-	// fewestOfDomain is how many rejected rows a domain needs to be named: one of
-	// very few may be that of a person.
+	// fewestOfDomain is how many rejected rows a domain needs to be listed: a rare one may
+	// identify a person.
 	fewestOfDomain = 3
-	// mostDomains is how many domains are named.
+	// mostDomains is how many domains are listed.
 	mostDomains = 10
 	// mostCounted bounds the domains that are counted, and with them the memory.
 	mostCounted = 100_000
 )
 
-// domain is what may stand behind the @ of a rejected address and be named.
+// domain matches the domains of rejected addresses that may be listed.
 var domain = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
 // countRejects counts the rejected rows by source file and by domain. Duplicates
-// are no rejects.
+// are not rejects.
 func countRejects(rows *rejects.Reader) (files, domains []report.Count, err error) {
 	byFile, byDomain := map[string]int64{}, map[string]int64{}
 	for {
@@ -143,10 +143,10 @@ func counted(by map[string]int64, fewest int64) (out []report.Count) {
 	return out
 }
 
-// mostHistory is how many runs the course of a list's size goes back.
+// mostHistory is how many past runs the list's size is shown for.
 const mostHistory = 30
 
-// history gives the list's size after the last runs that got through.
+// history returns the list's size after the last successful runs.
 func (a *Activities) history(ctx context.Context, run schemas.RunRef) ([]report.Size, error) {
 	of := path.Base(schemas.ReportDir(run))
 	found, err := a.Root.List(ctx, path.Dir(path.Dir(schemas.ReportDir(run))))
@@ -170,7 +170,7 @@ func (a *Activities) history(ctx context.Context, run schemas.RunRef) ([]report.
 	return sizes, nil
 }
 
-// limitUsed writes a limit, with what was learned where it is not set.
+// limitUsed returns a limit in words; the learned one if it is not set.
 func limitUsed(set schemas.Limit, learned float64, known bool) string {
 	if set == 0 && known {
 		return fmt.Sprintf("%s (%.4g learned)", set, learned)
@@ -178,7 +178,7 @@ func limitUsed(set schemas.Limit, learned float64, known bool) string {
 	return set.String()
 }
 
-// settingsUsed says in words which settings a run used, defaults included.
+// settingsUsed returns the settings of a run in words, defaults included.
 func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Learned) []report.Setting {
 	l, g := c.Limits.WithDefaults(), e.Guardrails
 	var fields []string
@@ -222,7 +222,7 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 		{Name: "Empty segment", Value: map[bool]string{true: "goes on", false: "waits"}[g.AllowEmpty]},
 	}
 	for _, s := range e.Segments {
-		out = append(out, report.Setting{Name: "Source of «" + s.Name + "»", Value: s.Source})
+		out = append(out, report.Setting{Name: fmt.Sprintf("Source of %q", s.Name), Value: s.Source})
 	}
 	return out
 }

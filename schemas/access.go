@@ -7,31 +7,31 @@ type Role = string
 
 // Roles, from the most to the least that one may do.
 const (
-	// RoleAdministrator sets up connections, and does all that a contributor does.
+	// RoleAdministrator sets up connections, and may do all that a contributor may.
 	RoleAdministrator Role = "administrator"
 	// RoleContributor defines exports and runs them, over the connections that
 	// are shared with contributors.
 	RoleContributor Role = "contributor"
-	// RoleViewer sees how runs stand.
+	// RoleViewer sees the state of runs.
 	RoleViewer Role = "viewer"
 )
 
-// Person is somebody who has shown who they are.
+// Person is an authenticated person.
 type Person struct {
-	// Name is for people to read; Subject is how the identity provider calls them,
-	// empty where nobody was asked.
+	// Name is the display name. Subject is the identity provider's ID of the person; it is
+	// empty without one.
 	Name    string `json:"name"`
 	Subject string `json:"subject,omitempty"`
 	Role    Role   `json:"role"`
 }
 
-// Grant is the workers' word that a run, or the removal of an export, may start
-// exactly as it is described. It is no secret.
+// Grant is the workers' permission to start a run, or to remove an export, exactly as
+// described. It is not secret.
 type Grant struct {
 	Person   Person    `json:"person"`
 	IssuedAt time.Time `json:"issuedAt"`
-	// ExpiresAt is when nothing can be started with it any more; zero is never, which
-	// only a schedule's grant is.
+	// ExpiresAt is when the grant expires. Only a schedule's grant never does; its ExpiresAt
+	// is zero.
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	// MAC is over all of the above and everything that it was started with, by a key
 	// that only the workers have.
@@ -44,25 +44,24 @@ type NameRecord struct {
 	Connection string    `json:"connection"`
 	Since      time.Time `json:"since"`
 	By         string    `json:"by"`
-	// Before are the connections that it belonged to before, of which the data root
-	// may still hold something.
+	// Before are earlier connections of the name; the data root may still have their files.
 	Before []string `json:"before,omitempty"`
 }
 
-// RunRecord is what a run was let in with.
+// RunRecord is what a run was authorized with.
 type RunRecord struct {
 	RunID string   `json:"runId"`
 	Input RunInput `json:"input"`
-	// Connection is what the run uses, and Person whom it was granted to.
+	// Connection is what the run uses, and Person has the grant.
 	Connection ConnectionInfo `json:"connection"`
 	Person     Person         `json:"person"`
 	At         time.Time      `json:"at"`
 }
 
-// RemoveInput starts RemoveExport: it deletes all that is kept of an export.
+// RemoveInput starts RemoveExport, which deletes all data kept for an export.
 type RemoveInput struct {
 	Export Export `json:"export"`
-	// DeleteLists deletes the lists too that the export made in Iterable.
+	// DeleteLists also deletes the lists that the export created in Iterable.
 	DeleteLists bool   `json:"deleteLists,omitempty"`
 	Grant       *Grant `json:"grant,omitempty"`
 }
@@ -71,11 +70,11 @@ type RemoveInput struct {
 type RemoveAnswer struct {
 	// Files is how many files of the data root were deleted.
 	Files int `json:"files"`
-	// Lists says what became of the list of each segment.
+	// Lists has the outcome for the list of each segment.
 	Lists []RemovedList `json:"lists,omitempty"`
 }
 
-// RemovedList is what became of a list whose deletion was asked for.
+// RemovedList is the outcome of deleting a list.
 type RemovedList struct {
 	Name    string `json:"name"`
 	ID      int64  `json:"id,omitempty"`

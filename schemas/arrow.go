@@ -27,7 +27,7 @@ var StagedSchema = arrow.NewSchema([]arrow.Field{
 //	file     the source file's name
 //	row      the row's number in the file, from 0
 //	column   the column at fault
-//	value    what stands there, null for forgotten people and missing values
+//	value    what stands there, null for forgotten profiles and missing values
 //	reason   a Reason
 //	message  the reason in words
 var RejectSchema = arrow.NewSchema([]arrow.Field{

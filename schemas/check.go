@@ -2,7 +2,7 @@ package schemas
 
 // CheckResult is what a check adds to a segment's report.
 type CheckResult struct {
-	// NoList tells that there is no list of the segment's name yet.
+	// NoList is set if there is no list of the segment's name yet.
 	NoList bool `json:"noList,omitempty"`
 	// Requests is how many subscribe and unsubscribe requests a run would make at
 	// the least, and Estimate how long they take at the connection's pace.
@@ -13,14 +13,14 @@ type CheckResult struct {
 	Guardrails []string `json:"guardrails,omitempty"`
 	Clashes    []string `json:"clashes,omitempty"`
 	// NewFields are the data fields that a run would create in Iterable; SentAgain says
-	// why it would send everybody on the list again, empty where it would not.
+	// why it would send all profiles on the list again, or is empty.
 	NewFields []string `json:"newFields,omitempty"`
 	SentAgain string   `json:"sentAgain,omitempty"`
 	// Examples is the key of the examples' file in the data root.
 	Examples string `json:"examples,omitempty"`
 }
 
-// Examples are some of the people whom a run would be about. They lie in the data
+// Examples are some of the profiles that a run would change. They are stored in the data
 // root and never pass through Temporal.
 type Examples struct {
 	Adds     []Example `json:"adds,omitempty"`
@@ -29,7 +29,7 @@ type Examples struct {
 	Rejects  []Example `json:"rejects,omitempty"`
 }
 
-// Example is one person, or one row that would be rejected.
+// Example is one profile, or one row that would be rejected.
 type Example struct {
 	Email  string `json:"email,omitempty"`
 	UserID string `json:"userId,omitempty"`

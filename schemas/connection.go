@@ -21,7 +21,7 @@ type Connection struct {
 	Region  string `json:"region,omitempty"`
 	BaseURL string `json:"baseURL,omitempty"`
 	APIKey  KeyRef `json:"apiKey"`
-	// ProjectType says what the project identifies people by: "email" (the
+	// ProjectType is how the project identifies profiles: "email" (the
 	// default), "userID" or "hybrid".
 	ProjectType string `json:"projectType,omitempty"`
 	// Allowed says which roles may use the connection: "administrators" (the
@@ -109,8 +109,7 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
-// Consent records that somebody has agreed to the transfer of people's data to
-// Iterable.
+// Consent records that a person has agreed to the transfer of personal data to Iterable.
 type Consent struct {
 	AcceptedBy string    `json:"acceptedBy"`
 	AcceptedAt time.Time `json:"acceptedAt"`
@@ -148,8 +147,8 @@ type ConnectionsAnswer struct {
 	Since  time.Time `json:"since,omitzero"`
 }
 
-// ConnectionView is what can be shown of a connection. Everybody sees its name
-// and type; the rest is for administrators.
+// ConnectionView is what can be shown of a connection. Everyone sees its name and type; the
+// rest is for administrators.
 type ConnectionView struct {
 	Name        string `json:"name"`
 	ProjectType string `json:"projectType"`
@@ -165,19 +164,19 @@ type ConnectionView struct {
 	Learned map[string]LearnedLimits `json:"learned,omitempty"`
 }
 
-// LearnedLimits are the requests a second and the profiles in one that a project was
-// found to take, 0 where that is not known yet.
+// LearnedLimits are the requests per second and the profiles per request that a project was
+// found to accept; 0 is not known yet.
 type LearnedLimits struct {
 	RequestsPerSecond float64 `json:"requestsPerSecond,omitempty"`
 	Profiles          int     `json:"profiles,omitempty"`
 }
 
-// ConsentRecord is kept in the data root whenever somebody agrees, or withdraws.
+// ConsentRecord is kept in the data root for each consent and each withdrawal.
 type ConsentRecord struct {
 	Connection string `json:"connection"`
 	// Host is the API's host that the record is about.
 	Host string `json:"host"`
-	// Withdrawn tells that the connection was disconnected.
+	// Withdrawn is set if the connection was disconnected.
 	Withdrawn bool      `json:"withdrawn,omitempty"`
 	By        string    `json:"by"`
 	At        time.Time `json:"at"`
@@ -185,7 +184,7 @@ type ConsentRecord struct {
 	// in a record that withdraws.
 	Statement string `json:"statement,omitempty"`
 	SHA256    string `json:"sha256,omitempty"`
-	// File tells that the consent stands in connections.yaml.
+	// File is set if connections.yaml has the consent.
 	File bool `json:"file,omitempty"`
 }
 
@@ -194,7 +193,7 @@ type ConnectionCheck struct {
 	Connection string    `json:"connection"`
 	At         time.Time `json:"at"`
 	By         string    `json:"by"`
-	// Error says why exports could not use the key; empty if they can.
+	// Error is why exports can't use the key, or empty.
 	Error string `json:"error,omitempty"`
 	// ProjectType is what connections.yaml says.
 	ProjectType string `json:"projectType,omitempty"`
@@ -204,7 +203,7 @@ type ConnectionCheck struct {
 }
 
 // ConnectionInfo is what a run needs to know of its connection. It holds
-// nothing secret, and is fixed for the length of a run.
+// no secrets, and is fixed for the length of a run.
 type ConnectionInfo struct {
 	Name        string `json:"name"`
 	ProjectType string `json:"projectType"`
@@ -212,7 +211,7 @@ type ConnectionInfo struct {
 	Limits      Limits `json:"limits"`
 	// TaskQueue is where activities that call Iterable for it run.
 	TaskQueue string `json:"taskQueue"`
-	// Host is where the connection led when the run began. The consent was to that
+	// Host is the connection's API host when the run began. The consent was to that
 	// host, and the run's list has its id there.
 	Host string `json:"host,omitempty"`
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // ConsentStatement is the data privacy and compliance statement that an
-// administrator agrees to before people's data goes over a connection.
+// administrator agrees to before personal data is sent over a connection.
 const ConsentStatement = `Data privacy and compliance
 
 By agreeing, you allow this program to send people's data - e-mail addresses, user
@@ -21,7 +21,7 @@ each person in the segments, the agreements with Iterable that your laws ask for
 and a way to answer people who want to see, correct or delete their data. Ending the
 connection stops further transfers; it deletes nothing in Iterable.`
 
-// ConsentStatementSHA256 is the statement's hash in hex.
+// ConsentStatementSHA256 returns the statement's hash in hex.
 func ConsentStatementSHA256() string {
 	sum := sha256.Sum256([]byte(ConsentStatement))
 	return hex.EncodeToString(sum[:])

@@ -22,7 +22,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Or gives the duration, or the other one where it is zero.
+// Or returns the duration, or the other one if it is zero.
 func (d Duration) Or(other time.Duration) time.Duration {
 	if d == 0 {
 		return other

@@ -1,11 +1,11 @@
 package schemas
 
 // ErrorType names a class of failure that crosses an activity's boundary: it is
-// the type of the Temporal application error. What a retry can cure has no
-// name; every error named here makes the run wait for an operator.
+// the type of the Temporal application error. Temporary errors have no type; every error
+// named here makes the run wait for an operator.
 type ErrorType = string
 
-// Errors that a retry alone can't cure.
+// Errors that a retry alone can't fix.
 const (
 	// ErrorBadExport: the export's definition can't work as it stands.
 	ErrorBadExport ErrorType = "BadExport"
@@ -16,8 +16,7 @@ const (
 	// ErrorNotAllowed: the person's role may not do this, or not over this
 	// connection.
 	ErrorNotAllowed ErrorType = "NotAllowed"
-	// ErrorNoConsent: nobody has agreed to people's data going over the
-	// connection.
+	// ErrorNoConsent: no one has agreed to sending personal data over the connection.
 	ErrorNoConsent ErrorType = "NoConsent"
 	// ErrorNoConnection: the export's connection was disconnected.
 	ErrorNoConnection ErrorType = "NoConnection"
@@ -68,33 +67,33 @@ const (
 // ErrorGuardrail is the type of the wait that a guardrail starts.
 const ErrorGuardrail ErrorType = "Guardrail"
 
-// ErrorGrant is the type of the error that ends a run without a valid grant: none
-// at all, or one that is altered, expired, revoked or another export's. Nobody is
-// asked, since what a run was started with can't be changed any more.
+// ErrorGrant is the type of the error that ends a run without a valid grant: it is missing,
+// altered, expired, revoked or another export's. The run does not wait, since its input
+// can't be changed.
 const ErrorGrant ErrorType = "Grant"
 
 // ErrorNameTaken: the export's name belongs to another connection.
 const ErrorNameTaken ErrorType = "NameTaken"
 
-// Errors of what people ask for.
+// Errors of requests to the gateway.
 const (
-	// ErrorBadRequest: it can't be understood.
+	// ErrorBadRequest: the request can't be parsed.
 	ErrorBadRequest ErrorType = "BadRequest"
-	// ErrorConflict: it can't be done as things are.
+	// ErrorConflict: the present state does not allow it.
 	ErrorConflict ErrorType = "Conflict"
-	// ErrorChanged: what it was based on has changed since.
+	// ErrorChanged: the state that it was based on has changed.
 	ErrorChanged ErrorType = "Changed"
-	// ErrorUnderWay: a run, or something that is used, is in the way.
+	// ErrorUnderWay: a run in progress, or a thing in use, prevents it.
 	ErrorUnderWay ErrorType = "UnderWay"
 	// ErrorNotKept: the data root does not hold it (any more).
 	ErrorNotKept ErrorType = "NotKept"
 )
 
-// ErrorProof: the person could not be told to be who they say.
+// ErrorProof: the person could not be authenticated.
 const ErrorProof ErrorType = "Proof"
 
 // ErrorSegmentsFailed is the type of the error that RunExport ends with when a
-// segment did not get through. Its details are the RunResult.
+// segment was not exported. Its details are the RunResult.
 const ErrorSegmentsFailed ErrorType = "SegmentsFailed"
 
 // ErrorAborted is the type of the error that ends a run that an operator

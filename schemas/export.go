@@ -30,7 +30,7 @@ type Export struct {
 	Fields   Fields    `json:"fields,omitzero"`
 	Segments []Segment `json:"segments"`
 	Schedule Schedule  `json:"schedule,omitzero"`
-	// Notify has people told of runs that wait or end.
+	// Notify lists the webhooks for runs that wait or end.
 	Notify []Notify `json:"notify,omitempty"`
 	Settings
 }
@@ -58,7 +58,7 @@ func (e Export) MappingFingerprint(projectType string) string {
 type Segment struct {
 	Name   string `json:"name"`
 	Source string `json:"source"`
-	// ListID picks one list where several bear the segment's name.
+	// ListID selects one of several lists with the segment's name.
 	ListID int64 `json:"listId,omitempty"`
 }
 
@@ -66,41 +66,40 @@ type Segment struct {
 // the default.
 type Settings struct {
 	// Mode is "mirror" (the default: the list ends up as the segment is) or
-	// "append" (nobody is removed).
+	// "append" (no member is removed).
 	Mode string `json:"mode,omitempty"`
 	// MergeNestedObjects, PreferUserID and UpdateExistingUsersOnly are passed
 	// on to Iterable as they are.
 	MergeNestedObjects      bool `json:"mergeNestedObjects,omitempty"`
 	PreferUserID            bool `json:"preferUserId,omitempty"`
 	UpdateExistingUsersOnly bool `json:"updateExistingUsersOnly,omitempty"`
-	// Nulls says what becomes of a mapped field without a value: "omit" (the
+	// Nulls says how a mapped field without a value is sent: "omit" (the
 	// default) or "send".
 	Nulls string `json:"nulls,omitempty"`
-	// OnInvalid says what becomes of a mapped field whose value can't be sent:
+	// OnInvalid says how a mapped field with an invalid value is handled:
 	// "omit" (the default) leaves it out and counts it, "reject" rejects the row.
 	OnInvalid string `json:"onInvalid,omitempty"`
 	// AllowUnknownTLD accepts addresses under a top-level domain that the public
 	// suffix list does not know.
 	AllowUnknownTLD bool `json:"allowUnknownTLD,omitempty"`
-	// Deadline is how long a run may try, waiting for operators left out;
+	// Deadline is how long a step may fail, without the time spent waiting for operators;
 	// default 24h.
 	Deadline Duration `json:"deadline,omitempty"`
 	// FullEvery is how old the last full run may be before the next run sends
-	// everybody again; 0 means that only what changed is ever sent.
+	// all profiles again; 0 means that only changes are sent.
 	FullEvery Duration `json:"fullEvery,omitempty"`
-	// NewFields says what becomes of a run that would create data fields in Iterable,
-	// which can never be removed there: "ask" (the default) has a scheduled run wait,
-	// and one that a person started go on; "allow" lets every run go on; "refuse" none.
+	// NewFields says what a run does that would create data fields in Iterable, where they
+	// can never be removed: with "ask" (the default) a scheduled run waits and others
+	// continue; with "allow" all continue; with "refuse" none does.
 	NewFields string `json:"newFields,omitempty"`
-	// FullRuns says what becomes of a scheduled run that would send everybody on a list
-	// again, other than by FullEvery: "ask" (the default) or "allow".
+	// FullRuns says what a scheduled run does that would send all profiles of a list again,
+	// other than by FullEvery: wait ("ask", the default) or continue ("allow").
 	FullRuns string `json:"fullRuns,omitempty"`
 	// Guardrails stop a run for an operator before it sends anything.
 	Guardrails Guardrails `json:"guardrails,omitzero"`
 }
 
-// Modes of an Export, and what becomes of null fields and of values that can't be
-// sent.
+// Modes of an Export, and the handling of null fields and of invalid values.
 const (
 	ModeMirror = "mirror"
 	ModeAppend = "append"
@@ -111,7 +110,7 @@ const (
 	InvalidReject = "reject"
 )
 
-// What becomes of a run that would do what can't be undone in Iterable.
+// What a run does before a change that can't be undone in Iterable.
 const (
 	Ask    = "ask"
 	Allow  = "allow"
@@ -129,7 +128,8 @@ type Field struct {
 	Type string `json:"type,omitempty"`
 }
 
-// FieldNames names data fields in a sentence: the first twenty, and how many more.
+// FieldNames returns data fields as a part of a sentence: the first twenty, and how many
+// more.
 func FieldNames(names []string) string {
 	const most = 20
 	more := ""
@@ -151,7 +151,7 @@ type Fields struct {
 	List []Field
 }
 
-// IsZero tells whether no field is mapped.
+// IsZero reports whether no field is mapped.
 func (f Fields) IsZero() bool { return !f.All && len(f.List) == 0 }
 
 // MarshalJSON writes "all" or the list.

@@ -1,13 +1,12 @@
 package schemas
 
-// Guardrails are the bounds that a run may not pass without an operator's
-// approval. A field left out means the default; a share of 0 means that not
-// even one may.
+// Guardrails are the bounds that a run may not exceed without an operator's approval. A
+// field that is not set means the default; a share of 0 allows none.
 type Guardrails struct {
 	// MaxRemovedShare is the share of the list, from 0 to 1, that a run may
 	// remove.
 	MaxRemovedShare *float64 `json:"maxRemovedShare,omitempty"`
-	// AllowEmpty lets a run go on whose segment has no row.
+	// AllowEmpty lets a run continue if its segment has no row.
 	AllowEmpty bool `json:"allowEmpty,omitempty"`
 	// MaxRejectedShare is the share of the rows read, from 0 to 1, that may be
 	// rejected.
@@ -22,9 +21,8 @@ type Guardrails struct {
 	MaxShrink float64 `json:"maxShrink,omitempty"`
 }
 
-// Defaults of Guardrails. They are this project's choice: a refresh usually
-// changes a percent of a list, so that what passes them is a mistake more often
-// than not.
+// Defaults of Guardrails. They are this project's choice: a refresh usually changes about
+// one percent of a list, so a run that exceeds them is likely a mistake.
 const (
 	DefaultMaxRemovedShare  = 0.30
 	DefaultMaxRejectedShare = 0.20
@@ -33,7 +31,7 @@ const (
 	DefaultMaxShrink        = 2.0
 )
 
-// RemovedShare is MaxRemovedShare or its default.
+// RemovedShare returns MaxRemovedShare or its default.
 func (g Guardrails) RemovedShare() float64 {
 	if g.MaxRemovedShare == nil {
 		return DefaultMaxRemovedShare
@@ -41,7 +39,7 @@ func (g Guardrails) RemovedShare() float64 {
 	return *g.MaxRemovedShare
 }
 
-// RejectedShare is MaxRejectedShare or its default.
+// RejectedShare returns MaxRejectedShare or its default.
 func (g Guardrails) RejectedShare() float64 {
 	if g.MaxRejectedShare == nil {
 		return DefaultMaxRejectedShare
@@ -49,7 +47,7 @@ func (g Guardrails) RejectedShare() float64 {
 	return *g.MaxRejectedShare
 }
 
-// LeftOutShare is MaxLeftOutShare or its default.
+// LeftOutShare returns MaxLeftOutShare or its default.
 func (g Guardrails) LeftOutShare() float64 {
 	if g.MaxLeftOutShare == nil {
 		return DefaultMaxLeftOutShare
@@ -57,7 +55,7 @@ func (g Guardrails) LeftOutShare() float64 {
 	return *g.MaxLeftOutShare
 }
 
-// Growth is MaxGrowth or its default.
+// Growth returns MaxGrowth or its default.
 func (g Guardrails) Growth() float64 {
 	if g.MaxGrowth == 0 {
 		return DefaultMaxGrowth
@@ -65,7 +63,7 @@ func (g Guardrails) Growth() float64 {
 	return g.MaxGrowth
 }
 
-// Shrink is MaxShrink or its default.
+// Shrink returns MaxShrink or its default.
 func (g Guardrails) Shrink() float64 {
 	if g.MaxShrink == 0 {
 		return DefaultMaxShrink

@@ -11,17 +11,19 @@ import (
 const (
 	WorkflowRunExport     = "RunExport"
 	WorkflowExportSegment = "ExportSegment"
-	// WorkflowScheduledRun is what a schedule starts: it starts the run, if none is
-	// under way.
+	// WorkflowScheduledRun is what a schedule starts: it starts the run, if none is in
+	// progress.
 	WorkflowScheduledRun = "ScheduledRun"
-	// WorkflowRemoveExport deletes what is kept of an export.
+	// WorkflowRemoveExport deletes the data kept for an export.
 	WorkflowRemoveExport = "RemoveExport"
-	// WorkflowNotify tells somebody of a run by a webhook.
+	// WorkflowNotify sends a webhook about a run.
 	WorkflowNotify = "Notify"
+	// WorkflowSweep deletes what runs have left in the data root.
+	WorkflowSweep = "Sweep"
 )
 
-// Names of activities: the steps of a run, by the names that the CLI, the UI and
-// the documentation use for them too.
+// Names of activities: the steps of a run. The CLI, the UI and the documentation use the
+// same names.
 const (
 	ActivityAuthorize      = "Authorize"
 	ActivityFetchForgotten = "FetchForgotten"
@@ -29,68 +31,73 @@ const (
 	ActivityEnsureList     = "EnsureList"
 	ActivityStageSegment   = "StageSegment"
 	ActivityUploadBatches  = "UploadBatches"
-	ActivityVerifyList     = "VerifyList"
+
 	ActivityCommitSnapshot = "CommitSnapshot"
 	ActivityNotify         = "Notify"
 	ActivityWriteRunReport = "WriteRunReport"
 	ActivityCloseRun       = "CloseRun"
-	// ActivityServed says whether any worker serves a connection.
+	// ActivityServed reports whether any worker serves a connection.
 	ActivityServed = "Served"
-	// ActivityRemoveExport deletes what is kept of an export.
+	// ActivityRemoveExport deletes the data kept for an export.
 	ActivityRemoveExport = "RemoveExport"
+	// ActivitySweep deletes what runs have left in the data root.
+	ActivitySweep = "Sweep"
 )
 
-// StepGuardrails is the one step that is no activity.
+// SweepID is the ID of the schedule that starts WorkflowSweep. The IDs of its workflows
+// begin with it.
+const SweepID = "sweep"
+
+// StepGuardrails is the one step that is not an activity.
 const StepGuardrails = "Guardrails"
 
 // Names of the updates and queries that a run answers.
 const (
-	// UpdateRetry makes a waiting run try the failed step again.
+	// UpdateRetry repeats the failed step of a waiting run.
 	UpdateRetry = "retry"
-	// UpdateAbort makes a waiting run end with nothing more sent.
+	// UpdateAbort ends a waiting run. Nothing more is sent.
 	UpdateAbort = "abort"
-	// UpdateApprove lets a run go on that a guardrail has stopped.
+	// UpdateApprove continues a run that a guardrail has paused.
 	UpdateApprove = "approve"
-	// QueryProgress answers with a Progress or a RunProgress.
+	// QueryProgress returns a Progress or a RunProgress.
 	QueryProgress = "progress"
 )
 
-// TaskQueue is where workflows and the activities that read segments run.
-// Uploads run on a queue of their own for each connection, so that a slow
-// project never holds up another one.
+// TaskQueue is the queue of workflows and of the activities that read segments. Each
+// connection has an upload queue of its own, so that a slow project never delays another.
 const TaskQueue = "segment-export"
 
-// UploadTaskQueue is the queue of the activities that call Iterable for one
+// UploadTaskQueue returns the queue of the activities that call Iterable for one
 // connection.
 func UploadTaskQueue(connection string) string {
 	return TaskQueue + "/" + PathName(connection)
 }
 
-// AccessTaskQueue is the queue of Authorize, which takes a moment and must not queue
-// behind segments that are being read.
+// AccessTaskQueue is the queue of Authorize, which is short and must not wait behind
+// segments that are being read.
 const AccessTaskQueue = TaskQueue + "/access"
 
-// RunWorkflowID is the workflow id of an export's run. It has no run number, so
-// that Temporal itself keeps an export from running twice at the same time.
+// RunWorkflowID returns the workflow ID of an export's runs. All runs share it, so that
+// Temporal itself keeps an export from running twice at the same time.
 func RunWorkflowID(export string) string { return runPrefix + escape(export) }
 
-// ScheduleID is the id of an export's schedule.
+// ScheduleID returns the ID of an export's schedule.
 func ScheduleID(export string) string { return runPrefix + escape(export) }
 
-// ExportOfSchedule gives the export whose schedule has this id; ok is false if it is
-// none's.
+// ExportOfSchedule returns the export whose schedule has this ID. ok reports whether the ID
+// belongs to an export.
 func ExportOfSchedule(id string) (export string, ok bool) { return ExportOfRun(id) }
 
-// ScheduledWorkflowID is what the ids of the workflows begin with that an export's
+// ScheduledWorkflowID returns the prefix of the IDs of the workflows that an export's
 // schedule starts; Temporal appends the time.
 func ScheduledWorkflowID(export string) string { return schedulePrefix + escape(export) }
 
-// scheduledTime is the length of what Temporal appends to the ids of the workflows
-// that a schedule starts, such as -2026-01-31T04:00:00Z.
+// scheduledTime is the length of the time that Temporal appends to the IDs of scheduled
+// workflows, such as -2026-01-31T04:00:00Z.
 const scheduledTime = len("-") + len(time.RFC3339) - len("07:00")
 
-// ExportOfScheduled gives the export whose schedule started the workflow of this
-// id; ok is false if it is none's.
+// ExportOfScheduled returns the export whose schedule started the workflow with this ID. ok
+// reports whether the ID belongs to an export.
 func ExportOfScheduled(workflowID string) (export string, ok bool) {
 	name, ok := strings.CutPrefix(workflowID, schedulePrefix)
 	if !ok || len(name) <= scheduledTime {
@@ -100,16 +107,16 @@ func ExportOfScheduled(workflowID string) (export string, ok bool) {
 	return export, err == nil
 }
 
-// SegmentWorkflowID is the id of the child workflow for one segment.
+// SegmentWorkflowID returns the ID of the child workflow for one segment.
 func SegmentWorkflowID(export, segment string) string {
 	return RunWorkflowID(export) + "/" + escape(segment)
 }
 
-// CheckWorkflowID is the workflow id of the check of an export, another one than
-// its run's, so that a check never keeps a run waiting.
+// CheckWorkflowID returns the workflow ID of the check of an export. It differs from the
+// run's, so that a check never delays a run.
 func CheckWorkflowID(export string) string { return checkPrefix + escape(export) }
 
-// CheckSegmentWorkflowID is the id of the child workflow that checks one segment.
+// CheckSegmentWorkflowID returns the ID of the child workflow that checks one segment.
 func CheckSegmentWorkflowID(export, segment string) string {
 	return CheckWorkflowID(export) + "/" + escape(segment)
 }
@@ -121,8 +128,8 @@ const (
 	schedulePrefix = "schedule/"
 )
 
-// ExportOfRun gives the export whose run has this workflow id; ok is false if it
-// is no run's.
+// ExportOfRun returns the export whose run has this workflow ID. ok reports whether the ID
+// belongs to a run.
 func ExportOfRun(workflowID string) (export string, ok bool) {
 	name, ok := strings.CutPrefix(workflowID, runPrefix)
 	if !ok || strings.Contains(name, "/") {
@@ -132,8 +139,8 @@ func ExportOfRun(workflowID string) (export string, ok bool) {
 	return export, err == nil
 }
 
-// escape makes a name fit for a workflow id: Temporal's clients send ids in
-// headers, which take ASCII only, and the slash parts export and segment.
+// escape returns name as a part of a workflow ID: Temporal's clients send IDs in headers,
+// which allow ASCII only, and the slash separates export and segment.
 func escape(name string) string {
 	var b strings.Builder
 	for i := range len(name) {

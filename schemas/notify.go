@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Notify has somebody told of an export's runs by a webhook.
+// Notify sends events of an export's runs to a webhook.
 type Notify struct {
-	// URL is where to.
+	// URL is the webhook's URL.
 	URL NotifyURL `json:"url"`
-	// On says of what: EventWaiting, EventFailed, EventDone. Default the first two.
+	// On lists the events: EventWaiting, EventFailed, EventDone. Default: the first two.
 	On []string `json:"on,omitempty"`
 	// Format is NotifyJSON (the default: a Message, signed) or NotifySlack.
 	Format string `json:"format,omitempty"`
@@ -26,7 +26,7 @@ const (
 	NotifySlack  = "slack"
 )
 
-// Wants tells whether the target is to be told of an event.
+// Wants reports whether the target wants an event.
 func (n Notify) Wants(event string) bool {
 	if len(n.On) == 0 {
 		return event != EventDone
@@ -34,16 +34,15 @@ func (n Notify) Wants(event string) bool {
 	return slices.Contains(n.On, event)
 }
 
-// NotifyURL is a URL, or the name of the worker's environment variable that holds
-// it: the URL of a chat's webhook is a secret, which has no place in a file or in
-// Temporal.
+// NotifyURL is a URL, or the name of the worker's environment variable that holds it: the
+// URL of a chat's webhook is a secret that must not be in a file or in Temporal.
 type NotifyURL struct {
 	URL string
 	Env string
 }
 
-// NotifyEnvPrefix begins the names of the variables that a NotifyURL may name, so
-// that no contributor can have the worker send its other secrets about.
+// NotifyEnvPrefix is the prefix of the variables that a NotifyURL may name, so that no
+// contributor can make the worker send its other secrets.
 const NotifyEnvPrefix = "NOTIFY_URL_"
 
 // MarshalJSON writes the URL, or {"env": …}.
@@ -71,7 +70,7 @@ func (u *NotifyURL) UnmarshalJSON(data []byte) error {
 }
 
 // Message is the body of a webhook in the format NotifyJSON. It holds names and
-// counts, and nothing about a person.
+// counts, and no personal data.
 type Message struct {
 	// Type is "run.waiting", "run.failed" or "run.done".
 	Type      string    `json:"type"`
@@ -87,7 +86,7 @@ type Event struct {
 	RunID      string `json:"runId"`
 	// Segment is set where one segment waits.
 	Segment string `json:"segment,omitempty"`
-	// Message says in words what has happened, Commands what to type.
+	// Message says what has happened, and Commands what to type.
 	Message  string   `json:"message"`
 	Commands []string `json:"commands,omitempty"`
 	// Waiting is what a waiting run waits for.
@@ -108,7 +107,7 @@ type EventSegment struct {
 	Error    string `json:"error,omitempty"`
 }
 
-// NotifyInput asks for one target to be told of one event.
+// NotifyInput is the input of Notify: one event for one target.
 type NotifyInput struct {
 	To Notify `json:"to"`
 	// ID is the same whenever the same message is sent again.

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// PathName turns a display name of any form into a name that every file system
-// and bucket takes: a readable part and the first 128 bits of the name's SHA-256 in
-// hex, so that nobody finds another name with the same one.
+// PathName returns a display name in a form that every file system and bucket accepts: a
+// readable part, and the first 128 bits of the name's SHA-256 in hex, so that no other name
+// has the same form.
 func PathName(name string) string {
 	const most = 30
 	var b strings.Builder
@@ -47,15 +47,15 @@ const (
 	RunRecordFile = "run.json" // the RunRecord of a run
 )
 
-// DeploymentKey is where the data root's own id is kept, a Deployment.
+// DeploymentKey is the key of the data root's ID, a Deployment.
 const DeploymentKey = "deployment.json"
 
-// Deployment is what a data root is known by in Iterable.
+// Deployment identifies a data root in Iterable.
 type Deployment struct {
 	ID string `json:"id"`
 }
 
-// ProbeKey is a file that is written to find out whether the data root can be.
+// ProbeKey is the key of a file that is written to test the data root.
 const ProbeKey = "probe.json"
 
 // ListOwners is the folder with the records of which export fills which list.
@@ -64,24 +64,21 @@ const ListOwners = "lists"
 // ListOwnersDir holds the records of the lists of one host, a file each.
 func ListOwnersDir(host string) string { return path.Join(ListOwners, PathName(host)) }
 
-// StagingDir is where one segment's run keeps the files that it deletes at its
-// end.
+// StagingDir returns the folder of the files that one segment's run deletes at its end.
 func StagingDir(run RunRef) string {
 	return path.Join("staging", exportPath(run.Connection, run.Export), runPath(run.RunID), PathName(run.Segment))
 }
 
-// StagedDir is where one attempt at staging keeps its files. The attempt is a name of
+// StagedDir returns the folder of one attempt at staging. The attempt is a name of
 // hexadecimal digits.
 func StagedDir(run RunRef, attempt string) string {
 	return path.Join(StagingDir(run), attempt)
 }
 
-// PeopleDirs are the folders of the data root that people's data lies in, and what
-// is known of runs.
+// PeopleDirs are the folders of the data root with personal data and records of runs.
 var PeopleDirs = []string{"staging", "snapshots", "reports", "forgotten"}
 
-// ExportDirs are the folders that hold all that the data root knows of the people
-// of an export over a connection.
+// ExportDirs returns the folders with the personal data of an export over a connection.
 func ExportDirs(connection, export string) []string {
 	var dirs []string
 	for _, kind := range PeopleDirs[:3] {
@@ -90,75 +87,76 @@ func ExportDirs(connection, export string) []string {
 	return dirs
 }
 
-// ForgottenDir holds hashes of the people whom a connection's project has forgotten.
+// ForgottenDir returns the folder with hashes of the profiles that a connection's project
+// has forgotten.
 func ForgottenDir(connection string) string { return path.Join("forgotten", PathName(connection)) }
 
-// exportPath is the part of a path that keeps an export of one connection apart from
-// one of the same name over another.
+// exportPath returns the part of a path that separates exports of the same name over
+// different connections.
 func exportPath(connection, export string) string {
 	return path.Join(PathName(connection), PathName(export))
 }
 
-// ReportDir is where one segment's run leaves its report and its rejects.
+// ReportDir returns the folder of the report and the rejects of one segment's run.
 func ReportDir(run RunRef) string {
 	return path.Join(RunDir(run.Connection, run.Export, run.RunID), PathName(run.Segment))
 }
 
-// ConsentDir is where the consents to a connection are kept, one file each, named
-// by its time.
+// ConsentDir returns the folder of the consents to a connection, one file each, named by
+// its time.
 func ConsentDir(connection string) string {
 	return path.Join("connections", PathName(connection), "consents")
 }
 
-// ConnectionCheckKey is where the result of a connection's last check is kept.
+// ConnectionCheckKey returns the key of the result of a connection's last check.
 func ConnectionCheckKey(connection string) string {
 	return path.Join("connections", PathName(connection), "check.json")
 }
 
-// SendersDir is where the workers that send over a connection just now say so, a
-// file each.
+// SendersDir returns the folder in which the workers that are sending over a connection
+// have a file each.
 func SendersDir(connection string) string {
 	return path.Join("connections", PathName(connection), "senders")
 }
 
-// LimitsKey is where it is kept what was learned of a connection's limits.
+// LimitsKey returns the key of the learned limits of a connection.
 func LimitsKey(connection string) string {
 	return path.Join("connections", PathName(connection), "limits.json")
 }
 
-// TurnsDir is where the workers note that one of them makes a request of which
-// Iterable allows few.
+// TurnsDir returns the folder in which workers reserve requests to an endpoint with a low
+// limit.
 func TurnsDir(connection string) string {
 	return path.Join("connections", PathName(connection), "turns")
 }
 
-// RevokedKey is where it is kept since when the grants of a connection's export are
-// good.
+// RevokedKey returns the key of the time since which grants of a connection's export are
+// valid.
 func RevokedKey(connection, export string) string {
 	return path.Join("access", "revoked", exportPath(connection, export)+".json")
 }
 
-// NameKey is where it is kept which connection an export's name belongs to.
+// NameKey returns the key of an export's NameRecord.
 func NameKey(export string) string {
 	return path.Join("access", "names", PathName(export)+".json")
 }
 
-// RunRecordKey is where it is kept what a run was let in with, for as long as its
+// RunRecordKey returns the key of a run's RunRecord, which is kept for as long as its
 // report.
 func RunRecordKey(run RunRef) string {
 	return path.Join(RunDir(run.Connection, run.Export, run.RunID), RunRecordFile)
 }
 
-// RunListKey is where it is kept which list a segment's run fills.
+// RunListKey returns the key of the record of the list that a segment's run fills.
 func RunListKey(run RunRef) string { return path.Join(ReportDir(run), "list.json") }
 
-// RunDir holds the reports of a run and of its segments.
+// RunDir returns the folder of the reports of a run and of its segments.
 func RunDir(connection, export, runID string) string {
 	return path.Join("reports", exportPath(connection, export), runPath(runID))
 }
 
-// runPath is the part of a path that is a run's. The id is an element as it stands, if
-// it is made of nothing but letters, digits and hyphens, as Temporal's are.
+// runPath returns the part of a path for a run. IDs of letters, digits and hyphens, as
+// Temporal's are, are used unchanged.
 func runPath(id string) string {
 	for _, c := range []byte(id) {
 		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
@@ -171,17 +169,16 @@ func runPath(id string) string {
 	return id
 }
 
-// SweptKey is a file that is written when a sweep of the data root begins.
+// SweptKey is the key of a file that is written when a sweep begins.
 const SweptKey = "sweeper/last.json"
 
-// SnapshotDir is where the snapshot of one segment of a connection's export lives.
+// SnapshotDir returns the folder of the snapshot of one segment of a connection's export.
 func SnapshotDir(connection, export, segment string) string {
 	return path.Join("snapshots", exportPath(connection, export), PathName(segment))
 }
 
-// SnapshotName is the name of a snapshot in its SnapshotDir: what the run of that number
-// left in the list. Each snapshot is a new file with the next number, so that one which
-// comes late can't take the place of a newer one.
+// SnapshotName returns the file name of a snapshot with that number. Each snapshot is a new
+// file with the next number, so that a late one can't replace a newer one.
 func SnapshotName(version int64) string { return fmt.Sprintf("snapshot-%012d.arrow", version) }
 
 // SnapshotVersion returns the number in a SnapshotName; ok reports whether it is one.

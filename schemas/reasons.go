@@ -23,8 +23,8 @@ const (
 	ReasonTooLarge         Reason = "too_large"
 )
 
-// ReasonDuplicate marks a row whose person an earlier row has already named. It
-// is counted apart from the rejects.
+// ReasonDuplicate marks a row with the profile of an earlier row. It is not counted as a
+// reject.
 const ReasonDuplicate Reason = "duplicate"
 
 // Reasons that Iterable gave in its answer.
@@ -34,14 +34,14 @@ const (
 	ReasonIterableInvalidData   Reason = "iterable_invalid_data"
 	ReasonIterableConflict      Reason = "iterable_conflict"
 	ReasonIterableNotFound      Reason = "iterable_not_found"
-	// ReasonIterableForgotten: deleted under GDPR. Counted; who they are is
-	// written nowhere.
+	// ReasonIterableForgotten: deleted under GDPR. Such profiles are counted and never
+	// written to a file.
 	ReasonIterableForgotten Reason = "iterable_forgotten"
 	// ReasonIterableRefused: a request with this row alone was answered 400.
 	ReasonIterableRefused Reason = "iterable_refused"
 )
 
-// sentences explain each reason to a person who looks at a rejected row.
+// sentences explain each reason to the reader of a rejected row.
 var sentences = map[Reason]string{
 	ReasonMissing:          "there is no e-mail address",
 	ReasonSyntax:           "this is not an e-mail address: it needs a name, one @ and a domain, and no spaces",
@@ -70,7 +70,7 @@ var sentences = map[Reason]string{
 	ReasonIterableRefused:       "Iterable refused a request that held this row alone",
 }
 
-// Sentence explains the reason to a person.
+// Sentence returns the reason as a sentence.
 func (r Reason) Sentence() string {
 	if s, ok := sentences[r]; ok {
 		return s

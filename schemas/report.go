@@ -8,21 +8,21 @@ import (
 // Files of a run's report in the data root, beside each segment's ReportFile.
 const (
 	PaceFile      = "pace.json"   // a segment's []PaceSample
-	RunReportFile = "report.html" // the report of a whole run, for people
+	RunReportFile = "report.html" // the readable report of a whole run
 )
 
-// RunReport is the key of a run's report for people.
+// RunReport returns the key of a run's readable report.
 func RunReport(connection, export, runID string) string {
 	return path.Join(RunDir(connection, export, runID), RunReportFile)
 }
 
-// PaceDir is where the upload of one segment's run notes its pace, a file for
-// each try of a chunk.
+// PaceDir returns the folder of the pace samples of one segment's run, one file for each
+// attempt at a chunk.
 func PaceDir(run RunRef) string { return path.Join(StagingDir(run), "pace") }
 
-// PaceSample is what one stretch of an upload did.
+// PaceSample counts one interval of an upload.
 type PaceSample struct {
-	// At is the beginning of the stretch, Seconds its length.
+	// At is the start of the interval, Seconds its length.
 	At      time.Time `json:"at"`
 	Seconds int       `json:"seconds"`
 	// Requests counts every HTTP request, repeated ones included; Throttled those
@@ -34,7 +34,7 @@ type PaceSample struct {
 	Profiles int64 `json:"profiles"`
 }
 
-// RunReportInput asks for a run's report for people.
+// RunReportInput is the input of WriteRunReport.
 type RunReportInput struct {
 	Export  Export  `json:"export"`
 	Trigger Trigger `json:"trigger"`

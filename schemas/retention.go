@@ -2,29 +2,38 @@ package schemas
 
 import "time"
 
-// Retention is how long the data root keeps what people may want to look up after
-// a run, in days from the run's end; 0 keeps it for ever.
+// Retention is how long the data root keeps reports and rejects, in days from the run's
+// end; 0 keeps them forever.
 type Retention struct {
-	// ReportDays is for reports, which hold names and counts; nil is
-	// DefaultReportDays.
+	// ReportDays is for reports, which hold names and counts; nil is DefaultReportDays.
 	ReportDays *int `json:"reportDays,omitempty"`
-	// RejectDays is for the rows that were not sent and the examples of checks,
-	// which hold people's data; nil is DefaultRejectDays.
+	// RejectDays is for rejected rows and the examples of checks, which hold personal
+	// data; nil is DefaultRejectDays.
 	RejectDays *int `json:"rejectDays,omitempty"`
 }
 
-// Defaults of Retention: rejects for about as long as somebody corrects a segment,
-// reports for as long as a year is compared with the last one.
+// Defaults of Retention: rejects for about as long as it takes to correct a segment, reports
+// for long enough to compare a year with the one before.
 const (
 	DefaultReportDays = 400
 	DefaultRejectDays = 30
 )
 
-// Reports is how long reports are kept, 0 for ever.
+// Reports returns how long reports are kept; 0 is forever.
 func (r Retention) Reports() time.Duration { return days(r.ReportDays, DefaultReportDays) }
 
-// Rejects is how long rejects are kept, 0 for ever.
+// Rejects returns how long rejects are kept; 0 is forever.
 func (r Retention) Rejects() time.Duration { return days(r.RejectDays, DefaultRejectDays) }
+
+// SweepResult counts what a sweep has deleted.
+type SweepResult struct {
+	// Staged counts segments whose staged data was deleted; Rejects and Reports count runs.
+	Staged  int `json:"staged"`
+	Rejects int `json:"rejects"`
+	Reports int `json:"reports"`
+	// Unfinished counts partly written files and folders.
+	Unfinished int `json:"unfinished"`
+}
 
 func days(n *int, otherwise int) time.Duration {
 	if n != nil {

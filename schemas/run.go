@@ -14,8 +14,8 @@ type RunRef struct {
 	// RunID is the id of the RunExport execution.
 	RunID   string `json:"runId"`
 	Segment string `json:"segment"`
-	// Deadline is how long an activity of the run goes on trying while all that it does
-	// fails; then the run asks an operator. 0 is for ever.
+	// Deadline is how long an activity of the run may fail before the run waits for an
+	// operator; 0 is forever.
 	Deadline Duration `json:"deadline,omitempty"`
 }
 
@@ -33,7 +33,7 @@ const (
 	TriggerSchedule = "schedule"
 )
 
-// Starter says in words who or what started the run.
+// Starter returns who or what started the run, in words.
 func (t Trigger) Starter() string {
 	if t.Who != "" {
 		return t.Who
@@ -45,15 +45,15 @@ func (t Trigger) Starter() string {
 type RunInput struct {
 	Export  Export  `json:"export"`
 	Trigger Trigger `json:"trigger"`
-	// Full ignores the snapshots: everybody is sent.
+	// Full ignores the snapshots and sends all profiles.
 	Full bool `json:"full,omitempty"`
 	// Check sends nothing and changes nothing, and reports what a run would do.
 	Check bool `json:"check,omitempty"`
-	// Grant is over all of the above; nil where runs need none.
+	// Grant covers all of the above; nil if runs need none.
 	Grant *Grant `json:"grant,omitempty"`
 }
 
-// SegmentProgress says where one segment of a run stands.
+// SegmentProgress is the state of one segment of a run.
 type SegmentProgress struct {
 	Segment    string `json:"segment"`
 	WorkflowID string `json:"workflowId"`
@@ -77,7 +77,7 @@ type RunResult struct {
 	Export     string         `json:"export"`
 	RunID      string         `json:"runId"`
 	Segments   []ExportReport `json:"segments"`
-	// Report is the key of the report for people in the data root.
+	// Report is the key of the readable report in the data root.
 	Report string `json:"report,omitempty"`
 }
 
@@ -91,16 +91,15 @@ type SegmentInput struct {
 	Check      bool           `json:"check,omitempty"`
 	// Scheduled is set where no person has started the run.
 	Scheduled bool `json:"scheduled,omitempty"`
-	// SearchAttributes tells whether the run may set them.
+	// SearchAttributes is set if the run may set them.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
 	// Warnings are of the run as a whole.
 	Warnings []string `json:"warnings,omitempty"`
-	// Resume is set when the run goes on in a new execution, with a fresh
-	// history.
+	// Resume is set when the run continues in a new execution, with a fresh history.
 	Resume *SegmentResume `json:"resume,omitempty"`
 }
 
-// SegmentResume is where a long upload goes on in a new execution.
+// SegmentResume is where a long upload continues in a new execution.
 type SegmentResume struct {
 	Report ExportReport `json:"report"`
 	Info   SegmentInfo  `json:"info"`
@@ -113,11 +112,11 @@ type SegmentResume struct {
 	Added   int `json:"added"`
 }
 
-// Answer is the argument of the updates that a waiting run takes.
+// Answer is the argument of the updates of a waiting run.
 type Answer struct {
 	// Wait is the ID of the wait that is answered.
 	Wait string `json:"wait,omitempty"`
-	// Who gives the answer.
+	// Who returns the answer.
 	Who string `json:"who,omitempty"`
 }
 
@@ -129,14 +128,14 @@ type AuthorizeInput struct {
 	Input RunInput `json:"input"`
 }
 
-// AuthorizeResult is what the worker says of a run's connection.
+// AuthorizeResult is what a worker knows of a run's connection.
 type AuthorizeResult struct {
 	Connection ConnectionInfo `json:"connection"`
-	// SearchAttributes tells whether the namespace has the project's search
-	// attributes; a run that set unknown ones would never get on.
+	// SearchAttributes is set if the namespace has the project's search attributes; a run
+	// that set unknown ones would be stuck.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
-	// Lists are the ids of the segments' lists, in the segments' order, as the last
-	// runs knew them; 0 where none did. They are shown and nothing else.
+	// Lists are the IDs of the segments' lists in the last runs, in the order of the
+	// segments, or 0. They are for display only.
 	Lists []int64 `json:"lists,omitempty"`
 }
 
@@ -145,25 +144,25 @@ type ServedInput struct {
 	Connection string `json:"connection"`
 }
 
-// ServedResult is the answer: Why says what is wrong where none does.
+// ServedResult is the answer; Why is why none does.
 type ServedResult struct {
 	Served bool   `json:"served"`
 	Why    string `json:"why,omitempty"`
 }
 
-// ForgottenInput asks whom a project has forgotten.
+// ForgottenInput asks for the profiles that a project has forgotten.
 type ForgottenInput struct {
 	Run        RunRef         `json:"run"` // without a segment
 	Connection ConnectionInfo `json:"connection"`
 }
 
-// ForgottenResult says how many they are. Who they are stays in the data root.
+// ForgottenResult counts them. Their hashes stay in the data root.
 type ForgottenResult struct {
 	People  int64  `json:"people"`
 	Warning string `json:"warning,omitempty"`
 }
 
-// InspectInput asks for a segment's footers.
+// InspectInput is the input of InspectSegment.
 type InspectInput struct {
 	Run        RunRef         `json:"run"`
 	Export     Export         `json:"export"`
@@ -171,32 +170,31 @@ type InspectInput struct {
 	Connection ConnectionInfo `json:"connection"`
 }
 
-// SegmentInfo is what a segment's footers say.
+// SegmentInfo is the content of a segment's footers.
 type SegmentInfo struct {
 	Files     int   `json:"files"`
 	RowGroups int   `json:"rowGroups"`
 	Bytes     int64 `json:"bytes"`
-	// Rows is -1 where a file has no footer to say so (Arrow streams).
+	// Rows is -1 if a file has no footer (Arrow streams).
 	Rows int64 `json:"rows"`
 	// Fingerprint changes when any file's name, size, modification time or
 	// footer does.
 	Fingerprint string `json:"fingerprint"`
-	// Table is the version of a table that is read, nil where the source is no table.
+	// Table is the version of the table, or nil if the source is not a table.
 	Table *TableVersion `json:"table,omitempty"`
 	// Fields are the data fields that the mapping makes, in the order of their
 	// columns.
 	Fields []MappedField `json:"fields,omitempty"`
 }
 
-// TableVersion is the version of a table that a run reads from its beginning to its
-// end.
+// TableVersion is the one version of a table that a run reads.
 type TableVersion struct {
 	Format  string `json:"format"`
 	Version int64  `json:"version"`
 }
 
 // MappedField is a data field that a column is sent as, with the type that
-// Iterable gives it if it has no field of that name yet.
+// Iterable returns it if it has no field of that name yet.
 type MappedField struct {
 	// Column is the column's name in the segment.
 	Column string `json:"column"`
@@ -208,11 +206,11 @@ type MappedField struct {
 	Type string `json:"type"`
 }
 
-// EnsureListInput asks for the list of a segment.
+// EnsureListInput is the input of EnsureList.
 type EnsureListInput struct {
 	Run        RunRef `json:"run"`
 	Connection string `json:"connection"`
-	// Host is where the connection led when the run began.
+	// Host is the connection's API host when the run began.
 	Host   string `json:"host,omitempty"`
 	Name   string `json:"name"`
 	ListID int64  `json:"listId,omitempty"`
@@ -222,6 +220,8 @@ type EnsureListInput struct {
 	NewFields string `json:"newFields,omitempty"`
 	// Check changes nothing in Iterable.
 	Check bool `json:"check,omitempty"`
+	// Create creates the list if there is none.
+	Create bool `json:"create,omitempty"`
 	// TakeFrom is the message of an ErrorListOwned or ErrorListForeign that was approved: the list is handed
 	// over to this export.
 	TakeFrom string `json:"takeFrom,omitempty"`
@@ -238,7 +238,7 @@ type ListRef struct {
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	// Owner names the record of which export fills the list.
 	Owner string `json:"owner,omitempty"`
-	// Ours tells that an earlier run of the export made the list.
+	// Ours is set if an earlier run of the export created the list.
 	Ours bool `json:"ours,omitempty"`
 	// Warnings are about mapped fields whose values Iterable may change; Clashes,
 	// which only a check gets, about those that it refuses.
@@ -246,13 +246,13 @@ type ListRef struct {
 	Clashes  []string `json:"clashes,omitempty"`
 	// NewFields are the mapped fields that Iterable does not have yet.
 	NewFields []string `json:"newFields,omitempty"`
-	// HandedOver tells that this run has just taken the list from another export, and
-	// Pause how long that one may still be sending.
+	// HandedOver is set if another export has just handed the list over to this run, and
+	// Pause is how long that one may still be sending.
 	HandedOver bool     `json:"handedOver,omitempty"`
 	Pause      Duration `json:"pause,omitempty"`
 }
 
-// StageInput asks for a segment to be staged.
+// StageInput is the input of StageSegment.
 type StageInput struct {
 	Run        RunRef         `json:"run"`
 	Export     Export         `json:"export"`
@@ -266,22 +266,20 @@ type StageInput struct {
 	ListOurs bool  `json:"listOurs,omitempty"`
 	// ListOwner is the list's ListRef.Owner.
 	ListOwner string `json:"listOwner,omitempty"`
-	// Full sends everybody, whatever the snapshot knows; IgnoreSnapshot works as
-	// if there were none, so that nobody is removed.
+	// Full sends all profiles; IgnoreSnapshot stages as if there were no snapshot, so that
+	// no member is removed.
 	Full           bool `json:"full,omitempty"`
 	IgnoreSnapshot bool `json:"ignoreSnapshot,omitempty"`
-	// Check leaves the snapshot and what belongs to it alone, and keeps examples.
+	// Check leaves the snapshot and its files unchanged, and keeps examples.
 	Check bool `json:"check,omitempty"`
 }
 
-// Manifest is what staging found and wrote. Counts are of rows unless they say
-// otherwise.
+// Manifest is what staging found and wrote. Counts are of rows unless stated otherwise.
 type Manifest struct {
 	Read       int64            `json:"read"`
 	Duplicates int64            `json:"duplicates"`
 	Rejected   map[Reason]int64 `json:"rejected,omitempty"`
-	// LeftOut counts values of mapped fields that can't be sent; the rest of their
-	// rows is.
+	// LeftOut counts values of mapped fields that can't be sent; the rest of the row is.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 
 	// BytesRead is how much of the files' bytes (SegmentInfo.Bytes) was read, and
@@ -290,7 +288,7 @@ type Manifest struct {
 	Reads     int64 `json:"reads,omitempty"`
 
 	// Adds, Updates and Removals are what changed since the snapshot; Unchanged
-	// is not sent. Without a snapshot everybody is an add.
+	// is not sent. Without a snapshot every profile is an add.
 	Adds      int64 `json:"adds"`
 	Updates   int64 `json:"updates"`
 	Removals  int64 `json:"removals"`
@@ -301,23 +299,21 @@ type Manifest struct {
 	RemoveBatches int `json:"removeBatches"`
 
 	// Pace is how fast the upload is expected to be, by the connection's settings and by
-	// what was learned of the project's limits; nil where an earlier version staged.
+	// what was learned of the project's limits.
 	Pace *LearnedLimits `json:"pace,omitempty"`
 
-	// Full tells that everybody is sent, whatever the snapshot knows. SentAgain says why
-	// those who are on the list are sent although neither a person nor FullEvery asked
-	// for it.
+	// Full is set if all profiles are sent. SentAgain is why profiles on the list are sent
+	// although neither a person nor FullEvery requested it.
 	Full      bool   `json:"full,omitempty"`
 	SentAgain string `json:"sentAgain,omitempty"`
-	// Taken names the handover of the list after which everybody is sent, empty where there
-	// was none, or all were sent since.
-	Taken string `json:"taken,omitempty"`
-	// Superseded counts people known by one identifier who are in the segment
-	// under another one only, in a hybrid project; they are not removed.
+	// Handover names the handover of the list after which all profiles are sent, or is empty.
+	Handover string `json:"handover,omitempty"`
+	// Superseded counts members known by one identifier that are in the segment only under
+	// another one, in a hybrid project; they are not removed.
 	Superseded int64 `json:"superseded,omitempty"`
 
-	// Forgotten counts members who were forgotten in Iterable since the last run: they are
-	// on no list any more.
+	// Forgotten counts members that were forgotten in Iterable since the last run: they are
+	// on no list.
 	Forgotten int64 `json:"forgotten,omitempty"`
 
 	// Attempt names the folder of the staged files (StagedDir): each attempt at staging
@@ -349,10 +345,10 @@ type LeftOut struct {
 	Count  int64  `json:"count"`
 }
 
-// Profiles is how many profiles of the segment can be sent, changed or not.
+// Profiles returns how many profiles of the segment can be sent, changed or not.
 func (m Manifest) Profiles() int64 { return m.Adds + m.Updates + m.Unchanged }
 
-// ToSend is the number of profiles that go over the wire.
+// ToSend returns the number of profiles that go over the wire.
 func (m Manifest) ToSend() int64 { return m.Adds + m.Updates + m.Removals }
 
 // InspectProgress is the heartbeat of InspectSegment.
@@ -408,18 +404,18 @@ type UploadCounts struct {
 	Requests  int64 `json:"requests"`
 	Throttled int64 `json:"throttled,omitempty"`
 	Failed    int64 `json:"failed,omitempty"`
-	// Sent counts profiles that Iterable took, Removed people taken off the list.
+	// Sent counts accepted profiles, Removed members removed from the list.
 	Sent    int64 `json:"sent"`
 	Removed int64 `json:"removed,omitempty"`
-	// Refused counts profiles that Iterable did not take.
+	// Refused counts refused profiles.
 	Refused map[Reason]int64 `json:"refused,omitempty"`
-	// NotOnList counts people to be removed who were no longer on the list.
+	// NotOnList counts members to remove that were no longer on the list.
 	NotOnList int64 `json:"notOnList,omitempty"`
-	// NotRemoved counts people whom Iterable refused to take off the list. They
-	// stay in the snapshot, so that the next run tries again.
+	// NotRemoved counts members that Iterable refused to remove. They stay in the snapshot,
+	// so that the next run tries again.
 	NotRemoved int64 `json:"notRemoved,omitempty"`
-	// Unnamed counts failures that Iterable counted without saying whose they are.
-	// Everybody of those requests is tried again at the next run.
+	// Unnamed counts failures that Iterable counted without naming the profiles.
+	// The next run sends all profiles of those requests again.
 	Unnamed int64 `json:"unnamed,omitempty"`
 	// CreatedFields are the data fields that Iterable created, IgnoredFields those
 	// that it left out.
@@ -475,30 +471,7 @@ type UploadProgress struct {
 	Counts UploadCounts `json:"counts"`
 }
 
-// VerifyInput asks for the size of a list.
-type VerifyInput struct {
-	Run        RunRef `json:"run"`
-	Connection string `json:"connection"`
-	// Host is where the connection led when the run began.
-	Host   string `json:"host,omitempty"`
-	ListID int64  `json:"listId"`
-	// Size is what it was when the run began, and Untouched that the run has sent
-	// nothing since.
-	Size      int64 `json:"size,omitempty"`
-	Untouched bool  `json:"untouched,omitempty"`
-	// Least and Most bound the size that the list should have now. They differ
-	// where the list had members that no run of this export put there.
-	Least int64 `json:"least"`
-	Most  int64 `json:"most"`
-}
-
-// VerifyResult is what the list's size says.
-type VerifyResult struct {
-	Size    int64  `json:"size"`
-	Warning string `json:"warning,omitempty"`
-}
-
-// CommitInput asks for the outcome of a segment's run to be published.
+// CommitInput is the input of CommitSnapshot.
 type CommitInput struct {
 	Run        RunRef         `json:"run"`
 	Export     Export         `json:"export"`
@@ -510,15 +483,15 @@ type CommitInput struct {
 	ListOwner string `json:"listOwner,omitempty"`
 }
 
-// CloseInput asks for the traces of a run to be put in order that ended before
-// its snapshot was published.
+// CloseInput is the input of CloseRun, which cleans up after a run that ended before its
+// snapshot was published.
 type CloseInput struct {
 	Run        RunRef         `json:"run"`
 	Export     Export         `json:"export"`
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
 	Report     ExportReport   `json:"report"`
-	// Check deletes what was staged, and touches nothing else.
+	// Check deletes the staged files and nothing else.
 	Check bool `json:"check,omitempty"`
 }
 
@@ -539,14 +512,14 @@ type ExportReport struct {
 	RunID      string `json:"runId"`
 	Segment    string `json:"segment"`
 	State      string `json:"state"`
-	// Error says in words why the state is not "done".
+	// Error is why the state is not "done".
 	Error string `json:"error,omitempty"`
 
 	ListID      int64 `json:"listId"`
 	ListCreated bool  `json:"listCreated,omitempty"`
-	// ListSize is what Iterable said after the upload.
+	// ListSize is the size that the list should have after the upload.
 	ListSize int64 `json:"listSize"`
-	// Members is how many people the run knows to be on the list.
+	// Members is how many members the run knows to be on the list.
 	Members int64 `json:"members"`
 
 	Info SegmentInfo `json:"info"`
@@ -582,10 +555,9 @@ func (r *ExportReport) AddRejects() {
 	}
 }
 
-// Waiting says what a run waits for.
+// Waiting describes what a run waits for.
 type Waiting struct {
-	// ID names this wait of this workflow execution, and no other one. An answer has to
-	// name it.
+	// ID identifies this wait of this workflow execution. An answer must name it.
 	ID      string    `json:"id"`
 	Step    string    `json:"step"`
 	Type    ErrorType `json:"type"`
@@ -595,8 +567,7 @@ type Waiting struct {
 	Since   time.Time `json:"since"`
 }
 
-// Command is what to type to give a waiting run one of its answers; starter is how the
-// program is called.
+// Command returns the command that answers a waiting run; starter is the program's name.
 func (w Waiting) Command(starter, export, answer string) string {
 	return starter + " " + answer + " " + ShellWord(export) + " --wait " + w.ID
 }

@@ -15,10 +15,10 @@ type Timing struct {
 	Cron string `json:"cron"`
 	// TimeZone is the IANA name of the zone that Cron is meant in; default UTC.
 	TimeZone string `json:"timeZone,omitempty"`
-	// Jitter is the most by which a start is put off, at random.
+	// Jitter is the most by which a start is delayed, at random.
 	Jitter Duration `json:"jitter,omitempty"`
-	// CatchUp is how late a start may still be made up for that was missed while
-	// Temporal was down; default DefaultCatchUp.
+	// CatchUp is how late a start that Temporal missed may be made up for; default
+	// DefaultCatchUp.
 	CatchUp Duration `json:"catchUp,omitempty"`
 }
 
@@ -39,7 +39,7 @@ type Schedule struct {
 	Own *Timing
 }
 
-// IsZero tells whether the export follows the system's scheduled refresh.
+// IsZero reports whether the export follows the system's scheduled refresh.
 func (s Schedule) IsZero() bool { return !s.Off && s.Own == nil }
 
 // MarshalJSON writes the word or the timing.
@@ -71,8 +71,8 @@ func (s *Schedule) UnmarshalJSON(data []byte) error {
 	}
 }
 
-// Timing gives the timing that an export of the file follows, and false where
-// it has none: only people start it then.
+// Timing returns the timing that an export of the file follows, and false if it has none
+// and is only started by hand.
 func (e Exports) Timing(export Export) (Timing, bool) {
 	switch {
 	case export.Schedule.Off:
@@ -86,27 +86,27 @@ func (e Exports) Timing(export Export) (Timing, bool) {
 	}
 }
 
-// ScheduledInput starts ScheduledRun. It is all that is known of an applied export.
+// ScheduledInput starts ScheduledRun. It is the only record of an applied export.
 type ScheduledInput struct {
 	Export Export `json:"export"`
 	Grant  *Grant `json:"grant,omitempty"`
-	// Timing is what the schedule was made of, nil where only people start the
-	// export. Temporal gives a schedule's times back in another form.
+	// Timing is the source of the schedule, or nil if the export is only started by hand.
+	// Temporal returns a schedule's times in another form.
 	Timing *Timing `json:"timing,omitempty"`
 }
 
 // ScheduledResult is what ScheduledRun returns.
 type ScheduledResult struct {
-	// Skipped says why no run was started, empty where one was.
+	// Skipped is why no run was started, or empty.
 	Skipped string     `json:"skipped,omitempty"`
 	Run     *RunResult `json:"run,omitempty"`
 }
 
-// Keys of the memos that make runs known in a list.
+// Keys of the memos of runs.
 const (
 	// MemoTrigger holds a run's Trigger.
 	MemoTrigger = "trigger"
-	// MemoKey holds what makes a start one that can be repeated.
+	// MemoKey holds the idempotency key of a start.
 	MemoKey = "key"
 	// MemoSkipped holds the ScheduledResult's Skipped.
 	MemoSkipped = "skipped"

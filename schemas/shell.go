@@ -2,8 +2,8 @@ package schemas
 
 import "strings"
 
-// ShellWord writes a name as a POSIX shell reads it back, for the commands that
-// people are told to type.
+// ShellWord returns a name quoted for a POSIX shell, for the commands that messages
+// suggest.
 func ShellWord(name string) string {
 	if strings.ContainsAny(name, "\"\\$`!") {
 		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"

@@ -13,38 +13,38 @@ import (
 // over what it was doing. Every activity sends heartbeats, whatever it does.
 const heartbeatTimeout = 10 * time.Second
 
-// retries is the policy of every activity: again and again. The activities themselves give
-// up once they have failed for the export's deadline, since only they know whether they
-// get on: a time limit here would stop an upload that is long and healthy. What can't be
-// cured by trying comes back as a non-retryable error.
+// retries is the policy of every activity: no limit. Activities stop by themselves once
+// they have failed for the export's deadline, since only they know whether they make
+// progress: a time limit here would stop a long, healthy upload. Permanent failures come
+// back as non-retryable errors.
 var retries = &temporal.RetryPolicy{
 	InitialInterval:    time.Second,
 	BackoffCoefficient: 2,
 	MaximumInterval:    time.Minute,
 }
 
-// quick is for activities that answer within seconds; a try that takes over
-// five minutes is given up and started again.
+// quick returns the options of activities that answer within seconds. An attempt that runs
+// for over five minutes is started again.
 func quick(ctx workflow.Context, summary string) workflow.Context {
 	return options(ctx, 5*time.Minute, summary)
 }
 
-// long is for activities that take as long as the segment is large. Temporal wants a
-// limit, and heartbeats find a worker that is gone.
+// long returns the options of activities that run for as long as the segment is large.
+// Temporal requires a limit; heartbeats detect a dead worker.
 func long(ctx workflow.Context, summary string) workflow.Context {
 	return options(ctx, 365*24*time.Hour, summary)
 }
 
 // unservedAfter is how long an activity of a connection waits for a worker before the run
-// looks whether any serves the connection. Workers may just be busy.
+// asks whether any worker serves the connection. Workers may just be busy.
 const unservedAfter = 3 * time.Minute
 
-// connected has an activity done by a worker that serves the connection.
+// connected returns the options of an activity that needs a worker serving the connection.
 func connected(ctx workflow.Context, c schemas.ConnectionInfo) workflow.Context {
 	return workflow.WithScheduleToStartTimeout(workflow.WithTaskQueue(ctx, c.TaskQueue), unservedAfter)
 }
 
-// access is for what says who may do what.
+// access returns the options of activities that decide who may do what.
 func access(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithTaskQueue(quick(ctx, summary), schemas.AccessTaskQueue)
 }

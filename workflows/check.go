@@ -12,13 +12,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// check does what comes before the first profile sent, and tells what a run would
-// do. Nothing is changed in Iterable or in the snapshot, and nobody is waited for.
+// check does the steps before the first request and reports what a run would do. It
+// changes neither Iterable nor the snapshot, and never waits for an answer.
 func (s *exportSegment) check(ctx workflow.Context) error {
 	if err := s.inspectSegment(ctx); err != nil {
 		return err
 	}
-	if err := s.ensureList(ctx); err != nil {
+	if err := s.ensureList(ctx, false); err != nil {
 		return err
 	}
 	if err := s.stageSegment(ctx); err != nil {
@@ -40,15 +40,15 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 		SentAgain:  m.SentAgain,
 		Examples:   path.Join(schemas.ReportDir(s.in.Run), schemas.ExamplesFile),
 	}
-	s.report.Manifest.Rejects = "" // is deleted with the staged files
+	s.report.Manifest.Rejects = "" // deleted with the staged files
 	return s.closeCheck(ctx)
 }
 
-// startRate is the requests a second that a run begins with where nothing is known.
+// startRate is the requests per second that a run starts with when no limit is known.
 const startRate = 5.0
 
-// estimate is how many requests a run makes, and how long they take, as far as the
-// limits are known. What the run learns itself can make it shorter.
+// estimate returns how many requests a run makes and how long they take, by the limits
+// known so far. The run may learn higher limits and finish sooner.
 func estimate(m schemas.Manifest, l schemas.Limits) (requests int64, takes schemas.Duration) {
 	requests = int64(m.AddBatches + m.RemoveBatches)
 	rate := cmp.Or(float64(l.RequestsPerSecond), startRate)
@@ -61,7 +61,7 @@ func estimate(m schemas.Manifest, l schemas.Limits) (requests int64, takes schem
 	return requests, schemas.Duration(math.Ceil(float64(requests)/rate) * float64(time.Second))
 }
 
-// closeCheck deletes what was staged.
+// closeCheck deletes the staged files.
 func (s *exportSegment) closeCheck(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityCloseRun, func(ctx workflow.Context) error {
 		report := s.report
@@ -69,7 +69,7 @@ func (s *exportSegment) closeCheck(ctx workflow.Context) error {
 		in := schemas.CloseInput{
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: report, Check: true,
 		}
-		ctx = quick(ctx, "Leave nothing behind")
+		ctx = quick(ctx, "Clean up")
 		return s.reported(ctx, workflow.ExecuteActivity(ctx, schemas.ActivityCloseRun, in))
 	})
 }

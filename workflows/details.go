@@ -12,11 +12,11 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// show renews what the Temporal UI tells of the run.
+// show updates the run's details in the Temporal UI.
 func (r *runExport) show(ctx workflow.Context) {
 	r.tag(ctx)
 	var b strings.Builder
-	fmt.Fprintf(&b, "**Export «%s»** over connection «%s», started by %s: %s\n\n",
+	fmt.Fprintf(&b, "**Export %q** over connection %q, started by %s: %s\n\n",
 		r.in.Export.Name, r.in.Export.Connection, r.in.Trigger.Starter(), r.progress.State)
 	if len(r.progress.Segments) > 0 {
 		b.WriteString("| segment | state |\n| --- | --- |\n")
@@ -24,19 +24,19 @@ func (r *runExport) show(ctx workflow.Context) {
 			fmt.Fprintf(&b, "| %s | %s |\n", s.Segment, s.State)
 		}
 	}
-	if r.operator != nil {
-		r.operator.describe(&b, r.in.Export.Name)
+	if r.waiter != nil {
+		r.waiter.describe(&b, r.in.Export.Name)
 	}
 	workflow.SetCurrentDetails(ctx, b.String())
 }
 
-// show renews what the Temporal UI tells of the segment's run.
+// show updates the details of the segment's run in the Temporal UI.
 func (s *exportSegment) show(ctx workflow.Context) {
 	s.tag(ctx)
 	p := s.progress()
 	m, u := p.Report.Manifest, p.Report.Upload
 	var b strings.Builder
-	fmt.Fprintf(&b, "**Segment «%s» → Iterable list %s**: %s\n\n", s.in.Segment.Name, listName(s.list), p.State)
+	fmt.Fprintf(&b, "**Segment %q → Iterable list %s**: %s\n\n", s.in.Segment.Name, listName(s.list), p.State)
 	b.WriteString("| | |\n| --- | ---: |\n")
 	row := func(name string, n int64) { fmt.Fprintf(&b, "| %s | %s |\n", name, count(n)) }
 	fmt.Fprintf(&b, "| step | %s |\n", p.Step)
@@ -63,15 +63,15 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	if p.Step == schemas.ActivityUploadBatches && p.Waiting == nil {
 		rate, end := s.pace(ctx)
 		if rate > 0 {
-			fmt.Fprintf(&b, "| pace, requests a second | %.1f |\n", rate)
+			fmt.Fprintf(&b, "| pace, requests per second | %.1f |\n", rate)
 		}
 		if !end.IsZero() {
 			fmt.Fprintf(&b, "| sent by about | %s |\n", end.UTC().Format("2006-01-02 15:04:05 UTC"))
 		}
 	}
 	fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
-	if s.operator != nil {
-		s.operator.describe(&b, s.in.Run.Export)
+	if s.waiter != nil {
+		s.waiter.describe(&b, s.in.Run.Export)
 	}
 	for _, w := range p.Report.Warnings {
 		fmt.Fprintf(&b, "\n⚠ %s\n", w)
@@ -79,22 +79,22 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, b.String())
 }
 
-// describe says what the run waits for and what to type.
-func (o *operator) describe(b *strings.Builder, export string) {
-	if o.waiting == nil {
+// describe writes what the run waits for and the commands that answer it.
+func (w *waiter) describe(b *strings.Builder, export string) {
+	if w.waiting == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n**Waiting** at %s: %s\n\n", o.waiting.Step, o.waiting.Message)
-	for _, a := range o.waiting.Answers {
-		fmt.Fprintf(b, "- `%s`\n", o.waiting.Command("starter", export, a))
+	fmt.Fprintf(b, "\n**Waiting** at %s: %s\n\n", w.waiting.Step, w.waiting.Message)
+	for _, a := range w.waiting.Answers {
+		fmt.Fprintf(b, "- `%s`\n", w.waiting.Command("starter", export, a))
 	}
 }
 
-// progress is the answer to the query of that name.
+// progress returns the answer to the query of that name.
 func (s *exportSegment) progress() schemas.Progress {
 	p := schemas.Progress{Run: s.in.Run, State: s.report.State, Step: s.step, Report: s.report}
-	if s.operator.waiting != nil {
-		p.State, p.Waiting = schemas.StateWaiting, s.operator.waiting
+	if s.waiter.waiting != nil {
+		p.State, p.Waiting = schemas.StateWaiting, s.waiter.waiting
 	}
 	p.Report.Info, p.Report.Upload = s.info, s.sent()
 	return p
@@ -109,19 +109,23 @@ func (s *exportSegment) total() {
 	s.report.Warnings = slices.Concat(s.in.Warnings, s.list.Warnings, s.report.Manifest.Warnings)
 	if n := upload.NotRemoved; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"Iterable refused to take %s people off the list; the next run tries again", count(n)))
+			"Iterable refused to remove %s members from the list; the next run tries again", count(n)))
 	}
 	if n := upload.Unnamed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"Iterable counted %s failures without saying whose they are; the next run tries everybody of those requests again", count(n)))
+			"Iterable counted %s failures without naming the profiles; the next run sends all profiles of those requests again", count(n)))
 	}
 	if n := s.report.Manifest.Unconfirmed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"%s people who left the segment may be on the list, added by a request of an earlier run that got no answer; they are not removed, since others may have put them there", count(n)))
+			"%s profiles that left the segment may be on the list, added by a request of an earlier run that got no answer; they are not removed, since something else may have added them", count(n)))
 	}
 	if n := s.report.StartedOver; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"the run started over %d times; before it did so last, %s were sent and %s removed", n, count(s.report.Earlier.Sent), count(s.report.Earlier.Removed)))
+			"the run started over %d times; before the last time, %s were sent and %s removed", n, count(s.report.Earlier.Sent), count(s.report.Earlier.Removed)))
+	}
+	if s.list.ID == 0 && s.report.Manifest.Attempt != "" && s.report.Manifest.ToSend() == 0 && !s.in.Check {
+		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
+			"Iterable has no list named %q yet, and the segment has no profile to send; the first run that sends something creates the list", s.in.Segment.Name))
 	}
 	if f := upload.CreatedFields; len(f) > 0 {
 		s.report.Warnings = append(s.report.Warnings, "Iterable created "+schemas.FieldNames(f)+"; a field can never be removed there")
@@ -131,17 +135,20 @@ func (s *exportSegment) total() {
 	}
 }
 
-// expectedSize bounds the size that the list should have after the upload: at the
-// least those whom this export has put there, at the most those and whoever else
-// was there before and was not taken off.
-func (s *exportSegment) expectedSize() (least, most int64) {
+// countMembers sets the report's Members to the members that this export has added, and
+// its ListSize to the size that the list should have, with the members of others. It does
+// not ask Iterable, which allows five questions per minute for the sizes of all lists of a
+// project and shows a change up to minutes later.
+func (s *exportSegment) countMembers() {
 	m, u := s.report.Manifest, s.report.Upload
 	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
 	if s.in.Export.Mode == schemas.ModeAppend {
 		known += m.Members - m.Unchanged - m.Updates - m.Superseded - m.Forgotten // vanished from the segment, but not removed
 	}
-	s.report.Members = known
-	return known - u.Unnamed, max(known, s.list.Size+m.Adds-u.Removed) + u.Unnamed
+	s.report.Members, s.report.ListSize = known, known-u.Unnamed
+	if s.list.Size >= 0 { // known when the run began
+		s.report.ListSize = max(known, s.list.Size+m.Adds-u.Removed) + u.Unnamed
+	}
 }
 
 func sum(counts map[schemas.Reason]int64) (n int64) {
@@ -158,7 +165,7 @@ func listName(l schemas.ListRef) string {
 	return strconv.FormatInt(l.ID, 10)
 }
 
-// count formats a number with commas between the thousands. A negative one is unknown.
+// count returns a number with thousands separators, and "unknown" for a negative one.
 func count(n int64) string {
 	if n < 0 {
 		return "unknown"

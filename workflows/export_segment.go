@@ -12,9 +12,9 @@ import (
 
 // exportSegment is the state of one ExportSegment execution.
 type exportSegment struct {
-	in       schemas.SegmentInput
-	operator *operator
-	step     string
+	in     schemas.SegmentInput
+	waiter *waiter
+	step   string
 
 	info   schemas.SegmentInfo
 	fields []schemas.MappedField
@@ -24,9 +24,8 @@ type exportSegment struct {
 	tags   tags
 }
 
-// ExportSegment makes one list in Iterable equal to one segment. It returns the
-// report of what it did; when it ends otherwise, the report is in the error's
-// details.
+// ExportSegment makes one list in Iterable equal to one segment. It returns a report; if
+// it fails, the report is in the error's details.
 func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.ExportReport, error) {
 	s := &exportSegment{in: in, tags: tags{wanted: in.SearchAttributes}}
 	if err := s.setup(ctx); err != nil {
@@ -44,11 +43,11 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 		s.report, s.info, s.list, s.fields = r.Report, r.Info, r.List, r.Fields
 	}
 	var err error
-	if s.operator, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
+	if s.waiter, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
 		return err
 	}
-	s.operator.absent = s.in.Check
-	s.operator.tell = func(ctx workflow.Context, w schemas.Waiting) {
+	s.waiter.unattended = s.in.Check
+	s.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
 		notify(ctx, s.in.Export.Notify, waits(s.in.Run.Export, s.in.Export.Connection, s.in.Run.RunID, s.in.Segment.Name, w))
 	}
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.Progress, error) {
@@ -56,9 +55,9 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 	})
 }
 
-// run takes a segment through its steps. A step that no retry cures waits for
-// an operator; when what was prepared is no longer true (the segment's files
-// changed, the list was deleted), it starts over.
+// run does the steps of a segment. A step that fails for good waits for an operator. If
+// what was prepared is no longer valid (the segment's files changed, the list was deleted),
+// the run starts over.
 func (s *exportSegment) run(ctx workflow.Context) error {
 	if s.in.Check {
 		return s.check(ctx)
@@ -80,7 +79,7 @@ func (s *exportSegment) run(ctx workflow.Context) error {
 	}
 }
 
-// startOver puts what was sent so far with what the report says of earlier starts.
+// startOver moves the counts of what was sent so far to the report's earlier starts.
 func (s *exportSegment) startOver() {
 	if s.report.Manifest.Attempt == "" {
 		return // nothing was staged yet
@@ -90,7 +89,7 @@ func (s *exportSegment) startOver() {
 	s.report.Manifest = schemas.Manifest{}
 }
 
-// prepare does everything up to the first profile sent.
+// prepare does the steps before the first profile is sent.
 func (s *exportSegment) prepare(ctx workflow.Context) error {
 	s.startOver()
 	s.upload = upload{}
@@ -98,17 +97,34 @@ func (s *exportSegment) prepare(ctx workflow.Context) error {
 	if err := s.inspectSegment(ctx); err != nil {
 		return err
 	}
-	if err := s.ensureList(ctx); err != nil {
+	if err := s.ensureList(ctx, false); err != nil {
 		return err
 	}
 	if err := s.stageSegment(ctx); err != nil {
 		return err
 	}
-	return s.guardrails(ctx)
+	if err := s.guardrails(ctx); err != nil {
+		return err
+	}
+	return s.createList(ctx)
 }
 
-// finish sends what was staged and publishes the outcome. People leave the list
-// before others join it, so that somebody whose identity changed stays on it.
+// createList creates the list if there is none and something will be sent. A list that
+// someone else has created since the run looked for it may have members, so the run starts
+// over.
+func (s *exportSegment) createList(ctx workflow.Context) error {
+	if s.list.ID != 0 || s.report.Manifest.ToSend() == 0 {
+		return nil
+	}
+	err := s.ensureList(ctx, true)
+	if err == nil && !s.list.Created && !s.list.Ours {
+		err = errStartOver
+	}
+	return err
+}
+
+// finish sends what was staged and publishes the outcome. It removes members before it
+// adds others, so that a profile whose identity changed stays on the list.
 func (s *exportSegment) finish(ctx workflow.Context) error {
 	if err := s.uploadBatches(ctx, schemas.Unsubscribe); err != nil {
 		return err
@@ -116,9 +132,7 @@ func (s *exportSegment) finish(ctx workflow.Context) error {
 	if err := s.uploadBatches(ctx, schemas.Subscribe); err != nil {
 		return err
 	}
-	if err := s.verifyList(ctx); err != nil {
-		return err
-	}
+	s.countMembers()
 	return s.commitSnapshot(ctx)
 }
 
@@ -130,22 +144,30 @@ func (s *exportSegment) inspectSegment(ctx workflow.Context) error {
 		if err := workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info); err != nil {
 			return err
 		}
-		s.fields, s.info.Fields = s.info.Fields, nil // the steps after EnsureList have no use for them
+		s.fields, s.info.Fields = s.info.Fields, nil // the steps after EnsureList don't need them
 		return nil
 	})
 }
 
-func (s *exportSegment) ensureList(ctx workflow.Context) error {
+func (s *exportSegment) ensureList(ctx workflow.Context, create bool) error {
+	before := s.list
 	err := s.do(ctx, schemas.ActivityEnsureList, func(ctx workflow.Context) error {
 		in := schemas.EnsureListInput{
 			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, Name: s.in.Segment.Name, ListID: s.in.Segment.ListID,
-			Fields: s.fields, NewFields: s.in.Export.NewFields, Check: s.in.Check, TakeFrom: s.operator.approved,
+			Fields: s.fields, NewFields: s.in.Export.NewFields, Check: s.in.Check, Create: create, TakeFrom: s.waiter.approved,
+		}
+		summary := fmt.Sprintf("Find list %q", s.in.Segment.Name)
+		if create {
+			in.Fields, summary = nil, fmt.Sprintf("Create list %q", s.in.Segment.Name) // the fields were compared before
 		}
 		s.list = schemas.ListRef{}
-		ctx = connected(quick(ctx, "List «"+s.in.Segment.Name+"»"), s.in.Connection)
+		ctx = connected(quick(ctx, summary), s.in.Connection)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityEnsureList, in).Get(ctx, &s.list)
 	})
-	s.operator.approved = "" // an answer is for one question
+	if create {
+		s.list.NewFields, s.list.Warnings = before.NewFields, append(before.Warnings, s.list.Warnings...)
+	}
+	s.waiter.approved = "" // an answer is for one question
 	if err == nil && s.list.Pause > 0 {
 		err = workflow.Sleep(ctx, time.Duration(s.list.Pause))
 	}
@@ -177,24 +199,6 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 	})
 }
 
-func (s *exportSegment) verifyList(ctx workflow.Context) error {
-	least, most := s.expectedSize()
-	var out schemas.VerifyResult
-	err := s.do(ctx, schemas.ActivityVerifyList, func(ctx workflow.Context) error {
-		in := schemas.VerifyInput{
-			Run: s.in.Run, Connection: s.in.Connection.Name, Host: s.in.Connection.Host, ListID: s.list.ID, Least: least, Most: most,
-			Size: s.list.Size, Untouched: s.report.Upload.Requests == 0,
-		}
-		ctx = connected(quick(ctx, fmt.Sprintf("Size of list %d", s.list.ID)), s.in.Connection)
-		return workflow.ExecuteActivity(ctx, schemas.ActivityVerifyList, in).Get(ctx, &out)
-	})
-	s.report.ListSize = out.Size
-	if out.Warning != "" {
-		s.report.Warnings = append(s.report.Warnings, out.Warning)
-	}
-	return err
-}
-
 func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityCommitSnapshot, func(ctx workflow.Context) error {
 		report := s.report
@@ -208,8 +212,9 @@ func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {
 	})
 }
 
-// reported takes over the report that an activity returns, which may be one that was written
-// before: decoded into the present one, it would leave of that what it does not have.
+// reported replaces the report by the one that an activity returns, which may have been
+// written earlier. Decoding into the present report would keep fields that the returned one
+// does not have.
 func (s *exportSegment) reported(ctx workflow.Context, f workflow.Future) error {
 	var r schemas.ExportReport
 	if err := f.Get(ctx, &r); err != nil {
@@ -219,15 +224,15 @@ func (s *exportSegment) reported(ctx workflow.Context, f workflow.Future) error 
 	return nil
 }
 
-// do takes one step.
+// do runs one step.
 func (s *exportSegment) do(ctx workflow.Context, name string, step func(workflow.Context) error) error {
 	s.step = name
 	s.show(ctx)
-	return s.operator.step(ctx, name, step)
+	return s.waiter.step(ctx, name, step)
 }
 
-// end puts the traces of a run in order that did not come to its end, and turns
-// the error into one whose details are the report.
+// end cleans up after a run that did not finish, and returns an error whose details are the
+// report.
 func (s *exportSegment) end(ctx workflow.Context, err error) error {
 	if err == nil || workflow.IsContinueAsNewError(err) {
 		s.show(ctx)
@@ -244,9 +249,9 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 		Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Report: s.report,
 		Check: s.in.Check,
 	}
-	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Leave nothing behind"), defaultDeadline)
+	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Clean up"), defaultDeadline)
 	if e := s.reported(tidy, workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in)); e != nil {
-		workflow.GetLogger(ctx).Error("staged data could not be removed; the sweeper will", "error", e)
+		workflow.GetLogger(ctx).Error("clean-up failed; the sweep will delete staged data", "error", e)
 	}
 	if temporal.IsCanceledError(err) {
 		return temporal.NewCanceledError(s.report)

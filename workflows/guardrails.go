@@ -9,14 +9,14 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// guardrails stops a run, before anything is sent, that is about to do something
-// that is more likely a mistake than meant. An operator's approve lets it go on.
+// guardrails pauses a run, before anything is sent, if what it would do is likely a
+// mistake. The run continues once an operator approves.
 func (s *exportSegment) guardrails(ctx workflow.Context) error {
 	found := Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)
 	if s.in.Scheduled {
 		m := s.report.Manifest
 		if s.list.HandedOver {
-			m.SentAgain = "" // somebody has just approved that
+			m.SentAgain = "" // approving the handover approved this too
 		}
 		found = append(found, Lasting(s.in.Export.Settings, s.list.NewFields, m)...)
 	}
@@ -24,11 +24,11 @@ func (s *exportSegment) guardrails(ctx workflow.Context) error {
 		return nil
 	}
 	s.step = schemas.StepGuardrails
-	return s.operator.ask(ctx, s.step, schemas.ErrorGuardrail, strings.Join(found, "; "), schemas.UpdateApprove)
+	return s.waiter.wait(ctx, s.step, schemas.ErrorGuardrail, strings.Join(found, "; "), schemas.UpdateApprove)
 }
 
-// Tripped lists what the guardrails have against sending what was staged, each
-// with its numbers and the setting that allows it.
+// Tripped returns why the guardrails stop the staged changes: one text per guardrail, with
+// its numbers and the setting that allows it.
 func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []string {
 	var found []string
 	trip := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
@@ -37,7 +37,7 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		trip("the segment has no profile that can be sent, of %s rows read (guardrails.allowEmpty)", count(m.Read))
 	}
 	if most := g.RemovedShare(); float64(m.Removals) > most*float64(m.Members) {
-		trip("%s of the %s people on the list would be removed, more than %s (guardrails.maxRemovedShare)",
+		trip("%s of the %s members of the list would be removed, more than %s (guardrails.maxRemovedShare)",
 			count(m.Removals), count(m.Members), percent(most))
 	}
 	rejected := sum(m.Rejected)
@@ -45,20 +45,20 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Read), percent(most))
 	}
 	found = append(found, leftOut(g, m)...)
-	// Those who have left the segment and stay on the list count too: in append mode
-	// it only grows.
+	// Members that left the segment but stay on the list count too: in append mode the
+	// list only grows.
 	stay := max(0, m.Members-m.Unchanged-m.Updates-m.Removals-m.Superseded-m.Forgotten)
 	switch {
 	case maxProfiles <= 0 || valid+stay <= maxProfiles:
 	case stay == 0:
 		trip("the segment has %s profiles, and the connection allows %s (maxProfiles)", count(valid), count(maxProfiles))
 	default:
-		trip("the list would have %s profiles, %s of the segment and %s who stay on it, and the connection allows %s (maxProfiles)",
+		trip("the list would have %s profiles, %s of the segment and %s that stay on it, and the connection allows %s (maxProfiles)",
 			count(valid+stay), count(valid), count(stay), count(maxProfiles))
 	}
 	last := m.LastProfiles
 	if last == 0 {
-		last = m.Members // of a snapshot that does not say; in mirror mode the same
+		last = m.Members // the snapshot does not have the number; in mirror mode it is the same
 	}
 	if last > 0 && valid > 0 {
 		if most := g.Growth(); float64(valid) > most*float64(last) {
@@ -71,20 +71,20 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	return found
 }
 
-// Lasting lists what a run that no person has started would do that can't be undone in
-// Iterable, as far as the export does not allow it.
+// Lasting returns what a scheduled run would do that can't be undone in Iterable and that
+// the export's settings do not allow.
 func Lasting(set schemas.Settings, newFields []string, m schemas.Manifest) []string {
 	var found []string
 	if len(newFields) > 0 && set.NewFields != schemas.Allow && m.Adds+m.Updates > 0 {
 		found = append(found, fmt.Sprintf("%s would be created in Iterable, where a field can never be removed (newFields)", schemas.FieldNames(newFields)))
 	}
 	if m.SentAgain != "" && set.FullRuns != schemas.Allow && m.Adds+m.Updates > 0 {
-		found = append(found, fmt.Sprintf("%s, so that all %s people would be sent again, which can start journeys in Iterable (fullRuns)", m.SentAgain, count(m.Adds+m.Updates)))
+		found = append(found, fmt.Sprintf("%s, so all %s profiles would be sent again, which can start journeys in Iterable (fullRuns)", m.SentAgain, count(m.Adds+m.Updates)))
 	}
 	return found
 }
 
-// leftOut lists the columns of which too many values can't be sent.
+// leftOut returns the columns with too many values that can't be sent.
 func leftOut(g schemas.Guardrails, m schemas.Manifest) []string {
 	var found []string
 	most := g.LeftOutShare() * float64(m.Read)

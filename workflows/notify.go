@@ -10,20 +10,20 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// notifyTime is how long a webhook that does not answer is tried.
+// notifyTime is how long a webhook that does not answer is retried.
 const notifyTime = 24 * time.Hour
 
-// Notify tells one target of one event. It is a workflow of its own, so that no
-// run waits for a webhook.
+// Notify sends one event to one target. It is a workflow of its own, so that no run waits
+// for a webhook.
 func Notify(ctx workflow.Context, in schemas.NotifyInput) error {
 	ctx = workflow.WithScheduleToCloseTimeout(quick(ctx, "Webhook"), notifyTime)
 	return workflow.ExecuteActivity(ctx, schemas.ActivityNotify, in).Get(ctx, nil)
 }
 
-// notify has everybody told of an event who wants to know. It waits until Temporal
-// has noted to do it, not until it is done.
+// notify starts a Notify workflow for each target that wants the event. It returns once
+// Temporal has recorded the start, not once the message is delivered.
 func notify(ctx workflow.Context, targets []schemas.Notify, e schemas.Event) {
-	ctx, _ = workflow.NewDisconnectedContext(ctx) // cancelling it would cancel the telling
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // a cancelled run still notifies
 	info := workflow.GetInfo(ctx)
 	for i, to := range targets {
 		if !to.Wants(e.Event) {
@@ -36,15 +36,15 @@ func notify(ctx workflow.Context, targets []schemas.Notify, e schemas.Event) {
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 			WorkflowID:        "notify/" + in.ID,
 			ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
-			StaticSummary:     fmt.Sprintf("Tell that «%s» is %s", e.Export, e.Event),
+			StaticSummary:     fmt.Sprintf("Export %q is %s", e.Export, e.Event),
 		})
 		if err := workflow.ExecuteChildWorkflow(ctx, schemas.WorkflowNotify, in).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
-			workflow.GetLogger(ctx).Error("nobody could be told of the run", "error", err)
+			workflow.GetLogger(ctx).Error("notification not started", "error", err)
 		}
 	}
 }
 
-// waits is the event of a run, or of a segment of it, that waits.
+// waits returns the event of a waiting run, or of a waiting segment of it.
 func waits(export, connection, runID, segment string, w schemas.Waiting) schemas.Event {
 	e := schemas.Event{
 		Event: schemas.EventWaiting, Export: export, Connection: connection, RunID: runID, Segment: segment,
@@ -56,17 +56,17 @@ func waits(export, connection, runID, segment string, w schemas.Waiting) schemas
 	return e
 }
 
-// ended is the event of a run that ended, done or failed. Whoever aborted or
-// cancelled a run knows.
+// ended returns the event of a run that is done or has failed. Aborted and cancelled runs
+// have none: the person who ended them knows.
 func ended(in schemas.RunInput, p schemas.RunProgress, err error) (e schemas.Event, ok bool) {
 	e = schemas.Event{Event: p.State, Export: in.Export.Name, Connection: in.Export.Connection, RunID: p.RunID}
 	switch p.State {
 	case schemas.StateDone:
-		e.Message = "every segment got through"
+		e.Message = "all segments are exported"
 	case schemas.StateFailed:
 		var kind schemas.ErrorType
 		if kind, e.Message = explain(err); kind == schemas.ErrorGrant {
-			return e, false // whom to tell may be made up, like all the rest
+			return e, false // the targets may be forged, like the rest of the input
 		}
 	default:
 		return e, false

@@ -7,7 +7,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Register makes a worker, or what replays histories, know every workflow.
+// Register registers every workflow with a worker or a replayer.
 func Register(r worker.WorkflowRegistry) {
 	for name, w := range map[string]any{
 		schemas.WorkflowRunExport:     RunExport,
@@ -15,6 +15,7 @@ func Register(r worker.WorkflowRegistry) {
 		schemas.WorkflowNotify:        Notify,
 		schemas.WorkflowScheduledRun:  ScheduledRun,
 		schemas.WorkflowRemoveExport:  RemoveExport,
+		schemas.WorkflowSweep:         Sweep,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

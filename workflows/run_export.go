@@ -1,8 +1,7 @@
 // Package workflows orchestrates runs. RunExport runs one export; it starts one
-// ExportSegment for each of the export's segments, and that is the workflow to
-// read to follow a run from beginning to end. Everything here is deterministic:
-// the side effects are activities, named in package schemas and written in
-// package activities.
+// ExportSegment for each of the export's segments. Read ExportSegment to follow a run from
+// beginning to end. Everything here is deterministic: the side effects are activities,
+// named in package schemas and implemented in package activities.
 package workflows
 
 import (
@@ -22,13 +21,13 @@ import (
 type runExport struct {
 	in       schemas.RunInput
 	progress schemas.RunProgress
-	operator *operator
+	waiter   *waiter
 	tags     tags
 }
 
-// RunExport sends every segment of one export. One segment that fails does not
-// stop the others; the run then ends with an error of type
-// schemas.ErrorSegmentsFailed whose details are the RunResult.
+// RunExport exports every segment of one export. A segment that fails does not stop the
+// others; the run then ends with an error of type schemas.ErrorSegmentsFailed whose details
+// are the RunResult.
 func RunExport(ctx workflow.Context, in schemas.RunInput) (schemas.RunResult, error) {
 	r := &runExport{in: in}
 	if err := r.setup(ctx); err != nil {
@@ -45,17 +44,17 @@ func (r *runExport) setup(ctx workflow.Context) error {
 		State:   schemas.StateRunning,
 	}
 	var err error
-	r.operator, err = listen(ctx, r.in.Export.Connection, r.show)
+	r.waiter, err = listen(ctx, r.in.Export.Connection, r.show)
 	if err != nil {
 		return err
 	}
-	r.operator.absent = r.in.Check
-	r.operator.tell = func(ctx workflow.Context, w schemas.Waiting) {
+	r.waiter.unattended = r.in.Check
+	r.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
 		notify(ctx, r.in.Export.Notify, waits(r.in.Export.Name, r.in.Export.Connection, r.progress.RunID, "", w))
 	}
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.RunProgress, error) {
 		p := r.progress
-		p.Waiting = r.operator.waiting
+		p.Waiting = r.waiter.waiting
 		if p.Waiting != nil {
 			p.State = schemas.StateWaiting
 		}
@@ -83,11 +82,10 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 	return result, r.end(ctx, unfinished(ctx, result))
 }
 
-// reportTime bounds the writing of a run's report, which the run can do without.
+// reportTime is the time limit for writing a run's report, which is optional.
 const reportTime = 10 * time.Minute
 
-// report has the report written that people read. A run that was cancelled gets
-// one too.
+// report writes the run's readable report. A cancelled run has one too.
 func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
 	in := schemas.RunReportInput{
 		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: endState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
@@ -96,50 +94,47 @@ func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schema
 	defer cancel()
 	ctx = workflow.WithScheduleToCloseTimeout(quick(ctx, "Report"), reportTime)
 	if err := workflow.ExecuteActivity(ctx, schemas.ActivityWriteRunReport, in).Get(ctx, &result.Report); err != nil {
-		workflow.GetLogger(ctx).Error("the report could not be written", "error", err)
+		workflow.GetLogger(ctx).Error("report not written", "error", err)
 	}
 }
 
-// authorize asks the worker whether the export may use its connection.
+// authorize asks a worker whether the export may use its connection.
 func (r *runExport) authorize(ctx workflow.Context) (schemas.AuthorizeResult, error) {
 	var out schemas.AuthorizeResult
-	err := r.operator.step(ctx, schemas.ActivityAuthorize, func(ctx workflow.Context) error {
-		ctx = access(ctx, "Connection «"+r.in.Export.Connection+"»")
+	err := r.waiter.step(ctx, schemas.ActivityAuthorize, func(ctx workflow.Context) error {
+		ctx = access(ctx, fmt.Sprintf("Connection %q", r.in.Export.Connection))
 		in := schemas.AuthorizeInput{RunID: r.progress.RunID, Input: r.in}
 		return workflow.ExecuteActivity(ctx, schemas.ActivityAuthorize, in).Get(ctx, &out)
 	})
 	return out, err
 }
 
-// forgotten has a worker find out whom the project has forgotten, so that no segment sends
-// them. Histories of before the step was there have no such version.
+// forgotten fetches the profiles that the project has forgotten, so that no segment sends
+// them.
 func (r *runExport) forgotten(ctx workflow.Context, allowed schemas.AuthorizeResult) (out schemas.ForgottenResult, err error) {
-	if workflow.GetVersion(ctx, "forgotten", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-		return out, nil
-	}
-	err = r.operator.step(ctx, schemas.ActivityFetchForgotten, func(ctx workflow.Context) error {
+	err = r.waiter.step(ctx, schemas.ActivityFetchForgotten, func(ctx workflow.Context) error {
 		e := r.in.Export
 		in := schemas.ForgottenInput{
 			Run:        schemas.RunRef{Connection: e.Connection, Export: e.Name, RunID: r.progress.RunID, Deadline: schemas.Duration(e.Deadline.Or(defaultDeadline))},
 			Connection: allowed.Connection,
 		}
-		ctx = connected(quick(ctx, "Who is forgotten in Iterable?"), allowed.Connection)
+		ctx = connected(quick(ctx, "Profiles forgotten in Iterable"), allowed.Connection)
 		return workflow.ExecuteActivity(ctx, schemas.ActivityFetchForgotten, in).Get(ctx, &out)
 	})
 	return out, err
 }
 
-// summary is what the Temporal UI calls a segment's run. A summary can't be changed
-// later, so a list that is yet to be made has no number in it; the details have.
+// summary returns the title of a segment's run in the Temporal UI. It can't be changed
+// later, so the number of a new list is only in the details.
 func summary(s schemas.Segment, lists []int64, i int) string {
 	list := "a new Iterable list"
 	if i < len(lists) && lists[i] != 0 {
 		list = fmt.Sprintf("Iterable list %d", lists[i])
 	}
-	return fmt.Sprintf("Export «%s» → %s", s.Name, list)
+	return fmt.Sprintf("Export %q → %s", s.Name, list)
 }
 
-// exportSegments runs the segments side by side and gathers what became of each.
+// exportSegments runs the segments concurrently and collects their reports.
 func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult, forgotten schemas.ForgottenResult) schemas.RunResult {
 	result := schemas.RunResult{Connection: r.in.Export.Connection, Export: r.in.Export.Name, RunID: r.progress.RunID}
 	export := r.in.Export
@@ -191,8 +186,8 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 	return result
 }
 
-// failedReport says what became of a segment whose workflow ended with an error.
-// The error's details hold the report that the workflow had got to.
+// failedReport returns the report of a segment whose workflow ended with err. It is in the
+// error's details, if the workflow got far enough to have one.
 func failedReport(report schemas.ExportReport, err error) schemas.ExportReport {
 	report.State, report.Error = schemas.StateFailed, err.Error()
 	var app *temporal.ApplicationError
@@ -206,7 +201,7 @@ func failedReport(report schemas.ExportReport, err error) schemas.ExportReport {
 		}
 		report.State, report.Error = schemas.StateCancelled, "the run was cancelled"
 	case errors.As(err, &started):
-		report.Error = "another run of this segment is still under way; cancel it, or wait for its end, and run the export again"
+		report.Error = "another run of this segment is still in progress; cancel it, or wait for its end, and run the export again"
 	case errors.As(err, &app):
 		report.Error = app.Message()
 		if app.HasDetails() {
@@ -219,14 +214,13 @@ func failedReport(report schemas.ExportReport, err error) schemas.ExportReport {
 	return report
 }
 
-// unfinished is the error that a run ends with that did not get every segment
-// through, nil if it did.
+// unfinished returns the error of a run in which not every segment was exported, or nil.
 func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 	var failed []string
 	aborted := 0
 	for _, s := range result.Segments {
 		if s.State != schemas.StateDone {
-			failed = append(failed, "«"+s.Segment+"» "+s.State)
+			failed = append(failed, fmt.Sprintf("%q %s", s.Segment, s.State))
 		}
 		if s.State == schemas.StateAborted {
 			aborted++
@@ -243,11 +237,11 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 		kind = schemas.ErrorAborted
 	}
 	return temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("%d of %d segments did not get through: %s", len(failed), len(result.Segments), strings.Join(failed, ", ")),
+		fmt.Sprintf("%d of %d segments were not exported: %s", len(failed), len(result.Segments), strings.Join(failed, ", ")),
 		kind, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{result}})
 }
 
-// end notes how the run ended, and passes its error on.
+// end records how the run ended and returns its error.
 func (r *runExport) end(ctx workflow.Context, err error) error {
 	r.progress.State = endState(err)
 	r.show(ctx)

@@ -17,27 +17,27 @@ var (
 	tagRejected   = temporal.NewSearchAttributeKeyInt64(schemas.AttributeRejected)
 )
 
-// tags are a run's search attributes. Each change is an event of its history, so
-// they change with the run's state and not with every chunk.
+// tags are a run's search attributes. Each change is an event of the history, so they are
+// set when the run's state changes, not after every chunk.
 type tags struct {
 	wanted bool   // the namespace has the attributes
-	state  string // as it was set last
+	state  string // as last set
 }
 
-// set sets the attributes where the state is another than before.
+// set sets the attributes if the state has changed.
 func (t *tags) set(ctx workflow.Context, state string, others ...temporal.SearchAttributeUpdate) {
 	if !t.wanted || state == t.state {
 		return
 	}
 	t.state = state
 	if err := workflow.UpsertTypedSearchAttributes(ctx, append(others, tagState.ValueSet(state))...); err != nil {
-		workflow.GetLogger(ctx).Warn("the search attributes can't be set", "error", err)
+		workflow.GetLogger(ctx).Warn("search attributes not set", "error", err)
 	}
 }
 
 func (r *runExport) tag(ctx workflow.Context) {
 	state := r.progress.State
-	if r.operator != nil && r.operator.waiting != nil {
+	if r.waiter != nil && r.waiter.waiting != nil {
 		state = schemas.StateWaiting
 	}
 	r.tags.set(ctx, state, tagExport.ValueSet(r.in.Export.Name), tagConnection.ValueSet(r.in.Export.Connection))

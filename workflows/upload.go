@@ -14,7 +14,7 @@ import (
 // Variables, so that a test needs no million profiles.
 var (
 	// ChunkBatches is how many batches the first UploadBatches activity sends: 20 s of
-	// work at 5 requests a second with a batch each. Where a request carries many, the
+	// work at 5 requests per second with a batch each. Where a request carries many, the
 	// last one of each chunk is not full, so every chunk is twice as large as the one
 	// before, up to eight times the first. An activity costs about 6 events.
 	ChunkBatches = 100
@@ -24,26 +24,25 @@ var (
 	ChunksPerExecution = 500
 )
 
-// chunksAhead is how many chunks are under way at once. With two, the requests of the
+// chunksAhead is how many chunks are in progress at once. With two, the requests of the
 // next chunk fill the pace while the last answers of the chunk before it are awaited.
 const chunksAhead = 2
 
-// upload is where the sending of the two staged files stands, in batches.
+// upload is the progress of sending the two staged files, in batches.
 type upload struct {
 	removed, added int
 	chunks         int // sent in this execution
-	// began is when this execution began to send one kind of batches, and before what
-	// was sent until then.
+	// began is when this execution started to send the present kind of batches, and before
+	// the counts at that time.
 	began  time.Time
 	before schemas.UploadCounts
-	// partial is what was sent of chunks that did not get through and wait to be
-	// tried again.
+	// partial counts what was sent of failed chunks that will be tried again.
 	partial schemas.UploadCounts
 }
 
 func (u *upload) resume(r *schemas.SegmentResume) { u.removed, u.added = r.Removed, r.Added }
 
-// done is the count of batches done of one kind.
+// done returns the number of batches done of one kind.
 func (u *upload) done(kind string) *int {
 	if kind == schemas.Unsubscribe {
 		return &u.removed
@@ -51,7 +50,7 @@ func (u *upload) done(kind string) *int {
 	return &u.added
 }
 
-// chunk is one UploadBatches activity under way, or waiting to be tried again.
+// chunk is one UploadBatches activity that is running or will be tried again.
 type chunk struct {
 	first, end int
 	resume     *schemas.UploadProgress
@@ -71,8 +70,8 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 	s.upload.began, s.upload.before = workflow.Now(ctx), s.sent()
 	return s.do(ctx, schemas.ActivityUploadBatches, func(ctx workflow.Context) error {
 		next := *s.upload.done(kind)
-		s.upload.partial = schemas.UploadCounts{} // what is tried again counts it
-		if len(open) > 0 {                        // an operator has said retry
+		s.upload.partial = schemas.UploadCounts{} // the retried chunks count it again
+		if len(open) > 0 {                        // an operator answered retry
 			next = open[len(open)-1].end
 			for _, c := range open {
 				s.startChunk(ctx, kind, total, c)
@@ -106,21 +105,15 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 	})
 }
 
-// chunkSize is how many batches the next chunk has.
-func (s *exportSegment) chunkSize() int {
-	if s.report.Manifest.Pace == nil { // an earlier version began the run, with chunks of one size
-		return ChunkBatches
-	}
-	return ChunkBatches << min(s.upload.chunks, 3)
-}
+// chunkSize returns how many batches the next chunk has.
+func (s *exportSegment) chunkSize() int { return ChunkBatches << min(s.upload.chunks, 3) }
 
-// startChunk starts one chunk's activity, where an earlier try of it stopped if
-// there was one.
+// startChunk starts the activity of one chunk, from where an earlier attempt stopped.
 func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int, c *chunk) {
 	if c.future != nil && c.future.IsReady() {
 		var counts schemas.UploadCounts
 		if c.future.Get(ctx, &counts) == nil {
-			return // this one got through
+			return // already done
 		}
 	}
 	in := schemas.UploadInput{
@@ -131,31 +124,31 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	if kind == schemas.Unsubscribe {
 		verb = "remove"
 	}
-	summary := fmt.Sprintf("%s: batches %s–%s of %s: %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)), s.people(kind, total, c))
+	summary := fmt.Sprintf("%s: batches %s–%s of %s: %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)), s.profiles(kind, total, c))
 	ctx = connected(long(ctx, summary), s.in.Connection)
 	c.future = workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
 }
 
-// people says how many profiles a chunk has. Batches that are cut where a body would
-// become too large have fewer than others, and then it says about how many.
-func (s *exportSegment) people(kind string, total int, c *chunk) string {
-	people := s.report.Manifest.Adds + s.report.Manifest.Updates
+// profiles returns the number of profiles of a chunk, in words. It is approximate if some
+// batches are smaller than others, because a body would have become too large.
+func (s *exportSegment) profiles(kind string, total int, c *chunk) string {
+	all := s.report.Manifest.Adds + s.report.Manifest.Updates
 	if kind == schemas.Unsubscribe {
-		people = s.report.Manifest.Removals
+		all = s.report.Manifest.Removals
 	}
 	per := int64(schemas.BatchProfiles)
-	if per > 0 && (people+per-1)/per == int64(total) {
-		return count(min(int64(c.end)*per, people)-int64(c.first)*per) + " profiles"
+	if (all+per-1)/per == int64(total) {
+		return count(min(int64(c.end)*per, all)-int64(c.first)*per) + " profiles"
 	}
-	return "about " + count(people*int64(c.end-c.first)/int64(total)) + " profiles"
+	return "about " + count(all*int64(c.end-c.first)/int64(total)) + " profiles"
 }
 
-// pace is the requests a second, and when the rest will have been sent: as measured
-// since the upload began, and until the first chunk is done as staging expects it. Both
-// are zero where nothing is known.
+// pace returns the requests per second and the time when the rest will be sent: as measured
+// since the upload began, or as staging expects it until the first chunk is done. Unknown
+// values are zero.
 func (s *exportSegment) pace(ctx workflow.Context) (requests float64, end time.Time) {
 	sent, now := s.sent(), workflow.Now(ctx)
-	var profiles float64 // a second
+	var profiles float64 // per second
 	if p := s.report.Manifest.Pace; p != nil {
 		requests, profiles = p.RequestsPerSecond, p.RequestsPerSecond*float64(p.Profiles)
 	}
@@ -170,13 +163,12 @@ func (s *exportSegment) pace(ctx workflow.Context) (requests float64, end time.T
 	return requests, now.Add(time.Duration(float64(left) / profiles * float64(time.Second)))
 }
 
-// settle waits for the chunks under way after one of them has failed, and notes
-// how far each failed one came.
+// settle waits for all open chunks after one has failed, and records how far each came.
 func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
 	for _, c := range open {
 		var counts schemas.UploadCounts
 		if err := c.future.Get(ctx, &counts); err != nil {
-			if p := cameTo(err); p != nil {
+			if p := progressOf(err); p != nil {
 				c.resume = p
 			}
 			if c.resume != nil {
@@ -188,9 +180,9 @@ func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
 	s.total()
 }
 
-// cameTo is how far an UploadBatches came that has failed, nil where the error does
-// not say.
-func cameTo(err error) *schemas.UploadProgress {
+// progressOf returns how far a failed UploadBatches came, or nil if the error does not have
+// it.
+func progressOf(err error) *schemas.UploadProgress {
 	var p schemas.UploadProgress
 	var app *temporal.ApplicationError
 	var canceled *temporal.CanceledError
@@ -204,14 +196,14 @@ func cameTo(err error) *schemas.UploadProgress {
 	return nil
 }
 
-// sent is what was sent so far.
+// sent returns the counts of what was sent so far.
 func (s *exportSegment) sent() (all schemas.UploadCounts) {
 	all.Add(s.report.Upload)
 	all.Add(s.upload.partial)
 	return all
 }
 
-// continueAsNew goes on in a new execution, with a fresh history.
+// continueAsNew continues in a new execution, with a fresh history.
 func (s *exportSegment) continueAsNew(ctx workflow.Context) error {
 	in := s.in
 	in.Resume = &schemas.SegmentResume{

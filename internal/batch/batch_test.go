@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -158,13 +159,13 @@ func TestBatchesFillTheBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			body := AppendSubscribe(nil, b, 0, b.Len(), o.Body)
+			body := subscribe(nil, b, 0, b.Len(), o.Body)
 			if len(body) > limit {
 				t.Errorf("limit %d: batch %d has a body of %d bytes", limit, k, len(body))
 			}
 			at += b.Len()
 			if at < len(profiles) {
-				next := 1 + BodySize(profiles[at], o) - newMeasure(o).envelope
+				next := 1 + bodySize(profiles[at], o) - newMeasure(o).envelope
 				if len(body)+next <= limit {
 					t.Errorf("limit %d: batch %d has %d bytes, and %d more would have fitted", limit, k, len(body), next)
 				}
@@ -180,7 +181,7 @@ func TestBatchesFillTheBody(t *testing.T) {
 func TestTooLargeLeavesTheWriterAsItWas(t *testing.T) {
 	o := Options{}
 	fits := person(0)
-	limit := BodySize(fits, o)
+	limit := bodySize(fits, o)
 	over := fits
 	over.DataFields = append([]byte(`{"x":1,`), fits.DataFields[1:]...)
 	var out bytes.Buffer
@@ -191,7 +192,7 @@ func TestTooLargeLeavesTheWriterAsItWas(t *testing.T) {
 	for _, c := range []struct {
 		p    Profile
 		want error
-	}{{over, ErrTooLarge}, {fits, nil}, {over, ErrTooLarge}, {Profile{}, ErrNobody}, {fits, nil}} {
+	}{{over, ErrTooLarge}, {fits, nil}, {over, ErrTooLarge}, {Profile{}, ErrNoIdentifier}, {fits, nil}} {
 		if err := w.Append(c.p); !errors.Is(err, c.want) {
 			t.Errorf("appending: %v instead of %v", err, c.want)
 		}
@@ -252,21 +253,21 @@ func TestBodies(t *testing.T) {
 	for _, c := range []struct {
 		name, got, want string
 	}{
-		{"plain", string(AppendSubscribe(nil, b, 0, 3, BodyOptions{ListID: 9})),
+		{"plain", string(subscribe(nil, b, 0, 3, BodyOptions{ListID: 9})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com","dataFields":{"n":1}}],"updateExistingUsersOnly":false}`},
-		{"by user ID", string(AppendSubscribe(nil, b, 0, 3, BodyOptions{ListID: 9, ByUserID: true})),
+		{"by user ID", string(subscribe(nil, b, 0, 3, BodyOptions{ListID: 9, ByUserID: true})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"userId":"7","dataFields":{"email":"b@example.com","n":1}}],"updateExistingUsersOnly":false}`},
-		{"all settings", string(AppendSubscribe(nil, b, 2, 3, BodyOptions{9, true, true, true, false})),
+		{"all settings", string(subscribe(nil, b, 2, 3, BodyOptions{9, true, true, true, false})),
 			`{"listId":9,"subscribers":[{"email":"b@example.com","dataFields":{"n":1},"preferUserId":true,"mergeNestedObjects":true}],"updateExistingUsersOnly":true}`},
-		{"preferUserId", string(AppendSubscribe(nil, b, 0, 1, BodyOptions{ListID: 9, PreferUserID: true})),
+		{"preferUserId", string(subscribe(nil, b, 0, 1, BodyOptions{ListID: 9, PreferUserID: true})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com","preferUserId":true}],"updateExistingUsersOnly":false}`},
-		{"mergeNestedObjects", string(AppendSubscribe(nil, b, 0, 1, BodyOptions{ListID: 9, MergeNestedObjects: true})),
+		{"mergeNestedObjects", string(subscribe(nil, b, 0, 1, BodyOptions{ListID: 9, MergeNestedObjects: true})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com","mergeNestedObjects":true}],"updateExistingUsersOnly":false}`},
-		{"unsubscribe", string(AppendUnsubscribe(nil, b, 0, 3, BodyOptions{ListID: 9})),
+		{"unsubscribe", string(unsubscribed(nil, b, 0, 3, BodyOptions{ListID: 9})),
 			`{"listId":9,"subscribers":[{"email":"a@example.com"},{"userId":"x\"y\\z"},{"email":"b@example.com"}],"channelUnsubscribe":false}`},
-		{"unsubscribe by user ID", string(AppendUnsubscribe(nil, b, 2, 3, BodyOptions{ListID: 9, ByUserID: true})),
+		{"unsubscribe by user ID", string(unsubscribed(nil, b, 2, 3, BodyOptions{ListID: 9, ByUserID: true})),
 			`{"listId":9,"subscribers":[{"userId":"7"}],"channelUnsubscribe":false}`},
-		{"nobody", string(AppendUnsubscribe(nil, b, 1, 1, BodyOptions{ListID: 9})), `{"listId":9,"subscribers":[],"channelUnsubscribe":false}`},
+		{"nobody", string(unsubscribed(nil, b, 1, 1, BodyOptions{ListID: 9})), `{"listId":9,"subscribers":[],"channelUnsubscribe":false}`},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, c.got, c.want)
@@ -281,7 +282,7 @@ func TestBodiesDoNotAllocate(t *testing.T) {
 	}
 	defer b.Release()
 	dst := make([]byte, 0, 4096)
-	if n := testing.AllocsPerRun(100, func() { dst = AppendSubscribe(dst[:0], b, 0, b.Len(), BodyOptions{ListID: 1}) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { dst = subscribe(dst[:0], b, 0, b.Len(), BodyOptions{ListID: 1}) }); n != 0 {
 		t.Errorf("%v allocations for a body", n)
 	}
 }
@@ -336,9 +337,9 @@ func TestABodyOfSeveralBatches(t *testing.T) {
 	defer all.Release()
 	o := BodyOptions{ListID: 9}
 	for _, unsubscribe := range []bool{false, true} {
-		whole := AppendSubscribe(nil, all, 0, 3, o)
+		whole := subscribe(nil, all, 0, 3, o)
 		if unsubscribe {
-			whole = AppendUnsubscribe(nil, all, 0, 3, o)
+			whole = unsubscribed(nil, all, 0, 3, o)
 		}
 		for _, most := range []int{1, len(whole) - 1, len(whole)} {
 			var body Body
@@ -404,4 +405,26 @@ func TestHashesStay(t *testing.T) {
 	if got := fmt.Sprintf("%x", FieldsHash(0, []byte("a@example.com"), []byte("7"), []byte(`{"n":1}`))); got != "585b23d88470468e" {
 		t.Errorf("the fields' hash is now %s", got)
 	}
+}
+
+// subscribe returns the body of a subscribe request for rows from to to-1, in the memory of dst.
+func subscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
+	body := Body{bytes: dst}
+	body.Reset(o, false)
+	body.Add(b, from, to, math.MaxInt)
+	return body.Bytes()
+}
+
+// unsubscribed returns the body of an unsubscribe request for rows from to to-1.
+func unsubscribed(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
+	body := Body{bytes: dst}
+	body.Reset(o, true)
+	body.Add(b, from, to, math.MaxInt)
+	return body.Bytes()
+}
+
+// bodySize returns the size of the body with p alone, as the writer measures it.
+func bodySize(p Profile, o Options) int {
+	m := newMeasure(o)
+	return m.envelope + m.profile(p)
 }

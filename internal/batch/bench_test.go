@@ -58,7 +58,7 @@ func BenchmarkBody(b *testing.B) {
 		var dst []byte
 		b.ReportAllocs()
 		for b.Loop() {
-			dst = AppendSubscribe(dst[:0], batch, 0, batch.Len(), BodyOptions{ListID: 1})
+			dst = subscribe(dst[:0], batch, 0, batch.Len(), BodyOptions{ListID: 1})
 		}
 		b.SetBytes(int64(len(dst)))
 	})

@@ -3,13 +3,13 @@ package batch
 import "strconv"
 
 // BodyOptions are the settings of a subscribe request. PreferUserID and
-// MergeNestedObjects are written for each subscriber where they are true; false
-// is what Iterable takes them for when they are missing.
+// MergeNestedObjects are written for each subscriber if they are true; missing ones are false
+// to Iterable.
 //
-// Iterable wants one identifier for each subscriber. Of a profile with both, it is the
-// user ID with ByUserID, which is for projects that identify profiles by it; the
-// address then goes along as the data field "email", which Iterable is assumed to take
-// for the profile's address. Otherwise it is the address, and the user ID is left out.
+// Iterable requires one identifier for each subscriber. Of a profile with both, it is the user
+// ID with ByUserID, for projects that identify profiles by it; the address is then sent as the
+// data field "email", which Iterable is assumed to use as the profile's address. Otherwise it is
+// the address, and the user ID is left out.
 type BodyOptions struct {
 	ListID                  int64
 	PreferUserID            bool
@@ -18,20 +18,9 @@ type BodyOptions struct {
 	ByUserID                bool
 }
 
-// AppendSubscribe appends the body of a subscribe request for rows from to to-1
-// of the batch. It allocates only where dst is too small.
-func AppendSubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
-	return append(appendSubscribers(appendHead(dst, o.ListID), b, from, to, o), o.bodyTail()...)
-}
-
-// AppendUnsubscribe appends the body of an unsubscribe request for rows from to
-// to-1 of the batch. It takes people off the list only: channelUnsubscribe, which
-// would stop all mail to them, is always false.
-func AppendUnsubscribe(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
-	return append(appendUnsubscribers(appendHead(dst, o.ListID), b, from, to, o), unsubscribeTail...)
-}
-
-// Body is the body of one request in the making, with rows of one batch or more.
+// Body builds the body of one request, with rows of one batch or more. An unsubscribe request
+// removes profiles from the list only: channelUnsubscribe, which would stop all mail to them, is
+// always false.
 type Body struct {
 	bytes       []byte
 	options     BodyOptions
@@ -66,7 +55,7 @@ func (b *Body) Add(batch *Batch, from, to, most int) bool {
 	return true
 }
 
-// Bytes returns the whole body. It is good until the next call of Reset or Add.
+// Bytes returns the whole body. It is valid until the next call of Reset or Add.
 func (b *Body) Bytes() []byte {
 	if b.unsubscribe {
 		return append(b.bytes, unsubscribeTail...)
@@ -171,7 +160,7 @@ func newMeasure(o Options) measure {
 	}
 }
 
-// profile is the size of one subscriber in a body, without the comma that
+// profile returns the size of one subscriber in a body, without the comma that
 // parts it from the one before.
 func (m measure) profile(p Profile) int {
 	size, both := m.subscriber, m.byUserID && len(p.Email) > 0 && len(p.UserID) > 0
@@ -191,11 +180,4 @@ func (m measure) profile(p Profile) int {
 		size += len(dataFields) + len(p.DataFields)
 	}
 	return size
-}
-
-// BodySize is the exact size in bytes of the body of a request that carries this
-// profile alone.
-func BodySize(p Profile, o Options) int {
-	m := newMeasure(o)
-	return m.envelope + m.profile(p)
 }

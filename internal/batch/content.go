@@ -53,7 +53,7 @@ type content struct {
 	fields                    []uint64
 }
 
-// sum is the checksum that the staged file holds for the batch.
+// sum returns the checksum that the staged file holds for the batch.
 func (c *content) sum() uint64 {
 	const seed uint64 = 0x6261746368_01 // "batch", version 1
 	h := seed ^ uint64(c.n)<<8
@@ -106,8 +106,8 @@ func (c *content) record() arrow.Record {
 	return rec
 }
 
-// contentOf takes a record apart, checking everything that the accessors rely
-// on: a record of a damaged file can have columns of other lengths than it says.
+// contentOf returns the content of a record, after checking everything that the accessors
+// rely on: columns in a damaged file can have other lengths than announced.
 func contentOf(rec arrow.Record) (content, error) {
 	c := content{n: int(rec.NumRows())}
 	if c.n == 0 {
@@ -117,7 +117,7 @@ func contentOf(rec arrow.Record) (content, error) {
 		return c, fmt.Errorf("it has %d columns instead of %d", rec.NumCols(), columns)
 	}
 	for i, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
-		if err := t.take(rec.Column(i).Data(), c.n); err != nil {
+		if err := t.set(rec.Column(i).Data(), c.n); err != nil {
 			return c, fmt.Errorf("column %s: %w", rec.ColumnName(i), err)
 		}
 	}
@@ -137,8 +137,8 @@ func contentOf(rec arrow.Record) (content, error) {
 	return c, nil
 }
 
-// take looks through a column of n texts.
-func (t *text) take(data arrow.ArrayData, n int) error {
+// set sets t to a column of n texts, after checking its offsets.
+func (t *text) set(data arrow.ArrayData, n int) error {
 	buffers := data.Buffers()
 	if data.Len() != n || data.Offset() != 0 || len(buffers) != 3 || buffers[1] == nil || buffers[1].Len() < (n+1)*arrow.Int32SizeBytes {
 		return fmt.Errorf("there is not a text for each of its %d rows", n)

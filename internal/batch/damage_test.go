@@ -40,7 +40,7 @@ func contents(staged []byte) string {
 		if err != nil {
 			return ""
 		}
-		all = AppendSubscribe(all, b, 0, b.Len(), BodyOptions{})
+		all = append(all, subscribe(nil, b, 0, b.Len(), BodyOptions{})...)
 		b.Release()
 	}
 	return string(all)
@@ -107,13 +107,13 @@ func FuzzBodySize(f *testing.F) {
 		defer b.Release()
 		write := func(to int) []byte {
 			if o.Unsubscribe {
-				return AppendUnsubscribe(nil, b, 0, to, o.Body)
+				return unsubscribed(nil, b, 0, to, o.Body)
 			}
-			return AppendSubscribe(nil, b, 0, to, o.Body)
+			return subscribe(nil, b, 0, to, o.Body)
 		}
 		one, two := write(1), write(2)
-		if len(one) != BodySize(p, o) || !json.Valid(one) || !json.Valid(two) {
-			t.Errorf("a body of %d bytes was measured as %d", len(one), BodySize(p, o))
+		if len(one) != bodySize(p, o) || !json.Valid(one) || !json.Valid(two) {
+			t.Errorf("a body of %d bytes was measured as %d", len(one), bodySize(p, o))
 		}
 		if m := newMeasure(o); len(two) != m.envelope+2*m.profile(p)+1 {
 			t.Errorf("a body of two has %d bytes", len(two))

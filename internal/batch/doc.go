@@ -1,5 +1,5 @@
-// Package batch cuts profiles into batches, one batch for each API request,
-// keeps them in the staged file, and writes the JSON bodies of the requests.
+// Package batch divides profiles into batches, stores them in the staged file, and writes the
+// JSON bodies of the requests.
 //
 // # The staged file
 //
@@ -10,11 +10,10 @@
 //
 // Between the last record batch and the footer lies one block that Arrow's
 // readers skip: a 64-bit checksum of each batch's content and one of the footer. A
-// row with a flipped bit would otherwise be mailed to somebody else.
+// row with a flipped bit would otherwise go to another address.
 //
 // # Bodies
 //
-// A profile's data fields are JSON text already when they are staged, so writing
-// a body is copying. AppendSubscribe and AppendUnsubscribe take a range of rows,
-// so that halving a refused request needs nothing more than a smaller range.
+// A profile's data fields are staged as JSON text, so writing a body is copying.
+// A Body has ranges of rows, so that splitting a refused request only needs smaller ranges.
 package batch

@@ -38,7 +38,7 @@ func Open(r io.ReaderAt, size int64) (f *File, err error) {
 	return &File{arrow: reader, sums: sums}, nil
 }
 
-// Batches is how many batches the file has.
+// Batches returns how many batches the file has.
 func (f *File) Batches() int { return f.arrow.NumRecords() }
 
 // Batch reads batch k, from 0, and nothing else of the file. The caller releases
@@ -63,42 +63,41 @@ func (f *File) Batch(k int) (b *Batch, err error) {
 	return &Batch{content: c, rec: rec}, nil
 }
 
-// Close lets go of the footer. It does not close the reader.
+// Close releases the footer. It does not close the reader.
 func (f *File) Close() error { return f.arrow.Close() }
 
-// Batch is the profiles of one request. What its methods return lies in the
-// batch's own memory: it is good until Release, and must not be changed. Rows
-// count from 0.
+// Batch is the profiles of one batch. The results of its methods are in the batch's memory:
+// they are valid until Release, and must not be changed. Rows count from 0.
 type Batch struct {
 	content
 	rec arrow.Record
 }
 
-// Len is the number of profiles.
+// Len returns the number of profiles.
 func (b *Batch) Len() int { return b.n }
 
-// Email is the address of row i, empty where the user id alone identifies.
+// Email returns the address of row i, empty where the user ID alone identifies.
 func (b *Batch) Email(i int) []byte { return b.email.at(i) }
 
-// UserID is the user id of row i, empty where the address alone identifies.
+// UserID returns the user ID of row i, empty where the address alone identifies.
 func (b *Batch) UserID(i int) []byte { return b.userID.at(i) }
 
-// DataFields is the JSON object of row i's mapped fields, empty where none is.
+// DataFields returns the JSON object of row i's mapped fields, empty where none is.
 func (b *Batch) DataFields(i int) []byte { return b.dataFields.at(i) }
 
-// File is the source file of row i, an index into the segment's sorted files.
+// File returns the source file of row i, an index into the segment's sorted files.
 func (b *Batch) File(i int) int32 { return b.file[i] }
 
-// Row is the number of row i in its source file, from 0.
+// Row returns the number of row i in its source file, from 0.
 func (b *Batch) Row(i int) int64 { return b.row[i] }
 
-// Key is the hash of what identifies row i.
+// Key returns the hash of what identifies row i.
 func (b *Batch) Key(i int) [16]byte { return [16]byte(b.key[i*keySize:]) }
 
-// Fields is the hash of what row i tells Iterable.
+// Fields returns the hash of what is sent of row i.
 func (b *Batch) Fields(i int) uint64 { return b.fields[i] }
 
-// Release lets go of the batch's memory.
+// Release frees the batch's memory.
 func (b *Batch) Release() {
 	if b.rec != nil {
 		b.rec.Release()
@@ -106,7 +105,7 @@ func (b *Batch) Release() {
 	}
 }
 
-// recoverTo turns a panic, with which Arrow answers damage, into an error.
+// recoverTo turns a panic, Arrow's answer to damage, into an error.
 func recoverTo(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("the staged file is damaged: %v", p)
@@ -121,8 +120,8 @@ const (
 	maxRatio  = 256
 )
 
-// bounded is an allocator that refuses absurd sizes. Arrow's reader has no error
-// to give there, so it panics, which recoverTo answers.
+// bounded is an allocator that panics on absurd sizes, since Arrow's interface has no error
+// there. recoverTo recovers.
 type bounded struct {
 	memory.Allocator
 	most int64

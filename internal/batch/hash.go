@@ -15,10 +15,10 @@ const (
 	seedFields uint64 = 0x6669656c64_01 // "field", version 1
 )
 
-// KeyHash is the 128-bit hash of what a project of this type identifies a profile
-// by: the address in an email-based project, the user id in a userID-based one.
-// In a hybrid project it is the user id, which stays when the address changes,
-// or the address where there is no user id. The address is hashed as it is: pass
+// KeyHash returns the 128-bit hash of what a project of this type identifies a profile
+// by: the address in an email-based project, the user ID in a userID-based one.
+// In a hybrid project it is the user ID, which stays when the address changes,
+// or the address where there is no user ID. The address is hashed as it is: pass
 // it in its normalised form.
 func KeyHash(email, userID []byte, projectType string) [16]byte {
 	byUserID := projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid && len(userID) > 0
@@ -28,11 +28,10 @@ func KeyHash(email, userID []byte, projectType string) [16]byte {
 	return xxh3.Hash128Seed(email, seedEmail).Bytes()
 }
 
-// FieldsHash is the 64-bit hash of everything that Iterable is told of a profile:
-// where it is the same as at the last run, there is nothing to send. The address
-// belongs to it because where the user id identifies, a new address is a change; the
-// mapping, as a number that MappingSeed makes, because settings that are no field change
-// what Iterable does with the fields. It is never below snapshot.Reserved.
+// FieldsHash returns the 64-bit hash of everything that is sent of a profile:
+// if it is the same as at the last run, there is nothing to send. It includes the address,
+// since with a user ID a new address is a change, and the mapping's MappingSeed, since other
+// settings change what Iterable does with the fields. It is never below snapshot.Reserved.
 func FieldsHash(mapping uint64, email, userID, dataFields []byte) uint64 {
 	// Chained seeds instead of one concatenation: nothing is copied, and what
 	// lies in one part can't be taken for a piece of the next.
@@ -41,5 +40,5 @@ func FieldsHash(mapping uint64, email, userID, dataFields []byte) uint64 {
 	return max(xxh3.HashSeed(dataFields, h), snapshot.Reserved)
 }
 
-// MappingSeed turns a schemas.Export.MappingFingerprint into what FieldsHash takes.
+// MappingSeed returns the argument of FieldsHash for a schemas.Export.MappingFingerprint.
 func MappingSeed(fingerprint string) uint64 { return xxh3.HashString(fingerprint) }

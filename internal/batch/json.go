@@ -8,7 +8,7 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// plain tells how many of the first bytes of s stand for themselves in a JSON
+// plain returns how many of the first bytes of s are unescaped in a JSON
 // string: ASCII without control characters, quotes and backslashes. It looks at
 // eight bytes at a time.
 func plain(s []byte) int {
@@ -70,7 +70,7 @@ func AppendString(dst, s []byte) []byte {
 	}
 }
 
-// stringSize is the number of bytes that AppendString appends.
+// stringSize returns the number of bytes that AppendString appends.
 func stringSize(s []byte) int {
 	size := 2
 	for {
@@ -101,7 +101,7 @@ func stringSize(s []byte) int {
 	}
 }
 
-// shortEscape is the letter of a control character's two-character escape, or 0.
+// shortEscape returns the letter of a control character's two-character escape, or 0.
 func shortEscape(c byte) byte {
 	switch c {
 	case '\n':

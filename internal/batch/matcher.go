@@ -2,9 +2,9 @@ package batch
 
 import "strings"
 
-// Matcher finds the rows of a batch by the names that Iterable's answers use. Its
-// indexes are built when the first name is looked up: most answers name nobody.
-// It is not safe for concurrent use, and good until the batch is released.
+// Matcher finds the rows of a batch by the names in Iterable's answers. It builds its indexes
+// at the first lookup: most answers have no names. It is not safe for concurrent use, and
+// valid until the batch is released.
 type Matcher struct {
 	batch *Batch
 	// byEmail and byUserID are the rows by folded name.
@@ -16,7 +16,7 @@ func NewMatcher(b *Batch) *Matcher { return &Matcher{batch: b} }
 
 // Find returns the rows from from to to-1 whose address, or user ID, is name but for
 // case: Iterable answers with addresses in lower case. Two user IDs that differ only in
-// case are two profiles; which of them an answer means is not known.
+// case are two profiles; an answer does not show which one it means.
 func (m *Matcher) Find(from, to int, byUserID bool, name string) (rows []int) {
 	if m.byEmail == nil {
 		m.byEmail, m.byUserID = index(m.batch.n, m.batch.Email), index(m.batch.n, m.batch.UserID)

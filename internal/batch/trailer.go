@@ -18,8 +18,8 @@ import (
 //	8 bytes           checksum of the batches' checksums and the footer
 //	8 bytes           trailerMagic
 //
-// It is checked before Arrow sees the footer: a damaged length there makes Arrow
-// ask for all of the machine's memory, which nothing can recover from.
+// It is checked before Arrow reads the footer: with a damaged length there Arrow would
+// allocate all of the machine's memory, which nothing can recover from.
 const (
 	trailerMagic = "BATCHSUM"
 	trailerFixed = 24
@@ -37,7 +37,7 @@ func trailerSum(sums, footer []byte) uint64 {
 	return xxh3.HashSeed(footer, xxh3.HashSeed(sums, seed))
 }
 
-// withTrailer puts the trailer before the footer, with which end ends.
+// withTrailer inserts the trailer before the footer at the end of end.
 func withTrailer(end []byte, sums []uint64) ([]byte, error) {
 	at := int64(len(end)-footerEnd) - footerLength(end[len(end)-footerEnd:])
 	if at < 0 {

@@ -11,12 +11,12 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// ErrTooLarge says that a profile alone makes a larger body than a request may
-// have: the row is to be rejected with schemas.ReasonTooLarge.
+// ErrTooLarge means that a single profile makes a larger body than a request may have: the
+// row must be rejected with schemas.ReasonTooLarge.
 var ErrTooLarge = errors.New("this profile alone is larger than one request may be")
 
-// ErrNobody says that a profile has neither an address nor a user id.
-var ErrNobody = errors.New("a profile needs an address or a user id to be sent")
+// ErrNoIdentifier means that a profile has neither an address nor a user ID.
+var ErrNoIdentifier = errors.New("a profile needs an address or a user id to be sent")
 
 // maxBodyBytes keeps the offsets of a batch's texts within 32 bits, with room.
 const maxBodyBytes = 1 << 30
@@ -43,8 +43,8 @@ const (
 	LZ4
 )
 
-// Options say what the batches are for, which decides how large their bodies
-// are, and how the file is written.
+// Options are the purpose of the batches, which determines the size of their bodies, and how
+// the file is written.
 type Options struct {
 	// Unsubscribe makes it a file of removals, which carry no data fields.
 	Unsubscribe bool
@@ -54,8 +54,8 @@ type Options struct {
 	Compression Compression
 }
 
-// Profile is one row to be sent. Email, UserID or both name the person; an empty
-// one is none. DataFields is a JSON object as text, or empty.
+// Profile is one row to be sent. Email, UserID or both identify it; the other may be empty.
+// DataFields is a JSON object as text, or empty.
 type Profile struct {
 	Email, UserID, DataFields []byte
 	// File and Row say where the row comes from, as in schemas.StagedSchema.
@@ -111,9 +111,8 @@ func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
 	return s, nil
 }
 
-// Append adds a profile, copying what it needs. ErrTooLarge and ErrNobody refuse
-// this profile and leave the writer as it was; after any other error it is of no
-// more use.
+// Append adds a copy of a profile. After ErrTooLarge and ErrNoIdentifier the writer is
+// unchanged; after any other error it is unusable.
 func (w *Writer) Append(p Profile) error {
 	if w.err != nil {
 		return w.err
@@ -122,7 +121,7 @@ func (w *Writer) Append(p Profile) error {
 		return errors.New("the staged file is closed already")
 	}
 	if len(p.Email) == 0 && len(p.UserID) == 0 {
-		return ErrNobody
+		return ErrNoIdentifier
 	}
 	if !w.measure.dataFields {
 		p.DataFields = nil
@@ -148,7 +147,7 @@ func (w *Writer) Append(p Profile) error {
 	return nil
 }
 
-// add puts a row at the end of the current batch.
+// add appends a row to the current batch.
 func (w *Writer) add(p Profile) {
 	c := &w.cur
 	i := c.n
@@ -167,7 +166,7 @@ func (w *Writer) add(p Profile) {
 	c.n++
 }
 
-// add puts s in row i, and gives 1 where that makes a null.
+// add sets row i to s, and returns 1 if that is a null.
 func (t *text) add(i int, s []byte) int {
 	t.data = append(t.data, s...)
 	t.offsets = append(t.offsets, int32(len(t.data)))
@@ -178,7 +177,7 @@ func (t *text) add(i int, s []byte) int {
 	return 0
 }
 
-// flush writes the current batch, where there is one.
+// flush writes the current batch, if there is one.
 func (w *Writer) flush() error {
 	if w.cur.n == 0 {
 		return nil
@@ -211,17 +210,17 @@ func (w *Writer) reset() {
 	c.n, w.size, w.nulls = 0, 0, [3]int{}
 }
 
-// Batches is how many batches the profiles so far make.
+// Batches returns how many batches the profiles so far make.
 func (w *Writer) Batches() int { return w.batches }
 
-// Rows is how many profiles were appended.
+// Rows returns how many profiles were appended.
 func (w *Writer) Rows() int64 { return w.rows }
 
-// Bytes is the size of the staged file so far; what is not yet a full batch is
+// Bytes returns the size of the staged file so far; what is not yet a full batch is
 // left out until Close.
 func (w *Writer) Bytes() int64 { return w.out.n }
 
-// BodyBytes is the sum of the sizes of the requests' bodies so far.
+// BodyBytes returns the sum of the sizes of the requests' bodies so far.
 func (w *Writer) BodyBytes() int64 { return w.bodies + int64(w.size) }
 
 // Close writes the last batch, the checksums and the footer. A second call does
@@ -259,11 +258,11 @@ func (w *Writer) finish() error {
 	return nil
 }
 
-// counter is the writer that Arrow wants: one that can tell its position.
+// counter is the writer for Arrow, which needs its position.
 type counter struct {
 	w    *bufio.Writer
 	n    int64
-	held []byte // where it is not nil, what is written stays here
+	held []byte // if not nil, what is written stays here
 }
 
 func (c *counter) Write(p []byte) (int, error) {
@@ -277,7 +276,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek tells the position; Arrow's writer asks for nothing else.
+// Seek returns the position; Arrow's writer needs nothing else.
 func (c *counter) Seek(offset int64, whence int) (int64, error) {
 	if offset != 0 || whence != io.SeekCurrent {
 		return 0, errors.New("a staged file is written from front to back")

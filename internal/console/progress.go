@@ -168,7 +168,7 @@ var steps = map[string]string{
 	schemas.ActivityStageSegment:   "reading",
 	schemas.StepGuardrails:         "checking the guardrails",
 	schemas.ActivityUploadBatches:  "sending",
-	schemas.ActivityVerifyList:     "checking the list's size",
+
 	schemas.ActivityCommitSnapshot: "finishing",
 }
 

@@ -28,7 +28,7 @@ func TestSpeed(t *testing.T) {
 		{35, sending, 8_000, 50_000, "8,000 of 50,000"},             // it starts over
 		{37, sending, 9_000, -1, "9,000, 500/s"},                    // the total is not known
 		{39, sending, 50_000, 50_000, "50,000 of 50,000, 10,500/s"}, // nothing is left
-		{40, schemas.ActivityVerifyList, 50_000, 50_000, ""},        // nothing is counted
+		{40, schemas.ActivityCommitSnapshot, 50_000, 50_000, ""},    // nothing is counted
 		{3700, sending, 0, 500_000, "0 of 500,000"},                 //
 		{3701, sending, 100, 500_000, "100 of 500,000, 100/s, 1h23m19s left"},
 	} {

@@ -18,7 +18,7 @@ import (
 // checkpoints are the checkpoints of a log by their versions.
 type checkpoints map[int64]map[int][]string // by the number of parts
 
-// add notes a checkpoint's file, whose name goes on with rest after its version.
+// add records a file of a checkpoint; rest is its name after the version.
 func (c checkpoints) add(version int64, rest, name string) bool {
 	parts := strings.Split(rest, ".")
 	if parts[0] != "checkpoint" || len(parts) < 2 {
@@ -165,8 +165,7 @@ func find(fields []arrow.Field, names []string) []int {
 	return nil
 }
 
-// rowAction makes the action of one row, by way of the JSON that it would have in a
-// commit.
+// rowAction returns the action of one row, decoded from the JSON that it would have in a commit.
 func rowAction(names []string, columns []arrow.Array, i int) (*action, error) {
 	row := map[string]any{}
 	for c, name := range names {
@@ -196,7 +195,7 @@ func rowAction(names []string, columns []arrow.Array, i int) (*action, error) {
 	return a, nil
 }
 
-// plain is a value as encoding/json has it; maps of texts become objects.
+// plain returns a value as encoding/json has it; maps of texts become objects.
 func plain(arr arrow.Array, i int) any {
 	m, ok := arr.(*array.Map)
 	if !ok {

@@ -4,7 +4,7 @@
 //
 // The format is that of delta-io/delta's PROTOCOL.md. What was tried: delta-go
 // (rivian) reads tables only into Arrow versions of its own and knows neither
-// deletion vectors nor version-2 checkpoints; delta-rs and delta-kernel are no Go.
+// deletion vectors nor version-2 checkpoints; delta-rs and delta-kernel are not in Go.
 //
 // A reader may leave _last_checkpoint and compacted commits alone, as this one
 // does: the listing of the log, which is needed for its commits anyway, has all

@@ -24,7 +24,7 @@ const (
 	maxCommit = 256 << 20 // bytes of a commit, or of a checkpoint in JSON
 )
 
-// logFolder is where the log lies in a table's folder.
+// logFolder is the log's folder in a table's folder.
 const logFolder = "_delta_log/"
 
 // Table is one version of a table.
@@ -95,7 +95,7 @@ func Read(ctx context.Context, list List, version int64) (*Table, error) {
 	return f.table(plan.version, &s)
 }
 
-// plan is what has to be read for a version.
+// plan is what must be read for a version.
 type plan struct {
 	version    int64
 	checkpoint []string // parts
@@ -173,7 +173,7 @@ type action struct {
 	Sidecar     *struct{ Path string }
 }
 
-// state is what the log says up to some action.
+// state is the table's state after some action.
 type state struct {
 	adds     map[string]*add // by file and deletion vector
 	metadata *metadata
@@ -181,7 +181,7 @@ type state struct {
 	sidecars []string
 }
 
-// key tells the files of a version apart. Writers do not agree on the characters of a
+// key distinguishes the files of a version. Writers do not agree on the characters of a
 // path that they encode, so that one may remove in other letters what another added.
 func (a *add) key() string {
 	name, err := localName(a.Path)
@@ -280,7 +280,7 @@ func (p *protocol) check() error {
 	return nil
 }
 
-// table makes the version of what the log says.
+// table returns the version that the log describes.
 func (f *folder) table(version int64, s *state) (*Table, error) {
 	if s.metadata == nil || s.protocol == nil {
 		return nil, errors.New("the Delta log does not say what columns the table has; restore its first commits, or write it again")
@@ -333,7 +333,7 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 	return t, nil
 }
 
-// localName is the name in the table's folder of a path in the log, which stands for
+// localName returns the name in the table's folder of a path in the log, which stands for
 // itself where it is not percent-encoded as it should be.
 func localName(p string) (string, error) {
 	name, err := url.PathUnescape(p)

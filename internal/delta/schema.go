@@ -24,7 +24,7 @@ type Column struct {
 	// its field ID there, 0 where columns are not found by their IDs.
 	Physical string
 	ID       int32
-	// Partition tells that the column's values are those of the files' partitions.
+	// Partition is set if the column's values are those of the files' partitions.
 	Partition bool
 	// Type is the type: a name such as "long" for a scalar, else one of the below.
 	Type string
@@ -169,8 +169,8 @@ func (c *Column) Item() parquetfile.Shape {
 	return c.Element
 }
 
-// In finds the column among the fields of a file, by its ID or its physical name:
-// -1 where the file is older than the column.
+// In returns the index of the column among the fields of a file, by its ID or its physical name,
+// or -1 if the file is older than the column.
 func (c *Column) In(fields []arrow.Field) int {
 	if c.ID != 0 {
 		for i, f := range fields {

@@ -25,7 +25,7 @@ type vector struct {
 	Cardinality    int64
 }
 
-// id tells the vectors of one file apart.
+// id distinguishes the vectors of one file.
 func (v *vector) id() string {
 	if v == nil {
 		return ""
@@ -51,8 +51,8 @@ func (f *File) Deleted() int64 {
 	return f.vector.Cardinality
 }
 
-// Version tells the file's states apart: which of its rows are deleted, and the
-// values of its partitions.
+// Version returns a text that differs between the file's states: its deleted rows and the values
+// of its partitions.
 func (f *File) Version() string {
 	data, err := json.Marshal(f.Partition)
 	if err != nil {
@@ -61,7 +61,7 @@ func (f *File) Version() string {
 	return f.vector.id() + string(data)
 }
 
-// Rows returns the numbers of the deleted rows, nil where there are none.
+// Rows returns the numbers of the deleted rows.
 func (f *File) Rows(ctx context.Context) (rows *roaring64.Bitmap, err error) {
 	v := f.vector
 	if v == nil || v.Cardinality == 0 {
@@ -89,7 +89,7 @@ func (f *File) Rows(ctx context.Context) (rows *roaring64.Bitmap, err error) {
 	return rows, nil
 }
 
-// load reads the vector's bytes from where it lies.
+// load reads the vector's bytes.
 func (v *vector) load(in *folder) ([]byte, error) {
 	var name string
 	switch v.StorageType {
@@ -131,7 +131,7 @@ func (v *vector) load(in *folder) ([]byte, error) {
 	return data, nil
 }
 
-// vectorName is the name of a file of vectors: a prefix of any length, and a UUID.
+// vectorName returns the name of a file of vectors: a prefix of any length, and a UUID.
 func vectorName(path string) (string, error) {
 	const encoded = 20
 	if len(path) < encoded {

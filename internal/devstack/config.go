@@ -25,9 +25,8 @@ const (
 	databaseFile = "temporal.db"
 )
 
-// dynamicConfig makes a server for one machine: nothing held back by limits that
-// protect a cluster, new search attributes usable at once, and no scanners for
-// the leftovers of months.
+// dynamicConfig is for a server on one machine: without the limits that protect a cluster, with
+// new search attributes usable at once, and without scanners for months-old leftovers.
 var dynamicConfig = dynamicconfig.StaticClient{
 	dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():             true,
 	dynamicconfig.FrontendRPS.Key():                                         100_000,
@@ -76,7 +75,7 @@ func startServer(o Options, frontend string, f *fatal) (temporal.Server, error) 
 	return server, nil
 }
 
-// serverConfig is a server with all services in this process, on SQLite.
+// serverConfig returns a server with all services in this process, on SQLite.
 func serverConfig(o Options, frontend string) (*config.Config, error) {
 	services, err := services(frontend)
 	if err != nil {
@@ -109,12 +108,12 @@ func serverConfig(o Options, frontend string) (*config.Config, error) {
 	return cfg, nil
 }
 
-// database is a SQLite database in a folder, or in memory if it is empty.
+// database returns a SQLite database in a folder, or in memory if it is empty.
 func database(dir string) *config.SQL {
 	if dir == "" {
 		return &config.SQL{
 			PluginName: store,
-			// Databases in memory are told apart by their names.
+			// Databases in memory are distinguished by name.
 			DatabaseName:      fmt.Sprintf("devstack-%d", rand.Uint64()),
 			ConnectAttributes: map[string]string{"mode": "memory", "cache": "shared"},
 		}
@@ -128,12 +127,12 @@ func database(dir string) *config.SQL {
 	}
 }
 
-// uriPath is a path as it stands in SQLite's URI.
+// uriPath returns a path for SQLite's URI.
 func uriPath(path string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
-// services gives each service its port, all on this machine.
+// services returns each service its port, all on this machine.
 func services(frontend string) (map[string]config.Service, error) {
 	host, port, err := net.SplitHostPort(frontend)
 	if err != nil {
@@ -156,9 +155,9 @@ func services(frontend string) (map[string]config.Service, error) {
 
 var loopback = net.IPv4(127, 0, 0, 1)
 
-// hosts says where each service is. With that they need not find each other by
-// gossip, which leaves records of its own in the database: after a restart the
-// services would go on asking their dead predecessors for half a minute.
+// hosts returns the address of each service, so that they need no gossip, which leaves records
+// in the database: after a restart the services would ask their dead predecessors for half a
+// minute.
 func hosts(cfg *config.Config) map[primitives.ServiceName]static.Hosts {
 	out := map[primitives.ServiceName]static.Hosts{}
 	for name, s := range cfg.Services {

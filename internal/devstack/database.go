@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// prepareDatabase makes the tables, where there are none, and the namespace.
+// prepareDatabase creates the tables, if there are none, and the namespace.
 func prepareDatabase(o Options, sql *config.SQL) error {
 	if o.DataDir != "" {
 		file := filepath.Join(o.DataDir, databaseFile)
@@ -32,8 +32,8 @@ func prepareDatabase(o Options, sql *config.SQL) error {
 	return nil
 }
 
-// makeDatabase makes the tables under another name first, so that a process
-// killed in between leaves no half-made database.
+// makeDatabase creates the tables in a file with another name first, so that a killed process
+// leaves no incomplete database.
 func makeDatabase(file string) error {
 	making := file + ".new"
 	if err := os.RemoveAll(making); err != nil {
@@ -54,15 +54,15 @@ func makeDatabase(file string) error {
 	return os.Rename(making, file)
 }
 
-// LockedError says that another process uses the folder.
+// LockedError means that another process uses the folder.
 type LockedError struct{ Dir string }
 
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("another process runs Temporal on %s; stop it, or choose another folder", e.Dir)
 }
 
-// lockDir makes the folder if it is missing, and keeps other processes out of
-// it: two servers on one database would take work from each other.
+// lockDir creates the folder if needed, and locks it: two servers on one database would take
+// each other's tasks.
 func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for Temporal's state: %w", err)
@@ -78,7 +78,7 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unlock lets other processes in; closing gives the lock back.
+// unlock releases the lock by closing the file.
 func unlock(f *os.File) {
 	if f != nil {
 		f.Close()

@@ -1,6 +1,6 @@
 // Package devstack runs Temporal and its UI inside a process: the server on
 // SQLite, in memory or in a file, and the UI from its own module. It is for
-// development and tests; it takes connections from this machine only.
+// development and tests, and listens on this machine only.
 package devstack
 
 import (
@@ -23,21 +23,20 @@ type Options struct {
 	// DataDir keeps the server's state, in a SQLite file, across restarts. Empty,
 	// the state is kept in memory.
 	DataDir string
-	// FrontendAddr is where Temporal answers, host and port of this machine;
-	// default 127.0.0.1:7233. With port 0 it takes a free one.
+	// FrontendAddr is Temporal's address, host and port of this machine; default
+	// 127.0.0.1:7233. Port 0 selects a free one.
 	FrontendAddr string
-	// UIAddr is where the UI answers, host and port; empty for no UI. UIReadOnly disables
-	// its write actions.
+	// UIAddr is the UI's address, host and port; empty for no UI. UIReadOnly disables its
+	// write actions.
 	UIAddr     string
 	UIReadOnly bool
-	// Namespace is made if it does not exist; default "default".
+	// Namespace is created if it does not exist; default "default".
 	Namespace string
 	// Retention is how long finished workflows are kept; default 7 days. A
-	// namespace in DataDir keeps the one that it was made with.
+	// namespace in DataDir keeps the one that it was created with.
 	Retention time.Duration
-	// Logger gets what the server has to say, default nothing: its warnings at
-	// debug level and its errors at info level, since it has many that are normal
-	// at its start and end, and at error level what ends it.
+	// Logger gets the server's log, by default none: warnings at debug level and errors at
+	// info level, since many are normal at its start and end, and fatal errors at error level.
 	Logger *slog.Logger
 	// SearchAttributes are registered, also in a namespace that exists already;
 	// default schemas.SearchAttributes.
@@ -55,16 +54,16 @@ type Stack struct {
 }
 
 const (
-	// readyWithin bounds the wait for the server's first answer; it usually takes
+	// readyWithin is the time limit for the server's first answer; it usually needs
 	// a tenth of a second.
 	readyWithin = 60 * time.Second
-	// stopWithin bounds Stop; it usually takes the second that the frontend gives
-	// its callers.
+	// stopWithin is the time limit of Stop; it usually needs the second that the frontend
+	// leaves its callers.
 	stopWithin = 30 * time.Second
-	// defaultRetention is how long finished workflows can be looked at.
+	// defaultRetention is how long finished workflows are kept.
 	defaultRetention = 7 * 24 * time.Hour
-	// attempts is how often Start tries other internal ports when somebody took
-	// one between its choice and its use.
+	// attempts is how often Start tries other internal ports, if another process has taken one
+	// between its choice and its use.
 	attempts = 3
 )
 
@@ -141,10 +140,10 @@ func startOnce(ctx context.Context, o Options, lock *os.File) (*Stack, error) {
 	return s, nil
 }
 
-// FrontendAddr is where Temporal answers, host and port.
+// FrontendAddr returns Temporal's address, host and port.
 func (s *Stack) FrontendAddr() string { return s.frontend }
 
-// UIURL is where the UI answers, without a slash at its end; empty without one.
+// UIURL returns the UI's URL without a trailing slash, or "" without a UI.
 func (s *Stack) UIURL() string {
 	if s.ui == nil {
 		return ""
@@ -152,7 +151,7 @@ func (s *Stack) UIURL() string {
 	return "http://" + s.ui.addr
 }
 
-// UIAddr is where the UI answers, host and port; empty without one.
+// UIAddr returns the UI's address, host and port, or "" without a UI.
 func (s *Stack) UIAddr() string {
 	if s.ui == nil {
 		return ""
@@ -172,7 +171,7 @@ func (s *Stack) stopAll() error {
 	return s.stopServer()
 }
 
-// stopServer stops what there is of the server.
+// stopServer stops the parts of the server that run.
 func (s *Stack) stopServer() error {
 	done := make(chan error, 1)
 	go func() { done <- s.server.Stop() }()

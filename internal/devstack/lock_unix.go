@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock says whether the file is now locked for this process. Where the file
-// system knows no locks, it is.
+// tryLock reports whether the file is now locked for this process. It also does if the file
+// system does not support locks.
 func tryLock(f *os.File) bool {
 	return !errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }

@@ -71,7 +71,7 @@ func (f *fatal) set(msg string, tags []tag.Tag) {
 	})
 }
 
-// fatalError makes an error of what was logged: a *PortError of a taken port.
+// fatalError returns a fatal log entry as an error: a *PortError for a taken port.
 func fatalError(msg string, tags []tag.Tag) error {
 	var cause error
 	addr := ""
@@ -96,7 +96,7 @@ func fatalError(msg string, tags []tag.Tag) error {
 	return fmt.Errorf("start Temporal: %s", msg)
 }
 
-// run runs a part of the start in a goroutine of its own, which Fatal can end.
+// run runs a part of the start in its own goroutine, which Fatal can end.
 func (f *fatal) run(part func() error) error {
 	done := make(chan struct{})
 	var err error
@@ -127,7 +127,7 @@ func (f *fatal) hasHappened() bool {
 	}
 }
 
-// quiet is a logger of the SDK's that says nothing.
+// quiet is a logger for the SDK that discards everything.
 type quiet struct{}
 
 func (quiet) Debug(string, ...any) {}

@@ -8,15 +8,15 @@ import (
 	"strconv"
 )
 
-// PortError says that an address to listen on is taken or can't be used.
+// PortError means that an address to listen on is taken or unusable.
 type PortError struct {
-	// What was to listen there, in words.
+	// What should listen there, in words.
 	What string
-	// Addr is the address as it was asked for, host and port.
+	// Addr is the requested address, host and port.
 	Addr string
 	Err  error
 
-	// internal: the choice was Start's own, so another one may do.
+	// internal is set for a port that Start has chosen, so another one may work.
 	internal bool
 }
 
@@ -26,9 +26,8 @@ func (e *PortError) Error() string {
 
 func (e *PortError) Unwrap() error { return e.Err }
 
-// resolve checks that an address can be listened on, and gives it with a port.
-// Between this and the listening proper somebody else can take the port; the
-// server's own error tells then.
+// resolve checks that an address can be listened on, and returns it with a port. Another process
+// can still take the port before the server listens; the server's own error shows that.
 func resolve(addr, what string) (string, error) {
 	refuse := func(err error) (string, error) { return "", &PortError{What: what, Addr: addr, Err: err} }
 	host, port, err := net.SplitHostPort(addr)
@@ -69,8 +68,8 @@ const (
 	lastPort  = 32_000
 )
 
-// freePort gives a port that is free now, chosen at random so that stacks that
-// start at the same time rarely choose the same one.
+// freePort returns a random free port, so that stacks that start at the same time rarely choose
+// the same one.
 func freePort(ip net.IP) (int, error) {
 	var last error
 	for range 100 {

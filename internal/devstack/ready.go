@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// ready waits until the namespace and its search attributes can be used.
+// ready blocks until the namespace and its search attributes can be used.
 func (s *Stack) ready(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -39,7 +39,7 @@ func (s *Stack) ready(ctx context.Context, o Options) error {
 	return nil
 }
 
-// eventually tries until it succeeds, ctx ends or the server gives up.
+// eventually retries until it succeeds, ctx ends or the server fails.
 func (s *Stack) eventually(ctx context.Context, try func(context.Context) error) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -58,7 +58,7 @@ func (s *Stack) eventually(ctx context.Context, try func(context.Context) error)
 	}
 }
 
-// usesAll is a query that the server refuses as long as it doesn't know all of
+// usesAll returns a query that the server refuses as long as it doesn't know all of
 // the attributes.
 func usesAll(attributes map[string]enums.IndexedValueType) string {
 	var terms []string

@@ -26,7 +26,7 @@ type fixedConfig struct{ config *uiconfig.Config }
 
 func (f fixedConfig) GetConfig() (*uiconfig.Config, error) { return f.config, nil }
 
-// startUI starts the UI, and returns when it answers.
+// startUI starts the UI and returns once it answers.
 func startUI(addr, frontend string, o Options) (*uiServer, error) {
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -45,7 +45,7 @@ func startUI(addr, frontend string, o Options) (*uiServer, error) {
 	}}))
 	go func() {
 		defer close(ui.done)
-		_ = ui.server.Start() // what it can fail with, a taken port, is ruled out
+		_ = ui.server.Start() // its only error, a taken port, is ruled out
 	}()
 	if err := ui.ready(); err != nil {
 		ui.stop()

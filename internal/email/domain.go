@@ -69,7 +69,7 @@ func checkDomain(domain []byte, address int, o Options) schemas.Reason {
 var toASCII = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckJoiners(true),
 	idna.StrictDomainName(true), idna.VerifyDNSLength(false), idna.Transitional(false))
 
-// hasACE tells whether a label of the domain is in the ASCII form of an
+// hasACE reports whether a label of the domain is in the ASCII form of an
 // international one already, which can be wrong in ways of its own.
 func hasACE(domain []byte) bool {
 	for i := 0; i+4 <= len(domain); i++ {
@@ -117,7 +117,7 @@ type tldSet struct {
 	mu  sync.Mutex
 }
 
-// known tells whether the ICANN part of the public suffix list has this
+// known reports whether the ICANN part of the public suffix list has this
 // top-level domain, given in lower-case ASCII.
 func (s *tldSet) known(tld []byte) bool {
 	if met := s.met.Load(); met != nil && (*met)[string(tld)] {

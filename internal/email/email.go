@@ -1,13 +1,13 @@
-// Package email tells whether an address is one that can be mailed, and why not.
+// Package email validates addresses.
 //
 // An address is a dot-atom (RFC 5322), an @ and a domain name. White space around
 // it is dropped; it is compared and sent in lower case, its domain in ASCII form.
 // What RFC 5322 allows beyond that (quoted names, comments, IP addresses as
 // domains) Iterable does not mail, and each is rejected with a reason of its own.
 //
-// Of several reasons the first in this order is given: missing, control
-// characters, what is wrong before the @, what makes the whole something else than
-// an address, its length, its domain. Lengths are those of the normalised form.
+// Of several reasons it returns the first in this order: missing, control characters, the part
+// before the @, not an address at all, the length, the domain. Lengths are those of the
+// normalised form.
 package email
 
 import (
@@ -37,16 +37,14 @@ const (
 // that is longer is longer than an address can be in ASCII form, too.
 const mostUnicodeDomain = 1024
 
-// placeholderDomain is the domain of the addresses that Iterable makes up for
-// profiles that have none.
+// placeholderDomain is the domain of the addresses that Iterable generates for profiles
+// without one.
 const placeholderDomain = "placeholder.email"
 
-// Normalize gives an address in the form in which it is compared and sent, or
-// the reason why it can't be mailed, which is empty for one that can. The address
-// is a part of raw where nothing had to be changed, else it is written over
-// buf, which is grown if it has to be; in both cases it is valid as long as raw
-// and buf are left alone. A plain ASCII address costs no allocation if buf has
-// room for 254 bytes.
+// Normalize returns an address in the form in which it is compared and sent, or the reason why
+// it can't be mailed. The address is a part of raw if nothing had to be changed, else it is in
+// buf, which grows as needed; it is valid until raw or buf is changed. A plain ASCII address
+// needs no allocation if buf has room for 254 bytes.
 func Normalize(raw, buf []byte, o Options) ([]byte, schemas.Reason) {
 	s := trim(raw)
 	if len(s) == 0 {
@@ -121,7 +119,7 @@ func scan(s []byte) (kinds uint8) {
 	return kinds
 }
 
-// invisible tells whether a value has control or format characters beyond ASCII,
+// invisible reports whether a value has control or format characters beyond ASCII,
 // such as a zero-width space. The two joiners are left to the rules of domains
 // behind the @, since some languages' domains need them.
 func invisible(s []byte, at int) bool {
@@ -135,7 +133,7 @@ func invisible(s []byte, at int) bool {
 	return false
 }
 
-// isJoiner tells whether a character is the zero-width non-joiner or joiner.
+// isJoiner reports whether a character is the zero-width non-joiner or joiner.
 func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
 // Kinds of characters in the part before the @.

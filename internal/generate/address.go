@@ -35,14 +35,14 @@ var badForms = map[schemas.Reason][]string{
 	schemas.ReasonTooLong:          {"%s@" + strings.Repeat(strings.Repeat("mail", 12)+".", 5) + "example.com"},
 }
 
-// names gives the person's first and last name.
+// names returns the person's first and last name.
 func (p *plan) names(who person) (first, last name) {
 	pair, _ := p.pair(who)
 	n := uint64(len(lastNames))
 	return firstNames[pair/n], lastNames[pair%n]
 }
 
-// pair gives the pair of names of the person's rank, and the number of the rank
+// pair returns the pair of names of the person's rank, and the number of the rank
 // among those of that pair. Ranks are spread evenly over the pairs.
 func (p *plan) pair(who person) (pair, within uint64) {
 	pair = muldiv(who.rank, p.pairs(), p.rows)
@@ -53,15 +53,14 @@ func (p *plan) pair(who person) (pair, within uint64) {
 	return pair, who.rank - start
 }
 
-// muldiv gives a*b/c.
+// muldiv returns a*b/c.
 func muldiv(a, b, c uint64) uint64 {
 	high, low := bits.Mul64(a, b)
 	q, _ := bits.Div64(high, low, c)
 	return q
 }
 
-// number is the person's number among the people of all turns on ranks that
-// start with the given one.
+// number returns the profile's number among all profiles of the ranks from the given one on.
 func (p *plan) number(who person, rank uint64) uint64 {
 	first := seeded(p.seed, 4, who.rank)
 	return rank*occupants + (first.next()+who.turn)%occupants
@@ -91,7 +90,7 @@ func appendPadded(b []byte, n uint64, width int) []byte {
 	return b
 }
 
-// domain gives the person's domain.
+// domain returns the person's domain.
 func (p *plan) domain(who person) domain {
 	r := seeded(p.seed, 5, who.rank, who.turn)
 	if last := uint64(len(domains) - 1); !r.percent(1) {

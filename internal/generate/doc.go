@@ -1,6 +1,6 @@
-// Package generate makes segments of made-up people, for demonstrations, tests
-// and benchmarks, and says what a run should make of them. What it expects it
-// knows from what it wrote; it never asks the code that is to be tested.
+// Package generate writes segments of invented profiles, for demonstrations, tests and
+// benchmarks, and returns what a run should do with them. It computes that from what it wrote,
+// and never from the code under test.
 //
 //	generate.go  the options, the expectation, the folder
 //	plan.go      what stands in each row, and the expectation, by computation

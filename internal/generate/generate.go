@@ -35,8 +35,8 @@ const (
 type Options struct {
 	// Rows is the number of rows, bad ones included.
 	Rows int64
-	// Out is the folder to write to, made if there is none. It may hold an
-	// earlier version with the same files, which are replaced, and nothing else.
+	// Out is the folder to write to, created if needed. It may only contain an earlier version
+	// with the same files, which are replaced.
 	Out string
 	// Format is Parquet (the default) or Arrow (IPC files with lz4).
 	Format string
@@ -45,26 +45,25 @@ type Options struct {
 	// Bad is the share of rows, from 0 to 1, whose address can't be mailed, the
 	// missing ones included. See DefaultBad.
 	Bad float64
-	// Seed makes segments with other people.
+	// Seed selects other profiles.
 	Seed int64
 	// Version is the number of the segment's version, from 1. With each version
-	// after the first a share Churn, from 0 to 1, of the people leaves and as many
-	// others join; everybody else's row stays as it is. 0 means 2 where Churn is
-	// set, and 1 where it is not.
+	// after the first a share Churn, from 0 to 1, of the profiles leaves and as many
+	// others join; all other rows stay the same. 0 means 2 if Churn is set, else 1.
 	Version int
 	Churn   float64
 }
 
-// Expected is what an export of the segment by address should come to.
+// Expected is the expected result of an export of the segment by address.
 type Expected struct {
 	Rows int64
-	// Valid is the number of people on the list.
+	// Valid is the number of members of the list.
 	Valid int64
 	// Rejected counts rows by reason, duplicates left out.
 	Rejected   map[schemas.Reason]int64
 	Duplicates int64
-	// Left and Joined count the people that are gone and new against the version
-	// before; 0 for the first version.
+	// Left and Joined count the profiles that are gone and new since the version before; 0 for
+	// the first version.
 	Left, Joined int64
 	// Digest is the list's first digest as the sandbox computes it, in an
 	// email-based project: SHA-256, in hexadecimal.
@@ -103,8 +102,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Segment writes a segment of Schema, and says what to expect of it. Memory does
-// not grow with the number of rows. A file is complete or not there.
+// Segment writes a segment of Schema and returns what to expect of it. Memory does not grow
+// with the number of rows. A file is complete or missing.
 func Segment(ctx context.Context, o Options) (Expected, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -134,13 +133,12 @@ func Segment(ctx context.Context, o Options) (Expected, error) {
 	return expected, nil
 }
 
-// file is the path of a file from its number.
+// file returns the path of a file from its number.
 func (o Options) file(n int) string {
 	return filepath.Join(o.Out, fmt.Sprintf("part-%05d.%s", n, o.Format))
 }
 
-// prepareFolder makes the folder, and refuses one with files that would become
-// part of the segment.
+// prepareFolder creates the folder, and refuses one with other files.
 func (o Options) prepareFolder() error {
 	if err := os.MkdirAll(o.Out, 0o700); err != nil {
 		return fmt.Errorf("generate a segment: %w", err)

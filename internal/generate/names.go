@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// name is a name as people write it, and as it stands in addresses.
+// name is a person's name as written, and its form in addresses.
 type name struct{ text, ascii string }
 
-// Names by their form in addresses, in ascending order: what makes it possible
-// to list people in the order of their addresses without sorting them.
+// Names by their form in addresses, in ascending order, so that profiles can be listed in the
+// order of their addresses without sorting.
 var (
 	firstNames = names(`Ada Agnes Ahmed Alice Amara Ana Ann Anna Ben Bola Bruno Carla Chen Clara Daniel Diego
 		Ella Emma Erik Farid Felix Fiona Frieda George Gita Grace Hanna Henry Hugo Inês=ines Ivan Jack
@@ -40,8 +40,8 @@ func names(list string) []name {
 // domain is what follows the @: as it is written, and as it is compared and sent.
 type domain struct{ raw, sent string }
 
-// domains lie under those that RFC 2606 keeps for examples, so that nobody's
-// mailbox is ever named. The last is rare.
+// domains are below those that RFC 2606 reserves for examples, so that no real mailbox is named.
+// The last is rare.
 var domains = []domain{
 	{"example.com", "example.com"}, {"example.com", "example.com"}, {"example.org", "example.org"}, {"example.net", "example.net"},
 	{"mail.example.com", "mail.example.com"}, {"shop.example.org", "shop.example.org"}, {"post.example.net", "post.example.net"},

@@ -10,25 +10,24 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// duplicateShare is the share of rows that name the person of an earlier row.
+// duplicateShare is the share of rows with the profile of an earlier row.
 const duplicateShare = 0.01
 
-// occupants is how many people take turns on one rank before the first is back.
+// occupants is how many profiles share one rank in turn.
 const occupants = 16
 
-// plan knows what stands in each row of a segment, by computation alone: it is
-// as small for a billion rows as for ten.
+// plan computes the content of each row of a segment: it is as small for a billion rows as for
+// ten.
 //
-// Each row has a rank, and on each rank sits one person at a time. Ranks are in
-// the order of their people's addresses, so that the list's digest can be
-// computed in one pass over the ranks. With each version of a segment a share of
-// the ranks gets the next person.
+// Each row has a rank, and each rank has one profile at a time. Ranks are in the order of the
+// profiles' addresses, so that the list's digest can be computed in one pass over the ranks.
+// With each version of a segment a share of the ranks gets the next profile.
 type plan struct {
 	seed        uint64
 	rows        uint64
 	bad         uint64 // rows with a bad address
-	duplicates  uint64 // rows that may name an earlier row's person
-	turns       uint64 // how many people have left since the first version
+	duplicates  uint64 // rows that may repeat an earlier row's profile
+	turns       uint64 // how many profiles have left since the first version
 	perVersion  uint64 // how many of them left before the last version
 	kinds       shuffle
 	ranks       shuffle
@@ -49,22 +48,22 @@ func newPlan(o Options) *plan {
 
 func (p *plan) pairs() uint64 { return uint64(len(firstNames) * len(lastNames)) }
 
-// steady is the number of rows that have a person of their own whatever their
-// place. Only their people leave.
+// steady returns the number of rows that have a profile of their own wherever they are. Only
+// their profiles leave.
 func (p *plan) steady() uint64 { return p.rows - p.bad - p.duplicates }
 
-// row is what stands in a row.
+// row is the content of a row.
 type row struct {
 	person person
-	// reason is why the row is rejected, ReasonDuplicate for one whose person an
-	// earlier row has named, and empty for one that is sent.
+	// reason is why the row is rejected: ReasonDuplicate for the profile of an earlier row, and
+	// empty for one that is sent.
 	reason schemas.Reason
 }
 
-// person is somebody: the rank, and who of its people it is.
+// person is a profile: the rank, and its number on the rank.
 type person struct{ rank, turn uint64 }
 
-// row gives the row of a number from 0 to rows-1.
+// row returns the row with that number, from 0 to rows-1.
 func (p *plan) row(i uint64) row {
 	kind := p.kinds.at(i)
 	r := row{person: person{rank: p.ranks.at(i)}}
@@ -81,8 +80,7 @@ func (p *plan) row(i uint64) row {
 	return r
 }
 
-// earlier finds a row before row i that has a person of its own, if one is near
-// the place that chance picks.
+// earlier finds a row before row i with a profile of its own, if one is near a random place.
 func (p *plan) earlier(i uint64) (uint64, bool) {
 	if i == 0 {
 		return 0, false
@@ -101,8 +99,8 @@ func (p *plan) earlier(i uint64) (uint64, bool) {
 	return 0, false
 }
 
-// turn tells how many people have left the rank of a steady row. Those who leave
-// are taken row after row, round and round.
+// turn returns how many profiles have left the rank of a steady row. Profiles leave row after
+// row, in rounds.
 func (p *plan) turn(steady uint64) uint64 {
 	if p.turns <= steady {
 		return 0
@@ -110,7 +108,7 @@ func (p *plan) turn(steady uint64) uint64 {
 	return (p.turns-steady-1)/p.steady() + 1
 }
 
-// expected computes what a run should make of the segment.
+// expected computes the expected result of a run.
 func (p *plan) expected(ctx context.Context) (Expected, error) {
 	e := Expected{Rows: int64(p.rows), Rejected: map[schemas.Reason]int64{}}
 	if p.turns > 0 {

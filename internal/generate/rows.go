@@ -52,8 +52,7 @@ func newBuilder(p *plan) *builder {
 	return b
 }
 
-// build makes a record of the rows from a number up to another. Its caller
-// releases it.
+// build returns a record of the rows from one number up to another. The caller releases it.
 func (b *builder) build(from, end uint64) arrow.Record {
 	b.record.Reserve(int(end - from))
 	for i := from; i < end; i++ {

@@ -14,7 +14,7 @@ func mix(x uint64) uint64 {
 // random is a SplitMix64 generator.
 type random uint64
 
-// seeded gives the generator that belongs to these numbers.
+// seeded returns the generator that belongs to these numbers.
 func seeded(numbers ...uint64) random {
 	var x uint64
 	for _, n := range numbers {
@@ -28,18 +28,16 @@ func (r *random) next() uint64 {
 	return mix(uint64(*r))
 }
 
-// below gives a number from 0 to n-1.
+// below returns a number from 0 to n-1.
 func (r *random) below(n uint64) uint64 {
 	high, _ := bits.Mul64(r.next(), n)
 	return high
 }
 
-// percent tells whether something happens that happens in so many percent of
-// the cases.
+// percent reports true in that many percent of the cases.
 func (r *random) percent(n uint64) bool { return r.below(100) < n }
 
-// shuffle puts the numbers from 0 to n-1 into another order, without holding it
-// in memory: a Feistel network over the next even number of bits, repeated until
+// shuffle permutes the numbers from 0 to n-1 without storing the permutation: a Feistel network over the next even number of bits, repeated until
 // the result is below n.
 type shuffle struct {
 	n, mask uint64
@@ -56,7 +54,7 @@ func newShuffle(n uint64, r random) shuffle {
 	return s
 }
 
-// at gives the number in place i.
+// at returns the number in place i.
 func (s *shuffle) at(i uint64) uint64 {
 	for {
 		left, right := i>>s.half, i&s.mask
@@ -69,7 +67,7 @@ func (s *shuffle) at(i uint64) uint64 {
 	}
 }
 
-// place tells in which place a number is: it undoes at.
+// place returns the place of a number: the inverse of at.
 func (s *shuffle) place(v uint64) uint64 {
 	for {
 		left, right := v>>s.half, v&s.mask

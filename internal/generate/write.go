@@ -90,9 +90,8 @@ func (o Options) newWriter(f io.WriteSeeker) (recordWriter, error) {
 	if o.Format == Arrow {
 		return ipc.NewFileWriter(f, ipc.WithSchema(Schema), ipc.WithLZ4())
 	}
-	// Arrow v15 takes time in proportion to the square of a page's rows in columns
-	// with nulls here and there: small pages make this three times as fast. A
-	// dictionary of values that are all different only costs.
+	// Arrow v15 needs quadratic time in a page's rows for columns with some nulls: small pages
+	// make this three times as fast. A dictionary does not help if all values differ.
 	properties := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy),
 		parquet.WithMaxRowGroupLength(batchRows), parquet.WithDataPageSize(32<<10),
 		parquet.WithDictionaryFor("CustomerId", false), parquet.WithDictionaryFor("EmailAddress", false),

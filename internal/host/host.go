@@ -1,6 +1,6 @@
-// Package host runs the workflows and activities in a process: one Temporal
-// worker for workflows and the reading of segments, and one for each connection,
-// so that a slow Iterable project never holds up another one.
+// Package host runs the workflows and activities in a process: one Temporal worker for
+// workflows and for reading segments, and one per connection, so that a slow Iterable
+// project never delays another.
 package host
 
 import (
@@ -36,30 +36,30 @@ import (
 type Options struct {
 	Client      client.Client
 	Connections activities.Connections
-	// Access says who may do what; nil is a gate without grants.
+	// Access decides who may do what; nil is a gate without grants.
 	Access *access.Gate
 	Root   *storage.Root
 	HTTP   *nethttp.Client // nil for the default of package iterable
 	Log    *slog.Logger
 
-	// StagingSlots and UploadSlots are how many segments are staged, and how
-	// many chunks are sent over each connection, at the same time.
+	// StagingSlots and UploadSlots are how many segments are staged, and how many chunks
+	// are sent over each connection, at the same time.
 	StagingSlots, UploadSlots int
-	// StopTimeout is how long activities get to stop at an orderly place.
+	// StopTimeout is how long activities may take to stop.
 	StopTimeout time.Duration
-	// TempDir is for what does not fit into memory; default the system's.
+	// TempDir is the folder for what does not fit into memory; empty is the system's.
 	TempDir string
-	// Notify says which webhooks may be called, and signs what they are sent.
+	// Notify says which webhooks may be called, and how messages are signed.
 	Notify notify.Options
-	// Metrics and Tracer watch what is done; both may be nil.
+	// Metrics and Tracer may be nil.
 	Metrics *observe.Metrics
 	Tracer  trace.TracerProvider
 	// Version goes into the User-Agent of requests.
 	Version string
 	// Namespace is the client's; empty is Temporal's default.
 	Namespace string
-	// Deployment and BuildID make the workers a version of a Temporal worker
-	// deployment; without a Deployment they take every task there is.
+	// Deployment and BuildID make the workers a version of a Temporal worker deployment.
+	// Without a Deployment they accept every task.
 	Deployment, BuildID string
 }
 
@@ -76,7 +76,7 @@ type Host struct {
 	uploads map[string]worker.Worker // by connection
 }
 
-// accessSlots is how many runs are let in at the same time; each takes a moment.
+// accessSlots is how many runs are authorized at the same time; each takes a moment.
 const accessSlots = 8
 
 // lookForConnections is how often new connections are looked for.
@@ -124,6 +124,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityNotify:         h.activities.Notify,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
+		schemas.ActivitySweep:          h.Sweeper().Run,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))
 	register(h.access, map[string]any{
@@ -143,15 +144,14 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	ctx, h.cancel = context.WithCancel(ctx)
 	h.watching.Go(func() { h.watchConnections(ctx) })
-	h.watching.Go(func() { h.sweep(ctx) })
 	return h, nil
 }
 
-// polledWithin is how long ago a worker asked for tasks that still serves a task queue. A
-// poll takes up to a minute.
+// polledWithin is how long a worker counts as serving a task queue after its last poll. A
+// poll blocks for up to a minute.
 const polledWithin = 90 * time.Second
 
-// polled reports whether any worker takes activities from a task queue.
+// polled reports whether any worker serves the activities of a task queue.
 func polled(ctx context.Context, c client.Client, queue string) (bool, error) {
 	d, err := c.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
@@ -165,7 +165,7 @@ func polled(ctx context.Context, c client.Client, queue string) (bool, error) {
 	return false, nil
 }
 
-// rates tells the pace of every connection.
+// rates returns an iterator over the pace of every connection.
 func rates(registry *limits.Registry) func(func(observe.Rate)) {
 	return func(yield func(observe.Rate)) {
 		registry.Each(func(connection, endpoint string, l *limits.Limiter) {
@@ -175,8 +175,8 @@ func rates(registry *limits.Registry) func(func(observe.Rate)) {
 	}
 }
 
-// newClient makes the API clients of a process. They share the registry, so that
-// the pace of a connection outlives a change of its other settings.
+// newClient returns a constructor of API clients. They share the registry, so that the pace
+// of a connection survives a change of its other settings.
 func newClient(o Options, registry *limits.Registry) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
 	http := o.HTTP
 	if http == nil {
@@ -201,9 +201,9 @@ func (h *Host) options(slots int) worker.Options {
 		DisableRegistrationAliasing:        true,
 	}
 	if h.o.Deployment != "" {
-		// A run can wait for an operator for weeks, and no old worker should have to
-		// live as long: runs move on to the new version, whose code replays what the
-		// old one did (workflow.GetVersion).
+		// A run can wait for an operator for weeks, and no old worker should have to stay
+		// that long: runs move to the new version, whose code replays their history
+		// (workflow.GetVersion).
 		o.DeploymentOptions = worker.DeploymentOptions{
 			UseVersioning:             true,
 			Version:                   worker.WorkerDeploymentVersion{DeploymentName: h.o.Deployment, BuildID: h.o.BuildID},
@@ -213,8 +213,8 @@ func (h *Host) options(slots int) worker.Options {
 	return o
 }
 
-// searchable tells whether the namespace has the search attributes. Once it has
-// them, that is not asked again.
+// searchable returns a function that reports whether the namespace has the search
+// attributes. Once it has them, it does not ask again.
 func searchable(o Options) func(context.Context) bool {
 	var mu sync.Mutex
 	var has bool
@@ -228,7 +228,7 @@ func searchable(o Options) func(context.Context) bool {
 	}
 }
 
-// executions asks Temporal for workflows.
+// executions returns a function that asks Temporal for a workflow execution.
 func executions(c client.Client) func(context.Context, string, string) (activities.Execution, error) {
 	return func(ctx context.Context, id, run string) (activities.Execution, error) {
 		d, err := c.DescribeWorkflowExecution(ctx, id, run)
@@ -246,7 +246,7 @@ func register(w worker.Worker, all map[string]any) {
 	}
 }
 
-// serveConnections starts a worker for every connection that has none.
+// serveConnections starts a worker for each connection without one.
 func (h *Host) serveConnections() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -260,7 +260,6 @@ func (h *Host) serveConnections() error {
 			schemas.ActivityFetchForgotten: h.activities.FetchForgotten,
 			schemas.ActivityEnsureList:     h.activities.EnsureList,
 			schemas.ActivityUploadBatches:  h.activities.UploadBatches,
-			schemas.ActivityVerifyList:     h.activities.VerifyList,
 		})
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start the worker of task queue %s: %w", queue, err)
@@ -270,23 +269,31 @@ func (h *Host) serveConnections() error {
 	return nil
 }
 
-// watchConnections serves connections that turn up while the process runs.
+// watchConnections serves connections that are added while the process runs. It also
+// schedules the sweep, as soon as Temporal allows.
 func (h *Host) watchConnections(ctx context.Context) {
 	tick := time.NewTicker(lookForConnections)
 	defer tick.Stop()
+	scheduled := false
 	for {
+		if !scheduled {
+			err := scheduleSweep(ctx, h.o.Client)
+			if scheduled = err == nil; err != nil && ctx.Err() == nil {
+				h.o.Log.Warn("sweep not scheduled; trying again", "schedule", schemas.SweepID, "error", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			if err := h.serveConnections(); err != nil {
-				h.o.Log.Error("a new connection can't be served", "error", err)
+				h.o.Log.Error("connection not served; trying again", "error", err)
 			}
 		}
 	}
 }
 
-// Stop lets activities come to an orderly place, and stops the workers.
+// Stop stops the workers after their activities have stopped.
 func (h *Host) Stop() {
 	if h.cancel != nil {
 		h.cancel()

@@ -17,7 +17,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Office is what people ask for, with what the host works with.
+// Office returns the operations of the gateway, with the host's dependencies.
 func (h *Host) Office() *gateway.Office {
 	return &gateway.Office{
 		Client: h.o.Client, Namespace: cmp.Or(h.o.Namespace, client.DefaultNamespace),
@@ -30,7 +30,7 @@ func (h *Host) Office() *gateway.Office {
 	}
 }
 
-// Direct says how a program that is no worker finds what people ask for.
+// Direct has the dependencies of the gateway's operations in a program that is not a worker.
 type Direct struct {
 	Client              client.Client
 	Namespace, Temporal string
@@ -57,7 +57,7 @@ func (d Direct) Office() *gateway.Office {
 		}
 		return access.New(r, d.Secrets)
 	})
-	// steps are those of a worker, as far as people ask for them.
+	// steps are a worker's activities, as far as the operations need them.
 	steps := sync.OnceValues(func() (*activities.Activities, error) {
 		all, err := connections()
 		if err != nil {

@@ -2,21 +2,24 @@ package host
 
 import (
 	"context"
-	"math/rand/v2"
+	"errors"
 	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
 
-// sweepEvery is how often a worker sweeps the data root, on average.
-const sweepEvery = 15 * time.Minute
+// sweepEvery is how often the data root is swept.
+const sweepEvery = time.Hour
 
-// runs asks Temporal how runs stand.
+// runs asks Temporal for the state of runs.
 type runs struct{ *operate.Operator }
 
-func (r runs) Standing(ctx context.Context, run schemas.RunRef) (activities.RunState, bool, error) {
+func (r runs) State(ctx context.Context, run schemas.RunRef) (activities.RunState, bool, error) {
 	s, err := r.Operator.RunState(ctx, run)
 	switch {
 	case err != nil || s.Lives:
@@ -27,7 +30,7 @@ func (r runs) Standing(ctx context.Context, run schemas.RunRef) (activities.RunS
 	return activities.RunUnknown, s.UnderWay, nil
 }
 
-// Sweeper deletes what dead runs have left, and what is old.
+// Sweeper returns the sweeper of the data root.
 func (h *Host) Sweeper() *activities.Sweeper {
 	return &activities.Sweeper{
 		Activities: h.activities, Runs: runs{&operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}},
@@ -35,25 +38,17 @@ func (h *Host) Sweeper() *activities.Sweeper {
 	}
 }
 
-// sweep sweeps again and again. Workers that are started together do not do it
-// together.
-func (h *Host) sweep(ctx context.Context) {
-	s := h.Sweeper()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(sweepEvery/2 + rand.N(sweepEvery)):
-		}
-		done, err := s.Sweep(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			h.o.Log.Warn("the data root could not be swept as a whole; it will be tried again", "error", err)
-		}
-		if done != (activities.Swept{}) {
-			h.o.Log.Info("the data root was swept", "staged", done.Staged, "rejects", done.Rejects, "reports", done.Reports, "unfinished", done.Unfinished)
-		}
+// scheduleSweep creates the schedule of the sweep, unless it exists. All workers share it.
+func scheduleSweep(ctx context.Context, c client.Client) error {
+	_, err := c.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:   schemas.SweepID,
+		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: sweepEvery}}},
+		Action: &client.ScheduleWorkflowAction{
+			ID: schemas.SweepID, Workflow: schemas.WorkflowSweep, TaskQueue: schemas.TaskQueue, StaticSummary: "Sweep the data root",
+		},
+	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return nil
 	}
+	return err
 }

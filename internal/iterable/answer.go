@@ -18,8 +18,8 @@ import (
 // Iterable can have reason to send lists every person of a 4 MB request twice.
 const maxAnswer = 16 << 20
 
-// maxErrorAnswer is the most bytes of an error's answer that are read: its code
-// is all that is wanted of it.
+// maxErrorAnswer is the most bytes of an error's answer that are read: only its code is
+// needed.
 const maxErrorAnswer = 256 << 10
 
 // errTooLarge is an answer beyond its limit.
@@ -31,13 +31,13 @@ type Result struct {
 	SuccessCount, FailCount int
 	// CreatedFields are the data fields that did not exist before.
 	CreatedFields []string
-	// FilteredOutFields are the data fields that Iterable did not take.
+	// FilteredOutFields are the data fields that Iterable ignored.
 	FilteredOutFields []string
 	Failed            Failed
 }
 
-// Failed are the people that Iterable did not take, by its reason. Addresses
-// are in lower case, whatever was sent.
+// Failed are the refused profiles, by Iterable's reason. Addresses are in lower case, whatever
+// was sent.
 type Failed struct {
 	InvalidEmails      []string
 	InvalidUserIDs     []string
@@ -84,8 +84,8 @@ func decodeResult(data []byte) (Result, error) {
 	return r, nil
 }
 
-// union adds to a list those of its twin that it does not have. What is the
-// same is what fold makes the same.
+// union adds to a list the elements of its twin that it does not have. Elements are equal if
+// fold makes them equal.
 func union(list, twin []string, fold func(string) string) []string {
 	if len(twin) == 0 {
 		return list
@@ -110,7 +110,7 @@ type List struct {
 	Description string
 	// Type is "Standard", "Dynamic", "Suppression" or "Internal".
 	Type string
-	// CreatedAt is zero where Iterable did not say.
+	// CreatedAt is zero if the answer does not have it.
 	CreatedAt time.Time
 }
 
@@ -194,7 +194,7 @@ func decodeSize(data []byte) (int64, error) {
 	return n, nil
 }
 
-// decodeJSON reads one JSON object. Its errors say nothing of the content.
+// decodeJSON reads one JSON object. Its errors do not contain the content.
 func decodeJSON(data []byte, v any) error {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || data[0] != '{' {
@@ -210,9 +210,8 @@ func decodeJSON(data []byte, v any) error {
 	return nil
 }
 
-// decodeError reads what an error's answer says beside its status: the code, one
-// of codes, "other", or "" where the answer has none; whether it says that the
-// list is not known; and which fields were of another type.
+// decodeError reads the answer of an error: the code (one of codes, "other", or "" if it has
+// none), whether the list is unknown, and the fields with a mismatched type.
 func decodeError(data []byte) (code string, unknownList bool, mismatches []Mismatch) {
 	var a struct {
 		Code   json.RawMessage `json:"code"`
@@ -221,7 +220,7 @@ func decodeError(data []byte) (code string, unknownList bool, mismatches []Misma
 			ValidationErrors map[string]api.TypeMismatch `json:"validationErrors"`
 		} `json:"params"`
 	}
-	// What a part of another shape holds is of no interest, so its error isn't either.
+	// A part of another shape is ignored, and so is its error.
 	if err := decodeJSON(data, &a); err != nil && len(a.Code) == 0 && len(a.Msg) == 0 {
 		return "", false, nil
 	}

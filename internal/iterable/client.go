@@ -27,7 +27,7 @@ const (
 	EU = "https://api.eu.iterable.com"
 )
 
-// Address is where a connection leads to.
+// Address returns the URL of a connection's API.
 func Address(c schemas.Connection) string {
 	switch {
 	case c.BaseURL != "":
@@ -42,18 +42,18 @@ func Address(c schemas.Connection) string {
 type Options struct {
 	// BaseURL is the API's address, US or EU or another for tests.
 	BaseURL string
-	// OtherURL is the other data centre's address, asked by CheckKey alone when
-	// BaseURL rejects the key. The default for US is EU, for EU it is US, and for
+	// OtherURL is the other data centre's address, which only CheckKey uses, after BaseURL has
+	// rejected the key. The default for US is EU, for EU it is US, and for
 	// any other address nothing is asked.
 	OtherURL string
-	// Key gives the API key. It is called for every request, so that a key can be
+	// Key returns the API key. It is called for every request, so that a key can be
 	// changed while the worker runs.
 	Key func() (string, error)
 	// Connection is the connection's name: clients of one connection that share a
 	// Registry share its limits.
 	Connection string
 	Limits     schemas.Limits
-	// Registry holds the process's limiters; default one of the client's own.
+	// Registry holds the process's limiters; default a new one.
 	Registry *limits.Registry
 	// HTTP is the client to send with; default NewHTTPClient's. Its redirect
 	// policy is replaced: redirects are never followed.
@@ -65,8 +65,8 @@ type Options struct {
 	Version string
 	// Log gets repeated requests, at debug level; default none.
 	Log *slog.Logger
-	// Pause waits before a request is repeated, for that long or until the context ends.
-	// Default is to do just that.
+	// Pause blocks for the pause before a repeated request, or until the context ends; tests
+	// replace it.
 	Pause func(context.Context, time.Duration) error
 }
 
@@ -93,7 +93,7 @@ type foundFields struct {
 	fields map[string]string
 }
 
-// New makes a client. It fails on an address that can't be one.
+// New returns a client, or an error for an invalid address.
 func New(o Options) (*Client, error) {
 	base, err := cleanURL(o.BaseURL)
 	if err != nil {
@@ -138,7 +138,7 @@ func New(o Options) (*Client, error) {
 	}, nil
 }
 
-// cleanURL checks an address of the API and gives it without a trailing slash.
+// cleanURL returns a valid address of the API without a trailing slash.
 func cleanURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -150,7 +150,7 @@ func cleanURL(raw string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// Close closes the connections that no request uses.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Lists returns every list of the project.
@@ -158,9 +158,9 @@ func (c *Client) Lists(ctx context.Context) ([]List, error) {
 	return read(ctx, c, call{endpoint: api.Lists}, decodeLists)
 }
 
-// CreateList makes a Standard list and returns its ID. It is tried once: after a
-// Transient error the list may exist, so look before trying again. The
-// description is cut to the 140 characters that Iterable allows.
+// CreateList creates a Standard list and returns its ID. It does not retry: after a Transient
+// error the list may exist, so look for it first. The description is cut to the 140 characters
+// that Iterable allows.
 func (c *Client) CreateList(ctx context.Context, name, description string) (int64, error) {
 	body, err := encodeCreate(name, description)
 	if err != nil {
@@ -169,8 +169,8 @@ func (c *Client) CreateList(ctx context.Context, name, description string) (int6
 	return do(ctx, c, call{endpoint: api.CreateList, body: body}, decodeCreated)
 }
 
-// DeleteList deletes a list, not the profiles on it. A list that is gone already
-// is an UnknownList error, one that is used a ListInUse error.
+// DeleteList deletes a list, not its profiles. Its error is UnknownList for a list that does
+// not exist, and ListInUse for one in use.
 func (c *Client) DeleteList(ctx context.Context, id int64) error {
 	_, err := do(ctx, c, call{endpoint: api.DeleteList, list: id}, ignore)
 	return err
@@ -210,8 +210,8 @@ func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) er
 	return found, err
 }
 
-// maxForgotten is the most bytes of one answer that are read of the forgotten people: there
-// is room for four million.
+// maxForgotten is the most bytes of the answer with forgotten profiles that are read: there is
+// room for four million.
 const maxForgotten = 256 << 20
 
 // Forgotten returns the SHA-256, in hexadecimal, of the trimmed address or user ID
@@ -242,12 +242,12 @@ type call struct {
 	base string
 	// most is the most bytes of its answer, 0 being maxAnswer.
 	most int64
-	// whole is set for a call that is not broken off at once when its caller gives
-	// up, but after the client's grace: what it did should be known.
+	// whole is set for a call that continues for the client's grace after its caller was
+	// cancelled, so that its outcome is known.
 	whole bool
 }
 
-// name is how errors name the call: without an ID.
+// name returns how errors name the call: without an ID.
 func (r call) name() string { return strings.ReplaceAll(r.endpoint.String(), "{listId}", "{id}") }
 
 func (r call) path() string {
@@ -257,11 +257,10 @@ func (r call) path() string {
 // answerGrace is how long a request that was cancelled may still be answered.
 const answerGrace = 30 * time.Second
 
-// ignore takes any answer.
+// ignore accepts any answer.
 func ignore([]byte) (struct{}, error) { return struct{}{}, nil }
 
-// do makes one call. What it returns beside a nil error or the context's is an
-// *Error.
+// do makes one call. Its error is nil, the context's, or an *Error.
 func do[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T, error)) (T, error) {
 	var none T
 	data, status, err := c.roundTrip(ctx, r)
@@ -319,7 +318,7 @@ func (c *Client) roundTrip(ctx context.Context, r call) ([]byte, int, error) {
 	return data, resp.StatusCode, nil
 }
 
-// failed tells a request that the caller gave up from one that the network did.
+// failed distinguishes a request that the caller cancelled from one that the network broke.
 func (c *Client) failed(ctx context.Context, r call, status int, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("iterable, %s: %w", r.name(), context.Cause(ctx))
@@ -330,9 +329,9 @@ func (c *Client) failed(ctx context.Context, r call, status int, err error) erro
 	return transportError(r.name(), status, err)
 }
 
-// refusal makes the error of an answer that is not a 2xx.
+// refusal returns the error of an answer that is not a 2xx.
 func refusal(r call, resp *http.Response) *Error {
-	// An answer that breaks off still has its status, which is what counts.
+	// A truncated answer still has its status, which is enough.
 	data, _ := readBounded(resp.Body, maxErrorAnswer)
 	e := &Error{Status: resp.StatusCode, Endpoint: r.name()}
 	var unknownList bool
@@ -351,7 +350,7 @@ func refusal(r call, resp *http.Response) *Error {
 	return e
 }
 
-// checkedKey gives the API key, or an error that does not repeat it.
+// checkedKey returns the API key, or an error that does not repeat it.
 func (c *Client) checkedKey(endpoint string) (string, error) {
 	key, err := c.key()
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Class says what a failure means and so what can be done about it.
+// Class is the meaning of a failure, and so what can be done about it.
 type Class string
 
 // Classes of Error.
 const (
-	// Transient: 408, 425, 5xx, no answer, or an answer that makes no sense. The
-	// change may have been made all the same. Try again after a pause.
+	// Transient: 408, 425, 5xx, no answer, or an invalid answer. The change may have been made
+	// all the same. Try again after a pause.
 	Transient Class = "transient"
 	// Throttled: 429. Nothing was changed. Slow down and try again.
 	Throttled Class = "throttled"
@@ -46,8 +46,8 @@ const (
 	ListInUse Class = "listInUse"
 	// Untrusted: the host's certificate could not be verified.
 	Untrusted Class = "untrusted"
-	// Unexpected: an answer that Iterable's documentation does not have, such as a
-	// redirect, and that another try is not likely to change.
+	// Unexpected: an undocumented answer, such as a redirect, that a retry is not likely to
+	// change.
 	Unexpected Class = "unexpected"
 )
 
@@ -70,8 +70,8 @@ var advice = map[Class]string{
 	Unexpected:  "check the connection's address and the proxy",
 }
 
-// Error is a failed call. It names no person and no key, and may be shown,
-// logged and stored as it is.
+// Error is a failed call. It has no personal data and no key, and may be shown, logged and
+// stored.
 type Error struct {
 	Class Class
 	// Status is the HTTP status, 0 where there was no answer.
@@ -79,22 +79,21 @@ type Error struct {
 	// Code is Iterable's error code if it is a known one, "other" if it is not,
 	// and empty if there was none.
 	Code string
-	// RetryAfter is the pause that Iterable asked for, 0 if it asked for none.
+	// RetryAfter is the pause that Iterable requested, or 0.
 	RetryAfter time.Duration
 	// Endpoint is the call, such as "POST /api/lists/subscribe".
 	Endpoint string
-	// Mismatches are the fields whose values are of another type than in Iterable,
-	// where it named them.
+	// Mismatches are the fields that Iterable named with another type than the values'.
 	Mismatches []Mismatch
-	// Detail says in the client's own words what happened where the status does
-	// not, such as "the connection was reset".
+	// Detail is the client's own description if there is no status, such as "the connection
+	// was reset".
 	Detail string
 }
 
 // Mismatch is a field with a value of another type than it has in Iterable.
 type Mismatch struct{ Field, Expected, Incoming string }
 
-// Error says what failed and what to do about it.
+// Error returns what failed and what to do about it.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Iterable, %s: ", e.Endpoint)
@@ -119,12 +118,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Retryable tells whether the same request can succeed later without anybody
-// doing anything.
+// Retryable reports whether the same request may succeed later.
 func (e *Error) Retryable() bool { return e.Class == Transient || e.Class == Throttled }
 
-// Type is the name under which the error crosses an activity's boundary, empty
-// for errors that a retry cures.
+// Type returns the name under which the error crosses an activity's boundary, empty
+// for temporary errors.
 func (e *Error) Type() schemas.ErrorType {
 	switch e.Class {
 	case Transient, Throttled:
@@ -144,7 +142,7 @@ func (e *Error) Type() schemas.ErrorType {
 	}
 }
 
-// ClassOf gives the class of the first *Error in err's chain, or "".
+// ClassOf returns the class of the first *Error in err's chain, or "".
 func ClassOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) {
@@ -153,8 +151,8 @@ func ClassOf(err error) Class {
 	return ""
 }
 
-// codes are the error codes that Iterable is known to send. Any other text in an
-// answer's code is not repeated: it could be anything.
+// codes are the known error codes of Iterable. Other codes are not repeated: they could
+// contain anything.
 var codes = func() map[string]bool {
 	known := map[string]bool{}
 	for _, c := range api.Codes {
@@ -166,7 +164,7 @@ var codes = func() map[string]bool {
 // otherCode stands for every code that is not in codes.
 const otherCode = "other"
 
-// classify gives the class of an answer by its status, and by its code where
+// classify returns the class of an answer by its status, and by its code where
 // the status is the general 400.
 func classify(status int, code string) Class {
 	switch {
@@ -201,12 +199,12 @@ func classify(status int, code string) Class {
 	}
 }
 
-// maxRetryAfter bounds the pause that an answer can ask for, so that a broken
-// header can't stop a connection for days.
+// maxRetryAfter is the longest pause that an answer can request, so that a broken header can't
+// stop a connection for days.
 const maxRetryAfter = 10 * time.Minute
 
-// retryAfter reads a Retry-After header: seconds, or a date. Anything else, and
-// anything in the past, is no pause.
+// retryAfter parses a Retry-After header: seconds, or a date. Anything else, or in the past,
+// is no pause.
 func retryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if header == "" {

@@ -36,11 +36,11 @@ type Attempt struct {
 	Waited time.Duration
 	// Took is the time from sending to the answer.
 	Took time.Duration
-	// Err is what became of it: nil, an *Error, or the context's error.
+	// Err is nil, an *Error, or the context's error.
 	Err error
 }
 
-// Status is the answer's HTTP status, 0 where there was no answer.
+// Status returns the answer's HTTP status, 0 where there was no answer.
 func (a Attempt) Status() int {
 	if a.Err == nil {
 		return http.StatusOK
@@ -69,15 +69,15 @@ type Request struct {
 	Young func() bool
 	// Repeat, if not nil, ends the pauses before the request is made again and the
 	// waiting for another turn: then Send returns the last error. It does not break
-	// off a request under way.
+	// off a request in progress.
 	Repeat context.Context
 	// Observe, if not nil, is called after every request. It must be safe for
 	// concurrent use if Send is called so.
 	Observe func(Attempt)
 }
 
-// Turn waits for the right to send a request, and for its size. It returns the
-// context's error once that ends.
+// Turn blocks until a request may be sent, and returns its turn with its size, or the
+// context's error.
 func (c *Client) Turn(ctx context.Context, endpoint Endpoint) (limits.Turn, error) {
 	turn, err := c.Limiter(endpoint).Wait(ctx)
 	if err != nil {
@@ -86,13 +86,12 @@ func (c *Client) Turn(ctx context.Context, endpoint Endpoint) (limits.Turn, erro
 	return turn, nil
 }
 
-// Send sends one request in its turn, and goes on trying, in further turns, while the
-// failures are Throttled (slowing the whole connection down, after Iterable's
-// Retry-After if there was one) or Transient (with growing pauses). While young, it
-// also does where Iterable does not know the list: for some seconds a new one is not
-// known. It returns Iterable's answer, another *Error, or the context's error once
-// that ends. TooLarge is also the class of a large request that failed otherwise,
-// where the limiter wants smaller ones.
+// Send sends one request in its turn, and retries, in further turns, while failures are
+// Throttled (slowing the whole connection down, after Iterable's Retry-After if there was one)
+// or Transient (with growing pauses). While the list is young, it also retries if Iterable
+// does not know it. It returns Iterable's answer, another *Error, or the context's error.
+// TooLarge is also the class of a large request that failed for another reason, if the limiter
+// wants smaller ones.
 //
 // Sending a batch twice does no harm: subscribing and unsubscribing are
 // idempotent.
@@ -156,7 +155,7 @@ func (c *Client) Limiter(endpoint Endpoint) *limits.Limiter {
 	return c.registry.For(c.connection, string(endpoint), c.limits)
 }
 
-// endOf is the error of a Send that was ended before Iterable had taken the request.
+// endOf returns the error of a Send that was ended before Iterable had taken the request.
 func endOf(ctx context.Context, endpoint Endpoint, last error) error {
 	if ctx.Err() == nil {
 		return last
@@ -167,15 +166,13 @@ func endOf(ctx context.Context, endpoint Endpoint, last error) error {
 	return fmt.Errorf("iterable, %s: %w (the last try: %w)", endpoint, context.Cause(ctx), last)
 }
 
-// readTries is how often a call that only reads is tried. What it still can't
-// do then is left to the activity's own retries.
+// readTries is how often a call that only reads is tried. After that, the activity retries.
 const readTries = 4
 
-// longestReadWait is the longest Retry-After that a call which only reads waits
-// for itself.
+// longestReadWait is the longest Retry-After for which a call that only reads waits.
 const longestReadWait = 10 * time.Second
 
-// read makes a call that changes nothing, a few times if it has to.
+// read makes a call that only reads, with a few retries.
 func read[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T, error)) (T, error) {
 	for try := 1; ; try++ {
 		v, err := do(ctx, c, r, decode)
@@ -189,7 +186,7 @@ func read[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T,
 	}
 }
 
-// backoff is the pause after so many failures in a row before this one.
+// backoff returns the pause after a failure, with so many failures in a row before it.
 func backoff(failures int) time.Duration {
 	d := longestPause
 	if failures < 6 { // firstPause<<6 is over longestPause
@@ -198,7 +195,7 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// encodeCreate makes the body of POST /api/lists.
+// encodeCreate returns the body of POST /api/lists.
 func encodeCreate(name, description string) ([]byte, error) {
 	if r := []rune(description); len(r) > api.MaxDescription {
 		description = string(r[:api.MaxDescription-1]) + "…"

@@ -21,19 +21,18 @@ import (
 // default.
 type TransportOptions struct {
 	// Dial, TLSHandshake and ResponseHeader bound the phases of a request:
-	// default 10 s, 10 s and 100 s. An answer that takes Iterable a minute is
-	// waited for.
+	// default 10 s, 10 s and 100 s. Some answers need a minute.
 	Dial, TLSHandshake, ResponseHeader time.Duration
-	// InFlight is how many requests are under way at once: as many connections
+	// InFlight is how many requests are in progress at once: as many connections
 	// are kept open. Default 32.
 	InFlight int
 	// TLS is for tests; default the system's roots.
 	TLS *tls.Config
 }
 
-// NewHTTPClient makes an HTTP client for Options.HTTP: it verifies
-// certificates, uses the proxy that the environment names, speaks HTTP/2 where
-// the server does, bounds every phase of a request and follows no redirect.
+// NewHTTPClient returns an HTTP client for Options.HTTP. It verifies certificates, uses the
+// environment's proxy, speaks HTTP/2 if the server does, limits every phase of a request and
+// follows no redirect.
 func NewHTTPClient(o TransportOptions) *http.Client {
 	inFlight := cmp.Or(o.InFlight, 32)
 	conf := o.TLS.Clone()
@@ -56,13 +55,13 @@ func NewHTTPClient(o TransportOptions) *http.Client {
 			MaxResponseHeaderBytes: 64 << 10,
 			WriteBufferSize:        64 << 10,
 			ForceAttemptHTTP2:      true,
-			// A connection that died without a word is noticed by its pings.
+			// Pings detect a connection that died silently.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 		},
 	}
 }
 
-// proxyRefusal is the status of a proxy that makes no way to the host.
+// proxyRefusal is the status of a proxy that does not connect to the host.
 type proxyRefusal int
 
 func (s proxyRefusal) Error() string { return fmt.Sprintf("the proxy answered HTTP %d", int(s)) }
@@ -74,12 +73,12 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Res
 	return nil
 }
 
-// refuseRedirect keeps every redirect from being followed. Iterable's API has
-// none, and net/http would send the Api-Key header along to another host.
+// refuseRedirect stops every redirect. Iterable's API has none, and net/http would send the
+// Api-Key header to another host.
 func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// transportError puts a request that got no whole answer into words. The
-// original error is dropped: it can quote what was received.
+// transportError returns the error of a request without a complete answer. It drops the
+// original error, which can quote what was received.
 func transportError(endpoint string, status int, err error) *Error {
 	e := &Error{Class: Transient, Endpoint: endpoint, Status: status}
 	var (

@@ -1,11 +1,11 @@
 // Package lease bounds the time in which one attempt of an activity may have effects.
 //
-// Temporal gives an activity to another worker when its heartbeats stop. A process that
-// was frozen meanwhile (SIGSTOP, a suspended machine, a closed lid) does not notice: it
-// goes on where it was, perhaps after another worker has finished this run and the next.
-// So everything that changes Iterable or the data root calls Check first. It returns nil
-// only if a heartbeat of this attempt was answered a short while ago by the wall clock,
-// which, unlike Linux's monotonic clock, goes on while a machine is suspended.
+// Temporal starts an activity on another worker when its heartbeats stop. A process that was
+// frozen meanwhile (SIGSTOP, a suspended machine, a closed lid) does not notice: it continues
+// where it was, perhaps after another worker has finished this run and the next. So
+// everything that changes Iterable or the data root calls Check first. It returns nil only if
+// a heartbeat of this attempt was answered a short while ago by the wall clock, which, unlike
+// Linux's monotonic clock, runs while a machine is suspended.
 //
 // What remains is the time between Check and the system call after it.
 package lease
@@ -20,12 +20,12 @@ import (
 	"time"
 )
 
-// ErrLost is the error of an effect that came too late: the attempt has been given to
-// another worker, or its run has ended.
+// ErrLost is the error of an effect that came too late: another worker has the attempt, or
+// its run has ended.
 var ErrLost = errors.New("this attempt is over: another one took its place, or the run has ended")
 
-// ErrUnanswered is the error of an effect while it can't be found out whether the attempt
-// still counts. Another try may have an answer.
+// ErrUnanswered is the error of an effect while it is unknown whether the attempt is still
+// valid. It may be retried.
 var ErrUnanswered = errors.New("it is not known whether this attempt still counts, since Temporal does not answer")
 
 // Lease is the lease of one attempt. It is safe for concurrent use.
@@ -58,7 +58,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 	return l.renew(ctx)
 }
 
-// renew needs beating to be held.
+// renew sends a heartbeat. The caller holds beating.
 func (l *Lease) renew(ctx context.Context) error {
 	if _, lost := l.state(); lost != nil {
 		return lost
@@ -85,7 +85,7 @@ const renewals = 3
 // where the last answered one is too old.
 func (l *Lease) Check(ctx context.Context) error {
 	if holds, lost := l.state(); lost != nil || holds {
-		return lost // a heartbeat on its way is not waited for
+		return lost // without waiting for a heartbeat in flight
 	}
 	l.beating.Lock()
 	defer l.beating.Unlock()
@@ -103,8 +103,8 @@ func (l *Lease) Check(ctx context.Context) error {
 	return fmt.Errorf("%w: each answer took longer than %s", ErrUnanswered, l.length)
 }
 
-// state reports whether the last answered heartbeat is young enough, or whether the lease
-// is lost. A clock that was set back makes a heartbeat too old.
+// state reports whether the last answered heartbeat is recent enough, or whether the lease is
+// lost. A clock that was set back makes a heartbeat too old.
 func (l *Lease) state() (holds bool, lost error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,8 +117,8 @@ type key struct{}
 // With returns a context whose effects need the lease.
 func With(ctx context.Context, l *Lease) context.Context { return context.WithValue(ctx, key{}, l) }
 
-// Check returns nil if an effect of this context may happen now. A context without a
-// lease has no bound.
+// Check returns nil if an effect of this context may happen now. A context without a lease
+// has no limit.
 func Check(ctx context.Context) error {
 	if l, _ := ctx.Value(key{}).(*Lease); l != nil {
 		return l.Check(ctx)

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// startRate and startRows are what a project is asked for first: the requests a
-	// second that Iterable documents for users/bulkUpdate, and the profiles that
-	// peers send in one request.
+	// startRate and startRows are the first rate and size: the requests per second that
+	// Iterable documents for users/bulkUpdate, and the profiles that peers send in one
+	// request.
 	startRate = 5
 	startRows = schemas.BatchProfiles
-	// doubling is how long the rate takes to double until the first 429. At that
-	// speed a bucket of one second's requests is empty when the rate is about 2.5
-	// times the limit: firstCut is what the first 429 leaves of it, and firstPause is
-	// how long nothing is sent then, for the bucket to fill.
+	// doubling is the time in which the rate doubles until the first 429. At that speed a
+	// bucket of one second's requests is empty when the rate is about 2.5 times the limit:
+	// firstCut is the factor of the first 429, and firstPause is the pause after it, for the
+	// bucket to fill.
 	doubling   = time.Second
 	firstCut   = 0.4
 	firstPause = time.Second
@@ -25,34 +25,33 @@ const (
 	cut        = 0.95
 	fall       = 0.5
 	cutsInVain = 4
-	// firstHold is how long a rate is held before a higher one is tried, at first.
-	// Every 429 doubles it, up to longestHold. firstStep is by how much more the
-	// first try is; every further one without a 429 doubles that.
+	// firstHold is how long a rate is first held before a higher one is tried. Every 429
+	// doubles it, up to longestHold. firstStep is the first increase; every further one
+	// without a 429 doubles it.
 	firstHold   = 8 * time.Second
 	longestHold = time.Minute
 	firstStep   = 0.05
-	// slowest is the least requests a second.
+	// slowest is the minimum of requests per second.
 	slowest = 0.2
 	// growth is how many times as many profiles the next request carries as long as
 	// none was too large, and near how close the largest that was accepted comes to
 	// the smallest that was not.
 	growth = 10
 	near   = 1.25
-	// probeAfter is how long the size of requests stays as it was found, at first;
-	// every probe in vain doubles it.
+	// probeAfter is how long the size of requests is first kept; every failed probe doubles it.
 	probeAfter = 10 * time.Minute
-	// slowRequest and slower say when a larger request is not worth it: it takes
-	// that long, and its profiles take so many times as long as before.
+	// slowRequest and slower define when a larger request is not worth it: when it lasts that
+	// long, and its time per profile is that many times as long as before.
 	slowRequest = 2 * time.Second
 	slower      = 2
-	// failuresToShrink is how many requests in a row have to fail with a 5xx or
-	// without an answer before they become smaller.
+	// failuresToShrink is how many requests in a row must fail with a 5xx or without an
+	// answer before they become smaller.
 	failuresToShrink = 3
 )
 
 // Learned is what is known of a project's limits at one endpoint.
 type Learned struct {
-	// Rate is the requests a second of all workers together.
+	// Rate is the requests per second of all workers together.
 	Rate float64 `json:"requestsPerSecond"`
 	// Found is set once a 429 has shown where the limit is.
 	Found bool `json:"found,omitempty"`
@@ -60,8 +59,8 @@ type Learned struct {
 	Before float64 `json:"before,omitempty"`
 	// Hold is how long the rate is held before a higher one is tried.
 	Hold time.Duration `json:"hold,omitempty"`
-	// Changes counts the changes of the rate since it was found: of two workers, the
-	// one with more knows more.
+	// Changes counts the changes of the rate since it was found: the worker with more of them
+	// knows more.
 	Changes int64 `json:"changes,omitempty"`
 	// Rows is the most profiles that one request carried, TooMany the fewest that
 	// were too many, 0 where none were.
@@ -74,8 +73,8 @@ type Learned struct {
 	Pinned float64 `json:"pinned,omitempty"`
 }
 
-// controller learns one endpoint's limits. It is a pure state machine: its methods
-// are given the time, and the caller does the waiting and the locking.
+// controller learns one endpoint's limits. It is a pure state machine: its methods receive
+// the time, and the caller waits and locks.
 type controller struct {
 	Learned
 	set schemas.Limits
@@ -84,18 +83,18 @@ type controller struct {
 	cutAt     time.Time // of the last cut
 	inVain    int       // cuts since the last request that was not answered 429
 	tryAt     time.Time // a higher rate is tried
-	unsettled time.Time // until then 429s say nothing: workers are dividing the rate anew
-	probing   bool      // a request that may be too large is under way
-	filled    bool      // a request had room that nothing filled
+	unsettled time.Time // until then 429s are ignored: workers are dividing the rate again
+	probing   bool      // a request that may be too large is in progress
+	filled    bool      // a request had unused room
 	probeAt   time.Time // a size that was too large is tried again
 	bytesAt   time.Time // a body larger than Bytes is
 	wait      time.Duration
-	best      float64 // seconds a profile, at the best
+	best      float64 // the lowest time per profile, in seconds
 	failures  int
 }
 
-// part is this process's part of the rate: share is how much of it, and before how
-// much the workers have that come before this one.
+// part is this process's part of the rate: share is its fraction, and before the sum of the
+// fractions of the workers that come before this one.
 type part struct{ share, before float64 }
 
 func newController(set schemas.Limits, known Learned) *controller {
@@ -132,12 +131,12 @@ func (c *controller) bound() {
 	c.Rate = min(max(c.Rate, slowest), most)
 }
 
-// own is the requests a second of this process.
+// own returns the requests per second of this process.
 func (c *controller) own() float64 { return c.Rate * c.share }
 
-// slot is when this worker's next place in the period comes, from a moment on.
-// Workers that send at the same rate fill one period in turn, by the clock: several
-// that send at random meet by chance, and a small bucket refuses them.
+// slot returns the time of this worker's next place in the period, after a moment. Workers
+// that send at the same rate share one period in turn, by the clock: random requests of
+// several would collide, and a small bucket would refuse them.
 func (c *controller) slot(from time.Time) time.Time {
 	period := float64(time.Second) / c.own()
 	d := math.Mod(c.before*period-float64(from.UnixNano()%int64(time.Hour)), period)
@@ -147,7 +146,7 @@ func (c *controller) slot(from time.Time) time.Time {
 	return from.Add(time.Duration(d))
 }
 
-// most is the most profiles that the settings allow in a request.
+// most returns the most profiles that the settings allow in a request.
 func (c *controller) most() int {
 	switch {
 	case c.set.SubscribersPerRequest > 0:
@@ -158,7 +157,7 @@ func (c *controller) most() int {
 	return math.MaxInt32
 }
 
-// size is how many profiles the next request may carry. A probe is one that may be
+// size returns how many profiles the next request may carry. A probe is one that may be
 // too large: there is one at a time.
 func (c *controller) size(now time.Time) (rows int, probe bool) {
 	sure := c.Rows
@@ -176,7 +175,7 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 	}
 	next := sure
 	switch {
-	case c.Rows == 0: // the first one is not answered
+	case c.Rows == 0: // the first request is not answered yet
 	case c.TooMany == 0:
 		next = growth * sure
 	case float64(c.TooMany) > near*float64(sure):
@@ -198,8 +197,8 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 	return next, next > sure
 }
 
-// accepted notes that a request of so many of the allowed profiles was answered 200,
-// or that its rows were to blame where it was not.
+// accepted records that a request of so many of the allowed profiles was answered 200, or
+// was refused because of its rows.
 func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	c.failures = 0
 	perRow := now.Sub(sent).Seconds() / float64(max(1, rows))
@@ -220,11 +219,11 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 		c.best = perRow
 	}
 	if sent.Before(c.cutAt) || c.TooMany == 0 && !c.filled && c.Rows < c.most() {
-		return // requests become larger first
+		return // the size grows first
 	}
 	switch {
 	case !c.Found:
-		// The rate grows with the answers, so that it does not while nothing is sent.
+		// The rate grows with the answers, so it stays while nothing is sent.
 		c.Rate *= math.Exp2(1 / max(c.own(), slowest) / doubling.Seconds())
 	case c.tryAt.IsZero():
 		c.tryAt = now.Add(c.Hold)
@@ -240,7 +239,7 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	c.bound()
 }
 
-// changed notes that the rate is another.
+// changed records a change of the rate.
 func (c *controller) changed(now time.Time) {
 	c.Changes++
 	c.tryAt = now.Add(c.Hold)
@@ -248,7 +247,7 @@ func (c *controller) changed(now time.Time) {
 
 // throttled notes that a request was answered 429, and returns how long nothing is to
 // be sent. The 429s of requests that had left before the last cut change nothing, and
-// of those while workers divide the rate anew only the first does.
+// of those while workers divide the rate again only the first does.
 func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 	if sent.Before(c.cutAt) || now.Before(c.unsettled) && !c.cutAt.Before(c.unsettled.Add(-lookEvery)) {
 		return 0
@@ -276,7 +275,7 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 
 // tooLarge notes that a request with so many of the allowed rows, and a body of so many
 // bytes, was refused for its size. Of few rows, and fewer than allowed, it had too many
-// bytes: to other exports, whose rows are shorter, the number says nothing.
+// bytes: the number is meaningless for other exports with shorter rows.
 func (c *controller) tooLarge(now time.Time, rows, allowed, bytes int) {
 	if rows < min(allowed, startRows) && bytes > 0 {
 		c.Bytes, c.bytesAt = max(1, bytes/2), now.Add(probeAfter)
@@ -290,8 +289,8 @@ func (c *controller) tooLarge(now time.Time, rows, allowed, bytes int) {
 	}
 }
 
-// failed notes a 5xx or a request without an answer, and reports whether requests
-// are smaller from now on.
+// failed records a 5xx or a request without an answer, and reports whether requests become
+// smaller.
 func (c *controller) failed(rows int) bool {
 	c.failures++
 	if rows <= startRows || rows <= c.Rows && c.failures < failuresToShrink {
@@ -302,7 +301,7 @@ func (c *controller) failed(rows int) bool {
 	return true
 }
 
-// bytes is the most that the next request's body may have, 0 if only the setting says.
+// bytes returns the most that the next request's body may have, 0 if only the setting says.
 func (c *controller) bytes(now time.Time) int {
 	switch {
 	case c.Bytes == 0:
@@ -314,7 +313,7 @@ func (c *controller) bytes(now time.Time) int {
 	return c.Bytes
 }
 
-// remembered is what is stored. A rate at which nothing was answered 429 may have got
+// remembered returns what is stored. A rate at which nothing was answered 429 may have got
 // through because there were few requests, so half of what it rose to counts.
 func (c *controller) remembered() Learned {
 	l := c.Learned
@@ -324,7 +323,7 @@ func (c *controller) remembered() Learned {
 	return l
 }
 
-// adopt takes over what another worker knows, if it knows more.
+// adopt copies what another worker knows, if it knows more.
 func (c *controller) adopt(other Learned, now time.Time) {
 	if other.Pinned == c.Pinned && (other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate) {
 		c.Rate, c.Found, c.Before, c.Hold, c.Changes = other.Rate, other.Found, other.Before, max(other.Hold, firstHold), other.Changes

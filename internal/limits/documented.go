@@ -12,11 +12,10 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Documented is a place for a request to an endpoint whose limit Iterable documents,
-// which all workers share: time is cut into one slot less than the limit allows
-// requests, and one worker makes a slot's file. So no second, or minute, has more
-// requests than the limit. Taken reports whether another worker has the present slot,
-// and next is how long that lasts.
+// Documented reserves a request to an endpoint with a documented limit, which all workers
+// share. Time is divided into one slot less than the limit allows requests, and one worker
+// creates a slot's file, so no second, or minute, has more requests than the limit. taken
+// reports whether another worker has the present slot; next is how long that lasts.
 func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoint) (taken bool, next time.Duration, err error) {
 	if s == nil {
 		return false, 0, nil
@@ -49,16 +48,15 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 	return false, next, nil
 }
 
-// kept is how many slots that are over keep their files, for workers whose clocks are
-// late.
+// kept is how many past slots keep their files, for workers with slow clocks.
 const kept = 10
 
-// WaitDocumented waits for such a place. Without the data root it does not.
+// WaitDocumented blocks until a request is reserved. If the data root fails, it does not wait.
 func (s *Share) WaitDocumented(ctx context.Context, connection string, e api.Endpoint) error {
 	for {
 		taken, next, err := s.Documented(ctx, connection, e)
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn("can't share a documented limit with the other workers", "connection", connection, "endpoint", e.Name, "error", err)
+			s.log.Warn("documented limit not shared with other workers", "connection", connection, "endpoint", e.Name, "error", err)
 		}
 		if !taken || err != nil {
 			return ctx.Err()

@@ -17,11 +17,11 @@ const (
 	mostInFlight  = 64
 	largeInFlight = 16
 	fewRows       = 5 * startRows
-	// patience bounds a wait for a turn: the rate can rise meanwhile.
+	// patience is the maximum wait before the rate is read again: it can rise meanwhile.
 	patience = time.Second
 )
 
-// inFlight is how many requests of a size may wait for an answer at a time.
+// inFlight returns how many requests of a size may wait for an answer at a time.
 func inFlight(rows int) int {
 	if rows > fewRows {
 		return largeInFlight
@@ -32,14 +32,14 @@ func inFlight(rows int) int {
 // Limiter paces the requests of this process to one endpoint of a connection, and
 // learns from their answers. It is safe for concurrent use.
 type Limiter struct {
-	turn  chan struct{} // held by the one who waits for the next turn
+	turn  chan struct{} // held by the goroutine that waits for the next turn
 	freed chan struct{} // a request was answered
 
 	mu       sync.Mutex
 	c        *controller
 	pace     *rate.Limiter
-	last     time.Time // a request left
-	paused   time.Time // none leaves before
+	last     time.Time // of the last request
+	paused   time.Time // no request before
 	inFlight int
 }
 
@@ -51,7 +51,7 @@ func newLimiter(set schemas.Limits, known Learned) *Limiter {
 	}
 }
 
-// Sleep waits for a time, or returns the context's error once that ends.
+// Sleep blocks for a time, or until the context ends, and then returns its error.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -73,8 +73,8 @@ type Turn struct {
 	probe    bool
 }
 
-// Wait blocks until it is this caller's turn, first come, first served. It returns
-// the context's error once that ends.
+// Wait blocks until it is the caller's turn, in the order of the calls, or returns the
+// context's error.
 func (l *Limiter) Wait(ctx context.Context) (Turn, error) {
 	select {
 	case l.turn <- struct{}{}: // the runtime serves senders in their order
@@ -103,8 +103,8 @@ func (l *Limiter) Wait(ctx context.Context) (Turn, error) {
 	}
 }
 
-// next takes a turn, or tells whether too many requests are under way or how long
-// to wait before the next look.
+// next returns a turn, or reports whether too many requests are in progress, or how long to
+// wait before the next call.
 func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,7 +126,7 @@ func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
 	return Turn{rows, l.c.bytes(now), l, now, probe}, false, 0
 }
 
-// change changes the controller, and the pace as that says.
+// change calls f with the controller and applies its new pace.
 func (l *Limiter) change(do func(c *controller, now time.Time)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,7 +149,7 @@ func (l *Limiter) change(do func(c *controller, now time.Time)) {
 	}
 }
 
-// end notes what became of a turn.
+// end ends a turn.
 func (t Turn) end(do func(c *controller, now time.Time)) {
 	t.l.change(func(c *controller, now time.Time) {
 		t.l.inFlight--
@@ -162,17 +162,17 @@ func (t Turn) end(do func(c *controller, now time.Time)) {
 	})
 }
 
-// Cancel gives the turn back: there was nothing to send.
+// Cancel ends the turn without a request.
 func (t Turn) Cancel() { t.end(func(*controller, time.Time) {}) }
 
-// Accepted notes that Iterable answered a request of so many profiles, and not that
-// it was too large or too early.
+// Accepted records that Iterable answered a request of so many profiles, neither as too large
+// nor as too early.
 func (t Turn) Accepted(profiles int) {
 	t.end(func(c *controller, now time.Time) { c.accepted(t.sent, now, profiles, t.Profiles) })
 }
 
-// Throttled notes that the request was answered 429, and after what pause Iterable
-// wants to see the next one; 0 if it did not say.
+// Throttled records that the request was answered 429, with Iterable's Retry-After; 0 if
+// there was none.
 func (t Turn) Throttled(retryAfter time.Duration) {
 	t.end(func(c *controller, now time.Time) {
 		if until := now.Add(max(retryAfter, c.throttled(t.sent, now))); until.After(t.l.paused) {
@@ -186,14 +186,14 @@ func (t Turn) TooLarge(profiles, bytes int) {
 	t.end(func(c *controller, now time.Time) { c.tooLarge(now, profiles, t.Profiles, bytes) })
 }
 
-// Failed notes that the request got a 5xx or no answer, and reports whether it is
-// to be made smaller.
+// Failed records that the request got a 5xx or no answer, and reports whether it must be made
+// smaller.
 func (t Turn) Failed(profiles int) (smaller bool) {
 	t.end(func(c *controller, _ time.Time) { smaller = c.failed(profiles) })
 	return smaller
 }
 
-// Rate returns the requests a second of this process.
+// Rate returns the requests per second of this process.
 func (l *Limiter) Rate() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,7 +207,7 @@ func (l *Limiter) Learned() Learned {
 	return l.c.Learned
 }
 
-// remembered is what is stored of the limits.
+// remembered returns what is stored of the limits.
 func (l *Limiter) remembered() Learned {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -225,8 +225,8 @@ func (l *Limiter) configure(set schemas.Limits) {
 	})
 }
 
-// divide tells the limiter of its part of the rate, and what the other workers know.
-// joined says that some have just begun to send.
+// divide sets the limiter's part of the rate, and what the other workers know. joined
+// reports whether some have just begun to send.
 func (l *Limiter) divide(p part, joined bool, others []Learned) {
 	l.change(func(c *controller, now time.Time) {
 		c.part = p

@@ -1,7 +1,6 @@
-// Package limits learns how much a project in Iterable takes, and keeps all workers
-// of a deployment within it together. Iterable documents neither a rate nor a size
-// for subscribe and unsubscribe, and other integrations of the customer use the
-// same project.
+// Package limits learns the limits of a project in Iterable, and keeps all workers of a
+// deployment together within them. Iterable documents neither a rate nor a size for
+// subscribe and unsubscribe, and other integrations of the customer use the same project.
 //
 // A controller starts with 5 requests/s of 1,000 profiles. As long as Iterable takes
 // them, each request carries ten times as many as the one before; one that is too
@@ -10,12 +9,11 @@
 // of it. From there it is held, and from time to time a little more is tried. A 429
 // ends the try, takes 5 % off, and doubles the time to the next one.
 //
-// Workers do without a coordinator: each keeps a small file in the data root while
-// it sends, with how many uploads it has under way and what it has learned, and
-// looks at the others' files. A file that has not been renewed for a while is that
-// of a worker that was killed, and does not count. Age is measured by the storage's
-// clock alone: every worker compares the others' files with the one that it has
-// just written. What was learned stays in the data root for a week.
+// Workers need no coordinator: each keeps a small file in the data root while it sends, with
+// the number of its uploads and what it has learned, and reads the others' files. A file that
+// has not been renewed for a while belongs to a killed worker and does not count. Age is
+// measured by the storage's clock alone: every worker compares the others' files with the one
+// that it has just written. What was learned stays in the data root for a week.
 package limits
 
 import (
@@ -35,7 +33,7 @@ type Registry struct {
 
 type key struct{ connection, endpoint string }
 
-// NewRegistry makes an empty registry.
+// NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{}}
 }
@@ -59,8 +57,8 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	return l
 }
 
-// Expected returns the requests a second and the profiles in one that uploads begin
-// with, where so much is known.
+// Expected returns the requests per second, and the profiles per request, with which uploads
+// begin if that much is known.
 func Expected(set schemas.Limits, known Learned) schemas.LearnedLimits {
 	c := newController(set, known)
 	size, _ := c.size(time.Time{})
@@ -87,8 +85,8 @@ func (r *Registry) of(connection string) map[key]*Limiter {
 	return found
 }
 
-// divide gives this process a part of a connection's limits. joined says that others
-// have just begun to send, and known what the others know, by endpoint.
+// divide sets this process's part of a connection's limits. joined reports whether others
+// have just begun to send; known is what the others know, by endpoint.
 func (r *Registry) divide(connection string, p part, joined bool, known func(endpoint string) []Learned) {
 	r.mu.Lock()
 	r.parts[connection] = p
@@ -98,7 +96,7 @@ func (r *Registry) divide(connection string, p part, joined bool, known func(end
 	}
 }
 
-// remember keeps what the data root knows for limiters to come.
+// remember stores what the data root knows, for future limiters.
 func (r *Registry) remember(connection string, known map[string]Learned) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,31 +20,31 @@ import (
 )
 
 const (
-	// lookEvery is how often a worker renews its file and looks at the others'; at
+	// lookEvery is how often a worker renews its file and reads the others'; at
 	// first it does so after firstLook, because workers often start together, and
 	// each time a quarter later. Each time is one small write, one listing and a
 	// small read for each other worker.
 	lookEvery = 3 * time.Second
 	firstLook = lookEvery / 6
-	// missed is how old a file may be that counts, and forget how old it is when
-	// anybody deletes it.
+	// missed is the maximum age of a file that counts, and forget the age at which any worker
+	// deletes it.
 	missed = 5 * lookEvery
 	forget = 10 * time.Minute
-	// joinWithin bounds the first look, which an upload waits for.
+	// joinWithin is the time limit of the first round, which an upload waits for.
 	joinWithin = 2 * time.Second
 	// saveEvery is how often what was learned is stored, and week how long it counts.
 	saveEvery = 30 * time.Second
 	week      = 7 * 24 * time.Hour
 )
 
-// Stored is what a data root knows of a connection's limits, by endpoint.
+// Stored is the content of a connection's limits file, by endpoint.
 type Stored struct {
 	At     time.Time          `json:"at"`
 	Limits map[string]Learned `json:"limits"`
 }
 
-// Read returns what the data root knows of a connection's limits; nothing where it
-// knows nothing, or only what is older than a week.
+// Read returns what the data root knows of a connection's limits. It is empty if there is
+// nothing, or nothing less than a week old.
 func Read(ctx context.Context, root *storage.Root, connection string) (s Stored, err error) {
 	data, err := root.Read(ctx, schemas.LimitsKey(connection))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,8 +68,8 @@ type note struct {
 	Limits  map[string]Learned `json:"limits,omitempty"`
 }
 
-// Share is one worker's place among those that send. Its methods may be called by
-// several goroutines, and on a nil *Share, which knows of nobody.
+// Share is one worker's share in the limits of the connections. It is safe for concurrent
+// use. A nil *Share knows no other workers.
 type Share struct {
 	root     *storage.Root
 	registry *Registry
@@ -80,18 +80,18 @@ type Share struct {
 	connections map[string]*presence
 }
 
-// presence is this worker's on one connection.
+// presence is the state of this worker on one connection.
 type presence struct {
-	mine   int // uploads under way
+	mine   int // uploads in progress
 	others int
 	saved  time.Time
-	stored map[string]Learned // was read, and is not yet taken into account
+	stored map[string]Learned // read, and not yet used
 	stop   context.CancelFunc
 	looked chan struct{} // closed once this worker has looked for the first time
-	over   chan struct{} // closed once the looking has ended
+	over   chan struct{} // closed when the rounds have ended
 }
 
-// NewShare makes the place of a worker whose limiters are in the registry.
+// NewShare returns the Share of a worker with the limiters of the registry.
 func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
 	return &Share{root: root, registry: registry, log: log, id: rand.Text(), connections: map[string]*presence{}}
 }
@@ -153,7 +153,7 @@ func (s *Share) begin(connection string, p *presence) {
 	defer cancel()
 	stored, err := Read(within, s.root, connection)
 	if err != nil {
-		s.log.Warn("learned limits are not readable; they are learned again", "connection", connection, "error", err)
+		s.log.Warn("learned limits unreadable; learning them again", "connection", connection, "error", err)
 	}
 	s.registry.remember(connection, stored.Limits)
 	s.mu.Lock()
@@ -186,7 +186,7 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Warn("can't see who else sends over the connection; the rate follows the answers alone", "connection", connection, "error", err)
+			s.log.Warn("other senders unknown; pacing by answers alone", "connection", connection, "error", err)
 		}
 		return
 	}
@@ -211,7 +211,7 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	s.mu.Unlock()
 }
 
-// learned is what this worker's limiters of a connection know, by endpoint.
+// learned returns what this worker's limiters of a connection know, by endpoint.
 func (s *Share) learned(connection string, of func(*Limiter) Learned) map[string]Learned {
 	known := map[string]Learned{}
 	for k, l := range s.registry.of(connection) {
@@ -268,7 +268,7 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 func (s *Share) save(ctx context.Context, connection string, p *presence) error {
 	stored, err := Read(ctx, s.root, connection)
 	if err != nil {
-		s.log.Warn("learned limits are not readable; they are stored anew", "connection", connection, "error", err)
+		s.log.Warn("learned limits unreadable; storing them again", "connection", connection, "error", err)
 	}
 	known := maps.Clone(stored.Limits)
 	if known == nil {
@@ -300,6 +300,6 @@ func (s *Share) end(connection string, p *presence) {
 		err = errors.Join(err, s.root.DeletePrefix(ctx, path.Join(schemas.SendersDir(connection), s.id)))
 	}
 	if err != nil {
-		s.log.Warn("could not announce that this worker stopped sending; other workers will notice when its entry expires", "connection", connection, "error", err)
+		s.log.Warn("end of sending not announced; other workers will notice when the entry expires", "connection", connection, "error", err)
 	}
 }

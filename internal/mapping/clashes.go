@@ -9,8 +9,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Clash is a field that Iterable has already, with another type. A field's type
-// never changes there: values that can't be turned into it are refused.
+// Clash is a field that Iterable already has with another type. A field's type never changes
+// there: values that can't be converted are refused.
 type Clash struct {
 	// Column is the column's name in the segment; Field is the field's in
 	// Iterable, a path such as address.city inside a struct.
@@ -18,12 +18,12 @@ type Clash struct {
 	// Ours is the type that the column's values have, Existing the field's, both
 	// by Iterable's names.
 	Ours, Existing string
-	// Lossy is true where Iterable may take the values and cut off their
-	// fractions: doubles for a long.
+	// Lossy is set if Iterable may accept the values without their fractions: doubles for a
+	// long.
 	Lossy bool
 }
 
-// String tells a person about the clash, and the way out.
+// String returns a sentence with the clash and its fix.
 func (c Clash) String() string {
 	if c.Lossy {
 		return fmt.Sprintf("column %s has fractions, and the field %s holds integers (long) in Iterable: fractions may be cut off or refused; send it as another field with as", c.Column, c.Field)
@@ -31,10 +31,10 @@ func (c Clash) String() string {
 	return fmt.Sprintf("column %s would be sent as %s, but the field %s is %s in Iterable, and Iterable refuses values of another type; send it as another field with as, or set type", c.Column, c.Ours, c.Field, c.Existing)
 }
 
-// Fields are the data fields that the mapping makes, in the order of the columns, with the
-// type that Iterable gives each if it does not have it yet. Fields inside structs are there
-// too, by their paths. An array has the type of its elements, as in Iterable. The Type of
-// those whose type only the values decide is empty.
+// Fields returns the data fields that the mapping makes, in the order of the columns, with the
+// type that Iterable uses for each if it does not have it yet. Fields inside structs are
+// included, by their paths. An array has the type of its elements, as in Iterable. Type is
+// empty if it depends on the values.
 func (m *Mapper) Fields() []schemas.MappedField {
 	var out []schemas.MappedField
 	for _, c := range m.columns {
@@ -46,7 +46,7 @@ func (m *Mapper) Fields() []schemas.MappedField {
 }
 
 // Clashes compares a mapping's Fields with the fields that Iterable has, as in the answer of
-// GET /api/users/getFields: type by name. It goes through the columns in their order.
+// GET /api/users/getFields: type by name. Clashes are in the order of the columns.
 func Clashes(fields []schemas.MappedField, existing map[string]string) []Clash {
 	var out []Clash
 	for _, f := range fields {
@@ -81,8 +81,8 @@ func NewFields(fields []schemas.MappedField, existing map[string]string) []strin
 	return out
 }
 
-// fit tells whether values of one kind can go into a field of a type, given in
-// lower case. A type that is not known here is not held against the column.
+// fit reports whether values of one kind can go into a field of a type, given in
+// lower case. An unknown type fits.
 func fit(kind, existing string) (fits, lossy bool) {
 	switch existing {
 	case "integer", "int":

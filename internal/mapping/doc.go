@@ -1,5 +1,5 @@
 // Package mapping turns the columns of a segment into the JSON of dataFields, and
-// the user id column into user ids.
+// the user ID column into user IDs.
 //
 // A Mapper is compiled once from the columns, bound to each record in turn, and
 // then appends one row after the other, straight from Arrow's buffers.
@@ -40,8 +40,8 @@
 // Iterable's numbers are long and double, and JSON numbers pass through doubles on
 // many ways. So an integer beyond ±2^53, and a decimal of more than 15 digits that
 // count, goes as a string, which is exact; Warnings says how many did. Floats
-// always show that they are floats, because Iterable types a new field by its
-// first value: a 3 would make it a long, which takes no 3.5 later.
+// always look like floats, because Iterable types a new field by its first value: a 3 would
+// make it a long, which does not accept a 3.5 later.
 //
 // Timestamps are cut off to whole seconds, as Iterable's form yyyy-MM-dd HH:mm:ss
 // ±HH:mm has no place for more. One without a zone is taken for UTC. Where a zone's
@@ -67,7 +67,7 @@
 //
 // # Forced types
 //
-//	type       takes
+//	type       accepts
 //	string     every scalar, in the form above
 //	base64     text and bytes, in base64 (RFC 4648, section 4)
 //	number     integers and decimals (never as strings), floats, durations as
@@ -80,7 +80,7 @@
 //
 // # Names
 //
-// Compile refuses names that Iterable manages itself, that it would take for
-// paths, or that its Data Schema Management does not take, and two fields whose
-// names differ in case at most. See names.go for the lists and their sources.
+// Compile refuses names that Iterable manages itself, that it would read as paths, or that
+// its Data Schema Management does not accept, and two fields with names that differ at most
+// in case. See names.go for the lists and their sources.
 package mapping

@@ -8,9 +8,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
 )
 
-// encoder writes the values of one array, in place. append is only called for
-// rows that are not null; its second result says what is wrong with a value, and
-// is empty where nothing is.
+// encoder writes the values of one array, in place. append is only called for rows that are
+// not null; its second result is what is wrong with a value, or empty.
 type encoder interface {
 	null(i int) bool
 	append(dst []byte, i int) ([]byte, string)
@@ -18,12 +17,12 @@ type encoder interface {
 
 const tooLarge = "is larger than one request may be"
 
-// room bounds what is written of one row. A few bytes of a file can stand for any
-// amount of JSON: lists that name one large text of a dictionary again and again.
-// So whatever writes something of any length checks first.
+// room is the maximum size of one row. A few bytes of a file can stand for any amount of
+// JSON, with lists that repeat one large text of a dictionary. So everything of variable
+// length is checked before it is written.
 type room struct{ end int }
 
-// roomFor is what is wrong with n more bytes: nothing, unless they go beyond the end.
+// roomFor returns a problem if n more bytes exceed the room, or "".
 func (r *room) roomFor(dst []byte, n int) string {
 	if n > r.end-len(dst) {
 		return tooLarge
@@ -52,7 +51,7 @@ type nulls struct{}
 func (nulls) null(int) bool                             { return true }
 func (nulls) append(dst []byte, _ int) ([]byte, string) { return append(dst, "null"...), "" }
 
-// binder chooses the encoder of an array. kindOf has found that there is one.
+// binder chooses the encoder of an array. kindOf has checked that there is one.
 type binder struct {
 	force     string
 	sendNulls bool
@@ -62,7 +61,7 @@ type binder struct {
 	before encoder
 }
 
-// bind gives the encoder of an array in the forced form.
+// bind returns the encoder of an array in the forced form.
 func (b binder) bind(arr arrow.Array) (encoder, error) {
 	if arr.Len() == 0 {
 		return nulls{}, nil
@@ -84,7 +83,7 @@ func (b binder) bind(arr arrow.Array) (encoder, error) {
 	return b.own(arr)
 }
 
-// own gives the encoder of the form that the type has by itself.
+// own returns the encoder of the form that the type has by itself.
 func (b binder) own(arr arrow.Array) (encoder, error) {
 	v := validityOf(arr.Data())
 	if isText(arr.DataType()) {

@@ -13,8 +13,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
-// forced gives the encoder of the form that the mapping forces. kindOf has found
-// that the type can have it.
+// forced returns the encoder of the form that the mapping forces. kindOf has checked that the
+// type allows it.
 func (b binder) forced(arr arrow.Array) (encoder, error) {
 	if isText(arr.DataType()) && b.force != forceString {
 		get, err := textOf(arr)
@@ -42,8 +42,7 @@ func (b binder) forced(arr arrow.Array) (encoder, error) {
 	return b.own(arr)
 }
 
-// bare gives the encoder of a number that is never put in quotes, of anything
-// else the own one.
+// bare returns the encoder of numbers without quotes, and of other types the own one.
 func (b binder) bare(arr arrow.Array, v validity) (encoder, error) {
 	switch e := numberEncoder(arr, v, b.notes).(type) {
 	case signed[int64]:
@@ -150,7 +149,7 @@ var parsers = map[string]func(dst, text []byte) ([]byte, bool){
 	forceArray:   func(dst, text []byte) ([]byte, bool) { return parseJSON(dst, text, '[') },
 }
 
-// parseNumber takes what JSON takes for a number, and a double can hold.
+// parseNumber accepts a JSON number that a double can hold.
 func parseNumber(dst, text []byte) ([]byte, bool) {
 	if len(text) == 0 || text[0] != '-' && (text[0] < '0' || text[0] > '9') || !json.Valid(text) {
 		return dst, false
@@ -202,7 +201,7 @@ func parseDate(dst, text []byte) ([]byte, bool) {
 	return dst, false
 }
 
-// parseJSON takes a JSON text that begins with open.
+// parseJSON accepts JSON text that begins with open.
 func parseJSON(dst, text []byte, open byte) ([]byte, bool) {
 	if len(text) == 0 || text[0] != open || !json.Valid(text) {
 		return dst, false

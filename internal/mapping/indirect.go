@@ -5,15 +5,15 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
-// dictionary writes dictionary-encoded columns. Each value of the dictionary is
-// encoded when it is first met, and once.
+// dictionary writes dictionary-encoded columns. Each value of the dictionary is encoded once,
+// at its first use.
 type dictionary struct {
 	validity
 	arr    *array.Dictionary
 	dict   arrow.Array
 	values encoder
-	// seen[v] is where value v's JSON lies in text; its length is 0 where v has
-	// not been met. Values with a problem are not kept.
+	// seen[v] is the place of value v's JSON in text; its length is 0 before its first use.
+	// Values with a problem are not kept.
 	seen []struct{ at, length int32 }
 	text []byte
 	*room
@@ -38,7 +38,7 @@ func (b binder) dictionary(a *array.Dictionary) (encoder, error) {
 	return e, nil
 }
 
-// null is also true of rows whose value in the dictionary is null.
+// null also reports rows with a null in the dictionary.
 func (e *dictionary) null(i int) bool {
 	if e.validity.null(i) {
 		return true

@@ -16,8 +16,8 @@ const (
 	KindBoolean = "boolean"
 	KindDate    = "date"
 	KindObject  = "object"
-	// KindUnknown is a field whose kind the values decide: text that is forced
-	// to be an array, and columns that hold only nulls.
+	// KindUnknown is a field with a kind that depends on the values: text that is forced to
+	// be an array, and columns with only nulls.
 	KindUnknown = ""
 )
 
@@ -39,7 +39,7 @@ const maxNesting = 32
 // a damaged scale would write zeros without end.
 const maxScale = 76
 
-// kindOf is the kind that a column of the type gets in Iterable, or why it can't
+// kindOf returns the kind that a column of the type gets in Iterable, or why it can't
 // be sent in the forced form.
 func kindOf(dt arrow.DataType, force string, depth int) (string, error) {
 	if depth > maxNesting {
@@ -60,7 +60,7 @@ func kindOf(dt arrow.DataType, force string, depth int) (string, error) {
 	return forcedKind(dt, own, force)
 }
 
-// ownKind is the kind of the form that a type has by itself.
+// ownKind returns the kind of the form that a type has by itself.
 func ownKind(dt arrow.DataType, depth int) (string, error) {
 	switch dt := dt.(type) {
 	case *arrow.NullType:
@@ -121,7 +121,7 @@ func ownKind(dt arrow.DataType, depth int) (string, error) {
 	return "", fmt.Errorf("the type %s has no JSON form; leave the column out", dt)
 }
 
-// forcedKind is the kind of a type in the forced form.
+// forcedKind returns the kind of a type in the forced form.
 func forcedKind(dt arrow.DataType, own, force string) (string, error) {
 	_, isMap := dt.(*arrow.MapType)
 	_, isListLike := dt.(arrow.ListLikeType)
@@ -181,7 +181,7 @@ func isBytes(dt arrow.DataType) bool {
 	return false
 }
 
-// textKeys tells whether a map can be an object: its keys are texts.
+// textKeys reports whether a map can be an object: its keys are texts.
 func textKeys(dt arrow.DataType) bool {
 	key := dt.(*arrow.MapType).KeyType()
 	for {

@@ -32,16 +32,16 @@ type Options struct {
 	// OnInvalid is schemas.InvalidOmit (the default): a value that can't be sent
 	// is left out and counted, or schemas.InvalidReject: its row is rejected.
 	OnInvalid string
-	// MostBytes is about how much JSON one row may make: where a row makes more,
-	// Append gives up rather than write it all. 0 is 64 MB.
+	// MostBytes is about how much JSON one row may have: if a row has more,
+	// Append stops rather than write it all. 0 is 64 MB.
 	MostBytes int
 }
 
-// defaultMost is Options.MostBytes if nothing else is said.
+// defaultMost is the default of Options.MostBytes.
 const defaultMost = 64 << 20
 
 // Mapper writes rows of a segment as the JSON of dataFields. It is not safe for
-// concurrent use; Clone gives another goroutine its own.
+// concurrent use; Clone returns one for another goroutine.
 type Mapper struct {
 	columns   []column
 	sendNulls bool
@@ -58,8 +58,8 @@ type column struct {
 	*notes
 }
 
-// notes is what the encoders of a column have in common: how much they may
-// write, and counts of what its values had to suffer.
+// notes is shared by the encoders of a column: how much they may write, and counts of
+// changed and omitted values.
 type notes struct {
 	room // for the row that is being written
 
@@ -68,25 +68,25 @@ type notes struct {
 	leftOut  map[string]int64 // values that could not be sent, by what is wrong
 }
 
-// InvalidValue says why a row can't be sent: the reject's reason is
-// schemas.ReasonInvalidValue. It never holds the value itself.
+// InvalidValue is why a row can't be sent: the reject's reason is schemas.ReasonInvalidValue.
+// It never contains the value.
 type InvalidValue struct {
 	// Column is the column's name in the segment, Field the field's in Iterable.
 	Column, Field string
 	// Problem completes a sentence that starts with "the value".
 	Problem string
-	// TooLarge tells that the row has more than Options.MostBytes.
+	// TooLarge is set if the row has more than Options.MostBytes.
 	TooLarge bool
 }
 
-// Error gives the trouble without the value.
+// Error returns the problem without the value.
 func (v *InvalidValue) Error() string {
 	return fmt.Sprintf("column %s: the value %s", v.Column, v.Problem)
 }
 
-// Compile checks a mapping: every name must be one that Iterable takes and does
-// not manage itself, no two fields may have one name, and every column must be
-// of a type that has a JSON form. The error lists everything that is wrong.
+// Compile compiles a mapping. Every name must be one that Iterable accepts and does not
+// manage itself, no two fields may have one name, and every column must have a type with a
+// JSON form. The error lists all problems.
 func Compile(columns []Column, o Options) (*Mapper, error) {
 	m := &Mapper{sendNulls: o.Nulls == schemas.NullsSend, reject: o.OnInvalid == schemas.InvalidReject, most: cmp.Or(o.MostBytes, defaultMost)}
 	var errs []error
@@ -127,10 +127,10 @@ func appendKey(dst []byte, name string) []byte {
 	return append(batch.AppendString(dst, []byte(name)), ':')
 }
 
-// Len is the number of mapped fields.
+// Len returns the number of mapped fields.
 func (m *Mapper) Len() int { return len(m.columns) }
 
-// Clone gives a mapper for another goroutine, with counts of its own.
+// Clone returns a mapper for another goroutine, with counts of its own.
 func (m *Mapper) Clone() *Mapper {
 	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls, reject: m.reject, most: m.most}
 	for i, col := range m.columns {
@@ -140,16 +140,15 @@ func (m *Mapper) Clone() *Mapper {
 	return c
 }
 
-// Empty tells whether no field is mapped; Append would give {}.
+// Empty reports whether no field is mapped; Append would give {}.
 func (m *Mapper) Empty() bool { return len(m.columns) == 0 }
 
-// Bind makes ready for the rows of a record. Files of a segment may have a column
-// in different types: what counts is the record's, and Bind fails where that has
-// no form. The mapper reads the record in place and does not retain it: the
-// record must live until the next Bind.
+// Bind prepares for the rows of a record. Files of a segment may have a column in different
+// types: the record's counts, and Bind fails if that has no form. The mapper reads the record
+// in place and does not retain it: the record must live until the next Bind.
 func (m *Mapper) Bind(rec arrow.Record) (err error) {
 	defer func() {
-		// Arrow panics on arrays that do not hold what they promise.
+		// Arrow panics on inconsistent arrays.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a mapped column is damaged: %v", p)
 		}
@@ -171,9 +170,9 @@ func (m *Mapper) Bind(rec arrow.Record) (err error) {
 	return nil
 }
 
-// Append appends a row of the bound record as a JSON object. A value that can't be
-// sent is left out, and LeftOut counts it. Where rows are to be rejected for that,
-// or the row is too large, dst comes back as it was, with the trouble.
+// Append appends a row of the bound record as a JSON object. A value that can't be sent is left
+// out, and LeftOut counts it. If such rows are rejected, or the row is too large, it returns
+// dst unchanged and the problem.
 func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 	start := len(dst)
 	dst = append(dst, '{')
@@ -231,9 +230,8 @@ func (m *Mapper) LeftOut() []schemas.LeftOut {
 	return out
 }
 
-// Warnings says, for people, which columns had values that were sent otherwise
-// than their type promises. In a dictionary-encoded column each value counts
-// once for each dictionary.
+// Warnings returns a sentence for each column with values that were sent in another form than
+// their type's. In a dictionary-encoded column each value counts once per dictionary.
 func (m *Mapper) Warnings() []string {
 	var out []string
 	for _, c := range m.columns {

@@ -46,9 +46,9 @@ type Names struct {
 
 type renamed struct{ column, as string }
 
-// Add gives the name that a column is sent under: as or, where that is empty, the
-// column's own, of a nested one the last part. It must be one that Iterable takes and
-// does not manage itself, and no other column's.
+// Add returns the name that a column is sent under: as or, if that is empty, the last part of
+// the column's name. It must be one that Iterable accepts and does not manage itself, and no
+// other column's.
 func (n *Names) Add(column, as string) (string, error) {
 	if as == "" {
 		as = column[strings.LastIndexByte(column, '.')+1:]
@@ -56,8 +56,7 @@ func (n *Names) Add(column, as string) (string, error) {
 	if err := checkName(as); err != nil {
 		return as, fmt.Errorf("column %s: %w", column, err)
 	}
-	// Iterable would keep fields apart that differ in case only, but nobody who looks
-	// at them could.
+	// Iterable would distinguish fields that differ only in case, but readers could not.
 	folded := strings.ToLower(as)
 	if other, ok := n.seen[folded]; ok {
 		return as, fmt.Errorf("columns %s and %s would both be sent as %s and %s; rename one of them with as", other.column, column, other.as, as)
@@ -69,8 +68,8 @@ func (n *Names) Add(column, as string) (string, error) {
 	return as, nil
 }
 
-// checkName refuses names of fields that Iterable does not take, manages itself,
-// or could not be told apart from paths. Iterable validates names that are made
+// checkName refuses names of fields that Iterable does not accept, manages itself, or reads as
+// paths. Iterable validates names that are made
 // in its Data Schema Management ("Best Practices for Field Names and Event
 // Names", 26821896236948): not only digits, no underscore at the start, no comma
 // and no hash, a period only for nested fields. It does not say so for names that
@@ -102,7 +101,7 @@ func checkNestedName(name string) error {
 	case !utf8.ValidString(name):
 		return fmt.Errorf("the field name %q is not valid UTF-8", name)
 	case strings.Contains(name, "."):
-		return fmt.Errorf("the field name %s has a dot in it, which Iterable takes for a path into an object; rename it with as", name)
+		return fmt.Errorf("the field name %s has a dot, which Iterable reads as a path into an object; rename it with as", name)
 	case strings.TrimSpace(name) != name:
 		return fmt.Errorf("the field name %q has white space around it, which Iterable would keep", name)
 	case strings.ContainsFunc(name, unicode.IsControl):

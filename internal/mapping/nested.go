@@ -10,7 +10,7 @@ const (
 	nullKey = "has a map key that is null"
 )
 
-// inner is the binder for what lies inside a column's values.
+// inner returns the binder for the values inside a column's values.
 func (b binder) inner() binder { return binder{sendNulls: b.sendNulls, notes: b.notes} }
 
 // list writes lists of every layout as JSON arrays. Null elements are null.
@@ -97,7 +97,7 @@ func (e *object) append(dst []byte, i int) ([]byte, string) {
 	return append(dst, '}'), ""
 }
 
-// maps writes maps: as an object where the keys are texts, else as an array of
+// maps writes maps: as an object if the keys are texts, else as an array of
 // {"key":…,"value":…}.
 type maps struct {
 	validity

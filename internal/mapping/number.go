@@ -19,8 +19,7 @@ const (
 	doubleDigits = 15
 )
 
-// numberEncoder gives the encoder of numbers in their own form, nil for arrays
-// that are none.
+// numberEncoder returns the encoder of numbers in their own form, or nil for other arrays.
 func numberEncoder(arr arrow.Array, v validity, n *notes) encoder {
 	switch a := arr.(type) {
 	case *array.Int8:
@@ -110,8 +109,8 @@ func (e halves) append(dst []byte, i int) ([]byte, string) {
 
 // appendFloat appends the shortest digits that give the number back, in the form
 // of encoding/json, and always with a decimal point or an exponent: Iterable
-// makes the type of a new field from its first value, and a 3 would make it a
-// long that takes no 3.5 afterwards.
+// types a new field by its first value, and a 3 would make it a long that does not accept a
+// 3.5 later.
 func appendFloat(dst []byte, x float64, bits int) ([]byte, string) {
 	if math.IsNaN(x) {
 		return dst, "is NaN (not a number)"
@@ -141,8 +140,8 @@ func appendFloat(dst []byte, x float64, bits int) ([]byte, string) {
 	return dst, ""
 }
 
-// decimals writes exact digits: as a number where a double keeps all of them, as
-// a string where it would round, unless bare.
+// decimals writes exact digits: as a number if a double keeps all of them, and as a string if
+// it would round, unless bare.
 type decimals[T decimal128.Num | decimal256.Num] struct {
 	validity
 	values []T
@@ -190,7 +189,7 @@ func appendMagnitude(dst []byte, x int64) []byte {
 	return strconv.AppendUint(dst, u, 10)
 }
 
-// fitsDouble tells whether a double keeps a number of these digits: an integer up
+// fitsDouble reports whether a double keeps a number of these digits: an integer up
 // to 2^53, a fraction of at most 15 digits that count.
 func fitsDouble(digits []byte, scale int) bool {
 	if scale > 0 {

@@ -19,8 +19,8 @@ const (
 	noTime     = "is no time of day"
 )
 
-// temporalEncoder gives the encoder of dates, times and lengths of time in their
-// own form, nil for arrays that are none.
+// temporalEncoder returns the encoder of dates, times and durations in their own form, or nil
+// for other arrays.
 func temporalEncoder(arr arrow.Array, v validity) encoder {
 	switch a := arr.(type) {
 	case *array.Date32:
@@ -92,8 +92,8 @@ func (e dates[T]) append(dst []byte, i int) ([]byte, string) {
 	return append(appendDay(append(dst, '"'), day), '"'), ""
 }
 
-// timestamps writes moments as yyyy-MM-dd HH:mm:ss ±HH:mm. What is finer than a
-// second is cut off: Iterable's form has no place for it.
+// timestamps writes moments as yyyy-MM-dd HH:mm:ss ±HH:mm. Fractions of a second are cut off:
+// Iterable's form has none.
 type timestamps struct {
 	validity
 	values []arrow.Timestamp

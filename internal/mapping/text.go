@@ -15,7 +15,7 @@ import (
 
 const notUTF8 = "is not valid UTF-8"
 
-// notText is what is wrong with a value of the type that is not UTF-8.
+// notText returns the problem of a value that is not UTF-8.
 func notText(dt arrow.DataType) string {
 	if isBytes(dt) {
 		return notUTF8 + " (type: base64 sends bytes that are no text)"
@@ -23,7 +23,7 @@ func notText(dt arrow.DataType) string {
 	return notUTF8
 }
 
-// getter gives the bytes of a text or binary value in place.
+// getter returns the bytes of a text or binary value in place.
 type getter interface{ get(i int) []byte }
 
 // spans are texts in Arrow's layout.

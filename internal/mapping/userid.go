@@ -7,14 +7,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// MaxUserID is the most characters that a user id may have in Iterable ("Project
+// MaxUserID is the most characters that a user ID may have in Iterable ("Project
 // Types and Unique Identifiers", support.iterable.com, 9216719179796).
 const MaxUserID = 52
 
-// CheckUserID tells what is wrong with a user id: nothing (an empty reason), or
-// schemas.ReasonInvalidUserID where it is empty, has white space at either end
-// (to Iterable that is another person), has more than MaxUserID characters, or is
-// not UTF-8.
+// CheckUserID returns "" for a valid user ID, and schemas.ReasonInvalidUserID for one that is
+// empty, has white space at either end (another user to Iterable), has more than MaxUserID
+// characters, or is not UTF-8.
 func CheckUserID(id []byte) schemas.Reason {
 	if len(id) == 0 || len(id) > MaxUserID*utf8.UTFMax || !utf8.Valid(id) || utf8.RuneCount(id) > MaxUserID {
 		return schemas.ReasonInvalidUserID

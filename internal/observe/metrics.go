@@ -1,7 +1,6 @@
-// Package observe tells what a worker does to those who watch it: metrics for
-// Prometheus and traces for OpenTelemetry. Nothing in either is about a person:
-// labels are names of exports, connections, endpoints, reasons and states, each
-// of a bounded number.
+// Package observe exports a worker's metrics for Prometheus and its traces for OpenTelemetry.
+// Neither has personal data: labels are names of exports, connections, endpoints, reasons and
+// states, each of a bounded number.
 package observe
 
 import (
@@ -26,15 +25,14 @@ import (
 
 // Outcomes of a profile, the values of the label "outcome".
 const (
-	Sent      = "sent"      // Iterable took it
-	Removed   = "removed"   // taken off the list
-	Unchanged = "unchanged" // as the last run left it, so not sent
+	Sent      = "sent"      // accepted by Iterable
+	Removed   = "removed"   // removed from the list
+	Unchanged = "unchanged" // same as at the last run, so not sent
 	Rejected  = "rejected"  // not sent, or refused by Iterable
 	Duplicate = "duplicate" // another row has the same address
 )
 
-// mostExports bounds the exports that get a label of their own; those that turn
-// up later share one.
+// mostExports is the maximum of exports with a label of their own; later ones share one.
 const mostExports = 500
 
 // Metrics are the project's metrics. Its methods do nothing on a nil Metrics.
@@ -56,8 +54,7 @@ var (
 	runSeconds     = []float64{1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600}
 )
 
-// NewMetrics makes the metrics, with those of the Go runtime, the process and
-// Temporal's SDK beside them.
+// NewMetrics returns the metrics, with those of the Go runtime, the process and Temporal's SDK.
 func NewMetrics() (*Metrics, error) {
 	m := &Metrics{registry: prometheus.NewRegistry(), exports: map[string]bool{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -93,12 +90,12 @@ func NewMetrics() (*Metrics, error) {
 
 func (m *Metrics) meter() metric.Meter { return m.provider.Meter("iterable-segment-export") }
 
-// Handler answers Prometheus.
+// Handler returns the handler for Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Temporal takes the metrics of Temporal's SDK.
+// Temporal returns the handler for the metrics of Temporal's SDK.
 func (m *Metrics) Temporal() client.MetricsHandler {
 	if m == nil {
 		return nil
@@ -125,7 +122,7 @@ func (m *Metrics) Rejects(ctx context.Context, export string, byReason map[schem
 	}
 }
 
-// Run notes a run that has ended in one of schemas' states.
+// Run counts a run that has ended in one of schemas' states.
 func (m *Metrics) Run(ctx context.Context, export, state string, took time.Duration) {
 	if m == nil {
 		return
@@ -141,7 +138,7 @@ type Rate struct {
 	Profiles             int
 }
 
-// Rates has the paces asked for whenever Prometheus comes by.
+// Rates registers the gauges of the paces, which each iterates over at every scrape.
 func (m *Metrics) Rates(rates func(yield func(Rate))) error {
 	if m == nil {
 		return nil
@@ -173,7 +170,7 @@ func (m *Metrics) Rates(rates func(yield func(Rate))) error {
 	return nil
 }
 
-// export is the label of an export.
+// export returns the label of an export.
 func (m *Metrics) export(name string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

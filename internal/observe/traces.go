@@ -14,15 +14,14 @@ import (
 	"go.temporal.io/sdk/interceptor"
 )
 
-// Traces sends spans of workflows, activities and requests to where
-// OpenTelemetry's own environment variables say.
+// Traces sends spans of workflows, activities and requests to the endpoint in OpenTelemetry's
+// environment variables.
 type Traces struct {
 	provider *sdktrace.TracerProvider
 }
 
-// NewTraces makes the traces of a service, nil where no variable
-// (OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) says where
-// to send them.
+// NewTraces returns the traces of a service, or nil if neither OTEL_EXPORTER_OTLP_ENDPOINT nor
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set.
 func NewTraces(ctx context.Context, service, version string) (*Traces, error) {
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
 		return nil, nil
@@ -39,7 +38,7 @@ func NewTraces(ctx context.Context, service, version string) (*Traces, error) {
 	return &Traces{provider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(to), sdktrace.WithResource(about))}, nil
 }
 
-// Provider gives the tracer provider, nil for nil Traces.
+// Provider returns the tracer provider, or nil for nil Traces.
 func (t *Traces) Provider() trace.TracerProvider {
 	if t == nil {
 		return nil
@@ -47,7 +46,7 @@ func (t *Traces) Provider() trace.TracerProvider {
 	return t.provider
 }
 
-// Interceptors are what a Temporal client and its workers need to take part.
+// Interceptors returns the interceptors for a Temporal client and its workers.
 func (t *Traces) Interceptors() ([]interceptor.ClientInterceptor, error) {
 	if t == nil {
 		return nil, nil

@@ -30,7 +30,7 @@ type transport struct {
 	next    http.RoundTripper
 }
 
-// RoundTrip sends a request and notes what it took until the answer's head.
+// RoundTrip sends a request and measures the time until the answer's headers.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	answer, err := t.next.RoundTrip(r)
@@ -44,7 +44,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// CloseIdleConnections closes those of what it wraps.
+// CloseIdleConnections closes the idle connections of the wrapped transport.
 func (t *transport) CloseIdleConnections() {
 	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -133,7 +133,7 @@ func counted(p schemas.Progress) (handled, total int64) {
 	switch p.Step {
 	case schemas.ActivityStageSegment:
 		return 0, p.Report.Info.Rows
-	case schemas.ActivityUploadBatches, schemas.ActivityVerifyList, schemas.ActivityCommitSnapshot:
+	case schemas.ActivityUploadBatches, schemas.ActivityCommitSnapshot:
 		return u.Acknowledged(), m.ToSend()
 	}
 	return 0, -1

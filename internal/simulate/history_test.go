@@ -152,7 +152,7 @@ func newHistory(t *testing.T, p *plan) *history {
 	h.activities = map[string]any{
 		schemas.ActivityAuthorize: a.Authorize, schemas.ActivityInspectSegment: a.InspectSegment, schemas.ActivityEnsureList: a.EnsureList,
 		schemas.ActivityFetchForgotten: a.FetchForgotten,
-		schemas.ActivityStageSegment:   a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches, schemas.ActivityVerifyList: a.VerifyList,
+		schemas.ActivityStageSegment:   a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches,
 		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
 		schemas.ActivityServed: a.Served,
 	}
@@ -397,8 +397,8 @@ func (e *engine) sees(t *task, in any) {
 	}
 }
 
-// standing is what Temporal says of runs (activities.Runs).
-func (h *history) Standing(_ context.Context, ref schemas.RunRef) (activities.RunState, bool, error) {
+// State implements activities.Runs.
+func (h *history) State(_ context.Context, ref schemas.RunRef) (activities.RunState, bool, error) {
 	state, underWay := activities.RunUnknown, false
 	for _, r := range h.runs {
 		if h.exportName(r.export) != ref.Export {

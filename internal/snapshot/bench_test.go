@@ -76,7 +76,7 @@ func BenchmarkLoad(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if d.people.people() != int64(n) {
+			if d.index.size() != int64(n) {
 				b.Fatal("somebody is missing")
 			}
 		}

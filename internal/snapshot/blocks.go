@@ -17,10 +17,9 @@ type block struct {
 	sum            uint64 // XXH3-64 of the bytes
 }
 
-// The table of contents lies between the last record batch and Arrow's footer,
-// where readers of Arrow files never look. It is what this package reads in the
-// footer's stead, because Arrow's reader can be made to take any amount of memory
-// by a single bit of a footer that is wrong. From its start:
+// The table of contents is between the last record batch and Arrow's footer, where readers
+// of Arrow files never look. This package reads it instead of the footer, because a single
+// wrong bit in a footer can make Arrow's reader allocate any amount of memory. Its parts:
 //
 //	the header as JSON
 //	each block: its length, rows and checksum in 8 bytes each, and its first key
@@ -68,14 +67,14 @@ func tocSum(parts ...[]byte) uint64 {
 func unpackToc(toc, footer []byte, end int64) (h Header, blocks []block, err error) {
 	tail := toc[len(toc)-tocTail:]
 	if binary.LittleEndian.Uint64(tail[16:]) != tocSum(toc[:len(toc)-len(tocMagic)-8], footer) {
-		return h, nil, fmt.Errorf("%w: its table of contents differs from the checksum", ErrCorrupt)
+		return h, nil, fmt.Errorf("%w: wrong checksum of the table of contents", ErrCorrupt)
 	}
 	header := len(toc) - tocTail - int(binary.LittleEndian.Uint64(tail[8:]))
 	if err := json.Unmarshal(toc[:header], &h); err != nil {
-		return h, nil, fmt.Errorf("%w: its header can't be read: %v", ErrCorrupt, err)
+		return h, nil, fmt.Errorf("%w: parse its header: %v", ErrCorrupt, err)
 	}
 	if h.Format != Format {
-		return h, nil, fmt.Errorf("%w: it has format %d, this program knows %d", ErrForeign, h.Format, Format)
+		return h, nil, fmt.Errorf("%w: it has format %d, and this program reads format %d", ErrForeign, h.Format, Format)
 	}
 	packed := toc[header : len(toc)-tocTail]
 	blocks = make([]block, len(packed)/blockSize)
@@ -88,7 +87,7 @@ func unpackToc(toc, footer []byte, end int64) (h Header, blocks []block, err err
 			sum: binary.LittleEndian.Uint64(p[16:]), first: Key(p[24:40]),
 		}
 		if b.length <= 0 || b.length > min(end-offset, maxBatch) || b.rows <= 0 || b.rows > batchRows {
-			return h, nil, fmt.Errorf("%w: batch %d can't be as long as it says", ErrCorrupt, i)
+			return h, nil, fmt.Errorf("%w: batch %d has an invalid length", ErrCorrupt, i)
 		}
 		if i > 0 && blocks[i-1].first.compare(b.first) >= 0 {
 			return h, nil, fmt.Errorf("%w: batch %d is out of order", ErrCorrupt, i)

@@ -70,8 +70,8 @@ func textOf(col arrow.Array, rows int) (t text, err error) {
 	return t, nil
 }
 
-// limitAllocator panics when decoding one batch takes more than twice maxBatch bytes:
-// the body, and the columns in it.
+// limitAllocator panics if decoding one batch needs more than twice maxBatch bytes: the body
+// and its columns.
 type limitAllocator struct {
 	memory.GoAllocator
 	used int64
@@ -84,19 +84,19 @@ func (a *limitAllocator) take(n int) {
 	a.used += int64(n)
 }
 
-// Allocate gives memory.
+// Allocate implements memory.Allocator.
 func (a *limitAllocator) Allocate(size int) []byte {
 	a.take(size)
 	return a.GoAllocator.Allocate(size)
 }
 
-// Reallocate gives more memory.
+// Reallocate implements memory.Allocator.
 func (a *limitAllocator) Reallocate(size int, b []byte) []byte {
 	a.take(size)
 	return a.GoAllocator.Reallocate(size, b)
 }
 
-// recovered turns a panic of Arrow's into an error.
+// recovered turns a panic in Arrow into an error.
 func recovered(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%v", p)

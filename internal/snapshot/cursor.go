@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// cursor goes through a snapshot's members.
+// cursor iterates over a snapshot's members.
 type cursor struct {
 	s      *Snapshot
 	ctx    context.Context
@@ -23,7 +23,7 @@ type cursor struct {
 
 func (s *Snapshot) cursor(ctx context.Context) *cursor { return &cursor{s: s, ctx: ctx} }
 
-// next goes to the next member, and reports whether there is one.
+// next moves to the next member and reports whether there is one.
 func (c *cursor) next() bool {
 	if c.i >= c.n && !c.load() {
 		c.done = true
@@ -42,10 +42,10 @@ func (c *cursor) next() bool {
 	return true
 }
 
-// more tells whether the last next found a member.
+// more reports whether the last call of next found a member.
 func (c *cursor) more() bool { return c.any && !c.done }
 
-// load reads the next batch that is not to be skipped.
+// load reads the next batch that is not skipped.
 func (c *cursor) load() bool {
 	if c.err != nil {
 		return false

@@ -5,19 +5,18 @@ import (
 	"fmt"
 )
 
-// MaxPeople is the most people that one comparison takes, members of the snapshot and
-// others. At up to 45 bytes each they need 4.5 GB of memory.
-const MaxPeople = 100_000_000
+// MaxProfiles is the most profiles of one comparison, members of the snapshot and others.
+// At up to 45 bytes each they need 4.5 GB of memory.
+const MaxProfiles = 100_000_000
 
 // Options of a Differ.
 type Options struct {
-	// Rows is how many rows the segment's footers promise; negative where they
-	// don't say.
+	// Rows is how many rows the segment's footers announce; negative is unknown.
 	Rows int64
-	// ResendAll takes everybody who is on the list for changed.
+	// ResendAll treats all members of the list as changed.
 	ResendAll bool
-	// Stays, if it is not nil, gets each member of the snapshot whom a row named,
-	// from within Finish, among the members who vanished and like them.
+	// Stays, if not nil, is called by Finish with each member of the snapshot that a row
+	// named, in order with the vanished ones.
 	Stays func(*Member) error
 }
 
@@ -39,49 +38,48 @@ func (c *Counts) count(v Verdict) {
 	}
 }
 
-// Differ compares a segment with a snapshot. Add takes the segment's valid rows
-// in source order; from within it, emit gets each row with its verdict. The first of
-// several rows with the same key counts.
+// Differ compares a segment with a snapshot. Add is called with the segment's valid rows in
+// source order, and calls emit with each row and its verdict. The first of several rows with
+// the same key counts.
 //
 // ErrCorrupt from any method means that the snapshot can't be trusted: what was
-// emitted is void, and the segment is to be compared again with no snapshot.
-// Usually NewDiffer notices.
+// emitted is void, and the segment must be compared again without a snapshot. Usually
+// NewDiffer returns it.
 type Differ struct {
 	snap   *Snapshot
 	opts   Options
 	emit   func(*Profile, Verdict) error
 	resend bool
-	people *index
+	index  *index
 	kept   bitmap // of the snapshot's rows, those who only stay; nil without any
 	counts Counts
 }
 
-// NewDiffer reads the snapshot, nil where there is none, and compares it with
-// its checksums.
+// NewDiffer reads the snapshot, which may be nil, and verifies its checksums.
 func NewDiffer(ctx context.Context, snap *Snapshot, o Options, emit func(*Profile, Verdict) error) (*Differ, error) {
 	d := &Differ{snap: snap, opts: o, emit: emit}
 	if snap == nil {
-		d.people = newIndex(0, 0, o.Rows)
+		d.index = newIndex(0, 0, o.Rows)
 		return d, nil
 	}
 	d.resend = o.ResendAll || snap.MappingChanged()
-	if snap.Rows() > MaxPeople {
+	if snap.Rows() > MaxProfiles {
 		return nil, ErrTooMany
 	}
 	room := min(snap.Rows(), snap.bytes()/16) // keys don't compress, unless they are forged
-	d.people = newIndex(snap.Rows(), room, o.Rows-room)
-	err := snap.Each(ctx, func(m *Member) error { d.people.load(m); return nil })
-	d.people.seal()
+	d.index = newIndex(snap.Rows(), room, o.Rows-room)
+	err := snap.Each(ctx, func(m *Member) error { d.index.load(m); return nil })
+	d.index.seal()
 	return d, err
 }
 
-// ErrTooMany: the segment and its list have more than MaxPeople.
-var ErrTooMany = fmt.Errorf("the segment and its list have more than %d people together; split the segment", MaxPeople)
+// ErrTooMany: the segment and its list have more than MaxProfiles.
+var ErrTooMany = fmt.Errorf("the segment and its list have more than %d profiles together; split the segment", MaxProfiles)
 
-// Add takes the segment's next valid row.
+// Add compares the segment's next valid row.
 func (d *Differ) Add(p *Profile) error {
-	v := d.people.mark(p.Key, p.Fields)
-	if v == New && d.people.people() > MaxPeople {
+	v := d.index.mark(p.Key, p.Fields)
+	if v == New && d.index.size() > MaxProfiles {
 		return ErrTooMany
 	}
 	if v == Unchanged && d.resend {
@@ -91,10 +89,10 @@ func (d *Differ) Add(p *Profile) error {
 	return d.emit(p, v)
 }
 
-// Keep says that the segment has somebody in a row that can't be sent: where nothing
-// else is known of them, they have not vanished all the same.
+// Keep records that the segment has a profile in a row that can't be sent: it has not
+// vanished.
 func (d *Differ) Keep(k Key) {
-	i := d.people.find(k.halves())
+	i := d.index.find(k.halves())
 	if i < 0 {
 		return
 	}
@@ -104,11 +102,11 @@ func (d *Differ) Keep(k Key) {
 	d.kept.set(int64(i))
 }
 
-// Finish calls vanished with each member of the snapshot that no row named and Keep has
-// not, in ascending order of key. A nil vanished counts nobody: nobody is to be removed.
+// Finish calls vanished with each member of the snapshot that neither a row nor Keep named,
+// in ascending order of key. With a nil vanished it does nothing: no member will be removed.
 func (d *Differ) Finish(ctx context.Context, vanished func(*Member) error) (Counts, error) {
-	seen := d.people.seen
-	d.people = nil
+	seen := d.index.seen
+	d.index = nil
 	if d.snap == nil || vanished == nil {
 		return d.counts, nil
 	}

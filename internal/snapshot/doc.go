@@ -1,29 +1,28 @@
-// Package snapshot knows what the last successful run left in a list, and what
-// a new version of the segment changes about it.
+// Package snapshot stores what the last successful run left in a list, and compares it with
+// a new version of the segment.
 //
 // A snapshot is an Arrow IPC file with the columns of schemas.SnapshotSchema, a
 // row for each member that a run of this export put on the list, in strictly
 // ascending order of key, and a table of contents that holds a Header and a
 // checksum of every part of the file. Each byte is compared with its checksum
-// before Arrow sees it, so a file that was damaged or cut short is noticed before
-// anybody is removed because of it.
+// before Arrow reads it, so a damaged or truncated file is detected before it can cause a
+// removal.
 //
-// An entry knows no more than what Iterable has acknowledged. Its hash is that of
-// values which Iterable took for this member; where the last answer is missing or was
-// a refusal, the hash is Unknown, and the member is sent again. A profile whose
-// addition got no answer is Unconfirmed: it is not counted as a member, and never
-// removed.
+// An entry holds only what Iterable has acknowledged. Its hash is of values that Iterable
+// accepted for this member. If the last answer is missing or was a refusal, the hash is
+// Unknown, and the member is sent again. A profile whose addition got no answer is
+// Unconfirmed: it does not count as a member, and is never removed.
 //
-// There are two users. Staging makes a Differ, adds the segment's valid rows in
-// source order, and gets a Verdict on each and then the members who vanished.
-// After the upload, committing makes an Update from the staged files and
-// Iterable's refusals, and publishes the next snapshot.
+// It has two users. Staging makes a Differ, adds the segment's valid rows in source order,
+// and gets a Verdict on each, and then the members that vanished. After the upload,
+// committing makes an Update from the staged files and Iterable's refusals, and publishes
+// the next snapshot.
 //
-// The Differ holds everybody in memory, at up to 45 bytes each and MaxPeople of them; an
-// Update sorts with a few megabytes and temporary files.
+// The Differ holds all profiles in memory, at up to 45 bytes each and at most MaxProfiles;
+// an Update sorts with a few megabytes and temporary files.
 //
-// The checksums guard against accidents, not against forgery: whoever can write
-// to the data root can make a snapshot of other people.
+// The checksums protect against accidents, not against forgery: anyone who can write to the
+// data root can write a snapshot.
 package snapshot
 
 import (
@@ -31,8 +30,8 @@ import (
 	"encoding/binary"
 )
 
-// Key is the 128-bit hash of what identifies a profile. Keys are taken to be
-// evenly spread and are ordered as bytes.
+// Key is the 128-bit hash of a profile's identifier. Keys should be evenly spread; they are
+// ordered as bytes.
 type Key [16]byte
 
 func (k Key) compare(o Key) int { return bytes.Compare(k[:], o[:]) }
@@ -57,14 +56,14 @@ const (
 	Reserved
 )
 
-// Member is a person whom a run put on the list.
+// Member is a profile that a run added to the list.
 type Member struct {
 	Key Key
 	// Fields is the hash of the values that Iterable has acknowledged, or Unknown or
 	// Unconfirmed.
 	Fields uint64
-	// Email and UserID identify the person; one of them may be empty. Where a
-	// Member is handed to a function, they are valid until it returns.
+	// Email and UserID identify the profile; one of them may be empty. If a Member is passed
+	// to a function, they are valid until it returns.
 	Email, UserID []byte
 }
 

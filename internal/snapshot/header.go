@@ -10,7 +10,7 @@ import (
 // only one that it reads.
 const Format = 2
 
-// Why a snapshot can't be used. The run then sends everybody and removes nobody.
+// Why a snapshot can't be used. The run then sends all profiles and removes none.
 var (
 	// ErrCorrupt: the file is damaged, cut short, or no snapshot.
 	ErrCorrupt = errors.New("the snapshot is damaged")
@@ -21,7 +21,7 @@ var (
 	ErrListReplaced = errors.New("the list in Iterable is another one than at the last run")
 )
 
-// Header says what a snapshot is of.
+// Header describes a snapshot.
 type Header struct {
 	// Format is the version of the file format; the writer sets it.
 	Format     int    `json:"format"`
@@ -34,8 +34,7 @@ type Header struct {
 	// RunID is the run that published the snapshot, at CreatedAt.
 	RunID     string    `json:"runId"`
 	CreatedAt time.Time `json:"createdAt"`
-	// FullAt is when the last run that sent everybody did so; zero where that is
-	// not known.
+	// FullAt is when a run last sent all profiles; zero is unknown.
 	FullAt time.Time `json:"fullAt,omitzero"`
 	// Profiles is how many profiles the segment had that could be sent, 0 where that
 	// is not known. In append mode there are more members.
@@ -46,10 +45,10 @@ type Header struct {
 	Unconfirmed int64 `json:"unconfirmed,omitempty"`
 }
 
-// Members is the number of entries that are surely on the list.
+// Members returns the number of entries that are surely on the list.
 func (h Header) Members() int64 { return h.Rows - h.Unconfirmed }
 
-// check tells whether a run that expects the other header can use the snapshot.
+// check returns why a run that expects the other header can't use the snapshot, or nil.
 func (h Header) check(expect Header) error {
 	for _, f := range []struct{ what, have, want string }{
 		{"export", h.Export, expect.Export},

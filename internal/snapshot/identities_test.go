@@ -40,7 +40,7 @@ func TestIdentitiesAgainstModel(t *testing.T) {
 				must(x.Vanished(addressKey(i), &m))
 			}
 		}
-		must(x.Judge(context.Background(), func(m *Member, f Fate) error {
+		must(x.Decide(context.Background(), func(m *Member, f Fate) error {
 			i, ok := gone[tellMember(m)]
 			want := Gone
 			switch {
@@ -57,7 +57,7 @@ func TestIdentitiesAgainstModel(t *testing.T) {
 		}))
 		must(x.Close())
 		if len(gone) > 0 {
-			t.Errorf("seed %d: %d were not judged", seed, len(gone))
+			t.Errorf("seed %d: %d were not decided", seed, len(gone))
 		}
 	}
 }

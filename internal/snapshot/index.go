@@ -7,13 +7,13 @@ type Verdict uint8
 
 // Verdicts.
 const (
-	// New: the person was not on the list, or not surely.
+	// New: the profile was not on the list, or not certainly.
 	New Verdict = iota
 	// Changed: on the list, with other fields.
 	Changed
 	// Unchanged: on the list, with the same fields.
 	Unchanged
-	// Duplicate: an earlier row named the same person.
+	// Duplicate: an earlier row has the same profile.
 	Duplicate
 )
 
@@ -21,12 +21,12 @@ func (v Verdict) String() string {
 	return [...]string{"new", "changed", "unchanged", "duplicate"}[v&3]
 }
 
-// index holds who was on the list and who has been seen in the segment. The
-// members lie in one sorted array, found through the leading bits of their key,
-// at 25 bytes each; everybody else is in a map, at up to 45 bytes each.
+// index holds the members of the list and the profiles seen in the segment. Members are in
+// one sorted array, found by the leading bits of their key, at 25 bytes each; other profiles
+// are in a map, at up to 45 bytes each.
 type index struct {
 	members []entry
-	// starts[b] is the first member whose leading bits are b or more.
+	// starts[b] is the first member with leading bits of b or more.
 	starts []uint32
 	bits   uint
 	seen   bitmap // of members
@@ -35,8 +35,8 @@ type index struct {
 
 type entry struct{ hi, lo, fields uint64 }
 
-// newIndex makes an index of that many members, with room for some of them and for others.
-// What a footer promises is not relied on for more than a million.
+// newIndex returns an index for that many members, with room for some of them and for
+// others. It does not trust a footer for more than a million.
 func newIndex(members, room, others int64) *index {
 	return &index{
 		members: make([]entry, 0, room), seen: newBitmap(members),
@@ -44,7 +44,7 @@ func newIndex(members, room, others int64) *index {
 	}
 }
 
-// load adds a member, in ascending order of key. seal ends the loading.
+// load adds a member, in ascending order of key. seal ends loading.
 func (x *index) load(m *Member) {
 	hi, lo := m.Key.halves()
 	x.members = append(x.members, entry{hi, lo, m.Fields})
@@ -74,7 +74,7 @@ func (x *index) seal() {
 
 func (x *index) slot(hi uint64) int { return int(hi >> (64 - x.bits)) }
 
-// find gives the member's number, or -1.
+// find returns the member's number, or -1.
 func (x *index) find(hi, lo uint64) int {
 	if len(x.starts) == 0 {
 		return -1
@@ -97,7 +97,7 @@ func (x *index) find(hi, lo uint64) int {
 	return -1
 }
 
-// mark notes that the segment has a person.
+// mark records that the segment has a profile.
 func (x *index) mark(k Key, fields uint64) Verdict {
 	i := x.find(k.halves())
 	if i < 0 {
@@ -119,8 +119,8 @@ func (x *index) mark(k Key, fields uint64) Verdict {
 	}
 }
 
-// people is how many the index holds.
-func (x *index) people() int64 { return int64(len(x.members) + len(x.others)) }
+// size returns the number of profiles in the index.
+func (x *index) size() int64 { return int64(len(x.members) + len(x.others)) }
 
 // bitmap is a set of small numbers.
 type bitmap []uint64
@@ -137,7 +137,7 @@ func (b bitmap) set(i int64) bool {
 
 func (b bitmap) has(i int64) bool { return b[i>>6]>>(i&63)&1 != 0 }
 
-// all tells whether the numbers from start to end-1 are in the set.
+// all reports whether the numbers from start to end-1 are in the set.
 func (b bitmap) all(start, end int64) bool {
 	for i := start; i < end; {
 		if i&63 == 0 && end-i >= 64 {

@@ -38,14 +38,13 @@ type Snapshot struct {
 	limit   limitAllocator
 }
 
-// Open reads what a snapshot says of itself and compares it with what the run
-// expects: Export, Segment, Connection, ListID and Mapping.
+// Open reads a snapshot's header and compares it with the header that the run expects:
+// Export, Segment, Connection, ListID and Mapping.
 //
-// An error that is ErrCorrupt, ErrForeign or ErrListReplaced means that there is
-// nothing to compare the segment with: the run sends everybody and removes
-// nobody. Any other error is the storage's, and a retry may cure it. A mapping
-// that changed is no error: the members are still known, and a Differ sends
-// everybody again and finds who vanished (see MappingChanged).
+// ErrCorrupt, ErrForeign and ErrListReplaced mean that there is nothing to compare the
+// segment with: the run sends all profiles and removes none. Other errors are the storage's,
+// and a retry may succeed. A changed mapping is not an error: the members are still known,
+// and a Differ sends all profiles again and finds the vanished ones (see MappingChanged).
 func Open(r io.ReaderAt, size int64, expect Header) (*Snapshot, error) {
 	s := &Snapshot{r: r}
 	if err := s.open(size); err != nil {
@@ -58,7 +57,7 @@ func Open(r io.ReaderAt, size int64, expect Header) (*Snapshot, error) {
 	return s, nil
 }
 
-// ReadHeader tells whose snapshot a file is, without comparing it with anything.
+// ReadHeader returns the header of a snapshot, without comparing it with anything.
 func ReadHeader(r io.ReaderAt, size int64) (Header, error) {
 	s := &Snapshot{r: r}
 	if err := s.open(size); err != nil {
@@ -67,17 +66,17 @@ func ReadHeader(r io.ReaderAt, size int64) (Header, error) {
 	return s.header, nil
 }
 
-// Header says what the snapshot is of.
+// Header returns the snapshot's header.
 func (s *Snapshot) Header() Header { return s.header }
 
-// Rows is the number of members.
+// Rows returns the number of members.
 func (s *Snapshot) Rows() int64 { return s.header.Rows }
 
-// MappingChanged tells whether the members were sent under another mapping than
-// the run's, so that the hashes of their fields say nothing.
+// MappingChanged reports whether the members were sent with another mapping than the run's,
+// so that the hashes of their fields are useless.
 func (s *Snapshot) MappingChanged() bool { return s.changed }
 
-// bytes is the size of the record batches in the file.
+// bytes returns the size of the record batches in the file.
 func (s *Snapshot) bytes() (n int64) {
 	for _, b := range s.blocks {
 		n += b.length
@@ -114,7 +113,7 @@ func (s *Snapshot) open(size int64) error {
 	return err
 }
 
-// read gives bytes of the file, valid until the next read.
+// read returns bytes of the file, valid until the next read.
 func (s *Snapshot) read(offset, length, size int64) ([]byte, error) {
 	if offset < 0 || offset+length > size {
 		return nil, fmt.Errorf("%w: %d bytes are too few", ErrCorrupt, size)
@@ -133,7 +132,7 @@ func (s *Snapshot) read(offset, length, size int64) ([]byte, error) {
 	return nil, err
 }
 
-// Verify compares every byte with its checksum, and decodes nothing.
+// Verify compares all checksums without decoding.
 func (s *Snapshot) Verify(ctx context.Context) error {
 	for k := range s.blocks {
 		if err := ctx.Err(); err != nil {
@@ -170,7 +169,7 @@ func (s *Snapshot) Each(ctx context.Context, f func(*Member) error) error {
 	return c.err
 }
 
-// batch reads and decodes a record batch. What it returns stays valid.
+// batch reads and decodes a record batch. The result stays valid.
 func (s *Snapshot) batch(k int) (columns, error) {
 	buf, err := s.fetch(k)
 	if err != nil {
@@ -224,7 +223,7 @@ func decode(b []byte, first bool, rows int, mem memory.Allocator) (c columns, er
 	return columnsOf(r.Record(), rows)
 }
 
-// messageSize is the length of the message that starts an IPC stream, its body
+// messageSize returns the length of the message that starts an IPC stream, its body
 // left out.
 func messageSize(b []byte) (int, error) {
 	const prefix = 8 // bytes: a marker and the length

@@ -12,15 +12,13 @@ import (
 	"slices"
 )
 
-// sorter puts changes into the order of their keys and, where those are the same,
-// of their kinds, in bounded memory: what
-// doesn't fit is sorted and written to a temporary file, a run, and the runs are
-// merged when they are read.
+// sorter sorts changes by key and then by kind, in bounded memory: what doesn't fit is
+// sorted and written to a temporary file, a run, and the runs are merged when they are read.
 type sorter struct {
 	dir    string // of the temporary files; "" is the system's
 	memory int
 	refs   []ref
-	text   []byte // each change's addresses and user ids
+	text   []byte // each change's addresses and user IDs
 	runs   []*os.File
 	used   bool
 }
@@ -112,7 +110,7 @@ func (s *sorter) spill() error {
 	return w.Flush()
 }
 
-// sorted gives the changes in order. No more can be added.
+// sorted returns the changes in order. No more can be added.
 func (s *sorter) sorted() (*merger, error) {
 	if s.used {
 		return nil, errUsed
@@ -143,7 +141,7 @@ func (s *sorter) close() (err error) {
 	return err
 }
 
-// Buffers of one run, in bytes: 100 million people make about 150 runs.
+// Buffers of one run, in bytes: 100 million profiles make about 150 runs.
 const (
 	spillBuffer = 1 << 20
 	runBuffer   = 128 << 10
@@ -216,7 +214,7 @@ func (m *merger) show() {
 	}
 }
 
-// next goes to the next change; what member held is void then.
+// next moves to the next change and invalidates member.
 func (m *merger) next() error {
 	ok, err := m.heap[0].read()
 	if err != nil {
@@ -246,7 +244,7 @@ func (m *merger) Swap(i, j int) { m.heap[i], m.heap[j] = m.heap[j], m.heap[i] }
 // Push adds a run.
 func (m *merger) Push(x any) { m.heap = append(m.heap, x.(*runReader)) }
 
-// Pop takes the last run away.
+// Pop removes the last run.
 func (m *merger) Pop() any {
 	last := m.heap[len(m.heap)-1]
 	m.heap = m.heap[:len(m.heap)-1]

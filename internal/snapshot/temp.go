@@ -12,8 +12,8 @@ import (
 // tempPrefix begins the names of temporary files.
 const tempPrefix = "iterable-segment-export-"
 
-// createTemp makes a file for people's data in a folder. It has no name any more once it
-// is made, where the system allows that, so that a worker which dies leaves nothing.
+// createTemp creates a file for personal data in a folder. Where the system allows it, the
+// file has no name, so that a worker that dies leaves nothing.
 func createTemp(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, tempPrefix+"*")
 	if err != nil {
@@ -29,8 +29,8 @@ func closeTemp(f *os.File) error {
 	return err
 }
 
-// maxText bounds one value in a temporary file, in bytes: far above what one
-// request to Iterable holds.
+// maxText bounds one value in a temporary file, in bytes: far more than fits into one
+// request to Iterable.
 const maxText = 64 << 20
 
 // appendMember encodes a member: key, hash, and the two texts with their lengths.
@@ -43,7 +43,7 @@ func appendMember(b []byte, m *Member) []byte {
 	return append(b, m.UserID...)
 }
 
-// readMember decodes a member, whose texts lie in the buffer that it returns.
+// readMember decodes a member. Its texts are in the buffer that it returns.
 func readMember(r *bufio.Reader, m *Member, buf []byte) ([]byte, error) {
 	var head [24]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

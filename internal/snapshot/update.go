@@ -7,13 +7,12 @@ import (
 	"io"
 )
 
-// Update is what a run did to a list, from which the next snapshot is made. Its
-// methods take people in any order; for somebody who is named more than once,
-// the strongest counts: Forget, then Refuse, then Put, then Doubt, then Remove.
+// Update is what a run did to a list; the next snapshot is made from it. Its methods accept
+// profiles in any order. For a profile that is named more than once, the strongest counts:
+// Forget, then Refuse, then Put, then Doubt, then Remove.
 //
-// In append mode nobody is removed, so nobody who vanished from the segment is
-// given to Remove, and all of them stay recorded: should the mode become mirror,
-// whoever an earlier run put there and is absent then goes.
+// In append mode Remove is not called for vanished members, and they stay recorded. If the
+// mode becomes mirror, they are removed then.
 type Update struct {
 	sorter sorter
 	put    Member
@@ -30,14 +29,13 @@ const (
 	changeBits = 3
 )
 
-// DefaultSortBytes is how much an Update keeps in memory before it sorts it and
-// puts it into a temporary file: about 200,000 people's worth. Three times as
-// much made a first export of a million no faster and the worker 100 MB larger.
+// DefaultSortBytes is how much an Update keeps in memory before it sorts it into a temporary
+// file: about 200,000 profiles. Three times as much made a first export of a million no
+// faster and the worker 100 MB larger.
 const DefaultSortBytes = 16 << 20
 
-// NewUpdate starts an update that holds that many bytes in memory, 0 being
-// DefaultSortBytes, and the rest in temporary files of a folder, "" being the system's.
-// Close it whatever happens.
+// NewUpdate returns an update that holds that many bytes in memory (0 is DefaultSortBytes)
+// and the rest in temporary files in dir ("" is the system's). It must be closed.
 func NewUpdate(dir string, memory int) *Update {
 	return &Update{sorter: newSorter(dir, memory)}
 }
@@ -45,29 +43,27 @@ func NewUpdate(dir string, memory int) *Update {
 // Put records a profile whose addition Iterable has acknowledged. The bytes are copied.
 func (u *Update) Put(m *Member) error { return u.sorter.add(m, changePut) }
 
-// Remove takes out a member whose removal Iterable has acknowledged.
+// Remove drops a member whose removal Iterable has acknowledged.
 func (u *Update) Remove(k Key) error { return u.change(k, changeRemove) }
 
-// Doubt records a profile whose addition or removal may or may not have happened. A
-// member that was known stays, with values that are Unknown; any other one becomes
-// Unconfirmed. The bytes are copied.
+// Doubt records a profile whose addition or removal may or may not have happened. A known
+// member stays with Unknown values; any other becomes Unconfirmed. The bytes are copied.
 func (u *Update) Doubt(m *Member) error {
 	u.put = *m
 	u.put.Fields = Unconfirmed
 	return u.sorter.add(&u.put, changeDoubt)
 }
 
-// Refuse records that Iterable did not take what was sent about somebody: an addition
-// leaves no trace; after an update or a removal the member stays, with values that are
-// Unknown, so that it is sent or removed again.
+// Refuse records that Iterable refused a profile. A refused addition leaves no trace; after
+// an update or a removal the member stays with Unknown values, so that it is sent or removed
+// again.
 func (u *Update) Refuse(k Key) error { return u.change(k, changeRefuse) }
 
-// Void makes the values Unknown of all members that no other method names. A run that
-// sends everything does not trust what was known before.
+// Void makes the values of all other members Unknown. A run that sends everything does not
+// trust what was known before.
 func (u *Update) Void() { u.void = true }
 
-// Forget records that Iterable has nobody like that any more: whatever was
-// known about the person goes.
+// Forget records that Iterable no longer has a profile, and drops it.
 func (u *Update) Forget(k Key) error { return u.change(k, changeForget) }
 
 func (u *Update) change(k Key, kind uint64) error {
@@ -75,11 +71,11 @@ func (u *Update) change(k Key, kind uint64) error {
 	return u.sorter.add(&u.put, kind)
 }
 
-// Publish writes the snapshot that old becomes, nil being an empty one, and
+// Publish applies the update to old (nil is an empty snapshot), writes the new snapshot and
 // returns its header. It does not close w, and the update can't be used again.
 //
-// The old snapshot is the one that staging compared with, or nil where staging
-// found that it can't be used. ErrCorrupt means that it was damaged since then.
+// The old snapshot is the one that staging compared with, or nil if it was unusable.
+// ErrCorrupt means that it was damaged since then.
 func (u *Update) Publish(ctx context.Context, old *Snapshot, h Header, w io.Writer) (Header, error) {
 	changes, err := u.sorter.sorted()
 	if err != nil {
@@ -101,7 +97,7 @@ func (u *Update) Publish(ctx context.Context, old *Snapshot, h Header, w io.Writ
 	return out.Close()
 }
 
-// merge goes through both, in order of key.
+// merge merges both, in order of key.
 func (u *Update) merge(ctx context.Context, members *cursor, changes *merger, out *Writer) error {
 	var put Member
 	for n := 0; changes.more(); n++ {
@@ -146,7 +142,7 @@ func (u *Update) merge(ctx context.Context, members *cursor, changes *merger, ou
 	return members.err
 }
 
-// carry appends a member that no change names.
+// carry appends a member without changes.
 func (u *Update) carry(members *cursor, out *Writer) error {
 	if u.void {
 		return appendUnknown(out, members.member)
@@ -154,7 +150,7 @@ func (u *Update) carry(members *cursor, out *Writer) error {
 	return out.Append(&members.member)
 }
 
-// appendUnknown appends a member whose values are not known any more.
+// appendUnknown appends a member with Unknown values.
 func appendUnknown(out *Writer, m Member) error {
 	if m.Fields != Unconfirmed {
 		m.Fields = Unknown
@@ -170,7 +166,7 @@ func clone(to Member, m *Member) Member {
 	}
 }
 
-// Close removes the temporary files that are left.
+// Close deletes the remaining temporary files.
 func (u *Update) Close() error {
 	if err := u.sorter.close(); err != nil {
 		return fmt.Errorf("tidy up after publishing the snapshot: %w", err)

@@ -21,16 +21,16 @@ const (
 	// batchRows is the most members of a record batch: 3 to 4 MB before
 	// compression, at the usual 50 to 60 bytes a member.
 	batchRows = 1 << 16
-	// batchText bounds the bytes of addresses and of user ids in a batch, each.
+	// batchText bounds the bytes of addresses and of user IDs in a batch, each.
 	batchText = 16 << 20
-	// maxIdentity bounds a member's address and user id, in bytes. No valid one
-	// comes near it.
+	// maxIdentity bounds a member's address and user ID, in bytes. Valid ones are far
+	// shorter.
 	maxIdentity = 1 << 20
 )
 
 // Writer writes a snapshot. Its bodies are compressed with LZ4: of a million
-// people with synthetic addresses, 56 MB become 32, while writing takes 0.15 s
-// more and reading 0.02 s. Zstandard makes 27 MB of them, for 0.24 and 0.04 s.
+// members with synthetic addresses, 56 MB become 32, at a cost of 0.15 s for writing and
+// 0.02 s for reading. Zstandard makes 27 MB of them, for 0.24 and 0.04 s.
 type Writer struct {
 	out   *blockWriter
 	file  *ipc.FileWriter
@@ -53,8 +53,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode a snapshot's header: %w", err)
 	}
-	// For people who look at the file with Arrow; this package reads the table
-	// of contents.
+	// For other readers of the Arrow file; this package reads the table of contents.
 	meta := arrow.NewMetadata([]string{"snapshot"}, []string{string(text)})
 	schema := arrow.NewSchema(schemas.SnapshotSchema.Fields(), &meta)
 	out := &blockWriter{w: bufio.NewWriterSize(w, 64<<10), sum: xxh3.New()}
@@ -137,7 +136,7 @@ func (w *Writer) Close() (Header, error) {
 	return w.header, nil
 }
 
-// finish puts the table of contents before the footer, which it also sums up.
+// finish writes the table of contents, which covers the footer too, and the footer.
 func (w *Writer) finish() error {
 	if len(w.blocks) == 0 { // the file's start is not written yet
 		rec := w.build.NewRecord()
@@ -166,7 +165,7 @@ func (w *Writer) finish() error {
 	return w.out.w.Flush()
 }
 
-// release gives the memory back; a second one does nothing.
+// release frees the memory. A second call does nothing.
 func (w *Writer) release() {
 	if w.build != nil {
 		w.build.Release()
@@ -180,7 +179,7 @@ type blockWriter struct {
 	sum   *xxh3.Hasher
 	pos   int64
 	start int64
-	held  *bytes.Buffer // takes what is written, once it is there
+	held  *bytes.Buffer // receives what is written, if set
 }
 
 func (b *blockWriter) Write(p []byte) (int, error) {
@@ -194,7 +193,7 @@ func (b *blockWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek tells the position, which is all that Arrow asks of it.
+// Seek returns the position; Arrow needs nothing else.
 func (b *blockWriter) Seek(offset int64, whence int) (int64, error) {
 	if offset != 0 || whence != io.SeekCurrent {
 		return 0, errors.New("a snapshot is written from its start to its end")

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// listener reads what "go build -v" writes: a line with the name of each package
-// that it compiles, one for each module that it fetches, and what is wrong.
+// listener reads the output of "go build -v": a line for each package that it compiles and each
+// module that it fetches, and errors.
 type listener struct {
 	mu                sync.Mutex
-	part              string // of a line whose end is still to come
+	part              string // of an incomplete line
 	compiled, fetched int
 	others            []string
 }
@@ -33,7 +33,7 @@ func (l *listener) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// progress says how far Go is.
+// progress returns how far Go is.
 func (l *listener) progress() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,7 +43,7 @@ func (l *listener) progress() string {
 	return fmt.Sprintf("%d packages compiled", l.compiled)
 }
 
-// rest is what is neither a package nor a module.
+// rest returns the lines that are neither a package nor a module.
 func (l *listener) rest() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,6 +1,6 @@
 // Command dev builds the program in worker/dev/stack and becomes it. It imports only
-// what compiles in seconds, so that something is said at once while Go compiles
-// Temporal's server, which takes minutes the first time.
+// what compiles in seconds, so that it can show progress while Go compiles Temporal's server,
+// which needs minutes the first time.
 package main
 
 import (
@@ -33,8 +33,8 @@ func main() {
 	os.Exit(1)
 }
 
-// place is where the program is kept between starts: go build leaves one alone that
-// is up to date. Each checkout has its own.
+// place returns the path of the program between starts: go build does not rebuild one that is up
+// to date. Each checkout has its own.
 func place() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
@@ -53,8 +53,8 @@ func place() (string, error) {
 	return filepath.Join(cache, "iterable-segment-export", name), nil
 }
 
-// become runs the program in this one's place, or, where the system can't do that,
-// below it.
+// become replaces this process by the program or, if the system can't do that, runs it as a
+// child.
 func become(bin string, args []string) error {
 	err := syscall.Exec(bin, append([]string{bin}, args...), os.Environ())
 	if runtime.GOOS != "windows" {
@@ -70,7 +70,7 @@ func become(bin string, args []string) error {
 	return err
 }
 
-// build builds a program, and says so if it takes longer than quiet.
+// build builds a program, and shows progress if that lasts longer than quiet.
 type build struct {
 	dir          string // of the source; empty for the current one
 	program, bin string
@@ -110,7 +110,7 @@ func (b build) run() error {
 	}
 }
 
-// all says how many packages there are, as far as Go can tell.
+// all returns the number of packages, as far as Go knows.
 func (b build) all() string {
 	cmd := exec.Command("go", "list", "-deps", b.program)
 	cmd.Dir = b.dir

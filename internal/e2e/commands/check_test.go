@@ -78,7 +78,7 @@ func TestCheckTellsAndChangesNothing(t *testing.T) {
 
 	// One that a guardrail would hold back.
 	w.People("Checked", 1, 10, 1)
-	s.Contains(s.Want(3, "check", "Spring"), "A run would wait for starter approve: 2,490 of the 2,500 people on the list would be removed, more than 30 %")
+	s.Contains(s.Want(3, "check", "Spring"), "A run would wait for starter approve: 2,490 of the 2,500 members of the list would be removed, more than 30 %")
 	if have := w.Members("Checked"); !slices.Equal(have, list) || w.Changes() != changes {
 		t.Errorf("after the checks the list has %d members of %d, after %v requests of %v", len(have), len(list), w.Changes(), changes)
 	}

@@ -116,7 +116,7 @@ func TestConnectionsChangeWhileTheWorkerRuns(t *testing.T) {
 	w.Until("the good file is noticed", func() bool { return broken() == "" })
 
 	write("key", strings.Repeat("0", 32))
-	answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "«sandbox»")
+	answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "\"sandbox\"")
 	s.Contains(s.Want(1, "connect", "sandbox", "--agree"), "does not work", "nothing was recorded")
 	s.Contains(s.Want(0, "connections"), "failed")
 	write("key", sandbox.DefaultKey)

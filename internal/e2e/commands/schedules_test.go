@@ -135,7 +135,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 	expected := w.Generated(200)
 	s.Want(0, "apply", w.WriteExports(world.Seldom, "segments/missing.parquet"), "--yes")
 
-	s.Contains(s.Want(3, "run", "Spring"), "correct the source of segment «Readers»", "starter abort")
+	s.Contains(s.Want(3, "run", "Spring"), "correct the source of segment \"Readers\"", "starter abort")
 	if l := w.List("High-value"); l.Digest != expected.Digest {
 		t.Errorf("the other segment's list: %+v", l)
 	}
@@ -153,7 +153,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 	s.Contains(s.Want(0, "exports"), world.Seldom)
 	s.Want(0, "abort", "Spring", "--wait", waitOf(s, "Spring"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Spring"); return status == 1 })
-	s.Contains(s.Want(1, "show", "Spring"), `"Readers" aborted`, "1 of 2 segments did not get through")
+	s.Contains(s.Want(1, "show", "Spring"), `"Readers" aborted`, "1 of 2 segments were not exported")
 
 	appliedTwice(w)
 	removedDuringACheck(w, s)

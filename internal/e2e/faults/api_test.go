@@ -90,7 +90,7 @@ func TestWhatChangesInMidRun(t *testing.T) {
 	}{
 		"key revoked": {
 			harm: func(w *world.World) { w.Key(true) }, cure: func(w *world.World) { w.Key(false) },
-			kind: schemas.ErrorKeyRejected, says: []string{"«sandbox»", "401", "check the connection's API key", "retry"},
+			kind: schemas.ErrorKeyRejected, says: []string{"\"sandbox\"", "401", "check the connection's API key", "retry"},
 		},
 		"list deleted": {
 			harm: func(w *world.World) { w.DeleteList(w.List(w.T.Name()).ID) }, cure: func(*world.World) {},

@@ -40,7 +40,7 @@ const (
 // killSteps are the steps of a run, in their order.
 var killSteps = []string{
 	schemas.ActivityInspectSegment, schemas.ActivityEnsureList, schemas.ActivityStageSegment, removing, adding,
-	schemas.ActivityVerifyList, schemas.ActivityCommitSnapshot,
+	schemas.ActivityCommitSnapshot,
 }
 
 // mostAtRisk is the most requests of a worker over a connection whose outcome

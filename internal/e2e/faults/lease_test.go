@@ -125,7 +125,7 @@ func TestAConnectionThatNobodyServesIsReported(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 	}
-	w.WaitsWith(v, schemas.ErrorNoWorker, "no worker serves connection «sandbox»")
+	w.WaitsWith(v, schemas.ErrorNoWorker, "no worker serves connection \"sandbox\"")
 	w.WriteConnections("{}")
 	w.Done(w.Answer(v, schemas.UpdateRetry))
 }

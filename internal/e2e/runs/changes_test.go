@@ -45,7 +45,7 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 		{name: "the last full run is old enough", change: func() { e.FullEvery = 1 }, updates: 7, requests: [2]int64{1, 0}, list: world.Persons(5, 11)},
 		{name: "the last full run is recent", change: func() { e.FullEvery = schemas.Duration(168 * time.Hour) }, unchanged: 7, list: world.Persons(5, 11)},
 		{name: "another mapping", change: func() { e.FullEvery = 0; e.Fields.List[0].As = "visits" }, updates: 7, requests: [2]int64{1, 0},
-			list: world.Persons(5, 11), warning: "the mapping is not the one of the last run; everybody is sent again; " +
+			list: world.Persons(5, 11), warning: "the mapping is not the one of the last run; all profiles are sent again; " +
 				"Iterable created the field visits; a field can never be removed there"},
 		{name: "nothing changed at the end", unchanged: 7, list: world.Persons(5, 11)},
 	} {
@@ -101,23 +101,23 @@ func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
 					w.T.Fatal(err)
 				}
 			},
-			warning: "is lost; everybody is sent and nobody is removed", list: world.Persons(1, 11),
+			warning: "is lost; all profiles are sent and none is removed", list: world.Persons(1, 11),
 		},
 		"corrupt": {
 			spoil: func(w *world.World, file string) {
 				rewrite(w, file, func(data []byte) []byte { data[len(data)/2] ^= 0x40; return data })
 			},
-			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+			warning: "all profiles are sent and none is removed", list: world.Persons(1, 11),
 		},
 		"cut short": {
 			spoil: func(w *world.World, file string) {
 				rewrite(w, file, func(data []byte) []byte { return data[:len(data)-20] })
 			},
-			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+			warning: "all profiles are sent and none is removed", list: world.Persons(1, 11),
 		},
 		"empty": {
 			spoil:   func(w *world.World, file string) { rewrite(w, file, func([]byte) []byte { return nil }) },
-			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+			warning: "all profiles are sent and none is removed", list: world.Persons(1, 11),
 		},
 		"of another export": {
 			spoil: func(w *world.World, file string) {
@@ -127,18 +127,18 @@ func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
 				}
 				rewrite(w, file, func([]byte) []byte { return other })
 			},
-			warning: "everybody is sent and nobody is removed", list: world.Persons(1, 11),
+			warning: "all profiles are sent and none is removed", list: world.Persons(1, 11),
 		},
 		"of a list that was deleted": {
 			spoil:   func(w *world.World, _ string) { w.DeleteList(w.List(w.T.Name()).ID) },
-			warning: "everybody is sent", list: world.Persons(5, 11),
+			warning: "all profiles are sent", list: world.Persons(5, 11),
 		},
 		"of a list that was replaced": {
 			spoil: func(w *world.World, _ string) {
 				w.DeleteList(w.List(w.T.Name()).ID)
 				subscribe(w, w.AddList(w.T.Name(), ""), world.Persons(1, 3)...)
 			},
-			warning: "everybody is sent and nobody is removed", list: slices.Concat(world.Persons(1, 3), world.Persons(5, 11)),
+			warning: "all profiles are sent and none is removed", list: slices.Concat(world.Persons(1, 3), world.Persons(5, 11)),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

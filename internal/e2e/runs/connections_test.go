@@ -20,7 +20,7 @@ func TestNoConsentNoTransfer(t *testing.T) {
 	expected := w.Generated(200)
 	e := w.Export("A", "EmailAddress")
 
-	answer := w.WaitsFor(e, schemas.ErrorNoConsent, "«sandbox»", `starter connect "sandbox"`)
+	answer := w.WaitsFor(e, schemas.ErrorNoConsent, "\"sandbox\"", `starter connect "sandbox"`)
 	if n := w.Requests("lists/subscribe") + w.Requests("lists/create"); n != 0 {
 		t.Errorf("%d requests without consent", n)
 	}

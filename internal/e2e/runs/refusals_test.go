@@ -133,7 +133,7 @@ func TestARemovalThatIterableRefusesIsTriedAgain(t *testing.T) {
 	if r.Upload.NotRemoved != 1 || len(r.Rejected) != len(r.Manifest.Rejected) || int64(w.List("Leavers").Size) != expected.Valid+1 || r.Members != expected.Valid+1 {
 		t.Errorf("%+v, %d on the list, %d known, want %d and one more", r.Upload, w.List("Leavers").Size, r.Members, expected.Valid)
 	}
-	if !slices.ContainsFunc(r.Warnings, func(s string) bool { return strings.Contains(s, "refused to take 1 people off") }) {
+	if !slices.ContainsFunc(r.Warnings, func(s string) bool { return strings.Contains(s, "refused to remove 1 members from the list") }) {
 		t.Errorf("warnings: %q", r.Warnings)
 	}
 	r = w.Done(w.Run(w.Export("Leavers", "EmailAddress")))

@@ -14,8 +14,7 @@ import (
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
-
-	"iterable-segment-export/activities"
+	"go.temporal.io/sdk/client"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
@@ -23,7 +22,7 @@ import (
 )
 
 // sweep sweeps as if so much time had gone by.
-func sweep(w *world.World, later time.Duration) activities.Swept {
+func sweep(w *world.World, later time.Duration) schemas.SweepResult {
 	w.T.Helper()
 	s := w.Host.Sweeper()
 	s.Now = func(context.Context) (time.Time, error) { return time.Now().Add(later), nil }
@@ -94,7 +93,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if done := sweep(w, 5*time.Minute); done != (activities.Swept{}) {
+	if done := sweep(w, 5*time.Minute); done != (schemas.SweepResult{}) {
 		t.Errorf("too early: %+v", done)
 	}
 	if done := sweep(w, hour); done.Staged != 1 || staged(w, "Killed") != 0 || staged(w, "Lost") == 0 {
@@ -152,10 +151,49 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	if got := strings.Join(w.Members("Killed"), " "); got != strings.Join(slices.Concat(world.Persons(1, 8), world.Persons(11, 15)), " ") {
 		t.Errorf("on the list: %s", got)
 	}
-	if r.Manifest.Unconfirmed != 5 || r.Manifest.Members != 10 || !strings.Contains(strings.Join(r.Warnings, "; "), "5 people who left the segment may be on the list") {
+	if r.Manifest.Unconfirmed != 5 || r.Manifest.Members != 10 || !strings.Contains(strings.Join(r.Warnings, "; "), "5 profiles that left the segment may be on the list") {
 		t.Errorf("%+v, %q", r.Manifest, r.Warnings)
 	}
 	w.NothingIsLeft()
+}
+
+// TestTheSweepIsOneScheduleForAllWorkers starts two workers, and lets the schedule start the
+// workflow now.
+func TestTheSweepIsOneScheduleForAllWorkers(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{Fast: true}, true)
+	w.StartHost()
+	schedule := w.Client.ScheduleClient().GetHandle(t.Context(), schemas.SweepID)
+	w.Until("the sweep is scheduled", func() bool { _, err := schedule.Describe(t.Context()); return err == nil })
+	if err := schedule.Trigger(t.Context(), client.ScheduleTriggerOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var started []client.ScheduleActionResult
+	w.Until("the sweep starts", func() bool {
+		d, err := schedule.Describe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		started = d.Info.RecentActions
+		return len(started) > 0
+	})
+	first := started[0].StartWorkflowResult
+	var done schemas.SweepResult
+	if err := w.Client.GetWorkflow(t.Context(), first.WorkflowID, first.FirstExecutionRunID).Get(t.Context(), &done); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := w.Root.Exists(t.Context(), schemas.SweptKey); err != nil || !found {
+		t.Errorf("the data root was not swept: %v", err)
+	}
+	all, err := w.Client.ScheduleClient().List(t.Context(), client.ScheduleListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for all.HasNext() {
+		if s, err := all.Next(); err != nil || s.ID != schemas.SweepID {
+			t.Errorf("schedule %+v, %v", s, err)
+		}
+	}
 }
 
 // TestAResetRunKeepsWhatItStaged: it goes on under another run ID.

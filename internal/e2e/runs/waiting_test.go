@@ -31,7 +31,7 @@ func TestWhatARetryCannotCureWaits(t *testing.T) {
 	t.Run("revoked key", func(t *testing.T) {
 		w := w.In(t)
 		w.Key(true)
-		answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "«sandbox»")
+		answer := w.WaitsFor(w.Export("B", "EmailAddress"), schemas.ErrorKeyRejected, "\"sandbox\"")
 		w.Key(false)
 		answer(schemas.UpdateRetry)
 		if l := w.List("B"); l.Digest != expected.Digest {

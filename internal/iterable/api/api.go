@@ -1,7 +1,7 @@
 // Package api describes Iterable's HTTP API as far as this project uses it: its
 // endpoints with their documented limits, the shapes of its requests and
-// answers, and its error codes. The client and the sandbox share these names and
-// shapes, and no behaviour.
+// answers, and its error codes. The client and the sandbox share these names and shapes, but
+// no behaviour.
 //
 // Each fact is followed by its source: O is Iterable's OpenAPI document, version
 // 1.8; OT the integration tests of Iterable's own TypeScript client
@@ -27,7 +27,7 @@ type Endpoint struct {
 func (e Endpoint) String() string { return e.Method + " " + e.Path }
 
 // The endpoints, with the limits that O states for them. For subscribe and
-// unsubscribe it states none: they have to be learned.
+// unsubscribe it states none: they must be learned.
 var (
 	Lists            = Endpoint{Name: "lists", Method: http.MethodGet, Path: "/api/lists", PerSecond: 100}
 	CreateList       = Endpoint{Name: "lists/create", Method: http.MethodPost, Path: "/api/lists"}
@@ -65,7 +65,7 @@ const (
 	BulkUpdateBody = 4 << 20
 )
 
-// The types of a list (O). Only a Standard list takes subscribers.
+// The types of a list (O). Only a Standard list can have subscribers.
 const (
 	Standard    = "Standard"
 	Dynamic     = "Dynamic"

@@ -73,7 +73,7 @@ type UpdateAnswer struct {
 	InvalidUserIDs []string `json:"invalidUserIds,omitempty"`
 }
 
-// FailedUpdates are the subscribers that Iterable did not take, by its reason.
+// FailedUpdates are the refused subscribers, by Iterable's reason.
 // Addresses come back in lower case (R).
 type FailedUpdates struct {
 	InvalidEmails      []string `json:"invalidEmails,omitempty"`
@@ -119,7 +119,7 @@ type UserAnswer struct {
 	User *User `json:"user,omitempty"`
 }
 
-// Status is the answer of calls that have nothing to tell, and of every error.
+// Status is the answer of calls without a result, and of every error.
 // Msg and Params can hold addresses.
 type Status struct {
 	Msg    string         `json:"msg"`

@@ -1,6 +1,5 @@
-// Command stack is the worker with everything that it needs embedded: Temporal on
-// SQLite, Temporal's UI and the Iterable sandbox, in one process. It is for
-// trying the program out and for developing it, never for real data.
+// Command stack is the worker in one process with Temporal on SQLite, Temporal's UI and the
+// Iterable sandbox. It is for trying the program out and for developing it, never for real data.
 package main
 
 import (
@@ -19,13 +18,13 @@ import (
 // version is set by the linker in releases.
 var version = "dev"
 
-// errIncomplete says that not every run was completed; it is told already.
+// errIncomplete means that not every run was completed, which was already printed.
 var errIncomplete = errors.New("not every run was completed")
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
 
-// noArguments wants flags only.
+// noArguments accepts flags only.
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError{fmt.Errorf("%s knows no %q; %[1]s --help lists what it knows", c.CommandPath(), args[0])}
@@ -66,7 +65,7 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 		Args:          noArguments,
 		Version:       version,
 		SilenceErrors: true,
-		// Nobody has it on the path: it is run from the source.
+		// It is not on the path: it is run from the source.
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		SilenceUsage:      true,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -44,7 +44,7 @@ func sandboxCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			config := o.config()
 			config.DataDir = data
-			// A data root may remember the lists of a sandbox that is gone.
+			// A data root may have records of the lists of an earlier sandbox.
 			config.FirstListID = time.Now().Unix()
 			s, err := sandbox.Open(config)
 			if err != nil {

@@ -46,7 +46,7 @@ const (
 	lookEvery = 250 * time.Millisecond
 )
 
-// serve starts everything, runs the exports, and serves until ctx ends.
+// serve starts everything, runs the exports, and blocks until ctx ends.
 func serve(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	exports, err := loadExports(o)
@@ -93,7 +93,7 @@ func loadExports(o serveOptions) (*schemas.Exports, error) {
 	return exports, nil
 }
 
-// dataDir makes the folder for everything that is kept.
+// dataDir creates the folder for all data.
 func dataDir(wanted string) (dir string, temporary bool, err error) {
 	if wanted == "" {
 		dir, err = os.MkdirTemp("", "iterable-segment-export-")
@@ -165,7 +165,7 @@ func (e *everything) startSandbox(ctx context.Context, o serveOptions, dir strin
 	go func() {
 		defer close(done)
 		if err := errors.Join(s.Serve(ctx, listener), s.Close()); err != nil {
-			log.Error("the sandbox has ended", "error", err)
+			log.Error("sandbox ended", "error", err)
 		}
 	}()
 	e.stops = append(e.stops, func() { cancel(); <-done })
@@ -225,7 +225,7 @@ func (e *everything) startWorker(ctx context.Context, o serveOptions, dir string
 	return nil
 }
 
-// sandboxed leads connections to the sandbox's usual address to where it is now.
+// sandboxed redirects connections from the sandbox's default address to its present one.
 type sandboxed struct {
 	*config.ConnectionStore
 	url string
@@ -239,7 +239,7 @@ func (s sandboxed) Get(name string) (schemas.Connection, error) {
 	return c, err
 }
 
-// runExports runs the exports side by side and shows how they get on.
+// runExports runs the exports concurrently and shows their progress.
 func (e *everything) runExports(ctx context.Context, exports *schemas.Exports, stopAtWait bool, errOut io.Writer) ([]operate.View, error) {
 	progress := console.NewProgress(errOut)
 	defer progress.Close()
@@ -259,7 +259,7 @@ func (e *everything) runExports(ctx context.Context, exports *schemas.Exports, s
 	return views, errors.Join(errs...)
 }
 
-// report prints what became of the runs and, where it is kept, where to look.
+// report prints the results of the runs and, if data is kept, where to find it.
 func (e *everything) report(out io.Writer, views []operate.View, kept bool) {
 	if len(views) == 0 {
 		return
@@ -283,14 +283,14 @@ func (e *everything) report(out io.Writer, views []operate.View, kept bool) {
 		}
 		for _, s := range v.Segments {
 			if s.Report.Rejects != "" {
-				fmt.Fprintf(out, "  rejects of «%s»: %s\n", s.Run.Segment, path.Join(localPath(e.root.URL()), s.Report.Rejects))
+				fmt.Fprintf(out, "  rejects of %q: %s\n", s.Run.Segment, path.Join(localPath(e.root.URL()), s.Report.Rejects))
 			}
 		}
 		console.Waits(out, "go run ./starter", v)
 	}
 }
 
-// localPath is the folder that a file URL names.
+// localPath returns the folder of a file URL.
 func localPath(u string) string {
 	if parsed, err := url.Parse(u); err == nil && parsed.Scheme == "file" {
 		return parsed.Path
