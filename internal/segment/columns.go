@@ -50,7 +50,8 @@ type Column struct {
 }
 
 // asText are the columns of which a partition's text is wanted as it stands: those
-// that identify a profile, and those whose type is forced.
+// that identify a profile, and those whose type is forced, but not to number: 03 is one,
+// and as a text it would be none.
 func (c Columns) asText() []string {
 	out := []string{c.Email, c.UserID}
 	for _, f := range c.Fields.List {
