@@ -41,7 +41,7 @@ func ScheduledRun(ctx workflow.Context, in schemas.ScheduledInput) (schemas.Sche
 
 // skipped records in the Temporal UI and in the memo that the scheduled start was skipped.
 func skipped(ctx workflow.Context, export string) (schemas.ScheduledResult, error) {
-	why := fmt.Sprintf("skipped: a run of %q was already in progress", export)
+	why := fmt.Sprintf("skipped: a run of %q was already under way", export)
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** %s (`%s`).", export, why, schemas.RunWorkflowID(export)))
 	return schemas.ScheduledResult{Skipped: why}, workflow.UpsertMemo(ctx, map[string]any{schemas.MemoSkipped: why})
 }

@@ -45,6 +45,8 @@ const (
 	// person.
 	costlyAtOnce = 4
 	mostCostly   = 2
+	// costlyPatience is how long a costly request waits until it is below these limits.
+	costlyPatience = 10 * time.Second
 	// mostPeople is how many rate limiters are kept.
 	mostPeople = 10_000
 	// mostFollowed is how many runs a person may follow at a time.
@@ -74,9 +76,10 @@ type Login struct {
 
 // Handler serves Locals over HTTP.
 type Handler struct {
-	o      Options
-	mux    *http.ServeMux
-	costly chan struct{}
+	o        Options
+	mux      *http.ServeMux
+	costly   chan struct{}
+	patience time.Duration
 
 	mu     sync.Mutex
 	people map[string]*rate.Limiter // by subject
@@ -86,7 +89,7 @@ type Handler struct {
 
 // NewHandler returns a Handler behind a check for cross-origin requests.
 func NewHandler(o Options) http.Handler {
-	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
+	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), patience: costlyPatience, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	for _, rt := range routes {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
 	}
@@ -197,16 +200,11 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, but this needs %s", who.Name, who.Role, rt.least)
 	}
 	if rt.costly {
-		if !h.enters(who, "costly", mostCostly) {
-			return access.No(codeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
+		leave, err := h.waitCostly(r.Context(), who)
+		if err != nil {
+			return err
 		}
-		defer h.leaves(who, "costly")
-		select {
-		case h.costly <- struct{}{}:
-			defer func() { <-h.costly }()
-		default:
-			return access.No(codeTooMany, "several requests like this one are under way; wait a moment")
-		}
+		defer leave()
 	}
 	var cancel context.CancelFunc
 	if rt.kind == "text/event-stream" {
@@ -244,6 +242,27 @@ func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request,
 		}
 	}()
 	return r.WithContext(ctx), cancel
+}
+
+// waitCostly waits until one more costly request of a person may be handled, and returns
+// what ends it.
+func (h *Handler) waitCostly(ctx context.Context, who schemas.Person) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	for !h.enters(who, "costly", mostCostly) {
+		select {
+		case <-ctx.Done():
+			return nil, access.No(codeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	select {
+	case h.costly <- struct{}{}:
+		return func() { <-h.costly; h.leaves(who, "costly") }, nil
+	case <-ctx.Done():
+		h.leaves(who, "costly")
+		return nil, access.No(codeTooMany, "several requests like this one are under way; wait a moment")
+	}
 }
 
 // enters adds to a person's requests of a kind, unless there are most of them.

@@ -40,7 +40,7 @@ func TestForgottenPeopleAreNeverSent(t *testing.T) {
 	mark(11, "forgotten")
 	w.People("Ten", 1, 11, 1)
 	r = w.Done(w.Run(w.Of("Ten")))
-	if forgotten(r) != 2 || r.Upload.Refused[schemas.ReasonIterableForgotten] != 1 || !strings.Contains(strings.Join(r.Warnings, " "), "does not say whom the project has forgotten") {
+	if forgotten(r) != 2 || r.Upload.Refused[schemas.ReasonIterableForgotten] != 1 || !strings.Contains(strings.Join(r.Warnings, " "), "could not ask Iterable for the forgotten profiles") {
 		t.Errorf("unlisted: %d forgotten, %v refused, warnings %q", forgotten(r), r.Upload.Refused, r.Warnings)
 	}
 	full := w.Done(w.Full(w.Of("Ten")))
