@@ -51,7 +51,7 @@ func TestScheduledRun(t *testing.T) {
 		var out schemas.ScheduledResult
 		require.NoError(t, env.GetWorkflowResult(&out))
 		require.Nil(t, out.Run)
-		require.Contains(t, out.Skipped, "in progress")
+		require.Contains(t, out.Skipped, "under way")
 		env.AssertExpectations(t)
 	})
 }

@@ -256,9 +256,15 @@ func (h *Handler) waitCostly(ctx context.Context, who schemas.Person) (leave fun
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+	leave = func() { <-h.costly; h.leaves(who, "costly") }
 	select {
 	case h.costly <- struct{}{}:
-		return func() { <-h.costly; h.leaves(who, "costly") }, nil
+		return leave, nil
+	default:
+	}
+	select {
+	case h.costly <- struct{}{}:
+		return leave, nil
 	case <-ctx.Done():
 		h.leaves(who, "costly")
 		return nil, access.No(codeTooMany, "several requests like this one are under way; wait a moment")

@@ -87,7 +87,8 @@ func snapshotFile(w *world.World, export string) string {
 // left: everybody is sent, and nobody is removed who may be somebody else's.
 func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
 	t.Parallel()
-	w := world.New(t, sandbox.Config{}, true)
+	// Sizes do not lag: a snapshot is lost days after the list was filled, not seconds.
+	w := world.New(t, sandbox.Config{Lag: -1}, true)
 	w.People("Other", 50, 59, 1)
 	w.Done(w.Run(w.Of("Other")))
 	for name, c := range map[string]struct {
@@ -150,8 +151,8 @@ func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
 			c.spoil(w, snapshotFile(w, t.Name()))
 			w.People(t.Name(), 5, 11, 1)
 			r := w.Done(w.Run(e))
-			// A list that the run had to make is not known at once.
-			if m, u := r.Manifest, r.Upload; m.Removals != 0 || m.Adds != 7 || u.Requests-u.Failed != 1 || u.Removed != 0 {
+			// A list that the run had to make is not known at once: there are more requests.
+			if m, u := r.Manifest, r.Upload; m.Removals != 0 || m.Adds != 7 || u.Sent != 7 || u.Removed != 0 {
 				t.Errorf("%d added, %d updated, %d removed by %d requests, %d of them failed", m.Adds, m.Updates, m.Removals, u.Requests, u.Failed)
 			}
 			if have := w.Members(t.Name()); !slices.Equal(have, c.list) {
