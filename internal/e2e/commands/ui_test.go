@@ -83,18 +83,18 @@ func TestWhatOperatorsSee(t *testing.T) {
 		return base + "/" + url.PathEscape(schemas.SegmentWorkflowID(export, export))
 	}
 	seen := look(t, chromium, dir, []page{
-		{URL: segment("Finished"), Texts: []string{"CommitSnapshot", "List \"Finished\"", "add: batches 0–0 of 1: 1 profiles"}},
+		{URL: segment("Finished"), Texts: []string{"CommitSnapshot", "Find list \"Finished\"", "add: batches 0–0 of 1: 1 profiles"}},
 		{URL: segment("Finished"), Click: metadata, Texts: []string{
-			fmt.Sprintf("Export \"Finished\" → Iterable list %d", list), fmt.Sprintf("Segment \"Finished\" → Iterable list %d: done", list),
+			fmt.Sprintf("Export “Finished” → Iterable list %d", list), fmt.Sprintf("Segment “Finished” → Iterable list %d: done", list),
 			"profiles read 31", "sent 1", "requests 1",
 		}},
 		{URL: segment("Waiting"), Click: metadata, Texts: []string{
-			"Export \"Waiting\" → a new Iterable list", "Waiting at", "no profile that can be sent", `starter approve "Waiting" --wait `, `starter abort "Waiting" --wait `,
+			"Export “Waiting” → a new Iterable list", "Waiting at", "no profile that can be sent", `starter approve "Waiting" --wait `, `starter abort "Waiting" --wait `,
 		}},
 		{URL: segment("Running"), Click: metadata, Texts: []string{
-			"Segment \"Running\" → Iterable list", "running", "left", "pace, requests per second", "sent by about",
+			"Segment “Running” → Iterable list", "running", "left", "pace, requests per second", "sent by about",
 		}},
-		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{`Export "Running" over connection "sandbox"`, "started by tester: running"}},
+		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{"Export “Running” over connection “sandbox”", "started by tester: running"}},
 		{URL: base + "?query=" + url.QueryEscape("ExportState = 'waiting'"), Texts: []string{"export/Waiting"}},
 	})
 	if waiting := seen[len(seen)-1]; strings.Contains(waiting, "export/Finished") {
