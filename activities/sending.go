@@ -140,14 +140,10 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 		}
 		return s.send(ctx, second)
 	}
-	most := refusedInARow
-	if accepted(s.counts)+accepted(s.progress.snapshot().Counts) > 0 {
-		most = refusedLater
-	}
 	if !ofRow {
 		s.inARow++
 	}
-	if s.inARow > most {
+	if s.inARow > refusedLater || s.inARow > refusedInARow && accepted(s.counts)+accepted(s.progress.snapshot().Counts) == 0 {
 		return err
 	}
 	p := parts[0]
@@ -168,12 +164,11 @@ var personal = map[string]schemas.Reason{
 
 // request makes one request, with its retries.
 func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result, err error) {
-	endpoint := s.endpoint()
-	if err = s.next(ctx, endpoint); err != nil {
+	if err = s.next(ctx); err != nil {
 		return r, err
 	}
 	s.held = false // Send ends it
-	s.body.Reset(bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType), s.in.Kind == schemas.Unsubscribe)
+	s.reset(s.body)
 	for _, p := range parts {
 		s.body.Add(p.Batch, p.from, p.to, math.MaxInt)
 	}
@@ -198,14 +193,14 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 		s.pace.add(time.Now(), one)
 	}
 	return s.client.Send(ctx, s.turn, iterable.Request{
-		Endpoint: endpoint, Body: s.body.Bytes(), Profiles: rowsOf(parts), Young: s.young, Observe: observe, Repeat: s.stop,
+		Endpoint: s.endpoint(), Body: s.body.Bytes(), Profiles: rowsOf(parts), Young: s.young, Observe: observe, Repeat: s.stop,
 	})
 }
 
 // next waits for the turn of the next request, unless it is held.
-func (s *sending) next(ctx context.Context, endpoint iterable.Endpoint) (err error) {
+func (s *sending) next(ctx context.Context) (err error) {
 	if !s.held {
-		s.turn, err = s.client.Turn(ctx, endpoint)
+		s.turn, err = s.client.Turn(ctx, s.endpoint())
 		s.held = err == nil
 	}
 	return err
@@ -226,6 +221,11 @@ func (u *uploader) endpoint() iterable.Endpoint {
 		return iterable.Unsubscribe
 	}
 	return iterable.Subscribe
+}
+
+// reset empties a body, for the profiles of one of the chunk's requests.
+func (u *uploader) reset(body *batch.Body) {
+	body.Reset(bodyOptions(u.in.ListID, u.in.Settings, u.in.Connection.ProjectType), u.in.Kind == schemas.Unsubscribe)
 }
 
 // bodyOptions returns how the requests of an export are written.

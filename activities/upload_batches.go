@@ -66,8 +66,8 @@ func columnAtFault(err error, in schemas.UploadInput) error {
 		in.Connection.Name, strings.Join(clashes, "; ")))
 }
 
-// mapped returns the mapped field of a name, or what it lies in, since the rows name the
-// fields of a map; nil if there is none.
+// mapped returns the mapped field of a name, the one that contains it (rows name the
+// fields of a map), or nil.
 func mapped(fields []schemas.MappedField, name string) (of *schemas.MappedField) {
 	for i, f := range fields {
 		if (f.Field == name || strings.HasPrefix(name, f.Field+".")) && (of == nil || len(f.Field) > len(of.Field)) {
@@ -77,7 +77,7 @@ func mapped(fields []schemas.MappedField, name string) (of *schemas.MappedField)
 	return of
 }
 
-// namesOf returns the mapped fields of such names. Other names come from the rows, so they
+// namesOf returns the mapped fields of the names. Other names come from the rows, so they
 // are not repeated.
 func namesOf(fields []schemas.MappedField, names []string) (out []string) {
 	for _, name := range names {
@@ -380,6 +380,12 @@ func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more b
 		}
 		return false, err
 	}
+	s := &sending{uploader: u, stop: stop, turn: turn, held: true, body: body}
+	defer func() {
+		if s.held {
+			s.turn.Cancel()
+		}
+	}()
 	batches, err := u.load(turn, body)
 	if !u.progress.left() {
 		u.nothingLeft()
@@ -390,15 +396,8 @@ func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more b
 		}
 	}()
 	if err != nil || len(batches) == 0 {
-		turn.Cancel()
 		return false, err
 	}
-	s := &sending{uploader: u, stop: stop, turn: turn, held: true, body: body}
-	defer func() {
-		if s.held {
-			s.turn.Cancel()
-		}
-	}()
 	switch err := s.sendAll(ctx, batches); {
 	case errors.Is(err, errSmaller):
 		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
@@ -434,12 +433,12 @@ func (s *sending) sendAll(ctx context.Context, batches []*loaded) error {
 	}
 	b := batches[0]
 	for from := 0; from < b.Len(); {
-		if err := s.next(ctx, s.endpoint()); err != nil {
+		if err := s.next(ctx); err != nil {
 			return err
 		}
 		to := min(from+s.turn.Profiles, b.Len())
 		if s.turn.Bytes > 0 {
-			s.body.Reset(bodyOptions(s.in.ListID, s.in.Settings, s.in.Connection.ProjectType), s.in.Kind == schemas.Unsubscribe)
+			s.reset(s.body)
 			n := 0
 			for from+n < to && s.body.Add(b.Batch, from+n, from+n+1, s.turn.Bytes) {
 				n++
@@ -461,8 +460,7 @@ func (u *uploader) load(turn limits.Turn, body *batch.Body) (batches []*loaded, 
 	if turn.Bytes > 0 {
 		mostBytes = min(mostBytes, turn.Bytes)
 	}
-	options := bodyOptions(u.in.ListID, u.in.Settings, u.in.Connection.ProjectType)
-	body.Reset(options, u.in.Kind == schemas.Unsubscribe)
+	u.reset(body)
 	for rows := 0; rows < most; {
 		k, ok := u.progress.take()
 		if !ok {
