@@ -78,18 +78,18 @@ type Login struct {
 type Handler struct {
 	o        Options
 	mux      *http.ServeMux
-	costly   chan struct{}
-	patience time.Duration
+	patience time.Duration // of a costly request
 
 	mu     sync.Mutex
 	people map[string]*rate.Limiter // by subject
-	// open counts the bounded requests of each person under way, by subject and kind.
+	// open counts the bounded requests under way, by subject and kind; the subject everyone
+	// counts those of all.
 	open map[[2]string]int
 }
 
 // NewHandler returns a Handler behind a check for cross-origin requests.
 func NewHandler(o Options) http.Handler {
-	h := &Handler{o: o, mux: http.NewServeMux(), costly: make(chan struct{}, costlyAtOnce), patience: costlyPatience, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
+	h := &Handler{o: o, mux: http.NewServeMux(), patience: costlyPatience, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	for _, rt := range routes {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
 	}
@@ -208,10 +208,10 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	}
 	var cancel context.CancelFunc
 	if rt.kind == "text/event-stream" {
-		if !h.enters(who, "following", mostFollowed) {
+		if !h.enters(who.Subject, "following", mostFollowed) {
 			return access.No(codeTooMany, "%s already follows %d runs", who.Name, mostFollowed)
 		}
-		defer h.leaves(who, "following")
+		defer h.leaves(who.Subject, "following")
 		r, cancel = h.whileGood(r, rt.least)
 	} else {
 		var ctx context.Context
@@ -244,38 +244,37 @@ func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request,
 	return r.WithContext(ctx), cancel
 }
 
+// everyone is the subject of no person.
+const everyone = ""
+
 // waitCostly waits until one more costly request of a person may be handled, and returns
 // what ends it.
 func (h *Handler) waitCostly(ctx context.Context, who schemas.Person) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, h.patience)
 	defer cancel()
-	for !h.enters(who, "costly", mostCostly) {
+	for {
+		switch {
+		case !h.enters(who.Subject, "costly", mostCostly):
+			err = access.No(codeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
+		case !h.enters(everyone, "costly", costlyAtOnce):
+			h.leaves(who.Subject, "costly")
+			err = access.No(codeTooMany, "several requests like this one are under way; wait a moment")
+		default:
+			return func() { h.leaves(everyone, "costly"); h.leaves(who.Subject, "costly") }, nil
+		}
 		select {
 		case <-ctx.Done():
-			return nil, access.No(codeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
+			return nil, err
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	leave = func() { <-h.costly; h.leaves(who, "costly") }
-	select {
-	case h.costly <- struct{}{}:
-		return leave, nil
-	default:
-	}
-	select {
-	case h.costly <- struct{}{}:
-		return leave, nil
-	case <-ctx.Done():
-		h.leaves(who, "costly")
-		return nil, access.No(codeTooMany, "several requests like this one are under way; wait a moment")
-	}
 }
 
-// enters adds to a person's requests of a kind, unless there are most of them.
-func (h *Handler) enters(who schemas.Person, kind string, most int) bool {
+// enters adds to a subject's requests of a kind, unless there are most of them.
+func (h *Handler) enters(subject, kind string, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k := [2]string{who.Subject, kind}
+	k := [2]string{subject, kind}
 	if h.open[k] >= most {
 		return false
 	}
@@ -283,11 +282,11 @@ func (h *Handler) enters(who schemas.Person, kind string, most int) bool {
 	return true
 }
 
-// leaves subtracts a request from those of a person.
-func (h *Handler) leaves(who schemas.Person, kind string) {
+// leaves subtracts a request from those of a subject.
+func (h *Handler) leaves(subject, kind string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k := [2]string{who.Subject, kind}
+	k := [2]string{subject, kind}
 	if h.open[k]--; h.open[k] == 0 {
 		delete(h.open, k)
 	}

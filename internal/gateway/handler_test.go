@@ -24,7 +24,7 @@ import (
 // Somebody who asks for much that is costly leaves room for others.
 func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
 	h := &Handler{
-		o: Options{Office: &Office{}, PerSecond: 100, Burst: 100}, costly: make(chan struct{}, costlyAtOnce),
+		o:      Options{Office: &Office{}, PerSecond: 100, Burst: 100},
 		people: map[string]*rate.Limiter{}, open: map[[2]string]int{},
 	}
 	begun, end := make(chan bool), make(chan bool)
