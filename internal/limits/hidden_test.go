@@ -165,20 +165,24 @@ func (h hidden) run(t *testing.T, seed uint64, known Learned) (out outcome) {
 		all.Wait()
 		out.requests, out.learned = len(p.answers), limiters[0].remembered()
 		first, inMinute := 0, 0
-		for i, at := range p.answers {
-			if p.refused[i] {
-				out.throttled++
-				inMinute++
+		minute := func(end int) { // from the first answer on, or the whole run if it was shorter
+			if n := end - first; n > 50 { // of fewer, one in ten is chance
+				out.worst = max(out.worst, float64(inMinute)/float64(n))
 			}
+		}
+		for i, at := range p.answers {
 			for ; at.Sub(p.answers[first]) > time.Minute; first++ {
+				minute(i)
 				if p.refused[first] {
 					inMinute--
 				}
 			}
-			if i-first >= 50 { // of fewer, one in ten is chance
-				out.worst = max(out.worst, float64(inMinute)/float64(i+1-first))
+			if p.refused[i] {
+				out.throttled++
+				inMinute++
 			}
 		}
+		minute(len(p.answers))
 	})
 	return out
 }
