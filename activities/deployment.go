@@ -10,7 +10,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// deployment returns the data root's ID, and creates it if there is none.
+// deployment returns the data root's ID, and creates the ID if it does not exist.
 func (a *Activities) deployment(ctx context.Context) (string, error) {
 	var d schemas.Deployment
 	found, err := a.Root.ReadJSON(ctx, schemas.DeploymentKey, &d)

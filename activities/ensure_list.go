@@ -16,8 +16,8 @@ import (
 )
 
 // EnsureList finds the list with exactly the segment's name, after it has compared the
-// mapped fields with those of the project. If there is none, it creates the list if
-// in.Create is set, and else returns list 0.
+// mapped fields with those of the project. If no list has the name, it creates one when
+// in.Create is set, and otherwise returns list 0.
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (_ schemas.ListRef, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.end(ctx, &err)
@@ -177,8 +177,8 @@ func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64
 // settle examines the lists after one was created. If several workers have created one at
 // the same time, the lowest ID stays, and the one created here is deleted: nothing was sent
 // to it. It is also deleted if Iterable changed its name, since the next run would not find
-// it and create one more. A list that was there
-// before, which Iterable took for the one that was asked for, is left as it is.
+// it and create one more. A list that existed before, and that Iterable took for the
+// requested one, is never deleted.
 func (o *ownership) settle(ctx context.Context, client *iterable.Client, before, lists []iterable.List, made int64) (schemas.ListRef, error) {
 	for _, l := range before {
 		if l.ID == made {

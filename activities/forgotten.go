@@ -106,17 +106,15 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 	}
 	asked := activity.GetInfo(ctx).StartedTime // by Temporal's clock, which all workers share
 	hashes, err := client.Forgotten(ctx, in.Connection.ProjectType)
-	switch class := iterable.ClassOf(err); class {
-	case iterable.BadRequest, iterable.Forbidden, iterable.NotFound, iterable.Unexpected, iterable.Transient, iterable.Throttled:
-		if passing := class == iterable.Transient || class == iterable.Throttled; passing && activity.GetInfo(ctx).Attempt < forgottenTries {
-			return out, failure(err, in.Run.Connection)
+	switch iterable.ClassOf(err) {
+	case iterable.Transient, iterable.Throttled:
+		if activity.GetInfo(ctx).Attempt < forgottenTries {
+			break
 		}
+		fallthrough
+	case iterable.BadRequest, iterable.Forbidden, iterable.NotFound, iterable.Unexpected:
 		out.Warning = fmt.Sprintf("could not ask Iterable for the forgotten profiles (%v); those known from earlier runs are left out, and Iterable refuses the others itself", err)
-		if len(hashes) > 0 { // one of two lists
-			err = a.keepReported(ctx, in.Run, hashes)
-		} else {
-			err = nil
-		}
+		err = a.keepReported(ctx, in.Run, hashes) // of two lists, one may be there
 	case "":
 		if err == nil {
 			err = a.keepListed(ctx, in.Run.Connection, asked, hashes)
@@ -148,7 +146,7 @@ func decodeForgotten(hashes []string) (out forgottenPeople, err error) {
 	for _, text := range hashes {
 		sum, err := hex.DecodeString(text)
 		if err != nil || len(sum) != sha256.Size {
-			return nil, errors.New("the forgotten people are listed by what is no SHA-256")
+			return nil, errors.New("the list of forgotten profiles has an entry that is not a SHA-256 sum")
 		}
 		out = append(out, personHash(sum[:16]))
 	}

@@ -278,7 +278,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 		}
 	}
 	took := int64(rowsOf(parts)) - refused
-	// Of rows that count neither as a success nor as a failure it is not known what became.
+	// The outcome of rows that count neither as a success nor as a failure is not known.
 	unnamed := min(max(0, int64(max(r.FailCount, rowsOf(parts)-r.SuccessCount))-refused), took)
 	for _, p := range parts {
 		for row := p.from; row < p.to; row++ {

@@ -133,9 +133,8 @@ func oneFile(t *testing.T, profiles ...batch.Profile) *batch.File {
 	return read
 }
 
-// Rows that count neither as a success nor as a failure, such as those of people whom
-// Iterable does not know where only existing users are updated, are not known to be on
-// the list.
+// Iterable may count a row neither as a success nor as a failure, such as that of an unknown
+// user if only existing users are updated. Such a row is not known to be on the list.
 func TestRowsThatAreNotCountedAreNotSure(t *testing.T) {
 	b := twoPeople(t)
 	s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: schemas.Subscribe}}}

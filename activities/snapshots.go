@@ -34,7 +34,7 @@ type pending struct {
 	Execution string `json:"execution,omitempty"`
 }
 
-// openedSnapshot is a snapshot and its file. Its Snapshot is nil if there is none to use.
+// openedSnapshot is a snapshot and its file. Snapshot is nil if no snapshot can be used.
 type openedSnapshot struct {
 	*snapshot.Snapshot
 	file    storage.File
@@ -136,8 +136,8 @@ func lost(err error) bool {
 		errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrListReplaced)
 }
 
-// readSnapshot opens the newest snapshot. Its error is fs.ErrNotExist if there is none. The
-// version is always set.
+// readSnapshot opens the newest snapshot. If no snapshot exists, the error is
+// fs.ErrNotExist. The version is always set.
 func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (o openedSnapshot, err error) {
 	var file storage.File
 	for tries := 0; ; tries++ {

@@ -61,7 +61,7 @@ const (
 
 // Runs looks up runs in Temporal.
 type Runs interface {
-	// State returns the state of a segment's run, and reports whether any run of its
+	// State returns the state of a segment's run. underWay reports whether any run of the
 	// export is in progress.
 	State(ctx context.Context, run schemas.RunRef) (state RunState, underWay bool, err error)
 }

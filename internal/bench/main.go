@@ -168,5 +168,6 @@ func (b *bench) run(ctx context.Context, only []string) (err error) {
 // others keep busy, times mean little.
 func load() string {
 	data, _ := os.ReadFile("/proc/loadavg")
-	return strings.Join(strings.Fields(string(data))[:min(3, len(strings.Fields(string(data))))], " ")
+	fields := strings.Fields(string(data))
+	return strings.Join(fields[:min(3, len(fields))], " ")
 }

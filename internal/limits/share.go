@@ -97,10 +97,9 @@ func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
 }
 
 // Join makes this worker known as one that sends over the connection, with one
-// upload more than before, until leave is called. It returns when the worker has
-// looked at who else sends and at what is known of the limits, or has tried to in
-// vain for a moment: then it goes by its own answers alone. The last leave stores
-// what was learned.
+// upload more than before, until leave is called. It returns once the worker has read the
+// other workers' files and the stored limits, or after joinWithin: then the rate follows
+// the answers alone. The last leave stores what was learned.
 func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	if s == nil {
 		return func() {}
@@ -140,9 +139,9 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	}
 }
 
-// begin looks for the first time, and goes on looking until the worker has nothing
-// to send any more. It outlives the upload that comes first, so its context is not that
-// one's, whose lease on the data root ends with it.
+// begin looks for the first time, and repeats that until the worker has nothing left to
+// send. It outlives the first upload, so it does not use that upload's context, whose lease
+// on the data root ends with it.
 func (s *Share) begin(connection string, p *presence) {
 	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
