@@ -111,11 +111,11 @@ type reader struct {
 	t       *testing.T
 	bin     map[string]string
 	dir     string
-	env     []string // that the page has exported
-	address string   // of the development server's Temporal, once it serves
-	root    string   // its data root
-	api     bool     // the page has said where the gateway is
-	g       *guarded // has the gateway, once it serves
+	env     []string       // that the page has exported
+	address string         // of the development server's Temporal, once it serves
+	root    string         // its data root
+	api     bool           // the page has said where the gateway is
+	g       *world.Guarded // has the gateway, once it serves
 }
 
 var (
@@ -218,16 +218,16 @@ func (r *reader) shell(line string) {
 func (r *reader) asks(command string) {
 	r.t.Helper()
 	if r.g == nil {
-		g := newGuarded(r.t)
+		g := world.NewGuarded(r.t)
 		g.Others += g.Connection("marketing", g.URL, "{}") + g.Connection("marketing-eu", g.URL, "{}")
 		g.WriteConnections("{}")
 		if err := os.CopyFS(g.Sources, os.DirFS(filepath.Join(repository, "examples/segments"))); err != nil {
 			r.t.Fatal(err)
 		}
 		g.People("Spring campaign", 1, 5, 1)
-		e := g.over("Spring campaign", "marketing")
+		e := g.Over("Spring campaign", "marketing")
 		e.Email, e.Segments[0].Source = "email", filepath.Join(g.Sources, "Spring campaign")
-		admin := g.as(schemas.RoleAdministrator)
+		admin := g.As(schemas.RoleAdministrator)
 		g.Until("the worker has read the file", func() bool {
 			all, err := admin.Connections(r.t.Context())
 			return err == nil && len(all.Connections) == 4
@@ -235,10 +235,10 @@ func (r *reader) asks(command string) {
 		if p, err := admin.Apply(r.t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{e}}}); err != nil || p.Failed > 0 {
 			r.t.Fatalf("%+v, %v", p, err)
 		}
-		g.Done(g.through(admin, gateway.StartRequest{Export: e.Name}))
+		g.Done(g.Through(admin, gateway.StartRequest{Export: e.Name}))
 		r.g = &g
 	}
-	r.env = append(r.env, "EXPORT_API="+r.g.api, "EXPORT_TOKEN="+r.g.provider.Token("ann", schemas.RoleAdministrator))
+	r.env = append(r.env, "EXPORT_API="+r.g.API, "EXPORT_TOKEN="+r.g.Provider.Token("ann", schemas.RoleAdministrator))
 	r.shell("go run ./" + strings.ReplaceAll(command, "/config/segments", r.g.Sources))
 }
 

@@ -109,12 +109,12 @@ func TestTheDoctorWithoutAWorker(t *testing.T) {
 // TestTheDoctorKnowsRoles shows each what they may see.
 func TestTheDoctorKnowsRoles(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.Generated(20)
 	s := g.Starter()
-	api := []string{"EXPORT_API=" + g.api, "XDG_CONFIG_HOME=" + t.TempDir()}
+	api := []string{"EXPORT_API=" + g.API, "XDG_CONFIG_HOME=" + t.TempDir()}
 	as := func(role schemas.Role) {
-		s.Env = append(slices.Clone(api), "EXPORT_TOKEN="+g.provider.Token("the "+role, role))
+		s.Env = append(slices.Clone(api), "EXPORT_TOKEN="+g.Provider.Token("the "+role, role))
 	}
 	s.Env = api
 	s.Contains(examined(s, 1), "wrong temporal", "starter login")

@@ -48,14 +48,14 @@ func ended(views []operate.View) (schedule, person int, quiet bool) {
 // Insights has its users do for an export to Iterable, in that order.
 func TestCustomerInsightsSteps(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.WithoutConsent()
 	g.Allow("administrators")
 	expected := g.Generated(300)
 	admin := g.Starter()
 	contributor := admin
 	as := func(s world.Starter, role string) world.Starter {
-		s.Env = []string{"EXPORT_API=" + g.api, "EXPORT_TOKEN=" + g.provider.Token("the "+role, role)}
+		s.Env = []string{"EXPORT_API=" + g.API, "EXPORT_TOKEN=" + g.Provider.Token("the "+role, role)}
 		return s
 	}
 	file := g.WriteExports(world.Seldom, "segments/*.parquet")

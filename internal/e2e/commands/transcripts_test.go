@@ -63,13 +63,13 @@ func typeTranscripts(t *testing.T, api bool) {
 		t.Fatal(err)
 	}
 	w.StartHost()
-	g := guarded{World: w, provider: accesstest.New(t)}
+	g := world.Guarded{World: w, Provider: accesstest.New(t)}
 	if api {
-		g.serveAPI()
+		g.ServeAPI()
 	}
-	claims := g.provider.Claims("ann", schemas.RoleAdministrator)
+	claims := g.Provider.Claims("ann", schemas.RoleAdministrator)
 	claims["email"], claims["email_verified"] = "ann@example.com", true
-	token := g.provider.Sign(claims, nil)
+	token := g.Provider.Sign(claims, nil)
 	bin := world.Build(t, "starter")
 	typed := &typist{bin: bin}
 	testscript.Run(t, testscript.Params{
@@ -79,7 +79,7 @@ func typeTranscripts(t *testing.T, api bool) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("EXPORT_UI_URL", "http://127.0.0.1:8233")
 			if api {
-				e.Setenv("EXPORT_API", g.api)
+				e.Setenv("EXPORT_API", g.API)
 				e.Setenv("EXPORT_TOKEN", token)
 			} else {
 				e.Setenv("TEMPORAL_ADDRESS", w.Temporal)

@@ -1,4 +1,4 @@
-package commands
+package access
 
 import (
 	"bufio"
@@ -54,8 +54,8 @@ func TestTheWholeWalkWithARealProvider(t *testing.T) {
 	w.WithoutConsent()
 	w.Secrets = []string{accesstest.Secret}
 	w.StartHost()
-	g := guarded{World: w}
-	g.serveWith(issuer, oidctest.Audience)
+	g := world.Guarded{World: w}
+	g.ServeWith(issuer, oidctest.Audience)
 	w.People("Spring", 1, 30, 1, world.Invalid(2)...)
 	file := w.Path("exports.yaml")
 	e := w.Of("Spring")
@@ -65,7 +65,7 @@ func TestTheWholeWalkWithARealProvider(t *testing.T) {
 	}
 	s := w.Starter()
 	homes := map[string]string{"ann": t.TempDir(), "bob": t.TempDir(), "vic": t.TempDir()}
-	as := func(person string) { s.Env = []string{"EXPORT_API=" + g.api, "XDG_CONFIG_HOME=" + homes[person]} }
+	as := func(person string) { s.Env = []string{"EXPORT_API=" + g.API, "XDG_CONFIG_HOME=" + homes[person]} }
 
 	as("ann")
 	s.Contains(s.Want(1, "whoami"), "starter login")

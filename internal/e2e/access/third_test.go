@@ -1,4 +1,4 @@
-package commands
+package access
 
 import (
 	"strings"
@@ -20,7 +20,7 @@ import (
 
 // third is somebody who may write to Temporal's namespace, without the workers' secret.
 type third struct {
-	guarded
+	world.Guarded
 	o *operate.Operator
 }
 
@@ -28,7 +28,7 @@ type third struct {
 // write to Temporal's namespace: it does not hold them off.
 func TestWhatTheThirdKindCanDo(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	x := third{g, &operate.Operator{Client: g.Client, Namespace: "default", Who: schemas.Person{Name: "the owner", Role: schemas.RoleViewer}}}
 	for _, c := range []struct {
 		name string
@@ -50,7 +50,7 @@ func TestWhatTheThirdKindCanDo(t *testing.T) {
 }
 
 func (x third) answers() {
-	v := x.shrunk("Answered")
+	v := shrunk(x.Guarded, "Answered")
 	if _, err := x.o.Answer(x.T.Context(), v.Run, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
 		x.T.Fatal(err)
 	}
@@ -58,14 +58,14 @@ func (x third) answers() {
 }
 
 func (x third) ends() {
-	v := x.shrunk("Cancelled")
+	v := shrunk(x.Guarded, "Cancelled")
 	if err := x.o.Cancel(x.T.Context(), v.Run); err != nil {
 		x.T.Fatal(err)
 	}
 	if v := x.Watch(v.Run); v.State != schemas.StateCancelled {
 		x.T.Errorf("%+v", v)
 	}
-	v = x.shrunk("Terminated")
+	v = shrunk(x.Guarded, "Terminated")
 	if err := x.Client.TerminateWorkflow(x.T.Context(), v.Run.WorkflowID, v.Run.RunID, "because"); err != nil {
 		x.T.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (x third) applied(name string) operate.Applied {
 	e := x.Of(name)
 	e.Connection, e.Fields = "owners", schemas.Fields{} // fields that Iterable does not have would be asked about
 	file := schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{e}}
-	if p, err := x.as(schemas.RoleAdministrator).Apply(x.T.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
+	if p, err := x.As(schemas.RoleAdministrator).Apply(x.T.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 		x.T.Fatalf("%+v, %v", p, err)
 	}
 	a, err := x.o.AppliedExport(x.T.Context(), name)
@@ -222,13 +222,13 @@ func mine(ctx workflow.Context, in schemas.UploadInput, queue string) error {
 }
 
 func (x third) leavesOut() {
-	v := x.shrunk("Guarded")
+	v := shrunk(x.Guarded, "Guarded")
 	x.workflows("Mine", mine)
 	in := x.staged(v)
 	if err := x.uploads(in, in.Connection.TaskQueue); err != nil {
 		x.T.Fatal(err)
 	}
-	for _, l := range x.owners.Stats(true).Lists {
+	for _, l := range x.Owners.Stats(true).Lists {
 		if l.Name == "Guarded" && l.Size != 5 {
 			x.T.Errorf("the list has %d members; 45 were to be taken off", l.Size)
 		}
@@ -249,7 +249,7 @@ func (x third) lies() {
 	if _, err := x.Client.ExecuteWorkflow(x.T.Context(), client.StartWorkflowOptions{ID: schemas.RunWorkflowID("Lie"), TaskQueue: "mine"}, "Lie", in); err != nil {
 		x.T.Fatal(err)
 	}
-	viewer := x.as(schemas.RoleViewer)
+	viewer := x.As(schemas.RoleViewer)
 	run, err := viewer.Find(x.T.Context(), "Lie")
 	if err != nil {
 		x.T.Fatal(err)
@@ -264,7 +264,7 @@ func (x third) lies() {
 // have steps done that are not those of the run that they name.
 func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	x := third{g, &operate.Operator{Client: g.Client, Namespace: "default"}}
 	a := x.applied("Altered")
 	good := granted(a)
@@ -316,7 +316,7 @@ func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 		return ok && v.Run.RunID != before.Run.RunID && v.Ended() && v.State != schemas.StateDone && strings.Contains(v.Error, "altered")
 	})
 	// Steps with the waiting run's record, and something of one's own.
-	v := x.shrunk("Waits")
+	v := shrunk(x.Guarded, "Waits")
 	x.workflows("Mine", mine)
 	staged := x.staged(v)
 	sandboxQueue := schemas.UploadTaskQueue("sandbox")
@@ -338,7 +338,7 @@ func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 			t.Errorf("send %s: %v", name, err)
 		}
 	}
-	if n, m := members(g.owners), members(g.Sandbox); n != 50 || m != 0 {
+	if n, m := members(g.Owners), members(g.Sandbox); n != 50 || m != 0 {
 		t.Errorf("%d members on the administrators' lists, and %d on the contributors'", n, m)
 	}
 }

@@ -1,4 +1,4 @@
-package commands
+package access
 
 import (
 	"os"
@@ -44,10 +44,10 @@ func typedFor(command, export, connection, file string) []string {
 func TestEveryCommandTakesItsRole(t *testing.T) {
 	t.Parallel()
 	// Fast: it makes some lists one after the other, and is about who may.
-	g := newGuardedOver(t, sandbox.Config{Fast: true})
+	g := world.NewGuardedOver(t, sandbox.Config{Fast: true})
 	g.Others += g.Connection("spare", g.URL, "{}")
 	g.WriteConnections("{}")
-	admin := g.as(schemas.RoleAdministrator)
+	admin := g.As(schemas.RoleAdministrator)
 	g.Until("the worker has read the file", func() bool {
 		all, err := admin.Connections(t.Context())
 		return err == nil && len(all.Connections) == 3
@@ -63,7 +63,7 @@ func TestEveryCommandTakesItsRole(t *testing.T) {
 			if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 				t.Fatalf("%+v, %v", p, err)
 			}
-			g.Done(g.through(admin, gateway.StartRequest{Export: name}))
+			g.Done(g.Through(admin, gateway.StartRequest{Export: name}))
 			files[name] = g.Path(name + ".yaml")
 			text := "refresh: {cron: \"" + world.Seldom + "\"}\nexports:\n  - {name: " + name + ", connection: " + connection + ", email: email, segments: [{name: " + name + ", source: " + jsonOf(t, e.Segments[0].Source) + "}]}\n"
 			if err := os.WriteFile(files[name], []byte(text), 0o600); err != nil {
@@ -83,9 +83,9 @@ func TestEveryCommandTakesItsRole(t *testing.T) {
 	s := g.Starter()
 	s.Dir = t.TempDir()
 	try := func(command string, role schemas.Role, export, connection string) string {
-		s.Env = []string{"EXPORT_API=" + g.api, "HOME=" + g.Dir, "XDG_CONFIG_HOME=" + g.Dir}
+		s.Env = []string{"EXPORT_API=" + g.API, "HOME=" + g.Dir, "XDG_CONFIG_HOME=" + g.Dir}
 		if role != "" {
-			s.Env = append(s.Env, "EXPORT_TOKEN="+g.provider.Token("the "+role, role))
+			s.Env = append(s.Env, "EXPORT_TOKEN="+g.Provider.Token("the "+role, role))
 		}
 		_, out, errOut := s.Call(typedFor(command, export, connection, files[export])...)
 		said := out + errOut

@@ -1,4 +1,4 @@
-package commands
+package access
 
 import (
 	"bytes"
@@ -18,112 +18,13 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/proto"
 
-	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
-	"iterable-segment-export/internal/gateway/gatewaytest"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
-
-// guarded is a world whose runs need grants, and whose people come through a gateway.
-// The connection sandbox is shared with contributors; the connection owners is not, and
-// leads to another project.
-type guarded struct {
-	*world.World
-	provider *accesstest.Provider
-	owners   *sandbox.Server
-	api      string // the gateway's URL
-}
-
-func newGuarded(t *testing.T) guarded {
-	t.Helper()
-	return newGuardedOver(t, sandbox.Config{})
-}
-
-// newGuardedOver is newGuarded with such sandboxes.
-func newGuardedOver(t *testing.T, c sandbox.Config) guarded {
-	t.Helper()
-	w := world.New(t, c, false)
-	g := guarded{World: w, provider: accesstest.New(t), owners: world.NewSandbox(t, c)}
-	w.Secrets = []string{accesstest.Secret}
-	w.Others = strings.Replace(w.Connection("owners", w.Serve(g.owners), "{}"), "administrators, contributors", "administrators", 1)
-	w.WriteConnections("{}")
-	w.StartHost()
-	g.serveAPI()
-	return g
-}
-
-// serveAPI starts the gateway.
-func (g *guarded) serveAPI() {
-	g.T.Helper()
-	g.serveWith(g.provider.Issuer, accesstest.Audience)
-}
-
-// serveWith starts the gateway for the tokens of a provider. Its answers are held against
-// its description.
-func (g *guarded) serveWith(issuer, audience string) {
-	g.T.Helper()
-	tokens, err := access.NewTokens(access.TokenOptions{Issuer: issuer, Audience: audience, RoleClaim: "roles"})
-	if err != nil {
-		g.T.Fatal(err)
-	}
-	office := g.Host.Office()
-	office.Temporal = g.Temporal
-	server := httptest.NewServer(gatewaytest.Held(g.T, gateway.NewHandler(gateway.Options{
-		Office: office, Tokens: tokens, PerSecond: 1000, Burst: 1000, Log: slog.New(slog.DiscardHandler),
-		Login: gateway.Login{Issuer: issuer, ClientID: audience, Audience: audience, Scopes: []string{"openid", "profile", "email", "offline_access"}},
-	})))
-	g.T.Cleanup(server.Close)
-	g.api = server.URL
-}
-
-// as is the gateway as somebody with a token of that role sees it, or without one.
-func (g guarded) as(role schemas.Role) *gateway.Client {
-	g.T.Helper()
-	token := ""
-	if role != "" {
-		token = g.provider.Token("the "+role, role)
-	}
-	c, err := gateway.NewClient(g.api, func(context.Context) (string, error) { return token, nil })
-	if err != nil {
-		g.T.Fatal(err)
-	}
-	return c
-}
-
-// done runs an export through the gateway to its end, or until it waits.
-func (g guarded) through(s gateway.Service, in gateway.StartRequest) operate.View {
-	g.T.Helper()
-	started, err := s.Start(g.T.Context(), in)
-	if err != nil {
-		g.T.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(g.T.Context(), world.Patience)
-	defer cancel()
-	v, err := s.Watch(ctx, started.Run, true, nil)
-	if err != nil {
-		g.T.Fatalf("%v; last seen: %+v", err, v)
-	}
-	return v
-}
-
-// over is an export over a connection, of the segment of the same name.
-func (g guarded) over(name, connection string) schemas.Export {
-	e := g.Export(name, "EmailAddress")
-	e.Connection = connection
-	return e
-}
-
-// no fails the test unless the answer was a refusal of that type, about something.
-func (g guarded) no(what string, err error, kind schemas.ErrorType, about string) {
-	g.T.Helper()
-	if !access.IsRefused(err, kind) || !strings.Contains(err.Error(), about) {
-		g.T.Errorf("%s: %v, want a refusal of type %s about %q", what, err, kind, about)
-	}
-}
 
 func second[T any](_ T, err error) error { return err }
 
@@ -180,11 +81,11 @@ func operations(ctx context.Context, s gateway.Service, e schemas.Export, run op
 // TestWhoMay has people of every role, and nobody, try everything there is.
 func TestWhoMay(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	expected := g.Generated(200)
-	e := g.over("Mine", "sandbox")
-	contributor := g.as(schemas.RoleContributor)
-	v := g.through(contributor, gateway.StartRequest{Definition: &e})
+	e := g.Over("Mine", "sandbox")
+	contributor := g.As(schemas.RoleContributor)
+	v := g.Through(contributor, gateway.StartRequest{Definition: &e})
 	g.Done(v)
 	if l := g.List("Mine"); l.Digest != expected.Digest || v.Report == "" || v.Trigger.Who != "the contributor" {
 		t.Errorf("list %+v, run %+v", l, v)
@@ -195,26 +96,26 @@ func TestWhoMay(t *testing.T) {
 	ranks := []schemas.Role{"", schemas.RoleViewer, schemas.RoleContributor, schemas.RoleAdministrator}
 	for i, role := range ranks[:3] {
 		for _, least := range ranks[i+1:] {
-			for name, ask := range operations(t.Context(), g.as(role), e, v.Run)[least] {
+			for name, ask := range operations(t.Context(), g.As(role), e, v.Run)[least] {
 				kind := schemas.ErrorNotAllowed
 				if role == "" {
 					kind = schemas.ErrorProof
 				}
-				g.no(role+" asks to "+name, ask(), kind, "")
+				g.Refuses(role+" asks to "+name, ask(), kind, "")
 			}
 		}
 	}
 	for _, role := range ranks[1:3] {
-		all, err := g.as(role).Connections(t.Context())
+		all, err := g.As(role).Connections(t.Context())
 		if want := `[{"name":"sandbox","projectType":"email"}]`; err != nil || jsonOf(t, all.Connections) != want || all.Exports != nil {
 			t.Errorf("a %s sees %s, %v", role, jsonOf(t, all.Connections), err)
 		}
 	}
-	all, err := g.as(schemas.RoleAdministrator).Connections(t.Context())
+	all, err := g.As(schemas.RoleAdministrator).Connections(t.Context())
 	if err != nil || len(all.Connections) != 2 || all.Connections[0].Consent == nil || all.Connections[0].BaseURL != g.URL {
 		t.Errorf("%+v, %v", all, err)
 	}
-	g.nothingInHistories()
+	nothingInHistories(g)
 }
 
 func jsonOf(t *testing.T, v any) string {
@@ -231,31 +132,31 @@ func jsonOf(t *testing.T, v any) string {
 // of the same name over the connection that is.
 func TestContributorsAgainstAdministrators(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.People("Payroll", 1, 30, 1, world.Invalid(3)...)
-	admin, contributor := g.as(schemas.RoleAdministrator), g.as(schemas.RoleContributor)
+	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	theirs, mine := g.Of("Payroll"), g.Of("Payroll")
 	theirs.Connection = "owners"
 	file := schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{theirs}}
 	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	v := g.through(admin, gateway.StartRequest{Export: "Payroll"})
+	v := g.Through(admin, gateway.StartRequest{Export: "Payroll"})
 	g.Done(v)
 	for name, ask := range operations(t.Context(), contributor, theirs, v.Run)[schemas.RoleContributor] {
 		if name == "plan" {
 			continue // says nothing but what the exports say
 		}
-		g.no(name, ask(), schemas.ErrorNotAllowed, "not shared with contributors")
+		g.Refuses(name, ask(), schemas.ErrorNotAllowed, "not shared with contributors")
 	}
 	for _, paused := range []bool{true, false} {
-		g.no("pause or resume it", contributor.Schedule(t.Context(), "Payroll", gateway.ScheduleRequest{Paused: paused}), schemas.ErrorNotAllowed, "not shared")
+		g.Refuses("pause or resume it", contributor.Schedule(t.Context(), "Payroll", gateway.ScheduleRequest{Paused: paused}), schemas.ErrorNotAllowed, "not shared")
 	}
-	g.no("move it to mine", second(contributor.Move(t.Context(), "Payroll", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "not shared")
+	g.Refuses("move it to mine", second(contributor.Move(t.Context(), "Payroll", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "not shared")
 
 	// The same name over the connection that they may use.
 	for _, in := range []gateway.StartRequest{{Definition: &mine}, {Definition: &mine, Full: true}, {Definition: &mine, Check: true}} {
-		g.no("run its name", second(contributor.Start(t.Context(), in)), schemas.ErrorNameTaken, `belongs to connection "owners"`)
+		g.Refuses("run its name", second(contributor.Start(t.Context(), in)), schemas.ErrorNameTaken, `belongs to connection "owners"`)
 	}
 	for _, prune := range []bool{false, true} {
 		p, err := contributor.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{mine}}, Prune: prune})
@@ -272,7 +173,7 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 		t.Errorf("%d lists in the contributors' project", n)
 	}
 	// Nothing of the administrators' was touched: the next run knows everybody.
-	again := g.through(admin, gateway.StartRequest{Export: "Payroll"})
+	again := g.Through(admin, gateway.StartRequest{Export: "Payroll"})
 	if r := g.Done(again); r.Manifest.Unchanged != 30 || r.Upload.Requests != 0 {
 		t.Errorf("%+v", r.Manifest)
 	}
@@ -284,30 +185,30 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 	if _, err := admin.Move(t.Context(), "Payroll", gateway.MoveRequest{Connection: "sandbox"}); err != nil {
 		t.Fatal(err)
 	}
-	moved := g.through(contributor, gateway.StartRequest{Export: "Payroll"})
+	moved := g.Through(contributor, gateway.StartRequest{Export: "Payroll"})
 	if r := g.Done(moved); r.Manifest.Adds != 30 || r.Manifest.Members != 0 {
 		t.Errorf("after the move: %+v", r.Manifest)
 	}
-	g.no("the run before the move", second(contributor.Report(t.Context(), v.Run)), schemas.ErrorNotAllowed, "not shared")
+	g.Refuses("the run before the move", second(contributor.Report(t.Context(), v.Run)), schemas.ErrorNotAllowed, "not shared")
 }
 
 // TestARunStopsOnceItMayNoMore: between the start of a run and what it sends, its grant
 // is revoked, or its connection is shared no more.
 func TestARunStopsOnceItMayNoMore(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	admin, contributor := g.as(schemas.RoleAdministrator), g.as(schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	g.People("Shared", 1, 0, 1)
 	e := g.Of("Shared")
-	v := g.through(contributor, gateway.StartRequest{Definition: &e})
+	v := g.Through(contributor, gateway.StartRequest{Definition: &e})
 	g.WaitsWith(v, schemas.ErrorGuardrail) // nobody is in the segment
 	g.Allow("administrators")
 	g.Until("the worker has read the file", func() bool {
 		all, err := contributor.Connections(t.Context())
 		return err == nil && len(all.Connections) == 0
 	})
-	g.no("approve", second(contributor.Answer(t.Context(), v.Run, gateway.AnswerRequest{Answer: schemas.UpdateApprove, Wait: v.Waits()[0].ID})), schemas.ErrorNotAllowed, "not shared")
-	g.no("start", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &e})), schemas.ErrorNotAllowed, "not shared")
+	g.Refuses("approve", second(contributor.Answer(t.Context(), v.Run, gateway.AnswerRequest{Answer: schemas.UpdateApprove, Wait: v.Waits()[0].ID})), schemas.ErrorNotAllowed, "not shared")
+	g.Refuses("start", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &e})), schemas.ErrorNotAllowed, "not shared")
 	if _, err := admin.Answer(t.Context(), v.Run, gateway.AnswerRequest{Answer: schemas.UpdateAbort, Wait: v.Waits()[0].ID}); err != nil {
 		t.Fatal(err)
 	}
@@ -320,11 +221,11 @@ func TestARunStopsOnceItMayNoMore(t *testing.T) {
 // bodies, paths and tokens of every kind.
 func TestAnotherRequestIsRefused(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	token := "Bearer " + g.provider.Token("the contributor", schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	token := "Bearer " + g.Provider.Token("the contributor", schemas.RoleContributor)
 	ask := func(method, path, authorization, body string, headers ...string) (int, string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, g.api+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), method, g.API+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,8 +247,8 @@ func TestAnotherRequestIsRefused(t *testing.T) {
 		}
 		return answer.StatusCode, string(text)
 	}
-	definition := jsonOf(t, g.over("A", "sandbox"))
-	if p, err := g.as(schemas.RoleContributor).Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.over("Other", "sandbox")}}}); err != nil || p.Failed > 0 {
+	definition := jsonOf(t, g.Over("A", "sandbox"))
+	if p, err := g.As(schemas.RoleContributor).Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Over("Other", "sandbox")}}}); err != nil || p.Failed > 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for name, c := range map[string]struct {
@@ -388,20 +289,20 @@ func TestAnotherRequestIsRefused(t *testing.T) {
 // TestAStartCanBeRepeated with the same key, by the same person, for the same thing.
 func TestAStartCanBeRepeated(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.People("Once", 1, 10, 1)
 	e := g.Of("Once")
-	contributor, admin := g.as(schemas.RoleContributor), g.as(schemas.RoleAdministrator)
+	contributor, admin := g.As(schemas.RoleContributor), g.As(schemas.RoleAdministrator)
 	in := gateway.StartRequest{Definition: &e, Key: "one"}
-	first := g.through(contributor, in)
+	first := g.Through(contributor, in)
 	g.Done(first)
 	again, err := contributor.Start(t.Context(), in)
 	if err != nil || again.RunID != first.Run.RunID || again.Joined {
 		t.Errorf("%+v, %v, want run %s", again, err, first.Run.RunID)
 	}
 	in.Full = true
-	g.no("the key for another thing", second(contributor.Start(t.Context(), in)), schemas.ErrorBadRequest, "idempotency key")
-	if other := g.through(admin, gateway.StartRequest{Definition: &e, Key: "one"}); other.Run.RunID == first.Run.RunID {
+	g.Refuses("the key for another thing", second(contributor.Start(t.Context(), in)), schemas.ErrorBadRequest, "idempotency key")
+	if other := g.Through(admin, gateway.StartRequest{Definition: &e, Key: "one"}); other.Run.RunID == first.Run.RunID {
 		t.Error("another person's key")
 	}
 	// The key is good although another run has begun and ended since.
@@ -414,15 +315,15 @@ func TestAStartCanBeRepeated(t *testing.T) {
 		t.Errorf("%+v, %v, want run %s", again, err, first.Run.RunID)
 	}
 	in.Full = true
-	g.no("the key for another thing, later", second(contributor.Start(t.Context(), in)), schemas.ErrorBadRequest, "idempotency key")
+	g.Refuses("the key for another thing, later", second(contributor.Start(t.Context(), in)), schemas.ErrorBadRequest, "idempotency key")
 }
 
 // TestOnePersonsPaceIsBounded, and holds up nobody else.
 func TestOnePersonsPaceIsBounded(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	slow := httptest.NewServer(gateway.NewHandler(gateway.Options{
-		Office: g.Host.Office(), Tokens: g.provider.Tokens(), PerSecond: 0.0001, Burst: 3, Log: slog.New(slog.DiscardHandler),
+		Office: g.Host.Office(), Tokens: g.Provider.Tokens(), PerSecond: 0.0001, Burst: 3, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(slow.Close)
 	get := func(who string) int {
@@ -430,7 +331,7 @@ func TestOnePersonsPaceIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+g.provider.Token(who, schemas.RoleViewer))
+		r.Header.Set("Authorization", "Bearer "+g.Provider.Token(who, schemas.RoleViewer))
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -455,9 +356,9 @@ func TestOnePersonsPaceIsBounded(t *testing.T) {
 // answer, runs are let in and people are answered.
 func TestCostlyRequestsHoldUpNobody(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.People("Quick", 1, 10, 1)
-	admin := g.as(schemas.RoleAdministrator)
+	admin := g.As(schemas.RoleAdministrator)
 	hung := make(chan struct{}, 100)
 	release := make(chan struct{})
 	stuck := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hung <- struct{}{}; <-release }))
@@ -472,8 +373,8 @@ func TestCostlyRequestsHoldUpNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	for i := range 4 { // two of each of two administrators
-		token := g.provider.Token(fmt.Sprint("administrator ", i%2), schemas.RoleAdministrator)
-		c, err := gateway.NewClient(g.api, func(context.Context) (string, error) { return token, nil })
+		token := g.Provider.Token(fmt.Sprint("administrator ", i%2), schemas.RoleAdministrator)
+		c, err := gateway.NewClient(g.API, func(context.Context) (string, error) { return token, nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -487,12 +388,12 @@ func TestCostlyRequestsHoldUpNobody(t *testing.T) {
 		t.Errorf("a fifth one: %v", err)
 	}
 	e := g.Of("Quick")
-	g.Done(g.through(admin, gateway.StartRequest{Definition: &e}))
+	g.Done(g.Through(admin, gateway.StartRequest{Definition: &e}))
 }
 
 // nothingInHistories reads every history as bytes, and finds no token, no secret and
 // no key in it.
-func (g guarded) nothingInHistories() {
+func nothingInHistories(g world.Guarded) {
 	t := g.T
 	secrets := []string{accesstest.Secret, sandbox.DefaultKey, "eyJ"} // what every token begins with
 	histories := 0
@@ -534,7 +435,7 @@ func (g guarded) nothingInHistories() {
 // the connection does not allow, in every way there is to write it.
 func TestSourcesThatAreNotAllowed(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.Generated(10)
 	outside := filepath.Join(g.Dir, "private")
 	if err := os.CopyFS(outside, os.DirFS(g.Path("segments"))); err != nil {
@@ -546,7 +447,7 @@ func TestSourcesThatAreNotAllowed(t *testing.T) {
 	if err := os.Symlink(outside, g.Path("segments/in/link")); err != nil {
 		t.Fatal(err)
 	}
-	contributor := g.as(schemas.RoleContributor)
+	contributor := g.As(schemas.RoleContributor)
 	for name, source := range map[string]string{
 		"absolute path":      outside,
 		"dots":               g.Path("segments") + "/../private",
@@ -562,9 +463,9 @@ func TestSourcesThatAreNotAllowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := g
 			g.World = g.In(t)
-			e := g.over(name, "sandbox")
+			e := g.Over(name, "sandbox")
 			e.Segments[0].Source = source
-			v := g.through(contributor, gateway.StartRequest{Definition: &e})
+			v := g.Through(contributor, gateway.StartRequest{Definition: &e})
 			if w := g.Waiting(v); w.Type != schemas.ErrorSourceNotAllowed || !strings.Contains(w.Message, "allowedSources") {
 				t.Errorf("%+v", w)
 			}

@@ -1,4 +1,4 @@
-package commands
+package access
 
 import (
 	"bufio"
@@ -34,15 +34,15 @@ import (
 
 // shrunk runs an export over the administrators' connection to its end, and once more
 // with fewer people, so that a guardrail has it wait with people's data staged.
-func (g guarded) shrunk(name string) operate.View {
+func shrunk(g world.Guarded, name string) operate.View {
 	g.T.Helper()
-	admin := g.as(schemas.RoleAdministrator)
+	admin := g.As(schemas.RoleAdministrator)
 	e := g.Of(name)
 	e.Connection = "owners"
 	g.People(name, 1, 50, 1)
-	g.Done(g.through(admin, gateway.StartRequest{Definition: &e}))
+	g.Done(g.Through(admin, gateway.StartRequest{Definition: &e}))
 	g.People(name, 1, 5, 1)
-	v := g.through(admin, gateway.StartRequest{Definition: &e})
+	v := g.Through(admin, gateway.StartRequest{Definition: &e})
 	g.WaitsWith(v, schemas.ErrorGuardrail)
 	return v
 }
@@ -60,17 +60,17 @@ func members(s *sandbox.Server) (n int) {
 // contributor's project, nor the contributor's rows its list.
 func TestAGrantOfTheSameNameReachesNothing(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	waiting := g.shrunk("Payroll")
-	contributor := g.as(schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	waiting := shrunk(g, "Payroll")
+	contributor := g.As(schemas.RoleContributor)
 	mine := g.Of("Payroll")
 	for _, in := range []gateway.StartRequest{{Definition: &mine}, {Definition: &mine, Full: true}, {Definition: &mine, Check: true}} {
-		g.no("run it over my connection", second(contributor.Start(t.Context(), in)), schemas.ErrorNameTaken, "owners")
+		g.Refuses("run it over my connection", second(contributor.Start(t.Context(), in)), schemas.ErrorNameTaken, "owners")
 	}
 	// An own run that is called as the other's: its ID in a request is not part of the API.
 	other := g.Of("Payroll")
 	other.Name = "Mine"
-	v := g.through(contributor, gateway.StartRequest{Definition: &other})
+	v := g.Through(contributor, gateway.StartRequest{Definition: &other})
 	g.Done(v)
 	for _, forged := range []operate.Run{
 		{Export: "Mine", WorkflowID: schemas.RunWorkflowID("Mine"), RunID: waiting.Run.RunID},
@@ -87,19 +87,19 @@ func TestAGrantOfTheSameNameReachesNothing(t *testing.T) {
 		}
 	}
 	// The reverse: rows of mine into their list, by its id and by its name.
-	list := g.owners.Stats(true).Lists[0].ID
+	list := g.Owners.Stats(true).Lists[0].ID
 	other.Name, other.Segments[0].ListID = "By id", list
-	byID := g.through(contributor, gateway.StartRequest{Definition: &other})
+	byID := g.Through(contributor, gateway.StartRequest{Definition: &other})
 	if byID.State == schemas.StateDone {
 		t.Errorf("%+v", byID)
 	}
-	if n := members(g.owners); n != 50 {
+	if n := members(g.Owners); n != 50 {
 		t.Errorf("their list has %d members, and had 50", n)
 	}
 	if n := members(g.Sandbox); n != 5 {
 		t.Errorf("my project has %d members; 5 are mine", n)
 	}
-	if _, err := g.as(schemas.RoleAdministrator).Answer(t.Context(), waiting.Run, gateway.AnswerRequest{Answer: schemas.UpdateAbort, Wait: waiting.Waits()[0].ID}); err != nil {
+	if _, err := g.As(schemas.RoleAdministrator).Answer(t.Context(), waiting.Run, gateway.AnswerRequest{Answer: schemas.UpdateAbort, Wait: waiting.Waits()[0].ID}); err != nil {
 		t.Errorf("their run does not wait any more: %v", err)
 	}
 }
@@ -109,8 +109,8 @@ func TestAGrantOfTheSameNameReachesNothing(t *testing.T) {
 // Temporal, and started again as it is.
 func TestASegmentCopiedFromHistorySendsNobody(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	admin, contributor := g.as(schemas.RoleAdministrator), g.as(schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	for name, forbid := range map[string]func(export string){
 		"Unshared": func(string) {
 			g.Allow("administrators")
@@ -140,7 +140,7 @@ func TestASegmentCopiedFromHistorySendsNobody(t *testing.T) {
 		})
 		g.People(name, 1, 10, 1)
 		e := g.Of(name)
-		g.Done(g.through(contributor, gateway.StartRequest{Definition: &e}))
+		g.Done(g.Through(contributor, gateway.StartRequest{Definition: &e}))
 		events := g.Client.GetWorkflowHistory(t.Context(), schemas.SegmentWorkflowID(name, name), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		first, err := events.Next()
 		if err != nil {
@@ -187,8 +187,8 @@ func TestASegmentCopiedFromHistorySendsNobody(t *testing.T) {
 // connection is shared no more, or the consent is withdrawn.
 func TestSendingStopsOnceItMayNoMore(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	admin, contributor := g.as(schemas.RoleAdministrator), g.as(schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	const people, each = 3000, 10
 	g.Others += g.Connection("spare", g.URL, "{}")
 	g.WriteConnections(fmt.Sprintf("{requestsPerSecond: 4, subscribersPerRequest: %d}", each))
@@ -242,13 +242,13 @@ func TestSendingStopsOnceItMayNoMore(t *testing.T) {
 // connection that is not shared as for one that there is not.
 func TestNothingTellsWhichConnectionsThereAre(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	contributor := g.as(schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	contributor := g.As(schemas.RoleContributor)
 	said := map[string]string{}
 	for _, connection := range []string{"owners", "owner", "nowhere"} {
-		e := g.over("A", connection)
+		e := g.Over("A", connection)
 		err := second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &e}))
-		g.no("start", err, schemas.ErrorNotAllowed, connection)
+		g.Refuses("start", err, schemas.ErrorNotAllowed, connection)
 		p, err := contributor.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{e}}})
 		if err != nil || p.Failed != 1 {
 			t.Errorf("%+v, %v", p, err)
@@ -260,26 +260,26 @@ func TestNothingTellsWhichConnectionsThereAre(t *testing.T) {
 	}
 	// An export of mine, one of theirs, and one that there is not, to each of them.
 	clear(said)
-	admin := g.as(schemas.RoleAdministrator)
-	theirs := g.over("Theirs", "owners")
+	admin := g.As(schemas.RoleAdministrator)
+	theirs := g.Over("Theirs", "owners")
 	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Of("Mine"), theirs}}}); err != nil || p.Failed > 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for _, export := range []string{"Mine", "Theirs", "None"} {
 		for _, connection := range []string{"owners", "owner", "nowhere"} {
 			err := second(contributor.Move(t.Context(), export, gateway.MoveRequest{Connection: connection}))
-			g.no("move", err, schemas.ErrorNotAllowed, connection)
+			g.Refuses("move", err, schemas.ErrorNotAllowed, connection)
 			said[strings.ReplaceAll(err.Error(), connection, "NAME")] = export
 		}
 	}
 	if len(said) != 1 {
 		t.Errorf("the answers to a move differ: %q", said)
 	}
-	g.no("move theirs here", second(contributor.Move(t.Context(), "Theirs", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "owners")
+	g.Refuses("move theirs here", second(contributor.Move(t.Context(), "Theirs", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "owners")
 	// A start that is refused takes no name.
-	refused := g.over("Clash", "owners")
-	g.no("start over another connection", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &refused})), schemas.ErrorNotAllowed, "not shared")
-	e := g.over("Clash", "sandbox")
+	refused := g.Over("Clash", "owners")
+	g.Refuses("start over another connection", second(contributor.Start(t.Context(), gateway.StartRequest{Definition: &refused})), schemas.ErrorNotAllowed, "not shared")
+	e := g.Over("Clash", "sandbox")
 	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Of("Mine"), theirs, e}}}); err != nil || p.Failed > 0 {
 		t.Errorf("the name was taken by what was refused: %+v, %v", p, err)
 	}
@@ -290,8 +290,8 @@ func TestNothingTellsWhichConnectionsThereAre(t *testing.T) {
 // administrator's run does.
 func TestOnlyAdministratorsHandOverListsOfOtherConnections(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	admin, contributor := g.as(schemas.RoleAdministrator), g.as(schemas.RoleContributor)
+	g := world.NewGuarded(t)
+	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	g.Others += strings.Replace(g.Connection("spare", g.URL, "{}"), "administrators, contributors", "administrators", 1)
 	g.WriteConnections("{requestsPerSecond: 1000}")
 	g.Until("the worker has read the file", func() bool {
@@ -304,13 +304,13 @@ func TestOnlyAdministratorsHandOverListsOfOtherConnections(t *testing.T) {
 	for _, e := range []*schemas.Export{&theirs, &mine, &shared} {
 		e.Segments = g.Of("VIP").Segments
 	}
-	g.Done(g.through(admin, gateway.StartRequest{Definition: &theirs}))
-	v := g.through(contributor, gateway.StartRequest{Definition: &mine})
+	g.Done(g.Through(admin, gateway.StartRequest{Definition: &theirs}))
+	v := g.Through(contributor, gateway.StartRequest{Definition: &mine})
 	g.WaitsWith(v, schemas.ErrorNotAllowed)
-	v = g.through(admin, gateway.StartRequest{Definition: &shared})
+	v = g.Through(admin, gateway.StartRequest{Definition: &shared})
 	g.WaitsWith(v, schemas.ErrorListForeign)
 	approve := gateway.AnswerRequest{Answer: schemas.UpdateApprove, Wait: v.Waits()[0].ID}
-	g.no("approve", second(contributor.Answer(t.Context(), v.Run, approve)), schemas.ErrorNotAllowed, "only an administrator")
+	g.Refuses("approve", second(contributor.Answer(t.Context(), v.Run, approve)), schemas.ErrorNotAllowed, "only an administrator")
 	if _, err := admin.Answer(t.Context(), v.Run, approve); err != nil {
 		t.Error(err)
 	}
@@ -320,10 +320,10 @@ func TestOnlyAdministratorsHandOverListsOfOtherConnections(t *testing.T) {
 // and hosts.
 func TestTroubleInsideIsNotTold(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := world.NewGuarded(t)
 	g.People("A", 1, 3, 1)
 	e := g.Of("A")
-	v := g.through(g.as(schemas.RoleContributor), gateway.StartRequest{Definition: &e})
+	v := g.Through(g.As(schemas.RoleContributor), gateway.StartRequest{Definition: &e})
 	office := *g.Host.Office()
 	office.Root = func(context.Context) (*storage.Root, error) {
 		return nil, errors.New("open /srv/hidden: permission denied")
@@ -332,16 +332,16 @@ func TestTroubleInsideIsNotTold(t *testing.T) {
 	var log bytes.Buffer
 	office.Log = slog.New(slog.NewTextHandler(&log, nil))
 	server := httptest.NewServer(gateway.NewHandler(gateway.Options{
-		Office: &office, Tokens: g.provider.Tokens(), PerSecond: 1000, Burst: 1000, Log: office.Log,
+		Office: &office, Tokens: g.Provider.Tokens(), PerSecond: 1000, Burst: 1000, Log: office.Log,
 	}))
 	t.Cleanup(server.Close)
-	g.api = server.URL
+	g.API = server.URL
 	for role, told := range map[schemas.Role]bool{schemas.RoleContributor: false, schemas.RoleAdministrator: true} {
-		err := second(g.as(role).Report(t.Context(), v.Run))
+		err := second(g.As(role).Report(t.Context(), v.Run))
 		if err == nil || strings.Contains(err.Error(), "/srv/hidden") != told {
 			t.Errorf("a %s is told %v", role, err)
 		}
-		found, err := g.as(role).Doctor(t.Context())
+		found, err := g.As(role).Doctor(t.Context())
 		if text := jsonOf(t, found); err != nil || strings.Contains(text, "/srv/hidden") != told || strings.Contains(text, "temporal.hidden") != told {
 			t.Errorf("a %s is told by the doctor %s, %v", role, text, err)
 		}
@@ -356,14 +356,14 @@ func TestTroubleInsideIsNotTold(t *testing.T) {
 // follows one run tells of no other.
 func TestFollowingIsBounded(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	waiting := g.shrunk("Payroll")
+	g := world.NewGuarded(t)
+	waiting := shrunk(g, "Payroll")
 	follow := func(role schemas.Role) (int, *bufio.Reader) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.api+"/v1/runs/"+waiting.Run.RunID+"/events?export=Payroll", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.API+"/v1/runs/"+waiting.Run.RunID+"/events?export=Payroll", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+g.provider.Token("the "+role, role))
+		r.Header.Set("Authorization", "Bearer "+g.Provider.Token("the "+role, role))
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -384,7 +384,7 @@ func TestFollowingIsBounded(t *testing.T) {
 		t.Errorf("another person: %d", status)
 	}
 	for _, other := range []string{"Payrol", "Payroll/Payroll", ""} {
-		err := second(g.as(schemas.RoleContributor).Watch(t.Context(), operate.Run{Export: other, RunID: waiting.Run.RunID + "0"}, true, nil))
+		err := second(g.As(schemas.RoleContributor).Watch(t.Context(), operate.Run{Export: other, RunID: waiting.Run.RunID + "0"}, true, nil))
 		if !errors.Is(err, operate.ErrNoRun) {
 			t.Errorf("following %q: %v", other, err)
 		}
@@ -395,8 +395,8 @@ func TestFollowingIsBounded(t *testing.T) {
 // second request inside of it. Exactly one is answered.
 func TestNoRequestHidesInAnother(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	auth := "Authorization: Bearer " + g.provider.Token("the viewer", schemas.RoleViewer) + "\r\n"
+	g := world.NewGuarded(t)
+	auth := "Authorization: Bearer " + g.Provider.Token("the viewer", schemas.RoleViewer) + "\r\n"
 	const hidden = "GET /v1/names HTTP/1.1\r\nHost: x\r\n%s\r\n"
 	second := fmt.Sprintf(hidden, auth)
 	for name, request := range map[string]string{
@@ -409,7 +409,7 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 		"a huge body for a GET":    "GET /v1/me HTTP/1.1\r\nHost: x\r\n" + auth + "Content-Length: 3000000\r\n\r\n" + strings.Repeat("x", 2_999_999-len(second)) + "\n" + second,
 		"two hosts":                "GET /v1/me HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + second,
 	} {
-		c, err := net.Dial("tcp", strings.TrimPrefix(g.api, "http://"))
+		c, err := net.Dial("tcp", strings.TrimPrefix(g.API, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
