@@ -26,16 +26,26 @@ type account struct {
 	unknown bool
 	// unanswered counts batches without an answer, which a finished run has for all.
 	unanswered int
-	// refusedBy are the hashed addresses of profiles that Iterable may not have accepted; the value
-	// is set for those that Iterable named.
-	refusedBy map[snapshot.Key]bool
+	// superseding are the profiles that are staged under another key than their member of the
+	// snapshot, by their hashed addresses.
+	superseding map[snapshot.Key]outcome
 	// forgotten are the profiles that Iterable refused as forgotten.
 	forgotten forgottenPeople
 }
 
+// outcome is what Iterable did with a profile.
+type outcome int
+
+// The outcomes. A profile was accepted unless an answer, or its lack, says otherwise.
+const (
+	wasAccepted outcome = iota
+	wasUncertain
+	wasRefused
+)
+
 // newAccount reads the answers and refusals. It returns an account with errDamaged too.
 func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*account, error) {
-	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, refusedBy: map[snapshot.Key]bool{}}
+	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, superseding: map[snapshot.Key]outcome{}}
 	var err error
 	if c.answers, err = a.readAnswered(ctx, run, attempt); err != nil {
 		return c, err
@@ -52,7 +62,10 @@ func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt
 
 // add adds the outcome of the batches of both kinds to the update.
 func (c *account) add(ctx context.Context) error {
-	var damaged error // the other kind may be sound
+	damaged := c.findSuperseding(ctx) // what follows may be sound
+	if damaged != nil && !errors.Is(damaged, errDamaged) {
+		return damaged
+	}
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
 		switch err := c.kind(ctx, kind); {
 		case errors.Is(err, errDamaged):
@@ -68,6 +81,24 @@ func (c *account) add(ctx context.Context) error {
 		return damaged
 	}
 	return c.rememberForgotten(ctx, c.run.Connection, c.attempt, c.forgotten)
+}
+
+// findSuperseding reads which profiles take the place of members with another key.
+func (c *account) findSuperseding(ctx context.Context) error {
+	err := c.eachStaged(ctx, c.supersededKey(), func(m *snapshot.Member) error {
+		if len(m.Email) > 0 {
+			c.superseding[addressKey(m.Email)] = wasAccepted
+		}
+		return nil
+	})
+	if notStaged(err) {
+		return nil
+	}
+	return err
+}
+
+func (c *account) supersededKey() string {
+	return path.Join(schemas.StagedDir(c.run, c.attempt), supersededFile)
 }
 
 // stagedName returns the name of the file with the batches of a kind.
@@ -119,8 +150,8 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 	for i := range b.Len() {
 		m := snapshot.Member{Key: b.Key(i), Fields: b.Fields(i), Email: b.Email(i), UserID: b.UserID(i)}
 		r, named := refused[m.Key]
-		if kind == schemas.Subscribe && len(m.Email) > 0 && (named || !acknowledged) {
-			c.refusedBy[addressKey(m.Email)] = acknowledged && !r.Unsure
+		if kind == schemas.Subscribe && (named || !acknowledged) {
+			c.notAccepted(m.Email, acknowledged && !r.Unsure)
 		}
 		switch {
 		case !acknowledged, r.Unsure:
@@ -144,6 +175,18 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 		}
 	}
 	return nil
+}
+
+// notAccepted notes that Iterable may not have accepted a profile, or has not for sure.
+func (c *account) notAccepted(email []byte, sure bool) {
+	key := addressKey(email)
+	if _, ok := c.superseding[key]; !ok {
+		return
+	}
+	c.superseding[key] = wasUncertain
+	if sure {
+		c.superseding[key] = wasRefused
+	}
 }
 
 // refusals returns the refusals of one batch, by the member's key.
@@ -171,12 +214,11 @@ func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapsho
 // refused under the other key stays as it was. If that is uncertain, and after a run that
 // did not finish, it stays a member with unknown values.
 func (c *account) superseded(ctx context.Context, throughout bool) error {
-	return c.eachStaged(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), supersededFile), func(m *snapshot.Member) error {
-		named, refused := c.refusedBy[addressKey(m.Email)]
-		switch {
-		case refused && named:
+	return c.eachStaged(ctx, c.supersededKey(), func(m *snapshot.Member) error {
+		switch o := c.superseding[addressKey(m.Email)]; {
+		case o == wasRefused:
 			return nil
-		case refused || !throughout:
+		case o == wasUncertain || !throughout:
 			return c.update.Doubt(m)
 		}
 		return c.update.Remove(m.Key)
