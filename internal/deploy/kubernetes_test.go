@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ func decode(manifests []byte) (objects []runtime.Object, err error) {
 		objects = append(objects, object)
 	}
 }
+
+// mostOfAFile is how many bytes of memory a hostile file may take (docs/security.md).
+const mostOfAFile = 2 << 30
 
 // cluster is what the manifests of examples/kubernetes make.
 type cluster struct {
@@ -183,6 +187,9 @@ func TestTheManifestsFitTogether(t *testing.T) {
 	known(t, env)
 	if env["WORKER_SECRET_FILE"] != "/keys/worker-secret" || !strings.HasSuffix(env["API_ADDR"], ":8236") || container.Ports[1].ContainerPort != 8236 {
 		t.Errorf("the gateway is set up with %v", env)
+	}
+	if slots, err := strconv.ParseInt(env["STAGING_SLOTS"], 10, 64); err != nil || container.Resources.Limits.Memory().Value() < slots*mostOfAFile {
+		t.Errorf("the worker may take %s with STAGING_SLOTS=%s, %v", container.Resources.Limits.Memory(), env["STAGING_SLOTS"], err)
 	}
 	stop, err := time.ParseDuration(env["STOP_TIMEOUT"])
 	if err != nil || time.Duration(*spec.TerminationGracePeriodSeconds)*time.Second <= stop {

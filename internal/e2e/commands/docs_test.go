@@ -193,7 +193,7 @@ func (r *reader) command(ctx context.Context, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "bash", "-c", "exec "+r.program(line))
 	cmd.Dir = r.dir
 	cmd.Env = append(append(os.Environ(), r.env...), "TEMPORAL_ADDRESS="+r.address)
-	if r.root != "" {
+	if r.root != "" && !slices.ContainsFunc(r.env, func(e string) bool { return strings.HasPrefix(e, "DATA_ROOT=") }) {
 		cmd.Env = append(cmd.Env, "DATA_ROOT="+r.root)
 	}
 	return cmd
@@ -210,6 +210,11 @@ func (r *reader) shell(line string) {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		r.t.Errorf("%s: %v\n%s", line, err, out)
+	}
+	for _, surprise := range []string{"starter: no examples", "warning: list", "no such file"} {
+		if strings.Contains(string(out), surprise) {
+			r.t.Errorf("%s surprises with %q:\n%s", line, surprise, out)
+		}
 	}
 }
 
@@ -266,6 +271,12 @@ func (r *reader) develops(line string) {
 		}
 		if len(words) == 3 && words[0] == "Data" {
 			r.root = words[2]
+		}
+		if told, ok := strings.CutPrefix(l, "In another terminal, for starter: export "); ok {
+			_, folder, _ := strings.Cut(told, "DATA_ROOT=")
+			if _, err := os.Stat(strings.Trim(folder, `"`)); err != nil || !strings.HasPrefix(told, "TEMPORAL_ADDRESS="+r.address+" ") {
+				r.t.Errorf("%s: %v", l, err)
+			}
 		}
 	}
 }

@@ -65,7 +65,8 @@ func serve(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	defer all.stop()
-	fmt.Fprintf(out, "Temporal   %s\nUI         %s\nSandbox    %s\nData root  %s\n\n", all.stack.FrontendAddr(), all.stack.UIURL(), all.sandboxURL, all.root.URL())
+	fmt.Fprintf(out, "Temporal   %s\nUI         %s\nSandbox    %s, API key %s\nData root  %s\n\n",
+		all.stack.FrontendAddr(), all.stack.UIURL(), all.sandboxURL, sandbox.DefaultKey, all.root.URL())
 	views, err := all.runExports(ctx, exports, o.exit, errOut)
 	if err != nil {
 		return err
@@ -77,7 +78,8 @@ func serve(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		}
 		return nil
 	}
-	fmt.Fprintln(out, "\nServing until Ctrl-C.")
+	fmt.Fprintf(out, "\nIn another terminal, for starter: export TEMPORAL_ADDRESS=%s DATA_ROOT=%s\n", all.stack.FrontendAddr(), schemas.ShellWord(localPath(all.root.URL())))
+	fmt.Fprintln(out, "Serving until Ctrl-C.")
 	<-ctx.Done()
 	return nil
 }

@@ -42,7 +42,7 @@ func TestTheExamplesGetThrough(t *testing.T) {
 	if err := serve(t.Context(), o, &out, &errOut); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, &out, &errOut)
 	}
-	for _, want := range []string{"High-value customers", "Newsletter readers", "/namespaces/default/workflows/", "rejects.parquet", "done"} {
+	for _, want := range []string{"API key sandbox-key", "High-value customers", "Newsletter readers", "/namespaces/default/workflows/", "rejects.parquet", "done"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output lacks %q:\n%s", want, &out)
 		}
