@@ -2,6 +2,9 @@ package activities
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -222,6 +225,48 @@ func TestAMessageIsAboutARun(t *testing.T) {
 	}
 	_, err = b.env.ExecuteActivity(schemas.ActivityNotify, in)
 	isOfType(t, err, schemas.ErrorNotify) // it is private, but it may
+}
+
+// TestAMessageAboutARefusedRun goes to nobody but who was to be told by the export as it was
+// granted, and says nothing that the run's input says.
+func TestAMessageAboutARefusedRun(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	var body []byte
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { body, _ = io.ReadAll(r.Body) }))
+	defer hook.Close()
+	chat := schemas.Notify{URL: schemas.NotifyURL{URL: hook.URL + "/chat"}}
+	b.guarded(t, schemas.RunInput{Export: schemas.Export{
+		Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}}, Notify: []schemas.Notify{chat},
+	}})
+	var err error
+	if b.Notifier, err = notify.New(notify.Options{Allowed: []string{hook.URL}}); err != nil {
+		t.Fatal(err)
+	}
+	b.env.RegisterActivityWithOptions(b.Notify, activity.RegisterOptions{Name: schemas.ActivityNotify})
+	in := schemas.NotifyInput{To: chat, ID: "1", Refused: true, Message: schemas.Message{Type: "run.done", Data: schemas.Event{
+		Event: schemas.EventFailed, Export: "Spring", Connection: "sandbox", RunID: "01a2b3c4-0000-7000-8000-000000000001",
+		Segment: "Transfer", Message: "Transfer the money", Commands: []string{"transfer"}, Segments: []schemas.EventSegment{{Error: "Transfer"}},
+	}}}
+	for name, change := range map[string]func(*schemas.NotifyInput){
+		"a run of another ID": func(in *schemas.NotifyInput) { in.Message.Data.RunID = "transfer" },
+		"another export":      func(in *schemas.NotifyInput) { in.Message.Data.Export = "Autumn" },
+		"another connection":  func(in *schemas.NotifyInput) { in.Message.Data.Connection = "owners" },
+		"another chat":        func(in *schemas.NotifyInput) { in.To.URL.URL = hook.URL + "/other" },
+		"a good end":          func(in *schemas.NotifyInput) { in.Message.Data.Event = schemas.EventDone },
+	} {
+		bad := in
+		change(&bad)
+		_, err := b.env.ExecuteActivity(schemas.ActivityNotify, bad)
+		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	if _, err = b.env.ExecuteActivity(schemas.ActivityNotify, in); err != nil {
+		t.Fatal(err)
+	}
+	if text := string(body); !strings.Contains(text, "run.failed") || !strings.Contains(text, "was refused") || strings.Contains(strings.ToLower(text), "transfer") {
+		t.Errorf("it says %s", text)
+	}
 }
 
 // TestAKindNamesNoOtherFile: the kind of an upload becomes part of the names of files,

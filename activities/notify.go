@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 
 	"go.temporal.io/sdk/temporal"
@@ -15,7 +16,12 @@ import (
 func (a *Activities) Notify(ctx context.Context, in schemas.NotifyInput) (err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
 	defer attempt.end(ctx, &err)
-	if err := a.mayTell(ctx, in); err != nil {
+	if in.Refused && a.Access.Required() {
+		in, err = a.refusedRun(ctx, in)
+	} else {
+		err = a.mayTell(ctx, in)
+	}
+	if err != nil {
 		return err
 	}
 	err = a.Notifier.Send(ctx, in)
@@ -36,8 +42,37 @@ func (a *Activities) mayTell(ctx context.Context, in schemas.NotifyInput) error 
 	if err != nil || r == nil {
 		return err
 	}
-	if !slices.ContainsFunc(r.Input.Export.Notify, func(to schemas.Notify) bool { return same(to, in.To) && to.Wants(e.Event) }) {
+	if !wants(r.Input.Export.Notify, in) {
 		return altered(run)
 	}
 	return nil
+}
+
+// wants reports whether one of the targets is that of the message, and wants it.
+func wants(all []schemas.Notify, in schemas.NotifyInput) bool {
+	return slices.ContainsFunc(all, func(to schemas.Notify) bool { return same(to, in.To) && to.Wants(in.Message.Data.Event) })
+}
+
+// runID matches the run IDs of Temporal.
+var runID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// refusedRun returns the message about a run that was not let in. The run has no record, and
+// its input may be forged: the message goes to a target of the export as it was granted
+// last, and holds no text of the run.
+func (a *Activities) refusedRun(ctx context.Context, in schemas.NotifyInput) (schemas.NotifyInput, error) {
+	e := in.Message.Data
+	granted, err := a.Access.Targets(ctx, e.Connection, e.Export)
+	if err != nil {
+		return in, err
+	}
+	if e.Event == schemas.EventDone || !wants(granted, in) || !runID.MatchString(e.RunID) {
+		return in, altered(schemas.RunRef{Export: e.Export})
+	}
+	in.Message.Type = "run." + e.Event
+	in.Message.Data = schemas.Event{
+		Event: e.Event, Export: e.Export, Connection: e.Connection, RunID: e.RunID,
+		Message:  "the run was refused, and sent nothing: its grant is not valid, or the export's name belongs to another connection",
+		Commands: []string{"starter status " + e.RunID, "starter doctor"},
+	}
+	return in, nil
 }

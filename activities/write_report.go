@@ -36,7 +36,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	learned := stored.Limits[schemas.Subscribe]
 	run := report.Run{
 		Export: in.Export.Name, RunID: in.Result.RunID, Connection: in.Export.Connection, StartedBy: in.Trigger.Starter(),
-		State: in.State, Started: in.StartedAt, Finished: endOf(in.StartedAt), Settings: settingsUsed(in.Export, in.Connection, learned),
+		Answers: in.Result.Answers, State: in.State, Started: in.StartedAt, Finished: endOf(in.StartedAt), Settings: settingsUsed(in.Export, in.Connection, learned),
 	}
 	for _, s := range in.Result.Segments {
 		one, err := a.segmentReport(ctx, s)
@@ -53,7 +53,6 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := report.Write(&page, run); err != nil {
 		return "", err
 	}
-	a.Metrics.Run(ctx, run.Export, run.State, run.Finished.Sub(run.Started))
 	key := schemas.RunReport(in.Export.Connection, in.Export.Name, in.Result.RunID)
 	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
 		return "", fmt.Errorf("write the run's report: %w", err)

@@ -111,6 +111,9 @@ type EventSegment struct {
 type NotifyInput struct {
 	To Notify `json:"to"`
 	// ID is the same whenever the same message is sent again.
-	ID      string  `json:"id"`
+	ID string `json:"id"`
+	// Refused is set for a run that was not let in. Its input may be forged, so only the
+	// targets of the export as it was granted last get a message, with a fixed text.
+	Refused bool    `json:"refused,omitempty"`
 	Message Message `json:"message"`
 }

@@ -147,6 +147,12 @@ func RunRecordKey(run RunRef) string {
 	return path.Join(RunDir(run.Connection, run.Export, run.RunID), RunRecordFile)
 }
 
+// TargetsKey returns the key of the webhooks of a connection's export, as it was granted
+// last.
+func TargetsKey(connection, export string) string {
+	return path.Join("access", "notify", exportPath(connection, export)+".json")
+}
+
 // RunListKey returns the key of the record of the list that a segment's run fills.
 func RunListKey(run RunRef) string { return path.Join(ReportDir(run), "list.json") }
 

@@ -68,6 +68,7 @@ type RunProgress struct {
 	State    string            `json:"state"`
 	Waiting  *Waiting          `json:"waiting,omitempty"`
 	Segments []SegmentProgress `json:"segments,omitempty"`
+	Answers  []Answered        `json:"answers,omitempty"`
 	Result   *RunResult        `json:"result,omitempty"`
 }
 
@@ -77,6 +78,8 @@ type RunResult struct {
 	Export     string         `json:"export"`
 	RunID      string         `json:"runId"`
 	Segments   []ExportReport `json:"segments"`
+	// Answers are the waits of the run as a whole that were answered, in order.
+	Answers []Answered `json:"answers,omitempty"`
 	// Report is the key of the readable report in the data root.
 	Report string `json:"report,omitempty"`
 }
@@ -540,9 +543,12 @@ type ExportReport struct {
 	// row was rejected.
 	Rejects  string   `json:"rejects,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Answers are the waits of the segment that were answered, in order.
+	Answers []Answered `json:"answers,omitempty"`
 
-	StartedAt  time.Time `json:"startedAt"`
-	FinishedAt time.Time `json:"finishedAt"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// FinishedAt is zero until the run has ended.
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
 }
 
 // AddRejects makes Rejected the sum of what staging rejected and Iterable refused.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 )
 
 type applyFlags struct {
-	yes, prune, renew, plan bool
+	yes, prune, renew, plan, detailed bool
 }
 
 func (a *app) applyCommand() *cobra.Command {
@@ -27,12 +28,19 @@ func (a *app) applyCommand() *cobra.Command {
 default. The command shows what it would create, change and remove, and asks. It runs
 nothing: exports run at their scheduled times, or with starter run. Exports that are not in
 the file stay; --prune removes them and their data in the data root, but not their lists in
-Iterable.`,
+Iterable. Where runs need a grant, the command also renews grants that are not valid, or that
+an older WORKER_SECRET signed.
+
+With --plan the exit status is 0 if everything can be applied, and 1 if something can't. With
+--detailed-exitcode as well it is 4 if there are changes, and 0 if there are none.`,
 		Example: `  starter apply
-  starter apply exports.yaml --plan
+  starter apply exports.yaml --plan --detailed-exitcode
   starter apply exports.yaml --prune --yes`,
 		Args: atMostOne("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.detailed && !f.plan {
+				return usageError{errors.New("--detailed-exitcode needs --plan")}
+			}
 			file := "exports.yaml"
 			if len(args) > 0 {
 				file = args[0]
@@ -43,8 +51,9 @@ Iterable.`,
 	p := c.Flags()
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
 	p.BoolVar(&f.plan, "plan", false, "show what would be done, and do nothing")
+	p.BoolVar(&f.detailed, "detailed-exitcode", false, "with --plan, exit with status 4 if there are changes")
 	p.BoolVar(&f.prune, "prune", false, "remove exports that are not in the file")
-	p.BoolVar(&f.renew, "renew", false, "grant every export again, for example after a change of the worker's secret")
+	p.BoolVar(&f.renew, "renew", false, "grant every export again, for example with your new role")
 	return c
 }
 
@@ -69,7 +78,7 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 	}
 	changes := showPlan(w, plan.Steps)
 	if f.plan || changes == 0 {
-		return a.showApplied(c, plan.Steps)
+		return cmp.Or(a.showApplied(c, plan.Steps), planStatus(plan.Failed, changes, f))
 	}
 	if !f.yes {
 		if err := confirm(c, "--yes", "Apply %s?", console.Things(changes, "change")); err != nil {
@@ -92,6 +101,17 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 		fmt.Fprintf(w, "Applied %s.\n", console.Things(changes, "change"))
 	}
 	return errors.Join(failed, a.showApplied(c, plan.Steps))
+}
+
+// planStatus returns the exit status of a plan that is not carried out.
+func planStatus(failed, changes int, f applyFlags) error {
+	switch {
+	case failed > 0:
+		return fmt.Errorf("%s can't be applied", console.Things(failed, "export"))
+	case changes > 0 && f.detailed:
+		return status(exitChanges)
+	}
+	return nil
 }
 
 func (a *app) showApplied(c *cobra.Command, steps []operate.Step) error {
@@ -129,6 +149,9 @@ func showPlan(w io.Writer, steps []operate.Step) (changes int) {
 		}
 		if len(s.NewFields) > 0 {
 			fmt.Fprintf(w, "    ! the next run creates %s in Iterable, where a field can't be removed (newFields)\n", console.Printable(schemas.FieldNames(s.NewFields)))
+		}
+		if s.Error != "" {
+			fmt.Fprintf(w, "    ! this can't be applied: %s\n", console.Printable(s.Error))
 		}
 		if s.Unforeseen != "" {
 			fmt.Fprintf(w, "    ! %s\n", console.Printable(s.Unforeseen))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,10 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 			last = v.State + "\n" + local(v.StartedAt)
 		case errors.Is(err, operate.ErrNoRun):
 			last = "never"
+			if v, ok := listed(c.Context(), o, e.Export.Name); ok { // an export of that name was removed
+				rows[i].Last = &v
+				last = v.State + "\n" + local(v.StartedAt)
+			}
 		}
 		var segments []string
 		for _, s := range e.Export.Segments {
@@ -70,7 +75,7 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 		}
 		row := []string{e.Export.Name, e.Export.Connection, strings.Join(segments, "\n"), scheduleText(e), local(e.Next), last}
 		if me.Required {
-			row = append(row, grantText(e.Grant))
+			row = append(row, grantText(e))
 		}
 		table = append(table, row)
 	}
@@ -125,6 +130,18 @@ func newest(ctx context.Context, o gateway.Service, export string) (operate.View
 	return o.Look(ctx, run)
 }
 
+// listed returns the latest run of an export that starter runs lists.
+func listed(ctx context.Context, o gateway.Service, export string) (operate.View, bool) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	views, err := o.Runs(ctx, gateway.RunsRequest{Export: export, Limit: 20})
+	i := slices.IndexFunc(views, func(v operate.View) bool { return v.State != operate.StateSkipped })
+	if err != nil || i < 0 {
+		return operate.View{}, false
+	}
+	return views[i], true
+}
+
 func scheduleText(e operate.Applied) string {
 	text := "off"
 	if t := e.Timing; t != nil {
@@ -145,11 +162,19 @@ func scheduleText(e operate.Applied) string {
 	return text
 }
 
-func grantText(g *schemas.Grant) string {
-	if g == nil {
-		return "not granted: its runs fail; apply it again"
+func grantText(e operate.Applied) string {
+	g, s := e.Grant, e.Standing
+	text := "nobody"
+	if g != nil {
+		text = console.Printable(g.Person.Name) + "\n" + g.Person.Role
 	}
-	return console.Printable(g.Person.Name) + "\n" + g.Person.Role
+	switch {
+	case g == nil || s != nil && s.Invalid != "":
+		text += "\nnot valid, so its runs fail: starter apply"
+	case s != nil && s.OldSecret:
+		text += "\nby an older secret: starter apply"
+	}
+	return text
 }
 
 // local formats a time in the time zone of this machine, which it names.

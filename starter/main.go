@@ -28,6 +28,7 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitWaiting = 3
+	exitChanges = 4 // apply --plan --detailed-exitcode
 )
 
 // status is an error that was already reported, or that is nothing but an exit status.

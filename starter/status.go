@@ -132,7 +132,15 @@ func showRun(w io.Writer, v operate.View) {
 // showSegments prints the waits, errors and warnings of a run.
 func showSegments(w io.Writer, v operate.View) {
 	console.Waits(w, "starter", v)
+	for _, a := range v.Answers {
+		fmt.Fprintf(w, "%q %s\n", v.Run.Export, a)
+	}
 	for _, s := range v.Segments {
+		for _, a := range s.Report.Answers {
+			if a.Answer != schemas.UpdateAbort { // the error below says it
+				fmt.Fprintf(w, "%q %s\n", s.Run.Segment, a)
+			}
+		}
 		if s.Report.Error != "" {
 			fmt.Fprintf(w, "%q %s: %s\n", s.Run.Segment, s.State, s.Report.Error)
 		}

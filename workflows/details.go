@@ -24,6 +24,9 @@ func (r *runExport) show(ctx workflow.Context) {
 			fmt.Fprintf(&b, "| %s | %s |\n", s.Segment, s.State)
 		}
 	}
+	for _, a := range r.progress.Answers {
+		fmt.Fprintf(&b, "\n%s\n", a)
+	}
 	if r.waiter != nil {
 		r.waiter.describe(&b, r.in.Export.Name)
 	}
@@ -72,6 +75,9 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
 	if s.waiter != nil {
 		s.waiter.describe(&b, s.in.Run.Export)
+	}
+	for _, a := range p.Report.Answers {
+		fmt.Fprintf(&b, "\n%s\n", a)
 	}
 	for _, w := range p.Report.Warnings {
 		fmt.Fprintf(&b, "\n⚠ %s\n", w)

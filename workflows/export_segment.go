@@ -48,8 +48,9 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 	}
 	s.waiter.unattended = s.in.Check
 	s.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
-		notify(ctx, s.in.Export.Notify, waits(s.in.Run.Export, s.in.Export.Connection, s.in.Run.RunID, s.in.Segment.Name, w))
+		notify(ctx, s.in.Export.Notify, w.Type, waits(s.in.Run.Export, s.in.Export.Connection, s.in.Run.RunID, s.in.Segment.Name, w))
 	}
+	s.waiter.record = func(a schemas.Answered) { s.report.Answers = append(s.report.Answers, a) }
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.Progress, error) {
 		return s.progress(), nil
 	})
@@ -238,7 +239,7 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 		s.show(ctx)
 		return err
 	}
-	s.report.State = endState(err)
+	s.report.State = EndState(err)
 	_, s.report.Error = explain(err)
 	s.report.Info, s.report.FinishedAt = s.info, workflow.Now(ctx)
 	s.report.Upload, s.upload.partial = s.sent(), schemas.UploadCounts{}

@@ -70,6 +70,13 @@ func TestAGuardrailWaitsForApproval(t *testing.T) {
 		require.Equal(t, answer == schemas.UpdateApprove, w.GetWorkflowError() == nil)
 		require.Len(t, w.uploads, uploads)
 		require.Len(t, w.refused, 1)
+		answers := w.progress().Report.Answers
+		require.Len(t, answers, 1)
+		require.Equal(t, []string{answer, "ann", schemas.StepGuardrails, schemas.ErrorGuardrail}, []string{answers[0].Answer, answers[0].Who, answers[0].Step, answers[0].Type})
+		require.Contains(t, answers[0].Message, "9 of 10 rows were rejected")
+		if answer == schemas.UpdateAbort {
+			require.Regexp(t, "^aborted by ann at .*: 9 of 10 rows were rejected", w.progress().Report.Error)
+		}
 	}
 }
 

@@ -20,9 +20,10 @@ func Notify(ctx workflow.Context, in schemas.NotifyInput) error {
 	return workflow.ExecuteActivity(ctx, schemas.ActivityNotify, in).Get(ctx, nil)
 }
 
-// notify starts a Notify workflow for each target that wants the event. It returns once
-// Temporal has recorded the start, not once the message is delivered.
-func notify(ctx workflow.Context, targets []schemas.Notify, e schemas.Event) {
+// notify starts a Notify workflow for each target that wants the event of a run that failed
+// or waits with an error of type kind. It returns once Temporal has recorded the start, not
+// once the message is delivered.
+func notify(ctx workflow.Context, targets []schemas.Notify, kind schemas.ErrorType, e schemas.Event) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a cancelled run still notifies
 	info := workflow.GetInfo(ctx)
 	for i, to := range targets {
@@ -31,6 +32,7 @@ func notify(ctx workflow.Context, targets []schemas.Notify, e schemas.Event) {
 		}
 		in := schemas.NotifyInput{
 			To: to, ID: fmt.Sprintf("%s-%d-%d", info.WorkflowExecution.RunID, info.GetCurrentHistoryLength(), i),
+			Refused: kind == schemas.ErrorGrant || kind == schemas.ErrorNameTaken,
 			Message: schemas.Message{Type: "run." + e.Event, Timestamp: workflow.Now(ctx), Data: e},
 		}
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
@@ -57,22 +59,19 @@ func waits(export, connection, runID, segment string, w schemas.Waiting) schemas
 }
 
 // ended returns the event of a run that is done or has failed. Aborted and cancelled runs
-// have none: the person who ended them knows.
-func ended(in schemas.RunInput, p schemas.RunProgress, err error) (e schemas.Event, ok bool) {
+// have none: the person who ended them knows. kind is the type of the error.
+func ended(in schemas.RunInput, p schemas.RunProgress, err error) (kind schemas.ErrorType, e schemas.Event, ok bool) {
 	e = schemas.Event{Event: p.State, Export: in.Export.Name, Connection: in.Export.Connection, RunID: p.RunID}
 	switch p.State {
 	case schemas.StateDone:
 		e.Message = "all segments are exported"
 	case schemas.StateFailed:
-		var kind schemas.ErrorType
-		if kind, e.Message = explain(err); kind == schemas.ErrorGrant {
-			return e, false // the targets may be forged, like the rest of the input
-		}
+		kind, e.Message = explain(err)
 	default:
-		return e, false
+		return kind, e, false
 	}
 	if p.Result == nil {
-		return e, true
+		return kind, e, true
 	}
 	for _, s := range p.Result.Segments {
 		e.Segments = append(e.Segments, schemas.EventSegment{
@@ -83,5 +82,5 @@ func ended(in schemas.RunInput, p schemas.RunProgress, err error) (e schemas.Eve
 	if p.Result.Report != "" {
 		e.Commands = []string{fmt.Sprintf("starter report %s --open", p.RunID)}
 	}
-	return e, true
+	return kind, e, true
 }

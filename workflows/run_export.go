@@ -31,7 +31,7 @@ type runExport struct {
 func RunExport(ctx workflow.Context, in schemas.RunInput) (schemas.RunResult, error) {
 	r := &runExport{in: in}
 	if err := r.setup(ctx); err != nil {
-		return schemas.RunResult{}, err
+		return schemas.RunResult{}, r.end(ctx, err)
 	}
 	return r.run(ctx)
 }
@@ -50,8 +50,9 @@ func (r *runExport) setup(ctx workflow.Context) error {
 	}
 	r.waiter.unattended = r.in.Check
 	r.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
-		notify(ctx, r.in.Export.Notify, waits(r.in.Export.Name, r.in.Export.Connection, r.progress.RunID, "", w))
+		notify(ctx, r.in.Export.Notify, w.Type, waits(r.in.Export.Name, r.in.Export.Connection, r.progress.RunID, "", w))
 	}
+	r.waiter.record = func(a schemas.Answered) { r.progress.Answers = append(r.progress.Answers, a) }
 	return workflow.SetQueryHandler(ctx, schemas.QueryProgress, func() (schemas.RunProgress, error) {
 		p := r.progress
 		p.Waiting = r.waiter.waiting
@@ -88,7 +89,7 @@ const reportTime = 10 * time.Minute
 // report writes the run's readable report. A cancelled run has one too.
 func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
 	in := schemas.RunReportInput{
-		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: endState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
+		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: EndState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -136,7 +137,9 @@ func summary(s schemas.Segment, lists []int64, i int) string {
 
 // exportSegments runs the segments concurrently and collects their reports.
 func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.AuthorizeResult, forgotten schemas.ForgottenResult) schemas.RunResult {
-	result := schemas.RunResult{Connection: r.in.Export.Connection, Export: r.in.Export.Name, RunID: r.progress.RunID}
+	result := schemas.RunResult{
+		Connection: r.in.Export.Connection, Export: r.in.Export.Name, RunID: r.progress.RunID, Answers: r.progress.Answers,
+	}
 	export := r.in.Export
 	export.Segments = nil
 	children := make([]workflow.ChildWorkflowFuture, len(r.in.Export.Segments))
@@ -243,10 +246,10 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 
 // end records how the run ended and returns its error.
 func (r *runExport) end(ctx workflow.Context, err error) error {
-	r.progress.State = endState(err)
+	r.progress.State = EndState(err)
 	r.show(ctx)
-	if e, ok := ended(r.in, r.progress, err); ok && !r.in.Check {
-		notify(ctx, r.in.Export.Notify, e)
+	if kind, e, ok := ended(r.in, r.progress, err); ok && !r.in.Check {
+		notify(ctx, r.in.Export.Notify, kind, e)
 	}
 	if errors.Is(err, errAborted) {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), schemas.ErrorAborted,

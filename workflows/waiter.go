@@ -19,10 +19,12 @@ type waiter struct {
 	waits      int              // how often the run has waited
 	waiting    *schemas.Waiting // the present wait
 	answer     string           // the update that ended the wait
+	who        string           // the person who gave the answer
 	approved   string           // the message of the last handover that was approved
 	unattended bool             // permanent errors end the run instead of waiting
 	show       func(workflow.Context)
 	notify     func(workflow.Context, schemas.Waiting)
+	record     func(schemas.Answered)
 }
 
 // listen registers the updates that a waiting workflow accepts. It calls show when a wait
@@ -67,13 +69,13 @@ func (w *waiter) accept(ctx workflow.Context, name string, a schemas.Answer) (st
 	if err := w.validate(name, a.Wait); err != nil {
 		return "", err
 	}
-	w.answer = name
+	w.answer, w.who = name, a.Who
 	workflow.GetLogger(ctx).Info("wait answered", "answer", name, "who", a.Who)
 	return name, nil
 }
 
-// errAborted ends a run that an operator aborts.
-var errAborted = errors.New("aborted by an operator")
+// errAborted ends a run that an operator aborts. It is wrapped in what was decided.
+var errAborted = errors.New("nothing more was sent")
 
 // errStartOver restarts a segment's run at its first step.
 var errStartOver = errors.New("start over")
@@ -132,14 +134,17 @@ func (w *waiter) wait(ctx workflow.Context, step string, kind schemas.ErrorType,
 	w.show(ctx)
 	w.notify(ctx, *w.waiting)
 	err := workflow.Await(ctx, func() bool { return w.answer != "" })
-	answer := w.answer
+	answered := schemas.Answered{Answer: w.answer, Who: w.who, At: workflow.Now(ctx), Step: step, Type: kind, Message: message}
 	w.waiting, w.answer = nil, ""
+	if err == nil {
+		w.record(answered)
+	}
 	w.show(ctx)
 	switch {
 	case err != nil:
 		return err
-	case answer == schemas.UpdateAbort:
-		return errAborted
+	case answered.Answer == schemas.UpdateAbort:
+		return fmt.Errorf("%s; %w", answered, errAborted)
 	}
 	return nil
 }
@@ -191,8 +196,8 @@ func (w *waiter) served(ctx workflow.Context) (bool, string) {
 	return out.Served, out.Why
 }
 
-// endState returns the state of a workflow that ends with err.
-func endState(err error) string {
+// EndState returns the state of a workflow that ends with err.
+func EndState(err error) string {
 	var app *temporal.ApplicationError
 	switch {
 	case err == nil:

@@ -575,7 +575,7 @@ func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {
 		func(_ workflow.Context, in schemas.SegmentInput) (schemas.ExportReport, error) {
 			r := schemas.ExportReport{Segment: in.Segment.Name, State: schemas.StateDone}
 			if in.Segment.Name == "b" {
-				r.State, r.Error = schemas.StateAborted, "aborted by an operator"
+				r.State, r.Error = schemas.StateAborted, "aborted by ann"
 				return r, temporal.NewApplicationErrorWithOptions(r.Error, schemas.ErrorAborted,
 					temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{r}})
 			}
@@ -593,7 +593,7 @@ func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {
 	require.NoError(t, app.Details(&r))
 	require.Len(t, r.Segments, 3)
 	require.Equal(t, schemas.StateAborted, r.Segments[1].State)
-	require.Equal(t, "aborted by an operator", r.Segments[1].Error)
+	require.Equal(t, "aborted by ann", r.Segments[1].Error)
 	require.Equal(t, schemas.StateDone, r.Segments[2].State)
 }
 

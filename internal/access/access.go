@@ -68,9 +68,10 @@ func mac(key []byte, kind string, grant schemas.Grant, in any) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// signed reports whether the grant's MAC was made with one of the secrets.
-func (g *Gate) signed(kind string, grant schemas.Grant, in any) bool {
-	return slices.ContainsFunc(g.keys, func(key []byte) bool {
+// signer returns which of the secrets the grant's MAC was made with, 0 for the newest, -1
+// if it was none of them.
+func (g *Gate) signer(kind string, grant schemas.Grant, in any) int {
+	return slices.IndexFunc(g.keys, func(key []byte) bool {
 		want, err := mac(key, kind, grant, in)
 		return err == nil && hmac.Equal(want, grant.MAC)
 	})

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"iterable-segment-export/schemas"
@@ -29,6 +30,9 @@ func (g *Gate) GrantRun(ctx context.Context, who schemas.Person, in schemas.RunI
 	}
 	in.Grant = nil
 	grant, err := g.issue(ctx, who, kindRun, in, in.Export, in.Trigger.Kind == schemas.TriggerSchedule)
+	if err == nil && grant != nil && !in.Check {
+		err = g.keepTargets(ctx, in.Export)
+	}
 	in.Grant = grant
 	return in, err
 }
@@ -80,20 +84,38 @@ func (g *Gate) check(ctx context.Context, grant *schemas.Grant, kind string, in 
 	if !g.Required() {
 		return schemas.Person{Role: schemas.RoleAdministrator}, nil
 	}
-	no := func(format string, args ...any) (schemas.Person, error) {
-		return schemas.Person{}, No(schemas.ErrorGrant, format+"; start it again with starter run, or apply the export again with starter apply, as somebody who may", args...)
-	}
-	switch {
-	case grant == nil:
-		return no("the %s of %q has no grant, and this worker does nothing without one", kind, e.Name)
-	case !g.signed(kind, *grant, in):
-		return no("the grant is not for this %s of %q: what it was started with or the grant was altered, or the workers' secret was changed", kind, e.Name)
-	case grant.ExpiresAt.IsZero() != forSchedule, !forSchedule && started.After(grant.ExpiresAt):
-		return no("the grant for one %s of %q has expired: it was for a start until %s", kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
-	case started.Before(grant.IssuedAt.Add(-leeway)):
-		return no("the %s of %q started before its grant was issued", kind, e.Name)
+	if why := g.invalid(grant, kind, in, e, forSchedule, started); why != "" {
+		return schemas.Person{}, No(schemas.ErrorGrant, "%s; %s", why, regrant(kind, e, forSchedule))
 	}
 	return grant.Person, g.CheckRevoked(ctx, grant, e)
+}
+
+// invalid says why a grant does not allow what it is presented for, empty if it does. It
+// does not look for a revocation.
+func (g *Gate) invalid(grant *schemas.Grant, kind string, in any, e schemas.Export, forSchedule bool, started time.Time) string {
+	switch {
+	case grant == nil:
+		return fmt.Sprintf("the %s of %q has no grant, and the workers have a WORKER_SECRET, so they do nothing without one", kind, e.Name)
+	case g.signer(kind, *grant, in) < 0:
+		return fmt.Sprintf("no secret of the workers has signed the grant of this %s of %q: WORKER_SECRET was changed, or the input or the grant was altered", kind, e.Name)
+	case grant.ExpiresAt.IsZero() != forSchedule, !forSchedule && started.After(grant.ExpiresAt):
+		return fmt.Sprintf("the grant for one %s of %q has expired: it was for a start until %s", kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
+	case started.Before(grant.IssuedAt.Add(-leeway)):
+		return fmt.Sprintf("the %s of %q started before its grant was issued", kind, e.Name)
+	}
+	return ""
+}
+
+// regrant says how to get another grant.
+func regrant(kind string, e schemas.Export, forSchedule bool) string {
+	name := schemas.ShellWord(e.Name)
+	switch {
+	case kind == kindRemove:
+		return "remove it again: starter remove " + name
+	case forSchedule:
+		return fmt.Sprintf("have a person who may use connection %q renew the grant: starter apply FILE, which compares grants too; starter doctor lists the schedules whose grants are not valid", e.Connection)
+	}
+	return fmt.Sprintf("start it again: starter run %s, with EXPORT_API or with the workers' WORKER_SECRET", name)
 }
 
 // CheckRevoked returns the Refused of a grant that was revoked since it was issued.
@@ -101,12 +123,20 @@ func (g *Gate) CheckRevoked(ctx context.Context, grant *schemas.Grant, e schemas
 	if !g.Required() {
 		return nil
 	}
-	revoked, err := g.revokedAt(ctx, e.Connection, e.Name)
-	if err == nil && (grant == nil || !grant.IssuedAt.After(revoked)) {
-		err = No(schemas.ErrorGrant, "the grants that the export %q had were revoked on %s; start it again with starter run, or apply it again with starter apply, as somebody who may",
-			e.Name, revoked.UTC().Format(time.DateTime))
+	why, err := g.revoked(ctx, grant, e)
+	if err == nil && why != "" {
+		err = No(schemas.ErrorGrant, "%s; %s", why, regrant(kindRun, e, grant != nil && grant.ExpiresAt.IsZero()))
 	}
 	return err
+}
+
+// revoked says that a grant was revoked since it was issued, empty if it was not.
+func (g *Gate) revoked(ctx context.Context, grant *schemas.Grant, e schemas.Export) (string, error) {
+	at, err := g.revokedAt(ctx, e.Connection, e.Name)
+	if err != nil || grant != nil && grant.IssuedAt.After(at) {
+		return "", err
+	}
+	return fmt.Sprintf("the grants that the export %q had were revoked on %s", e.Name, at.UTC().Format(time.DateTime)), nil
 }
 
 // revocation is kept for an export whose grants were revoked.
@@ -122,7 +152,10 @@ func (g *Gate) Revoke(ctx context.Context, connection, export, by string) error 
 	if !g.Required() {
 		return nil
 	}
-	return g.root.WriteJSON(ctx, schemas.RevokedKey(connection, export), revocation{Connection: connection, Export: export, By: by, At: g.now().UTC()})
+	if err := g.root.WriteJSON(ctx, schemas.RevokedKey(connection, export), revocation{Connection: connection, Export: export, By: by, At: g.now().UTC()}); err != nil {
+		return err
+	}
+	return g.root.DeletePrefix(ctx, schemas.TargetsKey(connection, export))
 }
 
 // revokedAt is until when the export's grants are revoked, zero if they never were.

@@ -126,19 +126,19 @@ func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 				decor.Any(func(decor.Statistics) string { return known.beside.Load().counts }, decor.WCSyncSpaceR),
 			))
 	}
-	if s.Total > 0 {
-		known.bar.SetTotal(s.Total, false)
-		if known.step != s.Step || known.total != s.Total {
-			known.step, known.total, known.handled = s.Step, s.Total, 0
+	if s.Of() > 0 {
+		known.bar.SetTotal(s.Of(), false)
+		if known.step != s.Step || known.total != s.Of() {
+			known.step, known.total, known.handled = s.Step, s.Of(), 0
 		}
 		// A batch that is sent again after a failure was already counted.
-		known.handled = max(known.handled, min(s.Handled, s.Total))
+		known.handled = max(known.handled, min(s.Handled, s.Of()))
 		known.bar.SetCurrent(known.handled)
 	}
 	if ended || s.State != schemas.StateRunning && s.State != schemas.StateWaiting {
 		if s.State == schemas.StateDone {
-			known.bar.SetTotal(max(s.Total, s.Handled, 1), false)
-			known.bar.SetCurrent(max(s.Total, s.Handled, 1))
+			known.bar.SetTotal(max(s.Of(), s.Handled, 1), false)
+			known.bar.SetCurrent(max(s.Of(), s.Handled, 1))
 		}
 		known.bar.SetTotal(-1, true)
 	}

@@ -17,7 +17,8 @@ func TestProgressInLines(t *testing.T) {
 	away := errors.New("Temporal does not answer")
 	p.See(v, away)
 	p.See(v, away)
-	segment := operate.SegmentView{Handled: 10, Total: 1000}
+	total := int64(1000)
+	segment := operate.SegmentView{Handled: 10, Total: &total}
 	segment.Run.Segment, segment.State, segment.Step = "Readers", schemas.StateRunning, schemas.ActivityUploadBatches
 	v.Segments = []operate.SegmentView{segment}
 	p.See(v, nil)

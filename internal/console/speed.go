@@ -57,16 +57,16 @@ func (p *speed) counts(s operate.SegmentView) string {
 		return ""
 	}
 	text := humanize.Comma(s.Handled)
-	if s.Total >= 0 {
-		text += " of " + humanize.Comma(s.Total)
+	if s.Of() >= 0 {
+		text += " of " + humanize.Comma(s.Of())
 	}
 	rate, ok := p.rate()
 	if !ok {
 		return text
 	}
 	text += fmt.Sprintf(", %s/s", humanize.Comma(int64(rate+0.5)))
-	if rate > 0 && s.Total > s.Handled {
-		left := time.Duration(float64(s.Total-s.Handled) / rate * float64(time.Second))
+	if rate > 0 && s.Of() > s.Handled {
+		left := time.Duration(float64(s.Of()-s.Handled) / rate * float64(time.Second))
 		text += fmt.Sprintf(", %s left", Ago(left))
 	}
 	return text

@@ -33,7 +33,7 @@ func TestSpeed(t *testing.T) {
 		{3701, sending, 100, 500_000, "100 of 500,000, 100/s, 1h23m19s left"},
 	} {
 		p.see(start.Add(time.Duration(c.second*float64(time.Second))), c.step, c.handled)
-		s := operate.SegmentView{Handled: c.handled, Total: c.total}
+		s := operate.SegmentView{Handled: c.handled, Total: &c.total}
 		s.State, s.Step = schemas.StateRunning, c.step
 		if got := p.counts(s); got != c.want {
 			t.Errorf("after %v s: %q, want %q", c.second, got, c.want)

@@ -18,6 +18,12 @@ func IsTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// FromTerminal reports whether r is a terminal, so that a person can be asked.
+func FromTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // Width returns the number of columns of w: that of COLUMNS, or of the terminal, or 0 if
 // lines may have any length.
 func Width(w io.Writer) int {

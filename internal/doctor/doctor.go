@@ -41,10 +41,15 @@ const (
 	CheckClocks      = "clocks"
 	CheckDataRoot    = "data root"
 	CheckConnections = "connections"
+	CheckGrants      = "grants"
 	CheckSources     = "sources"
+	CheckRuns        = "runs"
 )
 
-var order = []string{CheckTemporal, CheckNamespace, CheckAttributes, CheckWorkers, CheckClocks, CheckDataRoot, CheckConnections, CheckSources}
+var order = []string{
+	CheckTemporal, CheckNamespace, CheckAttributes, CheckWorkers, CheckClocks, CheckDataRoot, CheckConnections,
+	CheckGrants, CheckSources, CheckRuns,
+}
 
 // Finding is the result of one check.
 type Finding struct {
@@ -81,6 +86,8 @@ type Source struct {
 type Doctor struct {
 	Operator *operate.Operator
 	Sight    Sight
+	// Applied returns the applied exports with the standing of their grants.
+	Applied func(context.Context) ([]operate.Applied, error)
 	// Who is the caller.
 	Who schemas.Person
 	// Address is the address of Temporal, for display.
@@ -142,7 +149,14 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 	} else {
 		p.add(CheckConnections, "", Skipped, "their records are in the data root", "")
 	}
-	p.sources(ctx)
+	if applied, err := p.Applied(ctx); err != nil {
+		p.add(CheckGrants, "", Wrong, p.Told(err), "see starter exports")
+		p.add(CheckSources, "", Skipped, "the applied exports are not known", "")
+	} else {
+		p.grants(applied)
+		p.sources(ctx, applied)
+	}
+	p.runs(ctx)
 	return p.findings
 }
 
@@ -237,14 +251,37 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, fix 
 	}
 	subject := fmt.Sprintf("task queue %s, %s", q.Name, kind)
 	workers, err := p.o.Workers(ctx, q)
-	switch {
-	case err != nil:
+	if err != nil {
 		p.add(check, subject, Skipped, "no permission to read it: "+p.Told(err), "")
-	case len(workers) == 0:
-		p.add(check, subject, Wrong, "no worker polls it", fix)
-		return false
-	default:
-		p.ok(check, subject, "polled by "+console.Things(len(workers), "worker"))
+		return true
 	}
-	return true
+	f := polled(workers, time.Now())
+	f.Check, f.Subject = check, subject
+	if f.State == Wrong {
+		f.Fix = fix
+	}
+	p.findings = append(p.findings, f)
+	return f.State == OK
+}
+
+// polled is the finding about a task queue with these workers. Temporal lists a worker for
+// minutes after it has stopped.
+func polled(workers []operate.Worker, now time.Time) Finding {
+	var latest time.Time
+	alive := 0
+	for _, w := range workers {
+		if now.Sub(w.LastSeen) <= pollEvery+maxSkew {
+			alive++
+		}
+		if w.LastSeen.After(latest) {
+			latest = w.LastSeen
+		}
+	}
+	switch {
+	case alive > 0:
+		return Finding{State: OK, Found: "polled by " + console.Things(alive, "worker")}
+	case len(workers) > 0:
+		return Finding{State: Wrong, Found: fmt.Sprintf("no worker polls it; the last one did %s ago, by this machine's clock", console.Ago(now.Sub(latest)))}
+	}
+	return Finding{State: Wrong, Found: "no worker polls it"}
 }

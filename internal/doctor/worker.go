@@ -131,12 +131,7 @@ const lookTime = time.Minute
 const atOnce = 4
 
 // sources reads the footers of the applied exports' segments.
-func (p *patient) sources(ctx context.Context) {
-	applied, err := p.o.Applied(ctx)
-	if err != nil {
-		p.add(CheckSources, "", Wrong, p.Told(err), "see starter exports")
-		return
-	}
+func (p *patient) sources(ctx context.Context, applied []operate.Applied) {
 	if len(applied) == 0 {
 		p.ok(CheckSources, "", "no export is applied")
 		return

@@ -127,7 +127,7 @@ func (l *Local) Me(ctx context.Context) (Me, error) {
 }
 
 func (l *Local) Exports(ctx context.Context) ([]operate.Applied, error) {
-	all, err := l.reader().Applied(ctx)
+	all, err := l.applied(ctx)
 	for i := range all {
 		all[i].Grant = shown(all[i].Grant)
 	}
@@ -138,6 +138,9 @@ func (l *Local) Names(ctx context.Context) ([]string, error) { return l.reader()
 
 func (l *Local) Export(ctx context.Context, export string) (operate.Applied, error) {
 	a, err := l.reader().AppliedExport(ctx, export)
+	if err == nil {
+		err = l.examineGrant(ctx, &a)
+	}
 	a.Grant = shown(a.Grant)
 	return a, err
 }
@@ -155,7 +158,16 @@ func shown(g *schemas.Grant) *schemas.Grant {
 func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	plan, err := l.plan(ctx, in)
 	for i := range plan.Steps {
-		l.foresee(ctx, &plan.Steps[i])
+		s := &plan.Steps[i]
+		if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange {
+			continue
+		}
+		if err := l.usable(s.Want().Connection); err != nil {
+			s.Error = l.told(s.Verb, s.Export, err)
+			plan.Failed++
+			continue
+		}
+		l.foresee(ctx, s)
 	}
 	return plan, err
 }
@@ -164,15 +176,11 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 // known now, the run determines it.
 func (l *Local) foresee(ctx context.Context, s *operate.Step) {
 	e := s.Want()
-	if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange || e.Fields.IsZero() {
+	if e.Fields.IsZero() {
 		return
 	}
 	for _, segment := range e.Segments {
-		err := l.mayUse(e.Connection)
-		var found []string
-		if err == nil {
-			found, err = l.NewFields(ctx, e, segment)
-		}
+		found, err := l.NewFields(ctx, e, segment)
 		if err != nil {
 			s.Unforeseen = fmt.Sprintf("the data fields that a run would create are not known, because segment %q can't be read: %v", segment.Name, err)
 			return
@@ -190,7 +198,7 @@ func (l *Local) plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if err := config.CheckExports(&in.File); err != nil {
 		return Plan{}, access.No(schemas.ErrorBadExport, "%s", err.Error())
 	}
-	applied, err := l.reader().Applied(ctx)
+	applied, err := l.applied(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -221,6 +229,9 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		err := l.mayApply(ctx, s)
+		if err == nil && s.Verb == operate.VerbChange {
+			err = l.keepsGrant(ctx, s, in.Renew)
+		}
 		if err == nil {
 			err = o.ApplyStep(ctx, *s)
 		}
@@ -253,6 +264,9 @@ func (l *Local) mayApply(ctx context.Context, s *operate.Step) error {
 		}
 		fallthrough
 	case operate.VerbCreate:
+		if err := l.usable(s.Want().Connection); err != nil {
+			return err
+		}
 		return l.claim(ctx, s.Want())
 	case operate.VerbRemove:
 		return l.mayChange(ctx, s.Export, s.Have().Connection)
@@ -494,7 +508,7 @@ func (l *Local) Setup(ctx context.Context) (Setup, error) {
 }
 
 func (l *Local) Doctor(ctx context.Context) ([]doctor.Finding, error) {
-	d := doctor.Doctor{Operator: l.reader(), Sight: sight{l}, Who: l.who, Address: "it answers"}
+	d := doctor.Doctor{Operator: l.reader(), Sight: sight{l}, Applied: l.applied, Who: l.who, Address: "it answers"}
 	if l.who.Role == schemas.RoleAdministrator {
 		d.Address = l.Temporal
 	}

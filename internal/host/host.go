@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -114,7 +115,9 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		},
 		Polled: func(ctx context.Context, queue string) (bool, error) { return polled(ctx, o.Client, queue) },
 	}
-	h.main = worker.New(o.Client, schemas.TaskQueue, h.options(o.StagingSlots))
+	main := h.options(o.StagingSlots)
+	main.Interceptors = []interceptor.WorkerInterceptor{&counting{metrics: o.Metrics}}
+	h.main = worker.New(o.Client, schemas.TaskQueue, main)
 	workflows.Register(h.main)
 	register(h.main, map[string]any{
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,

@@ -49,6 +49,9 @@ func (s Step) Want() schemas.Export { return s.want.Export }
 // Have returns the export as it was applied.
 func (s Step) Have() schemas.Export { return s.have.Export }
 
+// Granted reports whether the export as it was applied has a grant.
+func (s Step) Granted() bool { return s.have.Grant != nil }
+
 // Change is one setting as JSON, empty where it is not set.
 type Change struct {
 	Setting string `json:"setting"`
@@ -57,7 +60,8 @@ type Change struct {
 }
 
 // Plan compares a file with what was applied. With prune it removes exports that are not
-// in the file; with renew it grants every export again.
+// in the file. It grants exports again whose grants are not valid or will not be, and with
+// renew every export.
 func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, error) {
 	have := map[string]Applied{}
 	for _, a := range applied {
@@ -76,8 +80,8 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 		if ok {
 			s.Verb, s.Changes = VerbUnchanged, changes(a.ScheduledInput, want)
 			s.SentAgain = a.Export.MappingFingerprint("") != e.MappingFingerprint("")
-			if renew {
-				s.Changes = append(s.Changes, Change{Setting: "grant", New: "renewed"})
+			if why := a.renewal(renew); why != "" {
+				s.Changes = append(s.Changes, Change{Setting: "grant", New: why})
 			}
 			if len(s.Changes) > 0 {
 				s.Verb = VerbChange

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
 )
 
@@ -52,6 +53,14 @@ func TestPlan(t *testing.T) {
 	}
 	if steps, _ := Plan(file, applied, false, true); steps[1].Verb != VerbChange {
 		t.Errorf("renew leaves %+v", steps[1])
+	}
+	for _, s := range []access.Standing{{Invalid: "signed by nobody"}, {OldSecret: true}, {}} {
+		applied[0].Standing = &s
+		steps, _ := Plan(file, applied, false, false)
+		renewed := steps[1].Verb == VerbChange && strings.HasPrefix(steps[1].Changes[0].New, "renewed: ")
+		if renewed != (s != access.Standing{}) {
+			t.Errorf("a grant of standing %+v: %+v", s, steps[1])
+		}
 	}
 }
 

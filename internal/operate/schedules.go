@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
@@ -31,6 +32,22 @@ type Applied struct {
 	// Skipped counts the starts that were skipped because the schedule's last run was
 	// still under way.
 	Skipped int `json:"skipped,omitempty"`
+	// Standing is what the schedule's grant is worth, nil if runs need none or if that is
+	// not known.
+	Standing *access.Standing `json:"standing,omitempty"`
+}
+
+// renewal says why the next apply grants the export again, empty if it does not.
+func (a Applied) renewal(asked bool) string {
+	switch s := a.Standing; {
+	case s != nil && s.Invalid != "":
+		return "renewed: " + s.Invalid
+	case s != nil && s.OldSecret:
+		return "renewed: an older WORKER_SECRET signed it"
+	case asked:
+		return "renewed"
+	}
+	return ""
 }
 
 // ErrNotApplied is the error for a name that no applied export has.

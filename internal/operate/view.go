@@ -22,6 +22,8 @@ type View struct {
 	Error    string           `json:"error,omitempty"`
 	Waiting  *schemas.Waiting `json:"waiting,omitempty"`
 	Segments []SegmentView    `json:"segments"`
+	// Answers are the waits of the run as a whole that were answered.
+	Answers []schemas.Answered `json:"answers,omitempty"`
 	// FinishedAt is zero until the run has ended.
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
@@ -34,10 +36,18 @@ type SegmentView struct {
 	schemas.Progress
 	WorkflowID string `json:"workflowId"`
 	// Handled counts the profiles read (while staging) or acknowledged (while
-	// uploading), including those of running activities. Total is how many there are,
-	// -1 if that is not known.
-	Handled int64 `json:"handled"`
-	Total   int64 `json:"total"`
+	// uploading), including those of running activities. Total is how many there are, nil
+	// if that is not known.
+	Handled int64  `json:"handled"`
+	Total   *int64 `json:"total,omitempty"`
+}
+
+// Of returns the Total, -1 if it is not known.
+func (s SegmentView) Of() int64 {
+	if s.Total == nil {
+		return -1
+	}
+	return *s.Total
 }
 
 // Wait is a wait of a run, or of a segment of it.
@@ -86,7 +96,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 	if err := o.query(ctx, run.WorkflowID, run.RunID, &p); err != nil {
 		return v, fmt.Errorf("query the progress of the run of %q (is a worker running?): %w", run.Export, err)
 	}
-	v.State, v.Trigger, v.Waiting = p.State, p.Trigger, p.Waiting
+	v.State, v.Trigger, v.Waiting, v.Answers = p.State, p.Trigger, p.Waiting, p.Answers
 	if v.Ended() {
 		// It ended between the two calls; only its result says how.
 		_ = o.Client.GetWorkflow(ctx, run.WorkflowID, run.RunID).Get(ctx, nil)
@@ -109,7 +119,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 // state is the one that its parent knows. id is the run ID that the run knows itself
 // by: a run that was reset in Temporal keeps its first one.
 func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schemas.SegmentProgress) SegmentView {
-	sv := SegmentView{WorkflowID: s.WorkflowID, Total: -1}
+	sv := SegmentView{WorkflowID: s.WorkflowID}
 	sv.Run = schemas.RunRef{Export: run.Export, RunID: id, Segment: s.Segment}
 	sv.State, sv.Report.Segment, sv.Report.State = s.State, s.Segment, s.State
 	var p schemas.Progress
@@ -128,15 +138,19 @@ func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schema
 }
 
 // counted returns the progress of the activities that have completed.
-func counted(p schemas.Progress) (handled, total int64) {
+func counted(p schemas.Progress) (handled int64, total *int64) {
 	m, u := p.Report.Manifest, p.Report.Upload
 	switch p.Step {
 	case schemas.ActivityStageSegment:
-		return 0, p.Report.Info.Rows
+		if rows := p.Report.Info.Rows; rows >= 0 {
+			total = &rows
+		}
 	case schemas.ActivityUploadBatches, schemas.ActivityCommitSnapshot:
-		return u.Acknowledged(), m.ToSend()
+		handled = u.Acknowledged()
+		send := m.ToSend()
+		total = &send
 	}
-	return 0, -1
+	return handled, total
 }
 
 // addLive adds the progress in the heartbeats of running activities.
@@ -203,7 +217,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	default:
 		v.State, v.Error = schemas.StateFailed, err.Error()
 	}
-	v.Report = result.Report
+	v.Report, v.Answers = result.Report, result.Answers
 	segmentID := schemas.SegmentWorkflowID
 	if v.Run.WorkflowID == schemas.CheckWorkflowID(v.Run.Export) {
 		segmentID = schemas.CheckSegmentWorkflowID
@@ -212,7 +226,8 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 		sv := SegmentView{WorkflowID: segmentID(v.Run.Export, r.Segment)}
 		sv.Run = schemas.RunRef{Connection: r.Connection, Export: v.Run.Export, RunID: v.Run.RunID, Segment: r.Segment}
 		sv.State, sv.Report = r.State, r
-		sv.Handled, sv.Total = r.Upload.Acknowledged(), r.Manifest.ToSend()
+		total := r.Manifest.ToSend()
+		sv.Handled, sv.Total = r.Upload.Acknowledged(), &total
 		v.Segments = append(v.Segments, sv)
 	}
 	return v, nil

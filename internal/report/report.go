@@ -22,6 +22,8 @@ type Run struct {
 	Started, Finished                           time.Time
 	Settings                                    []Setting
 	Segments                                    []Segment
+	// Answers are the waits of the run as a whole that were answered.
+	Answers []schemas.Answered
 }
 
 // Setting is one of the settings that a run used.
@@ -153,8 +155,11 @@ func funnel(s section) []Count {
 		{"Rows read", m.Read},
 		{"Can be mailed", staged + m.Duplicates},
 		{"No duplicates", staged},
-		{"Accepted by Iterable", u.Sent + m.Unchanged},
 	}
+	if s.State != schemas.StateDone { // what was not sent is neither accepted nor on the list
+		return steps
+	}
+	steps = append(steps, Count{"Accepted by Iterable", u.Sent + m.Unchanged})
 	if s.ListSize > 0 {
 		steps = append(steps, Count{"List members", s.ListSize})
 	}

@@ -51,6 +51,27 @@ func eventful() Run {
 	}
 }
 
+// TestAnAbortedRunSaysWhoAndWhy, and counts nothing as accepted that was not sent.
+func TestAnAbortedRunSaysWhoAndWhy(t *testing.T) {
+	r := eventful()
+	r.State, r.Segments[0].State = schemas.StateAborted, schemas.StateAborted
+	asked := schemas.Answered{Answer: schemas.UpdateRetry, Who: "Bob", At: begin, Message: "the key is rejected"}
+	r.Answers = []schemas.Answered{asked}
+	asked.Answer, asked.Who, asked.Message = schemas.UpdateAbort, "Ann", "3,800 of the 5,000 members would be removed"
+	r.Segments[0].Answers, r.Segments[0].Error = []schemas.Answered{asked}, asked.String()
+	page := written(t, r)
+	for _, want := range []string{"retried by Bob at 2026-05-04 03:00:00 UTC: the key is rejected", "aborted by Ann at 2026-05-04 03:00:00 UTC: 3,800 of the 5,000 members would be removed"} {
+		if strings.Count(page, want) != 1 {
+			t.Errorf("it says %d times %q", strings.Count(page, want), want)
+		}
+	}
+	for _, no := range []string{"Accepted by Iterable", "List members"} {
+		if strings.Contains(page, no) || !strings.Contains(written(t, eventful()), no) {
+			t.Errorf("an aborted run shows %q", no)
+		}
+	}
+}
+
 func written(t *testing.T, r Run) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -1,0 +1,50 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// TestGrants has a schedule with each standing.
+func TestGrants(t *testing.T) {
+	grant := &schemas.Grant{Person: schemas.Person{Name: "ann", Role: schemas.RoleContributor}, IssuedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	for want, a := range map[string]operate.Applied{
+		"ok no export has one":                            {},
+		"skipped without WORKER_SECRET":                   {ScheduledInput: schemas.ScheduledInput{Grant: grant}},
+		"ok granted to ann, contributor, on 2026-03-01; ": {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{}},
+		"warning granted to ann":                          {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{OldSecret: true}},
+		"wrong its scheduled runs fail: because":          {Standing: &access.Standing{Invalid: "because"}},
+	} {
+		a.Export.Connection = "marketing"
+		var p patient
+		p.grants([]operate.Applied{a})
+		f := p.findings[0]
+		if len(p.findings) != 1 || !strings.HasPrefix(string(f.State)+" "+f.Found, want) {
+			t.Errorf("%+v, want %s", p.findings, want)
+		}
+		if trouble := f.State == Wrong || f.State == Warning; trouble != strings.Contains(f.Fix, "starter apply FILE") {
+			t.Errorf("%s: the fix is %q", want, f.Fix)
+		}
+	}
+}
+
+// TestStoppedWorkers are not counted, although Temporal lists them for minutes.
+func TestStoppedWorkers(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	worker := func(ago time.Duration) operate.Worker { return operate.Worker{LastSeen: now.Add(-ago)} }
+	for want, workers := range map[string][]operate.Worker{
+		"wrong no worker polls it":                            nil,
+		"wrong no worker polls it; the last one did 3m0s ago": {worker(4 * time.Minute), worker(3 * time.Minute)},
+		"ok polled by 1 worker":                               {worker(3 * time.Minute), worker(time.Minute)},
+		"ok polled by 2 workers":                              {worker(0), worker(-10 * time.Second)},
+	} {
+		if f := polled(workers, now); !strings.HasPrefix(string(f.State)+" "+f.Found, want) {
+			t.Errorf("%+v, want %s", f, want)
+		}
+	}
+}

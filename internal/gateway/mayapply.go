@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// applied returns the applied exports with the standing of their grants.
+func (l *Local) applied(ctx context.Context) ([]operate.Applied, error) {
+	all, err := l.reader().Applied(ctx)
+	for i := range all {
+		if err == nil {
+			err = l.examineGrant(ctx, &all[i])
+		}
+	}
+	return all, err
+}
+
+// examineGrant sets the standing of an applied export's grant.
+func (l *Local) examineGrant(ctx context.Context, a *operate.Applied) error {
+	gate, err := l.Gate(ctx)
+	if err != nil || gate == nil {
+		return err
+	}
+	if a.Standing, err = gate.Standing(ctx, a.ScheduledInput); err != nil {
+		err = fmt.Errorf("examine the grant of export %q: %w", a.Export.Name, err)
+	}
+	return err
+}
+
+// keepsGrant refuses to change a schedule that has a grant where no other can be issued: its
+// runs would fail. Renew says that the workers have no secret any more.
+func (l *Local) keepsGrant(ctx context.Context, s *operate.Step, renew bool) error {
+	gate, err := l.Gate(ctx)
+	if err != nil || !s.Granted() || renew || gate != nil && gate.Required() {
+		return err
+	}
+	return access.No(schemas.ErrorGrant,
+		"its schedule has a grant, and without WORKER_SECRET no other can be issued; set WORKER_SECRET (or WORKER_SECRET_FILE) as for the workers, or EXPORT_API for the gateway; if the workers have no secret any more, use --renew")
+}
+
+// usable refuses a connection that the person may not use or that connections.yaml does not
+// have. A starter without that file leaves the second to the run.
+func (l *Local) usable(connection string) error {
+	if err := l.mayUse(connection); err != nil {
+		return err
+	}
+	all, err := l.Known()
+	if err != nil {
+		return nil
+	}
+	if _, err := all.Get(connection); err != nil {
+		return access.No(schemas.ErrorUnknownConnection, "%s", err.Error())
+	}
+	return nil
+}
