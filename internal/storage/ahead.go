@@ -12,42 +12,42 @@ const (
 	aheadMemory = 64 << 20
 	leastBlock  = 128 << 10
 	mostBlock   = 8 << 20
-	// mostGap is how many bytes that nobody reads may be fetched to save a
-	// request: about what comes in the time that one takes to be answered.
+	// mostGap is how many unneeded bytes may be fetched to save a request: about
+	// what arrives in the time of a round trip.
 	mostGap = 256 << 10
-	// blocksKept is how many blocks of a stretch are there at a time: the one
-	// that is read, one that is looked into ahead of it, and the next.
+	// blocksKept is how many blocks of a stretch are kept: the one being read,
+	// one that is peeked into, and the next.
 	blocksKept = 3
 )
 
-// stretch serves one range of a file from blocks that it fetches, the next one
-// while one is read.
+// stretch serves one range of a file from blocks. It fetches the next block while
+// one is read.
 type stretch struct {
 	Range
 	file  *remoteFile
 	block int64 // bytes
-	// grows makes reading that goes on from block to block fetch more and more of
-	// them in one request; without it, the next block is fetched ahead.
+	// grows makes sequential reads fetch more and more blocks per request; without
+	// it, only the next block is fetched ahead.
 	grows bool
 
 	mu     sync.Mutex
 	blocks map[int64]*fetched
-	recent []int64 // indexes of blocks, that used last at the end
+	recent []int64 // indexes of blocks, the last used one at the end
 }
 
-// fetched is a block on its way, or there.
+// fetched is a block that is being fetched or has been.
 type fetched struct {
 	done chan struct{}
 	data []byte
 	err  error
-	run  int64 // how many blocks were asked for together
+	run  int64 // blocks in the same request
 }
 
 func newStretch(f *remoteFile, r Range, block int64) *stretch {
 	return &stretch{Range: r, file: f, block: block, blocks: map[int64]*fetched{}}
 }
 
-// read copies what it has of p, at most to the end of a block.
+// read fills p from the block at off, at most to the block's end.
 func (s *stretch) read(p []byte, off int64) (int, error) {
 	i := (off - s.Start) / s.block
 	b := s.get(i)
@@ -62,7 +62,7 @@ func (s *stretch) read(p []byte, off int64) (int, error) {
 	return copy(p, b.data[off-s.Start-i*s.block:]), nil
 }
 
-// get gives a block, and sees to it that the next one is on its way.
+// get returns block i, and starts fetching the next one.
 func (s *stretch) get(i int64) *fetched {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,7 @@ func (s *stretch) get(i int64) *fetched {
 	return b
 }
 
-// start asks for run blocks from i on, in one request, and gives the first.
+// start requests run blocks from i on in one request, and returns the first.
 func (s *stretch) start(i, run int64) *fetched {
 	from := s.Start + i*s.block
 	to := min(s.End, from+run*s.block)
@@ -114,7 +114,7 @@ func (s *stretch) fetch(asked []*fetched, first, from, to int64) {
 	if err != nil {
 		s.mu.Lock()
 		for k := range asked {
-			delete(s.blocks, first+int64(k)) // so that a later read asks again
+			delete(s.blocks, first+int64(k)) // a later read fetches it again
 		}
 		s.mu.Unlock()
 	}
@@ -137,8 +137,8 @@ func (f *remoteFile) acquire() error {
 	}
 }
 
-// touch notes that a block is used, and forgets the one that was not for the
-// longest time.
+// touch marks a block as used, and drops the least recently used one if there are
+// too many.
 func (s *stretch) touch(i int64) {
 	if k := slices.Index(s.recent, i); k >= 0 {
 		s.recent = slices.Delete(s.recent, k, k+1)
@@ -167,9 +167,8 @@ func (f *remoteFile) Plan(ranges []Range) {
 	}
 }
 
-// stretches parts the memory among the ranges, and joins those that lie near each
-// other and are small enough to come in one block: all readers of a stretch but
-// the one of a block are at the same place of it.
+// stretches divides the memory among the ranges. It joins neighbours that together
+// fit into one block: a longer stretch serves only readers at the same position.
 func (f *remoteFile) stretches(ranges []Range) []*stretch {
 	ranges = slices.Clone(ranges)
 	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })

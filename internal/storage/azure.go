@@ -14,27 +14,27 @@ import (
 	"gocloud.dev/blob"
 )
 
-// escapedInAzure are the characters that gocloud writes in another form into names
-// of blobs. Blobs of other writers have them as they are, Hive's partitions a % say,
-// and gocloud lists those but can't ask for them.
+// escapedInAzure are the characters that gocloud escapes in names of blobs. Other
+// writers don't escape them (the % in names of Hive's partitions, for example);
+// gocloud lists such blobs but can't read them.
 const escapedInAzure = "\"#%?\\"
 
-// isExact reports whether a listed blob has to be asked for by its very name.
+// isExact reports whether a listed blob must be requested by its unescaped name.
 func isExact(o *blob.ListObject) bool {
 	var az container.BlobItem
 	return strings.ContainsAny(o.Key, escapedInAzure) && o.As(&az) && az.Name != nil && *az.Name == o.Key
 }
 
-// exactBlob is the client of a blob by its very name.
+// exactBlob returns a client of the blob with the unescaped name key.
 func exactBlob(bucket *blob.Bucket, key string) (*azureblob.Client, error) {
 	var c *container.Client
 	if !bucket.As(&c) {
-		return nil, errors.New("the bucket is not one of Azure's")
+		return nil, errors.New("the bucket is not an Azure container")
 	}
 	return c.NewBlobClient(key), nil
 }
 
-// readExact reads a range of a blob by its very name, and checks its version.
+// readExact reads a range of a blob by its unescaped name, and checks its version.
 func (o *object) readExact(ctx context.Context, off, length int64) (io.ReadCloser, error) {
 	c, err := exactBlob(o.bucket, o.key)
 	if err != nil {
@@ -56,7 +56,7 @@ func (o *object) readExact(ctx context.Context, off, length int64) (io.ReadClose
 	return r.Body, nil
 }
 
-// attributes are the size, the version and the time of an object as it is now.
+// attributes returns the current size, version and time of an object.
 func attributes(ctx context.Context, bucket *blob.Bucket, key string, exact bool) (*blob.Attributes, error) {
 	if !exact {
 		return bucket.Attributes(ctx, key)

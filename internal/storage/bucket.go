@@ -22,31 +22,31 @@ import (
 
 const azureScheme = "azblob"
 
-// bucketURL is a parsed URL of a bucket, or of a place in it.
+// bucketURL is the parsed URL of a bucket, or of a path in it.
 type bucketURL struct {
 	scheme, bucket string
-	// key is the path, decoded, with no slash at its ends; empty for the whole
-	// bucket. pattern is the same with encoded wildcards escaped.
+	// key is the decoded path without leading and trailing slashes; empty for the
+	// whole bucket. pattern is the same with encoded wildcards escaped.
 	key, pattern string
-	// params say where the bucket is: the account, an endpoint, a region. They
-	// are the driver's own.
+	// params are the driver's parameters: the account, an endpoint, a region.
 	params url.Values
 }
 
-// isBucket tells bucket URLs from local paths and file URLs.
+// isBucket reports whether where is the URL of a bucket, not a local path or a
+// file URL.
 func isBucket(where string) bool {
 	scheme, _ := splitScheme(where)
 	return scheme != "" && scheme != fileScheme
 }
 
-// parseBucketURL understands the URLs of gocloud.dev/blob's drivers, and those
-// of Data Lake (abfss://container@account.dfs.core.windows.net/path). Whatever is
-// no percent-encoding stands for itself, but that a ? begins the parameters.
+// parseBucketURL parses the URLs of gocloud.dev/blob's drivers, and those of Data
+// Lake (abfss://container@account.dfs.core.windows.net/path). A ? starts the
+// parameters; all other characters outside a percent-encoding are literal.
 func parseBucketURL(where string) (b bucketURL, err error) {
 	scheme, rest := splitScheme(where)
 	rest, query, _ := strings.Cut(rest, "?")
 	if b.params, err = url.ParseQuery(query); err != nil {
-		return b, fmt.Errorf("the URL's parameters can't be read: %w", err)
+		return b, fmt.Errorf("parse the URL's parameters: %w", err)
 	}
 	b.scheme = scheme
 	host, path, _ := strings.Cut(rest, "/")
@@ -57,26 +57,26 @@ func parseBucketURL(where string) (b bucketURL, err error) {
 		}
 	}
 	if !blob.DefaultURLMux().ValidBucketScheme(b.scheme) {
-		return b, fmt.Errorf("%s:// is not a kind of place that this program knows; local paths, file://, azblob://, abfss://, s3:// and gs:// are", scheme)
+		return b, fmt.Errorf("unknown scheme %s://; use a local path, file://, azblob://, abfss://, s3:// or gs://", scheme)
 	}
 	if strings.ContainsAny(b.bucket, "@:%") {
-		return b, fmt.Errorf("%q is not the name of a bucket", b.bucket)
+		return b, fmt.Errorf("%q is not a valid bucket name", b.bucket)
 	}
 	if b.key, err = url.PathUnescape(path); err != nil {
-		return b, fmt.Errorf("the URL has a wrong percent-encoding: %w", err)
+		return b, fmt.Errorf("the URL's percent-encoding is invalid: %w", err)
 	}
 	b.key, b.pattern = strings.Trim(b.key, "/"), strings.Trim(decodePattern(path), "/")
 	return b, checkPath(b.key)
 }
 
-// dataLake turns the parts of Data Lake's URLs into those of Azure Blob Storage,
-// which serves the same data.
+// dataLake translates the host of a Data Lake URL to Azure Blob Storage, which
+// serves the same data.
 func (b *bucketURL) dataLake(host string) error {
 	container, endpoint, ok := strings.Cut(host, "@")
 	account, domain, dotted := strings.Cut(endpoint, ".")
 	suffix, isDFS := strings.CutPrefix(domain, "dfs.")
 	if !ok || !dotted || !isDFS || container == "" || account == "" || len(b.params) > 0 {
-		return fmt.Errorf("a Data Lake URL looks like abfss://container@account.dfs.core.windows.net/path")
+		return errors.New("not a Data Lake URL: write it like abfss://container@account.dfs.core.windows.net/path")
 	}
 	b.scheme, b.bucket = azureScheme, container
 	b.params = url.Values{"storage_account": {account}}
@@ -86,18 +86,18 @@ func (b *bucketURL) dataLake(host string) error {
 	return nil
 }
 
-// checkPath refuses what could lead out of a folder, or mean something else to
-// the service than to this program.
+// checkPath rejects paths that could lead out of a folder, or that the service
+// could interpret differently.
 func checkPath(key string) error {
 	if !utf8.ValidString(key) || strings.ContainsFunc(key, func(c rune) bool { return c < 32 || c == 127 }) {
-		return errors.New("the path has characters that no name has")
+		return errors.New("the path has control characters or is not UTF-8")
 	}
 	if key == "" {
 		return nil
 	}
-	for _, e := range strings.FieldsFunc(key, func(c rune) bool { return strings.ContainsRune(`/{},\`, c) }) {
+	for _, e := range pathElements(key) {
 		if e == "." || e == ".." {
-			return fmt.Errorf("%q has no meaning in a bucket", e)
+			return fmt.Errorf("%q can't be used in the path of a bucket", e)
 		}
 	}
 	if strings.Contains(key, "//") {
@@ -106,7 +106,7 @@ func checkPath(key string) error {
 	return nil
 }
 
-// root is the URL of the bucket itself, with its parameters in order.
+// root returns the URL of the bucket itself, with its parameters sorted.
 func (b bucketURL) root() string {
 	u := b.scheme + "://" + b.bucket
 	if len(b.params) > 0 {
@@ -115,17 +115,17 @@ func (b bucketURL) root() string {
 	return u
 }
 
-// object is the URL of an object in the bucket.
+// object returns the URL of the object with that key.
 func (b bucketURL) object(key string) string {
 	u := url.URL{Scheme: b.scheme, Host: b.bucket, Path: "/" + key, RawQuery: b.params.Encode()}
 	return u.String()
 }
 
-// String is the URL without its parameters, for people.
+// String returns the URL without its parameters, for messages.
 func (b bucketURL) String() string { return b.scheme + "://" + b.bucket + "/" + b.key }
 
-// buckets are the open buckets of the process, by their URL. Opening one finds
-// credentials, which can take requests of its own; so it stays open.
+// buckets are the open buckets of the process by their URL. They stay open, since
+// finding credentials can need requests.
 var buckets = struct {
 	sync.Mutex
 	open map[string]*blob.Bucket
@@ -145,11 +145,10 @@ func (b bucketURL) open(ctx context.Context) (*blob.Bucket, error) {
 	return bucket, err
 }
 
-// dial opens the bucket anew, with the credentials that the cloud's own tools
-// find.
+// dial opens the bucket with the credentials that the cloud's own tools would use.
 func (b bucketURL) dial(ctx context.Context) (*blob.Bucket, error) {
 	if b.bucket == "" && b.scheme != "mem" {
-		return nil, fmt.Errorf("%s:// needs the name of a bucket after it", b.scheme)
+		return nil, fmt.Errorf("%s:// must be followed by the name of a bucket", b.scheme)
 	}
 	bucket, err := blob.OpenBucket(context.WithoutCancel(ctx), b.root())
 	if err != nil {
@@ -158,9 +157,8 @@ func (b bucketURL) dial(ctx context.Context) (*blob.Bucket, error) {
 	return bucket, nil
 }
 
-// holds tells whether another place lies in this one, or is it: the same bucket,
-// reached in the same way, and a path below this one's. A place that leaves
-// parameters out takes this one's.
+// holds reports whether other is the same path or one below it, in the same bucket
+// with the same parameters. Parameters that other leaves out count as the same.
 func (b bucketURL) holds(other bucketURL) bool {
 	if b.scheme != other.scheme || b.bucket != other.bucket {
 		return false
@@ -174,8 +172,7 @@ func (b bucketURL) holds(other bucketURL) bool {
 	return b.key == "" || other.key == b.key || strings.HasPrefix(other.key, b.key+"/")
 }
 
-// withoutDefaults are the parameters less those that say what the environment
-// says too.
+// withoutDefaults returns the parameters that differ from the environment's.
 func (b bucketURL) withoutDefaults() url.Values {
 	out := url.Values{}
 	for name, values := range b.params {
@@ -187,14 +184,14 @@ func (b bucketURL) withoutDefaults() url.Values {
 	return out
 }
 
-// ErrUnavailable is the error of a bucket that does not answer as it should. It
-// may do so later.
+// ErrUnavailable is the error of a bucket that fails or does not answer. A retry
+// may succeed.
 var ErrUnavailable = errors.New("the storage does not answer as it should")
 
-// reason says in one line, with nothing secret in it, what a driver's error is
-// about: the drivers' own texts show whole requests and responses, tokens in
-// their URLs included. It is fs.ErrNotExist, fs.ErrPermission, a context's error,
-// ErrChanged, one of package lease, or else ErrUnavailable.
+// reason returns a driver's error as one line without secrets. (The drivers' texts
+// contain whole requests and responses, including tokens in URLs.) The result is
+// fs.ErrNotExist, fs.ErrPermission, a context's error, ErrChanged, an error of
+// package lease, or otherwise ErrUnavailable.
 func reason(err error) error {
 	status, text := 0, ""
 	var az *azcore.ResponseError
@@ -218,7 +215,7 @@ func reason(err error) error {
 		text = firstLine(aws.ErrorCode() + " " + aws.ErrorMessage())
 	case errors.As(err, &call):
 		text = firstLine(call.Err.Error())
-	case errors.As(err, &file): // without its path, after which no reason would fit into the line
+	case errors.As(err, &file): // without its path, which could fill the line
 		text = file.Err.Error()
 	default:
 		text = firstLine(err.Error())
@@ -235,7 +232,8 @@ func reason(err error) error {
 	return fmt.Errorf("%w: %s", ErrUnavailable, text)
 }
 
-// firstLine cuts a text to what fits into one line.
+// firstLine returns the first line of a text, at most 300 bytes of it, without a
+// URL's parameters.
 func firstLine(text string) string {
 	const most = 300
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")

@@ -40,7 +40,7 @@ func TestClouds(t *testing.T) {
 	}
 }
 
-// cloudTest is an emulator with a root at a place of its own in the bucket.
+// cloudTest is an emulator with a root at its own prefix in the bucket.
 type cloudTest struct {
 	*testing.T
 	cloud *emulators.Cloud
@@ -48,7 +48,7 @@ type cloudTest struct {
 	at    func(path string) string // the URL of a file of the root
 }
 
-// content is bytes that tell their place.
+// content returns bytes that depend on their offset.
 func content(size int) []byte {
 	out := make([]byte, size)
 	r := rand.New(rand.NewPCG(1, uint64(size)))
@@ -131,7 +131,7 @@ func testList(t cloudTest) {
 	} {
 		t.put(key, []byte(key))
 	}
-	t.put("segments/year=2024", nil) // a mark for a folder
+	t.put("segments/year=2024", nil) // marks a folder
 	t.put("segments/year=2024/z.parquet", []byte("z"))
 	for source, want := range map[string]string{
 		"segments":                                "High value (ä, 50 off).parquet year=2024/z.parquet year=2025/c.parquet year=2026/month=1/a.parquet year=2026/month=2/b.parquet",
@@ -273,8 +273,8 @@ func testPlan(t cloudTest) {
 	if got > want+mostGap || requests > 8 {
 		t.Errorf("%d bytes in %d requests, for %d bytes in %d ranges", got, requests, want, len(plan))
 	}
-	// The emulator counts an answer once it is through, or has noticed that nobody
-	// wants the rest of it.
+	// The emulator counts a response when it is complete, or when it notices that the
+	// client has closed the connection.
 	traffic := f.(Metered).Traffic()
 	for end := time.Now().Add(10 * time.Second); traffic != (Traffic{got, requests}) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		r, b := t.cloud.Traffic()

@@ -1,14 +1,14 @@
-// Package storage reads and writes the two places that a run touches: the data
-// root, where the program keeps its own files, and the sources, where segments
-// lie. Both are named by a plain path or a URL.
+// Package storage reads the sources of segments, and reads and writes the data
+// root, where the program keeps its own files. Both are named by a plain path or a
+// URL.
 //
-// A Root is the data root, a bucket of gocloud.dev/blob. A driver for another
-// scheme than file:// is added by importing it in the program's main package.
+// A Root is the data root: a local folder or a bucket of gocloud.dev/blob. The
+// drivers are imported in version.go.
 //
-// List finds the files of a source and OpenSource opens one of them; Within and
-// WithinObject tell whether a source lies where the worker's configuration
-// allows. A caller that must not read outside of the allowed prefixes checks
-// Within before List, and WithinObject on each object that List found.
+// List finds the files of a source and OpenSource opens one of them. Within and
+// WithinObject check that a source lies where the worker's configuration allows. A
+// caller that must not read elsewhere calls Within before List, and WithinObject on
+// each object that List found.
 package storage
 
 import "io"
@@ -18,6 +18,6 @@ import "io"
 type File interface {
 	io.ReaderAt
 	io.Closer
-	// Size is the file's size in bytes when it was opened.
+	// Size returns the file's size in bytes when it was opened.
 	Size() int64
 }

@@ -9,16 +9,15 @@ import (
 	"filippo.io/age"
 )
 
-// ageMagic is what an encrypted file begins with; no file that this program
-// writes does otherwise.
+// ageMagic starts every encrypted file, and no other file that this program writes.
 const ageMagic = "age-encryption.org/v1\n"
 
-// Encrypt has files in these folders of the root, and below them, encrypted from
-// now on. Those that lie there in the clear stay readable, and so do encrypted
-// ones for which there is a key. It is called before the root is used.
+// Encrypt makes the root encrypt the files that are written below these folders.
+// Existing plain files stay readable, and so do encrypted ones if their key is among
+// the keys. It must be called before the root is used.
 func (r *Root) Encrypt(keys *Keys, folders ...string) { r.keys, r.encrypted = keys, folders }
 
-// encrypts tells whether the file of a key is written encrypted.
+// encrypts reports whether the file of a key is written encrypted.
 func (r *Root) encrypts(key string) bool {
 	if r.keys.count() == 0 {
 		return false
@@ -31,7 +30,8 @@ func (r *Root) encrypts(key string) bool {
 	return false
 }
 
-// decrypted is the content of a file that was read as a whole.
+// decrypted returns the content of a file whose bytes are data, decrypted if they
+// are encrypted.
 func (r *Root) decrypted(key string, data []byte) ([]byte, error) {
 	if !bytes.HasPrefix(data, []byte(ageMagic)) {
 		return data, nil
@@ -49,7 +49,7 @@ func (r *Root) decrypted(key string, data []byte) ([]byte, error) {
 	return data, nil
 }
 
-// decryptedFile reads an encrypted file anywhere, in pieces of 64 KiB.
+// decryptedFile reads an encrypted file at any offset, in pieces of 64 KiB.
 type decryptedFile struct {
 	File
 	plain io.ReaderAt
@@ -58,7 +58,7 @@ type decryptedFile struct {
 	keys  *Keys
 }
 
-// open gives the content of a file that may be encrypted. After an error the file
+// open returns a File of the content of f, which may be encrypted. After an error f
 // is closed.
 func (r *Root) open(key string, f File) (File, error) {
 	head := make([]byte, len(ageMagic))
@@ -84,7 +84,7 @@ func (r *Root) open(key string, f File) (File, error) {
 	return &decryptedFile{File: f, plain: plain, size: size, key: key, keys: r.keys}, nil
 }
 
-// Size is the number of bytes of the content.
+// Size returns the number of bytes of the content.
 func (f *decryptedFile) Size() int64 { return f.size }
 
 func (f *decryptedFile) ReadAt(p []byte, off int64) (int, error) {
@@ -94,14 +94,14 @@ func (f *decryptedFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.plain.ReadAt(p, off)
 	switch {
 	case n == len(p):
-		return n, nil // age says EOF there too where it is the end
+		return n, nil // age returns EOF with the last bytes
 	case errors.Is(err, io.EOF):
 		return n, io.EOF
 	}
 	return n, f.keys.decryption(f.key, err)
 }
 
-// source marks what fails in reading the encrypted file, which is no damage.
+// source marks errors in reading the encrypted file, to tell them from damage.
 type source struct{ io.ReaderAt }
 
 func (s source) ReadAt(p []byte, off int64) (int, error) {

@@ -48,7 +48,7 @@ func random(n int) []byte {
 }
 
 // TestWhatIsEncryptedReadsAsItWasWritten writes files of all lengths near the
-// borders of age's pieces, and reads them as a whole and in ranges.
+// boundaries of age's pieces, and reads them as a whole and in ranges.
 func TestWhatIsEncryptedReadsAsItWasWritten(t *testing.T) {
 	dir, key := t.TempDir(), newKey(t)
 	root := keyed(t, dir, key)
@@ -114,9 +114,9 @@ func TestKeysRotate(t *testing.T) {
 		says string
 	}{
 		"without a key":     {keyed(t, dir), "people/first", "set DATA_KEYS or DATA_KEYS_FILE"},
-		"with another one":  {keyed(t, dir, second), "people/first", "does not open it; add the one"},
-		"with several ones": {keyed(t, dir, newKey(t), second), "people/first", "none of the 2 keys"},
-		"before the second": {keyed(t, dir, first), "people/second", "does not open it"},
+		"with another one":  {keyed(t, dir, second), "people/first", "doesn't open it; add the one"},
+		"with several ones": {keyed(t, dir, newKey(t), second), "people/first", "the 2 keys in DATA_KEYS"},
+		"before the second": {keyed(t, dir, first), "people/second", "doesn't open it"},
 	} {
 		_, err := c.root.Read(ctx, c.key)
 		_, opened := c.root.Open(ctx, c.key)
@@ -129,8 +129,8 @@ func TestKeysRotate(t *testing.T) {
 	}
 }
 
-// TestDamageIsNoMissingKey changes and cuts an encrypted file.
-func TestDamageIsNoMissingKey(t *testing.T) {
+// TestDamageIsNotAMissingKey changes and cuts an encrypted file.
+func TestDamageIsNotAMissingKey(t *testing.T) {
 	dir := t.TempDir()
 	root := keyed(t, dir, newKey(t))
 	if err := root.Write(t.Context(), "people/x", random(200_000)); err != nil {
@@ -161,10 +161,10 @@ func TestDamageIsNoMissingKey(t *testing.T) {
 	}
 }
 
-func TestKeysThatAreNone(t *testing.T) {
+func TestInvalidKeys(t *testing.T) {
 	good := newKey(t)
 	for text, says := range map[string]string{
-		"# only a comment":                     "no key in it",
+		"# only a comment":                     "no key found",
 		"hunter2":                              "key 1 is not",
 		good + "," + good[:40]:                 "key 2 is not",
 		"age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq": "key 1 is not",
@@ -194,7 +194,7 @@ func TestKeysThatAreNone(t *testing.T) {
 	}
 }
 
-// BenchmarkRoot writes and reads 64 MB as staged files are, in pieces of 100 kB.
+// BenchmarkRoot writes and reads 64 MB in pieces of 100 kB, as staged files are.
 func BenchmarkRoot(b *testing.B) {
 	const piece, pieces = 100_000, 640
 	data := random(piece)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// localFile reads from the disk with no buffer in between.
+// localFile is an open regular file.
 type localFile struct {
 	*os.File
 	size    int64
@@ -17,17 +17,14 @@ type localFile struct {
 
 func (f *localFile) Size() int64 { return f.size }
 
-// openLocal opens a regular file. Anything else (a pipe, a device) could block
-// for ever or never end.
+// readOnly opens a file for reading. Without O_NONBLOCK, opening a pipe would wait
+// for a writer.
+const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
+
+// openLocal opens a regular file. Reading anything else (a pipe, a device) could
+// block or never end.
 func openLocal(path string) (*localFile, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, notRegular(path, info)
-	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, readOnly, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -35,23 +32,22 @@ func openLocal(path string) (*localFile, error) {
 }
 
 // openBelow opens a regular file below root. The kernel resolves each element of
-// path within root, so that a symbolic link that was put there after path was
-// checked leads nowhere else.
+// path within root, so a symbolic link that appeared after path was checked can't
+// lead out of it.
 func openBelow(root, path string) (*localFile, error) {
 	r, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	// Without O_NONBLOCK, opening a pipe waits for somebody who writes.
-	f, err := r.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := r.OpenFile(path, readOnly, 0)
 	if err != nil {
 		return nil, err
 	}
 	return regular(f)
 }
 
-// regular closes what is not a regular file.
+// regular returns f if it is a regular file, and closes it otherwise.
 func regular(f *os.File) (*localFile, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {

@@ -10,29 +10,28 @@ import (
 	"filippo.io/age"
 )
 
-// Keys encrypt what lies in a data root, in the format age (age-encryption.org):
-// the first of them whatever is written, and any of them what is read. A nil *Keys
-// encrypts nothing.
+// Keys encrypt the files of a data root in the age format (age-encryption.org). The
+// first key encrypts, and all of them decrypt. A nil *Keys encrypts nothing.
 type Keys struct {
 	identities []age.Identity
 	recipient  age.Recipient
 }
 
-// Names of the environment variables that hold the keys, or name a file of them.
+// Environment variables with the keys, or with the name of a file of keys.
 const (
 	KeysVariable     = "DATA_KEYS"
 	KeysFileVariable = "DATA_KEYS_FILE"
 )
 
-// ErrKey is the error of an encrypted file that none of the keys opens.
-var ErrKey = errors.New("it is encrypted with a key that is not here")
+// ErrKey is the error of an encrypted file that no available key decrypts.
+var ErrKey = errors.New("it is encrypted with another key")
 
-// ErrDamaged is the error of an encrypted file whose content is not what was
-// written.
+// ErrDamaged is the error of an encrypted file whose content was altered or cut
+// short.
 var ErrDamaged = errors.New("the encrypted file is damaged")
 
-// ReadKeys reads the keys of a text and then those of a file, either of which may
-// be empty: the values of DATA_KEYS and DATA_KEYS_FILE. It is nil where both are.
+// ReadKeys reads the keys in text and then those in file, the values of DATA_KEYS
+// and DATA_KEYS_FILE. Either may be empty; it returns nil if both are.
 func ReadKeys(text, file string) (*Keys, error) {
 	var in []string
 	if text != "" {
@@ -41,7 +40,7 @@ func ReadKeys(text, file string) (*Keys, error) {
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("read the file that %s names: %w", KeysFileVariable, err)
+			return nil, fmt.Errorf("read the file in %s: %w", KeysFileVariable, err)
 		}
 		text += "\n" + string(data)
 		in = append(in, KeysFileVariable)
@@ -49,16 +48,16 @@ func ReadKeys(text, file string) (*Keys, error) {
 	if len(in) == 0 {
 		return nil, nil
 	}
-	keys, err := ParseKeys(text)
+	keys, err := parseKeys(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", strings.Join(in, " and "), err)
 	}
 	return keys, nil
 }
 
-// ParseKeys reads the keys as age-keygen writes them, parted by commas or white
-// space. Lines that begin with # are left out. The error says nothing of a key.
-func ParseKeys(text string) (*Keys, error) {
+// parseKeys reads keys as age-keygen writes them, separated by commas or white
+// space. Lines that begin with # are ignored. The error contains no part of a key.
+func parseKeys(text string) (*Keys, error) {
 	k := &Keys{}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
@@ -71,7 +70,7 @@ func ParseKeys(text string) (*Keys, error) {
 		}
 	}
 	if k.recipient == nil {
-		return nil, errors.New("there is no key in it; age-keygen or worker --new-data-key makes one, or unset the variable to encrypt nothing")
+		return nil, errors.New("no key found; make one with age-keygen or worker --new-data-key, or unset the variable to encrypt nothing")
 	}
 	return k, nil
 }
@@ -79,8 +78,8 @@ func ParseKeys(text string) (*Keys, error) {
 func (k *Keys) add(word string) error {
 	identities, err := age.ParseIdentities(strings.NewReader(word))
 	if err != nil || len(identities) != 1 {
-		// What age says of it could quote it.
-		return fmt.Errorf("key %d is not one of age's: it must read AGE-SECRET-KEY-… as age-keygen and worker --new-data-key write it", len(k.identities)+1)
+		// age's error could quote the key.
+		return fmt.Errorf("key %d is not an age key: it must look like AGE-SECRET-KEY-…, as age-keygen and worker --new-data-key write it", len(k.identities)+1)
 	}
 	var to age.Recipient
 	switch id := identities[0].(type) {
@@ -89,7 +88,7 @@ func (k *Keys) add(word string) error {
 	case *age.HybridIdentity:
 		to = id.Recipient()
 	default:
-		return fmt.Errorf("key %d is of a kind that is not known here", len(k.identities)+1)
+		return fmt.Errorf("key %d has an unsupported type: make one with worker --new-data-key", len(k.identities)+1)
 	}
 	if k.recipient == nil {
 		k.recipient = to
@@ -98,7 +97,7 @@ func (k *Keys) add(word string) error {
 	return nil
 }
 
-// NewKey makes a key, as ParseKeys reads it.
+// NewKey returns a new key in the form that ReadKeys reads.
 func NewKey() (string, error) {
 	k, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -107,7 +106,7 @@ func NewKey() (string, error) {
 	return k.String(), nil
 }
 
-// count says how many keys there are.
+// count returns the number of keys.
 func (k *Keys) count() int {
 	if k == nil {
 		return 0
@@ -115,9 +114,9 @@ func (k *Keys) count() int {
 	return len(k.identities)
 }
 
-// unopened says that no key opens a file, and what to do.
+// unopened returns the error of a file that no key decrypts.
 func (k *Keys) unopened(key string) error {
-	what := fmt.Sprintf("none of the %d keys in %s or %s opens it; add the one that it was written with, after the first", k.count(), KeysVariable, KeysFileVariable)
+	what := fmt.Sprintf("the %d keys in %s or %s do not open it; add the one that it was written with, after the first", k.count(), KeysVariable, KeysFileVariable)
 	switch k.count() {
 	case 0:
 		what = fmt.Sprintf("set %s or %s to the key that it was written with", KeysVariable, KeysFileVariable)
@@ -127,15 +126,15 @@ func (k *Keys) unopened(key string) error {
 	return fmt.Errorf("read %s in the data root: %w: %s", key, ErrKey, what)
 }
 
-// decryption says what kept a file from being decrypted. Whatever is not the
-// storage's trouble is damage.
+// decryption returns the error of a file that could not be decrypted: damage, unless
+// a key is missing or the storage failed.
 func (k *Keys) decryption(key string, err error) error {
-	var none *age.NoIdentityMatchError
-	var trouble *readError
+	var mismatch *age.NoIdentityMatchError
+	var read *readError
 	switch {
-	case errors.As(err, &none):
+	case errors.As(err, &mismatch):
 		return k.unopened(key)
-	case errors.As(err, &trouble), errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &read), errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	return fmt.Errorf("read %s in the data root: %w: %w", key, ErrDamaged, err)

@@ -7,24 +7,25 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 const fileScheme = "file"
 
-// location is a parsed source: a local path, with wildcards or without.
+// location is a parsed local path, with or without wildcards.
 type location struct {
-	// literal is the source as a path, in case its wildcards are no wildcards;
-	// absolute and clean.
+	// literal is the source as an absolute, clean path, with wildcards taken
+	// literally.
 	literal string
 	// base is the part before the first element with a wildcard, and pattern
-	// the rest, with slashes; pattern is empty where there is no wildcard.
+	// the rest, with slashes; pattern is empty if there is no wildcard.
 	base, pattern string
 }
 
 var schemePattern = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$`)
 
-// splitScheme cuts "scheme://rest"; the scheme is empty for a plain path.
+// splitScheme splits "scheme://rest"; the scheme is empty for a plain path.
 func splitScheme(s string) (scheme, rest string) {
 	m := schemePattern.FindStringSubmatch(s)
 	if m == nil {
@@ -33,11 +34,11 @@ func splitScheme(s string) (scheme, rest string) {
 	return strings.ToLower(m[1]), m[2]
 }
 
-// wildcards are the characters that make an element of a path a pattern.
+// wildcards are the characters that make a path element a pattern.
 const wildcards = `*?[{`
 
-// parseLocation understands plain paths, relative ones being relative to the
-// working directory, and file:// URLs.
+// parseLocation parses a plain path or a file:// URL. Relative paths are relative to
+// the working directory.
 func parseLocation(source string) (location, error) {
 	if source == "" {
 		return location{}, errors.New("the path is empty")
@@ -49,18 +50,18 @@ func parseLocation(source string) (location, error) {
 	case fileScheme:
 		host, path, found := strings.Cut(rest, "/")
 		if !found || host != "" && host != "localhost" {
-			return location{}, fmt.Errorf("a file URL has three slashes and an absolute path, as in file:///srv/segments; this one names the host %q", host)
+			return location{}, fmt.Errorf("a file URL has three slashes and an absolute path, as in file:///srv/segments; this one has the host %q", host)
 		}
 		var err error
 		if literal, err = url.PathUnescape("/" + path); err != nil {
-			return location{}, fmt.Errorf("the URL has a wrong percent-encoding: %w", err)
+			return location{}, fmt.Errorf("the URL's percent-encoding is invalid: %w", err)
 		}
 		pattern = decodePattern("/" + path)
 	default:
-		return location{}, fmt.Errorf("%s:// is not a kind of place that this program reads from; local paths and file:// are", scheme)
+		return location{}, fmt.Errorf("unknown scheme %s://; use a local path or file://", scheme)
 	}
 	if strings.ContainsRune(literal, 0) {
-		return location{}, errors.New("the path has a NUL byte in it")
+		return location{}, errors.New("the path contains a NUL byte")
 	}
 	var loc location
 	var err error
@@ -71,53 +72,54 @@ func parseLocation(source string) (location, error) {
 	if !strings.ContainsAny(pattern, wildcards) {
 		return loc, nil
 	}
-	return loc, loc.splitPattern(pattern)
+	return loc, loc.setPattern(pattern)
 }
 
-// settle makes the base of a source that exists as it stands: its wildcards are
-// none then.
+// settle takes the wildcards of a source literally if a file of that name exists.
 func (l *location) settle() {
 	if _, err := os.Lstat(l.literal); err == nil {
 		l.base, l.pattern = l.literal, ""
 	}
 }
 
-// splitPattern parts the fixed folders from the elements with wildcards. "..",
-// which could lead anywhere once a wildcard has matched, is refused there.
-func (l *location) splitPattern(pattern string) error {
-	elements := strings.Split(pattern, "/")
-	first := 0
-	for !strings.ContainsAny(elements[first], wildcards) {
-		first++
-	}
-	base := strings.Join(elements[:first], "/")
-	switch {
-	case first == 0:
-		base = "."
-	case base == "":
+// setPattern sets base and pattern. It rejects ".." in the pattern, which could lead
+// anywhere once a wildcard has matched.
+func (l *location) setPattern(pattern string) error {
+	base, rest := splitPattern(pattern)
+	if base == "" && strings.HasPrefix(pattern, "/") {
 		base = "/"
 	}
 	var err error
-	if l.base, err = filepath.Abs(unescapePattern(base)); err != nil {
+	if l.base, err = filepath.Abs(base); err != nil {
 		return err
 	}
-	var rest []string
-	for _, e := range elements[first:] {
-		if e != "" && e != "." {
-			rest = append(rest, e)
-		}
+	if slices.Contains(pathElements(rest), "..") {
+		return errors.New(`".." can't follow a wildcard`)
 	}
-	l.pattern = strings.Join(rest, "/")
-	for _, e := range strings.FieldsFunc(l.pattern, func(c rune) bool { return strings.ContainsRune("/{},\\", c) }) {
-		if e == ".." {
-			return errors.New(`".." can't follow a wildcard`)
-		}
-	}
+	elements := slices.DeleteFunc(strings.Split(rest, "/"), func(e string) bool { return e == "" || e == "." })
+	l.pattern = strings.Join(elements, "/")
 	return nil
 }
 
-// decodePattern undoes the percent-encoding of a URL; an encoded wildcard means
-// the character itself.
+// splitPattern splits a pattern before its first element with a wildcard. The base
+// is unescaped.
+func splitPattern(pattern string) (base, rest string) {
+	elements := strings.Split(pattern, "/")
+	first := slices.IndexFunc(elements, func(e string) bool { return strings.ContainsAny(e, wildcards) })
+	if first < 0 {
+		first = len(elements)
+	}
+	return unescapePattern(strings.Join(elements[:first], "/")), strings.Join(elements[first:], "/")
+}
+
+// pathElements returns the elements of a path or pattern, the alternatives in its
+// braces included.
+func pathElements(pattern string) []string {
+	return strings.FieldsFunc(pattern, func(c rune) bool { return strings.ContainsRune(`/{},\`, c) })
+}
+
+// decodePattern undoes a URL's percent-encoding. It escapes encoded wildcards, which
+// stand for the characters themselves.
 func decodePattern(path string) string {
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
@@ -136,7 +138,7 @@ func decodePattern(path string) string {
 	return b.String()
 }
 
-// unescapePattern takes the backslashes out that decodePattern put in.
+// unescapePattern removes the backslashes that decodePattern added.
 func unescapePattern(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -148,7 +150,7 @@ func unescapePattern(s string) string {
 	return b.String()
 }
 
-// fileURL is the URL of an absolute path.
+// fileURL returns the URL of an absolute path.
 func fileURL(path string) string {
 	return (&url.URL{Scheme: fileScheme, Path: filepath.ToSlash(path)}).String()
 }

@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// OpenCensus, of a dependency of the storage of Google's, starts one at its birth.
+	// OpenCensus, a dependency of Google's client, starts one when it is loaded.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }

@@ -14,7 +14,7 @@ import (
 	"gocloud.dev/blob"
 )
 
-// openBucket opens the bucket that a source is in.
+// openBucket opens the bucket of a source.
 func openBucket(ctx context.Context, source string) (o objects, err error) {
 	o.ctx = ctx
 	if o.where, err = parseBucketURL(source); err != nil {
@@ -26,7 +26,7 @@ func openBucket(ctx context.Context, source string) (o objects, err error) {
 	return o, nil
 }
 
-// listBucket is List for a place in a bucket.
+// listBucket is List for a path in a bucket.
 func listBucket(ctx context.Context, source string) ([]Object, error) {
 	o, err := openBucket(ctx, source)
 	if err != nil {
@@ -39,7 +39,7 @@ func listBucket(ctx context.Context, source string) ([]Object, error) {
 	return o.found, nil
 }
 
-// listTableInBucket is ListTable for a place in a bucket.
+// listTableInBucket is ListTable for a path in a bucket.
 func listTableInBucket(ctx context.Context, source, below string, keep func(name string) bool) ([]Object, error) {
 	o, err := openBucket(ctx, source)
 	if err != nil {
@@ -55,7 +55,7 @@ func listTableInBucket(ctx context.Context, source, below string, keep func(name
 	return o.found, nil
 }
 
-// objects collects what a source means in a bucket.
+// objects collects the files of a source in a bucket.
 type objects struct {
 	ctx    context.Context
 	bucket *blob.Bucket
@@ -72,7 +72,7 @@ func (o *objects) find() error {
 			return err
 		}
 	}
-	base, pattern := splitBucketPattern(o.where.pattern)
+	base, pattern := splitPattern(o.where.pattern)
 	if pattern == "" && o.where.key != "" {
 		return fmt.Errorf("there is no file or folder %s: %w", o.where, fs.ErrNotExist)
 	}
@@ -92,7 +92,7 @@ func (o *objects) find() error {
 	return fmt.Errorf("the folder %q %s (names that begin with _ or . are left out): %w", base, what, fs.ErrNotExist)
 }
 
-// file collects the object of that key, which comes first of all whose keys
+// file collects the object of that key. It is the first in the listing of keys that
 // begin with it.
 func (o *objects) file(key string) error {
 	listed, _, err := o.bucket.ListPage(o.ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: key, BeforeList: listMetadata})
@@ -108,9 +108,9 @@ func (o *objects) file(key string) error {
 	return nil
 }
 
-// folder collects the files below a folder that match a pattern, or all.
+// folder collects the files below a folder that match a pattern, or all of them.
 func (o *objects) folder(folder, pattern string) error {
-	// What every match begins with spares listing the rest of the folder.
+	// Listing only names that begin with the pattern's literal part is faster.
 	literal, _, _ := strings.Cut(pattern, "/")
 	if i := strings.IndexAny(literal, wildcards+`\`); i >= 0 {
 		literal = literal[:i]
@@ -120,8 +120,8 @@ func (o *objects) folder(folder, pattern string) error {
 	return err
 }
 
-// list collects the files below a folder that w wants, whose names there begin with
-// literal.
+// list collects the files below a folder that w matches, and whose names there begin
+// with literal.
 func (o *objects) list(folder, literal string, w walk) error {
 	prefix := folder
 	if prefix != "" {
@@ -154,7 +154,7 @@ func (o *objects) list(folder, literal string, w walk) error {
 		}
 		page = next
 	}
-	// A mark for a folder that does not say so is empty, and has files below it.
+	// An empty object with files below it marks a folder.
 	kept := o.found[:0]
 	for _, f := range o.found {
 		if f.Size > 0 || !folders[f.Name] {
@@ -171,7 +171,7 @@ func (o *objects) add(name string, l *blob.ListObject) {
 	})
 }
 
-// listMetadata asks Azure for what tells folders from files.
+// listMetadata requests Azure's metadata, which tell folders from files.
 func listMetadata(as func(any) bool) error {
 	var az *container.ListBlobsHierarchyOptions
 	if as(&az) {
@@ -180,8 +180,8 @@ func listMetadata(as func(any) bool) error {
 	return nil
 }
 
-// isFolder tells whether a listed name is no file but a mark for a folder: those
-// of Data Lake say so, others are empty and end with a slash, or as Hadoop's do.
+// isFolder reports whether a listed object marks a folder: Data Lake's have
+// metadata, others are empty and end with a slash, or with Hadoop's suffix.
 func isFolder(o *blob.ListObject) bool {
 	var az container.BlobItem
 	if o.As(&az) {
@@ -199,27 +199,16 @@ func hidden(name string) bool {
 	return slices.ContainsFunc(strings.Split(name, "/"), isHidden)
 }
 
-// isHidden reports whether a name is one of those that other programs use for
-// their own notes: it begins with _ or a dot, and is no partition's.
+// isHidden reports whether a name begins with _ or a dot, as files that are not data
+// do, and does not name a partition.
 func isHidden(name string) bool {
 	return (strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".")) && !strings.Contains(name, "=")
 }
 
-// splitBucketPattern parts the fixed folders of a key from the elements with
-// wildcards.
-func splitBucketPattern(pattern string) (base, rest string) {
-	elements := strings.Split(pattern, "/")
-	first := 0
-	for first < len(elements) && !strings.ContainsAny(elements[first], wildcards) {
-		first++
-	}
-	return unescapePattern(strings.Join(elements[:first], "/")), strings.Join(elements[first:], "/")
-}
-
-// fixed is splitBucketPattern, but for a key that exists as it stands: its wildcards
-// are none then.
+// fixed is splitPattern, except that it takes the wildcards literally if an object
+// with that key exists.
 func (b bucketURL) fixed(ctx context.Context, bucket *blob.Bucket) (base, rest string, err error) {
-	if base, rest = splitBucketPattern(b.pattern); rest == "" {
+	if base, rest = splitPattern(b.pattern); rest == "" {
 		return base, rest, nil
 	}
 	listed, _, err := bucket.ListPage(ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: b.key})
@@ -232,8 +221,7 @@ func (b bucketURL) fixed(ctx context.Context, bucket *blob.Bucket) (base, rest s
 	return base, rest, nil
 }
 
-// openObject opens an object that listBucket found, in the version that it had
-// then.
+// openObject opens an object that listBucket found, in the listed version.
 func openObject(ctx context.Context, o Object) (File, error) {
 	where, err := parseBucketURL(o.URL)
 	if err != nil {

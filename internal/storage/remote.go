@@ -18,24 +18,25 @@ import (
 type object struct {
 	bucket  *blob.Bucket
 	key     string
-	name    string // for people
+	name    string // for messages
 	size    int64  // bytes
 	modTime time.Time
-	version string // empty where the driver has none
-	exact   bool   // a blob of Azure that is asked for by its very name
+	version string // empty if the driver has no versions
+	exact   bool   // a blob of Azure that is requested by its unescaped name
 }
 
-// How often a range is asked for, and how long a try may stand still. The first
-// pause is of that length on average, each further one twice as long.
+// How often a range is requested, and how long a try may wait for data. The first
+// pause has that length on average, each further one twice that of the one before.
 const (
 	fetchTries   = 6
 	firstPause   = 200 * time.Millisecond
 	standStill   = 30 * time.Second
-	fetchesOfOne = 8 // of one file at the same time
+	fetchesOfOne = 8 // concurrent requests for one file
 )
 
-// fetch reads len(p) bytes at off. What was read before a failure is kept: all
-// tries read the same version. Every try is counted with what it gave.
+// fetch reads len(p) bytes at off. A retry continues after the bytes that were read,
+// since all tries read the same version. It calls count after every try with the
+// bytes read.
 func (o *object) fetch(ctx context.Context, p []byte, off int64, count func(bytes int)) error {
 	pause := firstPause
 	for try, done := 1, 0; ; try++ {
@@ -45,7 +46,7 @@ func (o *object) fetch(ctx context.Context, p []byte, off int64, count func(byte
 			return nil
 		}
 		if n > 0 {
-			try, pause = 1, firstPause // it goes on, however slowly
+			try, pause = 1, firstPause // it makes progress, however slow
 		}
 		switch err = reason(err); {
 		case ctx.Err() != nil:
@@ -66,12 +67,12 @@ func (o *object) fetch(ctx context.Context, p []byte, off int64, count func(byte
 	}
 }
 
-// try reads once, and says how much was read. An answer that ends early is an
-// error.
+// try sends one request, and returns the number of bytes read. A response that ends
+// early is an error.
 func (o *object) try(ctx context.Context, p []byte, off int64) (n int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := fmt.Errorf("%w: nothing came for %s", ErrUnavailable, standStill)
+	stalled := fmt.Errorf("%w: no data for %s", ErrUnavailable, standStill)
 	watchdog := time.AfterFunc(standStill, func() { cancel(stalled) })
 	defer watchdog.Stop()
 	defer func() {
@@ -92,7 +93,7 @@ func (o *object) try(ctx context.Context, p []byte, off int64) (n int, err error
 		case n == len(p):
 			return n, nil
 		case err == io.EOF:
-			return n, fmt.Errorf("%w: the answer ended %d bytes early", ErrUnavailable, len(p)-n)
+			return n, fmt.Errorf("%w: the response ended %d bytes early", ErrUnavailable, len(p)-n)
 		case err != nil:
 			return n, err
 		}
@@ -100,7 +101,7 @@ func (o *object) try(ctx context.Context, p []byte, off int64) (n int, err error
 	return n, nil
 }
 
-// read starts reading a range of the version that is wanted.
+// read starts reading a range of the object's version.
 func (o *object) read(ctx context.Context, off, length int64) (io.ReadCloser, error) {
 	if o.exact {
 		return o.readExact(ctx, off, length)
@@ -117,25 +118,25 @@ func (o *object) read(ctx context.Context, off, length int64) (io.ReadCloser, er
 	return r, nil
 }
 
-// Range is a part of a file, in bytes: from Start up to and without End.
+// Range is a part of a file in bytes, without the byte at End.
 type Range struct{ Start, End int64 }
 
-// Planner is a File far away, for which it pays to know what will be read.
+// Planner is a remote File that can fetch ahead.
 type Planner interface {
-	// Plan says which ranges are read next, each of them from its beginning to
-	// its end, one beside the other. They are fetched ahead, in large requests
-	// and with bounded memory. A plan takes the place of the one before it.
+	// Plan announces the ranges that are read next, each sequentially, and all of
+	// them concurrently. They are fetched ahead, in large requests and with bounded
+	// memory. A plan replaces the one before it.
 	Plan([]Range)
 }
 
-// Traffic is what was asked of the network to read a file.
+// Traffic counts the bytes and requests that reading a file needed.
 type Traffic struct{ Bytes, Requests int64 }
 
-// Metered is a File that counts what it asks of the network.
+// Metered is a File that counts its traffic.
 type Metered interface{ Traffic() Traffic }
 
-// remoteFile reads an object through what it fetches ahead. A read after the
-// object was replaced is an error, never a mixture of two objects.
+// remoteFile reads an object through blocks fetched ahead. A read after the object
+// was replaced is an error, so two versions are never mixed.
 type remoteFile struct {
 	object
 	ctx      context.Context
@@ -146,13 +147,12 @@ type remoteFile struct {
 	bytes, requests atomic.Int64
 
 	mu    sync.Mutex
-	whole *stretch   // for whatever is not planned
-	plan  []*stretch // by their place, without overlap
+	whole *stretch   // for reads outside the plan
+	plan  []*stretch // sorted, without overlap
 }
 
-// Sizes of the blocks, in bytes, in which a file is fetched that nothing is known
-// of. Of a source little more is read that way than its footer; of what is in
-// the data root, everything.
+// Sizes of blocks outside a plan, in bytes. Of a source little more than the footer
+// is read that way; of a file in the data root, everything.
 const (
 	sourceBlock = 64 << 10
 	rootBlock   = 1 << 20
@@ -168,7 +168,7 @@ func newRemoteFile(ctx context.Context, o object, block int64) *remoteFile {
 
 func (f *remoteFile) Size() int64 { return f.size }
 
-// Close gives up what is being fetched.
+// Close cancels the requests in flight.
 func (f *remoteFile) Close() error {
 	f.cancel()
 	f.fetching.Wait()
@@ -197,7 +197,7 @@ func (f *remoteFile) ReadAt(p []byte, off int64) (int, error) {
 	return total, nil
 }
 
-// stretchAt is the stretch that serves that byte.
+// stretchAt returns the stretch that serves the byte at off.
 func (f *remoteFile) stretchAt(off int64) *stretch {
 	f.mu.Lock()
 	defer f.mu.Unlock()

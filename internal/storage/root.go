@@ -22,16 +22,16 @@ import (
 	"iterable-segment-export/internal/lease"
 )
 
-// dirMode and fileMode keep what a run writes from other users of the host: it
-// is about people.
+// dirMode and fileMode keep other users of the host from reading the files of runs,
+// which contain personal data.
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
 )
 
-// Root is the data root. Its keys are relative paths with slashes, such as
-// those that package schemas makes; no key begins or ends with a slash or has
-// an element "..". It is safe for use by several goroutines at once.
+// Root is the data root. Its keys are relative paths with slashes, as package schemas
+// makes them; a key doesn't begin or end with a slash or have an element "..". It is
+// safe for concurrent use.
 type Root struct {
 	bucket *blob.Bucket
 	url    string
@@ -40,13 +40,13 @@ type Root struct {
 	keys      *Keys
 	encrypted []string // folders whose files are encrypted
 
-	// Around, where it is set, makes every change of the root: it calls check, which fails
-	// if the lease of the context is over, and then do. Tests use it to stop, repeat or fail
-	// a change before, between and after the two.
+	// Around, if set, makes every change of the root: it calls check, which fails if the
+	// lease of the context has ended, and then do. Tests use it to stop, repeat or fail a
+	// change before, between and after the two.
 	Around func(ctx context.Context, key string, check, do func() error) error
 }
 
-// change makes a change of the root, if the context's lease still holds.
+// change calls do if the context's lease still holds.
 func (r *Root) change(ctx context.Context, key string, do func() error) error {
 	check := func() error { return lease.Check(ctx) }
 	if r.Around != nil {
@@ -58,16 +58,14 @@ func (r *Root) change(ctx context.Context, key string, do func() error) error {
 	return do()
 }
 
-// OpenRoot opens the data root at a plain path, a file:// URL or the URL of a
-// bucket whose driver is linked in. A local folder that is missing is made,
-// with access for its owner alone. In a bucket's URL the path is a prefix that
-// all keys get.
+// OpenRoot opens the data root at a plain path, a file:// URL or the URL of a bucket.
+// It makes a missing local folder, with access for its owner only. The path in a
+// bucket's URL is a prefix of all keys.
 func OpenRoot(ctx context.Context, where string) (*Root, error) {
 	return openRoot(ctx, where, true)
 }
 
-// FindRoot is OpenRoot for those who only read: a local folder that is missing is an
-// fs.ErrNotExist.
+// FindRoot is OpenRoot for readers: a missing local folder is an fs.ErrNotExist.
 func FindRoot(ctx context.Context, where string) (*Root, error) {
 	return openRoot(ctx, where, false)
 }
@@ -86,7 +84,7 @@ func openRoot(ctx context.Context, where string, create bool) (*Root, error) {
 	bucket, err := fileblob.OpenBucket(loc.literal, &fileblob.Options{
 		CreateDir:   create,
 		DirFileMode: dirMode,
-		NoTempDir:   true, // a rename does not cross file systems
+		NoTempDir:   true, // a rename can't cross file systems
 		Metadata:    fileblob.MetadataDontWrite,
 	})
 	if err != nil {
@@ -110,11 +108,11 @@ func openBucketRoot(ctx context.Context, where string) (*Root, error) {
 	return &Root{bucket: bucket, url: where}, nil
 }
 
-// URL is where the root is: for a local one a file:// URL with an absolute path.
+// URL returns the root's URL, a file:// URL with an absolute path for a local one.
 func (r *Root) URL() string { return r.url }
 
-// Reach tells whether the root can be listed, so that a wrong name or missing
-// rights show at a program's start.
+// Reach returns an error if the root can't be listed. It is called at start, to find
+// a wrong name or missing rights early.
 func (r *Root) Reach(ctx context.Context) error {
 	if _, _, err := r.bucket.ListPage(ctx, blob.FirstPageToken, 1, nil); err != nil {
 		return fmt.Errorf("list %s: %w", r.url, reason(err))
@@ -122,11 +120,10 @@ func (r *Root) Reach(ctx context.Context) error {
 	return nil
 }
 
-// Close releases the root. Files that are still open stay usable where they are
-// local.
+// Close releases the root. Open local files stay usable.
 func (r *Root) Close() error { return r.bucket.Close() }
 
-// Write publishes data under the key, in place of what was there.
+// Write publishes data under the key, and replaces a file that is there.
 func (r *Root) Write(ctx context.Context, key string, data []byte) error {
 	w, err := r.Create(ctx, key)
 	if err != nil {
@@ -135,8 +132,8 @@ func (r *Root) Write(ctx context.Context, key string, data []byte) error {
 	return w.writeAll(data)
 }
 
-// WriteNew publishes data under a key that has no file yet; where it has one, the error
-// is ErrExists.
+// WriteNew publishes data under a key that has no file yet. If it has one, the error is
+// ErrExists.
 func (r *Root) WriteNew(ctx context.Context, key string, data []byte) error {
 	w, err := r.CreateNew(ctx, key)
 	if err != nil {
@@ -145,7 +142,7 @@ func (r *Root) WriteNew(ctx context.Context, key string, data []byte) error {
 	return w.writeAll(data)
 }
 
-// Read gives the whole content of a key. The error for a missing one is
+// Read returns the content of a key's file. The error for a missing one is
 // fs.ErrNotExist.
 func (r *Root) Read(ctx context.Context, key string) ([]byte, error) {
 	if err := checkKey(key); err != nil {
@@ -158,8 +155,8 @@ func (r *Root) Read(ctx context.Context, key string) ([]byte, error) {
 	return r.decrypted(key, data)
 }
 
-// ReadJSON decodes the content of a key into out, and reports whether there is such a
-// file.
+// ReadJSON decodes the content of a key's file into out, and reports whether the file
+// exists.
 func (r *Root) ReadJSON(ctx context.Context, key string, out any) (bool, error) {
 	data, err := r.Read(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -183,20 +180,8 @@ func (r *Root) WriteJSON(ctx context.Context, key string, v any) error {
 	return r.Write(ctx, key, data)
 }
 
-// Exists tells whether there is a file of that key.
-func (r *Root) Exists(ctx context.Context, key string) (bool, error) {
-	if err := checkKey(key); err != nil {
-		return false, err
-	}
-	ok, err := r.bucket.Exists(ctx, key)
-	if err != nil {
-		return false, keyError("look for", key, err)
-	}
-	return ok, nil
-}
-
 // Open opens the file of a key. The error for a missing one is fs.ErrNotExist.
-// The context bounds the reads of a bucket's file too.
+// The context applies to later reads of a bucket's file too.
 func (r *Root) Open(ctx context.Context, key string) (File, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
@@ -217,37 +202,22 @@ func (r *Root) Open(ctx context.Context, key string) (File, error) {
 	}, rootBlock))
 }
 
-// unfinished is the name of a file that a local write has not published yet, or
-// never will because its process was killed.
+// unfinished matches the name of a local file that is not published yet, or never will
+// be because its process was killed.
 var unfinished = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
 
-// List gives the files in the folder prefix and in those below it, by name;
-// an empty prefix is the whole root. A folder that is missing has no files. The
-// names are whole keys. The size of an encrypted file is that of what lies there,
-// somewhat more than that of its content.
+// List returns the files below the folder prefix, sorted by name; an empty prefix is
+// the whole root. A missing folder has no files. The names are whole keys. The size of
+// an encrypted file is its size as stored, slightly more than that of its content.
 func (r *Root) List(ctx context.Context, prefix string) ([]Object, error) {
-	keys, err := r.list(ctx, prefix)
-	if err != nil {
-		return nil, err
-	}
-	out := keys[:0]
-	for _, o := range keys {
-		if r.dir == "" || !unfinished.MatchString(o.Name) {
-			out = append(out, o)
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
-	return out, nil
-}
-
-func (r *Root) list(ctx context.Context, prefix string) ([]Object, error) {
 	var out []Object
-	err := r.walk(ctx, prefix, func(o Object) error { out = append(out, o); return nil })
+	err := r.Walk(ctx, prefix, func(o Object) error { out = append(out, o); return nil })
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out, err
 }
 
-// Walk calls f with each file in the folder prefix and in those below it, those of
-// a folder one after the other, and stops at an error of its. f may delete files.
+// Walk calls f with each file below the folder prefix, folder by folder, and stops
+// when f returns an error. f may delete files.
 func (r *Root) Walk(ctx context.Context, prefix string, f func(Object) error) error {
 	return r.walk(ctx, prefix, func(o Object) error {
 		if r.dir != "" && unfinished.MatchString(o.Name) {
@@ -280,9 +250,9 @@ func (r *Root) walk(ctx context.Context, prefix string, f func(Object) error) er
 	return nil
 }
 
-// DeleteUnfinished deletes files of a local root whose writing was begun, never
-// ended, and not gone on with since before, and tells how many. In a bucket there
-// are none to be seen: a lifecycle rule deletes uploads that were not completed.
+// DeleteUnfinished deletes unfinished files of a local root that were last written to
+// earlier than before, and returns their number. Unfinished uploads to a bucket can't
+// be listed; a lifecycle rule deletes them.
 func (r *Root) DeleteUnfinished(ctx context.Context, before time.Time) (n int, err error) {
 	if r.dir == "" {
 		return 0, nil
@@ -297,9 +267,8 @@ func (r *Root) DeleteUnfinished(ctx context.Context, before time.Time) (n int, e
 	return n, err
 }
 
-// DeletePrefix deletes the file of that key, every file in the folder of that
-// name and below it, and local folders that are empty then. It is no error
-// where there is nothing.
+// DeletePrefix deletes the file of that key, every file below the folder of that name,
+// and local folders that are empty then. It returns nil if there is nothing to delete.
 func (r *Root) DeletePrefix(ctx context.Context, prefix string) error {
 	if err := checkKey(prefix); err != nil {
 		return err
@@ -312,8 +281,7 @@ func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 		if err := removeAll(ctx, r.path(prefix)); err != nil {
 			return keyError("delete", prefix, err)
 		}
-		// A folder that another run has just put a file into is not empty, and
-		// stays.
+		// A folder into which another run has just put a file is not empty, and stays.
 		for parent := filepath.Dir(r.path(prefix)); parent != r.dir; parent = filepath.Dir(parent) {
 			if err := os.Remove(parent); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				break
@@ -321,7 +289,7 @@ func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 		}
 		return nil
 	}
-	objects, err := r.list(ctx, prefix)
+	objects, err := r.List(ctx, prefix)
 	if err != nil {
 		return err
 	}
@@ -336,8 +304,8 @@ func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 	return nil
 }
 
-// removeAll removes a file or a folder as long as the context's lease holds. What somebody
-// else has just put there stays.
+// removeAll removes a file or a folder as long as the context's lease holds. Files that
+// appear meanwhile stay.
 func removeAll(ctx context.Context, name string) error {
 	var folders []string
 	err := filepath.WalkDir(name, func(at string, e fs.DirEntry, err error) error {
@@ -374,8 +342,8 @@ func (r *Root) objectURL(key string) string {
 	return strings.TrimSuffix(base, "/") + "/" + key
 }
 
-// checkKey refuses keys that leave the root, and those that a local root would
-// have to escape.
+// checkKey rejects keys that leave the root, and those that a local root would have to
+// escape.
 func checkKey(key string) error {
 	if !fs.ValidPath(key) || key == "." || !utf8.ValidString(key) || strings.ContainsAny(key, "\\\x00") ||
 		strings.Contains(key, "__0x") || strings.ContainsFunc(key, func(c rune) bool { return c < 32 }) {
@@ -384,8 +352,8 @@ func checkKey(key string) error {
 	return nil
 }
 
-// keyError says what failed on which key, and turns every driver's way of
-// saying that nothing is there into fs.ErrNotExist.
+// keyError returns the error of an operation on a key. It turns every driver's error
+// for a missing object into fs.ErrNotExist.
 func keyError(doing, key string, err error) error {
 	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s %s in the data root: %w", doing, key, fs.ErrNotExist)

@@ -66,9 +66,6 @@ func TestRootKeepsFiles(t *testing.T) {
 			if data, err := r.Read(ctx, "a/b.txt"); err != nil || string(data) != "0123456789" {
 				t.Fatalf("Read: %q, %v", data, err)
 			}
-			if ok, err := r.Exists(ctx, "a/c/d.txt"); err != nil || !ok {
-				t.Fatalf("Exists: %v, %v", ok, err)
-			}
 			list, err := r.List(ctx, "a")
 			if err != nil || names(list) != "a/b.txt a/c/d.txt" || list[0].Size != 10 {
 				t.Fatalf("List: %v, %v", list, err)
@@ -137,8 +134,8 @@ func TestWriterPublishesWholeFilesOnly(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Errorf("Close after Abort: %v", err)
 			}
-			if ok, _ := r.Exists(ctx, "x/y"); ok {
-				t.Error("an aborted file was published")
+			if _, err := r.Read(ctx, "x/y"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("read an aborted file: %v", err)
 			}
 
 			gone, cancel := context.WithCancel(ctx)
@@ -186,7 +183,7 @@ func TestLocalRootIsPrivateAndClean(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What a killed process left behind is not listed, and goes with the rest.
+	// Files that a killed process left behind are not listed, and DeletePrefix deletes them.
 	if err := os.WriteFile(filepath.Join(dir, "a/b/c.18c5e1a2b3c4d5e6.tmp"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +235,7 @@ func TestOnlyTheFirstNewFileIsPublished(t *testing.T) {
 	}
 }
 
-// onlyTheFirstIsPublished has two writers write the same new file, small and in parts.
+// onlyTheFirstIsPublished makes two writers write the same new file, small and in parts.
 func onlyTheFirstIsPublished(t *testing.T, r *Root) {
 	for key, size := range map[string]int{"new/small": 10, "new/large": 17 << 20} {
 		var both [2]*Writer

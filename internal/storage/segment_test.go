@@ -51,8 +51,8 @@ func inBucket(t testing.TB, rows int64) (*emulators.Cloud, *segment.Segment) {
 	return c, s
 }
 
-// TestDeltaInBuckets reads a Delta table in every cloud: the files of its log and no
-// others, and refuses a source that lies in it.
+// TestDeltaInBuckets reads a Delta table in every cloud, exactly the files of its log,
+// and rejects a source inside the table.
 func TestDeltaInBuckets(t *testing.T) {
 	for cloud, start := range emulators.All() {
 		t.Run(cloud, func(t *testing.T) {
@@ -113,8 +113,8 @@ func TestDeltaInBuckets(t *testing.T) {
 	}
 }
 
-// TestNamesThatGocloudRewrites reads blobs of Azure that other writers gave names
-// with a % in them, as Hive and Delta do, and notices that one was replaced.
+// TestNamesThatGocloudRewrites reads blobs of Azure with a % in their names, as Hive and
+// Delta write them, and notices that one was replaced.
 func TestNamesThatGocloudRewrites(t *testing.T) {
 	c := emulators.Azure(t)
 	bucket, err := blob.OpenBucket(t.Context(), c.URL)
@@ -170,8 +170,8 @@ func readAll(t testing.TB, s *segment.Segment) (rows int64, traffic storage.Traf
 	return rows, s.Traffic()
 }
 
-// TestOneColumnComesOverTheNetwork counts what is asked of a bucket for one
-// column: that column once, in few requests, and little else.
+// TestOneColumnComesOverTheNetwork counts the requests for one column: they fetch that
+// column once, and little else.
 func TestOneColumnComesOverTheNetwork(t *testing.T) {
 	const rows = 300_000
 	c, s := inBucket(t, rows)

@@ -15,25 +15,25 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// Bounds on what a source can make List do.
+// Bounds on the work that a source can cause.
 const (
 	maxObjects = 100_000 // files of one source
-	maxTable   = 200_000 // those of a table's log, or its data files with their vectors
+	maxTable   = 200_000 // files of a table's log, or its data files and deletion vectors
 	maxDepth   = 64      // folders within folders
 
 	maxPattern      = 1000 // bytes of a pattern
-	maxAlternatives = 1000 // patterns that one with braces stands for; a name is matched with each
+	maxAlternatives = 1000 // patterns that braces expand to; a name is matched with each
 )
 
-// checkPattern refuses a pattern that is not valid, or that takes too long to match.
+// checkPattern rejects a pattern that is invalid or too slow to match.
 func checkPattern(pattern string) error {
-	// A pattern stands for the most others where its commas are spread evenly over its braces.
+	// Braces expand to the most patterns if the commas are spread evenly over them.
 	groups, commas := float64(strings.Count(pattern, "{")), float64(strings.Count(pattern, ","))
 	switch {
 	case len(pattern) > maxPattern:
 		return fmt.Errorf("the pattern has %d bytes, more than %d; name a folder instead", len(pattern), maxPattern)
 	case groups > 0 && math.Pow(1+commas/groups, groups) > maxAlternatives:
-		return fmt.Errorf("the braces of %q stand for too many patterns (at most %d); use * instead", pattern, maxAlternatives)
+		return fmt.Errorf("the braces of %q expand to too many patterns (at most %d); use * instead", pattern, maxAlternatives)
 	case !doublestar.ValidatePattern(pattern):
 		return fmt.Errorf("%q is not a valid pattern", pattern)
 	}
@@ -42,13 +42,13 @@ func checkPattern(pattern string) error {
 
 // Object is one file of a source or of the data root.
 type Object struct {
-	// Name is for people: relative to the source's folder, with slashes; for a
-	// file of the data root its key.
+	// Name is relative to the source's folder, with slashes; for a file of the data
+	// root it is the key.
 	Name string
-	// Partition are the last folders of the source itself that are partitions, such
-	// as year=2026/country=NO; Name does not have them.
+	// Partition is the part of the source's own path that names partitions, such as
+	// year=2026/country=NO; Name does not contain it.
 	Partition string
-	// URL is where the file really is, with symbolic links followed.
+	// URL is the file's location with symbolic links followed.
 	URL string
 	// Size is in bytes.
 	Size    int64
@@ -56,26 +56,26 @@ type Object struct {
 	// ETag is the version of a bucket's object; empty for a local file.
 	ETag string
 
-	// root and path are the allowed folder that a local file lies in and where it
-	// lies there, both empty where nothing bounds it (WithinObject).
+	// root is the allowed folder that a local file is in, and path its path there;
+	// both are empty before WithinObject.
 	root, path string
-	// exact tells that a blob of Azure is asked for by its very name.
+	// exact is set for a blob of Azure that is requested by its unescaped name.
 	exact bool
 }
 
-// List finds the files of a source, in the order of their names: the file
-// itself, every file in a folder and in the folders below it, or what a pattern
-// matches (* ? [a-z] {a,b}, and ** for folders of any depth; a folder that
-// matches stands for its files). Names that begin with _ or . are left out at
-// every level below the source's fixed part, but for those of partitions, such as
+// List returns the files of a source, sorted by name: the file itself, all files below
+// a folder, or the files that match a pattern (* ? [a-z] {a,b}, and ** for folders of
+// any depth; a folder that matches stands for its files). Names below the source's
+// fixed part that begin with _ or . are left out, except those of partitions, such as
 // _year=2026.
 //
-// A table below the source is an *InTable: the files in it are not what it holds.
+// A table below the source is an *InTable error, since a table's folder also has files
+// with deleted rows.
 //
-// The error where nothing is to be found is fs.ErrNotExist, and says what was
-// looked for. A source that can't be listed completely is an error.
+// The error of a source without files is fs.ErrNotExist. A source that can't be listed
+// completely is an error.
 //
-// A bucket has no folders; a folder there is what the keys below it begin with.
+// A folder of a bucket is a common prefix of keys.
 func List(ctx context.Context, source string) ([]Object, error) {
 	if isBucket(source) {
 		return listBucket(ctx, source)
@@ -114,7 +114,8 @@ func List(ctx context.Context, source string) ([]Object, error) {
 	return inPartition(w.found, loc.base), nil
 }
 
-// inPartition tells objects what partition the folder that their names begin in is.
+// inPartition sets the objects' Partition, given the folder that their names are
+// relative to.
 func inPartition(objects []Object, folder string) []Object {
 	elements := strings.Split(filepath.ToSlash(folder), "/")
 	first := len(elements)
@@ -127,10 +128,10 @@ func inPartition(objects []Object, folder string) []Object {
 	return objects
 }
 
-// ListTable finds the files of a table's folder that keep wants, whose names begin with
-// below: a folder and a slash, or nothing.
-// The source is one that FindTable says is the table; names are relative to its folder.
-// A table may be written to all the time: what vanishes meanwhile is not listed.
+// ListTable returns the files of a table's folder that keep reports true for, and whose
+// names begin with below: a folder and a slash, or nothing. FindTable must have reported
+// that the source is the table. Names are relative to the table's folder. Files that a
+// writer deletes meanwhile are not listed.
 func ListTable(ctx context.Context, source, below string, keep func(name string) bool) ([]Object, error) {
 	if isBucket(source) {
 		return listTableInBucket(ctx, source, below, keep)
@@ -155,14 +156,13 @@ func ListTable(ctx context.Context, source, below string, keep func(name string)
 type walk struct {
 	ctx     context.Context
 	pattern string
-	keep    func(name string) bool // of a table, hidden files too; nil elsewhere
-	clean   map[string]bool        // folders that lie in no table, to which links lead
+	keep    func(name string) bool // selects files of a table, hidden ones too; nil elsewhere
+	clean   map[string]bool        // targets of links that are not in a table
 	found   []Object
 }
 
-// folder visits dir, whose name below the source is rel. Folders that are
-// symbolic links are followed; above holds the real paths of the folders on the
-// way, to notice links that lead back.
+// folder visits dir, whose name below the source is rel. It follows symbolic links to
+// folders; above holds the real paths of the parent folders, to detect loops.
 func (w *walk) folder(dir, rel string, above []string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -170,11 +170,11 @@ func (w *walk) folder(dir, rel string, above []string) error {
 	}
 	for _, a := range above {
 		if a == real {
-			return fmt.Errorf("the symbolic link %s leads back to a folder that it is in", dir)
+			return fmt.Errorf("the symbolic link %s leads to a folder that contains it", dir)
 		}
 	}
 	if len(above) >= maxDepth {
-		return fmt.Errorf("%s lies more than %d folders deep", dir, maxDepth)
+		return fmt.Errorf("%s is more than %d folders deep", dir, maxDepth)
 	}
 	if w.keep == nil {
 		if err := w.notTable(dir, rel, real, above); err != nil {
@@ -202,7 +202,7 @@ func (w *walk) folder(dir, rel string, above []string) error {
 	return nil
 }
 
-// entry visits what a folder has at path, whose name below the source is name.
+// entry visits the entry of a folder at path, whose name below the source is name.
 func (w *walk) entry(e fs.DirEntry, path, name string, above []string) error {
 	if w.keep == nil && isHidden(e.Name()) || e.Type().IsRegular() && !w.matches(name) {
 		return nil
@@ -228,8 +228,7 @@ func (w *walk) entry(e fs.DirEntry, path, name string, above []string) error {
 	return w.file(path, name)
 }
 
-// notTable refuses a folder that is a table's, and a link that leads into one, of
-// which the folders above the link need not show anything.
+// notTable returns an *InTable if dir is a table's folder, or a link into one.
 func (w *walk) notTable(dir, rel, real string, above []string) error {
 	format, err := tableInFolder(dir)
 	switch {
@@ -243,7 +242,7 @@ func (w *walk) notTable(dir, rel, real string, above []string) error {
 	return nil
 }
 
-// notInTable refuses what a link leads to if it lies in a table.
+// notInTable returns an *InTable if folder, the target of a link, is in a table.
 func (w *walk) notInTable(folder, link string) error {
 	if w.clean[folder] {
 		return nil
@@ -272,7 +271,7 @@ func (w *walk) file(path, name string) error {
 	return nil
 }
 
-// room refuses one file more than may be found.
+// room returns an error if no further file may be found.
 func (w *walk) room(found int) error {
 	switch {
 	case w.keep == nil && found >= maxObjects:
@@ -283,8 +282,8 @@ func (w *walk) room(found int) error {
 	return nil
 }
 
-// matches tells whether the file is wanted: keep says so, or the pattern matches it or a
-// folder that it is in.
+// matches reports whether keep selects the file, or the pattern matches it or a folder
+// that it is in.
 func (w *walk) matches(name string) bool {
 	if w.keep != nil {
 		return w.keep(name)
@@ -300,8 +299,8 @@ func (w *walk) matches(name string) bool {
 	return false
 }
 
-// mayHold tells whether a folder can have files that match, so that a pattern
-// with few folders is not answered by walking through all of them.
+// mayHold reports whether a folder can contain matching files. It saves walking through
+// all folders for a pattern that matches few.
 func (w *walk) mayHold(folder string) bool {
 	if w.pattern == "" || strings.ContainsAny(w.pattern, `{\`) {
 		return true
@@ -333,12 +332,11 @@ func localObject(path, name string) (Object, error) {
 	return Object{Name: filepath.ToSlash(name), URL: fileURL(real), Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
-// OpenSource opens a file that List found. A file that is not the same any more
-// is an ErrChanged.
+// OpenSource opens a file that List found. If the file has changed since, the error is
+// ErrChanged.
 //
-// The context bounds all reading of a bucket's object. A read of one that was
-// replaced since is an ErrChanged; one that fails for another reason is tried
-// again some times, and then is an ErrUnavailable.
+// The context applies to all reads of a bucket's object. A read fails with ErrChanged
+// if the object was replaced, and with ErrUnavailable after several failed tries.
 func OpenSource(ctx context.Context, o Object) (File, error) {
 	if isBucket(o.URL) {
 		return openObject(ctx, o)
@@ -365,9 +363,8 @@ func OpenSource(ctx context.Context, o Object) (File, error) {
 	return f, nil
 }
 
-// CheckUnchanged tells whether a file that List found is still the same, by its
-// size and its modification time, or by its version in a bucket; if not, the
-// error is an ErrChanged.
+// CheckUnchanged returns an ErrChanged if a file that List found has changed, by its
+// size and modification time, or by its version in a bucket.
 func CheckUnchanged(ctx context.Context, o Object) error {
 	if isBucket(o.URL) {
 		return checkObject(ctx, o)

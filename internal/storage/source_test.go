@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// tree makes files, each with its own name as content, and gives the folder.
+// tree makes files, each with its own name as content, and returns the folder.
 func tree(t *testing.T, files ...string) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -61,7 +61,7 @@ func TestListFindsFiles(t *testing.T) {
 		if err != nil || names(got) != c.want {
 			t.Errorf("List %q:\n got %s, %v\nwant %s", c.source, names(got), err, c.want)
 		}
-		// The same by URL; only paths without characters that a URL needs encoded.
+		// The same by URL, for paths that need no percent-encoding.
 		got, err = List(t.Context(), "file://"+dir+c.source)
 		if err != nil || names(got) != c.want {
 			t.Errorf("List of the URL %q:\n got %s, %v\nwant %s", c.source, names(got), err, c.want)
@@ -152,7 +152,7 @@ func TestOpenSourceNoticesChanges(t *testing.T) {
 	}
 }
 
-// TestAPatternIsMatchedSoon: braces after braces stand for 2 to the power of 40 patterns.
+// TestAPatternIsMatchedSoon: the braces expand to 2 to the power of 40 patterns.
 func TestAPatternIsMatchedSoon(t *testing.T) {
 	dir := tree(t, "a.parquet")
 	for _, pattern := range []string{

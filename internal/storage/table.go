@@ -14,22 +14,21 @@ import (
 	"gocloud.dev/blob"
 )
 
-// Formats of tables. A table's files are what its log says and no others: a folder
-// of one also holds files of rows that were deleted.
+// Formats of tables. A table consists of the files that its log lists; its folder also
+// has files with deleted rows.
 const (
 	Delta   = "Delta"
 	Iceberg = "Iceberg"
 	Hudi    = "Hudi"
 )
 
-// InTable is the error of a source that is a table, or lies in one, or has one
-// below it.
+// InTable is the error of a source that is a table, is in one, or contains one.
 type InTable struct {
 	Format string
-	// Folder is the table's folder, relative to the source where it lies below; of a
-	// table that a symbolic link below the source leads into, it is the link.
+	// Folder is the table's folder, relative to the source if it is below it. If a
+	// symbolic link below the source leads into the table, it is the link.
 	Folder string
-	// Is tells that the source is the table's folder itself, or all that is in it.
+	// Is reports whether the source is the table's folder, or everything in it.
 	Is bool
 }
 
@@ -44,8 +43,8 @@ func (t *InTable) Error() string {
 	return fmt.Sprintf("%q belongs to a table in %s's format, whose files can't be read without its log, which knows what was deleted; %s", t.Folder, t.Format, advice)
 }
 
-// tableMark returns the format of the table whose notes a name leads to: the log of
-// a Delta table, Hudi's timeline, Iceberg's metadata.
+// tableMark returns the format of the table whose metadata a name belongs to: Delta's
+// log, Hudi's timeline or Iceberg's metadata. It returns "" for other names.
 func tableMark(name string) string {
 	switch dir, base := path.Split(name); {
 	case base == "_delta_log":
@@ -76,9 +75,8 @@ func tableOf(key string) (format, folder string) {
 	return "", ""
 }
 
-// FindTable reports the table that a source is or lies in, as an *InTable; its error
-// is nil where there is none. Folders above the source that may not be looked into
-// are passed over.
+// FindTable returns an *InTable if a source is a table or is in one, and nil if it is
+// not. It skips folders above the source that it may not read.
 func FindTable(ctx context.Context, source string) error {
 	var find func(start string) (*InTable, error)
 	var starts []string
@@ -122,7 +120,7 @@ func FindTable(ctx context.Context, source string) error {
 	return nil
 }
 
-// tableAround finds the table that a folder is or lies in, nil where there is none.
+// tableAround returns the table that a folder is or is in, or nil.
 func tableAround(start string, look func(folder string) (format string, err error)) (*InTable, error) {
 	for folder := start; ; folder = path.Dir(folder) {
 		format, err := look(folder)
@@ -162,7 +160,7 @@ func tableInBucket(ctx context.Context, bucket *blob.Bucket, folder string) (str
 		prefix = ""
 	}
 	for _, mark := range []string{"_delta_log/", ".hoodie/", "metadata/"} {
-		// Iceberg keeps manifests beside its metadata files, any number of which come
+		// Iceberg's metadata folder can have any number of manifests, which are listed
 		// before v3.metadata.json.
 		for page := blob.FirstPageToken; len(page) > 0; {
 			listed, next, err := bucket.ListPage(ctx, page, 1000, &blob.ListOptions{Prefix: prefix + mark})

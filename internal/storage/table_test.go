@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// tableOfSource is the format of the table that keeps a source from being listed, with
-// "is" where the source is the table's folder.
+// tableOfSource returns the format of the table that a source is in, with "is" if the
+// source is the table's folder.
 func tableOfSource(ctx context.Context, source string) string {
 	err := FindTable(ctx, source)
 	if err == nil {
@@ -28,8 +28,8 @@ func tableOfSource(ctx context.Context, source string) string {
 	return ""
 }
 
-// tableFiles are the files of a lake with a table of each format, and of folders that
-// are none. Hadoop's catalogs have many manifests before the metadata.
+// tableFiles are the files of a lake with a table of each format, and of folders without
+// tables. Hadoop's catalogs have many manifests before the metadata.
 func tableFiles() []string {
 	files := []string{
 		"t[1]/_delta_log/0.json", "t[1]/data/a.parquet", "t1/data/b.parquet",
@@ -53,8 +53,7 @@ var tableSources = map[string]string{
 	"plain": "", "plain/data/*.parquet": "", "pl*/data/*.parquet": "", "p*/x": "",
 }
 
-// TestTablesAreFoundInFolders: whatever a source is read as, the folders above and
-// below that are looked at.
+// TestTablesAreFoundInFolders: tables are found in the folders above and below a source.
 func TestTablesAreFoundInFolders(t *testing.T) {
 	dir := tree(t, tableFiles()...)
 	for source, want := range tableSources {
@@ -93,7 +92,8 @@ func TestTablesAreFoundInBuckets(t *testing.T) {
 	}
 }
 
-// TestLinksIntoTables: a link leads into a table although no folder above it is one.
+// TestLinksIntoTables: a link can lead into a table although the folders above the link
+// are not tables.
 func TestLinksIntoTables(t *testing.T) {
 	dir := tree(t, "lake/delta/_delta_log/0.json", "lake/delta/country=NO/a.parquet", "lake/plain/x/a.parquet", "seg/b.parquet",
 		"files/b.parquet", "deep/x/b.parquet", "good/b.parquet", "moved/a.parquet")
@@ -114,8 +114,8 @@ func TestLinksIntoTables(t *testing.T) {
 	}
 }
 
-// TestListTable: what is not wanted takes no room, and what a writer takes away
-// meanwhile is no error.
+// TestListTable: files that keep rejects don't count towards the limit, and files that a
+// writer deletes meanwhile are not an error.
 func TestListTable(t *testing.T) {
 	dir := tree(t, "_delta_log/0.json", "_delta_log/0.json.tmp", "_delta_log/.0.json.crc", "p=1/old.parquet", "p=1/new.parquet", "p=1/.hidden")
 	link(t, "nowhere", filepath.Join(dir, "_delta_log/1.json"))

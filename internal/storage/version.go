@@ -19,9 +19,8 @@ import (
 	_ "gocloud.dev/blob/s3blob"
 )
 
-// listedVersion is what tells one content of an object from another one of the
-// same name, as a listing has it: the ETag, or Google's generation. It is empty
-// where the driver has none.
+// listedVersion returns the version of an object in a listing: the ETag, or Google's
+// generation. It is empty if the driver has no versions.
 func listedVersion(o *blob.ListObject) string {
 	var az container.BlobItem
 	var aws types.Object
@@ -41,7 +40,7 @@ func listedVersion(o *blob.ListObject) string {
 	return ""
 }
 
-// currentVersion is the version of an object whose attributes were asked for.
+// currentVersion returns the version in an object's attributes.
 func currentVersion(a *blob.Attributes) string {
 	var gcs storage.ObjectAttrs
 	if a.As(&gcs) {
@@ -50,8 +49,8 @@ func currentVersion(a *blob.Attributes) string {
 	return unquoted(a.ETag)
 }
 
-// servedVersion is the version of an object that is being read; empty where the
-// service does not say. Some servers that speak S3 do not heed a wanted version.
+// servedVersion returns the version of the object that is read, or "" if the service
+// does not send it. Some S3-compatible servers ignore the requested version.
 func servedVersion(r *blob.Reader) string {
 	var az azureblob.DownloadStreamResponse
 	var aws s3.GetObjectOutput
@@ -67,10 +66,10 @@ func servedVersion(r *blob.Reader) string {
 	return ""
 }
 
-// unquoted is an ETag without its quotes, which Azure's listings leave out.
+// unquoted returns an ETag without its quotes, which Azure's listings leave out.
 func unquoted(tag string) string { return strings.Trim(tag, `"`) }
 
-// readVersion makes a read fail unless it is of that version.
+// readVersion returns options that make a read of another version fail.
 func readVersion(version string) *blob.ReaderOptions {
 	if version == "" {
 		return nil

@@ -9,22 +9,19 @@ import (
 	"strings"
 )
 
-// ErrNotAllowed is the error of a source that lies outside of the allowed
-// prefixes.
+// ErrNotAllowed is the error of a source outside the allowed paths.
 var ErrNotAllowed = errors.New("not under a path that this connection's configuration allows")
 
-// Within tells whether a source lies in one of the allowed places (or is one of
-// them), and gives the source as List takes it; else the error is an
-// ErrNotAllowed. Places are plain paths, file:// URLs or URLs of buckets; "..",
-// symbolic links, percent-encoding and relative paths are resolved first. Of a
-// pattern the part before the first wildcard is checked; the files that it
-// matches can be symbolic links that lead elsewhere, so the caller checks each
-// with WithinObject. An empty list allows nothing.
+// Within returns a source in the form for List if it is one of the allowed places or in
+// one; otherwise the error is ErrNotAllowed. Places are plain paths, file:// URLs or URLs
+// of buckets. It resolves "..", symbolic links, percent-encoding and relative paths
+// first. Of a pattern it checks the part before the first wildcard; the files that match
+// can be symbolic links that lead elsewhere, so the caller checks each with
+// WithinObject. An empty list allows nothing.
 //
-// The parameters of a bucket's URL (account, endpoint, region) are for whoever
-// allows the place to say: a source gets those of the place that it lies in, and
-// one that has others is not allowed. It could lead the worker's credentials
-// anywhere otherwise.
+// The parameters of a bucket's URL (account, endpoint, region) come from the allowed
+// place. A source with other parameters is not allowed, since they could direct the
+// worker's credentials to another server.
 func Within(source string, allowed []string) (string, error) {
 	if isBucket(source) {
 		return withinBucket(source, allowed)
@@ -47,7 +44,7 @@ func withinBucket(source string, allowed []string) (string, error) {
 	}
 	checked := where
 	if strings.ContainsAny(where.pattern, wildcards) {
-		checked.key, _ = splitBucketPattern(where.pattern)
+		checked.key, _ = splitPattern(where.pattern)
 	}
 	for _, a := range allowed {
 		if !isBucket(a) {
@@ -72,9 +69,8 @@ func withinBucket(source string, allowed []string) (string, error) {
 	return "", fmt.Errorf("source %q is %w", source, ErrNotAllowed)
 }
 
-// WithinObject is Within for a file that List found. The object that it returns is
-// opened below the allowed place and nowhere else, whatever becomes of the folders
-// and links on the way to it in the meantime.
+// WithinObject is Within for a file that List found. OpenSource opens the returned object
+// below the allowed place only, even if folders or links on its path change meanwhile.
 func WithinObject(o Object, allowed []string) (Object, error) {
 	if isBucket(o.URL) {
 		_, err := withinBucket(o.URL, allowed)
@@ -88,11 +84,11 @@ func WithinObject(o Object, allowed []string) (Object, error) {
 	return o, err
 }
 
-// under returns the allowed folder that a path lies in, and the rest of the path,
-// both without symbolic links.
+// under returns the allowed folder that a path is in and the rest of the path, both
+// without symbolic links.
 func under(name, path string, allowed []string) (root, rel string, err error) {
 	path, err = resolve(path)
-	if err != nil { // its text would say what there is elsewhere
+	if err != nil { // its text could reveal what exists elsewhere
 		return "", "", fmt.Errorf("source %q is %w", name, ErrNotAllowed)
 	}
 	for _, a := range allowed {
@@ -111,7 +107,7 @@ func under(name, path string, allowed []string) (root, rel string, err error) {
 		if err != nil || !filepath.IsLocal(rel) {
 			continue
 		}
-		if rel == "." { // the allowed source is this very file
+		if rel == "." { // the allowed source is this file
 			return filepath.Dir(path), filepath.Base(path), nil
 		}
 		return prefix, rel, nil
@@ -119,8 +115,7 @@ func under(name, path string, allowed []string) (root, rel string, err error) {
 	return "", "", fmt.Errorf("source %q is %w", name, ErrNotAllowed)
 }
 
-// resolve follows the symbolic links of a clean absolute path, as far as the
-// path exists.
+// resolve follows the symbolic links of a clean absolute path as far as it exists.
 func resolve(path string) (string, error) {
 	var missing []string
 	for {
@@ -131,9 +126,9 @@ func resolve(path string) (string, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		// A dangling link's target could be made later, anywhere.
+		// The target of a dangling link could be created later, anywhere.
 		if _, err := os.Lstat(path); err == nil {
-			return "", fmt.Errorf("%s is a symbolic link that leads nowhere", path)
+			return "", fmt.Errorf("%s is a symbolic link to a missing file", path)
 		}
 		parent := filepath.Dir(path)
 		if parent == path {

@@ -62,7 +62,7 @@ func TestWithin(t *testing.T) {
 				t.Errorf("Within(%q, %q): %v", source, allowed, err)
 			}
 			if err != nil && !errors.Is(err, ErrNotAllowed) {
-				t.Errorf("Within(%q): %v is no ErrNotAllowed", source, err)
+				t.Errorf("Within(%q): %v is not an ErrNotAllowed", source, err)
 			}
 		}
 		if _, err := Within(source, nil); err == nil {
@@ -137,7 +137,7 @@ func TestWithinBuckets(t *testing.T) {
 			t.Errorf("Within(%q, %q) = %q, %v; want %q", c.source, c.allowed, got, err, c.want)
 		}
 		if err != nil && !errors.Is(err, ErrNotAllowed) {
-			t.Errorf("Within(%q): %v is no ErrNotAllowed", c.source, err)
+			t.Errorf("Within(%q): %v is not an ErrNotAllowed", c.source, err)
 		}
 	}
 }
@@ -182,9 +182,9 @@ func FuzzWithin(f *testing.F) {
 	})
 }
 
-// TestALinkThatIsPutThereLaterLeadsNowhere: who may write to an allowed folder swaps a
-// folder for a link once the file in it was found and checked. The file that the link
-// leads to is made to look the same.
+// TestALinkThatIsPutThereLaterLeadsNowhere: after a file was found and checked, a writer
+// of the allowed folder replaces its folder by a link. The file that the link leads to
+// looks the same.
 func TestALinkThatIsPutThereLaterLeadsNowhere(t *testing.T) {
 	for name, swap := range map[string]func(t *testing.T, dir string){
 		"a folder": func(t *testing.T, dir string) {
@@ -242,7 +242,7 @@ func TestALinkThatIsPutThereLaterLeadsNowhere(t *testing.T) {
 	}
 }
 
-// TestAnAllowedFileIsOpened where the allowed source is the file itself.
+// TestAnAllowedFileIsOpened: the allowed source is the file itself.
 func TestAnAllowedFileIsOpened(t *testing.T) {
 	dir := tree(t, "a.txt")
 	found, err := List(t.Context(), dir+"/a.txt")
@@ -260,7 +260,7 @@ func TestAnAllowedFileIsOpened(t *testing.T) {
 	f.Close()
 }
 
-// TestARefusalDoesNotTellWhichFilesThereAre outside of what is allowed.
+// TestARefusalDoesNotTellWhichFilesThereAre outside the allowed sources.
 func TestARefusalDoesNotTellWhichFilesThereAre(t *testing.T) {
 	dir := tree(t, "allowed/a", "private/there", "closed/there")
 	link(t, "nowhere", filepath.Join(dir, "private", "dangling"))

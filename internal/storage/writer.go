@@ -13,30 +13,30 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// Writer writes one file of the data root. Nothing is to be seen of the file
-// until Close has returned without an error; then it is there as a whole.
+// Writer writes one file of the data root. The file appears as a whole when Close
+// succeeds.
 type Writer struct {
 	root   *Root
 	ctx    context.Context // of Create; the publication needs its lease
 	w      io.WriteCloser
-	plain  io.WriteCloser // encrypts into w; nil where nothing is encrypted
+	plain  io.WriteCloser // encrypts into w; nil if the file is not encrypted
 	cancel context.CancelFunc
-	file   *os.File // what is written to where the root is local
+	file   *os.File // the temporary file of a local root
 	key    string
-	fresh  bool // the key must have no file yet
+	fresh  bool // the key must not have a file yet
 	done   bool
 }
 
 // ErrExists is the error of publishing a new file under a key that has one.
-var ErrExists = errors.New("there is such a file already")
+var ErrExists = errors.New("the file exists already")
 
-// Create begins a file. The caller calls Close to publish it, or Abort.
+// Create starts a file. The caller calls Close to publish it, or Abort.
 func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
 	return r.begin(ctx, key, false)
 }
 
-// CreateNew is Create for a key that has no file yet. Where another file was published
-// under the key meanwhile, Close publishes nothing and its error is ErrExists.
+// CreateNew is Create for a key that has no file yet. If the key has one when Close is
+// called, Close publishes nothing and its error is ErrExists.
 func (r *Root) CreateNew(ctx context.Context, key string) (*Writer, error) {
 	return r.begin(ctx, key, true)
 }
@@ -71,8 +71,7 @@ func (r *Root) create(ctx context.Context, key string, fresh bool) (*Writer, err
 		}
 		return nil
 	}
-	// Between making a folder and making a file in it, a DeletePrefix of its
-	// last other file can take the folder away.
+	// A concurrent DeletePrefix can remove a new folder before there is a file in it.
 	const tries = 5
 	var w *blob.Writer
 	var err error
@@ -89,8 +88,8 @@ func (r *Root) create(ctx context.Context, key string, fresh bool) (*Writer, err
 	return out, nil
 }
 
-// upload writes to a bucket. (The writer that gocloud has for Azure panics when
-// it is closed after an upload that failed.)
+// upload writes to a bucket. gocloud's Writer is not used, since it panics for Azure
+// when it is closed after a failed upload.
 type upload struct {
 	*io.PipeWriter
 	done chan struct{}
@@ -130,8 +129,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close publishes the file, in place of one that had its key before. After an
-// error, or after Abort, nothing is published. A second call does nothing.
+// Close publishes the file, and replaces one that has its key. After an error, or after
+// Abort, nothing is published. A second call does nothing.
 func (w *Writer) Close() error {
 	if w.done {
 		return nil
@@ -143,8 +142,7 @@ func (w *Writer) Close() error {
 		}
 	}
 	if w.file != nil {
-		// A file that was renamed but not on the disk yet could be found empty
-		// after a loss of power.
+		// Without Sync, a renamed file could be empty after a loss of power.
 		if err := w.file.Sync(); err != nil {
 			w.Abort()
 			return keyError("write", w.key, err)
@@ -166,11 +164,11 @@ func (w *Writer) Close() error {
 // publish makes the file appear under its key.
 func (w *Writer) publish() error {
 	if w.fresh && w.file != nil {
-		// A link fails where there is a file, which a rename would replace.
+		// A link fails if the file exists; a rename would replace it.
 		if err := os.Link(w.file.Name(), w.root.path(w.key)); err != nil {
 			return err
 		}
-		w.Abort() // takes away the temporary name
+		w.Abort() // removes the temporary name
 		return nil
 	}
 	w.done = true
@@ -187,14 +185,13 @@ func (w *Writer) writeAll(data []byte) error {
 	return w.Close()
 }
 
-// Abort throws the file away. It does nothing after Close, so it can be
-// deferred.
+// Abort discards the file. It does nothing after Close, so it can be deferred.
 func (w *Writer) Abort() {
 	if w.done {
 		return
 	}
 	w.done = true
-	// A cancelled context is how blob gives a write up; Close then only cleans up.
+	// blob abandons a write when its context is cancelled; Close then only cleans up.
 	w.cancel()
 	if u, ok := w.w.(*upload); ok {
 		_ = u.CloseWithError(context.Canceled)
@@ -202,11 +199,10 @@ func (w *Writer) Abort() {
 	_ = w.w.Close()
 }
 
-// errChanged builds the error of a file that is no longer what it was.
+// errChanged returns an ErrChanged for a file.
 func errChanged(name, how string) error {
 	return fmt.Errorf("%s %w: %s", name, ErrChanged, how)
 }
 
-// ErrChanged is the error of a file that is no longer the one that was listed
-// or opened.
+// ErrChanged is the error of a file that changed after it was listed or opened.
 var ErrChanged = errors.New("changed while it was in use")
