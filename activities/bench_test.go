@@ -23,7 +23,7 @@ func BenchmarkStage(b *testing.B) {
 	}
 	w.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{dir}}}
 	run := schemas.RunRef{Export: "Staged", Segment: "Staged", RunID: "0192d0a0-0000-7000-8000-000000000000"}
-	seg, err := w.inspect(b.Context(), export, schemas.Segment{Name: "Staged", Source: dir}, nil, nil, nil)
+	seg, err := w.inspect(b.Context(), export, schemas.Segment{Name: "Staged", Source: dir}, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []ident
 	}
 	s := schemas.Segment{Name: "High-value", Source: folder}
 	writeIdentities(t, filepath.Join(folder, "people.arrow"), rows)
-	seg, err := b.inspect(t.Context(), export, s, nil, nil, nil)
+	seg, err := b.inspect(t.Context(), export, s, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

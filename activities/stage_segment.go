@@ -32,7 +32,21 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	if _, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, nil, func(files int) { read.Store(int64(files)) }, nil)
+	located, err := a.locate(ctx, in.Export, in.Segment, nil)
+	if in.Wanted != nil {
+		why, err := a.unready(ctx, in, located, err)
+		if err == nil {
+			a.Metrics.Looked(ctx, in.Run.Export, why == nil)
+		}
+		if err != nil || why != nil {
+			return schemas.SegmentInfo{Unready: why}, err
+		}
+	}
+	if err != nil {
+		return schemas.SegmentInfo{}, err
+	}
+	located.Progress = func(files int) { read.Store(int64(files)) }
+	seg, err := inspect(ctx, in.Export, located)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -43,13 +57,36 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	}
 	info := seg.Info()
 	info.Fields = mapper.Fields()
+	_, info.Newest = located.Newest()
+	if in.Export.ReadyFor(in.Segment).Leftovers != schemas.LeftoversIgnore {
+		info.Leftovers = located.Leftovers()
+	}
 	return info, nil
 }
 
-// inspect reads the footers of the segment's files, if the connection allows its source,
-// unless they were read before and are the same. Of a table it reads the version that the
-// run began with, or the latest.
-func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, progress func(files int), before *segment.Segment) (*segment.Segment, error) {
+// inspect locates the segment's files and reads their footers, unless they were read before
+// and are the same.
+func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, before *segment.Segment) (*segment.Segment, error) {
+	located, err := a.locate(ctx, e, s, pinned)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && before.Is(located) {
+		return before, nil
+	}
+	return inspect(ctx, e, located)
+}
+
+// inspect reads the footers of the segment's files.
+func inspect(ctx context.Context, e schemas.Export, located *segment.Located) (*segment.Segment, error) {
+	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
+	return seg, segmentFailure(err)
+}
+
+// locate finds the segment's files, if the connection allows its source. Of a table it finds
+// the version that the run began with, or the latest. Where there are no files, it returns
+// what is known of those that are being written, and an error.
+func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion) (*segment.Located, error) {
 	c, err := a.Connections.Get(e.Connection)
 	if err != nil {
 		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
@@ -70,20 +107,12 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 		return o, nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
+		return located, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
 	}
-	if err != nil {
-		return nil, segmentFailure(err)
-	}
-	located.Progress = progress
-	if before != nil && before.Is(located) {
-		return before, nil
-	}
-	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
-	return seg, segmentFailure(err)
+	return located, segmentFailure(err)
 }
 
 // sourceRefused returns the error of a source that the connection does not allow. It does
@@ -129,7 +158,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table, nil, a.inspected.take(in.Run))
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table, a.inspected.take(in.Run))
 	if err != nil {
 		return schemas.Manifest{}, err
 	}
@@ -252,7 +281,7 @@ func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
 
 // Footers returns the number of files and rows of a segment, as a run would read them.
 func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error) {
-	seg, err := a.inspect(ctx, e, s, nil, nil, nil)
+	seg, err := a.inspect(ctx, e, s, nil, nil)
 	if err != nil {
 		return 0, 0, told(err)
 	}
@@ -261,7 +290,7 @@ func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Se
 
 // NewFields returns the data fields that a run of the segment would create in Iterable.
 func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
-	seg, err := a.inspect(ctx, e, s, nil, nil, nil)
+	seg, err := a.inspect(ctx, e, s, nil, nil)
 	if err != nil {
 		return nil, told(err)
 	}
@@ -279,6 +308,15 @@ func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.
 	}
 	return mapping.NewFields(mapper.Fields(), existing), nil
 }
+
+// isMissing reports whether err says that a segment has no files.
+func isMissing(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.Type() == schemas.ErrorSegmentNotFound
+}
+
+// message returns the text of an error without Temporal's wrapping.
+func message(err error) string { return told(err).Error() }
 
 // told returns an error without Temporal's wrapping.
 func told(err error) error {

@@ -16,6 +16,8 @@ type CheckResult struct {
 	// why it would send all profiles on the list again, or is empty.
 	NewFields []string `json:"newFields,omitempty"`
 	SentAgain string   `json:"sentAgain,omitempty"`
+	// Unready is why a run would wait for its data, or empty.
+	Unready string `json:"unready,omitempty"`
 	// Examples is the key of the examples' file in the data root.
 	Examples string `json:"examples,omitempty"`
 }

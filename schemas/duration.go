@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -28,4 +29,16 @@ func (d Duration) Or(other time.Duration) time.Duration {
 		return other
 	}
 	return time.Duration(d)
+}
+
+// Short returns the duration without zero units, such as "2h" or "1m30s".
+func (d Duration) Short() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

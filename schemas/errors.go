@@ -67,6 +67,9 @@ const (
 // ErrorGuardrail is the type of the wait that a guardrail starts.
 const ErrorGuardrail ErrorType = "Guardrail"
 
+// ErrorNotReady is the type of the wait of a run whose data did not get ready in time.
+const ErrorNotReady ErrorType = "NotReady"
+
 // ErrorGrant is the type of the error that ends a run without a valid grant: it is missing,
 // altered, expired, revoked or another export's. The run does not wait, since its input
 // can't be changed.

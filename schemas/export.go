@@ -60,6 +60,8 @@ type Segment struct {
 	Source string `json:"source"`
 	// ListID selects one of several lists with the segment's name.
 	ListID int64 `json:"listId,omitempty"`
+	// Ready are the settings that differ from the export's.
+	Ready Ready `json:"ready,omitzero"`
 }
 
 // Settings are what an export may set beside its mapping. A zero field means
@@ -95,6 +97,8 @@ type Settings struct {
 	// FullRuns says what a scheduled run does that would send all profiles of a list again,
 	// other than by FullEvery: wait ("ask", the default) or continue ("allow").
 	FullRuns string `json:"fullRuns,omitempty"`
+	// Ready says when the data of a segment is complete.
+	Ready Ready `json:"ready,omitzero"`
 	// Guardrails stop a run for an operator before it sends anything.
 	Guardrails Guardrails `json:"guardrails,omitzero"`
 }

@@ -19,6 +19,8 @@ type Guardrails struct {
 	// times and to half of what it was.
 	MaxGrowth float64 `json:"maxGrowth,omitempty"`
 	MaxShrink float64 `json:"maxShrink,omitempty"`
+	// MaxAge is how old the newest file of the segment may be; 0 is any age.
+	MaxAge Duration `json:"maxAge,omitempty"`
 }
 
 // Defaults of Guardrails. They are this project's choice: a refresh usually changes about

@@ -48,8 +48,12 @@ const (
 // begin with it.
 const SweepID = "sweep"
 
-// StepGuardrails is the one step that is not an activity.
-const StepGuardrails = "Guardrails"
+// Steps that are not activities.
+const (
+	// StepAwaitData waits until the segment's data is complete; InspectSegment looks.
+	StepAwaitData  = "AwaitData"
+	StepGuardrails = "Guardrails"
+)
 
 // Names of the updates and queries that a run answers.
 const (

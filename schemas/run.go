@@ -49,6 +49,9 @@ type RunInput struct {
 	Full bool `json:"full,omitempty"`
 	// Check sends nothing and changes nothing, and reports what a run would do.
 	Check bool `json:"check,omitempty"`
+	// AwaitData makes a run that a person starts wait for its data as a scheduled one does,
+	// and for files that do not exist yet.
+	AwaitData bool `json:"awaitData,omitempty"`
 	// Grant covers all of the above; nil if runs need none.
 	Grant *Grant `json:"grant,omitempty"`
 }
@@ -84,6 +87,25 @@ type RunResult struct {
 	Report string `json:"report,omitempty"`
 }
 
+// Skipped returns how many segments were skipped because their data was not ready.
+func (r RunResult) Skipped() (n int) {
+	for _, s := range r.Segments {
+		if s.State == StateSkipped {
+			n++
+		}
+	}
+	return n
+}
+
+// State returns the state of a run that ended in state as far as its segments count: a run
+// that is done, but has skipped every segment, is skipped.
+func (r RunResult) State(state string) string {
+	if state == StateDone && len(r.Segments) > 0 && r.Skipped() == len(r.Segments) {
+		return StateSkipped
+	}
+	return state
+}
+
 // SegmentInput starts ExportSegment.
 type SegmentInput struct {
 	Run        RunRef         `json:"run"`
@@ -94,6 +116,8 @@ type SegmentInput struct {
 	Check      bool           `json:"check,omitempty"`
 	// Scheduled is set where no person has started the run.
 	Scheduled bool `json:"scheduled,omitempty"`
+	// AwaitData is the RunInput's.
+	AwaitData bool `json:"awaitData,omitempty"`
 	// SearchAttributes is set if the run may set them.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
 	// Warnings are of the run as a whole.
@@ -171,6 +195,8 @@ type InspectInput struct {
 	Export     Export         `json:"export"`
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
+	// Wanted says what the data must be like; nil accepts any.
+	Wanted *Wanted `json:"wanted,omitempty"`
 }
 
 // SegmentInfo is the content of a segment's footers.
@@ -188,6 +214,13 @@ type SegmentInfo struct {
 	// Fields are the data fields that the mapping makes, in the order of their
 	// columns.
 	Fields []MappedField `json:"fields,omitempty"`
+	// Newest is when the newest file was written.
+	Newest time.Time `json:"newest,omitzero"`
+	// Leftovers describes files that a larger export has left behind, empty if there are
+	// none.
+	Leftovers string `json:"leftovers,omitempty"`
+	// Unready is set if the data is not as Wanted; then nothing else is.
+	Unready *Unready `json:"unready,omitempty"`
 }
 
 // TableVersion is the one version of a table that a run reads.
@@ -500,12 +533,18 @@ type CloseInput struct {
 
 // States of a run or of one segment of it.
 const (
-	StateRunning   = "running"
-	StateWaiting   = "waiting"
-	StateDone      = "done"
-	StateFailed    = "failed"
-	StateAborted   = "aborted"
-	StateCancelled = "cancelled"
+	StateRunning = "running"
+	StateWaiting = "waiting"
+	// StateAwaitingData is that of a segment whose data is not complete. It continues by
+	// itself.
+	StateAwaitingData = "waiting for data"
+	StateDone         = "done"
+	StateFailed       = "failed"
+	StateAborted      = "aborted"
+	StateCancelled    = "cancelled"
+	// StateSkipped is that of a scheduled start that started no run, and of a segment
+	// whose data did not get ready (ThenSkip).
+	StateSkipped = "skipped"
 )
 
 // ExportReport is what one segment's run did.
@@ -584,6 +623,8 @@ type Progress struct {
 	State   string   `json:"state"`
 	Step    string   `json:"step"`
 	Waiting *Waiting `json:"waiting,omitempty"`
+	// Data is what the segment's run waits for, nil if its data is ready.
+	Data *DataWait `json:"data,omitempty"`
 	// Report holds what is known so far.
 	Report ExportReport `json:"report"`
 }

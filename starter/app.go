@@ -161,19 +161,26 @@ func confirm(c *cobra.Command, flag, question string, args ...any) error {
 	return nil
 }
 
-// exit returns the exit status for runs: that one failed counts more than that one waits.
+// exit returns the exit status for runs: that one failed counts more than that one waits,
+// and that more than that one has skipped a segment.
 func exit(views ...operate.View) error {
-	var out error
+	has := map[status]bool{}
 	for _, v := range views {
 		switch v.State {
-		case schemas.StateDone, schemas.StateRunning:
+		case schemas.StateDone, schemas.StateRunning, schemas.StateAwaitingData, schemas.StateSkipped:
 		case schemas.StateWaiting:
-			if out == nil {
-				out = status(exitWaiting)
-			}
+			has[exitWaiting] = true
 		default:
-			out = status(exitFailed)
+			has[exitFailed] = true
+		}
+		for _, s := range v.Segments {
+			has[exitSkipped] = has[exitSkipped] || s.State == schemas.StateSkipped
 		}
 	}
-	return out
+	for _, s := range []status{exitFailed, exitWaiting, exitSkipped} {
+		if has[s] {
+			return s
+		}
+	}
+	return nil
 }

@@ -217,6 +217,9 @@ func showSegment(w io.Writer, s finding) {
 	rows = append(rows, []string{"time to send", time.Duration(r.Estimate).String()})
 	console.Table(w, []string{"", "profiles"}, rows, "profiles")
 	fmt.Fprintln(w)
+	if r.Unready != "" {
+		fmt.Fprintf(w, "A run would wait for its data: %s\n", r.Unready)
+	}
 	for _, g := range r.Guardrails {
 		fmt.Fprintf(w, "A run would wait for starter approve: %s\n", g)
 	}

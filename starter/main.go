@@ -29,6 +29,7 @@ const (
 	exitUsage   = 2
 	exitWaiting = 3
 	exitChanges = 4 // apply --plan --detailed-exitcode
+	exitSkipped = 5
 )
 
 // status is an error that was already reported, or that is nothing but an exit status.
@@ -79,7 +80,7 @@ func newRoot() *cobra.Command {
 
 A RUN is the name of an export, for its latest run, or a run ID.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 skipped.
 EXPORT_API is the URL of the gateway; see starter login. Without it, the starter connects to
 Temporal like the temporal CLI (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and so
 on, or a profile), and finds connections.yaml, the data root and the keys like the worker

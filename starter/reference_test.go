@@ -21,6 +21,8 @@ run ID. Every command prints JSON with `+"`-o json`"+`.
 | 1 | failed |
 | 2 | wrong usage |
 | 3 | waiting for an operator |
+| 4 | there are changes (starter apply --plan --detailed-exitcode) |
+| 5 | a segment was skipped, because its data was not ready in time |
 
 | variable | meaning |
 | --- | --- |

@@ -25,6 +25,7 @@ type runFlags struct {
 	detach    bool
 	wait      bool
 	all       bool
+	awaitData bool
 	deadline  time.Duration
 }
 
@@ -37,9 +38,17 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Run exports now, and follow them until each has ended or waits for an operator.
 EXPORT is the name of an applied export. Without EXPORT, the flags define an export of one
 segment, which need not be applied. Ctrl-C stops following; the run goes on. Only one run of
-an export is under way at a time: a second start joins the first.`,
+an export is under way at a time: a second start joins the first.
+
+A run whose data is not complete waits for it (docs/segments.md). With --wait-for-data, which
+is for orchestrators, it also waits for files that do not exist yet, and until no file has
+changed for two minutes, as a scheduled run does.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 a segment was
+skipped because its data was not ready in time.`,
 		Example: `  starter run "Spring campaign"
   starter run --all --detach
+  starter run "Spring campaign" --wait-for-data
   starter run --segment "High-value customers" --source segments/high-value \
       --email EmailAddress --connection marketing
   starter run --segment Newsletter --source newsletter.arrow --email contact.email \
@@ -68,8 +77,11 @@ an export is under way at a time: a second start joins the first.`,
 				return err
 			}
 			defer done()
+			for i := range starts {
+				starts[i].AwaitData = f.awaitData
+			}
 			if f.all {
-				if starts, err = scheduled(c.Context(), o, f.full); err != nil {
+				if starts, err = scheduled(c.Context(), o, f); err != nil {
 					return err
 				}
 			}
@@ -80,6 +92,7 @@ an export is under way at a time: a second start joins the first.`,
 	p := c.Flags()
 	p.BoolVar(&f.wait, "wait", true, "follow the run")
 	p.BoolVar(&f.all, "all", false, "run every export with an active schedule")
+	p.BoolVar(&f.awaitData, "wait-for-data", false, "wait until the data is complete, as a scheduled run does")
 	p.BoolVar(&f.detach, "detach", false, "start the run and return at once")
 	return c
 }
@@ -150,11 +163,11 @@ func (runFlags) refuseDefinition(c *cobra.Command) error {
 }
 
 // scheduled returns the starts of all exports with an active schedule.
-func scheduled(ctx context.Context, o gateway.Service, full bool) (starts []gateway.StartRequest, err error) {
+func scheduled(ctx context.Context, o gateway.Service, f runFlags) (starts []gateway.StartRequest, err error) {
 	applied, err := o.Exports(ctx)
 	for _, e := range applied {
 		if e.Active() {
-			starts = append(starts, gateway.StartRequest{Export: e.Export.Name, Full: full})
+			starts = append(starts, gateway.StartRequest{Export: e.Export.Name, Full: f.full, AwaitData: f.awaitData})
 		}
 	}
 	if err == nil && len(starts) == 0 {

@@ -15,7 +15,7 @@ import (
 // check does the steps before the first request and reports what a run would do. It
 // changes neither Iterable nor the snapshot, and never waits for an answer.
 func (s *exportSegment) check(ctx workflow.Context) error {
-	if err := s.inspectSegment(ctx); err != nil {
+	if err := s.awaitData(ctx); err != nil {
 		return err
 	}
 	if err := s.ensureList(ctx, false); err != nil {
@@ -34,10 +34,11 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 		NoList:     s.list.ID == 0,
 		Requests:   requests,
 		Estimate:   estimate,
-		Guardrails: Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, m),
+		Guardrails: append(s.doubtful(ctx), Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, m)...),
 		Clashes:    clashes,
 		NewFields:  s.list.NewFields,
 		SentAgain:  m.SentAgain,
+		Unready:    s.unready,
 		Examples:   path.Join(schemas.ReportDir(s.in.Run), schemas.ExamplesFile),
 	}
 	s.report.Manifest.Rejects = "" // deleted with the staged files

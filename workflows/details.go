@@ -73,6 +73,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 		}
 	}
 	fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
+	describeData(&b, p.Data)
 	if s.waiter != nil {
 		s.waiter.describe(&b, s.in.Run.Export)
 	}
@@ -99,6 +100,9 @@ func (w *waiter) describe(b *strings.Builder, export string) {
 // progress returns the answer to the query of that name.
 func (s *exportSegment) progress() schemas.Progress {
 	p := schemas.Progress{Run: s.in.Run, State: s.report.State, Step: s.step, Report: s.report}
+	if s.data != nil && p.State == schemas.StateRunning {
+		p.State, p.Step, p.Data = schemas.StateAwaitingData, schemas.StepAwaitData, s.data
+	}
 	if s.waiter.waiting != nil {
 		p.State, p.Waiting = schemas.StateWaiting, s.waiter.waiting
 	}
@@ -112,7 +116,7 @@ func (s *exportSegment) total() {
 	rejected := schemas.ExportReport{Manifest: s.report.Manifest, Upload: upload}
 	rejected.AddRejects()
 	s.report.Rejected = rejected.Rejected
-	s.report.Warnings = slices.Concat(s.in.Warnings, s.list.Warnings, s.report.Manifest.Warnings)
+	s.report.Warnings = slices.Concat(s.in.Warnings, s.dataWarnings(), s.list.Warnings, s.report.Manifest.Warnings)
 	if n := upload.NotRemoved; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable refused to remove %s members from the list; the next run tries again", count(n)))

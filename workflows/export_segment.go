@@ -22,6 +22,11 @@ type exportSegment struct {
 	report schemas.ExportReport
 	upload upload
 	tags   tags
+
+	data        *schemas.DataWait // set while the run waits for data
+	unready     string            // why a run would wait, for a check
+	dataWarning string
+	restarts    int // by itself, after the files have changed
 }
 
 // ExportSegment makes one list in Iterable equal to one segment. It returns a report; if
@@ -31,7 +36,8 @@ func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.Expor
 	if err := s.setup(ctx); err != nil {
 		return s.report, err
 	}
-	return s.report, s.end(ctx, s.run(ctx))
+	err := s.end(ctx, s.run(ctx))
+	return s.report, err
 }
 
 func (s *exportSegment) setup(ctx workflow.Context) error {
@@ -46,7 +52,7 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 	if s.waiter, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
 		return err
 	}
-	s.waiter.unattended = s.in.Check
+	s.waiter.unattended, s.waiter.restart = s.in.Check, s.restart
 	s.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
 		notify(ctx, s.in.Export.Notify, w.Type, waits(s.in.Run.Export, s.in.Export.Connection, s.in.Run.RunID, s.in.Segment.Name, w))
 	}
@@ -95,7 +101,7 @@ func (s *exportSegment) prepare(ctx workflow.Context) error {
 	s.startOver()
 	s.upload = upload{}
 	s.report.Upload = schemas.UploadCounts{}
-	if err := s.inspectSegment(ctx); err != nil {
+	if err := s.awaitData(ctx); err != nil {
 		return err
 	}
 	if err := s.ensureList(ctx, false); err != nil {
@@ -137,9 +143,10 @@ func (s *exportSegment) finish(ctx workflow.Context) error {
 	return s.commitSnapshot(ctx)
 }
 
-func (s *exportSegment) inspectSegment(ctx workflow.Context) error {
+// inspectSegment reads the footers of the segment's files, if the data is as wanted.
+func (s *exportSegment) inspectSegment(ctx workflow.Context, want *schemas.Wanted) error {
 	return s.do(ctx, schemas.ActivityInspectSegment, func(ctx workflow.Context) error {
-		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection}
+		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Wanted: want}
 		ctx = long(ctx, "Footers of "+s.in.Segment.Source)
 		s.info = schemas.SegmentInfo{}
 		if err := workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info); err != nil {
@@ -233,7 +240,7 @@ func (s *exportSegment) do(ctx workflow.Context, name string, step func(workflow
 }
 
 // end cleans up after a run that did not finish, and returns an error whose details are the
-// report.
+// report. A run that was skipped has finished.
 func (s *exportSegment) end(ctx workflow.Context, err error) error {
 	if err == nil || workflow.IsContinueAsNewError(err) {
 		s.show(ctx)
@@ -253,6 +260,9 @@ func (s *exportSegment) end(ctx workflow.Context, err error) error {
 	tidy = workflow.WithScheduleToCloseTimeout(long(tidy, "Clean up"), defaultDeadline)
 	if e := s.reported(tidy, workflow.ExecuteActivity(tidy, schemas.ActivityCloseRun, in)); e != nil {
 		workflow.GetLogger(ctx).Error("clean-up failed; the sweep will delete staged data", "error", e)
+	}
+	if s.report.State == schemas.StateSkipped {
+		return nil
 	}
 	if temporal.IsCanceledError(err) {
 		return temporal.NewCanceledError(s.report)

@@ -12,7 +12,7 @@ import (
 // guardrails pauses a run, before anything is sent, if what it would do is likely a
 // mistake. The run continues once an operator approves.
 func (s *exportSegment) guardrails(ctx workflow.Context) error {
-	found := Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)
+	found := append(s.doubtful(ctx), Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)...)
 	if s.in.Scheduled {
 		m := s.report.Manifest
 		if s.list.HandedOver {

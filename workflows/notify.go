@@ -65,6 +65,9 @@ func ended(in schemas.RunInput, p schemas.RunProgress, err error) (kind schemas.
 	switch p.State {
 	case schemas.StateDone:
 		e.Message = "all segments are exported"
+		if p.Result != nil && p.Result.Skipped() > 0 {
+			e.Message = "the segments whose data was ready are exported; the others were skipped"
+		}
 	case schemas.StateFailed:
 		kind, e.Message = explain(err)
 	default:

@@ -89,7 +89,7 @@ const reportTime = 10 * time.Minute
 // report writes the run's readable report. A cancelled run has one too.
 func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
 	in := schemas.RunReportInput{
-		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: EndState(unfinished(ctx, *result)), StartedAt: began, Result: *result,
+		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: result.State(EndState(unfinished(ctx, *result))), StartedAt: began, Result: *result,
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -154,6 +154,7 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Full:             r.in.Full,
 			Check:            r.in.Check,
 			Scheduled:        r.in.Trigger.Kind == schemas.TriggerSchedule,
+			AwaitData:        r.in.AwaitData,
 			SearchAttributes: allowed.SearchAttributes,
 		}
 		if forgotten.Warning != "" {
@@ -222,7 +223,7 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 	var failed []string
 	aborted := 0
 	for _, s := range result.Segments {
-		if s.State != schemas.StateDone {
+		if s.State != schemas.StateDone && s.State != schemas.StateSkipped {
 			failed = append(failed, fmt.Sprintf("%q %s", s.Segment, s.State))
 		}
 		if s.State == schemas.StateAborted {
@@ -247,6 +248,9 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 // end records how the run ended and returns its error.
 func (r *runExport) end(ctx workflow.Context, err error) error {
 	r.progress.State = EndState(err)
+	if r.progress.Result != nil {
+		r.progress.State = r.progress.Result.State(r.progress.State)
+	}
 	r.show(ctx)
 	if kind, e, ok := ended(r.in, r.progress, err); ok && !r.in.Check {
 		notify(ctx, r.in.Export.Notify, kind, e)

@@ -22,6 +22,7 @@ type waiter struct {
 	who        string           // the person who gave the answer
 	approved   string           // the message of the last handover that was approved
 	unattended bool             // permanent errors end the run instead of waiting
+	restart    func() bool      // whether the run starts over by itself after a change; may be nil
 	show       func(workflow.Context)
 	notify     func(workflow.Context, schemas.Waiting)
 	record     func(schemas.Answered)
@@ -105,6 +106,9 @@ func (w *waiter) step(ctx workflow.Context, name string, do func(workflow.Contex
 		if w.unattended || kind == schemas.ErrorGrant {
 			return err
 		}
+		if kind == schemas.ErrorSegmentChanged && w.restart != nil && w.restart() {
+			return errStartOver
+		}
 		proceed := schemas.UpdateRetry
 		if kind == schemas.ErrorListOwned || kind == schemas.ErrorListForeign {
 			proceed = schemas.UpdateApprove
@@ -124,12 +128,19 @@ func (w *waiter) step(ctx workflow.Context, name string, do func(workflow.Contex
 // wait blocks until an operator answers. It returns nil for the update proceed and
 // errAborted for abort.
 func (w *waiter) wait(ctx workflow.Context, step string, kind schemas.ErrorType, message, proceed string) error {
+	_, err := w.ask(ctx, step, kind, message, proceed, schemas.UpdateAbort)
+	return err
+}
+
+// ask blocks until an operator gives one of the answers, and returns it. It returns
+// errAborted for abort.
+func (w *waiter) ask(ctx workflow.Context, step string, kind schemas.ErrorType, message string, answers ...string) (string, error) {
 	w.answer = ""
 	w.waits++
 	w.waiting = &schemas.Waiting{
 		ID:   waitID(workflow.GetInfo(ctx).WorkflowExecution.RunID, w.waits),
 		Step: step, Type: kind, Message: message,
-		Answers: []string{proceed, schemas.UpdateAbort}, Since: workflow.Now(ctx),
+		Answers: answers, Since: workflow.Now(ctx),
 	}
 	w.show(ctx)
 	w.notify(ctx, *w.waiting)
@@ -140,13 +151,10 @@ func (w *waiter) wait(ctx workflow.Context, step string, kind schemas.ErrorType,
 		w.record(answered)
 	}
 	w.show(ctx)
-	switch {
-	case err != nil:
-		return err
-	case answered.Answer == schemas.UpdateAbort:
-		return fmt.Errorf("%s; %w", answered, errAborted)
+	if err == nil && answered.Answer == schemas.UpdateAbort {
+		err = fmt.Errorf("%s; %w", answered, errAborted)
 	}
-	return nil
+	return answered.Answer, err
 }
 
 // waitID returns the ID of the nth wait of a workflow execution. It uses the random last
@@ -199,9 +207,12 @@ func (w *waiter) served(ctx workflow.Context) (bool, string) {
 // EndState returns the state of a workflow that ends with err.
 func EndState(err error) string {
 	var app *temporal.ApplicationError
+	var skipped skippedError
 	switch {
 	case err == nil:
 		return schemas.StateDone
+	case errors.As(err, &skipped):
+		return schemas.StateSkipped
 	case temporal.IsCanceledError(err):
 		return schemas.StateCancelled
 	case errors.Is(err, errAborted), errors.As(err, &app) && app.Type() == schemas.ErrorAborted:

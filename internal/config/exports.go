@@ -2,8 +2,11 @@ package config
 
 import (
 	"encoding/json"
+	slashpath "path"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/schemas"
@@ -72,6 +75,7 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		}
 		checkSchedule(all, e, path, doc, p)
 		checkDurations(e.Settings, path, doc, p)
+		checkReady(e.Ready, child(path, "ready"), doc, p)
 		var fields mapping.Names
 		for j, f := range e.Fields.List {
 			if _, err := fields.Add(f.Column, f.As); err != nil {
@@ -81,6 +85,7 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		inExport := map[string]position{}
 		for j, s := range e.Segments {
 			checkName(s.Name, "segment", child(path, "segments", strconv.Itoa(j), "name"), inExport, doc, p)
+			checkReady(s.Ready, child(path, "segments", strconv.Itoa(j), "ready"), doc, p)
 		}
 	}
 	checkLists(all, doc, p)
@@ -102,6 +107,23 @@ func checkDurations(s schemas.Settings, path []string, doc *document, p *problem
 	}
 	if s.FullEvery == 0 && doc.has(child(path, "fullEvery")...) {
 		p.add(doc.at(child(path, "fullEvery")...), "fullEvery is zero; leave it out to send only what changed")
+	}
+}
+
+// checkReady checks what a schema can't.
+func checkReady(r schemas.Ready, path []string, doc *document, p *problems) {
+	if r.TimeZone != "" {
+		if _, err := time.LoadLocation(r.TimeZone); err != nil {
+			p.add(doc.at(child(path, "timeZone")...), "unknown time zone %s; use an IANA name such as Europe/Oslo or America/New_York", quote(r.TimeZone))
+		}
+	}
+	folder, last := slashpath.Split(r.Marker)
+	switch at := doc.at(child(path, "marker")...); {
+	case r.Marker == "":
+	case strings.HasPrefix(folder, "/") || strings.Contains(r.Marker, `\`) || slices.Contains(strings.Split(r.Marker, "/"), "..") || last == "":
+		p.add(at, "marker %s must be the name of a file in the source's folder, such as _SUCCESS or done/{date}.txt", quote(r.Marker))
+	case strings.ContainsAny(strings.ReplaceAll(folder, "{date}", ""), "*?[{"):
+		p.add(at, "marker %s has a wildcard in its folder; only the last part may have some", quote(r.Marker))
 	}
 }
 

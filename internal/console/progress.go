@@ -93,9 +93,9 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 		}
 		return
 	}
-	if s.Waiting != nil { // too long to show beside a bar
+	if s.Waiting != nil || s.Data != nil { // too long to show beside a bar
 		p.say(known, line)
-		note = schemas.StateWaiting
+		note = s.State
 	} else if s.State != schemas.StateRunning {
 		note = s.State
 	}
@@ -135,7 +135,7 @@ func (p *Progress) bar(known *shown, s operate.SegmentView, ended bool) {
 		known.handled = max(known.handled, min(s.Handled, s.Of()))
 		known.bar.SetCurrent(known.handled)
 	}
-	if ended || s.State != schemas.StateRunning && s.State != schemas.StateWaiting {
+	if ended || s.State != schemas.StateRunning && s.State != schemas.StateWaiting && s.State != schemas.StateAwaitingData {
 		if s.State == schemas.StateDone {
 			known.bar.SetTotal(max(s.Of(), s.Handled, 1), false)
 			known.bar.SetCurrent(max(s.Of(), s.Handled, 1))
@@ -149,6 +149,8 @@ func phase(s operate.SegmentView) string {
 	switch {
 	case s.Waiting != nil:
 		return "waiting at " + s.Waiting.Step + ": " + s.Waiting.Message
+	case s.Data != nil:
+		return AwaitsData(*s.Data)
 	case s.State != schemas.StateRunning:
 		if s.Report.Error != "" {
 			return s.State + ": " + s.Report.Error

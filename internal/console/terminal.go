@@ -69,7 +69,7 @@ func Paint(w io.Writer, c Colour, s string) string {
 // State returns the state of a run or of a segment in its colour.
 func State(w io.Writer, state string) string {
 	colours := map[string]Colour{
-		schemas.StateDone: Good, schemas.StateWaiting: Caution,
+		schemas.StateDone: Good, schemas.StateWaiting: Caution, schemas.StateSkipped: Caution,
 		schemas.StateFailed: Bad, schemas.StateAborted: Bad, schemas.StateCancelled: Bad,
 	}
 	return Paint(w, colours[state], state)

@@ -386,7 +386,7 @@ func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err er
 	if err != nil {
 		return out, err
 	}
-	o.Key = startKey(l.who, in)
+	o.Key, o.AwaitData = startKey(l.who, in), in.AwaitData
 	var e schemas.Export
 	switch {
 	case (in.Definition == nil) == (in.Export == ""):

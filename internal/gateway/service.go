@@ -115,6 +115,9 @@ type StartRequest struct {
 	// Full sends all profiles. Check sends none.
 	Full  bool `json:"full,omitempty"`
 	Check bool `json:"check,omitempty"`
+	// AwaitData makes the run wait for its data as a scheduled one does, and for files that
+	// do not exist yet.
+	AwaitData bool `json:"awaitData,omitempty"`
 	// Key makes the request idempotent: a run that the same person started with the same
 	// key is not started again. It is the header Idempotency-Key.
 	Key string `json:"-"`

@@ -35,7 +35,11 @@ func (c *countingRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.Exec
 	info := workflow.GetInfo(ctx)
 	export, isRun := schemas.ExportOfRun(info.WorkflowExecution.ID) // a check has another ID
 	if info.WorkflowType.Name == schemas.WorkflowRunExport && isRun && !workflow.IsReplaying(ctx) {
-		c.metrics.Run(context.Background(), export, workflows.EndState(err), workflow.Now(ctx).Sub(info.WorkflowStartTime))
+		state := workflows.EndState(err)
+		if result, ok := out.(schemas.RunResult); ok {
+			state = result.State(state)
+		}
+		c.metrics.Run(context.Background(), export, state, workflow.Now(ctx).Sub(info.WorkflowStartTime))
 	}
 	return out, err
 }

@@ -40,8 +40,9 @@ type Metrics struct {
 	registry *prometheus.Registry
 	provider *sdkmetric.MeterProvider
 
-	profiles, rejects, requests metric.Int64Counter
-	latency, runs               metric.Float64Histogram
+	profiles, rejects, requests, looks metric.Int64Counter
+
+	latency, runs metric.Float64Histogram
 
 	mu      sync.Mutex
 	exports map[string]bool
@@ -70,6 +71,7 @@ func NewMetrics() (*Metrics, error) {
 	}{
 		"export_profiles":   {&m.profiles, "Profiles by what became of them."},
 		"export_rejects":    {&m.rejects, "Rows that were not sent, by reason."},
+		"export_data_looks": {&m.looks, "Looks at a segment's data before it is read, by whether it was ready."},
 		"iterable_requests": {&m.requests, "Requests to Iterable by endpoint and HTTP status; \"error\" where there was no answer."},
 	} {
 		if *c.counter, err = meter.Int64Counter(name, metric.WithDescription(c.says)); err != nil {
@@ -120,6 +122,14 @@ func (m *Metrics) Rejects(ctx context.Context, export string, byReason map[schem
 		m.rejects.Add(ctx, n, metric.WithAttributes(attribute.String("reason", string(reason))))
 		m.Profiles(ctx, export, Rejected, n)
 	}
+}
+
+// Looked counts a look at the data of one of the export's segments.
+func (m *Metrics) Looked(ctx context.Context, export string, ready bool) {
+	if m == nil {
+		return
+	}
+	m.looks.Add(ctx, 1, metric.WithAttributes(attribute.String("export", m.export(export)), attribute.Bool("ready", ready)))
 }
 
 // Run counts a run that has ended in one of schemas' states.

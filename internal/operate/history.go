@@ -16,7 +16,7 @@ import (
 )
 
 // StateSkipped is the state of a scheduled start that started no run.
-const StateSkipped = "skipped"
+const StateSkipped = schemas.StateSkipped
 
 // maxListed bounds what Names and Recent read, so that they answer at once in a
 // namespace of any size.

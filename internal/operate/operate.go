@@ -35,6 +35,8 @@ type Operator struct {
 	// Key makes a start idempotent: a run that was started with the same key is not
 	// started again. Empty means that every start is a new one.
 	Key string
+	// AwaitData is RunInput.AwaitData of the runs that are started.
+	AwaitData bool
 }
 
 // Run names one execution of an export.
@@ -66,7 +68,7 @@ func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) 
 
 // Run starts a run of an applied export, or joins the one under way.
 func (o *Operator) Run(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
-	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full})
+	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full, AwaitData: o.AwaitData})
 }
 
 // Check starts a check of the export, which reports what a run would do and changes

@@ -72,7 +72,7 @@ func (v View) Waits() (all []Wait) {
 
 // Ended reports whether the run has ended.
 func (v View) Ended() bool {
-	return v.State != schemas.StateRunning && v.State != schemas.StateWaiting
+	return v.State != schemas.StateRunning && v.State != schemas.StateWaiting && v.State != schemas.StateAwaitingData
 }
 
 // Look returns the state of a run.
@@ -105,12 +105,17 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 		}
 		return o.Look(ctx, run)
 	}
+	has := map[string]bool{}
 	for _, s := range p.Segments {
 		sv := o.lookSegment(ctx, run, p.RunID, s)
-		if sv.State == schemas.StateWaiting {
-			v.State = schemas.StateWaiting
-		}
+		has[sv.State] = true
 		v.Segments = append(v.Segments, sv)
+	}
+	switch {
+	case has[schemas.StateWaiting]:
+		v.State = schemas.StateWaiting
+	case has[schemas.StateAwaitingData] && !has[schemas.StateRunning] && v.State == schemas.StateRunning:
+		v.State = schemas.StateAwaitingData
 	}
 	return v, nil
 }
@@ -217,7 +222,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	default:
 		v.State, v.Error = schemas.StateFailed, err.Error()
 	}
-	v.Report, v.Answers = result.Report, result.Answers
+	v.State, v.Report, v.Answers = result.State(v.State), result.Report, result.Answers
 	segmentID := schemas.SegmentWorkflowID
 	if v.Run.WorkflowID == schemas.CheckWorkflowID(v.Run.Export) {
 		segmentID = schemas.CheckSegmentWorkflowID
@@ -269,7 +274,7 @@ func stuck(v View) bool {
 		return true
 	}
 	for _, s := range v.Segments {
-		if s.State == schemas.StateRunning {
+		if s.State == schemas.StateRunning || s.State == schemas.StateAwaitingData {
 			return false
 		}
 	}

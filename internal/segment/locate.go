@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -23,14 +24,17 @@ type Located struct {
 	objects  []storage.Object
 	table    *delta.Table
 	warnings []string
+	// writing are the signs that a program has not finished writing the files.
+	writing []string
 }
 
 // Latest is the version of a table that Locate finds where none is pinned.
 const Latest = delta.Latest
 
 // Locate finds the files of a source. Each one passes allow before it is opened; an
-// error of allow, or of the listing, is returned as it is. version is that of a
-// table which an earlier Locate has found, or Latest.
+// error of allow, or of the listing, is returned as it is; where there are no files, the
+// result has the signs that some are being written. version is that of a table which an
+// earlier Locate has found, or Latest.
 func Locate(ctx context.Context, source string, version int64, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	var in *storage.InTable
 	if err := storage.FindTable(ctx, source); errors.As(err, &in) {
@@ -38,14 +42,25 @@ func Locate(ctx context.Context, source string, version int64, allow func(storag
 	} else if err != nil {
 		return nil, err
 	}
-	objects, err := storage.List(ctx, source)
+	found, err := storage.Survey(ctx, source)
 	if errors.As(err, &in) {
 		return nil, &Error{Type: schemas.ErrorSegmentUnreadable, Err: err}
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	l := &Located{}
+	objects, failed := l.committed(ctx, found, allow)
+	if failed != nil {
+		return nil, failed
+	}
+	l.writing = append(l.writing, pending(found.Notes)...)
+	if err == nil && len(objects) == 0 {
+		err = fmt.Errorf("source %q: no job has committed the files that are there: %w", source, fs.ErrNotExist)
+	}
+	if err != nil {
+		return l, err
+	}
 	if len(objects) > 1 {
 		objects = l.leaveOut(objects)
 	}

@@ -26,17 +26,17 @@ func openBucket(ctx context.Context, source string) (o objects, err error) {
 	return o, nil
 }
 
-// listBucket is List for a path in a bucket.
-func listBucket(ctx context.Context, source string) ([]Object, error) {
+// surveyBucket is Survey for a path in a bucket.
+func surveyBucket(ctx context.Context, source string) (Found, error) {
 	o, err := openBucket(ctx, source)
 	if err != nil {
-		return nil, err
+		return Found{}, err
 	}
 	if err := o.find(); err != nil {
-		return nil, fmt.Errorf("source %s: %w", o.where, err)
+		return Found{Notes: o.notes}, fmt.Errorf("source %s: %w", o.where, err)
 	}
 	sort.Slice(o.found, func(i, j int) bool { return o.found[i].Name < o.found[j].Name })
-	return o.found, nil
+	return Found{o.found, o.notes}, nil
 }
 
 // listTableInBucket is ListTable for a path in a bucket.
@@ -61,6 +61,8 @@ type objects struct {
 	bucket *blob.Bucket
 	where  bucketURL
 	found  []Object
+	notes  []Object
+	noted  map[string]bool // the notes, without what is in them
 }
 
 func (o *objects) find() error {
@@ -117,6 +119,9 @@ func (o *objects) folder(folder, pattern string) error {
 	}
 	err := o.list(folder, literal, walk{pattern: pattern})
 	inPartition(o.found, folder)
+	if err == nil {
+		err = o.unlistedNotes(folder, literal)
+	}
 	return err
 }
 
@@ -139,7 +144,7 @@ func (o *objects) list(folder, literal string, w walk) error {
 			if format, folder := tableOf(name); format != "" && w.keep == nil && (folder == "." || !hidden(folder) && w.mayHold(folder)) {
 				return &InTable{Format: format, Folder: strings.TrimPrefix(folder, ".")}
 			}
-			if isFolder(l) || !w.matches(name) || w.keep == nil && hidden(name) {
+			if w.keep == nil && o.note(name, l, w) || isFolder(l) || !w.matches(name) {
 				continue
 			}
 			if err := w.room(len(o.found)); err != nil {
@@ -165,10 +170,10 @@ func (o *objects) list(folder, literal string, w walk) error {
 	return nil
 }
 
-func (o *objects) add(name string, l *blob.ListObject) {
-	o.found = append(o.found, Object{
-		Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l), exact: isExact(l),
-	})
+func (o *objects) add(name string, l *blob.ListObject) { o.found = append(o.found, o.object(name, l)) }
+
+func (o *objects) object(name string, l *blob.ListObject) Object {
+	return Object{Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l), exact: isExact(l)}
 }
 
 // listMetadata requests Azure's metadata, which tell folders from files.

@@ -77,12 +77,18 @@ type Object struct {
 //
 // A folder of a bucket is a common prefix of keys.
 func List(ctx context.Context, source string) ([]Object, error) {
+	found, err := Survey(ctx, source)
+	return found.Objects, err
+}
+
+// Survey is List, with the notes of writers. It finds them where there is no file, too.
+func Survey(ctx context.Context, source string) (Found, error) {
 	if isBucket(source) {
-		return listBucket(ctx, source)
+		return surveyBucket(ctx, source)
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", source, err)
 	}
 	info, err := os.Stat(loc.literal)
 	switch {
@@ -90,28 +96,28 @@ func List(ctx context.Context, source string) ([]Object, error) {
 		loc.base, loc.pattern = loc.literal, ""
 	case err == nil:
 		o, err := localObject(loc.literal, filepath.Base(loc.literal))
-		return inPartition([]Object{o}, filepath.Dir(loc.literal)), err
+		return Found{Objects: inPartition([]Object{o}, filepath.Dir(loc.literal))}, err
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", source, err)
 	case loc.pattern == "":
-		return nil, fmt.Errorf("source %q: there is no file or folder %s: %w", source, loc.literal, fs.ErrNotExist)
+		return Found{}, fmt.Errorf("source %q: there is no file or folder %s: %w", source, loc.literal, fs.ErrNotExist)
 	}
 	if err := checkPattern(loc.pattern); err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", source, err)
 	}
 	w := walk{ctx: ctx, pattern: loc.pattern, clean: map[string]bool{}}
 	if err := w.folder(loc.base, "", nil); err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", source, err)
 	}
 	if len(w.found) == 0 {
 		what := "has no files"
 		if loc.pattern != "" {
 			what = fmt.Sprintf("has no files that match %q", loc.pattern)
 		}
-		return nil, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", source, loc.base, what, fs.ErrNotExist)
+		return Found{Notes: w.notes}, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", source, loc.base, what, fs.ErrNotExist)
 	}
 	sort.Slice(w.found, func(i, j int) bool { return w.found[i].Name < w.found[j].Name })
-	return inPartition(w.found, loc.base), nil
+	return Found{inPartition(w.found, loc.base), w.notes}, nil
 }
 
 // inPartition sets the objects' Partition, given the folder that their names are
@@ -159,6 +165,7 @@ type walk struct {
 	keep    func(name string) bool // selects files of a table, hidden ones too; nil elsewhere
 	clean   map[string]bool        // targets of links that are not in a table
 	found   []Object
+	notes   []Object
 }
 
 // folder visits dir, whose name below the source is rel. It follows symbolic links to
@@ -195,7 +202,7 @@ func (w *walk) folder(dir, rel string, above []string) error {
 			name = rel + "/" + name
 		}
 		err := w.entry(e, path, name, above)
-		if err != nil && (w.keep == nil || !errors.Is(err, fs.ErrNotExist)) {
+		if err != nil && (w.keep == nil && !vanished(path) || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}
@@ -204,7 +211,10 @@ func (w *walk) folder(dir, rel string, above []string) error {
 
 // entry visits the entry of a folder at path, whose name below the source is name.
 func (w *walk) entry(e fs.DirEntry, path, name string, above []string) error {
-	if w.keep == nil && isHidden(e.Name()) || e.Type().IsRegular() && !w.matches(name) {
+	if w.keep == nil && isHidden(e.Name()) {
+		return w.note(path, name, e)
+	}
+	if e.Type().IsRegular() && !w.matches(name) {
 		return nil
 	}
 	info, err := os.Stat(path)

@@ -126,7 +126,9 @@ func everyKindOfRun(w *world.World, hook string) {
 	w.Answer(v, schemas.UpdateAbort)
 
 	w.People("Scheduled", 1, 10, 1)
-	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{w.Of("Scheduled")}})
+	scheduled := w.Of("Scheduled")
+	scheduled.Ready.Settle = new(schemas.Duration)
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{scheduled}})
 	applied, err := w.Operator.AppliedExport(w.T.Context(), "Scheduled")
 	if err != nil {
 		w.T.Fatal(err)

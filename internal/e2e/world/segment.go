@@ -155,6 +155,7 @@ exports:
   - name: Spring
     connection: sandbox
     email: EmailAddress
+    ready: {settle: 0s} # the tests write the segments just before they are read
     segments:
       - {name: High-value, source: segments}
       - {name: Readers, source: %s}

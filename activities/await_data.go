@@ -1,0 +1,150 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// unready returns why the data that was located is not as the run wants it, or nil. failed
+// is the error of locating it.
+func (a *Activities) unready(ctx context.Context, in schemas.InspectInput, l *segment.Located, failed error) (*schemas.Unready, error) {
+	want, now := in.Wanted, a.clock()
+	if l == nil || failed != nil && !isMissing(failed) {
+		return nil, failed
+	}
+	missing := failed != nil
+	if !l.Table() {
+		if signs := l.Writing(); len(signs) > 0 {
+			return &schemas.Unready{Why: firstOf(signs)}, nil
+		}
+	}
+	marker, why, err := a.marker(ctx, in, now)
+	switch {
+	case err != nil:
+		return nil, err
+	case why != "":
+		return &schemas.Unready{Why: why}, nil
+	case missing && (want.Missing || want.Ready.Marker != ""):
+		return &schemas.Unready{Why: "there are no files yet: " + message(failed)}, nil
+	case missing:
+		return nil, failed
+	}
+	if why, err = a.tooOld(ctx, in, l, now); why != "" || err != nil {
+		return &schemas.Unready{Why: why}, err
+	}
+	return unsettled(want, l, marker, now), nil
+}
+
+// firstOf joins the first signs to a sentence.
+func firstOf(signs []string) string {
+	const most = 3
+	if n := len(signs) - most; n > 0 {
+		return fmt.Sprintf("%s; and %d more", strings.Join(signs[:most], "; "), n)
+	}
+	return strings.Join(signs, "; ")
+}
+
+// unsettled returns why files that have just changed may change again, or nil.
+func unsettled(want *schemas.Wanted, l *segment.Located, marker, now time.Time) *schemas.Unready {
+	name, newest := l.Newest()
+	settle := time.Duration(want.Settle)
+	listing := l.Listing()
+	switch {
+	case settle <= 0, l.Table():
+		return nil
+	case !marker.IsZero() && !newest.After(marker):
+		return nil
+	case now.Sub(newest) >= settle:
+		return nil
+	case want.Listing == listing && time.Duration(want.Quiet) >= settle: // the clocks differ
+		return nil
+	}
+	return &schemas.Unready{
+		Why: fmt.Sprintf("%q was written at %s, and no file may have changed for %s (ready.settle)",
+			name, newest.UTC().Format("2006-01-02 15:04:05 UTC"), want.Settle.Short()),
+		Listing: listing, SettledAt: newest.Add(settle),
+	}
+}
+
+// marker returns when the marker was written that the run wants, or why it is not there. It
+// returns a zero time if the run wants none.
+func (a *Activities) marker(ctx context.Context, in schemas.InspectInput, now time.Time) (at time.Time, why string, err error) {
+	ready := in.Wanted.Ready
+	if ready.Marker == "" {
+		return at, "", nil
+	}
+	zone, err := time.LoadLocation(ready.TimeZone)
+	if err != nil {
+		return at, "", needOperator(schemas.ErrorBadExport, fmt.Sprintf("ready.timeZone: %v; write it like Europe/Oslo", err))
+	}
+	name := strings.ReplaceAll(ready.Marker, "{date}", in.Wanted.Began.In(zone).Format(time.DateOnly))
+	c, err := a.Connections.Get(in.Export.Connection)
+	if err != nil {
+		return at, "", needOperator(schemas.ErrorUnknownConnection, err.Error())
+	}
+	source, err := storage.Within(in.Segment.Source, c.AllowedSources)
+	if err != nil {
+		return at, "", sourceRefused(err, c)
+	}
+	found, err := storage.Beside(ctx, source, name)
+	if err != nil {
+		return at, "", fmt.Errorf("look for the marker: %w", err)
+	}
+	for _, o := range found {
+		if _, err := storage.WithinObject(o, c.AllowedSources); err != nil {
+			return at, "", sourceRefused(err, c)
+		}
+		if o.ModTime.After(at) {
+			at = o.ModTime
+		}
+	}
+	if len(found) == 0 {
+		return at, fmt.Sprintf("there is no file %q (ready.marker)", path.Clean(name)), nil
+	}
+	return at, "", nil
+}
+
+// tooOld returns why the data is not new enough, or nothing.
+func (a *Activities) tooOld(ctx context.Context, in schemas.InspectInput, l *segment.Located, now time.Time) (why string, err error) {
+	ready := in.Wanted.Ready
+	_, newest := l.Newest()
+	if age := now.Sub(newest); ready.MaxAge > 0 && age > time.Duration(ready.MaxAge) {
+		return fmt.Sprintf("the newest file is of %s, older than %s (ready.maxAge)", newest.UTC().Format("2006-01-02 15:04 UTC"), ready.MaxAge.Short()), nil
+	}
+	if ready.NewerThan == "" {
+		return "", nil
+	}
+	last, ok, err := a.lastDone(ctx, in.Run)
+	if err != nil || !ok {
+		return "", err
+	}
+	switch {
+	case l.Table() && last.Table != nil:
+		if l.Version() <= last.Table.Version {
+			return fmt.Sprintf("the last run has read version %d of the table, which is the latest (ready.newerThan)", last.Table.Version), nil
+		}
+	case !newest.After(last.Newest):
+		return fmt.Sprintf("no file is newer than those of %s that the last run has read (ready.newerThan)", last.Newest.UTC().Format("2006-01-02 15:04:05 UTC")), nil
+	}
+	return "", nil
+}
+
+// lastDone returns what the segment's last run has read that was done. ok reports whether
+// that is known.
+func (a *Activities) lastDone(ctx context.Context, run schemas.RunRef) (info schemas.SegmentInfo, ok bool, err error) {
+	h, err := a.snapshotHeader(ctx, run)
+	if err != nil || h == nil {
+		return info, false, err
+	}
+	last := run
+	last.RunID, _, _ = strings.Cut(h.RunID, absorbed)
+	r, ok := a.reported(ctx, last)
+	return r.Info, ok && r.State == schemas.StateDone && !r.Info.Newest.IsZero(), nil
+}

@@ -1,0 +1,174 @@
+package activities
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// looks is a bench with a folder of one file that a segment reads, and a clock.
+type looks struct {
+	*bench
+	t      *testing.T
+	folder string
+	now    time.Time
+	in     schemas.InspectInput
+}
+
+func newLooks(t *testing.T) *looks {
+	t.Helper()
+	l := &looks{bench: newBench(t, sandbox.New(sandbox.Config{Fast: true})), t: t, folder: t.TempDir(), now: time.Date(2026, 1, 31, 23, 30, 0, 0, time.UTC)}
+	l.Activities.Now = func() time.Time { return l.now }
+	l.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{l.folder}}}
+	l.env.RegisterActivityWithOptions(l.InspectSegment, activity.RegisterOptions{Name: schemas.ActivityInspectSegment})
+	l.in = schemas.InspectInput{
+		Run:     schemas.RunRef{Connection: "sandbox", Export: "Spring", RunID: "r2", Segment: "High-value"},
+		Export:  schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id"},
+		Segment: schemas.Segment{Name: "High-value", Source: l.folder}, Connection: schemas.ConnectionInfo{Name: "sandbox"},
+	}
+	writeIdentities(t, filepath.Join(l.folder, "people.arrow"), []identity{{email: "ann@example.com"}})
+	l.dated("people.arrow", time.Hour)
+	return l
+}
+
+// dated makes a file of the folder that old, and makes it if it is not there.
+func (l *looks) dated(name string, age time.Duration) {
+	l.t.Helper()
+	file := filepath.Join(l.folder, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(file, l.now.Add(-age), l.now.Add(-age)); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// look inspects the segment and returns the result.
+func (l *looks) look(want *schemas.Wanted) (schemas.SegmentInfo, error) {
+	l.t.Helper()
+	l.in.Wanted = want
+	var info schemas.SegmentInfo
+	v, err := l.env.ExecuteActivity(schemas.ActivityInspectSegment, l.in)
+	if err == nil {
+		err = v.Get(&info)
+	}
+	return info, err
+}
+
+// ready fails the test unless the data is ready, or is not for that reason.
+func (l *looks) ready(want schemas.Wanted, why string) schemas.SegmentInfo {
+	l.t.Helper()
+	if want.Began.IsZero() {
+		want.Began = l.now
+	}
+	info, err := l.look(&want)
+	switch {
+	case err != nil:
+		l.t.Errorf("%+v: %v", want, err)
+	case why == "" && (info.Unready != nil || info.Files != 1):
+		l.t.Errorf("%+v: %+v %+v", want, info, info.Unready)
+	case why != "" && (info.Unready == nil || !strings.Contains(info.Unready.Why, why)):
+		l.t.Errorf("%+v: %+v, want %q", want, info.Unready, why)
+	}
+	return info
+}
+
+func TestDataSettles(t *testing.T) {
+	l := newLooks(t)
+	settle := schemas.Wanted{Settle: schemas.Duration(2 * time.Minute)}
+	l.ready(settle, "")
+	l.dated("people.arrow", time.Minute)
+	info := l.ready(settle, `"people.arrow" was written at 2026-01-31 23:29:00 UTC, and no file may have changed for 2m (ready.settle)`)
+	if at := l.now.Add(time.Minute); !info.Unready.SettledAt.Equal(at) {
+		t.Errorf("settled at %s, want %s", info.Unready.SettledAt, at)
+	}
+	l.ready(schemas.Wanted{}, "")
+
+	// A file from the future is settled once the run has seen it unchanged for long enough.
+	l.dated("people.arrow", -48*time.Hour)
+	settle.Listing = l.ready(settle, "2026-02-02").Unready.Listing
+	settle.Quiet = schemas.Duration(time.Minute)
+	l.ready(settle, "2026-02-02")
+	settle.Quiet = settle.Settle
+	l.ready(settle, "")
+	l.dated("people.arrow", -49*time.Hour)
+	l.ready(settle, "2026-02-03")
+}
+
+func TestDataHasAMarker(t *testing.T) {
+	l := newLooks(t)
+	want := schemas.Wanted{Ready: schemas.Ready{Marker: "_SUCCESS"}, Settle: schemas.Duration(2 * time.Minute)}
+	l.dated("people.arrow", time.Minute)
+	l.ready(want, `there is no file "_SUCCESS" (ready.marker)`)
+	l.dated("_SUCCESS", 30*time.Second)
+	l.ready(want, "") // nothing has to settle that the marker is newer than
+	l.dated("_SUCCESS", 24*time.Hour)
+	l.ready(want, "ready.settle")
+
+	want.Ready.Marker, want.Settle = "done/{date}.*", 0
+	l.ready(want, `there is no file "done/2026-01-31.*"`)
+	want.Ready.TimeZone = "Europe/Oslo"
+	l.ready(want, `there is no file "done/2026-02-01.*"`)
+	l.in.Segment.Source = filepath.Join(l.folder, "*.arrow")
+	l.dated("done/2026-02-01.txt", 0)
+	l.ready(want, "")
+
+	l.in.Segment.Source = filepath.Join(l.folder, "later.arrow")
+	want.Ready.Marker = "_LATER"
+	l.ready(want, `there is no file "_LATER"`)
+	l.dated("_LATER", 0)
+	l.ready(want, "there are no files yet")
+}
+
+func TestDataIsMissing(t *testing.T) {
+	l := newLooks(t)
+	l.in.Segment.Source = filepath.Join(l.folder, "later")
+	if _, err := l.look(&schemas.Wanted{}); !isMissing(err) {
+		t.Errorf("%v", err)
+	}
+	l.ready(schemas.Wanted{Missing: true}, "there are no files yet")
+	l.dated("later/_temporary/0/x", 0)
+	l.ready(schemas.Wanted{}, "a Hadoop or Spark job has not committed what it writes (_temporary/0)")
+	if _, err := l.look(nil); !isMissing(err) {
+		t.Errorf("nothing is wanted of the data, and there is none: %v", err)
+	}
+	l.in.Segment.Source = "/elsewhere"
+	if _, err := l.look(&schemas.Wanted{Missing: true}); err == nil || !strings.Contains(err.Error(), "allow") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDataIsNewEnough(t *testing.T) {
+	l := newLooks(t)
+	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(2 * time.Hour)}}, "")
+	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(30 * time.Minute)}}, "the newest file is of 2026-01-31 22:30 UTC, older than 30m (ready.maxAge)")
+
+	since := schemas.Wanted{Ready: schemas.Ready{NewerThan: schemas.NewerThanLastRun}}
+	info := l.ready(since, "") // the first run
+	last := l.in.Run
+	last.RunID = "r1"
+	if err := l.publish(t.Context(), last, snapshot.NewUpdate("", 0), openedSnapshot{}, header(last, l.in.Export, 7, "")); err != nil {
+		t.Fatal(err)
+	}
+	report := schemas.ExportReport{State: schemas.StateDone, Info: info}
+	if err := l.Root.WriteJSON(t.Context(), path.Join(schemas.ReportDir(last), schemas.ReportFile), report); err != nil {
+		t.Fatal(err)
+	}
+	l.ready(since, "no file is newer than those of 2026-01-31 22:30:00 UTC that the last run has read (ready.newerThan)")
+	l.dated("people.arrow", time.Minute)
+	l.ready(since, "")
+}
