@@ -24,6 +24,14 @@ type comparison struct {
 // compareWith opens the snapshot and decides whether all profiles must be sent.
 func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now time.Time) (c comparison, err error) {
 	var warning string
+	if in.Check {
+		if restored, err := a.restoredLater(ctx, in); err != nil {
+			return c, err
+		} else if restored {
+			in.IgnoreSnapshot = true
+			defer func() { c.again, c.warnings = restoredAgain, []string{restoredAgain + restoredThen} }()
+		}
+	}
 	if c.openedSnapshot, c.again, warning, err = a.openSnapshot(ctx, in); err != nil {
 		return c, err
 	}
@@ -39,6 +47,9 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput, now
 	case c.handover != "":
 		c.full, c.again = true, "the list was handed to this export after its last run"
 		c.warn(c.again + "; all profiles are sent again")
+	case c.Header().Restored:
+		c.full, c.again = true, restoredAgain
+		c.warn(restoredAgain + restoredThen)
 	case c.MappingChanged():
 		c.full, c.again = true, "the mapping is not the one of the last run"
 		c.warn(c.again + "; all profiles are sent again")

@@ -194,7 +194,8 @@ func outlive(ctx context.Context, info activity.Info, found ...pending) error {
 }
 
 // takeOver announces an attempt at staging, waits until all others have ended, and adds to
-// the snapshot what they have sent.
+// the snapshot what they have sent. After a backup was restored, no member of the snapshot
+// counts as certain.
 func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attempt string) error {
 	mine := pending{Attempt: attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
 	if err := a.announce(ctx, in.Run, mine); err != nil {
@@ -207,7 +208,14 @@ func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attemp
 	if err != nil {
 		return err
 	}
-	return a.absorb(ctx, in.Run, in.Export, in.ListID, func(p pending) bool { return p.Attempt != attempt })
+	restored, err := a.restored(ctx, in.Run, attempt, found)
+	if err == nil {
+		err = a.absorb(ctx, in.Run, in.Export, in.ListID, func(p pending) bool { return p.Attempt != attempt })
+	}
+	if err == nil && restored {
+		err = a.distrust(ctx, in.Run)
+	}
+	return err
 }
 
 // announceSending announces that an attempt begins to send. It returns an error if another
@@ -321,7 +329,7 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	case p.Sent:
 		damaged = true // the answers are lost, and perhaps all staged files
 	default:
-		return nil // no request was made
+		return a.noteUnsent(ctx, run, p)
 	}
 	err = account.add(ctx)
 	if err == nil && len(account.answers[schemas.Subscribe]) > 0 {
@@ -355,6 +363,7 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	case err == nil:
 		// Most of it is as old as it was, and of the mapping that it had.
 		h.Profiles, h.FullAt, h.CreatedAt, h.Mapping = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt, old.Header().Mapping
+		h.Restored = old.Header().Restored
 	case lost(err):
 		// The time of sending is unknown. Another export may have changed the list since.
 		old.Snapshot, h.CreatedAt = nil, time.Time{}
@@ -368,6 +377,14 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 // publish writes the snapshot that follows the old one, and deletes earlier ones. Its error
 // is storage.ErrExists if another one has followed already.
 func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapshot.Update, old openedSnapshot, h snapshot.Header) error {
+	if old.Snapshot != nil && h.Restore == "" {
+		h.Restore = old.Header().Restore
+	} else if h.Restore == "" {
+		var err error
+		if h.Restore, err = a.restore(ctx); err != nil {
+			return err
+		}
+	}
 	w, err := a.Root.CreateNew(ctx, snapshotKey(run, schemas.SnapshotName(old.version+1)))
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 )
 
 // PathName returns a display name in a form that every file system and bucket accepts: a
@@ -53,6 +54,15 @@ const DeploymentKey = "deployment.json"
 // Deployment identifies a data root in Iterable.
 type Deployment struct {
 	ID string `json:"id"`
+}
+
+// RestoreKey is the key of the Restore that a person declared last.
+const RestoreKey = "restore.json"
+
+// Restore records that the data root was restored from a backup.
+type Restore struct {
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
 }
 
 // ProbeKey is the key of a file that is written to test the data root.

@@ -57,6 +57,12 @@ func arguments(args []string) int {
 		}
 		fmt.Println(key)
 		return 0
+	case "--restored":
+		if err := declareRestore(context.Background(), os.Stdout); err != nil {
+			fmt.Fprintln(console.NewFilter(os.Stderr), "worker:", err)
+			return 1
+		}
+		return 0
 	case "--version", "version":
 		fmt.Println("worker", version)
 		return 0

@@ -90,7 +90,7 @@ EXAMPLES
 
 // usage prints all variables with their defaults and meanings.
 func usage(w io.Writer) error {
-	fmt.Fprintln(w, "worker runs the workflows and activities of iterable-segment-export. Its only flags are --help,\n--version, --healthcheck (check whether the worker on this machine is ready) and\n--new-data-key (print a key for DATA_KEYS). It is configured by environment variables:")
+	fmt.Fprintln(w, "worker runs the workflows and activities of iterable-segment-export. Its only flags are --help,\n--version, --healthcheck (check whether the worker on this machine is ready), --new-data-key\n(print a key for DATA_KEYS) and --restored (declare that DATA_ROOT was restored from a\nbackup). It is configured by environment variables:")
 	fmt.Fprint(w, workerExamples, "\n")
 	tab := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	const format = `{{range .}}{{usage_key .}}	{{usage_type .}}	{{usage_default .}}	{{usage_description .}}

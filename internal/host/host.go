@@ -109,7 +109,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Senders: limits.NewShare(o.Root, registry, o.Log),
 		Root:    o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
-		SearchAttributes: searchable(o), Executions: executions(o.Client),
+		SearchAttributes: searchable(o), Executions: executions(o.Client), LastStaged: lastStaged(o),
 		Heartbeat: func(ctx context.Context, details ...any) error {
 			return o.Client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, details...)
 		},

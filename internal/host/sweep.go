@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -28,6 +29,15 @@ func (r runs) State(ctx context.Context, run schemas.RunRef) (activities.RunStat
 		return activities.RunEnded, s.UnderWay, nil
 	}
 	return activities.RunUnknown, s.UnderWay, nil
+}
+
+// lastStaged returns a function that asks Temporal for the newest staging of a segment.
+func lastStaged(o Options) func(context.Context, schemas.RunRef) (*activities.Staged, error) {
+	operator := &operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}
+	return func(ctx context.Context, run schemas.RunRef) (*activities.Staged, error) {
+		s, err := operator.LastStaged(ctx, run)
+		return (*activities.Staged)(s), err
+	}
 }
 
 // Sweeper returns the sweeper of the data root.

@@ -366,6 +366,9 @@ func (r *run) checkReport() {
 
 // checkRead checks that each row is accounted for.
 func (r *run) checkRead(m schemas.Manifest) {
+	if strings.Contains(m.SentAgain, "restored from a backup") && !r.history.restored {
+		r.violated("d", "%s takes the data root for a backup, which it is not", r.key)
+	}
 	rejected := int64(0)
 	for _, n := range m.Rejected {
 		rejected += n
@@ -386,6 +389,7 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
+		case path.Base(key) == "unsent.json" && top == "snapshots", key == schemas.RestoreKey:
 		case top == "reports" || top == "access" || top == "forgotten" || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++

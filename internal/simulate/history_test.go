@@ -54,6 +54,11 @@ type history struct {
 	holders    map[string]int // the export that a list's record names
 	handed     []handover
 	waits      []string // the IDs of all waits so far
+	// backup is a saved data root. restored is set once the data root is not what the runs
+	// have left, and known is the first run that Temporal knows of.
+	backup   map[string][]byte
+	restored bool
+	known    int
 }
 
 // owner is which export sends to a list, and since when.
@@ -93,6 +98,7 @@ type run struct {
 	troubled     bool  // an answer was perhaps lost on the way to the report
 	rows         []row // of the version that was staged last
 	result       schemas.ExportReport
+	lastStaged   *activities.Staged // by the events of its histories
 }
 
 // book is what a run has done, in all its executions.
@@ -144,6 +150,7 @@ func newHistory(t *testing.T, p *plan) *history {
 				Pause: even, HTTP: &http.Client{Transport: transport{w, leases.Transport(h.project)}}})
 		}},
 	}
+	h.product.LastStaged = h.lastStaged
 	a := h.product
 	report := any(a.WriteRunReport)
 	if p.seed%256 != 0 { // drawing takes longer than all the rest
@@ -400,7 +407,7 @@ func (e *engine) sees(t *task, in any) {
 // State implements activities.Runs.
 func (h *history) State(_ context.Context, ref schemas.RunRef) (activities.RunState, bool, error) {
 	state, underWay := activities.RunUnknown, false
-	for _, r := range h.runs {
+	for _, r := range h.runs[h.known:] {
 		if h.exportName(r.export) != ref.Export {
 			continue
 		}
@@ -451,6 +458,7 @@ func (h *history) loseSnapshots(e int) {
 		}
 	}
 	h.records[e].forget()
+	h.restored = true
 	h.tell("the snapshots of %s are lost", h.exportName(e))
 }
 
@@ -583,6 +591,12 @@ func (h *history) round(rd round) {
 	}
 	for _, at := range rd.sweeps {
 		events = append(events, event{at, h.sweep})
+	}
+	if rd.restore != "" && h.backup != nil && len(h.live()) == 0 {
+		h.restoreBackup(rd.restore)
+	}
+	if rd.backup >= 0 && len(rd.exports) == h.plan.exports {
+		events = append(events, event{rd.backup, h.save})
 	}
 	for n := 0; !h.broken(); n++ {
 		if n > mostSteps {
@@ -799,7 +813,7 @@ func (h *history) heal() {
 		t.end, t.full, t.deadline, t.start, t.patience = "", false, 0, 0, 1000
 		t.rows = h.rowsNow[e]
 		t.again = nil
-		rd := round{number: 90 + e, refusals: map[int]refusal{}, exports: make([]turn, h.plan.exports)}
+		rd := round{number: 90 + e, backup: -1, refusals: map[int]refusal{}, exports: make([]turn, h.plan.exports)}
 		for i := range rd.exports {
 			rd.exports[i] = turn{start: -1, rows: h.rowsNow[i]}
 		}

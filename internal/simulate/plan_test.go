@@ -48,7 +48,21 @@ type round struct {
 	sweeps, checks []int
 	// lost deletes the snapshots before the runs.
 	lost bool
+	// backup is the step at which the data root is saved, -1 is never. restore is what is
+	// restored before the runs.
+	backup  int
+	restore restore
 }
+
+// restore is what is restored from a backup.
+type restore string
+
+const (
+	// dataRoot is older then than what Temporal knows.
+	dataRoot restore = "the data root"
+	// both: Temporal knows of no run, and a person declares the restore.
+	both restore = "the data root, and Temporal is lost"
+)
 
 // turn is a run of one export, or none, with the segment's version before it.
 type turn struct {
@@ -162,6 +176,14 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	}
 	for chance(r, 0.1) {
 		out.checks = append(out.checks, r.IntN(60))
+	}
+	if out.backup = -1; p.exports == 1 { // with two, the model would have to know who owned a list in the backup
+		if chance(r, 0.3) {
+			out.backup = r.IntN(60)
+		}
+		if chance(r, 0.25) {
+			out.restore = []restore{dataRoot, dataRoot, both}[r.IntN(3)]
+		}
 	}
 	return out
 }

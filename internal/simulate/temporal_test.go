@@ -26,6 +26,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
+	"iterable-segment-export/activities"
 	"iterable-segment-export/schemas"
 )
 
@@ -241,6 +242,11 @@ func (e *engine) schedule(info *workflow.Info, name string, options workflow.Act
 	t := &task{engine: e, id: e.next, workflow: info.WorkflowExecution, name: name, input: input, options: options, begun: time.Now()}
 	t.key = e.world.named(e.key + " " + name)
 	e.world.private("the input of "+t.key, input)
+	if name == schemas.ActivityUploadBatches {
+		var in schemas.UploadInput
+		must(payloads.FromPayloads(input, &in))
+		e.lastStaged = &activities.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true}
+	}
 	e.open[t.id] = t
 	e.played = append(e.played, ended{name: name})
 	if len(e.recorded) > 0 && e.recorded[0].over && e.recorded[0].name == name {
@@ -413,6 +419,7 @@ func (t *task) close(o outcome) {
 	case t.name == schemas.ActivityStageSegment:
 		e.staged = schemas.Manifest{}
 		must(payloads.FromPayloads(o.result, &e.staged))
+		e.lastStaged = &activities.Staged{Attempt: e.staged.Attempt, Version: e.staged.SnapshotVersion}
 		if m := e.staged; e.plan.told {
 			e.tell("  %s has staged %d adds, %d updates, %d removals, %d unchanged against snapshot %d of %d members", t.key,
 				m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)

@@ -39,6 +39,11 @@ type Header struct {
 	// Profiles is how many profiles the segment had that could be sent, 0 where that
 	// is not known. In append mode there are more members.
 	Profiles int64 `json:"profiles,omitempty"`
+	// Restored reports whether the snapshot was found to be older than what was sent last,
+	// and every entry was made Unconfirmed. Restore is the ID of the last declared restore
+	// that the snapshot knows.
+	Restored bool   `json:"restored,omitempty"`
+	Restore  string `json:"restore,omitempty"`
 	// Rows is the number of entries, Unconfirmed that of those which may not be on the
 	// list; the writer sets both.
 	Rows        int64 `json:"rows"`

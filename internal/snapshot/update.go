@@ -17,6 +17,7 @@ type Update struct {
 	sorter sorter
 	put    Member
 	void   bool
+	doubt  bool
 }
 
 // Kinds of changes, the strongest last.
@@ -62,6 +63,10 @@ func (u *Update) Refuse(k Key) error { return u.change(k, changeRefuse) }
 // Void makes the values of all other members Unknown. A run that sends everything does not
 // trust what was known before.
 func (u *Update) Void() { u.void = true }
+
+// Distrust makes all other members Unconfirmed: whether they are still on the list is not
+// known, since the snapshot is from a restored backup.
+func (u *Update) Distrust() { u.doubt = true }
 
 // Forget records that Iterable no longer has a profile, and drops it.
 func (u *Update) Forget(k Key) error { return u.change(k, changeForget) }
@@ -144,7 +149,12 @@ func (u *Update) merge(ctx context.Context, members *cursor, changes *merger, ou
 
 // carry appends a member without changes.
 func (u *Update) carry(members *cursor, out *Writer) error {
-	if u.void {
+	switch {
+	case u.doubt:
+		m := members.member
+		m.Fields = Unconfirmed
+		return out.Append(&m)
+	case u.void:
 		return appendUnknown(out, members.member)
 	}
 	return out.Append(&members.member)

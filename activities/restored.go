@@ -1,0 +1,176 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// Staged is what Temporal knows of the newest staging of a segment.
+type Staged struct {
+	// Attempt names the staged files, and Version is the number of the snapshot that they
+	// were compared with.
+	Attempt string
+	Version int64
+	// Sending reports whether they may have been sent.
+	Sending bool
+}
+
+// restoredFile is written to a snapshot's folder when a restored backup is noticed, and
+// deleted when no member of the snapshot counts as certain any more.
+const restoredFile = "restored.json"
+
+// unsentFile names the last attempt at staging that ended before it sent anything. It holds
+// a pending.
+const unsentFile = "unsent.json"
+
+// restoredAgain is why all profiles are sent after a backup was restored.
+const restoredAgain = "the snapshot is older than what was sent last: the data root was restored from a backup"
+
+// restoredThen follows restoredAgain in a warning.
+const restoredThen = "; all profiles are sent and none is removed: " +
+	"members that left the segment since the backup may stay on the list until you remove them in Iterable"
+
+// restored reports whether the snapshot is older than what was sent last. It remembers the
+// answer until distrust is done. found are the markers in the snapshot's folder, own is the
+// attempt's marker.
+func (a *Activities) restored(ctx context.Context, run schemas.RunRef, own string, found map[string]pending) (bool, error) {
+	var noticed pending
+	if ok, err := a.Root.ReadJSON(ctx, snapshotKey(run, restoredFile), &noticed); ok || err != nil {
+		return ok, err
+	}
+	h, err := a.snapshotHeader(ctx, run)
+	if err != nil {
+		return false, err
+	}
+	stale, err := a.declared(ctx, h)
+	if err == nil && !stale {
+		stale, err = a.behind(ctx, run, found)
+	}
+	if err != nil || !stale {
+		return false, err
+	}
+	if h == nil && len(found) <= 1 {
+		return false, nil // nothing to distrust: all profiles are sent, and none is removed
+	}
+	a.Log.Warn("data root older than last run", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+	return true, a.Root.WriteJSON(ctx, snapshotKey(run, restoredFile), pending{RunID: run.RunID, Attempt: own})
+}
+
+// restore returns the ID of the last restore that was declared, or "".
+func (a *Activities) restore(ctx context.Context) (string, error) {
+	var r schemas.Restore
+	_, err := a.Root.ReadJSON(ctx, schemas.RestoreKey, &r)
+	return r.ID, err
+}
+
+// declared reports whether a person has declared a restore that a snapshot does not know.
+func (a *Activities) declared(ctx context.Context, h *snapshot.Header) (bool, error) {
+	id, err := a.restore(ctx)
+	return id != "" && (h == nil || h.Restore != id), err
+}
+
+// behind reports whether Temporal knows of a staging that the data root does not know of.
+func (a *Activities) behind(ctx context.Context, run schemas.RunRef, found map[string]pending) (bool, error) {
+	if a.LastStaged == nil {
+		return false, nil
+	}
+	last, err := a.LastStaged(ctx, run)
+	if err != nil || last == nil {
+		return false, err
+	}
+	versions, err := a.snapshotVersions(ctx, run)
+	if err != nil {
+		return false, err
+	}
+	newest := int64(0)
+	if len(versions) > 0 {
+		newest = versions[len(versions)-1]
+	}
+	switch {
+	case newest != last.Version:
+		return newest < last.Version, nil
+	case !last.Sending:
+		return false, nil
+	}
+	// What was sent makes a new snapshot, unless the attempt has not ended in the data root,
+	// or ended before it began to send.
+	for _, p := range found {
+		if p.Attempt == last.Attempt {
+			return false, nil
+		}
+	}
+	var unsent pending
+	_, err = a.Root.ReadJSON(ctx, snapshotKey(run, unsentFile), &unsent)
+	return unsent.Attempt != last.Attempt, err
+}
+
+// distrust publishes a snapshot in which no member counts as certain. They are sent again
+// while they are in the segment, and are not removed when they are not.
+func (a *Activities) distrust(ctx context.Context, run schemas.RunRef) error {
+	versions, err := a.snapshotVersions(ctx, run)
+	if err != nil {
+		return err
+	}
+	if len(versions) > 0 {
+		if err := a.distrustSnapshot(ctx, run, versions[len(versions)-1]); err != nil {
+			return err
+		}
+	}
+	return a.Root.DeletePrefix(ctx, snapshotKey(run, restoredFile))
+}
+
+func (a *Activities) distrustSnapshot(ctx context.Context, run schemas.RunRef, version int64) error {
+	h, err := a.headerOf(ctx, snapshotKey(run, schemas.SnapshotName(version)))
+	if h == nil || err != nil {
+		return err // a damaged one is not used anyway
+	}
+	old, err := a.readSnapshot(ctx, run, *h)
+	defer old.Close()
+	if err == nil {
+		err = old.Verify(ctx)
+	}
+	if lost(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open the snapshot of a restored backup: %w", err)
+	}
+	next := *h
+	next.Restored = true
+	if next.Restore, err = a.restore(ctx); err != nil {
+		return err
+	}
+	update := snapshot.NewUpdate(a.TempDir, 0)
+	defer update.Close()
+	update.Distrust()
+	return a.publish(ctx, run, update, old, next)
+}
+
+// noteUnsent records that an attempt ended before it sent anything.
+func (a *Activities) noteUnsent(ctx context.Context, run schemas.RunRef, p pending) error {
+	return a.Root.WriteJSON(ctx, snapshotKey(run, unsentFile), p)
+}
+
+// restoredLater reports whether a check compares with a snapshot of a restored backup,
+// which the next run will distrust.
+func (a *Activities) restoredLater(ctx context.Context, in schemas.StageInput) (bool, error) {
+	var noticed pending
+	if ok, err := a.Root.ReadJSON(ctx, snapshotKey(in.Run, restoredFile), &noticed); ok || err != nil {
+		return ok, err
+	}
+	h, err := a.snapshotHeader(ctx, in.Run)
+	if h == nil || err != nil {
+		return false, err
+	}
+	if stale, err := a.declared(ctx, h); stale || err != nil {
+		return stale, err
+	}
+	found, err := a.unfinishedRuns(ctx, in.Run)
+	if err != nil {
+		return false, err
+	}
+	return a.behind(ctx, in.Run, found)
+}

@@ -1,0 +1,55 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"iterable-segment-export/activities"
+	"iterable-segment-export/schemas"
+)
+
+// save makes a backup of the data root, whatever is under way.
+func (h *history) save() {
+	h.backup = map[string][]byte{}
+	for _, key := range h.files() {
+		data, err := h.product.Root.Read(context.Background(), key)
+		must(err)
+		h.backup[key] = data
+	}
+	h.count("backups")
+	h.tell("somebody saves the data root")
+}
+
+// restoreBackup puts the backup in the place of the data root.
+func (h *history) restoreBackup(what restore) {
+	ctx := context.Background()
+	for _, key := range h.files() {
+		must(h.product.Root.DeletePrefix(ctx, key))
+	}
+	for _, key := range slices.Sorted(maps.Keys(h.backup)) {
+		must(h.product.Root.Write(ctx, key, h.backup[key]))
+	}
+	if what == both {
+		h.known = len(h.runs)
+		must(h.product.Root.WriteJSON(ctx, schemas.RestoreKey, schemas.Restore{ID: fmt.Sprintf("restore %d", h.known), At: time.Now()}))
+	}
+	for _, r := range h.records {
+		r.forget()
+	}
+	h.restored = true
+	h.count("restored: " + string(what))
+	h.tell("somebody restores %s", what)
+}
+
+// lastStaged implements activities.Activities.LastStaged.
+func (h *history) lastStaged(_ context.Context, ref schemas.RunRef) (*activities.Staged, error) {
+	for _, r := range slices.Backward(h.runs[h.known:]) {
+		if r.lastStaged != nil && !r.turn.check && h.exportName(r.export) == ref.Export {
+			return r.lastStaged, nil
+		}
+	}
+	return nil, nil
+}
