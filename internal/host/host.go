@@ -146,6 +146,10 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	ctx, h.cancel = context.WithCancel(ctx)
+	if err := o.Metrics.Waiting(h.waiting(ctx)); err != nil {
+		h.Stop()
+		return nil, err
+	}
 	h.watching.Go(func() { h.watchConnections(ctx) })
 	return h, nil
 }

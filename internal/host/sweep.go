@@ -40,6 +40,18 @@ func lastStaged(o Options) func(context.Context, schemas.RunRef) (*activities.St
 	}
 }
 
+// waiting returns a function that asks Temporal for the exports that wait for a person, until
+// the context of the host ends.
+func (h *Host) waiting(host context.Context) func(context.Context) (map[string]int64, error) {
+	operator := &operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}
+	return func(ctx context.Context) (map[string]int64, error) {
+		if err := host.Err(); err != nil {
+			return nil, err
+		}
+		return operator.Waiting(ctx)
+	}
+}
+
 // Sweeper returns the sweeper of the data root.
 func (h *Host) Sweeper() *activities.Sweeper {
 	return &activities.Sweeper{

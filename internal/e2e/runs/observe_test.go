@@ -2,7 +2,6 @@ package runs
 
 import (
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -127,27 +126,30 @@ func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
 	w.Key(true) // a step fails and waits for an operator
 	v := w.Run(w.Export("Observed", "EmailAddress"))
 	w.Waiting(v)
+	scrape := func() string {
+		answer := httptest.NewRecorder()
+		metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return answer.Body.String()
+	}
+	w.Until("the wait is counted", func() bool { return strings.Contains(scrape(), `export_waits{export="Observed"} 1`) })
+	text := scrape()
 	w.Key(false)
 	w.Done(w.Answer(v, schemas.UpdateRetry))
-
-	answer := httptest.NewRecorder()
-	metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	text, err := io.ReadAll(answer.Result().Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.Until("nothing waits", func() bool { return !strings.Contains(scrape(), "export_waits{") })
+	text += scrape()
 	for _, expression := range expressions(t) {
 		names := named(t, expression)
 		if len(names) == 0 {
 			t.Errorf("%s names no metric", expression)
 		}
 		for _, name := range names {
-			if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).Match(text) {
+			if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).MatchString(text) {
 				t.Errorf("%s: the worker has no metric %s", expression, name)
 			}
 		}
 	}
 	for _, want := range []string{
+		"worker_ready 1",
 		`export_profiles_total{export="Observed",outcome="sent"} ` + strconv.FormatInt(expected.Valid, 10),
 		`export_rejects_total{reason="no_tld"} `,
 		`iterable_requests_total{endpoint="POST lists/subscribe",status="429"} 1`,
@@ -157,11 +159,15 @@ func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
 		`iterable_learned_requests_per_second{connection="sandbox",endpoint="subscribe"} `,
 		`iterable_learned_profiles_per_request{connection="sandbox",endpoint="subscribe"} `,
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
-	if strings.Contains(string(text), "@") || strings.Contains(string(text), sandbox.DefaultKey) {
+	w.Host.Stop()
+	if !strings.Contains(scrape(), "worker_ready 0") {
+		t.Error("a worker that was stopped is ready")
+	}
+	if strings.Contains(text, "@") || strings.Contains(text, sandbox.DefaultKey) {
 		t.Error("a metric holds an address or the key")
 	}
 }
