@@ -114,9 +114,9 @@ func TestKeysRotate(t *testing.T) {
 		says string
 	}{
 		"without a key":     {keyed(t, dir), "people/first", "set DATA_KEYS or DATA_KEYS_FILE"},
-		"with another one":  {keyed(t, dir, second), "people/first", "doesn't open it; add the one"},
+		"with another one":  {keyed(t, dir, second), "people/first", "does not open it; add the one"},
 		"with several ones": {keyed(t, dir, newKey(t), second), "people/first", "the 2 keys in DATA_KEYS"},
-		"before the second": {keyed(t, dir, first), "people/second", "doesn't open it"},
+		"before the second": {keyed(t, dir, first), "people/second", "does not open it"},
 	} {
 		_, err := c.root.Read(ctx, c.key)
 		_, opened := c.root.Open(ctx, c.key)
