@@ -1,12 +1,11 @@
-// Package access says who may do what. Tokens finds out who somebody is, a Gate issues
-// grants and checks them, and keeps what it has to know in the data root: which
-// connection an export's name belongs to, which grants were revoked, who agreed to a
-// connection, and what each run was let in with.
+// Package access decides who may do what. Tokens verifies who a person is. A Gate
+// issues and checks grants, and keeps records in the data root: which connection an
+// export's name belongs to, which grants were revoked, who agreed to a connection, and
+// what each run was admitted with.
 //
-// A grant is a MAC over everything that a run is started with. The key is derived from
-// WORKER_SECRET, which only the workers have. It keeps those who may write to Temporal
-// from changing a schedule unnoticed; it does not keep them from anything else
-// (docs/security.md).
+// A grant is a MAC over all input of a run. The key is derived from WORKER_SECRET, which
+// only the workers have. The MAC detects changes of a schedule by a person who can write
+// to Temporal; it prevents nothing else (docs/security.md).
 package access
 
 import (
@@ -23,24 +22,25 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// leastSecret is the fewest characters of a secret: 32 random bytes have 44 in base64.
+// leastSecret is the minimum number of characters of a secret: 32 random bytes have 44
+// in base64.
 const leastSecret = 32
 
 // Gate decides what people and runs may do. It is safe for use by several goroutines.
 type Gate struct {
 	root *storage.Root
-	keys [][]byte // of MACs, the newest first; none where runs need no grant
+	keys [][]byte // of MACs, the newest first; empty if runs need no grant
 	now  func() time.Time
 }
 
-// New returns a gate that keeps its records in root. Secrets are what the workers of a
-// deployment share: the first one makes grants, the others are still good. Without any,
+// New returns a gate that keeps its records in root. The workers of a deployment share
+// the secrets: the first one signs grants, the others only verify them. Without secrets,
 // runs need no grant.
 func New(root *storage.Root, secrets []string) (*Gate, error) {
 	g := &Gate{root: root, now: time.Now}
 	for _, s := range secrets {
 		if len(s) < leastSecret {
-			return nil, fmt.Errorf("a WORKER_SECRET has %d characters, and needs %d or more; make one with: openssl rand -base64 32", len(s), leastSecret)
+			return nil, fmt.Errorf("a WORKER_SECRET has %d characters, want at least %d; make one with: openssl rand -base64 32", len(s), leastSecret)
 		}
 		key, err := hkdf.Key(sha256.New, []byte(s), nil, "iterable-segment-export grant v3", sha256.Size)
 		if err != nil {
@@ -54,9 +54,8 @@ func New(root *storage.Root, secrets []string) (*Gate, error) {
 // Required reports whether runs need a grant.
 func (g *Gate) Required() bool { return len(g.keys) > 0 }
 
-// mac is over the JSON of a grant, without its MAC, and of what it is for, whose forms
-// their Go types alone decide. kind keeps grants for one thing from being taken for
-// another.
+// mac returns the MAC of a grant for in. It signs their JSON, whose form depends only on
+// their Go types. kind keeps a grant for one operation from being used for another.
 func mac(key []byte, kind string, grant schemas.Grant, in any) ([]byte, error) {
 	grant.MAC = nil
 	data, err := json.Marshal([]any{kind, grant, in})
@@ -77,7 +76,7 @@ func (g *Gate) signer(kind string, grant schemas.Grant, in any) int {
 	})
 }
 
-// Refused is the gate's no.
+// Refused is the error of what a person or a run may not do.
 type Refused struct {
 	Type    schemas.ErrorType
 	Message string
@@ -85,7 +84,7 @@ type Refused struct {
 
 func (r *Refused) Error() string { return r.Message }
 
-// No makes a Refused.
+// No returns a Refused.
 func No(kind schemas.ErrorType, format string, args ...any) *Refused {
 	return &Refused{Type: kind, Message: fmt.Sprintf(format, args...)}
 }
@@ -96,11 +95,10 @@ func IsRefused(err error, kind schemas.ErrorType) bool {
 	return errors.As(err, &no) && no.Type == kind
 }
 
-// ranks are the roles, from the least to the most that one may do.
+// ranks are the roles, from the one with the fewest permissions to the one with the most.
 var ranks = []schemas.Role{schemas.RoleViewer, schemas.RoleContributor, schemas.RoleAdministrator}
 
-// AtLeast reports whether a role may do all that another one may. An unknown role may
-// do nothing.
+// AtLeast reports whether role has all permissions of least. An unknown role has none.
 func AtLeast(role, least schemas.Role) bool {
 	return slices.Contains(ranks, role) && slices.Index(ranks, role) >= slices.Index(ranks, least)
 }
@@ -110,8 +108,8 @@ func MayUse(role schemas.Role, c schemas.Connection) bool {
 	return role == schemas.RoleAdministrator || role == schemas.RoleContributor && slices.Contains(c.Allowed, schemas.AllowContributors)
 }
 
-// CheckUse returns the Refused of a person who may not use a connection. It is the same
-// for one that is not shared as for one that there is not.
+// CheckUse returns a Refused if a person may not use a connection. Its text does not
+// depend on whether the connection exists.
 func CheckUse(who schemas.Person, c schemas.Connection) error {
 	if MayUse(who.Role, c) {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Host is where a connection leads to. A consent is about that host: that data may go
-// to one data centre says nothing of another one.
+// Host returns the host that a connection sends to. A consent is for one host, since it
+// does not cover another data centre.
 func Host(c schemas.Connection) string {
 	address := iterable.Address(c)
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
@@ -21,8 +21,8 @@ func Host(c schemas.Connection) string {
 	return address
 }
 
-// Consent returns the record in force for a connection, nil if there is none: the
-// newest of what connections.yaml and the data root say.
+// Consent returns the record in force for a connection, the newest one in
+// connections.yaml and the data root, or nil.
 func (g *Gate) Consent(ctx context.Context, c schemas.Connection) (*schemas.ConsentRecord, error) {
 	var newest *schemas.ConsentRecord
 	if c.Consent != nil {
@@ -50,7 +50,7 @@ func (g *Gate) Consent(ctx context.Context, c schemas.Connection) (*schemas.Cons
 	return newest, nil
 }
 
-// CheckConsent returns the Refused of a connection to which nobody agrees.
+// CheckConsent returns a Refused if the connection has no consent in force.
 func (g *Gate) CheckConsent(ctx context.Context, c schemas.Connection) error {
 	r, err := g.Consent(ctx, c)
 	switch {
@@ -58,21 +58,21 @@ func (g *Gate) CheckConsent(ctx context.Context, c schemas.Connection) error {
 		return err
 	case r == nil:
 		return No(schemas.ErrorNoConsent,
-			"nobody has agreed yet to people's data going to %s over connection «%s»; an administrator does so with: starter connect %s; then retry",
+			"no administrator has agreed yet to send personal data to %s over connection %q; agree with: starter connect %s; then retry",
 			Host(c), c.Name, schemas.ShellWord(c.Name))
 	case r.Withdrawn:
 		return No(schemas.ErrorNoConnection,
-			"connection «%s» was disconnected by %s on %s; set another connection for the export and run it again, or have an administrator connect it anew with: starter connect %s; then retry",
+			"connection %q was disconnected by %s on %s; set another connection for the export and run it again, or have an administrator connect it again with: starter connect %s; then retry",
 			c.Name, r.By, r.At.UTC().Format(time.DateOnly), schemas.ShellWord(c.Name))
 	}
 	return nil
 }
 
-// Agree records that a person agrees to the statement whose SHA-256 they have seen, so
-// that nobody agrees to another version's statement.
+// Agree records that a person agrees to the statement. seen is the SHA-256 of the text
+// that they were shown, which must be that of this version's statement.
 func (g *Gate) Agree(ctx context.Context, who schemas.Person, c schemas.Connection, seen string) (schemas.ConsentRecord, error) {
 	if seen != schemas.ConsentStatementSHA256() {
-		return schemas.ConsentRecord{}, No(schemas.ErrorNoConsent, "the statement that was agreed to is not the worker's; use the starter of the worker's version")
+		return schemas.ConsentRecord{}, No(schemas.ErrorNoConsent, "the starter showed another version's statement; use the starter of the worker's version")
 	}
 	return g.keepConsent(ctx, schemas.ConsentRecord{
 		Connection: c.Name, Host: Host(c), By: who.Name, Statement: schemas.ConsentStatement, SHA256: seen,
@@ -84,8 +84,7 @@ func (g *Gate) Withdraw(ctx context.Context, who schemas.Person, c schemas.Conne
 	return g.keepConsent(ctx, schemas.ConsentRecord{Connection: c.Name, Host: Host(c), By: who.Name, Withdrawn: true})
 }
 
-// keepConsent writes a record beside those before it: that somebody agreed once stays
-// on record.
+// keepConsent writes a record. Earlier records stay.
 func (g *Gate) keepConsent(ctx context.Context, r schemas.ConsentRecord) (schemas.ConsentRecord, error) {
 	r.At = g.now().UTC()
 	return r, g.root.WriteJSON(ctx, path.Join(schemas.ConsentDir(r.Connection), r.At.Format("20060102T150405.000000000Z")+".json"), r)

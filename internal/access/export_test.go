@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// SetTransport gives Tokens another way to the provider.
+// SetTransport replaces the transport of Tokens.
 func SetTransport(t *Tokens, r http.RoundTripper) { t.client.Transport = r }
 
-// SetClock gives Tokens another clock, before the first token.
+// SetClock replaces the clock of Tokens, before the first token.
 func SetClock(t *Tokens, now func() time.Time) { t.now = now }
 
-// SetGateClock gives a Gate another clock.
+// SetGateClock replaces the clock of a Gate.
 func SetGateClock(g *Gate, now func() time.Time) { g.now = now }

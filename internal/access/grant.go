@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// startTime is how long after it was issued something can be started with a grant
-	// that is not a schedule's. A run that has started may take as long as it likes.
+	// startTime is how long a grant that is not a schedule's can start something. It does
+	// not limit how long a started run may last.
 	startTime = 15 * time.Minute
-	// leeway is how far the clocks of Temporal and of workers may be apart.
+	// leeway is the largest expected difference between the clocks of Temporal and workers.
 	leeway = time.Minute
 )
 
-// Kinds of what is granted.
+// Kinds of grants.
 const (
 	kindRun    = "run"
 	kindRemove = "remove"
 )
 
-// GrantRun lets a person start a run as in describes it. It returns in with the grant,
-// and with who started it, unless a schedule does.
+// GrantRun grants a person the run that in describes. It returns in with the grant, and
+// with who started it unless a schedule does.
 func (g *Gate) GrantRun(ctx context.Context, who schemas.Person, in schemas.RunInput) (schemas.RunInput, error) {
 	if in.Trigger.Kind == schemas.TriggerPerson {
 		in.Trigger.Who = who.Name
@@ -37,7 +37,7 @@ func (g *Gate) GrantRun(ctx context.Context, who schemas.Person, in schemas.RunI
 	return in, err
 }
 
-// GrantRemoval lets a person have an export removed.
+// GrantRemoval grants a person the removal of an export.
 func (g *Gate) GrantRemoval(ctx context.Context, who schemas.Person, in schemas.RemoveInput) (schemas.RemoveInput, error) {
 	in.Grant = nil
 	grant, err := g.issue(ctx, who, kindRemove, in, in.Export, false)
@@ -45,8 +45,8 @@ func (g *Gate) GrantRemoval(ctx context.Context, who schemas.Person, in schemas.
 	return in, err
 }
 
-// CheckRun reports who a run was granted to that started then. The error is a *Refused
-// for a run that was not granted as it is.
+// CheckRun returns the person that a run was granted to. The error is a *Refused if the
+// grant does not cover exactly this input and start time.
 func (g *Gate) CheckRun(ctx context.Context, in schemas.RunInput, started time.Time) (schemas.Person, error) {
 	grant := in.Grant
 	in.Grant = nil
@@ -60,7 +60,7 @@ func (g *Gate) CheckRemoval(ctx context.Context, in schemas.RemoveInput, started
 	return g.check(ctx, grant, kindRemove, in, in.Export, false, started)
 }
 
-// issue makes a grant for in, nil where nothing needs one.
+// issue returns a grant for in, or nil if grants are not required.
 func (g *Gate) issue(ctx context.Context, who schemas.Person, kind string, in any, e schemas.Export, forSchedule bool) (*schemas.Grant, error) {
 	if !g.Required() {
 		return nil, nil
@@ -90,23 +90,23 @@ func (g *Gate) check(ctx context.Context, grant *schemas.Grant, kind string, in 
 	return grant.Person, g.CheckRevoked(ctx, grant, e)
 }
 
-// invalid says why a grant does not allow what it is presented for, empty if it does. It
-// does not look for a revocation.
+// invalid returns why a grant does not cover what it is presented for, or "" if it does.
+// It does not check revocations.
 func (g *Gate) invalid(grant *schemas.Grant, kind string, in any, e schemas.Export, forSchedule bool, started time.Time) string {
 	switch {
 	case grant == nil:
-		return fmt.Sprintf("the %s of %q has no grant, and the workers have a WORKER_SECRET, so they do nothing without one", kind, e.Name)
+		return fmt.Sprintf("the %s of %q has no grant, which workers with a WORKER_SECRET require", kind, e.Name)
 	case g.signer(kind, *grant, in) < 0:
 		return fmt.Sprintf("no secret of the workers has signed the grant of this %s of %q: WORKER_SECRET was changed, or the input or the grant was altered", kind, e.Name)
 	case grant.ExpiresAt.IsZero() != forSchedule, !forSchedule && started.After(grant.ExpiresAt):
-		return fmt.Sprintf("the grant for one %s of %q has expired: it was for a start until %s", kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
+		return fmt.Sprintf("the grant for one %s of %q has expired: it was valid for a start until %s", kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
 	case started.Before(grant.IssuedAt.Add(-leeway)):
 		return fmt.Sprintf("the %s of %q started before its grant was issued", kind, e.Name)
 	}
 	return ""
 }
 
-// regrant says how to get another grant.
+// regrant returns how to get another grant.
 func regrant(kind string, e schemas.Export, forSchedule bool) string {
 	name := schemas.ShellWord(e.Name)
 	switch {
@@ -118,7 +118,7 @@ func regrant(kind string, e schemas.Export, forSchedule bool) string {
 	return fmt.Sprintf("start it again: starter run %s, with EXPORT_API or with the workers' WORKER_SECRET", name)
 }
 
-// CheckRevoked returns the Refused of a grant that was revoked since it was issued.
+// CheckRevoked returns a Refused if the grant was revoked after it was issued.
 func (g *Gate) CheckRevoked(ctx context.Context, grant *schemas.Grant, e schemas.Export) error {
 	if !g.Required() {
 		return nil
@@ -130,16 +130,16 @@ func (g *Gate) CheckRevoked(ctx context.Context, grant *schemas.Grant, e schemas
 	return err
 }
 
-// revoked says that a grant was revoked since it was issued, empty if it was not.
+// revoked returns a message if a grant was revoked after it was issued, otherwise "".
 func (g *Gate) revoked(ctx context.Context, grant *schemas.Grant, e schemas.Export) (string, error) {
 	at, err := g.revokedAt(ctx, e.Connection, e.Name)
 	if err != nil || grant != nil && grant.IssuedAt.After(at) {
 		return "", err
 	}
-	return fmt.Sprintf("the grants that the export %q had were revoked on %s", e.Name, at.UTC().Format(time.DateTime)), nil
+	return fmt.Sprintf("the grants of export %q were revoked on %s", e.Name, at.UTC().Format(time.DateTime)), nil
 }
 
-// revocation is kept for an export whose grants were revoked.
+// revocation is the record of an export's revoked grants.
 type revocation struct {
 	Connection string    `json:"connection"`
 	Export     string    `json:"export"`
@@ -147,7 +147,7 @@ type revocation struct {
 	At         time.Time `json:"at"`
 }
 
-// Revoke invalidates the grants that an export of a connection has until now.
+// Revoke invalidates all earlier grants of an export of a connection.
 func (g *Gate) Revoke(ctx context.Context, connection, export, by string) error {
 	if !g.Required() {
 		return nil
@@ -158,7 +158,7 @@ func (g *Gate) Revoke(ctx context.Context, connection, export, by string) error 
 	return g.root.DeletePrefix(ctx, schemas.TargetsKey(connection, export))
 }
 
-// revokedAt is until when the export's grants are revoked, zero if they never were.
+// revokedAt returns when the export's grants were last revoked, zero if never.
 func (g *Gate) revokedAt(ctx context.Context, connection, export string) (time.Time, error) {
 	var r revocation
 	_, err := g.root.ReadJSON(ctx, schemas.RevokedKey(connection, export), &r)

@@ -52,7 +52,7 @@ func spring() schemas.Export {
 	}
 }
 
-// carried is a value after it went through Temporal.
+// carried returns a value as Temporal delivers it.
 func carried[T any](t *testing.T, v T) T {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -66,7 +66,7 @@ func carried[T any](t *testing.T, v T) T {
 	return out
 }
 
-// TestAGrantIsForOneRunExactly alters everything that a run is started with.
+// TestAGrantIsForOneRunExactly alters each field of a run's input.
 func TestAGrantIsForOneRunExactly(t *testing.T) {
 	g := newGate(t, accesstest.Secret)
 	now := time.Now()
@@ -113,8 +113,8 @@ func TestAGrantIsForOneRunExactly(t *testing.T) {
 	}
 }
 
-// TestAGrantIsForItsTime: one for a person's run is good for a start within 15 minutes,
-// a schedule's until it is revoked, and both no longer than the secret.
+// TestAGrantIsForItsTime: a grant for a person's run is valid for a start within 15
+// minutes, a schedule's until it is revoked, and both no longer than the secret.
 func TestAGrantIsForItsTime(t *testing.T) {
 	dir := t.TempDir()
 	g := gateAt(t, dir, accesstest.Secret)
@@ -162,7 +162,7 @@ func TestAGrantIsForItsTime(t *testing.T) {
 	refused(t, "with another secret", err, schemas.ErrorGrant)
 }
 
-// TestAGrantIsForOneThing: one for a run removes nothing, and the other way round.
+// TestAGrantIsForOneThing: a grant for a run is not valid for a removal, and vice versa.
 func TestAGrantIsForOneThing(t *testing.T) {
 	g := newGate(t, accesstest.Secret)
 	run, err := g.GrantRun(t.Context(), ann, schemas.RunInput{Export: spring(), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson}})
@@ -200,18 +200,18 @@ func TestWithoutASecretNothingIsGranted(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := access.New(nil, []string{"short"}); err == nil {
-		t.Error("a short secret is taken")
+		t.Error("a short secret is accepted")
 	}
 }
 
-// TestANameBelongsToOneConnection until somebody moves it.
+// TestANameBelongsToOneConnection until it is moved.
 func TestANameBelongsToOneConnection(t *testing.T) {
 	g := newGate(t, accesstest.Secret)
 	if err := g.CheckName(t.Context(), "Spring", "marketing"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := g.Move(t.Context(), "Spring", "other", "ann"); err == nil {
-		t.Error("a name that nobody has can be moved")
+		t.Error("a name without a record can be moved")
 	}
 	for range 2 {
 		if err := g.Claim(t.Context(), "Spring", "marketing", "ann"); err != nil {
@@ -260,7 +260,7 @@ func TestOneOfManyClaimsAName(t *testing.T) {
 	}
 }
 
-// TestARunIsHeldAgainstItsRecord.
+// TestARunIsHeldAgainstItsRecord: a step runs only for an admitted run, and for its list.
 func TestARunIsHeldAgainstItsRecord(t *testing.T) {
 	g := newGate(t, accesstest.Secret)
 	run := schemas.RunRef{Connection: "marketing", Export: "Spring", RunID: "r1"}
@@ -285,11 +285,11 @@ func TestARunIsHeldAgainstItsRecord(t *testing.T) {
 	refused(t, "another list", g.CheckList(t.Context(), run, 8), schemas.ErrorGrant)
 }
 
-// TestConsentIsForOneHost: that data may go to one place says nothing of another.
+// TestConsentIsForOneHost: a consent does not cover another host.
 func TestConsentIsForOneHost(t *testing.T) {
 	g := newGate(t)
 	c := schemas.Connection{Name: "sandbox", Region: schemas.RegionEU}
-	refused(t, "before anybody agreed", g.CheckConsent(t.Context(), c), schemas.ErrorNoConsent)
+	refused(t, "before an agreement", g.CheckConsent(t.Context(), c), schemas.ErrorNoConsent)
 	_, err := g.Agree(t.Context(), ann, c, "another one's")
 	refused(t, "to another statement", err, schemas.ErrorNoConsent)
 	r, err := g.Agree(t.Context(), ann, c, schemas.ConsentStatementSHA256())

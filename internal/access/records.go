@@ -11,7 +11,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Owner returns the record of an export's name; ok reports whether there is one.
+// Owner returns the record of an export's name; ok reports whether it has one.
 func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, ok bool, err error) {
 	ok, err = g.root.ReadJSON(ctx, schemas.NameKey(export), &r)
 	if ok && r.Export != export {
@@ -20,19 +20,19 @@ func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, 
 	return r, ok, err
 }
 
-// CheckName returns the Refused of an export whose name belongs to another connection.
+// CheckName returns a Refused if an export's name belongs to another connection.
 func (g *Gate) CheckName(ctx context.Context, export, connection string) error {
 	r, ok, err := g.Owner(ctx, export)
 	if err == nil && ok && r.Connection != connection {
 		err = No(schemas.ErrorNameTaken,
-			"the export name %q belongs to connection %q, not to %q; give this export another name, or have somebody who may use both move it: starter move %s %s",
+			"the export name %q belongs to connection %q, not to %q; give this export another name, or have a person who may use both move it: starter move %s %s",
 			export, r.Connection, connection, schemas.ShellWord(export), schemas.ShellWord(connection))
 	}
 	return err
 }
 
-// Claim records that an export's name belongs to a connection from now on. One that
-// belongs to another connection is Refused.
+// Claim records that an export's name belongs to a connection. It returns a Refused if
+// the name belongs to another connection.
 func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
 	_, ok, err := g.Owner(ctx, export)
 	if err != nil || ok {
@@ -43,21 +43,22 @@ func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
 		return err
 	}
 	err = g.root.WriteNew(ctx, schemas.NameKey(export), data)
-	if errors.Is(err, storage.ErrExists) { // somebody was faster
+	if errors.Is(err, storage.ErrExists) { // claimed concurrently
 		return g.CheckName(ctx, export, connection)
 	}
 	return err
 }
 
-// Move gives an export's name to another connection. The caller has seen to it that no
-// run is under way and that the person may use both. What was granted before is void.
+// Move transfers an export's name to another connection, and revokes the export's grants.
+// The caller must have checked that no run is under way and that the person may use both
+// connections.
 func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas.NameRecord, error) {
 	r, ok, err := g.Owner(ctx, export)
 	if err != nil {
 		return r, err
 	}
 	if !ok {
-		return r, No(schemas.ErrorNameTaken, "the export name %q belongs to no connection yet, so there is nothing to move", export)
+		return r, No(schemas.ErrorNameTaken, "the export name %q does not belong to a connection yet, so there is nothing to move", export)
 	}
 	if r.Connection == connection {
 		return r, nil
@@ -72,12 +73,12 @@ func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas
 	return r, g.root.WriteJSON(ctx, schemas.NameKey(export), r)
 }
 
-// Release forgets whose an export's name was.
+// Release deletes the record of an export's name.
 func (g *Gate) Release(ctx context.Context, export string) error {
 	return g.root.DeletePrefix(ctx, schemas.NameKey(export))
 }
 
-// Admit records what a run was let in with. Every step of the run is held against it.
+// Admit records what a run was admitted with. Every step of the run is checked against it.
 func (g *Gate) Admit(ctx context.Context, run schemas.RunRef, r schemas.RunRecord) error {
 	r.At = g.now().UTC()
 	return g.root.WriteJSON(ctx, schemas.RunRecordKey(run), r)
@@ -91,7 +92,7 @@ func (g *Gate) KeepList(ctx context.Context, run schemas.RunRef, list int64) err
 	return g.root.WriteJSON(ctx, schemas.RunListKey(run), list)
 }
 
-// CheckList returns the Refused of a list that is not the one that a segment's run fills.
+// CheckList returns a Refused if list is not the one that a segment's run fills.
 func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) error {
 	if !g.Required() {
 		return nil
@@ -104,12 +105,12 @@ func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) er
 	return err
 }
 
-// Admitted returns the record of a run that was let in. A run without one is Refused.
+// Admitted returns the record of an admitted run, or a Refused if it has none.
 func (g *Gate) Admitted(ctx context.Context, run schemas.RunRef) (schemas.RunRecord, error) {
 	var r schemas.RunRecord
 	ok, err := g.root.ReadJSON(ctx, schemas.RunRecordKey(run), &r)
 	if err == nil && (!ok || r.Input.Export.Name != run.Export || r.Input.Export.Connection != run.Connection || r.RunID != run.RunID) {
-		err = No(schemas.ErrorGrant, "no run %s of %q was let in over connection %q: only RunExport starts this step, with a grant", run.RunID, run.Export, run.Connection)
+		err = No(schemas.ErrorGrant, "run %s of %q was not admitted over connection %q: only RunExport starts this step, with a grant", run.RunID, run.Export, run.Connection)
 	}
 	return r, err
 }

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Variables of the environment that hold what the workers of a deployment share.
+// Environment variables with the secrets that the workers of a deployment share.
 const (
 	SecretVariable     = "WORKER_SECRET"
 	SecretFileVariable = "WORKER_SECRET_FILE"
 )
 
-// ReadSecrets reads the secrets, the newest first, from a text or else from a file.
+// ReadSecrets returns the secrets in text or in a file, the newest first.
 func ReadSecrets(text, file string) ([]string, error) {
 	if file != "" {
 		if text != "" {
-			return nil, errors.New("WORKER_SECRET and WORKER_SECRET_FILE are both set; only one of them can hold, take the other out")
+			return nil, errors.New("WORKER_SECRET and WORKER_SECRET_FILE are both set; unset one of them")
 		}
 		data, err := os.ReadFile(file)
 		if err != nil {

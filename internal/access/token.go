@@ -21,44 +21,43 @@ import (
 )
 
 const (
-	// keysFresh is how old the provider's keys may be before they are read again: a key
-	// that it has withdrawn is trusted no longer than that.
+	// keysFresh is the age at which the provider's keys are read again. A withdrawn key is
+	// trusted no longer than that.
 	keysFresh = 5 * time.Minute
-	// keysStale is how old they may be while reading them again fails.
+	// keysStale is the maximum age of the keys while reading them again fails.
 	keysStale = time.Hour
-	// keysPause is the least time between two attempts to read them again.
+	// keysPause is the minimum time between two attempts to read them again.
 	keysPause = 10 * time.Second
 	// providerTimeout bounds one request to the provider.
 	providerTimeout = 10 * time.Second
-	// maxToken is the most bytes of a token. Those with some hundred groups have ten
-	// thousand or so.
+	// maxToken is the maximum size of a token in bytes. Tokens with several hundred groups
+	// have about ten thousand.
 	maxToken = 64 << 10
 )
 
-// TokenOptions say which tokens are good, and what role they give.
+// TokenOptions select the accepted tokens, and map their claims to roles.
 type TokenOptions struct {
-	// Issuer is the OpenID Connect provider, whose discovery document says where its
-	// keys are; Audience is whom a token has to be for.
+	// Issuer is the URL of the OpenID Connect provider, where its discovery document is;
+	// Audience is the audience that a token must have.
 	Issuer, Audience string
-	// RoleClaim is the claim that gives the role: its name, or the path to it such
-	// as realm_access.roles.
+	// RoleClaim is the name of the claim with the role, or a path such as
+	// realm_access.roles.
 	RoleClaim string
-	// Roles says which values of the claim give which role, as ParseRoles takes it;
-	// empty where the values are the roles' names.
+	// Roles maps values of the claim to roles, in the form of ParseRoles; if it is empty,
+	// the values are the names of the roles.
 	Roles string
-	// NameClaim is the claim that a person is called by. Where it is empty, that is the
-	// email if the provider has verified it, and else the subject.
+	// NameClaim is the claim with a person's name. If it is empty, the name is the email
+	// if the provider has verified it, and otherwise the subject.
 	NameClaim string
 }
 
-// signatures are the algorithms that tokens may be signed with: those with public
-// keys. Without a list, whoever makes a token would choose, and could choose none at
-// all, or the provider's public key as a secret.
+// signatures are the accepted algorithms, all with public keys. Without a list, the maker
+// of a token could choose "none", or use the provider's public key as a shared secret.
 var signatures = []string{
 	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
-// Tokens finds out whose a token is. It is safe for concurrent use.
+// Tokens verifies tokens. It is safe for concurrent use.
 type Tokens struct {
 	o      TokenOptions
 	client *http.Client
@@ -69,14 +68,15 @@ type Tokens struct {
 	verify *oidc.IDTokenVerifier
 }
 
-// NewTokens returns a Tokens. The provider is asked for nothing before the first token.
+// NewTokens returns a Tokens. It sends the first request to the provider when the first
+// token is verified.
 func NewTokens(o TokenOptions) (*Tokens, error) {
 	issuer, err := url.Parse(o.Issuer)
 	switch {
 	case o.Issuer == "" || o.Audience == "":
-		return nil, errors.New("AUTH_ISSUER and AUTH_AUDIENCE are both needed: tokens of other providers, and for other programs, are not to be taken")
+		return nil, errors.New("AUTH_ISSUER and AUTH_AUDIENCE are both required, to reject tokens of other providers and for other programs")
 	case err != nil || !safeURL(issuer):
-		return nil, fmt.Errorf("AUTH_ISSUER: %s must be https, since who can change what comes from there can be anybody", issuer.Redacted())
+		return nil, fmt.Errorf("AUTH_ISSUER: %s must be https: without it, an attacker on the network could forge tokens", issuer.Redacted())
 	}
 	t := &Tokens{o: o, now: time.Now}
 	if t.roles, err = ParseRoles(o.Roles); err != nil {
@@ -84,21 +84,21 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	}
 	t.client = &http.Client{Timeout: providerTimeout, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if !safeURL(r.URL) || len(via) > 3 {
-			return fmt.Errorf("the provider leads to %s", r.URL.Redacted())
+			return fmt.Errorf("the provider redirects to %s", r.URL.Redacted())
 		}
 		return nil
 	}}
 	return t, nil
 }
 
-// safeURL reports whether nobody on the way can change what comes from the URL.
+// safeURL reports whether responses from the URL can't be altered on the network.
 func safeURL(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
 	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
 }
 
-// verifier returns what verifies tokens. Once the provider has said where its keys are,
-// it is not asked again.
+// verifier returns the verifier of tokens. It reads the provider's discovery document
+// once.
 func (t *Tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,10 +113,10 @@ func (t *Tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 		err = p.Claims(&found)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask the identity provider %s who it is: %w", t.o.Issuer, err)
+		return nil, fmt.Errorf("read the discovery document of the identity provider %s: %w", t.o.Issuer, err)
 	}
 	if u, err := url.Parse(found.Keys); err != nil || !safeURL(u) {
-		return nil, fmt.Errorf("the identity provider %s has its keys at %q, which is not https", t.o.Issuer, found.Keys)
+		return nil, fmt.Errorf("the keys of the identity provider %s are at %q, which is not https", t.o.Issuer, found.Keys)
 	}
 	fresh := func() *oidc.RemoteKeySet {
 		return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), t.client), found.Keys)
@@ -125,8 +125,8 @@ func (t *Tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	return t.verify, nil
 }
 
-// Person verifies a token and returns whose it is. The error is a *Refused, or that the
-// provider is out of reach.
+// Person verifies a token and returns its person. The error is a *Refused, unless the
+// provider can't be reached.
 func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, error) {
 	token = strings.TrimSpace(token)
 	if len(token) > maxToken || !forSigningIn(token) {
@@ -140,13 +140,13 @@ func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, erro
 	var expired *oidc.TokenExpiredError
 	switch {
 	case errors.As(err, &expired) && expired.Expiry.Unix() <= 0:
-		return schemas.Person{}, No(schemas.ErrorProof, "the token never expires; only tokens that do are taken")
+		return schemas.Person{}, No(schemas.ErrorProof, "the token never expires; only tokens with an expiry are accepted")
 	case errors.As(err, &expired):
 		return schemas.Person{}, No(schemas.ErrorProof, "the token expired at %s; get a new one, such as with starter login", expired.Expiry.UTC().Format(time.DateTime))
 	case unfetched(err):
 		return schemas.Person{}, err
 	case err != nil:
-		return schemas.Person{}, No(schemas.ErrorProof, "the token is not good here: %s", strings.TrimPrefix(err.Error(), "oidc: "))
+		return schemas.Person{}, No(schemas.ErrorProof, "the token is not valid: %s", strings.TrimPrefix(err.Error(), "oidc: "))
 	}
 	claims := map[string]any{}
 	if err := verified.Claims(&claims); err != nil {
@@ -155,9 +155,9 @@ func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, erro
 	return t.describe(verified.Subject, claims)
 }
 
-// forSigningIn reports whether a token says that it is one that says who somebody is,
-// and not one for signing out and the like (RFC 8725, 3.11), which go-oidc does not look
-// at. Its algorithm is looked at before the provider is asked for anything.
+// forSigningIn reports whether a token's type is that of an ID or access token, not of a
+// logout token, for example (RFC 8725, 3.11). go-oidc does not check the type. It checks
+// the algorithm too, before any request to the provider.
 func forSigningIn(token string) bool {
 	head, _, _ := strings.Cut(token, ".")
 	data, err := base64.RawURLEncoding.DecodeString(head)
@@ -169,8 +169,8 @@ func forSigningIn(token string) bool {
 	return kind == "jwt" || kind == "at+jwt" || kind == "id+jwt"
 }
 
-// keys are the provider's public keys. go-oidc keeps a key for ever once it has read
-// it, so the set is replaced by a new one every now and then, beside those who ask.
+// keys are the provider's public keys. go-oidc never forgets a key that it has read, so
+// the set is replaced regularly in the background.
 type keys struct {
 	fresh func() *oidc.RemoteKeySet
 	now   func() time.Time
@@ -178,14 +178,14 @@ type keys struct {
 	mu   sync.Mutex
 	set  *oidc.RemoteKeySet
 	read time.Time // when set was read
-	next time.Time // when a new one is asked for
+	next time.Time // when a new set is read
 }
 
-// unfetched reports whether an error is that the provider's keys could not be read.
+// unfetched reports whether the provider's keys could not be read.
 func unfetched(err error) bool { return err != nil && strings.Contains(err.Error(), "fetching keys") }
 
-// VerifySignature implements oidc.KeySet. It waits for the provider only where there
-// are no keys that are recent enough.
+// VerifySignature implements oidc.KeySet. It waits for the provider only if its keys are
+// too old.
 func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	now := k.now()
 	k.mu.Lock()
@@ -207,7 +207,7 @@ func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error
 	return set.VerifySignature(ctx, token)
 }
 
-// replace verifies with keys that are read anew, and keeps them if that worked.
+// replace verifies with newly read keys, and keeps them if they could be read.
 func (k *keys) replace(ctx context.Context, token string) ([]byte, error) {
 	set, began := k.fresh(), k.now()
 	payload, err := set.VerifySignature(ctx, token)
@@ -219,12 +219,12 @@ func (k *keys) replace(ctx context.Context, token string) ([]byte, error) {
 	return payload, err
 }
 
-// anyValue stands for every value of the role claim, and for a token without one.
+// anyValue matches every value of the role claim, and a token without one.
 const anyValue = "*"
 
-// ParseRoles reads which values of a claim give which role, such as
-// "administrator=Iterable owners; contributor=Marketing, CRM; viewer=*". An empty
-// text gives each role to the value of its name.
+// ParseRoles parses the values of a claim for each role, such as
+// "administrator=Iterable owners; contributor=Marketing, CRM; viewer=*". In an empty text
+// the value of each role is its name.
 func ParseRoles(text string) (map[string]schemas.Role, error) {
 	roles := map[string]schemas.Role{}
 	if strings.TrimSpace(text) == "" {
@@ -245,7 +245,7 @@ func ParseRoles(text string) (map[string]schemas.Role, error) {
 			if v = strings.TrimSpace(v); v == "" {
 				return nil, fmt.Errorf("%q names an empty value", strings.TrimSpace(part))
 			}
-			if !AtLeast(roles[v], role) { // of two roles the one that may do more
+			if !AtLeast(roles[v], role) { // the higher of two roles
 				roles[v] = role
 			}
 		}
@@ -253,7 +253,7 @@ func ParseRoles(text string) (map[string]schemas.Role, error) {
 	return roles, nil
 }
 
-// maxName is the most bytes of a person's name.
+// maxName is the maximum size of a person's name in bytes.
 const maxName = 200
 
 func nameable(s string) bool {
@@ -263,10 +263,10 @@ func nameable(s string) bool {
 func (t *Tokens) describe(subject string, claims map[string]any) (schemas.Person, error) {
 	p := schemas.Person{Name: subject, Subject: subject}
 	if !nameable(subject) {
-		return p, No(schemas.ErrorProof, "the token does not say whose it is (claim sub)")
+		return p, No(schemas.ErrorProof, "the token has no valid subject (claim sub)")
 	}
-	// Many providers let people choose these claims themselves, so only one that the
-	// provider vouches for, or that the administrator has named, is a name.
+	// Many providers let users choose these claims, so a name is used only if the provider
+	// has verified it or the administrator has configured the claim.
 	name := t.o.NameClaim
 	if verified := claims["email_verified"]; name == "" && (verified == true || verified == "true") {
 		name = "email"
@@ -281,13 +281,13 @@ func (t *Tokens) describe(subject string, claims map[string]any) (schemas.Person
 		}
 	}
 	if p.Role == "" {
-		return p, No(schemas.ErrorNotAllowed, "%s has no role here: the token's claim %q gives none; ask whoever looks after the worker's AUTH_ROLES", p.Name, t.o.RoleClaim)
+		return p, No(schemas.ErrorNotAllowed, "%s has no role here: the token's claim %q maps to no role; ask for an entry in the worker's AUTH_ROLES", p.Name, t.o.RoleClaim)
 	}
 	return p, nil
 }
 
-// claimValues returns the strings of a claim: of its name as it stands, since names
-// may have dots in them, or else of the path.
+// claimValues returns the strings of a claim. It looks for claim as a name first, since
+// names can contain dots, and then as a path.
 func claimValues(claims map[string]any, claim string) []string {
 	v, ok := claims[claim]
 	if !ok {

@@ -30,9 +30,9 @@ func with(claims map[string]any, more ...any) map[string]any {
 	return claims
 }
 
-// TestTokensThatAreTaken gives people the name that the provider vouches for, and their
+// TestAcceptedTokens: a person has the name that the provider has verified, and their
 // highest role.
-func TestTokensThatAreTaken(t *testing.T) {
+func TestAcceptedTokens(t *testing.T) {
 	p := accesstest.New(t)
 	o := p.Options()
 	o.Roles = "administrator=Owners;contributor=Marketing,CRM;viewer=*"
@@ -60,7 +60,7 @@ func TestTokensThatAreTaken(t *testing.T) {
 			schemas.Person{Name: "ann@example.com", Subject: "ann", Role: "contributor"}},
 		"unverified email": {p.Tokens(), claims("email", "owner@example.com", "email_verified", false, "name", "The Owner", "preferred_username", "owner"),
 			schemas.Person{Name: "ann", Subject: "ann", Role: "contributor"}},
-		"email that nobody speaks of": {p.Tokens(), claims("email", "owner@example.com"), schemas.Person{Name: "ann", Subject: "ann", Role: "contributor"}},
+		"email without verification":  {p.Tokens(), claims("email", "owner@example.com"), schemas.Person{Name: "ann", Subject: "ann", Role: "contributor"}},
 		"escape sequence in an email": {p.Tokens(), claims("email", "a\x1b[2J@example.com", "email_verified", true), schemas.Person{Name: "ann", Subject: "ann", Role: "contributor"}},
 		"a claim that was named":      {byUsername, claims("preferred_username", "ann.l"), schemas.Person{Name: "ann.l", Subject: "ann", Role: "viewer"}},
 		"several audiences":           {p.Tokens(), claims("aud", []string{"other", accesstest.Audience}), schemas.Person{Name: "ann", Subject: "ann", Role: "contributor"}},
@@ -73,7 +73,7 @@ func TestTokensThatAreTaken(t *testing.T) {
 	}
 }
 
-// TestTokensThatAreRefused are those that somebody may try.
+// TestTokensThatAreRefused: tokens of attackers, of other programs and of other kinds.
 func TestTokensThatAreRefused(t *testing.T) {
 	p := accesstest.New(t)
 	tokens := p.Tokens()
@@ -101,19 +101,19 @@ func TestTokensThatAreRefused(t *testing.T) {
 		"too long":              {strings.Repeat("x", 1<<17), "not a JWT"},
 		"no algorithm":          {encoded(`{"alg":"none"}`) + "." + real[1] + ".", "not a JWT"},
 		"a secret's algorithm":  {signed(jose.SigningKey{Algorithm: jose.HS256, Key: make([]byte, 32)}), "not a JWT"},
-		"another key":           {signed(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: "first"}}), "not good"},
-		"an unknown key":        {signed(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: "mine"}}), "not good"},
-		"altered claims":        {real[0] + "." + encoded(`{"sub":"root"}`) + "." + real[2], "not good"},
+		"another key":           {signed(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: "first"}}), "not valid"},
+		"an unknown key":        {signed(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: "mine"}}), "not valid"},
+		"altered claims":        {real[0] + "." + encoded(`{"sub":"root"}`) + "." + real[2], "not valid"},
 		"another issuer":        {p.Sign(with(good(), "iss", "https://other.example"), nil), "different provider"},
 		"another program":       {p.Sign(with(good(), "aud", "payroll"), nil), "audience"},
-		"another one's subject": {accesstest.New(t).Token("ann", schemas.RoleAdministrator), "not good"},
-		"another one's word":    {accesstest.New(t).Sign(good(), nil), "not good"},
+		"another one's subject": {accesstest.New(t).Token("ann", schemas.RoleAdministrator), "not valid"},
+		"another one's word":    {accesstest.New(t).Sign(good(), nil), "not valid"},
 		"expired":               {p.Sign(with(good(), "exp", time.Now().Add(-30*time.Second).Unix()), nil), "expired"},
 		"one that never does":   {p.Sign(with(good(), "exp", nil), nil), "never expires"},
 		"one from the future":   {p.Sign(with(good(), "nbf", time.Now().Add(time.Hour).Unix()), nil), "not before"},
 		"one for signing out":   {p.Sign(good(), map[jose.HeaderKey]any{"typ": "logout+jwt"}), "not a JWT for signing in"},
-		"nobody's":              {p.Sign(with(good(), "sub", nil), nil), "whose it is"},
-		"an unprintable person": {p.Sign(with(good(), "sub", "ann\n"), nil), "whose it is"},
+		"nobody's":              {p.Sign(with(good(), "sub", nil), nil), "no valid subject"},
+		"an unprintable person": {p.Sign(with(good(), "sub", "ann\n"), nil), "no valid subject"},
 		"no role":               {p.Sign(with(good(), "roles", []string{"intern"}), nil), "no role here"},
 	} {
 		_, err := tokens.Person(t.Context(), c.token)
@@ -124,8 +124,8 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestKeysComeAndGo: a key that was withdrawn is trusted no longer than five minutes, a
-// new one at once, and while the provider is out of reach those that are known.
+// TestKeysComeAndGo: a withdrawn key is trusted no longer than five minutes and a new one
+// at once. While the provider can't be reached, known keys stay trusted.
 func TestKeysComeAndGo(t *testing.T) {
 	p := accesstest.New(t)
 	tokens := p.Tokens()
@@ -165,8 +165,8 @@ func TestKeysComeAndGo(t *testing.T) {
 	}
 }
 
-// TestAProviderThatHangsHoldsUpNobodyElse: tokens of unknown keys have the provider
-// asked, and those of known ones do not wait for that.
+// TestAProviderThatHangsHoldsUpNobodyElse: tokens of unknown keys make a request to the
+// provider, and tokens of known keys do not wait for it.
 func TestAProviderThatHangsHoldsUpNobodyElse(t *testing.T) {
 	p := accesstest.New(t)
 	hang, release := make(chan struct{}), make(chan struct{})
@@ -219,8 +219,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzTokens: whatever a token is made of, it is refused, with nothing of it in the
-// error.
+// FuzzTokens: every made-up token is refused, and the error contains no part of it.
 func FuzzTokens(f *testing.F) {
 	p := accesstest.New(f)
 	tokens := p.Tokens()

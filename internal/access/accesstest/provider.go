@@ -21,7 +21,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Whom the provider's tokens are for, and the secret of the workers of a test.
+// The audience of the provider's tokens, and the secret of a test's workers.
 const (
 	Audience = "segment-export"
 	Secret   = "kGJ5iMlYPuC0yyuK1Z1pD2sMZqS7jLQ1bZ0Y2sXoRmE="
@@ -32,7 +32,7 @@ type Provider struct {
 	t testing.TB
 	// Issuer is its URL.
 	Issuer string
-	// Fetches counts how often its keys were read; Down has it answer nothing but 503.
+	// Fetches counts the requests for its keys; Down makes it answer all requests with 503.
 	Fetches atomic.Int64
 	Down    atomic.Bool
 
@@ -41,7 +41,7 @@ type Provider struct {
 	id  string
 }
 
-// New starts a provider with a key of its own.
+// New starts a provider with a new key.
 func New(t testing.TB) *Provider {
 	t.Helper()
 	p := &Provider{t: t}
@@ -73,7 +73,7 @@ func New(t testing.TB) *Provider {
 	return p
 }
 
-// Rotate gives the provider another key, and withdraws the one before.
+// Rotate replaces the provider's key.
 func (p *Provider) Rotate(id string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -84,12 +84,12 @@ func (p *Provider) Rotate(id string) {
 	p.key, p.id = key, id
 }
 
-// Options are those of somebody who trusts the provider.
+// Options returns the options that accept the provider's tokens.
 func (p *Provider) Options() access.TokenOptions {
 	return access.TokenOptions{Issuer: p.Issuer, Audience: Audience, RoleClaim: "roles"}
 }
 
-// Tokens reads the provider's tokens.
+// Tokens returns a Tokens that accepts the provider's tokens.
 func (p *Provider) Tokens() *access.Tokens {
 	p.t.Helper()
 	t, err := access.NewTokens(p.Options())
@@ -99,21 +99,21 @@ func (p *Provider) Tokens() *access.Tokens {
 	return t
 }
 
-// Claims are those of a token that is good for an hour, and for somebody of that name
-// and role.
+// Claims returns the claims of a token for a person of that name and role, valid for an
+// hour.
 func (p *Provider) Claims(name string, role schemas.Role) map[string]any {
 	return map[string]any{
 		"iss": p.Issuer, "aud": Audience, "sub": name, "roles": []string{role}, "exp": time.Now().Add(time.Hour).Unix(),
 	}
 }
 
-// Token is good for an hour, and for somebody of that name and role.
+// Token returns a token for a person of that name and role, valid for an hour.
 func (p *Provider) Token(name string, role schemas.Role) string {
 	p.t.Helper()
 	return p.Sign(p.Claims(name, role), nil)
 }
 
-// Sign makes a token with those claims and further headers.
+// Sign returns a token with those claims and additional headers.
 func (p *Provider) Sign(claims map[string]any, headers map[jose.HeaderKey]any) string {
 	p.t.Helper()
 	p.mu.Lock()

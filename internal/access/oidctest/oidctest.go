@@ -1,4 +1,4 @@
-// Package oidctest is a real OpenID Connect provider for tests, with people in it.
+// Package oidctest starts a real OpenID Connect provider for tests, with three users.
 package oidctest
 
 import (
@@ -24,11 +24,11 @@ import (
 //go:embed oidc
 var oidcFiles embed.FS
 
-// Audience is whom the tokens of Real are for, and the client that asks for them.
+// Audience is the audience of the provider's tokens, and the ID of the client.
 const Audience = "segment-export"
 
 // Start starts node-oidc-provider, a certified OpenID Connect provider, and returns its
-// issuer. Its people are ann, bob and vic: an administrator, a contributor and a viewer.
+// issuer. Its users are ann, bob and vic: an administrator, a contributor and a viewer.
 // It needs Node, and npm the first time.
 func Start(t testing.TB) (issuer string) {
 	t.Helper()
@@ -83,8 +83,8 @@ var (
 	detail = regexp.MustCompile(`(name|value)="([^"]*)"`)
 )
 
-// Browse opens a page of the provider as a person's browser does, and answers its forms in their
-// name until there is none.
+// Browse opens a page of the provider as a browser does, and submits its forms as person
+// until a page has no form.
 func Browse(t testing.TB, page, person string) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
