@@ -3,6 +3,7 @@ package activities
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"iterable-segment-export/internal/generate"
 	"iterable-segment-export/internal/sandbox"
@@ -23,7 +24,7 @@ func BenchmarkStage(b *testing.B) {
 	}
 	w.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{dir}}}
 	run := schemas.RunRef{Export: "Staged", Segment: "Staged", RunID: "0192d0a0-0000-7000-8000-000000000000"}
-	seg, err := w.inspect(b.Context(), export, schemas.Segment{Name: "Staged", Source: dir}, nil, nil)
+	seg, err := w.inspect(b.Context(), export, schemas.Segment{Name: "Staged", Source: dir}, time.Now(), nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -55,7 +56,7 @@ func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []ident
 	}
 	s := schemas.Segment{Name: "High-value", Source: folder}
 	writeIdentities(t, filepath.Join(folder, "people.arrow"), rows)
-	seg, err := b.inspect(t.Context(), export, s, nil, nil)
+	seg, err := b.inspect(t.Context(), export, s, time.Now(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 		return schemas.SegmentInfo{}, err
 	}
 	located.Progress = func(files int) { read.Store(int64(files)) }
-	seg, err := inspect(ctx, in.Export, located)
+	seg, err := inspect(ctx, in.Export, in.Segment, in.Began, located)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -65,8 +65,8 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 }
 
 // inspect locates the segment's files and reads their footers, unless they were read before
-// and are the same.
-func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion, before *segment.Segment) (*segment.Segment, error) {
+// and are the same. began is the "now" of the segment's condition.
+func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, pinned *schemas.TableVersion, before *segment.Segment) (*segment.Segment, error) {
 	located, err := a.locate(ctx, e, s, pinned)
 	if err != nil {
 		return nil, err
@@ -74,12 +74,12 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 	if before != nil && before.Is(located) {
 		return before, nil
 	}
-	return inspect(ctx, e, located)
+	return inspect(ctx, e, s, began, located)
 }
 
 // inspect reads the footers of the segment's files.
-func inspect(ctx context.Context, e schemas.Export, located *segment.Located) (*segment.Segment, error) {
-	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields})
+func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
+	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, Where: s.Where, Now: began})
 	return seg, segmentFailure(err)
 }
 
@@ -99,7 +99,7 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 	if pinned != nil {
 		version = pinned.Version
 	}
-	located, err := segment.Locate(ctx, source, version, func(o storage.Object) (storage.Object, error) {
+	located, err := segment.Locate(ctx, source, version, s.Where != nil, func(o storage.Object) (storage.Object, error) {
 		o, err := storage.WithinObject(o, c.AllowedSources)
 		if err != nil {
 			return o, sourceRefused(err, c)
@@ -158,7 +158,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Info.Table, a.inspected.take(in.Run))
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
 	if err != nil {
 		return schemas.Manifest{}, err
 	}
@@ -188,6 +188,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	if err == nil && !in.Check {
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Unchanged, manifest.Unchanged)
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Duplicate, manifest.Duplicates)
+		a.Metrics.Profiles(ctx, in.Run.Export, observe.Filtered, manifest.Filtered)
 		a.Metrics.Rejects(ctx, in.Run.Export, manifest.Rejected)
 	}
 	a.expectPace(ctx, in.Connection, &manifest)
@@ -226,6 +227,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	}
 	traffic := seg.Traffic()
 	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes, traffic.Requests
+	s.skipped(seg.Skipped())
 	a.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
 		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)
 	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
@@ -242,6 +244,16 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		err = a.writeExamples(ctx, in.Run, s.examples)
 	}
 	return s.manifest, err
+}
+
+// skipped counts the rows that did not have to be read, since none of them can match.
+func (s *staging) skipped(k schemas.Skipped) {
+	if k == (schemas.Skipped{}) {
+		return
+	}
+	s.manifest.Skipped = &k
+	s.manifest.Read += k.Rows
+	s.manifest.Filtered += k.Rows
 }
 
 // warnings adds the warnings about values of mapped fields to the manifest.
@@ -281,7 +293,7 @@ func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
 
 // Footers returns the number of files and rows of a segment, as a run would read them.
 func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error) {
-	seg, err := a.inspect(ctx, e, s, nil, nil)
+	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
 	if err != nil {
 		return 0, 0, told(err)
 	}
@@ -290,7 +302,7 @@ func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Se
 
 // NewFields returns the data fields that a run of the segment would create in Iterable.
 func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
-	seg, err := a.inspect(ctx, e, s, nil, nil)
+	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
 	if err != nil {
 		return nil, told(err)
 	}

@@ -154,6 +154,10 @@ func (s *staging) record(b segment.Batch) error {
 	}
 	for i := range int(rec.NumRows()) {
 		s.manifest.Read++
+		if b.Match != nil && !b.Match[i] {
+			s.manifest.Filtered++
+			continue
+		}
 		if s.group.record == nil {
 			rec.Retain()
 			s.group.record = rec

@@ -439,7 +439,7 @@ func (b *bench) stage(t *testing.T, run schemas.RunRef, people map[string]float6
 	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{filepath.Dir(source)}}}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
 	s := schemas.Segment{Name: "High-value", Source: source}
-	seg, err := b.inspect(t.Context(), springExport, s, nil, nil)
+	seg, err := b.inspect(t.Context(), springExport, s, time.Now(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,8 @@ type Segment struct {
 	ListID int64 `json:"listId,omitempty"`
 	// Ready are the settings that differ from the export's.
 	Ready Ready `json:"ready,omitzero"`
+	// Where selects the rows that are sent; nil sends all.
+	Where *Condition `json:"where,omitempty"`
 }
 
 // Settings are what an export may set beside its mapping. A zero field means

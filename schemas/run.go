@@ -197,6 +197,8 @@ type InspectInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	// Wanted says what the data must be like; nil accepts any.
 	Wanted *Wanted `json:"wanted,omitempty"`
+	// Began is when the segment's run began: the "now" of its condition.
+	Began time.Time `json:"began,omitzero"`
 }
 
 // SegmentInfo is the content of a segment's footers.
@@ -295,7 +297,9 @@ type StageInput struct {
 	Segment    Segment        `json:"segment"`
 	Connection ConnectionInfo `json:"connection"`
 	Info       SegmentInfo    `json:"info"`
-	ListID     int64          `json:"listId"`
+	// Began is the InspectInput's.
+	Began  time.Time `json:"began,omitzero"`
+	ListID int64     `json:"listId"`
 	// ListSize is how many members the list has, -1 where that is not known, and
 	// ListOurs whether the export made it.
 	ListSize int64 `json:"listSize,omitempty"`
@@ -312,9 +316,13 @@ type StageInput struct {
 
 // Manifest is what staging found and wrote. Counts are of rows unless stated otherwise.
 type Manifest struct {
-	Read       int64            `json:"read"`
-	Duplicates int64            `json:"duplicates"`
-	Rejected   map[Reason]int64 `json:"rejected,omitempty"`
+	Read       int64 `json:"read"`
+	Duplicates int64 `json:"duplicates"`
+	// Filtered counts rows that do not match the segment's condition, and Skipped which of
+	// them were not even read. Read includes both.
+	Filtered int64            `json:"filtered,omitempty"`
+	Skipped  *Skipped         `json:"skipped,omitempty"`
+	Rejected map[Reason]int64 `json:"rejected,omitempty"`
 	// LeftOut counts values of mapped fields that can't be sent; the rest of the row is.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 
@@ -380,6 +388,9 @@ type LeftOut struct {
 	Reason string `json:"reason"`
 	Count  int64  `json:"count"`
 }
+
+// Selected returns how many rows match the segment's condition.
+func (m Manifest) Selected() int64 { return m.Read - m.Filtered }
 
 // Profiles returns how many profiles of the segment can be sent, changed or not.
 func (m Manifest) Profiles() int64 { return m.Adds + m.Updates + m.Unchanged }

@@ -202,6 +202,12 @@ func showSegment(w io.Writer, s finding) {
 		add("version of the "+t.Format+" table", t.Version)
 	}
 	add("rows read", m.Read)
+	if m.Filtered > 0 {
+		add("filtered by where", m.Filtered)
+	}
+	if k := m.Skipped; k != nil {
+		add("filtered without reading", k.Rows)
+	}
 	add("add", m.Adds)
 	add("update", m.Updates)
 	add("remove", m.Removals)

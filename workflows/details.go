@@ -51,6 +51,12 @@ func (s *exportSegment) show(ctx workflow.Context) {
 		row("bytes read", m.BytesRead)
 		row("bytes of the files", s.info.Bytes)
 	}
+	if s.in.Segment.Where != nil {
+		row("filtered", m.Filtered)
+	}
+	if m.Skipped != nil {
+		row("filtered without reading", m.Skipped.Rows)
+	}
 	row("to add", m.Adds)
 	row("to update", m.Updates)
 	row("to remove", m.Removals)

@@ -146,7 +146,7 @@ func (s *exportSegment) finish(ctx workflow.Context) error {
 // inspectSegment reads the footers of the segment's files, if the data is as wanted.
 func (s *exportSegment) inspectSegment(ctx workflow.Context, want *schemas.Wanted) error {
 	return s.do(ctx, schemas.ActivityInspectSegment, func(ctx workflow.Context) error {
-		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Wanted: want}
+		in := schemas.InspectInput{Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection, Began: s.report.StartedAt, Wanted: want}
 		ctx = long(ctx, "Footers of "+s.in.Segment.Source)
 		s.info = schemas.SegmentInfo{}
 		if err := workflow.ExecuteActivity(ctx, schemas.ActivityInspectSegment, in).Get(ctx, &s.info); err != nil {
@@ -189,7 +189,7 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 	return s.do(ctx, schemas.ActivityStageSegment, func(ctx workflow.Context) error {
 		in := schemas.StageInput{
 			Run: s.in.Run, Export: s.in.Export, Segment: s.in.Segment, Connection: s.in.Connection,
-			Info: s.info, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours, ListOwner: s.list.Owner,
+			Info: s.info, Began: s.report.StartedAt, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours, ListOwner: s.list.Owner,
 			Full: s.in.Full, Check: s.in.Check,
 		}
 		rows, files := "the rows", "1 file"

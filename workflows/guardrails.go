@@ -34,15 +34,19 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	trip := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	valid := m.Profiles()
 	if valid == 0 && !g.AllowEmpty {
-		trip("the segment has no profile that can be sent, of %s rows read (guardrails.allowEmpty)", count(m.Read))
+		matching := ""
+		if m.Filtered > 0 {
+			matching = fmt.Sprintf(", of which %s match its condition", count(m.Selected()))
+		}
+		trip("the segment has no profile that can be sent, of %s rows read%s (guardrails.allowEmpty)", count(m.Read), matching)
 	}
 	if most := g.RemovedShare(); float64(m.Removals) > most*float64(m.Members) {
 		trip("%s of the %s members of the list would be removed, more than %s (guardrails.maxRemovedShare)",
 			count(m.Removals), count(m.Members), percent(most))
 	}
 	rejected := sum(m.Rejected)
-	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Read) {
-		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Read), percent(most))
+	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Selected()) {
+		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Selected()), percent(most))
 	}
 	found = append(found, leftOut(g, m)...)
 	// Members that left the segment but stay on the list count too: in append mode the
@@ -87,7 +91,7 @@ func Lasting(set schemas.Settings, newFields []string, m schemas.Manifest) []str
 // leftOut returns the columns with too many values that can't be sent.
 func leftOut(g schemas.Guardrails, m schemas.Manifest) []string {
 	var found []string
-	most := g.LeftOutShare() * float64(m.Read)
+	most := g.LeftOutShare() * float64(m.Selected())
 	for i := 0; i < len(m.LeftOut); {
 		column, n := m.LeftOut[i].Column, int64(0)
 		for ; i < len(m.LeftOut) && m.LeftOut[i].Column == column; i++ {
@@ -95,7 +99,7 @@ func leftOut(g schemas.Guardrails, m schemas.Manifest) []string {
 		}
 		if float64(n) > most {
 			found = append(found, fmt.Sprintf("%s of %s rows have a value of column %q that can't be sent, more than %s (guardrails.maxLeftOutShare)",
-				count(n), count(m.Read), column, percent(g.LeftOutShare())))
+				count(n), count(m.Selected()), column, percent(g.LeftOutShare())))
 		}
 	}
 	return found

@@ -48,7 +48,8 @@ func (d *Description) Described() *Description { return d }
 // Batches returns the rows of one file in their order.
 type Batches interface {
 	// Next returns the columns of at most Options.BatchRows rows, and io.EOF at
-	// the end. A column that the file does not have is of type null.
+	// the end. A column that the file does not have is of type null. Of rows that
+	// Options.Skip leaves out it returns only how many there are.
 	Next() ([]arrow.Array, int, error)
 	Close()
 }
@@ -62,6 +63,8 @@ type Options struct {
 	Ahead int
 	// Parallel is how many columns are decoded at a time; default GOMAXPROCS.
 	Parallel int
+	// Skip has the row groups that are not read; nil reads all.
+	Skip []bool
 }
 
 // WithDefaults returns the options with the defaults filled in.

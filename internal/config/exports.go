@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/where"
 	"iterable-segment-export/schemas"
 )
 
@@ -84,8 +85,15 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		}
 		inExport := map[string]position{}
 		for j, s := range e.Segments {
-			checkName(s.Name, "segment", child(path, "segments", strconv.Itoa(j), "name"), inExport, doc, p)
-			checkReady(s.Ready, child(path, "segments", strconv.Itoa(j), "ready"), doc, p)
+			at := child(path, "segments", strconv.Itoa(j))
+			checkName(s.Name, "segment", child(at, "name"), inExport, doc, p)
+			checkReady(s.Ready, child(at, "ready"), doc, p)
+			if s.Where == nil {
+				continue
+			}
+			if err := where.Check(s.Where); err != nil {
+				p.add(doc.at(child(at, "where")...), "where: %v", err)
+			}
 		}
 	}
 	checkLists(all, doc, p)

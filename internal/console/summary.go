@@ -55,6 +55,9 @@ func rejected(r schemas.ExportReport) string {
 		total += r.Rejected[reason]
 		parts = append(parts, fmt.Sprintf("%s %s", reason, humanize.Comma(r.Rejected[reason])))
 	}
+	if r.Manifest.Filtered > 0 {
+		parts = append(parts, fmt.Sprintf("(filtered %s)", humanize.Comma(r.Manifest.Filtered)))
+	}
 	if r.Manifest.Duplicates > 0 {
 		parts = append(parts, fmt.Sprintf("(duplicate %s)", humanize.Comma(r.Manifest.Duplicates)))
 	}

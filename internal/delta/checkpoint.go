@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,13 @@ var wanted = []string{
 	"protocol.minReaderVersion", "protocol.readerFeatures", "sidecar.path",
 }
 
+func (s *state) wanted() []string {
+	if s.statistics {
+		return append(slices.Clone(wanted), "add.stats")
+	}
+	return wanted
+}
+
 // rows reads actions in Parquet.
 func (f *folder) rows(name string, s *state) (err error) {
 	file, err := f.open(name)
@@ -109,7 +117,7 @@ func (f *folder) rows(name string, s *state) (err error) {
 	}
 	var paths [][]int
 	var names []string
-	for _, w := range wanted {
+	for _, w := range s.wanted() {
 		if path := find(p.Fields, strings.Split(w, ".")); path != nil {
 			if _, f := columnar.At(p.Fields, path); columnar.Supported(f.Type) != nil {
 				return fmt.Errorf("its column %s can't be read: %w", w, columnar.Supported(f.Type))

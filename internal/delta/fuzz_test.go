@@ -31,7 +31,7 @@ func FuzzLog(f *testing.F) {
 		}
 		table, err := Read(t.Context(), func(below string, keep func(name string) bool) ([]storage.Object, error) {
 			return storage.ListTable(t.Context(), dir, below, keep)
-		}, Latest)
+		}, Latest, true)
 		if err != nil {
 			if len(err.Error()) < 10 {
 				t.Errorf("%q explains nothing", err)
@@ -45,6 +45,13 @@ func FuzzLog(f *testing.F) {
 			for i := range table.Columns {
 				if v, err := table.Columns[i].Constant(file.Partition[table.Columns[i].Physical]); err == nil && v.Len() != 1 {
 					t.Errorf("a partition value has %d elements", v.Len())
+				}
+			}
+			if st := file.Statistics(); st != nil {
+				for i := range table.Columns {
+					if b := st.Bounds(&table.Columns[i]); b.Range != nil && b.Range.Len() != 2 || b.Nulls > st.Rows {
+						t.Errorf("the bounds of a column are %+v", b)
+					}
 				}
 			}
 			rows, err := file.Rows(t.Context())

@@ -43,6 +43,7 @@ type File struct {
 	// nil for null.
 	Partition map[string]*string
 	vector    *vector
+	stats     string                    // JSON, empty if the log has none or they were not asked for
 	objects   map[string]storage.Object // of the table's folder
 }
 
@@ -69,7 +70,8 @@ func (f *folder) find(below string, keep func(name string) bool) error {
 // Read finds the files of a version, or of the latest one. It lists the log, and then
 // the files that the log says the version has: the folder may also hold any number of
 // those of earlier versions.
-func Read(ctx context.Context, list List, version int64) (*Table, error) {
+// With statistics set, the files have those that the log has of them.
+func Read(ctx context.Context, list List, version int64, statistics bool) (*Table, error) {
 	f := folder{ctx: ctx, list: list, objects: map[string]storage.Object{}}
 	err := f.find(logFolder, func(name string) bool {
 		return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".parquet")
@@ -81,7 +83,7 @@ func Read(ctx context.Context, list List, version int64) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := state{adds: map[string]*add{}}
+	s := state{adds: map[string]*add{}, statistics: statistics}
 	for _, name := range plan.checkpoint {
 		if err := f.checkpoint(name, &s); err != nil {
 			return nil, fmt.Errorf("read %s of the Delta log: %w", path.Base(name), err)
@@ -151,6 +153,7 @@ type add struct {
 	PartitionValues map[string]*string
 	Size            int64
 	DeletionVector  *vector
+	Stats           string
 }
 
 type protocol struct {
@@ -179,6 +182,8 @@ type state struct {
 	metadata *metadata
 	protocol *protocol
 	sidecars []string
+	// statistics keeps those of files.
+	statistics bool
 }
 
 // key distinguishes the files of a version. Writers do not agree on the characters of a
@@ -194,6 +199,9 @@ func (a *add) key() string {
 func (s *state) take(a *action) error {
 	switch {
 	case a.Add != nil:
+		if !s.statistics {
+			a.Add.Stats = ""
+		}
 		s.adds[a.Add.key()] = a.Add
 		if len(s.adds) > maxFiles {
 			return fmt.Errorf("it has more than %d files; compact the table (OPTIMIZE)", maxFiles)
@@ -327,7 +335,7 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 		if a.Size > 0 && a.Size != o.Size {
 			return nil, fmt.Errorf("the file %s has %d bytes, and the Delta log says %d; restore it, or repair the table", name, o.Size, a.Size)
 		}
-		t.Files = append(t.Files, File{Object: o, Partition: a.PartitionValues, vector: a.DeletionVector, objects: f.objects})
+		t.Files = append(t.Files, File{Object: o, Partition: a.PartitionValues, vector: a.DeletionVector, stats: a.Stats, objects: f.objects})
 	}
 	slices.SortFunc(t.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return t, nil

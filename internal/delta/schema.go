@@ -98,36 +98,45 @@ func parseType(data []byte, mode string, depth int) (c Column, err error) {
 	return c, nil
 }
 
+// ConstantType returns the type of the arrays of Constant, null for a type that they don't
+// have.
+func (c *Column) ConstantType() arrow.DataType {
+	switch {
+	case c.Type == "byte", c.Type == "short", c.Type == "integer", c.Type == "long":
+		return arrow.PrimitiveTypes.Int64
+	case c.Type == "float":
+		return arrow.PrimitiveTypes.Float32
+	case c.Type == "double":
+		return arrow.PrimitiveTypes.Float64
+	case c.Type == "boolean":
+		return arrow.FixedWidthTypes.Boolean
+	case c.Type == "date":
+		return arrow.FixedWidthTypes.Date32
+	case strings.HasPrefix(c.Type, "decimal("):
+		d := &arrow.Decimal128Type{}
+		if _, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &d.Precision, &d.Scale); err == nil {
+			return d
+		}
+	case strings.HasPrefix(c.Type, "timestamp"):
+		return arrow.FixedWidthTypes.Timestamp_us
+	case c.Type == "string", c.Type == "binary", strings.HasPrefix(c.Type, "varchar"), strings.HasPrefix(c.Type, "char"):
+		return arrow.BinaryTypes.String
+	}
+	return arrow.Null
+}
+
 // Constant returns an array of one element: the value of a partition column. A nil
 // or empty text is null.
 func (c *Column) Constant(text *string) (arrow.Array, error) {
 	if text == nil || *text == "" {
 		return array.NewNull(1), nil
 	}
-	var dt arrow.DataType
-	switch {
-	case c.Type == "byte", c.Type == "short", c.Type == "integer", c.Type == "long":
-		dt = arrow.PrimitiveTypes.Int64
-	case c.Type == "float":
-		dt = arrow.PrimitiveTypes.Float32
-	case c.Type == "double":
-		dt = arrow.PrimitiveTypes.Float64
-	case c.Type == "boolean":
-		dt = arrow.FixedWidthTypes.Boolean
-	case c.Type == "date":
-		dt = arrow.FixedWidthTypes.Date32
-	case strings.HasPrefix(c.Type, "decimal("):
-		d := &arrow.Decimal128Type{}
-		if _, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &d.Precision, &d.Scale); err != nil {
-			return nil, errSchema
-		}
-		dt = d
-	case strings.HasPrefix(c.Type, "timestamp"):
-		return timestamp(*text)
-	case c.Type == "string", c.Type == "binary", strings.HasPrefix(c.Type, "varchar"), strings.HasPrefix(c.Type, "char"):
-		dt = arrow.BinaryTypes.String
-	default:
+	dt := c.ConstantType()
+	switch dt.ID() {
+	case arrow.NULL:
 		return nil, fmt.Errorf("the partition column %q has the type %s, which this program can't read", c.Name, c.Type)
+	case arrow.TIMESTAMP:
+		return timestamp(*text)
 	}
 	b := array.NewBuilder(memory.DefaultAllocator, dt)
 	defer b.Release()

@@ -30,6 +30,7 @@ const (
 	Unchanged = "unchanged" // same as at the last run, so not sent
 	Rejected  = "rejected"  // not sent, or refused by Iterable
 	Duplicate = "duplicate" // another row has the same address
+	Filtered  = "filtered"  // does not match the segment's condition
 )
 
 // mostExports is the maximum of exports with a label of their own; later ones share one.

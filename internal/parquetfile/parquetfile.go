@@ -15,6 +15,7 @@
 //	convert.go   values that Arrow keeps in another form
 //	pages.go     the page reader; codec.go and delta.go are its parts
 //	read.go      rows of a row group; nested.go structs, lists and maps
+//	statistics.go  bounds of the values in a row group
 package parquetfile
 
 import (
@@ -31,6 +32,8 @@ type File struct {
 	groups  []rowGroup
 	body    int64 // where the footer begins
 	columns []*node
+	// statistics is nil unless the file was opened with its bounds.
+	statistics *statisticsFooter
 }
 
 // Open reads the footer.

@@ -79,6 +79,9 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 		if r.group++; r.group >= r.file.RowGroups {
 			return nil, 0, io.EOF
 		}
+		if r.group < len(r.opts.Skip) && r.opts.Skip[r.group] {
+			return nil, int(r.file.groups[r.group].Rows), nil
+		}
 		if err := r.openGroup(); err != nil {
 			return nil, 0, err
 		}

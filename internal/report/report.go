@@ -150,12 +150,12 @@ func funnel(s section) []Count {
 	for _, n := range u.Refused {
 		refused += n
 	}
-	staged := m.Read - m.Duplicates - (s.Rejected - refused)
-	steps := []Count{
-		{"Rows read", m.Read},
-		{"Can be mailed", staged + m.Duplicates},
-		{"No duplicates", staged},
+	staged := m.Selected() - m.Duplicates - (s.Rejected - refused)
+	steps := []Count{{"Rows read", m.Read}}
+	if m.Filtered > 0 {
+		steps = append(steps, Count{"Match the condition", m.Selected()})
 	}
+	steps = append(steps, Count{"Can be mailed", staged + m.Duplicates}, Count{"No duplicates", staged})
 	if s.State != schemas.StateDone { // what was not sent is neither accepted nor on the list
 		return steps
 	}

@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/spelling"
+	"iterable-segment-export/internal/where"
 	"iterable-segment-export/schemas"
 )
 
@@ -23,6 +25,7 @@ const (
 	Email Role = iota
 	UserID
 	Field
+	Where
 )
 
 // Columns says which columns an export maps.
@@ -31,6 +34,9 @@ type Columns struct {
 	Email, UserID string
 	// Fields are the data fields.
 	Fields schemas.Fields
+	// Where selects rows, all if it is nil. Now is what its moments are relative to.
+	Where *schemas.Condition
+	Now   time.Time
 }
 
 // Column is a mapped column as the segment has it.
@@ -80,6 +86,9 @@ func (c Columns) wanted() ([]Column, error) {
 			return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("a mapped field has no column; set column")}
 		}
 		out = append(out, Column{Role: Field, asked: f.Column, Field: f})
+	}
+	for _, name := range where.Columns(c.Where) {
+		out = append(out, Column{Role: Where, asked: name})
 	}
 	return out, nil
 }
@@ -241,8 +250,8 @@ func (r *resolver) add(file string, fields []arrow.Field) error {
 // identify the profile.
 func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 	taken := map[int]bool{}
-	for _, p := range paths {
-		if len(p) == 1 {
+	for i, p := range paths {
+		if len(p) == 1 && r.columns[i].Role != Where {
 			taken[p[0]] = true
 		}
 	}
@@ -271,7 +280,7 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	if why := columnar.Supported(f.Type); why != nil {
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", why)
 	}
-	if c.Role != Field && !identifies(c.Role, f.Type) {
+	if c.Role != Field && c.Role != Where && !identifies(c.Role, f.Type) {
 		what := "an e-mail address: it needs text"
 		if c.Role == UserID {
 			what = "a user id: it needs text or whole numbers"

@@ -11,5 +11,6 @@
 //	format.go             which package reads a file: parquetfile or arrowfile
 //	columns.go, types.go  from names in a mapping to columns of a file
 //	reader.go             the rows: files in turn, one batch read ahead
+//	condition.go          which rows match, and what need not be read for that
 //	strings.go            bytes of a text column without allocation
 package segment

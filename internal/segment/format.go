@@ -11,8 +11,8 @@ import (
 )
 
 // openFormat tells the kinds of files apart by their content and reads what
-// describes the file.
-func openFormat(src *columnar.Source) (f columnar.File, err error) {
+// describes the file, with the bounds of its values if bounded is set.
+func openFormat(src *columnar.Source, bounded bool) (f columnar.File, err error) {
 	defer columnar.Guard(&err)
 	size := src.Size()
 	if size == 0 {
@@ -25,6 +25,8 @@ func openFormat(src *columnar.Source) (f columnar.File, err error) {
 	switch {
 	case bytes.HasPrefix(head, []byte("PARE")):
 		return nil, parquetfile.ErrEncrypted
+	case bytes.HasPrefix(head, []byte("PAR1")) && bounded:
+		return parquetfile.OpenBounded(src)
 	case bytes.HasPrefix(head, []byte("PAR1")):
 		return parquetfile.Open(src)
 	case arrowfile.Is(head):

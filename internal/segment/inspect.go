@@ -30,6 +30,9 @@ type Segment struct {
 	located  *Located
 	footers  int64 // bytes
 	traffic  storage.Traffic
+
+	condition *condition
+	skipped   schemas.Skipped
 }
 
 // footersKept is how many bytes of footers may be kept parsed between Inspect and
@@ -48,13 +51,18 @@ type fileInfo struct {
 	// table says of it.
 	folders []partitionValue
 	data    *delta.File
+	// skip are the row groups in which no row can match the condition, nil if there are
+	// none. out is set if that is so in all of them, and unopened if the log of a table rules
+	// the file out, so that its footer is not read.
+	skip          []bool
+	out, unopened bool
 }
 
 // Inspect reads the footers of the files at a source, and finds in each the
 // mapped columns. The source is as storage.List takes it; whether it may be
 // read is for the caller to check.
 func Inspect(ctx context.Context, source string, want Columns) (*Segment, error) {
-	l, err := Locate(ctx, source, Latest, func(o storage.Object) (storage.Object, error) { return o, nil })
+	l, err := Locate(ctx, source, Latest, want.Where != nil, func(o storage.Object) (storage.Object, error) { return o, nil })
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: err}
@@ -73,7 +81,7 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	if len(l.objects) == 0 && l.table == nil {
 		return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: errors.New("the segment has no files")}
 	}
-	s := &Segment{located: l, resolver: m, info: schemas.SegmentInfo{Files: len(l.objects)}}
+	s := &Segment{located: l, resolver: m, info: schemas.SegmentInfo{Files: len(l.objects)}, condition: newCondition(want, m.columns)}
 	var folders [][]partitionValue
 	if l.table == nil {
 		folders = partitions(l.objects, want.asText())
@@ -88,6 +96,9 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 		} else {
 			s.files[i].folders = folders[i]
 		}
+	}
+	if err := s.ruleOutByLog(); err != nil {
+		return nil, err
 	}
 	sum := sha256.New()
 	ctx, cancel := context.WithCancel(ctx)
@@ -121,9 +132,9 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	return s, nil
 }
 
-// withoutFiles finds the columns of a table that has no file, in its log.
+// withoutFiles finds the columns of a table of which no file was opened, in its log.
 func (s *Segment) withoutFiles() error {
-	if len(s.files) > 0 {
+	if slices.ContainsFunc(s.files, func(f fileInfo) bool { return !f.unopened }) {
 		return nil
 	}
 	p, err := asTable(noFile{}, s.located.table, &delta.File{})
@@ -139,6 +150,11 @@ type noFile struct{ columnar.File }
 func (noFile) Described() *columnar.Description { return &columnar.Description{} }
 
 func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
+	if info.unopened {
+		s.info.Bytes += info.Size
+		s.countRows(info)
+		return nil
+	}
 	if o.src == nil {
 		return o.err
 	}
@@ -159,24 +175,30 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 	if err := f.Check(paths); err != nil {
 		return err
 	}
+	if err := s.ruleOut(info, f, paths); err != nil {
+		return err
+	}
 	s.info.RowGroups += f.Described().RowGroups
 	s.info.Bytes += info.Size
 	info.rows = f.Described().Rows
-	switch rows := info.rows; {
-	case rows < 0 || s.info.Rows < 0:
-		s.info.Rows = -1
-	default:
-		s.info.Rows += rows
-		if info.data != nil {
-			s.info.Rows -= info.data.Deleted()
-		}
-	}
+	s.countRows(info)
 	info.footer = f.Described().Footer
 	if size := f.Described().FooterSize; s.footers+size <= footersKept {
 		s.footers += size
 		info.file = f
 	}
 	return nil
+}
+
+func (s *Segment) countRows(info *fileInfo) {
+	if info.rows < 0 || s.info.Rows < 0 {
+		s.info.Rows = -1
+		return
+	}
+	s.info.Rows += info.rows
+	if info.data != nil {
+		s.info.Rows -= info.data.Deleted()
+	}
 }
 
 // openedAhead is how many files are opened at the same time: in a bucket each takes a
@@ -205,6 +227,10 @@ func (s *Segment) openAhead(ctx context.Context) <-chan chan opened {
 			}
 			go func() {
 				var o opened
+				if s.files[i].unopened {
+					file <- o
+					return
+				}
 				if o.src, o.err = openSource(ctx, s.files[i].Object); o.err == nil {
 					o.file, o.err = s.open(o.src, &s.files[i])
 				}
@@ -217,7 +243,7 @@ func (s *Segment) openAhead(ctx context.Context) <-chan chan opened {
 
 // open reads what describes a file, and sees it as the segment has it.
 func (s *Segment) open(src *columnar.Source, info *fileInfo) (columnar.File, error) {
-	f, err := openFormat(src)
+	f, err := openFormat(src, s.condition != nil && info.file == nil && info.rows == 0)
 	if err != nil {
 		return nil, err
 	}

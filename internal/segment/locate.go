@@ -34,11 +34,12 @@ const Latest = delta.Latest
 // Locate finds the files of a source. Each one passes allow before it is opened; an
 // error of allow, or of the listing, is returned as it is; where there are no files, the
 // result has the signs that some are being written. version is that of a table which an
-// earlier Locate has found, or Latest.
-func Locate(ctx context.Context, source string, version int64, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
+// earlier Locate has found, or Latest. statistics asks for those that a table's log has of its
+// files, for a segment with a condition.
+func Locate(ctx context.Context, source string, version int64, statistics bool, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	var in *storage.InTable
 	if err := storage.FindTable(ctx, source); errors.As(err, &in) {
-		return locateTable(ctx, source, in, version, allow)
+		return locateTable(ctx, source, in, version, statistics, allow)
 	} else if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
 	return kept
 }
 
-func locateTable(ctx context.Context, source string, in *storage.InTable, version int64, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
+func locateTable(ctx context.Context, source string, in *storage.InTable, version int64, statistics bool, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	refuse := func(format string, args ...any) error {
 		return &Error{Type: schemas.ErrorSegmentUnreadable, Err: fmt.Errorf("source %q: "+format, append([]any{source}, args...)...)}
 	}
@@ -126,7 +127,7 @@ func locateTable(ctx context.Context, source string, in *storage.InTable, versio
 		return objects, failed
 	}
 	var err error
-	if l.table, err = delta.Read(ctx, list, version); failed != nil {
+	if l.table, err = delta.Read(ctx, list, version, statistics); failed != nil {
 		return nil, failed
 	} else if err != nil {
 		return nil, columnar.AsError("", err)

@@ -61,6 +61,33 @@ func (p *projected) inner(paths [][]int) [][]int {
 	return out
 }
 
+// Groups implements columnar.Bounded.
+func (p *projected) Groups() int {
+	if b, ok := p.File.(columnar.Bounded); ok {
+		return b.Groups()
+	}
+	return 1
+}
+
+// Bounds implements columnar.Bounded. A constant bounds itself.
+func (p *projected) Bounds(group int, path []int) columnar.Bounds {
+	bounds := columnar.Unbounded
+	if bounded, ok := p.File.(columnar.Bounded); ok {
+		bounds = bounded.Bounds(group, p.inner([][]int{path})[0])
+	} else {
+		bounds.Rows = p.File.Described().Rows
+	}
+	value := p.from[path[0]].value
+	switch {
+	case value == nil:
+	case value.DataType().ID() == arrow.NULL || value.IsNull(0):
+		bounds.Nulls = bounds.Rows
+	default:
+		bounds.Range, bounds.Nulls = repeated(value, 2), 0
+	}
+	return bounds
+}
+
 // Check implements columnar.File.
 func (p *projected) Check(paths [][]int) error { return p.File.Check(p.inner(paths)) }
 
@@ -82,8 +109,8 @@ type projectedBatches struct {
 // Next implements columnar.Batches.
 func (b *projectedBatches) Next() ([]arrow.Array, int, error) {
 	columns, n, err := b.Batches.Next()
-	if err != nil {
-		return nil, 0, err
+	if err != nil || columns == nil {
+		return nil, n, err
 	}
 	for i, path := range b.paths {
 		if path == nil {

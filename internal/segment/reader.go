@@ -14,6 +14,7 @@ import (
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
 )
 
 // Options tune Read; zero fields mean the defaults.
@@ -32,6 +33,8 @@ type Batch struct {
 	// 0, of the first row in it.
 	File   int
 	Offset int64
+	// Match has the rows that match the segment's condition; nil is all.
+	Match []bool
 
 	room int64 // bytes
 }
@@ -55,7 +58,7 @@ func (s *Segment) Read(ctx context.Context, opts Options) iter.Seq2[Batch, error
 	return func(yield func(Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		r := &reading{s, opts, make(chan Batch, opts.Ahead), semaphore.NewWeighted(aheadBytes)}
-		s.traffic = storage.Traffic{}
+		s.traffic, s.skipped = storage.Traffic{}, schemas.Skipped{}
 		var err error // of the goroutine, once the channel is closed
 		go func() {
 			defer close(r.ch)
@@ -92,6 +95,10 @@ func (s *Segment) Traffic() storage.Traffic { return s.traffic }
 // file reads one file.
 func (r *reading) file(ctx context.Context, index int) (err error) {
 	info := r.files[index]
+	if info.out {
+		r.leaveOut(&info)
+		return nil
+	}
 	src, err := openSource(ctx, info.Object)
 	if err != nil {
 		return err
@@ -141,7 +148,13 @@ func (r *reading) file(ctx context.Context, index int) (err error) {
 // send sends one file's records and counts its rows.
 func (r *reading) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, deleted *roaring64.Bitmap) (rows int64, err error) {
 	defer columnar.Guard(&err)
-	b, err := f.Open(src, paths, r.opts)
+	match, err := r.matcher(f, paths)
+	if err != nil {
+		return 0, err
+	}
+	opts := r.opts
+	opts.Skip = r.files[index].skip
+	b, err := f.Open(src, match.read, opts)
 	if err != nil {
 		return 0, err
 	}
@@ -154,11 +167,21 @@ func (r *reading) send(ctx context.Context, index int, f columnar.File, src *col
 		if err != nil {
 			return rows, err
 		}
-		rec := array.NewRecord(r.schema(columns), columns, int64(n))
+		if columns == nil {
+			r.skipped.RowGroups++
+			r.skip(rows, int64(n), deleted)
+			rows += int64(n)
+			continue
+		}
+		batch := Batch{File: index, Offset: rows}
+		if batch.Match, err = match.rows(columns, n); err != nil {
+			return rows, err
+		}
+		batch.Record = array.NewRecord(r.schema(columns), columns, int64(n))
 		for _, c := range columns {
 			c.Release()
 		}
-		if err := r.handKept(ctx, Batch{Record: rec, File: index, Offset: rows}, deleted); err != nil {
+		if err := r.handKept(ctx, batch, deleted); err != nil {
 			return rows, err
 		}
 		rows += int64(n)
@@ -183,7 +206,11 @@ func (r *reading) handKept(ctx context.Context, b Batch, deleted *roaring64.Bitm
 		}
 		if end > at {
 			// The room is for the whole record: its slices share its memory.
-			if err := r.hand(ctx, Batch{b.NewSlice(at, end), b.File, b.Offset + at, b.room}); err != nil {
+			stretch := Batch{Record: b.NewSlice(at, end), File: b.File, Offset: b.Offset + at, room: b.room}
+			if b.Match != nil {
+				stretch.Match = b.Match[at:end]
+			}
+			if err := r.hand(ctx, stretch); err != nil {
 				return err
 			}
 			b.room = 0

@@ -204,6 +204,9 @@ func (h *history) segment(rows []row, t turn) (values map[int]int, kept map[int]
 	values, kept, vague = map[int]int{}, map[int]bool{}, map[int]bool{}
 	how := map[int]row{}
 	for _, r := range rows {
+		if r.n < t.least {
+			continue
+		}
 		if r.bad {
 			if r.user && h.plan.project != schemas.ProjectEmail {
 				kept[r.who] = true
@@ -373,9 +376,18 @@ func (r *run) checkRead(m schemas.Manifest) {
 	for _, n := range m.Rejected {
 		rejected += n
 	}
-	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+rejected || m.Read != int64(len(r.rows)) {
-		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d rejected",
-			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, rejected)
+	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+m.Filtered+rejected || m.Read != int64(len(r.rows)) {
+		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d filtered + %d rejected",
+			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, m.Filtered, rejected)
+	}
+	filtered := int64(0)
+	for _, one := range r.rows {
+		if one.n < r.turn.least {
+			filtered++
+		}
+	}
+	if m.Filtered != filtered {
+		r.violated("e", "%s: %d rows were filtered, and %d do not match", r.key, m.Filtered, filtered)
 	}
 }
 

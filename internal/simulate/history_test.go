@@ -220,6 +220,9 @@ func (h *history) export(e int, t turn) schemas.Export {
 		Name: h.exportName(e), Connection: []string{"one", "two"}[e], Email: "email",
 		Segments: []schemas.Segment{{Name: h.segmentName(e), Source: h.source(e)}},
 	}
+	if t.least > 0 {
+		out.Segments[0].Where = &schemas.Condition{Column: "n", AtLeast: schemas.Literal(fmt.Sprint(t.least))}
+	}
 	if h.plan.project != schemas.ProjectEmail {
 		out.UserID = "user"
 	}

@@ -75,6 +75,7 @@ type turn struct {
 	strict   bool // the guardrails
 	reject   bool // rows with a value that can't be sent
 	check    bool // sends nothing
+	least    int  // rows with a lower n are filtered out
 	deadline time.Duration
 	// end cancels, terminates or resets the run at a step.
 	end   string
@@ -134,6 +135,7 @@ func newPlan(seed uint64) *plan {
 func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	out := round{number: k + 1, refusals: map[int]refusal{}, lost: chance(r, 0.03)}
 	out.gap = []time.Duration{0, 0, 3 * time.Second, 20 * time.Second, 11 * time.Minute}[r.IntN(5)]
+	filters := rand.New(rand.NewPCG(p.seed, uint64(500+k))) // of its own, so that older seeds keep the rest
 	for e := range p.exports {
 		t := turn{rows: p.version(r, last[e]), start: 0, full: chance(r, 0.12), mode: schemas.ModeMirror, fields: r.IntN(3), strict: chance(r, 0.5), reject: chance(r, 0.5)}
 		if k > 0 && chance(r, 0.7) {
@@ -156,6 +158,9 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 			t.again, t.replaceAt = p.version(r, t.rows), r.IntN(30)
 		}
 		t.patience = r.IntN(4)
+		if chance(filters, 0.3) {
+			t.least = 1 + filters.IntN(3)
+		}
 		out.exports = append(out.exports, t)
 	}
 	if !p.spotless && chance(r, 0.6) {
@@ -243,6 +248,9 @@ func (t turn) String() string {
 	fmt.Fprintf(&b, "}, %s", t.mode)
 	if t.full {
 		b.WriteString(", full")
+	}
+	if t.least > 0 {
+		fmt.Fprintf(&b, ", where n is at least %d", t.least)
 	}
 	fmt.Fprintf(&b, ", %d fields", t.fields)
 	if t.strict {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 		change                            func()
 		full                              bool
 		adds, updates, unchanged, removed int64
+		filtered                          int64
 		requests                          [2]int64
 		list                              []string
 		warning                           string
@@ -47,6 +49,12 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 		{name: "another mapping", change: func() { e.FullEvery = 0; e.Fields.List[0].As = "visits" }, updates: 7, requests: [2]int64{1, 0},
 			list: world.Persons(5, 11), warning: "the mapping is not the one of the last run; all profiles are sent again; " +
 				"Iterable created the field visits; a field can never be removed there"},
+		{name: "two are filtered out", change: func() {
+			e.Segments[0].Where = &schemas.Condition{Column: e.Email, NotIn: []schemas.Literal{literal(world.Person(5)), literal(world.Person(11))}}
+		}, unchanged: 5, removed: 2, filtered: 2, requests: [2]int64{0, 1}, list: world.Persons(6, 10)},
+		{name: "one of them is not", change: func() { e.Segments[0].Where.NotIn = e.Segments[0].Where.NotIn[:1] }, adds: 1, unchanged: 5, filtered: 1,
+			requests: [2]int64{1, 0}, list: world.Persons(6, 11)},
+		{name: "without a condition", change: func() { e.Segments[0].Where = nil }, adds: 1, unchanged: 6, requests: [2]int64{1, 0}, list: world.Persons(5, 11)},
 		{name: "nothing changed at the end", unchanged: 7, list: world.Persons(5, 11)},
 	} {
 		if step.change != nil {
@@ -60,7 +68,7 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 		})
 		r := w.Done(v)
 		m := r.Manifest
-		if m.Adds != step.adds || m.Updates != step.updates || m.Unchanged != step.unchanged || m.Removals != step.removed || requests != step.requests {
+		if m.Adds != step.adds || m.Updates != step.updates || m.Unchanged != step.unchanged || m.Removals != step.removed || m.Filtered != step.filtered || requests != step.requests {
 			t.Errorf("%s: %d added, %d updated, %d unchanged, %d removed by %v requests; want %+v", step.name, m.Adds, m.Updates, m.Unchanged, m.Removals, requests, step)
 		}
 		if have := w.Members("Diff"); !slices.Equal(have, step.list) {
@@ -71,6 +79,8 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 		}
 	}
 }
+
+func literal(text string) schemas.Literal { return schemas.Literal(strconv.Quote(text)) }
 
 // snapshotFile is where the only snapshot of an export of one segment lies.
 func snapshotFile(w *world.World, export string) string {
