@@ -307,3 +307,20 @@ func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 		isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
 	}
 }
+
+// TestConditionsAreHeldAgainstTheRunsRecord decodes a segment anew, as Temporal does for each
+// step.
+func TestConditionsAreHeldAgainstTheRunsRecord(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	yes, no := true, false
+	s := func(optIn *bool) schemas.Segment {
+		return schemas.Segment{Name: "High-value", Where: &schemas.Condition{Column: "EmailOptIn", Is: optIn}}
+	}
+	e := schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{s(&yes)}}
+	run := b.guarded(t, schemas.RunInput{Export: e})
+	if _, err := b.mayWork(t.Context(), run, e, s(&yes), schemas.ConnectionInfo{Name: "sandbox"}, reads); err != nil {
+		t.Errorf("the same condition: %v", err)
+	}
+	_, err := b.mayWork(t.Context(), run, e, s(&no), schemas.ConnectionInfo{Name: "sandbox"}, reads)
+	isOfType(t, err, schemas.ErrorGrant)
+}

@@ -184,7 +184,7 @@ func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.
 	}
 	want := r.Input.Export
 	e.Segments = want.Segments
-	if !same(e, want) || s.Name != run.Segment || !slices.Contains(want.Segments, s) || c != r.Connection {
+	if !same(e, want) || s.Name != run.Segment || !slices.ContainsFunc(want.Segments, func(of schemas.Segment) bool { return same(of, s) }) || c != r.Connection {
 		return r, altered(run)
 	}
 	return r, nil
