@@ -14,6 +14,9 @@ type Standing struct {
 	// OldSecret reports whether the grant is valid only until an older secret is removed
 	// from WORKER_SECRET.
 	OldSecret bool `json:"oldSecret,omitempty"`
+	// NotAllowed says why the person who granted may not use the connection any more, so
+	// that runs wait. It is empty if they may, or if the connection is not known here.
+	NotAllowed string `json:"notAllowed,omitempty"`
 }
 
 // ScheduledRun returns what a schedule starts its runs with.

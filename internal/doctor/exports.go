@@ -32,6 +32,8 @@ func (p *patient) grant(a operate.Applied) {
 	switch s := a.Standing; {
 	case s.Invalid != "":
 		p.add(CheckGrants, name, Wrong, "its scheduled runs fail: "+s.Invalid, renew)
+	case s.NotAllowed != "":
+		p.add(CheckGrants, name, Warning, "its scheduled runs wait: "+s.NotAllowed, "share the connection with contributors, or have an administrator apply the export: starter apply FILE")
 	case s.OldSecret:
 		p.add(CheckGrants, name, Warning, grantedTo(a)+"; valid until the older secret that signed it is removed from WORKER_SECRET", renew)
 	default:

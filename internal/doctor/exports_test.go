@@ -18,6 +18,7 @@ func TestGrants(t *testing.T) {
 		"skipped without WORKER_SECRET":                   {ScheduledInput: schemas.ScheduledInput{Grant: grant}},
 		"ok granted to ann, contributor, on 2026-03-01; ": {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{}},
 		"warning granted to ann":                          {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{OldSecret: true}},
+		"warning its scheduled runs wait: not shared":     {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{NotAllowed: "not shared"}},
 		"wrong its scheduled runs fail: because":          {Standing: &access.Standing{Invalid: "because"}},
 	} {
 		a.Export.Connection = "marketing"

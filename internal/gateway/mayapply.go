@@ -27,9 +27,21 @@ func (l *Local) examineGrant(ctx context.Context, a *operate.Applied) error {
 		return err
 	}
 	if a.Standing, err = gate.Standing(ctx, a.ScheduledInput); err != nil {
-		err = fmt.Errorf("examine the grant of export %q: %w", a.Export.Name, err)
+		return fmt.Errorf("examine the grant of export %q: %w", a.Export.Name, err)
 	}
-	return err
+	if a.Standing == nil || a.Standing.Invalid != "" {
+		return nil
+	}
+	all, err := l.Known()
+	if err != nil {
+		return nil // the run finds out
+	}
+	if c, err := all.Get(a.Export.Connection); err == nil {
+		if no := access.CheckUse(a.Grant.Person, c); no != nil {
+			a.Standing.NotAllowed = no.Error()
+		}
+	}
+	return nil
 }
 
 // keepsGrant refuses to change a schedule that has a grant where no other can be issued: its

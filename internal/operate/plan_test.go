@@ -54,7 +54,7 @@ func TestPlan(t *testing.T) {
 	if steps, _ := Plan(file, applied, false, true); steps[1].Verb != VerbChange {
 		t.Errorf("renew leaves %+v", steps[1])
 	}
-	for _, s := range []access.Standing{{Invalid: "signed by nobody"}, {OldSecret: true}, {}} {
+	for _, s := range []access.Standing{{Invalid: "signed by nobody"}, {OldSecret: true}, {NotAllowed: "not shared"}, {}} {
 		applied[0].Standing = &s
 		steps, _ := Plan(file, applied, false, false)
 		renewed := steps[1].Verb == VerbChange && strings.HasPrefix(steps[1].Changes[0].New, "renewed: ")

@@ -42,6 +42,8 @@ func (a Applied) renewal(asked bool) string {
 	switch s := a.Standing; {
 	case s != nil && s.Invalid != "":
 		return "renewed: " + s.Invalid
+	case s != nil && s.NotAllowed != "":
+		return "renewed: " + s.NotAllowed
 	case s != nil && s.OldSecret:
 		return "renewed: an older WORKER_SECRET signed it"
 	case asked:

@@ -125,4 +125,12 @@ func TestTheDoctorKnowsRoles(t *testing.T) {
 	s.Contains(examined(s, 0), "skipped sources : only contributors and administrators see sources")
 	as(schemas.RoleAdministrator)
 	s.Contains(examined(s, 1), `wrong sources Spring, segment "Readers"`)
+	g.Allow("administrators")
+	g.Until("the worker has read the file", func() bool {
+		return strings.Contains(examined(s, 1), "warning grants Spring: its scheduled runs wait: the contributor")
+	})
+	s.Contains(s.Want(0, "apply", g.Path("exports.yaml"), "--yes"), "+ grant: renewed: the contributor")
+	if found := examined(s, 1); strings.Contains(found, "grants") {
+		t.Errorf("after an administrator has applied the export: %s", found)
+	}
 }
