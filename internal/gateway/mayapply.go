@@ -4,20 +4,29 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
 
+// grantsAtOnce is how many grants are examined concurrently: each takes a read of the data
+// root, which may be a bucket.
+const grantsAtOnce = 16
+
 // applied returns the applied exports with the standing of their grants.
 func (l *Local) applied(ctx context.Context) ([]operate.Applied, error) {
 	all, err := l.reader().Applied(ctx)
-	for i := range all {
-		if err == nil {
-			err = l.examineGrant(ctx, &all[i])
-		}
+	if err != nil {
+		return all, err
 	}
-	return all, err
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(grantsAtOnce)
+	for i := range all {
+		group.Go(func() error { return l.examineGrant(ctx, &all[i]) })
+	}
+	return all, group.Wait()
 }
 
 // examineGrant sets the standing of an applied export's grant.
