@@ -171,6 +171,8 @@ func grantText(e operate.Applied) string {
 	switch {
 	case g == nil || s != nil && s.Invalid != "":
 		text += "\nnot valid, so its runs fail: starter apply"
+	case s != nil && s.NotAllowed != "":
+		text += "\nnot allowed any more, so its runs wait: starter apply"
 	case s != nil && s.OldSecret:
 		text += "\nby an older secret: starter apply"
 	}
