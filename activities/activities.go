@@ -62,7 +62,8 @@ type Activities struct {
 	// Version is the worker's version, for display.
 	Version string
 
-	inspected inspected
+	inspected  inspected
+	suppressed suppressed
 }
 
 // Connections finds connections by name.

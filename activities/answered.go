@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -22,6 +23,15 @@ type answered struct {
 	First    int                    `json:"first"`
 	End      int                    `json:"end"`
 	Progress schemas.UploadProgress `json:"progress"`
+	// Requests are the acknowledged requests, for the record of rows. Those of an attempt
+	// that died early may be missing.
+	Requests []answeredRequest `json:"requests,omitempty"`
+}
+
+// answeredRequest is the batches of one request, and when Iterable answered it.
+type answeredRequest struct {
+	Batches []int     `json:"batches"`
+	At      time.Time `json:"at"`
 }
 
 // acknowledged reports whether Iterable has answered for batch k.
@@ -41,8 +51,8 @@ func (c *answered) acknowledged(k int) bool {
 func further(p, o schemas.UploadProgress) bool { return p.Next+len(p.Done) > o.Next+len(o.Done) }
 
 // writeAnswered stores the progress of a chunk.
-func (a *Activities) writeAnswered(ctx context.Context, in schemas.UploadInput, attempt string, p schemas.UploadProgress) error {
-	data, err := json.Marshal(answered{Kind: in.Kind, First: in.First, End: in.End, Progress: p})
+func (a *Activities) writeAnswered(ctx context.Context, in schemas.UploadInput, attempt string, p schemas.UploadProgress, requests ...answeredRequest) error {
+	data, err := json.Marshal(answered{Kind: in.Kind, First: in.First, End: in.End, Progress: p, Requests: requests})
 	if err == nil {
 		name := fmt.Sprintf("%s-%09d-%s.json", in.Kind, in.First, attempt)
 		err = a.Root.Write(ctx, path.Join(schemas.StagedDir(in.Run, in.Attempt), answeredDir, name), data)

@@ -39,6 +39,9 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return in.Report, err
 	}
+	if report.Record, err = a.publishRecord(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+		return in.Report, err
+	}
 	if err := a.publishPace(ctx, in.Run); err != nil {
 		return in.Report, err
 	}
@@ -170,12 +173,14 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	}
 	report.Manifest.Rejects = ""
 	if ok { // by an earlier attempt, which had the answers
-		report.Rejects = done.Rejects
+		report.Rejects, report.Record = done.Rejects, done.Record
 		if done.Upload.Acknowledged() > report.Upload.Acknowledged() {
 			report.Upload = done.Upload
 			report.AddRejects()
 		}
 	} else if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+		return report, err
+	} else if report.Record, err = a.recordOfEnded(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
 	}
 	if err := a.publishPace(ctx, in.Run); err != nil {

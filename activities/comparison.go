@@ -135,6 +135,10 @@ func (s *staging) vanished(m *snapshot.Member) error {
 		}
 		return nil
 	}
+	if s.isSuppressed(m.Email, m.UserID) {
+		s.manifest.SuppressedRemovals++
+		return s.stageRemoval(m, true)
+	}
 	if s.identities != nil && len(m.Email) > 0 {
 		return s.identities.Vanished(addressKey(m.Email), m)
 	}
@@ -153,12 +157,17 @@ func (s *staging) fate(m *snapshot.Member, f snapshot.Fate) error {
 	return nil
 }
 
-// remove stages the removal of a member. It uses only the project's identifier: an address
-// that the member once had may belong to another profile now.
+// remove stages the removal of a member that left the segment.
 func (s *staging) remove(m *snapshot.Member) error {
 	if !s.mirror {
 		return nil
 	}
+	return s.stageRemoval(m, false)
+}
+
+// stageRemoval stages the removal of a member. It uses only the project's identifier: an
+// address that the member once had may belong to another profile now.
+func (s *staging) stageRemoval(m *snapshot.Member, suppressed bool) error {
 	p := batch.Profile{Email: m.Email, UserID: m.UserID, Key: m.Key, Fields: m.Fields}
 	switch project := s.in.Connection.ProjectType; {
 	case project != schemas.ProjectUserID && project != schemas.ProjectHybrid:
@@ -168,7 +177,11 @@ func (s *staging) remove(m *snapshot.Member) error {
 	}
 	s.manifest.Removals++
 	s.examples.removal(m)
-	return s.removes.Append(p)
+	if err := s.removes.Append(p); err != nil {
+		return err
+	}
+	s.recording.removed(s.removes, suppressed)
+	return nil
 }
 
 // compareIdentities prepares for people who are known by an address and by a user

@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,17 +18,15 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
 )
 
-// personHash is the first half of the SHA-256 of an address or user ID, trimmed and in lower
-// case. GET /api/users/forgotten lists forgotten profiles by the whole hash.
-type personHash [16]byte
+// personHash is the hash of an address or user ID, trimmed and in lower case. GET
+// /api/users/forgotten lists forgotten profiles by the whole SHA-256.
+type personHash = suppression.Hash
 
-func hashPerson(id []byte) personHash {
-	sum := sha256.Sum256(bytes.ToLower(bytes.TrimSpace(id)))
-	return personHash(sum[:16])
-}
+func hashPerson(id []byte) personHash { return suppression.Address(id) }
 
 // forgottenPeople is a sorted list of the profiles that a project has forgotten.
 type forgottenPeople []personHash
@@ -51,15 +48,13 @@ func (f forgottenPeople) has(email, userID []byte, projectType string) bool {
 }
 
 func (f forgottenPeople) contains(h personHash) bool {
-	_, found := slices.BinarySearchFunc(f, h, personHash.compare)
+	_, found := slices.BinarySearchFunc(f, h, personHash.Compare)
 	return found
 }
 
-func (h personHash) compare(o personHash) int { return bytes.Compare(h[:], o[:]) }
-
 // sorted puts hashes in order, each once.
 func (f forgottenPeople) sorted() forgottenPeople {
-	slices.SortFunc(f, personHash.compare)
+	slices.SortFunc(f, personHash.Compare)
 	return slices.Compact(f)
 }
 

@@ -35,11 +35,30 @@ func stageIdentities(t *testing.T, project string, members, rows []identity) sch
 // stageIdentitiesBy is stageIdentities in a mode, and returns the bench too.
 func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []identity) (*bench, schemas.Manifest) {
 	t.Helper()
+	b, m, err := stageSuppressed(t, mode, project, members, rows, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, m
+}
+
+// stageSuppressed is stageIdentitiesBy with suppression lists, whose sources are in its folder.
+func stageSuppressed(t *testing.T, mode, project string, members, rows []identity, lists func(folder string) []schemas.Suppression) (*bench, schemas.Manifest, error) {
+	t.Helper()
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	folder := t.TempDir()
-	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}}
+	connection := schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}
+	if lists != nil {
+		never := t.TempDir()
+		connection.AllowedSources = append(connection.AllowedSources, never)
+		connection.Suppress = lists(never)
+	}
+	b.Activities.Connections = oneConnection{connection}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
 	export := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id", Settings: schemas.Settings{Mode: mode}}
+	if project == schemas.ProjectEmail && lists != nil {
+		export.UserID = ""
+	}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 	if len(members) > 0 {
 		u := snapshot.NewUpdate("", 0)
@@ -67,10 +86,7 @@ func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []ident
 	if err == nil {
 		err = v.Get(&m)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b, m
+	return b, m, err
 }
 
 // TestPeopleAreKnownByWhatTheProjectKnowsThemBy stages the same rows for projects of

@@ -91,21 +91,11 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 	if err != nil {
 		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
-	source, err := storage.Within(s.Source, c.AllowedSources)
-	if err != nil {
-		return nil, sourceRefused(err, c)
-	}
 	version := int64(segment.Latest)
 	if pinned != nil {
 		version = pinned.Version
 	}
-	located, err := segment.Locate(ctx, source, version, s.Where != nil, func(o storage.Object) (storage.Object, error) {
-		o, err := storage.WithinObject(o, c.AllowedSources)
-		if err != nil {
-			return o, sourceRefused(err, c)
-		}
-		return o, nil
-	})
+	located, err := allowedFiles(ctx, c, s.Source, version, s.Where != nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return located, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
 	}
@@ -113,6 +103,22 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
 	}
 	return located, segmentFailure(err)
+}
+
+// allowedFiles finds the files of a source, if the connection allows all of them. statistics
+// asks for those of a table's log.
+func allowedFiles(ctx context.Context, c schemas.Connection, source string, version int64, statistics bool) (*segment.Located, error) {
+	source, err := storage.Within(source, c.AllowedSources)
+	if err != nil {
+		return nil, sourceRefused(err, c)
+	}
+	return segment.Locate(ctx, source, version, statistics, func(o storage.Object) (storage.Object, error) {
+		o, err := storage.WithinObject(o, c.AllowedSources)
+		if err != nil {
+			return o, sourceRefused(err, c)
+		}
+		return o, nil
+	})
 }
 
 // sourceRefused returns the error of a source that the connection does not allow. It does
@@ -189,6 +195,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Unchanged, manifest.Unchanged)
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Duplicate, manifest.Duplicates)
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Filtered, manifest.Filtered)
+		a.Metrics.Profiles(ctx, in.Run.Export, observe.Suppressed, manifest.Suppressed)
 		a.Metrics.Rejects(ctx, in.Run.Export, manifest.Rejected)
 	}
 	a.expectPace(ctx, in.Connection, &manifest)

@@ -14,6 +14,7 @@ import (
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
 )
 
@@ -21,6 +22,7 @@ import (
 // copied only into the files.
 type staging struct {
 	in       schemas.StageInput
+	root     *storage.Root
 	dir      string // of the staged files
 	mapping  uint64 // seeds the hashes of fields
 	export   schemas.Export
@@ -32,7 +34,9 @@ type staging struct {
 	identities *snapshot.Identities
 	examples   *examples // nil but in a check
 	forgotten  forgottenPeople
-	gone       []byte // keys of members who are forgotten
+	suppressed *suppression.Set
+	recording  *recording // nil if no record is kept
+	gone       []byte     // keys of members who are forgotten
 
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
@@ -51,7 +55,7 @@ type staging struct {
 // newStaging opens the staged files and the comparison with the snapshot.
 func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old comparison) (s *staging, err error) {
 	s = &staging{
-		in: in, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1,
+		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1,
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt
@@ -68,6 +72,9 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	}()
 	s.columns(seg)
 	if s.forgotten, err = a.forgotten(ctx, in.Run.Connection); err != nil {
+		return s, err
+	}
+	if s.suppressed, err = a.suppress(ctx, in.Export); err != nil {
 		return s, err
 	}
 	if s.mapper, err = compileMapping(s.export, in.Connection.Limits, seg); err != nil {
@@ -88,6 +95,11 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		return s, err
 	}
 	s.rejects = rejects.NewWriter(s.rejectsFile)
+	if !in.Check {
+		if s.recording, err = a.newRecording(ctx, s.dir, in.Export); err != nil {
+			return s, err
+		}
+	}
 	s.manifest.SnapshotVersion = old.version
 	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full}
 	if old.Snapshot != nil {
@@ -154,15 +166,21 @@ func (s *staging) record(b segment.Batch) error {
 	}
 	for i := range int(rec.NumRows()) {
 		s.manifest.Read++
-		if b.Match != nil && !b.Match[i] {
-			s.manifest.Filtered++
-			continue
+		filtered := b.Match != nil && !b.Match[i]
+		if filtered {
+			if s.manifest.Filtered++; !s.recording.ofAll() {
+				continue
+			}
 		}
 		if s.group.record == nil {
 			rec.Retain()
 			s.group.record = rec
 		}
-		s.row(position{file: int32(b.File), row: b.Offset + int64(i)}, i, emails, users)
+		if at := (position{file: int32(b.File), row: b.Offset + int64(i)}); filtered {
+			s.filter(at, i, emails, users)
+		} else {
+			s.row(at, i, emails, users)
+		}
 		if s.group.full() {
 			if err := s.hand(); err != nil {
 				return err
@@ -193,7 +211,12 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	if column, value, reason := s.identify(&p, i, emails, users); reason != "" {
-		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: s.named(&p, i, users)})
+		key := s.named(&p, i, users)
+		if s.isSuppressed(p.Email, p.UserID) {
+			s.leave(&p, at, schemas.ReasonSuppressed)
+			return
+		}
+		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: key})
 		return
 	}
 	if s.forgotten.has(p.Email, p.UserID, s.in.Connection.ProjectType) {
@@ -202,6 +225,10 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 			column = s.userName
 		}
 		s.refuse(refusedRow{at: at, column: column, reason: schemas.ReasonIterableForgotten})
+		return
+	}
+	if s.isSuppressed(p.Email, p.UserID) {
+		s.leave(&p, at, schemas.ReasonSuppressed)
 		return
 	}
 	if !s.mapper.Empty() {
@@ -291,7 +318,7 @@ func (s *staging) compareGroup(g *group) error {
 		if r.key != nil {
 			s.differ.Keep(*r.key)
 		}
-		if err := s.reject(r.at, r.column, r.value, r.reason); err != nil {
+		if err := s.left(r); err != nil {
 			return err
 		}
 	}
@@ -305,6 +332,21 @@ func (s *staging) compare(rows []snapshot.Profile) error {
 		}
 	}
 	return nil
+}
+
+// left records a row that is not compared.
+func (s *staging) left(r refusedRow) error {
+	outcome := schemas.OutcomeFiltered // already counted
+	switch r.reason {
+	case schemas.ReasonFiltered:
+	case schemas.ReasonSuppressed:
+		s.manifest.Suppressed++
+		outcome = schemas.OutcomeSuppressed
+	default:
+		return s.reject(r.at, r.column, r.value, r.reason)
+	}
+	p := snapshot.Profile{Member: snapshot.Member{Email: r.email, UserID: r.userID}, File: r.at.file, Row: r.at.row}
+	return s.recording.row(&p, outcome)
 }
 
 // reject records a row that is not sent.
@@ -331,6 +373,9 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 		return s.reject(at, name, value, schemas.ReasonDuplicate)
 	case snapshot.Unchanged:
 		s.manifest.Unchanged++
+		if err := s.recording.row(p, schemas.OutcomeUnchanged); err != nil {
+			return err
+		}
 		return s.present(p)
 	}
 	if bytes.Equal(p.DataFields, beyondRequest) {
@@ -350,17 +395,18 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 	default:
 		s.manifest.Adds++
 	}
+	s.recording.added(s.adds, v == snapshot.Changed)
 	s.examples.sent(p, v)
 	return s.present(p)
 }
 
 // finish finds the members that vanished, and publishes the staged files. Only mirror mode
-// removes them. Members that are in the segment under another key are looked up in append
+// removes them, and suppressed ones are removed in every mode. Members that are in the segment under another key are looked up in append
 // mode too: Iterable has the values of that row.
 func (s *staging) finish(ctx context.Context, mirror bool) error {
 	s.mirror = mirror
 	var vanished func(*snapshot.Member) error
-	if mirror || s.identities != nil || len(s.forgotten) > 0 {
+	if mirror || s.identities != nil || len(s.forgotten) > 0 || s.suppressed.Len() > 0 {
 		vanished = s.vanished
 	}
 	if _, err := s.differ.Finish(ctx, vanished); err != nil {
@@ -380,6 +426,9 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 			return fmt.Errorf("write the staged files: %w", err)
 		}
 	}
+	if err := s.recording.close(ctx, s.root, s.dir); err != nil {
+		return err
+	}
 	s.manifest.AddBatches, s.manifest.RemoveBatches = s.adds.Batches(), s.removes.Batches()
 	if s.rejects.Rows() > 0 {
 		s.manifest.Rejects = path.Join(s.dir, schemas.RejectsFile)
@@ -396,6 +445,7 @@ func (s *staging) close() error {
 			s.group.reset()
 		}
 	}
+	s.recording.abort()
 	err := s.identities.Close()
 	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.supersededFile} {
 		if f != nil {

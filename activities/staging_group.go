@@ -40,6 +40,8 @@ type refusedRow struct {
 	reason schemas.Reason
 	// key is set if the profile stays on the list unchanged.
 	key *[16]byte
+	// email and userID are set in a row that the record of rows has.
+	email, userID []byte
 }
 
 func (g *group) full() bool {

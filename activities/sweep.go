@@ -244,7 +244,7 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 		case over(g, keep.Rejects()):
 			found := 0
 			for _, file := range g.files {
-				if base := path.Base(file); base == schemas.RejectsFile || base == schemas.ExamplesFile {
+				if base := path.Base(file); base == schemas.RejectsFile || base == schemas.RowsFile || base == schemas.ExamplesFile {
 					if err := a.Root.DeletePrefix(ctx, file); err != nil {
 						return err
 					}

@@ -138,10 +138,12 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 		return stagingError("Iterable's answers", err)
 	}
 	if c := noted[in.Kind][in.First]; c != nil {
-		progress.resume(c.Progress)
+		progress.resume(c.Progress, c.Requests)
 	}
 	id := attemptID(ctx)
-	note := func(ctx context.Context) error { return a.writeAnswered(ctx, in, id, progress.snapshot()) }
+	note := func(ctx context.Context) error {
+		return a.writeAnswered(ctx, in, id, progress.snapshot(), progress.answeredRequests()...)
+	}
 	if err := note(ctx); err != nil { // before the first request
 		return err
 	}
@@ -493,6 +495,8 @@ type tracker struct {
 	done   map[int]bool
 	next   int // the lowest batch not acknowledged
 	counts schemas.UploadCounts
+	// requests are the acknowledged ones.
+	requests []answeredRequest
 }
 
 func newTracker(in schemas.UploadInput, p schemas.UploadProgress) *tracker {
@@ -548,9 +552,12 @@ func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Add(counts)
+	request := answeredRequest{At: time.Now().UTC().Truncate(time.Millisecond)}
 	for _, b := range batches {
 		t.done[b.k] = true
+		request.Batches = append(request.Batches, b.k)
 	}
+	t.requests = append(t.requests, request)
 	for t.done[t.next] {
 		delete(t.done, t.next)
 		t.next++
@@ -558,9 +565,10 @@ func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 }
 
 // resume continues from the progress of an earlier attempt, if that has more.
-func (t *tracker) resume(p schemas.UploadProgress) {
+func (t *tracker) resume(p schemas.UploadProgress, requests []answeredRequest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.requests = slices.Clone(requests)
 	known := schemas.UploadProgress{Next: t.next, Done: slices.Collect(maps.Keys(t.done))}
 	if further(p, known) {
 		t.start(p)
@@ -574,6 +582,13 @@ func (t *tracker) note(requests, throttled, failed int64) {
 	t.counts.Requests += requests
 	t.counts.Throttled += throttled
 	t.counts.Failed += failed
+}
+
+// answeredRequests returns the acknowledged requests.
+func (t *tracker) answeredRequests() []answeredRequest {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.requests)
 }
 
 // snapshot returns the progress for a heartbeat.

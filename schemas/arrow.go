@@ -47,3 +47,28 @@ var SnapshotSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true},
 	{Name: "user_id", Type: arrow.BinaryTypes.String, Nullable: true},
 }, nil)
+
+// RowSchema is the schema of rows.parquet.
+//
+//	email    the normalised address; null where the row has none, with recordIdentity: hash,
+//	         and for forgotten profiles
+//	user_id  the user ID, or null likewise
+//	person   with recordIdentity: hash, the SHA-256 of the address in hexadecimal, or of the
+//	         user ID where there is no address
+//	outcome  an Outcome
+//	reason   a Reason, or for removed members why; null for others
+//	file     the source file's name, null for members that no row has
+//	row      the row's number in the file, from 0
+//	request  the request that sent the profile: add or remove, and its first batch
+//	time     when Iterable answered that request
+var RowSchema = arrow.NewSchema([]arrow.Field{
+	{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "user_id", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "person", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "outcome", Type: arrow.BinaryTypes.String},
+	{Name: "reason", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "file", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "row", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+	{Name: "request", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "time", Type: arrow.FixedWidthTypes.Timestamp_ms, Nullable: true},
+}, nil)

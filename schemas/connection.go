@@ -34,7 +34,9 @@ type Connection struct {
 	// AllowedSources are the prefixes that a segment's source must lie under:
 	// URLs, or paths, which are absolute once the file is loaded.
 	AllowedSources []string `json:"allowedSources,omitempty"`
-	Consent        *Consent `json:"consent,omitempty"`
+	// Suppress names the people who are never sent over this connection.
+	Suppress []Suppression `json:"suppress,omitempty"`
+	Consent  *Consent      `json:"consent,omitempty"`
 }
 
 // KeyRef says where the worker finds an API key: in an environment variable or

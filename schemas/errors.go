@@ -28,6 +28,9 @@ const (
 	ErrorWrongRegion ErrorType = "WrongRegion"
 	// ErrorSourceNotAllowed: the source lies outside the allowed prefixes.
 	ErrorSourceNotAllowed ErrorType = "SourceNotAllowed"
+	// ErrorSuppression: a suppression list of the connection can't be read, or does not fit
+	// the export.
+	ErrorSuppression ErrorType = "Suppression"
 	// ErrorSegmentNotFound: there is no file at the segment's source.
 	ErrorSegmentNotFound ErrorType = "SegmentNotFound"
 	// ErrorSegmentUnreadable: a file of the segment can't be read.

@@ -101,6 +101,10 @@ type Settings struct {
 	FullRuns string `json:"fullRuns,omitempty"`
 	// Ready says when the data of a segment is complete.
 	Ready Ready `json:"ready,omitzero"`
+	// Record says which rows a run records in rows.parquet: "none", "changes" (the default) or
+	// "all". RecordIdentity says how it names people: "plain" (the default) or "hash".
+	Record         string `json:"record,omitempty"`
+	RecordIdentity string `json:"recordIdentity,omitempty"`
 	// Guardrails stop a run for an operator before it sends anything.
 	Guardrails Guardrails `json:"guardrails,omitzero"`
 }

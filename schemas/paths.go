@@ -42,6 +42,7 @@ const (
 	AddsFile     = "adds.arrow"      // profiles to subscribe, one record batch a request
 	RemovesFile  = "removes.arrow"   // profiles to unsubscribe, one record batch a request
 	RejectsFile  = "rejects.parquet" // rows not sent, with the reason
+	RowsFile     = "rows.parquet"    // what became of each row
 	ExamplesFile = "examples.json"   // the Examples of a segment's check
 	ReportFile   = "report.json"     // the ExportReport of a segment's run
 

@@ -27,6 +27,10 @@ const (
 // reject.
 const ReasonDuplicate Reason = "duplicate"
 
+// ReasonSuppressed marks a row of a person who is on a suppression list. It is counted by
+// itself and not written to the rejects file.
+const ReasonSuppressed Reason = "suppressed"
+
 // Reasons that Iterable gave in its answer.
 const (
 	ReasonIterableInvalidEmail  Reason = "iterable_invalid_email"
@@ -60,6 +64,7 @@ var sentences = map[Reason]string{
 	ReasonInvalidValue:     "a mapped field has a value that can't be sent, with onInvalid: reject",
 	ReasonTooLarge:         "this profile alone is larger than one request may be",
 	ReasonDuplicate:        "an earlier row has the same person",
+	ReasonSuppressed:       "this person is on a suppression list of the connection",
 
 	ReasonIterableInvalidEmail:  "Iterable says that the address is invalid",
 	ReasonIterableInvalidUserID: "Iterable says that the user id is invalid",

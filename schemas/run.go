@@ -323,6 +323,11 @@ type Manifest struct {
 	Filtered int64            `json:"filtered,omitempty"`
 	Skipped  *Skipped         `json:"skipped,omitempty"`
 	Rejected map[Reason]int64 `json:"rejected,omitempty"`
+	// Suppressed counts rows of people who are on a suppression list of the connection, and
+	// SuppressedRemovals the members that are removed for it, in every mode. Removals includes
+	// these.
+	Suppressed         int64 `json:"suppressed,omitempty"`
+	SuppressedRemovals int64 `json:"suppressedRemovals,omitempty"`
 	// LeftOut counts values of mapped fields that can't be sent; the rest of the row is.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 
@@ -591,7 +596,9 @@ type ExportReport struct {
 	Rejected map[Reason]int64 `json:"rejected,omitempty"`
 	// Rejects is the key of the rejects file in the data root, empty where no
 	// row was rejected.
-	Rejects  string   `json:"rejects,omitempty"`
+	Rejects string `json:"rejects,omitempty"`
+	// Record is the key of the file with what became of each row, empty where none is kept.
+	Record   string   `json:"record,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
 	// Answers are the waits of the segment that were answered, in order.
 	Answers []Answered `json:"answers,omitempty"`

@@ -213,6 +213,12 @@ func showSegment(w io.Writer, s finding) {
 	add("remove", m.Removals)
 	add("leave unchanged", m.Unchanged)
 	add("duplicates", m.Duplicates)
+	if m.Suppressed > 0 {
+		add("leave out: suppressed", m.Suppressed)
+	}
+	if m.SuppressedRemovals > 0 {
+		add("remove: suppressed, of those above", m.SuppressedRemovals)
+	}
 	for _, reason := range slices.Sorted(maps.Keys(m.Rejected)) {
 		add("reject: "+string(reason), m.Rejected[reason])
 	}

@@ -115,7 +115,7 @@ func setCompletions(root *cobra.Command) {
 	arguments := map[string]cobra.CompletionFunc{
 		"run": completes(0, exportNames), "runs": completes(1, exportNames), "check": completes(1, exportNames),
 		"retry": completes(1, underWay), "approve": completes(1, underWay), "abort": completes(1, underWay), "cancel": completes(1, underWay),
-		"status": completes(1, runNames), "report": completes(1, runNames), "rejects": completes(1, runNames),
+		"status": completes(1, runNames), "report": completes(1, runNames), "rejects": completes(1, runNames), "record": completes(1, runNames),
 		"pause": completes(1, exportNames), "resume": completes(1, exportNames), "move": completes(1, exportNames), "remove": completes(1, exportNames),
 		"connect": completes(1, connectionNames), "disconnect": completes(1, connectionNames),
 		"apply": exportFiles,

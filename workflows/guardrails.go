@@ -41,8 +41,12 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		trip("the segment has no profile that can be sent, of %s rows read%s (guardrails.allowEmpty)", count(m.Read), matching)
 	}
 	if most := g.RemovedShare(); float64(m.Removals) > most*float64(m.Members) {
-		trip("%s of the %s members of the list would be removed, more than %s (guardrails.maxRemovedShare)",
-			count(m.Removals), count(m.Members), percent(most))
+		why := ""
+		if m.SuppressedRemovals > 0 {
+			why = fmt.Sprintf(" (%s of them are on a suppression list)", count(m.SuppressedRemovals))
+		}
+		trip("%s of the %s members of the list would be removed%s, more than %s (guardrails.maxRemovedShare)",
+			count(m.Removals), count(m.Members), why, percent(most))
 	}
 	rejected := sum(m.Rejected)
 	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Selected()) {

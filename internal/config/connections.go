@@ -33,6 +33,10 @@ func parseConnections(path string, data []byte) (*schemas.Connections, error) {
 		for j, s := range sources {
 			sources[j] = resolve(folder, s)
 		}
+		for j := range out.Connections[i].Suppress {
+			list := &out.Connections[i].Suppress[j]
+			list.Source = resolve(folder, list.Source)
+		}
 	}
 	return &out, nil
 }
@@ -44,6 +48,7 @@ func checkConnections(all *schemas.Connections, doc *document, p *problems) {
 		checkName(c.Name, "connection", child(path, "name"), names, doc, p)
 		checkAddress(c, path, doc, p)
 		checkKeyRef(c.APIKey, child(path, "apiKey"), doc, p)
+		checkSuppress(c.Suppress, child(path, "suppress"), doc, p)
 		for j, s := range c.AllowedSources {
 			if strings.Contains(s, "://") {
 				s, _, _ = strings.Cut(s, "?") // a bucket's parameters
@@ -51,6 +56,23 @@ func checkConnections(all *schemas.Connections, doc *document, p *problems) {
 			if strings.ContainsAny(s, "*?[") {
 				p.add(doc.at(child(path, "allowedSources", strconv.Itoa(j))...), "an allowed source is a folder or a prefix, not a pattern; remove * ? and [")
 			}
+		}
+	}
+}
+
+// checkSuppress checks what a JSON Schema can't of the suppression lists.
+func checkSuppress(lists []schemas.Suppression, path []string, doc *document, p *problems) {
+	names := map[string]position{}
+	for i, s := range lists {
+		path := child(path, strconv.Itoa(i))
+		checkName(s.Name, "suppression list", child(path, "name"), names, doc, p)
+		switch at := doc.at(path...); {
+		case !s.ByEmail() && !s.ByUserID():
+			p.add(at, "this suppression list names no column; set email, emailSHA256, userID or userIDSHA256")
+		case s.Email != "" && s.EmailSHA256 != "":
+			p.add(at, "this suppression list has email and emailSHA256; remove one of them")
+		case s.UserID != "" && s.UserIDSHA256 != "":
+			p.add(at, "this suppression list has userID and userIDSHA256; remove one of them")
 		}
 	}
 }

@@ -213,6 +213,9 @@ func owner(path []string) string {
 	}
 	last := path[len(path)-1]
 	if _, err := strconv.Atoi(last); err == nil && len(path) > 1 {
+		if path[len(path)-2] == "suppress" {
+			return "this suppression list"
+		}
 		return "this " + strings.TrimSuffix(path[len(path)-2], "s")
 	}
 	return quotePlain(last)

@@ -198,6 +198,7 @@ func (s *ConnectionStore) accept(connections *schemas.Connections) {
 func clone(c schemas.Connection) schemas.Connection {
 	c.Allowed = slices.Clone(c.Allowed)
 	c.AllowedSources = slices.Clone(c.AllowedSources)
+	c.Suppress = slices.Clone(c.Suppress)
 	if c.Consent != nil {
 		consent := *c.Consent
 		c.Consent = &consent

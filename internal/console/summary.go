@@ -61,6 +61,9 @@ func rejected(r schemas.ExportReport) string {
 	if r.Manifest.Duplicates > 0 {
 		parts = append(parts, fmt.Sprintf("(duplicate %s)", humanize.Comma(r.Manifest.Duplicates)))
 	}
+	if r.Manifest.Suppressed > 0 {
+		parts = append(parts, fmt.Sprintf("(suppressed %s)", humanize.Comma(r.Manifest.Suppressed)))
+	}
 	if len(parts) == 0 {
 		return "0"
 	}

@@ -147,3 +147,18 @@ func listed(tld string) bool {
 	}
 	return false
 }
+
+// Unicode returns an address in normalised form with its domain in Unicode, and reports
+// whether that differs.
+func Unicode(address []byte) (other []byte, differs bool) {
+	at := bytes.LastIndexByte(address, '@')
+	if !hasACE(address[at+1:]) {
+		return address, false
+	}
+	domain, err := idna.Display.ToUnicode(string(address[at+1:]))
+	if err != nil {
+		return address, false
+	}
+	other = append(bytes.Clone(address[:at+1]), domain...)
+	return other, !bytes.Equal(other, address)
+}

@@ -341,6 +341,22 @@ func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest
 	}
 }
 
+func (c *Client) Record(ctx context.Context, run operate.Run, segment string, to io.Writer) error {
+	path, query := runPath(run, "/record")
+	if segment != "" {
+		query.Set("segment", segment)
+	}
+	r, err := c.do(ctx, http.MethodGet, path, query, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	if _, err := io.Copy(to, r.Body); err != nil {
+		return fmt.Errorf("read the record of rows: %w", err)
+	}
+	return nil
+}
+
 func (c *Client) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	path, query := runPath(run, "/report")
 	r, err := c.do(ctx, http.MethodGet, path, query, nil, nil)

@@ -208,6 +208,8 @@ var routes = []route{
 		})},
 	{name: "getRejects", pattern: "GET /v1/runs/{run}/rejects", summary: "The rows that a run did not send, one JSON object per line", least: schemas.RoleContributor, over: true, commands: "rejects", query: append([]string{"segment", "reason", "limit"}, ofRun...), out: Reject{}, kind: "application/x-ndjson", costly: true,
 		serve: sendRejects},
+	{name: "getRecord", pattern: "GET /v1/runs/{run}/record", summary: "What became of each row of a run's segment, as Parquet", least: schemas.RoleContributor, over: true, commands: "record", query: append([]string{"segment"}, ofRun...), out: "", kind: parquetType, costly: true,
+		serve: sendRecord},
 	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report as HTML", least: schemas.RoleContributor, over: true, commands: "report", query: ofRun, out: "", kind: "text/html; charset=utf-8",
 		serve: sendReport},
 	{name: "getExamples", pattern: "GET /v1/runs/{run}/examples", summary: "The examples of a check, by segment", least: schemas.RoleContributor, over: true, query: ofRun, out: map[string]schemas.Examples{},

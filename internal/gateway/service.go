@@ -6,6 +6,7 @@ package gateway
 
 import (
 	"context"
+	"io"
 
 	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/doctor"
@@ -47,6 +48,9 @@ type Service interface {
 	Cancel(ctx context.Context, run operate.Run) error
 	// Rejects calls yield for each row that a run did not send.
 	Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error
+	// Record writes the Parquet file with what became of each row of a run's segment. The
+	// segment may be empty if the run has only one.
+	Record(ctx context.Context, run operate.Run, segment string, to io.Writer) error
 	// Report returns a run's report as HTML.
 	Report(ctx context.Context, run operate.Run) ([]byte, error)
 	// Examples returns the examples of a check, by segment.

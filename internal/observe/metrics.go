@@ -31,6 +31,8 @@ const (
 	Rejected  = "rejected"  // not sent, or refused by Iterable
 	Duplicate = "duplicate" // another row has the same address
 	Filtered  = "filtered"  // does not match the segment's condition
+	// Suppressed profiles are on a suppression list of the connection.
+	Suppressed = "suppressed"
 )
 
 // mostExports is the maximum of exports with a label of their own; later ones share one.

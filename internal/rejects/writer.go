@@ -1,5 +1,6 @@
 // Package rejects writes and reads rejects.parquet: the rows of a segment that were not sent,
-// each with the reason (schemas.RejectSchema). The file contains profiles' data; the errors of
+// each with the reason (schemas.RejectSchema). It also writes rows.parquet: what became of each row
+// (schemas.RowSchema). The files contain profiles' data; the errors of
 // this package do not.
 package rejects
 

@@ -150,12 +150,16 @@ func funnel(s section) []Count {
 	for _, n := range u.Refused {
 		refused += n
 	}
-	staged := m.Selected() - m.Duplicates - (s.Rejected - refused)
+	staged := m.Selected() - m.Suppressed - m.Duplicates - (s.Rejected - refused)
 	steps := []Count{{"Rows read", m.Read}}
 	if m.Filtered > 0 {
 		steps = append(steps, Count{"Match the condition", m.Selected()})
 	}
-	steps = append(steps, Count{"Can be mailed", staged + m.Duplicates}, Count{"No duplicates", staged})
+	steps = append(steps, Count{"Can be mailed", staged + m.Duplicates + m.Suppressed})
+	if m.Suppressed > 0 {
+		steps = append(steps, Count{"Not suppressed", staged + m.Duplicates})
+	}
+	steps = append(steps, Count{"No duplicates", staged})
 	if s.State != schemas.StateDone { // what was not sent is neither accepted nor on the list
 		return steps
 	}

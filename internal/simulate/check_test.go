@@ -78,9 +78,12 @@ func (w *world) applied(a *attempt, kind string, l *list, who int) {
 	w.history.checkOwner(a, l)
 	r := w.history.records[run.export].of(l.ID)
 	if kind != schemas.Unsubscribe {
+		if run.always[who] {
+			w.violated("i", "%s sends %d, who is on the suppression list", a.key, who)
+		}
 		return
 	}
-	if run.turn.mode == schemas.ModeAppend {
+	if run.turn.mode == schemas.ModeAppend && !run.ever[who] {
 		w.violated("b", "%s removes %d in append mode", a.key, who)
 	}
 	if !r.can[who] {
@@ -287,9 +290,10 @@ func (r *run) checkEnd() {
 	}
 	for who := range r.plan.people {
 		n, in := values[who]
+		in = in && !r.always[who]
 		loose, gone := rec.loose[who]
 		switch {
-		case loose || gone && !in || touched[who] || kept[who] || vague[who]:
+		case loose || gone && !in || touched[who] || kept[who] && !r.always[who] || vague[who] || r.ever[who] && !r.always[who]:
 		case in && !l.members[who]:
 			r.violated("a", "after %s, %d is in the segment and not on the list", r.key, who)
 		case in:
@@ -299,9 +303,9 @@ func (r *run) checkEnd() {
 			if !unsure[who] {
 				rec.must[who], rec.can[who] = true, true
 			}
-		case r.turn.mode == schemas.ModeMirror:
+		case r.turn.mode == schemas.ModeMirror || r.always[who]:
 			if rec.must[who] && !unsure[who] && l.members[who] {
-				r.violated("a", "after %s, %d has left the segment and is still on the list", r.key, who)
+				r.violated("a", "after %s, %d has left the segment or is suppressed, and is still on the list", r.key, who)
 			}
 			if !unsure[who] {
 				delete(rec.must, who)
@@ -376,9 +380,9 @@ func (r *run) checkRead(m schemas.Manifest) {
 	for _, n := range m.Rejected {
 		rejected += n
 	}
-	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+m.Filtered+rejected || m.Read != int64(len(r.rows)) {
-		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d filtered + %d rejected",
-			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, m.Filtered, rejected)
+	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+m.Filtered+m.Suppressed+rejected || m.Read != int64(len(r.rows)) {
+		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d filtered + %d suppressed + %d rejected",
+			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, m.Filtered, m.Suppressed, rejected)
 	}
 	filtered := int64(0)
 	for _, one := range r.rows {

@@ -56,9 +56,10 @@ type history struct {
 	waits      []string // the IDs of all waits so far
 	// backup is a saved data root. restored is set once the data root is not what the runs
 	// have left, and known is the first run that Temporal knows of.
-	backup   map[string][]byte
-	restored bool
-	known    int
+	backup     map[string][]byte
+	restored   bool
+	known      int
+	suppressed map[int]bool
 }
 
 // owner is which export sends to a list, and since when.
@@ -97,6 +98,8 @@ type run struct {
 	restarted    bool  // it is an execution that follows a reset
 	troubled     bool  // an answer was perhaps lost on the way to the report
 	rows         []row // of the version that was staged last
+	// always are on the suppression list for as long as the run lasts, ever at some time of it.
+	always, ever map[int]bool
 	result       schemas.ExportReport
 	lastStaged   *activities.Staged // by the events of its histories
 }
@@ -133,8 +136,9 @@ func newHistory(t *testing.T, p *plan) *history {
 	for _, name := range []string{"one", "two"} {
 		known[name] = schemas.Connection{
 			Name: name, BaseURL: "http://iterable.test", ProjectType: p.project, AllowedSources: []string{h.dir},
-			Limits:  schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: request},
-			Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now(), Statement: "v1"},
+			Limits:   schemas.Limits{RequestsPerSecond: 1e6, SubscribersPerRequest: request},
+			Consent:  &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now(), Statement: "v1"},
+			Suppress: []schemas.Suppression{{Name: "never", Source: h.never(), Email: "email", UserID: "user"}},
 		}
 	}
 	registry := limits.NewRegistry()
@@ -169,7 +173,30 @@ func newHistory(t *testing.T, p *plan) *history {
 	for range p.exports {
 		h.records = append(h.records, &records{})
 	}
+	h.suppress(nil)
 	return h
+}
+
+// never is the file with the suppression list.
+func (h *history) never() string { return filepath.Join(h.dir, "never.arrow") }
+
+// suppress puts these people, and no others, on the suppression list.
+func (h *history) suppress(people []int) {
+	var rows []row
+	h.suppressed = map[int]bool{}
+	for _, who := range people {
+		rows = append(rows, row{who: who, user: true})
+		h.suppressed[who] = true
+	}
+	h.writeRows(h.never(), rows)
+	for _, r := range h.active() {
+		maps.DeleteFunc(r.always, func(who int, _ bool) bool { return !h.suppressed[who] })
+		maps.Copy(r.ever, h.suppressed)
+	}
+	if len(people) > 0 {
+		h.tell("%v are on the suppression list", people)
+		h.count("rounds with a suppression list")
+	}
 }
 
 // even waits for the longest pause that the client may choose by chance.
@@ -241,7 +268,9 @@ func (h *history) export(e int, t turn) schemas.Export {
 }
 
 // write writes a version of a segment.
-func (h *history) write(e int, rows []row) {
+func (h *history) write(e int, rows []row) { h.writeRows(h.source(e), rows) }
+
+func (h *history) writeRows(name string, rows []row) {
 	h.version++
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "user", Type: arrow.BinaryTypes.String, Nullable: true},
@@ -276,7 +305,7 @@ func (h *history) write(e int, rows []row) {
 	}
 	record := b.NewRecord()
 	defer record.Release()
-	f, err := os.Create(h.source(e))
+	f, err := os.Create(name)
 	must(err)
 	w, err := ipc.NewFileWriter(f, ipc.WithSchema(schema))
 	must(err)
@@ -311,6 +340,7 @@ func (w *world) goes(do func()) {
 // begin starts a run, or another execution of one that was reset.
 func (h *history) begin(round, e int, t turn, of *run) *run {
 	r := &run{history: h, export: e, turn: t, round: round, began: time.Now(), answered: map[string]bool{}, book: &book{}}
+	r.always, r.ever = maps.Clone(h.suppressed), maps.Clone(h.suppressed)
 	what, workflowID := "run", schemas.RunWorkflowID(h.exportName(e))
 	if t.check {
 		what, workflowID = "check", schemas.CheckWorkflowID(h.exportName(e))
@@ -320,6 +350,8 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	r.engine = &engine{run: r, number: len(h.runs), open: map[int]*task{}, over: map[int]outcome{}}
 	if of != nil {
 		r.id, r.book, r.rows = of.id, of.book, of.rows
+		maps.DeleteFunc(r.always, func(who int, _ bool) bool { return !of.always[who] })
+		maps.Copy(r.ever, of.ever)
 		r.again, r.troubled, r.restarted = of.published, true, true
 		r.engine.recorded = slices.Clone(of.engine.played[:int(h.roll("reset", r.key)*float64(len(of.engine.played)+1))])
 	}
@@ -547,6 +579,7 @@ const mostSteps = 4000
 // round plays one round.
 func (h *history) round(rd round) {
 	h.idle(rd.gap)
+	h.suppress(rd.suppressed)
 	h.project.refusals = rd.refusals
 	for _, who := range slices.Sorted(maps.Keys(rd.refusals)) {
 		how := rd.refusals[who]

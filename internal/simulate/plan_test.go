@@ -52,6 +52,8 @@ type round struct {
 	// restored before the runs.
 	backup  int
 	restore restore
+	// suppressed are the people on the suppression list from this round on.
+	suppressed []int
 }
 
 // restore is what is restored from a backup.
@@ -189,6 +191,9 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 		if chance(r, 0.25) {
 			out.restore = []restore{dataRoot, dataRoot, both}[r.IntN(3)]
 		}
+	}
+	for chance(r, 0.25) {
+		out.suppressed = append(out.suppressed, r.IntN(p.people))
 	}
 	return out
 }

@@ -62,6 +62,7 @@ func shrink(t *testing.T, p *plan, w *world) (*plan, *world) {
 		}
 		for i := range p.rounds {
 			r := p.rounds[i]
+			again = len(r.suppressed) > 0 && try(func(c *plan) { c.rounds[i].suppressed = nil }) || again
 			again = len(r.others)+len(r.sweeps)+len(r.checks) > 0 && try(func(c *plan) { c.rounds[i].others, c.rounds[i].sweeps, c.rounds[i].checks = nil, nil, nil }) || again
 			for e, one := range r.exports {
 				again = one.end != "" && try(func(c *plan) { c.rounds[i].exports[e].end = "" }) || again

@@ -1,0 +1,402 @@
+package activities
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Files beside the staged ones, from which the record of rows is made.
+const (
+	// restFile is a staged file with the rows that are neither sent nor rejected. Its data
+	// fields are the outcome.
+	restFile = "rest.arrow"
+	// updatesFile marks the rows of adds.arrow that are updates, suppressedFile those of
+	// removes.arrow whose member is suppressed.
+	updatesFile    = "updates.bits"
+	suppressedFile = "suppressed.bits"
+)
+
+// marks are some rows of a staged file, by batch and row. They are set in the order of the
+// file.
+type marks struct {
+	bits       []uint64
+	batch, row int // of the row that was added last
+}
+
+// marksStride is the most rows of a batch.
+const marksStride = schemas.BatchProfiles
+
+// add adds the next row of the file, which has that many batches with it.
+func (m *marks) add(batches int, marked bool) {
+	if batches-1 == m.batch && len(m.bits) > 0 {
+		m.row++
+	} else {
+		m.batch, m.row = batches-1, 0
+	}
+	if m.row >= marksStride {
+		return
+	}
+	at := m.batch*marksStride + m.row
+	for len(m.bits) <= at/64 {
+		m.bits = append(m.bits, 0)
+	}
+	if marked {
+		m.bits[at/64] |= 1 << (at % 64)
+	}
+}
+
+// has reports whether row i of batch k is marked.
+func (m *marks) has(k, i int) bool {
+	at := k*marksStride + i
+	return i < marksStride && at/64 < len(m.bits) && m.bits[at/64]>>(at%64)&1 != 0
+}
+
+func (m *marks) encode() (out []byte) {
+	for _, w := range m.bits {
+		out = binary.LittleEndian.AppendUint64(out, w)
+	}
+	return out
+}
+
+func decodeMarks(data []byte) (m marks) {
+	for w := range slices.Chunk(data, 8) {
+		if len(w) == 8 {
+			m.bits = append(m.bits, binary.LittleEndian.Uint64(w))
+		}
+	}
+	return m
+}
+
+// recording collects, while a segment is staged, what the record of rows needs besides the
+// staged files. A nil recording collects nothing.
+type recording struct {
+	all        bool // unchanged and filtered rows too
+	updates    marks
+	suppressed marks
+	rest       *batch.Writer
+	file       *storage.Writer
+}
+
+// newRecording starts a recording, unless the export keeps no record.
+func (a *Activities) newRecording(ctx context.Context, dir string, e schemas.Export) (*recording, error) {
+	if e.Record == schemas.RecordNone {
+		return nil, nil
+	}
+	r := &recording{all: e.Record == schemas.RecordAll}
+	var err error
+	if r.file, err = a.Root.Create(ctx, path.Join(dir, restFile)); err != nil {
+		return nil, fmt.Errorf("make the staged files: %w", err)
+	}
+	r.rest, err = batch.NewWriter(r.file, batch.Limits{Profiles: schemas.BatchProfiles, BodyBytes: 1 << 29}, batch.Options{})
+	return r, err
+}
+
+// row records a row that is neither sent nor rejected.
+func (r *recording) row(p *snapshot.Profile, outcome schemas.Outcome) error {
+	if r == nil || !r.all && (outcome == schemas.OutcomeUnchanged || outcome == schemas.OutcomeFiltered) {
+		return nil
+	}
+	err := r.rest.Append(batch.Profile{Email: p.Email, UserID: p.UserID, DataFields: []byte(outcome), File: p.File, Row: p.Row})
+	if errors.Is(err, batch.ErrNoIdentifier) {
+		return nil
+	}
+	return err
+}
+
+// ofAll reports whether rows that are unchanged or filtered are recorded.
+func (r *recording) ofAll() bool { return r != nil && r.all }
+
+// leave adds a row to those that are not compared, with its person.
+func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason) {
+	r := refusedRow{at: at, reason: reason}
+	if s.recording != nil {
+		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
+	}
+	s.refuse(r)
+}
+
+// filter adds a row that the segment's condition leaves out.
+func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
+	var p snapshot.Profile
+	if _, _, reason := s.identify(&p, i, emails, users); reason == "" {
+		s.leave(&p, at, schemas.ReasonFiltered)
+	}
+}
+
+// added and removed record the row that was staged last in adds.arrow or removes.arrow.
+func (r *recording) added(w *batch.Writer, update bool) {
+	if r != nil {
+		r.updates.add(w.Batches(), update)
+	}
+}
+
+func (r *recording) removed(w *batch.Writer, suppressed bool) {
+	if r != nil {
+		r.suppressed.add(w.Batches(), suppressed)
+	}
+}
+
+// close publishes the files of the recording.
+func (r *recording) close(ctx context.Context, root *storage.Root, dir string) error {
+	if r == nil {
+		return nil
+	}
+	err := r.rest.Close()
+	if err == nil {
+		err = r.file.Close()
+	}
+	for name, m := range map[string]*marks{updatesFile: &r.updates, suppressedFile: &r.suppressed} {
+		if err == nil {
+			err = root.Write(ctx, path.Join(dir, name), m.encode())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("write the staged files: %w", err)
+	}
+	return nil
+}
+
+func (r *recording) abort() {
+	if r != nil && r.file != nil {
+		r.file.Abort()
+	}
+}
+
+// recorder writes the record of a run's rows.
+type recorder struct {
+	*account
+	export schemas.Export
+	files  []string
+	out    *rejects.RowWriter
+}
+
+// publishRecord writes what became of each row beside the report. It returns the file's key, or
+// "" if the export keeps no record, or the run ended before anything was staged.
+func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+	if e.Record == schemas.RecordNone || attempt == "" {
+		return "", nil
+	}
+	dir := schemas.StagedDir(run, attempt)
+	names, err := a.Root.Read(ctx, path.Join(dir, filesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	r := &recorder{export: e}
+	if err == nil {
+		err = json.Unmarshal(names, &r.files)
+	}
+	if err == nil {
+		r.account, err = a.newAccount(ctx, run, attempt, nil)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write the record of rows: %w", err)
+	}
+	key := path.Join(schemas.ReportDir(run), schemas.RowsFile)
+	w, err := a.Root.Create(ctx, key)
+	if err != nil {
+		return "", fmt.Errorf("write the record of rows: %w", err)
+	}
+	defer w.Abort()
+	if r.out, err = rejects.NewRowWriter(w, e.RecordIdentity); err != nil {
+		return "", err
+	}
+	if err := r.write(ctx, dir); err != nil {
+		return "", err
+	}
+	return key, w.Close()
+}
+
+// recordOfEnded is publishRecord for a run that ended early. What it has staged may be
+// incomplete or damaged, and then there is no record.
+func (a *Activities) recordOfEnded(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+	key, err := a.publishRecord(ctx, run, e, attempt)
+	var app *temporal.ApplicationError
+	if errors.Is(err, errDamaged) || errors.Is(err, storage.ErrDamaged) || errors.As(err, &app) && app.Type() == schemas.ErrorStaging {
+		a.Log.Warn("run ended without a record of its rows", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+		return "", nil
+	}
+	return key, err
+}
+
+// write writes the rows of all staged files.
+func (r *recorder) write(ctx context.Context, dir string) error {
+	for kind, bits := range map[string]string{schemas.Subscribe: updatesFile, schemas.Unsubscribe: suppressedFile} {
+		if err := r.sent(ctx, dir, kind, bits); err != nil {
+			return err
+		}
+	}
+	err := r.each(ctx, path.Join(dir, restFile), func(k int, b *batch.Batch) error {
+		for i := range b.Len() {
+			if err := r.add(b, i, rejects.Row{Outcome: schemas.Outcome(b.DataFields(i))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = r.rejected(ctx, dir)
+	}
+	if err == nil {
+		err = r.out.Close()
+	}
+	return err
+}
+
+// add writes row i of a batch.
+func (r *recorder) add(b *batch.Batch, i int, row rejects.Row) error {
+	row.Email, row.UserID = b.Email(i), b.UserID(i)
+	if row.Outcome == schemas.OutcomeForgotten {
+		row.Email, row.UserID = nil, nil
+	}
+	if at := int(b.File(i)); row.Outcome != schemas.OutcomeRemoved && at < len(r.files) {
+		row.File, row.Row = r.files[at], b.Row(i)
+	}
+	return r.out.Add(row)
+}
+
+// each calls f with every batch of a staged file.
+func (r *recorder) each(ctx context.Context, key string, f func(k int, b *batch.Batch) error) error {
+	staged, err := r.openStaged(ctx, key)
+	if err != nil {
+		return stagingError("the staged file "+key, err)
+	}
+	defer staged.close()
+	for k := range staged.Batches() {
+		b, err := staged.batch(k)
+		if err != nil {
+			return stagingError("the staged file "+key, err)
+		}
+		err = f(k, b)
+		b.Release()
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sent writes the rows of the staged file of a kind, with Iterable's answers.
+func (r *recorder) sent(ctx context.Context, dir, kind, bits string) error {
+	data, err := r.Root.Read(ctx, path.Join(dir, bits))
+	if err != nil {
+		return stagingError(bits, err)
+	}
+	marked := decodeMarks(data)
+	requests := r.requests(kind)
+	return r.each(ctx, path.Join(dir, stagedName(kind)), func(k int, b *batch.Batch) error {
+		refused, err := r.refusals(ctx, kind, k)
+		if err != nil {
+			return err
+		}
+		row := requests[k]
+		chunk := r.answers[kind].chunk(k)
+		switch {
+		case chunk == nil:
+			row.Outcome = schemas.OutcomeUnsent
+		case !chunk.acknowledged(k):
+			row.Outcome = schemas.OutcomeUnanswered
+		}
+		for i := range b.Len() {
+			one := row
+			if one.Outcome == "" {
+				one.Outcome, one.Reason = outcomeOf(kind, marked.has(k, i), refused, b.Key(i))
+			}
+			if err := r.add(b, i, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// outcomeOf returns what Iterable's answer means for a profile.
+func outcomeOf(kind string, marked bool, refused map[snapshot.Key]refused, key snapshot.Key) (schemas.Outcome, schemas.Reason) {
+	no, named := refused[key]
+	switch {
+	case named && no.Unsure:
+		return schemas.OutcomeUnanswered, ""
+	case named && no.Reason == schemas.ReasonIterableForgotten:
+		return schemas.OutcomeForgotten, no.Reason
+	case named:
+		return schemas.OutcomeRefused, no.Reason
+	case kind == schemas.Unsubscribe && marked:
+		return schemas.OutcomeRemoved, schemas.ReasonSuppressed
+	case kind == schemas.Unsubscribe:
+		return schemas.OutcomeRemoved, schemas.ReasonLeft
+	case marked:
+		return schemas.OutcomeUpdated, ""
+	}
+	return schemas.OutcomeAdded, ""
+}
+
+// requests returns the request and the time of each batch of a kind, as far as they are known.
+func (r *recorder) requests(kind string) map[int]rejects.Row {
+	verb := "add"
+	if kind == schemas.Unsubscribe {
+		verb = "remove"
+	}
+	out := map[int]rejects.Row{}
+	for _, chunk := range r.answers[kind] {
+		for _, q := range chunk.Requests {
+			if len(q.Batches) == 0 {
+				continue
+			}
+			name := fmt.Sprintf("%s %d", verb, slices.Min(q.Batches))
+			for _, k := range q.Batches {
+				out[k] = rejects.Row{Request: name, At: q.At}
+			}
+		}
+	}
+	return out
+}
+
+// rejected writes the rows that staging rejected.
+func (r *recorder) rejected(ctx context.Context, dir string) error {
+	file, err := r.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
+	if err != nil {
+		return stagingError(schemas.RejectsFile, err)
+	}
+	defer file.Close()
+	rows, err := rejects.Open(file)
+	if err != nil {
+		return fmt.Errorf("write the record of rows: %w", err)
+	}
+	defer rows.Close()
+	for {
+		no, ok := rows.Next()
+		if !ok {
+			return rows.Err()
+		}
+		row := rejects.Row{Outcome: schemas.OutcomeRejected, Reason: no.Reason, File: no.File, Row: no.Row}
+		switch no.Reason {
+		case schemas.ReasonDuplicate:
+			row.Outcome = schemas.OutcomeDuplicate
+		case schemas.ReasonIterableForgotten:
+			row.Outcome = schemas.OutcomeForgotten
+		}
+		switch no.Column {
+		case r.export.Email:
+			row.Email = no.Value
+		case r.export.UserID:
+			row.UserID = no.Value
+		}
+		if err := r.out.Add(row); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package activities
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/schemas"
+)
+
+// TestSuppressed stages a segment for connections with suppression lists of every kind.
+func TestSuppressed(t *testing.T) {
+	members := []identity{{"ann@example.com", ""}, {"bob@example.com", ""}, {"gone@example.com", ""}, {"left@example.com", ""}}
+	rows := []identity{{"ANN@example.com", ""}, {"bob@example.com", ""}, {"new@b\u00fccher.example.com", ""}, {"eve@example.com", ""}, {"eve@example.com", ""}}
+	never := []identity{{" Ann@Example.com", ""}, {"gone@example.com", ""}, {"new@b\u00fccher.example.com", ""}, {"not an address", ""}, {"", ""}}
+	sums := func(rows []identity) (out []identity) {
+		for _, r := range rows {
+			if r.email != "" {
+				r.email = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(r.email)))))
+			}
+			out = append(out, r)
+		}
+		return out
+	}
+	for mode, want := range map[string]schemas.Manifest{
+		schemas.ModeMirror: {Read: 5, Suppressed: 2, Adds: 1, Unchanged: 1, Duplicates: 1, Removals: 3, SuppressedRemovals: 2, Members: 4},
+		schemas.ModeAppend: {Read: 5, Suppressed: 2, Adds: 1, Unchanged: 1, Duplicates: 1, Removals: 2, SuppressedRemovals: 2, Members: 4},
+	} {
+		for name, list := range map[string]schemas.Suppression{"addresses": {Email: "Mail"}, "hashes": {EmailSHA256: "Mail"}} {
+			t.Run(mode+" "+name, func(t *testing.T) {
+				_, m, err := stageSuppressed(t, mode, schemas.ProjectEmail, members, rows, func(folder string) []schemas.Suppression {
+					list.Name, list.Source = "Complaints", folder
+					content := never
+					if list.EmailSHA256 != "" {
+						content = sums(never)
+					}
+					writeIdentities(t, filepath.Join(folder, "never.arrow"), content)
+					return []schemas.Suppression{list}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				staged(t, m, want)
+				if m.Read != want.Read || m.Suppressed != want.Suppressed || m.SuppressedRemovals != want.SuppressedRemovals || m.Unchanged != want.Unchanged {
+					t.Errorf("%+v, want %+v", m, want)
+				}
+			})
+		}
+	}
+}
+
+// TestSuppressedByEitherIdentifier: in a hybrid project a person is suppressed by the address
+// or the user ID, also where the rest of the row is invalid.
+func TestSuppressedByEitherIdentifier(t *testing.T) {
+	members := []identity{{"ann@example.com", "u1"}, {"bob@example.com", "u2"}, {"", "u3"}, {"dan@example.com", ""}}
+	rows := []identity{{"ann@example.com", "u1"}, {"bob@example.com", "u2"}, {"", "u3"}, {"", "U3"}, {"dan@example.com", " bad"}}
+	_, m, err := stageSuppressed(t, schemas.ModeMirror, schemas.ProjectHybrid, members, rows, func(folder string) []schemas.Suppression {
+		for name, content := range map[string][]identity{"a": {{"ann@example.com", ""}, {"dan@example.com", ""}}, "b": {{"", "u3"}}} {
+			writeIdentities(t, filepath.Join(folder, name+".arrow"), content)
+		}
+		return []schemas.Suppression{
+			{Name: "A", Source: filepath.Join(folder, "a.arrow"), Email: "Mail"},
+			{Name: "B", Source: filepath.Join(folder, "b.arrow"), UserID: "Id"},
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	staged(t, m, schemas.Manifest{Adds: 1, Removals: 3, Members: 4})
+	if m.Suppressed != 3 || m.SuppressedRemovals != 3 || m.Unchanged != 1 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestNothingIsStagedWithoutTheSuppressionList: a list that can't be read stops the run.
+func TestNothingIsStagedWithoutTheSuppressionList(t *testing.T) {
+	one := []identity{{"ann@example.com", "u1"}}
+	write := func(t *testing.T, folder string, content []identity) {
+		writeIdentities(t, filepath.Join(folder, "never.arrow"), content)
+	}
+	for name, c := range map[string]struct {
+		list    schemas.Suppression
+		content []identity // nil writes no file
+		damage  bool
+		says    string
+	}{
+		"missing":       {list: schemas.Suppression{Email: "Mail"}, says: "can't be read"},
+		"damaged":       {list: schemas.Suppression{Email: "Mail"}, content: one, damage: true, says: "can't be read"},
+		"no column":     {list: schemas.Suppression{Email: "Address"}, content: one, says: "there is no such column"},
+		"no addresses":  {list: schemas.Suppression{Email: "Id"}, content: one, says: "none of the 1 values"},
+		"no hashes":     {list: schemas.Suppression{EmailSHA256: "Mail"}, content: one, says: "not a SHA-256"},
+		"only user IDs": {list: schemas.Suppression{UserID: "Id"}, content: one, says: "maps no userID column"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := stageSuppressed(t, schemas.ModeMirror, schemas.ProjectEmail, nil, one, func(folder string) []schemas.Suppression {
+				if c.content != nil {
+					write(t, folder, c.content)
+				}
+				if c.damage {
+					if err := os.Truncate(filepath.Join(folder, "never.arrow"), 100); err != nil {
+						t.Fatal(err)
+					}
+				}
+				c.list.Name, c.list.Source = "Complaints", folder
+				return []schemas.Suppression{c.list}
+			})
+			var app *temporal.ApplicationError
+			if !errors.As(err, &app) || app.Type() != schemas.ErrorSuppression || !strings.Contains(app.Message(), c.says) || !strings.Contains(app.Message(), `"Complaints"`) {
+				t.Errorf("got %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "ann@") {
+				t.Errorf("the error has an address: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,73 @@
+package runs
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
+)
+
+// TestASuppressionListGrows: people who complain are taken off the lists of all exports over
+// the connection, and are not sent again; a run without its suppression list sends nothing.
+func TestASuppressionListGrows(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, false)
+	w.People("Never", 900, 900, 1)
+	w.People("News", 1, 20, 1)
+	w.People("Offers", 11, 30, 1)
+	path := w.Path("connections.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suppress := "    suppress: [{name: Complaints, source: segments/Never, email: email}]\n    consent:"
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), "    consent:", suppress, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.StartHost()
+	offers := w.Of("Offers")
+	offers.Mode = schemas.ModeAppend
+	w.Done(w.Run(w.Of("News")))
+	w.Done(w.Run(offers))
+
+	w.People("Never", 19, 21, 1)
+	news, more := w.Done(w.Run(w.Of("News"))), w.Done(w.Run(offers))
+	if m := news.Manifest; m.Suppressed != 2 || m.SuppressedRemovals != 2 || news.Upload.Removed != 2 || news.Members != 18 || w.List("News").Size != 18 {
+		t.Errorf("News: %d suppressed, %d to remove, %d removed, %d members", m.Suppressed, m.SuppressedRemovals, news.Upload.Removed, news.Members)
+	}
+	if m := more.Manifest; m.Suppressed != 3 || m.SuppressedRemovals != 3 || more.Upload.Removed != 3 || more.Members != 17 || w.List("Offers").Size != 17 {
+		t.Errorf("Offers: %d suppressed, %d to remove, %d removed, %d members", m.Suppressed, m.SuppressedRemovals, more.Upload.Removed, more.Members)
+	}
+	again := w.Done(w.Full(w.Of("News")))
+	if again.Manifest.Suppressed != 2 || again.Upload.Sent != 18 || again.Upload.Removed != 0 {
+		t.Errorf("in full: %d suppressed, %d sent, %d removed", again.Manifest.Suppressed, again.Upload.Sent, again.Upload.Removed)
+	}
+
+	// Half of the list: the guardrail asks first.
+	w.People("Never", 1, 10, 1)
+	v := w.Run(w.Of("News"))
+	w.WaitsWith(v, schemas.ErrorGuardrail, "10 of the 18 members", "10 of them are on a suppression list")
+	if w.List("News").Size != 18 {
+		t.Error("members were removed before the answer")
+	}
+	if v = w.Answer(v, schemas.UpdateApprove); w.Done(v).Upload.Removed != 10 {
+		t.Errorf("%d removed after the answer", w.Done(v).Upload.Removed)
+	}
+
+	if err := os.RemoveAll(w.Path("segments/Never")); err != nil {
+		t.Fatal(err)
+	}
+	changes := w.Changes()
+	v = w.Run(w.Of("News"))
+	w.WaitsWith(v, schemas.ErrorSuppression, `suppression list "Complaints"`, "nothing is sent without it")
+	if w.Changes() != changes {
+		t.Error("something was sent without the suppression list")
+	}
+	w.People("Never", 900, 900, 1)
+	if back := w.Done(w.Answer(v, schemas.UpdateRetry)); back.Manifest.Suppressed != 0 || back.Upload.Sent != 10 {
+		t.Errorf("no longer suppressed: %d suppressed, %d sent", back.Manifest.Suppressed, back.Upload.Sent)
+	}
+}

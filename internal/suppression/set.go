@@ -1,0 +1,124 @@
+// Package suppression holds the hashes of people that must never be sent: a suppression list.
+// It keeps hashes only, in sorted blocks, at 16 bytes each and up to a quarter more for room to
+// grow.
+package suppression
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Hash is the first half of the SHA-256 of what identifies a person. Two of 100 million people
+// share one by chance in 1 of 10^22 lists.
+type Hash [16]byte
+
+// Compare orders hashes.
+func (h Hash) Compare(o Hash) int { return bytes.Compare(h[:], o[:]) }
+
+// Address returns the hash of an address: of its SHA-256, trimmed and in lower case, as
+// advertising platforms and Iterable hash addresses.
+func Address(address []byte) Hash {
+	sum := sha256.Sum256(bytes.ToLower(bytes.TrimSpace(address)))
+	return Hash(sum[:len(Hash{})])
+}
+
+// UserID returns the hash of a user ID, which is compared exactly as it is.
+func UserID(id []byte) Hash {
+	sum := sha256.Sum256(id)
+	return Hash(sum[:len(Hash{})])
+}
+
+// ErrNoSum is the error of a value that is not a SHA-256.
+var ErrNoSum = errors.New("not a SHA-256: it needs 64 hexadecimal digits, or 32 bytes")
+
+// Sum returns the hash with a whole SHA-256, in hexadecimal or as its 32 bytes.
+func Sum(value []byte) (h Hash, err error) {
+	var sum [sha256.Size]byte
+	if len(value) == len(sum) {
+		if _, err := hex.Decode(sum[:], value); err == nil {
+			return h, ErrNoSum // 32 digits are another hash, such as MD5
+		}
+		return Hash(value[:len(h)]), nil
+	}
+	value = bytes.TrimSpace(value)
+	if len(value) != hex.EncodedLen(len(sum)) {
+		return h, ErrNoSum
+	}
+	if _, err := hex.Decode(sum[:], value); err != nil {
+		return h, ErrNoSum
+	}
+	return Hash(sum[:len(h)]), nil
+}
+
+// MaxPeople is the most hashes of a Set: 1.6 GB.
+const MaxPeople = 100_000_000
+
+// ErrTooMany is the error of more than MaxPeople hashes.
+var ErrTooMany = fmt.Errorf("the suppression lists of a connection have more than %d entries", MaxPeople)
+
+// blocks is how many blocks a set has. A block of the largest set has 24,000 hashes, so that
+// its growth copies little.
+const blocks = 1 << 12
+
+// Set is a set of hashes. Add fills it, and Seal ends that; then it may be read by several
+// goroutines. A nil Set is empty.
+type Set struct {
+	blocks [blocks][]Hash
+	n      int
+}
+
+// Add adds a hash.
+func (s *Set) Add(h Hash) error {
+	if s.n >= MaxPeople {
+		return ErrTooMany
+	}
+	b := h.block()
+	s.blocks[b] = append(s.blocks[b], h)
+	s.n++
+	return nil
+}
+
+func (h Hash) block() int { return int(h[0])<<4 | int(h[1])>>4 }
+
+// Seal sorts the hashes.
+func (s *Set) Seal() {
+	const sorters = 4
+	var wg sync.WaitGroup
+	counts := [sorters]int{}
+	for w := range sorters {
+		wg.Go(func() {
+			for b := w; b < blocks; b += sorters {
+				slices.SortFunc(s.blocks[b], Hash.Compare)
+				s.blocks[b] = slices.Compact(s.blocks[b])
+				counts[w] += len(s.blocks[b])
+			}
+		})
+	}
+	wg.Wait()
+	s.n = 0
+	for _, n := range counts {
+		s.n += n
+	}
+}
+
+// Len returns the number of hashes: after Seal, of different ones.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return s.n
+}
+
+// Has reports whether the sealed set has a hash.
+func (s *Set) Has(h Hash) bool {
+	if s == nil || s.n == 0 {
+		return false
+	}
+	_, found := slices.BinarySearchFunc(s.blocks[h.block()], h, Hash.Compare)
+	return found
+}

@@ -1,0 +1,100 @@
+package suppression
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSet(t *testing.T) {
+	var s Set
+	for i := range 20_000 {
+		if err := s.Add(Address(fmt.Appendf(nil, "p%d@example.com", i%10_000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Seal()
+	if s.Len() != 10_000 {
+		t.Errorf("%d hashes of 10,000 addresses, each added twice", s.Len())
+	}
+	for i := range 20_000 {
+		if has := s.Has(Address(fmt.Appendf(nil, " P%d@Example.com ", i))); has != (i < 10_000) {
+			t.Fatalf("address %d: %t", i, has)
+		}
+	}
+	var none *Set
+	if none.Has(Hash{}) || none.Len() != 0 || new(Set).Has(Hash{}) {
+		t.Error("an empty set has a hash")
+	}
+}
+
+// TestUserIDsAreExact: user IDs that differ only in case are two people.
+func TestUserIDsAreExact(t *testing.T) {
+	if UserID([]byte("a1")) == UserID([]byte("A1")) || UserID([]byte("a1")) == UserID([]byte(" a1")) {
+		t.Error("two user IDs have one hash")
+	}
+}
+
+func TestSum(t *testing.T) {
+	whole := sha256.Sum256([]byte("ann@example.com"))
+	want := Address([]byte("ann@example.com"))
+	for _, ok := range []string{fmt.Sprintf("%x", whole), fmt.Sprintf("%X", whole), fmt.Sprintf(" %x\n", whole), string(whole[:])} {
+		if h, err := Sum([]byte(ok)); err != nil || h != want {
+			t.Errorf("%q: %x, %v", ok, h, err)
+		}
+	}
+	for _, bad := range []string{"", "ann@example.com", fmt.Sprintf("%x", whole[:16]), strings.Repeat("x", 64)} {
+		if _, err := Sum([]byte(bad)); !errors.Is(err, ErrNoSum) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestLargeSet reports the memory and the time of SUPPRESSED hashes.
+func TestLargeSet(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("SUPPRESSED"))
+	if err != nil {
+		t.Skip("set SUPPRESSED to a number of hashes")
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	s := new(Set)
+	hash := func(i int) Hash {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], uint64(i))
+		return UserID(b[:])
+	}
+	for i := range n {
+		if err := s.Add(hash(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	added := time.Since(began)
+	s.Seal()
+	sealed := time.Since(began) - added
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	began = time.Now()
+	const looked = 1_000_000
+	found := 0
+	for i := range looked {
+		if s.Has(hash(n - looked/2 + i)) {
+			found++
+		}
+	}
+	took := time.Since(began)
+	if found != looked/2 {
+		t.Errorf("%d found", found)
+	}
+	t.Logf("%d hashes: %.1f bytes each, %d MB from the system at the peak; added in %s, sorted in %s; %d ns to hash and look one up",
+		s.Len(), float64(after.HeapAlloc-before.HeapAlloc)/float64(n), after.Sys>>20, added.Round(time.Millisecond), sealed.Round(time.Millisecond), took.Nanoseconds()/looked)
+}

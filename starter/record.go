@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+func (a *app) recordCommand() *cobra.Command {
+	var segment, out string
+	c := a.onRun(&cobra.Command{
+		Use:   "record RUN",
+		Short: "Save what became of each row of a run, as a Parquet file",
+		Long: `Save what became of each row of a run, as a Parquet file: added, updated, removed,
+suppressed, duplicate, rejected, refused and so on, with the reason and the request. The
+setting record of an export says which rows it has. Only people who may use the run's
+connection see it: it contains profiles' data.`,
+		Example: `  starter record "High-value customers"
+  starter record "Spring campaign" --segment "High-value customers" --out rows.parquet`,
+	}, func(c *cobra.Command, o gateway.Service, run operate.Run) error {
+		if out == "-" {
+			return o.Record(c.Context(), run, segment, console.Unfiltered(c.OutOrStdout()))
+		}
+		name := out
+		if name == "" {
+			name = fmt.Sprintf("%s-%s.parquet", schemas.PathName(run.Export), run.RunID)
+		}
+		if err := saveRecord(name, func(w io.Writer) error { return o.Record(c.Context(), run, segment, w) }); err != nil {
+			return err
+		}
+		if a.output == "json" {
+			return console.JSONLine(c.OutOrStdout(), map[string]string{"record": name})
+		}
+		_, err := fmt.Fprintln(c.OutOrStdout(), name)
+		return err
+	})
+	p := c.Flags()
+	p.StringVar(&segment, "segment", "", "the segment; needed if the run has several")
+	p.StringVar(&out, "out", "", `file to save it in, or "-" for the standard output; default EXPORT-RUN.parquet in this folder`)
+	return c
+}
+
+// saveRecord writes a file that only its owner can read, and leaves no part of one.
+func saveRecord(name string, write func(io.Writer) error) (err error) {
+	part := name + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("save the record of rows: %w", err)
+	}
+	defer os.Remove(part)
+	if err := write(f); err != nil {
+		f.Close()
+		return err
+	}
+	if err = f.Close(); err == nil {
+		err = os.Rename(part, name)
+	}
+	if err != nil {
+		return fmt.Errorf("save the record of rows: %w", err)
+	}
+	return nil
+}
