@@ -18,15 +18,20 @@ const grantsAtOnce = 16
 // applied returns the applied exports with the standing of their grants.
 func (l *Local) applied(ctx context.Context) ([]operate.Applied, error) {
 	all, err := l.reader().Applied(ctx)
-	if err != nil {
-		return all, err
+	if err == nil {
+		err = l.examineGrants(ctx, all)
 	}
+	return all, err
+}
+
+// examineGrants sets the standings of the exports' grants.
+func (l *Local) examineGrants(ctx context.Context, all []operate.Applied) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(grantsAtOnce)
 	for i := range all {
 		group.Go(func() error { return l.examineGrant(ctx, &all[i]) })
 	}
-	return all, group.Wait()
+	return group.Wait()
 }
 
 // examineGrant sets the standing of an applied export's grant.
