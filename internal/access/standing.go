@@ -37,10 +37,13 @@ func (g *Gate) Standing(ctx context.Context, scheduled schemas.ScheduledInput) (
 	if s.Invalid != "" {
 		return &s, nil
 	}
-	var err error
 	s.OldSecret = g.signer(kindRun, *grant, in) > 0
-	s.Invalid, err = g.revoked(ctx, grant, in.Export)
-	return &s, err
+	why, err := g.revoked(ctx, grant, in.Export)
+	if err != nil {
+		return nil, err
+	}
+	s.Invalid = why
+	return &s, nil
 }
 
 // keepTargets records the webhooks of an export that a person was granted, so that a run
