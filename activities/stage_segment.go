@@ -79,7 +79,7 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 
 // inspect reads the footers of the segment's files.
 func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
-	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, Where: s.Where, Now: began})
+	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, Where: s.Where, Now: began})
 	return seg, segmentFailure(err)
 }
 
@@ -214,6 +214,9 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.decide(ctx, seg, a.TempDir); err != nil {
+		return m, err
+	}
 	var failed error // to read the segment
 	for b, err := range seg.Read(ctx, segment.Options{}) {
 		if err != nil {
@@ -233,7 +236,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, failed
 	}
 	traffic := seg.Traffic()
-	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes, traffic.Requests
+	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes+s.traffic.Bytes, traffic.Requests+s.traffic.Requests
 	s.skipped(seg.Skipped())
 	a.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
 		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)

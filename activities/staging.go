@@ -38,8 +38,12 @@ type staging struct {
 	recording  *recording // nil if no record is kept
 	gone       []byte     // keys of members who are forgotten
 
+	losers  losers          // rows that dedupe does not keep
+	traffic storage.Traffic // of finding them
+
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
+	byColumn                int      // that orders rows, -1 without one
 	emailName, userName     string
 	group                   *group    // is being filled
 	comparer                *comparer // has the full groups
@@ -55,7 +59,7 @@ type staging struct {
 // newStaging opens the staged files and the comparison with the snapshot.
 func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old comparison) (s *staging, err error) {
 	s = &staging{
-		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1,
+		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt
@@ -127,6 +131,8 @@ func (s *staging) columns(seg *segment.Segment) {
 			s.emailColumn, s.emailName = i, c.Name
 		case segment.UserID:
 			s.userColumn, s.userName = i, c.Name
+		case segment.By:
+			s.byColumn = i
 		}
 	}
 }
@@ -152,17 +158,9 @@ func (s *staging) record(b segment.Batch) error {
 	if err := s.mapper.Bind(rec); err != nil {
 		return needOperator(schemas.ErrorColumn, fmt.Sprintf("%s: %v", s.names[b.File], err))
 	}
-	var emails, users *segment.StringColumn
-	var err error
-	if s.emailColumn >= 0 {
-		if emails, err = segment.NewStringColumn(rec.Column(s.emailColumn)); err != nil {
-			return err
-		}
-	}
-	if s.userColumn >= 0 {
-		if users, err = segment.NewStringColumn(rec.Column(s.userColumn)); err != nil {
-			return err
-		}
+	emails, users, err := s.identifiers(b)
+	if err != nil {
+		return err
 	}
 	for i := range int(rec.NumRows()) {
 		s.manifest.Read++
@@ -188,6 +186,19 @@ func (s *staging) record(b segment.Batch) error {
 		}
 	}
 	return s.hand()
+}
+
+// identifiers returns the columns of a record that identify profiles, nil where not mapped.
+func (s *staging) identifiers(rec segment.Batch) (emails, users *segment.StringColumn, err error) {
+	if s.emailColumn >= 0 {
+		if emails, err = segment.NewStringColumn(rec.Column(s.emailColumn)); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.userColumn >= 0 {
+		users, err = segment.NewStringColumn(rec.Column(s.userColumn))
+	}
+	return emails, users, err
 }
 
 // hand passes the group to the comparer and continues with an empty one.
@@ -229,6 +240,10 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	}
 	if s.isSuppressed(p.Email, p.UserID) {
 		s.leave(&p, at, schemas.ReasonSuppressed)
+		return
+	}
+	if s.losers.has(at) {
+		s.lose(at, &p)
 		return
 	}
 	if !s.mapper.Empty() {

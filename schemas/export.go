@@ -105,6 +105,9 @@ type Settings struct {
 	// "all". RecordIdentity says how it names people: "plain" (the default) or "hash".
 	Record         string `json:"record,omitempty"`
 	RecordIdentity string `json:"recordIdentity,omitempty"`
+	// Dedupe says which of several rows about the same profile is sent; the default is the
+	// first in the order of the source.
+	Dedupe Dedupe `json:"dedupe,omitzero"`
 	// Guardrails stop a run for an operator before it sends anything.
 	Guardrails Guardrails `json:"guardrails,omitzero"`
 }
@@ -118,6 +121,21 @@ const (
 
 	InvalidOmit   = "omit"
 	InvalidReject = "reject"
+)
+
+// Dedupe says which of several rows about the same profile is sent.
+type Dedupe struct {
+	// By is the column of a number, a date or a timestamp that orders the rows, and Keep
+	// which of them is sent: KeepNewest, KeepOldest, or KeepNone, which needs no column.
+	By   string `json:"by,omitempty"`
+	Keep string `json:"keep,omitempty"`
+}
+
+// Values of Dedupe.Keep.
+const (
+	KeepNewest = "newest"
+	KeepOldest = "oldest"
+	KeepNone   = "none"
 )
 
 // What a run does before a change that can't be undone in Iterable.

@@ -21,9 +21,12 @@ const (
 	ReasonInvalidUserID    Reason = "invalid_user_id"
 	ReasonInvalidValue     Reason = "invalid_value"
 	ReasonTooLarge         Reason = "too_large"
+	// ReasonAmbiguous marks a row with the profile of another row, where dedupe keeps none of
+	// them.
+	ReasonAmbiguous Reason = "ambiguous"
 )
 
-// ReasonDuplicate marks a row with the profile of an earlier row. It is not counted as a
+// ReasonDuplicate marks a row with the profile of another row, which counts. It is not counted as a
 // reject.
 const ReasonDuplicate Reason = "duplicate"
 
@@ -63,8 +66,9 @@ var sentences = map[Reason]string{
 	ReasonInvalidUserID:    "the user id is missing, too long, or has white space around it",
 	ReasonInvalidValue:     "a mapped field has a value that can't be sent, with onInvalid: reject",
 	ReasonTooLarge:         "this profile alone is larger than one request may be",
-	ReasonDuplicate:        "an earlier row has the same person",
 	ReasonSuppressed:       "this person is on a suppression list of the connection",
+	ReasonAmbiguous:        "several rows have the same person, and dedupe keeps none of them",
+	ReasonDuplicate:        "another row with the same person counts",
 
 	ReasonIterableInvalidEmail:  "Iterable says that the address is invalid",
 	ReasonIterableInvalidUserID: "Iterable says that the user id is invalid",

@@ -76,6 +76,12 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		}
 		checkSchedule(all, e, path, doc, p)
 		checkDurations(e.Settings, path, doc, p)
+		switch d := e.Dedupe; {
+		case d.By == "" && d.Keep != "" && d.Keep != schemas.KeepNone:
+			p.add(doc.at(child(path, "dedupe")...), "dedupe has no by; name the column that says which row is the %s", d.Keep)
+		case d.By != "" && d.Keep == schemas.KeepNone:
+			p.add(doc.at(child(path, "dedupe", "by")...), "by has no effect with keep: none; leave it out")
+		}
 		checkReady(e.Ready, child(path, "ready"), doc, p)
 		var fields mapping.Names
 		for j, f := range e.Fields.List {

@@ -25,6 +25,7 @@ const (
 	Email Role = iota
 	UserID
 	Field
+	By
 	Where
 )
 
@@ -34,6 +35,8 @@ type Columns struct {
 	Email, UserID string
 	// Fields are the data fields.
 	Fields schemas.Fields
+	// By is the column that orders rows about the same profile; empty if none does.
+	By string
 	// Where selects rows, all if it is nil. Now is what its moments are relative to.
 	Where *schemas.Condition
 	Now   time.Time
@@ -86,6 +89,9 @@ func (c Columns) wanted() ([]Column, error) {
 			return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("a mapped field has no column; set column")}
 		}
 		out = append(out, Column{Role: Field, asked: f.Column, Field: f})
+	}
+	if c.By != "" {
+		out = append(out, Column{Role: By, asked: c.By})
 	}
 	for _, name := range where.Columns(c.Where) {
 		out = append(out, Column{Role: Where, asked: name})
@@ -251,7 +257,7 @@ func (r *resolver) add(file string, fields []arrow.Field) error {
 func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 	taken := map[int]bool{}
 	for i, p := range paths {
-		if len(p) == 1 && r.columns[i].Role != Where {
+		if len(p) == 1 && r.columns[i].Role != Where && r.columns[i].Role != By {
 			taken[p[0]] = true
 		}
 	}
@@ -280,7 +286,10 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	if why := columnar.Supported(f.Type); why != nil {
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", why)
 	}
-	if c.Role != Field && c.Role != Where && !identifies(c.Role, f.Type) {
+	if c.Role == By && !ordered(f.Type) {
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type %s does not order rows; dedupe.by needs a date, a timestamp or a number", f.Type)
+	}
+	if c.Role < Field && !identifies(c.Role, f.Type) {
 		what := "an e-mail address: it needs text"
 		if c.Role == UserID {
 			what = "a user id: it needs text or whole numbers"

@@ -70,15 +70,20 @@ type matcher struct {
 // matcher returns the matcher of a file, and which columns it reads: those of the condition
 // that are mapped too are read once.
 func (r *reading) matcher(f columnar.File, paths [][]int) (m matcher, err error) {
-	m = matcher{condition: r.condition, read: paths}
+	m = matcher{condition: r.condition, read: slices.Clone(paths)}
+	for i, c := range r.Columns {
+		if !r.wants(c.Role) {
+			m.read[i] = nil
+		}
+	}
 	if m.condition == nil {
 		return m, nil
 	}
 	own := m.from + len(m.names)
-	m.read = slices.Clone(paths)
 	for i := m.from; i < own; i++ {
-		same := slices.IndexFunc(paths[:i], func(p []int) bool { return slices.Equal(p, paths[i]) })
-		if after := slices.IndexFunc(paths[own:], func(p []int) bool { return slices.Equal(p, paths[i]) }); same < 0 && after >= 0 {
+		isSame := func(p []int) bool { return slices.Equal(p, paths[i]) }
+		same := slices.IndexFunc(m.read[:i], isSame)
+		if after := slices.IndexFunc(m.read[own:], isSame); same < 0 && after >= 0 {
 			same = own + after // with fields: all
 		}
 		if same >= 0 {

@@ -12,5 +12,6 @@
 //	columns.go, types.go  from names in a mapping to columns of a file
 //	reader.go             the rows: files in turn, one batch read ahead
 //	condition.go          which rows match, and what need not be read for that
+//	order.go              which of several rows is newer
 //	strings.go            bytes of a text column without allocation
 package segment

@@ -42,22 +42,32 @@ type Batch struct {
 // reading reads a segment's files in turn.
 type reading struct {
 	*Segment
-	opts Options
-	ch   chan Batch
-	room *semaphore.Weighted // for the bytes of batches on their way
+	opts  Options
+	wants func(Role) bool // which columns are read
+	ch    chan Batch
+	room  *semaphore.Weighted // for the bytes of batches on their way
 }
 
 // aheadBytes bounds what the batches take that were read and are not yet done
 // with. One that is larger by itself has all of it, and travels alone.
 const aheadBytes = 64 << 20
 
-// Read reads the segment's rows, some thousand at a time. A batch is valid until the
+// Read reads the segment's rows, some thousand at a time, without what orders them. A batch is valid until the
 // next, unless its record is retained. An error ends the rows; it is an *Error.
 func (s *Segment) Read(ctx context.Context, opts Options) iter.Seq2[Batch, error] {
+	return s.read(ctx, opts, func(r Role) bool { return r != By })
+}
+
+// ReadIdentities is Read, with null in place of all data fields.
+func (s *Segment) ReadIdentities(ctx context.Context) iter.Seq2[Batch, error] {
+	return s.read(ctx, Options{}, func(r Role) bool { return r != Field })
+}
+
+func (s *Segment) read(ctx context.Context, opts Options, wants func(Role) bool) iter.Seq2[Batch, error] {
 	opts = opts.WithDefaults()
 	return func(yield func(Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		r := &reading{s, opts, make(chan Batch, opts.Ahead), semaphore.NewWeighted(aheadBytes)}
+		r := &reading{s, opts, wants, make(chan Batch, opts.Ahead), semaphore.NewWeighted(aheadBytes)}
 		s.traffic, s.skipped = storage.Traffic{}, schemas.Skipped{}
 		var err error // of the goroutine, once the channel is closed
 		go func() {

@@ -1,0 +1,113 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// losers are the rows that dedupe does not keep, by file.
+type losers map[int32]*roaring64.Bitmap
+
+func (l losers) has(at position) bool {
+	rows := l[at.file]
+	return rows != nil && rows.Contains(uint64(at.row))
+}
+
+// decide reads the identities once, before the segment is staged, and finds the rows that
+// dedupe does not keep. Rows that can't be sent because of an identifier do not count; whether
+// a data field can be sent is not known yet.
+func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir string) (err error) {
+	keep := s.export.Dedupe.Keep
+	if keep == "" {
+		return nil
+	}
+	found := snapshot.NewDuplicates(tempDir, 0)
+	defer func() { err = errors.Join(err, found.Close()) }()
+	for b, err := range seg.ReadIdentities(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := s.ranked(b, found); err != nil {
+			return err
+		}
+	}
+	s.traffic = seg.Traffic()
+	compare := func(a, b []byte) int { return segment.DecodeRank(a).Compare(segment.DecodeRank(b)) }
+	switch keep {
+	case schemas.KeepNone:
+		compare = nil
+	case schemas.KeepOldest:
+		compare = oldest
+	}
+	s.losers = losers{}
+	return found.Each(compare, func(at snapshot.Place) error {
+		if s.losers[at.File] == nil {
+			s.losers[at.File] = roaring64.New()
+		}
+		s.losers[at.File].Add(uint64(at.Row))
+		return nil
+	})
+}
+
+// oldest ranks lower values higher. A row without a value has the lowest rank here too.
+func oldest(a, b []byte) int {
+	x, y := segment.DecodeRank(a), segment.DecodeRank(b)
+	if x == (segment.Rank{}) || y == (segment.Rank{}) {
+		return x.Compare(y)
+	}
+	return y.Compare(x)
+}
+
+// ranked adds the rows of a record that can be sent, as far as their identifiers go.
+func (s *staging) ranked(b segment.Batch, found *snapshot.Duplicates) error {
+	emails, users, err := s.identifiers(b)
+	if err != nil {
+		return err
+	}
+	rank := func(int) segment.Rank { return segment.Rank{} }
+	if s.byColumn >= 0 {
+		if rank, err = segment.Ranks(b.Column(s.byColumn)); err != nil {
+			return err
+		}
+	}
+	var encoded []byte
+	for i := range int(b.NumRows()) {
+		if b.Match != nil && !b.Match[i] {
+			continue
+		}
+		var p snapshot.Profile
+		_, _, reason := s.identify(&p, i, emails, users)
+		s.group.arena = s.group.arena[:0]
+		if reason != "" {
+			continue
+		}
+		key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
+		encoded = rank(i).Append(encoded[:0])
+		if err := found.Add(key, snapshot.Place{File: int32(b.File), Row: b.Offset + int64(i)}, encoded); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lose rejects a row that dedupe does not keep. Of rows that are ambiguous, the profile stays
+// on the list as it is.
+func (s *staging) lose(at position, p *snapshot.Profile) {
+	r := refusedRow{at: at, column: s.emailName, value: p.Email, reason: schemas.ReasonDuplicate}
+	if len(p.Email) == 0 {
+		r.column, r.value = s.userName, p.UserID
+	}
+	r.value = s.group.own(r.value)
+	if s.export.Dedupe.Keep == schemas.KeepNone {
+		key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
+		r.reason, r.key = schemas.ReasonAmbiguous, &key
+	}
+	s.refuse(r)
+}
