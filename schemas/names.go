@@ -55,6 +55,10 @@ const (
 	StepGuardrails = "Guardrails"
 )
 
+// OutlookPrefix begins the IDs of the schedules that are made to compute starts, and deleted at
+// once.
+const OutlookPrefix = "outlook/"
+
 // Names of the updates and queries that a run answers.
 const (
 	// UpdateRetry repeats the failed step of a waiting run.

@@ -7,19 +7,54 @@ import (
 	"time"
 )
 
-// Timing says when runs start.
+// Timing says when runs start: by Cron, or by Every with At, On and Dates. Package
+// internal/timing checks it and puts it into words.
 type Timing struct {
-	// Cron is a cron expression as Temporal understands it: minute, hour, day of
-	// month, month, day of week, optionally a year after them and a second before
-	// them; or @hourly, @daily, @weekly, @monthly, @yearly or @every 6h.
-	Cron string `json:"cron"`
-	// TimeZone is the IANA name of the zone that Cron is meant in; default UTC.
+	// Cron has cron expressions of five fields: minute, hour, day of month, month, day of
+	// week; or @hourly, @daily, @weekly, @monthly, @yearly or @every 6h. Runs start when
+	// any of them matches.
+	Cron OneOrMore `json:"cron,omitempty"`
+	// Every is "day", or an interval such as 6h. Intervals are counted from midnight UTC
+	// of 1 January 1970.
+	Every string `json:"every,omitempty"`
+	// At has the times of the day, such as 04:00; On the days of the week, such as mon;
+	// Dates the days of the month. With On and Dates a day has to match both. Default: every
+	// day.
+	At    OneOrMore `json:"at,omitempty"`
+	On    OneOrMore `json:"on,omitempty"`
+	Dates []int     `json:"dates,omitempty"`
+	// TimeZone is the IANA name of the zone of all of the above; default UTC.
 	TimeZone string `json:"timeZone,omitempty"`
 	// Jitter is the most by which a start is delayed, at random.
 	Jitter Duration `json:"jitter,omitempty"`
 	// CatchUp is how late a start that Temporal missed may be made up for; default
 	// DefaultCatchUp.
 	CatchUp Duration `json:"catchUp,omitempty"`
+}
+
+// OneOrMore is a list of texts. In JSON a list of one may be the text itself.
+type OneOrMore []string
+
+// MarshalJSON writes the text or the list.
+func (o OneOrMore) MarshalJSON() ([]byte, error) {
+	if len(o) == 1 {
+		return json.Marshal(o[0])
+	}
+	return json.Marshal([]string(o))
+}
+
+// UnmarshalJSON reads a text or a list.
+func (o *OneOrMore) UnmarshalJSON(data []byte) error {
+	*o = nil
+	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
+		return json.Unmarshal(data, (*[]string)(o))
+	}
+	var one string
+	if err := json.Unmarshal(data, &one); err != nil {
+		return err
+	}
+	*o = OneOrMore{one}
+	return nil
 }
 
 // DefaultCatchUp is the default of Timing.CatchUp. An hour bridges an upgrade of
@@ -67,7 +102,7 @@ func (s *Schedule) UnmarshalJSON(data []byte) error {
 		s.Own = &Timing{}
 		return json.Unmarshal(data, s.Own)
 	default:
-		return fmt.Errorf(`schedule must be the word "refresh" or "off", or {cron, timeZone, jitter, catchUp}`)
+		return fmt.Errorf(`schedule must be the word "refresh" or "off", or a schedule of its own: {cron, …} or {every, at, …}`)
 	}
 }
 

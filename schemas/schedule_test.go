@@ -11,9 +11,13 @@ func TestScheduleJSON(t *testing.T) {
 	for text, want := range map[string]Schedule{
 		`"refresh"`:            {},
 		`"off"`:                {Off: true},
-		`{"cron":"0 4 * * *"}`: {Own: &Timing{Cron: "0 4 * * *"}},
+		`{"cron":"0 4 * * *"}`: {Own: &Timing{Cron: OneOrMore{"0 4 * * *"}}},
 		`{"cron":"@daily","timeZone":"Europe/Oslo","jitter":"10m0s","catchUp":"2h0m0s"}`: {Own: &Timing{
-			Cron: "@daily", TimeZone: "Europe/Oslo", Jitter: Duration(10 * time.Minute), CatchUp: Duration(2 * time.Hour),
+			Cron: OneOrMore{"@daily"}, TimeZone: "Europe/Oslo", Jitter: Duration(10 * time.Minute), CatchUp: Duration(2 * time.Hour),
+		}},
+		`{"cron":["0 4 1 * *","0 4 * * 1"]}`: {Own: &Timing{Cron: OneOrMore{"0 4 1 * *", "0 4 * * 1"}}},
+		`{"every":"day","at":"04:00","on":["mon","thu"],"dates":[1]}`: {Own: &Timing{
+			Every: "day", At: OneOrMore{"04:00"}, On: OneOrMore{"mon", "thu"}, Dates: []int{1},
 		}},
 	} {
 		var got Schedule

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,6 +80,7 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 		w = c.ErrOrStderr()
 	}
 	changes := showPlan(w, plan.Steps)
+	showStarts(w, plan.Steps, time.Now())
 	if f.plan || changes == 0 {
 		return cmp.Or(a.showApplied(c, plan.Steps), planStatus(plan.Failed, changes, f))
 	}
@@ -119,6 +123,38 @@ func (a *app) showApplied(c *cobra.Command, steps []operate.Step) error {
 		return nil
 	}
 	return console.JSON(c.OutOrStdout(), steps)
+}
+
+// showStarts prints what the schedules mean, those that are equal once.
+func showStarts(w io.Writer, steps []operate.Step, now time.Time) {
+	var texts []string
+	exports := map[string][]string{}
+	for _, s := range steps {
+		if s.Outlook == nil {
+			continue
+		}
+		text := s.Outlook.Words + "\n"
+		if len(s.Outlook.Next) > 0 {
+			text += "    next " + strings.Join(operate.Starts(*s.Timing(), s.Outlook.Next, now), ", ") + "\n"
+		} else {
+			text += "    ! when it starts next is not known: " + s.Outlook.Unknown + "\n"
+		}
+		for _, warning := range s.Outlook.Warnings {
+			text += "    ! " + warning + "\n"
+		}
+		if exports[text] == nil {
+			texts = append(texts, text)
+		}
+		exports[text] = append(exports[text], strconv.Quote(s.Export))
+	}
+	const most = 5
+	for _, text := range texts {
+		of := exports[text]
+		if more := len(of) - most; more > 0 {
+			of = append(of[:most:most], fmt.Sprintf("%d more", more))
+		}
+		fmt.Fprintf(w, "Starts of %s: %s", strings.Join(of, ", "), text)
+	}
 }
 
 // showPlan prints a plan like a diff and returns the number of steps that change something.

@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+<<<<<<< HEAD
 	"slices"
+=======
+	"reflect"
+>>>>>>> a4e06a6 (Refuse schedules that mean something else in cron than in Temporal, and show each in words with its next starts)
 	"strings"
 	"time"
 
@@ -22,9 +26,9 @@ func (a *app) exportsCommand() *cobra.Command {
 	return a.serviceCommand(&cobra.Command{
 		Use:   "exports",
 		Short: "List the applied exports",
-		Long: `List the applied exports: connection, segments, schedule, next run, last run, and where
-runs need a grant, the person who granted it. With -o yaml it prints a file that starter
-apply accepts; to copy an export, edit that.`,
+		Long: `List the applied exports: connection, segments, schedule in words, the next three starts in
+its time zone, last run, and where runs need a grant, the person who granted it. With
+-o yaml it prints a file that starter apply accepts; to copy an export, edit that.`,
 		Example: "  starter exports\n  starter exports -o json\n  starter exports -o yaml > exports.yaml",
 		Args:    exactly(0, "no arguments"),
 	}, a.exports)
@@ -48,7 +52,7 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 	if err != nil {
 		return err
 	}
-	header := []string{"export", "connection", "segments", "schedule", "next run", "last run"}
+	header := []string{"export", "connection", "segments", "schedule", "next runs", "last run"}
 	if me.Required {
 		header = append(header, "granted by")
 	}
@@ -73,7 +77,7 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 		for _, s := range e.Export.Segments {
 			segments = append(segments, s.Name)
 		}
-		row := []string{e.Export.Name, e.Export.Connection, strings.Join(segments, "\n"), scheduleText(e), local(e.Next), last}
+		row := []string{e.Export.Name, e.Export.Connection, strings.Join(segments, "\n"), scheduleText(e), nextText(e), last}
 		if me.Required {
 			row = append(row, grantText(e))
 		}
@@ -103,7 +107,7 @@ func writeExports(c *cobra.Command, applied []operate.Applied) error {
 		e := a.Export
 		if e.Schedule.IsZero() && file.Refresh != nil {
 			e.Schedule.Off = a.Timing == nil
-			if a.Timing != nil && *a.Timing != *file.Refresh {
+			if a.Timing != nil && !reflect.DeepEqual(a.Timing, file.Refresh) {
 				e.Schedule.Own = a.Timing
 			}
 		}
@@ -144,11 +148,8 @@ func listed(ctx context.Context, o gateway.Service, export string) (operate.View
 
 func scheduleText(e operate.Applied) string {
 	text := "off"
-	if t := e.Timing; t != nil {
-		text = t.Cron
-		if t.TimeZone != "" {
-			text += " " + t.TimeZone
-		}
+	if e.Timing != nil {
+		text = e.Words
 	}
 	switch {
 	case e.Detached:
@@ -162,11 +163,25 @@ func scheduleText(e operate.Applied) string {
 	return text
 }
 
+<<<<<<< HEAD
 func grantText(e operate.Applied) string {
 	g, s := e.Grant, e.Standing
 	text := "nobody"
 	if g != nil {
 		text = console.Printable(g.Person.Name) + "\n" + g.Person.Role
+=======
+// nextText returns the next starts in the time zone of the schedule, which its words name.
+func nextText(e operate.Applied) string {
+	if e.Timing == nil {
+		return ""
+	}
+	return strings.Join(operate.Starts(*e.Timing, e.Starts, time.Now()), "\n")
+}
+
+func grantText(g *schemas.Grant) string {
+	if g == nil {
+		return "not granted: its runs fail; apply it again"
+>>>>>>> a4e06a6 (Refuse schedules that mean something else in cron than in Temporal, and show each in words with its next starts)
 	}
 	switch {
 	case g == nil || s != nil && s.Invalid != "":

@@ -117,10 +117,10 @@ exports:
 		t.Fatal(err)
 	}
 	zero, half := 0.0, 0.5
-	nightly := schemas.Timing{Cron: "0 4 * * 1-5", TimeZone: "Europe/Oslo", Jitter: schemas.Duration(600e9)}
+	nightly := schemas.Timing{Cron: schemas.OneOrMore{"0 4 * * 1-5"}, TimeZone: "Europe/Oslo", Jitter: schemas.Duration(600e9)}
 	want := schemas.Export{
 		Name: "a", Connection: "c", Email: "contact.email", UserID: "Id", Fields: schemas.Fields{All: true},
-		Schedule: schemas.Schedule{Own: &schemas.Timing{Cron: "@every 6h/30m", CatchUp: schemas.Duration(7200e9)}},
+		Schedule: schemas.Schedule{Own: &schemas.Timing{Cron: schemas.OneOrMore{"@every 6h/30m"}, CatchUp: schemas.Duration(7200e9)}},
 		Segments: []schemas.Segment{{Name: "s", Source: "s3://bucket/a/*.parquet", ListID: 7}, {Name: "t", Source: "/data/t"}},
 		Settings: schemas.Settings{
 			Mode: "append", MergeNestedObjects: true, PreferUserID: true, UpdateExistingUsersOnly: true, Nulls: "send", AllowUnknownTLD: true,
@@ -135,7 +135,7 @@ exports:
 		timing schemas.Timing
 		active bool
 	}{{*want.Schedule.Own, true}, {schemas.Timing{}, false}, {nightly, true}, {nightly, true}} {
-		if timing, active := got.Timing(got.Exports[i]); timing != want.timing || active != want.active {
+		if timing, active := got.Timing(got.Exports[i]); !reflect.DeepEqual(timing, want.timing) || active != want.active {
 			t.Errorf("export %d: timing %v %v, want %v %v", i, timing, active, want.timing, want.active)
 		}
 	}

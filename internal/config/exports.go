@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	slashpath "path"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/timing"
 	"iterable-segment-export/internal/where"
 	"iterable-segment-export/schemas"
 )
@@ -111,7 +113,22 @@ func checkSchedule(all *schemas.Exports, e schemas.Export, path []string, doc *d
 		checkTiming(*e.Schedule.Own, at, doc, p)
 	}
 	if get(doc.root, at...) == schemas.ScheduleRefresh && !doc.has("refresh") {
-		p.add(doc.at(at...), `schedule is "refresh", but this file has no refresh: {cron: …} to follow; add one at the top, or set schedule: off`)
+		p.add(doc.at(at...), `schedule is "refresh", but this file has no refresh: {every: day, at: …} to follow; add one at the top, or set schedule: off`)
+	}
+}
+
+// checkTiming checks the timing at a path of the document.
+func checkTiming(t schemas.Timing, path []string, doc *document, p *problems) {
+	_, err := timing.Parse(t)
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		var wrong *timing.Error
+		if errors.As(err, &wrong) {
+			p.add(doc.at(child(path, wrong.Setting...)...), "%v", wrong)
+		}
 	}
 }
 

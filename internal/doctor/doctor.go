@@ -42,13 +42,14 @@ const (
 	CheckDataRoot    = "data root"
 	CheckConnections = "connections"
 	CheckGrants      = "grants"
+	CheckSchedules   = "schedules"
 	CheckSources     = "sources"
 	CheckRuns        = "runs"
 )
 
 var order = []string{
 	CheckTemporal, CheckNamespace, CheckAttributes, CheckWorkers, CheckClocks, CheckDataRoot, CheckConnections,
-	CheckGrants, CheckSources, CheckRuns,
+	CheckGrants, CheckSchedules, CheckSources, CheckRuns,
 }
 
 // Finding is the result of one check.
@@ -151,9 +152,11 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 	}
 	if applied, err := p.Applied(ctx); err != nil {
 		p.add(CheckGrants, "", Wrong, p.Told(err), "see starter exports")
+		p.add(CheckSchedules, "", Skipped, "the applied exports are not known", "")
 		p.add(CheckSources, "", Skipped, "the applied exports are not known", "")
 	} else {
 		p.grants(applied)
+		p.schedules(applied, time.Now())
 		p.sources(ctx, applied)
 	}
 	p.runs(ctx)

@@ -172,7 +172,19 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 		}
 		l.foresee(ctx, s)
 	}
+	l.outlook(ctx, plan.Steps)
 	return plan, err
+}
+
+// outlook adds to the steps what the schedules mean that they leave.
+func (l *Local) outlook(ctx context.Context, steps []operate.Step) {
+	all := l.reader().Outlooks()
+	for i := range steps {
+		if t := steps[i].Timing(); t != nil {
+			out := all.Of(ctx, *t)
+			steps[i].Outlook = &out
+		}
+	}
 }
 
 // foresee adds to a step which data fields the next run would create. If that can't be
@@ -243,6 +255,7 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 			plan.Failed++
 		}
 	}
+	l.outlook(ctx, plan.Steps)
 	return plan, nil
 }
 

@@ -36,6 +36,8 @@ type Step struct {
 	// Unforeseen says why they are not known.
 	NewFields  []string `json:"newFields,omitempty"`
 	Unforeseen string   `json:"unforeseen,omitempty"`
+	// Outlook is what the schedule means, nil without one.
+	Outlook *Outlook `json:"outlook,omitempty"`
 	// Error says why the step failed.
 	Error string `json:"error,omitempty"`
 
@@ -45,6 +47,9 @@ type Step struct {
 
 // Want returns the export as it is in the file.
 func (s Step) Want() schemas.Export { return s.want.Export }
+
+// Timing returns the timing of the export in the file, or nil if it has none.
+func (s Step) Timing() *schemas.Timing { return s.want.Timing }
 
 // Have returns the export as it was applied.
 func (s Step) Have() schemas.Export { return s.have.Export }

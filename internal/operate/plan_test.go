@@ -15,7 +15,7 @@ func planned(t *testing.T, name, segment string) schemas.Export {
 }
 
 func TestPlan(t *testing.T) {
-	refresh := &schemas.Timing{Cron: "0 4 * * *", TimeZone: "Europe/Oslo"}
+	refresh := &schemas.Timing{Cron: schemas.OneOrMore{"0 4 * * *"}, TimeZone: "Europe/Oslo"}
 	same, other, gone := planned(t, "same", "S"), planned(t, "other", "O"), planned(t, "gone", "G")
 	have := func(e schemas.Export, timing *schemas.Timing) Applied {
 		return Applied{ScheduledInput: schemas.ScheduledInput{Export: e, Timing: timing, Grant: &schemas.Grant{Person: schemas.Person{Name: e.Name}}}}
@@ -24,7 +24,7 @@ func TestPlan(t *testing.T) {
 	changed := planned(t, "other", "O")
 	changed.Email = "mail"
 	changed.Segments[0].Source = "/elsewhere"
-	changed.Schedule.Own = &schemas.Timing{Cron: "0 5 * * *", Jitter: schemas.Duration(time.Minute)}
+	changed.Schedule.Own = &schemas.Timing{Cron: schemas.OneOrMore{"0 5 * * *"}, Jitter: schemas.Duration(time.Minute)}
 	file := &schemas.Exports{Refresh: refresh, Exports: []schemas.Export{planned(t, "new", "N"), same, changed}}
 
 	for prune, last := range map[bool]string{false: "keep gone", true: "remove gone"} {

@@ -16,6 +16,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/spelling"
+	"iterable-segment-export/internal/timing"
 	"iterable-segment-export/schemas"
 )
 
@@ -27,8 +28,12 @@ type Applied struct {
 	// Detached reports whether it is paused because its connection was disconnected.
 	Detached bool   `json:"detached,omitempty"`
 	Note     string `json:"note,omitempty"`
-	// Next is the next scheduled start, zero if there is none.
-	Next time.Time `json:"next,omitzero"`
+	// Words is the schedule in words, empty without one.
+	Words string `json:"words,omitempty"`
+	// Next is the next scheduled start, zero if there is none. Starts has the next ones, at
+	// most three, in the time zone of the schedule.
+	Next   time.Time   `json:"next,omitzero"`
+	Starts []time.Time `json:"starts,omitempty"`
 	// Skipped counts the starts that were skipped because the schedule's last run was
 	// still under way.
 	Skipped int `json:"skipped,omitempty"`
@@ -114,8 +119,11 @@ func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 		a.Paused, a.Note = s.Paused, s.Note
 		a.Detached = s.Paused && strings.HasPrefix(s.Note, NoteNoConnection)
 	}
-	if len(d.Info.NextActionTimes) > 0 && a.Active() {
-		a.Next = d.Info.NextActionTimes[0]
+	if a.Timing != nil {
+		a.Words = Words(*a.Timing)
+	}
+	if times := d.Info.NextActionTimes; len(times) > 0 && a.Active() {
+		a.Next, a.Starts = times[0], times[:min(nextStarts, len(times))]
 	}
 	return a, nil
 }
@@ -185,7 +193,11 @@ func spec(t *schemas.Timing) client.ScheduleSpec {
 	if t == nil {
 		return client.ScheduleSpec{}
 	}
-	return client.ScheduleSpec{CronExpressions: []string{t.Cron}, TimeZoneName: t.TimeZone, Jitter: time.Duration(t.Jitter)}
+	expressions := []string(t.Cron)
+	if parsed, err := timing.Parse(*t); err == nil {
+		expressions = parsed.Expressions()
+	}
+	return client.ScheduleSpec{CronExpressions: expressions, TimeZoneName: t.TimeZone, Jitter: time.Duration(t.Jitter)}
 }
 
 func catchUp(t *schemas.Timing) time.Duration {

@@ -137,7 +137,7 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	theirs, mine := g.Of("Payroll"), g.Of("Payroll")
 	theirs.Connection = "owners"
-	file := schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{theirs}}
+	file := schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{theirs}}
 	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}

@@ -35,7 +35,7 @@ func TestHostileNamesReachNoTerminal(t *testing.T) {
 	e := w.Export(hostile, hostile)
 	e.Segments[0].Source = folder
 	e.Guardrails.MaxRejectedShare = new(1.0)
-	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{e}})
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
 	v := w.Run(e)
 	if v.State != schemas.StateDone {
 		t.Fatalf("%+v", v)

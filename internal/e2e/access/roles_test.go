@@ -59,7 +59,7 @@ func TestEveryCommandTakesItsRole(t *testing.T) {
 			g.People(name, 1, 5, 1)
 			e := g.Of(name)
 			e.Connection = connection
-			file := schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{e}}
+			file := schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}}
 			if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 				t.Fatalf("%+v, %v", p, err)
 			}

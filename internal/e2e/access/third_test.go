@@ -92,7 +92,7 @@ func (x third) applied(name string) operate.Applied {
 	x.People(name, 1, 10, 1)
 	e := x.Of(name)
 	e.Connection, e.Fields = "owners", schemas.Fields{} // fields that Iterable does not have would be asked about
-	file := schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{e}}
+	file := schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}}
 	if p, err := x.As(schemas.RoleAdministrator).Apply(x.T.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 		x.T.Fatalf("%+v, %v", p, err)
 	}

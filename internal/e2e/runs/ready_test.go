@@ -42,7 +42,7 @@ func TestASlowWriterIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	part(w, folder, 0)
-	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: world.Seldom}, Exports: []schemas.Export{e}})
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
 	w.Trigger("Slow")
 	var v operate.View
 	w.Until("the run waits for its data", func() bool {

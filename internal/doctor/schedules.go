@@ -1,0 +1,35 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// schedules reports when each export starts.
+func (p *patient) schedules(applied []operate.Applied, now time.Time) {
+	if len(applied) == 0 {
+		p.ok(CheckSchedules, "", "no export is applied")
+		return
+	}
+	for _, a := range applied {
+		name := a.Export.Name
+		next := ""
+		if a.Timing != nil {
+			next = strings.Join(operate.Starts(*a.Timing, a.Starts, now), ", ")
+		}
+		switch {
+		case a.Timing == nil:
+			p.ok(CheckSchedules, name, "off; it runs only when it is started")
+		case a.Paused:
+			p.add(CheckSchedules, name, Warning, fmt.Sprintf("%s, but paused: %s", a.Words, a.Note), "resume it with: starter resume "+schemas.ShellWord(name))
+		case next == "":
+			p.add(CheckSchedules, name, Wrong, a.Words+"; it has no further start", "correct its schedule, and apply it again")
+		default:
+			p.ok(CheckSchedules, name, fmt.Sprintf("%s; next %s", a.Words, next))
+		}
+	}
+}
