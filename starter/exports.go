@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-<<<<<<< HEAD
-	"slices"
-=======
 	"reflect"
->>>>>>> a4e06a6 (Refuse schedules that mean something else in cron than in Temporal, and show each in words with its next starts)
+	"slices"
 	"strings"
 	"time"
 
@@ -163,13 +160,6 @@ func scheduleText(e operate.Applied) string {
 	return text
 }
 
-<<<<<<< HEAD
-func grantText(e operate.Applied) string {
-	g, s := e.Grant, e.Standing
-	text := "nobody"
-	if g != nil {
-		text = console.Printable(g.Person.Name) + "\n" + g.Person.Role
-=======
 // nextText returns the next starts in the time zone of the schedule, which its words name.
 func nextText(e operate.Applied) string {
 	if e.Timing == nil {
@@ -178,10 +168,11 @@ func nextText(e operate.Applied) string {
 	return strings.Join(operate.Starts(*e.Timing, e.Starts, time.Now()), "\n")
 }
 
-func grantText(g *schemas.Grant) string {
-	if g == nil {
-		return "not granted: its runs fail; apply it again"
->>>>>>> a4e06a6 (Refuse schedules that mean something else in cron than in Temporal, and show each in words with its next starts)
+func grantText(e operate.Applied) string {
+	g, s := e.Grant, e.Standing
+	text := "nobody"
+	if g != nil {
+		text = console.Printable(g.Person.Name) + "\n" + g.Person.Role
 	}
 	switch {
 	case g == nil || s != nil && s.Invalid != "":

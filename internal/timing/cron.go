@@ -71,7 +71,7 @@ func parseCron(expression string) (rule, error) {
 	case 7:
 		err := errors.New("cron has seven fields, with seconds and years, which a schedule can't set; write five: minute, hour, day of the month, month and day of the week")
 		if words, ok := reading(values[1:6]); ok {
-			err = fmt.Errorf("cron has seven fields, with seconds and years, which a schedule can't set; write %q for %s", strings.Join(values[1:6], " "), words)
+			err = fmt.Errorf("cron has seven fields, with seconds and years, which a schedule can't set; write %q to start %s", strings.Join(values[1:6], " "), words)
 		}
 		return rule{}, err
 	default:
@@ -114,20 +114,16 @@ func reading(values []string) (words string, ok bool) {
 // Spring, Quartz and others the first one for the second.
 func sixFields(values []string) error {
 	year, second := values[:5], values[1:]
-	with := ""
-	if values[5] != "*" {
-		with = " (a schedule can't be limited to years)"
-	}
 	asYear, okYear := reading(year)
 	asSecond, okSecond := reading(second)
 	switch {
-	case okYear && okSecond:
-		return fmt.Errorf("cron has six fields, which are read in two ways: with the year as the last (%s), as Temporal does, or with the second as the first (%s), as many programs do; write %q for the former%s, or %q for the latter",
-			asYear, asSecond, strings.Join(year, " "), with, strings.Join(second, " "))
+	case okYear && okSecond && values[5] == "*":
+		return fmt.Errorf("cron has six fields, which are read in two ways: with the year as the last (%s), as Temporal does, or with the second as the first (%s), as many programs do; write %q for the former, or %q for the latter",
+			asYear, asSecond, strings.Join(year, " "), strings.Join(second, " "))
 	case okSecond:
-		return fmt.Errorf("cron has six fields; seconds can't be set: write %q for %s", strings.Join(second, " "), asSecond)
+		return fmt.Errorf("cron has six fields; seconds can't be set: write %q to start %s", strings.Join(second, " "), asSecond)
 	case okYear:
-		return fmt.Errorf("cron has six fields; years can't be set: write %q for %s", strings.Join(year, " "), asYear)
+		return fmt.Errorf("cron has six fields; years can't be set: write %q to start %s", strings.Join(year, " "), asYear)
 	}
 	return errors.New("cron has six fields; it needs five: minute, hour, day of the month, month and day of the week")
 }

@@ -76,14 +76,15 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	// does not run it.
 	s.Contains(s.Want(0, "apply", file, "--yes"), `+ create "Spring"`, "Applied 1 change.")
 	s.Contains(s.Want(0, "apply", file), "No changes.")
-	s.Contains(s.Want(0, "exports"), "Spring", "sandbox", "High-value", "Readers", world.Seldom+" Europe/Oslo", "never", "the contributor", "-02-29")
+	s.Contains(s.Want(0, "exports"), "Spring", "sandbox", "High-value", "Readers", "on day 29 of February at 04:00 Europe/Oslo", "never", "the contributor", "29 Feb 2028 04:00")
 	if h := history(s, "Spring"); len(h) != 0 || g.Requests("lists/subscribe") != 0 {
 		t.Fatalf("saving ran it: %+v", h)
 	}
 
 	// The scheduled refresh runs it.
-	s.Contains(s.Want(0, "apply", g.WriteExports(world.Often, "segments/*.parquet"), "--yes"), `~ change "Spring"`, `- starts.cron: "`+world.Seldom, `+ starts.cron: "`+world.Often)
-	g.Until("the schedule has run it twice", func() bool { n, _, _ := ended(history(s, "Spring")); return n > 1 })
+	s.Contains(s.Want(0, "apply", g.WriteExports(world.Often, "segments/*.parquet"), "--yes"), `~ change "Spring"`, `- starts.cron: "`+world.Seldom, `+ starts.cron: "`+world.Often, `Starts of "Spring": every minute Europe/Oslo`)
+	g.Trigger("Spring")
+	g.Until("the schedule has run it, when told to and at its minute", func() bool { n, _, _ := ended(history(s, "Spring")); return n > 1 })
 	for _, segment := range []string{"High-value", "Readers"} {
 		if l := g.List(segment); l.Digest != expected.Digest {
 			t.Errorf("list %s: %+v", segment, l)
@@ -150,7 +151,7 @@ func TestOneRunOfAnExport(t *testing.T) {
 		return false
 	})
 	s.Contains(s.Want(1, "remove", "Spring", "--yes"), "a run is under way", "starter cancel")
-	s.Contains(s.Want(0, "exports"), world.Seldom)
+	s.Contains(s.Want(0, "exports"), "on day 29 of February at 04:00")
 	s.Want(0, "abort", "Spring", "--wait", waitOf(s, "Spring"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Spring"); return status == 1 })
 	s.Contains(s.Want(1, "show", "Spring"), `"Readers" aborted`, "1 of 2 segments were not exported")

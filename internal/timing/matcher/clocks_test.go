@@ -44,3 +44,29 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// TestRepeatedTimes counts the starts of a time that the clocks repeat: one to the east of
+// Greenwich and in London and Lisbon, two to the west.
+func TestRepeatedTimes(t *testing.T) {
+	for _, c := range []struct {
+		zone, cron string
+		want       int
+	}{
+		{"Europe/Oslo", "30 2 * * *", 1}, {"Europe/London", "30 1 * * *", 1}, {"Europe/Lisbon", "30 1 * * *", 1}, {"Australia/Sydney", "30 2 * * *", 1}, {"Pacific/Auckland", "30 2 * * *", 1},
+		{"Atlantic/Azores", "30 0 * * *", 2}, {"America/New_York", "30 1 * * *", 2}, {"America/Los_Angeles", "30 1 * * *", 2}, {"America/Santiago", "30 23 * * *", 2},
+	} {
+		spec, err := timing.Parse(schemas.Timing{Cron: schemas.OneOrMore{c.cron}, TimeZone: c.zone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := compile(t, c.zone, c.cron)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, change := range spec.ClockChanges(now, now.AddDate(1, 0, 0)) {
+			if got := len(m.starts(change.Window())); change.Ahead < 0 && got != c.want {
+				t.Errorf("%s: %d starts at %s, want %d", c.zone, got, c.cron, c.want)
+			}
+		}
+	}
+}
