@@ -32,7 +32,9 @@ func TestAScheduleAcrossTheChangesOfTheClocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	day := func(month time.Month, day, hour int) time.Time { return time.Date(2026, month, day, hour, 0, 0, 0, zone) }
+	day := func(month time.Month, day, hour int) time.Time {
+		return time.Date(2026, month, day, hour, 0, 0, 0, zone)
+	}
 	starts := func() (at []string) {
 		all, err := w.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
 			Namespace: "default", Query: fmt.Sprintf("WorkflowType = %q", schemas.WorkflowScheduledRun)})
