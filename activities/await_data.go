@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -144,7 +145,7 @@ func (a *Activities) lastDone(ctx context.Context, run schemas.RunRef) (info sch
 		return info, false, err
 	}
 	last := run
-	last.RunID, _, _ = strings.Cut(h.RunID, absorbed)
+	last.RunID, _, _ = strings.Cut(h.RunID, snapshot.Unfinished)
 	r, ok := a.reported(ctx, last)
 	return r.Info, ok && r.State == schemas.StateDone && !r.Info.Newest.IsZero(), nil
 }

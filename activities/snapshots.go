@@ -47,10 +47,6 @@ func (o openedSnapshot) Close() {
 	}
 }
 
-// absorbed is appended to the run's ID in the header of a snapshot that absorb made, to
-// distinguish it from the one that the run publishes at its end.
-const absorbed = " (unfinished)"
-
 func snapshotKey(run schemas.RunRef, name string) string {
 	return path.Join(schemas.SnapshotDir(run.Connection, run.Export, run.Segment), name)
 }
@@ -353,7 +349,7 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	h := header(run, e, p.ListID, "")
 	h.Mapping = from.Mapping
-	h.RunID += absorbed
+	h.RunID += snapshot.Unfinished
 	old, err := a.readSnapshot(ctx, run, h)
 	if err == nil {
 		defer old.Close()

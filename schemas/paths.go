@@ -86,6 +86,12 @@ func StagedDir(run RunRef, attempt string) string {
 	return path.Join(StagingDir(run), attempt)
 }
 
+// SnapshotsDir and ReportsDir are the folders of all snapshots, and of all reports.
+const (
+	SnapshotsDir = "snapshots"
+	ReportsDir   = "reports"
+)
+
 // PeopleDirs are the folders of the data root with personal data and records of runs.
 var PeopleDirs = []string{"staging", "snapshots", "reports", "forgotten"}
 

@@ -390,6 +390,10 @@ func (c *Client) Disconnect(ctx context.Context, connection string, in Disconnec
 	return call[Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+url.PathEscape(connection)+"/consent", query, nil)
 }
 
+func (c *Client) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error) {
+	return call[schemas.Found](ctx, c, http.MethodPost, "/v1/people/find", nil, in)
+}
+
 func (c *Client) Setup(ctx context.Context) (Setup, error) {
 	return call[Setup](ctx, c, http.MethodPost, "/v1/setup", nil, nil)
 }

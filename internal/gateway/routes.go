@@ -232,6 +232,11 @@ var routes = []route{
 			return l.Disconnect(r.Context(), r.PathValue("connection"), DisconnectRequest{Detach: flag(r, "detach")})
 		})},
 
+	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: schemas.FindRequest{}, out: schemas.Found{}, costly: true,
+		serve: asks(func(l *Local, r *http.Request, in schemas.FindRequest) (schemas.Found, error) {
+			return l.FindPerson(r.Context(), in)
+		})},
+
 	{name: "setup", pattern: "POST /v1/setup", summary: "Create the search attributes that the namespace lacks", least: schemas.RoleAdministrator, out: Setup{},
 		serve: answers(func(l *Local, r *http.Request) (Setup, error) { return l.Setup(r.Context()) })},
 	{name: "examine", pattern: "GET /v1/doctor", summary: "Whether everything that runs need is in place", least: schemas.RoleViewer, commands: "doctor", out: []doctor.Finding{}, costly: true,

@@ -64,6 +64,9 @@ type Service interface {
 	Connect(ctx context.Context, connection string, in ConnectRequest) (schemas.ConsentRecord, error)
 	Disconnect(ctx context.Context, connection string, in DisconnectRequest) (Disconnected, error)
 
+	// FindPerson returns where a person is, by the data root.
+	FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error)
+
 	// Setup creates the search attributes that the namespace lacks.
 	Setup(ctx context.Context) (Setup, error)
 	Doctor(ctx context.Context) ([]doctor.Finding, error)

@@ -21,6 +21,10 @@ var (
 	ErrListReplaced = errors.New("the list in Iterable is another one than at the last run")
 )
 
+// Unfinished is appended to the RunID of a snapshot that holds what an unfinished run did, to
+// distinguish it from the one that the run publishes at its end.
+const Unfinished = " (unfinished)"
+
 // Header describes a snapshot.
 type Header struct {
 	// Format is the version of the file format; the writer sets it.

@@ -57,11 +57,20 @@ func Open(r io.ReaderAt, size int64, expect Header) (*Snapshot, error) {
 	return s, nil
 }
 
-// ReadHeader returns the header of a snapshot, without comparing it with anything.
-func ReadHeader(r io.ReaderAt, size int64) (Header, error) {
+// OpenAny opens a snapshot without comparing its header with anything.
+func OpenAny(r io.ReaderAt, size int64) (*Snapshot, error) {
 	s := &Snapshot{r: r}
 	if err := s.open(size); err != nil {
-		return Header{}, fmt.Errorf("open the snapshot: %w", err)
+		return nil, fmt.Errorf("open the snapshot: %w", err)
+	}
+	return s, nil
+}
+
+// ReadHeader returns the header of a snapshot, without comparing it with anything.
+func ReadHeader(r io.ReaderAt, size int64) (Header, error) {
+	s, err := OpenAny(r, size)
+	if err != nil {
+		return Header{}, err
 	}
 	return s.header, nil
 }

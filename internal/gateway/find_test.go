@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"path"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// projects is a ConnectionSource of connections by name.
+type projects map[string]schemas.Connection
+
+func (p projects) Get(name string) (schemas.Connection, error) { return p[name], nil }
+func (p projects) Names() []string                             { return nil }
+func (p projects) Status() config.Status                       { return config.Status{} }
+
+// putSnapshot writes a snapshot of an export with these members.
+func putSnapshot(t *testing.T, root *storage.Root, connection, project, export string, version int64, members ...snapshot.Member) {
+	t.Helper()
+	u := snapshot.NewUpdate(t.TempDir(), 0)
+	defer u.Close()
+	for _, m := range members {
+		m.Key = batch.KeyHash(m.Email, m.UserID, project)
+		if m.Fields == 0 {
+			m.Fields = snapshot.Reserved
+		}
+		if err := u.Put(&m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var file bytes.Buffer
+	h := snapshot.Header{Connection: connection, Export: export, Segment: "S", ListID: version, RunID: "run-" + export, CreatedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	if _, err := u.Publish(t.Context(), nil, h, &file); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir(connection, export, "S"), schemas.SnapshotName(version)), file.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// putRecord writes the report and the record of a run.
+func putRecord(t *testing.T, root *storage.Root, run schemas.RunRef, identity string, rows ...rejects.Row) {
+	t.Helper()
+	var file bytes.Buffer
+	w, err := rejects.NewRowWriter(&file, identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if err := w.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := schemas.ReportDir(run)
+	report := schemas.ExportReport{Connection: run.Connection, Export: run.Export, RunID: run.RunID, Segment: run.Segment, FinishedAt: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+	if err := root.WriteJSON(t.Context(), path.Join(dir, schemas.ReportFile), report); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.Write(t.Context(), path.Join(dir, schemas.RowsFile), file.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFindPerson looks for people over exports of projects of every type.
+func TestFindPerson(t *testing.T) {
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	ann, id := []byte("ann@example.com"), []byte("u1")
+	putSnapshot(t, root, "mail", schemas.ProjectEmail, "News", 1, snapshot.Member{Email: []byte("old@example.com")})
+	putSnapshot(t, root, "mail", schemas.ProjectEmail, "News", 2, snapshot.Member{Email: ann}, snapshot.Member{Email: []byte("bob@example.com")})
+	putSnapshot(t, root, "mail", schemas.ProjectEmail, "Offers", 3, snapshot.Member{Email: ann, Fields: snapshot.Unconfirmed})
+	putSnapshot(t, root, "users", schemas.ProjectUserID, "App", 4, snapshot.Member{UserID: id})
+	putSnapshot(t, root, "both", schemas.ProjectHybrid, "Shop", 5, snapshot.Member{Email: ann, UserID: id})
+	run := schemas.RunRef{Connection: "mail", Export: "News", RunID: "monday", Segment: "S"}
+	putRecord(t, root, run, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeSuppressed, File: "a", Row: 3}, rejects.Row{Email: []byte("bob@example.com"), Outcome: schemas.OutcomeAdded})
+	run.RunID = "tuesday"
+	putRecord(t, root, run, schemas.IdentityHash, rejects.Row{Email: ann, Outcome: schemas.OutcomeAdded, Request: "add 0", At: time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)})
+	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "Damaged", "S"), schemas.SnapshotName(1)), []byte("not a snapshot, but as long as one might be, so that its end is read too")); err != nil {
+		t.Fatal(err)
+	}
+	l := (&Office{
+		Root: func(context.Context) (*storage.Root, error) { return root, nil },
+		Known: func() (ConnectionSource, error) {
+			return projects{"mail": {}, "users": {ProjectType: schemas.ProjectUserID}, "both": {ProjectType: schemas.ProjectHybrid}}, nil
+		},
+	}).As(schemas.Person{Name: "root", Role: schemas.RoleAdministrator})
+	for person, want := range map[string][]string{
+		" Ann@Example.com ": {"News", "Offers", "Shop"}, "u1": {"App", "Shop"}, "bob@example.com": {"News"}, "old@example.com": nil, "U1": nil,
+	} {
+		found, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: person})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range found.Lists {
+			got = append(got, f.Export)
+			if f.Unconfirmed != (f.Export == "Offers") || f.RunID != "run-"+f.Export || f.At.IsZero() {
+				t.Errorf("%s: %+v", person, f)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%q is on %v, want %v", person, got, want)
+			continue
+		}
+		for i := range got {
+			if got[i] != want[i] {
+				t.Errorf("%q is on %v, want %v", person, got, want)
+			}
+		}
+		if found.Snapshots != 4 || len(found.Unreadable) != 1 || found.Reads == 0 || found.Bytes == 0 || found.Records != 0 {
+			t.Errorf("%q: %+v", person, found)
+		}
+	}
+	found, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "ann@example.com", History: true})
+	if err != nil || len(found.Rows) != 2 || found.Records != 2 || found.Rows[0].Outcome != schemas.OutcomeAdded || found.Rows[0].RunID != "tuesday" ||
+		found.Rows[1].Outcome != schemas.OutcomeSuppressed || found.Rows[1].RunID != "monday" {
+		t.Errorf("history: %+v, %v", found, err)
+	}
+	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: " "}); err == nil {
+		t.Error("an empty person is accepted")
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/schemas"
+)
+
+func (a *app) findCommand() *cobra.Command {
+	var history bool
+	c := &cobra.Command{
+		Use:   "find PERSON",
+		Short: "Show on which lists a person is, and why not",
+		Long: `Show on which lists exports have put a person, whom an address or a user ID identifies,
+over all exports. --history also shows what became of the person in each run whose record is
+still kept, and so why they are not on a list. "-" reads the person from the standard input, so
+that they are not in the shell's history. For administrators.`,
+		Example: `  starter find ann@example.com
+  starter find ann@example.com --history
+  starter find -`,
+		Args: exactly(1, "one PERSON"),
+	}
+	c.Flags().BoolVar(&history, "history", false, "read the records of past runs too")
+	return a.serviceCommand(c, func(c *cobra.Command, o gateway.Service, args []string) error {
+		person := args[0]
+		if person == "-" {
+			line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 4096)).ReadString('\n')
+			if err != nil && err != io.EOF {
+				return fmt.Errorf("read the person: %w", err)
+			}
+			person = strings.TrimSpace(line)
+		}
+		found, err := o.FindPerson(c.Context(), schemas.FindRequest{Person: person, History: history})
+		if err != nil {
+			return err
+		}
+		if a.output == "json" {
+			return console.JSON(c.OutOrStdout(), found)
+		}
+		showFound(c.OutOrStdout(), found, history)
+		return nil
+	})
+}
+
+// showFound prints where a person is.
+func showFound(w io.Writer, f schemas.Found, history bool) {
+	if len(f.Lists) == 0 {
+		fmt.Fprintln(w, "No export has put this person on a list.")
+	} else {
+		var rows [][]string
+		for _, l := range f.Lists {
+			state := "on the list"
+			if l.Unconfirmed {
+				state = "perhaps on the list"
+			}
+			rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), state, stamp(l.At), l.RunID})
+		}
+		console.Table(w, []string{"export", "segment", "list", "state", "as of", "run"}, rows)
+	}
+	if len(f.Rows) > 0 {
+		var rows [][]string
+		for _, r := range f.Rows {
+			rows = append(rows, []string{stamp(r.At), r.Export, r.Segment, string(r.Outcome), string(r.Reason), r.RunID})
+		}
+		fmt.Fprintln(w)
+		console.Table(w, []string{"time", "export", "segment", "outcome", "reason", "run"}, rows)
+	}
+	fmt.Fprintf(w, "\nSearched %s", console.Things(f.Snapshots, "list"))
+	if history {
+		fmt.Fprintf(w, " and %s", console.Things(f.Records, "record"))
+	}
+	fmt.Fprintf(w, ": %s, %s.\n", console.Things(int(f.Reads), "read"), humanize.Bytes(uint64(f.Bytes)))
+	for _, key := range f.Unreadable {
+		fmt.Fprintf(w, "Could not search %s\n", console.Printable(key))
+	}
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
