@@ -60,9 +60,22 @@ type walker struct {
 	defs yaml.MapSlice
 	out  strings.Builder
 	bare []string // paths without a description
+	// within are the definitions that the present setting is a part of: one that refers to
+	// itself is described once.
+	within map[string]bool
 }
 
 func (s *walker) properties(path string, node yaml.MapSlice) {
+	if ref, _ := value(node, "$ref").(string); ref != "" {
+		if s.within[ref] {
+			return
+		}
+		if s.within == nil {
+			s.within = map[string]bool{}
+		}
+		s.within[ref] = true
+		defer delete(s.within, ref)
+	}
 	required := map[string]bool{}
 	for _, name := range list(node, "required") {
 		required[name] = true
