@@ -17,7 +17,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Role is what a column is for.
+// Role is the purpose of a column.
 type Role int
 
 // Roles of a Column.
@@ -29,7 +29,7 @@ const (
 	Where
 )
 
-// Columns says which columns an export maps.
+// Columns are the columns that an export maps.
 type Columns struct {
 	// Email and UserID identify a profile; one of them may be empty.
 	Email, UserID string
@@ -42,25 +42,25 @@ type Columns struct {
 	Now   time.Time
 }
 
-// Column is a mapped column as the segment has it.
+// Column is a mapped column of a segment.
 type Column struct {
 	// Name is the column's name or path in the segment's first file that has it.
 	Name string
 	Role Role
-	// Field is how a data field is mapped, its As filled in; only for Field.
+	// Field is the mapping of a data field, with As filled in; only for the role Field.
 	Field schemas.Field
-	// Type is the column's type in the first file in which it is not null all
-	// the way; the others have the same kind of type. Each record's own schema
-	// says in which form its column is.
+	// Type is the column's type in the first file in which it is not the null type.
+	// In other files its type is of the same kind; each record's schema has the exact
+	// one.
 	Type arrow.DataType
 
 	asked    string
-	optional bool // a file may be without it
+	optional bool // a file may lack it
 }
 
-// asText are the columns of which a partition's text is wanted as it stands: those
-// that identify a profile, and those whose type is forced, but not to number: 03 is one,
-// and as a text it would be none.
+// asText returns the columns whose values in names of partitions are kept as text: those
+// that identify a profile, and those with a configured type. With type number they are
+// parsed: 03 is a number, but its text would not be one.
 func (c Columns) asText() []string {
 	out := []string{c.Email, c.UserID}
 	for _, f := range c.Fields.List {
@@ -71,11 +71,10 @@ func (c Columns) asText() []string {
 	return out
 }
 
-// wanted lists the columns of a mapping with names; fields "all" is resolved by
-// the files.
+// wanted returns the columns that a mapping names; fields "all" are found in the files.
 func (c Columns) wanted() ([]Column, error) {
 	if c.Email == "" && c.UserID == "" {
-		return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("the export maps neither an e-mail column nor a user id column; set email or userID")}
+		return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("the export maps neither an e-mail column nor a user ID column; set email or userID")}
 	}
 	var out []Column
 	if c.Email != "" {
@@ -99,10 +98,10 @@ func (c Columns) wanted() ([]Column, error) {
 	return out, nil
 }
 
-// resolve finds the column that a name or a dotted path means, as indices into
-// the fields and their children: exactly, else without regard to case if only
-// one column matches. A column whose own name has the dots in it comes before a
-// path.
+// resolve finds the column that a name or a dotted path refers to. It returns indices
+// into the fields and their children. An exact match is preferred; otherwise a single
+// match that ignores case is used. A column whose name contains the dots is preferred to
+// a path.
 func resolve(fields []arrow.Field, asked string) ([]int, error) {
 	exact := func(a, b string) bool { return a == b }
 	parts := strings.Split(asked, ".")
@@ -126,14 +125,14 @@ func resolve(fields []arrow.Field, asked string) ([]int, error) {
 				name, _ := columnar.At(fields, f)
 				names = append(names, strconv.Quote(name))
 			}
-			return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "the name fits more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
+			return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "the name matches more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
 		}
 	}
-	return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "there is no such column%s the file has %s", guess(asked, fields), describe(fields))
+	return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "not found%s the file has %s", guess(asked, fields), describe(fields))
 }
 
-// matches finds the paths through structs whose names, joined by dots, are the
-// parts. Names within the path may have dots in them.
+// matches finds the paths through structs whose names, joined by dots, equal the parts.
+// A name in the path may contain dots.
 func matches(fields []arrow.Field, parts []string, same func(a, b string) bool) [][]int {
 	var out [][]int
 	for n := 1; n <= len(parts); n++ {
@@ -157,11 +156,11 @@ func matches(fields []arrow.Field, parts []string, same func(a, b string) bool) 
 }
 
 const (
-	maxListed  = 60   // columns that an error names
-	maxGuessed = 1000 // columns that a misspelled name is compared with
+	maxListed  = 60   // columns listed in an error
+	maxGuessed = 1000 // columns compared with a misspelled name
 )
 
-// describe lists columns for an error, the members of structs by their paths.
+// describe lists columns for an error, members of structs by their paths.
 func describe(fields []arrow.Field) string {
 	if len(fields) == 0 {
 		return "no columns"
@@ -190,7 +189,7 @@ func describe(fields []arrow.Field) string {
 	return out
 }
 
-// guess names columns that are spelled nearly so, for an error.
+// guess returns a suggestion of similar names for an error.
 func guess(asked string, fields []arrow.Field) string {
 	var names []string
 	for _, f := range fields[:min(len(fields), maxGuessed)] {
@@ -209,7 +208,7 @@ var pandasIndex = regexp.MustCompile(`^__index_level_\d+__$`)
 type resolver struct {
 	columns []Column
 	all     bool
-	first   []string // by column: the file that its Type is from
+	first   []string // by column: the file with its Type
 
 	warnings []string
 }
@@ -228,8 +227,8 @@ func newResolver(want Columns) (*resolver, error) {
 	return &resolver{columns: columns, all: want.Fields.All, first: make([]string, len(columns))}, nil
 }
 
-// add resolves the columns in one more file, and checks that their types go
-// with those of the files before.
+// add resolves the columns in another file, and checks that their types are compatible
+// with those in the files before.
 func (r *resolver) add(file string, fields []arrow.Field) error {
 	paths, err := r.paths(fields)
 	if err != nil {
@@ -252,8 +251,8 @@ func (r *resolver) add(file string, fields []arrow.Field) error {
 	return nil
 }
 
-// addAll adds the top-level columns that no earlier file had and that do not
-// identify the profile.
+// addAll adds the top-level columns that are new in this file and do not identify the
+// profile.
 func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 	taken := map[int]bool{}
 	for i, p := range paths {
@@ -267,7 +266,7 @@ func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) 
 			continue
 		}
 		if pandasIndex.MatchString(f.Name) {
-			r.warn(fmt.Sprintf("the column %s, which is the index that pandas writes, was left out of fields: all; list the fields to send it", f.Name))
+			r.warn(fmt.Sprintf("column %q is an index that pandas wrote and was left out of fields: all; list the fields to send it", f.Name))
 			continue
 		}
 		if seen[f.Name] {
@@ -284,7 +283,7 @@ func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) 
 func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	c := &r.columns[i]
 	if why := columnar.Supported(f.Type); why != nil {
-		return columnar.ColumnError(schemas.ErrorColumn, name, "its type can't be read: %w; leave the column out of the mapping, or write it with another type", why)
+		return columnar.ColumnError(schemas.ErrorColumn, name, "unsupported type: %w; leave the column out of the mapping, or write it with another type", why)
 	}
 	if c.Role == By && !ordered(f.Type) {
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type %s does not order rows; dedupe.by needs a date, a timestamp or a number", f.Type)
@@ -292,7 +291,7 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	if c.Role < Field && !identifies(c.Role, f.Type) {
 		what := "an e-mail address: it needs text"
 		if c.Role == UserID {
-			what = "a user id: it needs text or whole numbers"
+			what = "a user ID: it needs text or whole numbers"
 		}
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type %s can't hold %s", f.Type, what)
 	}
@@ -306,7 +305,7 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	case kindOf(f.Type) == kindNull:
 		return nil
 	case kindOf(c.Type) != kindOf(f.Type), kindOf(f.Type) == kindOther && !arrow.TypeEqual(c.Type, f.Type):
-		return columnar.ColumnError(schemas.ErrorColumn, name, "its type is %s here and %s in the file %s; the files of a segment must agree on it", f.Type, c.Type, r.first[i])
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type is %s here and %s in file %s; the files of a segment must agree on it", f.Type, c.Type, r.first[i])
 	default:
 		return nil
 	}
@@ -314,7 +313,8 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	return nil
 }
 
-// paths resolves the columns in one file: nil for one that it may be without.
+// paths resolves the columns in one file; a path is nil if the file lacks an optional
+// column.
 func (r *resolver) paths(fields []arrow.Field) ([][]int, error) {
 	out := make([][]int, len(r.columns))
 	var byName map[string]int

@@ -262,7 +262,7 @@ func TestDeltaColumnMapping(t *testing.T) {
 	if got := rows(t, s, Options{}); got[0] != "email=a@x.com addr.town=Oslo " {
 		t.Errorf("by name: %s", got)
 	}
-	// By IDs, whatever the columns were called before. Arrow v15 writes none for structs.
+	// By IDs, independent of the columns' earlier names. Arrow v15 does not write IDs of structs.
 	d = newDelta(t)
 	rec = table(t, []arrow.Field{withID(str("x"), 3), withID(str("y"), 1)}, `[{"y":"a@x.com","x":"Oslo"}]`)
 	columns = mapped("email", "c-1", 1, `"string"`) + "," + mapped("town", "c-3", 3, `"string"`)
@@ -459,9 +459,9 @@ func TestDeltaThatCanNotBeRead(t *testing.T) {
 	}
 }
 
-// TestTablesAreNoFolders: a folder of a table is not read as one of files, wherever
-// the source points.
-func TestTablesAreNoFolders(t *testing.T) {
+// TestTablesAreNotFolders: a table's folder is not read as a folder of files, whether the
+// source is above, at or below it.
+func TestTablesAreNotFolders(t *testing.T) {
 	d := newDelta(t)
 	d.commit(append(createTable(emailColumn, nil, nil), obj{"add": d.write("p=1/a.parquet", obj{"p": "1"}, emails(t, "a@x.com"))})...)
 	other := t.TempDir()
@@ -469,8 +469,8 @@ func TestTablesAreNoFolders(t *testing.T) {
 		writeBytes(t, filepath.Join(other, name), []byte("x"))
 	}
 	for source, words := range map[string][]string{
-		d.dir + "/p=1":                {"lies in a Delta table"},
-		d.dir + "/p=1/a.parquet":      {"lies in a Delta table"},
+		d.dir + "/p=1":                {"Delta", "name the table's folder"},
+		d.dir + "/p=1/a.parquet":      {"Delta", "name the table's folder"},
 		filepath.Dir(d.dir):           {"Delta", "name the table's folder"},
 		d.dir + "/*":                  nil,
 		other + "/ice":                {"Iceberg"},
@@ -478,7 +478,7 @@ func TestTablesAreNoFolders(t *testing.T) {
 		other + "/ice/data/*.parquet": {"Iceberg"},
 		other + "/hudi":               {"Hudi"},
 		other + "/hudi/a/b.parquet":   {"Hudi"},
-		other:                         {"belongs to a table in"},
+		other:                         {"belongs to a table", "Parquet"},
 	} {
 		_, err := Inspect(t.Context(), source, Columns{Email: "email"})
 		if words == nil {

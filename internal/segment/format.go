@@ -10,13 +10,13 @@ import (
 	"iterable-segment-export/internal/parquetfile"
 )
 
-// openFormat tells the kinds of files apart by their content and reads what
-// describes the file, with the bounds of its values if bounded is set.
+// openFormat recognizes a file's format by its content, and reads its metadata, with the bounds
+// of its values if bounded is set.
 func openFormat(src *columnar.Source, bounded bool) (f columnar.File, err error) {
 	defer columnar.Guard(&err)
 	size := src.Size()
 	if size == 0 {
-		return nil, errors.New("the file is empty (0 bytes), so not even its columns are known; delete it, or write it again")
+		return nil, errors.New("the file is empty (0 bytes); delete it, or write it again")
 	}
 	head := make([]byte, min(size, 8))
 	if err := src.ReadFull(head, 0); err != nil {
@@ -32,7 +32,7 @@ func openFormat(src *columnar.Source, bounded bool) (f columnar.File, err error)
 	case arrowfile.Is(head):
 		return arrowfile.Open(src, head)
 	case bytes.HasPrefix(head, []byte("FEA1")):
-		return nil, errors.New("this is Feather version 1, which Arrow no longer reads; write it again as Feather version 2 or Parquet")
+		return nil, errors.New("the file has Feather version 1, which Arrow no longer reads; write it again as Feather version 2 or Parquet")
 	}
-	return nil, fmt.Errorf("not a Parquet or Arrow file (it starts with %q); a segment holds nothing else: take other files out of the folder, or let their names begin with _", columnar.Printable(head))
+	return nil, fmt.Errorf("not a Parquet or Arrow file (it starts with %q); remove it from the folder, or rename it to begin with _", columnar.Printable(head))
 }

@@ -17,7 +17,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Segment is what the footers of a segment's files say.
+// Segment is an inspected segment.
 type Segment struct {
 	// Columns are the mapped columns: the e-mail column if one is mapped, then
 	// the user id if one is, then the fields in the order of the mapping. The
@@ -35,20 +35,20 @@ type Segment struct {
 	skipped   schemas.Skipped
 }
 
-// footersKept is how many bytes of footers may be kept parsed between Inspect and
-// Read, which takes some times their size.
+// footersKept is the number of bytes of footers that are kept parsed between Inspect and
+// Read. Parsed, they need several times their size.
 const footersKept = 32 << 20
 
-// fileInfo is what is kept of a file between Inspect and Read.
+// fileInfo is the information about a file that is kept between Inspect and Read.
 type fileInfo struct {
 	storage.Object
 	footer [sha256.Size]byte
-	rows   int64 // -1 where the file does not say
-	// file is what was read of its structure, so that it is parsed once; nil
-	// where the segment's files have more footers than footersKept.
+	rows   int64 // -1 if unknown
+	// file is the parsed metadata; nil if the footers of the segment's files exceed
+	// footersKept, so they must be parsed again.
 	file columnar.File
-	// folders are the partitions that the file lies in; data is what the log of a
-	// table says of it.
+	// folders are the file's partitions by its path; data is its entry in the log of a
+	// table.
 	folders []partitionValue
 	data    *delta.File
 	// skip are the row groups in which no row can match the condition, nil if there are
@@ -58,9 +58,8 @@ type fileInfo struct {
 	out, unopened bool
 }
 
-// Inspect reads the footers of the files at a source, and finds in each the
-// mapped columns. The source is as storage.List takes it; whether it may be
-// read is for the caller to check.
+// Inspect reads the footers of the files at a source, in the form of storage.List, and
+// finds the mapped columns in each. It does not check that the source may be read.
 func Inspect(ctx context.Context, source string, want Columns) (*Segment, error) {
 	l, err := Locate(ctx, source, Latest, want.Where != nil, func(o storage.Object) (storage.Object, error) { return o, nil })
 	if err != nil {
@@ -72,7 +71,7 @@ func Inspect(ctx context.Context, source string, want Columns) (*Segment, error)
 	return l.Inspect(ctx, want)
 }
 
-// Inspect reads the footers of the files, and finds in each the mapped columns.
+// Inspect reads the footers of the files, and finds the mapped columns in each.
 func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	m, err := newResolver(want)
 	if err != nil {
@@ -103,7 +102,7 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	sum := sha256.New()
 	ctx, cancel := context.WithCancel(ctx)
 	ahead := s.openAhead(ctx)
-	defer func() { // closes what was opened in vain
+	defer func() { // closes files that were opened ahead and not used
 		cancel()
 		for file := range ahead {
 			if o := <-file; o.src != nil {
@@ -132,7 +131,7 @@ func (l *Located) Inspect(ctx context.Context, want Columns) (*Segment, error) {
 	return s, nil
 }
 
-// withoutFiles finds the columns of a table of which no file was opened, in its log.
+// withoutFiles finds the columns of a table without opened files in its log.
 func (s *Segment) withoutFiles() error {
 	if slices.ContainsFunc(s.files, func(f fileInfo) bool { return !f.unopened }) {
 		return nil
@@ -144,7 +143,7 @@ func (s *Segment) withoutFiles() error {
 	return s.resolver.add("", p.Described().Fields)
 }
 
-// noFile stands for a file without columns.
+// noFile is a file without columns.
 type noFile struct{ columnar.File }
 
 func (noFile) Described() *columnar.Description { return &columnar.Description{} }
@@ -201,19 +200,19 @@ func (s *Segment) countRows(info *fileInfo) {
 	}
 }
 
-// openedAhead is how many files are opened at the same time: in a bucket each takes a
-// request or two of some 80 ms, and a segment may have thousands.
+// openedAhead is the number of files that are opened concurrently: in a bucket each needs
+// one or two requests of about 80 ms, and a segment can have thousands.
 const openedAhead = 16
 
 // opened is a file whose footer is read.
 type opened struct {
-	src  *columnar.Source // nil where it could not be opened
+	src  *columnar.Source // nil if it could not be opened
 	file columnar.File
 	err  error
 }
 
-// openAhead opens the files of the segment, several at a time, and returns them in
-// their order. Whoever takes one closes its source.
+// openAhead opens the files of the segment, several at a time, and sends them in their
+// order. The receiver closes their sources.
 func (s *Segment) openAhead(ctx context.Context) <-chan chan opened {
 	files := make(chan chan opened, openedAhead)
 	go func() {
@@ -241,7 +240,7 @@ func (s *Segment) openAhead(ctx context.Context) <-chan chan opened {
 	return files
 }
 
-// open reads what describes a file, and sees it as the segment has it.
+// open reads the metadata of a file, and adds the columns of its partitions or table.
 func (s *Segment) open(src *columnar.Source, info *fileInfo) (columnar.File, error) {
 	f, err := openFormat(src, s.condition != nil && info.file == nil && info.rows == 0)
 	if err != nil {
@@ -261,7 +260,7 @@ func openSource(ctx context.Context, o storage.Object) (*columnar.Source, error)
 	return columnar.NewSource(ctx, f), nil
 }
 
-// addFile makes a file part of the fingerprint.
+// addFile adds a file to the fingerprint.
 func addFile(sum hash.Hash, f fileInfo) {
 	fmt.Fprintf(sum, "%q %q ", f.Name, f.ETag)
 	var b [16]byte
@@ -274,11 +273,11 @@ func addFile(sum hash.Hash, f fileInfo) {
 	}
 }
 
-// Info says how much the segment holds.
+// Info returns the segment's size and fingerprint.
 func (s *Segment) Info() schemas.SegmentInfo { return s.info }
 
-// Is reports whether what a source leads to now is what was inspected: the same files
-// in the same state, and the same version of a table.
+// Is reports whether l has the files that were inspected, unchanged, and the same version
+// of a table.
 func (s *Segment) Is(l *Located) bool {
 	if (s.info.Table == nil) != (l.table == nil) || l.table != nil && l.table.Version != s.info.Table.Version {
 		return false
@@ -288,10 +287,10 @@ func (s *Segment) Is(l *Located) bool {
 	})
 }
 
-// Warnings tell what people should know of the segment's files.
+// Warnings returns warnings about the segment's files for the report.
 func (s *Segment) Warnings() []string { return append(s.located.warnings, s.resolver.warnings...) }
 
-// Files names the segment's files in the order in which they are read.
+// Files returns the names of the segment's files in the order in which they are read.
 func (s *Segment) Files() []string {
 	out := make([]string, len(s.files))
 	for i, f := range s.files {
@@ -300,11 +299,11 @@ func (s *Segment) Files() []string {
 	return out
 }
 
-// CheckFingerprint tells whether the segment is still as an earlier Inspect
-// found it; if not, the error's type is ErrorSegmentChanged.
+// CheckFingerprint returns an error of type ErrorSegmentChanged if the segment differs
+// from the one that an earlier Inspect found.
 func (s *Segment) CheckFingerprint(earlier string) error {
 	if s.info.Fingerprint == earlier {
 		return nil
 	}
-	return &columnar.Error{Type: schemas.ErrorSegmentChanged, Err: errors.New("the segment's files are no longer those that the run found at its start; run the export again when the segment is complete")}
+	return &columnar.Error{Type: schemas.ErrorSegmentChanged, Err: errors.New("the segment's files have changed since the start of the run; run the export again when the segment is complete")}
 }

@@ -15,26 +15,26 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Located is what a source leads to: files, or a version of a table.
+// Located is the content of a source: files, or a version of a table.
 type Located struct {
-	// Progress, where it is set, is called by Inspect after each file with how many
-	// footers are read.
+	// Progress, if set, is called by Inspect after each file with the number of footers
+	// read so far.
 	Progress func(files int)
 
 	objects  []storage.Object
 	table    *delta.Table
 	warnings []string
-	// writing are the signs that a program has not finished writing the files.
+	// writing describes the signs that a program is still writing files.
 	writing []string
 }
 
-// Latest is the version of a table that Locate finds where none is pinned.
+// Latest makes Locate find the latest version of a table.
 const Latest = delta.Latest
 
-// Locate finds the files of a source. Each one passes allow before it is opened; an
-// error of allow, or of the listing, is returned as it is; where there are no files, the
-// result has the signs that some are being written. version is that of a table which an
-// earlier Locate has found, or Latest. statistics asks for those that a table's log has of its
+// Locate finds the files of a source. It calls allow for each file before it opens it,
+// and returns an error of allow, or of the listing, unchanged. If there are no files, the
+// result has the signs that some are being written. version is the version of a table
+// that an earlier Locate found, or Latest. statistics asks for those that a table's log has of its
 // files, for a segment with a condition.
 func Locate(ctx context.Context, source string, version int64, statistics bool, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	var in *storage.InTable
@@ -80,11 +80,11 @@ func allowed(objects []storage.Object, allow func(storage.Object) (storage.Objec
 	return objects, nil
 }
 
-// notSegments are the endings of files that people and programs leave beside data
-// and that can't be a segment's.
+// notSegments are the extensions of files that are often stored beside data and can't be
+// part of a segment.
 var notSegments = []string{".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".crc", ".md5", ".sha1", ".sha256", ".sha512"}
 
-// leaveOut takes files out that can't be a segment's, and warns of them.
+// leaveOut removes files that can't be part of a segment, and adds a warning.
 func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
 	var left []string
 	kept := slices.DeleteFunc(slices.Clone(objects), func(o storage.Object) bool {
@@ -95,7 +95,7 @@ func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
 		return out
 	})
 	if len(kept) == 0 {
-		return objects // which are refused, each by its name
+		return objects // reading them fails with an error that names the file
 	}
 	if len(left) > 0 {
 		const most = 5
@@ -109,17 +109,11 @@ func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
 }
 
 func locateTable(ctx context.Context, source string, in *storage.InTable, version int64, statistics bool, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
-	refuse := func(format string, args ...any) error {
-		return &Error{Type: schemas.ErrorSegmentUnreadable, Err: fmt.Errorf("source %q: "+format, append([]any{source}, args...)...)}
-	}
-	switch {
-	case in.Format != storage.Delta:
-		return nil, refuse("it is a table in %s's format, or lies in one, which this program can't read: its files also hold rows that were deleted; write its rows into a folder of Parquet files, or into a Delta table, and name that", in.Format)
-	case !in.Is:
-		return nil, refuse("it lies in a Delta table, whose files can't be read without its log, which knows what was deleted; name the table's folder as the source")
+	if in.Format != storage.Delta || !in.Is {
+		return nil, &Error{Type: schemas.ErrorSegmentUnreadable, Err: fmt.Errorf("source %q: %w", source, in)}
 	}
 	l := &Located{}
-	var failed error // of the listing, as it is
+	var failed error // of the listing
 	list := func(below string, keep func(name string) bool) (objects []storage.Object, _ error) {
 		if objects, failed = storage.ListTable(ctx, source, below, keep); failed == nil {
 			objects, failed = allowed(objects, allow)

@@ -15,14 +15,14 @@ import (
 	"iterable-segment-export/internal/storage"
 )
 
-// Partitions in the manner of Hive: a folder named country=NO stands for a column
-// country whose value is NO in all rows of the files below it. Names and values are
-// percent-encoded where they have characters that folders can't have.
+// Partitions are those of Hive: a folder named country=NO adds a column country with the
+// value NO to all rows of the files below it. Characters that a folder's name can't have
+// are percent-encoded.
 
-// nullPartition is the folder's value for null.
+// nullPartition is the value of a partition's folder for null.
 const nullPartition = "__HIVE_DEFAULT_PARTITION__"
 
-// partitionValue is a partition column of a file, its value an array of one element.
+// partitionValue is a partition column of a file. Its value is an array of one element.
 type partitionValue struct {
 	name  string
 	value arrow.Array
@@ -32,8 +32,8 @@ func hasPartition(values []partitionValue, name string) bool {
 	return slices.ContainsFunc(values, func(v partitionValue) bool { return v.name == name })
 }
 
-// folderValues returns the names and texts of the partitions that a file lies in,
-// those that the source itself is too.
+// folderValues returns the names and texts of a file's partitions, including those in the
+// source's own path.
 func folderValues(o storage.Object) (out [][2]string) {
 	for _, e := range strings.Split(path.Join(o.Partition, path.Dir(o.Name)), "/") {
 		column, value, ok := strings.Cut(e, "=")
@@ -51,13 +51,12 @@ func folderValues(o storage.Object) (out [][2]string) {
 	return out
 }
 
-// partitions finds the partition columns of all files and infers their types, as
-// Hive and Spark do: a column is of the first type that all its values have. asText
-// are the columns whose text is wanted as it stands.
+// partitions returns the partition columns of each file. A column has the first type that
+// fits all its values, as in Hive and Spark; those in asText are text.
 func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	folders := make([][][2]string, len(objects))
 	const most = len(partitionTypes)
-	misfit := map[string][most]bool{} // by column, the types that some value is not of
+	misfit := map[string][most]bool{} // by column, the types that don't fit some value
 	for i, o := range objects {
 		folders[i] = folderValues(o)
 		for _, v := range folders[i] {
@@ -86,8 +85,8 @@ func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	return out
 }
 
-// partitionTypes are the types that a partition can have, and which texts are of them.
-// A number that its type would round is a text.
+// partitionTypes are the possible types of a partition, and which texts fit them. A number
+// that its type would round is text.
 var partitionTypes = [...]struct {
 	dt arrow.DataType
 	is func(text string) bool
@@ -107,7 +106,7 @@ var partitionTypes = [...]struct {
 	{arrow.BinaryTypes.String, func(string) bool { return true }},
 }
 
-// one returns an array of one element, which is null where the text can't be read.
+// one returns an array of one element, null if the text can't be parsed.
 func one(dt arrow.DataType, text string) arrow.Array {
 	b := array.NewBuilder(memory.DefaultAllocator, dt)
 	defer b.Release()

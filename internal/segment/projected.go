@@ -10,18 +10,18 @@ import (
 	"iterable-segment-export/internal/parquetfile"
 )
 
-// projected is a file as its segment has it: with columns that do not lie in the
-// file, such as a partition's, or that have other names there.
+// projected is a file with the segment's columns: some are not stored in the file, such
+// as a partition's, and others have other names there.
 type projected struct {
 	columnar.File
 	fields []arrow.Field
 	from   []origin // by field
 }
 
-// origin says where a column comes from.
+// origin is the source of a column.
 type origin struct {
-	column int         // of the file; -1 where the column is constant
-	value  arrow.Array // of a constant, its one element
+	column int         // its index in the file; -1 if the column is constant
+	value  arrow.Array // the single element of a constant
 }
 
 func (p *projected) stored(field arrow.Field, column int) {
@@ -38,7 +38,7 @@ func (p *projected) constant(name string, value arrow.Array) {
 	p.from = append(p.from, origin{column: -1, value: value})
 }
 
-// constantType is the type of a column that has one value in all its rows.
+// constantType returns the type of a column with one value in all rows.
 func constantType(dt arrow.DataType) arrow.DataType {
 	return &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: dt}
 }
@@ -50,7 +50,7 @@ func (p *projected) Described() *columnar.Description {
 	return &d
 }
 
-// inner are the paths to the columns in the file, nil for constants.
+// inner returns the paths to the columns in the file, nil for constants.
 func (p *projected) inner(paths [][]int) [][]int {
 	out := make([][]int, len(paths))
 	for i, path := range paths {
@@ -124,7 +124,7 @@ func (b *projectedBatches) Next() ([]arrow.Array, int, error) {
 	return columns, n, nil
 }
 
-// repeated is an array that has one value n times.
+// repeated returns an array of n times the same value.
 func repeated(value arrow.Array, n int) arrow.Array {
 	index := []*memory.Buffer{nil, memory.NewBufferBytes(make([]byte, n))}
 	data := array.NewDataWithDictionary(constantType(value.DataType()), n, index, 0, 0, value.Data().(*array.Data))
@@ -132,7 +132,7 @@ func repeated(value arrow.Array, n int) arrow.Array {
 	return array.MakeFromData(data)
 }
 
-// asTable sees a file of a Delta table as the table has it.
+// asTable returns a file of a Delta table with the table's columns.
 func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, error) {
 	p := &projected{File: f}
 	fields := f.Described().Fields
@@ -163,8 +163,8 @@ func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, err
 	return p, nil
 }
 
-// partitioned adds the columns of the folders that a file lies in. They come before
-// columns of the same name in the file, as in Hive and Spark.
+// partitioned adds the columns of a file's partitions. They replace columns of the same
+// name in the file, as in Hive and Spark.
 func partitioned(f columnar.File, values []partitionValue) columnar.File {
 	if len(values) == 0 {
 		return f

@@ -17,17 +17,17 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Options tune Read; zero fields mean the defaults.
+// Options configure Read; zero fields mean the defaults.
 type Options = columnar.Options
 
-// Error is what every function of this package fails with.
+// Error is the error type of this package.
 type Error = columnar.Error
 
-// Batch is some rows of a segment, as they follow each other in a file.
+// Batch is a batch of consecutive rows of a file.
 type Batch struct {
-	// Record has the mapped columns in the order of Segment.Columns, named as there.
-	// The form of a column's type may differ from file to file, its kind does not; a
-	// column that a file lacks is of type null.
+	// Record has the mapped columns with the names and in the order of Segment.Columns.
+	// A column's type can differ between files, but its kind is the same; a column that
+	// a file lacks has type null.
 	arrow.Record
 	// File is the index of the rows' file in Segment.Files, and Offset the number, from
 	// 0, of the first row in it.
@@ -45,15 +45,16 @@ type reading struct {
 	opts  Options
 	wants func(Role) bool // which columns are read
 	ch    chan Batch
-	room  *semaphore.Weighted // for the bytes of batches on their way
+	room  *semaphore.Weighted // for the bytes of batches read ahead
 }
 
-// aheadBytes bounds what the batches take that were read and are not yet done
-// with. One that is larger by itself has all of it, and travels alone.
+// aheadBytes bounds the memory of batches that are read and not yet released. A larger
+// batch needs all of it, so there is no other one beside it.
 const aheadBytes = 64 << 20
 
-// Read reads the segment's rows, some thousand at a time, without what orders them. A batch is valid until the
-// next, unless its record is retained. An error ends the rows; it is an *Error.
+// Read returns the segment's rows in batches of some thousand, without the column that orders
+// them. A batch is valid until the next one, unless its record is retained. An *Error ends the
+// rows.
 func (s *Segment) Read(ctx context.Context, opts Options) iter.Seq2[Batch, error] {
 	return s.read(ctx, opts, func(r Role) bool { return r != By })
 }
@@ -78,7 +79,7 @@ func (s *Segment) read(ctx context.Context, opts Options, wants func(Role) bool)
 				}
 			}
 		}()
-		defer func() { // waits for what was read ahead
+		defer func() { // releases the batches read ahead
 			cancel()
 			for b := range r.ch {
 				b.Release()
@@ -97,9 +98,8 @@ func (s *Segment) read(ctx context.Context, opts Options, wants func(Role) bool)
 	}
 }
 
-// Traffic returns what the last Read read of the files, as they are stored: bytes, and
-// how many times a file or a bucket was asked for some. It is complete when the
-// reading has ended.
+// Traffic returns the bytes and requests that the last Read needed to read the files. It
+// is complete after the last batch.
 func (s *Segment) Traffic() storage.Traffic { return s.traffic }
 
 // file reads one file.
@@ -147,7 +147,7 @@ func (r *reading) file(ctx context.Context, index int) (err error) {
 		return err
 	}
 	if info.rows >= 0 && rows != info.rows {
-		return fmt.Errorf("the file says that it has %d rows, and %d could be read; write it again", info.rows, rows)
+		return fmt.Errorf("the file's metadata claims %d rows, but %d were read; write it again", info.rows, rows)
 	}
 	if err := storage.CheckUnchanged(ctx, info.Object); err != nil {
 		return err
@@ -155,7 +155,7 @@ func (r *reading) file(ctx context.Context, index int) (err error) {
 	return sameFooter(f, src, info)
 }
 
-// send sends one file's records and counts its rows.
+// send sends the batches of one file, and returns its number of rows.
 func (r *reading) send(ctx context.Context, index int, f columnar.File, src *columnar.Source, paths [][]int, deleted *roaring64.Bitmap) (rows int64, err error) {
 	defer columnar.Guard(&err)
 	match, err := r.matcher(f, paths)
@@ -191,16 +191,16 @@ func (r *reading) send(ctx context.Context, index int, f columnar.File, src *col
 		for _, c := range columns {
 			c.Release()
 		}
-		if err := r.handKept(ctx, batch, deleted); err != nil {
+		if err := r.handUndeleted(ctx, batch, deleted); err != nil {
 			return rows, err
 		}
 		rows += int64(n)
 	}
 }
 
-// handKept hands over the rows of a record that are not deleted, in a batch for
-// each stretch of them, so that all rows keep their numbers.
-func (r *reading) handKept(ctx context.Context, b Batch, deleted *roaring64.Bitmap) error {
+// handUndeleted hands over the rows of a record that are not deleted. Each stretch of them
+// is a batch, so that all rows keep their numbers.
+func (r *reading) handUndeleted(ctx context.Context, b Batch, deleted *roaring64.Bitmap) error {
 	n := b.NumRows()
 	b.room = min(util.TotalRecordSize(b.Record), aheadBytes)
 	if deleted == nil {
@@ -233,7 +233,7 @@ func (r *reading) handKept(ctx context.Context, b Batch, deleted *roaring64.Bitm
 	return nil
 }
 
-// hand gives a batch to the reader of the rows, once there is room for it.
+// hand sends a batch to the caller of Read, once there is room for it.
 func (r *reading) hand(ctx context.Context, b Batch) error {
 	err := r.room.Acquire(ctx, b.room)
 	if err == nil {
@@ -248,7 +248,7 @@ func (r *reading) hand(ctx context.Context, b Batch) error {
 	return err
 }
 
-// schema describes the columns.
+// schema returns the schema of a record with these columns.
 func (s *Segment) schema(columns []arrow.Array) *arrow.Schema {
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
@@ -257,8 +257,8 @@ func (s *Segment) schema(columns []arrow.Array) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
-// sameFooter checks that the file has the footer that Inspect found. One that has
-// a version can't be read in another.
+// sameFooter checks that the file has the footer that Inspect found. It is not needed for
+// a file with an ETag, since only that version can be read.
 func sameFooter(f columnar.File, src *columnar.Source, info fileInfo) (err error) {
 	if info.ETag != "" {
 		return nil
@@ -266,7 +266,7 @@ func sameFooter(f columnar.File, src *columnar.Source, info fileInfo) (err error
 	defer columnar.Guard(&err)
 	hash, err := f.Hash(src)
 	if err == nil && hash != info.footer {
-		err = fmt.Errorf("%s %w: what describes its content is no longer the same", info.Name, storage.ErrChanged)
+		err = fmt.Errorf("%s %w: its footer is different", info.Name, storage.ErrChanged)
 	}
 	return err
 }

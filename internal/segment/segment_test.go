@@ -111,7 +111,7 @@ func TestColumnsThatDoNotFit(t *testing.T) {
 		"a field is missing":  {[]arrow.Field{str("email")}, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "city"}}}}, []string{"file b:", `"city"`}},
 		"another kind":        {[]arrow.Field{str("email"), typed("city", arrow.PrimitiveTypes.Int64)}, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "city"}}}}, []string{"file b:", `"city"`, "int64", "utf8", "file a"}},
 		"a number as address": {[]arrow.Field{typed("email", arrow.PrimitiveTypes.Int64)}, Columns{Email: "email"}, []string{"file b:", "int64", "e-mail"}},
-		"a float as user id":  {[]arrow.Field{str("email"), typed("n", arrow.PrimitiveTypes.Float64)}, Columns{UserID: "n"}, []string{"file b:", "float64", "user id"}},
+		"a float as user id":  {[]arrow.Field{str("email"), typed("n", arrow.PrimitiveTypes.Float64)}, Columns{UserID: "n"}, []string{"file b:", "float64", "user ID"}},
 		"two of one name":     {[]arrow.Field{str("email"), str("x"), str("x")}, Columns{Email: "email", Fields: schemas.Fields{All: true}}, []string{"file b:", `"x"`, "more than one"}},
 	} {
 		t.Run(name, func(t *testing.T) {

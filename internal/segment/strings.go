@@ -9,17 +9,17 @@ import (
 	"iterable-segment-export/internal/mapping"
 )
 
-// StringColumn gives the values of a column that identifies profiles as bytes,
-// in place: text or binary of any form, dictionary-encoded or not, or whole
-// numbers. It is for one goroutine, and for as long as its array lives.
+// StringColumn returns the values of a column that identifies profiles as bytes, without
+// copying. The column has text or binary of any form, dictionary-encoded or not, or whole
+// numbers. It must be used by one goroutine, before its array is released.
 type StringColumn struct {
 	arr     arrow.Array
 	value   func(i int) ([]byte, bool) // of a row that is not null
 	scratch [80]byte                   // the longest decimal
 }
 
-// NewStringColumn wraps a column of a record. An array of another type is an
-// error.
+// NewStringColumn returns the StringColumn of an array, or an error if its type does not
+// identify profiles.
 func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 	c := &StringColumn{arr: arr}
 	switch a := arr.(type) {
@@ -35,7 +35,7 @@ func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 		c.value = func(i int) ([]byte, bool) { return values.Bytes(a.GetValueIndex(i)) }
 	default:
 		if !identifies(UserID, arr.DataType()) {
-			return nil, fmt.Errorf("a column of type %s has neither text nor whole numbers", arr.DataType())
+			return nil, fmt.Errorf("type %s is neither text nor whole numbers", arr.DataType())
 		}
 		text, err := mapping.Text(arr)
 		c.value = func(i int) ([]byte, bool) { return text(c.scratch[:0], i), true }
@@ -44,12 +44,11 @@ func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 	return c, nil
 }
 
-// Len is the number of rows.
+// Len returns the number of rows.
 func (c *StringColumn) Len() int { return c.arr.Len() }
 
-// Bytes returns the value of row i, false where it is null. The bytes are the
-// column's own and must not be changed; a number's are valid until the next
-// call.
+// Bytes returns the value of row i, and reports whether it is not null. The bytes belong
+// to the column and must not be changed; those of a number are valid until the next call.
 func (c *StringColumn) Bytes(i int) ([]byte, bool) {
 	if c.arr.IsNull(i) {
 		return nil, false

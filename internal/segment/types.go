@@ -4,8 +4,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// kind is what a column means, whatever its physical form: files of one segment
-// must agree on it.
+// kind is the logical kind of a column, independent of its physical type. The files of a
+// segment must agree on it.
 type kind string
 
 const (
@@ -58,8 +58,8 @@ func kindOf(dt arrow.DataType) kind {
 	return kindOther
 }
 
-// isWhole reports whether all values of a type are whole numbers. Snowflake and
-// Oracle have integers as decimals without digits after the point.
+// isWhole reports whether all values of a type are whole numbers. Snowflake and Oracle
+// write integers as decimals with scale 0.
 func isWhole(dt arrow.DataType) bool {
 	switch dt := dt.(type) {
 	case *arrow.DictionaryType:
@@ -74,8 +74,7 @@ func isWhole(dt arrow.DataType) bool {
 	return arrow.IsInteger(dt.ID())
 }
 
-// identifies reports whether a column of the type can hold what identifies a
-// profile.
+// identifies reports whether a column of that type can identify profiles.
 func identifies(role Role, dt arrow.DataType) bool {
 	switch k := kindOf(dt); {
 	case k == kindNull, k == kindText:

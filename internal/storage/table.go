@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -25,22 +26,22 @@ const (
 // InTable is the error of a source that is a table, is in one, or contains one.
 type InTable struct {
 	Format string
-	// Folder is the table's folder, relative to the source if it is below it. If a
-	// symbolic link below the source leads into the table, it is the link.
+	// Folder is the table's folder below the source, or a symbolic link there that
+	// leads into the table. It is empty if the source itself is the table or in it.
 	Folder string
 	// Is reports whether the source is the table's folder, or everything in it.
 	Is bool
 }
 
 func (t *InTable) Error() string {
-	if t.Is {
-		return fmt.Sprintf("it is the folder of a table in %s's format", t.Format)
+	what, advice := "it", "name the table's folder as the source"
+	if t.Folder != "" {
+		what = strconv.Quote(t.Folder)
 	}
-	advice := "name the table's folder as the source"
 	if t.Format != Delta {
 		advice = "write the rows of the table into a folder of Parquet files, or into a Delta table, and name that"
 	}
-	return fmt.Sprintf("%q belongs to a table in %s's format, whose files can't be read without its log, which knows what was deleted; %s", t.Folder, t.Format, advice)
+	return fmt.Sprintf("%s belongs to a table (format %s), whose folder also has files with deleted rows; %s", what, t.Format, advice)
 }
 
 // tableMark returns the format of the table whose metadata a name belongs to: Delta's
@@ -114,6 +115,7 @@ func FindTable(ctx context.Context, source string) error {
 		}
 		if table != nil {
 			table.Is = table.Folder == start && strings.Trim(pattern, "*") == ""
+			table.Folder = ""
 			return table
 		}
 	}
