@@ -22,10 +22,9 @@ const (
 	codecZstd     = 1
 )
 
-// maxWindow is the memory, in bytes, that a zstd buffer may ask for beside its
-// content; zstd's own command line takes no more unless told so. maxWindows is
-// what all buffers may ask for that are open at the same time, since the columns
-// of a record batch are read beside each other.
+// maxWindow is the maximum window of a zstd buffer in bytes, which is also the default of
+// zstd's command line. maxWindows is the maximum of all open buffers together, since the
+// columns of a record batch are read concurrently.
 const (
 	maxWindow  = 128 << 20
 	maxWindows = 512 << 20
@@ -34,30 +33,30 @@ const (
 // buffer is one buffer of a record batch.
 type buffer struct {
 	src        *columnar.Source
-	at, stored int64 // where it lies in the file
+	at, stored int64 // its offset and size in the file
 	codec      int64
-	windows    *atomic.Int64 // what the decompressors that are open take
+	windows    *atomic.Int64 // bytes of the windows of all open decompressors
 	mem        *columnar.Budget
 
-	size  int64     // once decompressed; -1 before that is known
+	size  int64     // decompressed; -1 until it is known
 	raw   bool      // not compressed
-	start int64     // of data in the buffer
+	start int64     // offset of data in the buffer
 	data  []byte    // the last part of a compressed buffer
-	r     io.Reader // what follows data; nil where no decompressor is open
+	r     io.Reader // decompresses what follows data; nil if not open
 	done  func()
 }
 
 var errShort = fmt.Errorf("%w (a buffer has fewer bytes than its rows need)", errIPC)
 
-// chunkSize is how much memory is taken at a time for data that is compressed:
-// what a buffer claims is believed only as far as it comes true. A buffer of at
-// most that size is decompressed as a whole, so that its window is free for others.
+// chunkSize is the memory that is first allocated for decompressed data, since the size
+// that a buffer claims may be false. A buffer of at most that size is decompressed as a
+// whole, and its window is freed.
 const chunkSize = 1 << 20
 
-// part returns the bytes from a place up to another, which are not to be changed.
-// A compressed buffer is read on from the part before, and from its beginning for
-// what comes before that. So memory is taken only for what the rows at hand refer
-// to, and values in the order of the rows, as writers leave them, are read once.
+// part returns the bytes from one offset up to another. They must not be changed. A
+// compressed buffer continues after the part before, and starts again for an earlier
+// offset. So memory is needed only for the current rows' values, and values in the order
+// of the rows, as writers store them, are decompressed once.
 func (b *buffer) part(from, to int64) ([]byte, error) {
 	if err := b.measure(); err != nil {
 		return nil, err
@@ -92,12 +91,12 @@ func (b *buffer) part(from, to int64) ([]byte, error) {
 
 func (b *buffer) end() int64 { return b.start + int64(len(b.data)) }
 
-// more decompresses up to a place, into new memory.
+// more decompresses up to an offset, into new memory.
 func (b *buffer) more(to int64) error {
 	b.mem.Take(len(b.data))
 	for b.end() < to {
 		have := len(b.data)
-		part := int(min(to-b.end(), int64(max(chunkSize, have)))) // what came true so far, once more
+		part := int(min(to-b.end(), int64(max(chunkSize, have)))) // at most doubles
 		b.mem.Take(part)
 		b.data = append(make([]byte, 0, have+part), b.data...)[:have+part]
 		if _, err := io.ReadFull(b.r, b.data[have:]); err != nil {
@@ -114,7 +113,7 @@ func eofIsShort(err error) error {
 	return err
 }
 
-// measure finds out how large the buffer is once decompressed.
+// measure sets the decompressed size of the buffer.
 func (b *buffer) measure() error {
 	if b.size >= 0 {
 		return nil
@@ -132,7 +131,7 @@ func (b *buffer) measure() error {
 	}
 	b.at, b.stored = b.at+headLen, b.stored-headLen
 	switch b.size = int64(binary.LittleEndian.Uint64(head[:])); {
-	case b.size == -1: // this buffer did not get smaller, and was left as it was
+	case b.size == -1: // not compressed, since it would not have got smaller
 		b.size = b.stored
 	case b.size < 0:
 		return errIPC
@@ -154,7 +153,7 @@ func (b *buffer) begin() error {
 	case codecZstd:
 		window, err = zstdWindow(in)
 	default:
-		err = fmt.Errorf("it is compressed in a way that this program does not know (number %d); write the file again with lz4, zstd or none", b.codec)
+		err = fmt.Errorf("its compression (number %d) is unknown; write the file again with lz4, with zstd or uncompressed", b.codec)
 	}
 	if err != nil {
 		return err
@@ -164,9 +163,9 @@ func (b *buffer) begin() error {
 	}
 	if b.codec == codecLz4Frame {
 		r := lz4.NewReader(in)
-		b.r, b.done = r, func() { r.Reset(nil); b.windows.Add(-window) } // which lets go of its blocks
+		b.r, b.done = r, func() { r.Reset(nil); b.windows.Add(-window) } // Reset frees its blocks
 	} else {
-		// Further frames in the same buffer may not ask for more.
+		// Further frames in the same buffer may not use a larger window.
 		r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(max(window, 256<<10))))
 		if err != nil {
 			return err
@@ -180,7 +179,7 @@ func (b *buffer) begin() error {
 	return b.more(b.size)
 }
 
-// close lets go of the decompressor.
+// close frees the decompressor.
 func (b *buffer) close() {
 	if b.r != nil {
 		b.r = nil
@@ -208,18 +207,18 @@ func zstdWindow(in *bufio.Reader) (int64, error) {
 	return int64(window), nil
 }
 
-// lz4Window returns the size of a frame's blocks twice, for data as it was and as
-// it is compressed.
+// lz4Window returns twice the size of a frame's blocks: for data before and after
+// decompression.
 func lz4Window(in *bufio.Reader) int64 {
 	const legacy = 8 << 20
 	head, err := in.Peek(6)
-	if err != nil || head[0] != 0x04 { // no frame, or one of the legacy kind
+	if err != nil || head[0] != 0x04 { // not a frame, or a legacy one
 		return 2 * legacy
 	}
 	return 2 << (8 + 2*(head[5]>>4&7)) // 4 is 64 KB, 7 is 4 MB
 }
 
-// bits returns the n bits from a place on, in memory of their own.
+// bits returns a copy of n bits.
 func (b *buffer) bits(from, n int64) ([]byte, error) {
 	p, err := b.part(from/8, bitutil.BytesForBits(from+n))
 	if err != nil {

@@ -13,18 +13,18 @@ import (
 	"iterable-segment-export/internal/columnar"
 )
 
-// column returns rows of a column of a record batch. What it returns is safe to use:
-// offsets rise and stay within their data, indices within their dictionary. Its
-// memory is Go's, so that nothing is released.
+// column returns rows of a column of a record batch. The arrays are safe to use: offsets
+// rise and stay within their data, indices within their dictionary. Their memory is
+// garbage collected, so nothing is released.
 type column struct {
 	*node
 	mem   *columnar.Budget
 	n     int64     // elements
-	valid []*buffer // bitmaps, its own and those of the structs above; none where nothing is null
+	valid []*buffer // bitmaps, its own and those of the structs above; empty if nothing is null
 	bufs  []*buffer
 	kids  []*column
 
-	views []*buffer       // what views refer to
+	views []*buffer       // the data of views
 	all   arrow.ArrayData // all items of list views, all values of runs, a dictionary
 	ends  arrow.ArrayData // of runs
 }
@@ -40,7 +40,7 @@ func (c *column) close() {
 	}
 }
 
-// load returns the n elements from a place on.
+// load returns n elements.
 func (c *column) load(from, n int64) (arrow.ArrayData, error) {
 	if from < 0 || n < 0 || n > c.n-from {
 		return nil, errShort
@@ -69,8 +69,8 @@ func (c *column) load(from, n int64) (arrow.ArrayData, error) {
 	return array.NewData(c.dt, int(n), all, kids, nulls, 0), nil
 }
 
-// nulls returns which elements are null, here or in a struct above. The bitmap is nil
-// where none is.
+// nulls returns the bitmap of elements that are not null, here and in the structs above.
+// It is nil if no element is null.
 func (c *column) nulls(from, n int64) (bitmap []byte, nulls int, err error) {
 	if c.form == formNull {
 		return nil, int(n), nil
@@ -94,7 +94,7 @@ func (c *column) nulls(from, n int64) (bitmap []byte, nulls int, err error) {
 	return bitmap, nulls, nil
 }
 
-// fixed returns values of a buffer that have the same width.
+// fixed returns values of fixed width.
 func (c *column) fixed(buffer int, from, n int64) ([]byte, error) {
 	return c.bufs[buffer].part(from*c.width, (from+n)*c.width)
 }
@@ -159,8 +159,8 @@ func (c *column) children(from, n int64) (out []arrow.ArrayData, err error) {
 	return out, nil
 }
 
-// offsets returns the offsets of elements, counted from the first of them, and where
-// their data begins and ends.
+// offsets returns the offsets of elements relative to the first one, and where their data
+// start and end.
 func (c *column) offsets(from, n int64) (out []byte, start, end int64, err error) {
 	if n == 0 {
 		return make([]byte, c.width), 0, 0, nil
@@ -188,7 +188,7 @@ func (c *column) offsets(from, n int64) (out []byte, start, end int64, err error
 	return out, start, end, nil
 }
 
-// wide returns the number of so many bytes at an index.
+// wide returns the unsigned number of width bytes at an index.
 func wide(p []byte, i int, width int64) uint64 {
 	switch width {
 	case 1:
@@ -201,7 +201,7 @@ func wide(p []byte, i int, width int64) uint64 {
 	return binary.LittleEndian.Uint64(p[8*i:])
 }
 
-// signed is wide for numbers that have a sign.
+// signed is wide for signed numbers.
 func signed(p []byte, i int, width int64) int64 {
 	shift := 64 - 8*width
 	return int64(wide(p, i, width)<<shift) >> shift

@@ -1,15 +1,15 @@
 // Package arrowfile reads Arrow IPC files and streams as record batches of some of
 // their columns.
 //
-// What was tried and why it did not serve: Arrow v15's own reader reads all columns
-// of a record batch at once, however large, trusts the offsets in it, does not take
-// files whose schema stands in the footer alone (Arrow for JavaScript), and refuses a
-// file for the type of any column. So the schema is read, and buffers are found,
-// checked and decompressed here, a slice at a time.
+// Arrow v15's own reader was tried and does not suffice. It reads all columns of a record
+// batch at once, whatever their size, and trusts their offsets. It can't read files with
+// the schema only in the footer (Arrow for JavaScript), and rejects a file for the type of
+// any column. So this package reads the schema, and finds, checks and decompresses the
+// buffers, a slice at a time.
 //
-//	file.go      what describes a file or a stream; message.go its flatbuffers
-//	schema.go    the tree of columns and how each type lies in a record batch
+//	file.go      the metadata of a file or a stream; message.go their flatbuffers
+//	schema.go    the tree of columns and how each type is stored in a record batch
 //	read.go      record batches and dictionaries
-//	column.go    rows of a column from its buffers; views.go those out of order
+//	column.go    rows of a column from its buffers; views.go views, list views and runs
 //	buffer.go    any part of a buffer, decompressed
 package arrowfile

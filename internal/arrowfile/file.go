@@ -10,7 +10,7 @@ import (
 	"iterable-segment-export/internal/columnar"
 )
 
-// magic is what an Arrow IPC file begins and ends with.
+// magic starts and ends an Arrow IPC file.
 const magic = "ARROW1"
 
 var (
@@ -20,11 +20,11 @@ var (
 
 // File is an Arrow IPC file or stream.
 type File struct {
-	columnar.Description // whose RowGroups are the record batches; a stream counts as one
+	columnar.Description // RowGroups counts the record batches; a stream counts as one
 	columns              []*node
 	stream               bool
 	start                int64   // of a stream's first message after the schema
-	dicts                []int64 // where the messages of a file lie
+	dicts                []int64 // offsets of a file's messages
 	blocks               []int64
 }
 
@@ -42,8 +42,7 @@ func Is(head []byte) bool {
 	return first >= 16 && first <= maxMessage && first%8 == 4 && second >= 4 && second <= 64 && second%2 == 0
 }
 
-// Open reads what describes an Arrow IPC file, or a stream if it is one; head
-// are the first bytes.
+// Open reads the metadata of an Arrow IPC file or stream that begins with head.
 func Open(src *columnar.Source, head []byte) (f *File, err error) {
 	f = &File{stream: !bytes.HasPrefix(head, []byte(magic))}
 	if f.stream {
@@ -81,7 +80,7 @@ func (f *File) openFile(src *columnar.Source) error {
 		return err
 	}
 	f.Footer, f.FooterSize = sha256.Sum256(footer), int64(len(footer))
-	// The schema also stands at the file's beginning, but not in files of Arrow for
+	// The schema is also at the beginning of the file, but not in files of Arrow for
 	// JavaScript.
 	t := root(footer)
 	schema, ok := t.table(1)
@@ -124,7 +123,7 @@ func noEOF(err error) error {
 	return err
 }
 
-// hashEnds hashes the ends of a stream, which has no footer.
+// hashEnds returns the hash of a stream's beginning and end, since it has no footer.
 func hashEnds(src *columnar.Source) (hash [sha256.Size]byte, err error) {
 	const ends = 4 << 10
 	n := min(src.Size(), ends)
@@ -153,5 +152,5 @@ func (f *File) node(path []int) *node {
 	return n
 }
 
-// Check implements columnar.File: where columns lie is found with each batch.
+// Check implements columnar.File. Buffers are checked with each batch.
 func (f *File) Check([][]int) error { return nil }

@@ -9,18 +9,18 @@ import (
 	"iterable-segment-export/internal/columnar"
 )
 
-// The little of Arrow's flatbuffers (Message.fbs, Schema.fbs, File.fbs) that is
-// needed. Offsets that lead out of the data make the library panic, which
-// columnar.Guard turns into an error.
+// This file reads the needed part of Arrow's flatbuffers (Message.fbs, Schema.fbs,
+// File.fbs). The library panics for offsets outside the data, which columnar.Guard turns
+// into an error.
 
-// table is a table of a flatbuffer, whose fields go by their numbers.
+// table is a table of a flatbuffer. Its fields are numbered.
 type table struct{ flatbuffers.Table }
 
 func root(data []byte) table {
 	return table{flatbuffers.Table{Bytes: data, Pos: flatbuffers.GetUOffsetT(data)}}
 }
 
-// at returns the position of a field, 0 where it is not set.
+// at returns the position of a field, 0 if it is not set.
 func (t table) at(field int) flatbuffers.UOffsetT {
 	if o := flatbuffers.UOffsetT(t.Offset(flatbuffers.VOffsetT(4 + 2*field))); o != 0 {
 		return t.Pos + o
@@ -28,7 +28,7 @@ func (t table) at(field int) flatbuffers.UOffsetT {
 	return 0
 }
 
-// number returns a number of so many bytes.
+// number returns a number of 1, 2, 4 or 8 bytes, and unset if the field is not set.
 func (t table) number(field, bytes int, unset int64) int64 {
 	switch at := t.at(field); {
 	case at == 0:
@@ -52,12 +52,13 @@ func (t table) table(field int) (table, bool) {
 	return t.follow(at), true
 }
 
-// follow returns the table that an offset leads to.
+// follow returns the table at an offset.
 func (t table) follow(at flatbuffers.UOffsetT) table {
 	return table{flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(at)}}
 }
 
-// vector returns where each element of a vector lies, checked against the data.
+// vector returns the positions of a vector's elements and their number. It returns an
+// error if they are outside the data.
 func (t table) vector(field, width int) (func(i int) flatbuffers.UOffsetT, int, error) {
 	at := t.at(field)
 	if at == 0 {
@@ -77,22 +78,22 @@ const (
 	messageRecord     = 3
 )
 
-// message is a part of a file or stream: a description, and a body.
+// message is a part of a file or stream: metadata and a body.
 type message struct {
 	version    int64
 	kind       int64
 	header     table
-	body, size int64 // where the body lies in the file
+	body, size int64 // offset and size of the body in the file
 }
 
 const (
 	continuation = 0xFFFFFFFF
-	// maxMessage bounds, in bytes, the description of one record batch.
+	// maxMessage is the maximum size of a message's metadata in bytes.
 	maxMessage = 64 << 20
 )
 
-// readMessage reads the message at an offset. At the end of a stream, or where the
-// data ends cleanly, it is io.EOF.
+// readMessage reads the message at an offset. Its error is io.EOF at the end of a stream
+// and at the end of the file.
 func readMessage(src *columnar.Source, at int64) (m message, err error) {
 	size := src.Size()
 	if at == size {
@@ -142,13 +143,13 @@ func parseMessage(data []byte) (m message, err error) {
 // pair is a FieldNode (length, number of nulls) or a Buffer (offset, length).
 type pair struct{ a, b int64 }
 
-// recordBatch is where the values of a batch lie.
+// recordBatch describes where the values of a batch are.
 type recordBatch struct {
 	rows     int64
 	nodes    []pair
 	buffers  []pair
-	codec    int64   // codecNone where nothing is compressed
-	variadic []int64 // how many buffers each column of views has
+	codec    int64   // codecNone if nothing is compressed
+	variadic []int64 // the number of buffers of each column of views
 }
 
 func (m message) batch() (b recordBatch, err error) {

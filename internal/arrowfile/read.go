@@ -45,28 +45,28 @@ type reader struct {
 	file    *File
 	src     *columnar.Source
 	paths   [][]int
-	used    [][]int // by top-level column: the mapped columns that are in it
+	used    [][]int // by top-level column: the mapped columns in it
 	opts    columnar.Options
 	mem     *columnar.Budget
 	at      int64 // of a stream's next message
 	block   int   // a file's next record batch
 	dicts   map[int64]*dictionary
-	kept    *columnar.Budget // what the dictionaries take
-	windows atomic.Int64     // what decompressors take
+	kept    *columnar.Budget // memory of the dictionaries
+	windows atomic.Int64     // memory of decompressors
 	columns []*column        // of the open batch; nil for one that the file lacks
 	rows    int64            // of the open batch
 	row     int64            // the next of them
-	batch   int64            // rows that are loaded at a time
+	batch   int64            // rows loaded at a time
 }
 
-// dictionary is the values that indices refer to.
+// dictionary is the values of a dictionary-encoded column.
 type dictionary struct {
 	node   *node
 	values arrow.Array // nil before the first batch
 	taken  int64       // bytes
 }
 
-// want notes the dictionaries that a mapped column uses.
+// want adds the dictionaries that a mapped column uses.
 func (r *reader) want(n *node) error {
 	if n.form == formDictionary {
 		if d := r.dicts[n.id]; d != nil && !arrow.TypeEqual(d.node.dt, n.kids[0].dt) {
@@ -113,7 +113,7 @@ func (r *reader) load(i int, rows int64) (arr arrow.Array, err error) {
 	return array.MakeFromData(data), nil
 }
 
-// blame says in which mapped column an error is.
+// blame adds the mapped column to an error.
 func (r *reader) blame(i int, err error) error {
 	if err == nil {
 		return nil
@@ -122,8 +122,7 @@ func (r *reader) blame(i int, err error) error {
 	return columnar.ColumnError(schemas.ErrorSegmentUnreadable, name, "%w", err)
 }
 
-// nextRecord finds the next record batch, taking in the dictionaries on the way
-// to it.
+// nextRecord returns the next record batch, and reads the dictionaries before it.
 func (r *reader) nextRecord() (message, error) {
 	if !r.file.stream {
 		if r.block == len(r.file.blocks) {
@@ -175,7 +174,7 @@ func (r *reader) openBatch() error {
 	}
 	perRow := msg.size / max(1, batch.rows)
 	if batch.codec != codecNone {
-		perRow *= 4 // about what compression saves
+		perRow *= 4 // a typical compression ratio
 	}
 	r.columns, r.row, r.rows = columns, 0, batch.rows
 	r.batch = max(1, min(int64(r.opts.BatchRows), columnar.BatchBytes/max(1, perRow)))
@@ -194,7 +193,7 @@ func (r *reader) closeBatch() {
 // Close implements columnar.Batches.
 func (r *reader) Close() { r.closeBatch() }
 
-// dictionary takes in a dictionary message, if a mapped column uses it.
+// dictionary reads a dictionary message if a mapped column uses it.
 func (r *reader) dictionary(m message) error {
 	if m.kind != messageDictionary {
 		return errIPC
@@ -229,7 +228,7 @@ func (r *reader) dictionary(m message) error {
 			return err
 		}
 	case !r.file.stream:
-		return errors.New("it replaces a dictionary, which an Arrow file may not do; write it again, or as an Arrow stream")
+		return errors.New("it replaces a dictionary, which is not allowed in an Arrow file; write it again, or as an Arrow stream")
 	default:
 		r.kept.Give(d.taken)
 		before -= d.taken
@@ -240,8 +239,8 @@ func (r *reader) dictionary(m message) error {
 	return nil
 }
 
-// layout walks through a record batch's nodes and buffers, which lie in the
-// order of the columns and their children.
+// layout walks through a record batch's nodes and buffers, in the order of the columns
+// and their children.
 type layout struct {
 	reader *reader
 	message
@@ -250,9 +249,9 @@ type layout struct {
 	node, buffer, view int
 }
 
-// skip passes over a column that is not read.
+// skip skips a column that is not read.
 func (l *layout) skip(n *node) {
-	const metadataV5 = 4 // from which on unions say nowhere what is null
+	const metadataV5 = 4 // since this version, unions have no bitmap of nulls
 	l.node++
 	l.buffer += buffersOf[n.form]
 	switch n.form {
@@ -273,7 +272,7 @@ func (l *layout) skip(n *node) {
 	}
 }
 
-// next returns a column's number of elements and which are null, nil where none is.
+// next returns a column's number of elements and its bitmap of nulls, if it has one.
 func (l *layout) next(n *node) (length int64, valid []*buffer, err error) {
 	if l.node >= len(l.batch.nodes) {
 		return 0, nil, errIPC
@@ -343,8 +342,8 @@ func (l *layout) column(n *node) (c *column, err error) {
 	return c, nil
 }
 
-// path returns a mapped column: the whole of it, or what lies at a path through
-// structs in it, null wherever one of the structs is.
+// path returns a mapped column: the column n, or a column inside it at a path through
+// structs. A value is null if one of its structs is.
 func (l *layout) path(n *node, path []int, rows int64) (*column, error) {
 	var above []*buffer
 	for ; len(path) > 0; n, path = n.kids[path[0]], path[1:] {

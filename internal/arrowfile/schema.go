@@ -10,14 +10,14 @@ import (
 	"iterable-segment-export/internal/columnar"
 )
 
-// form is how the values of a column lie in a record batch.
+// form is the layout of a column's values in a record batch.
 type form int
 
 const (
 	formNull form = iota
 	formFixed
 	formBits
-	formText // bytes, whose ends are offsets
+	formText // bytes and offsets
 	formView
 	formList
 	formListView
@@ -25,12 +25,12 @@ const (
 	formDictionary
 	formUUID
 	formRuns
-	formSparse // unions, which are passed over and not read
+	formSparse // unions, which are skipped
 	formDense
 )
 
-// buffersOf is how many buffers each form has, with that of which values are null.
-// Views have as many more as the batch says.
+// buffersOf is the number of buffers of each form, including the bitmap of nulls. Views
+// have more; their number is in the batch.
 var buffersOf = [...]int{
 	formFixed: 2, formBits: 2, formText: 3, formView: 2, formList: 2, formListView: 3, formGroup: 1, formDictionary: 2, formUUID: 2,
 	formSparse: 1, formDense: 2,
@@ -40,9 +40,9 @@ var buffersOf = [...]int{
 type node struct {
 	name     string
 	nullable bool
-	dt       arrow.DataType // in which it is loaded
+	dt       arrow.DataType // of the loaded array
 	form     form
-	width    int64   // bytes of a value, an index or an offset; of a group, how many of each child an element has
+	width    int64   // bytes of a value, an index or an offset; of a group, the elements of each child per element
 	id       int64   // of the dictionary
 	kids     []*node // of a dictionary, its values
 }
@@ -51,21 +51,21 @@ func (n *node) field() arrow.Field {
 	return arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
 }
 
-// maxFields bounds the columns of a file, nested ones included, and the remarks on
-// them; maxTexts bounds the bytes of their names and remarks.
+// maxFields bounds the columns of a file, nested ones included, and the entries of their
+// metadata; maxTexts bounds the bytes of their names and metadata.
 const (
 	maxFields = 200_000
 	maxTexts  = 64 << 20
 )
 
-// unfolding is how much more a schema may have: parts of a flatbuffer can be used
-// more than once, so that a small one can unfold to any size.
+// unfolding counts down how much more a schema may contain. Parts of a flatbuffer can be
+// used more than once, so a small one can expand to any size.
 type unfolding struct{ fields, texts int }
 
 // schemaNodes returns the columns that a schema describes.
 func schemaNodes(schema table) ([]*node, error) {
 	if schema.number(0, 2, 0) != 0 {
-		return nil, errors.New("the file was written with the most significant byte first, which this program does not read; write it again on an ordinary machine")
+		return nil, errors.New("the file is big-endian, which this program can't read; write it again on a little-endian machine")
 	}
 	return (&unfolding{maxFields, maxTexts}).nodes(schema, 1, 0)
 }
@@ -96,16 +96,16 @@ func (u *unfolding) text(t table, field int) (string, error) {
 		return "", err
 	}
 	if u.texts -= n; u.texts < 0 {
-		return "", fmt.Errorf("the names of its columns, and the remarks on them, take more than %d MB; shorten them", maxTexts>>20)
+		return "", fmt.Errorf("the names and metadata of its columns have more than %d MB; shorten them", maxTexts>>20)
 	}
 	return string(t.Bytes[at(0):at(n)]), nil
 }
 
-// extension returns the name of the extension that a field's remarks name.
+// extension returns the name of the extension type in a field's metadata.
 func (u *unfolding) extension(f table) (string, error) {
 	at, n, err := f.vector(6, 4)
 	if u.fields -= n; err == nil && u.fields < 0 {
-		err = fmt.Errorf("it has more than %d columns and remarks on them; leave some out", maxFields)
+		err = fmt.Errorf("it has more than %d columns and entries of their metadata; leave some out", maxFields)
 	}
 	for i := 0; i < n && err == nil; i++ {
 		var key string
@@ -158,7 +158,7 @@ func (u *unfolding) node(f table, depth int) (*node, error) {
 
 func (n *node) fixed(dt arrow.DataType) {
 	if n.form, n.dt = formFixed, dt; dt == nil {
-		n.refuse("it is not one of Arrow's")
+		n.refuse("it is not one of Arrow's types")
 		return
 	}
 	n.width = int64(dt.(arrow.FixedWidthDataType).Bytes())
@@ -168,7 +168,7 @@ func (n *node) refuse(format string, args ...any) {
 	n.dt = &columnar.Unsupported{Why: fmt.Errorf(format, args...)}
 }
 
-// pick returns one of the types, nil for a number that stands for none of them.
+// pick returns the type with that index, or nil.
 func pick(i int64, types ...arrow.DataType) arrow.DataType {
 	if i < 0 || i >= int64(len(types)) {
 		return nil
@@ -186,52 +186,52 @@ func integer(t table) arrow.DataType {
 	return types[min(1, uint8(t.number(1, 1, 0)))]
 }
 
-// typed reads a type, whose kind is one of Schema.fbs's union Type.
+// typed sets the type of a node. kind is a member of the union Type in Schema.fbs.
 func (u *unfolding) typed(n *node, kind int64, t table) error {
 	fixed := arrow.FixedWidthTypes
 	unit := func(unset int64) arrow.TimeUnit { return arrow.TimeUnit(t.number(0, 2, unset) & 3) }
 	switch kind {
-	case 1:
+	case 1: // Null
 		n.form, n.dt = formNull, arrow.Null
-	case 2:
+	case 2: // Int
 		n.fixed(integer(t))
-	case 3:
+	case 3: // FloatingPoint
 		n.fixed(pick(t.number(0, 2, 0), fixed.Float16, arrow.PrimitiveTypes.Float32, arrow.PrimitiveTypes.Float64))
-	case 4:
+	case 4: // Binary
 		n.form, n.width, n.dt = formText, 4, arrow.BinaryTypes.Binary
-	case 5:
+	case 5: // Utf8
 		n.form, n.width, n.dt = formText, 4, arrow.BinaryTypes.String
-	case 6:
+	case 6: // Bool
 		n.form, n.dt = formBits, fixed.Boolean
-	case 7:
+	case 7: // Decimal
 		n.decimal(t)
-	case 8:
+	case 8: // Date
 		n.fixed(pick(t.number(0, 2, 1), fixed.Date32, fixed.Date64))
-	case 9:
+	case 9: // Time
 		n.fixed(pick(t.number(0, 2, 1), fixed.Time32s, fixed.Time32ms, fixed.Time64us, fixed.Time64ns))
-	case 10:
+	case 10: // Timestamp
 		zone, err := u.text(t, 1)
 		n.fixed(&arrow.TimestampType{Unit: unit(0), TimeZone: zone})
 		return err
-	case 11:
+	case 11: // Interval
 		n.fixed(pick(t.number(0, 2, 0), fixed.MonthInterval, fixed.DayTimeInterval, fixed.MonthDayNanoInterval))
-	case 14:
+	case 14: // Union
 		n.form = formSparse + form(t.number(0, 2, 0)&1)
 		n.refuse("it is a union, sparse_union or dense_union")
-	case 15:
+	case 15: // FixedSizeBinary
 		n.fixed(&arrow.FixedSizeBinaryType{ByteWidth: int(t.number(0, 4, 0))})
 		if n.width <= 0 {
 			n.refuse("its values have %d bytes", n.width)
 		}
-	case 18:
+	case 18: // Duration
 		n.fixed(&arrow.DurationType{Unit: unit(1)})
-	case 19:
+	case 19: // LargeBinary
 		n.form, n.width, n.dt = formText, 8, arrow.BinaryTypes.LargeBinary
-	case 20:
+	case 20: // LargeUtf8
 		n.form, n.width, n.dt = formText, 8, arrow.BinaryTypes.LargeString
-	case 23: // views are loaded as what they view
+	case 23: // BinaryView, loaded as binary
 		n.form, n.dt = formView, arrow.BinaryTypes.Binary
-	case 24:
+	case 24: // Utf8View, loaded as text
 		n.form, n.dt = formView, arrow.BinaryTypes.String
 	default:
 		return n.nested(kind, t)
@@ -243,7 +243,7 @@ func (n *node) decimal(t table) {
 	precision, scale := int32(t.number(0, 4, 0)), int32(t.number(1, 4, 0))
 	bits := t.number(2, 4, 128)
 	n.form, n.width = formFixed, bits/8
-	const most = 76 // digits, which 256 bits have room for
+	const most = 76 // digits of 256 bits
 	switch {
 	case precision < 0 || precision > most || max(scale, -scale) > most:
 		n.refuse("its decimals have %d digits, %d of them after the point", precision, scale)
@@ -256,19 +256,19 @@ func (n *node) decimal(t table) {
 	}
 }
 
-// nested reads a type that has children.
+// nested sets the type of a node with children.
 func (n *node) nested(kind int64, t table) error {
 	switch kind {
-	case 12:
+	case 12: // List
 		return listed(n, 1, formList, 4, arrow.ListOf)
-	case 13:
+	case 13: // Struct
 		var fields []arrow.Field
 		for _, k := range n.kids {
 			fields = append(fields, k.field())
 		}
 		n.form, n.width, n.dt = formGroup, 1, arrow.StructOf(fields...)
 		return nil
-	case 16:
+	case 16: // FixedSizeList
 		size := t.number(0, 4, 0)
 		err := listed(n, 1, formGroup, size, func(items arrow.DataType) *arrow.FixedSizeListType {
 			return arrow.FixedSizeListOf(max(1, int32(size)), items)
@@ -277,7 +277,7 @@ func (n *node) nested(kind int64, t table) error {
 			n.refuse("its lists have %d elements", size)
 		}
 		return err
-	case 17:
+	case 17: // Map
 		var entry *arrow.StructType
 		if len(n.kids) == 1 {
 			entry, _ = n.kids[0].dt.(*arrow.StructType)
@@ -290,25 +290,25 @@ func (n *node) nested(kind int64, t table) error {
 			n.kids[0].dt = m.Elem()
 			return m
 		})
-	case 21:
+	case 21: // LargeList
 		return listed(n, 1, formList, 8, arrow.LargeListOf)
-	case 22:
+	case 22: // RunEndEncoded
 		if len(n.kids) != 2 || n.kids[0].form != formFixed || n.kids[0].width < 2 || !arrow.IsInteger(n.kids[0].dt.ID()) {
 			return errIPC
 		}
-		// It is read as a dictionary, whose entries are the runs.
+		// It is read as a dictionary of the runs.
 		return listed(n, 2, formRuns, 4, func(values arrow.DataType) *arrow.DictionaryType {
 			return &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: values}
 		})
-	case 25:
+	case 25: // ListView
 		return listed(n, 1, formListView, 4, arrow.ListViewOf)
-	case 26:
+	case 26: // LargeListView
 		return listed(n, 1, formListView, 8, arrow.LargeListViewOf)
 	}
 	return fmt.Errorf("the type of its column %q is newer than this program (number %d); write the file again with another type", n.name, kind)
 }
 
-// listed makes the node a list of any kind, whose items are the last of its children.
+// listed makes the node a list of any kind. Its items are its last child.
 func listed[L arrow.DataType](n *node, children int, f form, width int64, of func(items arrow.DataType) L) error {
 	if len(n.kids) != children {
 		return errIPC
@@ -323,8 +323,8 @@ func listed[L arrow.DataType](n *node, children int, f form, width int64, of fun
 	return nil
 }
 
-// ReadSchema returns the columns that a schema message describes, as Arrow writes it
-// into other files.
+// ReadSchema returns the columns of a schema message, as Arrow also writes it into Parquet
+// files.
 func ReadSchema(data []byte) (fields []arrow.Field, err error) {
 	defer columnar.Guard(&err)
 	if len(data) >= 8 && binary.LittleEndian.Uint32(data) == continuation {

@@ -10,15 +10,15 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
 )
 
-// Parts of a view, in bytes: its length, then the text or, beyond inlined bytes,
-// a prefix, the number of its buffer and its place there.
+// Sizes of a view in bytes. A view has a length, and then the text or, if it is longer than
+// viewInlined, a prefix, the number of a buffer and the offset there.
 const (
 	viewBytes   = 16
 	viewInlined = 12
 )
 
-// viewed returns texts that are stored as views: short ones in place, others as a
-// place in one of many buffers.
+// viewed returns texts that are stored as views: short ones inline, others in one of many
+// buffers.
 func (c *column) viewed(from, n int64, bitmap []byte) ([][]byte, []arrow.ArrayData, error) {
 	views, err := c.bufs[0].part(from*viewBytes, (from+n)*viewBytes)
 	if err != nil {
@@ -28,7 +28,7 @@ func (c *column) viewed(from, n int64, bitmap []byte) ([][]byte, []arrow.ArrayDa
 		from, to int64
 		data     []byte
 	}
-	spans := make([]span, len(c.views)) // what is needed of each buffer
+	spans := make([]span, len(c.views)) // the needed part of each buffer
 	c.mem.Take(4 * int(n+1))
 	ends := make([]int32, n+1)
 	total := int64(0)
@@ -78,8 +78,8 @@ func (c *column) viewed(from, n int64, bitmap []byte) ([][]byte, []arrow.ArrayDa
 	return [][]byte{arrow.Int32Traits.CastToBytes(ends), out}, nil, nil
 }
 
-// listed returns lists whose places in their items are in no order. All items are
-// loaded with the first of them.
+// listed returns lists whose items can be in any order. All items are loaded with the
+// first lists.
 func (c *column) listed(from, n int64, bitmap []byte) (_ [][]byte, _ []arrow.ArrayData, err error) {
 	if c.all == nil {
 		if c.all, err = c.kids[0].load(0, c.kids[0].n); err != nil {
@@ -108,8 +108,8 @@ func (c *column) listed(from, n int64, bitmap []byte) (_ [][]byte, _ []arrow.Arr
 	return places[:], []arrow.ArrayData{c.all}, nil
 }
 
-// runs returns rows of a run-end-encoded column: the number of its run is each row's
-// index. All runs are loaded with the first rows.
+// runs returns rows of a run-end-encoded column as indices of their runs. All runs are
+// loaded with the first rows.
 func (c *column) runs(from, n int64) (_ [][]byte, _ []arrow.ArrayData, err error) {
 	if c.all == nil {
 		if c.ends, err = c.kids[0].load(0, c.kids[0].n); err != nil {

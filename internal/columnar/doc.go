@@ -1,11 +1,10 @@
-// Package columnar holds what the readers of Parquet and Arrow files share: the
-// interface that they implement, their errors, the file that they read from,
-// and the bounds on what a file may make them do.
+// Package columnar is shared by the readers of Parquet and Arrow files: the interface
+// that they implement, their errors, the file that they read from, and the bounds on
+// memory and work.
 //
-// Files come from outside and may be damaged or hostile. Sizes that a file
-// claims are compared with the file before memory is allocated for them, a
-// panic below a reader becomes an error, and every error that reaches the
-// caller is an *Error that says which file, which column and what to do.
+// Files may be damaged or hostile. Sizes that a file claims are compared with the file
+// before memory is allocated for them. A panic in a reader becomes an error. Each error
+// that reaches the caller is an *Error with the file, the column and what to do.
 package columnar
 
 import (
@@ -19,26 +18,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// File is one file's structure, as its footer or its beginning describes it.
+// File is the structure of a file, as its footer or its beginning describes it.
 type File interface {
 	Described() *Description
 	// Hash returns the hash of the footer that src has now.
 	Hash(src *Source) ([sha256.Size]byte, error)
-	// Check refuses mapped columns that do not lie where the file says. A nil path
-	// is a column that the file does not have.
+	// Check returns an error if a mapped column is not where the file's metadata
+	// claims. A nil path is a column that the file lacks.
 	Check(paths [][]int) error
-	// Open starts reading the columns from src, which is the same file.
+	// Open starts reading the columns from src, which must be the same file.
 	Open(src *Source, paths [][]int, opts Options) (Batches, error)
 }
 
-// Description is what a file says of itself.
+// Description is the metadata of a file.
 type Description struct {
 	Fields []arrow.Field
-	// Footer is a hash of what describes the file's content, FooterSize its length
-	// in bytes.
+	// Footer is a hash of the file's metadata, FooterSize their length in bytes.
 	Footer     [sha256.Size]byte
 	FooterSize int64
-	Rows       int64 // -1 where only reading the file would tell
+	Rows       int64 // -1 if unknown before the file is read
 	RowGroups  int
 }
 
@@ -48,20 +46,20 @@ func (d *Description) Described() *Description { return d }
 // Batches returns the rows of one file in their order.
 type Batches interface {
 	// Next returns the columns of at most Options.BatchRows rows, and io.EOF at
-	// the end. A column that the file does not have is of type null. Of rows that
+	// the end. A column that the file lacks has type null. Of rows that
 	// Options.Skip leaves out it returns only how many there are.
 	Next() ([]arrow.Array, int, error)
 	Close()
 }
 
-// Options tune a reader; zero fields mean the defaults.
+// Options configure a reader; zero fields mean the defaults.
 type Options struct {
-	// BatchRows is the most rows of a record; default 16,384. Rows with large
-	// values come in smaller records.
+	// BatchRows is the maximum number of rows of a record; default 16,384. Rows with
+	// large values come in smaller records.
 	BatchRows int
-	// Ahead is how many records are read ahead of the caller; default 2.
+	// Ahead is the number of records read ahead of the caller; default 2.
 	Ahead int
-	// Parallel is how many columns are decoded at a time; default GOMAXPROCS.
+	// Parallel is the number of columns decoded concurrently; default GOMAXPROCS.
 	Parallel int
 	// Skip has the row groups that are not read; nil reads all.
 	Skip []bool
@@ -82,20 +80,20 @@ func (o Options) WithDefaults() Options {
 }
 
 const (
-	// MaxFooter bounds, in bytes, the part of a file that describes it. 10,000
-	// columns in a hundred row groups stay below.
+	// MaxFooter is the maximum size of a footer in bytes. That of 10,000 columns in a
+	// hundred row groups is smaller.
 	MaxFooter = 64 << 20
-	// MaxNesting bounds how deep columns may be nested; Arrow's own limit for IPC
-	// is 64.
+	// MaxNesting is the maximum depth of nested columns, which is Arrow's own limit for
+	// IPC.
 	MaxNesting = 64
-	// BatchBytes is about how many bytes of values a batch has at most: rows with
-	// large values come in smaller batches.
+	// BatchBytes is the approximate maximum size of a batch's values: rows with large
+	// values come in smaller batches.
 	BatchBytes = 32 << 20
 )
 
-// CheckCount refuses counts of rows that can't be true. Rows of nothing but null
-// take no bytes, so that a small file could keep a worker busy for years; the
-// bound, a thousand rows a byte, is far beyond what files with addresses have.
+// CheckCount returns an error if a number of rows can't be true for a file of that size.
+// Rows with only nulls need no bytes, so a small file could keep a worker busy for years.
+// The bound of a thousand rows per byte is far beyond that of files with addresses.
 func CheckCount(rows, size int64) error {
 	const least, perByte = 1_000_000, 1000
 	if rows < 0 || rows > least && (rows-least)/perByte > size {
@@ -104,22 +102,22 @@ func CheckCount(rows, size int64) error {
 	return nil
 }
 
-// Unsupported stands for the type of a column that can't be read. It matters
-// only where the column is mapped.
+// Unsupported is the type of a column that can't be read. It is an error only if the
+// column is mapped.
 type Unsupported struct {
 	arrow.NullType
 	Why error
 }
 
-// String says why the type is not supported.
+// String returns why the type is not supported.
 func (u *Unsupported) String() string { return "unsupported: " + u.Why.Error() }
 
-// Supported returns why a type, or a part of it, can't be read.
+// Supported returns why a type, or a part of it, can't be read, or nil.
 func Supported(dt arrow.DataType) error {
 	switch dt := dt.(type) {
 	case *Unsupported:
 		return dt.Why
-	case *arrow.StructType: // which stays one, so that its other members can be mapped
+	case *arrow.StructType: // other members than the unsupported one can be mapped
 		for _, f := range dt.Fields() {
 			if err := Supported(f.Type); err != nil {
 				return err
@@ -129,8 +127,8 @@ func Supported(dt arrow.DataType) error {
 	return nil
 }
 
-// At returns the field at a path through structs, and the names on the path joined
-// by dots.
+// At returns the field at a path through structs, and its name: the names on the path
+// joined by dots.
 func At(fields []arrow.Field, path []int) (name string, f arrow.Field) {
 	f = fields[path[0]]
 	name = f.Name
@@ -141,8 +139,8 @@ func At(fields []arrow.Field, path []int) (name string, f arrow.Field) {
 	return name, f
 }
 
-// Parallel calls do for 0 to n-1, up to width at a time, and returns the results
-// in order. A panic in any of them is an error.
+// Parallel calls do for 0 to n-1, at most width concurrently, and returns the results in
+// order. A panic in a call is an error.
 func Parallel(n, width int, do func(i int) (arrow.Array, error)) ([]arrow.Array, error) {
 	out := make([]arrow.Array, n)
 	errs := make([]error, n)
@@ -164,8 +162,8 @@ func Parallel(n, width int, do func(i int) (arrow.Array, error)) ([]arrow.Array,
 	return out, nil
 }
 
-// Printable returns a file's first bytes only where they are a known signature
-// and not the beginning of somebody's data.
+// Printable returns a file's first bytes only if they are a known signature, since they
+// could be personal data.
 func Printable(head []byte) string {
 	for _, known := range []string{"PK", "\x1f\x8b", "Obj\x01", "ORC", "\x28\xb5\x2f\xfd", "SQLite", "%PDF"} {
 		if bytes.HasPrefix(head, []byte(known)) {
@@ -178,8 +176,7 @@ func Printable(head []byte) string {
 // UUIDLen is the length of a UUID's text.
 const UUIDLen = 36
 
-// UUIDs returns the texts of UUIDs of 16 bytes each, and the offsets of an array of
-// them.
+// UUIDs returns the texts of UUIDs of 16 bytes each, and their offsets for an array.
 func UUIDs(p []byte) (offsets, texts []byte) {
 	ends, texts := make([]int32, len(p)/16+1), make([]byte, 0, len(p)/16*UUIDLen)
 	for i := range len(p) / 16 {

@@ -14,18 +14,16 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Error is what reading a segment fails with. Its text is for a
-// person, and holds no value of a row.
+// Error is the error of reading a segment. Its text contains no values of rows.
 type Error struct {
-	// Type is the class of the failure, empty where a retry may cure it (a disk
-	// or a network that fails, a run that is cancelled).
+	// Type is the class of the failure; empty if a retry may succeed (a disk or network
+	// error, a cancelled run).
 	Type schemas.ErrorType
-	// File is the name of the file at fault, as Object.Name has it; empty where
-	// no single file is.
+	// File is the Object.Name of the file at fault; empty if it is not a single file.
 	File string
-	// Column is the column at fault, empty where none is.
+	// Column is the column at fault; empty if it is not a column.
 	Column string
-	// Err says what is wrong and what to do.
+	// Err is what is wrong and what to do.
 	Err error
 }
 
@@ -41,7 +39,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Shortened bounds what a file has a say in: names, and the types of structs.
+// Shortened returns at most most bytes of a text from a file, such as a name or the type
+// of a struct.
 func Shortened(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -51,13 +50,12 @@ func Shortened(s string, most int) string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ColumnError blames a column, by its name in the file.
+// ColumnError returns the error of a column, by its name in the file.
 func ColumnError(kind schemas.ErrorType, column, format string, args ...any) *Error {
 	return &Error{Type: kind, Column: column, Err: fmt.Errorf(format, args...)}
 }
 
-// AsError makes an *Error of whatever went wrong with a file, and completes one
-// that does not name its file yet.
+// AsError returns err as an *Error of a file. It sets the file of an *Error that has none.
 func AsError(file string, err error) error {
 	if err == nil {
 		return nil
@@ -81,9 +79,8 @@ func AsError(file string, err error) error {
 	return &Error{Type: schemas.ErrorSegmentUnreadable, File: file, Err: err}
 }
 
-// Guard turns a panic of the function that defers it into an error: no input
-// can take the worker down. The panic's own text is kept only where it is
-// Arrow's or Go's, which name sizes and types and no values.
+// Guard turns a panic of the function that defers it into an error, so that no input can
+// crash the worker. Texts of panics of Arrow and Go contain sizes and types, not values.
 func Guard(err *error) {
 	switch p := recover().(type) {
 	case nil:
@@ -96,8 +93,8 @@ func Guard(err *error) {
 	}
 }
 
-// Source reads a file and remembers whether reading itself failed, so that a
-// broken disk is not taken for a broken file.
+// Source reads a file and remembers whether a read failed, to tell a failed disk from a
+// damaged file.
 type Source struct {
 	storage.File
 	ctx    context.Context
@@ -125,8 +122,7 @@ func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Failed returns the error of the first read that failed, whatever became of it on
-// its way through a decoder.
+// Failed returns the error of the first failed read, even if a decoder replaced it.
 func (s *Source) Failed() error {
 	if err := s.failed.Load(); err != nil {
 		return *err
@@ -134,8 +130,8 @@ func (s *Source) Failed() error {
 	return nil
 }
 
-// Traffic returns what was read of the file; of one that is far away, what came over
-// the network.
+// Traffic returns the bytes and reads of the file; of a remote one, those over the
+// network.
 func (s *Source) Traffic() storage.Traffic {
 	if far, ok := s.File.(storage.Metered); ok {
 		return far.Traffic()
@@ -155,8 +151,8 @@ func (s *Source) ReadFull(p []byte, off int64) error {
 	return err
 }
 
-// Footer reads what describes a file at its end, and finds where it begins. Its length
-// and the magic with which the file of that kind also begins follow it.
+// Footer returns a file's footer and its offset. The footer is followed by its length and
+// by the magic bytes with which a file of that kind also begins.
 func (s *Source) Footer(kind, magic string) (data []byte, body int64, err error) {
 	tail := make([]byte, 4+len(magic))
 	size, start := s.Size(), int64(len(magic))
@@ -174,14 +170,14 @@ func (s *Source) Footer(kind, magic string) (data []byte, body int64, err error)
 	case length < 8 || body < start:
 		return nil, 0, fmt.Errorf("the file is damaged: its footer claims %d bytes, and the file has %d; write it again", length, size)
 	case length > MaxFooter:
-		return nil, 0, fmt.Errorf("its footer takes %d MB, more than this program reads; write the file with fewer row groups or columns", length>>20)
+		return nil, 0, fmt.Errorf("its footer has %d MB, more than this program reads; write the file with fewer row groups or columns", length>>20)
 	}
 	data = make([]byte, length)
 	return data, body, s.ReadFull(data, body)
 }
 
-// Explain says why reading a file failed: for the reason of the first failed
-// read if there was one, because it changed, or because it is as it is.
+// Explain returns the cause of an error in reading a file: the first failed read, a
+// change of the file, or otherwise err.
 func (s *Source) Explain(o storage.Object, err error) error {
 	if err == nil {
 		return nil
@@ -190,7 +186,7 @@ func (s *Source) Explain(o storage.Object, err error) error {
 		if ctx := s.ctx.Err(); ctx != nil {
 			return &Error{File: o.Name, Err: ctx}
 		}
-		var known *Error // not of reading, but of what was read
+		var known *Error // not of reading, but of the content
 		if errors.Is(io, storage.ErrChanged) || errors.Is(io, fs.ErrPermission) || errors.As(io, &known) {
 			return AsError(o.Name, io)
 		}

@@ -7,21 +7,19 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
-// MaxBatchMemory bounds, in bytes, what reading one batch of rows may take.
-// Batches of ordinary rows take some MB; only damaged files, or values of many
-// MB each, come near it.
+// MaxBatchMemory bounds the memory for reading one batch of rows, in bytes. Batches of
+// ordinary rows need some MB; only damaged files, or values of many MB each, need as much.
 const MaxBatchMemory = 512 << 20
 
-// TooMuchMemory is the panic of a Budget that is used up, and the error that Guard
-// makes of it.
+// TooMuchMemory is the panic of a Budget that is used up, which Guard turns into an error.
 type TooMuchMemory struct{ What string }
 
 func (t TooMuchMemory) Error() string {
 	return fmt.Sprintf("it needs more than %d MB of memory for %s; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups", MaxBatchMemory>>20, t.What)
 }
 
-// Budget is an allocator that counts what is asked of it since its last reset,
-// whatever is freed in between: Arrow does not free everything.
+// Budget is an allocator that counts the bytes allocated since its last reset. It ignores
+// what is freed, since Arrow does not free everything.
 type Budget struct {
 	memory.Allocator
 	used atomic.Int64
@@ -33,13 +31,13 @@ func NewBudget() *Budget { return &Budget{Allocator: memory.NewGoAllocator()} }
 // Reset makes the whole budget available again.
 func (b *Budget) Reset() { b.used.Store(0) }
 
-// Used returns how many bytes were taken since the last reset.
+// Used returns the number of bytes taken since the last reset.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
 // Give returns bytes to the budget.
 func (b *Budget) Give(size int64) { b.used.Add(-size) }
 
-// Take counts size bytes, and panics with TooMuchMemory where they are not left.
+// Take counts size bytes, and panics with TooMuchMemory if fewer are left.
 func (b *Budget) Take(size int) {
 	if size < 0 || size > MaxBatchMemory || b.used.Add(int64(size)) > MaxBatchMemory {
 		panic(TooMuchMemory{"one batch of rows"})
