@@ -16,7 +16,7 @@ import (
 	"iterable-segment-export/internal/parquetfile"
 )
 
-// checkpoints are the checkpoints of a log by their versions.
+// checkpoints are the files of a log's checkpoints by version.
 type checkpoints map[int64]map[int][]string // by the number of parts
 
 // add records a file of a checkpoint; rest is its name after the version.
@@ -29,7 +29,7 @@ func (c checkpoints) add(version int64, rest, name string) bool {
 	switch {
 	case len(parts) == 2 && suffix == "parquet": // classic
 	case len(parts) == 3 && (suffix == "parquet" || suffix == "json"): // version 2
-		total = 0 // any one of them is whole
+		total = 0 // each is complete
 	case len(parts) == 4 && suffix == "parquet": // part 2 of 4
 		n, err := strconv.Atoi(parts[2])
 		if err != nil || n < 1 {
@@ -50,7 +50,7 @@ func (c checkpoints) add(version int64, rest, name string) bool {
 	return true
 }
 
-// newest returns the newest checkpoint that has all its parts.
+// newest returns the newest complete checkpoint.
 func (c checkpoints) newest() (version int64, parts []string) {
 	version = -1
 	for v, byTotal := range c {
@@ -68,7 +68,7 @@ func (f *folder) checkpoint(name string, s *state) error {
 	before := len(s.sidecars)
 	var err error
 	if strings.HasSuffix(name, ".json") {
-		err = f.lines(name, s.take)
+		err = f.lines(name, s.apply)
 	} else {
 		err = f.rows(name, s)
 	}
@@ -87,7 +87,7 @@ func (f *folder) checkpoint(name string, s *state) error {
 	return nil
 }
 
-// wanted are the columns of a checkpoint that are read, by the members of action.
+// wanted are the columns of a checkpoint that are read. Their names are those of action.
 var wanted = []string{
 	"add.path", "add.partitionValues", "add.size", "add.deletionVector.storageType", "add.deletionVector.pathOrInlineDv",
 	"add.deletionVector.offset", "add.deletionVector.sizeInBytes", "add.deletionVector.cardinality",
@@ -120,7 +120,7 @@ func (f *folder) rows(name string, s *state) (err error) {
 	for _, w := range s.wanted() {
 		if path := find(p.Fields, strings.Split(w, ".")); path != nil {
 			if _, f := columnar.At(p.Fields, path); columnar.Supported(f.Type) != nil {
-				return fmt.Errorf("its column %s can't be read: %w", w, columnar.Supported(f.Type))
+				return fmt.Errorf("column %q: unsupported type: %w", w, columnar.Supported(f.Type))
 			}
 			paths, names = append(paths, path), append(names, w)
 		}
@@ -144,7 +144,7 @@ func (f *folder) rows(name string, s *state) (err error) {
 		for i := range n {
 			a, err := rowAction(names, columns, i)
 			if err == nil {
-				err = s.take(a)
+				err = s.apply(a)
 			}
 			if err != nil {
 				return err
@@ -173,7 +173,8 @@ func find(fields []arrow.Field, names []string) []int {
 	return nil
 }
 
-// rowAction returns the action of one row, decoded from the JSON that it would have in a commit.
+// rowAction returns the action of one row. It converts the row to the JSON that a commit
+// has.
 func rowAction(names []string, columns []arrow.Array, i int) (*action, error) {
 	row := map[string]any{}
 	for c, name := range names {
@@ -198,12 +199,12 @@ func rowAction(names []string, columns []arrow.Array, i int) (*action, error) {
 	}
 	a := new(action)
 	if err := json.Unmarshal(data, a); err != nil {
-		return nil, errors.New("a row of it is not as Delta's protocol has it")
+		return nil, errors.New("a row does not follow Delta's protocol")
 	}
 	return a, nil
 }
 
-// plain returns a value as encoding/json has it; maps of texts become objects.
+// plain returns a value for encoding/json; maps of texts become objects.
 func plain(arr arrow.Array, i int) any {
 	m, ok := arr.(*array.Map)
 	if !ok {

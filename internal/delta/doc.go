@@ -1,14 +1,12 @@
-// Package delta finds the files that make up a version of a Delta Lake table, by
-// its log: which files it has, the values of their partitions, the rows that are
-// deleted in them, and the names of their columns.
+// Package delta reads the log of a Delta Lake table: the files of a version, the values of
+// their partitions, their deleted rows, and the names of their columns.
 //
-// The format is that of delta-io/delta's PROTOCOL.md. What was tried: delta-go
-// (rivian) reads tables only into Arrow versions of its own and knows neither
-// deletion vectors nor version-2 checkpoints; delta-rs and delta-kernel are not in Go.
+// The format is that of delta-io/delta's PROTOCOL.md. delta-go (rivian) was tried and does
+// not suffice: it needs other versions of Arrow, and supports neither deletion vectors nor
+// version-2 checkpoints. delta-rs and delta-kernel are not written in Go.
 //
-// A reader may leave _last_checkpoint and compacted commits alone, as this one
-// does: the listing of the log, which is needed for its commits anyway, has all
-// checkpoints.
+// Readers may ignore _last_checkpoint and compacted commits, and this one does: the
+// listing of the log, which is needed for the commits, includes all checkpoints.
 //
 //	log.go         the commits and the checkpoint of a version, replayed
 //	checkpoint.go  checkpoints: classic, in parts, version 2 with sidecars

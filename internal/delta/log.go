@@ -15,50 +15,49 @@ import (
 	"iterable-segment-export/internal/storage"
 )
 
-// Latest asks Read for the latest version.
+// Latest makes Read return the latest version.
 const Latest = -1
 
-// Bounds on what a log may make a reader do.
+// Bounds on the work that a log can cause.
 const (
 	maxFiles  = 100_000   // of one version
 	maxCommit = 256 << 20 // bytes of a commit, or of a checkpoint in JSON
 )
 
-// logFolder is the log's folder in a table's folder.
+// logFolder is the folder of the log in the table's folder.
 const logFolder = "_delta_log/"
 
 // Table is one version of a table.
 type Table struct {
 	Version int64
-	// Columns are the table's columns, in their order.
+	// Columns are the table's columns in their order.
 	Columns []Column
-	// Files are those of the version, by their names.
+	// Files are the files of the version, sorted by name.
 	Files []File
 }
 
 // File is a data file of a table.
 type File struct {
 	storage.Object
-	// Partition has the values of the partition columns by their physical names;
-	// nil for null.
+	// Partition has the values of the partition columns by physical name; nil is null.
 	Partition map[string]*string
 	vector    *vector
 	stats     string                    // JSON, empty if the log has none or they were not asked for
 	objects   map[string]storage.Object // of the table's folder
 }
 
-// folder is a table's folder as it was listed.
+// folder is the listing of a table's folder.
 type folder struct {
 	ctx     context.Context
 	list    List
 	objects map[string]storage.Object
 }
 
-// List finds the files of the table's folder that keep wants and whose names begin with
-// below, a folder and a slash, or nothing.
+// List returns the files of the table's folder that keep reports true for, and whose names
+// begin with below: a folder and a slash, or nothing.
 type List func(below string, keep func(name string) bool) ([]storage.Object, error)
 
-// find lists files, and keeps them by their names.
+// find lists files, and adds them to objects.
 func (f *folder) find(below string, keep func(name string) bool) error {
 	objects, err := f.list(below, keep)
 	for _, o := range objects {
@@ -67,9 +66,8 @@ func (f *folder) find(below string, keep func(name string) bool) error {
 	return err
 }
 
-// Read finds the files of a version, or of the latest one. It lists the log, and then
-// the files that the log says the version has: the folder may also hold any number of
-// those of earlier versions.
+// Read returns a version of a table, or the latest one. It lists the log, and then only the
+// files of the version, since the folder can have any number of files of earlier versions.
 // With statistics set, the files have those that the log has of them.
 func Read(ctx context.Context, list List, version int64, statistics bool) (*Table, error) {
 	f := folder{ctx: ctx, list: list, objects: map[string]storage.Object{}}
@@ -90,14 +88,14 @@ func Read(ctx context.Context, list List, version int64, statistics bool) (*Tabl
 		}
 	}
 	for _, name := range plan.commits {
-		if err := f.lines(name, s.take); err != nil {
+		if err := f.lines(name, s.apply); err != nil {
 			return nil, fmt.Errorf("read %s of the Delta log: %w", path.Base(name), err)
 		}
 	}
 	return f.table(plan.version, &s)
 }
 
-// plan is what must be read for a version.
+// plan lists the files of the log that must be read for a version.
 type plan struct {
 	version    int64
 	checkpoint []string // parts
@@ -128,9 +126,9 @@ func (f *folder) plan(version int64) (plan, error) {
 	}
 	switch {
 	case newest < 0:
-		return plan{}, errors.New("the Delta log has no commit; the table is being made, or its log was deleted")
+		return plan{}, errors.New("the Delta log has no commit; wait until the table is written, or restore its log")
 	case version != Latest && newest != version:
-		return plan{}, fmt.Errorf("the Delta log does not have version %d any more: %w", version, storage.ErrChanged)
+		return plan{}, fmt.Errorf("the Delta log no longer has version %d: %w", version, storage.ErrChanged)
 	}
 	p := plan{version: newest}
 	start := int64(0)
@@ -168,7 +166,7 @@ type metadata struct {
 	Format           struct{ Provider string }
 }
 
-// action is one line of a commit: one of its members is set.
+// action is one line of a commit; one of its members is set.
 type action struct {
 	Add, Remove *add
 	MetaData    *metadata
@@ -176,7 +174,7 @@ type action struct {
 	Sidecar     *struct{ Path string }
 }
 
-// state is the table's state after some action.
+// state is the table's state after an action.
 type state struct {
 	adds     map[string]*add // by file and deletion vector
 	metadata *metadata
@@ -186,8 +184,8 @@ type state struct {
 	statistics bool
 }
 
-// key distinguishes the files of a version. Writers do not agree on the characters of a
-// path that they encode, so that one may remove in other letters what another added.
+// key identifies a file of a version. It uses the decoded name, since writers encode
+// different characters of a path.
 func (a *add) key() string {
 	name, err := localName(a.Path)
 	if err != nil {
@@ -196,7 +194,8 @@ func (a *add) key() string {
 	return name + "\x00" + a.DeletionVector.id()
 }
 
-func (s *state) take(a *action) error {
+// apply applies an action to the state.
+func (s *state) apply(a *action) error {
 	switch {
 	case a.Add != nil:
 		if !s.statistics {
@@ -208,7 +207,7 @@ func (s *state) take(a *action) error {
 		}
 	case a.Remove != nil:
 		key := a.Remove.key()
-		if _, ok := s.adds[key]; !ok { // under another name it would be read again
+		if _, ok := s.adds[key]; !ok { // it may be known by another name
 			if _, err := localName(a.Remove.Path); err != nil {
 				return err
 			}
@@ -228,13 +227,13 @@ func (s *state) take(a *action) error {
 func (f *folder) open(name string) (storage.File, error) {
 	o, ok := f.objects[name]
 	if !ok {
-		return nil, fmt.Errorf("the Delta log names the file %s, which is not there; restore it, or repair the table (FSCK REPAIR TABLE)", name)
+		return nil, fmt.Errorf("the file %s of the Delta log is missing; restore it, or repair the table (FSCK REPAIR TABLE)", name)
 	}
 	return storage.OpenSource(f.ctx, o)
 }
 
 // lines reads actions in JSON.
-func (f *folder) lines(name string, take func(*action) error) error {
+func (f *folder) lines(name string, apply func(*action) error) error {
 	file, err := f.open(name)
 	if err != nil {
 		return err
@@ -254,7 +253,7 @@ func (f *folder) lines(name string, take func(*action) error) error {
 		case err != nil:
 			return err
 		}
-		if err := take(&a); err != nil {
+		if err := apply(&a); err != nil {
 			return err
 		}
 	}
@@ -266,16 +265,15 @@ func isSyntax(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// readable are the features of readers that this package and segment have: it gives
-// the values of files that are older than a column's type the type.
+// readable are the reader features that this package and package segment support.
 var readable = []string{
 	"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview",
 }
 
 func (p *protocol) check() error {
-	const most = 3 // from 3 on, features are named
+	const most = 3 // version 3 lists features
 	if p.MinReaderVersion > most {
-		return fmt.Errorf("the table needs a reader of version %d of the Delta protocol, and this program has version %d", p.MinReaderVersion, most)
+		return fmt.Errorf("the table needs version %d of the Delta reader protocol, and this program supports version %d", p.MinReaderVersion, most)
 	}
 	if p.MinReaderVersion < most {
 		return nil
@@ -291,13 +289,13 @@ func (p *protocol) check() error {
 // table returns the version that the log describes.
 func (f *folder) table(version int64, s *state) (*Table, error) {
 	if s.metadata == nil || s.protocol == nil {
-		return nil, errors.New("the Delta log does not say what columns the table has; restore its first commits, or write it again")
+		return nil, errors.New("the Delta log lacks the table's schema or protocol; restore its first commits, or write the table again")
 	}
 	if err := s.protocol.check(); err != nil {
 		return nil, err
 	}
 	if p := s.metadata.Format.Provider; p != "" && p != "parquet" {
-		return nil, fmt.Errorf("the table's files are of the format %q; only Parquet can be read", p)
+		return nil, fmt.Errorf("the table's files have format %q; only Parquet can be read", p)
 	}
 	t := &Table{Version: version}
 	var err error
@@ -315,7 +313,7 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 		}
 		live[name] = true
 		if v := a.DeletionVector; v != nil && v.StorageType == "u" {
-			if name, err := vectorName(v.PathOrInlineDv); err == nil { // else Rows says what is wrong
+			if name, err := vectorName(v.PathOrInlineDv); err == nil { // Rows returns the error
 				live[name] = true
 			}
 		}
@@ -330,7 +328,7 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 		}
 		o, ok := f.objects[name]
 		if !ok {
-			return nil, fmt.Errorf("the file %s of version %d is not there: it was vacuumed, or deleted by hand; run the export again, or repair the table (FSCK REPAIR TABLE)", name, version)
+			return nil, fmt.Errorf("the file %s of version %d is missing: it was vacuumed or deleted; run the export again, or repair the table (FSCK REPAIR TABLE)", name, version)
 		}
 		if a.Size > 0 && a.Size != o.Size {
 			return nil, fmt.Errorf("the file %s has %d bytes, and the Delta log says %d; restore it, or repair the table", name, o.Size, a.Size)
@@ -341,15 +339,15 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 	return t, nil
 }
 
-// localName returns the name in the table's folder of a path in the log, which stands for
-// itself where it is not percent-encoded as it should be.
+// localName returns the name in the table's folder of a path in the log. A path with
+// invalid percent-encoding is taken literally.
 func localName(p string) (string, error) {
 	name, err := url.PathUnescape(p)
 	if err != nil {
 		name = p
 	}
 	if strings.Contains(p, "://") || strings.HasPrefix(p, "/") || strings.HasPrefix(p, "file:") || !isBelow(name) {
-		return "", errors.New("the Delta log names a file outside of the table's folder, as a shallow clone does; make a deep clone, and name that")
+		return "", errors.New("the Delta log has a file outside of the table's folder, as in a shallow clone; make a deep clone, and name that")
 	}
 	return name, nil
 }

@@ -13,32 +13,32 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"iterable-segment-export/internal/columnar"
-
 	"iterable-segment-export/internal/parquetfile"
 )
 
 // Column is a column of a table, or a member of a struct in one.
 type Column struct {
 	Name string
-	// Physical is the column's name in the files and in partition values, and ID
-	// its field ID there, 0 where columns are not found by their IDs.
+	// Physical is the column's name in the files and in partition values. ID is its field
+	// ID there, 0 if columns are found by name.
 	Physical string
 	ID       int32
-	// Partition is set if the column's values are those of the files' partitions.
+	// Partition reports whether the column's values are those of the files' partitions.
 	Partition bool
-	// Type is the type: a name such as "long" for a scalar, else one of the below.
+	// Type is the name of the type, such as "long", "struct", "array" or "map".
 	Type string
-	// Members are those of a struct; Element is of an array, or of a map's values.
+	// Members are the members of a struct; Element is the element of an array, or the
+	// value of a map.
 	Members []Column
 	Element *Column
 }
 
-// parseColumns reads a schema in JSON. mode is how columns are mapped to those of the
-// files: by name, by id, or not, where names are the same in files.
+// parseColumns reads a schema in JSON. mode is the column mapping: name, id, or none if the
+// files have the same names.
 func parseColumns(text, mode string) ([]Column, error) {
 	root, err := parseType([]byte(text), mode, 0)
 	if err != nil || root.Type != "struct" {
-		return nil, errors.New("the Delta log has a schema that can't be read; write the table again")
+		return nil, errors.New("the schema in the Delta log is damaged; write the table again")
 	}
 	return root.Members, nil
 }
@@ -125,8 +125,8 @@ func (c *Column) ConstantType() arrow.DataType {
 	return arrow.Null
 }
 
-// Constant returns an array of one element: the value of a partition column. A nil
-// or empty text is null.
+// Constant returns an array of one element with the value of a partition column. A nil or
+// empty text is null.
 func (c *Column) Constant(text *string) (arrow.Array, error) {
 	if text == nil || *text == "" {
 		return array.NewNull(1), nil
@@ -134,21 +134,21 @@ func (c *Column) Constant(text *string) (arrow.Array, error) {
 	dt := c.ConstantType()
 	switch dt.ID() {
 	case arrow.NULL:
-		return nil, fmt.Errorf("the partition column %q has the type %s, which this program can't read", c.Name, c.Type)
+		return nil, fmt.Errorf("partition column %q: this program can't read type %s", c.Name, c.Type)
 	case arrow.TIMESTAMP:
 		return timestamp(*text)
 	}
 	b := array.NewBuilder(memory.DefaultAllocator, dt)
 	defer b.Release()
 	if err := b.AppendValueFromString(*text); err != nil {
-		return nil, fmt.Errorf("the partition column %q has a value that is not of its type %s", c.Name, c.Type)
+		return nil, fmt.Errorf("partition column %q has a value that does not fit its type %s", c.Name, c.Type)
 	}
 	return b.NewArray(), nil
 }
 
 func timestamp(text string) (arrow.Array, error) {
 	for _, layout := range []string{"2006-01-02 15:04:05", time.RFC3339, "2006-01-02T15:04:05"} {
-		t, err := time.Parse(layout, text) // a fraction of a second is read as well
+		t, err := time.Parse(layout, text) // accepts a fraction of a second
 		if err != nil {
 			continue
 		}
@@ -178,8 +178,8 @@ func (c *Column) Item() parquetfile.Shape {
 	return c.Element
 }
 
-// In returns the index of the column among the fields of a file, by its ID or its physical name,
-// or -1 if the file is older than the column.
+// In returns the index of the column among the fields of a file, by its ID or its physical
+// name, or -1 if the file is older than the column.
 func (c *Column) In(fields []arrow.Field) int {
 	if c.ID != 0 {
 		for i, f := range fields {
@@ -199,14 +199,14 @@ func (c *Column) In(fields []arrow.Field) int {
 	return -1
 }
 
-// Widened returns the type that values of a file have in the table, nil where they may
-// stay as they are: whole numbers of any size are the same. A file keeps the types that
-// the table had when it was written.
+// Widened returns the type in the table for values of a file, which has the types of the
+// time when it was written. It returns nil if they need no conversion: whole numbers of
+// different sizes are treated alike.
 func (c *Column) Widened(dt arrow.DataType) arrow.DataType {
 	name, _, _ := strings.Cut(c.Type, "(")
 	id := dt.ID()
 	whole := arrow.IsInteger(id)
-	same := true // for a type that is not below
+	same := true // for all other types
 	switch name {
 	case "byte", "short", "integer", "long", "float":
 		same = whole || arrow.IsFloating(id)
@@ -238,5 +238,5 @@ func (c *Column) Widened(dt arrow.DataType) arrow.DataType {
 	if same || id == arrow.NULL {
 		return nil
 	}
-	return &columnar.Unsupported{Why: fmt.Errorf("the table has %s and a file of it %s, a change (Delta feature \"typeWidening\") that this program can't read; drop the feature from the table (ALTER TABLE … DROP FEATURE), which writes its files again", c.Type, dt)}
+	return &columnar.Unsupported{Why: fmt.Errorf("its type is %s in the table and %s in a file, a change (Delta feature \"typeWidening\") that this program can't read; drop the feature from the table (ALTER TABLE … DROP FEATURE), which writes its files again", c.Type, dt)}
 }

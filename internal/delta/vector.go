@@ -25,7 +25,7 @@ type vector struct {
 	Cardinality    int64
 }
 
-// id distinguishes the vectors of one file.
+// id identifies a vector among those of a file.
 func (v *vector) id() string {
 	if v == nil {
 		return ""
@@ -37,13 +37,13 @@ func (v *vector) id() string {
 	return fmt.Sprintf("%s%s@%d", v.StorageType, v.PathOrInlineDv, at)
 }
 
-// maxVector bounds the bytes of a deletion vector. Delta's own limit is an int32;
-// 2^27 rows deleted at random take so many.
+// maxVector is the maximum size of a deletion vector in bytes, that of 2^27 rows deleted at
+// random. Delta's own limit is an int32.
 const maxVector = 128 << 20
 
 var errVector = errors.New("a deletion vector of the Delta table is damaged; restore it, or rewrite the table's files (REORG TABLE … APPLY (PURGE))")
 
-// Deleted returns how many rows of the file are deleted.
+// Deleted returns the number of deleted rows of the file.
 func (f *File) Deleted() int64 {
 	if f.vector == nil {
 		return 0
@@ -51,12 +51,12 @@ func (f *File) Deleted() int64 {
 	return f.vector.Cardinality
 }
 
-// Version returns a text that differs between the file's states: its deleted rows and the values
-// of its partitions.
+// Version returns a text that changes with the file's deleted rows and the values of its
+// partitions.
 func (f *File) Version() string {
 	data, err := json.Marshal(f.Partition)
 	if err != nil {
-		panic(err) // texts by texts always encode
+		panic(err) // a map of strings can always be encoded
 	}
 	return f.vector.id() + string(data)
 }
@@ -105,7 +105,7 @@ func (v *vector) load(in *folder) ([]byte, error) {
 			return nil, err
 		}
 	default:
-		return nil, errors.New("a deletion vector of the Delta table lies outside of its folder, as in a shallow clone; make a deep clone, and name that")
+		return nil, errors.New("a deletion vector of the Delta table is outside of its folder, as in a shallow clone; make a deep clone, and name that")
 	}
 	file, err := in.open(name)
 	if err != nil {
@@ -131,7 +131,8 @@ func (v *vector) load(in *folder) ([]byte, error) {
 	return data, nil
 }
 
-// vectorName returns the name of a file of vectors: a prefix of any length, and a UUID.
+// vectorName returns the name of a file of vectors, encoded as an optional prefix and a
+// UUID.
 func vectorName(path string) (string, error) {
 	const encoded = 20
 	if len(path) < encoded {
@@ -156,8 +157,8 @@ func vectorName(path string) (string, error) {
 	return name, nil
 }
 
-// z85 decodes ZeroMQ's variant of base 85 (rfc.zeromq.org/spec/32). The one of
-// encoding/ascii85 has another alphabet.
+// z85 decodes ZeroMQ's variant of base 85 (rfc.zeromq.org/spec/32), which has another
+// alphabet than encoding/ascii85.
 func z85(text string) ([]byte, error) {
 	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 	if len(text)%5 != 0 {

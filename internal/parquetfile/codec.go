@@ -26,26 +26,25 @@ const (
 	codecLz4Raw = 7
 )
 
-// checkCodec refuses what no kept library for Go can decompress.
+// checkCodec returns an error for codecs that no maintained Go library supports.
 func checkCodec(codec int32) error {
 	switch {
 	case codec == codecLzo:
 		return errors.New("it is compressed with LZO, which this program can't read; write the file again with snappy or zstd")
 	case codec < 0 || codec > codecLz4Raw:
-		return fmt.Errorf("it is compressed in a way that this program does not know (number %d); write the file again with snappy or zstd", codec)
+		return fmt.Errorf("its compression (number %d) is unknown; write the file again with snappy or zstd", codec)
 	}
 	return nil
 }
 
-// fill decompresses src into page, all of it. The page's length is what its header
-// claims: data that gives more is refused before memory is taken for it.
+// fill decompresses src into page, whose length is that in the page's header. Data of
+// another size is an error, before memory is allocated for it.
 func fill(codec int32, page, src []byte) error {
 	var n int
 	var err error
 	switch codec {
 	case codecSnappy:
-		// Snappy data starts with its decompressed size, which the library takes
-		// at its word.
+		// Snappy data starts with its decompressed size, which the library trusts.
 		if n, err = snappy.DecodedLen(src); err == nil && n == len(page) {
 			_, err = snappy.Decode(page, src)
 		}
@@ -68,15 +67,15 @@ func fill(codec int32, page, src []byte) error {
 		n, err = fillLz4(page, src)
 	}
 	if err == nil && n != len(page) {
-		err = fmt.Errorf("a page claims %d bytes once decompressed, and its data has another size", len(page))
+		err = fmt.Errorf("a page claims %d decompressed bytes, but its data has another size", len(page))
 	}
 	return err
 }
 
-// zstdDecoder decodes pages as a whole, several at a time.
+// zstdDecoder decodes whole pages. It is safe for concurrent use.
 var zstdDecoder, _ = zstd.NewReader(nil, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxPage), zstd.WithDecodeAllCapLimit(true))
 
-// readAll reads r to its end, and at most one byte more than the page has.
+// readAll reads r to its end, but at most one byte more than fits into page.
 func readAll(r io.Reader, page []byte) (int, error) {
 	n, err := io.ReadFull(r, page)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -93,9 +92,8 @@ func readAll(r io.Reader, page []byte) (int, error) {
 	return n + k, err
 }
 
-// fillLz4 reads what goes by the name of LZ4 in Parquet, which three groups of
-// writers understood differently: blocks with two lengths in front (Hadoop), an
-// LZ4 frame, or one bare block (old Arrow).
+// fillLz4 decompresses Parquet's codec LZ4. Writers use it for three formats: blocks
+// preceded by two lengths (Hadoop), an LZ4 frame, or a single block (old Arrow).
 func fillLz4(page, src []byte) (int, error) {
 	const frame = 0x184D2204
 	if len(src) >= 4 && binary.LittleEndian.Uint32(src) == frame {

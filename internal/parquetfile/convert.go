@@ -17,11 +17,11 @@ import (
 	"iterable-segment-export/internal/columnar"
 )
 
-// converter makes the values of a leaf's type from its physical ones. raw is an
-// array of the physical type whose values, where they are null, may be anything.
+// converter converts the physical values of a leaf to its type. raw is an array of the
+// physical type; its null values are undefined.
 type converter func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error)
 
-// withValues is raw with other values.
+// withValues returns raw with other values.
 func withValues(dt arrow.DataType, raw arrow.ArrayData, values []byte) arrow.ArrayData {
 	return array.NewData(dt, raw.Len(), []*memory.Buffer{raw.Buffers()[0], memory.NewBufferBytes(values)}, nil, raw.NullN(), 0)
 }
@@ -38,8 +38,8 @@ func allocate(mem *columnar.Budget, n int) []byte {
 	return make([]byte, n)
 }
 
-// widening makes values of another type of those that a converter makes, or that are
-// as Arrow has them.
+// widening returns a converter that casts the results of convert, or the stored values if
+// it is nil, to another type.
 func widening(narrow arrow.DataType, convert converter) converter {
 	if convert == nil {
 		convert = asStored
@@ -52,14 +52,14 @@ func widening(narrow arrow.DataType, convert converter) converter {
 		const widest = 16
 		mem.Take(widest * raw.Len())
 		wide, err := compute.CastArray(context.Background(), array.MakeFromData(data), compute.SafeCastOptions(dt))
-		if err != nil { // whose text could show a value
-			return nil, fmt.Errorf("some are of the type %s and do not fit into the table's type %s", narrow, dt)
+		if err != nil { // its text could contain a value
+			return nil, fmt.Errorf("some values of type %s do not fit into the table's type %s", narrow, dt)
 		}
 		return wide.Data(), nil
 	}
 }
 
-// nulls are the values of a column of LogicalType UNKNOWN, all of them null.
+// nulls converts a column of LogicalType UNKNOWN, whose values are all null.
 func nulls(dt arrow.DataType, raw arrow.ArrayData, _ *columnar.Budget) (arrow.ArrayData, error) {
 	return array.NewData(dt, raw.Len(), []*memory.Buffer{nil}, nil, raw.Len(), 0), nil
 }
@@ -75,14 +75,14 @@ func booleans(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arr
 	return withValues(dt, raw, out), nil
 }
 
-// gregorianStart is the day on which the Gregorian calendar took over from the Julian
-// one, 1582-10-15, in days since 1970.
+// gregorianStart is the first day of the Gregorian calendar, 1582-10-15, in days since
+// 1970.
 const gregorianStart = -141427
 
-// gregorian returns the day that has the same date in the Gregorian calendar as
-// the given one has in the Julian, which is the date that the writer was given.
-// The arithmetic is that of Richards in the Explanatory Supplement to the
-// Astronomical Almanac, 3rd edition, section 15.11.
+// gregorian returns the day whose date in the Gregorian calendar equals the date of the
+// given day in the Julian calendar, since the writer stored that date. The arithmetic is
+// that of Richards in the Explanatory Supplement to the Astronomical Almanac, 3rd edition,
+// section 15.11.
 func gregorian(day int64) int64 {
 	if day >= gregorianStart {
 		return day
@@ -99,8 +99,8 @@ func gregorian(day int64) int64 {
 	return civil(y, m, d)
 }
 
-// civil returns a date of the Gregorian calendar in days since 1970. A leap day that
-// this calendar does not have is the day after.
+// civil returns a date of the Gregorian calendar in days since 1970. It returns the day
+// after for a leap day that this calendar lacks.
 func civil(y, m, d int64) int64 {
 	return floorDiv(time.Date(int(y), time.Month(m), int(d), 0, 0, 0, 0, time.UTC).Unix(), 24*60*60)
 }
@@ -134,12 +134,12 @@ func julianStamps(unit arrow.TimeUnit) converter {
 	}
 }
 
-// int96s are timestamps of Impala and old Spark: nanoseconds of a day, and the
-// day. They become microseconds, so that the years 1 and 9999 fit.
+// int96s returns the converter of timestamps of Impala and old Spark: nanoseconds of a
+// day, and the day. It returns microseconds, so that the years 1 and 9999 fit.
 func int96s(julian bool) converter {
 	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 		const epoch, perDay = 2440588, 24 * 60 * 60 * 1_000_000
-		const mostDays = math.MaxInt64/perDay - 110_000 // and the nanoseconds, which may be any number
+		const mostDays = math.MaxInt64/perDay - 110_000 // the nanoseconds can be any number
 		out := allocate(mem, 8*raw.Len())
 		stamps := arrow.Int64Traits.CastFromBytes(out)
 		for i, v := range parquet.Int96Traits.CastFromBytes(values(raw))[:raw.Len()] {
@@ -147,7 +147,7 @@ func int96s(julian bool) converter {
 			if julian {
 				day = gregorian(day)
 			}
-			// What is too far away stays too far away: no other date is made of it.
+			// A date out of range stays out of range.
 			day = min(max(day, -mostDays), mostDays)
 			stamps[i] = day*perDay + floorDiv(int64(binary.LittleEndian.Uint64(v[:8])), 1000)
 		}
@@ -155,12 +155,12 @@ func int96s(julian bool) converter {
 	}
 }
 
-// decimals are the converters of decimals, by where their digits lie.
+// decimals are the converters of decimals by their physical type.
 var decimals = map[parquet.Type]converter{
 	parquet.Types.Int32: numbers(4), parquet.Types.Int64: numbers(8), parquet.Types.ByteArray: bigEndian, parquet.Types.FixedLenByteArray: bigEndian,
 }
 
-// numbers are decimals whose digits lie in an integer of so many bytes.
+// numbers returns the converter of decimals stored as integers of size bytes.
 func numbers(size int) converter {
 	return func(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 		width := dt.(arrow.FixedWidthDataType).Bytes()
@@ -175,8 +175,8 @@ func numbers(size int) converter {
 	}
 }
 
-// extend fills a number, whose least significant bytes are there, with the sign that
-// its most significant byte so far has.
+// extend extends a number of have bytes to the length of to. most is its most significant
+// byte, which has the sign.
 func extend(to []byte, have int, most byte) {
 	if most&0x80 != 0 {
 		for k := have; k < len(to); k++ {
@@ -185,7 +185,7 @@ func extend(to []byte, have int, most byte) {
 	}
 }
 
-// bigEndian are decimals whose digits lie in bytes, the most significant first.
+// bigEndian converts decimals stored as big-endian bytes.
 func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	width := dt.(arrow.FixedWidthDataType).Bytes()
 	out := allocate(mem, width*raw.Len())
@@ -199,7 +199,7 @@ func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (ar
 		}
 		v := arr.Value(i)
 		for len(v) > width && (v[0] == 0 && v[1]&0x80 == 0 || v[0] == 0xff && v[1]&0x80 != 0) {
-			v = v[1:] // a sign that is written longer than it need be
+			v = v[1:] // redundant bytes of the sign
 		}
 		if len(v) == 0 || len(v) > width {
 			return nil, fmt.Errorf("a decimal has %d bytes", len(v))
@@ -213,7 +213,7 @@ func bigEndian(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (ar
 	return withValues(dt, raw, out), nil
 }
 
-// uuids are written in hexadecimal, in groups of 8-4-4-4-12 digits.
+// uuids converts UUIDs to text, in hexadecimal groups of 8-4-4-4-12 digits.
 func uuids(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	mem.Take((columnar.UUIDLen + 4) * raw.Len())
 	offsets, texts := columnar.UUIDs(values(raw))
@@ -221,12 +221,12 @@ func uuids(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.
 	return array.NewData(dt, raw.Len(), buffers, nil, raw.NullN(), 0), nil
 }
 
-// asStored are values that only need another type.
+// asStored changes only the type.
 func asStored(dt arrow.DataType, raw arrow.ArrayData, _ *columnar.Budget) (arrow.ArrayData, error) {
 	return withValues(dt, raw, values(raw)), nil
 }
 
-// intervals are months, days and milliseconds.
+// intervals converts months, days and milliseconds.
 func intervals(dt arrow.DataType, raw arrow.ArrayData, mem *columnar.Budget) (arrow.ArrayData, error) {
 	out := allocate(mem, arrow.MonthDayNanoIntervalSizeBytes*raw.Len())
 	to := arrow.MonthDayNanoIntervalTraits.CastFromBytes(out)

@@ -7,13 +7,14 @@ import (
 	"github.com/apache/arrow/go/v15/parquet"
 )
 
-// The delta encodings are undone here and not by Arrow v15, whose decoder of 64-bit
-// integers forgets where it is when a page does not fit into one batch, and whose
-// others return zeros where a page has fewer values than it says.
+// The delta encodings are decoded here. Arrow v15's decoder of 64-bit integers loses its
+// position if a page does not fit into one batch, and the others return zeros if a page
+// has fewer values than it claims.
 
 var errDelta = errors.New("its delta encoding ends early, or does not follow the format")
 
-// deltaInts decodes DELTA_BINARY_PACKED: at most as many values, and what follows.
+// deltaInts decodes DELTA_BINARY_PACKED. It returns at most most values, and the rest of
+// the data.
 func deltaInts(data []byte, most int) (values []int64, rest []byte, err error) {
 	uvarint := func() uint64 {
 		v, n := binary.Uvarint(data)
@@ -46,7 +47,7 @@ func deltaInts(data []byte, most int) (values []int64, rest []byte, err error) {
 		for _, width := range widths {
 			left := int(total) - len(values)
 			if left == 0 {
-				break // what is not needed is not stored
+				break // unused miniblocks are not stored
 			}
 			size := int(width) * perMini / 8
 			if width > 64 || size > len(data) {
@@ -62,7 +63,7 @@ func deltaInts(data []byte, most int) (values []int64, rest []byte, err error) {
 	return values, data, nil
 }
 
-// bitsAt returns the number of so many bits that begins at a bit, lowest bits first.
+// bitsAt returns the number of width bits that begins at a bit, lowest bits first.
 func bitsAt(data []byte, bit, width int) uint64 {
 	var v uint64
 	at := bit / 8
@@ -80,7 +81,8 @@ func bitsAt(data []byte, bit, width int) uint64 {
 	return v
 }
 
-// undelta returns values of a delta encoding as PLAIN ones, after the levels.
+// undelta decodes values of a delta encoding, and returns the levels followed by the
+// values in PLAIN encoding.
 func (p *pages) undelta(encoding int32, most int, levels, data []byte) ([]byte, error) {
 	values, rest, err := deltaInts(data, most)
 	if err != nil {
@@ -110,9 +112,8 @@ func (p *pages) undelta(encoding int32, most int, levels, data []byte) ([]byte, 
 	return out, nil
 }
 
-// appendTexts appends texts of these lengths that lie one after the other. Each
-// begins with so many bytes of the one before, if there are prefixes. fixed is the
-// length that all have to have, 0 where there is none.
+// appendTexts appends texts of these lengths. With prefixes, each text begins with that
+// many bytes of the one before. fixed is the required length of all texts, or 0.
 func appendTexts(out []byte, fixed int, prefixes, lengths []int64, data []byte) ([]byte, error) {
 	if prefixes != nil && len(prefixes) != len(lengths) {
 		return nil, errDelta

@@ -14,18 +14,18 @@ const (
 )
 
 var (
-	errThrift = errors.New("the part that describes the file is damaged; write the file again")
-	// ErrEncrypted is the error of a file that only a key would open.
-	ErrEncrypted = errors.New("the file is encrypted, which this program can't read; write it without Parquet encryption, into a place that is encrypted as a whole")
+	errThrift = errors.New("the file's metadata are damaged; write the file again")
+	// ErrEncrypted is the error of a file with Parquet encryption.
+	ErrEncrypted = errors.New("the file is encrypted, which this program can't read; write it without Parquet encryption, into an encrypted bucket or disk")
 )
 
-// The structs of parquet.thrift, with what is needed of them.
+// The following are the needed fields of the structs of parquet.thrift.
 
 type footer struct {
-	Schema  []element  `thrift:"2"`
-	Rows    int64      `thrift:"3"`
-	Groups  []rowGroup `thrift:"4"`
-	Remarks []remark   `thrift:"5"`
+	Schema   []element  `thrift:"2"`
+	Rows     int64      `thrift:"3"`
+	Groups   []rowGroup `thrift:"4"`
+	KeyValue []keyValue `thrift:"5"`
 }
 
 // element is a SchemaElement.
@@ -51,7 +51,7 @@ type rowGroup struct {
 type chunk struct {
 	Path   string     `thrift:"1"` // of another file
 	Meta   *chunkMeta `thrift:"3"`
-	Crypto *struct{}  `thrift:"8"` // set where the column is encrypted
+	Crypto *struct{}  `thrift:"8"` // set if the column is encrypted
 }
 
 type chunkMeta struct {
@@ -59,27 +59,27 @@ type chunkMeta struct {
 	Values       int64 `thrift:"5"`
 	Uncompressed int64 `thrift:"6"`
 	Compressed   int64 `thrift:"7"`
-	Data         int64 `thrift:"9"` // offset, as that of the dictionary
+	Data         int64 `thrift:"9"` // offset
 	Dictionary   int64 `thrift:"11"`
 }
 
-type remark struct {
+type keyValue struct {
 	Key   string `thrift:"1"`
 	Value string `thrift:"2"`
 }
 
-// Remarks that writers put into the footer and that change what values mean.
+// Keys of the footer's metadata that change the meaning of values.
 const (
-	remarkArrow      = "ARROW:schema"
-	remarkSpark      = "org.apache.spark.version"
-	remarkSparkTypes = "org.apache.spark.sql.parquet.row.metadata"
-	remarkLegacy     = "org.apache.spark.legacyDateTime"
-	remarkLegacy96   = "org.apache.spark.legacyINT96"
-	remarkHive       = "writer.date.proleptic"
+	keyArrow      = "ARROW:schema"
+	keySpark      = "org.apache.spark.version"
+	keySparkTypes = "org.apache.spark.sql.parquet.row.metadata"
+	keyLegacy     = "org.apache.spark.legacyDateTime"
+	keyLegacy96   = "org.apache.spark.legacyINT96"
+	keyHive       = "writer.date.proleptic"
 )
 
-// pageHeader is a PageHeader. Those of data pages of version 1 and of dictionaries
-// begin with the same fields.
+// pageHeader is a PageHeader. The headers of data pages of version 1 and of dictionary
+// pages begin with the same fields.
 type pageHeader struct {
 	Kind         int32        `thrift:"1"`
 	Uncompressed int32        `thrift:"2"`
@@ -102,12 +102,12 @@ type pageHeaderV2 struct {
 	Nulls      int32 `thrift:"2"`
 	Rows       int32 `thrift:"3"`
 	Encoding   int32 `thrift:"4"`
-	DefLevels  int32 `thrift:"5"` // bytes, as those of repetition
-	RepLevels  int32 `thrift:"6"`
-	Compressed *bool `thrift:"7"` // true where it is not set
+	DefLevels  int32 `thrift:"5"` // bytes
+	RepLevels  int32 `thrift:"6"` // bytes
+	Compressed *bool `thrift:"7"` // true if it is not set
 }
 
-// readFooter reads the footer at the end of a file, and finds where it begins.
+// readFooter returns the footer at the end of a file, and its offset.
 func readFooter(src *columnar.Source) (data []byte, body int64, err error) {
 	data, body, err = src.Footer("Parquet", magic)
 	var end [len(magicEncrypted)]byte

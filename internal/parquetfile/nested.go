@@ -10,11 +10,11 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/file"
 )
 
-// A path into structs needs nothing of what is in this file: the levels of its
-// leaf say where any of the structs is null, and Arrow makes the value null there.
+// A path into structs does not need this file: Arrow makes a value null if one of its
+// structs is null, by the levels of the leaf.
 
-// first is the leaf whose levels describe the part: one without lists below the
-// part where there is one, since it has the fewest.
+// first returns the leaf whose levels describe the part: preferably one without lists
+// below the part, since it has the fewest.
 func (p *part) first() (leaf *part, repeated bool) {
 	if len(p.children) == 0 {
 		return p, false
@@ -31,7 +31,7 @@ func (p *part) first() (leaf *part, repeated bool) {
 	return leaf, true
 }
 
-// build makes the array of at most bound elements from what load decoded.
+// build returns an array of at most bound elements from the values that load decoded.
 func (p *part) build(mem memory.Allocator, bound int64) (arrow.Array, error) {
 	switch {
 	case len(p.children) == 0:
@@ -104,7 +104,7 @@ func (p *part) buildList(mem memory.Allocator, bound int64) (arrow.Array, error)
 		return nil, err
 	}
 	if int(starts[io.Read]) > items.Len() {
-		return nil, fmt.Errorf("lists have %d elements, and there are %d", starts[io.Read], items.Len())
+		return nil, fmt.Errorf("lists need %d elements, but there are %d", starts[io.Read], items.Len())
 	}
 	var dt arrow.DataType = arrow.ListOf(items.DataType())
 	values := items.Data()

@@ -16,13 +16,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Bounds on one page, in bytes, once decompressed. Writers make pages of about
-// 1 MB, and dictionaries of 1 or 2.
+// Bounds on a decompressed page, in bytes. Writers make pages of about 1 MB, and
+// dictionaries of 1 or 2.
 const (
 	maxPage       = 256 << 20
 	maxDictionary = 64 << 20
-	// maxPages bounds the largest pages of all columns of a row group together:
-	// one page of each is held at a time.
+	// maxPages bounds the sum of the largest pages of all columns of a row group, since
+	// one page of each is in memory.
 	maxPages = 1 << 30
 	// maxPageHeader is Arrow's own bound.
 	maxPageHeader = 16 << 20
@@ -45,29 +45,29 @@ const (
 	encodingDeltaLength = 6
 	encodingDeltaBytes  = 7
 	encodingRLEDict     = 8
-	encodingSplit       = 9 // BYTE_STREAM_SPLIT, which Arrow v15 does not have
+	encodingSplit       = 9 // BYTE_STREAM_SPLIT, which Arrow v15 lacks
 )
 
-// place is where a column chunk lies, as the footer says.
+// place is the location of a column chunk according to the footer.
 type place struct {
 	*node
 	chunkMeta
 	start, end int64
-	limit      int64 // where the data of the file ends
+	limit      int64 // the end of the file's data
 }
 
 func (p *place) damaged(format string, args ...any) error {
 	return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the file is damaged: %s; write it again", fmt.Sprintf(format, args...))
 }
 
-// held counts, in bytes, the largest page of each column of a row group.
+// held is the sum of the largest pages of each column of a row group, in bytes.
 type held struct{ bytes atomic.Int64 }
 
-// pages is a file.PageReader that reads the pages of a column chunk once, from
-// its beginning to its end: it checks them, decompresses them within bounds and
-// gives Arrow only what Arrow v15 can decode. Arrow's own page reader allocates
-// whatever sizes a header claims, reads a chunk with too few values as one that
-// is shorter, and lacks codecs and encodings that writers use by default.
+// pages is a file.PageReader that reads the pages of a column chunk once, in their order.
+// It checks them, decompresses them within bounds, and passes them to Arrow v15 in a form
+// that it can decode. Arrow's own page reader allocates the sizes that a header claims,
+// accepts a chunk with too few values, and lacks codecs and encodings that writers use by
+// default.
 type pages struct {
 	place
 	src  *columnar.Source
@@ -78,8 +78,8 @@ type pages struct {
 	entries                  int32 // of the dictionary
 	largest, dictionaryBytes int64
 	header                   []byte
-	raw                      []byte // a page as it is stored
-	plain                    []byte // a data page as Arrow gets it
+	raw                      []byte // a page as stored
+	plain                    []byte // a decompressed data page
 	page                     file.Page
 	err                      error
 }
@@ -91,7 +91,7 @@ func newPages(p place, src *columnar.Source, h *held) *pages {
 // SetMaxPageHeaderSize implements file.PageReader.
 func (p *pages) SetMaxPageHeaderSize(int) {}
 
-// Reset implements file.PageReader. Each chunk has a reader of its own.
+// Reset implements file.PageReader. It does nothing, since each chunk has its own reader.
 func (p *pages) Reset(parquet.BufferedReader, int64, compress.Compression, *file.CryptoContext) {}
 
 // Page implements file.PageReader.
@@ -100,7 +100,7 @@ func (p *pages) Page() file.Page { return p.page }
 // Err implements file.PageReader.
 func (p *pages) Err() error { return p.err }
 
-// Next implements file.PageReader. The page before is not valid any more.
+// Next implements file.PageReader. It invalidates the page before.
 func (p *pages) Next() bool {
 	if p.page = nil; p.err != nil || p.seen >= p.Values {
 		return false
@@ -109,21 +109,25 @@ func (p *pages) Next() bool {
 		p.err = p.step()
 	}
 	if p.err == nil && (p.page == nil || p.seen > p.Values) {
-		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.Values, p.seen)
+		p.err = p.wrongCount()
 	}
 	return p.err == nil
 }
 
-// finish reports what is wrong with a chunk of which all rows were read.
+// finish returns an error if a chunk of which all rows were read is damaged.
 func (p *pages) finish() error {
 	if p.err == nil && p.seen != p.Values {
-		p.err = p.damaged("the footer says that it has %d values, its pages have %d", p.Values, p.seen)
+		p.err = p.wrongCount()
 	}
 	return p.err
 }
 
-// room is how many bytes a page may take from here on. Old versions of
-// parquet-mr left a dictionary's header out of a chunk's length (PARQUET-816).
+func (p *pages) wrongCount() error {
+	return p.damaged("the footer claims %d values, its pages have %d", p.Values, p.seen)
+}
+
+// room returns the maximum size of the next page in bytes. Old versions of parquet-mr
+// left a dictionary's header out of a chunk's length (PARQUET-816).
 func (p *pages) room() int64 {
 	const forgotten = 100
 	return min(p.end+forgotten, p.limit) - p.pos
@@ -138,7 +142,7 @@ func (p *pages) step() error {
 	if err := p.check(&h); err != nil {
 		return err
 	}
-	if !h.isData() && h.Kind != pageDictionary { // an index, of which nobody makes use
+	if !h.isData() && h.Kind != pageDictionary { // an index, which is not used
 		p.pos += int64(h.Compressed)
 		return nil
 	}
@@ -151,7 +155,7 @@ func (p *pages) step() error {
 	}
 	p.pos += int64(h.Compressed)
 	if h.CRC != nil && crc32.ChecksumIEEE(p.raw) != uint32(*h.CRC) {
-		return p.damaged("a page does not have the checksum that its header says")
+		return p.damaged("the checksum of a page is wrong")
 	}
 	if h.Kind == pageDictionary {
 		return p.dictionary(&h)
@@ -162,8 +166,8 @@ func (p *pages) step() error {
 
 func (h *pageHeader) isData() bool { return h.Kind == pageData || h.Kind == pageDataV2 }
 
-// hold counts a page that is about to be read. Data pages take turns in the same
-// memory; the dictionary stays beside them.
+// hold counts the memory of the next page. Data pages share the same memory; the
+// dictionary needs its own.
 func (p *pages) hold(h *pageHeader) error {
 	largest := &p.largest
 	if h.Kind == pageDictionary {
@@ -172,7 +176,7 @@ func (p *pages) hold(h *pageHeader) error {
 	more := max(0, int64(h.Uncompressed)-*largest)
 	*largest += more
 	if p.held.bytes.Add(more) > maxPages {
-		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the pages of all mapped columns take more than %d MB beside each other; write the file again with pages of about 1 MB", maxPages>>20)
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the pages of all mapped columns together need more than %d MB; write the file again with pages of about 1 MB", maxPages>>20)
 	}
 	return nil
 }
@@ -190,7 +194,7 @@ func (p *pages) readHeader() (pageHeader, error) {
 		length, err := unmarshal(p.header[:n], &h)
 		if err == nil {
 			p.pos += int64(length)
-			switch h.Kind { // what all kinds have is looked for in one place
+			switch h.Kind { // V2 has the fields of all kinds
 			case pageData:
 				h.V2.Values, h.V2.Encoding = h.V1.Values, h.V1.Encoding
 			case pageDictionary:
@@ -205,7 +209,7 @@ func (p *pages) readHeader() (pageHeader, error) {
 	}
 }
 
-// resized is a buffer of n bytes, which may be the one of the page before.
+// resized returns b with n bytes, or a new buffer if it is too small.
 func resized(b []byte, n int) []byte {
 	if cap(b) < n {
 		return make([]byte, n)
@@ -226,7 +230,7 @@ func (p *pages) check(h *pageHeader) error {
 	case int64(h.Compressed) > p.room():
 		return p.damaged("a page is longer than the rest of its column")
 	case h.Uncompressed > maxPage, h.Compressed > 2*maxPage, h.Kind == pageDictionary && h.Uncompressed > maxDictionary:
-		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page takes %d MB once decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.Uncompressed>>20)
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page has %d MB decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.Uncompressed>>20)
 	case h.Kind == pageDataV2 && levels > int64(min(h.Compressed, h.Uncompressed)):
 		return p.damaged("a page's levels are longer than the page")
 	case h.Kind == pageDictionary && int64(v.Values)*int64(least) > int64(h.Uncompressed):
@@ -234,17 +238,17 @@ func (p *pages) check(h *pageHeader) error {
 	case p.Codec == codecNone && h.Compressed != h.Uncompressed:
 		return p.damaged("an uncompressed page has two sizes")
 	case h.isData() && (v.Encoding == encodingBitPacked || v.Encoding < 0 || v.Encoding > encodingSplit || v.Encoding == 1):
-		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "it is encoded in a way that this program does not know (number %d); write the file again with plain encodings", v.Encoding)
+		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "its encoding (number %d) is unknown; write the file again with plain encodings", v.Encoding)
 	}
 	return nil
 }
 
-// unpack decompresses what follows the first levels bytes of the stored page,
-// which are never compressed.
+// unpack decompresses the stored page, except its first levels bytes, which are never
+// compressed.
 func (p *pages) unpack(into []byte, levels int, stored bool) error {
 	copy(into, p.raw[:levels])
 	src, page := p.raw[levels:], into[levels:]
-	if len(src) == 0 && len(page) == 0 { // nothing but null
+	if len(src) == 0 && len(page) == 0 { // only nulls
 		return nil
 	}
 	if stored || p.Codec == codecNone {
@@ -262,8 +266,8 @@ func (p *pages) unpack(into []byte, levels int, stored bool) error {
 
 var codecNames = [...]string{"nothing", "snappy", "gzip", "LZO", "brotli", "LZ4", "zstd", "LZ4_RAW"}
 
-// dictionary makes a dictionary page. Its values are used as long as the chunk
-// is read, so that it has memory of its own.
+// dictionary sets page to a dictionary page, in its own memory, since its values are used
+// until the end of the chunk.
 func (p *pages) dictionary(h *pageHeader) error {
 	data := make([]byte, h.Uncompressed)
 	if err := p.unpack(data, 0, false); err != nil {
@@ -311,7 +315,7 @@ func (p *pages) data(h *pageHeader) (err error) {
 	return nil
 }
 
-// levelBytes returns how many bytes the levels of a page of version 1 take.
+// levelBytes returns the size of the levels of a page of version 1 in bytes.
 func (p *pages) levelBytes(h *pageHeader, data []byte) (int, error) {
 	total := 0
 	for _, l := range []struct {
@@ -336,14 +340,14 @@ func (p *pages) levelBytes(h *pageHeader, data []byte) (int, error) {
 	return total, nil
 }
 
-// checkIndices refuses a page whose indices have more bits than its dictionary has
-// use for. Arrow takes memory for as many values as the highest index says, 24
-// bytes each, before it notices that the dictionary ends sooner.
+// checkIndices returns an error if a page's indices have more bits than its dictionary
+// needs. Arrow allocates 24 bytes for each value up to the highest index, before it
+// notices that the dictionary is smaller.
 func (p *pages) checkIndices(values []byte) error {
 	if len(values) == 0 {
 		return nil
 	}
-	// Some writers round up; 2^20 values that are not there are no harm.
+	// Some writers round up; memory for 2^20 missing values is harmless.
 	width, need := int(values[0]), mathbits.Len64(uint64(max(p.entries, 1)-1))
 	if width > max(20, need, min(need+3, 24)) {
 		return p.damaged("a page has indices of %d bits into a dictionary of %d values", width, p.entries)
@@ -351,13 +355,13 @@ func (p *pages) checkIndices(values []byte) error {
 	return nil
 }
 
-// joined puts the bytes of values that were stored by BYTE_STREAM_SPLIT, first
-// bytes first, back beside each other.
+// joined decodes BYTE_STREAM_SPLIT, which stores the first bytes of all values, then the
+// second bytes, and so on.
 func (p *pages) joined(data []byte, levels int) ([]byte, error) {
 	width := p.width()
 	split := data[levels:]
 	if width == 0 || len(split)%width != 0 {
-		return nil, p.damaged("a page's values are encoded with BYTE_STREAM_SPLIT, and %d bytes are no whole number of them", len(split))
+		return nil, p.damaged("a page with BYTE_STREAM_SPLIT has %d bytes, which is not a multiple of a value's %d", len(split), width)
 	}
 	out := make([]byte, len(data))
 	copy(out, data[:levels])
@@ -370,7 +374,7 @@ func (p *pages) joined(data []byte, levels int) ([]byte, error) {
 	return out, nil
 }
 
-// width is the bytes of a value, 0 where they vary.
+// width returns the size of a value in bytes, 0 if it varies.
 func (p *pages) width() int {
 	switch p.descr.PhysicalType() {
 	case parquet.Types.Int32, parquet.Types.Float:

@@ -23,7 +23,7 @@ func TestPagesBesideEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := hold(pageDictionary, 1); err == nil || !strings.Contains(err.Error(), "1024 MB beside each other") {
+	if err := hold(pageDictionary, 1); err == nil || !strings.Contains(err.Error(), "more than 1024 MB") {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,18 +1,17 @@
 // Package parquetfile reads Parquet files as record batches of some of their
 // columns.
 //
-// It parses the footer and the pages itself and has Arrow's file.RecordReader
-// decode the values. What was tried and why it did not serve: Arrow v15's own
-// reader (pqarrow) panics on logical types that are newer than it, lacks
-// LZ4_RAW and BYTE_STREAM_SPLIT, wraps INT96 outside of the years 1677 to 2262,
-// allocates what a header claims, and reads nested columns in goroutines where
-// a panic can't be caught. Its RecordReader takes any page reader, so that only
-// pages which were checked and decompressed within bounds reach it.
+// It parses the footer and the pages, and Arrow's file.RecordReader decodes the values.
+// Arrow v15's own reader (pqarrow) was tried and does not suffice. It panics on newer
+// logical types, lacks LZ4_RAW and BYTE_STREAM_SPLIT, and wraps INT96 outside the years
+// 1677 to 2262. It allocates the sizes that a header claims, and reads nested columns in
+// goroutines where a panic can't be caught. Its RecordReader accepts any page reader, so
+// it gets only pages that were checked and decompressed within bounds.
 //
 //	footer.go    the footer; thrift.go reads its structs
-//	schema.go    the tree of columns; lists and maps of all ages
+//	schema.go    the tree of columns; current and old forms of lists and maps
 //	types.go     physical and logical types to Arrow's
-//	convert.go   values that Arrow keeps in another form
+//	convert.go   values that Arrow stores in another form
 //	pages.go     the page reader; codec.go and delta.go are its parts
 //	read.go      rows of a row group; nested.go structs, lists and maps
 //	statistics.go  bounds of the values in a row group
@@ -30,7 +29,7 @@ import (
 type File struct {
 	columnar.Description
 	groups  []rowGroup
-	body    int64 // where the footer begins
+	body    int64 // offset of the footer
 	columns []*node
 	// statistics is nil unless the file was opened with its bounds.
 	statistics *statisticsFooter
@@ -48,7 +47,7 @@ func Open(src *columnar.Source) (*File, error) {
 	if _, err := unmarshal(data, &meta); err != nil {
 		return nil, err
 	}
-	t := tree{schema: meta.Schema, types: newTypes(meta.Remarks)}
+	t := tree{schema: meta.Schema, types: newTypes(meta.KeyValue)}
 	if f.columns, err = t.columns(); err != nil {
 		return nil, err
 	}
@@ -59,7 +58,7 @@ func Open(src *columnar.Source) (*File, error) {
 	return f, f.checkRows(src.Size(), meta.Rows, t.leaf)
 }
 
-// checkRows holds the footer's counts against each other.
+// checkRows compares the footer's counts of rows.
 func (f *File) checkRows(size, claimed int64, leaves int) error {
 	for i, g := range f.groups {
 		if g.Rows < 0 || len(g.Chunks) != leaves {
@@ -69,10 +68,9 @@ func (f *File) checkRows(size, claimed int64, leaves int) error {
 			break
 		}
 	}
-	// Some writers say 0 for all rows; the row groups are what is read. Rows that
-	// no row group has are missing.
+	// Some writers claim 0 rows in total; then the row groups' counts are used.
 	if claimed > f.Rows || claimed < 0 {
-		return fmt.Errorf("the file is damaged: its footer says that there are %d rows, and its row groups have %d; write it again", claimed, f.Rows)
+		return fmt.Errorf("the file is damaged: its footer claims %d rows, and its row groups have %d; write it again", claimed, f.Rows)
 	}
 	return columnar.CheckCount(f.Rows, size)
 }
@@ -100,7 +98,7 @@ func (f *File) Check(paths [][]int) error {
 		}
 		for _, leaf := range f.at(path).leaves() {
 			for g := range f.groups {
-				if f.groups[g].Rows == 0 { // of which nothing is read
+				if f.groups[g].Rows == 0 { // not read
 					continue
 				}
 				if _, err := f.place(g, leaf); err != nil {
@@ -112,7 +110,7 @@ func (f *File) Check(paths [][]int) error {
 	return nil
 }
 
-// place checks what the footer says of one leaf in one row group.
+// place returns the location of a leaf in a row group, or an error if it is not valid.
 func (f *File) place(group int, leaf *node) (place, error) {
 	c, rows := f.groups[group].Chunks[leaf.chunk], f.groups[group].Rows
 	p := place{node: leaf, limit: f.body}
@@ -120,9 +118,9 @@ func (f *File) place(group int, leaf *node) (place, error) {
 	case c.Crypto != nil:
 		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "%w", ErrEncrypted)
 	case c.Path != "":
-		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the column lies in another file, which this program does not follow; write the file as a whole")
+		return p, columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the column is in another file, which this program does not read; write all columns into one file")
 	case c.Meta == nil:
-		return p, p.damaged("its footer does not say where the column lies")
+		return p, p.damaged("its footer lacks the location of the column")
 	}
 	p.chunkMeta = *c.Meta
 	if p.start = p.Data; p.Dictionary > 0 && p.Dictionary < p.Data {
@@ -131,7 +129,7 @@ func (f *File) place(group int, leaf *node) (place, error) {
 	p.end = p.start + p.Compressed
 	switch {
 	case p.start < int64(len(magic)) || p.Compressed < 0 || p.start > f.body || p.Compressed > f.body-p.start:
-		return p, p.damaged("row group %d claims that it lies outside of the file", group)
+		return p, p.damaged("row group %d is outside of the file", group)
 	case p.Values < rows, p.descr.MaxRepetitionLevel() == 0 && p.Values != rows:
 		return p, p.damaged("row group %d has %d rows and claims %d values", group, rows, p.Values)
 	}

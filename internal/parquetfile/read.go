@@ -16,8 +16,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Open implements columnar.File: it starts reading the row groups one after the
-// other.
+// Open implements columnar.File. It reads the row groups in their order.
 func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) (columnar.Batches, error) {
 	r := &reader{file: f, src: src, mem: columnar.NewBudget(), opts: opts.WithDefaults(), group: -1}
 	for _, path := range paths {
@@ -39,7 +38,7 @@ type reader struct {
 	columns []*part // by mapped column; nil for one that the file lacks
 	leaves  []*part
 	group   int
-	left    int64 // rows of the group still to come
+	left    int64 // remaining rows of the group
 	batch   int   // rows of a batch in this group
 }
 
@@ -49,10 +48,10 @@ type part struct {
 	children []*part
 	pages    *pages // of the open row group, only for a leaf
 	values   recordReader
-	array    arrow.Array // what load has read
+	array    arrow.Array // the rows that load has read
 }
 
-// recordReader is Arrow's, with the methods that its interface leaves out.
+// recordReader is Arrow's RecordReader, with methods that its interface lacks.
 type recordReader interface {
 	file.RecordReader
 	Err() error
@@ -95,8 +94,8 @@ func (r *reader) Next() ([]arrow.Array, int, error) {
 	return out, rows, err
 }
 
-// read reads the next rows of the open group; also with an error it returns how many
-// were asked for.
+// read reads the next rows of the open group. It also returns the number of requested
+// rows if there is an error.
 func (r *reader) read() ([]arrow.Array, int, error) {
 	rows := int(min(r.left, int64(r.batch)))
 	r.mem.Reset()
@@ -112,9 +111,9 @@ func (r *reader) read() ([]arrow.Array, int, error) {
 	return out, rows, err
 }
 
-// reopen starts the group again with smaller batches, as those of the rest of the file
-// will be, and goes to where it was. A large text in a dictionary takes few bytes in
-// the file for any number of rows.
+// reopen opens the group again with smaller batches, which the rest of the file then has
+// too, and continues at the same row. The size of a batch can't be estimated from the file
+// if a large text is in a dictionary.
 func (r *reader) reopen(batch int) error {
 	left := r.left
 	r.Close()
@@ -155,8 +154,8 @@ func (r *reader) openGroup() error {
 		l.values = l.newValues(r.mem)
 		l.values.SetPageReader(l.pages)
 	}
-	if far, ok := r.src.File.(storage.Planner); ok {
-		far.Plan(plan)
+	if remote, ok := r.src.File.(storage.Planner); ok {
+		remote.Plan(plan)
 	}
 	r.batch = r.opts.BatchRows
 	if perRow := size / r.left; perRow > 0 {
@@ -165,10 +164,10 @@ func (r *reader) openGroup() error {
 	return nil
 }
 
-// buffers are what Arrow's readers lend each other.
+// buffers are shared by Arrow's readers.
 var buffers = sync.Pool{New: func() any { return memory.NewResizableBuffer(memory.DefaultAllocator) }}
 
-// newValues makes Arrow's reader of a leaf's values.
+// newValues returns Arrow's reader of a leaf's values.
 func (p *part) newValues(mem memory.Allocator) recordReader {
 	dt := p.dt
 	if p.convert != nil {
@@ -177,7 +176,7 @@ func (p *part) newValues(mem memory.Allocator) recordReader {
 	return file.NewRecordReader(p.descr, p.levels, dt, mem, &buffers).(recordReader)
 }
 
-// finishGroup checks that the row group had no more rows than it says.
+// finishGroup returns an error if the row group has more rows than its metadata claim.
 func (r *reader) finishGroup() error {
 	defer r.Close()
 	for _, l := range r.leaves {
@@ -185,7 +184,7 @@ func (r *reader) finishGroup() error {
 			continue
 		}
 		if l.values.HasNext() {
-			return l.pages.damaged("row group %d has more rows than it says", r.group)
+			return l.pages.damaged("row group %d has more rows than its metadata claim", r.group)
 		}
 		if err := l.pages.finish(); err != nil {
 			return err
@@ -217,10 +216,10 @@ func (p *part) read(mem *columnar.Budget, rows, group int) (arr arrow.Array, err
 		arr, err = p.build(mem, int64(rows))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("its values can't be read: %w; the file is damaged: write it again", err)
+		return nil, fmt.Errorf("decode its values: %w; the file is damaged: write it again", err)
 	}
 	if arr.Len() != rows {
-		return nil, fmt.Errorf("there should be %d more rows, and there are %d: the file is damaged, or encoded in a way that this program can't read; write it again, with plain encodings", rows, arr.Len())
+		return nil, fmt.Errorf("got %d more rows, want %d: the file is damaged, or has an encoding that this program can't read; write it again, with plain encodings", arr.Len(), rows)
 	}
 	return arr, nil
 }
@@ -241,7 +240,7 @@ func (p *part) load(mem *columnar.Budget, rows int64) error {
 	}
 	for rows > 0 {
 		n, err := p.values.ReadRecords(rows)
-		// Arrow takes a page that can't be read for the end of the column.
+		// Arrow treats a page that can't be read as the end of the column.
 		for _, e := range []error{p.pages.err, p.values.Err()} {
 			if e != nil {
 				err = e
@@ -259,7 +258,7 @@ func (p *part) load(mem *columnar.Budget, rows int64) error {
 	return err
 }
 
-// leafArray makes an array of the values that were decoded.
+// leafArray returns an array of the decoded values.
 func (p *part) leafArray(mem *columnar.Budget) (arrow.Array, error) {
 	data, err := p.raw(), error(nil)
 	if p.convert != nil {
@@ -271,14 +270,14 @@ func (p *part) leafArray(mem *columnar.Budget) (arrow.Array, error) {
 	return array.MakeFromData(data), nil
 }
 
-// raw are the values in the physical type.
+// raw returns the values in the physical type.
 func (p *part) raw() arrow.ArrayData {
 	if b, ok := p.values.(file.BinaryRecordReader); ok {
 		return b.GetBuilderChunks()[0].Data()
 	}
 	dt := p.dt
 	if p.convert != nil {
-		dt = arrow.PrimitiveTypes.Int64 // the converter knows better
+		dt = arrow.PrimitiveTypes.Int64 // the converter sets the type
 	}
 	valid := p.values.ReleaseValidBits()
 	return array.NewData(dt, p.values.ValuesWritten(), []*memory.Buffer{valid, p.values.ReleaseValues()}, nil, int(p.values.NullCount()), 0)

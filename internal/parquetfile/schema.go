@@ -21,9 +21,9 @@ const (
 	repeated = 2
 )
 
-// node is a column or a part of one: a leaf, whose values lie in the file, or a
-// struct or list that is put together from its leaves by their levels. A map is
-// a list of structs.
+// node is a column or a part of one: a leaf, whose values are stored in the file, or a
+// struct or list that is assembled from its leaves by their levels. A map is a list of
+// structs.
 type node struct {
 	name     string
 	id       *int32 // field ID
@@ -32,9 +32,9 @@ type node struct {
 	levels   file.LevelInfo
 	children []*node
 
-	chunk   int // of a leaf: its number among the columns of a row group
+	chunk   int // of a leaf: its index among the columns of a row group
 	descr   *schema.Column
-	convert converter // nil where the values are as Arrow has them
+	convert converter // nil if Arrow has the same values
 }
 
 func (n *node) isLeaf() bool { return len(n.children) == 0 }
@@ -47,7 +47,7 @@ func (n *node) isList() bool {
 	return false
 }
 
-// tree builds the columns from the schema, which is a tree written as a list.
+// tree builds the columns from the schema, which is a tree stored as a list.
 type tree struct {
 	schema []element
 	types  types
@@ -60,7 +60,7 @@ func (t *tree) columns() ([]*node, error) {
 	if err := checkTree(t.schema); err != nil {
 		return nil, err
 	}
-	root := t.take()
+	root := t.advance()
 	if root.Physical != nil {
 		return nil, errThrift
 	}
@@ -71,10 +71,9 @@ func (t *tree) columns() ([]*node, error) {
 	return out, nil
 }
 
-// checkTree makes sure that the tree is whole and not nested too deep, before it
-// is followed by recursion.
+// checkTree returns an error if the tree is incomplete or too deep for recursion.
 func checkTree(elements []element) error {
-	// left holds, for each open group, the children still to come.
+	// left holds the number of remaining children of each open group.
 	var left []int32
 	for i, e := range elements {
 		if i > 0 {
@@ -92,7 +91,7 @@ func checkTree(elements []element) error {
 		for len(left) > 0 && left[len(left)-1] == 0 {
 			left = left[:len(left)-1]
 		}
-		// The root is a level of its own, and a list takes two.
+		// The root is a level, and a list has two.
 		if len(left) > 2*columnar.MaxNesting+1 {
 			return fmt.Errorf("its columns are nested more than %d levels deep; flatten them", columnar.MaxNesting)
 		}
@@ -103,18 +102,19 @@ func checkTree(elements []element) error {
 	return nil
 }
 
-func (t *tree) take() *element {
+// advance returns the next element, and moves to the one after it.
+func (t *tree) advance() *element {
 	t.next++
 	return &t.schema[t.next-1]
 }
 
-// peek returns the element that take would.
+// peek returns the next element.
 func (t *tree) peek() *element { return &t.schema[t.next] }
 
-// node builds the next element and all below it. hint is the type that the writer
-// remarked on, nil where it did not.
+// node builds the next element and all below it. hint is the type in the writer's own
+// schema, or nil.
 func (t *tree) node(levels file.LevelInfo, hint arrow.DataType) *node {
-	e := t.take()
+	e := t.advance()
 	if e.Repetition == repeated { // a list without an annotation
 		return t.listOf(e, levels, false, func(levels file.LevelInfo) *node { return t.inner(e, levels, member(hint, "")) })
 	}
@@ -132,7 +132,7 @@ func (t *tree) node(levels file.LevelInfo, hint arrow.DataType) *node {
 	return t.listOf(e, levels, isOptional, func(levels file.LevelInfo) *node { return t.items(e, levels, member(hint, "")) })
 }
 
-// inner builds what the element is but for its repetition: a leaf or a struct.
+// inner builds the leaf or struct of an element, without its repetition.
 func (t *tree) inner(e *element, levels file.LevelInfo, hint arrow.DataType) *node {
 	n := &node{name: strings.Clone(e.Name), id: e.ID, nullable: e.Repetition == optional, levels: levels, chunk: -1}
 	if e.Physical == nil {
@@ -158,14 +158,14 @@ func (t *tree) structOf(n *node, children int, levels file.LevelInfo, hint arrow
 		n.children = append(n.children, c)
 		fields = append(fields, c.field())
 	}
-	// It stays a struct where a member is not supported, so that the others can be
-	// mapped by their paths.
+	// It stays a struct if a member is not supported, so that the others can be mapped
+	// by their paths.
 	if n.dt = arrow.StructOf(fields...); children == 0 {
 		n.dt = &columnar.Unsupported{Why: errors.New("it is a group without columns")}
 	}
 }
 
-// listOf builds a list whose items are made by the function.
+// listOf builds a list. items builds its items.
 func (t *tree) listOf(e *element, levels file.LevelInfo, nullable bool, items func(file.LevelInfo) *node) *node {
 	n := &node{name: strings.Clone(e.Name), id: e.ID, nullable: nullable, chunk: -1}
 	above := levels.IncrementRepeated()
@@ -180,10 +180,10 @@ func (t *tree) listOf(e *element, levels file.LevelInfo, nullable bool, items fu
 	return n
 }
 
-// items builds the items of a list with an annotation. The rules are those of
-// parquet-format's LogicalTypes.md for files of all ages.
+// items builds the items of a list with an annotation, by the rules of parquet-format's
+// LogicalTypes.md, which include those for old files.
 func (t *tree) items(list *element, levels file.LevelInfo, hint arrow.DataType) *node {
-	e := *t.take()
+	e := *t.advance()
 	e.Repetition = required // its repetition is the list's
 	if e.Physical != nil || e.Children != 1 || e.Name == "array" || e.Name == list.Name+"_tuple" || t.peek().Repetition == repeated {
 		return t.inner(&e, levels, hint)
@@ -193,7 +193,7 @@ func (t *tree) items(list *element, levels file.LevelInfo, hint arrow.DataType) 
 
 func (t *tree) mapOf(e *element, levels file.LevelInfo, nullable bool, hint arrow.DataType) *node {
 	n := t.listOf(e, levels, nullable, func(levels file.LevelInfo) *node {
-		kv := *t.take()
+		kv := *t.advance()
 		kv.Repetition = required
 		return t.inner(&kv, levels, hint)
 	})
@@ -203,7 +203,7 @@ func (t *tree) mapOf(e *element, levels file.LevelInfo, nullable bool, hint arro
 	return n
 }
 
-// field returns the node as a field, with its ID under the name that Arrow gives it.
+// field returns the node as a field, with its ID in Arrow's metadata.
 func (n *node) field() arrow.Field {
 	f := arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
 	if n.id != nil {
@@ -212,20 +212,20 @@ func (n *node) field() arrow.Field {
 	return f
 }
 
-// Shape is how a table sees a column of its files: under which names, without what it
-// has no more, and in the types that it has now.
+// Shape is a column's schema in a table: its current names, members and types, which can
+// differ from those in an older file.
 type Shape interface {
-	// Member returns the name of a struct's member in the table, and the shape of it,
-	// nil where the table does not have it.
+	// Member returns the name and shape of a struct's member in the table; the shape is
+	// nil if the table lacks the member.
 	Member(f arrow.Field) (name string, s Shape)
-	// Item returns the shape of a list's items, or of a map's values; nil where the
-	// table sees them as they are.
+	// Item returns the shape of a list's items or of a map's values; nil if they are the
+	// same in the file.
 	Item() Shape
-	// Widened returns the type of a leaf's values in the table, nil where it is theirs.
+	// Widened returns the type of a leaf in the table; nil if it is the same in the file.
 	Widened(dt arrow.DataType) arrow.DataType
 }
 
-// Reshape makes a top-level column what the table sees of it, but for its own name.
+// Reshape changes a top-level column to its shape in the table, except for its own name.
 func (f *File) Reshape(column int, s Shape) arrow.Field {
 	f.columns[column].reshape(s)
 	f.Fields[column] = f.columns[column].field()
@@ -249,7 +249,7 @@ func (n *node) reshape(s Shape) {
 			c.name = name
 			kept, fields = append(kept, c), append(fields, c.field())
 		}
-		if kept == nil { // for its levels, and not shown
+		if kept == nil { // its levels are needed; it is not in the struct's type
 			kept = n.children[:1]
 		}
 		n.children, n.dt = kept, arrow.StructOf(fields...)
@@ -272,7 +272,7 @@ func (n *node) reshape(s Shape) {
 	}
 }
 
-// leaves returns the leaves that make up the node.
+// leaves returns the leaves of the node.
 func (n *node) leaves() []*node {
 	if n.isLeaf() {
 		return []*node{n}
@@ -284,8 +284,8 @@ func (n *node) leaves() []*node {
 	return out
 }
 
-// describe makes Arrow's description of a leaf, which knows only its physical
-// type: what that means is for the converter.
+// describe returns Arrow's description of a leaf. It has only the physical type; the
+// converter knows the logical one.
 func describe(e *element, levels file.LevelInfo) (*schema.Column, error) {
 	n, err := schema.NewPrimitiveNode("value", parquet.Repetitions.Required, parquet.Type(*e.Physical), -1, e.Length)
 	if err != nil {

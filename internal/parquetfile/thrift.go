@@ -10,15 +10,14 @@ import (
 	decoding "github.com/parquet-go/parquet-go/encoding/thrift"
 )
 
-// unmarshal reads a struct in Thrift's compact protocol from the start of data into
-// the one that v points to, and returns its length. Fields that the Go struct does not
-// have are passed over, as are those of another type. Texts share the memory of data.
+// unmarshal reads a struct in Thrift's compact protocol from the start of data into the
+// one that v points to, and returns its length. It skips fields that the Go struct lacks
+// or that have another type. Texts share the memory of data.
 //
-// Apache's library first passes over the struct, with bounds on its depth and its
-// lists; parquet-go's, which takes memory for as many elements as a list claims, reads
-// what was found to be there. Arrow's own structs of parquet.thrift are internal to it,
-// and building them panics on logical types that are newer than Arrow v15, so that one
-// such column spoils the file.
+// Apache's library first skips over the struct, with bounds on its depth and lists. Then
+// parquet-go's library reads it; alone, it would allocate memory for as many elements as a
+// list claims. Arrow's structs of parquet.thrift are internal, and its schema panics on
+// newer logical types, so one such column would make the file unreadable.
 func unmarshal(data []byte, v any) (length int, err error) {
 	buf := bytes.NewBuffer(data)
 	b := &bounded{TCompactProtocol: thrift.NewTCompactProtocolConf(&thrift.TMemoryBuffer{Buffer: buf}, nil)}
@@ -36,14 +35,14 @@ func unmarshal(data []byte, v any) (length int, err error) {
 	return length, err
 }
 
-// maxParts bounds the column chunks and the columns of a file: each becomes a
-// struct of up to 100 bytes, from one byte of the footer.
+// maxParts bounds the column chunks and columns of a file. One byte of the footer can
+// become a struct of up to 100 bytes.
 const maxParts = 2_000_000
 
-var errParts = fmt.Errorf("the file's description has more than %d parts; write it with fewer row groups or columns", maxParts)
+var errParts = fmt.Errorf("the file's metadata have more than %d parts; write it with fewer row groups or columns", maxParts)
 
-// bounded counts the structs in a footer and in its row groups, not those within a
-// column chunk.
+// bounded counts the structs in a footer and its row groups, except those in a column
+// chunk.
 type bounded struct {
 	*thrift.TCompactProtocol
 	depth, parts int

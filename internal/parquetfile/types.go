@@ -30,7 +30,7 @@ const (
 	logicalJSON      = 12
 	logicalUUID      = 14
 	logicalFloat16   = 15
-	logicalInterval  = -1 // which has no number yet
+	logicalInterval  = -1 // not in LogicalType
 )
 
 // Units of time, by their numbers in TimeUnit.
@@ -40,15 +40,13 @@ const (
 	nanos  = 3
 )
 
-// meaning is a logical type and, of times, their unit or, of integers, 1 where they are
-// signed.
+// meaning is a logical type with a detail: the unit of a time, or 1 for signed integers.
 type meaning struct {
 	logical int16
 	detail  int64
 }
 
-// fromConverted are the logical types that values of ConvertedType mean, from before
-// there were logical types.
+// fromConverted are the logical types of the older ConvertedType.
 var fromConverted = map[int32]meaning{
 	0: {logicalString, 0}, 1: {logicalMap, 0}, 2: {logicalMap, 0}, 3: {logicalList, 0}, 4: {logicalEnum, 0}, 5: {logicalDecimal, 0}, 6: {logicalDate, 0},
 	7: {logicalTime, millis}, 8: {logicalTime, micros}, 9: {logicalTimestamp, millis}, 10: {logicalTimestamp, micros},
@@ -57,7 +55,8 @@ var fromConverted = map[int32]meaning{
 	19: {logicalJSON, 0}, 21: {logicalInterval, 0},
 }
 
-// meaning returns what the element's values mean.
+// meaning returns the logical type of the element. It sets the scale and precision of a
+// decimal.
 func (e *element) meaning() (m meaning) {
 	unit := func(u format.TimeUnit) int64 {
 		if u.Value == nil {
@@ -87,14 +86,14 @@ func (e *element) meaning() (m meaning) {
 	return m
 }
 
-// stored is a physical type and what it means.
+// stored is a physical type with its meaning.
 type stored struct {
 	physical parquet.Type
 	meaning
 }
 
-// leafTypes are the types that leaves become in Arrow. What is not here becomes what
-// its physical type does.
+// leafTypes are the Arrow types of leaves. A leaf that is not here has the type of its
+// physical type.
 var leafTypes = map[stored]struct {
 	dt      arrow.DataType
 	convert converter
@@ -123,39 +122,39 @@ var leafTypes = map[stored]struct {
 	{parquet.Types.FixedLenByteArray, meaning{logicalInterval, 12}}: {arrow.FixedWidthTypes.MonthDayNanoInterval, intervals},
 }
 
-// types decides what the leaves of one file become in Arrow.
+// types maps the leaves of a file to Arrow's types.
 type types struct {
-	// julian reports whether dates before 1582-10-15 are in the Julian calendar,
-	// as Hive and Spark before version 3 write them; julian96 is the same of INT96.
+	// julian reports whether dates before 1582-10-15 are in the Julian calendar, as Hive
+	// and Spark before version 3 write them; julian96 is the same for INT96.
 	julian, julian96 bool
-	// hints are the types of top-level columns that the writer remarked on, by name:
-	// Parquet has no type of its own for lengths of time.
+	// hints are the types of top-level columns in the writer's own schema, by name:
+	// Parquet has no type for durations.
 	hints map[string]arrow.DataType
 }
 
-// newTypes reads the remarks that change what values mean.
-func newTypes(remarks []remark) types {
-	t, said := types{hints: map[string]arrow.DataType{}}, map[string]string{}
-	for _, r := range remarks {
-		said[r.Key] = r.Value
+// newTypes reads the metadata that change the meaning of values.
+func newTypes(metadata []keyValue) types {
+	t, set := types{hints: map[string]arrow.DataType{}}, map[string]string{}
+	for _, kv := range metadata {
+		set[kv.Key] = kv.Value
 	}
-	version, bySpark := said[remarkSpark]
-	_, legacy := said[remarkLegacy]
-	_, legacy96 := said[remarkLegacy96]
-	_, old := said[remarkSparkTypes]
+	version, bySpark := set[keySpark]
+	_, legacy := set[keyLegacy]
+	_, legacy96 := set[keyLegacy96]
+	_, old := set[keySparkTypes]
 	switch {
 	case bySpark: // Spark's DataSourceUtils.datetimeRebaseSpec and int96RebaseSpec
 		t.julian = legacy || before(version, 3, 0)
 		t.julian96 = legacy96 || before(version, 3, 1)
-	case old: // Spark has named its version since 2.4.6
+	case old: // Spark writes its version since 2.4.6
 		t.julian, t.julian96 = true, true
 	}
-	if said[remarkHive] == "false" {
+	if set[keyHive] == "false" {
 		t.julian, t.julian96 = true, true
 	}
-	t.arrowHints(said[remarkArrow])
+	t.arrowHints(set[keyArrow])
 	var s sparkType
-	if json.Unmarshal([]byte(said[remarkSparkTypes]), &s) == nil {
+	if json.Unmarshal([]byte(set[keySparkTypes]), &s) == nil {
 		for _, f := range s.Fields {
 			t.hints[f.Name] = sparkHint(f.Type, 0)
 		}
@@ -174,14 +173,14 @@ func before(version string, major, minor int) bool {
 	return err == nil && err2 == nil && (a < major || a == major && b < minor)
 }
 
-// arrowHints reads the Arrow schema that writers keep in the footer. One that can't
-// be read is left alone.
-func (t *types) arrowHints(remark string) {
-	data, err := base64.StdEncoding.DecodeString(remark)
+// arrowHints reads the Arrow schema that some writers store in the footer. It ignores a
+// schema that can't be read.
+func (t *types) arrowHints(encoded string) {
+	data, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		data, err = base64.RawStdEncoding.DecodeString(remark)
+		data, err = base64.RawStdEncoding.DecodeString(encoded)
 	}
-	if err != nil || remark == "" {
+	if err != nil || encoded == "" {
 		return
 	}
 	fields, err := arrowfile.ReadSchema(data)
@@ -193,7 +192,7 @@ func (t *types) arrowHints(remark string) {
 	}
 }
 
-// sparkType is a type as Spark writes it in JSON, where it is not a name.
+// sparkType is a nested type in Spark's JSON.
 type sparkType struct {
 	Fields []struct {
 		Name string
@@ -202,8 +201,8 @@ type sparkType struct {
 	ElementType, KeyType, ValueType json.RawMessage
 }
 
-// sparkHint returns the type that one of Spark's stands for, as far as it has
-// intervals in it. Those of days to seconds are written as microseconds.
+// sparkHint returns the Arrow type of one of Spark's types if it contains intervals. Those
+// of days to seconds are stored as microseconds.
 func sparkHint(text json.RawMessage, depth int) arrow.DataType {
 	var name string
 	if json.Unmarshal(text, &name) == nil {
@@ -245,13 +244,12 @@ func member(hint arrow.DataType, name string) arrow.DataType {
 	return nil
 }
 
-// leaf returns what a leaf becomes: its type in Arrow, and how its physical
-// values turn into that. A logical type that does not go with the physical one,
-// or is not known, is left out of account.
+// leaf returns the Arrow type of a leaf, and the converter of its physical values. It
+// ignores a logical type that is unknown or does not fit the physical one.
 func (t *types) leaf(e *element, hint arrow.DataType) (arrow.DataType, converter, error) {
 	physical, l := parquet.Type(*e.Physical), e.meaning()
 	if physical < 0 || physical > parquet.Types.FixedLenByteArray {
-		return nil, nil, fmt.Errorf("there is no physical type %d in Parquet", physical)
+		return nil, nil, fmt.Errorf("unknown physical type %d", physical)
 	}
 	if physical == parquet.Types.FixedLenByteArray && e.Length <= 0 {
 		return nil, nil, fmt.Errorf("its values have %d bytes", e.Length)
@@ -287,7 +285,7 @@ func (t *types) leaf(e *element, hint arrow.DataType) (arrow.DataType, converter
 	return known.dt, known.convert, nil
 }
 
-// decimal is a decimal of at most 76 digits, which is what Arrow has room for.
+// decimal returns the type of a decimal, which has at most 76 digits in Arrow.
 func decimal(e *element, convert converter) (arrow.DataType, converter, error) {
 	const most128, most256 = 38, 76
 	switch {
