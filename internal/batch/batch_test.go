@@ -76,35 +76,31 @@ func open(t testing.TB, staged []byte) *File {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for name, o := range map[string]Options{"none": {}, "lz4": {Compression: LZ4}} {
-		t.Run(name, func(t *testing.T) {
-			const n, perBatch = 32_500, 10
-			profiles := make([]Profile, n)
-			for i := range profiles {
-				profiles[i] = person(i)
+	const n, perBatch = 32_500, 10
+	profiles := make([]Profile, n)
+	for i := range profiles {
+		profiles[i] = person(i)
+	}
+	f := open(t, stage(t, Limits{perBatch, 100_000}, Options{}, profiles...))
+	if f.Batches() != n/perBatch {
+		t.Fatalf("%d batches instead of %d", f.Batches(), n/perBatch)
+	}
+	for k := f.Batches() - 1; k >= 0; k-- {
+		b, err := f.Batch(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Len() != perBatch {
+			t.Fatalf("batch %d has %d rows", k, b.Len())
+		}
+		for i := range b.Len() {
+			want := profiles[k*perBatch+i]
+			got := Profile{b.Email(i), b.UserID(i), b.DataFields(i), b.File(i), b.Row(i), b.Key(i), b.Fields(i)}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Fatalf("batch %d row %d is %v instead of %v", k, i, got, want)
 			}
-			f := open(t, stage(t, Limits{perBatch, 100_000}, o, profiles...))
-			if f.Batches() != n/perBatch {
-				t.Fatalf("%d batches instead of %d", f.Batches(), n/perBatch)
-			}
-			for k := f.Batches() - 1; k >= 0; k-- {
-				b, err := f.Batch(k)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if b.Len() != perBatch {
-					t.Fatalf("batch %d has %d rows", k, b.Len())
-				}
-				for i := range b.Len() {
-					want := profiles[k*perBatch+i]
-					got := Profile{b.Email(i), b.UserID(i), b.DataFields(i), b.File(i), b.Row(i), b.Key(i), b.Fields(i)}
-					if fmt.Sprint(got) != fmt.Sprint(want) {
-						t.Fatalf("batch %d row %d is %v instead of %v", k, i, got, want)
-					}
-				}
-				b.Release()
-			}
-		})
+		}
+		b.Release()
 	}
 }
 

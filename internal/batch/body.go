@@ -28,7 +28,7 @@ type Body struct {
 	rows        int
 }
 
-// Reset begins a new body, in the memory of the last.
+// Reset begins a new body, and reuses the memory of the last one.
 func (b *Body) Reset(o BodyOptions, unsubscribe bool) {
 	b.bytes, b.options, b.unsubscribe, b.rows = appendHead(b.bytes[:0], o.ListID), o, unsubscribe, 0
 }
@@ -139,10 +139,10 @@ func (o BodyOptions) bodyTail() string {
 	return `],"updateExistingUsersOnly":false}`
 }
 
-// measure knows the sizes of the parts of one kind of body, in bytes.
+// measure has the sizes of the parts of one kind of body, in bytes.
 type measure struct {
-	envelope   int // a body with no subscriber
-	subscriber int // what a subscriber has beside the person and the data fields
+	envelope   int // a body without subscribers
+	subscriber int // a subscriber without identifier and data fields
 	dataFields bool
 	byUserID   bool
 }
@@ -160,8 +160,7 @@ func newMeasure(o Options) measure {
 	}
 }
 
-// profile returns the size of one subscriber in a body, without the comma that
-// parts it from the one before.
+// profile returns the size of one subscriber in a body, without the comma before it.
 func (m measure) profile(p Profile) int {
 	size, both := m.subscriber, m.byUserID && len(p.Email) > 0 && len(p.UserID) > 0
 	if len(p.Email) > 0 && !both {

@@ -30,7 +30,7 @@ const (
 
 // text is a column of texts in Arrow's layout: text i is data[offsets[i]:offsets[i+1]].
 type text struct {
-	valid   []byte // a bit for each row; nil where no row is null
+	valid   []byte // a bit for each row; nil if no row is null
 	offsets []int32
 	data    []byte
 }
@@ -42,8 +42,7 @@ func (t *text) at(i int) []byte {
 	return t.data[t.offsets[i]:t.offsets[i+1]:t.offsets[i+1]]
 }
 
-// content is one batch's rows in Arrow's layout. The writer fills one and the
-// reader looks through one.
+// content is the rows of a batch in Arrow's layout.
 type content struct {
 	n                         int
 	email, userID, dataFields text
@@ -53,7 +52,7 @@ type content struct {
 	fields                    []uint64
 }
 
-// sum returns the checksum that the staged file holds for the batch.
+// sum returns the batch's checksum in the staged file.
 func (c *content) sum() uint64 {
 	const seed uint64 = 0x6261746368_01 // "batch", version 1
 	h := seed ^ uint64(c.n)<<8
@@ -68,8 +67,8 @@ func (c *content) sum() uint64 {
 	return xxh3.HashSeed(arrow.Uint64Traits.CastToBytes(c.fields), h)
 }
 
-// record wraps the content for Arrow. It copies nothing, so it is good until the
-// content changes.
+// record returns the content as an Arrow record. It shares the content's memory, so it is
+// valid until the content changes.
 func (c *content) record() arrow.Record {
 	texts := [...]*text{&c.email, &c.userID, &c.dataFields}
 	cols := make([]arrow.Array, columns)
@@ -141,11 +140,11 @@ func contentOf(rec arrow.Record) (content, error) {
 func (t *text) set(data arrow.ArrayData, n int) error {
 	buffers := data.Buffers()
 	if data.Len() != n || data.Offset() != 0 || len(buffers) != 3 || buffers[1] == nil || buffers[1].Len() < (n+1)*arrow.Int32SizeBytes {
-		return fmt.Errorf("there is not a text for each of its %d rows", n)
+		return fmt.Errorf("it does not have a text for each of its %d rows", n)
 	}
 	if data.NullN() != 0 {
 		if buffers[0] == nil || buffers[0].Len() < int(bitutil.BytesForBits(int64(n))) {
-			return errors.New("it does not say which texts are missing")
+			return errors.New("its bitmap of nulls is missing")
 		}
 		t.valid = buffers[0].Bytes()[:bitutil.BytesForBits(int64(n))]
 	}
@@ -162,7 +161,7 @@ func (t *text) set(data arrow.ArrayData, n int) error {
 		before = o
 	}
 	if int(before) > size {
-		return errors.New("its texts go on beyond its end")
+		return errors.New("its texts are longer than its data")
 	}
 	if size > 0 {
 		t.data = buffers[2].Bytes()[:before]

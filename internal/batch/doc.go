@@ -3,14 +3,13 @@
 //
 // # The staged file
 //
-// The staged file is an Arrow IPC file of schemas.StagedSchema in which each
-// record batch is one request: at most so many profiles, and a body of at most
-// so many bytes, measured as the body will be written. Its footer is the index,
-// so batch k can be read alone, and any Arrow reader can open the file.
+// The staged file is an Arrow IPC file of schemas.StagedSchema. Limits bound the profiles
+// of a record batch and the size of the request's body that it makes. The footer is an
+// index, so batch k can be read alone, and any Arrow reader can open the file.
 //
-// Between the last record batch and the footer lies one block that Arrow's
-// readers skip: a 64-bit checksum of each batch's content and one of the footer. A
-// row with a flipped bit would otherwise go to another address.
+// Between the last record batch and the footer is a block that Arrow's readers skip: a
+// 64-bit checksum of each batch's content and one of the footer. Without it, a flipped bit
+// could send a row to another address.
 //
 // # Bodies
 //

@@ -13,14 +13,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// File is a staged file open for reading. It is safe for concurrent use where
-// the reader under it is.
+// File is a staged file open for reading. It is safe for concurrent use if its reader is.
 type File struct {
 	arrow *ipc.FileReader
 	sums  []byte
 }
 
-// Open reads the footer of a staged file of size bytes, and nothing else.
+// Open opens a staged file of size bytes. It reads only the trailer and the footer.
 func Open(r io.ReaderAt, size int64) (f *File, err error) {
 	defer recoverTo(&err)
 	sums, err := readTrailer(r, size)
@@ -38,15 +37,14 @@ func Open(r io.ReaderAt, size int64) (f *File, err error) {
 	return &File{arrow: reader, sums: sums}, nil
 }
 
-// Batches returns how many batches the file has.
+// Batches returns the number of batches.
 func (f *File) Batches() int { return f.arrow.NumRecords() }
 
-// Batch reads batch k, from 0, and nothing else of the file. The caller releases
-// it.
+// Batch reads batch k, from 0. The caller must release it.
 func (f *File) Batch(k int) (b *Batch, err error) {
 	defer recoverTo(&err)
 	if k < 0 || k >= f.Batches() {
-		return nil, fmt.Errorf("there is no batch %d among the %d of the staged file", k, f.Batches())
+		return nil, fmt.Errorf("read batch %d of the staged file: it has %d batches", k, f.Batches())
 	}
 	rec, err := f.arrow.RecordAt(k)
 	if err != nil {
@@ -76,13 +74,13 @@ type Batch struct {
 // Len returns the number of profiles.
 func (b *Batch) Len() int { return b.n }
 
-// Email returns the address of row i, empty where the user ID alone identifies.
+// Email returns the address of row i, empty if only the user ID identifies the profile.
 func (b *Batch) Email(i int) []byte { return b.email.at(i) }
 
-// UserID returns the user ID of row i, empty where the address alone identifies.
+// UserID returns the user ID of row i, empty if only the address identifies the profile.
 func (b *Batch) UserID(i int) []byte { return b.userID.at(i) }
 
-// DataFields returns the JSON object of row i's mapped fields, empty where none is.
+// DataFields returns the JSON object of row i's mapped fields, or empty.
 func (b *Batch) DataFields(i int) []byte { return b.dataFields.at(i) }
 
 // File returns the source file of row i, an index into the segment's sorted files.
@@ -94,7 +92,7 @@ func (b *Batch) Row(i int) int64 { return b.row[i] }
 // Key returns the hash of what identifies row i.
 func (b *Batch) Key(i int) [16]byte { return [16]byte(b.key[i*keySize:]) }
 
-// Fields returns the hash of what is sent of row i.
+// Fields returns the FieldsHash of row i.
 func (b *Batch) Fields(i int) uint64 { return b.fields[i] }
 
 // Release frees the batch's memory.
@@ -105,16 +103,16 @@ func (b *Batch) Release() {
 	}
 }
 
-// recoverTo turns a panic, Arrow's answer to damage, into an error.
+// recoverTo turns a panic of Arrow, which panics on damaged files, into an error.
 func recoverTo(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("the staged file is damaged: %v", p)
 	}
 }
 
-// maxBuffer and maxRatio bound one buffer of a batch, in bytes and as a multiple
-// of the file: more than a body may have, and more than LZ4 can squeeze. They
-// keep a damaged length from asking for all of the machine's memory.
+// maxBuffer and maxRatio bound one buffer of a batch, in bytes and as a multiple of the
+// file's size. With a damaged length, Arrow would otherwise allocate all of the machine's
+// memory.
 const (
 	maxBuffer = 2 * maxBodyBytes
 	maxRatio  = 256

@@ -7,19 +7,18 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Seeds keep hashes of different things apart. They are part of the snapshot's
-// format: a change makes every snapshot a foreign one.
+// Seeds make hashes of different kinds of data differ. They are part of the snapshot's
+// format: with other seeds, every profile counts as changed.
 const (
 	seedEmail  uint64 = 0x656d61696c_01 // "email", version 1
 	seedUserID uint64 = 0x7573657269_01 // "useri", version 1
 	seedFields uint64 = 0x6669656c64_01 // "field", version 1
 )
 
-// KeyHash returns the 128-bit hash of what a project of this type identifies a profile
-// by: the address in an email-based project, the user ID in a userID-based one.
-// In a hybrid project it is the user ID, which stays when the address changes,
-// or the address where there is no user ID. The address is hashed as it is: pass
-// it in its normalised form.
+// KeyHash returns the 128-bit hash of a profile's identifier in a project of this type: the
+// address in an email-based project, the user ID in a userID-based one. In a hybrid project
+// it is the user ID, which stays when the address changes, or the address if there is no
+// user ID. The address must be normalised.
 func KeyHash(email, userID []byte, projectType string) [16]byte {
 	byUserID := projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid && len(userID) > 0
 	if byUserID {
@@ -28,13 +27,13 @@ func KeyHash(email, userID []byte, projectType string) [16]byte {
 	return xxh3.Hash128Seed(email, seedEmail).Bytes()
 }
 
-// FieldsHash returns the 64-bit hash of everything that is sent of a profile:
-// if it is the same as at the last run, there is nothing to send. It includes the address,
-// since with a user ID a new address is a change, and the mapping's MappingSeed, since other
-// settings change what Iterable does with the fields. It is never below snapshot.Reserved.
+// FieldsHash returns the 64-bit hash of everything that is sent for a profile. If it is the
+// same as in the last run, nothing needs to be sent. It includes the address, since with a
+// user ID a new address is a change, and the mapping's MappingSeed, since other settings
+// change what Iterable does with the fields. It is never below snapshot.Reserved.
 func FieldsHash(mapping uint64, email, userID, dataFields []byte) uint64 {
-	// Chained seeds instead of one concatenation: nothing is copied, and what
-	// lies in one part can't be taken for a piece of the next.
+	// Chained seeds instead of a concatenation: nothing is copied, and bytes can't move
+	// from one part to the next without changing the hash.
 	h := xxh3.HashSeed(email, seedFields^mapping)
 	h = xxh3.HashSeed(userID, h)
 	return max(xxh3.HashSeed(dataFields, h), snapshot.Reserved)

@@ -16,9 +16,9 @@ func plain(s []byte) int {
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		w := binary.LittleEndian.Uint64(s[i:])
-		// A byte's high bit ends up set where the byte is beyond ASCII, below a
-		// space, a quote or a backslash. A borrow can also set the bit of a byte
-		// above such a one, which is why only the lowest set bit counts.
+		// The high bit is set for a byte that is beyond ASCII, below a space, a quote
+		// or a backslash. A borrow can also set the bit of a byte above such a byte,
+		// so only the lowest set bit counts.
 		m := (w | (w - low*' ') | ((w ^ low*'"') - low) | ((w ^ low*'\\') - low)) & high
 		if m != 0 {
 			return i + bits.TrailingZeros64(m)/8
@@ -32,9 +32,8 @@ func plain(s []byte) int {
 	return i
 }
 
-// AppendString appends s as a JSON string. It escapes what JSON demands, and
-// U+2028 and U+2029 as encoding/json does; a byte that is no UTF-8 becomes
-// U+FFFD.
+// AppendString appends s as a JSON string. It escapes the characters that JSON requires, and
+// U+2028 and U+2029 as encoding/json does. A byte that is not valid UTF-8 becomes U+FFFD.
 func AppendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	for {

@@ -14,8 +14,8 @@ type Matcher struct {
 // NewMatcher returns a matcher for the batch.
 func NewMatcher(b *Batch) *Matcher { return &Matcher{batch: b} }
 
-// Find returns the rows from from to to-1 whose address, or user ID, is name but for
-// case: Iterable answers with addresses in lower case. Two user IDs that differ only in
+// Find returns the rows from from to to-1 whose address, or user ID, equals name except for
+// case, since Iterable answers with addresses in lower case. Two user IDs that differ only in
 // case are two profiles; an answer does not show which one it means.
 func (m *Matcher) Find(from, to int, byUserID bool, name string) (rows []int) {
 	if m.byEmail == nil {

@@ -10,23 +10,23 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// The trailer is what the staged file has between its last record batch and
-// Arrow's footer, all in little endian:
+// The trailer is between the last record batch of the staged file and Arrow's footer. It is
+// little-endian:
 //
 //	8 bytes a batch   checksum of the batch's content
 //	8 bytes           number of batches
 //	8 bytes           checksum of the batches' checksums and the footer
 //	8 bytes           trailerMagic
 //
-// It is checked before Arrow reads the footer: with a damaged length there Arrow would
-// allocate all of the machine's memory, which nothing can recover from.
+// It is checked before Arrow reads the footer. With a damaged length there, Arrow would
+// allocate all of the machine's memory.
 const (
 	trailerMagic = "BATCHSUM"
 	trailerFixed = 24
 )
 
-// footerEnd is the size of what ends an Arrow file: the footer's length in four
-// bytes, and Arrow's magic.
+// footerEnd is the size of the end of an Arrow file: the footer's length in four bytes, and
+// Arrow's magic.
 var footerEnd = 4 + len(ipc.Magic)
 
 // footerLength reads the footer's length from the last footerEnd bytes of a file.
@@ -37,7 +37,7 @@ func trailerSum(sums, footer []byte) uint64 {
 	return xxh3.HashSeed(footer, xxh3.HashSeed(sums, seed))
 }
 
-// withTrailer inserts the trailer before the footer at the end of end.
+// withTrailer returns end with the trailer inserted before the footer.
 func withTrailer(end []byte, sums []uint64) ([]byte, error) {
 	at := int64(len(end)-footerEnd) - footerLength(end[len(end)-footerEnd:])
 	if at < 0 {
@@ -59,7 +59,7 @@ func withTrailer(end []byte, sums []uint64) ([]byte, error) {
 // footer of a file of size bytes.
 func readTrailer(r io.ReaderAt, size int64) ([]byte, error) {
 	if size < int64(footerEnd+trailerFixed) {
-		return nil, fmt.Errorf("%d bytes are too few", size)
+		return nil, fmt.Errorf("it has only %d bytes", size)
 	}
 	end := make([]byte, footerEnd)
 	if err := readFull(r, end, size-int64(footerEnd)); err != nil {
@@ -67,7 +67,7 @@ func readTrailer(r io.ReaderAt, size int64) ([]byte, error) {
 	}
 	at := size - int64(footerEnd) - footerLength(end) - trailerFixed
 	if string(end[4:]) != string(ipc.Magic) || at < 0 {
-		return nil, errors.New("it does not end as an Arrow file does; was it cut off?")
+		return nil, errors.New("it does not end like an Arrow file; it may be cut off")
 	}
 	tail := make([]byte, size-at)
 	if err := readFull(r, tail, at); err != nil {

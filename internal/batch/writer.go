@@ -11,54 +11,41 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// ErrTooLarge means that a single profile makes a larger body than a request may have: the
+// ErrTooLarge means that the body of a single profile is larger than a request's may be: the
 // row must be rejected with schemas.ReasonTooLarge.
 var ErrTooLarge = errors.New("this profile alone is larger than one request may be")
 
 // ErrNoIdentifier means that a profile has neither an address nor a user ID.
-var ErrNoIdentifier = errors.New("a profile needs an address or a user id to be sent")
+var ErrNoIdentifier = errors.New("a profile needs an address or a user ID to be sent")
 
 // maxBodyBytes keeps the offsets of a batch's texts within 32 bits, with room.
 const maxBodyBytes = 1 << 30
 
-// writeBuffer is how many bytes of the staged file are gathered before they are
-// written.
+// writeBuffer is the size of the buffer for writes to the staged file, in bytes.
 const writeBuffer = 64 << 10
 
 // Limits bound a batch.
 type Limits struct {
-	// Profiles is the most profiles in a request.
+	// Profiles is the maximum number of profiles in a request.
 	Profiles int
-	// BodyBytes is the most bytes in a request's body, everything included.
+	// BodyBytes is the maximum size of a request's whole body.
 	BodyBytes int
 }
 
-// Compression of a staged file's content.
-type Compression int
-
-// Compressions. None is the default: a staged file is read once and lives for a
-// run.
-const (
-	None Compression = iota
-	LZ4
-)
-
-// Options are the purpose of the batches, which determines the size of their bodies, and how
-// the file is written.
+// Options are the purpose of the batches, which determines the size of their bodies.
 type Options struct {
-	// Unsubscribe makes it a file of removals, which carry no data fields.
+	// Unsubscribe makes it a file of removals, which have no data fields.
 	Unsubscribe bool
-	// Body is how subscribe bodies will be written; of it an unsubscribe body
-	// has the ListID only.
-	Body        BodyOptions
-	Compression Compression
+	// Body has the settings of subscribe bodies. Of it, an unsubscribe body has only the
+	// ListID.
+	Body BodyOptions
 }
 
 // Profile is one row to be sent. Email, UserID or both identify it; the other may be empty.
 // DataFields is a JSON object as text, or empty.
 type Profile struct {
 	Email, UserID, DataFields []byte
-	// File and Row say where the row comes from, as in schemas.StagedSchema.
+	// File and Row are the origin of the row, as in schemas.StagedSchema.
 	File int32
 	Row  int64
 	Key  [16]byte
@@ -66,9 +53,9 @@ type Profile struct {
 	Fields uint64
 }
 
-// Writer cuts profiles into batches and writes the staged file. It is not safe
-// for concurrent use. Its memory is one batch, and about 70 bytes for each batch
-// that is written: Arrow's footer is written last.
+// Writer divides profiles into batches and writes the staged file. It is not safe for
+// concurrent use. It needs memory for one batch, and about 70 bytes for each written batch
+// until Arrow's footer is written.
 type Writer struct {
 	limits  Limits
 	measure measure
@@ -88,7 +75,7 @@ type Writer struct {
 // NewWriter starts a staged file. The writer does not close w.
 func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
 	if limits.Profiles < 1 {
-		return nil, fmt.Errorf("a request must have room for at least one profile, not %d", limits.Profiles)
+		return nil, fmt.Errorf("a request must allow at least one profile, not %d", limits.Profiles)
 	}
 	if limits.BodyBytes > maxBodyBytes {
 		return nil, fmt.Errorf("a request's body may be at most %d bytes, not %d", maxBodyBytes, limits.BodyBytes)
@@ -98,11 +85,7 @@ func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
 		return nil, fmt.Errorf("a request's body of at most %d bytes has no room for a profile", limits.BodyBytes)
 	}
 	out := &counter{w: bufio.NewWriterSize(w, writeBuffer)}
-	options := []ipc.Option{ipc.WithSchema(schemas.StagedSchema)}
-	if o.Compression == LZ4 {
-		options = append(options, ipc.WithLZ4())
-	}
-	file, err := ipc.NewFileWriter(out, options...)
+	file, err := ipc.NewFileWriter(out, ipc.WithSchema(schemas.StagedSchema))
 	if err != nil {
 		return nil, fmt.Errorf("start the staged file: %w", err)
 	}
@@ -210,14 +193,14 @@ func (w *Writer) reset() {
 	c.n, w.size, w.nulls = 0, 0, [3]int{}
 }
 
-// Batches returns how many batches the profiles so far make.
+// Batches returns the number of batches so far.
 func (w *Writer) Batches() int { return w.batches }
 
-// Rows returns how many profiles were appended.
+// Rows returns the number of appended profiles.
 func (w *Writer) Rows() int64 { return w.rows }
 
-// Bytes returns the size of the staged file so far; what is not yet a full batch is
-// left out until Close.
+// Bytes returns the size of the staged file so far. Before Close it excludes the current
+// batch.
 func (w *Writer) Bytes() int64 { return w.out.n }
 
 // BodyBytes returns the sum of the sizes of the requests' bodies so far.
@@ -239,7 +222,7 @@ func (w *Writer) finish() error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	// The footer is held back, because what stands before it is made from it.
+	// The footer is held back, since the trailer before it contains its checksum.
 	w.out.held = []byte{}
 	if err := w.file.Close(); err != nil {
 		return fmt.Errorf("write the footer of the staged file: %w", err)
@@ -262,7 +245,7 @@ func (w *Writer) finish() error {
 type counter struct {
 	w    *bufio.Writer
 	n    int64
-	held []byte // if not nil, what is written stays here
+	held []byte // if not nil, gets all writes
 }
 
 func (c *counter) Write(p []byte) (int, error) {
