@@ -14,16 +14,15 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// maxAnswer is the most bytes of one answer that are read. The largest that
-// Iterable can have reason to send lists every person of a 4 MB request twice.
+// maxAnswer is the maximum size of an answer in bytes. The largest plausible one lists every
+// profile of a 4 MB request twice.
 const maxAnswer = 16 << 20
 
-// maxErrorAnswer is the most bytes of an error's answer that are read: only its code is
-// needed.
+// maxErrorAnswer is the maximum size of an error's answer in bytes: only its code is needed.
 const maxErrorAnswer = 256 << 10
 
 // errTooLarge is an answer beyond its limit.
-var errTooLarge = errors.New("the answer is larger than an answer can be")
+var errTooLarge = errors.New("the answer is too large")
 
 // Result is Iterable's answer to a subscribe or an unsubscribe.
 type Result struct {

@@ -11,23 +11,23 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// KeyCheck is what a check of a key found.
+// KeyCheck is the result of CheckKey.
 type KeyCheck struct {
-	// Lists and Fields are how many of each the project has.
+	// Lists and Fields are the numbers of the project's lists and data fields.
 	Lists, Fields int
 }
 
 // probePrefix starts the name of the list that CheckKey makes and deletes.
 const probePrefix = "iterable-segment-export connection check "
 
-// cleanUpTime bounds the deleting of a probe list, which goes on after the
-// caller's context has ended.
+// cleanUpTime bounds the deletion of a probe list, which continues after the caller's context
+// has ended.
 const cleanUpTime = 30 * time.Second
 
-// CheckKey finds out whether the connection's key can do what exports need: read
-// the lists, and write them. To prove the latter it makes an empty list and
-// deletes it again. A key of the other data centre is a WrongRegion error, one
-// that may read only, or that is meant for browsers and phones, a Forbidden one.
+// CheckKey returns an error unless the connection's key can read and write lists, as exports
+// need. To prove the latter it makes an empty list and deletes it again. The error for a key
+// of the other data centre is WrongRegion; for one that may only read, or that is for browsers
+// and phones, it is Forbidden.
 func (c *Client) CheckKey(ctx context.Context) (KeyCheck, error) {
 	lists, err := c.Lists(ctx)
 	if ClassOf(err) == KeyRejected && c.other != "" {
@@ -46,17 +46,17 @@ func (c *Client) CheckKey(ctx context.Context) (KeyCheck, error) {
 	return KeyCheck{Lists: len(lists), Fields: len(fields)}, nil
 }
 
-// elsewhere asks the other data centre about a key that this one rejects.
+// elsewhere tries a key that this data centre rejects at the other one.
 func (c *Client) elsewhere(ctx context.Context, rejected error) error {
 	_, err := read(ctx, c, call{endpoint: api.Lists, base: c.other}, decodeLists)
 	if class := ClassOf(err); err == nil || class == Forbidden || class == Throttled {
-		// It answers so to keys that it knows only.
+		// Only a known key gets such an answer.
 		return &Error{Class: WrongRegion, Status: http.StatusUnauthorized, Code: api.CodeBadAPIKey, Endpoint: api.Lists.String()}
 	}
 	return fmt.Errorf("read the project's lists: %w", rejected)
 }
 
-// probeWrite makes a list and deletes it again, whatever happens in between.
+// probeWrite makes a list and deletes it again, even if the context ends.
 func (c *Client) probeWrite(ctx context.Context) (err error) {
 	name := probePrefix + rand.Text()
 	id, err := c.CreateList(ctx, name, "Made to check a connection, and deleted again at once.")
@@ -66,7 +66,7 @@ func (c *Client) probeWrite(ctx context.Context) (err error) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	if err != nil {
-		// The answer was lost, but the list may have been made.
+		// There was no answer, but the list may have been made.
 		if cleanErr := c.deleteNamed(after, name); cleanErr != nil {
 			return fmt.Errorf("make a list to see whether the key can write: %w; if there is a list %q in Iterable, delete it", err, name)
 		}
@@ -78,7 +78,7 @@ func (c *Client) probeWrite(ctx context.Context) (err error) {
 	return nil
 }
 
-// deleteNamed deletes the lists of the name, of which there is one or none.
+// deleteNamed deletes the list of that name, if there is one.
 func (c *Client) deleteNamed(ctx context.Context, name string) error {
 	lists, err := c.Lists(ctx)
 	if err != nil {
@@ -94,13 +94,12 @@ func (c *Client) deleteNamed(ctx context.Context, name string) error {
 	return nil
 }
 
-// newDeletes is how often DeleteNew tries: for about 30 s, as long as Iterable's own tests
+// newDeletes is how often DeleteNew retries: for about 30 s, as long as Iterable's own tests
 // wait for a new list.
 const newDeletes = 7
 
-// DeleteNew deletes a list that was made just now, a few times if it has to. That Iterable
-// does not know it may mean that it is too new: it is gone once the lists are twice
-// without it.
+// DeleteNew deletes a list that was just made, with retries: Iterable may not know a new list
+// yet. The list counts as deleted if it is missing twice in the project's lists.
 func (c *Client) DeleteNew(ctx context.Context, id int64) error {
 	missing := 0
 	for try := 0; ; try++ {

@@ -43,8 +43,7 @@ type Options struct {
 	// BaseURL is the API's address, US or EU or another for tests.
 	BaseURL string
 	// OtherURL is the other data centre's address, which only CheckKey uses, after BaseURL has
-	// rejected the key. The default for US is EU, for EU it is US, and for
-	// any other address nothing is asked.
+	// rejected the key. The default is EU for US, US for EU, and otherwise none.
 	OtherURL string
 	// Key returns the API key. It is called for every request, so that a key can be
 	// changed while the worker runs.
@@ -63,7 +62,7 @@ type Options struct {
 	Timeout time.Duration
 	// Version goes into the User-Agent; default "dev".
 	Version string
-	// Log gets repeated requests, at debug level; default none.
+	// Log gets repeated requests at debug level; default: no log.
 	Log *slog.Logger
 	// Pause blocks for the pause before a repeated request, or until the context ends; tests
 	// replace it.
@@ -82,12 +81,11 @@ type Client struct {
 	grace       time.Duration
 	agent       string
 	log         *slog.Logger
-	// pause waits; tests replace it.
-	pause  func(context.Context, time.Duration) error
-	fields *atomic.Pointer[foundFields] // as SharedFields found them last
+	pause       func(context.Context, time.Duration) error
+	fields      *atomic.Pointer[foundFields] // the last result of SharedFields
 }
 
-// foundFields are the project's data fields, as they were at a time.
+// foundFields are the project's data fields at a time.
 type foundFields struct {
 	at     time.Time
 	fields map[string]string
@@ -142,7 +140,7 @@ func New(o Options) (*Client, error) {
 func cleanURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return "", errors.New("the connection's address is not one: write it like " + US)
+		return "", errors.New("the connection's address is not a URL: write it like " + US)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", errors.New("the connection's address must be a scheme, a host and at most a path: write it like " + US)
@@ -187,12 +185,11 @@ func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
 	return read(ctx, c, call{endpoint: api.GetFields}, decodeFields)
 }
 
-// fieldsFor is how long an answer of SharedFields serves others too.
+// fieldsFor is how long an answer of SharedFields is shared.
 const fieldsFor = time.Second
 
-// SharedFields returns the project's data fields, as they were a moment ago: whoever asks
-// for them at about the same time shares an answer. wait blocks until a request may be
-// made.
+// SharedFields returns the project's data fields. Calls within fieldsFor share an answer.
+// wait blocks until a request may be made.
 func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) error) (map[string]string, error) {
 	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
 		return found.fields, nil
@@ -201,7 +198,7 @@ func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) er
 		return nil, err
 	}
 	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
-		return found.fields, nil // meanwhile
+		return found.fields, nil // from another call, meanwhile
 	}
 	found, err := c.Fields(ctx)
 	if err == nil {
@@ -210,8 +207,8 @@ func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) er
 	return found, err
 }
 
-// maxForgotten is the most bytes of the answer with forgotten profiles that are read: there is
-// room for four million.
+// maxForgotten is the maximum size of the answer with forgotten profiles in bytes, that of
+// four million.
 const maxForgotten = 256 << 20
 
 // Forgotten returns the SHA-256, in hexadecimal, of the trimmed address or user ID
@@ -238,12 +235,12 @@ type call struct {
 	endpoint api.Endpoint
 	list     int64 // in the endpoint's path
 	body     []byte
-	// base is the host to ask; default the client's.
+	// base is the address of the API; default the client's.
 	base string
-	// most is the most bytes of its answer, 0 being maxAnswer.
+	// most is the maximum size of its answer in bytes; default maxAnswer.
 	most int64
-	// whole is set for a call that continues for the client's grace after its caller was
-	// cancelled, so that its outcome is known.
+	// whole makes the call continue for the client's grace after its caller was cancelled, so
+	// that its outcome is known.
 	whole bool
 }
 
@@ -254,7 +251,7 @@ func (r call) path() string {
 	return strings.ReplaceAll(r.endpoint.Path, "{listId}", strconv.FormatInt(r.list, 10))
 }
 
-// answerGrace is how long a request that was cancelled may still be answered.
+// answerGrace is how long a cancelled request may wait for its answer.
 const answerGrace = 30 * time.Second
 
 // ignore accepts any answer.
@@ -262,15 +259,15 @@ func ignore([]byte) (struct{}, error) { return struct{}{}, nil }
 
 // do makes one call. Its error is nil, the context's, or an *Error.
 func do[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T, error)) (T, error) {
-	var none T
+	var zero T
 	data, status, err := c.roundTrip(ctx, r)
 	if err != nil {
-		return none, err
+		return zero, err
 	}
 	v, err := decode(data)
 	if err != nil {
-		// A 200 whose content was lost on the way: the change may have been made.
-		return none, &Error{Class: Transient, Status: status, Endpoint: r.name(), Detail: err.Error()}
+		// A 200 with damaged content: the change may have been made.
+		return zero, &Error{Class: Transient, Status: status, Endpoint: r.name(), Detail: err.Error()}
 	}
 	return v, nil
 }
@@ -362,7 +359,7 @@ func (c *Client) checkedKey(endpoint string) (string, error) {
 	}
 	for _, r := range key {
 		if r <= ' ' || r >= utf8.RuneSelf || r == 0x7f {
-			return "", &Error{Class: NoKey, Endpoint: endpoint, Detail: "the API key has characters that no key has"}
+			return "", &Error{Class: NoKey, Endpoint: endpoint, Detail: "the API key has spaces, control characters or characters beyond ASCII"}
 		}
 	}
 	return key, nil

@@ -36,7 +36,7 @@ const (
 	Forbidden Class = "forbidden"
 	// WrongRegion: the key belongs to the other data centre.
 	WrongRegion Class = "wrongRegion"
-	// NoKey: there is no key to send, or it can't be one.
+	// NoKey: the key is missing or malformed.
 	NoKey Class = "noKey"
 	// NotFound: 404, the address of the API does not exist.
 	NotFound Class = "notFound"
@@ -74,7 +74,7 @@ var advice = map[Class]string{
 // stored.
 type Error struct {
 	Class Class
-	// Status is the HTTP status, 0 where there was no answer.
+	// Status is the HTTP status, 0 if there was no answer.
 	Status int
 	// Code is Iterable's error code if it is a known one, "other" if it is not,
 	// and empty if there was none.
@@ -161,11 +161,11 @@ var codes = func() map[string]bool {
 	return known
 }()
 
-// otherCode stands for every code that is not in codes.
+// otherCode replaces every code that is not in codes.
 const otherCode = "other"
 
-// classify returns the class of an answer by its status, and by its code where
-// the status is the general 400.
+// classify returns the class of an answer by its status, and by its code for 400, 409 and
+// 422.
 func classify(status int, code string) Class {
 	switch {
 	case status == http.StatusTooManyRequests:

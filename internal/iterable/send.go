@@ -16,7 +16,7 @@ import (
 // Endpoint is one of the two calls that uploads make.
 type Endpoint string
 
-// Endpoints that have a pace. The values are those of schemas' kinds.
+// Endpoints with learned limits. The values are those of schemas' kinds.
 const (
 	Subscribe   Endpoint = "subscribe"
 	Unsubscribe Endpoint = "unsubscribe"
@@ -40,7 +40,7 @@ type Attempt struct {
 	Err error
 }
 
-// Status returns the answer's HTTP status, 0 where there was no answer.
+// Status returns the answer's HTTP status, 0 if there was no answer.
 func (a Attempt) Status() int {
 	if a.Err == nil {
 		return http.StatusOK
@@ -59,20 +59,19 @@ const (
 	longestPause = 30 * time.Second
 )
 
-// Request is what Send sends.
+// Request is a request of Send.
 type Request struct {
 	Endpoint Endpoint
 	Body     []byte
-	// Profiles is how many the body has.
+	// Profiles is the number of profiles in the body.
 	Profiles int
 	// Young reports whether the list may be too new for Iterable to know.
 	Young func() bool
-	// Repeat, if not nil, ends the pauses before the request is made again and the
-	// waiting for another turn: then Send returns the last error. It does not break
-	// off a request in progress.
+	// Repeat, if not nil, ends the pauses before a retry and the wait for another turn: then
+	// Send returns the last error. It does not cancel a request in progress.
 	Repeat context.Context
-	// Observe, if not nil, is called after every request. It must be safe for
-	// concurrent use if Send is called so.
+	// Observe, if not nil, is called after every request. It must be safe for concurrent use
+	// if Send is called concurrently.
 	Observe func(Attempt)
 }
 
@@ -93,8 +92,7 @@ func (c *Client) Turn(ctx context.Context, endpoint Endpoint) (limits.Turn, erro
 // TooLarge is also the class of a large request that failed for another reason, if the limiter
 // wants smaller ones.
 //
-// Sending a batch twice does no harm: subscribing and unsubscribing are
-// idempotent.
+// Sending a batch twice is safe: subscribing and unsubscribing are idempotent.
 func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result, error) {
 	asked, waiting := time.Now(), ctx
 	if r.Repeat != nil {
@@ -155,7 +153,7 @@ func (c *Client) Limiter(endpoint Endpoint) *limits.Limiter {
 	return c.registry.For(c.connection, string(endpoint), c.limits)
 }
 
-// endOf returns the error of a Send that was ended before Iterable had taken the request.
+// endOf returns the error of a Send that ended before Iterable accepted the request.
 func endOf(ctx context.Context, endpoint Endpoint, last error) error {
 	if ctx.Err() == nil {
 		return last

@@ -23,16 +23,16 @@ type TransportOptions struct {
 	// Dial, TLSHandshake and ResponseHeader bound the phases of a request:
 	// default 10 s, 10 s and 100 s. Some answers need a minute.
 	Dial, TLSHandshake, ResponseHeader time.Duration
-	// InFlight is how many requests are in progress at once: as many connections
-	// are kept open. Default 32.
+	// InFlight is the number of concurrent requests, and of connections that are kept open.
+	// Default 32.
 	InFlight int
 	// TLS is for tests; default the system's roots.
 	TLS *tls.Config
 }
 
 // NewHTTPClient returns an HTTP client for Options.HTTP. It verifies certificates, uses the
-// environment's proxy, speaks HTTP/2 if the server does, limits every phase of a request and
-// follows no redirect.
+// environment's proxy, uses HTTP/2 if the server does, limits every phase of a request, and
+// does not follow redirects.
 func NewHTTPClient(o TransportOptions) *http.Client {
 	inFlight := cmp.Or(o.InFlight, 32)
 	conf := o.TLS.Clone()

@@ -33,9 +33,9 @@ const (
 	firstStep   = 0.05
 	// slowest is the minimum of requests per second.
 	slowest = 0.2
-	// growth is how many times as many profiles the next request carries as long as
-	// none was too large, and near how close the largest that was accepted comes to
-	// the smallest that was not.
+	// growth is the factor by which requests grow until one was too large. near is the ratio
+	// of the smallest size that was too large to the largest accepted one at which the
+	// search between them ends.
 	growth = 10
 	near   = 1.25
 	// probeAfter is how long the size of requests is first kept; every failed probe doubles it.
@@ -44,12 +44,12 @@ const (
 	// long, and its time per profile is that many times as long as before.
 	slowRequest = 2 * time.Second
 	slower      = 2
-	// failuresToShrink is how many requests in a row must fail with a 5xx or without an
-	// answer before they become smaller.
+	// failuresToShrink is the number of failures in a row (5xx or no answer) after which
+	// requests become smaller.
 	failuresToShrink = 3
 )
 
-// Learned is what is known of a project's limits at one endpoint.
+// Learned is the knowledge of a project's limits at one endpoint.
 type Learned struct {
 	// Rate is the requests per second of all workers together.
 	Rate float64 `json:"requestsPerSecond"`
@@ -62,14 +62,14 @@ type Learned struct {
 	// Changes counts the changes of the rate since it was found: the worker with more of them
 	// knows more.
 	Changes int64 `json:"changes,omitempty"`
-	// Rows is the most profiles that one request carried, TooMany the fewest that
-	// were too many, 0 where none were.
+	// Rows is the largest accepted number of profiles in a request, TooMany the smallest
+	// refused one, 0 if there is none.
 	Rows    int `json:"profiles,omitempty"`
 	TooMany int `json:"tooManyProfiles,omitempty"`
-	// Bytes is the most that a request's body may have, in bytes, where one of fewer
-	// profiles than allowed was too large; 0 is no bound but the setting's.
+	// Bytes is the maximum size of a request's body, if one with fewer profiles than allowed
+	// was too large; 0 means that only the setting bounds it.
 	Bytes int `json:"bodyBytes,omitempty"`
-	// Pinned is the rate that the settings gave when this was learned, 0 if none.
+	// Pinned is the rate in the settings when this was learned, 0 if not set.
 	Pinned float64 `json:"pinned,omitempty"`
 }
 
@@ -79,7 +79,7 @@ type controller struct {
 	Learned
 	set schemas.Limits
 	part
-	known     float64   // the rate to begin with, where no 429 had shown the limit
+	known     float64   // the initial rate, if no 429 had shown the limit
 	cutAt     time.Time // of the last cut
 	inVain    int       // cuts since the last request that was not answered 429
 	tryAt     time.Time // a higher rate is tried
@@ -101,7 +101,7 @@ func newController(set schemas.Limits, known Learned) *controller {
 	c := &controller{Learned: known, set: set, part: part{share: 1}, wait: probeAfter}
 	if pinned := float64(set.RequestsPerSecond); pinned != known.Pinned {
 		c.Pinned = pinned
-		if pinned > 0 { // what was learned at another rate says nothing of this one
+		if pinned > 0 { // knowledge of another rate does not apply
 			c.Rate, c.Found, c.Before, c.Hold, c.Changes = pinned, false, 0, 0, 0
 		}
 	}
@@ -146,7 +146,7 @@ func (c *controller) slot(from time.Time) time.Time {
 	return from.Add(time.Duration(d))
 }
 
-// most returns the most profiles that the settings allow in a request.
+// most returns the maximum number of profiles that the settings allow in a request.
 func (c *controller) most() int {
 	switch {
 	case c.set.SubscribersPerRequest > 0:
@@ -157,8 +157,8 @@ func (c *controller) most() int {
 	return math.MaxInt32
 }
 
-// size returns how many profiles the next request may carry. A probe is one that may be
-// too large: there is one at a time.
+// size returns the maximum number of profiles of the next request. A probe is a request that
+// may be too large; there is at most one at a time.
 func (c *controller) size(now time.Time) (rows int, probe bool) {
 	sure := c.Rows
 	switch {
@@ -245,9 +245,9 @@ func (c *controller) changed(now time.Time) {
 	c.tryAt = now.Add(c.Hold)
 }
 
-// throttled notes that a request was answered 429, and returns how long nothing is to
-// be sent. The 429s of requests that had left before the last cut change nothing, and
-// of those while workers divide the rate again only the first does.
+// throttled records that a request was answered 429, and returns how long to pause. A 429 of
+// a request from before the last cut changes nothing. While workers divide the rate again,
+// only the first 429 does.
 func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 	if sent.Before(c.cutAt) || now.Before(c.unsettled) && !c.cutAt.Before(c.unsettled.Add(-lookEvery)) {
 		return 0
@@ -257,7 +257,7 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 		if c.Before > 0 {
 			c.Rate = c.Before
 		}
-		if c.inVain > cutsInVain { // the limit has fallen far below
+		if c.inVain > cutsInVain { // the limit is far lower now
 			c.Rate *= fall
 		} else {
 			c.Rate *= cut
@@ -273,9 +273,9 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 	return pause
 }
 
-// tooLarge notes that a request with so many of the allowed rows, and a body of so many
-// bytes, was refused for its size. Of few rows, and fewer than allowed, it had too many
-// bytes: the number is meaningless for other exports with shorter rows.
+// tooLarge records that a request was refused for its size. If it had few rows, and fewer than
+// allowed, it had too many bytes; its number of rows means nothing for exports with shorter
+// rows.
 func (c *controller) tooLarge(now time.Time, rows, allowed, bytes int) {
 	if rows < min(allowed, startRows) && bytes > 0 {
 		c.Bytes, c.bytesAt = max(1, bytes/2), now.Add(probeAfter)
@@ -301,7 +301,7 @@ func (c *controller) failed(rows int) bool {
 	return true
 }
 
-// bytes returns the most that the next request's body may have, 0 if only the setting says.
+// bytes returns the maximum size of the next request's body, 0 if only the setting bounds it.
 func (c *controller) bytes(now time.Time) int {
 	switch {
 	case c.Bytes == 0:
@@ -313,8 +313,8 @@ func (c *controller) bytes(now time.Time) int {
 	return c.Bytes
 }
 
-// remembered returns what is stored. A rate at which nothing was answered 429 may have got
-// through because there were few requests, so half of what it rose to counts.
+// remembered returns what is stored. A rate without a 429 may have succeeded because there
+// were few requests, so half of it is stored.
 func (c *controller) remembered() Learned {
 	l := c.Learned
 	if !l.Found {

@@ -34,7 +34,7 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 		return true, next, nil
 	}
 	if err != nil {
-		return false, next, fmt.Errorf("take a turn for %s: %w", e.Name, err)
+		return false, next, fmt.Errorf("reserve a turn for %s: %w", e.Name, err)
 	}
 	files, err := s.root.List(ctx, dir)
 	for _, f := range files {
@@ -43,12 +43,12 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 		}
 	}
 	if err != nil {
-		return false, next, fmt.Errorf("delete the turns for %s that are over: %w", e.Name, err)
+		return false, next, fmt.Errorf("delete past turns for %s: %w", e.Name, err)
 	}
 	return false, next, nil
 }
 
-// kept is how many past slots keep their files, for workers with slow clocks.
+// kept is the number of past slots whose files are kept, for workers with slow clocks.
 const kept = 10
 
 // WaitDocumented blocks until a request is reserved. If the data root fails, it does not wait.

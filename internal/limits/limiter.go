@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// mostInFlight bounds the requests that wait for an answer, and largeInFlight
-	// those of more than fewRows profiles, which is a bound on memory: a body has up
-	// to 4 MB, and what it was made of as much again.
+	// mostInFlight bounds the requests that wait for an answer. largeInFlight bounds those
+	// of more than fewRows profiles, to bound memory: a body has up to 4 MB, and its batches
+	// as much again.
 	mostInFlight  = 64
 	largeInFlight = 16
 	fewRows       = 5 * startRows
@@ -21,7 +21,7 @@ const (
 	patience = time.Second
 )
 
-// inFlight returns how many requests of a size may wait for an answer at a time.
+// inFlight returns the maximum number of concurrent requests of a size.
 func inFlight(rows int) int {
 	if rows > fewRows {
 		return largeInFlight
@@ -63,8 +63,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Turn is the right to send one request of at most Profiles profiles, whose body has at
-// most Bytes bytes; 0 is no such bound. It ends with exactly one call of its methods.
+// Turn is the right to send one request of at most Profiles profiles, with a body of at most
+// Bytes bytes; 0 is no bound. It ends with exactly one call of its methods.
 type Turn struct {
 	Profiles int
 	Bytes    int
@@ -181,7 +181,7 @@ func (t Turn) Throttled(retryAfter time.Duration) {
 	})
 }
 
-// TooLarge notes that a request of so many profiles and bytes was refused for its size.
+// TooLarge records that a request of so many profiles and bytes was refused for its size.
 func (t Turn) TooLarge(profiles, bytes int) {
 	t.end(func(c *controller, now time.Time) { c.tooLarge(now, profiles, t.Profiles, bytes) })
 }
@@ -200,7 +200,7 @@ func (l *Limiter) Rate() float64 {
 	return l.c.own()
 }
 
-// Learned returns what is known of the limits, and the rate of all workers now.
+// Learned returns what is known of the limits, with the current rate of all workers.
 func (l *Limiter) Learned() Learned {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,12 +2,12 @@
 // deployment together within them. Iterable documents neither a rate nor a size for
 // subscribe and unsubscribe, and other integrations of the customer use the same project.
 //
-// A controller starts with 5 requests/s of 1,000 profiles. As long as Iterable takes
-// them, each request carries ten times as many as the one before; one that is too
-// large is followed by the mean of the largest that was taken and the smallest that
-// was not. Then the rate doubles each second until the first 429, which leaves 40 %
-// of it. From there it is held, and from time to time a little more is tried. A 429
-// ends the try, takes 5 % off, and doubles the time to the next one.
+// A controller starts with 5 requests/s of 1,000 profiles. While Iterable accepts them, each
+// request has ten times as many profiles as the one before. After one that is too large, it
+// tries sizes between the largest accepted and the smallest refused one. Then the rate doubles
+// each second until the first 429, which reduces it to 40 %. From then on the rate is held,
+// and a slightly higher one is tried from time to time. A 429 ends the try, reduces the rate
+// by 5 %, and doubles the time until the next try.
 //
 // Workers need no coordinator: each keeps a small file in the data root while it sends, with
 // the number of its uploads and what it has learned, and reads the others' files. A file that

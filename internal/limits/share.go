@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// lookEvery is how often a worker renews its file and reads the others'; at
-	// first it does so after firstLook, because workers often start together, and
-	// each time a quarter later. Each time is one small write, one listing and a
+	// lookEvery is the time between rounds, in which a worker renews its file and reads the
+	// others'. The first is after firstLook, because workers often start together, and each
+	// further interval is a quarter longer. A round needs a small write, a listing and a
 	// small read for each other worker.
 	lookEvery = 3 * time.Second
 	firstLook = lookEvery / 6
@@ -87,7 +87,7 @@ type presence struct {
 	saved  time.Time
 	stored map[string]Learned // read, and not yet used
 	stop   context.CancelFunc
-	looked chan struct{} // closed once this worker has looked for the first time
+	looked chan struct{} // closed after the first round
 	over   chan struct{} // closed when the rounds have ended
 }
 
@@ -96,10 +96,10 @@ func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
 	return &Share{root: root, registry: registry, log: log, id: rand.Text(), connections: map[string]*presence{}}
 }
 
-// Join makes this worker known as one that sends over the connection, with one
-// upload more than before, until leave is called. It returns once the worker has read the
-// other workers' files and the stored limits, or after joinWithin: then the rate follows
-// the answers alone. The last leave stores what was learned.
+// Join announces one more upload of this worker over the connection, until leave is called.
+// It returns once the worker has read the other workers' files and the stored limits, or after
+// joinWithin: then the rate depends only on the answers. The last leave stores what was
+// learned.
 func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	if s == nil {
 		return func() {}
@@ -133,15 +133,15 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 			p.stop()
 		}
 		s.mu.Unlock()
-		if last { // what was learned is there for the report and the next run
+		if last { // the report and the next run need what was learned
 			<-over
 		}
 	}
 }
 
-// begin looks for the first time, and repeats that until the worker has nothing left to
-// send. It outlives the first upload, so it does not use that upload's context, whose lease
-// on the data root ends with it.
+// begin does the first round, and starts further ones until the worker has no uploads left.
+// They outlive the first upload, so they don't use its context, whose lease on the data root
+// ends with it.
 func (s *Share) begin(connection string, p *presence) {
 	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
@@ -173,7 +173,7 @@ func (s *Share) begin(connection string, p *presence) {
 	}()
 }
 
-// look renews this worker's file, looks at the others' and divides the limits.
+// look does a round: it renews this worker's file, reads the others' and divides the limits.
 func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	s.mu.Lock()
 	mine := note{Uploads: p.mine, Limits: s.learned(connection, (*Limiter).Learned)}
@@ -219,8 +219,8 @@ func (s *Share) learned(connection string, of func(*Limiter) Learned) map[string
 	return known
 }
 
-// exchange writes this worker's note and reads those of the others, of which first
-// come before this worker.
+// exchange writes this worker's note and reads those of the others. first is the number of
+// others whose names sort before this worker's.
 func (s *Share) exchange(ctx context.Context, connection string, mine note) (others []note, first int, err error) {
 	dir := schemas.SendersDir(connection)
 	own := path.Join(dir, s.id)
@@ -229,15 +229,15 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 		return nil, 0, err
 	}
 	if err := s.root.Write(ctx, own, data); err != nil {
-		return nil, 0, fmt.Errorf("write that this worker sends: %w", err)
+		return nil, 0, fmt.Errorf("announce that this worker sends: %w", err)
 	}
 	files, err := s.root.List(ctx, dir)
 	if err != nil {
-		return nil, 0, fmt.Errorf("look who else sends: %w", err)
+		return nil, 0, fmt.Errorf("list the workers that send: %w", err)
 	}
 	i := slices.IndexFunc(files, func(f storage.Object) bool { return f.Name == own })
 	if i < 0 {
-		return nil, 0, errors.New("look who else sends: this worker's own file is not listed")
+		return nil, 0, errors.New("list the workers that send: this worker's own file is missing")
 	}
 	now := files[i].ModTime
 	for _, f := range files {
@@ -247,7 +247,7 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 			var o note
 			data, err := s.root.Read(ctx, f.Name)
 			if err != nil || json.Unmarshal(data, &o) != nil {
-				continue // it has just gone
+				continue // it was just deleted
 			}
 			others = append(others, o)
 			if strings.Compare(f.Name, own) < 0 {
@@ -255,7 +255,7 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 			}
 		case age > forget:
 			if err := s.root.DeletePrefix(ctx, f.Name); err != nil {
-				return nil, 0, fmt.Errorf("delete the file of a worker that is gone: %w", err)
+				return nil, 0, fmt.Errorf("delete the file of a stopped worker: %w", err)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
-// Package api describes Iterable's HTTP API as far as this project uses it: its
-// endpoints with their documented limits, the shapes of its requests and
-// answers, and its error codes. The client and the sandbox share these names and shapes, but
-// no behaviour.
+// Package api describes the part of Iterable's HTTP API that this project uses: its endpoints
+// with their documented limits, the shapes of its requests and answers, and its error codes.
+// The client and the sandbox share these names and shapes, but not their behaviour.
 //
 // Each fact is followed by its source: O is Iterable's OpenAPI document, version
 // 1.8; OT the integration tests of Iterable's own TypeScript client
@@ -14,20 +13,19 @@ import "net/http"
 
 // Endpoint is one call of the API.
 type Endpoint struct {
-	// Name is how statistics, faults and metrics name the call.
+	// Name is the name of the call in statistics, faults and metrics.
 	Name string
-	// Method and Path are as in the OpenAPI document, with {parameters}.
+	// Method and Path are those of the OpenAPI document, with {parameters}.
 	Method, Path string
-	// PerSecond and PerMinute are the documented limits of a project; 0 means that
-	// none is documented.
+	// PerSecond and PerMinute are the documented limits of a project; 0 if there is none.
 	PerSecond, PerMinute float64
 }
 
 // String returns the method and the path.
 func (e Endpoint) String() string { return e.Method + " " + e.Path }
 
-// The endpoints, with the limits that O states for them. For subscribe and
-// unsubscribe it states none: they must be learned.
+// The endpoints, with their limits in O. It has no limits for subscribe and unsubscribe: they
+// must be learned.
 var (
 	Lists            = Endpoint{Name: "lists", Method: http.MethodGet, Path: "/api/lists", PerSecond: 100}
 	CreateList       = Endpoint{Name: "lists/create", Method: http.MethodPost, Path: "/api/lists"}
@@ -56,12 +54,12 @@ var Endpoints = []Endpoint{
 
 // Limits that the documentation states.
 const (
-	// MaxDescription is the most characters of a list's description (D).
+	// MaxDescription is the maximum number of characters of a list's description (D).
 	MaxDescription = 140
-	// MaxPreview is the most members that lists/previewUsers returns (O).
+	// MaxPreview is the maximum number of members that lists/previewUsers returns (O).
 	MaxPreview = 5000
-	// BulkUpdateBody is the largest body of users/bulkUpdate, in bytes (O). None is
-	// stated for subscribe; it is the best guess there is.
+	// BulkUpdateBody is the maximum size of a body of users/bulkUpdate, in bytes (O). The
+	// limit of subscribe is not documented; this is the best guess.
 	BulkUpdateBody = 4 << 20
 )
 

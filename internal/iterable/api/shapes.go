@@ -2,8 +2,8 @@ package api
 
 import "encoding/json"
 
-// List is a list as GET /api/lists has it. The document calls CreatedAt an int32
-// of milliseconds; it does not fit into one.
+// List is a list in the answer to GET /api/lists. In the document, CreatedAt is an int32, which
+// is too small for milliseconds.
 type List struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`
@@ -23,13 +23,13 @@ type CreateListRequest struct {
 	Description string `json:"description,omitempty"`
 }
 
-// CreateListAnswer is the answer to it.
+// CreateListAnswer is the answer to POST /api/lists.
 type CreateListAnswer struct {
 	ListID *int64 `json:"listId"`
 }
 
-// Subscriber is one row of a subscribe or an unsubscribe request; the latter has
-// Email and UserID alone. The document asks for one of the two.
+// Subscriber is one row of a subscribe request. The document requires exactly one of Email and
+// UserID.
 type Subscriber struct {
 	Email              *string         `json:"email,omitempty"`
 	UserID             *string         `json:"userId,omitempty"`
@@ -107,7 +107,7 @@ type UpdateUserRequest struct {
 	CreateNewFields *bool `json:"createNewFields,omitempty"`
 }
 
-// User is a profile as the endpoints that read one have it.
+// User is a profile in the answers of endpoints that read one.
 type User struct {
 	Email      string         `json:"email"`
 	UserID     string         `json:"userId,omitempty"`

@@ -1,6 +1,6 @@
-// Package apitest holds requests and answers against Iterable's own OpenAPI
-// document, for tests. The document is not part of the repository: it lies beside
-// it, and without it nothing is checked.
+// Package apitest checks requests and answers against Iterable's own OpenAPI document, for
+// tests. The document is not part of the repository but in a folder beside it. Without it,
+// nothing is checked.
 package apitest
 
 import (
@@ -21,10 +21,10 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// document is where the OpenAPI document lies, from the repository's root.
+// document is the path of the OpenAPI document, from the repository's root.
 const document = "../shared/iterable-openapi.json"
 
-// Contract is the document, ready to check with. It is safe for concurrent use.
+// Contract is the parsed document. It is safe for concurrent use.
 type Contract struct {
 	paths map[string]map[string]operation
 
@@ -51,7 +51,7 @@ type response struct {
 	Schema json.RawMessage `json:"schema"`
 }
 
-// Open reads the document. Its error is fs.ErrNotExist where there is none.
+// Open reads the document. Its error is fs.ErrNotExist if the document is missing.
 func Open() (*Contract, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -85,8 +85,8 @@ func Open() (*Contract, error) {
 	return c, c.compiler.AddResource("doc.json", map[string]any{"definitions": doc.Definitions})
 }
 
-// strict makes a definition refuse properties that it does not name, and allow null
-// where the service sends it: for params.
+// strict makes a definition reject unknown properties, and allow null for params, where the
+// service sends it.
 func strict(definition any) {
 	d, ok := definition.(map[string]any)
 	if !ok {
@@ -102,7 +102,7 @@ func strict(definition any) {
 	}
 }
 
-// Request returns what is wrong with a request by the document, or nil.
+// Request returns an error if a request does not conform to the document.
 func (c *Contract) Request(e api.Endpoint, r *http.Request, body []byte) error {
 	op, ok := c.paths[e.Path][strings.ToLower(e.Method)]
 	if !ok {
@@ -145,8 +145,8 @@ func (c *Contract) Request(e api.Endpoint, r *http.Request, body []byte) error {
 	return errors.Join(problems...)
 }
 
-// oneIdentifier holds a request against a sentence of the document: a subscriber
-// has an email or a userId, but not both.
+// oneIdentifier checks what the document only describes in a sentence: a subscriber has either
+// an email or a userId.
 func oneIdentifier(e api.Endpoint, body []byte) error {
 	if e != api.Subscribe && e != api.Unsubscribe {
 		return nil
@@ -165,10 +165,10 @@ func oneIdentifier(e api.Endpoint, body []byte) error {
 	return nil
 }
 
-// undocumented are statuses that production clients saw and the document leaves out.
+// undocumented are statuses that production clients have received and the document lacks.
 var undocumented = []int{http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests}
 
-// Answer returns what is wrong with an answer by the document, or nil.
+// Answer returns an error if an answer does not conform to the document.
 func (c *Contract) Answer(e api.Endpoint, status int, contentType string, body []byte) error {
 	op, ok := c.paths[e.Path][strings.ToLower(e.Method)]
 	if !ok {
@@ -191,7 +191,7 @@ func (c *Contract) Answer(e api.Endpoint, status int, contentType string, body [
 	return fmt.Errorf("%s: content type %q", e, contentType)
 }
 
-// json holds a body against a schema of the document.
+// json checks a body against a schema of the document.
 func (c *Contract) json(schema json.RawMessage, body []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
