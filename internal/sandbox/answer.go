@@ -23,7 +23,7 @@ type answer struct {
 
 func jsonAnswer(status int, v any) answer {
 	body, err := json.Marshal(v)
-	if err != nil { // nothing here holds what JSON can't
+	if err != nil { // all values here can be encoded
 		panic(err)
 	}
 	return answer{status: status, contentType: "application/json", body: body}
@@ -45,8 +45,8 @@ func badParams(format string, args ...any) answer {
 	return failure(http.StatusBadRequest, api.CodeBadParams, fmt.Sprintf(format, args...))
 }
 
-// unknownList is the answer for a list that is not there, or not yet: its code is
-// Success, whatever the status.
+// unknownList returns the answer for a list that does not exist, or does not yet. Its code is
+// Success, as Iterable's is.
 func unknownList(id int64) answer {
 	return jsonAnswer(http.StatusBadRequest, api.Status{Msg: fmt.Sprintf("%s(%d)", api.InvalidListIDMarker, id), Code: api.CodeSuccess,
 		Params: map[string]any{"projectId": 1, "listId": id}})
@@ -58,11 +58,11 @@ func (a answer) write(w http.ResponseWriter) {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that is gone needs no answer
+	_, _ = w.Write(a.body) // the client may have disconnected
 }
 
-// read decodes JSON, or refuses the request. It is strict: unknown fields are
-// refused, so that what works here works there.
+// read decodes JSON, or refuses the request. It refuses unknown fields, so that a request that
+// works here works with Iterable.
 func read(body []byte, v any) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -72,7 +72,7 @@ func read(body []byte, v any) {
 		if _, err = d.Token(); err == io.EOF {
 			return
 		}
-		err = fmt.Errorf("something follows the JSON value")
+		err = fmt.Errorf("there is data after the JSON value")
 	}
 	if shape, ok := strings.CutPrefix(err.Error(), "json: "); ok {
 		panic(badParams("%s", shape))

@@ -13,30 +13,30 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// Fault is how requests are to fail. Of the faults that fit a request, the one
-// that was added first is used.
+// Fault makes requests fail. If several faults match a request, the one that was added first
+// is used.
 type Fault struct {
-	// Endpoint is whose requests fail, by its name in the stats, such as
-	// "lists/subscribe"; empty is all of the API.
+	// Endpoint is the name of the endpoint in the stats, such as "lists/subscribe"; empty
+	// is all of the API.
 	Endpoint string
 	// Kind is what happens: "status" answers with Status and Body, "storm" with
 	// 429, "hang" doesn't answer until the client gives up, "reset" resets the
 	// connection, "drop" applies the change and then resets the connection,
 	// "slow" applies the change and answers after Delay.
 	Kind string
-	// Apply makes the change before "status" and "hang" too.
+	// Apply makes "status" and "hang" apply the change too.
 	Apply bool
-	// Skip lets that many requests pass first.
+	// Skip is the number of requests that succeed first.
 	Skip int
-	// Count is how many requests fail; 0 is no end but For's and ClearFaults'.
+	// Count is the number of requests that fail; 0 is unlimited.
 	Count int
-	// Share is the part of the requests that fails, 0 < Share <= 1; 0 is all.
+	// Share is the share of requests that fail, 0 < Share <= 1; 0 is all.
 	Share float64
 	// Seed makes the choice by Share repeatable.
 	Seed uint64
-	// For is how long the fault lasts from when it is added.
+	// For is how long the fault lasts after it was added.
 	For time.Duration
-	// Delay is how long "slow" and "status" hold the answer back.
+	// Delay delays the answers of "slow" and "status".
 	Delay time.Duration
 	// Status is the HTTP status of "status", default 500.
 	Status int
@@ -44,20 +44,20 @@ type Fault struct {
 	// "text", "truncated" (the beginning of JSON), "success" (JSON with the code
 	// Success, whatever the status) or "empty".
 	Body string
-	// Code and Message are what a JSON body says.
+	// Code and Message are those of a JSON body.
 	Code, Message string
-	// RetryAfter is the Retry-After header, in seconds; 0 is none.
+	// RetryAfter is the Retry-After header in seconds; 0 omits it.
 	RetryAfter int
 }
 
 type activeFault struct {
 	Fault
 	random  *rand.Rand
-	ends    time.Time       // zero if it doesn't end by itself
+	ends    time.Time       // zero if it has no time limit
 	cleared <-chan struct{} // closed when the faults are cleared
 }
 
-// AddFaults makes the next requests fail. An error means that none was added.
+// AddFaults adds faults for the next requests. If there is an error, it adds nothing.
 func (s *Server) AddFaults(faults ...Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Server) AddFaults(faults ...Fault) error {
 	return nil
 }
 
-// ClearFaults removes all faults and resets the connections that hang.
+// ClearFaults removes all faults and resets hanging connections.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +96,7 @@ func (s *Server) ClearFaults() {
 	s.cleared = make(chan struct{})
 }
 
-// pick returns the fault that a request meets, nil if none.
+// pick returns the fault for a request, or nil.
 func (s *Server) pick(endpoint string) *activeFault {
 	now := s.now()
 	s.faults = slices.DeleteFunc(s.faults, func(a *activeFault) bool { return !a.ends.IsZero() && !now.Before(a.ends) })
@@ -118,8 +118,8 @@ func (s *Server) pick(endpoint string) *activeFault {
 	return nil
 }
 
-// answer is what a fault of kind "status" answers. The applied answer is what
-// the truncated body is the beginning of.
+// answer returns the answer of a fault of kind "status". A truncated body is the beginning of
+// the applied answer.
 func (f *Fault) answer(applied answer) answer {
 	status := cmp.Or(f.Status, http.StatusInternalServerError)
 	code, msg := cmp.Or(f.Code, api.CodeGenericError), cmp.Or(f.Message, "The sandbox was told to fail")
@@ -147,12 +147,11 @@ func (f *Fault) answer(applied answer) answer {
 	return a
 }
 
-// reset ends the connection with a TCP reset where there is one, and without an
-// answer in any case.
+// reset ends the connection without an answer, with a TCP reset if possible.
 func reset(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // without it the client sees an orderly end
+			_ = tcp.SetLinger(0) // otherwise the connection ends in order
 		}
 		conn.Close()
 		return

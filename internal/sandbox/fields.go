@@ -11,12 +11,12 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// date is what makes a string a date (iterable-go): a day, a day and a time with
-// or without an offset, or the forms with T and milliseconds.
+// date matches strings that are dates (iterable-go): a day, a day and a time with or without
+// an offset, or the forms with T and milliseconds.
 var date = regexp.MustCompile(`^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( [+-]\d\d:\d\d)?|T\d\d:\d\d:\d\d\.\d{3}([+-]\d\d:\d\d|Z))?$`)
 
-// typeOf returns the type that a value gives a new field, as users/getFields names
-// it; null gives none.
+// typeOf returns the type of a new field with that value, as in users/getFields; for null it
+// returns "".
 func typeOf(field string, value any) string {
 	switch v := value.(type) {
 	case string:
@@ -42,13 +42,13 @@ func typeOf(field string, value any) string {
 	return ""
 }
 
-// fit reports whether a value of one type can stand in a field of another; any
-// value can in a field that is new.
+// fit reports whether a value of one type fits a field of another type. Every value fits a new
+// field.
 func fit(value, field string) bool {
 	return value == field || field == "" || value == "" || value == "long" && field == "double" || value == "date" && field == "string"
 }
 
-// fits reports whether all of a row's values are of their fields' types.
+// fits reports whether all values of a row fit their fields.
 func (s *Server) fits(x row) bool {
 	for name, value := range x.values {
 		if !fit(typeOf(name, value), s.fields[name]) {
@@ -58,8 +58,8 @@ func (s *Server) fits(x row) bool {
 	return true
 }
 
-// checkFields refuses a request for a value of another type than its field's, where
-// the config does so.
+// checkFields refuses a request with a value of another type than its field, if the config has
+// RefuseMismatches.
 func (s *Server) checkFields(rows []row) {
 	fresh := map[string]string{}
 	for _, x := range rows {
@@ -73,7 +73,7 @@ func (s *Server) checkFields(rows []row) {
 	}
 }
 
-// mismatch names the field, and holds the value: who reads it must not pass that on.
+// mismatch returns an answer with the field and its value. Clients must not repeat the value.
 func mismatch(field, want, got string, value any) answer {
 	return jsonAnswer(http.StatusBadRequest, api.Status{
 		Msg: "Request fields types mismatched: " + field, Code: api.CodeFieldTypes,
@@ -83,7 +83,7 @@ func mismatch(field, want, got string, value any) answer {
 	})
 }
 
-// newFields gives the row's new fields the types of their values, or drops them.
+// newFields creates the row's new fields with the types of their values, or drops them.
 func (s *Server) newFields(x row, create bool, out *result) {
 	for name, value := range x.values {
 		switch kind := typeOf(name, value); {

@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// The journal keeps the requests that changed a sandbox in a file, a line of JSON
-// each, so that a sandbox that was killed can be started again as it was. It only
-// grows: delete the folder to begin again.
+// The journal is a file of the requests that changed a sandbox, one line of JSON each. With it,
+// a killed sandbox starts again in the same state. It only grows; delete the folder to start
+// with an empty project.
 const journalFile = "sandbox.jsonl"
 
-// record is a line of the journal: a request, or the ID before that of the first list.
+// record is a line of the journal: a request, or the ID before the first list's.
 type record struct {
 	Time   time.Time       `json:"time"`
 	Method string          `json:"method,omitempty"`
@@ -34,9 +34,8 @@ func (s *Server) keep(r record) {
 	}
 }
 
-// Open makes a server that goes on where the last one with the same
-// Config.DataDir stopped; without a DataDir it is New. One folder is for one
-// server at a time.
+// Open returns a server that continues where the last one with the same Config.DataDir stopped.
+// Without a DataDir it is New. Only one server at a time can use a folder.
 func Open(c Config) (*Server, error) {
 	s := New(c)
 	if c.DataDir == "" {
@@ -52,7 +51,7 @@ func Open(c Config) (*Server, error) {
 	}
 	end, err := s.replay(file)
 	if err == nil {
-		err = file.Truncate(end) // a kill can have cut off the last line
+		err = file.Truncate(end) // the last line can be incomplete after a kill
 	}
 	if err != nil {
 		file.Close()
@@ -64,7 +63,7 @@ func Open(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the writing to DataDir, and returns the first failure of it.
+// Close closes the journal, and returns the first error of writing it.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +73,8 @@ func (s *Server) Close() error {
 	return errors.Join(s.unwritten, s.journal.Close())
 }
 
-// replay makes the journal's requests again, at their time and without delays,
-// limits or faults, and returns where the last whole line ends.
+// replay repeats the journal's requests at their times, without delays, limits and faults. It
+// returns the end of the last complete line.
 func (s *Server) replay(file *os.File) (end int64, err error) {
 	defer func(now func() time.Time, c Config) {
 		s.now, s.config, s.replaying = now, c, false

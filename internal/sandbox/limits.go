@@ -8,7 +8,7 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// newLimits returns the limits of the endpoints that have one, by name.
+// newLimits returns the limits of endpoints by name.
 func newLimits(c Config) map[string]*rate.Limiter {
 	limits := map[string]*rate.Limiter{}
 	add := func(e api.Endpoint, perSecond float64, burst int) {

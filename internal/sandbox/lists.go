@@ -20,11 +20,11 @@ type list struct {
 	known   time.Time         // subscribe and unsubscribe know it from then on
 	inUse   bool              // a campaign or a journey uses it: it can't be deleted
 	members map[*profile]bool // the keys
-	shown   map[*profile]bool // by size and getUsers: the same map where they do not lag
-	pending []change          // that are not shown yet, in the order of time
+	shown   map[*profile]bool // by size and getUsers: the same map if they do not lag
+	pending []change          // not shown yet, oldest first
 }
 
-// change is one of a list's members.
+// change adds or removes members.
 type change struct {
 	visible time.Time
 	who     []*profile
@@ -77,8 +77,8 @@ func (s *Server) newList(l api.List, delay time.Duration) int64 {
 	return l.ID
 }
 
-// AddList makes a list behind the API's back and returns its ID. It is of type
-// Standard unless l says otherwise, and is known at once.
+// AddList makes a list without the API and returns its ID. Its type defaults to Standard, and
+// it is known at once.
 func (s *Server) AddList(l api.List) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,15 +86,14 @@ func (s *Server) AddList(l api.List) int64 {
 	return s.newList(l, 0)
 }
 
-// SetInUse makes a campaign or a journey use a list, or use it no more.
+// SetInUse sets whether a campaign or a journey uses a list.
 func (s *Server) SetInUse(id int64, inUse bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lists[id].inUse = inUse
 }
 
-// listOf returns the list that a request's path or query names, or refuses the
-// request.
+// listOf returns the list in a request's path or query, or refuses the request.
 func (s *Server) listOf(r *http.Request) *list {
 	id, err := strconv.ParseInt(cmp.Or(r.PathValue("listId"), r.URL.Query().Get("listId")), 10, 64)
 	if err != nil {
@@ -116,8 +115,8 @@ func (s *Server) deleteList(r *http.Request, _ []byte) answer {
 	return success("List " + strconv.FormatInt(l.ID, 10) + " deleted")
 }
 
-// change changes a list's members, and notes when that is to be shown. Changes are
-// shown in the order in which they were made.
+// change changes a list's members, and sets when that is shown. Changes are shown in their
+// order.
 func (s *Server) change(l *list, who []*profile, on bool) {
 	set(l.members, who, on)
 	if s.config.Lag == 0 {
@@ -140,8 +139,8 @@ func set(in map[*profile]bool, who []*profile, on bool) {
 	}
 }
 
-// show returns the list that a request names, for its size or members: with the
-// changes whose time has come, or an answer of 503 every other time if it is large.
+// show returns the list of a request for its size or members, with the changes that are due.
+// For a large list, every other request is refused with a 503.
 func (s *Server) show(r *http.Request) *list {
 	l := s.listOf(r)
 	if !s.config.Fast && len(l.members) > 200_000 {
@@ -167,12 +166,12 @@ func (s *Server) previewUsers(r *http.Request, _ []byte) answer {
 	return s.listUsers(r, "size", api.MaxPreview)
 }
 
-// listUsers answers with the members' names, one a line, in any order.
+// listUsers answers with the members' identifiers, one per line, in any order.
 func (s *Server) listUsers(r *http.Request, limitName string, most int) answer {
 	query := r.URL.Query()
 	limit, err := strconv.Atoi(cmp.Or(query.Get(limitName), strconv.Itoa(most)))
 	if err != nil || limit < 1 || limit > most {
-		return badParams("%s: not a number that is allowed", limitName)
+		return badParams("%s: the number is not allowed", limitName)
 	}
 	preferUserID, err := strconv.ParseBool(cmp.Or(query.Get("preferUserId"), "false"))
 	if err != nil {

@@ -1,29 +1,27 @@
-// Package sandbox is a stand-in for the part of the Iterable API that this
-// project uses, for tests, demonstrations and benchmarks. It is one Iterable
-// project, in memory, behind an http.Handler.
+// Package sandbox implements the part of the Iterable API that this project uses, for tests,
+// demonstrations and benchmarks. It is one Iterable project, in memory, behind an
+// http.Handler.
 //
-// Under /api/ it answers as Iterable does. It is strict where Iterable may be
-// lenient, so that what works here works there: unknown JSON fields and wrong
-// types are 400 BadParams.
+// Under /api/ it answers as Iterable does. Where Iterable may be lenient it is strict, so that
+// a request that works here works with Iterable: unknown JSON fields and wrong types are 400
+// BadParams.
 //
-// GET /sandbox/stats, without a key, shows the Stats.
+// GET /sandbox/stats, without a key, returns the Stats.
 //
-// # Assumed
+// # Assumptions
 //
-// What the documentation leaves open, and how it is done here:
+// The documentation leaves these points open:
 //   - A rate is a token bucket of one second's requests that refills evenly.
-//   - In an email-based project a user ID without an address finds the profile
-//     that bears it; if there is none, preferUserId makes one with the address
-//     <userId>@placeholder.email, and otherwise the row is notFound.
-//   - In a userID-based project an address without a user ID finds the first
-//     profile that bears it, otherwise the row is notFound.
-//   - A user ID whose dataFields have an "email" gets that address, except in an
-//     email-based project.
-//   - In a hybrid project an address and a user ID of two different profiles
-//     are a conflict.
-//   - A whole number fits into a field of type double, and a date into one of
-//     type string; every other difference of types is a mismatch. Fields inside
-//     objects have no type of their own.
+//   - In an email-based project a user ID without an address finds the profile with that
+//     user ID. If there is none, preferUserId creates one with the address
+//     <userId>@placeholder.email; otherwise the row is notFound.
+//   - In a userID-based project an address without a user ID finds the first profile with
+//     that address; otherwise the row is notFound.
+//   - A user ID with an "email" in its dataFields gets that address, except in an email-based
+//     project.
+//   - In a hybrid project an address and a user ID of two different profiles are a conflict.
+//   - A whole number fits a field of type double, and a date one of type string; every other
+//     difference of types is a mismatch. Fields inside objects have no types.
 package sandbox
 
 import (
@@ -44,7 +42,7 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// Server is the stand-in. It is an http.Handler, safe for concurrent use.
+// Server is the sandbox. It is an http.Handler and safe for concurrent use.
 type Server struct {
 	config Config
 	now    func() time.Time
@@ -58,28 +56,28 @@ type Server struct {
 	fields   map[string]string // name to type
 	lists    map[int64]*list
 	lastList int64
-	marks    map[string]string        // why an address or a user ID is refused
+	marks    map[string]string        // by address or user ID: why it is refused
 	limits   map[string]*rate.Limiter // by endpoint
 	slow     int64                    // requests that could time out
 
 	faults  []*activeFault
-	cleared chan struct{} // closed when the faults are cleared, which ends what hangs
+	cleared chan struct{} // closed when the faults are cleared, to end hanging requests
 
-	requests  []Request // the last ones
+	requests  []Request // the most recent ones
 	endpoints map[string]*EndpointStats
 
 	journal   *os.File // nil without Config.DataDir
-	unwritten error    // the first failure to write it; nothing is written after it
-	replaying bool     // the journal is read: there are no limits then
+	unwritten error    // the first error of writing it; nothing is written after it
+	replaying bool     // the journal is read, without limits
 }
 
-// profile is one person. Its address is in lower case.
+// profile is a profile. Its address is in lower case.
 type profile struct {
 	email, userID string
 	data          map[string]any // only with Config.KeepData
 }
 
-// New makes a server.
+// New returns a server.
 func New(c Config) *Server {
 	c.setDefaults()
 	s := &Server{
@@ -107,7 +105,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// delay returns a random time up to most, or most where the config is exact.
+// delay returns a random time up to most, or most if the config has Exactly.
 func (s *Server) delay(most time.Duration) time.Duration {
 	if most <= 0 || s.config.Exactly {
 		return most
@@ -118,7 +116,7 @@ func (s *Server) delay(most time.Duration) time.Duration {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// handler answers a call that has passed key, faults and limit. Server.mu is held.
+// handler answers a call after the checks of key, faults and limit. Server.mu is held.
 type handler func(*Server, *http.Request, []byte) answer
 
 var handlers = map[api.Endpoint]handler{
@@ -131,7 +129,7 @@ var handlers = map[api.Endpoint]handler{
 }
 
 func (s *Server) nothing(*http.Request, []byte) answer {
-	return failure(http.StatusNotFound, api.CodeNotFound, "There is nothing at this path")
+	return failure(http.StatusNotFound, api.CodeNotFound, "Unknown path")
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, e api.Endpoint, handle handler) {
@@ -168,8 +166,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e api.Endpoint, h
 	a.write(w)
 }
 
-// answer answers a request of the API, or returns the fault that it meets; then
-// the answer is the change's where the fault is one that applies it.
+// answer answers a request of the API, or returns its fault. If the fault applies the change,
+// the answer is that of the change.
 func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body []byte, a answer, fault *activeFault) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, api.BulkUpdateBody))
 	s.mu.Lock()
@@ -200,7 +198,7 @@ func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body [
 	return body, a, fault
 }
 
-// authorize refuses a request whose key may not make it.
+// authorize refuses a request if its key lacks the permission.
 func (s *Server) authorize(r *http.Request) {
 	key := r.Header.Get("Api-Key")
 	kind, known := s.config.Keys[key]
@@ -219,7 +217,7 @@ func (s *Server) Revoke(key string, revoked bool) {
 	s.revoked[key] = revoked
 }
 
-// throttled is a 429 in one of the forms that were seen: JSON and two plain texts.
+// throttled returns a 429 in one of the observed forms: JSON and two plain texts.
 func throttled() answer {
 	switch rand.N(3) {
 	case 0:
@@ -230,17 +228,16 @@ func throttled() answer {
 	return textAnswer(http.StatusTooManyRequests, "Rate limit exceeded. Please try again later.")
 }
 
-// ListenAndServe serves on addr, such as "127.0.0.1:8234", until ctx is done, and
-// then returns nil. Requests in flight are then broken off. Since anyone who
-// reaches the server can do what they like with it, addr must be a loopback
-// address unless Config.AllowRemote is set.
+// ListenAndServe serves on addr, such as "127.0.0.1:8234", until ctx is done. Then it cancels
+// the requests in flight and returns nil. Since the server is not protected, addr must be a
+// loopback address unless Config.AllowRemote is set.
 func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("sandbox address %q: %w", addr, err)
 	}
 	if !tcp.IP.IsLoopback() && !s.config.AllowRemote {
-		return fmt.Errorf("sandbox address %q: not a loopback address such as 127.0.0.1; the sandbox lets anyone in", addr)
+		return fmt.Errorf("sandbox address %q: not a loopback address such as 127.0.0.1; the sandbox is not protected", addr)
 	}
 	l, err := net.ListenTCP("tcp", tcp)
 	if err != nil {

@@ -14,32 +14,31 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// keptRequests is how many requests are kept at least.
+// keptRequests is the minimum number of requests that are kept.
 const keptRequests = 10_000
 
-// Request is a request of the API: nothing in it says who the people in the
-// request are.
+// Request is a request of the API without personal data.
 type Request struct {
 	Time         time.Time
 	Milliseconds float64
 	Endpoint     string
-	Status       int    // of the answer, 0 if none was given
+	Status       int    // of the answer, 0 if there was none
 	Rows         int    // the subscribers in a request that was applied
-	Body         string // a hash of the body, so that a request that was sent twice can be seen
+	Body         string // a hash of the body, to find repeated requests
 }
 
-// EndpointStats adds up the requests of one endpoint.
+// EndpointStats counts the requests of one endpoint.
 type EndpointStats struct {
 	Requests int64 `json:"requests"`
-	// Throttled is how many were answered 429, and UnknownList how many asked for
-	// a list that is not there, or not yet.
+	// Throttled counts the answers 429, and UnknownList those for a list that does not
+	// exist, or does not yet.
 	Throttled   int64 `json:"throttled"`
 	UnknownList int64 `json:"unknownList"`
-	// Faults is how many met a fault.
+	// Faults counts the requests with a fault.
 	Faults int64 `json:"faults"`
 }
 
-// log counts a request that is about to be answered, with status 0 if it is not.
+// log counts a request before it is answered; its status is 0 if it is not answered.
 func (s *Server) log(began time.Time, e api.Endpoint, body []byte, a answer, faulty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,9 +80,8 @@ type Stats struct {
 	Lists     []ListStats              `json:"lists"` // in order of their IDs
 }
 
-// ListStats describes what a list holds. The digest is the SHA-256, in hexadecimal,
-// over the members as Members returns them, joined by "\n"; it is empty where it was
-// not asked for.
+// ListStats describes the members of a list. The digest is the SHA-256, in hexadecimal, of the
+// members as Members returns them, joined by "\n"; it is empty if it was not requested.
 type ListStats struct {
 	ID     int64  `json:"id"`
 	Name   string `json:"name"`
@@ -91,8 +89,8 @@ type ListStats struct {
 	Digest string `json:"digest,omitempty"`
 }
 
-// Stats returns what has happened and what there is. Digests cost a sort of each
-// list's members, during which all requests wait.
+// Stats returns the counts of requests and the lists. Digests sort each list's members, while
+// all requests wait.
 func (s *Server) Stats(digests bool) Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

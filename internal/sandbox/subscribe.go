@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// placeholderDomain ends the address of a profile made from a user ID alone.
+	// placeholderDomain ends the address of a profile made from only a user ID.
 	placeholderDomain = "@placeholder.email"
-	// maxIdentifier is the longest user ID that a profile can have.
+	// maxIdentifier is the maximum length of a user ID.
 	maxIdentifier = 255
 )
 
-// Why a row fails; each puts it into the array of failedUpdates that has its name.
+// Reasons why a row fails. Each has an array of failedUpdates.
 const (
 	Forgotten   = "forgotten"
 	Conflict    = "conflict"
@@ -25,12 +25,12 @@ const (
 	NotFound    = "notFound"
 )
 
-// Mark makes profiles be refused from now on, or no more where why is empty. They
-// are addresses, in any case, and user IDs.
-func (s *Server) Mark(why string, people ...string) {
+// Mark makes the server refuse profiles from now on, or accept them again if why is empty.
+// names are addresses in any case, or user IDs.
+func (s *Server) Mark(why string, names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, who := range people {
+	for _, who := range names {
 		if strings.Contains(who, "@") {
 			who = strings.ToLower(who)
 		}
@@ -41,7 +41,7 @@ func (s *Server) Mark(why string, people ...string) {
 // row is one subscriber of a request, its address in lower case.
 type row struct {
 	api.Subscriber
-	emailInData bool // a user ID with the address among its dataFields
+	emailInData bool // its address was in its dataFields
 	values      map[string]any
 }
 
@@ -65,13 +65,13 @@ func (s *Server) newRow(in api.Subscriber) row {
 	return x
 }
 
-// result adds up what became of a request's rows.
+// result counts the outcomes of a request's rows.
 type result struct {
 	api.UpdateAnswer
 	ok, failed int
 }
 
-// fail counts a row as failed and names it by what the project identifies by.
+// fail counts a row as failed, and adds the project's identifier of it to the answer.
 func (r *result) fail(kind ProjectType, x row, why string) {
 	r.failed++
 	f := &r.FailedUpdates
@@ -153,11 +153,11 @@ func (s *Server) unsubscribe(_ *http.Request, body []byte) answer {
 }
 
 // changed returns the list that a request changes, or refuses the request.
-func (s *Server) changed(id *int64, none bool, rows int) *list {
+func (s *Server) changed(id *int64, missing bool, rows int) *list {
 	switch most := s.config.MaxSubscribers; {
 	case id == nil:
 		panic(badParams("listId is missing"))
-	case none:
+	case missing:
 		panic(badParams("subscribers is missing"))
 	case most > 0 && rows > most:
 		panic(failure(http.StatusBadRequest, api.CodeBatchTooLarge, "Too many subscribers in a request"))
@@ -172,16 +172,16 @@ func (s *Server) changed(id *int64, none bool, rows int) *list {
 	return l
 }
 
-// address is what the sandbox accepts as an address, in lower case: a dot-atom, an
-// @, and a domain of at least two labels. It is written apart from the exporter's
-// validation, so that one mistake can't hide in both.
+// address matches the addresses that the sandbox accepts, in lower case: a dot-atom, an @, and
+// a domain of at least two labels. It is independent of the exporter's validation, so that the
+// two don't share a mistake.
 var address = regexp.MustCompile(`^[^\x00-\x20\x7f-\x{10ffff}"(),:;<>@[\\\].]+(\.[^\x00-\x20\x7f-\x{10ffff}"(),:;<>@[\\\].]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func deliverable(email string) bool {
 	return len(email) <= 254 && strings.IndexByte(email, '@') <= 64 && address.MatchString(email)
 }
 
-// printable is what a user ID is made of (O): printable ASCII, no space at the end.
+// printable matches a valid user ID (O): printable ASCII without a space at the end.
 var printable = regexp.MustCompile(`^[ -~]*[!-~]$`)
 
 func text(s *string) string {
@@ -191,13 +191,13 @@ func text(s *string) string {
 	return *s
 }
 
-// place finds a row's profile: nil if one is to be made, or why the row is
-// refused. It may give the row the name that the profile is to have.
+// place returns a row's profile, nil if it must be created, or why the row is refused. It may
+// set the identifiers of the row.
 func (s *Server) place(x *row, existingOnly bool) (*profile, string) {
 	email, userID := text(x.Email), text(x.UserID)
 	switch {
 	case x.Email != nil && !deliverable(email):
-		x.UserID = nil // it is named by what is wrong with it
+		x.UserID = nil // the answer names the invalid identifier
 		return nil, Invalid
 	case x.UserID != nil && (len(userID) > maxIdentifier || !printable.MatchString(userID)):
 		x.Email = nil
@@ -233,8 +233,7 @@ func (s *Server) place(x *row, existingOnly bool) (*profile, string) {
 	return who, ""
 }
 
-// store writes a row into its profile, a new one if there is none, and creates or
-// drops the fields that the project does not have.
+// store writes a row into its profile, or into a new one, and creates or drops new fields.
 func (s *Server) store(who *profile, x row, create bool, out *result) *profile {
 	if who == nil {
 		who = &profile{}
@@ -251,7 +250,7 @@ func (s *Server) store(who *profile, x row, create bool, out *result) *profile {
 	return who
 }
 
-// rename gives a profile another name, unless that is empty or the one that it has.
+// rename changes an identifier of a profile, unless the new one is empty or the same.
 func rename(by map[string]*profile, who *profile, name *string, to string) {
 	if to == "" || to == *name {
 		return
@@ -264,7 +263,7 @@ func rename(by map[string]*profile, who *profile, name *string, to string) {
 	}
 }
 
-// merge overwrites into's fields with from's; with deep, objects are merged.
+// merge copies the fields of from to into; if deep is set, it merges objects.
 func merge(into, from map[string]any, deep bool) {
 	for k, v := range from {
 		old, isObject := into[k].(map[string]any)

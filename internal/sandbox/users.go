@@ -11,8 +11,8 @@ import (
 	"iterable-segment-export/internal/iterable/api"
 )
 
-// userByEmail answers with a profile, for an address in the path or in the query.
-// Without one Iterable answers with an empty object.
+// userByEmail answers with the profile of an address in the path or in the query, or with an
+// empty object if there is none, as Iterable does.
 func (s *Server) userByEmail(r *http.Request, _ []byte) answer {
 	return userAnswer(s.byEmail[strings.ToLower(cmp.Or(r.PathValue("email"), r.URL.Query().Get("email")))])
 }
@@ -53,8 +53,8 @@ func (s *Server) updateUser(_ *http.Request, body []byte) answer {
 	return success("User updated")
 }
 
-// refusals are the codes of users/update by what is wrong, and userRefusals those
-// that differ where only a user ID is given.
+// refusals are the codes of users/update by reason, and userRefusals those that differ if the
+// request has only a user ID.
 var (
 	refusals = map[string]string{
 		Forgotten: api.CodeForgotten, Conflict: api.CodeUserIDExists, InvalidData: api.CodeFieldTypes,
@@ -63,8 +63,7 @@ var (
 	userRefusals = map[string]string{NotFound: api.CodeUnknownUserID, Invalid: api.CodeInvalidUserID}
 )
 
-// deleteUser deletes a profile, by its address or its user ID. It is not kept
-// from coming back.
+// deleteUser deletes a profile by its address or its user ID. The profile can be created again.
 func (s *Server) deleteUser(r *http.Request, _ []byte) answer {
 	email, userID := strings.ToLower(r.PathValue("email")), r.PathValue("userId")
 	if email != "" && s.config.Project == UserIDProject {
