@@ -162,7 +162,7 @@ func TestBadIPC(t *testing.T) {
 			binary.LittleEndian.PutUint32(d[4:], 1<<30)
 			return d
 		}(), []string{"not a Parquet or Arrow file"}},
-		"big end first": {streamBytes(t, array.NewRecord(rec.Schema().WithEndianness(endian.BigEndian), rec.Columns(), rec.NumRows())), []string{"most significant byte first"}},
+		"big end first": {streamBytes(t, array.NewRecord(rec.Schema().WithEndianness(endian.BigEndian), rec.Columns(), rec.NumRows())), []string{"big-endian"}},
 	} {
 		t.Run(name, func(t *testing.T) { fails(t, c.data, unreadable, c.words...) })
 	}

@@ -174,18 +174,18 @@ func TestBadFooters(t *testing.T) {
 		change func(m *metadata.FileMetaData)
 		words  []string
 	}{
-		"rows that are not there":    {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows = 1 << 60 }, []string{"footer says"}},
+		"rows that are not there":    {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows = 1 << 60 }, []string{"footer claims"}},
 		"negative rows":              {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = -5, -5 }, []string{"row group 0"}},
 		"absurd rows":                {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = 1<<60, 1<<60 }, []string{"rows in"}},
 		"fewer rows than values":     {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = 1, 1 }, []string{"email", "claims 2 values"}},
-		"more values than pages":     {func(m *metadata.FileMetaData) { rowsAndValues(m, 3) }, []string{"email", "has 3 values, its pages have 2"}},
+		"more values than pages":     {func(m *metadata.FileMetaData) { rowsAndValues(m, 3) }, []string{"email", "claims 3 values, its pages have 2"}},
 		"offset outside":             {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.DataPageOffset = 1 << 50 }, []string{"email", "outside"}},
 		"negative offset":            {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.DataPageOffset = -9 }, []string{"email", "outside"}},
 		"size outside":               {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.TotalCompressedSize = math.MaxInt64 }, []string{"email", "outside"}},
 		"negative size":              {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.TotalCompressedSize = -1 }, []string{"email", "outside"}},
 		"a column too few":           {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns = m.RowGroups[0].Columns[:0] }, []string{"row group 0"}},
 		"a column elsewhere":         {func(m *metadata.FileMetaData) { p := "other"; m.RowGroups[0].Columns[0].FilePath = &p }, []string{"email", "another file"}},
-		"a column without a place":   {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData = nil }, []string{"email", "where the column lies"}},
+		"a column without a place":   {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData = nil }, []string{"email", "location of the column"}},
 		"LZ4":                        {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.Codec = 5 }, []string{"email", "can't be decompressed with LZ4"}},
 		"LZ4_RAW":                    {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.Codec = 7 }, []string{"email", "can't be decompressed with LZ4_RAW"}},
 		"LZO":                        {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.Codec = 3 }, []string{"email", "LZO", "snappy or zstd"}},
@@ -264,11 +264,11 @@ func TestBadPages(t *testing.T) {
 		"negative values":               {withPages(t, none, 2, dataPage(n, n, -2, 0), v), []string{"negative"}},
 		"two sizes":                     {withPages(t, none, 2, dataPage(n+1, n, 2, 0), v), []string{"two sizes"}},
 		"a page of two gigabytes":       {withPages(t, snap, 2, dataPage(math.MaxInt32, n, 2, 0), v), []string{"pages of about 1 MB"}},
-		"snappy that lies":              {withPages(t, snap, 2, dataPage(n, int64(len(liar)), 2, 0), liar), []string{"once decompressed"}},
-		"a zstd bomb":                   {withPages(t, zst, 2, dataPage(n, int64(len(bomb)), 2, 0), bomb), []string{"once decompressed"}},
+		"snappy that lies":              {withPages(t, snap, 2, dataPage(n, int64(len(liar)), 2, 0), liar), []string{"decompressed bytes"}},
+		"a zstd bomb":                   {withPages(t, zst, 2, dataPage(n, int64(len(bomb)), 2, 0), bomb), []string{"decompressed bytes"}},
 		"zstd that is none":             {withPages(t, zst, 2, dataPage(n, n, 2, 0), v), []string{"zstd"}},
 		"a dictionary of milliards":     {withPages(t, none, 2, dictPage(n, n, math.MaxInt32), v, dataPage(n, n, 2, 0), v), []string{"dictionary"}},
-		"BYTE_STREAM_SPLIT":             {withPages(t, none, 2, dataPage(n, n, 2, 9), v), []string{"BYTE_STREAM_SPLIT", "no whole number"}},
+		"BYTE_STREAM_SPLIT":             {withPages(t, none, 2, dataPage(n, n, 2, 9), v), []string{"BYTE_STREAM_SPLIT", "not a multiple"}},
 		"fewer values than claimed":     {withPages(t, none, 3, dataPage(n, n, 2, 0), v), []string{"claims", "3 values"}},
 		"a header without an end":       {withPages(t, none, 2, bytes.Repeat([]byte{0x15}, 600)), []string{"header"}},
 		"values that are not there":     {withPages(t, none, 9, dataPage(n, n, 9, 0), v), []string{"row group 0"}},
@@ -278,7 +278,7 @@ func TestBadPages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if strings.Contains(name, "fewer values") {
-				c.words = []string{"has 3 values, its pages have 2"}
+				c.words = []string{"claims 3 values, its pages have 2"}
 			}
 			fails(t, c.data, unreadable, append(c.words, "email")...)
 		})

@@ -128,7 +128,7 @@ func resolve(fields []arrow.Field, asked string) ([]int, error) {
 			return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "the name matches more than one column: %s; write it exactly as the file does, or rename one of them", strings.Join(names, ", "))
 		}
 	}
-	return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "not found%s the file has %s", guess(asked, fields), describe(fields))
+	return nil, columnar.ColumnError(schemas.ErrorColumn, asked, "there is no such column%s the file has %s", guess(asked, fields), describe(fields))
 }
 
 // matches finds the paths through structs whose names, joined by dots, equal the parts.

@@ -41,8 +41,8 @@ func (h hostile) columns() Columns {
 // hostiles are all of them.
 func hostiles() []hostile {
 	return []hostile{
-		{"a gzip bomb in Parquet", func(t testing.TB) []byte { return bombPage(t, compress.Codecs.Gzip, gzipBomb(t)) }, "once decompressed"},
-		{"a zstd bomb in Parquet", func(t testing.TB) []byte { return bombPage(t, compress.Codecs.Zstd, zstdBomb(t, 2<<30)) }, "once decompressed"},
+		{"a gzip bomb in Parquet", func(t testing.TB) []byte { return bombPage(t, compress.Codecs.Gzip, gzipBomb(t)) }, "decompressed bytes"},
+		{"a zstd bomb in Parquet", func(t testing.TB) []byte { return bombPage(t, compress.Codecs.Zstd, zstdBomb(t, 2<<30)) }, "decompressed bytes"},
 		{"a snappy page of 2 GB", func(t testing.TB) []byte {
 			return withPages(t, compress.Codecs.Snappy, 2, dataPage(math.MaxInt32, 3, 2, 0), []byte("abc"))
 		}, "pages of about 1 MB"},

@@ -353,7 +353,7 @@ func TestDeltaDeletionVectors(t *testing.T) {
 		"a gigabyte":       {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": 1 << 30, "cardinality": 4}, "damaged"},
 		"not base 85":      {obj{"storageType": "i", "pathOrInlineDv": "~~~~~", "sizeInBytes": 4, "cardinality": 4}, "damaged"},
 		"elsewhere":        {obj{"storageType": "p", "pathOrInlineDv": "s3://other/x.bin", "sizeInBytes": 4, "cardinality": 4}, "outside"},
-		"a file not there": {obj{"storageType": "u", "pathOrInlineDv": z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}, "not there"},
+		"a file not there": {obj{"storageType": "u", "pathOrInlineDv": z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}, "missing"},
 		"beyond the file":  {obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 9, "sizeInBytes": len(data), "cardinality": 4}, "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -447,7 +447,7 @@ func TestDeltaThatCanNotBeRead(t *testing.T) {
 		}, []string{"00000000000000000001.json", "cut off"}},
 		"no commit":           {func(d *deltaTable) { d.log("x", "") }, []string{"no commit"}},
 		"a commit is missing": {func(d *deltaTable) { d.commit(createTable(emailColumn, nil, nil)...); d.version++; d.commit() }, []string{"lacks version 1"}},
-		"no schema":           {func(d *deltaTable) { d.commit(good(d)) }, []string{"columns"}},
+		"no schema":           {func(d *deltaTable) { d.commit(good(d)) }, []string{"schema"}},
 		"a bad schema":        {func(d *deltaTable) { d.commit(append(createTable("{", nil, nil), good(d))...) }, []string{"schema"}},
 	} {
 		t.Run(name, func(t *testing.T) {
