@@ -40,6 +40,9 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 			return out, err
 		}
 	}
+	if err := a.auditStart(ctx, in); err != nil {
+		return out, err
+	}
 	if err := cmp.Or(unknown, noAccess(access.CheckUse(who, c))); err != nil {
 		return out, err
 	}

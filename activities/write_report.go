@@ -29,6 +29,9 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := a.mayReport(ctx, in); err != nil {
 		return "", err
 	}
+	if err := a.auditAnswers(ctx, in); err != nil {
+		return "", err
+	}
 	stored, err := limits.Read(ctx, a.Root, in.Connection.Name)
 	if err != nil {
 		a.Log.Warn("report without learned limits", "connection", in.Connection.Name, "error", err)

@@ -115,7 +115,7 @@ on, or a profile), and finds connections.yaml, the data root and the keys like t
 		return nil
 	}
 	root.AddCommand(
-		a.runCommand(), a.checkCommand(), a.statusCommand(), a.runsCommand(), a.rejectsCommand(), a.recordCommand(), a.findCommand(), a.reportCommand(), a.cancelCommand(),
+		a.runCommand(), a.checkCommand(), a.statusCommand(), a.runsCommand(), a.rejectsCommand(), a.recordCommand(), a.findCommand(), a.auditCommand(), a.reportCommand(), a.cancelCommand(),
 		a.answerCommand(schemas.UpdateRetry, "Try the failed step of a waiting run again", "goes on"),
 		a.answerCommand(schemas.UpdateAbort, "End a waiting run, or a segment of it, without sending more", "ends"),
 		a.answerCommand(schemas.UpdateApprove, "Let a run that asked for approval go on", "goes on"),

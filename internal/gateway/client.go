@@ -394,6 +394,10 @@ func (c *Client) FindPerson(ctx context.Context, in schemas.FindRequest) (schema
 	return call[schemas.Found](ctx, c, http.MethodPost, "/v1/people/find", nil, in)
 }
 
+func (c *Client) Audit(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error) {
+	return call[[]schemas.AuditEntry](ctx, c, http.MethodGet, "/v1/audit", url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}}, nil)
+}
+
 func (c *Client) Setup(ctx context.Context) (Setup, error) {
 	return call[Setup](ctx, c, http.MethodPost, "/v1/setup", nil, nil)
 }

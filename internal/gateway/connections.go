@@ -139,7 +139,11 @@ func (l *Local) Connect(ctx context.Context, name string, in ConnectRequest) (sc
 	if err != nil {
 		return schemas.ConsentRecord{}, err
 	}
-	return gate.Agree(ctx, l.who, c, in.Statement)
+	record, err := gate.Agree(ctx, l.who, c, in.Statement)
+	if err == nil {
+		err = l.audit(ctx, schemas.AuditConnected, schemas.AuditEntry{Connection: name, Details: "agreed to the transfer to " + record.Host})
+	}
+	return record, err
 }
 
 func (l *Local) Disconnect(ctx context.Context, name string, in DisconnectRequest) (Disconnected, error) {
@@ -170,7 +174,10 @@ func (l *Local) Disconnect(ctx context.Context, name string, in DisconnectReques
 	if out.Consent, err = gate.Withdraw(ctx, l.who, c); err != nil {
 		return out, err
 	}
-	return out, o.Detach(ctx, out.Consent, out.Detached)
+	if err := o.Detach(ctx, out.Consent, out.Detached); err != nil {
+		return out, err
+	}
+	return out, l.audit(ctx, schemas.AuditDisconnected, schemas.AuditEntry{Connection: name})
 }
 
 // sight implements doctor.Sight.

@@ -91,6 +91,9 @@ func (l *Local) Rejects(ctx context.Context, run operate.Run, in RejectsRequest,
 	if in.Segment != "" && !slices.Contains(names, in.Segment) {
 		return access.No(schemas.ErrorBadRequest, "the run has no segment %q%s", in.Segment, spelling.Guess(in.Segment, names))
 	}
+	if err := l.audit(ctx, schemas.AuditRead, schemas.AuditEntry{Connection: ref.Connection, Export: ref.Export, Segment: in.Segment, RunID: ref.RunID, Details: "the rejected rows"}); err != nil {
+		return err
+	}
 	left := in.Limit
 	for _, s := range v.Segments {
 		if in.Segment != "" && s.Run.Segment != in.Segment {

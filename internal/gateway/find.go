@@ -48,6 +48,9 @@ func (l *Local) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas
 			return out, err
 		}
 	}
+	if err := l.audit(ctx, schemas.AuditSearched, schemas.AuditEntry{Details: "for a person"}); err != nil {
+		return out, err
+	}
 	slices.SortFunc(out.Lists, func(a, b schemas.FoundList) int {
 		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Segment, b.Segment))
 	})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/rejects"
@@ -92,7 +93,12 @@ func TestFindPerson(t *testing.T) {
 	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "Damaged", "S"), schemas.SnapshotName(1)), []byte("not a snapshot, but as long as one might be, so that its end is read too")); err != nil {
 		t.Fatal(err)
 	}
+	gate, err := access.New(root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l := (&Office{
+		Gate: func(context.Context) (*access.Gate, error) { return gate, nil },
 		Root: func(context.Context) (*storage.Root, error) { return root, nil },
 		Known: func() (ConnectionSource, error) {
 			return projects{"mail": {}, "users": {ProjectType: schemas.ProjectUserID}, "both": {ProjectType: schemas.ProjectHybrid}}, nil
@@ -129,6 +135,10 @@ func TestFindPerson(t *testing.T) {
 	if err != nil || len(found.Rows) != 2 || found.Records != 2 || found.Rows[0].Outcome != schemas.OutcomeAdded || found.Rows[0].RunID != "tuesday" ||
 		found.Rows[1].Outcome != schemas.OutcomeSuppressed || found.Rows[1].RunID != "monday" {
 		t.Errorf("history: %+v, %v", found, err)
+	}
+	trail, err := l.Audit(t.Context(), time.Time{})
+	if err != nil || len(trail) != 6 || trail[0] != (schemas.AuditEntry{At: trail[0].At, Who: "root", What: schemas.AuditSearched, Details: "for a person"}) {
+		t.Errorf("the audit trail has %+v, %v", trail, err)
 	}
 	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: " "}); err == nil {
 		t.Error("an empty person is accepted")

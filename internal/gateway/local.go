@@ -256,7 +256,7 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 		}
 	}
 	l.outlook(ctx, plan.Steps)
-	return plan, nil
+	return plan, l.auditApplied(ctx, plan.Steps)
 }
 
 // told returns the error of a part of an operation as the person may see it.
@@ -301,7 +301,8 @@ func (l *Local) Remove(ctx context.Context, export string, in RemoveRequest) (sc
 		if err := l.mayChange(ctx, export, a.Export.Connection); err != nil {
 			return none, err
 		}
-		return o.Remove(ctx, a, in.DeleteLists)
+		out, err := o.Remove(ctx, a, in.DeleteLists)
+		return out, l.auditRemoved(ctx, err, a.Export)
 	}
 	if !errors.Is(err, operate.ErrNotApplied) {
 		return none, err
@@ -322,7 +323,8 @@ func (l *Local) Remove(ctx context.Context, export string, in RemoveRequest) (sc
 	if err := l.mayChange(ctx, export, e.Connection); err != nil {
 		return none, err
 	}
-	return o.RemoveUnapplied(ctx, e, in.DeleteLists)
+	out, err := o.RemoveUnapplied(ctx, e, in.DeleteLists)
+	return out, l.auditRemoved(ctx, err, e)
 }
 
 func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error) {
@@ -379,6 +381,9 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err == nil && isApplied {
 		err = o.Move(ctx, applied, in.Connection)
 	}
+	if err == nil {
+		err = l.audit(ctx, schemas.AuditMoved, schemas.AuditEntry{Export: export, Connection: in.Connection, Details: fmt.Sprintf("from connection %q", owner.Connection)})
+	}
 	return moved, err
 }
 
@@ -391,10 +396,14 @@ func (l *Local) Schedule(ctx context.Context, export string, in ScheduleRequest)
 	if err := l.mayChange(ctx, export, a.Export.Connection); err != nil {
 		return err
 	}
+	change, what := o.Resume, schemas.AuditResumed
 	if in.Paused {
-		return o.Pause(ctx, a)
+		change, what = o.Pause, schemas.AuditPaused
 	}
-	return o.Resume(ctx, a)
+	if err := change(ctx, a); err != nil {
+		return err
+	}
+	return l.audit(ctx, what, schemas.AuditEntry{Export: export, Connection: a.Export.Connection})
 }
 
 func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err error) {
@@ -499,14 +508,25 @@ func (l *Local) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (
 			}
 		}
 	}
-	return l.reader().Answer(ctx, run, in.Answer, in.Wait)
+	before, err := l.Look(ctx, run)
+	if err != nil {
+		return "", err
+	}
+	took, err := l.reader().Answer(ctx, run, in.Answer, in.Wait)
+	if err == nil {
+		err = l.auditAnswer(ctx, before, in)
+	}
+	return took, err
 }
 
 func (l *Local) Cancel(ctx context.Context, run operate.Run) error {
 	if err := l.mayEnd(ctx, run); err != nil {
 		return err
 	}
-	return l.reader().Cancel(ctx, run)
+	if err := l.reader().Cancel(ctx, run); err != nil {
+		return err
+	}
+	return l.audit(ctx, schemas.AuditCancelled, schemas.AuditEntry{Export: run.Export, RunID: run.RunID})
 }
 
 func (l *Local) Setup(ctx context.Context) (Setup, error) {

@@ -42,6 +42,9 @@ func (l *Local) Record(ctx context.Context, run operate.Run, segment string, to 
 	}
 	if err == nil {
 		defer file.Close()
+		err = l.audit(ctx, schemas.AuditRead, schemas.AuditEntry{Connection: ref.Connection, Export: ref.Export, Segment: ref.Segment, RunID: ref.RunID, Details: "the record of rows"})
+	}
+	if err == nil {
 		_, err = io.Copy(to, io.NewSectionReader(file, 0, file.Size()))
 	}
 	if err != nil {

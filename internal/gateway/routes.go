@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/doctor"
@@ -235,6 +236,15 @@ var routes = []route{
 	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: schemas.FindRequest{}, out: schemas.Found{}, costly: true,
 		serve: asks(func(l *Local, r *http.Request, in schemas.FindRequest) (schemas.Found, error) {
 			return l.FindPerson(r.Context(), in)
+		})},
+
+	{name: "audit", pattern: "GET /v1/audit", summary: "Who did what, since a time", least: schemas.RoleAdministrator, commands: "audit", query: []string{"since"}, out: []schemas.AuditEntry{}, costly: true,
+		serve: answers(func(l *Local, r *http.Request) ([]schemas.AuditEntry, error) {
+			since, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("since"))
+			if err != nil {
+				return nil, access.No(schemas.ErrorBadRequest, "since must be a time such as 2026-03-01T00:00:00Z")
+			}
+			return list(l.Audit(r.Context(), since))
 		})},
 
 	{name: "setup", pattern: "POST /v1/setup", summary: "Create the search attributes that the namespace lacks", least: schemas.RoleAdministrator, out: Setup{},

@@ -7,6 +7,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"time"
 
 	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/doctor"
@@ -66,6 +67,9 @@ type Service interface {
 
 	// FindPerson returns where a person is, by the data root.
 	FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error)
+
+	// Audit returns the entries of the audit trail since a time, the oldest first.
+	Audit(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error)
 
 	// Setup creates the search attributes that the namespace lacks.
 	Setup(ctx context.Context) (Setup, error)

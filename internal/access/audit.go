@@ -1,0 +1,81 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Audit adds an entry to the audit trail. Each entry is a file of its own, which is never
+// changed: buckets can't append. An entry with an id is added once, however often it is
+// reported; without one it is always new.
+func (g *Gate) Audit(ctx context.Context, id string, e schemas.AuditEntry) error {
+	if e.At.IsZero() {
+		e.At = g.now()
+	}
+	e.At = e.At.UTC()
+	if id == "" {
+		var random [8]byte
+		_, _ = rand.Read(random[:]) // never fails
+		id = fmt.Sprintf("%d-%s", e.At.UnixNano(), hex.EncodeToString(random[:]))
+	} else {
+		id = schemas.PathName(id)
+	}
+	line, err := json.Marshal(e)
+	if err == nil {
+		err = g.root.WriteNew(ctx, path.Join(schemas.AuditMonth(e.At), id+".json"), append(line, '\n'))
+	}
+	if err != nil && !errors.Is(err, storage.ErrExists) {
+		return fmt.Errorf("write the audit trail: %w", err)
+	}
+	return nil
+}
+
+// auditReaders is how many entries are read at the same time.
+const auditReaders = 16
+
+// Trail returns the entries of the audit trail since a time, the oldest first.
+func (g *Gate) Trail(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error) {
+	first := path.Base(schemas.AuditMonth(since))
+	var keys []string
+	err := g.root.Walk(ctx, schemas.AuditDir, func(o storage.Object) error {
+		if month := path.Base(path.Dir(o.Name)); month >= first {
+			keys = append(keys, o.Name)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the audit trail: %w", err)
+	}
+	entries, errs := make([]schemas.AuditEntry, len(keys)), make([]error, auditReaders)
+	var wg sync.WaitGroup
+	for r := range auditReaders {
+		wg.Go(func() {
+			for i := r; i < len(keys) && errs[r] == nil; i += auditReaders {
+				_, errs[r] = g.root.ReadJSON(ctx, keys[i], &entries[i])
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("read the audit trail: %w", err)
+	}
+	entries = slices.DeleteFunc(entries, func(e schemas.AuditEntry) bool { return e.At.Before(since) })
+	slices.SortStableFunc(entries, func(a, b schemas.AuditEntry) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(string(a.What), string(b.What)))
+	})
+	return entries, nil
+}
