@@ -75,8 +75,8 @@ func selecting(t *testing.T, export schemas.Export, segment schemas.Segment, fie
 		}
 	}
 	out.adds = strings.Join(adds, ", ")
-	counts := maps.Clone(m.Rejected)
-	counts["duplicate"], counts["filtered"] = m.Duplicates, m.Filtered
+	counts := map[schemas.Reason]int64{"duplicate": m.Duplicates, "filtered": m.Filtered}
+	maps.Copy(counts, m.Rejected)
 	var words []string
 	for _, r := range slices.Sorted(maps.Keys(counts)) {
 		if counts[r] > 0 {
@@ -132,5 +132,30 @@ func TestDedupeChoosesTheRow(t *testing.T) {
 	got := selecting(t, schemas.Export{Fields: schemas.Fields{List: []schemas.Field{{Column: "N"}}}, Settings: schemas.Settings{Dedupe: schemas.Dedupe{By: "N", Keep: schemas.KeepNewest}}}, where, fields, rows)
 	if got.adds != `bob@1 {"N":1}, ann@6 {"N":6}, eve@7 {"N":7}` {
 		t.Errorf("with fields: %s", got.adds)
+	}
+}
+
+func TestFieldsAreConstantsAndTransformed(t *testing.T) {
+	dict := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	fields := []arrow.Field{
+		{Name: "Mail", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "First", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "City", Type: dict, Nullable: true}, {Name: "Spend", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+	}
+	rows := `[
+		{"Mail":"ann@example.com","First":"  anne-MARIE  o'brien ","City":" oslo","Spend":7},
+		{"Mail":"bob@example.com","First":"  ","City":null,"Spend":null},
+		{"Mail":"eve@example.com","First":null,"City":"ÅLESUND","Spend":0}]`
+	f := []schemas.Field{
+		{Column: "First", As: "firstName", Transform: []string{"collapseSpaces", "titleCase", "emptyToNull"}, Default: `"there"`},
+		{Column: "City", Transform: []string{"trim", "upperCase"}, Nulls: schemas.NullsSend},
+		{Column: "Spend", Default: "-1"},
+		{Value: `"2026-spring"`, As: "campaign"}, {Value: "true", As: "vip"}, {Value: "2.5", As: "weight"},
+	}
+	rest := `"campaign":"2026-spring","vip":true,"weight":2.5}`
+	got := selecting(t, schemas.Export{Fields: schemas.Fields{List: f}}, schemas.Segment{}, fields, rows)
+	want := `ann@0 {"firstName":"Anne-Marie O'brien","City":"OSLO","Spend":7,` + rest +
+		`, bob@1 {"firstName":"there","City":null,"Spend":-1,` + rest + `, eve@2 {"firstName":"there","City":"ÅLESUND","Spend":0,` + rest
+	if got.adds != want {
+		t.Errorf("\n got %s\nwant %s", got.adds, want)
 	}
 }

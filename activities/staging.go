@@ -142,7 +142,13 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 	var fields []mapping.Column
 	for i, c := range seg.Columns {
 		if c.Role == segment.Field {
-			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: c.Field.As, Type: c.Type, Forced: c.Field.Type})
+			f := c.Field
+			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: f.As, Type: c.Type, Forced: f.Type, Transform: f.Transform, Nulls: f.Nulls, Default: f.Default})
+		}
+	}
+	for _, f := range e.Fields.List {
+		if f.Value != "" {
+			fields = append(fields, mapping.Column{As: f.As, Value: f.Value})
 		}
 	}
 	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: l.WithDefaults().MaxBodyBytes})

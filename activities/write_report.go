@@ -186,6 +186,9 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 	var fields []string
 	for _, f := range e.Fields.List {
 		name := f.Column
+		if f.Value != "" {
+			name = "a constant"
+		}
 		if f.As != "" && f.As != f.Column {
 			name += " as " + f.As
 		}
@@ -211,6 +214,7 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 		{Name: "Mode", Value: cmp.Or(e.Mode, schemas.ModeMirror)},
 		{Name: "Empty fields", Value: cmp.Or(e.Nulls, schemas.NullsOmit)},
 		{Name: "Values that can't be sent", Value: cmp.Or(e.OnInvalid, schemas.InvalidOmit)},
+		{Name: "Rows of one person", Value: strings.TrimSpace(cmp.Or(e.Dedupe.Keep, "first") + " " + e.Dedupe.By)},
 		{Name: "Merge nested objects", Value: yes(e.MergeNestedObjects)},
 		{Name: "Prefer user ids", Value: yes(e.PreferUserID)},
 		{Name: "Update existing users only", Value: yes(e.UpdateExistingUsersOnly)},
@@ -225,6 +229,9 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 	}
 	for _, s := range e.Segments {
 		out = append(out, report.Setting{Name: fmt.Sprintf("Source of %q", s.Name), Value: s.Source})
+		if text, err := json.Marshal(s.Where); err == nil && s.Where != nil {
+			out = append(out, report.Setting{Name: fmt.Sprintf("Condition of %q", s.Name), Value: string(text)})
+		}
 	}
 	return out
 }

@@ -145,15 +145,22 @@ const (
 	Refuse = "refuse"
 )
 
-// Field is one column sent as a data field.
+// Field is one column, or a constant, sent as a data field.
 type Field struct {
-	// Column is the column's name or a path into structs.
-	Column string `json:"column"`
+	// Column is the column's name or a path into structs, and Value a constant in place of a
+	// column: a text, a number or a boolean.
+	Column string  `json:"column,omitempty"`
+	Value  Literal `json:"value,omitempty"`
 	// As is the field's name in Iterable; default the column's last name.
 	As string `json:"as,omitempty"`
 	// Type forces the JSON form: "string", "number", "boolean", "date", "object",
 	// "array" or "base64"; default by the column's type.
 	Type string `json:"type,omitempty"`
+	// Transform changes texts, in this order: see mapping.Transforms.
+	Transform []string `json:"transform,omitempty"`
+	// Nulls is Settings.Nulls for this field, Default what is sent in place of null.
+	Nulls   string  `json:"nulls,omitempty"`
+	Default Literal `json:"default,omitempty"`
 }
 
 // FieldNames returns data fields as a part of a sentence: the first twenty, and how many

@@ -33,7 +33,8 @@ type Condition struct {
 	Not *Condition  `json:"not,omitempty"`
 }
 
-// Literal is a text or a number of a Condition, as JSON. It is empty if it is not set.
+// Literal is a text, a number or a boolean in a file of exports, as JSON. It is empty if it is not
+// set.
 type Literal string
 
 // MarshalJSON implements json.Marshaler.
@@ -44,15 +45,15 @@ func (l Literal) MarshalJSON() ([]byte, error) {
 	return []byte(l), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It accepts texts and numbers.
+// UnmarshalJSON implements json.Unmarshaler.
 func (l *Literal) UnmarshalJSON(data []byte) error {
 	data = bytes.TrimSpace(data)
 	switch {
 	case bytes.Equal(data, []byte("null")):
 		*l = ""
 		return nil
-	case len(data) == 0 || data[0] != '"' && data[0] != '-' && (data[0] < '0' || data[0] > '9'):
-		return errors.New("a condition compares with a text or a number")
+	case len(data) == 0 || data[0] == '{' || data[0] == '[':
+		return errors.New("a value must be a text, a number, true or false")
 	}
 	*l = Literal(data)
 	return nil
@@ -63,6 +64,9 @@ func (l Literal) Text() (text string, ok bool) {
 	ok = json.Unmarshal([]byte(l), &text) == nil
 	return text, ok
 }
+
+// IsBoolean reports whether the literal is true or false.
+func (l Literal) IsBoolean() bool { return l == "true" || l == "false" }
 
 // Skipped is what a run did not have to read, because the statistics of files and row groups
 // rule out that a row matches the segment's condition.

@@ -78,7 +78,7 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(e.Exports) != 2 || e.Exports[0].Fields.List[3] != (schemas.Field{Column: "LifetimeValue", As: "ltv"}) {
+	if len(e.Exports) != 2 || !reflect.DeepEqual(e.Exports[0].Fields.List[3], schemas.Field{Column: "LifetimeValue", As: "ltv"}) {
 		t.Errorf("exports: %+v", e)
 	}
 	if got, want := e.Exports[0].Segments[0].Source, filepath.Join(folder, "segments/high-value/*.parquet"); got != want {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	slashpath "path"
@@ -87,7 +88,11 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		checkReady(e.Ready, child(path, "ready"), doc, p)
 		var fields mapping.Names
 		for j, f := range e.Fields.List {
-			if _, err := fields.Add(f.Column, f.As); err != nil {
+			if err := mapping.CheckField(f); err != nil {
+				p.add(doc.at(child(path, "fields", strconv.Itoa(j))...), "%v", err)
+				continue
+			}
+			if _, err := fields.Add(cmp.Or(f.Column, f.As), f.As); err != nil {
 				p.add(doc.at(child(path, "fields", strconv.Itoa(j))...), "%v", err)
 			}
 		}

@@ -112,7 +112,7 @@ func schemaOf(t reflect.Type, types object) object {
 	case reflect.TypeFor[schemas.Duration](), reflect.TypeFor[[]byte]():
 		return object{"type": "string"}
 	case reflect.TypeFor[schemas.Literal]():
-		return object{"type": []string{"string", "number"}}
+		return object{"type": []string{"string", "number", "boolean"}}
 	case reflect.TypeFor[schemas.Schedule](), reflect.TypeFor[schemas.NotifyURL](), reflect.TypeFor[schemas.Fields]():
 		return object{"description": "as in the file of exports (exports.schema.json)"}
 	}

@@ -38,6 +38,10 @@ func (c Clash) String() string {
 func (m *Mapper) Fields() []schemas.MappedField {
 	var out []schemas.MappedField
 	for _, c := range m.columns {
+		if c.Value != "" {
+			out = append(out, schemas.MappedField{Column: c.Name, Field: c.As, Type: c.kind})
+			continue
+		}
 		c.walk(func(field, kind string) {
 			out = append(out, schemas.MappedField{Column: c.Name, Field: field, Type: kind})
 		})

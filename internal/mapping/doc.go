@@ -78,6 +78,12 @@
 //	object     structs, maps with text as keys, text that is a JSON object
 //	array      lists, text that is a JSON array
 //
+// # Constants, transforms and defaults
+//
+// A column with a Value is a constant. Transforms change texts before they become JSON: see
+// transforms. A default stands for null, after the transforms; it must have the kind of the
+// column's values.
+//
 // # Names
 //
 // Compile refuses names that Iterable manages itself, that it would read as paths, or that

@@ -56,6 +56,9 @@ type binder struct {
 	force     string
 	sendNulls bool
 	notes     *notes
+	// steps are the transforms of texts; emptyNull is set if an empty text is null then.
+	steps     []transform
+	emptyNull bool
 	// before is the column's encoder for the record before, of which a
 	// dictionary may be kept.
 	before encoder
@@ -88,6 +91,9 @@ func (b binder) own(arr arrow.Array) (encoder, error) {
 	v := validityOf(arr.Data())
 	if isText(arr.DataType()) {
 		get, err := textOf(arr)
+		if b.steps != nil {
+			return &transformed{texts: texts{v, get, &b.notes.room, notText(arr.DataType())}, steps: b.steps, emptyNull: b.emptyNull}, err
+		}
 		return texts{v, get, &b.notes.room, notText(arr.DataType())}, err
 	}
 	switch a := arr.(type) {

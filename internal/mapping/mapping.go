@@ -23,6 +23,12 @@ type Column struct {
 	Type arrow.DataType
 	// Forced is schemas.Field.Type: the JSON form, empty for the column's own.
 	Forced string
+	// Value makes the column a constant: Index, Name and Type are not used then.
+	Value schemas.Literal
+	// Transform, Nulls and Default are those of schemas.Field.
+	Transform []string
+	Nulls     string
+	Default   schemas.Literal
 }
 
 // Options are the settings of a mapping.
@@ -56,6 +62,12 @@ type column struct {
 	kind string // of the field in Iterable
 	enc  encoder
 	*notes
+	// sendNulls sends rows without a value as null; otherwise is what they have instead, as
+	// JSON, nil without a default.
+	sendNulls bool
+	otherwise []byte
+	steps     []transform
+	emptyNull bool // an empty text is null
 }
 
 // notes is shared by the encoders of a column: how much they may write, and counts of
@@ -99,6 +111,9 @@ func Compile(columns []Column, o Options) (*Mapper, error) {
 	var names Names
 	for _, c := range columns {
 		var err error
+		if c.Value != "" {
+			c.Name = c.As
+		}
 		if c.As, err = names.Add(c.Name, c.As); err != nil {
 			errs = append(errs, err)
 			continue
@@ -108,7 +123,18 @@ func Compile(columns []Column, o Options) (*Mapper, error) {
 			errs = append(errs, fmt.Errorf("column %s: %w", c.Name, err))
 			continue
 		}
-		m.columns = append(m.columns, column{Column: c, key: appendKey(nil, c.As), kind: kind, notes: &notes{}})
+		one := column{Column: c, key: appendKey(nil, c.As), kind: kind, notes: &notes{}, sendNulls: m.sendNulls}
+		if c.Nulls != "" {
+			one.sendNulls = c.Nulls == schemas.NullsSend
+		}
+		if c.Default != "" {
+			one.otherwise = appendLiteral(nil, c.Default)
+		}
+		for _, name := range c.Transform {
+			one.steps = append(one.steps, transforms[name])
+			one.emptyNull = one.emptyNull || name == emptyToNull
+		}
+		m.columns = append(m.columns, one)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -117,10 +143,16 @@ func Compile(columns []Column, o Options) (*Mapper, error) {
 }
 
 func (c Column) check() (kind string, err error) {
+	if c.Value != "" {
+		return literalKind(c.Value), nil
+	}
 	if c.Type == nil {
 		return "", errors.New("its type is not known")
 	}
-	return kindOf(c.Type, c.Forced, 0)
+	if kind, err = kindOf(c.Type, c.Forced, 0); err != nil {
+		return kind, err
+	}
+	return kind, c.checkTransform(kind)
 }
 
 func appendKey(dst []byte, name string) []byte {
@@ -155,6 +187,10 @@ func (m *Mapper) Bind(rec arrow.Record) (err error) {
 	}()
 	for i := range m.columns {
 		c := &m.columns[i]
+		if c.Value != "" {
+			c.enc = constant(appendLiteral(nil, c.Value))
+			continue
+		}
 		if c.Index < 0 || int64(c.Index) >= rec.NumCols() {
 			return fmt.Errorf("column %s: there is no column %d in the record", c.Name, c.Index)
 		}
@@ -162,7 +198,7 @@ func (m *Mapper) Bind(rec arrow.Record) (err error) {
 		if _, err := kindOf(arr.DataType(), c.Forced, 0); err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
-		b := binder{force: c.Forced, sendNulls: m.sendNulls, notes: c.notes, before: c.enc}
+		b := binder{force: c.Forced, sendNulls: m.sendNulls, notes: c.notes, before: c.enc, steps: c.steps, emptyNull: c.emptyNull}
 		if c.enc, err = b.bind(arr); err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
@@ -179,7 +215,7 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 	for i := range m.columns {
 		c := &m.columns[i]
 		null := c.enc.null(row)
-		if null && !m.sendNulls {
+		if null && !c.sendNulls && c.otherwise == nil {
 			continue
 		}
 		before := len(dst)
@@ -187,6 +223,10 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, c.key...)
+		if null && c.otherwise != nil {
+			dst = append(dst, c.otherwise...)
+			continue
+		}
 		if null {
 			dst = append(dst, "null"...)
 			continue

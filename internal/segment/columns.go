@@ -64,7 +64,7 @@ type Column struct {
 func (c Columns) asText() []string {
 	out := []string{c.Email, c.UserID}
 	for _, f := range c.Fields.List {
-		if f.Type != "" && f.Type != "number" {
+		if f.Column != "" && f.Type != "" && f.Type != "number" {
 			out = append(out, f.Column)
 		}
 	}
@@ -84,6 +84,9 @@ func (c Columns) wanted() ([]Column, error) {
 		out = append(out, Column{Role: UserID, asked: c.UserID})
 	}
 	for _, f := range c.Fields.List {
+		if f.Value != "" {
+			continue // a constant
+		}
 		if f.Column == "" {
 			return nil, &columnar.Error{Type: schemas.ErrorBadExport, Err: errors.New("a mapped field has no column; set column")}
 		}

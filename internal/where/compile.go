@@ -217,6 +217,8 @@ func (p *compiler) comparison(name string, op operator, column int, values []sch
 				return fail(errors.New("the column has dates; write them like 2026-03-01"))
 			}
 			l.moment, of = t, kindDate
+		case v.IsBoolean():
+			return fail(errors.New("a condition compares with a text or a number; use is: true or is: false"))
 		case isText:
 			l.text = []byte(text)
 		default:
