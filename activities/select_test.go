@@ -159,3 +159,41 @@ func TestFieldsAreConstantsAndTransformed(t *testing.T) {
 		t.Errorf("\n got %s\nwant %s", got.adds, want)
 	}
 }
+
+// TestEachProfileIsInOneGroup stages the groups of a split, each as its own segment.
+func TestEachProfileIsInOneGroup(t *testing.T) {
+	fields := []arrow.Field{{Name: "Mail", Type: arrow.BinaryTypes.String, Nullable: true}}
+	var rows []string
+	for i := range 400 {
+		rows = append(rows, fmt.Sprintf(`{"Mail":"p%d@example.com"}`, i))
+	}
+	rows = append(rows, `{"Mail":"no address"}`, `{"Mail":null}`, `{"Mail":"P7@example.com"}`)
+	split := schemas.Segment{Name: "Spring", Split: &schemas.Split{Groups: map[string]string{"control": "10%", "A": "45%", "B": "45%"}}}
+	seen, rejected, duplicates := map[string]string{}, int64(0), int64(0)
+	for _, s := range split.Expanded() {
+		got := selecting(t, schemas.Export{}, s, fields, "["+strings.Join(rows, ",")+"]")
+		for _, who := range strings.Split(got.adds, ", ") {
+			if before, ok := seen[who]; ok {
+				t.Errorf("%s is in %s and in %s", who, before, s.Name)
+			}
+			seen[who] = s.Name
+		}
+		share := map[string]int64{"Spring/control": 40, "Spring/A": 180, "Spring/B": 180}[s.Name]
+		if n := got.manifest.Adds; n < share-35 || n > share+35 {
+			t.Errorf("%s has %d of 400", s.Name, n)
+		}
+		for _, n := range got.manifest.Rejected {
+			rejected += n
+		}
+		duplicates += got.manifest.Duplicates
+	}
+	if len(seen) != 400 || rejected != 2 || duplicates != 1 {
+		t.Errorf("%d profiles, %d rejected, %d duplicates", len(seen), rejected, duplicates)
+	}
+	held := *split.Split
+	held.Holdout = []string{"control"}
+	without := schemas.Segment{Name: "Spring", Split: &held}
+	if got := without.Expanded(); len(got) != 2 || *got[0].Group != (schemas.Group{Salt: "Spring", From: 0, To: 4500}) || *got[1].Group != (schemas.Group{Salt: "Spring", From: 4500, To: 9000}) {
+		t.Errorf("with a holdout: %+v", got)
+	}
+}

@@ -227,7 +227,14 @@ var beyondRequest = []byte("beyond")
 func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
-	if column, value, reason := s.identify(&p, i, emails, users); reason != "" {
+	column, value, reason := s.identify(&p, i, emails, users)
+	if s.elsewhere(&p, value, reason) {
+		if s.manifest.Filtered++; s.recording.ofAll() && reason == "" {
+			s.leave(&p, at, schemas.ReasonFiltered)
+		}
+		return
+	}
+	if reason != "" {
 		key := s.named(&p, i, users)
 		if s.isSuppressed(p.Email, p.UserID) {
 			s.leave(&p, at, schemas.ReasonSuppressed)

@@ -64,6 +64,10 @@ type Segment struct {
 	Ready Ready `json:"ready,omitzero"`
 	// Where selects the rows that are sent; nil sends all.
 	Where *Condition `json:"where,omitempty"`
+	// Split divides the segment into groups. It is only in a file: there, Expanded makes a
+	// segment of each group, which has Group.
+	Split *Split `json:"split,omitempty"`
+	Group *Group `json:"group,omitempty"`
 }
 
 // Settings are what an export may set beside its mapping. A zero field means

@@ -203,7 +203,7 @@ func showSegment(w io.Writer, s finding) {
 	}
 	add("rows read", m.Read)
 	if m.Filtered > 0 {
-		add("filtered by where", m.Filtered)
+		add("filtered", m.Filtered)
 	}
 	if k := m.Skipped; k != nil {
 		add("filtered without reading", k.Rows)

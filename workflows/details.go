@@ -51,7 +51,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 		row("bytes read", m.BytesRead)
 		row("bytes of the files", s.info.Bytes)
 	}
-	if s.in.Segment.Where != nil {
+	if s.in.Segment.Where != nil || s.in.Segment.Group != nil {
 		row("filtered", m.Filtered)
 	}
 	if m.Skipped != nil {

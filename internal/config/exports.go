@@ -45,6 +45,7 @@ func parseExports(path string, data []byte) (*schemas.Exports, error) {
 		for j := range segments {
 			segments[j].Source = resolve(folder, segments[j].Source)
 		}
+		out.Exports[i].Segments = expand(segments)
 	}
 	return &out, nil
 }
@@ -59,6 +60,7 @@ func CheckExports(all *schemas.Exports) error {
 	var out schemas.Exports
 	if doc := exportsSchema().read(data, &out, p); doc != nil {
 		checkExports(&out, doc, p)
+		checkExpanded(&out, doc, p)
 	}
 	return p.err()
 }
@@ -101,6 +103,7 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 			at := child(path, "segments", strconv.Itoa(j))
 			checkName(s.Name, "segment", child(at, "name"), inExport, doc, p)
 			checkReady(s.Ready, child(at, "ready"), doc, p)
+			checkSplit(s, at, inExport, doc, p)
 			if s.Where == nil {
 				continue
 			}
