@@ -32,6 +32,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	if _, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
+	looked := a.clock()
 	located, err := a.locate(ctx, in.Export, in.Segment, nil)
 	if in.Wanted != nil {
 		why, err := a.unready(ctx, in, located, err)
@@ -57,6 +58,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 	}
 	info := seg.Info()
 	info.Fields = mapper.Fields()
+	info.LookedAt = looked
 	_, info.Newest = located.Newest()
 	if in.Export.ReadyFor(in.Segment).Leftovers != schemas.LeftoversIgnore {
 		info.Leftovers = located.Leftovers()

@@ -14,6 +14,8 @@ const (
 	// WorkflowScheduledRun is what a schedule starts: it starts the run, if none is in
 	// progress.
 	WorkflowScheduledRun = "ScheduledRun"
+	// WorkflowTriggeredRun collects the news of an export's data, and starts runs for them.
+	WorkflowTriggeredRun = "TriggeredRun"
 	// WorkflowRemoveExport deletes the data kept for an export.
 	WorkflowRemoveExport = "RemoveExport"
 	// WorkflowNotify sends a webhook about a run.

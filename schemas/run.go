@@ -21,9 +21,9 @@ type RunRef struct {
 
 // Trigger says what started a run.
 type Trigger struct {
-	// Kind is TriggerPerson or TriggerSchedule.
+	// Kind is TriggerPerson, TriggerSchedule or TriggerEvent.
 	Kind string `json:"kind"`
-	// Who is the person, where one started it.
+	// Who is the person, or what sent the event.
 	Who string `json:"who,omitempty"`
 }
 
@@ -31,6 +31,7 @@ type Trigger struct {
 const (
 	TriggerPerson   = "person"
 	TriggerSchedule = "schedule"
+	TriggerEvent    = "event"
 )
 
 // Starter returns who or what started the run, in words.
@@ -114,7 +115,7 @@ type SegmentInput struct {
 	Connection ConnectionInfo `json:"connection"`
 	Full       bool           `json:"full,omitempty"`
 	Check      bool           `json:"check,omitempty"`
-	// Scheduled is set where no person has started the run.
+	// Scheduled is set if no person has started the run.
 	Scheduled bool `json:"scheduled,omitempty"`
 	// AwaitData is the RunInput's.
 	AwaitData bool `json:"awaitData,omitempty"`
@@ -216,6 +217,8 @@ type SegmentInfo struct {
 	// Fields are the data fields that the mapping makes, in the order of their
 	// columns.
 	Fields []MappedField `json:"fields,omitempty"`
+	// LookedAt is when the files were listed, by the worker's clock.
+	LookedAt time.Time `json:"lookedAt,omitzero"`
 	// Newest is when the newest file was written.
 	Newest time.Time `json:"newest,omitzero"`
 	// Leftovers describes files that a larger export has left behind, empty if there are

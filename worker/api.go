@@ -27,11 +27,16 @@ type APISettings struct {
 	RoleClaim string   `envconfig:"AUTH_ROLE_CLAIM" default:"roles" desc:"claim with the role, or the path to it such as realm_access.roles"`
 	Roles     string   `envconfig:"AUTH_ROLES" desc:"the claim's values for each role, such as administrator=Owners;contributor=Marketing,CRM;viewer=*; default the roles' own names"`
 	NameClaim string   `envconfig:"AUTH_NAME_CLAIM" desc:"claim with the person's name, which people must not be able to change themselves; default email if the provider has verified it, otherwise sub"`
+
+	TriggerSettings
 }
 
 // serve starts the gateway if API_ADDR is set.
 func (s APISettings) serve(office *gateway.Office, gate *access.Gate, log *slog.Logger) (stop func(), err error) {
 	if s.Addr == "" {
+		if s.TriggerSettings != (TriggerSettings{}) {
+			return nil, errors.New("the TRIGGER_ variables need API_ADDR: the gateway receives what triggers send")
+		}
 		return func() {}, nil
 	}
 	if !gate.Required() {
@@ -49,8 +54,12 @@ func (s APISettings) serve(office *gateway.Office, gate *access.Gate, log *slog.
 	if err != nil {
 		return nil, fmt.Errorf("API_ADDR: %w", err)
 	}
+	triggers, err := s.TriggerSettings.verifier()
+	if err != nil {
+		return nil, err
+	}
 	h := gateway.NewHandler(gateway.Options{
-		Office: office, Tokens: tokens, PerSecond: s.Rate, Burst: s.Burst, Log: log,
+		Office: office, Tokens: tokens, PerSecond: s.Rate, Burst: s.Burst, Log: log, Triggers: triggers,
 		Login: gateway.Login{Issuer: s.Issuer, ClientID: cmp.Or(s.ClientID, s.Audience), Audience: s.Audience, Scopes: s.Scopes},
 	})
 	at, stop, err := gateway.Serve(s.Addr, s.TLSCert, s.TLSKey, h, log)

@@ -17,7 +17,7 @@ func (r *runExport) show(ctx workflow.Context) {
 	r.tag(ctx)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**Export %q** over connection %q, started by %s: %s\n\n",
-		r.in.Export.Name, r.in.Export.Connection, r.in.Trigger.Starter(), r.progress.State)
+		r.in.Export.Name, r.in.Export.Connection, r.progress.Trigger.Starter(), r.progress.State)
 	if len(r.progress.Segments) > 0 {
 		b.WriteString("| segment | state |\n| --- | --- |\n")
 		for _, s := range r.progress.Segments {

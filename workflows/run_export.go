@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -40,7 +41,7 @@ func (r *runExport) setup(ctx workflow.Context) error {
 	r.progress = schemas.RunProgress{
 		Export:  r.in.Export.Name,
 		RunID:   workflow.GetInfo(ctx).FirstRunID,
-		Trigger: r.in.Trigger,
+		Trigger: displayed(ctx, r.in.Trigger),
 		State:   schemas.StateRunning,
 	}
 	var err error
@@ -61,6 +62,17 @@ func (r *runExport) setup(ctx workflow.Context) error {
 		}
 		return p, nil
 	})
+}
+
+// displayed returns what started the run, for people. A run for news of its data has the
+// input, and with it the grant, of one that a schedule starts; its memo says what it is.
+func displayed(ctx workflow.Context, t schemas.Trigger) schemas.Trigger {
+	var memo schemas.Trigger
+	p, ok := workflow.GetInfo(ctx).Memo.GetFields()[schemas.MemoTrigger]
+	if ok && converter.GetDefaultDataConverter().FromPayload(p, &memo) == nil && t.Kind == schemas.TriggerSchedule && memo.Kind == schemas.TriggerEvent {
+		return memo
+	}
+	return t
 }
 
 func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
@@ -153,7 +165,7 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 			Connection:       allowed.Connection,
 			Full:             r.in.Full,
 			Check:            r.in.Check,
-			Scheduled:        r.in.Trigger.Kind == schemas.TriggerSchedule,
+			Scheduled:        r.in.Trigger.Kind == schemas.TriggerSchedule || r.in.Trigger.Kind == schemas.TriggerEvent,
 			AwaitData:        r.in.AwaitData,
 			SearchAttributes: allowed.SearchAttributes,
 		}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/trigger"
 	"iterable-segment-export/schemas"
 )
 
@@ -63,7 +64,9 @@ type Options struct {
 	// many at once.
 	PerSecond float64
 	Burst     int
-	Log       *slog.Logger
+	// Triggers verifies signed requests and events; nil accepts none.
+	Triggers *trigger.Verifier
+	Log      *slog.Logger
 }
 
 // Login says where to get a token.
@@ -79,6 +82,7 @@ type Handler struct {
 	o        Options
 	mux      *http.ServeMux
 	patience time.Duration // of a costly request
+	triggers triggers
 
 	mu     sync.Mutex
 	people map[string]*rate.Limiter // by subject
@@ -90,9 +94,18 @@ type Handler struct {
 // NewHandler returns a Handler behind a check for cross-origin requests.
 func NewHandler(o Options) http.Handler {
 	h := &Handler{o: o, mux: http.NewServeMux(), patience: costlyPatience, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
+	h.triggers.o = &h.o
 	for _, rt := range routes {
-		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
+		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+			if rt.name == "triggerRun" && trigger.Signed(r.Header) {
+				h.handle(rt.name, h.signed)(w, r)
+				return
+			}
+			h.serve(rt, w, r)
+		})
 	}
+	h.mux.HandleFunc("POST /v1/events", h.handle("news", h.event))
+	h.mux.HandleFunc("OPTIONS /v1/events", h.handle("newsHandshake", h.handshake))
 	h.mux.HandleFunc("GET /v1/login", func(w http.ResponseWriter, _ *http.Request) { _ = writeJSON(w, http.StatusOK, o.Login) })
 	h.mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

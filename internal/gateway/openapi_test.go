@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"net/http"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +53,7 @@ func describe() object {
 		content := object{kind: object{"schema": schemaOf(reflect.TypeOf(rt.out), types)}}
 		op := object{
 			"operationId": rt.name, "summary": rt.summary,
-			"responses": object{"200": object{"description": "Done", "content": content}, "default": object{"description": "A problem (RFC 9457)", "content": problem}},
+			"responses": object{strconv.Itoa(cmp.Or(rt.status, http.StatusOK)): object{"description": "Done", "content": content}, "default": object{"description": "A problem (RFC 9457)", "content": problem}},
 		}
 		if rt.least != "" {
 			op["description"] = "Needs the role " + rt.least + " or a higher one."
@@ -81,6 +84,8 @@ func describe() object {
 	}
 	open := []route{
 		{name: "login", pattern: "GET /v1/login", summary: "Where tokens come from", out: Login{}},
+		{name: "news", pattern: "POST /v1/events", summary: "An event of S3 through SNS, of Azure Event Grid, or of Google Pub/Sub: something is new where exports read. The sender's own proof takes the place of a token; the answer to a validation event of Event Grid has the status 200", out: News{}, status: http.StatusAccepted},
+		{name: "newsHandshake", pattern: "OPTIONS /v1/events", summary: "The handshake of CloudEvents", out: done{}},
 		{name: "describe", pattern: "GET /v1/openapi.json", summary: "This description", out: map[string]any{}},
 	}
 	for _, rt := range append(slices.Clone(open), routes...) {
@@ -91,6 +96,9 @@ func describe() object {
 			paths[path] = at
 		}
 		at[strings.ToLower(method)] = operation(rt)
+	}
+	paths["/v1/events"].(object)["post"].(object)["responses"].(object)["200"] = object{
+		"description": "The answer to a validation event", "content": object{"application/json": object{"schema": schemaOf(reflect.TypeFor[Validation](), types)}},
 	}
 	return object{
 		"openapi": "3.1.0",

@@ -31,6 +31,8 @@ type route struct {
 	// media type of out if that is not JSON.
 	in, out any
 	kind    string
+	// status is that of an answer without a problem; 0 is 200.
+	status int
 	// costly operations are slow; only a few run at a time.
 	costly bool
 	// looks, where it is not 0, is how many of what the parameter limit asks for count as
@@ -122,6 +124,15 @@ func onRun[Out any](do func(l *Local, r *http.Request, run operate.Run) (Out, er
 	})
 }
 
+// idempotencyKey returns the idempotency key of a request, empty if it has none.
+func idempotencyKey(r *http.Request) (string, error) {
+	key := r.Header.Get("Idempotency-Key")
+	if len(key) > maxKey {
+		return "", access.No(schemas.ErrorBadRequest, "the Idempotency-Key has more than %d bytes", maxKey)
+	}
+	return key, nil
+}
+
 // mostRuns is the most runs that one request returns.
 const mostRuns = 1000
 
@@ -168,12 +179,24 @@ var routes = []route{
 
 	{name: "startRun", pattern: "POST /v1/runs", summary: "Start a run or a check, or join the one under way", least: schemas.RoleContributor, over: true, commands: "run check", header: []string{"Idempotency-Key"}, in: StartRequest{}, out: Started{},
 		serve: asks(func(l *Local, r *http.Request, in StartRequest) (Started, error) {
-			in.Key = r.Header.Get("Idempotency-Key")
-			if len(in.Key) > maxKey {
-				return Started{}, access.No(schemas.ErrorBadRequest, "the Idempotency-Key has more than %d bytes", maxKey)
+			var err error
+			if in.Key, err = idempotencyKey(r); err != nil {
+				return Started{}, err
 			}
 			return l.Start(r.Context(), in)
 		})},
+	{name: "triggerRun", pattern: "POST /v1/exports/{export}/runs", summary: "Start a run of an applied export that waits for its data. A signature by the Standard Webhooks specification can take the place of the token", least: schemas.RoleContributor, over: true, header: []string{"Idempotency-Key", "webhook-id", "webhook-timestamp", "webhook-signature"}, out: Started{}, status: http.StatusAccepted,
+		serve: func(l *Local, w http.ResponseWriter, r *http.Request) error {
+			key, err := idempotencyKey(r)
+			if err != nil {
+				return err
+			}
+			started, err := l.Start(r.Context(), StartRequest{Export: r.PathValue("export"), AwaitData: true, Key: key})
+			if err != nil {
+				return err
+			}
+			return writeJSON(w, http.StatusAccepted, started)
+		}},
 	{name: "listRuns", pattern: "GET /v1/runs", summary: "The newest runs", least: schemas.RoleViewer, commands: "runs", query: []string{"export", "limit", "underWay", "brief"}, out: []operate.View{}, looks: 20,
 		serve: answers(func(l *Local, r *http.Request) ([]operate.View, error) {
 			limit, err := number(r, "limit", 20)

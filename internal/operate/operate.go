@@ -37,6 +37,8 @@ type Operator struct {
 	Key string
 	// AwaitData is RunInput.AwaitData of the runs that are started.
 	AwaitData bool
+	// By names the program that starts runs, and is empty if the person does.
+	By string
 }
 
 // Run names one execution of an export.
@@ -82,7 +84,11 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 	if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
 		return run, false, err
 	}
-	if in, err = o.granted(ctx, in, schemas.TriggerPerson); err != nil {
+	kind := schemas.TriggerPerson
+	if o.By != "" {
+		kind = schemas.TriggerEvent
+	}
+	if in, err = o.granted(ctx, in, kind); err != nil {
 		return Run{}, false, err
 	}
 	memo := map[string]any{schemas.MemoTrigger: in.Trigger}
@@ -110,6 +116,29 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 		return Run{}, false, fmt.Errorf("start export %q: %w", export.Name, err)
 	}
 	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
+}
+
+// News tells the workflow that collects the news of an applied export's data that there is
+// some, and starts it if need be.
+func (o *Operator) News(ctx context.Context, a Applied, by string) (Run, error) {
+	id := schemas.TriggeredWorkflowID(a.Export.Name)
+	run, err := o.Client.SignalWithStartWorkflow(ctx, id, schemas.SignalNews, schemas.News{Input: a.ScheduledInput, By: by}, client.StartWorkflowOptions{
+		ID: id, TaskQueue: schemas.TaskQueue, WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary: fmt.Sprintf("News for export %q", a.Export.Name),
+	}, schemas.WorkflowTriggeredRun, schemas.TriggeredInput{})
+	if err != nil {
+		return Run{}, fmt.Errorf("signal the news of export %q: %w", a.Export.Name, err)
+	}
+	return Run{Export: a.Export.Name, WorkflowID: id, RunID: run.GetRunID()}, nil
+}
+
+// forgetNews ends the workflow that collects the news of an export.
+func (o *Operator) forgetNews(ctx context.Context, export string) error {
+	err := o.Client.TerminateWorkflow(ctx, schemas.TriggeredWorkflowID(export), "", "the export was removed")
+	if absent(err) {
+		return nil
+	}
+	return err
 }
 
 // mayJoin refuses to join a run that does less than, or something else than, the one
@@ -169,8 +198,11 @@ func (o *Operator) startedBefore(ctx context.Context, export, id string) (run Ru
 // granted returns in with its trigger, and with a grant where runs need one.
 func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger string) (schemas.RunInput, error) {
 	in.Trigger = schemas.Trigger{Kind: trigger}
-	if trigger == schemas.TriggerPerson {
+	switch trigger {
+	case schemas.TriggerPerson:
 		in.Trigger.Who = o.Who.Name
+	case schemas.TriggerEvent:
+		in.Trigger.Who = o.By
 	}
 	if o.Gate == nil {
 		return in, nil

@@ -121,6 +121,9 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 			}
 		}
 	}
+	if err := o.forgetNews(ctx, name); err != nil {
+		return none, fmt.Errorf("end the workflow with the news of %q: %w", name, err)
+	}
 	return o.removeData(ctx, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
 }
 

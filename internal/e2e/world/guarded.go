@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/gateway/gatewaytest"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/trigger"
 	"iterable-segment-export/schemas"
 )
 
@@ -24,6 +25,7 @@ type Guarded struct {
 	Provider *accesstest.Provider
 	Owners   *sandbox.Server
 	API      string // the gateway's URL
+	Triggers *trigger.Verifier
 }
 
 func NewGuarded(t *testing.T) Guarded {
@@ -61,7 +63,7 @@ func (g *Guarded) ServeWith(issuer, audience string) {
 	office := g.Host.Office()
 	office.Temporal = g.Temporal
 	server := httptest.NewServer(gatewaytest.Held(g.T, gateway.NewHandler(gateway.Options{
-		Office: office, Tokens: tokens, PerSecond: 1000, Burst: 1000, Log: slog.New(slog.DiscardHandler),
+		Office: office, Tokens: tokens, PerSecond: 1000, Burst: 1000, Log: slog.New(slog.DiscardHandler), Triggers: g.Triggers,
 		Login: gateway.Login{Issuer: issuer, ClientID: audience, Audience: audience, Scopes: []string{"openid", "profile", "email", "offline_access"}},
 	})))
 	g.T.Cleanup(server.Close)

@@ -1,0 +1,258 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/trigger"
+	"iterable-segment-export/schemas"
+)
+
+const (
+	// appliedFresh is how old the list of exports may be with which events are compared.
+	appliedFresh = 15 * time.Second
+	// together is how long the gateway waits for more events before it signals a workflow.
+	together = 200 * time.Millisecond
+	// mostSeen is how many IDs of messages are remembered, twice.
+	mostSeen = 10_000
+)
+
+// News is the answer to an event: the exports that were told of it.
+type News struct {
+	Exports []Told `json:"exports"`
+}
+
+// Told is a workflow that collects the news of an export, and will start a run.
+type Told struct {
+	Export     string `json:"export"`
+	WorkflowID string `json:"workflowId"`
+	RunID      string `json:"runId"`
+}
+
+// Validation is the answer to Event Grid's question whether this endpoint expects events.
+type Validation struct {
+	ValidationResponse string `json:"validationResponse"`
+}
+
+// triggers is what a Handler needs for requests of programs that have no identity token.
+type triggers struct {
+	o *Options
+
+	signals singleflight.Group
+
+	mu        sync.Mutex
+	applied   []operate.Applied
+	read      time.Time
+	seen, old map[string]bool // IDs of messages
+}
+
+// Trigger starts a run of an applied export for a program that has signed its request, or
+// returns the run that the same message has started. The run has the rights of the person
+// who has applied the export.
+func (o *Office) Trigger(ctx context.Context, export, by, message string) (out Started, err error) {
+	reader := o.As(schemas.Person{}).reader()
+	a, err := reader.AppliedExport(ctx, export)
+	if err != nil {
+		return out, err
+	}
+	if a.Paused {
+		return out, access.No(schemas.ErrorConflict, "export %q is paused; resume it with: starter resume %s", export, schemas.ShellWord(export))
+	}
+	var who schemas.Person
+	if a.Grant != nil {
+		who = a.Grant.Person
+	}
+	op, err := o.As(who).operator(ctx)
+	if err != nil {
+		return out, err
+	}
+	op.By, op.AwaitData = by, true
+	op.Key = startKey(schemas.Person{Subject: "trigger", Name: by}, StartRequest{Export: export, Key: message})
+	out.Run, out.Joined, err = op.Run(ctx, a.Export, false)
+	return out, err
+}
+
+// handle serves a request that one of the triggers makes: it reads the body, has do answer,
+// and logs who asked. do returns the name of the sender.
+func (h *Handler) handle(name string, do func(w http.ResponseWriter, r *http.Request, body []byte) (who string, err error)) http.HandlerFunc {
+	return func(to http.ResponseWriter, r *http.Request) {
+		w := &recorder{ResponseWriter: to, status: http.StatusOK}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+		defer cancel()
+		r = r.WithContext(ctx)
+		who := ""
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		switch {
+		case err != nil:
+			err = access.No(schemas.ErrorBadRequest, "the request body can't be read, or has more than %d bytes", maxBody)
+		case h.o.Triggers == nil:
+			err = access.No(schemas.ErrorProof, "this gateway accepts no signed requests and no events")
+		default:
+			who, err = do(w, r, body)
+		}
+		if err != nil {
+			p := problemOf(err)
+			if p.inside() {
+				h.o.Log.Error("operation failed", "operation", name, "error", err)
+				p = p.forPerson(schemas.Person{})
+			}
+			fail(w, p)
+		}
+		h.o.Log.Info("operation done", "operation", name, "who", who, "status", w.status, "took", time.Since(began).String())
+	}
+}
+
+// signed serves triggerRun for a request that is signed by the Standard Webhooks
+// specification.
+func (h *Handler) signed(w http.ResponseWriter, r *http.Request, body []byte) (string, error) {
+	who, message, err := h.o.Triggers.Webhook(r.Header, body)
+	if err != nil {
+		return who, err
+	}
+	started, err := h.o.Office.Trigger(r.Context(), r.PathValue("export"), who, message)
+	if err != nil {
+		return who, err
+	}
+	return who, writeJSON(w, http.StatusAccepted, started)
+}
+
+// event serves an event of a storage service.
+func (h *Handler) event(w http.ResponseWriter, r *http.Request, body []byte) (string, error) {
+	from, m, err := h.o.Triggers.Event(r, body)
+	switch {
+	case err != nil:
+		return from, err
+	case m.Validation != "":
+		return from, writeJSON(w, http.StatusOK, Validation{m.Validation})
+	case m.Confirm != "":
+		if err := h.o.Triggers.Confirm(r.Context(), m.Confirm); err != nil {
+			return from, err
+		}
+		return from, writeJSON(w, http.StatusAccepted, News{Exports: []Told{}})
+	}
+	news := News{Exports: []Told{}}
+	id := from + "\x00" + m.ID
+	if h.triggers.known(id) { // sent again
+		return from, writeJSON(w, http.StatusAccepted, news)
+	}
+	exports, err := h.triggers.readers(r.Context(), m.Objects)
+	for _, e := range exports {
+		told, failed := h.triggers.tell(r.Context(), e, from)
+		if failed != nil {
+			return from, failed // the sender tries again
+		}
+		if told.RunID != "" {
+			news.Exports = append(news.Exports, told)
+		}
+	}
+	if err != nil {
+		return from, err
+	}
+	h.triggers.keep(id)
+	return from, writeJSON(w, http.StatusAccepted, news)
+}
+
+// handshake answers the question of CloudEvents' senders whether they may send here
+// (github.com/cloudevents/spec, http-webhook.md).
+func (h *Handler) handshake(w http.ResponseWriter, r *http.Request, _ []byte) (string, error) {
+	if err := h.o.Triggers.Grid(r); err != nil {
+		return trigger.EventGrid, err
+	}
+	if origin := r.Header.Get("WebHook-Request-Origin"); origin != "" && len(origin) <= maxKey {
+		w.Header().Set("WebHook-Allowed-Origin", origin)
+		w.Header().Set("WebHook-Allowed-Rate", "*")
+	}
+	w.WriteHeader(http.StatusOK)
+	return trigger.EventGrid, nil
+}
+
+// known reports whether a message has been answered.
+func (t *triggers) known(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen[id] || t.old[id]
+}
+
+// keep remembers a message that was answered.
+func (t *triggers) keep(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seen == nil || len(t.seen) >= mostSeen {
+		t.seen, t.old = map[string]bool{}, t.seen
+	}
+	t.seen[id] = true
+}
+
+// readers returns the names of the exports that may read one of the objects.
+func (t *triggers) readers(ctx context.Context, objects []string) ([]string, error) {
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	applied, err := t.exports(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, a := range applied {
+		reads := slices.ContainsFunc(a.Export.Segments, func(s schemas.Segment) bool {
+			return slices.ContainsFunc(objects, func(o string) bool { return storage.Reads(s.Source, o) })
+		})
+		if reads {
+			found = append(found, a.Export.Name)
+		}
+	}
+	return found, nil
+}
+
+// exports returns the applied exports, as they were a moment ago.
+func (t *triggers) exports(ctx context.Context) ([]operate.Applied, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.read) < appliedFresh {
+		return t.applied, nil
+	}
+	applied, err := t.o.Office.As(schemas.Person{}).reader().Applied(ctx)
+	if err == nil {
+		t.applied, t.read = applied, time.Now()
+	}
+	return applied, err
+}
+
+// tell tells the workflow of an export that there is news. Events that come together are
+// one signal. It returns nothing for an export that was paused or removed meanwhile.
+func (t *triggers) tell(ctx context.Context, export, from string) (Told, error) {
+	told, err, _ := t.signals.Do(export, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
+		defer cancel()
+		select {
+		case <-time.After(together):
+		case <-ctx.Done():
+		}
+		t.signals.Forget(export) // what comes from now on may be newer than the signal
+		o := t.o.Office.As(schemas.Person{}).reader()
+		a, err := o.AppliedExport(ctx, export)
+		switch {
+		case errors.Is(err, operate.ErrNotApplied), err == nil && a.Paused:
+			return Told{}, nil
+		case err != nil:
+			return Told{}, err
+		}
+		run, err := o.News(ctx, a, from)
+		return Told{Export: export, WorkflowID: run.WorkflowID, RunID: run.RunID}, err
+	})
+	if err != nil {
+		return Told{}, err
+	}
+	return told.(Told), nil
+}

@@ -1,0 +1,38 @@
+package storage
+
+import "strings"
+
+// Reads reports whether a source in a bucket reads an object, by its URL, or may: of a
+// pattern the part before the first wildcard is compared. The URL of an Azure object names
+// its account; a source without one may be of any account.
+func Reads(source, object string) bool {
+	if !isBucket(source) || !isBucket(object) {
+		return false
+	}
+	mine, err := parseBucketURL(source)
+	if err != nil {
+		return false
+	}
+	other, err := parseBucketURL(object)
+	if err != nil || mine.scheme != other.scheme || mine.bucket != other.bucket {
+		return false
+	}
+	if account := mine.params.Get("storage_account"); account != "" && account != other.params.Get("storage_account") {
+		return false
+	}
+	base, rest := mine.key, ""
+	if strings.ContainsAny(mine.pattern, wildcards) {
+		base, rest = splitPattern(mine.pattern)
+	}
+	return base == "" || rest == "" && other.key == base || strings.HasPrefix(other.key, base+"/")
+}
+
+// ObjectURL returns the URL of an object in a bucket, as Reads compares it. The scheme is
+// s3, gs or azblob; account is Azure's, or empty.
+func ObjectURL(scheme, bucket, key, account string) string {
+	b := bucketURL{scheme: scheme, bucket: bucket}
+	if account != "" {
+		b.params = map[string][]string{"storage_account": {account}}
+	}
+	return b.object(key)
+}

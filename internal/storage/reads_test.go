@@ -1,0 +1,32 @@
+package storage
+
+import "testing"
+
+func TestReads(t *testing.T) {
+	for _, c := range []struct {
+		source, object string
+		want           bool
+	}{
+		{"s3://lake/vip", ObjectURL("s3", "lake", "vip/a.parquet", ""), true},
+		{"s3://lake/vip/", ObjectURL("s3", "lake", "vip/day=1/a b.parquet", ""), true},
+		{"s3://lake/vip?region=eu-west-1", ObjectURL("s3", "lake", "vip/a.parquet", ""), true},
+		{"s3://lake/vip", ObjectURL("s3", "lake", "vip-secret/a.parquet", ""), false},
+		{"s3://lake/vip/a.parquet", ObjectURL("s3", "lake", "vip/a.parquet", ""), true},
+		{"s3://lake/vip/a.parquet", ObjectURL("s3", "lake", "vip/b.parquet", ""), false},
+		{"s3://lake/vip/*.parquet", ObjectURL("s3", "lake", "vip/_temporary/0/a", ""), true}, // the run will see
+		{"s3://lake/vip/*.parquet", ObjectURL("s3", "lake", "other/a.parquet", ""), false},
+		{"s3://lake", ObjectURL("s3", "lake", "a", ""), true},
+		{"s3://lake", ObjectURL("s3", "other", "a", ""), false},
+		{"gs://lake/vip", ObjectURL("s3", "lake", "vip/a", ""), false},
+		{"azblob://lake/vip", ObjectURL("azblob", "lake", "vip/a", "account"), true},
+		{"azblob://lake/vip?storage_account=account", ObjectURL("azblob", "lake", "vip/a", "account"), true},
+		{"azblob://lake/vip?storage_account=account", ObjectURL("azblob", "lake", "vip/a", "another"), false},
+		{"abfss://lake@account.dfs.core.windows.net/vip", ObjectURL("azblob", "lake", "vip/a", "account"), true},
+		{"/srv/segments", ObjectURL("s3", "lake", "srv/segments/a", ""), false},
+		{"file:///srv/segments", "file:///srv/segments/a", false},
+	} {
+		if got := Reads(c.source, c.object); got != c.want {
+			t.Errorf("%s reads %s: %v", c.source, c.object, got)
+		}
+	}
+}

@@ -1,0 +1,370 @@
+package trigger
+
+import (
+	"context"
+	"crypto"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/schemas"
+)
+
+// mostAge is how old an event may be. SNS tries for hours by default, Event Grid for a day.
+const mostAge = 25 * time.Hour
+
+// Options say whose requests start runs. A sender whose setting is empty is refused.
+type Options struct {
+	// Secrets is a file with a line for each sender that signs its requests by the Standard
+	// Webhooks specification: its name, and its secret (whsec_…). Two lines of one name are
+	// an old and a new secret.
+	Secrets string
+	// Key is a file with the key that Event Grid sends in the header Trigger-Key, or in the
+	// parameter key of the URL.
+	Key string
+	// Topics are the ARNs of SNS topics.
+	Topics []string
+	// Google verifies the tokens of Pub/Sub, and Account is the service account that they
+	// must be of.
+	Google  *access.Tokens
+	Account string
+	// HTTP fetches the certificates of SNS.
+	HTTP *http.Client
+}
+
+// On reports whether any sender is allowed.
+func (o Options) On() bool {
+	return o.Secrets != "" || o.Key != "" || len(o.Topics) > 0 || o.Google != nil
+}
+
+// Verifier verifies who sent a request. Files are read for each request, so that secrets
+// can be replaced.
+type Verifier struct {
+	o Options
+
+	mu    sync.Mutex
+	certs map[string]*rsa.PublicKey // of SNS, by their URLs
+}
+
+// New returns a Verifier.
+func New(o Options) (*Verifier, error) {
+	v := &Verifier{o: o, certs: map[string]*rsa.PublicKey{}}
+	if o.HTTP == nil {
+		v.o.HTTP = &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	for _, t := range o.Topics {
+		if !strings.HasPrefix(t, "arn:aws") {
+			return nil, fmt.Errorf("%q is not the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:123456789012:segments", t)
+		}
+	}
+	if o.Secrets != "" {
+		if _, err := v.secrets(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Key != "" {
+		if _, err := v.key(); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// no refuses a request. What exactly is wrong is not for the sender to know.
+func no(format string, args ...any) error { return access.No(schemas.ErrorProof, format, args...) }
+
+// sender is a line of the file of secrets.
+type sender struct {
+	name string
+	hook *standardwebhooks.Webhook
+}
+
+// leastSecret is the least length of a secret in bytes; the specification asks for 24.
+const leastSecret = 24
+
+func (v *Verifier) secrets() (all []sender, err error) {
+	text, err := os.ReadFile(v.o.Secrets)
+	if err != nil {
+		return nil, fmt.Errorf("read the secrets of triggers: %w", err)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if len(words) != 2 {
+			return nil, fmt.Errorf("the secrets of triggers: line %d must have a name and a secret, such as: airflow whsec_…", i+1)
+		}
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(words[1], "whsec_"))
+		if err != nil || len(raw) < leastSecret {
+			return nil, fmt.Errorf("the secrets of triggers: the secret in line %d must be base64 of at least %d bytes; create one with: openssl rand -base64 32", i+1, leastSecret)
+		}
+		hook, err := standardwebhooks.NewWebhookRaw(raw)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sender{words[0], hook})
+	}
+	return all, nil
+}
+
+// Signed reports whether a request has the headers of Standard Webhooks.
+func Signed(h http.Header) bool { return h.Get(standardwebhooks.HeaderWebhookSignature) != "" }
+
+// Webhook verifies a signature by the Standard Webhooks specification. It returns the name of
+// the sender and the message's ID.
+func (v *Verifier) Webhook(h http.Header, body []byte) (name, id string, err error) {
+	if v.o.Secrets == "" {
+		return "", "", no("signed requests are not accepted here")
+	}
+	all, err := v.secrets()
+	if err != nil {
+		return "", "", err
+	}
+	for _, s := range all {
+		switch err := s.hook.Verify(body, h); {
+		case err == nil:
+			return s.name, h.Get(standardwebhooks.HeaderWebhookID), nil
+		case errors.Is(err, standardwebhooks.ErrMessageTooOld), errors.Is(err, standardwebhooks.ErrMessageTooNew):
+			return "", "", no("the time of the signature is more than five minutes from now")
+		}
+	}
+	return "", "", no("the signature is not valid")
+}
+
+func (v *Verifier) key() (string, error) {
+	text, err := os.ReadFile(v.o.Key)
+	if err != nil {
+		return "", fmt.Errorf("read the key of Event Grid: %w", err)
+	}
+	key := strings.TrimSpace(string(text))
+	if len(key) < leastSecret {
+		return "", fmt.Errorf("the key of Event Grid has %d characters, less than %d; create one with: openssl rand -hex 32", len(key), leastSecret)
+	}
+	return key, nil
+}
+
+// Grid verifies that a request has the key of Event Grid, which signs nothing.
+func (v *Verifier) Grid(r *http.Request) error {
+	if v.o.Key == "" {
+		return no("Event Grid is not accepted here")
+	}
+	want, err := v.key()
+	if err != nil {
+		return err
+	}
+	have := r.Header.Get("Trigger-Key")
+	if have == "" {
+		have = r.URL.Query().Get("key")
+	}
+	a, b := sha256.Sum256([]byte(have)), sha256.Sum256([]byte(want))
+	if !hmac.Equal(a[:], b[:]) {
+		return no("the key is not valid")
+	}
+	return nil
+}
+
+// Event verifies who sent an event, and reads it. It returns the name of the sender.
+func (v *Verifier) Event(r *http.Request, body []byte) (from string, m Message, err error) {
+	format, err := Format(body)
+	if err != nil {
+		return "", m, access.No(schemas.ErrorBadRequest, "%v", err)
+	}
+	from = format
+	switch {
+	case Signed(r.Header):
+		var id string
+		if from, id, err = v.Webhook(r.Header, body); err == nil {
+			m, err = parsed(format, body)
+			m.ID = id
+		}
+		return from, m, err
+	case format == SNS:
+		err = v.sns(r.Context(), body)
+	case format == EventGrid:
+		err = v.Grid(r)
+	case format == PubSub:
+		err = v.pubSub(r)
+	default:
+		err = no("an event of S3 needs a signature: let SNS send it, or sign it")
+	}
+	if err == nil {
+		m, err = parsed(format, body)
+	}
+	if err == nil && !m.At.IsZero() && time.Since(m.At) > mostAge {
+		err = no("the event is of %s, which is too old", m.At.UTC().Format(time.DateTime))
+	}
+	return from, m, err
+}
+
+func parsed(format string, body []byte) (Message, error) {
+	m, err := Parse(format, body)
+	if err != nil {
+		err = access.No(schemas.ErrorBadRequest, "%v", err)
+	}
+	return m, err
+}
+
+// pubSub verifies the token that Pub/Sub sends
+// (cloud.google.com/pubsub/docs/authenticate-push-subscriptions).
+func (v *Verifier) pubSub(r *http.Request) error {
+	if v.o.Google == nil {
+		return no("Pub/Sub is not accepted here")
+	}
+	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(kind, "Bearer") {
+		return no("the push subscription sends no token; enable authentication for it")
+	}
+	who, err := v.o.Google.Person(r.Context(), token)
+	if err == nil && who.Name != v.o.Account {
+		err = no("the token is of another account")
+	}
+	return err
+}
+
+// amazon matches the hosts of SNS, from which certificates come and where subscriptions are
+// confirmed.
+var amazon = regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`)
+
+// fromAmazon returns the URL of SNS in a text.
+func fromAmazon(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Port() != "" || !amazon.MatchString(u.Host) {
+		return nil, no("the message names a URL that is not of SNS")
+	}
+	return u, nil
+}
+
+// sns verifies the signature of a message
+// (docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html).
+func (v *Verifier) sns(ctx context.Context, body []byte) error {
+	var m snsMessage
+	if err := json.Unmarshal(body, &m); err != nil || !slices.Contains(v.o.Topics, m.TopicArn) {
+		return no("messages of this topic are not accepted here")
+	}
+	signature, err := base64.StdEncoding.DecodeString(m.Signature)
+	if err != nil {
+		return no("the signature is not valid")
+	}
+	key, err := v.certificate(ctx, m.SigningCertURL)
+	if err != nil {
+		return err
+	}
+	text := []byte(m.signed())
+	hash, sum := crypto.SHA256, sha256.Sum256(text)
+	digest := sum[:]
+	if m.SignatureVersion == "1" { // what topics use that are not set to version 2
+		old := sha1.Sum(text)
+		hash, digest = crypto.SHA1, old[:]
+	}
+	if rsa.VerifyPKCS1v15(key, hash, digest, signature) != nil {
+		return no("the signature is not valid")
+	}
+	return nil
+}
+
+// signed returns the text that SNS signs: names and values, sorted by name.
+func (m snsMessage) signed() string {
+	fields := [][2]string{{"Message", m.Message}, {"MessageId", m.MessageId}}
+	if m.Type == "Notification" {
+		if m.Subject != "" {
+			fields = append(fields, [2]string{"Subject", m.Subject})
+		}
+		fields = append(fields, [2]string{"Timestamp", m.Timestamp})
+	} else {
+		fields = append(fields, [2]string{"SubscribeURL", m.SubscribeURL}, [2]string{"Timestamp", m.Timestamp}, [2]string{"Token", m.Token})
+	}
+	fields = append(fields, [2]string{"TopicArn", m.TopicArn}, [2]string{"Type", m.Type})
+	var b strings.Builder
+	for _, f := range fields {
+		b.WriteString(f[0] + "\n" + f[1] + "\n")
+	}
+	return b.String()
+}
+
+// mostCerts bounds the certificates that are kept; there is one for each region.
+const mostCerts = 100
+
+// certificate returns the key that SNS signs with.
+func (v *Verifier) certificate(ctx context.Context, from string) (*rsa.PublicKey, error) {
+	u, err := fromAmazon(from)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	key := v.certs[u.String()]
+	v.mu.Unlock()
+	if key != nil {
+		return key, nil
+	}
+	text, err := v.get(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("fetch the certificate of SNS: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("fetch the certificate of SNS: it is not PEM")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("fetch the certificate of SNS: %w", err)
+	}
+	key, ok := cert.PublicKey.(*rsa.PublicKey)
+	if now := time.Now(); !ok || now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
+		return nil, errors.New("the certificate of SNS is not valid now, or not of RSA")
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.certs) >= mostCerts {
+		clear(v.certs)
+	}
+	v.certs[u.String()] = key
+	return key, nil
+}
+
+func (v *Verifier) get(ctx context.Context, u *url.URL) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := v.o.HTTP.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %s", u.Host, answer.Status)
+	}
+	return io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+}
+
+// Confirm confirms a subscription of SNS to this endpoint.
+func (v *Verifier) Confirm(ctx context.Context, at string) error {
+	u, err := fromAmazon(at)
+	if err != nil {
+		return err
+	}
+	if _, err := v.get(ctx, u); err != nil {
+		return fmt.Errorf("confirm the subscription of SNS: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package workflows
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// newsroom is a test environment in which a run takes an hour, and looks at its data at
+// the beginning.
+type newsroom struct {
+	*testsuite.TestWorkflowEnvironment
+	runs []time.Time
+	in   []schemas.RunInput
+}
+
+func newNewsroom(fail func(n int) error) *newsroom {
+	var suite testsuite.WorkflowTestSuite
+	r := &newsroom{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	r.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
+	r.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
+	r.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(
+		func(ctx workflow.Context, in schemas.RunInput) (schemas.RunResult, error) {
+			looked := workflow.Now(ctx)
+			r.runs, r.in = append(r.runs, looked), append(r.in, in)
+			if err := fail(len(r.runs)); err != nil {
+				return schemas.RunResult{}, err
+			}
+			err := workflow.Sleep(ctx, time.Hour)
+			return schemas.RunResult{Segments: []schemas.ExportReport{{State: schemas.StateDone, Info: schemas.SegmentInfo{LookedAt: looked}}}}, err
+		})
+	return r
+}
+
+func (r *newsroom) news(after time.Duration, n int) {
+	r.RegisterDelayedCallback(func() {
+		for range n {
+			r.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Input: schemas.ScheduledInput{Export: schemas.Export{Name: "Spring"}, Grant: &schemas.Grant{MAC: []byte("x")}}})
+		}
+	}, after)
+}
+
+func TestNewsMakeOneRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		news map[time.Duration]int
+		runs []time.Duration // since the first news
+	}{
+		"one":                {map[time.Duration]int{0: 1}, []time.Duration{10 * time.Second}},
+		"a storm":            {map[time.Duration]int{0: 400, time.Second: 300, 5 * time.Second: 300}, []time.Duration{20 * time.Second}},
+		"while it runs":      {map[time.Duration]int{0: 1, 30 * time.Minute: 5}, []time.Duration{10 * time.Second, time.Hour + 20*time.Second}},
+		"just when it looks": {map[time.Duration]int{0: 1, 11 * time.Second: 1}, []time.Duration{10 * time.Second, time.Hour + 20*time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newNewsroom(func(int) error { return nil })
+			began := r.Now()
+			for after, n := range c.news {
+				r.news(after, n)
+			}
+			r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+			require.NoError(t, r.GetWorkflowError())
+			require.Len(t, r.runs, len(c.runs))
+			for i, after := range c.runs {
+				require.Equal(t, after, r.runs[i].Sub(began), i)
+				require.Equal(t, schemas.Trigger{Kind: schemas.TriggerSchedule}, r.in[i].Trigger, "the grant is for this")
+				require.NotNil(t, r.in[i].Grant)
+			}
+		})
+	}
+}
+
+// TestNewsThatDoNotEnd checks that news can't put off a run forever.
+func TestNewsThatDoNotEnd(t *testing.T) {
+	r := newNewsroom(func(int) error { return nil })
+	began := r.Now()
+	for after := time.Duration(0); after < 10*time.Minute; after += 5 * time.Second {
+		r.news(after, 1)
+	}
+	r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+	require.NoError(t, r.GetWorkflowError())
+	require.Len(t, r.runs, 2)
+	require.Equal(t, mostNewsTime, r.runs[0].Sub(began))
+}
+
+func TestAFailedRunIsNotRepeatedWithoutNews(t *testing.T) {
+	r := newNewsroom(func(n int) error {
+		if n == 1 {
+			return temporal.NewNonRetryableApplicationError("no", schemas.ErrorSegmentsFailed, errors.New("no"))
+		}
+		return nil
+	})
+	r.news(0, 1)
+	r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+	require.NoError(t, r.GetWorkflowError())
+	require.Len(t, r.runs, 1)
+}
