@@ -16,9 +16,12 @@ import (
 func (a *Activities) Notify(ctx context.Context, in schemas.NotifyInput) (err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
 	defer attempt.end(ctx, &err)
-	if in.Refused && a.Access.Required() {
+	switch {
+	case in.Message.Data.Late != nil:
+		in, err = a.lateRun(ctx, in)
+	case in.Refused && a.Access.Required():
 		in, err = a.refusedRun(ctx, in)
-	} else {
+	default:
 		err = a.mayTell(ctx, in)
 	}
 	if err != nil {
@@ -73,6 +76,29 @@ func (a *Activities) refusedRun(ctx context.Context, in schemas.NotifyInput) (sc
 		Event: e.Event, Export: e.Export, Connection: e.Connection, RunID: e.RunID,
 		Message:  "the run was refused, and sent nothing: its grant is not valid, or the export's name belongs to another connection",
 		Commands: []string{"starter status " + e.RunID, "starter doctor"},
+	}
+	return in, nil
+}
+
+// lateRun returns the message about a late run, which may have no record. Its input may be
+// forged: the message goes to a target of the export as it was granted last, and holds only
+// times.
+func (a *Activities) lateRun(ctx context.Context, in schemas.NotifyInput) (schemas.NotifyInput, error) {
+	e := in.Message.Data
+	if a.Access.Required() {
+		granted, err := a.Access.Targets(ctx, e.Connection, e.Export)
+		if err != nil {
+			return in, err
+		}
+		late := e.Event == schemas.EventOverdue || e.Event == schemas.EventSlow || e.Event == schemas.EventRecovered
+		if !late || !wants(granted, in) || e.Late.RunID != "" && !runID.MatchString(e.Late.RunID) {
+			return in, altered(schemas.RunRef{Export: e.Export})
+		}
+	}
+	in.Message.Type = "run." + e.Event
+	in.Message.Data = schemas.Event{
+		Event: e.Event, Export: e.Export, Connection: e.Connection, RunID: e.Late.RunID, Late: e.Late,
+		Message: e.Late.Message(e.Event), Commands: e.Late.Commands(e.Event, e.Export),
 	}
 	return in, nil
 }

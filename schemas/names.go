@@ -22,6 +22,8 @@ const (
 	WorkflowNotify = "Notify"
 	// WorkflowSweep deletes what runs have left in the data root.
 	WorkflowSweep = "Sweep"
+	// WorkflowFindLateRuns notifies of exports whose runs are overdue or slow.
+	WorkflowFindLateRuns = "FindLateRuns"
 )
 
 // Names of activities: the steps of a run. The CLI, the UI and the documentation use the
@@ -44,6 +46,8 @@ const (
 	ActivityRemoveExport = "RemoveExport"
 	// ActivitySweep deletes what runs have left in the data root.
 	ActivitySweep = "Sweep"
+	// ActivityFindLateRuns looks for exports whose runs are overdue or slow.
+	ActivityFindLateRuns = "FindLateRuns"
 )
 
 // SweepID is the ID of the schedule that starts WorkflowSweep. The IDs of its workflows
@@ -56,6 +60,9 @@ const (
 	StepAwaitData  = "AwaitData"
 	StepGuardrails = "Guardrails"
 )
+
+// LateRunsID is the ID of the schedule that starts WorkflowFindLateRuns.
+const LateRunsID = "late-runs"
 
 // OutlookPrefix begins the IDs of the schedules that are made to compute starts, and deleted at
 // once.

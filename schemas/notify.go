@@ -11,7 +11,7 @@ import (
 type Notify struct {
 	// URL is the webhook's URL.
 	URL NotifyURL `json:"url"`
-	// On lists the events: EventWaiting, EventFailed, EventDone. Default: the first two.
+	// On lists the events. Default: EventWaiting, EventFailed and EventOverdue.
 	On []string `json:"on,omitempty"`
 	// Format is NotifyJSON (the default: a Message, signed) or NotifySlack.
 	Format string `json:"format,omitempty"`
@@ -22,14 +22,20 @@ const (
 	EventWaiting = "waiting"
 	EventFailed  = "failed"
 	EventDone    = "done"
-	NotifyJSON   = "json"
-	NotifySlack  = "slack"
+	// EventOverdue: a scheduled run has not begun in time. EventSlow: a run takes unusually
+	// long. EventRecovered: after either, a run is done.
+	EventOverdue   = "overdue"
+	EventSlow      = "slow"
+	EventRecovered = "recovered"
+
+	NotifyJSON  = "json"
+	NotifySlack = "slack"
 )
 
 // Wants reports whether the target wants an event.
 func (n Notify) Wants(event string) bool {
 	if len(n.On) == 0 {
-		return event != EventDone
+		return event == EventWaiting || event == EventFailed || event == EventOverdue
 	}
 	return slices.Contains(n.On, event)
 }
@@ -72,7 +78,7 @@ func (u *NotifyURL) UnmarshalJSON(data []byte) error {
 // Message is the body of a webhook in the format NotifyJSON. It holds names and
 // counts, and no personal data.
 type Message struct {
-	// Type is "run.waiting", "run.failed" or "run.done".
+	// Type is "run." and the event, such as "run.failed".
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
 	Data      Event     `json:"data"`
@@ -91,6 +97,8 @@ type Event struct {
 	Commands []string `json:"commands,omitempty"`
 	// Waiting is what a waiting run waits for.
 	Waiting *Waiting `json:"waiting,omitempty"`
+	// Late has the times of EventOverdue, EventSlow and EventRecovered.
+	Late *Lateness `json:"late,omitempty"`
 	// Segments are the results of a run that ended.
 	Segments []EventSegment `json:"segments,omitempty"`
 }

@@ -154,6 +154,9 @@ func scheduleText(e operate.Applied) string {
 	case e.Paused:
 		text += "\npaused"
 	}
+	if e.Late != "" {
+		text += "\n" + e.Late
+	}
 	if e.Skipped > 0 {
 		text += fmt.Sprintf("\n%s skipped", console.Things(e.Skipped, "start"))
 	}

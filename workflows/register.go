@@ -17,6 +17,7 @@ func Register(r worker.WorkflowRegistry) {
 		schemas.WorkflowTriggeredRun:  TriggeredRun,
 		schemas.WorkflowRemoveExport:  RemoveExport,
 		schemas.WorkflowSweep:         Sweep,
+		schemas.WorkflowFindLateRuns:  FindLateRuns,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

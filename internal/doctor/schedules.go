@@ -26,6 +26,8 @@ func (p *patient) schedules(applied []operate.Applied, now time.Time) {
 			p.ok(CheckSchedules, name, "off; it runs only when it is started")
 		case a.Paused:
 			p.add(CheckSchedules, name, Warning, fmt.Sprintf("%s, but paused: %s", a.Words, a.Note), "resume it with: starter resume "+schemas.ShellWord(name))
+		case a.Late != "":
+			p.add(CheckSchedules, name, Wrong, fmt.Sprintf("%s; %s", a.Words, a.Late), "see what the workers and the run do: starter status "+schemas.ShellWord(name))
 		case next == "":
 			p.add(CheckSchedules, name, Wrong, a.Words+"; it has no further start", "correct its schedule, and apply it again")
 		default:

@@ -130,6 +130,7 @@ func (l *Local) Exports(ctx context.Context) ([]operate.Applied, error) {
 	all, err := l.reader().Applied(ctx)
 	if err == nil {
 		_ = l.examineGrants(ctx, all) // while the data root can't be read, the rest is of use
+		_ = l.reader().Late(ctx, all) // the list is of use without it
 	}
 	for i := range all {
 		all[i].Grant = shown(all[i].Grant)

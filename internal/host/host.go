@@ -6,6 +6,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	nethttp "net/http"
@@ -128,6 +129,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
 		schemas.ActivitySweep:          h.Sweeper().Run,
+		schemas.ActivityFindLateRuns: h.findLateRuns,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))
 	register(h.access, map[string]any{
@@ -277,16 +279,16 @@ func (h *Host) serveConnections() error {
 }
 
 // watchConnections serves connections that are added while the process runs. It also
-// schedules the sweep, as soon as Temporal allows.
+// schedules the sweep and the look for late runs, as soon as Temporal allows.
 func (h *Host) watchConnections(ctx context.Context) {
 	tick := time.NewTicker(lookForConnections)
 	defer tick.Stop()
 	scheduled := false
 	for {
 		if !scheduled {
-			err := scheduleSweep(ctx, h.o.Client)
+			err := errors.Join(scheduleSweep(ctx, h.o.Client), scheduleFindLate(ctx, h.o.Client))
 			if scheduled = err == nil; err != nil && ctx.Err() == nil {
-				h.o.Log.Warn("sweep not scheduled; trying again", "schedule", schemas.SweepID, "error", err)
+				h.o.Log.Warn("sweep or look for late runs not scheduled; trying again", "error", err)
 			}
 		}
 		select {

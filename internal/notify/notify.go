@@ -258,6 +258,7 @@ func slack(e schemas.Event) string {
 	var b strings.Builder
 	what := map[string]string{
 		schemas.EventWaiting: "waits for an operator", schemas.EventFailed: "failed", schemas.EventDone: "is done",
+		schemas.EventOverdue: "is overdue", schemas.EventSlow: "is slow", schemas.EventRecovered: "has recovered",
 	}[e.Event]
 	fmt.Fprintf(&b, "*Export “%s”* %s", escape(e.Export), what)
 	if e.Segment != "" {

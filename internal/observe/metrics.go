@@ -47,6 +47,8 @@ type Metrics struct {
 
 	latency, runs metric.Float64Histogram
 
+	late lateRuns
+
 	mu      sync.Mutex
 	exports map[string]bool
 }
@@ -90,7 +92,7 @@ func NewMetrics() (*Metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a histogram: %w", err)
 	}
-	return m, nil
+	return m, m.observeLate()
 }
 
 func (m *Metrics) meter() metric.Meter { return m.provider.Meter("iterable-segment-export") }

@@ -34,6 +34,8 @@ type Applied struct {
 	// most three, in the time zone of the schedule.
 	Next   time.Time   `json:"next,omitzero"`
 	Starts []time.Time `json:"starts,omitempty"`
+	// Late says that its run is overdue or slow, empty if neither.
+	Late string `json:"late,omitempty"`
 	// Skipped counts the starts that were skipped because the schedule's last run was
 	// still under way.
 	Skipped int `json:"skipped,omitempty"`

@@ -1,0 +1,247 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/schemas"
+)
+
+const (
+	// lateMargin is how much later than its schedule, jitter and catch-up allow a run may
+	// begin: Temporal's list of runs lags.
+	lateMargin = time.Minute
+	// comparedRuns is how many finished runs a run is compared with, and fewestCompared how
+	// many there have to be.
+	comparedRuns, fewestCompared = 10, 3
+	// A run is slow when it takes slowFactor times as long as the longest of them, and
+	// slowMargin longer.
+	slowFactor, slowMargin = 1.5, 5 * time.Minute
+)
+
+// ranRun is a run as Temporal lists it.
+type ranRun struct {
+	Run
+	began, ended time.Time // ended is zero if it is under way
+	done         bool
+}
+
+// FindLate looks for late runs of the applied exports. before is the result of the look before;
+// it may be empty. seen is called for every export.
+func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now time.Time, seen func(export string)) (schemas.LateRuns, error) {
+	out := schemas.LateRuns{LookedAt: now, Exports: map[string]schemas.Watched{}}
+	applied, err := o.Applied(ctx)
+	if err != nil {
+		return out, err
+	}
+	for _, a := range applied {
+		seen(a.Export.Name)
+		if !a.Active() {
+			continue
+		}
+		runs, err := o.ran(ctx, a.Export.Name)
+		if err != nil {
+			return out, err
+		}
+		known, ok := before.Exports[a.Export.Name]
+		if !ok || !reflect.DeepEqual(known.Timing, *a.Timing) {
+			known.Timing, known.Due = *a.Timing, time.Time{}
+		}
+		l := late{Watched: known, a: a, runs: runs, now: now}
+		l.overdue()
+		l.slow(func(r Run) bool {
+			v, err := o.Look(ctx, r)
+			return err == nil && v.State == schemas.StateRunning
+		})
+		l.recovered()
+		out.Exports[a.Export.Name] = l.Watched
+		out.Found = append(out.Found, l.found...)
+	}
+	return out, nil
+}
+
+// late is the look at one export.
+type late struct {
+	schemas.Watched
+	a     Applied
+	runs  []ranRun // newest first
+	now   time.Time
+	found []schemas.LateRun
+}
+
+func (l *late) add(event string, of schemas.Lateness) {
+	l.found = append(l.found, schemas.LateRun{
+		Event: event, Export: l.a.Export.Name, Connection: l.a.Export.Connection, Notify: l.a.Export.Notify, Late: of,
+	})
+}
+
+// overdue compares when the run that is due began with when it had to.
+func (l *late) overdue() {
+	if l.Due.IsZero() {
+		l.Due = l.a.Next
+		return
+	}
+	latest := l.Due.Add(catchUp(&l.Timing) + lateMargin)
+	run, begun := l.covers(l.Due)
+	if l.Overdue.IsZero() && (!begun && l.now.After(latest) || begun && run.began.After(latest)) {
+		l.Overdue = l.Due
+		l.add(schemas.EventOverdue, schemas.Lateness{Due: l.Due, Began: run.began, RunID: run.RunID})
+	}
+	if begun {
+		l.Due = l.a.Next
+	}
+}
+
+// covers returns the first run that was under way at a scheduled start or began after it.
+func (l *late) covers(start time.Time) (ranRun, bool) {
+	for _, r := range slices.Backward(l.runs) {
+		if !r.began.Before(start) || r.ended.IsZero() || r.ended.After(start) {
+			return r, true
+		}
+	}
+	return ranRun{}, false
+}
+
+// slow compares the run under way with the last ones. running reports whether a run waits for
+// nothing.
+func (l *late) slow(running func(Run) bool) {
+	if len(l.runs) == 0 || !l.runs[0].ended.IsZero() || l.runs[0].RunID == l.Slow {
+		return
+	}
+	var took []time.Duration
+	for _, r := range l.runs {
+		if r.done && len(took) < comparedRuns {
+			took = append(took, r.ended.Sub(r.began))
+		}
+	}
+	if len(took) < fewestCompared {
+		return
+	}
+	longest, takes := slices.Max(took), l.now.Sub(l.runs[0].began)
+	if takes > max(time.Duration(slowFactor*float64(longest)), longest+slowMargin) && running(l.runs[0].Run) {
+		l.Slow = l.runs[0].RunID
+		l.add(schemas.EventSlow, schemas.Lateness{RunID: l.Slow, Takes: schemas.Duration(takes), Longest: schemas.Duration(longest)})
+	}
+}
+
+// recovered ends what was late: overdue when a run is done that began later, slow when the run
+// has ended.
+func (l *late) recovered() {
+	again := ""
+	if l.Slow != "" {
+		i := slices.IndexFunc(l.runs, func(r ranRun) bool { return r.RunID == l.Slow && r.ended.IsZero() })
+		if i < 0 {
+			if slices.ContainsFunc(l.runs, func(r ranRun) bool { return r.RunID == l.Slow && r.done }) {
+				again = l.Slow
+			}
+			l.Slow = ""
+		}
+	}
+	if !l.Overdue.IsZero() {
+		i := slices.IndexFunc(l.runs, func(r ranRun) bool { return r.done && !r.began.Before(l.Overdue) })
+		if i >= 0 {
+			again, l.Overdue = l.runs[i].RunID, time.Time{}
+		}
+	}
+	if again != "" {
+		l.add(schemas.EventRecovered, schemas.Lateness{RunID: again})
+	}
+}
+
+// listedRuns is how many runs of an export are read, newest first.
+const listedRuns = 50
+
+// ran returns the newest runs of an export.
+func (o *Operator) ran(ctx context.Context, export string) ([]ranRun, error) {
+	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: o.Namespace, PageSize: listedRuns,
+		Query: fmt.Sprintf("WorkflowType = %q AND WorkflowId = %q", schemas.WorkflowRunExport, schemas.RunWorkflowID(export)),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the runs of %q: %w", export, err)
+	}
+	var out []ranRun
+	for _, e := range list.Executions {
+		r := ranRun{began: e.StartTime.AsTime(), done: e.Status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED}
+		r.Run = Run{Export: export, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}
+		if e.CloseTime != nil {
+			r.ended = e.CloseTime.AsTime()
+		}
+		out = append(out, r)
+	}
+	slices.SortStableFunc(out, func(a, b ranRun) int { return b.began.Compare(a.began) })
+	return out, nil
+}
+
+// LastLook returns the result of the last FindLateRuns, empty if there is none.
+func (o *Operator) LastLook(ctx context.Context) (out schemas.LateRuns, err error) {
+	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: o.Namespace, PageSize: 1, Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Completed'", schemas.WorkflowFindLateRuns),
+	})
+	if err != nil || len(list.Executions) == 0 {
+		return out, err
+	}
+	e := list.Executions[0].Execution
+	err = o.Client.GetWorkflow(ctx, e.WorkflowId, e.RunId).Get(ctx, &out)
+	return out, err
+}
+
+// Late adds to applied exports what is late now. It looks by itself, since no worker may have
+// done so.
+func (o *Operator) Late(ctx context.Context, applied []Applied) error {
+	before, err := o.LastLook(ctx)
+	if err != nil || before.LookedAt.IsZero() {
+		return err
+	}
+	now, err := o.FindLate(ctx, before, time.Now(), func(string) {})
+	if err != nil {
+		return err
+	}
+	told := map[string]string{}
+	for _, f := range now.Found {
+		if f.Event != schemas.EventRecovered {
+			told[f.Export] = f.Event + ": " + f.Late.Message(f.Event)
+		}
+	}
+	for i := range applied {
+		name := applied[i].Export.Name
+		w := now.Exports[name]
+		switch {
+		case !w.Overdue.IsZero():
+			applied[i].Late = cmp.Or(told[name], fmt.Sprintf("overdue: the run that was due at %s did not begin in time", w.Overdue.UTC().Format(schemas.LateTime)))
+		case w.Slow != "":
+			applied[i].Late = cmp.Or(told[name], schemas.EventSlow+": its run takes unusually long")
+		}
+	}
+	return nil
+}
+
+// outlookTime is how long a schedule that was made to compute starts may exist.
+const outlookTime = time.Hour
+
+// DeleteOutlooks deletes the schedules that were made to compute starts and were left, because
+// the process ended.
+func (o *Operator) DeleteOutlooks(ctx context.Context, now time.Time) error {
+	list, err := o.Client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	for err == nil && list.HasNext() {
+		entry, next := list.Next()
+		if err = next; err != nil || !strings.HasPrefix(entry.ID, schemas.OutlookPrefix) {
+			continue
+		}
+		h := o.Client.ScheduleClient().GetHandle(ctx, entry.ID)
+		d, gone := h.Describe(ctx)
+		if gone == nil && now.Sub(d.Info.CreatedAt) > outlookTime {
+			err = h.Delete(ctx)
+		}
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+package operate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"iterable-segment-export/schemas"
+)
+
+// lateWorld is an export with a daily schedule, its runs, and the looks at it.
+type lateWorld struct {
+	t       *testing.T
+	watched schemas.Watched
+	runs    []ranRun
+	waits   bool
+}
+
+var due = time.Date(2026, time.November, 26, 4, 0, 0, 0, time.UTC)
+
+// look looks at a time, and returns the events.
+func (w *lateWorld) look(at time.Time) string {
+	w.t.Helper()
+	next := due
+	for !next.After(at) {
+		next = next.AddDate(0, 0, 1)
+	}
+	l := late{Watched: w.watched, a: Applied{Next: next}, runs: w.runs, now: at}
+	l.overdue()
+	l.slow(func(Run) bool { return !w.waits })
+	l.recovered()
+	w.watched = l.Watched
+	var out []string
+	for _, f := range l.found {
+		out = append(out, f.Event+" "+f.Late.Message(f.Event))
+	}
+	return strings.Join(out, "; ")
+}
+
+// run adds a run; one that takes no time is under way.
+func (w *lateWorld) run(id string, began time.Time, takes time.Duration, done bool) {
+	r := ranRun{Run: Run{RunID: id}, began: began, done: done}
+	if takes > 0 {
+		r.ended = began.Add(takes)
+	}
+	w.runs = append([]ranRun{r}, w.runs...)
+}
+
+func (w *lateWorld) want(at time.Time, want string) {
+	w.t.Helper()
+	if got := w.look(at); got != want {
+		w.t.Errorf("at %s: %q, want %q", at.Format(time.DateTime), got, want)
+	}
+}
+
+// TestOverdue has a run begin in time, too late and not at all, with the default catch-up of an
+// hour.
+func TestOverdue(t *testing.T) {
+	const minute, hour = time.Minute, time.Hour
+	began := func(after time.Duration) func(*lateWorld) {
+		return func(w *lateWorld) { w.run("a", due.Add(after), minute, true) }
+	}
+	for _, c := range []struct {
+		name  string
+		run   func(*lateWorld)
+		looks map[time.Duration]string // in the order of time
+	}{
+		{"in time", began(0), map[time.Duration]string{2 * hour: ""}},
+		{"within the catch-up", began(55 * minute), map[time.Duration]string{2 * hour: ""}},
+		{"too late", began(3 * hour), map[time.Duration]string{
+			4 * hour: "overdue the run that was due at 26 Nov 2026 04:00 UTC began only at 26 Nov 2026 07:00 UTC; recovered a run is done again", 5 * hour: ""}},
+		{"a run was under way", func(w *lateWorld) { w.run("a", due.Add(-hour), 0, false) }, map[time.Duration]string{9 * hour: ""}},
+		{"not at all", func(*lateWorld) {}, map[time.Duration]string{
+			hour: "", 2 * hour: "overdue the run that was due at 26 Nov 2026 04:00 UTC has not begun", 3 * hour: "", 30 * hour: ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &lateWorld{t: t}
+			w.want(due.Add(-2*hour), "") // learns what is due
+			c.run(w)
+			for _, after := range []time.Duration{hour, 2 * hour, 3 * hour, 4 * hour, 5 * hour, 9 * hour, 30 * hour} {
+				if want, ok := c.looks[after]; ok {
+					w.want(due.Add(after), want)
+				}
+			}
+		})
+	}
+}
+
+// TestRecovered has an overdue export fail first, and then be done.
+func TestRecovered(t *testing.T) {
+	w := &lateWorld{t: t}
+	w.want(due.Add(-time.Hour), "")
+	w.want(due.Add(2*time.Hour), "overdue the run that was due at 26 Nov 2026 04:00 UTC has not begun")
+	w.run("failed", due.Add(3*time.Hour), time.Minute, false)
+	w.want(due.Add(4*time.Hour), "")
+	w.run("done", due.Add(5*time.Hour), time.Minute, true)
+	w.want(due.Add(6*time.Hour), "recovered a run is done again")
+	w.want(due.Add(7*time.Hour), "")
+}
+
+// TestSlow compares a run with those before it. One that waits for a person is not slow.
+func TestSlow(t *testing.T) {
+	const minute = time.Minute
+	history := func(n int, waits bool) *lateWorld {
+		w := &lateWorld{t: t, waits: waits}
+		for i := range n {
+			w.run("old", due.AddDate(0, 0, i-n), 20*minute, true)
+		}
+		w.run("new", due, 0, false)
+		return w
+	}
+	const slow = "slow the run takes unusually long: 31m0s until now; the longest of the last ones took 20m0s"
+	for _, c := range []struct {
+		w    *lateWorld
+		want string
+	}{{history(10, false), slow}, {history(3, false), slow}, {history(2, false), ""}, {history(10, true), ""}} {
+		c.w.want(due.Add(29*minute), "")
+		c.w.want(due.Add(31*minute), c.want)
+		c.w.want(due.Add(40*minute), "")
+		c.w.runs[0].ended, c.w.runs[0].done = due.Add(41*minute), true
+		again := ""
+		if c.want != "" {
+			again = "recovered a run is done again"
+		}
+		c.w.want(due.Add(45*minute), again)
+	}
+	short := history(0, false)
+	for i := range 10 {
+		short.runs = append(short.runs, ranRun{began: due.AddDate(0, 0, -i-1), ended: due.AddDate(0, 0, -i-1).Add(10 * time.Second), done: true})
+	}
+	short.want(due.Add(4*minute), "") // five minutes more at least
+	short.want(due.Add(6*minute), "slow the run takes unusually long: 6m0s until now; the longest of the last ones took 10s")
+}

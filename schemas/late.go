@@ -1,0 +1,79 @@
+package schemas
+
+import (
+	"fmt"
+	"time"
+)
+
+// LateRuns is the result of FindLateRuns. Each look begins with the result of the one before.
+type LateRuns struct {
+	LookedAt time.Time `json:"lookedAt"`
+	// Exports has the exports with an active schedule, by name.
+	Exports map[string]Watched `json:"exports,omitempty"`
+	// Found is what this look found that the one before did not.
+	Found []LateRun `json:"found,omitempty"`
+}
+
+// Watched is what is known of the runs of one export.
+type Watched struct {
+	Timing Timing `json:"timing"`
+	// Due is the scheduled start whose run has to begin next.
+	Due time.Time `json:"due,omitzero"`
+	// Overdue is the scheduled start whose run did not begin in time, until a run that began
+	// later is done.
+	Overdue time.Time `json:"overdue,omitzero"`
+	// Slow is the ID of the run that takes unusually long.
+	Slow string `json:"slow,omitempty"`
+}
+
+// LateRun is an event of an export: EventOverdue, EventSlow or EventRecovered.
+type LateRun struct {
+	Event  string   `json:"event"`
+	Export string   `json:"export"`
+	Late   Lateness `json:"late"`
+	// Connection and Notify are the export's.
+	Connection string   `json:"connection"`
+	Notify     []Notify `json:"notify,omitempty"`
+}
+
+// Lateness has the times of a LateRun.
+type Lateness struct {
+	// RunID is the run that is slow, began late, or is done.
+	RunID string `json:"runId,omitempty"`
+	// Due is the scheduled start that was missed; Began is when its run began, zero if it
+	// did not.
+	Due   time.Time `json:"due,omitzero"`
+	Began time.Time `json:"began,omitzero"`
+	// Takes is how long the slow run is under way, and Longest the longest of the last ones.
+	Takes   Duration `json:"takes,omitempty"`
+	Longest Duration `json:"longest,omitempty"`
+}
+
+// LateTime is the format of times in messages about late runs, in UTC.
+const LateTime = "2 Jan 2006 15:04 UTC"
+
+// Message returns an event in words. Times are in UTC.
+func (l Lateness) Message(event string) string {
+	switch {
+	case event == EventSlow:
+		return fmt.Sprintf("the run takes unusually long: %s until now; the longest of the last ones took %s",
+			time.Duration(l.Takes).Round(time.Second), time.Duration(l.Longest).Round(time.Second))
+	case event == EventRecovered:
+		return "a run is done again"
+	case l.Began.IsZero():
+		return fmt.Sprintf("the run that was due at %s has not begun", l.Due.UTC().Format(LateTime))
+	default:
+		return fmt.Sprintf("the run that was due at %s began only at %s", l.Due.UTC().Format(LateTime), l.Began.UTC().Format(LateTime))
+	}
+}
+
+// Commands returns what to type.
+func (l Lateness) Commands(event, export string) []string {
+	switch {
+	case event == EventRecovered:
+		return nil
+	case l.RunID != "":
+		return []string{"starter status " + l.RunID}
+	}
+	return []string{"starter doctor", "starter run " + ShellWord(export)}
+}
