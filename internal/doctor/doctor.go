@@ -156,6 +156,7 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 		p.add(CheckSources, "", Skipped, "the applied exports are not known", "")
 	} else {
 		p.grants(applied)
+		_ = p.o.Late(ctx, applied) // without it, when they start is of use
 		p.schedules(applied, time.Now())
 		p.sources(ctx, applied)
 	}

@@ -129,7 +129,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
 		schemas.ActivitySweep:          h.Sweeper().Run,
-		schemas.ActivityFindLateRuns: h.findLateRuns,
+		schemas.ActivityFindLateRuns:   h.findLateRuns,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))
 	register(h.access, map[string]any{
