@@ -21,8 +21,12 @@ import (
 // kustomization is the part of a kustomization.yaml that the tests look at.
 type kustomization struct {
 	Resources []string
-	Images    []struct{ Name, NewName, NewTag string }
-	Patches   []struct{ Patch string }
+	Images    []struct {
+		Name    string
+		NewName string `yaml:"newName"`
+		NewTag  string `yaml:"newTag"`
+	}
+	Patches []struct{ Patch string }
 }
 
 func readKustomization(t *testing.T, dir string) (k kustomization) {
