@@ -16,3 +16,9 @@ var ExportsSchema []byte
 //
 //go:embed openapi.json
 var OpenAPI []byte
+
+// OutputSchema is the JSON Schema (draft 2020-12) of what the starter prints with -o json, by
+// command.
+//
+//go:embed output.schema.json
+var OutputSchema []byte

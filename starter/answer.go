@@ -40,7 +40,7 @@ Without --wait the command lists the waits and answers none.` + more,
 		if err != nil {
 			return err
 		}
-		return a.print(c, map[string]any{"run": run, "answer": answer, "wait": wait, "took": name}, "%s: %q %s", answer, name, effect)
+		return a.print(c, answerOutput{run, answer, wait, name}, "%s: %q %s", answer, name, effect)
 	})
 	c.Flags().StringVar(&wait, "wait", "", "ID of the wait")
 	if answer == schemas.UpdateApprove {
@@ -79,7 +79,7 @@ has staged. What was sent stays sent, and the next run takes it into account.`,
 		if err := o.Cancel(c.Context(), run); err != nil {
 			return err
 		}
-		return a.print(c, map[string]any{"run": run, "cancel": "requested"},
+		return a.print(c, cancelOutput{run, "requested"},
 			"Asked the run of %q to stop. Follow it with: starter status %s", run.Export, schemas.ShellWord(run.Export))
 	})
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/access"
-	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/host"
@@ -30,7 +29,9 @@ type app struct {
 	output    string
 	dataRoot  string
 	tokenFile string
-	ui        string // the URL of Temporal's UI, empty if it is not known
+	// temporal are the flags that override the environment's way to Temporal.
+	temporal dial.Options
+	ui       string // the URL of Temporal's UI, empty if it is not known
 }
 
 // tracesTimeout bounds how long a command waits at its end for its traces to be sent.
@@ -40,6 +41,9 @@ const tracesTimeout = 3 * time.Second
 // and the data root. The returned function ends the connection.
 func (a *app) service(ctx context.Context) (gateway.Service, func(), error) {
 	if base := os.Getenv(apiEnv); base != "" {
+		if t := a.temporal; t.Address+t.Namespace+t.Profile+t.ConfigFile != "" {
+			return nil, nil, usageError{fmt.Errorf("--address, --namespace, --profile and --config-file are for Temporal, and %s names a gateway; unset it to connect to Temporal", apiEnv)}
+		}
 		a.ui = strings.TrimSuffix(os.Getenv(uiEnv), "/")
 		client, err := a.gateway(base)
 		return client, func() {}, err
@@ -48,7 +52,8 @@ func (a *app) service(ctx context.Context) (gateway.Service, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	o := dial.Options{Log: slog.New(slog.DiscardHandler)}
+	o := a.temporal
+	o.Log = slog.New(slog.DiscardHandler)
 	if o.Interceptors, err = traces.Interceptors(); err != nil {
 		return nil, nil, err
 	}
@@ -137,10 +142,10 @@ func (a *app) onRun(c *cobra.Command, do func(*cobra.Command, gateway.Service, o
 	})
 }
 
-// print writes v as JSON if that was asked for, and the text otherwise.
+// print writes v as JSON or YAML if that was asked for, and the text otherwise.
 func (a *app) print(c *cobra.Command, v any, format string, args ...any) error {
-	if a.output == "json" {
-		return console.JSON(c.OutOrStdout(), v)
+	if a.structured() {
+		return a.encode(c.OutOrStdout(), v)
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), format+"\n", args...)
 	return err

@@ -76,7 +76,7 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 		return err
 	}
 	w := c.OutOrStdout()
-	if a.output == "json" {
+	if a.structured() {
 		w = c.ErrOrStderr()
 	}
 	changes := showPlan(w, plan.Steps)
@@ -119,10 +119,10 @@ func planStatus(failed, changes int, f applyFlags) error {
 }
 
 func (a *app) showApplied(c *cobra.Command, steps []operate.Step) error {
-	if a.output != "json" {
+	if !a.structured() {
 		return nil
 	}
-	return console.JSON(c.OutOrStdout(), steps)
+	return a.encode(c.OutOrStdout(), steps)
 }
 
 // showStarts prints what the schedules mean, those that are equal once.

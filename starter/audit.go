@@ -35,6 +35,9 @@ schedule or Temporal itself started are included. It names no person of a segmen
 		if err != nil {
 			return err
 		}
+		if a.output == outputYAML {
+			return a.encode(c.OutOrStdout(), entries)
+		}
 		var rows [][]string
 		for _, e := range entries {
 			if a.output == "json" {

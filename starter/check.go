@@ -125,15 +125,15 @@ func (a *app) check(c *cobra.Command, start gateway.StartRequest, show bool) err
 	return a.showCheck(c, o, v, show)
 }
 
-// finding is the result of checking one segment, with examples.
-type finding struct {
+// checkedSegment is the result of checking one segment, with examples.
+type checkedSegment struct {
 	schemas.ExportReport
 	Examples *schemas.Examples `json:"examples,omitempty"`
 }
 
 // showCheck prints the result of a check and returns the exit status for it.
 func (a *app) showCheck(c *cobra.Command, o gateway.Service, v operate.View, show bool) error {
-	segments := make([]finding, len(v.Segments))
+	segments := make([]checkedSegment, len(v.Segments))
 	found, err := o.Examples(c.Context(), v.Run)
 	code := exit(v)
 	for i, s := range v.Segments {
@@ -160,8 +160,8 @@ func (a *app) showCheck(c *cobra.Command, o gateway.Service, v operate.View, sho
 		segments[i].Examples = &examples
 	}
 	w := c.OutOrStdout()
-	if a.output == "json" {
-		if err := console.JSON(w, map[string]any{"run": v.Run, "state": v.State, "error": v.Error, "segments": segments}); err != nil {
+	if a.structured() {
+		if err := a.encode(w, checkOutput{v.Run, v.State, v.Error, segments}); err != nil {
 			return err
 		}
 		return code
@@ -185,7 +185,7 @@ func mask(e *schemas.Examples) {
 }
 
 // showSegment prints what a run would do with one segment.
-func showSegment(w io.Writer, s finding) {
+func showSegment(w io.Writer, s checkedSegment) {
 	m, r := s.Manifest, s.Check
 	if r == nil {
 		fmt.Fprintf(w, "%q could not be checked: %s\n\n", s.Segment, s.Error)

@@ -126,7 +126,7 @@ func setCompletions(root *cobra.Command) {
 	}
 	flags := map[string]cobra.CompletionFunc{
 		"connection": completes(0, connectionNames),
-		"output":     cobra.FixedCompletions([]cobra.Completion{"table", "json"}, cobra.ShellCompDirectiveNoFileComp),
+		"output":     cobra.FixedCompletions([]cobra.Completion{outputTable, outputJSON, outputYAML, outputName}, cobra.ShellCompDirectiveNoFileComp),
 		"format":     cobra.FixedCompletions([]cobra.Completion{"table", "csv", "json"}, cobra.ShellCompDirectiveNoFileComp),
 		"reason":     cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp),
 		"file":       exportFiles,

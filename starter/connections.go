@@ -46,12 +46,12 @@ func (a *app) connections(c *cobra.Command, o gateway.Service, _ []string) error
 	for i, v := range all.Connections {
 		rows[i] = connectionRow{v, all.Exports[v.Name]}
 	}
-	if a.output == "json" {
-		out := map[string]any{"person": all.Person, "connections": rows}
-		if all.Broken != "" {
-			out["broken"], out["brokenSince"] = all.Broken, all.Since
-		}
-		return console.JSON(c.OutOrStdout(), out)
+	out := connectionsOutput{Person: all.Person, Connections: rows, Broken: all.Broken}
+	if all.Broken != "" {
+		out.BrokenSince = &all.Since
+	}
+	if done, err := list(a, c.OutOrStdout(), out, rows, func(r connectionRow) string { return r.Name }); done || err != nil {
+		return err
 	}
 	header := []string{"connection", "type"}
 	admin := all.Person.Role == schemas.RoleAdministrator
@@ -181,7 +181,7 @@ func (a *app) connect(c *cobra.Command, o gateway.Service, name string, agree bo
 	if err != nil {
 		return err
 	}
-	return a.print(c, map[string]any{"check": check, "consent": consent},
+	return a.print(c, connectOutput{check, consent},
 		"Iterable (%s) accepts the key: a project of type %s with %d lists and %d fields.\nConnected: %q, agreed to by %s at %s (statement %.12s).",
 		consent.Host, check.ProjectType, check.Lists, check.Fields, name, consent.By, consent.At.Format(time.RFC3339), consent.SHA256)
 }

@@ -26,9 +26,10 @@ connection's consent and key, and the segments of the applied exports.
 To try a key, the worker creates an empty list in Iterable and deletes it; only for
 administrators. Contributors see the sources of the connections that are shared with them.
 
-With --fix, or as starter setup, the command first creates missing search attributes, by
-which runs are found in Temporal's UI and CLI. If you are not allowed to, it prints the
-commands for someone who is. Runs work without them.
+With --fix, or as starter setup, the command first creates the namespace, if Temporal does not
+have it, and missing search attributes, by which runs are found in Temporal's UI and CLI. If
+you are not allowed to, it prints the commands for someone who is. Runs work without search
+attributes.
 
 Exit status: 0 if nothing is wrong, 1 otherwise.`,
 		Example: "  starter doctor\n  starter doctor --fix\n  starter doctor -o json",
@@ -39,8 +40,8 @@ Exit status: 0 if nothing is wrong, 1 otherwise.`,
 				return err
 			}
 			healthy := doctor.Healthy(findings)
-			if a.output == "json" {
-				err = console.JSON(c.OutOrStdout(), map[string]any{"healthy": healthy, "findings": findings})
+			if a.structured() {
+				err = a.encode(c.OutOrStdout(), doctorOutput{healthy, findings})
 			} else {
 				showFindings(c.OutOrStdout(), findings)
 			}
@@ -50,7 +51,7 @@ Exit status: 0 if nothing is wrong, 1 otherwise.`,
 			return err
 		},
 	}
-	c.Flags().BoolVar(&fix, "fix", false, "create missing search attributes")
+	c.Flags().BoolVar(&fix, "fix", false, "create a missing namespace and search attributes")
 	return c
 }
 
@@ -68,6 +69,9 @@ func (a *app) findings(ctx context.Context, errOut io.Writer, fix bool) ([]docto
 			return nil, err
 		}
 		if me, err := o.Me(ctx); err == nil {
+			if made.Namespace {
+				fmt.Fprintf(errOut, "Created the namespace %s, which keeps ended runs for %d days.\n", me.Namespace, dial.RetentionDays)
+			}
 			advise(errOut, me.Namespace, made.Attributes, made.Refused)
 		}
 	}

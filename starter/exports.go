@@ -42,8 +42,12 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if a.output == "yaml" {
+	if a.output == outputYAML {
 		return writeExports(c, applied)
+	}
+	if a.output == outputName {
+		_, err := list(a, c.OutOrStdout(), nil, applied, func(e operate.Applied) string { return e.Export.Name })
+		return err
 	}
 	me, err := o.Me(c.Context())
 	if err != nil {
@@ -62,12 +66,12 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 		switch {
 		case err == nil:
 			rows[i].Last = &v
-			last = v.State + "\n" + local(v.StartedAt)
+			last = v.State + "\n" + aged(v.StartedAt, time.Now())
 		case errors.Is(err, operate.ErrNoRun):
 			last = "never"
 			if v, ok := listed(c.Context(), o, e.Export.Name); ok { // an export of that name was removed
 				rows[i].Last = &v
-				last = v.State + "\n" + local(v.StartedAt)
+				last = v.State + "\n" + aged(v.StartedAt, time.Now())
 			}
 		}
 		var segments []string
@@ -81,8 +85,8 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 		table = append(table, row)
 	}
 	switch {
-	case a.output == "json":
-		return console.JSON(c.OutOrStdout(), rows)
+	case a.structured():
+		return a.encode(c.OutOrStdout(), rows)
 	case len(rows) == 0:
 		fmt.Fprintln(c.OutOrStdout(), "No export is applied. Apply a file with: starter apply exports.yaml")
 	default:
@@ -194,4 +198,22 @@ func local(t time.Time) string {
 		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// aged returns a time that has passed, and how long ago it was in its largest unit.
+func aged(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	age := max(0, now.Sub(t))
+	text := fmt.Sprintf("%ds", age/time.Second)
+	switch {
+	case age >= 48*time.Hour:
+		text = fmt.Sprintf("%dd", age/(24*time.Hour))
+	case age >= time.Hour:
+		text = fmt.Sprintf("%dh", age/time.Hour)
+	case age >= time.Minute:
+		text = fmt.Sprintf("%dm", age/time.Minute)
+	}
+	return fmt.Sprintf("%s (%s ago)", local(t), text)
 }

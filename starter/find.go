@@ -43,8 +43,8 @@ that they are not in the shell's history. For administrators.`,
 		if err != nil {
 			return err
 		}
-		if a.output == "json" {
-			return console.JSON(c.OutOrStdout(), found)
+		if a.structured() {
+			return a.encode(c.OutOrStdout(), found)
 		}
 		showFound(c.OutOrStdout(), found, history)
 		return nil

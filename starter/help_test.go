@@ -104,7 +104,7 @@ func TestCompletionIsSilent(t *testing.T) {
 		"status ":      ":4\n",
 		"run Spr":      ":4\n",
 		"connect ":     ":4\n",
-		"runs -o js":   "table\njson\n:4\n",
+		"runs -o js":   "table\njson\nyaml\nname\n:4\n",
 		"completion b": "bash\n:4\n",
 		"help sta":     "status\tShow a run, or all runs under way, and follow them\n:4\n",
 		"apply ":       "yaml\nyml\n:8\n",

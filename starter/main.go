@@ -105,14 +105,15 @@ on, or a profile), and finds connections.yaml, the data root and the keys like t
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
 	f := root.PersistentFlags()
-	f.StringVarP(&a.output, "output", "o", "table", "output: table or json, and yaml for exports")
+	f.StringVarP(&a.output, "output", "o", "table", "output: table, json or yaml; name, for lists")
 	f.StringVar(&a.dataRoot, "data-root", envOr("DATA_ROOT", "data"), "folder or URL of the workers' data root, if there is no gateway (DATA_ROOT)")
+	f.StringVar(&a.temporal.Address, "address", "", "host:port of Temporal, if there is no gateway (TEMPORAL_ADDRESS)")
+	f.StringVarP(&a.temporal.Namespace, "namespace", "n", "", "namespace in Temporal (TEMPORAL_NAMESPACE)")
+	f.StringVar(&a.temporal.Profile, "profile", "", "profile of Temporal's configuration file (TEMPORAL_PROFILE)")
+	f.StringVar(&a.temporal.ConfigFile, "config-file", "", "Temporal's configuration file (TEMPORAL_CONFIG_FILE)")
 	f.StringVar(&a.tokenFile, "token-file", "", "file with your token for the gateway; default EXPORT_TOKEN, EXPORT_TOKEN_FILE or that of starter login")
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if a.output != "table" && a.output != "json" && (a.output != "yaml" || c.Name() != "exports") {
-			return usageError{fmt.Errorf("--output %q: use table or json", a.output)}
-		}
-		return nil
+		return a.checkOutput(c)
 	}
 	root.AddCommand(
 		a.runCommand(), a.checkCommand(), a.statusCommand(), a.runsCommand(), a.rejectsCommand(), a.recordCommand(), a.findCommand(), a.auditCommand(), a.reportCommand(), a.cancelCommand(),

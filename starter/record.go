@@ -35,8 +35,8 @@ connection see it: it contains profiles' data.`,
 		if err := saveRecord(name, func(w io.Writer) error { return o.Record(c.Context(), run, segment, w) }); err != nil {
 			return err
 		}
-		if a.output == "json" {
-			return console.JSONLine(c.OutOrStdout(), map[string]string{"record": name})
+		if a.structured() {
+			return a.encode(c.OutOrStdout(), recordOutput{name})
 		}
 		_, err := fmt.Fprintln(c.OutOrStdout(), name)
 		return err

@@ -13,7 +13,8 @@ func TestTheCommandReference(t *testing.T) {
 
 For operators and contributors who look up a command of the starter: this page lists every command with its flags and examples.
 It is generated from the starter's help; a test fails when it is stale. A *RUN* is the name of an export, for its latest run, or a
-run ID. Every command prints JSON with `+"`-o json`"+`.
+run ID. Every command prints JSON with `+"`-o json`"+` and YAML with `+"`-o yaml`"+`; [a schema](../schemas/output.schema.json) describes
+both. `+"`starter exports`, `connections`, `runs` and `status`"+` print names, one a line, with `+"`-o name`"+`.
 
 | exit status | |
 | --- | --- |
@@ -31,7 +32,8 @@ run ID. Every command prints JSON with `+"`-o json`"+`.
 | `+"`DATA_ROOT`, `--data-root`, `CONNECTIONS_FILE`, `WORKER_SECRET`, `WORKER_SECRET_FILE`, `DATA_KEYS`, `DATA_KEYS_FILE`"+` | as for the worker; used without a gateway |
 | `+"`EXPORT_UI_URL`"+` | URL of Temporal's UI, for links to it; default for Temporal on port 7233 of this machine and for Temporal Cloud |
 
-The connection to Temporal is configured by [Temporal's own variables](configuration.md#the-workers-environment).
+The connection to Temporal is configured by [Temporal's own variables](configuration.md#the-workers-environment), which
+`+"`--address`, `--namespace` (`-n`), `--profile` and `--config-file`"+` override, as in the `+"`temporal`"+` CLI.
 
 On a terminal, the progress of runs is shown as bars with the rate and the remaining time, elsewhere as lines. Colours are used only
 on terminals, and not with `+"`NO_COLOR`"+`. Tables fit the terminal, or the number of columns in `+"`COLUMNS`"+`: long texts are wrapped

@@ -50,8 +50,8 @@ func (a *app) report(c *cobra.Command, o gateway.Service, run operate.Run, f rep
 	if err != nil {
 		return fmt.Errorf("save the report: %w", err)
 	}
-	if a.output == "json" {
-		err = console.JSONLine(c.OutOrStdout(), map[string]string{"report": file})
+	if a.structured() {
+		err = a.encode(c.OutOrStdout(), reportOutput{file})
 	} else {
 		_, err = fmt.Fprintln(c.OutOrStdout(), file)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -207,8 +206,8 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 }
 
 func (a *app) showStarted(c *cobra.Command, runs []operate.Run) error {
-	if a.output == "json" {
-		return console.JSON(c.OutOrStdout(), runs)
+	if a.structured() {
+		return a.encode(c.OutOrStdout(), runs)
 	}
 	for _, run := range runs {
 		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter status --follow %s\n", run.RunID, schemas.ShellWord(run.Export))

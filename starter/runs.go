@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -36,8 +37,8 @@ under way are listed too, with the reason.`,
 		if err != nil {
 			return err
 		}
-		if a.output == "json" {
-			return console.JSON(c.OutOrStdout(), views)
+		if done, err := list(a, c.OutOrStdout(), views, views, runID); done || err != nil {
+			return err
 		}
 		showHistory(c, views)
 		a.showLinks(c, o, export)
@@ -47,11 +48,14 @@ under way are listed too, with the reason.`,
 	return c
 }
 
+// runID returns what names a run in commands.
+func runID(v operate.View) string { return v.Run.RunID }
+
 func showHistory(c *cobra.Command, views []operate.View) {
 	header := []string{"started", "export", "started by", "state", "segments", "read", "sent", "removed", "rejected", "took", "run"}
 	var rows [][]string
 	for _, v := range views {
-		row := []string{local(v.StartedAt), v.Run.Export, console.Printable(v.Trigger.Starter()), v.State, "", "", "", "", "", "", v.Run.RunID}
+		row := []string{aged(v.StartedAt, time.Now()), v.Run.Export, console.Printable(v.Trigger.Starter()), v.State, "", "", "", "", "", "", v.Run.RunID}
 		if v.State == operate.StateSkipped {
 			row[10] = "" // it started no run
 			rows = append(rows, row)

@@ -61,7 +61,7 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 				return err
 			}
 		}
-		return a.print(c, map[string]string{"export": name, "done": done}, "%s", done)
+		return a.print(c, scheduleOutput{name, done}, "%s", done)
 	})
 }
 
@@ -106,8 +106,8 @@ func (a *app) remove(c *cobra.Command, o gateway.Service, name string, yes, list
 	if err != nil {
 		return err
 	}
-	if a.output == "json" {
-		return console.JSON(c.OutOrStdout(), map[string]any{"export": name, "removed": out})
+	if a.structured() {
+		return a.encode(c.OutOrStdout(), removeOutput{name, out})
 	}
 	w := c.OutOrStdout()
 	fmt.Fprintf(w, "Removed: %q with %s%s.\n", name, removed, console.Things(out.Files, "file"))

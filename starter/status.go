@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,14 +82,18 @@ func (a *app) status(c *cobra.Command, o gateway.Service, run operate.Run) error
 	if err != nil {
 		return err
 	}
-	if a.output == "json" {
-		if err := console.JSON(c.OutOrStdout(), runStatus{v, &in.Export, in.Full, in.Grant}); err != nil {
+	if a.output == outputName {
+		fmt.Fprintln(c.OutOrStdout(), runID(v))
+		return exit(v)
+	}
+	if a.structured() {
+		if err := a.encode(c.OutOrStdout(), runStatus{v, &in.Export, in.Full, in.Grant}); err != nil {
 			return err
 		}
 		return exit(v)
 	}
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "Started   %s by %s\n", local(v.StartedAt), console.Printable(v.Trigger.Starter()))
+	fmt.Fprintf(w, "Started   %s by %s\n", aged(v.StartedAt, time.Now()), console.Printable(v.Trigger.Starter()))
 	if !v.FinishedAt.IsZero() {
 		fmt.Fprintf(w, "Ended     %s, after %s\n", local(v.FinishedAt), console.Ago(v.FinishedAt.Sub(v.StartedAt)))
 	}
@@ -179,8 +184,8 @@ func (a *app) follow(c *cobra.Command, o gateway.Service, runs []operate.Run) er
 func (a *app) showRuns(c *cobra.Command, views []operate.View) error {
 	w := c.OutOrStdout()
 	switch {
-	case a.output == "json":
-		if err := console.JSON(w, views); err != nil {
+	case a.structured(), a.output == outputName:
+		if _, err := list(a, w, views, views, runID); err != nil {
 			return err
 		}
 	case len(views) == 1:

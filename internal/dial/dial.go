@@ -21,7 +21,9 @@ import (
 type Options struct {
 	// Address and Namespace override the environment's configuration.
 	Address, Namespace string
-	Log                *slog.Logger
+	// Profile and ConfigFile override TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE.
+	Profile, ConfigFile string
+	Log                 *slog.Logger
 	// Patience is how long to keep trying. With 0 there is one attempt.
 	Patience time.Duration
 	// Metrics receives the SDK's metrics. Interceptors wrap the client and its
@@ -75,7 +77,7 @@ func remedy(err error, conf *tls.Config) string {
 
 // ClientOptions returns the client options of the environment, with those of o.
 func ClientOptions(o Options) (client.Options, error) {
-	options, err := envconfig.LoadDefaultClientOptions()
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFilePath: o.ConfigFile, ConfigFileProfile: o.Profile})
 	if err != nil {
 		return options, fmt.Errorf("read Temporal's environment configuration: %w", err)
 	}

@@ -193,7 +193,7 @@ func (p *patient) namespace(ctx context.Context) bool {
 	switch {
 	case errors.As(err, &missing):
 		p.add(CheckNamespace, name, Wrong, "the namespace does not exist", fmt.Sprintf(
-			"set TEMPORAL_NAMESPACE to that of the workers, or create it: temporal operator namespace create --namespace %s --retention 720h", name))
+			"set TEMPORAL_NAMESPACE to that of the workers, or create it: starter doctor --fix --namespace %s", schemas.ShellWord(name)))
 		return false
 	case errors.As(err, &notAllowed):
 		p.add(CheckNamespace, name, Skipped, "no permission to read it: "+p.Told(err), "")

@@ -533,6 +533,9 @@ func (l *Local) Cancel(ctx context.Context, run operate.Run) error {
 func (l *Local) Setup(ctx context.Context) (Setup, error) {
 	var out Setup
 	var err error
+	if out.Namespace, err = dial.MakeNamespace(ctx, l.Client, l.Namespace); err != nil {
+		return out, err
+	}
 	if out.Attributes, err = dial.Attributes(ctx, l.Client, l.Namespace); err != nil {
 		return out, err
 	}

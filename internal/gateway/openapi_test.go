@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"iterable-segment-export/internal/reference"
 	"iterable-segment-export/schemas"
 )
 
@@ -39,7 +39,12 @@ func TestTheDescriptionIsThatOfTheRoutes(t *testing.T) {
 	}
 }
 
-type object = map[string]any
+type object = reference.Object
+
+// schemaOf returns the JSON Schema of a type, and adds named structs to types.
+func schemaOf(t reflect.Type, types object) object {
+	return reference.JSONSchema(t, types, "#/components/schemas/")
+}
 
 func describe() object {
 	types := object{}
@@ -109,69 +114,6 @@ func describe() object {
 			"schemas":         types,
 			"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
 		},
-	}
-}
-
-// schemaOf returns the JSON Schema of a Go type's JSON. It adds named structs to types.
-func schemaOf(t reflect.Type, types object) object {
-	switch t {
-	case reflect.TypeFor[time.Time]():
-		return object{"type": "string", "format": "date-time"}
-	case reflect.TypeFor[schemas.Duration](), reflect.TypeFor[[]byte]():
-		return object{"type": "string"}
-	case reflect.TypeFor[schemas.Literal]():
-		return object{"type": []string{"string", "number", "boolean"}}
-	case reflect.TypeFor[schemas.Schedule](), reflect.TypeFor[schemas.NotifyURL](), reflect.TypeFor[schemas.Fields]():
-		return object{"description": "as in the file of exports (exports.schema.json)"}
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return object{"anyOf": []object{schemaOf(t.Elem(), types), {"type": "null"}}}
-	case reflect.Slice:
-		return object{"type": []string{"array", "null"}, "items": schemaOf(t.Elem(), types)}
-	case reflect.Map:
-		return object{"type": []string{"object", "null"}, "additionalProperties": schemaOf(t.Elem(), types)}
-	case reflect.String:
-		return object{"type": "string"}
-	case reflect.Bool:
-		return object{"type": "boolean"}
-	case reflect.Int, reflect.Int64:
-		return object{"type": "integer"}
-	case reflect.Float64:
-		return object{"type": "number"}
-	case reflect.Interface:
-		return object{}
-	case reflect.Struct:
-		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
-		if _, ok := types[name]; !ok {
-			s := object{}
-			types[name] = s // before its fields, which may lead back to it
-			properties, required := object{}, []string{}
-			fields(t, types, properties, &required)
-			s["type"], s["properties"], s["additionalProperties"] = "object", properties, false
-			if len(required) > 0 {
-				slices.Sort(required)
-				s["required"] = required
-			}
-		}
-		return object{"$ref": "#/components/schemas/" + name}
-	}
-	panic("no schema of " + t.String())
-}
-
-func fields(t reflect.Type, types, properties object, required *[]string) {
-	for f := range t.Fields() {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case f.Anonymous && name == "":
-			fields(f.Type, types, properties, required)
-		case !f.IsExported() || name == "-":
-		default:
-			properties[name] = schemaOf(f.Type, types)
-			if !strings.Contains(options, "omit") {
-				*required = append(*required, name)
-			}
-		}
 	}
 }
 

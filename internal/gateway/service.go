@@ -201,6 +201,8 @@ type Disconnected struct {
 
 // Setup says which search attributes the namespace has.
 type Setup struct {
+	// Namespace is set if the namespace was missing, and was created.
+	Namespace  bool             `json:"namespace,omitempty"`
 	Attributes []dial.Attribute `json:"attributes"`
 	// Refused says why missing ones could not be created, empty if they were.
 	Refused string `json:"refused,omitempty"`

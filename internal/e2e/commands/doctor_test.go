@@ -95,7 +95,7 @@ func TestTheDoctor(t *testing.T) {
 	s.Contains(examined(s, 1), "wrong data root : ", "DATA_ROOT")
 
 	s.Env = append(s.Env, "TEMPORAL_NAMESPACE=nowhere")
-	s.Contains(examined(s, 1), "wrong namespace nowhere: the namespace does not exist", "temporal operator namespace create --namespace nowhere")
+	s.Contains(examined(s, 1), "wrong namespace nowhere: the namespace does not exist", "starter doctor --fix --namespace \"nowhere\"")
 }
 
 // TestTheDoctorWithoutAWorker says so at once.

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"go.temporal.io/api/enums/v1"
@@ -39,4 +40,17 @@ func TestSetup(t *testing.T) {
 		found, err := w.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: "default", Query: query})
 		return err == nil && len(found.Executions) == 1
 	})
+}
+
+// TestSetupMakesTheNamespace runs in a namespace that Temporal did not have.
+func TestSetupMakesTheNamespace(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, false)
+	s := w.Starter()
+	s.Contains(s.Want(1, "doctor", "--namespace", "exports"), "the namespace does not exist", "starter doctor --fix --namespace \"exports\"")
+	s.Contains(s.Want(1, "doctor", "--fix", "-n", "exports"), "Created the namespace exports, which keeps ended runs for 30 days",
+		"exports: keeps ended runs for 30 days", fmt.Sprintf("search attributes: all %d exist", len(schemas.SearchAttributes)))
+	if again := s.Want(1, "doctor", "--fix", "-n", "exports"); strings.Contains(again, "Created") {
+		t.Errorf("it is created twice: %s", again)
+	}
 }

@@ -1,19 +1,24 @@
 package commands
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/internal/e2e/world"
@@ -119,11 +124,56 @@ func (y *typist) call(ts *testscript.TestScript, args []string) int {
 			ts.Fatalf("it prints a stack:\n%s", text)
 		}
 	}
+	hold(ts, args)
 	if err == nil {
 		return 0
 	}
 	return exit.ExitCode()
 }
+
+// outputs is the schema of what commands print with -o json.
+var outputs = sync.OnceValues(func() (*jsonschema.Compiler, error) {
+	c := jsonschema.NewCompiler()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemas.OutputSchema))
+	if err != nil {
+		return nil, err
+	}
+	return c, c.AddResource("output.schema.json", doc)
+})
+
+// hold compares what a command has printed with -o json with its schema.
+func hold(ts *testscript.TestScript, args []string) {
+	printed := ts.ReadFile("stdout")
+	if !slices.Contains(args, "json") || slices.Contains(args, "--format") || strings.TrimSpace(printed) == "" {
+		return
+	}
+	name := args[0]
+	if alias := map[string]string{"show": "status", "watch": "status", "start": "run", "trigger": "run", "setup": "doctor"}[name]; alias != "" {
+		name = alias
+	}
+	compiler, err := outputs()
+	ts.Check(err)
+	held.Lock()
+	schema, err := compiler.Compile("output.schema.json#/$defs/" + name)
+	held.Unlock()
+	ts.Check(err)
+	values := json.NewDecoder(strings.NewReader(printed))
+	values.UseNumber()
+	for {
+		var v any
+		if err := values.Decode(&v); err == io.EOF {
+			return
+		} else if err != nil {
+			ts.Fatalf("%q prints what is not JSON: %v", args, err)
+		}
+		if err := schema.Validate(v); err != nil {
+			ts.Fatalf("%q prints what schemas/output.schema.json does not have: %v", args, err)
+		}
+	}
+}
+
+// held guards the compiler: scripts run side by side.
+var held sync.Mutex
 
 func (y *typist) exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -177,7 +227,7 @@ var masks = []struct {
 	what *regexp.Regexp
 	as   string
 }{
-
+	{regexp.MustCompile(` \(\d+[smhd] ago\)`), ""},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "RUN"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*Z?`), "TIME"},
 	{regexp.MustCompile(`/\S*/script-[^/\s]*`), "DIR"},
