@@ -183,7 +183,7 @@ func staged(t *testing.T, got, want schemas.Manifest) {
 	}
 }
 
-func writeIdentities(t *testing.T, file string, rows []identity) {
+func writeIdentities(t testing.TB, file string, rows []identity) {
 	t.Helper()
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: "Mail", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "Id", Type: arrow.BinaryTypes.String, Nullable: true},
@@ -205,7 +205,7 @@ func writeIdentities(t *testing.T, file string, rows []identity) {
 }
 
 // writeRecord writes an Arrow file, and releases the record.
-func writeRecord(t *testing.T, file string, rec arrow.Record) {
+func writeRecord(t testing.TB, file string, rec arrow.Record) {
 	t.Helper()
 	defer rec.Release()
 	out, err := os.Create(file)

@@ -48,12 +48,12 @@ const (
 	rowTime
 )
 
-// rowWriteSchema is schemas.RowSchema with dictionaries, as writeSchema is.
+// rowWriteSchema is schemas.RowSchema with a dictionary for the outcome, as writeSchema has. The
+// other texts that repeat can be null, and Parquet's writer panics at a nullable dictionary
+// column of many rows without a null.
 var rowWriteSchema = func() *arrow.Schema {
 	fields := slices.Clone(schemas.RowSchema.Fields())
-	for _, c := range []int{rowOutcome, rowReason, rowFile, rowRequest} {
-		fields[c].Type = fewTexts
-	}
+	fields[rowOutcome].Type = fewTexts
 	return arrow.NewSchema(fields, nil)
 }()
 
@@ -63,11 +63,8 @@ type RowWriter struct {
 	out      *sink
 	file     *pqarrow.FileWriter
 	hash     bool
-	ids      [rowPerson + 1]*array.StringBuilder
+	texts    [rowTime]*array.StringBuilder // of the columns of text that can be null
 	outcomes texts
-	reasons  texts
-	files    texts
-	requests texts
 	rows     *array.Int64Builder
 	times    *array.TimestampBuilder
 	pending  int
@@ -82,11 +79,11 @@ func NewRowWriter(out io.Writer, identity string) (*RowWriter, error) {
 	mem := memory.DefaultAllocator
 	w := &RowWriter{
 		out: &sink{w: out}, hash: identity == schemas.IdentityHash,
-		outcomes: newTexts(), reasons: newTexts(), files: newTexts(), requests: newTexts(),
-		rows: array.NewInt64Builder(mem), times: array.NewTimestampBuilder(mem, arrow.FixedWidthTypes.Timestamp_ms.(*arrow.TimestampType)),
+		outcomes: newTexts(),
+		rows:     array.NewInt64Builder(mem), times: array.NewTimestampBuilder(mem, arrow.FixedWidthTypes.Timestamp_ms.(*arrow.TimestampType)),
 	}
-	for i := range w.ids {
-		w.ids[i] = array.NewStringBuilder(mem)
+	for _, c := range []int{rowEmail, rowUserID, rowPerson, rowReason, rowFile, rowRequest} {
+		w.texts[c] = array.NewStringBuilder(mem)
 	}
 	props := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDictionaryDefault(true), parquet.WithStats(false)}
 	for _, c := range []int{rowEmail, rowUserID, rowPerson, rowRow} {
@@ -107,10 +104,12 @@ func (w *RowWriter) Add(r Row) error {
 	} else {
 		w.addText(rowEmail, r.Email)
 		w.addText(rowUserID, r.UserID)
-		w.ids[rowPerson].AppendNull()
+		w.texts[rowPerson].AppendNull()
 	}
-	w.bytes += w.outcomes.add(string(r.Outcome)) + addNullable(&w.reasons, string(r.Reason)) + addNullable(&w.requests, r.Request)
-	if w.bytes += addNullable(&w.files, r.File); r.File == "" {
+	w.bytes += w.outcomes.add(string(r.Outcome))
+	w.addName(rowReason, string(r.Reason))
+	w.addName(rowRequest, r.Request)
+	if w.addName(rowFile, readableName(r.File)); r.File == "" {
 		w.rows.AppendNull()
 	} else {
 		w.rows.Append(r.Row)
@@ -129,41 +128,42 @@ func (w *RowWriter) Add(r Row) error {
 
 func (w *RowWriter) addText(column int, value []byte) {
 	if len(value) == 0 {
-		w.ids[column].AppendNull()
+		w.texts[column].AppendNull()
 		return
 	}
 	var scratch []byte
 	value = readable(&scratch, value)
-	w.ids[column].BinaryBuilder.Append(value)
+	w.texts[column].BinaryBuilder.Append(value)
 	w.bytes += len(value)
 }
 
 // addHash appends the hash of the person of a row, if it names one.
 func (w *RowWriter) addHash(r *Row) {
-	w.ids[rowEmail].AppendNull()
-	w.ids[rowUserID].AppendNull()
+	w.texts[rowEmail].AppendNull()
+	w.texts[rowUserID].AppendNull()
 	id := r.Email
 	if len(id) == 0 {
 		id = r.UserID
 	}
 	if len(id) == 0 {
-		w.ids[rowPerson].AppendNull()
+		w.texts[rowPerson].AppendNull()
 		return
 	}
 	sum := sha256.Sum256(id)
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], sum[:])
-	w.ids[rowPerson].BinaryBuilder.Append(text[:])
+	w.texts[rowPerson].BinaryBuilder.Append(text[:])
 	w.bytes += len(text)
 }
 
-// addNullable appends a text, or a null where it is empty.
-func addNullable(t *texts, s string) int {
+// addName appends a text, or a null where it is empty.
+func (w *RowWriter) addName(column int, s string) {
 	if s == "" {
-		t.indices.AppendNull()
-		return 0
+		w.texts[column].AppendNull()
+		return
 	}
-	return t.add(s)
+	w.texts[column].Append(s)
+	w.bytes += len(s)
 }
 
 // Rows returns the number of rows added.
@@ -173,9 +173,9 @@ func (w *RowWriter) Rows() int64 { return w.written }
 func (w *RowWriter) flush() (err error) {
 	defer func() { err = w.failure(recover(), err) }()
 	cols := []arrow.Array{
-		rowEmail: w.ids[rowEmail].NewArray(), rowUserID: w.ids[rowUserID].NewArray(), rowPerson: w.ids[rowPerson].NewArray(),
-		rowOutcome: w.outcomes.column(), rowReason: w.reasons.column(), rowFile: w.files.column(),
-		rowRow: w.rows.NewArray(), rowRequest: w.requests.column(), rowTime: w.times.NewArray(),
+		rowEmail: w.texts[rowEmail].NewArray(), rowUserID: w.texts[rowUserID].NewArray(), rowPerson: w.texts[rowPerson].NewArray(),
+		rowOutcome: w.outcomes.column(), rowReason: w.texts[rowReason].NewArray(), rowFile: w.texts[rowFile].NewArray(),
+		rowRow: w.rows.NewArray(), rowRequest: w.texts[rowRequest].NewArray(), rowTime: w.times.NewArray(),
 	}
 	rec := array.NewRecord(rowWriteSchema, cols, int64(w.pending))
 	defer rec.Release()
