@@ -101,3 +101,25 @@ func TestAFailedRunIsNotRepeatedWithoutNews(t *testing.T) {
 	require.NoError(t, r.GetWorkflowError())
 	require.Len(t, r.runs, 1)
 }
+
+// TestNewsWhileAnotherRunIsUnderWay checks that the run for the news starts once the other
+// has ended, with longer and longer pauses between the attempts.
+func TestNewsWhileAnotherRunIsUnderWay(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
+	env.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
+	env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(schemas.RunResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{}).Times(3)
+	var runs []time.Time
+	env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(
+		func(ctx workflow.Context, _ schemas.RunInput) (schemas.RunResult, error) {
+			runs = append(runs, workflow.Now(ctx))
+			return schemas.RunResult{}, nil
+		})
+	began := env.Now()
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3"}) }, 0)
+	env.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+	require.NoError(t, env.GetWorkflowError())
+	require.Len(t, runs, 1)
+	require.Equal(t, 4*quietAfterNews+(1+2+4)*fewestRetry, runs[0].Sub(began))
+}
