@@ -107,7 +107,11 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 			if s.Where == nil {
 				continue
 			}
-			if err := where.Check(s.Where); err != nil {
+			err := where.Check(s.Where)
+			if err == nil {
+				err = where.CheckPeople(s.Where, e.Email, e.UserID)
+			}
+			if err != nil {
 				p.add(doc.at(child(at, "where")...), "where: %v", err)
 			}
 		}

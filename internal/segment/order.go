@@ -15,8 +15,22 @@ import (
 // null and of NaN, before all others.
 type Rank struct {
 	known bool
-	whole int64  // a number's floor, or seconds since 1970
-	part  uint32 // of one: a number's in units of 2^-32, or nanoseconds
+	// high and low are a number's floor, or seconds since 1970, in 128 bits: decimals of 38
+	// digits fit. Larger numbers share one rank.
+	high int64
+	low  uint64
+	part uint32 // of one: a number's in units of 2^-32, or nanoseconds
+}
+
+// The ranks of numbers that do not fit.
+var (
+	largest  = Rank{known: true, high: math.MaxInt64, low: math.MaxUint64, part: math.MaxUint32}
+	smallest = Rank{known: true, high: math.MinInt64}
+)
+
+// ofWhole returns the rank of a whole number and a part of one.
+func ofWhole(v int64, part uint32) Rank {
+	return Rank{known: true, high: v >> 63, low: uint64(v), part: part}
 }
 
 // Compare orders two ranks.
@@ -27,11 +41,11 @@ func (r Rank) Compare(o Rank) int {
 		}
 		return -1
 	}
-	return cmp.Or(cmp.Compare(r.whole, o.whole), cmp.Compare(r.part, o.part))
+	return cmp.Or(cmp.Compare(r.high, o.high), cmp.Compare(r.low, o.low), cmp.Compare(r.part, o.part))
 }
 
 // RankSize is the size of an encoded rank, in bytes.
-const RankSize = 13
+const RankSize = 21
 
 // Append appends the rank in RankSize bytes.
 func (r Rank) Append(dst []byte) []byte {
@@ -39,13 +53,17 @@ func (r Rank) Append(dst []byte) []byte {
 	if r.known {
 		known = 1
 	}
-	dst = binary.LittleEndian.AppendUint64(append(dst, known), uint64(r.whole))
+	dst = binary.LittleEndian.AppendUint64(append(dst, known), uint64(r.high))
+	dst = binary.LittleEndian.AppendUint64(dst, r.low)
 	return binary.LittleEndian.AppendUint32(dst, r.part)
 }
 
 // DecodeRank reads what Append has written.
 func DecodeRank(b []byte) Rank {
-	return Rank{known: b[0] == 1, whole: int64(binary.LittleEndian.Uint64(b[1:])), part: binary.LittleEndian.Uint32(b[9:])}
+	return Rank{
+		known: b[0] == 1, high: int64(binary.LittleEndian.Uint64(b[1:])), low: binary.LittleEndian.Uint64(b[9:]),
+		part: binary.LittleEndian.Uint32(b[17:]),
+	}
 }
 
 // ordered reports whether a column of the type has ranks.
@@ -93,7 +111,7 @@ func ranksOf(arr arrow.Array) (func(i int) Rank, error) {
 	case *array.Uint32:
 		return wholes(a.Uint32Values(), 1), nil
 	case *array.Uint64:
-		return func(i int) Rank { return rankOf(new(big.Rat).SetUint64(a.Value(i))) }, nil
+		return func(i int) Rank { return Rank{known: true, low: a.Value(i)} }, nil
 	case *array.Float16:
 		return func(i int) Rank { return ofFloat(float64(a.Value(i).Float32())) }, nil
 	case *array.Float32:
@@ -118,7 +136,7 @@ func ranksOf(arr arrow.Array) (func(i int) Rank, error) {
 }
 
 func wholes[T ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32](values []T, times int64) func(i int) Rank {
-	return func(i int) Rank { return Rank{known: true, whole: int64(values[i]) * times} }
+	return func(i int) Rank { return ofWhole(int64(values[i])*times, 0) }
 }
 
 // ofUnits is the rank of a time in units, of which a second has so many.
@@ -128,20 +146,22 @@ func ofUnits(v, perSecond int64) Rank {
 	if rest < 0 {
 		whole, rest = whole-1, rest+perSecond
 	}
-	return Rank{known: true, whole: whole, part: uint32(rest * (1e9 / perSecond))}
+	return ofWhole(whole, uint32(rest*(1e9/perSecond)))
 }
 
 func ofFloat(v float64) Rank {
 	switch {
 	case math.IsNaN(v):
 		return Rank{}
-	case v >= math.MaxInt64:
-		return Rank{known: true, whole: math.MaxInt64, part: math.MaxUint32}
-	case v < math.MinInt64:
-		return Rank{known: true, whole: math.MinInt64}
+	case math.IsInf(v, 1):
+		return largest
+	case math.IsInf(v, -1):
+		return smallest
+	case math.Abs(v) >= 1<<63:
+		return rankOf(new(big.Rat).SetFloat64(v))
 	}
 	floor := math.Floor(v)
-	return Rank{known: true, whole: int64(floor), part: uint32(min((v-floor)*(1<<32), math.MaxUint32))}
+	return ofWhole(int64(floor), uint32(min((v-floor)*(1<<32), math.MaxUint32)))
 }
 
 func scaling(scale int32) *big.Rat {
@@ -154,12 +174,14 @@ func scaling(scale int32) *big.Rat {
 
 func rankOf(r *big.Rat) Rank {
 	floor, rest := new(big.Int).DivMod(r.Num(), r.Denom(), new(big.Int))
+	high := new(big.Int).Rsh(floor, 64)
 	switch {
-	case !floor.IsInt64() && floor.Sign() > 0:
-		return Rank{known: true, whole: math.MaxInt64, part: math.MaxUint32}
-	case !floor.IsInt64():
-		return Rank{known: true, whole: math.MinInt64}
+	case !high.IsInt64() && floor.Sign() > 0:
+		return largest
+	case !high.IsInt64():
+		return smallest
 	}
+	low := floor.Sub(floor, new(big.Int).Lsh(high, 64))
 	rest.Lsh(rest, 32)
-	return Rank{known: true, whole: floor.Int64(), part: uint32(rest.Quo(rest, r.Denom()).Uint64())}
+	return Rank{known: true, high: high.Int64(), low: low.Uint64(), part: uint32(rest.Quo(rest, r.Denom()).Uint64())}
 }

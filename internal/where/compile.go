@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/email"
 	"iterable-segment-export/schemas"
 )
 
@@ -196,6 +198,34 @@ func literals(l schemas.Literal) []schemas.Literal {
 	return []schemas.Literal{l}
 }
 
+var errAddress = errors.New("a value is an e-mail address; the condition can be seen by viewers and in Temporal, so put addresses into a suppression list or a file, not into the condition")
+
+// isAddress reports whether a text is an e-mail address.
+func isAddress(text string) bool {
+	_, reason := email.Normalize([]byte(text), nil, email.Options{AllowUnknownTLD: true})
+	return reason == ""
+}
+
+// CheckPeople returns an error if a condition names people by one of the columns that
+// identify them.
+func CheckPeople(c *schemas.Condition, identifiers ...string) error {
+	named := len(c.Equals) > 0 || len(c.NotEquals) > 0 || len(c.In) > 0 || len(c.NotIn) > 0
+	if named && slices.ContainsFunc(identifiers, func(id string) bool { return id != "" && strings.EqualFold(id, c.Column) }) {
+		return &Error{Column: c.Column, Err: errors.New("it identifies people, and the condition can be seen by viewers and in Temporal; only isNull, lessThan and atLeast can be used with it")}
+	}
+	for _, list := range [][]schemas.Condition{c.All, c.Any} {
+		for i := range list {
+			if err := CheckPeople(&list[i], identifiers...); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Not != nil {
+		return CheckPeople(c.Not, identifiers...)
+	}
+	return nil
+}
+
 // comparison compiles one operator with its values.
 func (p *compiler) comparison(name string, op operator, column int, values []schemas.Literal) (node, error) {
 	n := &comparison{column: column, op: op}
@@ -219,6 +249,8 @@ func (p *compiler) comparison(name string, op operator, column int, values []sch
 			l.moment, of = t, kindDate
 		case v.IsBoolean():
 			return fail(errors.New("a condition compares with a text or a number; use is: true or is: false"))
+		case isText && isAddress(text):
+			return fail(errAddress)
 		case isText:
 			l.text = []byte(text)
 		default:

@@ -23,7 +23,7 @@ func (l literal) compare(o literal) int {
 	switch {
 	case l.number != nil:
 		return l.number.Cmp(o.number)
-	case !l.moment.IsZero():
+	case l.text == nil: // the zero time is a moment too, that of 0001-01-01
 		return l.moment.Compare(o.moment)
 	}
 	return compareBytes(l.text, o.text)

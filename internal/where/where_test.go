@@ -70,6 +70,8 @@ func TestRows(t *testing.T) {
 		{text, `["NO","SE","no",null,""]`, `{"column":"x","notIn":["SE","NO"]}`, "00101"},
 		{text, `["NO","SE","no",null,""]`, `{"not":{"column":"x","notIn":["SE","NO"]}}`, "11000"},
 		{text, `["NO","SE","no",null,""]`, `{"column":"x","lessThan":"O"}`, "10001"},
+		{arrow.FixedWidthTypes.Date32, `["0001-01-01","2026-03-01","9999-12-31",null]`, `{"column":"x","notIn":["9999-12-31","0001-01-01"]}`, "0100"},
+		{arrow.FixedWidthTypes.Date32, `["0001-01-01","2026-03-01","9999-12-31",null]`, `{"column":"x","in":["9999-12-31","0001-01-01"]}`, "1010"},
 		{arrow.BinaryTypes.LargeString, `["a","b"]`, `{"column":"x","atLeast":"b"}`, "01"},
 		{arrow.PrimitiveTypes.Int64, `[-1, 17, 18, 64, 65, null]`, `{"column":"x","atLeast":18,"lessThan":65}`, "001100"},
 		{arrow.PrimitiveTypes.Int64, `[-2, -1, 0, 1]`, `{"column":"x","lessThan":-0.5}`, "1100"},
@@ -171,6 +173,7 @@ func TestProblems(t *testing.T) {
 		{`{"column":"x","atLeast":1e99999}`, arrow.Null, "too large"},
 		{`{"column":"x","atLeast":1e-99999}`, arrow.Null, "too large"},
 		{`{"column":"x","equals":true}`, arrow.Null, "use is: true"},
+		{`{"column":"x","notIn":["NO","Ann@Example.com"]}`, arrow.Null, "a value is an e-mail address"},
 		{`{"column":"x","equals":3}`, arrow.BinaryTypes.String, "put the number in quotes"},
 		{`{"column":"x","equals":"3"}`, arrow.PrimitiveTypes.Int32, "without quotes"},
 		{`{"column":"x","equals":"true"}`, arrow.FixedWidthTypes.Boolean, "use is: true"},
@@ -314,4 +317,20 @@ func randomCondition(r *rand.Rand, depth int) (c schemas.Condition) {
 		}
 	}
 	return c
+}
+
+func TestConditionsNameNobody(t *testing.T) {
+	for _, c := range []struct {
+		condition string
+		ok        bool
+	}{
+		{`{"column":"ID","in":["17","18"]}`, false},
+		{`{"any":[{"column":"n","is":true},{"not":{"column":"id","equals":17}}]}`, false},
+		{`{"all":[{"column":"id","isNull":false},{"column":"id","atLeast":"a"},{"column":"Country","equals":"NO"}]}`, true},
+	} {
+		err := CheckPeople(condition(t, c.condition), "", "id")
+		if (err == nil) != c.ok || err != nil && strings.ContainsAny(err.Error(), "178") {
+			t.Errorf("%s: %v", c.condition, err)
+		}
+	}
 }
