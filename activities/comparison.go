@@ -129,15 +129,18 @@ func (s *staging) vanished(m *snapshot.Member) error {
 		s.gone = append(s.gone, m.Key[:]...)
 		return nil
 	}
+	if s.isSuppressed(m.Email, m.UserID) {
+		s.manifest.SuppressedRemovals++
+		if m.Fields == snapshot.Unconfirmed {
+			s.manifest.UnconfirmedRemovals++
+		}
+		return s.stageRemoval(m, true)
+	}
 	if m.Fields == snapshot.Unconfirmed {
 		if s.mirror {
 			s.manifest.Unconfirmed++ // something else may have added it
 		}
 		return nil
-	}
-	if s.isSuppressed(m.Email, m.UserID) {
-		s.manifest.SuppressedRemovals++
-		return s.stageRemoval(m, true)
 	}
 	if s.identities != nil && len(m.Email) > 0 {
 		return s.identities.Vanished(addressKey(m.Email), m)

@@ -38,7 +38,8 @@ func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir stri
 			return err
 		}
 	}
-	s.traffic = seg.Traffic()
+	t := seg.Traffic()
+	s.traffic.Bytes, s.traffic.Requests = s.traffic.Bytes+t.Bytes, s.traffic.Requests+t.Requests
 	compare := func(a, b []byte) int { return segment.DecodeRank(a).Compare(segment.DecodeRank(b)) }
 	switch keep {
 	case schemas.KeepNone:

@@ -3,6 +3,7 @@ package activities
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,12 @@ func stageIdentitiesBy(t *testing.T, mode, project string, members, rows []ident
 // stageSuppressed is stageIdentitiesBy with suppression lists, whose sources are in its folder.
 func stageSuppressed(t *testing.T, mode, project string, members, rows []identity, lists func(folder string) []schemas.Suppression) (*bench, schemas.Manifest, error) {
 	t.Helper()
+	return stageAfter(t, mode, project, members, nil, rows, lists)
+}
+
+// stageAfter is stageSuppressed after a run that also got no answer about some members.
+func stageAfter(t *testing.T, mode, project string, members, unconfirmed, rows []identity, lists func(folder string) []schemas.Suppression) (*bench, schemas.Manifest, error) {
+	t.Helper()
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	folder := t.TempDir()
 	connection := schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}
@@ -56,16 +63,20 @@ func stageSuppressed(t *testing.T, mode, project string, members, rows []identit
 	b.Activities.Connections = oneConnection{connection}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
 	export := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", UserID: "Id", Settings: schemas.Settings{Mode: mode}}
-	if project == schemas.ProjectEmail && lists != nil {
+	if project == schemas.ProjectEmail && lists != nil && !(connection.Suppress[0].ByEmail() && connection.Suppress[0].ByUserID()) {
 		export.UserID = ""
 	}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
-	if len(members) > 0 {
+	if len(members)+len(unconfirmed) > 0 {
 		u := snapshot.NewUpdate("", 0)
-		for _, who := range members {
+		for i, who := range slices.Concat(members, unconfirmed) {
 			m := snapshot.Member{Email: []byte(who.email), UserID: []byte(who.userID)}
 			m.Key, m.Fields = batch.KeyHash(m.Email, m.UserID, project), batch.FieldsHash(batch.MappingSeed(export.MappingFingerprint(project)), m.Email, m.UserID, nil)
-			if err := u.Put(&m); err != nil {
+			put := u.Put
+			if i >= len(members) {
+				put = u.Doubt
+			}
+			if err := put(&m); err != nil {
 				t.Fatal(err)
 			}
 		}

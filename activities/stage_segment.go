@@ -216,6 +216,9 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.linkRows(ctx, seg); err != nil {
+		return m, err
+	}
 	if err := s.decide(ctx, seg, a.TempDir); err != nil {
 		return m, err
 	}

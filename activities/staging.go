@@ -35,11 +35,13 @@ type staging struct {
 	examples   *examples // nil but in a check
 	forgotten  forgottenPeople
 	suppressed *suppression.Set
-	recording  *recording // nil if no record is kept
-	gone       []byte     // keys of members who are forgotten
+	// linkedRows are found in the segment before it is staged, linkedMembers in the snapshot.
+	linkedRows, linkedMembers linked
+	recording                 *recording // nil if no record is kept
+	gone                      []byte     // keys of members who are forgotten
 
 	losers  losers          // rows that dedupe does not keep
-	traffic storage.Traffic // of finding them
+	traffic storage.Traffic // of reading identities before
 
 	names                   []string // of the segment's files
 	emailColumn, userColumn int      // in the record, -1 where not mapped
@@ -60,6 +62,7 @@ type staging struct {
 func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old comparison) (s *staging, err error) {
 	s = &staging{
 		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
+		linkedRows: linked{}, linkedMembers: linked{},
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt
@@ -108,12 +111,16 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full}
 	if old.Snapshot != nil {
 		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Header().Members(), old.Header().RunID, old.Header().Profiles
+		s.manifest.UnconfirmedMembers = old.Header().Unconfirmed
 		if in.Connection.ProjectType == schemas.ProjectHybrid {
 			if err := a.compareIdentities(ctx, s, body); err != nil {
 				return s, err
 			}
 			options.Stays = s.stays
 		}
+	}
+	if s.suppressed.Len() > 0 {
+		options.Member = s.linkMember
 	}
 	if s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.compared); err != nil {
 		return s, err
@@ -236,7 +243,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	}
 	if reason != "" {
 		key := s.named(&p, i, users)
-		if s.isSuppressed(p.Email, p.UserID) {
+		if key != nil && s.isSuppressed(p.Email, p.UserID) || s.isListedRaw(i, emails, users) {
 			s.leave(&p, at, schemas.ReasonSuppressed)
 			return
 		}

@@ -175,21 +175,3 @@ func addColumn(set *suppression.Set, b segment.Batch, column int, hash func([]by
 	}
 	return nil
 }
-
-// isSuppressed reports whether a person is on a suppression list, by any identifier.
-func (s *staging) isSuppressed(address, userID []byte) bool {
-	if s.suppressed.Len() == 0 {
-		return false
-	}
-	if len(userID) > 0 && s.suppressed.Has(suppression.UserID(userID)) {
-		return true
-	}
-	if len(address) == 0 {
-		return false
-	}
-	if s.suppressed.Has(suppression.Address(address)) {
-		return true
-	}
-	other, differs := email.Unicode(address) // a hashed list may have this form
-	return differs && s.suppressed.Has(suppression.Address(other))
-}

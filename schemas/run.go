@@ -331,6 +331,10 @@ type Manifest struct {
 	// these.
 	Suppressed         int64 `json:"suppressed,omitempty"`
 	SuppressedRemovals int64 `json:"suppressedRemovals,omitempty"`
+	// UnconfirmedRemovals counts those of SuppressedRemovals that are not surely on the list,
+	// and so are not Members: this export's request to add them got no answer, or the data root
+	// was restored since.
+	UnconfirmedRemovals int64 `json:"unconfirmedRemovals,omitempty"`
 	// LeftOut counts values of mapped fields that can't be sent; the rest of the row is.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 
@@ -377,6 +381,8 @@ type Manifest struct {
 	SnapshotVersion int64  `json:"snapshotVersion,omitempty"`
 	// Members is how many profiles are surely on the list by that snapshot.
 	Members int64 `json:"members,omitempty"`
+	// UnconfirmedMembers is how many more profiles may be on the list by that snapshot.
+	UnconfirmedMembers int64 `json:"unconfirmedMembers,omitempty"`
 	// Unconfirmed is how many profiles that left the segment may be on the list, added by
 	// a request whose answer an earlier run did not get. They are not removed.
 	Unconfirmed int64 `json:"unconfirmed,omitempty"`
@@ -396,6 +402,9 @@ type LeftOut struct {
 	Reason string `json:"reason"`
 	Count  int64  `json:"count"`
 }
+
+// MembersRemoved returns how many of Members are removed.
+func (m Manifest) MembersRemoved() int64 { return m.Removals - m.UnconfirmedRemovals }
 
 // Selected returns how many rows match the segment's condition.
 func (m Manifest) Selected() int64 { return m.Read - m.Filtered }

@@ -162,7 +162,7 @@ func (s *exportSegment) countMembers() {
 	m, u := s.report.Manifest, s.report.Upload
 	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
 	if s.in.Export.Mode == schemas.ModeAppend {
-		known += m.Members - m.Unchanged - m.Updates - m.Removals - m.Superseded - m.Forgotten // vanished from the segment, but not removed
+		known += m.Members - m.Unchanged - m.Updates - m.MembersRemoved() - m.Superseded - m.Forgotten // vanished from the segment, but not removed
 	}
 	s.report.Members, s.report.ListSize = known, known-u.Unnamed
 	if s.list.Size >= 0 { // known when the run began

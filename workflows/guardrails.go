@@ -40,13 +40,17 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		}
 		trip("the segment has no profile that can be sent, of %s rows read%s (guardrails.allowEmpty)", count(m.Read), matching)
 	}
-	if most := g.RemovedShare(); float64(m.Removals) > most*float64(m.Members) {
+	if most := g.RemovedShare(); tooMany(m, most) {
 		why := ""
 		if m.SuppressedRemovals > 0 {
 			why = fmt.Sprintf(" (%s of them are on a suppression list)", count(m.SuppressedRemovals))
 		}
-		trip("%s of the %s members of the list would be removed%s, more than %s (guardrails.maxRemovedShare)",
-			count(m.Removals), count(m.Members), why, percent(most))
+		known := ""
+		if m.UnconfirmedRemovals > 0 {
+			known = fmt.Sprintf(" and %s that may be on it", count(m.UnconfirmedMembers))
+		}
+		trip("%s of the %s members of the list%s would be removed%s, more than %s (guardrails.maxRemovedShare)",
+			count(m.Removals), count(m.Members), known, why, percent(most))
 	}
 	rejected := sum(m.Rejected)
 	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Selected()) {
@@ -55,7 +59,7 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	found = append(found, leftOut(g, m)...)
 	// Members that left the segment but stay on the list count too: in append mode the
 	// list only grows.
-	stay := max(0, m.Members-m.Unchanged-m.Updates-m.Removals-m.Superseded-m.Forgotten)
+	stay := max(0, m.Members-m.Unchanged-m.Updates-m.MembersRemoved()-m.Superseded-m.Forgotten)
 	switch {
 	case maxProfiles <= 0 || valid+stay <= maxProfiles:
 	case stay == 0:
@@ -77,6 +81,13 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		}
 	}
 	return found
+}
+
+// tooMany reports whether more than a share of the members would be removed. Suppressed
+// profiles that only may be on the list count among all that are or may be on it.
+func tooMany(m schemas.Manifest, most float64) bool {
+	return float64(m.MembersRemoved()) > most*float64(m.Members) ||
+		m.UnconfirmedRemovals > 0 && float64(m.Removals) > most*float64(m.Members+m.UnconfirmedMembers)
 }
 
 // Lasting returns what a scheduled run would do that can't be undone in Iterable and that

@@ -86,7 +86,7 @@ func (w *world) applied(a *attempt, kind string, l *list, who int) {
 	if run.turn.mode == schemas.ModeAppend && !run.ever[who] {
 		w.violated("b", "%s removes %d in append mode", a.key, who)
 	}
-	if !r.can[who] {
+	if !r.can[who] && !run.ever[who] { // a suppressed one is removed if a request without an answer may have added it
 		w.violated("b", "%s removes %d, whom no acknowledged request of %s has added", a.key, who, w.exportName(run.export))
 	}
 }

@@ -15,6 +15,9 @@ type Options struct {
 	Rows int64
 	// ResendAll treats all members of the list as changed.
 	ResendAll bool
+	// Member, if not nil, is called by NewDiffer with each member of the snapshot, in
+	// ascending order of key. The member is valid until it returns.
+	Member func(*Member) error
 	// Stays, if not nil, is called by Finish with each member of the snapshot that a row
 	// named, in order with the vanished ones.
 	Stays func(*Member) error
@@ -68,7 +71,13 @@ func NewDiffer(ctx context.Context, snap *Snapshot, o Options, emit func(*Profil
 	}
 	room := min(snap.Rows(), snap.bytes()/16) // keys don't compress, unless they are forged
 	d.index = newIndex(snap.Rows(), room, o.Rows-room)
-	err := snap.Each(ctx, func(m *Member) error { d.index.load(m); return nil })
+	err := snap.Each(ctx, func(m *Member) error {
+		d.index.load(m)
+		if o.Member != nil {
+			return o.Member(m)
+		}
+		return nil
+	})
 	d.index.seal()
 	return d, err
 }

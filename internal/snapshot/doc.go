@@ -11,7 +11,7 @@
 // An entry holds only what Iterable has acknowledged. Its hash is of values that Iterable
 // accepted for this member. If the last answer is missing or was a refusal, the hash is
 // Unknown, and the member is sent again. A profile whose addition got no answer is
-// Unconfirmed: it does not count as a member, and is never removed.
+// Unconfirmed: it does not count as a member, and is removed only if it is suppressed.
 //
 // It has two users. Staging makes a Differ, adds the segment's valid rows in source order,
 // and gets a Verdict on each, and then the members that vanished. After the upload,
