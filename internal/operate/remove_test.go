@@ -56,6 +56,11 @@ func (o *oneExport) DescribeWorkflowExecution(context.Context, string, string) (
 	return nil, serviceerror.NewNotFound("no such workflow")
 }
 
+// TerminateWorkflow finds no workflow that collects news of the export.
+func (o *oneExport) TerminateWorkflow(context.Context, string, string, string, ...any) error {
+	return serviceerror.NewNotFound("no such workflow")
+}
+
 func (o *oneExport) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
 	return oneRun{end: o.end}, o.start
 }
