@@ -38,9 +38,12 @@ schedule or Temporal itself started are included. It names no person of a segmen
 		if a.output == outputYAML {
 			return a.encode(c.OutOrStdout(), entries)
 		}
+		if a.output == outputYAML {
+			return a.encode(c.OutOrStdout(), entries)
+		}
 		var rows [][]string
 		for _, e := range entries {
-			if a.output == "json" {
+			if a.output == outputJSON {
 				if err := console.JSONLine(c.OutOrStdout(), e); err != nil {
 					return err
 				}
@@ -53,7 +56,7 @@ schedule or Temporal itself started are included. It names no person of a segmen
 			rows = append(rows, []string{stamp(e.At), console.Printable(e.Who), string(e.What), console.Printable(to), console.Printable(e.Details), e.RunID})
 		}
 		switch {
-		case a.output == "json":
+		case a.output == outputJSON:
 		case len(rows) == 0:
 			fmt.Fprintln(c.OutOrStdout(), "Nothing is recorded since then.")
 		default:
