@@ -19,10 +19,6 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// pendingPrefix is the name prefix of markers: files in the snapshot's folder while runs may
-// have sent more than the snapshot knows, one per attempt at staging. They hold a pending.
-const pendingPrefix = "pending-"
-
 // pending names the staged files that may have been sent, and the list.
 type pending struct {
 	RunID   string `json:"runId"`
@@ -164,7 +160,7 @@ func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expec
 
 // pendingKey returns the key of the marker of one attempt's staged files.
 func pendingKey(run schemas.RunRef, attempt string) string {
-	return snapshotKey(run, pendingPrefix+run.RunID+"-"+attempt+".json")
+	return snapshotKey(run, schemas.PendingPrefix+run.RunID+"-"+attempt+".json")
 }
 
 // announce writes a marker, before anything is staged, that the list may soon have members
@@ -249,7 +245,7 @@ func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (ma
 	}
 	found := map[string]pending{}
 	for _, f := range files {
-		if !strings.HasPrefix(path.Base(f.Name), pendingPrefix) {
+		if !strings.HasPrefix(path.Base(f.Name), schemas.PendingPrefix) {
 			continue
 		}
 		var p pending
@@ -270,7 +266,7 @@ func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (ma
 // pendingOf returns the pending of a damaged marker by its name: it may be of any list, and
 // something may have been sent.
 func pendingOf(name string) (p pending) {
-	id := strings.TrimSuffix(strings.TrimPrefix(name, pendingPrefix), ".json")
+	id := strings.TrimSuffix(strings.TrimPrefix(name, schemas.PendingPrefix), ".json")
 	if cut := strings.LastIndexByte(id, '-'); cut >= 0 {
 		p = pending{RunID: id[:cut], Attempt: id[cut+1:], Sent: true}
 	}

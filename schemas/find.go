@@ -22,6 +22,8 @@ type Found struct {
 	Records   int   `json:"records,omitempty"`
 	Reads     int64 `json:"reads"`
 	Bytes     int64 `json:"bytes"`
+	// Unfinished counts the runs that may have added the person and are not in a snapshot yet.
+	Unfinished int `json:"unfinished,omitempty"`
 	// Unreadable are the keys of files that could not be searched.
 	Unreadable []string `json:"unreadable,omitempty"`
 }

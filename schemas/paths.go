@@ -200,6 +200,10 @@ func SnapshotDir(connection, export, segment string) string {
 	return path.Join("snapshots", exportPath(connection, export), PathName(segment))
 }
 
+// PendingPrefix is the name prefix of markers: files in the snapshot's folder while runs may
+// have changed the list in ways that the snapshot does not show yet.
+const PendingPrefix = "pending-"
+
 // SnapshotName returns the file name of a snapshot with that number. Each snapshot is a new
 // file with the next number, so that a late one can't replace a newer one.
 func SnapshotName(version int64) string { return fmt.Sprintf("snapshot-%012d.arrow", version) }

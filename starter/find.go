@@ -79,6 +79,9 @@ func showFound(w io.Writer, f schemas.Found, history bool) {
 		fmt.Fprintf(w, " and %s", console.Things(f.Records, "record"))
 	}
 	fmt.Fprintf(w, ": %s, %s.\n", console.Things(int(f.Reads), "read"), humanize.Bytes(uint64(f.Bytes)))
+	if f.Unfinished > 0 {
+		fmt.Fprintf(w, "Not searched: what %s added that did not finish, or has not yet.\n", console.Things(f.Unfinished, "run"))
+	}
 	for _, key := range f.Unreadable {
 		fmt.Fprintf(w, "Could not search %s\n", console.Printable(key))
 	}

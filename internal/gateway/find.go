@@ -26,17 +26,20 @@ const longestPerson = 1024
 func (l *Local) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error) {
 	out := schemas.Found{Lists: []schemas.FoundList{}}
 	id := strings.TrimSpace(in.Person)
-	if id == "" || len(id) > longestPerson {
+	if id == "" || len(in.Person) > longestPerson {
 		return out, access.No(schemas.ErrorBadRequest, "name an address or a user ID of at most %d bytes", longestPerson)
 	}
 	root, err := l.Root(ctx)
 	if err != nil {
 		return out, err
 	}
-	f := &finder{Local: l, root: root, found: &out, ids: [][]byte{[]byte(id)}}
+	f := &finder{Local: l, root: root, found: &out, ids: [][]byte{[]byte(in.Person)}}
+	if id != in.Person { // a user ID may begin or end with a space
+		f.ids = append(f.ids, []byte(id))
+	}
 	if address, reason := email.Normalize([]byte(id), nil, email.Options{AllowUnknownTLD: true}); reason == "" {
 		f.email = bytes.Clone(address)
-		if !bytes.Equal(f.email, f.ids[0]) {
+		if string(f.email) != id {
 			f.ids = append(f.ids, f.email)
 		}
 	}
@@ -94,24 +97,58 @@ func (c *countedFile) ReadAt(p []byte, off int64) (int, error) {
 
 // snapshots searches the newest snapshot of every segment.
 func (f *finder) snapshots(ctx context.Context) error {
+	newest, err := f.newest(ctx, schemas.SnapshotsDir)
+	if err != nil {
+		return err
+	}
+	for dir, version := range newest {
+		key := path.Join(dir, schemas.SnapshotName(version))
+		ok, err := f.snapshot(ctx, key)
+		if !ok && err == nil { // a run has published a newer one in the meantime
+			again, failed := f.newest(ctx, dir)
+			if again[dir] == 0 && failed == nil {
+				continue // the export was removed
+			}
+			if err = failed; err == nil {
+				key = path.Join(dir, schemas.SnapshotName(again[dir]))
+				ok, err = f.snapshot(ctx, key)
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil || !ok:
+			f.unreadable(key, cmp.Or(err, fs.ErrNotExist))
+		}
+	}
+	return f.unfinished(ctx)
+}
+
+// newest returns the version of the newest snapshot in each folder below dir.
+func (f *finder) newest(ctx context.Context, dir string) (map[string]int64, error) {
 	newest := map[string]int64{}
-	err := f.root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
+	err := f.root.Walk(ctx, dir, func(o storage.Object) error {
 		if v, ok := schemas.SnapshotVersion(path.Base(o.Name)); ok {
 			newest[path.Dir(o.Name)] = max(newest[path.Dir(o.Name)], v)
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("list the snapshots: %w", err)
+		return nil, fmt.Errorf("list the snapshots: %w", err)
 	}
-	for dir, version := range newest {
-		key := path.Join(dir, schemas.SnapshotName(version))
-		switch err := f.snapshot(ctx, key); {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			f.unreadable(key, err)
+	return newest, nil
+}
+
+// unfinished counts the runs whose members are in no snapshot yet.
+func (f *finder) unfinished(ctx context.Context) error {
+	err := f.root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
+		if strings.HasPrefix(path.Base(o.Name), schemas.PendingPrefix) {
+			f.found.Unfinished++
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list the runs that have not finished: %w", err)
 	}
 	return nil
 }
@@ -125,16 +162,16 @@ func (f *finder) unreadable(key string, err error) {
 	}
 }
 
-// snapshot searches one snapshot.
-func (f *finder) snapshot(ctx context.Context, key string) error {
+// snapshot searches one snapshot. ok is false if the file is gone.
+func (f *finder) snapshot(ctx context.Context, key string) (ok bool, err error) {
 	file, ok, err := f.open(ctx, key)
 	if !ok || err != nil {
-		return err
+		return ok, err
 	}
 	defer file.Close()
 	s, err := snapshot.OpenAny(file, file.Size())
 	if err != nil {
-		return err
+		return true, err
 	}
 	f.found.Snapshots++
 	members, err := f.members(ctx, s)
@@ -145,37 +182,37 @@ func (f *finder) snapshot(ctx context.Context, key string) error {
 			RunID: strings.TrimSuffix(h.RunID, snapshot.Unfinished), At: h.CreatedAt,
 		})
 	}
-	return err
+	return true, err
 }
 
-// members returns the members of a snapshot with the identifier. A hybrid project's are known by
-// their user ID, so that its snapshots are read as a whole for an address.
+// members returns the members of a snapshot with the identifier. It looks them up by the key
+// that the project's type gives them. A member may have the other identifier too, so that a
+// snapshot is read as a whole for an address where members are known by their user ID, and for
+// what is no address where they are known by their address.
 func (f *finder) members(ctx context.Context, s *snapshot.Snapshot) ([]snapshot.Member, error) {
+	byEmail, known := f.byEmail(s.Header().Connection)
+	if !known || byEmail != (f.email != nil) {
+		return s.Scan(ctx, f.ids...)
+	}
 	var keys []snapshot.Key
 	for _, id := range f.ids {
 		keys = append(keys, batch.KeyHash(nil, id, schemas.ProjectUserID))
 	}
-	if f.email == nil {
-		return s.Find(ctx, keys...)
+	if byEmail {
+		keys = append(keys, batch.KeyHash(f.email, nil, schemas.ProjectEmail))
 	}
-	if f.projectType(s.Header().Connection) == schemas.ProjectHybrid {
-		found, err := s.FindEmail(ctx, f.email)
-		if len(found) > 0 || err != nil {
-			return found, err
-		}
-	}
-	return s.Find(ctx, append(keys, batch.KeyHash(f.email, nil, schemas.ProjectEmail))...)
+	return s.Find(ctx, keys...)
 }
 
-// projectType returns the type of a connection's project. Where the connection is not known
-// any more it is taken for the one that is searched most thoroughly.
-func (f *finder) projectType(connection string) string {
-	if all, err := f.Known(); err == nil {
-		if c, err := all.Get(connection); err == nil {
-			return c.ProjectType
-		}
+// byEmail reports whether addresses identify the profiles of a connection's project. known is
+// false if the connection does not exist any more.
+func (f *finder) byEmail(connection string) (is, known bool) {
+	all, err := f.Known()
+	if err != nil {
+		return false, false
 	}
-	return schemas.ProjectHybrid
+	c, err := all.Get(connection)
+	return c.ProjectType != schemas.ProjectUserID && c.ProjectType != schemas.ProjectHybrid, err == nil
 }
 
 // records searches the records of the rows of past runs.

@@ -82,15 +82,18 @@ func TestFindPerson(t *testing.T) {
 	defer root.Close()
 	ann, id := []byte("ann@example.com"), []byte("u1")
 	putSnapshot(t, root, "mail", schemas.ProjectEmail, "News", 1, snapshot.Member{Email: []byte("old@example.com")})
-	putSnapshot(t, root, "mail", schemas.ProjectEmail, "News", 2, snapshot.Member{Email: ann}, snapshot.Member{Email: []byte("bob@example.com")})
+	putSnapshot(t, root, "mail", schemas.ProjectEmail, "News", 2, snapshot.Member{Email: ann, UserID: []byte("u2 ")}, snapshot.Member{Email: []byte("bob@example.com")})
 	putSnapshot(t, root, "mail", schemas.ProjectEmail, "Offers", 3, snapshot.Member{Email: ann, Fields: snapshot.Unconfirmed})
-	putSnapshot(t, root, "users", schemas.ProjectUserID, "App", 4, snapshot.Member{UserID: id})
+	putSnapshot(t, root, "users", schemas.ProjectUserID, "App", 4, snapshot.Member{UserID: id, Email: []byte("eve@example.com")})
 	putSnapshot(t, root, "both", schemas.ProjectHybrid, "Shop", 5, snapshot.Member{Email: ann, UserID: id})
 	run := schemas.RunRef{Connection: "mail", Export: "News", RunID: "monday", Segment: "S"}
 	putRecord(t, root, run, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeSuppressed, File: "a", Row: 3}, rejects.Row{Email: []byte("bob@example.com"), Outcome: schemas.OutcomeAdded})
 	run.RunID = "tuesday"
 	putRecord(t, root, run, schemas.IdentityHash, rejects.Row{Email: ann, Outcome: schemas.OutcomeAdded, Request: "add 0", At: time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)})
 	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "Damaged", "S"), schemas.SnapshotName(1)), []byte("not a snapshot, but as long as one might be, so that its end is read too")); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "News", "S"), schemas.PendingPrefix+"run-1.json"), nil); err != nil {
 		t.Fatal(err)
 	}
 	gate, err := access.New(root, nil)
@@ -106,6 +109,7 @@ func TestFindPerson(t *testing.T) {
 	}).As(schemas.Person{Name: "root", Role: schemas.RoleAdministrator})
 	for person, want := range map[string][]string{
 		" Ann@Example.com ": {"News", "Offers", "Shop"}, "u1": {"App", "Shop"}, "bob@example.com": {"News"}, "old@example.com": nil, "U1": nil,
+		"eve@example.com": {"App"}, "u2 ": {"News"}, "u2": nil,
 	} {
 		found, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: person})
 		if err != nil {
@@ -127,7 +131,7 @@ func TestFindPerson(t *testing.T) {
 				t.Errorf("%q is on %v, want %v", person, got, want)
 			}
 		}
-		if found.Snapshots != 4 || len(found.Unreadable) != 1 || found.Reads == 0 || found.Bytes == 0 || found.Records != 0 {
+		if found.Snapshots != 4 || len(found.Unreadable) != 1 || found.Unfinished != 1 || found.Reads == 0 || found.Bytes == 0 || found.Records != 0 {
 			t.Errorf("%q: %+v", person, found)
 		}
 	}
@@ -137,7 +141,7 @@ func TestFindPerson(t *testing.T) {
 		t.Errorf("history: %+v, %v", found, err)
 	}
 	trail, err := l.Audit(t.Context(), time.Time{})
-	if err != nil || len(trail) != 6 || trail[0] != (schemas.AuditEntry{At: trail[0].At, Who: "root", What: schemas.AuditSearched, Details: "for a person"}) {
+	if err != nil || len(trail) != 9 || trail[0] != (schemas.AuditEntry{At: trail[0].At, Who: "root", What: schemas.AuditSearched, Details: "for a person"}) {
 		t.Errorf("the audit trail has %+v, %v", trail, err)
 	}
 	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: " "}); err == nil {

@@ -30,12 +30,15 @@ func (s *Snapshot) Find(ctx context.Context, keys ...Key) (found []Member, err e
 	return found, nil
 }
 
-// FindEmail returns the members with an address, whatever their keys are. It reads the whole
-// file.
-func (s *Snapshot) FindEmail(ctx context.Context, email []byte) (found []Member, err error) {
+// Scan returns the members with one of the identifiers, an address or a user ID, whatever
+// their keys are. It reads the whole file.
+func (s *Snapshot) Scan(ctx context.Context, ids ...[]byte) (found []Member, err error) {
 	err = s.Each(ctx, func(m *Member) error {
-		if bytes.Equal(m.Email, email) {
-			found = append(found, clone(Member{}, m))
+		for _, id := range ids {
+			if bytes.Equal(m.Email, id) || bytes.Equal(m.UserID, id) {
+				found = append(found, clone(Member{}, m))
+				break
+			}
 		}
 		return nil
 	})

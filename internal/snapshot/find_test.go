@@ -72,7 +72,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("member %d took %d reads for two keys, after %d to open the file", i, got, opened)
 		}
 	}
-	if found, err := s.FindEmail(t.Context(), []byte("p70000@example.com")); err != nil || len(found) != 1 || found[0].Key != numbered(70000, n) {
+	if found, err := s.Scan(t.Context(), []byte("p70000@example.com")); err != nil || len(found) != 1 || found[0].Key != numbered(70000, n) {
 		t.Errorf("by the address: %+v, %v", found, err)
 	}
 	if _, err := s.Find(cancelled(t), numbered(0, n)); err == nil {
