@@ -47,6 +47,7 @@ type bench struct {
 	env     *testsuite.TestActivityEnvironment
 	dir     string // of the data root
 	source  string // of what was staged last
+	input   schemas.StageInput
 }
 
 func newBench(t testing.TB, s *sandbox.Server) *bench {

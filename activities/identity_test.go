@@ -90,14 +90,20 @@ func stageAfter(t *testing.T, mode, project string, members, unconfirmed, rows [
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, schemas.StageInput{
+	b.input = schemas.StageInput{
 		Run: run, Export: export, Segment: s, Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: project}, Info: seg.Info(), ListID: 7,
-	})
-	var m schemas.Manifest
+	}
+	m, err := b.stageInput(b.input)
+	return b, m, err
+}
+
+// stageInput stages a segment.
+func (b *bench) stageInput(in schemas.StageInput) (m schemas.Manifest, err error) {
+	v, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, in)
 	if err == nil {
 		err = v.Get(&m)
 	}
-	return b, m, err
+	return m, err
 }
 
 // TestPeopleAreKnownByWhatTheProjectKnowsThemBy stages the same rows for projects of

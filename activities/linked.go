@@ -1,28 +1,36 @@
 package activities
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
 )
 
-// linked are profiles that are suppressed by an identifier which only some of their rows have,
-// by key. In a hybrid project they are known by their address too.
-type linked map[snapshot.Key]struct{}
+// linked are profiles that are suppressed by an identifier which only some of their rows have:
+// the entry of a suppression list, by key. In a hybrid project they are known by their address
+// too.
+type linked map[snapshot.Key]suppression.Hash
 
-// add adds a profile.
-func (l linked) add(address, userID []byte, project string) error {
+// add adds a profile that is suppressed by an entry.
+func (l linked) add(address, userID []byte, project string, entry suppression.Hash) error {
 	if len(l) >= snapshot.MaxProfiles {
 		return snapshot.ErrTooMany
 	}
-	l[batch.KeyHash(address, userID, project)] = struct{}{}
+	l[batch.KeyHash(address, userID, project)] = entry
 	if project == schemas.ProjectHybrid && len(address) > 0 {
-		l[addressKey(address)] = struct{}{}
+		l[addressKey(address)] = entry
 	}
 	return nil
 }
@@ -43,12 +51,70 @@ func (l linked) has(address, userID []byte, project string) bool {
 }
 
 // linkMember notes a member of the snapshot that is suppressed and has two identifiers: a row
-// that lacks one of them is about the same person.
+// that lacks one of them is about the same person. If the member has other identifiers since it
+// was noted, it is no longer linked.
 func (s *staging) linkMember(m *snapshot.Member) error {
-	if len(m.Email) == 0 || len(m.UserID) == 0 || !s.isListed(m.Email, m.UserID) {
+	if len(m.Email) == 0 || len(m.UserID) == 0 {
 		return nil
 	}
-	return s.linkedMembers.add(m.Email, m.UserID, s.in.Connection.ProjectType)
+	entry, listed := s.listed(m.Email, m.UserID)
+	if !listed {
+		delete(s.linkedMembers, m.Key)
+		return nil
+	}
+	return s.linkedMembers.add(m.Email, m.UserID, s.in.Connection.ProjectType, entry)
+}
+
+// linkedFile, beside the snapshot, has the members that were removed as suppressed and have two
+// identifiers, with the hash of the one that is on a list: the snapshot no longer has them, and
+// Iterable still knows both.
+const linkedFile = "linked"
+
+// readLinked notes the members that earlier runs have removed, as far as they are still on a
+// list.
+func (s *staging) readLinked(ctx context.Context) error {
+	data, err := s.root.Read(ctx, snapshotKey(s.in.Run, linkedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if errors.Is(err, storage.ErrDamaged) || len(data)%linkedSize != 0 {
+		return needOperator(schemas.ErrorSuppression, fmt.Sprintf(
+			"the record of suppressed members that were removed, %s in the data root, is damaged; restore it from a backup, or delete it, then retry: without it, a profile may be sent whose address is known only to Iterable",
+			snapshotKey(s.in.Run, linkedFile)))
+	}
+	if err != nil {
+		return fmt.Errorf("read which suppressed members were removed: %w", err)
+	}
+	for one := range slices.Chunk(data, linkedSize) {
+		if entry := suppression.Hash(one[len(snapshot.Key{}):]); s.suppressed.Has(entry) {
+			s.linkedMembers[snapshot.Key(one)] = entry
+		}
+	}
+	s.linkedBefore = data
+	return nil
+}
+
+// linkedSize is the size of an entry of the linkedFile in bytes.
+const linkedSize = len(snapshot.Key{}) + len(suppression.Hash{})
+
+// writeLinked stores the noted members for the next run. A check stores nothing.
+func (s *staging) writeLinked(ctx context.Context) error {
+	if s.in.Check || s.suppressed.Len() == 0 {
+		return nil
+	}
+	keys := slices.SortedFunc(maps.Keys(s.linkedMembers), func(a, b snapshot.Key) int { return bytes.Compare(a[:], b[:]) })
+	data := make([]byte, 0, len(keys)*linkedSize)
+	for _, k := range keys {
+		entry := s.linkedMembers[k]
+		data = append(append(data, k[:]...), entry[:]...)
+	}
+	if bytes.Equal(data, s.linkedBefore) {
+		return nil
+	}
+	if err := s.root.Write(ctx, snapshotKey(s.in.Run, linkedFile), data); err != nil {
+		return fmt.Errorf("store which suppressed members are removed: %w", err)
+	}
+	return nil
 }
 
 // linkRows notes the suppressed rows of the segment, before any row is staged: another row of
@@ -83,7 +149,7 @@ func (s *staging) linkRecord(b segment.Batch) error {
 			continue
 		}
 		if reason != "" && s.isListedRaw(i, emails, users) || len(p.Email) > 0 && len(p.UserID) > 0 && s.isListed(p.Email, p.UserID) {
-			if err := s.linkedRows.add(p.Email, p.UserID, s.in.Connection.ProjectType); err != nil {
+			if err := s.linkedRows.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {
 				return err
 			}
 		}
@@ -108,17 +174,30 @@ func (s *staging) isSuppressed(address, userID []byte) bool {
 
 // isListed reports whether a person is on a suppression list by one of these identifiers.
 func (s *staging) isListed(address, userID []byte) bool {
-	if len(userID) > 0 && s.suppressed.Has(suppression.UserID(userID)) {
-		return true
+	_, found := s.listed(address, userID)
+	return found
+}
+
+// listed returns the entry of a suppression list that is about a person, by one of these
+// identifiers.
+func (s *staging) listed(address, userID []byte) (entry suppression.Hash, found bool) {
+	if len(userID) > 0 {
+		if entry = suppression.UserID(userID); s.suppressed.Has(entry) {
+			return entry, true
+		}
 	}
 	if len(address) == 0 {
-		return false
+		return entry, false
 	}
-	if s.suppressed.Has(suppression.Address(address)) {
-		return true
+	if entry = suppression.Address(address); s.suppressed.Has(entry) {
+		return entry, true
 	}
 	other, differs := email.Unicode(address) // a hashed list may have this form
-	return differs && s.suppressed.Has(suppression.Address(other))
+	if !differs {
+		return entry, false
+	}
+	entry = suppression.Address(other)
+	return entry, s.suppressed.Has(entry)
 }
 
 // isListedRaw reports whether row i, which is rejected, is on a suppression list by an

@@ -2,8 +2,11 @@ package activities
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -111,5 +114,79 @@ func TestSuppressedMembersThatMayBeOnTheListAreRemoved(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestARemovedMemberStaysSuppressed: the run after the removal no longer finds the address in
+// the snapshot.
+func TestARemovedMemberStaysSuppressed(t *testing.T) {
+	ann, bob := identity{"ann@example.com", "u1"}, identity{"bob@example.com", "u2"}
+	var list string
+	b, m, err := stageAfter(t, schemas.ModeMirror, schemas.ProjectUserID, []identity{ann, bob}, nil, []identity{{"", "u1"}, bob}, func(folder string) []schemas.Suppression {
+		list = filepath.Join(folder, "never.arrow")
+		writeIdentities(t, list, []identity{ann})
+		return []schemas.Suppression{{Name: "Never", Source: folder, Email: "Mail"}}
+	})
+	if err != nil || m.SuppressedRemovals != 1 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	in := b.input
+	b.change(t, in, func(u *snapshot.Update) error {
+		return u.Remove(batch.KeyHash(nil, []byte("u1"), schemas.ProjectUserID))
+	})
+	for range 2 { // the second time the record of the first is all that is known
+		if m, err = b.stageInput(in); err != nil || m.Suppressed != 1 || m.Adds != 0 || m.Removals != 0 || m.Unchanged != 1 {
+			t.Errorf("after the removal: %+v, %v", m, err)
+		}
+	}
+	key := snapshotKey(in.Run, linkedFile)
+	if err := b.Root.Write(t.Context(), key, []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.stageInput(in); err == nil || !strings.Contains(err.Error(), key) {
+		t.Errorf("with a damaged record: %v", err)
+	}
+	if err := b.Root.DeletePrefix(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = b.stageInput(in); err != nil || m.Suppressed != 0 || m.Adds != 1 {
+		t.Errorf("without the record: %+v, %v", m, err)
+	}
+}
+
+// TestAnotherAddressEndsTheLink: the profile was sent with another address since, which is not
+// on the list.
+func TestAnotherAddressEndsTheLink(t *testing.T) {
+	ann := identity{"ann@example.com", "u1"}
+	b, m, err := stageBoth(t, schemas.ModeMirror, schemas.ProjectUserID, []identity{ann}, nil, []identity{{"", "u1"}, {"", "u2"}}, []identity{{ann.email, ""}, {"", "u9"}})
+	if err != nil || m.Suppressed != 1 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	b.change(t, b.input, func(u *snapshot.Update) error {
+		one := snapshot.Member{Email: []byte("new@example.com"), UserID: []byte("u1"), Fields: 7}
+		one.Key = batch.KeyHash(one.Email, one.UserID, schemas.ProjectUserID)
+		return u.Put(&one)
+	})
+	if m, err = b.stageInput(b.input); err != nil || m.Suppressed != 0 || m.Updates != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// change publishes the next snapshot of the segment that was staged.
+func (b *bench) change(t *testing.T, in schemas.StageInput, do func(*snapshot.Update) error) {
+	t.Helper()
+	h := header(in.Run, in.Export, in.ListID, in.Connection.ProjectType)
+	old, err := b.readSnapshot(t.Context(), in.Run, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	u := snapshot.NewUpdate("", 0)
+	defer u.Close()
+	if err := do(u); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.publish(t.Context(), in.Run, u, old, h); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -35,8 +35,10 @@ type staging struct {
 	examples   *examples // nil but in a check
 	forgotten  forgottenPeople
 	suppressed *suppression.Set
-	// linkedRows are found in the segment before it is staged, linkedMembers in the snapshot.
+	// linkedRows are found in the segment before it is staged, linkedMembers in the snapshot
+	// and in the linkedFile, whose content is linkedBefore.
 	linkedRows, linkedMembers linked
+	linkedBefore              []byte
 	recording                 *recording // nil if no record is kept
 	gone                      []byte     // keys of members who are forgotten
 
@@ -120,6 +122,9 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		}
 	}
 	if s.suppressed.Len() > 0 {
+		if err := s.readLinked(ctx); err != nil {
+			return s, err
+		}
 		options.Member = s.linkMember
 	}
 	if s.differ, err = snapshot.NewDiffer(ctx, old.Snapshot, options, s.compared); err != nil {
@@ -460,6 +465,9 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 		if err := c.Close(); err != nil {
 			return fmt.Errorf("write the staged files: %w", err)
 		}
+	}
+	if err := s.writeLinked(ctx); err != nil {
+		return err
 	}
 	if err := s.recording.close(ctx, s.root, s.dir); err != nil {
 		return err
