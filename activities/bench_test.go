@@ -14,9 +14,9 @@ import (
 
 // BenchmarkStage stages a segment with eight fields for a list that nobody is on: plainly, with
 // a suppression list of a million that is read each time, and with the record of rows, which is
-// written as at the end of a run.
+// written as at the end of a run; and with rows chosen by a condition, by dedupe and by a group.
 func BenchmarkStage(b *testing.B) {
-	for _, variant := range []string{"plain", "suppression", "record"} {
+	for _, variant := range []string{"plain", "suppression", "record", "where all match", "where some match", "dedupe", "group"} {
 		b.Run(variant, func(b *testing.B) { benchmarkStage(b, variant) })
 	}
 }
@@ -33,6 +33,7 @@ func benchmarkStage(b *testing.B, variant string) {
 		export.Fields.List = append(export.Fields.List, schemas.Field{Column: column})
 	}
 	export.Record = schemas.RecordNone
+	segment := schemas.Segment{Name: "Staged", Source: dir}
 	connection := schemas.Connection{Name: "sandbox", AllowedSources: []string{dir}}
 	switch variant {
 	case "suppression":
@@ -46,15 +47,27 @@ func benchmarkStage(b *testing.B, variant string) {
 		connection.Suppress = []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
 	case "record":
 		export.Record = schemas.RecordAll
+	case "where all match": // Points is not mapped
+		yes := true
+		segment.Where = &schemas.Condition{All: []schemas.Condition{
+			{Any: []schemas.Condition{{Column: "Points", AtLeast: "-1"}, {Column: "Points", IsNull: &yes}}},
+			{Any: []schemas.Condition{{Column: "Country", NotIn: []schemas.Literal{`"XX"`, `"YY"`}}, {Column: "Country", IsNull: &yes}}},
+		}}
+	case "where some match":
+		segment.Where = &schemas.Condition{Column: "Age", LessThan: "30"}
+	case "dedupe":
+		export.Dedupe = schemas.Dedupe{By: "LastPurchase", Keep: schemas.KeepNewest}
+	case "group":
+		segment.Group = &schemas.Group{Salt: "s", From: 0, To: 1000}
 	}
 	w.Connections = oneConnection{connection}
 	run := schemas.RunRef{Export: "Staged", Segment: "Staged", RunID: "0192d0a0-0000-7000-8000-000000000000"}
-	seg, err := w.inspect(b.Context(), export, schemas.Segment{Name: "Staged", Source: dir}, time.Now(), nil, nil)
+	seg, err := w.inspect(b.Context(), export, segment, time.Now(), nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	in := schemas.StageInput{
-		Run: run, Export: export, Segment: schemas.Segment{Name: "Staged", Source: dir},
+		Run: run, Export: export, Segment: segment,
 		Connection: schemas.ConnectionInfo{Name: "sandbox"}, Info: seg.Info(), ListID: 1,
 	}
 	for b.Loop() {
