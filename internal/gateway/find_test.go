@@ -3,6 +3,9 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
 	"path"
 	"testing"
 	"time"
@@ -101,6 +104,7 @@ func TestFindPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := (&Office{
+		Log:  slog.New(slog.DiscardHandler),
 		Gate: func(context.Context) (*access.Gate, error) { return gate, nil },
 		Root: func(context.Context) (*storage.Root, error) { return root, nil },
 		Known: func() (ConnectionSource, error) {
@@ -144,6 +148,16 @@ func TestFindPerson(t *testing.T) {
 	if err != nil || len(trail) != 9 || trail[0] != (schemas.AuditEntry{At: trail[0].At, Who: "root", What: schemas.AuditSearched, Details: "for a person"}) {
 		t.Errorf("the audit trail has %+v, %v", trail, err)
 	}
+	root.Around = func(_ context.Context, key string, _, _ func() error) error {
+		return fmt.Errorf("write %s: %w", key, fs.ErrPermission)
+	}
+	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "u1"}); err != nil {
+		t.Errorf("who may only read the data root can't search it: %v", err)
+	}
+	if err := l.audit(t.Context(), schemas.AuditPaused, schemas.AuditEntry{Export: "News"}); err == nil {
+		t.Error("a change that can't be recorded is reported as done")
+	}
+	root.Around = nil
 	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: " "}); err == nil {
 		t.Error("an empty person is accepted")
 	}
