@@ -18,7 +18,7 @@ import (
 //go:embed azurite/package.json azurite/package-lock.json
 var azurite embed.FS
 
-// Azurite's only account, with the key that everybody knows.
+// Azurite's only account and its published key.
 const (
 	azureAccount = "devstoreaccount1"
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -52,7 +52,7 @@ func Azure(t testing.TB) *Cloud {
 	return c
 }
 
-// waitFor reads a program's output until it says so, and drops the rest.
+// waitFor reads a program's output until a line contains what, and discards the rest.
 func waitFor(t testing.TB, out io.Reader, what string) {
 	t.Helper()
 	var said strings.Builder
@@ -81,7 +81,7 @@ func (c *Cloud) createContainer(t testing.TB) {
 	}
 }
 
-// freeAddr is an address that nobody listens at.
+// freeAddr returns a free address of this machine.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,7 +92,7 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// installAzurite installs Azurite, and gives the program.
+// installAzurite installs Azurite, and returns the program's path.
 var installAzurite = sync.OnceValues(func() (string, error) {
 	lock, err := azurite.ReadFile("azurite/package-lock.json")
 	if err != nil {

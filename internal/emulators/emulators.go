@@ -1,8 +1,7 @@
-// Package emulators starts stand-ins for the clouds' storage, for tests: Azurite
-// for Azure Blob Storage, fake-gcs-server for Google Cloud Storage, gofakes3 for
-// S3. Each listens on a free port of 127.0.0.1 behind a proxy that counts, and
-// can do harm; it stops with the test. Credentials are in the environment, as in
-// a deployment.
+// Package emulators starts emulators of the clouds' storage, for tests: Azurite for Azure Blob
+// Storage, fake-gcs-server for Google Cloud Storage, gofakes3 for S3. Each listens on a free
+// port of 127.0.0.1 behind a proxy that counts requests and can inject faults. It stops with
+// the test. Credentials are in the environment, as in a deployment.
 package emulators
 
 import (
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	fakegcs "github.com/fsouza/fake-gcs-server/fakestorage"
@@ -20,19 +20,18 @@ import (
 
 // Cloud is an emulator with an empty bucket.
 type Cloud struct {
-	// URL is the bucket's, parameters and all.
+	// URL is the bucket's URL with its parameters.
 	URL string
-	// Env is what a program needs in its environment to use it; the test's own has
-	// it already.
+	// Env are the environment variables that a program needs to use it. They are set in
+	// the test's process.
 	Env map[string]string
 	*Proxy
 }
 
-// bucket is the name of the bucket, which is the only one.
+// bucket is the name of the only bucket.
 const bucket = "segments"
 
-// All are the emulators by their names. Starting one skips the test where it
-// can't be run.
+// All returns the emulators by name. They skip the test if they can't be run.
 func All() map[string]func(testing.TB) *Cloud {
 	return map[string]func(testing.TB) *Cloud{"azure": Azure, "s3": S3, "google": Google}
 }
@@ -52,8 +51,8 @@ func S3(t testing.TB) *Cloud {
 	return c
 }
 
-// completeOnce makes completing an upload in parts heed If-None-Match, as S3 does;
-// gofakes3 heeds it for uploads in one piece only.
+// completeOnce makes the completion of a multipart upload obey If-None-Match, as S3 does.
+// gofakes3 obeys it only for uploads in one part.
 func completeOnce(s3 http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") && r.Header.Get("If-None-Match") == "*" {
@@ -86,8 +85,8 @@ func Google(t testing.TB) *Cloud {
 	backend.Start()
 	t.Cleanup(backend.Close)
 	c.to(t, backend.URL)
-	// The driver finds the emulator by its environment alone, and keeps what it
-	// has found for as long as the process lives, by the bucket's URL.
+	// The driver finds the emulator by the environment, and caches it by the bucket's URL
+	// until the process ends.
 	name := bucket + "-" + port(c.Addr)
 	server.CreateBucketWithOpts(fakegcs.CreateBucketOpts{Name: name})
 	c.URL = "gs://" + name
@@ -95,8 +94,8 @@ func Google(t testing.TB) *Cloud {
 	return c
 }
 
-// environ sets the environment for the rest of the process, so that tests side by
-// side can use emulators; of Google's there may be only one at a time.
+// environ sets the environment for the rest of the process, so that parallel tests can use
+// emulators. Only one emulator of Google's can run at a time.
 func (c *Cloud) environ(t testing.TB, env map[string]string) {
 	t.Helper()
 	c.Env = env
@@ -107,9 +106,9 @@ func (c *Cloud) environ(t testing.TB, env map[string]string) {
 	}
 }
 
-// At is the URL of a place in the bucket.
+// At returns the URL of a path in the bucket.
 func (c *Cloud) At(path string) string {
-	base, query, found := cut(c.URL)
+	base, query, found := strings.Cut(c.URL, "?")
 	if !found {
 		return base + "/" + path
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// NPM installs what a package-lock.json says into the user's cache, once, and gives
-// the folder. It is an error if Node or npm is not installed.
+// NPM installs the packages of a package-lock.json into the user's cache, once, and returns the
+// folder. It returns an error if Node or npm is not installed.
 func NPM(name string, manifest, lock []byte) (dir string, err error) {
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -41,7 +41,7 @@ func NPM(name string, manifest, lock []byte) (dir string, err error) {
 	if err := npmInstall(making, manifest, lock); err != nil {
 		return "", err
 	}
-	// The tests of another package may have been faster.
+	// The tests of another package may have installed it meanwhile.
 	if err := os.Rename(making, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}

@@ -14,10 +14,9 @@ import (
 	"testing"
 )
 
-// Proxy stands before an emulator. It counts the objects' reads, and does harm
-// to answers.
+// Proxy forwards requests to an emulator. It counts reads of objects, and injects faults.
 type Proxy struct {
-	// Addr is where it listens.
+	// Addr is the address that it listens on.
 	Addr string
 
 	reads, bytes atomic.Int64
@@ -27,15 +26,15 @@ type Proxy struct {
 	harm    func(*http.Request) Harm
 }
 
-// Harm is what happens to one answer.
+// Harm is a fault of one answer.
 type Harm int
 
 // Kinds of harm.
 const (
-	None     Harm = iota
+	Unharmed Harm = iota
 	Truncate      // the connection ends after half of the body
-	Refuse        // status 503, and nothing done
-	Forbid        // status 403, and nothing done
+	Refuse        // status 503, and no effect
+	Forbid        // status 403, and no effect
 )
 
 func newProxy(t testing.TB, backend string) *Proxy {
@@ -49,7 +48,7 @@ func newProxy(t testing.TB, backend string) *Proxy {
 	return p
 }
 
-// to says where requests go.
+// to sets the backend of requests.
 func (p *Proxy) to(t testing.TB, backend string) {
 	u, err := url.Parse(backend)
 	if err != nil {
@@ -60,35 +59,34 @@ func (p *Proxy) to(t testing.TB, backend string) {
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(u)
-			r.Out.Host = r.In.Host // signatures hold it
+			r.Out.Host = r.In.Host // it is signed
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 }
 
-// Hurt calls harm for every request from now on, to say what happens to its
-// answer. Nil ends it.
+// Hurt calls harm for every request from now on, which returns the fault of its answer. Nil
+// ends that.
 func (p *Proxy) Hurt(harm func(*http.Request) Harm) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.harm = harm
 }
 
-// IsRead tells requests for objects' content from others.
+// IsRead reports whether a request reads the content of an object.
 func IsRead(r *http.Request) bool {
 	q := r.URL.Query()
 	return r.Method == http.MethodGet && !q.Has("comp") && !q.Has("list-type") && (!strings.Contains(r.URL.Path, "/storage/v1/") || q.Get("alt") == "media")
 }
 
-// Traffic says how many reads of objects there were, and of how many bytes, and
-// begins anew.
+// Traffic returns the number of reads of objects and of their bytes since the last call.
 func (p *Proxy) Traffic() (reads, bytes int64) { return p.reads.Swap(0), p.bytes.Swap(0) }
 
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	forward, harm := p.forward, p.harm
 	p.mu.Unlock()
-	what := None
+	what := Unharmed
 	if harm != nil {
 		what = harm(r)
 	}
@@ -120,10 +118,10 @@ func (c *counting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets the proxy flush.
+// Unwrap allows the proxy to flush.
 func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// truncated sends the whole answer's header and half of its body.
+// truncated sends an answer's header and half of its body.
 func truncated(w http.ResponseWriter, r *http.Request, forward http.Handler) {
 	whole := httptest.NewRecorder()
 	whole.Body = &bytes.Buffer{}
@@ -141,5 +139,3 @@ func port(addr string) string {
 	_, p, _ := net.SplitHostPort(addr)
 	return p
 }
-
-func cut(u string) (base, query string, found bool) { return strings.Cut(u, "?") }

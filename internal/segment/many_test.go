@@ -42,7 +42,7 @@ func TestManyFilesAreOpenedSideBySide(t *testing.T) {
 	waiting, enough := 0, make(chan struct{})
 	cloud.Hurt(func(r *http.Request) emulators.Harm {
 		if !emulators.IsRead(r) {
-			return emulators.None
+			return emulators.Unharmed
 		}
 		mu.Lock()
 		if waiting++; waiting == together {
@@ -53,7 +53,7 @@ func TestManyFilesAreOpenedSideBySide(t *testing.T) {
 		case <-enough:
 		case <-time.After(30 * time.Second):
 		}
-		return emulators.None
+		return emulators.Unharmed
 	})
 	defer cloud.Hurt(nil)
 	l, err := Locate(t.Context(), cloud.At("many"), Latest, false, func(o storage.Object) (storage.Object, error) { return o, nil })

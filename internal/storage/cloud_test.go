@@ -218,7 +218,7 @@ func testTrouble(t cloudTest) {
 	var reads atomic.Int64
 	t.cloud.Hurt(func(r *http.Request) emulators.Harm {
 		if !emulators.IsRead(r) {
-			return emulators.None
+			return emulators.Unharmed
 		}
 		switch reads.Add(1) {
 		case 1:
@@ -226,7 +226,7 @@ func testTrouble(t cloudTest) {
 		case 2:
 			return emulators.Refuse
 		}
-		return emulators.None
+		return emulators.Unharmed
 	})
 	f, err := OpenSource(t.Context(), o)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestSegmentsInBuckets(t *testing.T) {
 			var reads atomic.Int64
 			c.Hurt(func(r *http.Request) emulators.Harm {
 				if !emulators.IsRead(r) {
-					return emulators.None
+					return emulators.Unharmed
 				}
 				switch reads.Add(1) {
 				case 5, 9:
@@ -37,7 +37,7 @@ func TestSegmentsInBuckets(t *testing.T) {
 				case 7:
 					return emulators.Refuse
 				}
-				return emulators.None
+				return emulators.Unharmed
 			})
 			e := w.Export("In a bucket", "EmailAddress")
 			e.Segments[0].Source = strings.Split(w.Sources, "?")[0] + "/**/*.parquet" // where the bucket is says the administrator
@@ -106,7 +106,7 @@ func TestASegmentReplacedInMidRead(t *testing.T) {
 			c.Hurt(nil)
 			w.Publish(out)
 		}
-		return emulators.None
+		return emulators.Unharmed
 	})
 	v := w.Run(w.Export("Replaced", "EmailAddress"))
 	if waiting := w.Waiting(v); waiting.Type != schemas.ErrorSegmentChanged {

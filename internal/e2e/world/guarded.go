@@ -17,9 +17,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Guarded is a world whose runs need grants, and whose people come through a gateway.
-// The connection sandbox is shared with contributors; the connection owners is not, and
-// leads to another project.
+// Guarded is a world whose runs need grants, and whose users use a gateway. The connection
+// "sandbox" is shared with contributors. The connection "owners" is not, and is to another
+// project.
 type Guarded struct {
 	*World
 	Provider *accesstest.Provider
@@ -28,12 +28,13 @@ type Guarded struct {
 	Triggers *trigger.Verifier
 }
 
+// NewGuarded starts a Guarded with default sandboxes.
 func NewGuarded(t *testing.T) Guarded {
 	t.Helper()
 	return NewGuardedOver(t, sandbox.Config{})
 }
 
-// NewGuardedOver is NewGuarded with such sandboxes.
+// NewGuardedOver is NewGuarded with configured sandboxes.
 func NewGuardedOver(t *testing.T, c sandbox.Config) Guarded {
 	t.Helper()
 	w := New(t, c, false)
@@ -52,8 +53,8 @@ func (g *Guarded) ServeAPI() {
 	g.ServeWith(g.Provider.Issuer, accesstest.Audience)
 }
 
-// ServeWith starts the gateway for the tokens of a provider. Its answers are held against
-// its description.
+// ServeWith starts the gateway for the tokens of a provider. It checks the gateway's answers
+// against its OpenAPI description.
 func (g *Guarded) ServeWith(issuer, audience string) {
 	g.T.Helper()
 	tokens, err := access.NewTokens(access.TokenOptions{Issuer: issuer, Audience: audience, RoleClaim: "roles"})
@@ -70,7 +71,8 @@ func (g *Guarded) ServeWith(issuer, audience string) {
 	g.API = server.URL
 }
 
-// As is the gateway as somebody with a token of that role sees it, or without one.
+// As returns a client of the gateway with a token of that role, or without a token if role is
+// empty.
 func (g Guarded) As(role schemas.Role) *gateway.Client {
 	g.T.Helper()
 	token := ""
@@ -100,14 +102,14 @@ func (g Guarded) Through(s gateway.Service, in gateway.StartRequest) operate.Vie
 	return v
 }
 
-// Over is an export over a connection, of the segment of the same name.
+// Over returns an export over a connection, of the segment of the same name.
 func (g Guarded) Over(name, connection string) schemas.Export {
 	e := g.Export(name, "EmailAddress")
 	e.Connection = connection
 	return e
 }
 
-// Refuses fails the test unless the answer was a refusal of that type, about something.
+// Refuses fails the test unless err is a refusal of that type whose text contains about.
 func (g Guarded) Refuses(what string, err error, kind schemas.ErrorType, about string) {
 	g.T.Helper()
 	if !access.IsRefused(err, kind) || !strings.Contains(err.Error(), about) {

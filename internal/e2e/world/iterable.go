@@ -18,7 +18,7 @@ import (
 	"iterable-segment-export/internal/sandbox"
 )
 
-// List gives what the sandbox holds under a name.
+// List returns the sandbox's list of that name.
 func (w *World) List(name string) sandbox.ListStats {
 	w.T.Helper()
 	for _, l := range w.Sandbox.Stats(true).Lists {
@@ -30,19 +30,18 @@ func (w *World) List(name string) sandbox.ListStats {
 	return sandbox.ListStats{}
 }
 
-// Members are the sorted addresses of those on a list.
+// Members returns the sorted addresses of a list's members.
 func (w *World) Members(list string) []string {
 	w.T.Helper()
-	people, err := w.Sandbox.Members(w.List(list).ID)
+	members, err := w.Sandbox.Members(w.List(list).ID)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	slices.Sort(people)
-	return people
+	return members
 }
 
-// Requests counts the sandbox's requests at an endpoint, but for those about a list that
-// Iterable does not know yet.
+// Requests returns the number of the sandbox's requests at an endpoint, without those about a
+// list that Iterable does not know yet.
 func (w *World) Requests(endpoint string) int64 {
 	w.T.Helper()
 	if !slices.ContainsFunc(api.Endpoints, func(e api.Endpoint) bool { return e.Name == endpoint }) {
@@ -52,20 +51,20 @@ func (w *World) Requests(endpoint string) int64 {
 	return e.Requests - e.UnknownList
 }
 
-// Changes counts the requests that put people on lists and take them off.
+// Changes returns the numbers of subscribe and unsubscribe requests.
 func (w *World) Changes() [2]int64 {
 	return [2]int64{w.Requests("lists/subscribe"), w.Requests("lists/unsubscribe")}
 }
 
-// Holds fails the test unless the list is what the segment says.
+// Holds fails the test unless the list has the expected members.
 func (w *World) Holds(list string, expected generate.Expected) {
 	w.T.Helper()
 	if l := w.List(list); l.Digest != expected.Digest {
-		w.T.Errorf("«%s» has %d members and another digest than expected (%d)", list, l.Size, expected.Valid)
+		w.T.Errorf("%q has %d members, expected %d; the digests differ", list, l.Size, expected.Valid)
 	}
 }
 
-// Call calls Iterable's API as somebody else would.
+// Call calls Iterable's API as another client.
 func (w *World) Call(method, path, body string) []byte {
 	w.T.Helper()
 	r, err := http.NewRequestWithContext(w.T.Context(), method, w.URL+path, bytes.NewBufferString(body))
@@ -88,25 +87,25 @@ func (w *World) Call(method, path, body string) []byte {
 // Key revokes the sandbox's key, or restores it.
 func (w *World) Key(revoked bool) { w.Sandbox.Revoke(sandbox.DefaultKey, revoked) }
 
-// AddList makes a list as one of Iterable's other users would, and returns its ID.
+// AddList makes a list as another user of Iterable, and returns its ID.
 func (w *World) AddList(name, kind string) int64 {
 	return w.Sandbox.AddList(api.List{Name: name, ListType: kind})
 }
 
-// DeleteList deletes a list as one of Iterable's other users would.
+// DeleteList deletes a list as another user of Iterable.
 func (w *World) DeleteList(id int64) {
 	w.T.Helper()
 	w.Call(http.MethodDelete, fmt.Sprint("/api/lists/", id), "")
 }
 
-// NewSandbox makes a sandbox. It holds every request and every answer that no fault made against Iterable's OpenAPI
-// document, where that is there.
+// NewSandbox returns a sandbox. If Iterable's OpenAPI document is available, it checks every
+// request and every answer without a fault against it.
 func NewSandbox(t *testing.T, c sandbox.Config) *sandbox.Server {
 	t.Helper()
 	contract, err := apitest.Open()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		t.Log("Iterable's OpenAPI document is not there: requests and answers are not held against it")
+		t.Log("Iterable's OpenAPI document is missing: requests and answers are not checked against it")
 		return sandbox.New(c)
 	case err != nil:
 		t.Fatal(err)
@@ -117,7 +116,7 @@ func NewSandbox(t *testing.T, c sandbox.Config) *sandbox.Server {
 		if over.Load() || x.Endpoint.Method == "" {
 			return
 		}
-		// A test calls the API with a client of its own, to do as others do.
+		// Tests also call the API with other clients.
 		if strings.HasPrefix(x.Request.UserAgent(), "iterable-segment-export/") {
 			if err := contract.Request(x.Endpoint, x.Request, x.Body); err != nil {
 				t.Errorf("a request to %s: %v", x.Endpoint, err)

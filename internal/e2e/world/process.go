@@ -18,9 +18,8 @@ import (
 	"iterable-segment-export/internal/sandbox"
 )
 
-// Build builds a command of the program and returns its path, in Go's build cache:
-// "go run" keeps there what it has linked, so that a program is linked once for all
-// tests.
+// Build builds a command of the program and returns its path in Go's build cache. "go run"
+// stores linked programs there, so a program is linked once for all tests.
 func Build(t *testing.T, command string) string {
 	t.Helper()
 	built, _ := programs.LoadOrStore(command, sync.OnceValues(func() (string, error) { return link(command) }))
@@ -34,9 +33,9 @@ func Build(t *testing.T, command string) string {
 // programs builds each program once for this process, by its command.
 var programs sync.Map
 
-// link has "go run" link a program and print its path, instead of running it.
+// link makes "go run" link a program and print its path instead of running it.
 func link(command string) (string, error) {
-	for range 2 { // the first time the path is of a temporary file
+	for range 2 { // the first time, the path is that of a temporary file
 		cmd := exec.Command("go", "run", "-exec", "echo", "iterable-segment-export/"+command)
 		var errOut strings.Builder
 		cmd.Stderr = &errOut
@@ -49,16 +48,16 @@ func link(command string) (string, error) {
 			return bin, nil
 		}
 	}
-	return "", fmt.Errorf("go run does not keep the %s in the build cache", command)
+	return "", fmt.Errorf("go run did not store the %s in the build cache", command)
 }
 
-// Process starts the worker as a process of its own; its log goes to a file.
+// Process starts the worker as a separate process. It writes its log to a file.
 func (w *World) Process(bin, log string) *exec.Cmd {
 	w.T.Helper()
 	return w.ProcessOf(log, exec.Command(bin))
 }
 
-// ProcessOf starts a worker by that command, with its environment and the world's.
+// ProcessOf starts a worker with that command, and adds the world's environment to its own.
 func (w *World) ProcessOf(log string, cmd *exec.Cmd) *exec.Cmd {
 	w.T.Helper()
 	out, err := os.Create(w.Path(log))
@@ -81,15 +80,14 @@ func (w *World) ProcessOf(log string, cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// temporalDirEnv makes a test's program Temporal, with its state in that folder, at
-// the address in temporalAddrEnv.
+// temporalDirEnv makes a test's program run Temporal, with its state in that folder, at the
+// address in temporalAddrEnv.
 const (
 	temporalDirEnv  = "E2E_TEMPORAL_DIR"
 	temporalAddrEnv = "E2E_TEMPORAL_ADDR"
 )
 
-// Main runs a package's tests. In a process that TemporalProcess started it is
-// Temporal.
+// Main runs a package's tests, or Temporal in a process that TemporalProcess started.
 func Main(m *testing.M) {
 	if dir := os.Getenv(temporalDirEnv); dir != "" {
 		beTemporal(dir)
@@ -104,8 +102,8 @@ func Main(m *testing.M) {
 	os.Exit(status)
 }
 
-// sideBySide is how many tests run at a time. They wait most of their time, for
-// timers, for retries and for each other's answers.
+// sideBySide is the number of tests that run in parallel. Most of the time they wait for
+// timers, retries and answers.
 const sideBySide = 8
 
 // given reports whether a flag was set on the command line.
@@ -114,8 +112,8 @@ func given(name string) (is bool) {
 	return is
 }
 
-// stopping waits for servers that are about to stop. It takes a second that no test
-// has to wait for.
+// stopping waits for servers that stop in the background. Stopping one needs a second, for
+// which tests don't have to wait.
 var stopping sync.WaitGroup
 
 // beTemporal serves until the process is killed or its standard input ends.
@@ -130,7 +128,7 @@ func beTemporal(dir string) {
 	_ = stack.Stop()
 }
 
-// NewApart starts a sandbox here, and Temporal as a process of its own.
+// NewApart starts a sandbox in this process, and Temporal as a separate one.
 func NewApart(t *testing.T, c sandbox.Config, limits string) (*World, *TemporalProcess) {
 	t.Helper()
 	w := &World{T: t, Dir: t.TempDir(), Sandbox: NewSandbox(t, c)}
@@ -150,8 +148,8 @@ func NewApart(t *testing.T, c sandbox.Config, limits string) (*World, *TemporalP
 	return w, p
 }
 
-// TemporalProcess is Temporal in a process that can be killed and started again
-// with the state that it had.
+// TemporalProcess is Temporal in a process that can be killed and started again with its
+// state.
 type TemporalProcess struct {
 	w   *World
 	cmd *exec.Cmd
@@ -192,11 +190,11 @@ func (p *TemporalProcess) Kill() {
 	_ = p.cmd.Wait()
 }
 
-// ChaosEnv makes the tests of kills, faults and load as long as they are in
-// earnest; without it they take seconds.
+// ChaosEnv selects the long version of the tests of kills, faults and load; the short one needs
+// seconds.
 const ChaosEnv = "CHAOS"
 
-// Earnest is long in the long version of a test, else short.
+// Earnest returns long in the long version of a test, otherwise short.
 func Earnest[T any](short, long T) T {
 	if os.Getenv(ChaosEnv) != "" {
 		return long

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// diesWithTests has the system end a process when the tests end, also when they are
-// killed or panic: it would go on working otherwise, and keep what it has inherited.
+// diesWithTests makes the kernel kill a process when the tests end, even if they are killed or
+// panic. Otherwise it would continue, and keep inherited files open.
 func diesWithTests(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -17,7 +17,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Export is an export of one segment with the addresses in a column.
+// Export returns an export of one segment with the addresses in a column.
 func (w *World) Export(segment, email string) schemas.Export {
 	return schemas.Export{
 		Name: segment, Connection: "sandbox", Email: email,
@@ -25,7 +25,7 @@ func (w *World) Export(segment, email string) schemas.Export {
 	}
 }
 
-// Of is an export of a segment that people wrote.
+// Of returns an export of a segment that People wrote.
 func (w *World) Of(name string) schemas.Export {
 	e := w.Export(name, "email")
 	e.Segments[0].Source = filepath.Join(w.Sources, name)
@@ -33,7 +33,7 @@ func (w *World) Of(name string) schemas.Export {
 	return e
 }
 
-// From is an export of one of the versions.
+// From returns an export of one of the folders of Versions.
 func (w *World) From(folder, segment string) schemas.Export {
 	e := w.Export(segment, "EmailAddress")
 	e.Segments[0].Source = folder
@@ -46,6 +46,7 @@ func (w *World) Run(e schemas.Export) operate.View {
 	return w.Watch(w.Start(e))
 }
 
+// Start starts a run of the export.
 func (w *World) Start(e schemas.Export) operate.Run {
 	w.T.Helper()
 	run, _, err := w.Operator.Start(w.T.Context(), e, false)
@@ -55,7 +56,7 @@ func (w *World) Start(e schemas.Export) operate.Run {
 	return run
 }
 
-// Full is run, with everybody sent.
+// Full is Run with all profiles sent.
 func (w *World) Full(e schemas.Export) operate.View {
 	w.T.Helper()
 	run, _, err := w.Operator.Start(w.T.Context(), e, true)
@@ -65,6 +66,7 @@ func (w *World) Full(e schemas.Export) operate.View {
 	return w.Watch(run)
 }
 
+// Watch waits for the run's end, or until it waits for an answer.
 func (w *World) Watch(run operate.Run) operate.View {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), Patience)
@@ -76,8 +78,7 @@ func (w *World) Watch(run operate.Run) operate.View {
 	return v
 }
 
-// Done fails the test unless the run got through, and gives its only segment's
-// report.
+// Done fails the test unless the run succeeded, and returns the report of its first segment.
 func (w *World) Done(v operate.View) schemas.ExportReport {
 	w.T.Helper()
 	if v.State != schemas.StateDone {
@@ -86,7 +87,7 @@ func (w *World) Done(v operate.View) schemas.ExportReport {
 	return v.Segments[0].Report
 }
 
-// DoneWithin waits so long for the run's good end.
+// DoneWithin is Done after waiting for the run's end, at most that long.
 func (w *World) DoneWithin(run operate.Run, most time.Duration) schemas.ExportReport {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), most)
@@ -98,7 +99,7 @@ func (w *World) DoneWithin(run operate.Run, most time.Duration) schemas.ExportRe
 	return w.Done(v)
 }
 
-// Waiting fails the test unless the run waits for an operator.
+// Waiting fails the test unless the run waits for an answer, and returns the first wait.
 func (w *World) Waiting(v operate.View) schemas.Waiting {
 	w.T.Helper()
 	if v.State != schemas.StateWaiting {
@@ -112,37 +113,31 @@ func (w *World) Waiting(v operate.View) schemas.Waiting {
 			return *s.Waiting
 		}
 	}
-	w.T.Fatalf("nothing waits: %+v", v)
+	w.T.Fatalf("the waiting run has no wait: %+v", v)
 	return schemas.Waiting{}
 }
 
-// WaitsWith fails the test unless the run waits for that, and says so.
-func (w *World) WaitsWith(v operate.View, kind schemas.ErrorType, says ...string) {
+// WaitsWith fails the test unless the run waits with an error of that type, whose message
+// contains the parts.
+func (w *World) WaitsWith(v operate.View, kind schemas.ErrorType, parts ...string) {
 	w.T.Helper()
 	waiting := w.Waiting(v)
 	if waiting.Type != kind {
 		w.T.Fatalf("waits for %s: %s; want %s", waiting.Type, waiting.Message, kind)
 	}
-	for _, s := range says {
+	for _, s := range parts {
 		if !strings.Contains(waiting.Message, s) {
 			w.T.Errorf("waits with %q, which lacks %q", waiting.Message, s)
 		}
 	}
 }
 
-// WaitsFor runs an export and checks what it waits for.
+// WaitsFor runs an export, checks that it waits like WaitsWith, and returns a function that
+// answers the wait and checks the run's end.
 func (w *World) WaitsFor(e schemas.Export, kind schemas.ErrorType, message ...string) func(answer string) {
 	w.T.Helper()
 	v := w.Run(e)
-	waiting := w.Waiting(v)
-	if waiting.Type != kind {
-		w.T.Fatalf("waits for %s: %s; want %s", waiting.Type, waiting.Message, kind)
-	}
-	for _, m := range message {
-		if !strings.Contains(waiting.Message, m) {
-			w.T.Errorf("waits with %q, which lacks %q", waiting.Message, m)
-		}
-	}
+	w.WaitsWith(v, kind, message...)
 	return func(answer string) {
 		w.T.Helper()
 		v = w.Answer(v, answer)
@@ -156,10 +151,10 @@ func (w *World) WaitsFor(e schemas.Export, kind schemas.ErrorType, message ...st
 	}
 }
 
-// Answer gives every wait of a run that takes it the answer, and watches the run again.
+// Answer answers every wait of a run that accepts the answer, and watches the run again.
 func (w *World) Answer(v operate.View, answer string) operate.View {
 	w.T.Helper()
-	took := 0
+	answered := 0
 	for _, wait := range v.Waits() {
 		if !slices.Contains(wait.Answers, answer) {
 			continue
@@ -167,14 +162,15 @@ func (w *World) Answer(v operate.View, answer string) operate.View {
 		if _, err := w.Operator.Answer(w.T.Context(), v.Run, answer, wait.ID); err != nil {
 			w.T.Fatal(err)
 		}
-		took++
+		answered++
 	}
-	if took == 0 {
-		w.T.Fatalf("nothing waits for %s: %+v", answer, v)
+	if answered == 0 {
+		w.T.Fatalf("no wait accepts %s: %+v", answer, v)
 	}
 	return w.Watch(v.Run)
 }
 
+// ReadRejects returns the rows of a rejects file.
 func (w *World) ReadRejects(r schemas.ExportReport) []rejects.Reject {
 	w.T.Helper()
 	if r.Rejects == "" {
@@ -200,7 +196,7 @@ func (w *World) ReadRejects(r schemas.ExportReport) []rejects.Reject {
 	return out
 }
 
-// RejectsAre compares the rejects file with what is expected.
+// RejectsAre fails the test unless the rejects file has the expected rows, in order.
 func (w *World) RejectsAre(r schemas.ExportReport, expected generate.Expected) {
 	w.T.Helper()
 	counts := map[schemas.Reason]int64{}
@@ -208,7 +204,7 @@ func (w *World) RejectsAre(r schemas.ExportReport, expected generate.Expected) {
 	for _, row := range w.ReadRejects(r) {
 		counts[row.Reason]++
 		if row.File != last.File && seen[row.File] || row.File == last.File && row.Row <= last.Row {
-			w.T.Errorf("%s row %d stands after %s row %d", row.File, row.Row, last.File, last.Row)
+			w.T.Errorf("%s row %d comes after %s row %d", row.File, row.Row, last.File, last.Row)
 		}
 		last, seen[row.File] = row, true
 	}
@@ -219,7 +215,7 @@ func (w *World) RejectsAre(r schemas.ExportReport, expected generate.Expected) {
 	}
 }
 
-// NothingIsLeft fails the test if staged data is still there.
+// NothingIsLeft fails the test if the data root has staged data.
 func (w *World) NothingIsLeft() {
 	w.T.Helper()
 	left, err := w.Root.List(w.T.Context(), "staging")
@@ -228,7 +224,7 @@ func (w *World) NothingIsLeft() {
 	}
 }
 
-// NobodyIsLeft fails the test if the data root has a folder with people in it.
+// NobodyIsLeft fails the test if the data root has a folder with personal data.
 func (w *World) NobodyIsLeft() {
 	w.T.Helper()
 	for _, folder := range []string{"staging", "snapshots", "reports"} {
@@ -252,7 +248,7 @@ func (w *World) Apply(file schemas.Exports) {
 	}
 }
 
-// Trigger makes the schedule of an export start now, as Temporal's UI and CLI can.
+// Trigger triggers the schedule of an export, as Temporal's UI and CLI do.
 func (w *World) Trigger(export string) {
 	w.T.Helper()
 	handle := w.Client.ScheduleClient().GetHandle(w.T.Context(), schemas.ScheduleID(export))
@@ -261,7 +257,7 @@ func (w *World) Trigger(export string) {
 	}
 }
 
-// Last returns the state of the latest run of an export, and reports whether there is one.
+// Last returns the state of the latest run of an export, and reports whether it has one.
 func (w *World) Last(export string) (operate.View, bool) {
 	run, err := w.Operator.Find(w.T.Context(), export)
 	if err != nil {

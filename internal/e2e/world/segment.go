@@ -18,8 +18,8 @@ import (
 	"iterable-segment-export/internal/storage"
 )
 
-// Table writes a segment of one Arrow file and gives its folder. The rows are in
-// Arrow's own JSON notation, or a record.
+// Table writes a segment of one Arrow file and returns its folder. The rows are a record, or
+// JSON as Arrow reads it.
 func (w *World) Table(name string, fields []arrow.Field, rows any) (source string) {
 	w.T.Helper()
 	record, ok := rows.(arrow.Record)
@@ -52,8 +52,8 @@ func (w *World) Table(name string, fields []arrow.Field, rows any) (source strin
 // TextColumn is the type of a column of text.
 var TextColumn = arrow.BinaryTypes.String
 
-// People writes a segment of people with the numbers from first to last in their
-// addresses, and n in a column; further addresses follow.
+// People writes a segment of the profiles numbered first to last and of further addresses,
+// with n in a column of all rows.
 func (w *World) People(name string, first, last, n int, further ...string) (source string) {
 	w.T.Helper()
 	var rows []string
@@ -67,10 +67,10 @@ func (w *World) People(name string, first, last, n int, further ...string) (sour
 		"["+strings.Join(rows, ",")+"]")
 }
 
-// Person is the address of the person with that number.
+// Person returns the address of the profile with that number.
 func Person(i int) string { return fmt.Sprintf("p%03d@example.com", i) }
 
-// Persons are the addresses of people with these numbers, as a list's members.
+// Persons returns the addresses of the profiles numbered first to last.
 func Persons(first, last int) (all []string) {
 	for i := first; i <= last; i++ {
 		all = append(all, Person(i))
@@ -78,18 +78,18 @@ func Persons(first, last int) (all []string) {
 	return all
 }
 
-// Invalid are so many addresses that can't be mailed.
+// Invalid returns n addresses that can't be mailed.
 func Invalid(n int) []string {
 	return slices.Repeat([]string{"nobody@nowhere"}, n)
 }
 
-// Generated writes a segment, and gives what is expected of it.
+// Generated writes a segment, and returns the expected result of its export.
 func (w *World) Generated(rows int64) generate.Expected {
 	w.T.Helper()
 	return w.Churned(rows, 0)
 }
 
-// Churned writes the segment anew, with a share of its people replaced by others.
+// Churned writes the segment again, with a share of its profiles replaced.
 func (w *World) Churned(rows int64, churn float64) generate.Expected {
 	w.T.Helper()
 	expected, err := generate.Segment(w.T.Context(), generate.Options{
@@ -101,7 +101,7 @@ func (w *World) Churned(rows int64, churn float64) generate.Expected {
 	return expected
 }
 
-// Versions writes two versions of a segment, each to a folder of its own.
+// Versions writes two versions of a segment to two folders.
 func (w *World) Versions(rows int64) (folders [2]string, expected [2]generate.Expected) {
 	w.T.Helper()
 	for i := range folders {
@@ -124,7 +124,7 @@ func (w *World) InBucket(c *emulators.Cloud) {
 	w.OpenRoot()
 }
 
-// Publish copies generated files to where the sources are.
+// Publish copies generated files to the sources.
 func (w *World) Publish(from string) {
 	w.T.Helper()
 	bucket, err := storage.OpenRoot(w.T.Context(), w.Sources)
@@ -166,11 +166,11 @@ exports:
 	return w.Path("exports.yaml")
 }
 
-// Times of exports.yaml: never while a test lasts, and every minute.
+// Cron expressions for exports.yaml: never during a test, and every minute.
 const (
 	Seldom = "0 4 29 2 *"
 	Often  = "* * * * *"
 )
 
-// Share is a share of a guardrail.
+// Share returns a pointer to a guardrail's share.
 func Share(s float64) *float64 { return &s }

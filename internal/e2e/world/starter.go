@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// Starter is the command line of an operator.
+// Starter runs the command line starter.
 type Starter struct {
 	*World
 	Bin string
-	Dir string   // where it is called
-	Env []string // besides that of the tests, and the way to Temporal and the data root
+	Dir string   // the working directory
+	Env []string // in addition to the environment of the tests and the addresses of the world
 }
 
-// ShortLived is in the environment of commands that end in a moment: a quarter of their time
-// would be the garbage collector's.
+// ShortLived is in the environment of commands that end soon: without it, garbage collection
+// would need a quarter of their time.
 const ShortLived = "GOGC=off"
 
-// Starter is the command line of this world's operator.
+// Starter returns the starter for this world.
 func (w *World) Starter() Starter { return Starter{World: w, Bin: Build(w.T, "starter")} }
 
-// Command is a command line of the starter.
+// Command returns a command of the starter.
 func (s Starter) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.Bin, args...)
 	cmd.Dir = s.Dir
@@ -31,7 +31,7 @@ func (s Starter) Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Call runs a command line and gives its exit status and what it wrote.
+// Call runs a command and returns its exit status and output.
 func (s Starter) Call(args ...string) (status int, out, errOut string) {
 	s.T.Helper()
 	var o, e bytes.Buffer
@@ -45,7 +45,7 @@ func (s Starter) Call(args ...string) (status int, out, errOut string) {
 	return cmd.ProcessState.ExitCode(), o.String(), e.String()
 }
 
-// Want runs a command line that has to end with a status, and gives its output.
+// Want runs a command, fails the test unless it ends with that status, and returns its output.
 func (s Starter) Want(status int, args ...string) string {
 	s.T.Helper()
 	got, out, errOut := s.Call(args...)
@@ -55,7 +55,7 @@ func (s Starter) Want(status int, args ...string) string {
 	return out + errOut
 }
 
-// Contains fails the test unless the text has all parts.
+// Contains fails the test unless the text contains all parts.
 func (s Starter) Contains(text string, parts ...string) {
 	s.T.Helper()
 	for _, part := range parts {

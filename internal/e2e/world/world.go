@@ -1,5 +1,5 @@
-// Package world holds what the end-to-end tests share: an embedded Temporal, a worker,
-// the sandbox and an operator, with real files.
+// Package world is shared by the end-to-end tests. It has an embedded Temporal, a worker, the
+// sandbox and an operator, with real files.
 package world
 
 import (
@@ -33,35 +33,35 @@ import (
 // LookEvery is how often the tests look at a run.
 const LookEvery = 50 * time.Millisecond
 
-// UploadSlots is how many chunks the worker in this process sends at a time over
-// a connection.
+// UploadSlots is the number of chunks that the worker in this process sends concurrently over a
+// connection.
 const UploadSlots = 8
 
-// Patience bounds the wait for anything that is to happen.
+// Patience is the maximum wait for an expected event.
 const Patience = 2 * time.Minute
 
 // World is everything that a run needs, in this process.
 type World struct {
 	T        *testing.T
-	Dir      string // holds the segments, the data root and the configuration
-	Sources  string // where the segments are
+	Dir      string // with the segments, the data root and the configuration
+	Sources  string // the folder or bucket of the segments
 	DataRoot string
 	Others   string // further items of connections.yaml
 	Sandbox  *sandbox.Server
 	URL      string          // of the sandbox
-	Stack    *devstack.Stack // Temporal in this process; nil where it is one of its own
+	Stack    *devstack.Stack // Temporal in this process; nil if it is a separate one
 	Temporal string          // its address
 	Client   client.Client
 	Operator *operate.Operator
 	Root     *storage.Root
-	Secrets  []string         // of the worker; without any, runs need no grant
-	Metrics  *observe.Metrics // of the worker in this process, as is the tracer; may be nil
+	Secrets  []string         // of the worker; without them, runs need no grant
+	Metrics  *observe.Metrics // of the worker in this process, like Tracer; may be nil
 	Tracer   trace.TracerProvider
 	Notify   notify.Options
 	Host     *host.Host // the worker in this process
 }
 
-// New starts Temporal, a sandbox and, unless told otherwise, a worker.
+// New starts Temporal, a sandbox and, if hosted is set, a worker.
 func New(t *testing.T, c sandbox.Config, hosted bool) *World {
 	t.Helper()
 	w := &World{T: t, Dir: t.TempDir(), Sandbox: NewSandbox(t, c)}
@@ -76,14 +76,14 @@ func New(t *testing.T, c sandbox.Config, hosted bool) *World {
 	return w
 }
 
-// In is the same world for a subtest.
+// In returns the same world for a subtest.
 func (w *World) In(t *testing.T) *World {
 	sub := *w
 	sub.T = t
 	return &sub
 }
 
-// Path is a name in the world's folder.
+// Path returns the path of a name in the world's folder.
 func (w *World) Path(name string) string { return filepath.Join(w.Dir, name) }
 
 // OpenRoot opens the data root.
@@ -96,13 +96,13 @@ func (w *World) OpenRoot() {
 	w.T.Cleanup(func() { w.Root.Close() })
 }
 
-// StartSandbox lets the sandbox answer until the test's end.
+// StartSandbox serves the sandbox until the test's end.
 func (w *World) StartSandbox() {
 	w.T.Helper()
 	w.URL = w.Serve(w.Sandbox)
 }
 
-// Serve lets a sandbox answer until the test's end, and says where.
+// Serve serves a sandbox until the test's end, and returns its URL.
 func (w *World) Serve(s *sandbox.Server) string {
 	w.T.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -125,7 +125,7 @@ func (w *World) StartTemporal() {
 	w.StartTemporalWith(devstack.Options{FrontendAddr: "127.0.0.1:0"})
 }
 
-// StartTemporalWith starts Temporal as the options say.
+// StartTemporalWith starts Temporal with options.
 func (w *World) StartTemporalWith(o devstack.Options) {
 	w.T.Helper()
 	stack, err := devstack.Start(w.T.Context(), o)
@@ -178,7 +178,7 @@ func (w *World) StartHost() {
 	w.Host = h
 }
 
-// Service is what people ask for, as an administrator asks in this process.
+// Service returns the gateway's service in this process, for an administrator.
 func (w *World) Service() *gateway.Local { return w.Host.Office().As(w.Operator.Who) }
 
 // Until waits for something to become true.
@@ -192,18 +192,18 @@ func (w *World) Until(what string, ok func() bool) {
 		if time.Now().After(end) {
 			w.T.Fatalf("not so: %s", what)
 		}
-		time.Sleep(max(5*time.Millisecond, 2*time.Since(began))) // most of the machine is for the tests
+		time.Sleep(max(5*time.Millisecond, 2*time.Since(began))) // uses at most a third of the time
 	}
 }
 
 // KeyEnv is the variable with the sandbox's key.
 const KeyEnv = "E2E_SANDBOX_KEY"
 
-// WriteConnections writes connections.yaml with one connection, to the sandbox,
-// that has these limits.
+// WriteConnections writes connections.yaml with a connection to the sandbox with these limits,
+// and with Others.
 func (w *World) WriteConnections(limits string) {
 	w.T.Helper()
-	if err := os.Setenv(KeyEnv, sandbox.DefaultKey); err != nil { // the same for all, also side by side
+	if err := os.Setenv(KeyEnv, sandbox.DefaultKey); err != nil { // the same in parallel tests
 		w.T.Fatal(err)
 	}
 	text := "connections:\n" + w.Connection("sandbox", w.URL, limits) + w.Others
@@ -212,7 +212,7 @@ func (w *World) WriteConnections(limits string) {
 	}
 }
 
-// Connection is an item of connections.yaml.
+// Connection returns an item of connections.yaml.
 func (w *World) Connection(name, url, limits string) string {
 	return fmt.Sprintf(`  - name: %s
     baseURL: %s
@@ -224,7 +224,7 @@ func (w *World) Connection(name, url, limits string) string {
 `, name, url, KeyEnv, w.Sources, limits)
 }
 
-// WithoutConsent takes the consent out of connections.yaml.
+// WithoutConsent removes the consent from connections.yaml.
 func (w *World) WithoutConsent() {
 	w.T.Helper()
 	text, err := os.ReadFile(w.Path("connections.yaml"))
@@ -237,7 +237,7 @@ func (w *World) WithoutConsent() {
 	}
 }
 
-// Allow writes who may use the connection.
+// Allow sets the roles that may use the connection.
 func (w *World) Allow(roles string) {
 	w.T.Helper()
 	text, err := os.ReadFile(w.Path("connections.yaml"))
