@@ -26,7 +26,7 @@ type settings struct {
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at once over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"how long to wait for requests in flight when the worker stops"`
 	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start"`
-	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker belongs to (docs/temporal.md); default none"`
+	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker belongs to (docs/temporal.md); default not set"`
 	BuildID      string        `envconfig:"TEMPORAL_WORKER_BUILD_ID" desc:"build ID of this version; default the program's version"`
 	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port for GET /healthz (the process is alive), /readyz (the worker runs and reaches Temporal) and /metrics (Prometheus); default off"`
 
@@ -54,7 +54,7 @@ var temporalVariables = [][2]string{
 
 // tracingVariables are read by OpenTelemetry's own environment configuration.
 var tracingVariables = [][2]string{
-	{"OTEL_EXPORTER_OTLP_ENDPOINT", "URL to send traces to (OTLP over HTTP); default none"},
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", "URL to send traces to (OTLP over HTTP); default: no traces are sent"},
 	{"OTEL_EXPORTER_OTLP_HEADERS", "headers to send with them, such as an API key"},
 	{"OTEL_SERVICE_NAME", "name in the traces; default iterable-segment-export-worker"},
 	{"OTEL_RESOURCE_ATTRIBUTES", "further attributes"},

@@ -121,8 +121,8 @@ func database(dir string) *config.SQL {
 	return &config.SQL{
 		PluginName:   store,
 		DatabaseName: uriPath(filepath.Join(dir, databaseFile)),
-		// With a write-ahead log and this synchronous mode a killed process loses
-		// nothing; a power cut may lose the last moments.
+		// With a write-ahead log and this synchronous mode, a killed process loses no data;
+		// a power cut can lose the last moments.
 		ConnectAttributes: map[string]string{"mode": "rwc", "journal_mode": "WAL", "synchronous": "NORMAL"},
 	}
 }
@@ -132,7 +132,7 @@ func uriPath(path string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
-// services returns each service its port, all on this machine.
+// services returns the services with their ports on this machine.
 func services(frontend string) (map[string]config.Service, error) {
 	host, port, err := net.SplitHostPort(frontend)
 	if err != nil {

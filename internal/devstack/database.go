@@ -39,8 +39,8 @@ func makeDatabase(file string) error {
 	if err := os.RemoveAll(making); err != nil {
 		return err
 	}
-	// No journal beside the file: the server's pool keeps the connection open, so
-	// what is in a journal would not come along.
+	// The journal must not be a file: the server's pool keeps the connection open, so the
+	// content of the journal would not be renamed with the database.
 	err := sqlite.SetupSchema(&config.SQL{
 		PluginName: store, DatabaseName: uriPath(making),
 		ConnectAttributes: map[string]string{"mode": "rwc", "journal_mode": "MEMORY", "synchronous": "OFF"},
@@ -61,7 +61,7 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("another process runs Temporal on %s; stop it, or choose another folder", e.Dir)
 }
 
-// lockDir creates the folder if needed, and locks it: two servers on one database would take
+// lockDir creates the folder if needed, and locks it: two servers on one database would process
 // each other's tasks.
 func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -1,6 +1,5 @@
-// Package devstack runs Temporal and its UI inside a process: the server on
-// SQLite, in memory or in a file, and the UI from its own module. It is for
-// development and tests, and listens on this machine only.
+// Package devstack runs Temporal and its UI in this process, for development and tests. The
+// server uses SQLite, in memory or in a file. It listens only on this machine.
 package devstack
 
 import (
@@ -20,14 +19,14 @@ import (
 
 // Options are the settings of Start.
 type Options struct {
-	// DataDir keeps the server's state, in a SQLite file, across restarts. Empty,
-	// the state is kept in memory.
+	// DataDir is the folder of the SQLite file with the server's state. If it is empty, the
+	// state is in memory.
 	DataDir string
 	// FrontendAddr is Temporal's address, host and port of this machine; default
 	// 127.0.0.1:7233. Port 0 selects a free one.
 	FrontendAddr string
-	// UIAddr is the UI's address, host and port; empty for no UI. UIReadOnly disables its
-	// write actions.
+	// UIAddr is the UI's address, host and port; if it is empty, there is no UI. UIReadOnly
+	// disables its write actions.
 	UIAddr     string
 	UIReadOnly bool
 	// Namespace is created if it does not exist; default "default".
@@ -35,11 +34,12 @@ type Options struct {
 	// Retention is how long finished workflows are kept; default 7 days. A
 	// namespace in DataDir keeps the one that it was created with.
 	Retention time.Duration
-	// Logger gets the server's log, by default none: warnings at debug level and errors at
-	// info level, since many are normal at its start and end, and fatal errors at error level.
+	// Logger gets the server's log: warnings at debug level and errors at info level, since
+	// many are normal at its start and end, and fatal errors at error level. The default
+	// discards it.
 	Logger *slog.Logger
-	// SearchAttributes are registered, also in a namespace that exists already;
-	// default schemas.SearchAttributes.
+	// SearchAttributes are registered, also in an existing namespace; default
+	// schemas.SearchAttributes.
 	SearchAttributes map[string]enums.IndexedValueType
 }
 
@@ -57,19 +57,19 @@ const (
 	// readyWithin is the time limit for the server's first answer; it usually needs
 	// a tenth of a second.
 	readyWithin = 60 * time.Second
-	// stopWithin is the time limit of Stop; it usually needs the second that the frontend
-	// leaves its callers.
+	// stopWithin is the time limit of Stop; it usually needs a second, the frontend's grace
+	// period.
 	stopWithin = 30 * time.Second
 	// defaultRetention is how long finished workflows are kept.
 	defaultRetention = 7 * 24 * time.Hour
-	// attempts is how often Start tries other internal ports, if another process has taken one
-	// between its choice and its use.
+	// attempts is the number of tries of Start with other internal ports, if another process
+	// uses one before the server does.
 	attempts = 3
 )
 
-// Start starts the server and, if asked to, the UI. It returns when the
-// namespace and its search attributes can be used. A taken port is a
-// *PortError, a DataDir that another process uses a *LockedError.
+// Start starts the server and, if UIAddr is set, the UI. It returns when the namespace and its
+// search attributes can be used. The error is a *PortError if a port is in use, and a
+// *LockedError if another process uses DataDir.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	o.setDefaults()
 	var lock *os.File
@@ -111,7 +111,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// startOnce starts a stack on one choice of internal ports.
+// startOnce starts a stack with one choice of internal ports.
 func startOnce(ctx context.Context, o Options, lock *os.File) (*Stack, error) {
 	frontend, err := resolve(o.FrontendAddr, "Temporal")
 	if err != nil {

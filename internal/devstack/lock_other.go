@@ -4,5 +4,5 @@ package devstack
 
 import "os"
 
-// tryLock locks nothing here.
+// tryLock does not lock on this system.
 func tryLock(*os.File) bool { return true }

@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/server/common/log/tag"
 )
 
-// logger passes on what the server logs, at the levels that Options.Logger says.
+// logger forwards the server's log with the levels of Options.Logger.
 type logger struct {
 	slog  *slog.Logger
 	fatal *fatal
@@ -54,7 +54,7 @@ func (l logger) Fatal(msg string, tags ...tag.Tag) {
 	runtime.Goexit()
 }
 
-// fatal is what keeps a server from starting.
+// fatal records the error that prevents a server from starting.
 type fatal struct {
 	once     sync.Once
 	happened chan struct{}

@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// PortError means that an address to listen on is taken or unusable.
+// PortError means that an address to listen on is in use or invalid.
 type PortError struct {
-	// What should listen there, in words.
+	// What is the name of the listener in messages.
 	What string
 	// Addr is the requested address, host and port.
 	Addr string
@@ -52,7 +52,7 @@ func resolve(addr, what string) (string, error) {
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) {
-			err = op.Err // without the address, which the message has already
+			err = op.Err // the message has the address already
 		}
 		return refuse(err)
 	}
@@ -60,9 +60,8 @@ func resolve(addr, what string) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// Internal ports are taken from below the ports that Linux (from 32768), macOS
-// and Windows (from 49152) give to outgoing connections: one of those could be
-// gone again before the server listens on it.
+// Internal ports are below those that Linux (from 32768), macOS and Windows (from 49152) assign
+// to outgoing connections, which could use such a port before the server does.
 const (
 	firstPort = 20_000
 	lastPort  = 32_000

@@ -20,7 +20,7 @@ func (s *Stack) ready(ctx context.Context, o Options) error {
 	defer cancel()
 	c, err := client.NewLazyClient(client.Options{HostPort: s.frontend, Namespace: o.Namespace, Logger: quiet{}})
 	if err != nil {
-		return fmt.Errorf("look at the embedded Temporal: %w", err)
+		return fmt.Errorf("connect to the embedded Temporal: %w", err)
 	}
 	defer c.Close()
 	query := usesAll(o.SearchAttributes)
@@ -58,8 +58,7 @@ func (s *Stack) eventually(ctx context.Context, try func(context.Context) error)
 	}
 }
 
-// usesAll returns a query that the server refuses as long as it doesn't know all of
-// the attributes.
+// usesAll returns a query that the server rejects until it knows all attributes.
 func usesAll(attributes map[string]enums.IndexedValueType) string {
 	var terms []string
 	for name := range attributes {

@@ -9,8 +9,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// badKinds are the reasons that bad rows are made for, in turn: each one early,
-// so that small segments have them all, and the common ones again.
+// badKinds are the reasons of bad rows, in turn: first each reason, so that small segments have
+// them all, and then the common ones again.
 var badKinds = []schemas.Reason{
 	schemas.ReasonMissing, schemas.ReasonSyntax, schemas.ReasonUnknownTLD, schemas.ReasonDots, schemas.ReasonNonASCIILocal,
 	schemas.ReasonNoTLD, schemas.ReasonDomainSyntax, schemas.ReasonControlCharacter, schemas.ReasonPlaceholder, schemas.ReasonIPLiteral,
@@ -66,8 +66,8 @@ func (p *plan) number(who person, rank uint64) uint64 {
 	return rank*occupants + (first.next()+who.turn)%occupants
 }
 
-// appendLocal appends what stands before the @ of the person's address: first
-// name, dot, last name, and a number of fixed width, which keeps the order.
+// appendLocal appends the local part of the person's address: first name, dot, last name, and a
+// number of fixed width, which keeps the order.
 func (p *plan) appendLocal(b []byte, who person) []byte {
 	first, last := p.names(who)
 	_, within := p.pair(who)
@@ -99,14 +99,13 @@ func (p *plan) domain(who person) domain {
 	return domains[len(domains)-1]
 }
 
-// appendAddress appends the address as it is compared and sent.
+// appendAddress appends the normalised address.
 func (p *plan) appendAddress(b []byte, who person) []byte {
 	b = append(p.appendLocal(b, who), '@')
 	return append(b, p.domain(who).sent...)
 }
 
-// appendRaw appends the address as it stands in row i: in capitals, or with
-// white space around it, now and then.
+// appendRaw appends the address in row i: sometimes in capitals, or with white space around it.
 func (p *plan) appendRaw(b []byte, i uint64, who person) []byte {
 	r := seeded(p.seed, 6, i)
 	kind := r.below(100)
@@ -120,7 +119,7 @@ func (p *plan) appendRaw(b []byte, i uint64, who person) []byte {
 	case kind < 4: // Ann.bell@example.com
 		b[start] -= 'a' - 'A'
 	case kind < 6:
-		copy(b[start:], bytes.ToUpper(b[start:])) // as long in UTF-8: see the domains
+		copy(b[start:], bytes.ToUpper(b[start:])) // the same length in UTF-8: see the domains
 	case kind >= 95 && kind < 97:
 		b = append(b, " \r\n"...)
 	}

@@ -1,11 +1,11 @@
 // Package generate writes segments of invented profiles, for demonstrations, tests and
-// benchmarks, and returns what a run should do with them. It computes that from what it wrote,
-// and never from the code under test.
+// benchmarks, and returns the expected result of a run. It computes that independently of the
+// code under test.
 //
 //	generate.go  the options, the expectation, the folder
-//	plan.go      what stands in each row, and the expectation, by computation
-//	shuffle.go   chance
-//	address.go   addresses, good and bad; names.go has what they are made of
+//	plan.go      the content of each row, and the expectation
+//	shuffle.go   random numbers and permutations
+//	address.go   valid and invalid addresses; names.go has their parts
 //	rows.go      the columns; schema.go names them
 //	write.go     the files
 //

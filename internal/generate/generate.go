@@ -14,24 +14,21 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// DefaultBad is a realistic Options.Bad.
-const DefaultBad = 0.02
-
 // Formats of a generated segment.
 const (
 	Parquet = "parquet"
 	Arrow   = "arrow"
 )
 
-// Limits of Options: one row more needs numbers that no longer fit, and no
-// segment has so many files.
+// Limits of Options: the numbers of more rows would not fit their columns, and real segments
+// have fewer files.
 const (
 	mostRows     = 10_000_000_000
 	mostFiles    = 10_000
 	mostVersions = 1_000_000
 )
 
-// Options say what segment to write. The same options write the same rows.
+// Options describe the segment to write. The same options write the same rows.
 type Options struct {
 	// Rows is the number of rows, bad ones included.
 	Rows int64
@@ -40,10 +37,10 @@ type Options struct {
 	Out string
 	// Format is Parquet (the default) or Arrow (IPC files with lz4).
 	Format string
-	// Files is how many files to spread the rows over, evenly; 0 means one.
+	// Files is the number of files, with equal numbers of rows; 0 means one.
 	Files int
-	// Bad is the share of rows, from 0 to 1, whose address can't be mailed, the
-	// missing ones included. See DefaultBad.
+	// Bad is the share of rows, from 0 to 1, with a missing address or one that can't be
+	// mailed. 0.02 is realistic.
 	Bad float64
 	// Seed selects other profiles.
 	Seed int64
@@ -85,7 +82,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	switch {
 	case o.Out == "":
-		return o, errors.New("generate a segment: no folder to write to is given")
+		return o, errors.New("generate a segment: no output folder is set")
 	case o.Rows < 0 || o.Rows > mostRows:
 		return o, fmt.Errorf("generate a segment: %d rows; give 0 to %d", o.Rows, int64(mostRows))
 	case o.Format != Parquet && o.Format != Arrow:

@@ -22,8 +22,8 @@ var (
 		Park Patel Petrov Raman Ríos=rios Rossi Santos Schmidt Shah Silva Svensson Taylor Vega Weber Winter Zieliński=zielinski`)
 )
 
-// names reads names set apart by white space, with their form in addresses
-// behind an equals sign where it is not the name in lower case.
+// names parses names separated by white space. A name can be followed by an equals sign and its
+// form in addresses; the default is the name in lower case.
 func names(list string) []name {
 	var out []name
 	for _, word := range strings.Fields(list) {
@@ -37,7 +37,7 @@ func names(list string) []name {
 	return out
 }
 
-// domain is what follows the @: as it is written, and as it is compared and sent.
+// domain is the domain of an address, as written and normalised.
 type domain struct{ raw, sent string }
 
 // domains are below those that RFC 2606 reserves for examples, so that no real mailbox is named.

@@ -81,8 +81,8 @@ func (b *builder) identity(i uint64, r row) {
 	b.email.BinaryBuilder.Append(b.buf)
 }
 
-// profile appends the other columns. A person's values are the same in every
-// row and every version.
+// profile appends the other columns. The values of a profile are the same in every row and
+// every version.
 func (b *builder) profile(who person) {
 	r := seeded(b.plan.seed, 8, who.rank, who.turn)
 	first, last := b.plan.names(who)

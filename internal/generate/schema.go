@@ -2,8 +2,8 @@ package generate
 
 import "github.com/apache/arrow/go/v15/arrow"
 
-// Schema is the schema of a generated segment. EmailAddress and CustomerId
-// identify a person; everything but CustomerId can be null.
+// Schema is the schema of a generated segment. EmailAddress and CustomerId identify a profile;
+// all columns except CustomerId can be null.
 var Schema = arrow.NewSchema([]arrow.Field{
 	{Name: "CustomerId", Type: arrow.BinaryTypes.String},
 	{Name: "EmailAddress", Type: arrow.BinaryTypes.String, Nullable: true},

@@ -34,11 +34,11 @@ func (r *random) below(n uint64) uint64 {
 	return high
 }
 
-// percent reports true in that many percent of the cases.
+// percent reports whether a random number is below n percent.
 func (r *random) percent(n uint64) bool { return r.below(100) < n }
 
-// shuffle permutes the numbers from 0 to n-1 without storing the permutation: a Feistel network over the next even number of bits, repeated until
-// the result is below n.
+// shuffle permutes the numbers from 0 to n-1 without storing the permutation: a Feistel network
+// over the next even number of bits, repeated until the result is below n.
 type shuffle struct {
 	n, mask uint64
 	half    int
@@ -54,7 +54,7 @@ func newShuffle(n uint64, r random) shuffle {
 	return s
 }
 
-// at returns the number in place i.
+// at returns the number at position i.
 func (s *shuffle) at(i uint64) uint64 {
 	for {
 		left, right := i>>s.half, i&s.mask
@@ -67,7 +67,7 @@ func (s *shuffle) at(i uint64) uint64 {
 	}
 }
 
-// place returns the place of a number: the inverse of at.
+// place returns the position of a number: the inverse of at.
 func (s *shuffle) place(v uint64) uint64 {
 	for {
 		left, right := v>>s.half, v&s.mask

@@ -16,14 +16,14 @@ import (
 // batchRows is the number of rows in a row group or record batch: some 10 MB.
 const batchRows = 65_536
 
-// recordWriter is what both formats' writers have in common.
+// recordWriter is the interface of both formats' writers.
 type recordWriter interface {
 	Write(arrow.Record) error
 	Close() error
 }
 
-// writeFile writes the file of a number under another name first, which readers
-// of segments leave out.
+// writeFile writes the file with that number. It first uses a hidden name, which readers of
+// segments leave out.
 func (o Options) writeFile(ctx context.Context, p *plan, n int) (err error) {
 	f, err := os.CreateTemp(o.Out, ".part-*")
 	if err != nil {
@@ -45,8 +45,8 @@ func (o Options) writeFile(ctx context.Context, p *plan, n int) (err error) {
 	return os.Rename(f.Name(), o.file(n))
 }
 
-// writeRows writes the rows from a number up to another, making the next record
-// while one is written.
+// writeRows writes the rows from one number up to another. It builds the next record while one
+// is written.
 func (o Options) writeRows(ctx context.Context, f io.WriteSeeker, p *plan, from, end uint64) error {
 	w, err := o.newWriter(f)
 	if err != nil {
@@ -85,7 +85,7 @@ func (o Options) writeRows(ctx context.Context, f io.WriteSeeker, p *plan, from,
 	return w.Close()
 }
 
-// newWriter makes the format's writer. Closing it leaves f open.
+// newWriter returns the format's writer. Closing it does not close f.
 func (o Options) newWriter(f io.WriteSeeker) (recordWriter, error) {
 	if o.Format == Arrow {
 		return ipc.NewFileWriter(f, ipc.WithSchema(Schema), ipc.WithLZ4())
@@ -96,6 +96,6 @@ func (o Options) newWriter(f io.WriteSeeker) (recordWriter, error) {
 		parquet.WithMaxRowGroupLength(batchRows), parquet.WithDataPageSize(32<<10),
 		parquet.WithDictionaryFor("CustomerId", false), parquet.WithDictionaryFor("EmailAddress", false),
 		parquet.WithDictionaryFor("CreatedAt", false), parquet.WithDictionaryFor("LifetimeValue", false))
-	// Parquet's writer would close what it writes to, if it could.
+	// Without the struct, Parquet's writer would close f.
 	return pqarrow.NewFileWriter(Schema, struct{ io.Writer }{f}, properties, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
 }
