@@ -11,7 +11,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// save makes a backup of the data root, whatever is under way.
+// save makes a backup of the data root, even during runs.
 func (h *history) save() {
 	h.backup = map[string][]byte{}
 	for _, key := range h.files() {
@@ -20,10 +20,10 @@ func (h *history) save() {
 		h.backup[key] = data
 	}
 	h.count("backups")
-	h.tell("somebody saves the data root")
+	h.tell("the data root is saved")
 }
 
-// restoreBackup puts the backup in the place of the data root.
+// restoreBackup replaces the data root by the backup.
 func (h *history) restoreBackup(what restore) {
 	ctx := context.Background()
 	for _, key := range h.files() {
@@ -41,7 +41,7 @@ func (h *history) restoreBackup(what restore) {
 	}
 	h.restored = true
 	h.count("restored: " + string(what))
-	h.tell("somebody restores %s", what)
+	h.tell("restored: %s", what)
 }
 
 // lastStaged implements activities.Activities.LastStaged.

@@ -13,13 +13,13 @@ import (
 	"iterable-segment-export/workflows"
 )
 
-// records is what the model knows of one export, by list. It asks for no more than what
-// the product can know, and for no less.
+// records is the model's knowledge of one export, by list. It is exactly what the product can
+// know.
 type records struct {
 	byList map[int64]*record
 }
 
-// record is what an export has done to a list.
+// record is the effect of an export on a list.
 type record struct {
 	// must are the members that the export surely knows to have added: by an answer that
 	// was surely kept. In mirror mode they have to go once they have left the segment.
@@ -31,11 +31,11 @@ type record struct {
 	// or removed them since the export sent them last; it is false for those of whom only
 	// their removal is not, since the list was handed to the export after that.
 	loose map[int]bool
-	// touches counts what others did to a person.
+	// touches counts changes of a member by other clients.
 	touches map[int]int
 }
 
-// handed is what a hand-over to the export changes: it sends everybody.
+// handed applies a hand-over to the export: it sends all profiles.
 func (r *record) handed() {
 	for who := range r.loose {
 		r.loose[who] = false
@@ -52,7 +52,7 @@ func (r *records) of(list int64) *record {
 	return r.byList[list]
 }
 
-// forget is what the loss of the snapshots does.
+// forget applies the loss of the snapshots.
 func (r *records) forget() {
 	for _, one := range r.byList {
 		clear(one.must)
@@ -94,7 +94,7 @@ func (w *world) applied(a *attempt, kind string, l *list, who int) {
 // claims is called when an attempt has written the record of who fills a list.
 func (h *history) claims(a *attempt, key string) {
 	if strings.HasSuffix(key, "-sent.json") {
-		return // everybody was sent since
+		return // all profiles were sent since
 	}
 	before, known := h.holders[key]
 	h.holders[key] = a.run.export
@@ -132,7 +132,7 @@ func (h *history) checkOwner(a *attempt, l *list) {
 	}
 }
 
-// delivered takes note of an answer that has reached the attempt.
+// delivered records an answer that has reached the attempt.
 func (a *attempt) delivered(answer *http.Response) {
 	body, ok := answer.Body.(ackBody)
 	if !ok || body.ack == nil {
@@ -179,8 +179,7 @@ func (a *attempt) keeps(key string) int {
 	return len(a.acks)
 }
 
-// checkUpload checks that an upload is one that nobody had to be asked about, or that
-// was approved.
+// checkUpload checks that an upload needed no approval, or was approved.
 func (r *run) checkUpload(in schemas.UploadInput) {
 	if in.Attempt != r.staged.Attempt {
 		r.violated("d", "%s sends what attempt %s staged, and not what %s did", r.key, in.Attempt, r.staged.Attempt)
@@ -231,7 +230,7 @@ func (h *history) segment(rows []row, t turn) (values map[int]int, kept map[int]
 	return values, kept, vague
 }
 
-// checkEnd checks what a run has left, and learns from it.
+// checkEnd checks the state after a run, and learns from it.
 func (r *run) checkEnd() {
 	if strings.Contains(fmt.Sprintf("%+v", r.result), mark) {
 		r.violated("h", "the result of %s holds data of a person: %+v", r.key, r.result)
@@ -314,7 +313,7 @@ func (r *run) checkEnd() {
 	}
 }
 
-// learn takes note of answers that the run has surely kept.
+// learn records the answers that the run has surely kept.
 func (r *run) learn(acks []*ack) {
 	for _, a := range acks {
 		rec := r.history.records[r.export].of(a.list)
@@ -333,7 +332,7 @@ func (r *run) learn(acks []*ack) {
 	}
 }
 
-// checkLeft checks that a run that has ended in an orderly way has left nothing.
+// checkLeft checks that a run that ended in order has left no staged data.
 func (r *run) checkLeft() {
 	if r.restarted { // what is left of the execution before it is for a sweep
 		return
@@ -395,7 +394,7 @@ func (r *run) checkRead(m schemas.Manifest) {
 	}
 }
 
-// checkFiles checks that the data root holds nothing of finished runs but what it should.
+// checkFiles checks that the data root has only the expected files of finished runs.
 func (h *history) checkFiles() {
 	snapshots, sizes := map[string]int{}, map[string]int{}
 	var left []string

@@ -38,7 +38,7 @@ import (
 	"iterable-segment-export/workflows"
 )
 
-// history is a world with the product in it.
+// history is a world with the product.
 type history struct {
 	*world
 	project    *project
@@ -62,14 +62,14 @@ type history struct {
 	suppressed map[int]bool
 }
 
-// owner is which export sends to a list, and since when.
+// owner is the export that sends to a list, and since when.
 type owner struct {
 	export   int
 	handover int // its index
 	since    time.Time
 }
 
-// handover is when an export took a list over.
+// handover is the time when an export took over a list.
 type handover struct {
 	to int
 	at time.Time
@@ -104,7 +104,7 @@ type run struct {
 	lastStaged   *activities.Staged // by the events of its histories
 }
 
-// book is what a run has done, in all its executions.
+// book records the effects of a run, in all its executions.
 type book struct {
 	acks      []*ack // delivered
 	published bool   // a report of Temporal's says so
@@ -177,10 +177,10 @@ func newHistory(t *testing.T, p *plan) *history {
 	return h
 }
 
-// never is the file with the suppression list.
+// never is the path of the file with the suppression list.
 func (h *history) never() string { return filepath.Join(h.dir, "never.arrow") }
 
-// suppress puts these people, and no others, on the suppression list.
+// suppress sets the suppression list.
 func (h *history) suppress(people []int) {
 	var rows []row
 	h.suppressed = map[int]bool{}
@@ -199,7 +199,7 @@ func (h *history) suppress(people []int) {
 	}
 }
 
-// even waits for the longest pause that the client may choose by chance.
+// even waits for the longest pause that the client may choose at random.
 func even(ctx context.Context, d time.Duration) error {
 	most := 250 * time.Millisecond
 	for most < d {
@@ -228,7 +228,7 @@ func (c connections) Names() []string                        { return []string{"
 func (c connections) Retention() schemas.Retention           { return schemas.Retention{} }
 func (c connections) Status() config.Status                  { return config.Status{} }
 
-// exportName and segmentName name what a history has.
+// exportName and segmentName return the names in a history.
 func (h *history) exportName(e int) string { return string(rune('A' + e)) }
 
 func (h *history) segmentName(e int) string {
@@ -240,8 +240,8 @@ func (h *history) segmentName(e int) string {
 
 func (h *history) source(e int) string { return filepath.Join(h.dir, h.exportName(e)+".arrow") }
 
-// fieldNames are the fields that an export of so many maps. Each export has its own, so
-// that it is known who wrote what.
+// fieldNames returns the names of an export's mapped fields. Each export has different ones, so
+// that the writer of a value is known.
 func (h *history) export(e int, t turn) schemas.Export {
 	out := schemas.Export{
 		Name: h.exportName(e), Connection: []string{"one", "two"}[e], Email: "email",
@@ -320,8 +320,8 @@ func must(err error) {
 	}
 }
 
-// goes has a goroutine do something of the product's. One that has nothing to do takes
-// it, whose stack has grown already.
+// goes runs a function of the product in a goroutine. It prefers an idle one, whose stack has
+// grown already.
 func (w *world) goes(do func()) {
 	w.running.Add(1)
 	select {
@@ -375,7 +375,7 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	return r
 }
 
-// ends takes what a run ended with.
+// ends handles the end of a run.
 func (r *run) ends() {
 	r.over = true
 	for _, a := range r.attempts {
@@ -429,7 +429,7 @@ func (r *run) ends() {
 	}
 }
 
-// sees takes note of what the workflow asks for.
+// sees records what the workflow waits for.
 func (e *engine) sees(t *task, in any) {
 	switch in := in.(type) {
 	case schemas.StageInput:
@@ -475,7 +475,7 @@ func (h *history) sweep() {
 	})
 }
 
-// files are the keys of the data root.
+// files returns the keys of the data root.
 func (h *history) files() (keys []string) {
 	all, err := h.product.Root.List(context.Background(), "")
 	must(err)
@@ -497,7 +497,7 @@ func (h *history) loseSnapshots(e int) {
 	h.tell("the snapshots of %s are lost", h.exportName(e))
 }
 
-// list is the list that an export fills; nil while there is none.
+// list returns the list that an export fills, or nil.
 func (h *history) list(e int) *list {
 	var found *list
 	for _, l := range h.project.lists {
@@ -508,7 +508,7 @@ func (h *history) list(e int) *list {
 	return found
 }
 
-// interfere does what somebody else does to a list.
+// interfere changes a list as another client.
 func (h *history) interfere(o other) {
 	l := h.list(0)
 	if l == nil {
@@ -522,7 +522,7 @@ func (h *history) interfere(o other) {
 		delete(l.members, o.who)
 	default:
 		delete(h.project.lists, l.ID)
-		h.tell("somebody deletes list %d", l.ID)
+		h.tell("another client deletes list %d", l.ID)
 		return
 	}
 	h.tell("somebody %s %d", o.what, o.who)
@@ -531,7 +531,7 @@ func (h *history) interfere(o other) {
 	}
 }
 
-// forget has the project forget a person, who is on no list then.
+// forget makes the project forget a person, and removes them from all lists.
 func (h *history) forget(who int) {
 	if h.project.gone[who].IsZero() {
 		h.project.gone[who] = time.Now()
@@ -545,7 +545,7 @@ func (h *history) forget(who int) {
 	}
 }
 
-// active are the runs under way.
+// active returns the runs in progress.
 func (h *history) active() (all []*run) {
 	for _, r := range h.runs {
 		if !r.over {
@@ -555,7 +555,7 @@ func (h *history) active() (all []*run) {
 	return all
 }
 
-// play plays the history through, up to the first violation.
+// play plays the history up to its end or the first violation.
 func (h *history) play() {
 	for _, r := range h.plan.rounds {
 		if h.round(r); h.broken() {
@@ -656,14 +656,14 @@ func (h *history) round(rd round) {
 		case len(h.active()) == 0 && len(events) == 0:
 			return
 		case len(h.active()) == 0:
-			began -= 10 // what is due later comes now
+			began -= 10 // later events happen now
 		default:
 			h.pass(30 * time.Second)
 		}
 	}
 }
 
-// live are the attempts that have not ended.
+// live returns the attempts that have not ended.
 func (h *history) live() (all []*attempt) {
 	for _, a := range h.attempts {
 		if a.ctx.Err() == nil {
@@ -706,7 +706,7 @@ func (h *history) stop(r *run, how string) {
 	r.engine.env.SignalWorkflow(outcomes, 0)
 }
 
-// waiting is what a run waits for, nil if it does not.
+// waiting returns what a run waits for, or nil.
 func (r *run) waiting() (w *schemas.Waiting, workflowID string) {
 	id := schemas.SegmentWorkflowID(r.exportName(r.export), r.segmentName(r.export))
 	var p schemas.Progress
@@ -721,7 +721,7 @@ func (r *run) waiting() (w *schemas.Waiting, workflowID string) {
 	return nil, ""
 }
 
-// answer answers one run that waits, and reports whether there was one.
+// answer answers one waiting run, and reports whether there was one.
 func (h *history) answer() bool {
 	for _, r := range h.active() {
 		if r.turn.check || r.terminated {
@@ -766,7 +766,7 @@ func (h *history) answer() bool {
 	return false
 }
 
-// tidyLists deletes all lists of a name but one, as a run asks for.
+// tidyLists deletes all lists of a name except one, as a run asks for.
 func (h *history) tidyLists() {
 	seen := map[string]bool{}
 	for _, owned := range []bool{true, false} { // those that were filled stay
@@ -776,7 +776,7 @@ func (h *history) tidyLists() {
 				continue
 			}
 			if seen[l.Name] {
-				h.tell("somebody deletes list %d", id)
+				h.tell("another client deletes list %d", id)
 				delete(h.project.lists, id)
 			}
 			seen[l.Name] = true
@@ -784,7 +784,7 @@ func (h *history) tidyLists() {
 	}
 }
 
-// otherThan is the answer that goes on that a wait does not take.
+// otherThan returns the answer to continue that a wait does not accept.
 func otherThan(answer string) string {
 	if answer == schemas.UpdateApprove {
 		return schemas.UpdateRetry
@@ -792,8 +792,8 @@ func otherThan(answer string) string {
 	return schemas.UpdateApprove
 }
 
-// reply gives an answer. One that is not to this wait, or that it does not take, has to
-// be refused.
+// reply sends an answer. It must be refused if it is for another wait, or the wait does not
+// accept it.
 func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name string, a schemas.Answer) {
 	right := a.Wait == w.ID && slices.Contains(w.Answers, name)
 	if now, _ := r.waiting(); now == nil || now.ID != w.ID {
@@ -822,7 +822,7 @@ func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name stri
 	h.settled()
 }
 
-// heal has nothing go wrong any more, runs each export again, and looks at what is left.
+// heal stops all faults, runs each export again, and checks what is left.
 func (h *history) heal() {
 	h.calm = true
 	h.project.refusals = map[int]refusal{}
@@ -837,7 +837,7 @@ func (h *history) heal() {
 			return
 		}
 		if n > mostSteps {
-			h.violated("f", "what was held does not end")
+			h.violated("f", "held effects do not end")
 			return
 		}
 		if !h.step() && !h.answer() {

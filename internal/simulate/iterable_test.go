@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// mark is in everything that is about a person, and in nothing else.
+// mark is in all personal data, and in nothing else.
 const mark = "zq"
 
 func address(i int) string { return fmt.Sprintf("%s%d@example.com", mark, i) }
 func userID(i int) string  { return fmt.Sprintf("%su%d", mark, i) }
 
-// person returns the number of the person that an address or a user ID names.
+// person returns the number of the person with that address or user ID.
 func person(email, user string) int {
 	text := strings.TrimPrefix(user, mark+"u")
 	if user == "" {
@@ -32,22 +32,22 @@ func person(email, user string) int {
 	return i
 }
 
-// project is the Iterable project, as far as runs touch it. It is the oracle too: what
-// it answers is what was acknowledged.
+// project is the part of the Iterable project that runs use. It is also the oracle: its answers
+// define what was acknowledged.
 type project struct {
 	w     *world
 	lists map[int64]*list
 	next  int64
 	// fields are the data fields by person.
 	fields map[int]map[string]string
-	// refusals say what the project has against a person just now.
+	// refusals are the current reasons to refuse a person.
 	refusals map[int]refusal
 	// gone says since when the project has forgotten people. Those with an even number are
 	// listed when it is asked; of the others only a refusal tells.
 	gone map[int]time.Time
 }
 
-// against says what the project has against a person, empty if nothing.
+// against returns why the project refuses a person, or "".
 func (p *project) against(i int) refusal {
 	if _, gone := p.gone[i]; gone {
 		return forgotten
@@ -64,7 +64,7 @@ type list struct {
 	members     map[int]bool
 }
 
-// refusal is how the project refuses a person.
+// refusal is the way in which the project refuses a person.
 type refusal string
 
 const (
@@ -75,7 +75,7 @@ const (
 	poison    refusal = "the whole request"
 )
 
-// ack is what the project acknowledged of a request.
+// ack is the acknowledged part of a request.
 type ack struct {
 	kind string
 	list int64
@@ -87,7 +87,7 @@ type ack struct {
 	sure, plain bool
 }
 
-// ackBody is an answer's body that knows what the answer acknowledges.
+// ackBody is an answer's body with the ack of the answer.
 type ackBody struct {
 	*bytes.Reader
 	ack *ack
@@ -119,7 +119,7 @@ func (s subscribers) people() (all []int) {
 	return all
 }
 
-// describe says in words what a request wants.
+// describe returns a request in words.
 func describe(r *http.Request) string {
 	what := strings.TrimPrefix(r.URL.Path, "/api/")
 	if r.Method != http.MethodPost || r.GetBody == nil {
@@ -137,7 +137,7 @@ func describe(r *http.Request) string {
 	return fmt.Sprintf("%s %v", strings.TrimPrefix(what, "lists/"), in.people())
 }
 
-// RoundTrip makes it the end of the HTTP transport.
+// RoundTrip implements http.RoundTripper: the project is the end of the transport.
 func (p *project) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {

@@ -10,40 +10,40 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// plan is a history before it happens: what comes from outside of the worker.
+// plan is a history before it happens: the events from outside of the worker.
 type plan struct {
 	seed     uint64
 	people   int
-	project  string // what the project identifies people by
+	project  string // the project's type
 	exports  int
 	sameList bool
-	// request is how many profiles one carries at the most. Where it is learned, the project
-	// does not say, and answers 413 to more than room.
+	// request is the maximum number of profiles in a request. If it is learned, the project
+	// answers 413 to a request of more than room profiles.
 	request int
 	learned bool
 	room    int
-	// spotless histories have no rows and no profiles that are refused: what is written of
-	// those takes longer than all the rest.
+	// spotless histories have no rejected rows and no refused profiles: writing those files
+	// needs most of the time.
 	spotless bool
-	// The rates at which things go wrong at the doors, and heartbeats get no answer.
+	// The rates of faults at the doors, and of heartbeats without an answer.
 	httpFaults, rootFaults, beatFaults float64
-	// lateRate is how often a snapshot is held until another run has published one.
+	// lateRate is the rate at which a snapshot is held until another run has published one.
 	lateRate float64
 	rounds   []round
-	told     bool            // with what goes well too
-	spared   map[string]bool // decisions that are not to be made
+	told     bool            // the story includes successes
+	spared   map[string]bool // faults to leave out
 }
 
-// round is a change of the world, and the runs that follow it.
+// round is a change of the world, and the runs after it.
 type round struct {
 	number  int
 	gap     time.Duration
 	exports []turn
 	// refusals are in force during the round.
 	refusals map[int]refusal
-	// others are what somebody else does to the list, at the step of that number.
+	// others are changes of the list by other clients.
 	others []other
-	// sweeps are the steps at which a sweep begins, checks those at which a check of an
+	// sweeps are the steps at which a sweep starts, checks those at which a check of an
 	// export does.
 	sweeps, checks []int
 	// lost deletes the snapshots before the runs.
@@ -66,7 +66,7 @@ const (
 	both restore = "the data root, and Temporal is lost"
 )
 
-// turn is a run of one export, or none, with the segment's version before it.
+// turn is a version of a segment and a run of its export, if it has one.
 type turn struct {
 	rows  []row
 	start int // the step at which the run starts; -1 is never
@@ -82,10 +82,10 @@ type turn struct {
 	// end cancels, terminates or resets the run at a step.
 	end   string
 	endAt int
-	// replace writes the segment's files anew at a step.
+	// replaceAt is the step at which the segment's files are replaced by those of again.
 	replaceAt int
 	again     []row
-	patience  int // how many waits are answered with go on, before one is with abort
+	patience  int // the number of waits that are answered with "go on" before an abort
 }
 
 type other struct {
@@ -198,7 +198,7 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	return out
 }
 
-// version is a segment after some changes.
+// version returns a segment after some changes.
 func (p *plan) version(r *rand.Rand, last []row) []row {
 	rows := slices.Clone(last)
 	for i := range rows {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// clone copies a plan, so that it can be changed.
+// clone returns a deep copy of a plan.
 func (p *plan) clone() *plan {
 	c := *p
 	c.spared = maps.Clone(p.spared)
@@ -25,8 +25,8 @@ func (p *plan) clone() *plan {
 // mostReplays bounds how often a history is replayed to shorten it.
 const mostReplays = 300
 
-// shrink leaves out of a history what the violation does not need: rounds, what went
-// wrong, what somebody else did, people.
+// shrink removes events that the violation does not need: rounds, faults, changes by other
+// clients, profiles.
 func shrink(t *testing.T, p *plan, w *world) (*plan, *world) {
 	tries := 0
 	try := func(change func(*plan)) bool {
@@ -86,7 +86,7 @@ func mentions(p *plan, who int) bool {
 	return false
 }
 
-// leaveOut takes a person out of a plan.
+// leaveOut removes a profile from a plan.
 func leaveOut(p *plan, who int) {
 	drop := func(x row) bool { return x.who == who }
 	for i := range p.rounds {

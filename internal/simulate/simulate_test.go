@@ -4,14 +4,14 @@
 // profiles, others change the list, operators answer, cancel and terminate.
 //
 // Every effect of a run passes through a door: the HTTP transport, the data root, the
-// heartbeats and the reports to Temporal. There the scheduler (world) decides from the
-// history's seed which of those that wait goes next, and what becomes of it: it succeeds,
-// fails, or its answer is lost; its worker is killed, or frozen until another attempt took
-// its place and has got on, perhaps in the next run.
+// heartbeats and the reports to Temporal. There the scheduler (world) decides by the history's
+// seed which waiting effect is next, and its outcome: it succeeds, fails, or its answer is
+// lost; its worker is killed, or frozen until another attempt has replaced it and made
+// progress, perhaps in the next run.
 //
-// A history runs in a bubble of testing/synctest, so that its time is its own, and takes
-// some milliseconds. A seed always plays the same history: a step waits for its turn
-// until nothing else moves, and each decision depends on the seed and the step's name.
+// A history runs in a bubble of testing/synctest with its own time, and needs some
+// milliseconds. A seed always plays the same history: a step waits for its turn until nothing
+// else runs, and each decision depends on the seed and the step's name.
 package simulate
 
 import (
@@ -43,16 +43,17 @@ func replay(t *testing.T, p *plan) (w *world) {
 	return w
 }
 
-// warm makes what all histories share. What a bubble makes is for that one alone.
+// warm makes objects that all histories share. An object made in a bubble can't be used in
+// another one.
 var warm = sync.OnceFunc(func() {
 	activityContext()
-	// With more, what needs two cycles (finalizers, pools) makes each heap larger than the
-	// one before, without an end.
+	// With a higher percentage, objects that need two cycles (finalizers, pools) make the heap
+	// grow without end.
 	debug.SetGCPercent(200)
 	workflows.ChunkBatches, workflows.ChunksPerExecution = 2, 2
 })
 
-// fromEnv is a number from the environment.
+// fromEnv returns a number from the environment.
 func fromEnv(t *testing.T, name string, standard uint64) uint64 {
 	t.Helper()
 	text := os.Getenv(name)
@@ -66,15 +67,15 @@ func fromEnv(t *testing.T, name string, standard uint64) uint64 {
 	return n
 }
 
-// How many histories are played where SIMULATE does not say.
+// The number of histories if SIMULATE is not set.
 const (
 	usually = 3000
 	shortly = 200
 )
 
-// TestHistories plays SIMULATE histories, those of the seeds from FIRST on, and tells the
-// first one that violates what is demanded of runs, shortened to what it takes. SEED plays
-// one history and tells all of it.
+// TestHistories plays SIMULATE histories, with seeds from FIRST on, and prints the story of the
+// first one that violates a check, in the shortest form. SEED plays one history and prints its
+// whole story.
 func TestHistories(t *testing.T) {
 	if seed := fromEnv(t, "SEED", 0); seed > 0 {
 		p := newPlan(seed)
@@ -115,10 +116,10 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// mostFailed is how many violations end an exploration.
+// mostFailed is the number of violations that ends an exploration.
 const mostFailed = 5
 
-// explore plays n histories, as many at a time as there are processors.
+// explore plays n histories, one per processor at a time.
 func explore(t *testing.T, first, n uint64) (counts map[string]int, failed []uint64) {
 	counts = map[string]int{}
 	var mu sync.Mutex
@@ -150,7 +151,7 @@ func explore(t *testing.T, first, n uint64) (counts map[string]int, failed []uin
 	return counts, failed
 }
 
-// quit ends what still goes on in a history that was given up.
+// quit ends all activity of an abandoned history.
 func (h *history) quit() {
 	h.calm = true
 	for _, a := range h.attempts {
@@ -169,7 +170,7 @@ func (h *history) quit() {
 	close(h.work)
 }
 
-// TestSeedsReplay plays histories twice, which has to be the same both times.
+// TestSeedsReplay plays histories twice and compares them.
 func TestSeedsReplay(t *testing.T) {
 	for seed := uint64(1); seed <= 20; seed++ {
 		var stories []string

@@ -38,9 +38,9 @@ var (
 // outcomes is the signal by which a workflow learns that activities have ended.
 const outcomes = "outcomes"
 
-// engine plays Temporal's part for the activities of one run: it starts attempts, notices
-// by their heartbeats that they are gone, and starts the next ones. The workflows run in
-// the SDK's test environment, which knows neither.
+// engine replaces Temporal for the activities of one run: it starts attempts, detects lost ones
+// by missing heartbeats, and starts the next ones. The workflows run in the SDK's test
+// environment, which supports neither.
 type engine struct {
 	*run
 	env  *testsuite.TestWorkflowEnvironment
@@ -54,7 +54,7 @@ type engine struct {
 	played, recorded []ended
 }
 
-// ended is how an activity has ended, if it has.
+// ended is the result of an activity, once it has ended.
 type ended struct {
 	name string
 	over bool
@@ -83,7 +83,7 @@ type task struct {
 	cancelled bool
 }
 
-// attempt is one try of an activity: what a worker does. The sweeper is one too, of no task.
+// attempt is one try of an activity on a worker. A sweep is an attempt without a task.
 type attempt struct {
 	world  *world
 	task   *task
@@ -152,8 +152,8 @@ func (a *attempt) kill() {
 	a.cancel()
 }
 
-// freeze freezes the attempt's worker: for some seconds, or until another attempt took
-// its place and has got somewhere.
+// freeze freezes the attempt's worker: for some seconds, or until another attempt has replaced
+// it and made progress.
 func (a *attempt) freeze(key string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -227,7 +227,7 @@ func (a *attempt) watch() {
 	}
 }
 
-// private checks that what goes to Temporal tells nothing of people.
+// private checks that data for Temporal contains no personal data.
 func (w *world) private(what string, data *commonpb.Payloads) {
 	for _, p := range data.GetPayloads() {
 		if bytes.Contains(p.Data, []byte(mark)) {
@@ -339,7 +339,7 @@ func (t *task) missed(a *attempt) {
 	t.again(timeout, 0)
 }
 
-// replaced lets go of an attempt.
+// replaced releases an attempt.
 func (t *task) replaced(a *attempt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -350,7 +350,7 @@ func (t *task) replaced(a *attempt) {
 	t.current = nil
 }
 
-// ended takes the report of an attempt.
+// ended handles the result of an attempt.
 func (t *task) ended(a *attempt, result *commonpb.Payloads, err error) {
 	t.replaced(a)
 	w := t.engine.world
@@ -378,7 +378,7 @@ func (t *task) ended(a *attempt, result *commonpb.Payloads, err error) {
 	}
 }
 
-// again starts the next attempt in a while.
+// again schedules the next attempt.
 func (t *task) again(failure *failurepb.Failure, delay time.Duration) {
 	p := t.options.RetryPolicy
 	if delay == 0 {
@@ -404,7 +404,7 @@ func (t *task) fail(cause *failurepb.Failure, state enums.RetryState) {
 	})})
 }
 
-// close tells the workflow of the activity's end.
+// close reports the activity's end to the workflow.
 func (t *task) close(o outcome) {
 	e := t.engine
 	if e.open[t.id] == nil || e.terminated {
@@ -428,7 +428,7 @@ func (t *task) close(o outcome) {
 	_ = e.env.SignalWorkflowByID(t.workflow.ID, outcomes, t.id)
 }
 
-// cancel asks the activity to stop.
+// cancel cancels the activity.
 func (t *task) cancel() {
 	t.cancelled = true
 	if t.current == nil && t.engine.open[t.id] != nil {
@@ -436,7 +436,7 @@ func (t *task) cancel() {
 	}
 }
 
-// workflowDoor has the workflows' activities done by the engine.
+// workflowDoor makes the engine run the workflows' activities.
 type workflowDoor struct {
 	interceptor.WorkerInterceptorBase
 	engine *engine
@@ -468,7 +468,7 @@ func (i *inbound) Init(out interceptor.WorkflowOutboundInterceptor) error {
 	return i.Next.Init(o)
 }
 
-// terminated is what a workflow panics with when it is terminated.
+// terminated is the panic of a terminated workflow.
 const terminated = "simulated: terminated"
 
 func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
@@ -518,7 +518,7 @@ type outbound struct {
 
 func (o *outbound) Now(workflow.Context) time.Time { return time.Now() }
 
-// GetInfo gives the run an ID of its own, which the test environment does not.
+// GetInfo returns the workflow's info with a unique run ID, which the test environment lacks.
 func (o *outbound) GetInfo(ctx workflow.Context) *workflow.Info {
 	info := *o.Next.GetInfo(ctx)
 	info.FirstRunID, info.WorkflowStartTime = o.inbound.engine.id, o.inbound.engine.began
@@ -546,7 +546,7 @@ func (o *outbound) ExecuteActivity(ctx workflow.Context, name string, args ...an
 	return f
 }
 
-// activityDoor tells activities who they are.
+// activityDoor provides the activities' info.
 type activityDoor struct {
 	interceptor.WorkerInterceptorBase
 }
@@ -594,8 +594,8 @@ func (activityOutbound) GetWorkerStopChannel(ctx context.Context) <-chan struct{
 	return attemptOf(ctx).stopCh
 }
 
-// activityContext is a context that the SDK made for an activity. What it says of the
-// activity comes from activityOutbound.
+// activityContext returns a context that the SDK made for an activity. Its info comes from
+// activityOutbound.
 var activityContext = sync.OnceValue(func() (out context.Context) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silent)

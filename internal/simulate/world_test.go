@@ -17,19 +17,18 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// step is something that waits until the scheduler lets it happen: an effect at a door,
-// or something that Temporal does.
+// step waits for the scheduler: an effect at a door, or an action of Temporal.
 type step struct {
-	key  string  // names the step within the history, whatever else happens in it
-	turn float64 // the least is next
-	// do is done by the scheduler; release lets the goroutine go on that waits at a door.
+	key  string  // the step's name, independent of other events of the history
+	turn float64 // the lowest is next
+	// do is called by the scheduler; release lets a goroutine at a door continue.
 	do      func()
 	release chan verdict
-	// ready, where it is set, reports whether the step is held no longer.
+	// ready, if set, reports whether the step can happen.
 	ready func() bool
 }
 
-// verdict is what a door does with an effect.
+// verdict is the outcome of an effect at a door.
 type verdict string
 
 const (
@@ -49,20 +48,20 @@ const (
 	overtaken   verdict = "is held after the lease was checked: another run comes first"
 )
 
-// world is one history under way.
+// world is a history in progress.
 type world struct {
 	plan    *plan
 	mu      sync.Mutex
 	waiting []*step
 	wake    chan struct{}
-	serial  map[string]int // numbers what has the same name
+	serial  map[string]int // numbers steps with the same name
 	steps   int
 	calm    bool // nothing goes wrong any more
 	story   []string
 	fired   []string // the decisions that were not to go on
 	counts  map[string]int
 	running atomic.Int64 // goroutines of the product
-	work    chan func()  // what those do next that have nothing to do
+	work    chan func()  // for idle goroutines
 	failure *violation
 	*history
 }
@@ -75,7 +74,7 @@ type violation struct {
 
 func (v *violation) Error() string { return "(" + v.check + ") " + v.text }
 
-// violated notes the first violation of the history.
+// violated records the first violation of the history.
 func (w *world) violated(check, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,8 +103,7 @@ func (w *world) count(what string) {
 	w.counts[what]++
 }
 
-// named makes a key that no other step of the history has, and that is the same whenever
-// the history is replayed.
+// named returns a key that is unique in the history, and the same in every replay.
 func (w *world) named(key string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,7 +111,7 @@ func (w *world) named(key string) string {
 	return fmt.Sprintf("%s #%d", key, w.serial[key])
 }
 
-// add has a step wait for its turn.
+// add makes a step wait for its turn.
 func (w *world) add(s *step) {
 	s.turn = w.roll("turn", s.key)
 	w.mu.Lock()
@@ -125,7 +123,7 @@ func (w *world) add(s *step) {
 	}
 }
 
-// roll returns a number from 0 up to 1 that depends on the seed and the key alone.
+// roll returns a number from 0 up to 1 that depends only on the seed, the purpose and the key.
 func (w *world) roll(purpose, key string) float64 {
 	h := w.plan.seed + 1
 	for _, text := range [...]string{purpose, "|", key} {
@@ -133,7 +131,7 @@ func (w *world) roll(purpose, key string) float64 {
 			h = (h ^ uint64(text[i])) * 0x100000001b3
 		}
 	}
-	for range 2 { // and what a splitmix64 makes of it
+	for range 2 { // splitmix64's finalizer
 		h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
 		h = (h ^ h>>27) * 0x94d049bb133111eb
 		h ^= h >> 31
@@ -146,7 +144,7 @@ func pick[T any](w *world, purpose, key string, of ...T) T {
 	return of[int(w.roll(purpose, key)*float64(len(of)))]
 }
 
-// decide says what becomes of a step at a door.
+// decide returns the outcome of a step at a door.
 func (w *world) decide(key string, rate float64, of ...verdict) verdict {
 	if w.calm || w.plan.spared[key] || w.roll("fault", key) >= rate {
 		return goOn
@@ -159,11 +157,11 @@ func (w *world) decide(key string, rate float64, of ...verdict) verdict {
 	return v
 }
 
-// moment is longer than what a pacer puts between the requests of one worker, so that all
-// of them wait for their turn, in whichever order they came.
+// moment is longer than the limiter's interval between requests of a worker, so that all of
+// them wait for their turn, independent of their order.
 const moment = 2 * time.Millisecond
 
-// settled waits until nothing moves but what waits for a step or for time to pass.
+// settled waits until all goroutines wait for a step or for time to pass.
 func (w *world) settled() {
 	time.Sleep(moment)
 	synctest.Wait()
@@ -197,7 +195,7 @@ func (w *world) step() bool {
 
 // pass lets time pass until something waits for a step, at most for that long.
 func (w *world) pass(most time.Duration) {
-	select { // what woke it before is in waiting
+	select { // earlier wake-ups are in waiting
 	case <-w.wake:
 	default:
 	}
@@ -209,8 +207,8 @@ func (w *world) pass(most time.Duration) {
 	}
 }
 
-// After has something done by the scheduler when a time has passed. Temporal's times are
-// a little odd, so that they never come at the same moment as a worker's.
+// after adds a step when a time has passed. The additional milliseconds keep Temporal's timers
+// from firing at the same moment as a worker's.
 func (w *world) after(d time.Duration, key string, do func()) *time.Timer {
 	return time.AfterFunc(d+137*time.Millisecond, func() { w.add(&step{key: key, do: do}) })
 }
@@ -228,7 +226,7 @@ func (w *world) wait(key string, a *attempt) {
 	a.mu.Unlock()
 }
 
-// door has an effect happen, or not, or later. do makes it.
+// door decides whether and when an effect happens. do makes it.
 func (w *world) door(key string, a *attempt, rate float64, do func(how verdict) error, kinds ...verdict) error {
 	key = w.named(key)
 	if a.dead() {
@@ -311,8 +309,8 @@ func (w *world) rootDoor(ctx context.Context, key string, check, do func() error
 }
 
 // overtake may hold a snapshot between the check of the lease and its publication, until
-// another run of the export has published one. This run is ended meanwhile. It is the one
-// moment in which an effect can come after its lease.
+// another run of the export has published one. Meanwhile this run is ended. Only in this gap
+// can an effect come after its lease.
 func (w *world) overtake(label string, a *attempt) {
 	key := w.named(label + " has checked")
 	if w.decide(key, w.plan.lateRate, overtaken) == goOn {
@@ -328,7 +326,7 @@ func (w *world) overtake(label string, a *attempt) {
 	w.wait(key+" thawed", a)
 }
 
-// short is a key of the data root without the hashes in it.
+// short returns a key of the data root without hashes.
 func short(key string) string {
 	parts := strings.Split(key, "/")
 	for i, p := range parts {
@@ -372,7 +370,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil
 		}
 		if r.Context().Err() != nil {
-			return r.Context().Err() // it was given up before it had left
+			return r.Context().Err() // it was cancelled before it was sent
 		}
 		answer, err = t.next.RoundTrip(r)
 		if err == nil && how == garble {
