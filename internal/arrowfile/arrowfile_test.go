@@ -58,7 +58,7 @@ var samples = []struct {
 	{arrow.ListOf(arrow.ListOf(arrow.StructOf(arrow.Field{Name: "v", Type: arrow.BinaryTypes.StringView, Nullable: true}))), `[[{"v":"a text that is longer than a view"}],[],null]|[]`},
 }
 
-// everything is a record of all samples, whose rows begin at another value each.
+// everything returns a record of all samples, with different values in each row.
 func everything(t *testing.T, first, rows int) arrow.Record {
 	t.Helper()
 	var fields []arrow.Field

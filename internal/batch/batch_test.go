@@ -137,8 +137,8 @@ func TestNothingStaged(t *testing.T) {
 	}
 }
 
-// TestBatchesFillTheBody checks that no body is above the limit and none could
-// have taken the next profile as well.
+// TestBatchesFillTheBody checks that no body exceeds the limit, and that the next profile would
+// not have fit.
 func TestBatchesFillTheBody(t *testing.T) {
 	o := Options{Body: BodyOptions{ListID: 42, PreferUserID: true}}
 	var profiles []Profile
@@ -384,8 +384,8 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// TestTheMappingIsPartOfTheHash: a setting that is no field changes what Iterable does
-// with the fields.
+// TestTheMappingIsPartOfTheHash: settings beside the fields change what Iterable does with the
+// fields.
 func TestTheMappingIsPartOfTheHash(t *testing.T) {
 	one, other := MappingSeed("00"), MappingSeed("01")
 	if FieldsHash(one, []byte("a"), nil, nil) == FieldsHash(other, []byte("a"), nil, nil) {

@@ -9,8 +9,8 @@ import (
 	"iterable-segment-export/internal/storage"
 )
 
-// FuzzLog reads any text as a table's first commit, and any path as that of its file:
-// a table whose files lie in its folder, or an error that explains itself.
+// FuzzLog reads any text as a table's first commit, and any path as that of its file. The result
+// must be a table with files in its folder, or an error.
 func FuzzLog(f *testing.F) {
 	const meta = `{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}
 {"metaData":{"schemaString":"{\"type\":\"struct\",\"fields\":[{\"name\":\"email\",\"type\":\"string\"},{\"name\":\"p\",\"type\":\"decimal(10,2)\"}]}","partitionColumns":["p"]}}

@@ -265,7 +265,7 @@ func startAndSignal(t *testing.T, addr string) {
 	}
 }
 
-// wait is a workflow that returns what it is signalled.
+// wait is a workflow that returns the value of a signal.
 func wait(ctx workflow.Context) (s string, err error) {
 	workflow.GetSignalChannel(ctx, "signal").Receive(ctx, &s)
 	return s, nil

@@ -22,8 +22,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// update writes the segments of examples/ anew from testdata/*.jsonl.
-var update = flag.Bool("update", false, "write the segments of examples/ anew")
+// update makes the test write the segments of examples/ from testdata/*.jsonl.
+var update = flag.Bool("update", false, "write the segments of examples/")
 
 // newsletterSchema is that of the second example: the address in a struct.
 var newsletterSchema = arrow.NewSchema([]arrow.Field{
@@ -38,8 +38,7 @@ var newsletterSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "SignedUpAt", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}, Nullable: true},
 }, nil)
 
-// examples are the segments of examples/, with what examples/README.md says
-// about their rows.
+// examples are the segments of examples/, with the counts in examples/README.md.
 var examples = []struct {
 	rows, path string
 	schema     *arrow.Schema

@@ -13,7 +13,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// read gives the addresses of a segment, nil for none.
+// read returns the addresses of a segment, nil for a missing one.
 func read(t *testing.T, dir string) (addresses [][]byte) {
 	t.Helper()
 	s, err := segment.Inspect(t.Context(), dir, segment.Columns{Email: "EmailAddress", Fields: schemas.Fields{All: true}})
@@ -36,7 +36,7 @@ func read(t *testing.T, dir string) (addresses [][]byte) {
 	return addresses
 }
 
-// judge counts what the validator says of a segment.
+// judge counts the validator's results for a segment.
 func judge(t *testing.T, dir string) (e Expected, valid map[string]bool) {
 	t.Helper()
 	e.Rejected, valid = map[schemas.Reason]int64{}, map[string]bool{}

@@ -55,7 +55,7 @@ func TestEachVersionExchangesTheShare(t *testing.T) {
 				left++
 			}
 		}
-		// 890 rows have people who may leave: neither bad nor duplicates.
+		// 890 rows have profiles that may leave: neither bad nor duplicates.
 		want := int64(267)
 		if version == 1 {
 			want = 0

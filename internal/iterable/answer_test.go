@@ -95,8 +95,8 @@ func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: c.status, Header: h, Body: io.NopCloser(strings.NewReader(c.body))}, nil
 }
 
-// FuzzResponses gives whole answers to every kind of call: what comes of them is a
-// result, or an *Error of a known class that repeats nothing of the answer.
+// FuzzResponses answers every kind of call. The result must be a value, or an *Error of a known
+// class that contains no part of the answer.
 func FuzzResponses(f *testing.F) {
 	for i, status := range []int{200, 201, 204, 301, 400, 401, 404, 413, 429, 500, 503, 999} {
 		f.Add(status, hostile[i%len(hostile)], "", "7")

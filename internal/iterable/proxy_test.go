@@ -25,7 +25,7 @@ import (
 // proxiedHost has no address: only the proxy knows where it is.
 const proxiedHost = "api.iterable.invalid"
 
-// proxy is a forward proxy that tunnels to one server, whatever it is asked for.
+// proxy is a forward proxy that tunnels every request to one server.
 type proxy struct {
 	to     string
 	refuse bool
@@ -78,8 +78,8 @@ func selfSigned(t *testing.T, host string) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// TestProxies asks Iterable through a proxy, in a process of its own, since the
-// environment's proxies are read once in each.
+// TestProxies sends requests through a proxy in a separate process, since the environment's
+// proxies are read once per process.
 func TestProxies(t *testing.T) {
 	if os.Getenv("ASK_THROUGH_PROXY") != "" {
 		c, err := New(Options{BaseURL: "https://" + proxiedHost, Key: func() (string, error) { return testKey, nil }})

@@ -14,7 +14,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// send takes a turn and sends one profile.
+// send waits for a turn and sends one profile.
 func (c *Client) send(ctx context.Context, e Endpoint, body []byte, young func() bool, observe func(Attempt)) (Result, error) {
 	turn, err := c.Turn(ctx, e)
 	if err != nil {
@@ -23,7 +23,7 @@ func (c *Client) send(ctx context.Context, e Endpoint, body []byte, young func()
 	return c.Send(ctx, turn, Request{Endpoint: e, Body: body, Profiles: 1, Young: young, Observe: observe})
 }
 
-// hostile are answers with people in every place where Iterable puts words.
+// hostile are answers with personal data in every text.
 var hostile = []string{
 	`{"msg":"bad address ann@example.com","code":"ann@example.com","params":{"email":"ann@example.com","userId":"user-4711"}}`,
 	`{"msg":"ann@example.com","code":"BadParams","params":{"ann@example.com":1}}`,
@@ -155,7 +155,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestACancelledSendWaitsForItsAnswer, so that what it did is known, but not for ever.
+// TestACancelledSendWaitsForItsAnswer, so that its outcome is known, for a limited time.
 func TestACancelledSendWaitsForItsAnswer(t *testing.T) {
 	var silent atomic.Bool
 	reached := make(chan struct{}, 1)

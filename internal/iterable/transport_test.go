@@ -90,10 +90,10 @@ func TestCertificatesAreVerified(t *testing.T) {
 	}
 }
 
-// TestEveryPhaseEnds: nobody at the other end can hold up a request for longer than
-// its phase may take. Each test sets the bound of one phase alone.
+// TestEveryPhaseEnds: the server can't delay a request for longer than the bound of each phase.
+// Each test sets the bound of only one phase.
 func TestEveryPhaseEnds(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -240,8 +240,8 @@ func TestALimitThatHasFallenIsFoundSoon(t *testing.T) {
 	}
 }
 
-// While workers divide the rate anew, the first 429 counts: an upload may be over before
-// they have.
+// While workers divide the rate again, the first 429 counts: an upload may end before they
+// have.
 func TestOf429sWhileWorkersDivideTheRateTheFirstCounts(t *testing.T) {
 	c := newController(schemas.Limits{}, Learned{Rate: 20, Found: true, Rows: startRows})
 	c.unsettled = noon.Add(lookEvery)

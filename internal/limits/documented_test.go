@@ -48,7 +48,7 @@ func TestWorkersStayWithinADocumentedLimit(t *testing.T) {
 	})
 }
 
-// Of many who ask at the same moment, one may.
+// Only one of many concurrent workers gets the turn.
 func TestOneWorkerTakesATurn(t *testing.T) {
 	dir := t.TempDir()
 	var all sync.WaitGroup

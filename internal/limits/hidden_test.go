@@ -21,7 +21,7 @@ import (
 // addressesInABody is how many addresses fit into a request's body.
 const addressesInABody = 100_000
 
-// hidden is a project whose limits its clients are not told, and the work to be done.
+// hidden is a project with limits that its clients don't know, and the work to do.
 type hidden struct {
 	rate       float64 // requests a second, as a bucket that holds one second's
 	rows       int     // profiles in a request; 0 is no limit
@@ -35,7 +35,7 @@ func (h hidden) String() string {
 	return fmt.Sprintf("%g a second of %d, %v a profile, others take %g, %d workers", h.rate, h.rows, h.perProfile, h.others, h.workers)
 }
 
-// allows is how long the work takes at the limits.
+// allows returns how long the work needs at the limits.
 func (h hidden) allows() float64 {
 	rows := float64(cmp.Or(h.rows, addressesInABody))
 	return math.Ceil(float64(h.profiles)/rows)/(h.rate*(1-h.others)) + 0.1 + rows*h.perProfile.Seconds()
@@ -70,7 +70,7 @@ func (p *project) half() time.Duration {
 	return 25*time.Millisecond + time.Duration(p.random.Int64N(int64(50*time.Millisecond)))
 }
 
-// take takes profiles off what is left.
+// take removes profiles from the remaining work.
 func (p *project) take(most int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -25,7 +25,7 @@ func newShare(t *testing.T, dir string) (*Share, *Registry) {
 	return NewShare(root, r, slog.New(slog.DiscardHandler)), r
 }
 
-// until fails the test unless it becomes true, which takes a look or two.
+// until waits until ok returns true, which needs one or two rounds, or fails the test.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {

@@ -19,8 +19,8 @@ type memoryFile struct{ *bytes.Reader }
 
 func (memoryFile) Close() error { return nil }
 
-// FuzzPages gives the page reader any bytes for a column chunk: pages or an error are
-// all that may come out, and never more bytes than a page may have.
+// FuzzPages reads any bytes as a column chunk. The result must be pages or an error, and never
+// more bytes than a page may have.
 func FuzzPages(f *testing.F) {
 	f.Add([]byte("\x15\x00\x15\x10\x15\x10\x2c\x15\x02\x15\x00\x15\x06\x15\x06\x00\x00\x04\x00\x00\x00abcd"), uint8(0), uint8(6), false)
 	f.Add([]byte("\x15\x00\x15\x10\x15\x14\x2c\x15\x02\x15\x00\x15\x06\x15\x06\x00\x00\x08\x1c\x04\x00\x00\x00abcd"), uint8(1), uint8(6), true)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestPagesBesideEachOther: columns whose large pages begin in one batch each are
-// within the bounds of every batch, and still all there.
+// TestPagesBesideEachOther: the largest data page of each column counts once, and dictionaries
+// count too.
 func TestPagesBesideEachOther(t *testing.T) {
 	var all held
 	hold := func(kind, size int32) error {

@@ -76,7 +76,7 @@ func (c *caller) do(method, path, body string) reply {
 	return r
 }
 
-// ok makes a request that must be answered 200, and gives the body.
+// ok makes a request that must be answered 200, and returns the body.
 func (c *caller) ok(method, path, body string) string {
 	c.t.Helper()
 	r := c.do(method, path, body)
@@ -86,8 +86,8 @@ func (c *caller) ok(method, path, body string) string {
 	return r.body
 }
 
-// refused makes a request that must be answered with a status and a code, and
-// gives the message.
+// refused makes a request that must be answered with a status and a code, and returns the
+// message.
 func (c *caller) refused(method, path, body string, status int, code string) string {
 	c.t.Helper()
 	r := c.do(method, path, body)

@@ -172,7 +172,7 @@ func TestSlow(t *testing.T) {
 	c.refused("GET", "/api/lists", "", 500, "GenericError")
 	equal(t, "slept", slept, time.Minute+time.Second)
 
-	// A client that gives up while the answer is held back gets none.
+	// A client that gives up while the answer is delayed gets no answer.
 	c.server.sleep = func(context.Context, time.Duration) error { return context.Canceled }
 	if _, err := c.try("GET", "/api/lists", ""); err == nil {
 		t.Error("an answer although the sleep was broken off")

@@ -36,7 +36,8 @@ func (c *caller) eventful() int64 {
 	return first
 }
 
-// A folder that nobody closed is opened again, in the realistic sandbox too.
+// TestAKilledSandboxGoesOnWhereItWas opens the folder of a server that was not closed, in the
+// realistic sandbox too.
 func TestAKilledSandboxGoesOnWhereItWas(t *testing.T) {
 	for _, fast := range []bool{true, false} {
 		dir := t.TempDir()

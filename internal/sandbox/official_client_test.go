@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// unreachable is what npm says where there is no way to its registry.
+// unreachable matches npm's errors if its registry can't be reached.
 var unreachable = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ENOTCACHED`)
 
-// Iterable's own client, as published, works with the sandbox unchanged, and what
-// its integration tests for lists do works too. SANDBOX_DEFAULTS=1 runs those with
-// the delays of the zero Config, which takes minutes.
+// TestOfficialClient runs Iterable's own published client against the sandbox, with the calls of
+// its integration tests for lists. SANDBOX_DEFAULTS=1 runs those with the delays of the zero
+// Config, which needs minutes.
 func TestOfficialClient(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -38,7 +38,7 @@ func streamBytes(t testing.TB, rec arrow.Record, opts ...ipc.Option) []byte {
 	return ipcBytes(t, func(t testing.TB, path string) { writeStream(t, path, []arrow.Record{rec}, opts...) })
 }
 
-// dictionaryEmails is a record whose e-mail column has the indices into values.
+// dictionaryEmails returns a record with an e-mail column of these indices into values.
 func dictionaryEmails(t testing.TB, indices []int32, values ...string) arrow.Record {
 	t.Helper()
 	dt := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
@@ -168,8 +168,8 @@ func TestBadIPC(t *testing.T) {
 	}
 }
 
-// TestSchemaThatUnfolds reads a schema whose structs share their children: a few
-// hundred bytes that stand for 2^40 columns.
+// TestSchemaThatUnfolds reads a schema whose structs share their children: a few hundred bytes
+// expand to 2^40 columns.
 func TestSchemaThatUnfolds(t *testing.T) {
 	b := flatbuffers.NewBuilder(0)
 	name := b.CreateString("x")
@@ -256,8 +256,8 @@ func TestOtherFiles(t *testing.T) {
 	}
 }
 
-// TestDamagedFiles does small damage to files of every form: whatever becomes of
-// it, it is rows or an error that says which file is broken, and how.
+// TestDamagedFiles slightly damages files of every form. The result must be rows, or an error
+// with the file and the problem.
 func TestDamagedFiles(t *testing.T) {
 	want := Columns{Email: "contact.email", UserID: "id", Fields: schemas.Fields{All: true}}
 	changes := 100

@@ -93,7 +93,7 @@ func dictPage(uncompressed, compressed, values int64) []byte {
 	return c.stop().b
 }
 
-// withPages is a file whose only column consists of the given bytes.
+// withPages returns a file whose only column consists of the given bytes.
 func withPages(t testing.TB, codec compress.Compression, values int64, pages ...[]byte) []byte {
 	t.Helper()
 	_, meta := footerOf(t, parquetBytes(t, codec, "a@example.com"))
@@ -122,8 +122,8 @@ func TestWithPagesMakesReadableFiles(t *testing.T) {
 	}
 }
 
-// fails inspects and reads the file, and wants an error of that type whose text
-// has all the words, the file's name among them.
+// fails inspects and reads the file. It fails the test unless there is an error of that type
+// whose text has the file's name and all the words.
 func fails(t *testing.T, data []byte, kind schemas.ErrorType, words ...string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bad.file")
@@ -285,7 +285,7 @@ func TestBadPages(t *testing.T) {
 	}
 }
 
-// TestRowGroupWithoutRows reads a file one of whose row groups is empty and lies nowhere.
+// TestRowGroupWithoutRows reads a file with an empty row group without a location.
 func TestRowGroupWithoutRows(t *testing.T) {
 	body, meta := footerOf(t, parquetBytes(t, compress.Codecs.Snappy, "a@example.com"))
 	empty := *meta.RowGroups[0]

@@ -21,12 +21,11 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// The corpus of hostile files is made here and not kept in testdata: its files
-// are up to 50 MB, and say more as the few lines that make them. TestDamagedFiles
-// reads what small damage makes of good files, TestHostileFiles in
-// hostile_linux_test.go what was made to do harm, with a limit on its memory.
+// The corpus of hostile files is generated here and not stored in testdata: its files have up
+// to 50 MB, and the code that makes them explains them. TestDamagedFiles reads slightly damaged
+// files. TestHostileFiles in hostile_linux_test.go reads hostile ones with limited memory.
 
-// hostile is a file that was made to do harm.
+// hostile is a file made to do harm.
 type hostile struct {
 	name string
 	make func(t testing.TB) []byte
@@ -79,7 +78,7 @@ func hostiles() []hostile {
 	}
 }
 
-// bombPage is a Parquet page that says it is small and is not.
+// bombPage returns a file with a Parquet page that claims to be small and is not.
 func bombPage(t testing.TB, codec compress.Compression, bomb []byte) []byte {
 	return withPages(t, codec, 2, dataPage(34, int64(len(bomb)), 2, 0), bomb)
 }
@@ -222,7 +221,7 @@ func manyNulls(t testing.TB, rows int) []byte {
 	return streamBytes(t, array.NewRecord(arrow.NewSchema(fields, nil), cols, int64(rows)))
 }
 
-// largePages has a page of 200 MB in each of its columns, honestly declared.
+// largePages returns a file with a page of 200 MB in each column, correctly declared.
 func largePages(t testing.TB) []byte {
 	const columns, size = 12, 200 << 20
 	value := binary.LittleEndian.AppendUint32(nil, size)
@@ -252,8 +251,8 @@ func largePages(t testing.TB) []byte {
 	return withFooter(t, body, meta)
 }
 
-// largeWindows has a frame in each of its columns that asks for a window of 128
-// MB, and little in it.
+// largeWindows returns a file with a small frame in each column that requires a window of
+// 128 MB.
 func largeWindows(t testing.TB) []byte {
 	rec := texts(t, 1, 40, func(int, int) string { return strings.Repeat("x", 3<<20) })
 	data := streamBytes(t, rec, ipc.WithZstd())
@@ -266,7 +265,7 @@ func largeWindows(t testing.TB) []byte {
 	return data
 }
 
-// frames gives the places where frames begin.
+// frames returns the offsets of frames.
 func frames(data, magic []byte) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for at := 0; ; at++ {
@@ -331,9 +330,8 @@ func parquetBoundaries(t testing.TB, data []byte) []int {
 	return out
 }
 
-// damage gives what small damage makes of a good file. It is cut off at each
-// boundary; and about most times cut off beside one, or has a bit turned or an
-// absurd number there.
+// damage returns damaged copies of a good file. One is cut off at each boundary; about most
+// others are cut off beside one, or have a flipped bit or an absurd number there.
 func damage(t testing.TB, data []byte, most int) iter.Seq2[string, []byte] {
 	type change struct {
 		name string

@@ -18,8 +18,7 @@ func FuzzParquet(f *testing.F)     { fuzz(f, "parquet") }
 func FuzzArrowFile(f *testing.F)   { fuzz(f, "arrow file") }
 func FuzzArrowStream(f *testing.F) { fuzz(f, "arrow stream") }
 
-// fuzz reads whatever it is given. Rows or an *Error that names the file are all
-// that may come out.
+// fuzz reads its input. The result must be rows, or an *Error that names the file.
 func fuzz(f *testing.F, kind string) {
 	for _, rows := range []int{1, 20} {
 		for name, write := range writers {
@@ -74,7 +73,7 @@ func explained(t testing.TB, err error) {
 	e, ok := err.(*Error)
 	switch {
 	case !ok:
-		t.Errorf("%T is no *Error: %v", err, err)
+		t.Errorf("%T is not an *Error: %v", err, err)
 	case !slices.Contains(refusals, e.Type):
 		t.Errorf("the type is %q: %v", e.Type, err)
 	case e.File == "" || !strings.Contains(err.Error(), e.File) || e.Err == nil || len(e.Err.Error()) < 10:

@@ -15,12 +15,11 @@ import (
 	"testing"
 )
 
-// mostMemory is what reading a segment may take, whatever is in its files, with a
-// GOMEMLIMIT of three quarters of it (docs/security.md). The kernel refuses the process more.
+// mostMemory is the maximum memory for reading any segment, with a GOMEMLIMIT of three quarters
+// of it (docs/security.md). The kernel limits the process to it.
 const mostMemory = 2 << 30
 
-// TestHostileFiles reads every file of the corpus in a process of its own that is
-// refused more memory.
+// TestHostileFiles reads each file of the corpus in a separate process with limited memory.
 func TestHostileFiles(t *testing.T) {
 	if file := os.Getenv("HOSTILE_FILE"); file != "" {
 		readHostile(t, file)
@@ -51,13 +50,13 @@ func TestHostileFiles(t *testing.T) {
 			}
 			t.Logf("%d KB: %s", size>>10, said)
 			if _, text, _ := strings.Cut(said, "|"); !strings.Contains(text, h.word) || (h.word == "") != (strings.TrimSpace(text) == "") {
-				t.Errorf("it says %q, without %q", text, h.word)
+				t.Errorf("the error %q lacks %q", text, h.word)
 			}
 		})
 	}
 }
 
-// readHostile is what the process of its own does.
+// readHostile runs in the separate process.
 func readHostile(t *testing.T, path string) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: mostMemory, Max: mostMemory}); err != nil {
 		t.Fatal(err)

@@ -16,9 +16,9 @@ import (
 	"iterable-segment-export/internal/storage"
 )
 
-// TestManyFilesAreOpenedSideBySide: in a bucket each footer takes a request or two, and
-// thousands of them in a row would take many minutes. The first requests are held until
-// several of them are there.
+// TestManyFilesAreOpenedSideBySide: in a bucket each footer needs one or two requests, and
+// thousands of them in sequence would need many minutes. The first requests are held until
+// there are several.
 func TestManyFilesAreOpenedSideBySide(t *testing.T) {
 	const files, together = 40, 8
 	cloud := emulators.S3(t)

@@ -67,7 +67,7 @@ func inspect(t testing.TB, dir string, want Columns) *Segment {
 	return s
 }
 
-// rows reads a segment and gives each row as text.
+// rows reads a segment and returns each row as text.
 func rows(t testing.TB, s *Segment, opts Options) []string {
 	t.Helper()
 	var out []string

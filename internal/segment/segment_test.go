@@ -264,7 +264,7 @@ func TestStringColumn(t *testing.T) {
 		}
 	}
 	if _, err := NewStringColumn(table(t, []arrow.Field{typed("c", arrow.PrimitiveTypes.Float64)}, `[{"c":1}]`).Column(0)); err == nil {
-		t.Error("a float is no string")
+		t.Error("a float is accepted as a string")
 	}
 }
 

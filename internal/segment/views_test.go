@@ -15,8 +15,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// newForms is a record whose columns have the layouts that came to Arrow last: views,
-// run-end encoding, UUIDs, and a dictionary with a null in it.
+// newForms returns a record with Arrow's newest layouts: views, run-end encoding, UUIDs, and a
+// dictionary with a null in it.
 func newForms(rows int) (rec arrow.Record, want []string) {
 	mem := memory.DefaultAllocator
 	emails, bytes := array.NewStringViewBuilder(mem), array.NewBinaryViewBuilder(mem)
