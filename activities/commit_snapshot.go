@@ -34,6 +34,9 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.keepSent(ctx, in); err != nil {
 		return in.Report, err
 	}
+	if err := a.keepCounts(ctx, in.Run, in.Report.Manifest.SuppressionLists); err != nil {
+		return in.Report, err
+	}
 	report = in.Report
 	report.Manifest.Rejects = ""
 	if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {

@@ -83,7 +83,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	if s.forgotten, err = a.forgotten(ctx, in.Run.Connection); err != nil {
 		return s, err
 	}
-	if s.suppressed, err = a.suppress(ctx, in.Export); err != nil {
+	if err = s.suppress(ctx, a); err != nil {
 		return s, err
 	}
 	if s.mapper, err = compileMapping(s.export, in.Connection.Limits, seg); err != nil {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"sync"
 	"weak"
 
@@ -26,8 +28,9 @@ type suppressed struct {
 type suppressionLists struct {
 	mu sync.Mutex // held while the lists are read
 	// of identifies the files that the set is from.
-	of  string
-	set weak.Pointer[suppression.Set]
+	of     string
+	set    weak.Pointer[suppression.Set]
+	counts []schemas.SuppressionCount
 }
 
 func (s *suppressed) of(connection string) *suppressionLists {
@@ -42,14 +45,38 @@ func (s *suppressed) of(connection string) *suppressionLists {
 	return s.lists[connection]
 }
 
-// suppress returns the people on the suppression lists of the export's connection, or nil if
-// it has no lists. A list that can't be read, or that the export's rows can't be compared with,
-// is an error: without it the export may not send.
-func (a *Activities) suppress(ctx context.Context, e schemas.Export) (*suppression.Set, error) {
-	c, err := a.known(e.Connection)
+// suppress reads the suppression lists of the export's connection, if it has any, and counts
+// them in the manifest. A list that can't be read, or that the export's rows can't be compared
+// with, is an error: without it the export may not send.
+func (s *staging) suppress(ctx context.Context, a *Activities) error {
+	c, err := a.known(s.in.Export.Connection)
 	if err != nil || len(c.Suppress) == 0 {
-		return nil, err
+		return err
 	}
+	if err := canCompare(c, s.in.Export); err != nil {
+		return err
+	}
+	set, counts, warnings, err := a.readSuppressions(ctx, c)
+	if err != nil {
+		return err
+	}
+	before, err := a.countsBefore(ctx, s.in.Run)
+	if err != nil {
+		return err
+	}
+	for i := range counts {
+		counts[i].Before = before[counts[i].Name]
+		if n := counts[i].Unreadable; n > 0 {
+			warnings = append(warnings, fmt.Sprintf("suppression list %q: %d of %d entries are not an e-mail address, and suppress nobody", counts[i].Name, n, counts[i].Entries))
+		}
+	}
+	s.suppressed, s.manifest.SuppressionLists = set, counts
+	s.manifest.Warnings = append(s.manifest.Warnings, warnings...)
+	return nil
+}
+
+// canCompare returns an error if the export's rows can't be compared with a list.
+func canCompare(c schemas.Connection, e schemas.Export) error {
 	for _, list := range c.Suppress {
 		if list.ByEmail() && e.Email != "" || list.ByUserID() && e.UserID != "" {
 			continue
@@ -58,38 +85,50 @@ func (a *Activities) suppress(ctx context.Context, e schemas.Export) (*suppressi
 		if !list.ByEmail() {
 			has, lacks = "user IDs", "userID"
 		}
-		return nil, needOperator(schemas.ErrorSuppression, fmt.Sprintf(
+		return needOperator(schemas.ErrorSuppression, fmt.Sprintf(
 			"suppression list %q of connection %q has %s, and export %q maps no %s column to compare them with; add %s to the export and run it again, or have an administrator add a column to the list and retry",
 			list.Name, c.Name, has, e.Name, lacks, lacks))
 	}
+	return nil
+}
+
+// readSuppressions reads the suppression lists of a connection, unless they were read before
+// and are the same.
+func (a *Activities) readSuppressions(ctx context.Context, c schemas.Connection) (_ *suppression.Set, counts []schemas.SuppressionCount, warnings []string, err error) {
 	shared := a.suppressed.of(c.Name)
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	found := make([]*segment.Segment, len(c.Suppress))
 	settings, err := json.Marshal(c.Suppress)
 	if err != nil {
-		return nil, fmt.Errorf("encode the suppression lists of connection %q: %w", c.Name, err)
+		return nil, nil, nil, fmt.Errorf("encode the suppression lists of connection %q: %w", c.Name, err)
 	}
 	of := string(settings)
 	for i, list := range c.Suppress {
-		if found[i], err = inspectSuppression(ctx, c, list); err != nil {
-			return nil, suppressionFailure(ctx, err, c, list)
+		var doubts []string
+		if found[i], doubts, err = inspectSuppression(ctx, c, list); err != nil {
+			return nil, nil, nil, suppressionFailure(ctx, err, c, list)
+		}
+		for _, doubt := range doubts {
+			warnings = append(warnings, fmt.Sprintf("suppression list %q: %s", list.Name, doubt))
 		}
 		of += found[i].Info().Fingerprint
 	}
 	if set := shared.set.Value(); set != nil && shared.of == of {
-		return set, nil
+		return set, slices.Clone(shared.counts), warnings, nil
 	}
 	set := new(suppression.Set)
 	for i, list := range c.Suppress {
-		if err := readSuppression(ctx, found[i], list, set); err != nil {
-			return nil, suppressionFailure(ctx, err, c, list)
+		n := schemas.SuppressionCount{Name: list.Name}
+		if err := readSuppression(ctx, found[i], list, set, &n); err != nil {
+			return nil, nil, nil, suppressionFailure(ctx, err, c, list)
 		}
+		counts = append(counts, n)
 	}
 	set.Seal()
-	shared.of, shared.set = of, weak.Make(set)
+	shared.of, shared.set, shared.counts = of, weak.Make(set), slices.Clone(counts)
 	a.Log.Info("suppression lists read", "connection", c.Name, "lists", len(c.Suppress), "entries", set.Len())
-	return set, nil
+	return set, counts, warnings, nil
 }
 
 // suppressionFailure returns the error of a suppression list. Only an error of the storage may
@@ -106,27 +145,35 @@ func suppressionFailure(ctx context.Context, err error, c schemas.Connection, li
 		"suppression list %q of connection %q can't be read: %s; nothing is sent without it: have an administrator repair it, then retry", list.Name, c.Name, messageOf(err)))
 }
 
-// inspectSuppression reads the footers of a suppression list.
-func inspectSuppression(ctx context.Context, c schemas.Connection, list schemas.Suppression) (*segment.Segment, error) {
+// inspectSuppression reads the footers of a suppression list. It returns what is doubtful about
+// its files too.
+func inspectSuppression(ctx context.Context, c schemas.Connection, list schemas.Suppression) (seg *segment.Segment, doubts []string, err error) {
 	located, err := allowedFiles(ctx, c, list.Source, segment.Latest, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return located.Inspect(ctx, segment.Columns{Email: list.Email + list.EmailSHA256, UserID: list.UserID + list.UserIDSHA256})
+	if seg, err = located.Inspect(ctx, segment.Columns{Email: list.Email + list.EmailSHA256, UserID: list.UserID + list.UserIDSHA256}); err != nil {
+		return nil, nil, err
+	}
+	doubts = slices.Clone(seg.Warnings())
+	if left := located.Leftovers(); left != "" {
+		doubts = append(doubts, left+"; a larger export may have left them behind")
+	}
+	return seg, doubts, nil
 }
 
-// readSuppression adds a suppression list to the set.
-func readSuppression(ctx context.Context, seg *segment.Segment, list schemas.Suppression, set *suppression.Set) error {
-	var values, addresses int64
+// readSuppression adds a suppression list to the set, and counts its entries.
+func readSuppression(ctx context.Context, seg *segment.Segment, list schemas.Suppression, set *suppression.Set, n *schemas.SuppressionCount) error {
+	var addresses int64
 	hash := map[segment.Role]func([]byte) (suppression.Hash, error){
 		segment.UserID: func(id []byte) (suppression.Hash, error) { return suppression.UserID(id), nil },
 	}
 	var buffer []byte
 	hash[segment.Email] = func(raw []byte) (suppression.Hash, error) {
-		values++
 		address, reason := email.Normalize(raw, buffer, email.Options{AllowUnknownTLD: true})
 		if reason != "" {
-			return suppression.Address(raw), nil // no export can send to it
+			n.Unreadable++
+			return suppression.Address(raw), nil
 		}
 		addresses++
 		return suppression.Address(address), nil
@@ -143,22 +190,26 @@ func readSuppression(ctx context.Context, seg *segment.Segment, list schemas.Sup
 			return err
 		}
 		for i, column := range seg.Columns {
-			if err := addColumn(set, b, i, hash[column.Role]); err != nil {
+			added, err := addColumn(set, b, i, hash[column.Role])
+			if n.Entries += added; err != nil {
 				return fmt.Errorf("file %s, column %q: %w", files[b.File], column.Name, err)
 			}
 		}
 	}
-	if values > 0 && addresses == 0 {
-		return fmt.Errorf("none of the %d values of column %q is an e-mail address; name another column", values, list.Email)
+	if n.Unreadable > 0 && addresses == 0 {
+		return fmt.Errorf("none of the %d values of column %q is an e-mail address; name another column", n.Unreadable, list.Email)
+	}
+	if rows := seg.Info().Rows; rows > 0 && n.Entries == 0 {
+		return fmt.Errorf("none of its %d rows has a value in the columns that it names; a column may have been renamed", rows)
 	}
 	return nil
 }
 
-// addColumn adds the values of a column to the set.
-func addColumn(set *suppression.Set, b segment.Batch, column int, hash func([]byte) (suppression.Hash, error)) error {
+// addColumn adds the values of a column to the set, and returns how many there were.
+func addColumn(set *suppression.Set, b segment.Batch, column int, hash func([]byte) (suppression.Hash, error)) (n int64, err error) {
 	values, err := segment.NewStringColumn(b.Column(column))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i := range values.Len() {
 		value, ok := values.Bytes(i)
@@ -170,8 +221,50 @@ func addColumn(set *suppression.Set, b segment.Batch, column int, hash func([]by
 			err = set.Add(h)
 		}
 		if err != nil {
-			return fmt.Errorf("row %d: %w", b.Offset+int64(i), err)
+			return n, fmt.Errorf("row %d: %w", b.Offset+int64(i), err)
 		}
+		n++
+	}
+	return n, nil
+}
+
+// suppressionFile, beside the snapshot, has the number of entries that each suppression list had
+// when the last run was done.
+const suppressionFile = "suppression.json"
+
+// countsBefore returns the suppressionFile's numbers, none if there was no run.
+func (a *Activities) countsBefore(ctx context.Context, run schemas.RunRef) (before map[string]int64, err error) {
+	data, err := a.Root.Read(ctx, snapshotKey(run, suppressionFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err == nil:
+		err = json.Unmarshal(data, &before)
+	case !errors.Is(err, storage.ErrDamaged):
+		return nil, fmt.Errorf("read the sizes of the suppression lists: %w", err)
+	}
+	if err != nil {
+		a.Log.Warn("sizes of suppression lists damaged", "export", run.Export, "segment", run.Segment)
+		return nil, nil
+	}
+	return before, nil
+}
+
+// keepCounts stores the sizes of the suppression lists of a run that is done.
+func (a *Activities) keepCounts(ctx context.Context, run schemas.RunRef, lists []schemas.SuppressionCount) error {
+	if len(lists) == 0 {
+		return nil
+	}
+	counts := map[string]int64{}
+	for _, list := range lists {
+		counts[list.Name] = list.Entries
+	}
+	data, err := json.Marshal(counts)
+	if err == nil {
+		err = a.Root.Write(ctx, snapshotKey(run, suppressionFile), data)
+	}
+	if err != nil {
+		return fmt.Errorf("store the sizes of the suppression lists: %w", err)
 	}
 	return nil
 }

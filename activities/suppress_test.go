@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -94,6 +95,7 @@ func TestNothingIsStagedWithoutTheSuppressionList(t *testing.T) {
 		"damaged":       {list: schemas.Suppression{Email: "Mail"}, content: one, damage: true, says: "can't be read"},
 		"no column":     {list: schemas.Suppression{Email: "Address"}, content: one, says: "there is no such column"},
 		"no addresses":  {list: schemas.Suppression{Email: "Id"}, content: one, says: "none of the 1 values"},
+		"only nulls":    {list: schemas.Suppression{UserID: "Id", Email: "Mail"}, content: []identity{{}, {}}, says: "none of its 2 rows has a value"},
 		"no hashes":     {list: schemas.Suppression{EmailSHA256: "Mail"}, content: one, says: "not a SHA-256"},
 		"only user IDs": {list: schemas.Suppression{UserID: "Id"}, content: one, says: "maps no userID column"},
 	} {
@@ -118,5 +120,62 @@ func TestNothingIsStagedWithoutTheSuppressionList(t *testing.T) {
 				t.Errorf("the error has an address: %v", err)
 			}
 		})
+	}
+}
+
+// TestSuppressionListsAreCounted: entries, those that are unreadable, and how many there were at
+// the last run that was done.
+func TestSuppressionListsAreCounted(t *testing.T) {
+	var list string
+	b, m, err := stageSuppressed(t, schemas.ModeMirror, schemas.ProjectEmail, nil, []identity{{"bob@example.com", ""}}, func(folder string) []schemas.Suppression {
+		list = filepath.Join(folder, "never.arrow")
+		writeIdentities(t, list, []identity{{"ann@example.com", ""}, {"Eve <eve@example.com>", ""}, {"", "u3"}})
+		return []schemas.Suppression{{Name: "Complaints", Source: folder, Email: "Mail", UserID: "Id"}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := func(m schemas.Manifest, want schemas.SuppressionCount) {
+		t.Helper()
+		if len(m.SuppressionLists) != 1 || m.SuppressionLists[0] != want {
+			t.Errorf("%+v, want %+v", m.SuppressionLists, want)
+		}
+	}
+	counted(m, schemas.SuppressionCount{Name: "Complaints", Entries: 3, Unreadable: 1})
+	if warnings := strings.Join(m.Warnings, "\n"); !strings.Contains(warnings, `"Complaints": 1 of 3 entries`) || strings.Contains(warnings, "example.com") {
+		t.Errorf("warnings: %s", warnings)
+	}
+	if m, err = b.stageInput(b.input); err != nil {
+		t.Fatal(err)
+	}
+	counted(m, schemas.SuppressionCount{Name: "Complaints", Entries: 3, Unreadable: 1}) // no run was done
+	if err := b.keepCounts(t.Context(), b.input.Run, m.SuppressionLists); err != nil {
+		t.Fatal(err)
+	}
+	writeIdentities(t, list, nil) // an empty list is valid, and much smaller
+	if m, err = b.stageInput(b.input); err != nil {
+		t.Fatal(err)
+	}
+	counted(m, schemas.SuppressionCount{Name: "Complaints", Before: 3})
+}
+
+// TestLeftoversOfSuppressionLists: files of an older export are doubtful.
+func TestLeftoversOfSuppressionLists(t *testing.T) {
+	_, m, err := stageSuppressed(t, schemas.ModeMirror, schemas.ProjectEmail, nil, []identity{{"bob@example.com", ""}}, func(folder string) []schemas.Suppression {
+		for i := range 4 {
+			file := filepath.Join(folder, fmt.Sprintf("part-%d.arrow", i))
+			writeIdentities(t, file, []identity{{"ann@example.com", ""}})
+			at := time.Now().Add(-time.Minute)
+			if i > 1 {
+				at = at.Add(-240 * time.Hour)
+			}
+			if err := os.Chtimes(file, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return []schemas.Suppression{{Name: "Complaints", Source: folder, Email: "Mail"}}
+	})
+	if warnings := strings.Join(m.Warnings, "\n"); err != nil || !strings.Contains(warnings, `suppression list "Complaints": 2 of 4 files are`) {
+		t.Errorf("%v, warnings: %s", err, warnings)
 	}
 }

@@ -335,6 +335,8 @@ type Manifest struct {
 	// and so are not Members: this export's request to add them got no answer, or the data root
 	// was restored since.
 	UnconfirmedRemovals int64 `json:"unconfirmedRemovals,omitempty"`
+	// SuppressionLists are the suppression lists of the connection.
+	SuppressionLists []SuppressionCount `json:"suppressionLists,omitempty"`
 	// LeftOut counts values of mapped fields that can't be sent; the rest of the row is.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 
@@ -393,6 +395,16 @@ type Manifest struct {
 	Rejects string `json:"rejects,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// SuppressionCount is how many entries a suppression list has.
+type SuppressionCount struct {
+	Name    string `json:"name"`
+	Entries int64  `json:"entries"`
+	// Unreadable counts entries that should be an address and are not.
+	Unreadable int64 `json:"unreadable,omitempty"`
+	// Before is the number of entries at the last run that was done, 0 where there was none.
+	Before int64 `json:"before,omitempty"`
 }
 
 // LeftOut is how many values of a column could not be sent for one reason, which

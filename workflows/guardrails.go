@@ -52,6 +52,7 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 		trip("%s of the %s members of the list%s would be removed%s, more than %s (guardrails.maxRemovedShare)",
 			count(m.Removals), count(m.Members), known, why, percent(most))
 	}
+	found = append(found, doubtfulLists(m.SuppressionLists)...)
 	rejected := sum(m.Rejected)
 	if most := g.RejectedShare(); float64(rejected) > most*float64(m.Selected()) {
 		trip("%s of %s rows were rejected, more than %s (guardrails.maxRejectedShare)", count(rejected), count(m.Selected()), percent(most))
@@ -88,6 +89,23 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 func tooMany(m schemas.Manifest, most float64) bool {
 	return float64(m.MembersRemoved()) > most*float64(m.Members) ||
 		m.UnconfirmedRemovals > 0 && float64(m.Removals) > most*float64(m.Members+m.UnconfirmedMembers)
+}
+
+// mostUnreadable is the share of a suppression list's entries that may be unreadable.
+const mostUnreadable = 0.05
+
+// doubtfulLists returns the suppression lists that probably lack some people: they have lost
+// more than half of their entries, or many of them can't be read.
+func doubtfulLists(lists []schemas.SuppressionCount) (found []string) {
+	for _, l := range lists {
+		if l.Entries < l.Before-l.Before/2 {
+			found = append(found, fmt.Sprintf("suppression list %q has %s entries, less than half of the %s of the last run; have an administrator look at it", l.Name, count(l.Entries), count(l.Before)))
+		}
+		if float64(l.Unreadable) > mostUnreadable*float64(l.Entries) {
+			found = append(found, fmt.Sprintf("%s of %s entries of suppression list %q are not an e-mail address and suppress nobody, more than %s; have an administrator repair it", count(l.Unreadable), count(l.Entries), l.Name, percent(mostUnreadable)))
+		}
+	}
+	return found
 }
 
 // Lasting returns what a scheduled run would do that can't be undone in Iterable and that

@@ -404,7 +404,7 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked") && top == "snapshots", key == schemas.RestoreKey:
+		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json") && top == "snapshots", key == schemas.RestoreKey:
 		case top == "reports" || top == "access" || top == "forgotten" || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++
