@@ -118,3 +118,22 @@ func TestAges(t *testing.T) {
 		t.Errorf("no time is %q", got)
 	}
 }
+
+// TestStartsOfAPlanFromTheGateway: a plan that came over HTTP shows its starts in their zone.
+func TestStartsOfAPlanFromTheGateway(t *testing.T) {
+	data, err := json.Marshal([]operate.Step{{Verb: operate.VerbCreate, Export: "Spring", Outlook: &operate.Outlook{
+		Words: "every day at 04:00 Europe/Oslo", TimeZone: "Europe/Oslo", Next: []time.Time{time.Date(2026, 7, 1, 2, 0, 0, 0, time.UTC)},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []operate.Step
+	if err := json.Unmarshal(data, &steps); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	showStarts(&out, steps, time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC))
+	if !strings.Contains(out.String(), "04:00") || !strings.Contains(out.String(), `Starts of "Spring"`) || strings.Contains(out.String(), "02:00") {
+		t.Errorf("it shows %q", out.String())
+	}
+}

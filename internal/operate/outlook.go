@@ -21,6 +21,8 @@ import (
 type Outlook struct {
 	// Words is the schedule in words, with its time zone.
 	Words string `json:"words"`
+	// TimeZone is the zone in which the starts are shown, default UTC.
+	TimeZone string `json:"timeZone,omitempty"`
 	// Next has the next starts, at most three, as Temporal computes them. Unknown says why
 	// they are not known.
 	Next    []time.Time `json:"next,omitempty"`
@@ -69,7 +71,7 @@ func (all Outlooks) Of(ctx context.Context, t schemas.Timing) Outlook {
 // paused, reads its times and deletes it. Temporal has no call for a schedule that does not
 // exist, and a matcher of ours would be a second opinion. The times are without jitter.
 func (o *Operator) outlook(ctx context.Context, t schemas.Timing) Outlook {
-	out := Outlook{Words: Words(t)}
+	out := Outlook{Words: Words(t), TimeZone: t.TimeZone}
 	parsed, err := timing.Parse(t)
 	if err != nil {
 		out.Unknown = err.Error()

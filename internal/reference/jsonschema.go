@@ -23,6 +23,8 @@ func JSONSchema(t reflect.Type, types Object, at string) Object {
 		return Object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[schemas.Duration](), reflect.TypeFor[[]byte]():
 		return Object{"type": "string"}
+	case reflect.TypeFor[schemas.OneOrMore]():
+		return Object{"anyOf": []Object{{"type": "string"}, {"type": []string{"array", "null"}, "items": Object{"type": "string"}}}}
 	case reflect.TypeFor[schemas.Literal]():
 		return Object{"type": []string{"string", "number", "boolean"}}
 	case reflect.TypeFor[schemas.Schedule](), reflect.TypeFor[schemas.NotifyURL](), reflect.TypeFor[schemas.Fields]():
