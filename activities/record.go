@@ -160,10 +160,11 @@ func (r *recording) close(ctx context.Context, root *storage.Root, dir string) e
 	if err == nil {
 		err = r.file.Close()
 	}
-	for name, m := range map[string]*marks{updatesFile: &r.updates, suppressedFile: &r.suppressed} {
-		if err == nil {
-			err = root.Write(ctx, path.Join(dir, name), m.encode())
-		}
+	if err == nil {
+		err = root.Write(ctx, path.Join(dir, updatesFile), r.updates.encode())
+	}
+	if err == nil {
+		err = root.Write(ctx, path.Join(dir, suppressedFile), r.suppressed.encode())
 	}
 	if err != nil {
 		return fmt.Errorf("write the staged files: %w", err)
@@ -235,10 +236,11 @@ func (a *Activities) recordOfEnded(ctx context.Context, run schemas.RunRef, e sc
 
 // write writes the rows of all staged files.
 func (r *recorder) write(ctx context.Context, dir string) error {
-	for kind, bits := range map[string]string{schemas.Subscribe: updatesFile, schemas.Unsubscribe: suppressedFile} {
-		if err := r.sent(ctx, dir, kind, bits); err != nil {
-			return err
-		}
+	if err := r.sent(ctx, dir, schemas.Subscribe, updatesFile); err != nil {
+		return err
+	}
+	if err := r.sent(ctx, dir, schemas.Unsubscribe, suppressedFile); err != nil {
+		return err
 	}
 	err := r.each(ctx, path.Join(dir, restFile), func(k int, b *batch.Batch) error {
 		for i := range b.Len() {
