@@ -183,7 +183,7 @@ func (s *staging) stageRemoval(m *snapshot.Member, suppressed bool) error {
 	if err := s.removes.Append(p); err != nil {
 		return err
 	}
-	s.recording.removed(s.removes, suppressed)
+	s.recording.removed(suppressed)
 	return nil
 }
 

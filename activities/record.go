@@ -31,39 +31,28 @@ const (
 	suppressedFile = "suppressed.bits"
 )
 
-// marks are some rows of a staged file, by batch and row. They are set in the order of the
-// file.
+// marks are some rows of a staged file, by their number in the file: a bit for each row.
 type marks struct {
-	bits       []uint64
-	batch, row int // of the row that was added last
+	bits []uint64
+	rows int // added so far
 }
 
-// marksStride is the most rows of a batch.
-const marksStride = schemas.BatchProfiles
-
-// add adds the next row of the file, which has that many batches with it.
-func (m *marks) add(batches int, marked bool) {
-	if batches-1 == m.batch && len(m.bits) > 0 {
-		m.row++
-	} else {
-		m.batch, m.row = batches-1, 0
-	}
-	if m.row >= marksStride {
+// add adds the next row of the file.
+func (m *marks) add(marked bool) {
+	at := m.rows
+	m.rows++
+	if !marked {
 		return
 	}
-	at := m.batch*marksStride + m.row
 	for len(m.bits) <= at/64 {
 		m.bits = append(m.bits, 0)
 	}
-	if marked {
-		m.bits[at/64] |= 1 << (at % 64)
-	}
+	m.bits[at/64] |= 1 << (at % 64)
 }
 
-// has reports whether row i of batch k is marked.
-func (m *marks) has(k, i int) bool {
-	at := k*marksStride + i
-	return i < marksStride && at/64 < len(m.bits) && m.bits[at/64]>>(at%64)&1 != 0
+// has reports whether a row is marked.
+func (m *marks) has(row int) bool {
+	return row/64 < len(m.bits) && m.bits[row/64]>>(row%64)&1 != 0
 }
 
 func (m *marks) encode() (out []byte) {
@@ -139,15 +128,15 @@ func (s *staging) filter(at position, i int, emails, users *segment.StringColumn
 }
 
 // added and removed record the row that was staged last in adds.arrow or removes.arrow.
-func (r *recording) added(w *batch.Writer, update bool) {
+func (r *recording) added(update bool) {
 	if r != nil {
-		r.updates.add(w.Batches(), update)
+		r.updates.add(update)
 	}
 }
 
-func (r *recording) removed(w *batch.Writer, suppressed bool) {
+func (r *recording) removed(suppressed bool) {
 	if r != nil {
-		r.suppressed.add(w.Batches(), suppressed)
+		r.suppressed.add(suppressed)
 	}
 }
 
@@ -300,6 +289,7 @@ func (r *recorder) sent(ctx context.Context, dir, kind, bits string) error {
 	}
 	marked := decodeMarks(data)
 	requests := r.requests(kind)
+	rows := 0 // before batch k
 	return r.each(ctx, path.Join(dir, stagedName(kind)), func(k int, b *batch.Batch) error {
 		refused, err := r.refusals(ctx, kind, k)
 		if err != nil {
@@ -316,12 +306,13 @@ func (r *recorder) sent(ctx context.Context, dir, kind, bits string) error {
 		for i := range b.Len() {
 			one := row
 			if one.Outcome == "" {
-				one.Outcome, one.Reason = outcomeOf(kind, marked.has(k, i), refused, b.Key(i))
+				one.Outcome, one.Reason = outcomeOf(kind, marked.has(rows+i), refused, b.Key(i))
 			}
 			if err := r.add(b, i, one); err != nil {
 				return err
 			}
 		}
+		rows += b.Len()
 		return nil
 	})
 }

@@ -435,7 +435,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 	default:
 		s.manifest.Adds++
 	}
-	s.recording.added(s.adds, v == snapshot.Changed)
+	s.recording.added(v == snapshot.Changed)
 	s.examples.sent(p, v)
 	return s.present(p)
 }
