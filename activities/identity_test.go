@@ -57,7 +57,6 @@ func stageAfter(t *testing.T, mode, project string, members, unconfirmed, rows [
 	connection := schemas.Connection{Name: "sandbox", ProjectType: project, AllowedSources: []string{folder}}
 	if lists != nil {
 		never := t.TempDir()
-		connection.AllowedSources = append(connection.AllowedSources, never)
 		connection.Suppress = lists(never)
 	}
 	b.Activities.Connections = oneConnection{connection}

@@ -108,10 +108,13 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 }
 
 // allowedFiles finds the files of a source, if the connection allows all of them. statistics
-// asks for those of a table's log.
+// asks for those of a table's log. Files in the source of a suppression list are not allowed.
 func allowedFiles(ctx context.Context, c schemas.Connection, source string, version int64, statistics bool) (*segment.Located, error) {
-	source, err := storage.Within(source, c.AllowedSources)
+	places, err := suppressionPlaces(c)
 	if err != nil {
+		return nil, needOperator(schemas.ErrorSuppression, err.Error())
+	}
+	if source, err = storage.Within(source, c.AllowedSources); err != nil {
 		return nil, sourceRefused(err, c)
 	}
 	return segment.Locate(ctx, source, version, statistics, func(o storage.Object) (storage.Object, error) {
@@ -119,7 +122,7 @@ func allowedFiles(ctx context.Context, c schemas.Connection, source string, vers
 		if err != nil {
 			return o, sourceRefused(err, c)
 		}
-		return o, nil
+		return o, refuseSuppression(o, places, c)
 	})
 }
 

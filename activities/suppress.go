@@ -148,7 +148,7 @@ func suppressionFailure(ctx context.Context, err error, c schemas.Connection, li
 // inspectSuppression reads the footers of a suppression list. It returns what is doubtful about
 // its files too.
 func inspectSuppression(ctx context.Context, c schemas.Connection, list schemas.Suppression) (seg *segment.Segment, doubts []string, err error) {
-	located, err := allowedFiles(ctx, c, list.Source, segment.Latest, false)
+	located, err := suppressionFiles(ctx, c, list)
 	if err != nil {
 		return nil, nil, err
 	}

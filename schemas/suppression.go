@@ -5,7 +5,7 @@ package schemas
 type Suppression struct {
 	// Name identifies the list in messages; unique in its connection.
 	Name string `json:"name"`
-	// Source is as a Segment's, and lies in one of the connection's AllowedSources.
+	// Source is as a Segment's. It need not be in AllowedSources, and segments may not read it.
 	Source string `json:"source"`
 	// Email names the column with addresses, or EmailSHA256 that with their SHA-256: trimmed and in lower
 	// case before hashing, in hexadecimal or as bytes.

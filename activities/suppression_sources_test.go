@@ -1,0 +1,63 @@
+package activities
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/schemas"
+)
+
+// TestSuppressionListsAreNoSegments: an export can't read a suppression list, wherever it is, and
+// the run can.
+func TestSuppressionListsAreNoSegments(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	file := func(parts ...string) string {
+		name := filepath.Join(parts...)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeIdentities(t, name, []identity{{"ann@example.com", ""}})
+		return name
+	}
+	file(dir, "spring", "a.arrow")
+	never := file(dir, "never", "a.arrow")
+	single := file(dir, "spring-never.arrow")
+	pattern := file(dir, "closed", "x", "a.arrow")
+	outside := file(elsewhere, "a.arrow")
+	if err := os.Symlink(never, filepath.Join(dir, "linked.arrow")); err != nil {
+		t.Fatal(err)
+	}
+	c := schemas.Connection{Name: "marketing", AllowedSources: []string{dir, filepath.Join(dir, "never")}, Suppress: []schemas.Suppression{
+		{Name: "A", Source: filepath.Join(dir, "never"), Email: "Mail"},
+		{Name: "B", Source: single, Email: "Mail"},
+		{Name: "C", Source: filepath.Join(dir, "closed", "*", "*.arrow"), Email: "Mail"},
+		{Name: "D", Source: elsewhere, Email: "Mail"},
+	}}
+	for _, list := range c.Suppress {
+		if _, err := suppressionFiles(t.Context(), c, list); err != nil {
+			t.Errorf("list %s: %v", list.Name, err)
+		}
+	}
+	for source, refused := range map[string]bool{
+		filepath.Join(dir, "spring"):        false,
+		filepath.Join(dir, "never"):         true,
+		never:                               true,
+		single:                              true,
+		pattern:                             true,
+		outside:                             true,
+		filepath.Join(dir, "linked.arrow"):  true,
+		filepath.Join(dir, "*.arrow"):       true,
+		filepath.Join(dir, "s*", "*.arrow"): false,
+	} {
+		_, err := allowedFiles(t.Context(), c, source, segment.Latest, false)
+		var app *temporal.ApplicationError
+		if (err != nil) != refused || err != nil && (!errors.As(err, &app) || app.Type() != schemas.ErrorSourceNotAllowed) {
+			t.Errorf("%s: %v, want refused %t", source, err, refused)
+		}
+	}
+}
