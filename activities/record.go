@@ -9,10 +9,12 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
@@ -382,14 +384,23 @@ func (r *recorder) rejected(ctx context.Context, dir string) error {
 		case schemas.ReasonIterableForgotten:
 			row.Outcome = schemas.OutcomeForgotten
 		}
-		switch no.Column {
-		case r.export.Email:
-			row.Email = no.Value
-		case r.export.UserID:
+		switch { // columns are named as in the file, whose case may differ from the export's
+		case strings.EqualFold(no.Column, r.export.Email):
+			row.Email = comparable(no.Value)
+		case strings.EqualFold(no.Column, r.export.UserID):
 			row.UserID = no.Value
 		}
 		if err := r.out.Add(row); err != nil {
 			return err
 		}
 	}
+}
+
+// comparable returns a rejected address in the form in which addresses are compared and hashed,
+// as far as it has one.
+func comparable(raw []byte) []byte {
+	if address, reason := email.Normalize(raw, nil, email.Options{AllowUnknownTLD: true}); reason == "" {
+		return address
+	}
+	return raw
 }

@@ -401,16 +401,20 @@ func (s *staging) reject(at position, column string, value []byte, reason schema
 	return s.rejects.Add(r)
 }
 
+// rejectProfile records a row that is not sent, by its address or else its user ID.
+func (s *staging) rejectProfile(p *snapshot.Profile, reason schemas.Reason) error {
+	name, value := s.emailName, p.Email
+	if len(value) == 0 {
+		name, value = s.userName, p.UserID
+	}
+	return s.reject(position{file: p.File, row: p.Row}, name, value, reason)
+}
+
 // compared stages a row by its verdict.
 func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
-	at := position{file: p.File, row: p.Row}
 	switch v {
 	case snapshot.Duplicate:
-		name, value := s.emailName, p.Email
-		if len(value) == 0 {
-			name, value = s.userName, p.UserID
-		}
-		return s.reject(at, name, value, schemas.ReasonDuplicate)
+		return s.rejectProfile(p, schemas.ReasonDuplicate)
 	case snapshot.Unchanged:
 		s.manifest.Unchanged++
 		if err := s.recording.row(p, schemas.OutcomeUnchanged); err != nil {
@@ -419,7 +423,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 		return s.present(p)
 	}
 	if bytes.Equal(p.DataFields, beyondRequest) {
-		return s.reject(at, s.emailName, p.Email, schemas.ReasonTooLarge)
+		return s.rejectProfile(p, schemas.ReasonTooLarge)
 	}
 	err := s.adds.Append(batch.Profile{
 		Email: p.Email, UserID: p.UserID, DataFields: p.DataFields,
@@ -427,7 +431,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 	})
 	switch {
 	case errors.Is(err, batch.ErrTooLarge):
-		return s.reject(at, s.emailName, p.Email, schemas.ReasonTooLarge)
+		return s.rejectProfile(p, schemas.ReasonTooLarge)
 	case err != nil:
 		return fmt.Errorf("write the staged file: %w", err)
 	case v == snapshot.Changed:

@@ -72,6 +72,7 @@ func TestTheRecordOfEachRow(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{Fast: true}, true) // the limits are another test's
 	e := w.Of("Four")
+	e.Email = "Email" // the file's column is named in lower case
 	w.People("Four", 1, 4, 1)
 	first := w.Done(w.Run(e))
 	want := map[string]string{}
@@ -83,13 +84,13 @@ func TestTheRecordOfEachRow(t *testing.T) {
 	}
 
 	w.Sandbox.Mark("conflict", world.Person(6))
-	w.People("Four", 2, 3, 1, world.Person(4), world.Person(4), "nobody@nowhere", world.Person(6))
+	w.People("Four", 2, 3, 1, world.Person(4), world.Person(4), "nobody@nowhere", " Nobody@Example.CON", world.Person(6))
 	e.Fields.List[0].As = "m" // so that all members are sent again
 	e.FullRuns, e.Guardrails.MaxRejectedShare = schemas.Allow, world.Share(1)
 	second := w.Done(w.Run(e))
 	want = map[string]string{
 		world.Person(1): "removed left", world.Person(2): "updated", world.Person(3): "updated", world.Person(4): "updated, duplicate duplicate",
-		"nobody@nowhere": "rejected no_tld", world.Person(6): "refused iterable_conflict",
+		"nobody@nowhere": "rejected no_tld", "nobody@example.con": "rejected unknown_tld", world.Person(6): "refused iterable_conflict",
 	}
 	if got := recorded(t, w, second); !maps.Equal(got, want) {
 		t.Errorf("second: %v, want %v", got, want)
