@@ -119,7 +119,7 @@ func (a *Activities) readSuppressions(ctx context.Context, c schemas.Connection)
 	}
 	set := new(suppression.Set)
 	for i, list := range c.Suppress {
-		n := schemas.SuppressionCount{Name: list.Name}
+		n := schemas.SuppressionCount{Name: list.Name, Fingerprint: found[i].Info().Fingerprint}
 		if err := readSuppression(ctx, found[i], list, set, &n); err != nil {
 			return nil, nil, nil, suppressionFailure(ctx, err, c, list)
 		}

@@ -52,3 +52,30 @@ func refuseSuppression(o storage.Object, places []string, c schemas.Connection) 
 	return needOperator(schemas.ErrorSourceNotAllowed, fmt.Sprintf(
 		"%s is in the source of a suppression list of connection %q, which segments may not read; name another source, and retry", o.Name, c.Name))
 }
+
+// sameLists returns an error if a suppression list is not as it was when the segment was staged.
+func (a *Activities) sameLists(ctx context.Context, connection string, staged []schemas.SuppressionCount) error {
+	if len(staged) == 0 {
+		return nil
+	}
+	c, err := a.known(connection)
+	if err != nil {
+		return err
+	}
+	changed := func(what string) error {
+		return needOperator(schemas.ErrorSuppressionChanged, fmt.Sprintf("%s of connection %q changed while the run waited; it starts over", what, connection))
+	}
+	if len(c.Suppress) != len(staged) {
+		return changed("the suppression lists")
+	}
+	for i, list := range c.Suppress {
+		seg, _, err := inspectSuppression(ctx, c, list)
+		if err != nil {
+			return suppressionFailure(ctx, err, c, list)
+		}
+		if list.Name != staged[i].Name || seg.Info().Fingerprint != staged[i].Fingerprint {
+			return changed(fmt.Sprintf("suppression list %q", list.Name))
+		}
+	}
+	return nil
+}

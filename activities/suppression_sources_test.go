@@ -61,3 +61,42 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 		}
 	}
 }
+
+// TestChangedSuppressionListsAreNoticed: after a wait, a list with other files, and another list.
+func TestChangedSuppressionListsAreNoticed(t *testing.T) {
+	var list string
+	b, m, err := stageSuppressed(t, schemas.ModeMirror, schemas.ProjectEmail, nil, []identity{{"bob@example.com", ""}}, func(folder string) []schemas.Suppression {
+		list = filepath.Join(folder, "never.arrow")
+		writeIdentities(t, list, []identity{{"ann@example.com", ""}})
+		return []schemas.Suppression{{Name: "Complaints", Source: folder, Email: "Mail"}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func() schemas.ErrorType {
+		var app *temporal.ApplicationError
+		if err := b.sameLists(t.Context(), "sandbox", m.SuppressionLists); errors.As(err, &app) {
+			return app.Type()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return ""
+	}
+	if got := same(); got != "" {
+		t.Errorf("unchanged: %s", got)
+	}
+	writeIdentities(t, list, []identity{{"ann@example.com", ""}, {"bob@example.com", ""}})
+	if got := same(); got != schemas.ErrorSuppressionChanged {
+		t.Errorf("with one more entry: %q", got)
+	}
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	if got := same(); got != schemas.ErrorSuppression {
+		t.Errorf("without the file: %q", got)
+	}
+	m.SuppressionLists = append(m.SuppressionLists, schemas.SuppressionCount{Name: "B"})
+	if got := same(); got != schemas.ErrorSuppressionChanged {
+		t.Errorf("with a list less: %q", got)
+	}
+}

@@ -103,6 +103,9 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if err == nil {
 		err = noAccess(a.Access.CheckList(ctx, in.Run, in.ListID))
 	}
+	if err == nil {
+		err = a.sameLists(ctx, in.Connection.Name, in.Suppression)
+	}
 	mayGoOn := func(ctx context.Context) error {
 		if _, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host); err != nil {
 			return err

@@ -31,6 +31,9 @@ const (
 	// ErrorSuppression: a suppression list of the connection can't be read, or does not fit
 	// the export.
 	ErrorSuppression ErrorType = "Suppression"
+	// ErrorSuppressionChanged: a suppression list changed while the run waited for a person.
+	// The run starts over by itself.
+	ErrorSuppressionChanged ErrorType = "SuppressionChanged"
 	// ErrorSegmentNotFound: there is no file at the segment's source.
 	ErrorSegmentNotFound ErrorType = "SegmentNotFound"
 	// ErrorSegmentUnreadable: a file of the segment can't be read.

@@ -403,6 +403,8 @@ type SuppressionCount struct {
 	Entries int64  `json:"entries"`
 	// Unreadable counts entries that should be an address and are not.
 	Unreadable int64 `json:"unreadable,omitempty"`
+	// Fingerprint identifies the files that were read.
+	Fingerprint string `json:"fingerprint,omitempty"`
 	// Before is the number of entries at the last run that was done, 0 where there was none.
 	Before int64 `json:"before,omitempty"`
 }
@@ -464,6 +466,9 @@ type UploadInput struct {
 	// Attempt and SnapshotVersion are the manifest's.
 	Attempt         string `json:"attempt,omitempty"`
 	SnapshotVersion int64  `json:"snapshotVersion,omitempty"`
+	// Suppression, after a wait for a person, is the manifest's SuppressionLists: nothing is
+	// sent if one of them has changed since.
+	Suppression []SuppressionCount `json:"suppression,omitempty"`
 	// First and End bound the chunk: batches First to End-1.
 	First int `json:"first"`
 	End   int `json:"end"`

@@ -200,7 +200,7 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 			files = count(int64(s.info.Files)) + " files"
 		}
 		ctx = long(ctx, rows+" of "+files)
-		s.report.Manifest = schemas.Manifest{}
+		s.report.Manifest, s.upload.waits = schemas.Manifest{}, s.waiter.waits
 		err := workflow.ExecuteActivity(ctx, schemas.ActivityStageSegment, in).Get(ctx, &s.report.Manifest)
 		s.total()
 		return err

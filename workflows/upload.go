@@ -32,6 +32,7 @@ const chunksAhead = 2
 type upload struct {
 	removed, added int
 	chunks         int // sent in this execution
+	waits          int // for a person, in this execution, before the segment was staged
 	// began is when this execution started to send the present kind of batches, and before
 	// the counts at that time.
 	began  time.Time
@@ -119,6 +120,9 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	in := schemas.UploadInput{
 		Run: s.in.Run, Connection: s.in.Connection, ListID: s.list.ID, ListOwner: s.list.Owner, ListCreatedAt: s.list.CreatedAt, Settings: s.in.Export.Settings, Fields: s.fields,
 		Kind: kind, Attempt: s.report.Manifest.Attempt, SnapshotVersion: s.report.Manifest.SnapshotVersion, First: c.first, End: c.end, Resume: c.resume,
+	}
+	if s.waiter.waits > s.upload.waits {
+		in.Suppression = s.report.Manifest.SuppressionLists
 	}
 	verb := "add"
 	if kind == schemas.Unsubscribe {

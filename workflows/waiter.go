@@ -103,6 +103,9 @@ func (w *waiter) step(ctx workflow.Context, name string, do func(workflow.Contex
 			}
 			kind, message = schemas.ErrorNoWorker, why
 		}
+		if kind == schemas.ErrorSuppressionChanged { // only after a wait, so it can't go on for ever
+			return errStartOver
+		}
 		if w.unattended || kind == schemas.ErrorGrant {
 			return err
 		}
