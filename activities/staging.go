@@ -248,7 +248,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	}
 	if reason != "" {
 		key := s.named(&p, i, users)
-		if key != nil && s.isSuppressed(p.Email, p.UserID) || s.isListedRaw(i, emails, users) {
+		if s.isSuppressed(p.Email, p.UserID) {
 			s.leave(&p, at, schemas.ReasonSuppressed)
 			return
 		}
