@@ -3,6 +3,7 @@ package activities
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,10 +14,11 @@ import (
 )
 
 // BenchmarkStage stages a segment with eight fields for a list that nobody is on: plainly, with
-// a suppression list of a million that is read each time, and with the record of rows, which is
-// written as at the end of a run; and with rows chosen by a condition, by dedupe and by a group.
+// a suppression list of a million that is read each time, also of rows with both identifiers,
+// which are read twice then, and with the record of rows, which is written as at the end of a
+// run; and with rows chosen by a condition, by dedupe and by a group.
 func BenchmarkStage(b *testing.B) {
-	for _, variant := range []string{"plain", "suppression", "record", "where all match", "where some match", "dedupe", "group"} {
+	for _, variant := range []string{"plain", "suppression", "both identifiers", "both identifiers, suppression", "record", "where all match", "where some match", "dedupe", "group"} {
 		b.Run(variant, func(b *testing.B) { benchmarkStage(b, variant) })
 	}
 }
@@ -35,15 +37,17 @@ func benchmarkStage(b *testing.B, variant string) {
 	export.Record = schemas.RecordNone
 	segment := schemas.Segment{Name: "Staged", Source: dir}
 	connection := schemas.Connection{Name: "sandbox", AllowedSources: []string{dir}}
+	if strings.HasPrefix(variant, "both identifiers") {
+		export.UserID = "CustomerId"
+	}
 	switch variant {
-	case "suppression":
+	case "suppression", "both identifiers, suppression":
 		never := b.TempDir()
 		var people []identity
 		for i := range 1_000_000 {
 			people = append(people, identity{email: fmt.Sprintf("never.%d@example.com", i)})
 		}
 		writeIdentities(b, filepath.Join(never, "never.arrow"), people)
-		connection.AllowedSources = append(connection.AllowedSources, never)
 		connection.Suppress = []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
 	case "record":
 		export.Record = schemas.RecordAll

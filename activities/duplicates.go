@@ -12,12 +12,19 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// losers are the rows that dedupe does not keep, by file.
-type losers map[int32]*roaring64.Bitmap
+// rowSet is a set of rows, by file.
+type rowSet map[int32]*roaring64.Bitmap
 
-func (l losers) has(at position) bool {
-	rows := l[at.file]
+func (s rowSet) has(at position) bool {
+	rows := s[at.file]
 	return rows != nil && rows.Contains(uint64(at.row))
+}
+
+func (s rowSet) add(at position) {
+	if s[at.file] == nil {
+		s[at.file] = roaring64.New()
+	}
+	s[at.file].Add(uint64(at.row))
 }
 
 // decide reads the identities once, before the segment is staged, and finds the rows that
@@ -47,12 +54,9 @@ func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir stri
 	case schemas.KeepOldest:
 		compare = oldest
 	}
-	s.losers = losers{}
+	s.losers = rowSet{}
 	return found.Each(compare, func(at snapshot.Place) error {
-		if s.losers[at.File] == nil {
-			s.losers[at.File] = roaring64.New()
-		}
-		s.losers[at.File].Add(uint64(at.Row))
+		s.losers.add(position{at.File, at.Row})
 		return nil
 	})
 }

@@ -123,6 +123,7 @@ func (s *staging) linkRows(ctx context.Context, seg *segment.Segment) error {
 	if s.suppressed.Len() == 0 || s.emailColumn < 0 || s.userColumn < 0 {
 		return nil
 	}
+	s.listedRows = rowSet{}
 	for b, err := range seg.ReadIdentities(ctx) {
 		if err == nil {
 			err = s.linkRecord(b)
@@ -145,10 +146,12 @@ func (s *staging) linkRecord(b segment.Batch) error {
 		s.group.arena = s.group.arena[:0]
 		var p snapshot.Profile
 		_, _, reason := s.identify(&p, i, emails, users)
-		if reason != "" && s.named(&p, i, users) == nil {
-			continue
+		known := reason == "" || s.named(&p, i, users) != nil
+		listed := s.isListed(p.Email, p.UserID)
+		if listed {
+			s.listedRows.add(position{int32(b.File), b.Offset + int64(i)})
 		}
-		if reason != "" && s.isListedRaw(i, emails, users) || len(p.Email) > 0 && len(p.UserID) > 0 && s.isListed(p.Email, p.UserID) {
+		if known && (listed && len(p.Email) > 0 && len(p.UserID) > 0 || reason != "" && s.isListedRaw(i, emails, users)) {
 			if err := s.linkedRows.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {
 				return err
 			}
@@ -158,15 +161,26 @@ func (s *staging) linkRecord(b segment.Batch) error {
 	return nil
 }
 
-// isSuppressed reports whether a person is on a suppression list by any identifier of the row
-// or member, or by one of another row of the same profile. Where an identifier is missing, the
-// one that the profile had at the last run counts.
-func (s *staging) isSuppressed(address, userID []byte) bool {
-	if s.suppressed.Len() == 0 {
-		return false
+// suppressesRow reports whether the person of a row is on a suppression list, or its profile is
+// linked.
+func (s *staging) suppressesRow(at position, p *snapshot.Profile) bool {
+	if s.listedRows == nil {
+		return s.isSuppressed(p.Email, p.UserID)
 	}
+	return s.listedRows.has(at) || s.isLinked(p.Email, p.UserID)
+}
+
+// isSuppressed reports whether a person is on a suppression list by any identifier of the row
+// or member, or its profile is linked.
+func (s *staging) isSuppressed(address, userID []byte) bool {
+	return s.suppressed.Len() > 0 && (s.isListed(address, userID) || s.isLinked(address, userID))
+}
+
+// isLinked reports whether a profile is suppressed by an identifier of another of its rows. Where
+// an identifier is missing, the one that the profile had at the last run counts.
+func (s *staging) isLinked(address, userID []byte) bool {
 	project := s.in.Connection.ProjectType
-	if s.isListed(address, userID) || s.linkedRows.has(address, userID, project) {
+	if s.linkedRows.has(address, userID, project) {
 		return true
 	}
 	return (len(address) == 0 || len(userID) == 0) && s.linkedMembers.has(address, userID, project)

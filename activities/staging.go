@@ -39,10 +39,11 @@ type staging struct {
 	// and in the linkedFile, whose content is linkedBefore.
 	linkedRows, linkedMembers linked
 	linkedBefore              []byte
+	listedRows                rowSet     // found with linkedRows; nil if these were not looked for
 	recording                 *recording // nil if no record is kept
 	gone                      []byte     // keys of members who are forgotten
 
-	losers  losers          // rows that dedupe does not keep
+	losers  rowSet          // rows that dedupe does not keep
 	traffic storage.Traffic // of reading identities before
 
 	names                   []string // of the segment's files
@@ -248,7 +249,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	}
 	if reason != "" {
 		key := s.named(&p, i, users)
-		if s.isSuppressed(p.Email, p.UserID) {
+		if s.suppressesRow(at, &p) {
 			s.leave(&p, at, schemas.ReasonSuppressed)
 			return
 		}
@@ -263,7 +264,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		s.refuse(refusedRow{at: at, column: column, reason: schemas.ReasonIterableForgotten})
 		return
 	}
-	if s.isSuppressed(p.Email, p.UserID) {
+	if s.suppressesRow(at, &p) {
 		s.leave(&p, at, schemas.ReasonSuppressed)
 		return
 	}
