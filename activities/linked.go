@@ -195,12 +195,12 @@ func (s *staging) isListed(address, userID []byte) bool {
 // listed returns the entry of a suppression list that is about a person, by one of these
 // identifiers.
 func (s *staging) listed(address, userID []byte) (entry suppression.Hash, found bool) {
-	if len(userID) > 0 {
+	if len(userID) > 0 && s.byUserID {
 		if entry = suppression.UserID(userID); s.suppressed.Has(entry) {
 			return entry, true
 		}
 	}
-	if len(address) == 0 {
+	if len(address) == 0 || !s.byAddress {
 		return entry, false
 	}
 	if entry = suppression.Address(address); s.suppressed.Has(entry) {

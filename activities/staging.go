@@ -35,6 +35,8 @@ type staging struct {
 	examples   *examples // nil but in a check
 	forgotten  forgottenPeople
 	suppressed *suppression.Set
+	// byAddress and byUserID report whether any suppression list has such entries.
+	byAddress, byUserID bool
 	// linkedRows are found in the segment before it is staged, linkedMembers in the snapshot
 	// and in the linkedFile, whose content is linkedBefore.
 	linkedRows, linkedMembers linked

@@ -71,6 +71,8 @@ func (s *staging) suppress(ctx context.Context, a *Activities) error {
 		}
 	}
 	s.suppressed, s.manifest.SuppressionLists = set, counts
+	s.byAddress = slices.ContainsFunc(c.Suppress, schemas.Suppression.ByEmail)
+	s.byUserID = slices.ContainsFunc(c.Suppress, schemas.Suppression.ByUserID)
 	s.manifest.Warnings = append(s.manifest.Warnings, warnings...)
 	return nil
 }
