@@ -179,17 +179,33 @@ func Beside(ctx context.Context, source, pattern string) ([]Object, error) {
 	return found, nil
 }
 
+// isFile reports whether a key is that of a file, which need not exist yet if its name has
+// an extension. The name of a folder may have one, too.
+func (o *objects) isFile(key string) (bool, error) {
+	err := o.file(key)
+	exists := len(o.found) > 0
+	if o.found = nil; exists || err != nil || path.Ext(key) == "" {
+		return exists, err
+	}
+	below, _, err := o.bucket.ListPage(o.ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: key + "/"})
+	if err != nil {
+		return false, reason(err)
+	}
+	return len(below) == 0, nil
+}
+
 func besideInBucket(ctx context.Context, source, pattern string) ([]Object, error) {
 	o, err := openBucket(ctx, source)
 	if err != nil {
 		return nil, err
 	}
 	base, rest, err := o.where.fixed(ctx, o.bucket)
+	file := false
 	if err == nil && rest == "" && base != "" {
-		err = o.file(base)
-		if len(o.found) > 0 || path.Ext(base) != "" && err == nil {
-			base, o.found = strings.TrimPrefix(path.Dir(base), "."), nil
-		}
+		file, err = o.isFile(base)
+	}
+	if file {
+		base = strings.TrimPrefix(path.Dir(base), ".")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", o.where, err)

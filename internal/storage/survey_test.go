@@ -80,6 +80,7 @@ func testSurvey(t cloudTest) {
 	for _, key := range []string{
 		"s/a.parquet", "s/_SUCCESS", "s/_started_1", "s/_committed_1", "s/_temporary/0/task/b.parquet", "s/_temporary/0/task/c.parquet",
 		"s/year=2026/d.parquet", "s/year=2026/__magic_job-7/e.pending", "s/other/_temporary/0/f", "s/done/2026-01-31.txt", "new/_temporary/0/g",
+		"s/dotted.parquet/a.parquet", "s/dotted.parquet/_COMPLETE",
 	} {
 		t.put(key, []byte(key))
 	}
@@ -98,6 +99,7 @@ func testSurvey(t cloudTest) {
 	for _, c := range []struct{ source, pattern, want string }{
 		{"s", "_SUCCESS", "_SUCCESS"}, {"s/*.parquet", "_SUC*", "_SUCCESS"}, {"s/a.parquet", "_SUCCESS", "_SUCCESS"},
 		{"s/not-yet.parquet", "_SUCCESS", "_SUCCESS"}, {"s", "done/*.txt", "done/2026-01-31.txt"}, {"s", "done", ""}, {"new", "_SUCCESS", ""},
+		{"s/dotted.parquet", "_COMPLETE", "_COMPLETE"}, {"s/dotted.parquet", "_SUCCESS", ""}, {"s/dotted.parquet/", "_COMPLETE", "_COMPLETE"},
 	} {
 		found, err := Beside(t.Context(), t.at(c.source), c.pattern)
 		if err != nil || names(found) != c.want {
