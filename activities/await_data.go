@@ -37,6 +37,9 @@ func (a *Activities) unready(ctx context.Context, in schemas.InspectInput, l *se
 	case missing:
 		return nil, failed
 	}
+	if why = ofEarlier(want, l, marker); why != "" {
+		return &schemas.Unready{Why: why}, nil
+	}
 	if why, err = a.tooOld(ctx, in, l, now); why != "" || err != nil {
 		return &schemas.Unready{Why: why}, err
 	}
@@ -52,6 +55,17 @@ func firstOf(signs []string) string {
 	return strings.Join(signs, "; ")
 }
 
+// ofEarlier returns why a marker does not stand for the files that were found, or nothing.
+func ofEarlier(want *schemas.Wanted, l *segment.Located, marker time.Time) string {
+	name, newest := l.Newest()
+	if marker.IsZero() || l.Table() || !newest.After(marker) {
+		return ""
+	}
+	const at = "2006-01-02 15:04:05 UTC"
+	return fmt.Sprintf("the marker %q is of %s, but %q was written after it, at %s; the marker is of an earlier export (ready.marker)",
+		want.Ready.Marker, marker.UTC().Format(at), name, newest.UTC().Format(at))
+}
+
 // unsettled returns why files that have just changed may change again, or nil.
 func unsettled(want *schemas.Wanted, l *segment.Located, marker, now time.Time) *schemas.Unready {
 	name, newest := l.Newest()
@@ -60,7 +74,7 @@ func unsettled(want *schemas.Wanted, l *segment.Located, marker, now time.Time) 
 	switch {
 	case settle <= 0, l.Table():
 		return nil
-	case !marker.IsZero() && !newest.After(marker):
+	case !marker.IsZero(): // it is newer than all files
 		return nil
 	case now.Sub(newest) >= settle:
 		return nil

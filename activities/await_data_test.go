@@ -117,7 +117,12 @@ func TestDataHasAMarker(t *testing.T) {
 	l.dated("_SUCCESS", 30*time.Second)
 	l.ready(want, "") // nothing has to settle that the marker is newer than
 	l.dated("_SUCCESS", 24*time.Hour)
-	l.ready(want, "ready.settle")
+	const stale = `the marker "_SUCCESS" is of 2026-01-30 23:30:00 UTC, but "people.arrow" was written after it, at 2026-01-31 23:29:00 UTC`
+	l.ready(want, stale)
+	want.Settle = 0
+	l.ready(want, stale)
+	l.dated("people.arrow", 20*time.Hour) // older than settle
+	l.ready(want, `but "people.arrow" was written after it`)
 
 	want.Ready.Marker, want.Settle = "done/{date}.*", 0
 	l.ready(want, `there is no file "done/2026-01-31.*"`)
