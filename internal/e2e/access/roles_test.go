@@ -20,7 +20,7 @@ var roleRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\|([^|]*)\\|([^|]*)\\|([^|]
 // over a connection, of the file of it alone.
 func typedFor(command, export, connection, file string) []string {
 	switch command {
-	case "connections", "doctor", "exports", "runs", "whoami":
+	case "audit", "connections", "doctor", "exports", "runs", "whoami":
 		return []string{command}
 	case "abort", "approve", "retry":
 		return []string{command, export, "--wait", "000000000000-1"}

@@ -120,7 +120,6 @@ func TestProgramsStartRuns(t *testing.T) {
 	g.Publish(folder)
 	e := g.Export("Lake", "EmailAddress")
 	e.Segments[0].Source = strings.Split(g.Sources, "?")[0]
-	e.Ready.Settle = new(schemas.Duration)
 	other := g.Export("Elsewhere", "EmailAddress")
 	other.Segments[0].Source = strings.Split(g.Sources, "?")[0] + "/day=2"
 	admin := g.As(schemas.RoleAdministrator)

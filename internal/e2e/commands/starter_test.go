@@ -101,7 +101,7 @@ func TestTheStarterRefusesWrongUsage(t *testing.T) {
 		{"run --frobnicate", "--frobnicate"},
 		{"report", "one RUN"},
 		{"status a b", "at most one RUN"},
-		{"status a -o xml", "table or json"},
+		{"status a -o xml", "table, json or yaml"},
 		{"rejects a --format xml", "table, csv or json"},
 		{"run --segment a --source b --connection c --email d --all-fields --field e", "exclude each other"},
 	} {

@@ -25,7 +25,7 @@ func TestAScheduleAcrossTheChangesOfTheClocks(t *testing.T) {
 	w := world.New(t, sandbox.Config{Fast: true}, true) // the lag of new lists is not the point
 	w.People("Night", 1, 10, 1)
 	e := w.Of("Night")
-	e.Ready.Settle, e.Fields = new(schemas.Duration), schemas.Fields{} // new fields would be asked about
+	e.Fields = schemas.Fields{} // new fields would be asked about
 	const name = "America/New_York"
 	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Every: "day", At: schemas.OneOrMore{"01:30", "02:30"}, TimeZone: name}, Exports: []schemas.Export{e}})
 	zone, err := time.LoadLocation(name)

@@ -127,7 +127,6 @@ func everyKindOfRun(w *world.World, hook string) {
 
 	w.People("Scheduled", 1, 10, 1)
 	scheduled := w.Of("Scheduled")
-	scheduled.Ready.Settle = new(schemas.Duration)
 	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{scheduled}})
 	applied, err := w.Operator.AppliedExport(w.T.Context(), "Scheduled")
 	if err != nil {

@@ -20,7 +20,7 @@ func TestLateRunsOfAWorkerThatWasDown(t *testing.T) {
 	w := world.New(t, sandbox.Config{Fast: true}, true) // the lag of new lists is not the point
 	w.People("Down", 1, 5, 1)
 	e := w.Of("Down")
-	e.Ready.Settle, e.Fields = new(schemas.Duration), schemas.Fields{} // new fields would be asked about
+	e.Fields = schemas.Fields{} // new fields would be asked about
 	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
 	o := &operate.Operator{Client: w.Client, Namespace: "default"}
 	look := func(before schemas.LateRuns, at time.Time) (schemas.LateRuns, string) {

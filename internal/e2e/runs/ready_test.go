@@ -34,8 +34,7 @@ func TestASlowWriterIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
 	e := w.Of("Slow")
-	e.Fields = schemas.Fields{}            // a scheduled run would ask about new ones
-	e.Ready.Settle = new(schemas.Duration) // what is waited for is the commit
+	e.Fields = schemas.Fields{} // a scheduled run would ask about new ones
 	folder := e.Segments[0].Source
 	pending := filepath.Join(folder, "_temporary", "0")
 	if err := os.MkdirAll(pending, 0o700); err != nil {

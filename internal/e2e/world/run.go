@@ -19,10 +19,12 @@ import (
 
 // Export returns an export of one segment with the addresses in a column.
 func (w *World) Export(segment, email string) schemas.Export {
-	return schemas.Export{
+	e := schemas.Export{
 		Name: segment, Connection: "sandbox", Email: email,
 		Segments: []schemas.Segment{{Name: segment, Source: w.Sources}},
 	}
+	e.Ready.Settle = new(schemas.Duration) // tests write segments just before they are read
+	return e
 }
 
 // Of returns an export of a segment that People wrote.
