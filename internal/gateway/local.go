@@ -427,6 +427,9 @@ func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err er
 		if err != nil {
 			return out, err
 		}
+		if err := l.trusted(ctx, in.Export, a); err != nil {
+			return out, err
+		}
 		e = a.Export
 	}
 	// The run claims the name once it begins: a refused start leaves it to others.

@@ -58,6 +58,32 @@ func (l *Local) examineGrant(ctx context.Context, a *operate.Applied) error {
 	return nil
 }
 
+// trusted refuses an applied export whose schedule has no valid grant: whoever can write to
+// Temporal may have altered it, and a grant that is issued for a run of it would cover that.
+func (l *Local) trusted(ctx context.Context, export string, a operate.Applied) error {
+	gate, err := l.Gate(ctx)
+	if err != nil || gate == nil {
+		return err
+	}
+	standing, err := gate.Standing(ctx, a.ScheduledInput)
+	if err != nil {
+		return fmt.Errorf("examine the grant of export %q: %w", export, err)
+	}
+	why := ""
+	switch {
+	case standing == nil:
+		return nil
+	case a.Export.Name != export:
+		why = fmt.Sprintf("it is of export %q", a.Export.Name)
+	default:
+		why = standing.Invalid
+	}
+	if why == "" {
+		return nil
+	}
+	return access.No(schemas.ErrorGrant, "export %q was not started, because its schedule can't be trusted: %s; apply it again with starter apply FILE", export, why)
+}
+
 // keepsGrant refuses to change a schedule that has a grant where no other can be issued: its
 // runs would fail. Renew says that the workers have no secret any more.
 func (l *Local) keepsGrant(ctx context.Context, s *operate.Step, renew bool) error {

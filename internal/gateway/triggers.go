@@ -68,6 +68,9 @@ func (o *Office) Trigger(ctx context.Context, export, by, message string) (out S
 	if a.Paused {
 		return out, access.No(schemas.ErrorConflict, "export %q is paused; resume it with: starter resume %s", export, schemas.ShellWord(export))
 	}
+	if err := o.As(schemas.Person{}).trusted(ctx, export, a); err != nil {
+		return out, err
+	}
 	var who schemas.Person
 	if a.Grant != nil {
 		who = a.Grant.Person

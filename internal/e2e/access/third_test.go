@@ -315,6 +315,9 @@ func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 		v, ok := x.Last("Altered")
 		return ok && v.Run.RunID != before.Run.RunID && v.Ended() && v.State != schemas.StateDone && strings.Contains(v.Error, "altered")
 	})
+	if _, err := x.As(schemas.RoleAdministrator).Start(t.Context(), gateway.StartRequest{Export: "Altered"}); err == nil || !strings.Contains(err.Error(), "can't be trusted") {
+		t.Errorf("a person starts the altered export: %v", err)
+	}
 	// Steps with the waiting run's record, and something of one's own.
 	v := shrunk(x.Guarded, "Waits")
 	x.workflows("Mine", mine)
