@@ -1,24 +1,15 @@
 package trigger
 
 import (
-	"context"
-	"crypto"
 	"crypto/hmac"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,6 +40,8 @@ type Options struct {
 	Account string
 	// HTTP fetches the certificates of SNS.
 	HTTP *http.Client
+	// Roots are the authorities that those certificates lead to; nil are the system's.
+	Roots *x509.CertPool
 }
 
 // On reports whether any sender is allowed.
@@ -239,132 +232,4 @@ func (v *Verifier) pubSub(r *http.Request) error {
 		err = no("the token is of another account")
 	}
 	return err
-}
-
-// amazon matches the hosts of SNS, from which certificates come and where subscriptions are
-// confirmed.
-var amazon = regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`)
-
-// fromAmazon returns the URL of SNS in a text.
-func fromAmazon(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || u.User != nil || u.Port() != "" || !amazon.MatchString(u.Host) {
-		return nil, no("the message names a URL that is not of SNS")
-	}
-	return u, nil
-}
-
-// sns verifies the signature of a message
-// (docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html).
-func (v *Verifier) sns(ctx context.Context, body []byte) error {
-	var m snsMessage
-	if err := json.Unmarshal(body, &m); err != nil || !slices.Contains(v.o.Topics, m.TopicArn) {
-		return no("messages of this topic are not accepted here")
-	}
-	signature, err := base64.StdEncoding.DecodeString(m.Signature)
-	if err != nil {
-		return no("the signature is not valid")
-	}
-	key, err := v.certificate(ctx, m.SigningCertURL)
-	if err != nil {
-		return err
-	}
-	text := []byte(m.signed())
-	hash, sum := crypto.SHA256, sha256.Sum256(text)
-	digest := sum[:]
-	if m.SignatureVersion == "1" { // what topics use that are not set to version 2
-		old := sha1.Sum(text)
-		hash, digest = crypto.SHA1, old[:]
-	}
-	if rsa.VerifyPKCS1v15(key, hash, digest, signature) != nil {
-		return no("the signature is not valid")
-	}
-	return nil
-}
-
-// signed returns the text that SNS signs: names and values, sorted by name.
-func (m snsMessage) signed() string {
-	fields := [][2]string{{"Message", m.Message}, {"MessageId", m.MessageId}}
-	if m.Type == "Notification" {
-		if m.Subject != "" {
-			fields = append(fields, [2]string{"Subject", m.Subject})
-		}
-		fields = append(fields, [2]string{"Timestamp", m.Timestamp})
-	} else {
-		fields = append(fields, [2]string{"SubscribeURL", m.SubscribeURL}, [2]string{"Timestamp", m.Timestamp}, [2]string{"Token", m.Token})
-	}
-	fields = append(fields, [2]string{"TopicArn", m.TopicArn}, [2]string{"Type", m.Type})
-	var b strings.Builder
-	for _, f := range fields {
-		b.WriteString(f[0] + "\n" + f[1] + "\n")
-	}
-	return b.String()
-}
-
-// mostCerts bounds the certificates that are kept; there is one for each region.
-const mostCerts = 100
-
-// certificate returns the key that SNS signs with.
-func (v *Verifier) certificate(ctx context.Context, from string) (*rsa.PublicKey, error) {
-	u, err := fromAmazon(from)
-	if err != nil {
-		return nil, err
-	}
-	v.mu.Lock()
-	key := v.certs[u.String()]
-	v.mu.Unlock()
-	if key != nil {
-		return key, nil
-	}
-	text, err := v.get(ctx, u)
-	if err != nil {
-		return nil, fmt.Errorf("fetch the certificate of SNS: %w", err)
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("fetch the certificate of SNS: it is not PEM")
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("fetch the certificate of SNS: %w", err)
-	}
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if now := time.Now(); !ok || now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return nil, errors.New("the certificate of SNS is not valid now, or not of RSA")
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.certs) >= mostCerts {
-		clear(v.certs)
-	}
-	v.certs[u.String()] = key
-	return key, nil
-}
-
-func (v *Verifier) get(ctx context.Context, u *url.URL) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := v.o.HTTP.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", u.Host, answer.Status)
-	}
-	return io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-}
-
-// Confirm confirms a subscription of SNS to this endpoint.
-func (v *Verifier) Confirm(ctx context.Context, at string) error {
-	u, err := fromAmazon(at)
-	if err != nil {
-		return err
-	}
-	if _, err := v.get(ctx, u); err != nil {
-		return fmt.Errorf("confirm the subscription of SNS: %w", err)
-	}
-	return nil
 }

@@ -2,17 +2,7 @@ package trigger
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
-	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -184,104 +174,6 @@ func TestPubSubHasAToken(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+accesstest.New(t).Token(account, schemas.RoleViewer))
 	_, _, err = v.Event(r, body)
 	refused(t, "another issuer", err)
-}
-
-// amazonSNS stands in for SNS: it signs messages, and serves its certificate.
-type amazonSNS struct {
-	t    *testing.T
-	key  *rsa.PrivateKey
-	cert []byte
-	got  []string // URLs
-}
-
-func newSNS(t *testing.T) *amazonSNS {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sns.amazonaws.com"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &amazonSNS{t: t, key: key, cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
-}
-
-func (a *amazonSNS) RoundTrip(r *http.Request) (*http.Response, error) {
-	a.got = append(a.got, r.URL.String())
-	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Body: io.NopCloser(bytes.NewReader(a.cert)), Request: r}, nil
-}
-
-// signed signs an example, after change has changed it.
-func (a *amazonSNS) signed(name, version string, change func(*snsMessage)) []byte {
-	a.t.Helper()
-	var m snsMessage
-	if err := json.Unmarshal(example(a.t, name), &m); err != nil {
-		a.t.Fatal(err)
-	}
-	m.Timestamp, m.SignatureVersion = time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), version
-	if change != nil {
-		change(&m)
-	}
-	sum, old := sha256.Sum256([]byte(m.signed())), sha1.Sum([]byte(m.signed()))
-	hash, digest := crypto.SHA256, sum[:]
-	if version == "1" {
-		hash, digest = crypto.SHA1, old[:]
-	}
-	signature, err := rsa.SignPKCS1v15(rand.Reader, a.key, hash, digest)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	m.Signature = base64.StdEncoding.EncodeToString(signature)
-	body, err := json.Marshal(m)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return body
-}
-
-func TestSNSSigns(t *testing.T) {
-	a := newSNS(t)
-	v := verifier(t, Options{Topics: []string{"arn:aws:sns:us-west-2:123456789012:segments"}, HTTP: &http.Client{Transport: a}})
-	event := func(body []byte) (Message, error) {
-		_, m, err := v.Event(post("/v1/events", body), body)
-		return m, err
-	}
-	for _, version := range []string{"1", "2"} {
-		if m, err := event(a.signed("sns.json", version, nil)); err != nil || len(m.Objects) != 1 {
-			t.Errorf("version %s: %+v, %v", version, m, err)
-		}
-		if m, err := event(a.signed("sns.json", version, func(m *snsMessage) { m.Subject = "" })); err != nil || len(m.Objects) != 1 {
-			t.Errorf("version %s, no subject: %+v, %v", version, m, err)
-		}
-	}
-	m, err := event(a.signed("sns-confirm.json", "2", nil))
-	if err != nil || m.Confirm == "" {
-		t.Fatalf("%+v, %v", m, err)
-	}
-	if err := v.Confirm(t.Context(), m.Confirm); err != nil || a.got[len(a.got)-1] != m.Confirm {
-		t.Errorf("%v, %v", err, a.got)
-	}
-	if len(a.got) != 2 {
-		t.Errorf("the certificate was fetched again: %v", a.got)
-	}
-
-	good := a.signed("sns.json", "2", nil)
-	_, err = event(bytes.Replace(good, []byte("vip/a.parquet"), []byte("vip/b.parquet"), 1))
-	refused(t, "another message", err)
-	_, err = event(a.signed("sns.json", "2", func(m *snsMessage) { m.TopicArn = "arn:aws:sns:us-west-2:666:theirs" }))
-	refused(t, "another topic", err)
-	_, err = event(a.signed("sns.json", "2", func(m *snsMessage) { m.Timestamp = "2020-01-01T00:00:00.000Z" }))
-	refused(t, "an old message", err)
-	for _, from := range []string{"https://sns.us-west-2.amazonaws.com.evil.example/c.pem", "http://sns.us-west-2.amazonaws.com/c.pem", "https://evil@sns.us-west-2.amazonaws.com/c.pem",
-		"https://sns.us-west-2.amazonaws.com:8443/c.pem", "https://s3.us-west-2.amazonaws.com/evil/c.pem", "file:///c.pem"} {
-		_, err = event(a.signed("sns.json", "2", func(m *snsMessage) { m.SigningCertURL = from }))
-		refused(t, from, err)
-	}
-	refused(t, "a confirmation elsewhere", v.Confirm(t.Context(), "https://evil.example/"))
-	_, _, err = verifier(t, Options{Key: file(t, strings.Repeat("k", 32))}).Event(post("/v1/events", good), good)
-	refused(t, "no topics", err)
 }
 
 // TestASignedEventOfS3 is what a program sends that takes events from SQS.
