@@ -26,7 +26,7 @@ func (a *Activities) unready(ctx context.Context, in schemas.InspectInput, l *se
 			return &schemas.Unready{Why: firstOf(signs)}, nil
 		}
 	}
-	marker, why, err := a.marker(ctx, in, now)
+	marker, why, err := a.marker(ctx, in)
 	switch {
 	case err != nil:
 		return nil, err
@@ -56,41 +56,44 @@ func firstOf(signs []string) string {
 }
 
 // ofEarlier returns why a marker does not stand for the files that were found, or nothing.
-func ofEarlier(want *schemas.Wanted, l *segment.Located, marker time.Time) string {
+func ofEarlier(want *schemas.Wanted, l *segment.Located, marker marked) string {
 	name, newest := l.Newest()
-	if marker.IsZero() || l.Table() || !newest.After(marker) {
+	if marker.at.IsZero() || l.Table() || !newest.After(marker.at) {
 		return ""
 	}
 	const at = "2006-01-02 15:04:05 UTC"
 	return fmt.Sprintf("the marker %q is of %s, but %q was written after it, at %s; the marker is of an earlier export (ready.marker)",
-		want.Ready.Marker, marker.UTC().Format(at), name, newest.UTC().Format(at))
+		want.Ready.Marker, marker.at.UTC().Format(at), name, newest.UTC().Format(at))
 }
 
 // unsettled returns why files that have just changed may change again, or nil.
-func unsettled(want *schemas.Wanted, l *segment.Located, marker, now time.Time) *schemas.Unready {
-	name, newest := l.Newest()
+func unsettled(want *schemas.Wanted, l *segment.Located, marker marked, now time.Time) *schemas.Unready {
+	name, last := l.LastChange()
 	settle := time.Duration(want.Settle)
 	listing := l.Listing()
 	switch {
 	case settle <= 0, l.Table():
 		return nil
-	case !marker.IsZero(): // it is newer than all files
+	case !marker.at.IsZero() && !last.After(marker.changed): // not copied before the files
 		return nil
-	case now.Sub(newest) >= settle:
+	case now.Sub(last) >= settle:
 		return nil
 	case want.Listing == listing && time.Duration(want.Quiet) >= settle: // the clocks differ
 		return nil
 	}
 	return &schemas.Unready{
 		Why: fmt.Sprintf("%q was written at %s, and no file may have changed for %s (ready.settle)",
-			name, newest.UTC().Format("2006-01-02 15:04:05 UTC"), want.Settle.Short()),
-		Listing: listing, SettledAt: newest.Add(settle),
+			name, last.UTC().Format("2006-01-02 15:04:05 UTC"), want.Settle.Short()),
+		Listing: listing, SettledAt: last.Add(settle),
 	}
 }
 
-// marker returns when the marker was written that the run wants, or why it is not there. It
-// returns a zero time if the run wants none.
-func (a *Activities) marker(ctx context.Context, in schemas.InspectInput, now time.Time) (at time.Time, why string, err error) {
+// marked is when a marker was written, and when it was written or copied to where it is.
+type marked struct{ at, changed time.Time }
+
+// marker returns the times of the marker that the run wants, or why it is not there. They
+// are zero if the run wants none.
+func (a *Activities) marker(ctx context.Context, in schemas.InspectInput) (at marked, why string, err error) {
 	ready := in.Wanted.Ready
 	if ready.Marker == "" {
 		return at, "", nil
@@ -116,8 +119,8 @@ func (a *Activities) marker(ctx context.Context, in schemas.InspectInput, now ti
 		if _, err := storage.WithinObject(o, c.AllowedSources); err != nil {
 			return at, "", sourceRefused(err, c)
 		}
-		if o.ModTime.After(at) {
-			at = o.ModTime
+		if o.ModTime.After(at.at) {
+			at = marked{o.ModTime, o.Changed}
 		}
 	}
 	if len(found) == 0 {

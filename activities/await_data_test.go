@@ -15,6 +15,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
+// lookTime is later than any time at which a test changes a file, which can't be set.
+var lookTime = time.Date(2036, 1, 31, 23, 30, 0, 0, time.UTC)
+
 // looks is a bench with a folder of one file that a segment reads, and a clock.
 type looks struct {
 	*bench
@@ -26,7 +29,7 @@ type looks struct {
 
 func newLooks(t *testing.T) *looks {
 	t.Helper()
-	l := &looks{bench: newBench(t, sandbox.New(sandbox.Config{Fast: true})), t: t, folder: t.TempDir(), now: time.Date(2026, 1, 31, 23, 30, 0, 0, time.UTC)}
+	l := &looks{bench: newBench(t, sandbox.New(sandbox.Config{Fast: true})), t: t, folder: t.TempDir(), now: lookTime}
 	l.Activities.Now = func() time.Time { return l.now }
 	l.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{l.folder}}}
 	l.env.RegisterActivityWithOptions(l.InspectSegment, activity.RegisterOptions{Name: schemas.ActivityInspectSegment})
@@ -92,7 +95,7 @@ func TestDataSettles(t *testing.T) {
 	settle := schemas.Wanted{Settle: schemas.Duration(2 * time.Minute)}
 	l.ready(settle, "")
 	l.dated("people.arrow", time.Minute)
-	info := l.ready(settle, `"people.arrow" was written at 2026-01-31 23:29:00 UTC, and no file may have changed for 2m (ready.settle)`)
+	info := l.ready(settle, `"people.arrow" was written at 2036-01-31 23:29:00 UTC, and no file may have changed for 2m (ready.settle)`)
 	if at := l.now.Add(time.Minute); !info.Unready.SettledAt.Equal(at) {
 		t.Errorf("settled at %s, want %s", info.Unready.SettledAt, at)
 	}
@@ -100,13 +103,13 @@ func TestDataSettles(t *testing.T) {
 
 	// A file from the future is settled once the run has seen it unchanged for long enough.
 	l.dated("people.arrow", -48*time.Hour)
-	settle.Listing = l.ready(settle, "2026-02-02").Unready.Listing
+	settle.Listing = l.ready(settle, "2036-02-02").Unready.Listing
 	settle.Quiet = schemas.Duration(time.Minute)
-	l.ready(settle, "2026-02-02")
+	l.ready(settle, "2036-02-02")
 	settle.Quiet = settle.Settle
 	l.ready(settle, "")
 	l.dated("people.arrow", -49*time.Hour)
-	l.ready(settle, "2026-02-03")
+	l.ready(settle, "2036-02-03")
 }
 
 func TestDataHasAMarker(t *testing.T) {
@@ -117,7 +120,7 @@ func TestDataHasAMarker(t *testing.T) {
 	l.dated("_SUCCESS", 30*time.Second)
 	l.ready(want, "") // nothing has to settle that the marker is newer than
 	l.dated("_SUCCESS", 24*time.Hour)
-	const stale = `the marker "_SUCCESS" is of 2026-01-30 23:30:00 UTC, but "people.arrow" was written after it, at 2026-01-31 23:29:00 UTC`
+	const stale = `the marker "_SUCCESS" is of 2036-01-30 23:30:00 UTC, but "people.arrow" was written after it, at 2036-01-31 23:29:00 UTC`
 	l.ready(want, stale)
 	want.Settle = 0
 	l.ready(want, stale)
@@ -125,11 +128,11 @@ func TestDataHasAMarker(t *testing.T) {
 	l.ready(want, `but "people.arrow" was written after it`)
 
 	want.Ready.Marker, want.Settle = "done/{date}.*", 0
-	l.ready(want, `there is no file "done/2026-01-31.*"`)
+	l.ready(want, `there is no file "done/2036-01-31.*"`)
 	want.Ready.TimeZone = "Europe/Oslo"
-	l.ready(want, `there is no file "done/2026-02-01.*"`)
+	l.ready(want, `there is no file "done/2036-02-01.*"`)
 	l.in.Segment.Source = filepath.Join(l.folder, "*.arrow")
-	l.dated("done/2026-02-01.txt", 0)
+	l.dated("done/2036-02-01.txt", 0)
 	l.ready(want, "")
 
 	l.in.Segment.Source = filepath.Join(l.folder, "later.arrow")
@@ -160,7 +163,7 @@ func TestDataIsMissing(t *testing.T) {
 func TestDataIsNewEnough(t *testing.T) {
 	l := newLooks(t)
 	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(2 * time.Hour)}}, "")
-	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(30 * time.Minute)}}, "the newest file is of 2026-01-31 22:30 UTC, older than 30m (ready.maxAge)")
+	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(30 * time.Minute)}}, "the newest file is of 2036-01-31 22:30 UTC, older than 30m (ready.maxAge)")
 
 	since := schemas.Wanted{Ready: schemas.Ready{NewerThan: schemas.NewerThanLastRun}}
 	info := l.ready(since, "") // the first run
@@ -173,7 +176,7 @@ func TestDataIsNewEnough(t *testing.T) {
 	if err := l.Root.WriteJSON(t.Context(), path.Join(schemas.ReportDir(last), schemas.ReportFile), report); err != nil {
 		t.Fatal(err)
 	}
-	l.ready(since, "no file is newer than those of 2026-01-31 22:30:00 UTC that the last run has read (ready.newerThan)")
+	l.ready(since, "no file is newer than those of 2036-01-31 22:30:00 UTC that the last run has read (ready.newerThan)")
 	l.dated("people.arrow", time.Minute)
 	l.ready(since, "")
 }

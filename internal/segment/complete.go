@@ -42,6 +42,16 @@ func (l *Located) Version() int64 { return l.table.Version }
 // Newest returns the name and the time of the file that was written last.
 func (l *Located) Newest() (name string, at time.Time) { return newest(l.objects) }
 
+// LastChange returns the name of the file that was written or copied last, and when.
+func (l *Located) LastChange() (name string, at time.Time) {
+	for _, o := range l.objects {
+		if o.Changed.After(at) {
+			name, at = o.Name, o.Changed
+		}
+	}
+	return name, at
+}
+
 func newest(objects []storage.Object) (name string, at time.Time) {
 	for _, o := range objects {
 		if o.ModTime.After(at) {

@@ -173,7 +173,7 @@ func (o *objects) list(folder, literal string, w walk) error {
 func (o *objects) add(name string, l *blob.ListObject) { o.found = append(o.found, o.object(name, l)) }
 
 func (o *objects) object(name string, l *blob.ListObject) Object {
-	return Object{Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, ETag: listedVersion(l), exact: isExact(l)}
+	return Object{Name: name, URL: o.where.object(l.Key), Size: l.Size, ModTime: l.ModTime, Changed: l.ModTime, ETag: listedVersion(l), exact: isExact(l)}
 }
 
 // listMetadata requests Azure's metadata, which tell folders from files.

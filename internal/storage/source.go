@@ -53,6 +53,9 @@ type Object struct {
 	// Size is in bytes.
 	Size    int64
 	ModTime time.Time
+	// Changed is when a local file was written, copied or renamed last, whatever ModTime
+	// says: programs that copy files keep that. For a bucket's object it is ModTime.
+	Changed time.Time
 	// ETag is the version of a bucket's object; empty for a local file.
 	ETag string
 
@@ -339,7 +342,7 @@ func localObject(path, name string) (Object, error) {
 	if !info.Mode().IsRegular() {
 		return Object{}, notRegular(path, info)
 	}
-	return Object{Name: filepath.ToSlash(name), URL: fileURL(real), Size: info.Size(), ModTime: info.ModTime()}, nil
+	return Object{Name: filepath.ToSlash(name), URL: fileURL(real), Size: info.Size(), ModTime: info.ModTime(), Changed: changed(info)}, nil
 }
 
 // OpenSource opens a file that List found. If the file has changed since, the error is
