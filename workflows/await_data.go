@@ -61,7 +61,7 @@ func (s *exportSegment) inspectReady(ctx workflow.Context) (again bool, err erro
 			want.Listing, quiet = unready.Listing, now
 		}
 		s.show(ctx)
-		if err := workflow.Sleep(ctx, nextLook(now, *s.data, unready.SettledAt)); err != nil {
+		if err := workflow.Sleep(ctx, nextLook(now, *s.data, unready.SettledAt, time.Duration(want.Settle))); err != nil {
 			return false, err
 		}
 		want.Quiet = schemas.Duration(workflow.Now(ctx).Sub(quiet))
@@ -79,11 +79,13 @@ func (s *exportSegment) settleTime(ready schemas.Ready) schemas.Duration {
 	return 0 // a person has just decided that the data is complete
 }
 
-// nextLook returns how long to wait before the next look.
-func nextLook(now time.Time, w schemas.DataWait, settled time.Time) time.Duration {
+// nextLook returns how long to wait before the next look. Files that keep changing must not
+// cause so many looks that the history gets too long. Files whose times are in the future
+// settle after having been the same for settle.
+func nextLook(now time.Time, w schemas.DataWait, settled time.Time, settle time.Duration) time.Duration {
 	next := min(max(now.Sub(w.Since)/10, fewestBetweenLooks), mostBetweenLooks)
 	if !settled.IsZero() {
-		next = max(settled.Sub(now), time.Second)
+		next = max(next, min(settled.Sub(now), settle))
 	}
 	return min(next, w.Until.Sub(now))
 }

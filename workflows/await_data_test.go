@@ -78,7 +78,8 @@ func TestDataSettlesAtATime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			settled := w.Now().Add(90 * time.Second)
+			wait := min(90*time.Second, max(c.settle, fewestBetweenLooks))
+			settled := w.Now().Add(wait)
 			l := w.unreadyUntil(settled, schemas.Unready{Why: "just written", Listing: "x", SettledAt: settled}, schemas.SegmentInfo{})
 			w.goesWell(1)
 			in := input
@@ -90,9 +91,23 @@ func TestDataSettlesAtATime(t *testing.T) {
 			require.Equal(t, in.AwaitData, l.wanted[0].Missing)
 			require.Equal(t, settled, l.at[1])
 			require.Equal(t, "x", l.wanted[1].Listing)
-			require.Equal(t, schemas.Duration(90*time.Second), l.wanted[1].Quiet)
+			require.Equal(t, schemas.Duration(wait), l.wanted[1].Quiet)
 		})
 	}
+}
+
+// TestNextLook checks that a file that changes all the time does not cause a look for each
+// change, and that one from the future is looked at again once it may have settled.
+func TestNextLook(t *testing.T) {
+	since := time.Date(2026, 1, 31, 4, 0, 0, 0, time.UTC)
+	w := schemas.DataWait{Since: since, Until: since.Add(2 * time.Hour)}
+	looks := 0
+	for now := since; now.Before(w.Until); looks++ {
+		now = now.Add(nextLook(now, w, now.Add(time.Second), time.Second))
+	}
+	require.Less(t, looks, 80)
+	require.Equal(t, 2*time.Minute, nextLook(since, w, since.Add(48*time.Hour), 2*time.Minute))
+	require.Equal(t, 90*time.Second, nextLook(since, w, since.Add(90*time.Second), 2*time.Minute))
 }
 
 func TestDataThatDoesNotGetReady(t *testing.T) {
