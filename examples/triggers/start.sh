@@ -9,7 +9,7 @@ set -eu
 path=$(printf %s "$1" | sed 's/%/%25/g; s/ /%20/g; s/?/%3F/g; s/#/%23/g')
 id=$2
 time=$(date +%s)
-body='{}'
+body="{\"export\": \"$(printf %s "$1" | sed 's/["\\]/\\&/g')\"}"
 key=$(sed 's/^whsec_//' "$SECRET_FILE" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \n')
 signature=$(printf '%s.%s.%s' "$id" "$time" "$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
 curl --silent --show-error --fail --request POST "$GATEWAY/v1/exports/$path/runs" \

@@ -105,6 +105,9 @@ func describe() object {
 	paths["/v1/events"].(object)["post"].(object)["responses"].(object)["200"] = object{
 		"description": "The answer to a validation event", "content": object{"application/json": object{"schema": schemaOf(reflect.TypeFor[Validation](), types)}},
 	}
+	paths["/v1/exports/{export}/runs"].(object)["post"].(object)["requestBody"] = object{
+		"description": "With a signature: the export of the path. With a token: nothing", "content": object{"application/json": object{"schema": schemaOf(reflect.TypeFor[SignedStart](), types)}},
+	}
 	return object{
 		"openapi": "3.1.0",
 		"info": object{"title": "iterable-segment-export", "version": "1",

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"iterable-segment-export/internal/access"
@@ -23,6 +25,11 @@ const (
 	appliedFresh = 15 * time.Second
 	// together is how long the gateway waits for more events before it signals a workflow.
 	together = 200 * time.Millisecond
+	// betweenLists is the least time between two looks at that list for events of places
+	// where no export reads.
+	betweenLists = time.Second
+	// tellAtOnce is how many workflows are signaled concurrently for one event.
+	tellAtOnce = 32
 	// mostSeen is how many IDs of messages are remembered, twice.
 	mostSeen = 10_000
 )
@@ -39,6 +46,12 @@ type Told struct {
 	RunID      string `json:"runId"`
 }
 
+// SignedStart is what a program signs to start a run: without the export's name in it, the
+// signature would be good for every export.
+type SignedStart struct {
+	Export string `json:"export"`
+}
+
 // Validation is the answer to Event Grid's question whether this endpoint expects events.
 type Validation struct {
 	ValidationResponse string `json:"validationResponse"`
@@ -50,10 +63,12 @@ type triggers struct {
 
 	signals singleflight.Group
 
+	listing sync.Mutex
+	applied []operate.Applied
+	read    time.Time // when the reading began
+
 	mu        sync.Mutex
-	applied   []operate.Applied
-	read      time.Time
-	seen, old map[string]bool // IDs of messages
+	seen, old map[string]string // what messages were for, by their senders and IDs
 }
 
 // Trigger starts a run of an applied export for a program that has signed its request, or
@@ -123,10 +138,20 @@ func (h *Handler) signed(w http.ResponseWriter, r *http.Request, body []byte) (s
 	if err != nil {
 		return who, err
 	}
-	started, err := h.o.Office.Trigger(r.Context(), r.PathValue("export"), who, message)
+	export := r.PathValue("export")
+	var in SignedStart
+	if json.Unmarshal(body, &in) != nil || in.Export != export {
+		return who, access.No(schemas.ErrorBadRequest, "the signed body must name the export that the address names, such as {\"export\": %q}", export)
+	}
+	id := messageID(who, message)
+	if _, err := h.triggers.known(id, export); err != nil {
+		return who, err
+	}
+	started, err := h.o.Office.Trigger(r.Context(), export, who, message)
 	if err != nil {
 		return who, err
 	}
+	h.triggers.keep(id, export)
 	return who, writeJSON(w, http.StatusAccepted, started)
 }
 
@@ -145,24 +170,22 @@ func (h *Handler) event(w http.ResponseWriter, r *http.Request, body []byte) (st
 		return from, writeJSON(w, http.StatusAccepted, News{Exports: []Told{}})
 	}
 	news := News{Exports: []Told{}}
-	id := from + "\x00" + m.ID
-	if h.triggers.known(id) { // sent again
-		return from, writeJSON(w, http.StatusAccepted, news)
-	}
-	exports, err := h.triggers.readers(r.Context(), m.Objects)
-	for _, e := range exports {
-		told, failed := h.triggers.tell(r.Context(), e, from)
-		if failed != nil {
-			return from, failed // the sender tries again
-		}
-		if told.RunID != "" {
-			news.Exports = append(news.Exports, told)
-		}
-	}
+	id := messageID(from, m.ID)
+	again, err := h.triggers.known(id, "")
 	if err != nil {
 		return from, err
 	}
-	h.triggers.keep(id)
+	if again {
+		return from, writeJSON(w, http.StatusAccepted, news)
+	}
+	exports, err := h.triggers.readers(r.Context(), m.Objects)
+	if err == nil {
+		news.Exports, err = h.triggers.tellAll(r.Context(), exports, from)
+	}
+	if err != nil {
+		return from, err // the sender tries again
+	}
+	h.triggers.keep(id, "")
 	return from, writeJSON(w, http.StatusAccepted, news)
 }
 
@@ -180,33 +203,60 @@ func (h *Handler) handshake(w http.ResponseWriter, r *http.Request, _ []byte) (s
 	return trigger.EventGrid, nil
 }
 
-// known reports whether a message has been answered.
-func (t *triggers) known(id string) bool {
+// messageID returns by what a message is remembered.
+func messageID(sender, id string) string { return sender + "\x00" + id }
+
+// known reports whether a message has been answered. It refuses an ID that was used for
+// another export, or for an event and a start; export is empty for an event.
+func (t *triggers) known(id, export string) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.seen[id] || t.old[id]
+	was, ok := t.seen[id]
+	if !ok {
+		was, ok = t.old[id]
+	}
+	if ok && was != export {
+		return false, access.No(schemas.ErrorBadRequest, "the ID of the message was used for another one; use a new ID for each message")
+	}
+	return ok, nil
 }
 
 // keep remembers a message that was answered.
-func (t *triggers) keep(id string) {
+func (t *triggers) keep(id, export string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.seen == nil || len(t.seen) >= mostSeen {
-		t.seen, t.old = map[string]bool{}, t.seen
+		t.seen, t.old = map[string]string{}, t.seen
 	}
-	t.seen[id] = true
+	t.seen[id] = export
 }
 
-// readers returns the names of the exports that may read one of the objects.
+// readers returns the names of the exports that may read one of the objects. It returns none
+// only if there was none after it was called.
 func (t *triggers) readers(ctx context.Context, objects []string) ([]string, error) {
 	if len(objects) == 0 {
 		return nil, nil
 	}
-	applied, err := t.exports(ctx)
+	began := time.Now()
+	applied, read, err := t.exports(ctx, began.Add(-appliedFresh))
 	if err != nil {
 		return nil, err
 	}
-	var found []string
+	found := reading(applied, objects)
+	if len(found) > 0 || !read.Before(began) {
+		return found, nil
+	}
+	select {
+	case <-time.After(time.Until(read.Add(betweenLists))):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	applied, _, err = t.exports(ctx, began)
+	return reading(applied, objects), err
+}
+
+// reading returns the names of the applied exports that may read one of the objects.
+func reading(applied []operate.Applied, objects []string) (found []string) {
 	for _, a := range applied {
 		reads := slices.ContainsFunc(a.Export.Segments, func(s schemas.Segment) bool {
 			return slices.ContainsFunc(objects, func(o string) bool { return storage.Reads(s.Source, o) })
@@ -215,21 +265,38 @@ func (t *triggers) readers(ctx context.Context, objects []string) ([]string, err
 			found = append(found, a.Export.Name)
 		}
 	}
-	return found, nil
+	return found
 }
 
-// exports returns the applied exports, as they were a moment ago.
-func (t *triggers) exports(ctx context.Context) ([]operate.Applied, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if time.Since(t.read) < appliedFresh {
-		return t.applied, nil
+// exports returns the applied exports as they were at some time after since, and that time.
+func (t *triggers) exports(ctx context.Context, since time.Time) ([]operate.Applied, time.Time, error) {
+	t.listing.Lock()
+	defer t.listing.Unlock()
+	if !t.read.Before(since) {
+		return t.applied, t.read, nil
 	}
+	at := time.Now()
 	applied, err := t.o.Office.As(schemas.Person{}).reader().Applied(ctx)
 	if err == nil {
-		t.applied, t.read = applied, time.Now()
+		t.applied, t.read = applied, at
 	}
-	return applied, err
+	return applied, at, err
+}
+
+// tellAll tells the workflows of exports that there is news, and returns those that were
+// told.
+func (t *triggers) tellAll(ctx context.Context, exports []string, from string) ([]Told, error) {
+	told := make([]Told, len(exports))
+	var group errgroup.Group
+	group.SetLimit(tellAtOnce)
+	for i, e := range exports {
+		group.Go(func() (err error) {
+			told[i], err = t.tell(ctx, e, from)
+			return err
+		})
+	}
+	err := group.Wait()
+	return slices.DeleteFunc(told, func(t Told) bool { return t.RunID == "" }), err
 }
 
 // tell tells the workflow of an export that there is news. Events that come together are

@@ -24,14 +24,14 @@ func TestTheExampleSigns(t *testing.T) {
 			t.Error(err)
 		}
 		who, id, err := v.Webhook(r.Header, body)
-		if err != nil || who != "nightly" || id != "msg-1" || r.URL.Path != "/v1/exports/Spring campaign/runs" {
-			t.Errorf("%q %q %v %s", who, id, err, r.URL)
+		if err != nil || who != "nightly" || id != "msg-1" || r.URL.Path != `/v1/exports/Spring "\ campaign/runs` || string(body) != `{"export": "Spring \"\\ campaign"}` {
+			t.Errorf("%q %q %v %s %s", who, id, err, r.URL, body)
 		}
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, `{"runId":"1"}`)
 	}))
 	defer server.Close()
-	script := exec.Command("sh", "../../examples/triggers/start.sh", "Spring campaign", "msg-1")
+	script := exec.Command("sh", "../../examples/triggers/start.sh", `Spring "\ campaign`, "msg-1")
 	script.Env = append(os.Environ(), "GATEWAY="+server.URL, "SECRET_FILE="+file(t, secret(1)+"\n"))
 	out, err := script.CombinedOutput()
 	if err != nil || string(out) != `{"runId":"1"}` {

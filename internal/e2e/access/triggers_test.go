@@ -130,10 +130,11 @@ func TestProgramsStartRuns(t *testing.T) {
 	now := time.Now()
 
 	// What is forged or old is refused.
-	const path, body = "/v1/exports/Lake/runs", `{"dag": "segments"}`
+	const path, body = "/v1/exports/Lake/runs", `{"export": "Lake", "dag": "segments"}`
 	g.must(http.StatusUnauthorized, path, "forger", "msg_1", now, body)
 	g.must(http.StatusUnauthorized, path, "airflow", "msg_1", now.Add(-time.Hour), body)
-	g.must(http.StatusNotFound, "/v1/exports/Nothing/runs", "airflow", "msg_1", now, body)
+	g.must(http.StatusNotFound, "/v1/exports/Nothing/runs", "airflow", "msg_0", now, `{"export": "Nothing"}`)
+	g.must(http.StatusBadRequest, "/v1/exports/Elsewhere/runs", "airflow", "msg_1", now, body)
 	if runs := g.started("Lake"); len(runs) > 0 {
 		t.Fatalf("%v", runs)
 	}

@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/trigger"
+	"iterable-segment-export/schemas"
+)
+
+// sender signs requests to a gateway whose Temporal is a fakeTemporal.
+type sender struct {
+	*fakeTemporal
+	t    *testing.T
+	gate *access.Gate
+	hook *standardwebhooks.Webhook
+	h    http.Handler
+}
+
+func newSender(t *testing.T) sender {
+	t.Helper()
+	key := bytes.Repeat([]byte{7}, 32)
+	secrets := filepath.Join(t.TempDir(), "secrets")
+	if err := os.WriteFile(secrets, []byte("airflow whsec_"+base64.StdEncoding.EncodeToString(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := trigger.New(trigger.Options{Secrets: secrets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook, err := standardwebhooks.NewWebhookRaw(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fakeTemporal{schedules: map[string]schemas.ScheduledInput{}, signal: func(string) {}}
+	office, gate := officeWith(t, f)
+	return sender{f, t, gate, hook, NewHandler(Options{Office: office, Triggers: verifier, Log: slog.New(slog.DiscardHandler)})}
+}
+
+func (s sender) apply(names ...string) {
+	s.t.Helper()
+	for _, name := range names {
+		in := scheduleOf(s.t, s.gate, name)
+		s.mu.Lock()
+		s.schedules[name] = in
+		s.mu.Unlock()
+	}
+}
+
+// post sends a body with its signature, and returns the status and the answer.
+func (s sender) post(path, id, body string) (int, string) {
+	s.t.Helper()
+	now := time.Now()
+	signature, err := s.hook.Sign(id, now, []byte(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, path, bytes.NewReader([]byte(body)))
+	r.Header.Set(standardwebhooks.HeaderWebhookID, id)
+	r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	r.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	w := httptest.NewRecorder()
+	s.h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// told sends an event and returns the exports that it tells.
+func (s sender) told(id, key string) (names []string) {
+	s.t.Helper()
+	status, text := s.post("/v1/events", id, fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"lake"},"object":{"key":%q}}}]}`, key))
+	var news News
+	if err := json.Unmarshal([]byte(text), &news); err != nil || status != http.StatusAccepted {
+		s.t.Fatalf("%s: %d %s", id, status, text)
+	}
+	for _, e := range news.Exports {
+		names = append(names, e.Export)
+	}
+	return names
+}
+
+// TestASignatureIsForOneExport: whoever has seen a signed request can't start another export
+// with it, nor have an event taken for a start.
+func TestASignatureIsForOneExport(t *testing.T) {
+	s := newSender(t)
+	s.apply("Spring", "Autumn")
+	const spring = `{"export": "Spring", "dag": "segments"}`
+	for what, c := range map[string]struct {
+		path, body string
+	}{
+		"another export": {"/v1/exports/Autumn/runs", spring},
+		"no export":      {"/v1/exports/Spring/runs", `{}`},
+		"no JSON":        {"/v1/exports/Spring/runs", ``},
+		"an event":       {"/v1/exports/Spring/runs", `{"Records":[]}`},
+		"a start":        {"/v1/events", spring},
+	} {
+		if status, text := s.post(c.path, "msg_0", c.body); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", what, status, text)
+		}
+	}
+	if len(s.started) > 0 {
+		t.Fatalf("started %+v", s.started)
+	}
+	for range 2 { // sent again, it gets the same run
+		if status, text := s.post("/v1/exports/Spring/runs", "msg_1", spring); status != http.StatusAccepted {
+			t.Errorf("%d %s", status, text)
+		}
+	}
+	n := len(s.started)
+	for what, status := range map[string]func() (int, string){
+		"for another export": func() (int, string) { return s.post("/v1/exports/Autumn/runs", "msg_1", `{"export": "Autumn"}`) },
+		"for an event":       func() (int, string) { return s.post("/v1/events", "msg_1", `{"Records":[]}`) },
+	} {
+		if got, text := status(); got != http.StatusBadRequest {
+			t.Errorf("an ID that is used again %s: %d %s", what, got, text)
+		}
+	}
+	if len(s.started) != n {
+		t.Errorf("started %+v", s.started)
+	}
+	if status, text := s.post("/v1/exports/"+url.PathEscape("Autumn")+"/runs", "msg_2", `{"export": "Autumn"}`); status != http.StatusAccepted {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+// TestAnEventTellsManyExportsAtOnce: no signal waits for another one.
+func TestAnEventTellsManyExportsAtOnce(t *testing.T) {
+	s := newSender(t)
+	var together sync.WaitGroup
+	together.Add(tellAtOnce)
+	for n := range tellAtOnce {
+		s.apply(fmt.Sprintf("part-%02d", n))
+	}
+	for name, in := range s.schedules {
+		in.Export.Segments[0].Source = "s3://lake/segments"
+		s.schedules[name] = in
+	}
+	s.signal = func(string) {
+		together.Done()
+		together.Wait() // one after another, they would wait forever
+	}
+	if told := s.told("event_1", "segments/a.parquet"); len(told) != tellAtOnce || told[0] != "part-00" {
+		t.Errorf("%v", told)
+	}
+}
+
+// TestAnEventOfANewExport is told to an export that was applied a moment before it.
+func TestAnEventOfANewExport(t *testing.T) {
+	s := newSender(t)
+	put := func(name, source string) {
+		s.apply(name)
+		s.schedules[name].Export.Segments[0].Source = source
+	}
+	put("Spring", "s3://lake/spring")
+	if told := s.told("event_1", "spring/a.parquet"); len(told) != 1 {
+		t.Errorf("%v", told)
+	}
+	put("Autumn", "s3://lake/autumn")
+	if told := s.told("event_2", "autumn/a.parquet"); len(told) != 1 || told[0] != "Autumn" {
+		t.Errorf("%v", told)
+	}
+	lists := s.lists
+	if told := s.told("event_3", "spring/b.parquet"); len(told) != 1 || s.lists != lists {
+		t.Errorf("%v, and the list was read again for a place that is known: %v", told, s.lists != lists)
+	}
+	if told := s.told("event_2", "autumn/a.parquet"); len(told) != 0 {
+		t.Errorf("sent again: %v", told)
+	}
+}
