@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/VictoriaMetrics/metricsql"
 	"github.com/goccy/go-yaml"
@@ -123,7 +124,8 @@ func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.Key(true) // a step fails and waits for an operator
+	metrics.Late(schemas.LateRuns{Exports: map[string]schemas.Watched{"Observed": {}}}, time.Hour) // the look itself comes minutes later
+	w.Key(true)                                                                                    // a step fails and waits for an operator
 	v := w.Run(w.Export("Observed", "EmailAddress"))
 	w.Waiting(v)
 	scrape := func() string {
