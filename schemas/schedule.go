@@ -14,8 +14,8 @@ type Timing struct {
 	// week; or @hourly, @daily, @weekly, @monthly, @yearly or @every 6h. Runs start when
 	// any of them matches.
 	Cron OneOrMore `json:"cron,omitempty"`
-	// Every is "day", or an interval such as 6h. Intervals are counted from midnight UTC
-	// of 1 January 1970.
+	// Every is "day", or an interval that divides the day, such as 6h. Intervals are counted
+	// from midnight UTC.
 	Every string `json:"every,omitempty"`
 	// At has the times of the day, such as 04:00; On the days of the week, such as mon;
 	// Dates the days of the month. With On and Dates a day has to match both. Default: every

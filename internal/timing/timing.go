@@ -163,7 +163,13 @@ func interval(text string) (time.Duration, error) {
 	case err != nil:
 		return 0, fmt.Errorf("every can't be %s; write day, or an interval such as 6h", quote(text))
 	}
-	return every, atLeast(every)
+	if err := atLeast(every); err != nil {
+		return 0, err
+	}
+	if day := 24 * time.Hour; day%every != 0 {
+		return 0, fmt.Errorf("every can't be %s, which would start at other times each day; write an interval that divides the day, such as 4h, 6h or 12h, or cron: \"@every %s\"", quote(text), text)
+	}
+	return every, nil
 }
 
 // atLeast refuses intervals that Temporal would take, and that nobody means.

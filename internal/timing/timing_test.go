@@ -83,9 +83,26 @@ func TestPlain(t *testing.T) {
 		"dates: [1]":           {Every: "month", At: at},
 		"or an interval":       {Every: "sometimes"},
 		"a minute or more":     {Every: "10s"},
+		`cron: "@every 5h"`:    {Every: "5h"},
+		`cron: "@every 48h"`:   {Every: "48h"},
 	} {
 		if _, err := Parse(of); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%+v: %v, want %q", of, err, problem)
+		}
+	}
+}
+
+// TestTheZoneOfAnInterval checks that only times of the day have the zone.
+func TestTheZoneOfAnInterval(t *testing.T) {
+	for want, cron := range map[string]schemas.OneOrMore{
+		"every day at 04:00 Europe/Oslo; and every 6 hours from 00:00 UTC":                         {"0 4 * * *", "@every 6h"},
+		"every 5 hours; and every day at 04:00 Europe/Oslo; and every Monday at 05:00 Europe/Oslo": {"@every 5h", "0 4 * * *", "0 5 * * 1"},
+		"every day at 04:00; and every Monday at 05:00 Europe/Oslo":                                {"0 4 * * *", "0 5 * * 1"},
+		"every 6 hours from 00:00 UTC":                                                             {"@every 6h"},
+	} {
+		s, err := Parse(schemas.Timing{Cron: cron, TimeZone: "Europe/Oslo"})
+		if err != nil || s.Words() != want {
+			t.Errorf("%q: %v, %v; want %q", cron, s.Words(), err, want)
 		}
 	}
 }

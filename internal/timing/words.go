@@ -9,24 +9,45 @@ import (
 	"time"
 )
 
-// Words returns the schedule in words, such as "every day at 04:00 Europe/Oslo".
+// Words returns the schedule in words, such as "every day at 04:00 Europe/Oslo". An interval
+// has no zone.
 func (s *Spec) Words() string {
-	if slices.ContainsFunc(s.rules, func(r rule) bool { return r.every == 0 }) {
-		return s.words() + " " + s.zone.String()
+	all := s.phrases()
+	if !slices.ContainsFunc(all, func(p phrase) bool { return p.interval }) {
+		return join(all) + " " + s.zone.String()
 	}
-	return s.words() // an interval has no zone
+	var out []string
+	for _, p := range all {
+		text := p.String()
+		if !p.interval {
+			text += " " + s.zone.String()
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; and ")
 }
 
 // phrase is a part of the words: days, and the minutes of the day that a run starts at; or
 // only other.
 type phrase struct {
-	days  string
-	clock []int
-	other string
+	days     string
+	clock    []int
+	other    string
+	interval bool
 }
 
 // words returns the schedule in words, without its zone.
-func (s *Spec) words() string {
+func (s *Spec) words() string { return join(s.phrases()) }
+
+func join(all []phrase) string {
+	var out []string
+	for _, p := range all {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, "; and ")
+}
+
+func (s *Spec) phrases() []phrase {
 	var all []phrase
 	for _, r := range s.rules {
 		p := r.phrase()
@@ -38,11 +59,7 @@ func (s *Spec) words() string {
 			all = append(all, p)
 		}
 	}
-	var out []string
-	for _, p := range all {
-		out = append(out, p.String())
-	}
-	return strings.Join(out, "; and ")
+	return all
 }
 
 func (p phrase) String() string {
@@ -58,7 +75,7 @@ func (p phrase) String() string {
 
 func (r rule) phrase() phrase {
 	if r.every != 0 {
-		return phrase{other: r.interval()}
+		return phrase{other: r.interval(), interval: true}
 	}
 	days := r.days()
 	if clock := r.clock(); len(clock) > 0 {
