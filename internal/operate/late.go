@@ -56,6 +56,7 @@ func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now ti
 		if !ok || !reflect.DeepEqual(known.Timing, *a.Timing) {
 			known.Timing, known.Due = *a.Timing, time.Time{}
 		}
+		known.Due = dueAfter(known.Due, before.LookedAt, a.Updated)
 		l := late{Watched: known, a: a, runs: runs, now: now}
 		l.overdue()
 		l.slow(func(r Run) bool {
@@ -67,6 +68,15 @@ func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now ti
 		out.Found = append(out.Found, l.found...)
 	}
 	return out, nil
+}
+
+// dueAfter returns the start that is still due, if any, after the schedule was updated: it
+// skips the starts before that, such as those during a pause.
+func dueAfter(due, lookedAt, updated time.Time) time.Time {
+	if updated.After(due) && updated.After(lookedAt) {
+		return time.Time{}
+	}
+	return due
 }
 
 // late is the look at one export.

@@ -86,6 +86,36 @@ func TestOverdue(t *testing.T) {
 	}
 }
 
+// TestAPauseBetweenLooks has a schedule be paused and resumed at several times between two
+// looks. A start is not due any more if the schedule was paused then.
+func TestAPauseBetweenLooks(t *testing.T) {
+	looked := due.Add(-time.Hour)
+	for _, c := range []struct {
+		updated time.Time
+		want    time.Time
+	}{
+		{time.Time{}, due},
+		{looked.Add(-time.Hour), due},
+		{due.Add(-time.Minute), due}, // it was resumed before the start
+		{due.Add(time.Minute), time.Time{}},
+	} {
+		if got := dueAfter(due, looked, c.updated); !got.Equal(c.want) {
+			t.Errorf("updated %s: due %s, want %s", c.updated, got, c.want)
+		}
+	}
+	if got := dueAfter(due, due.Add(2*time.Hour), due.Add(time.Hour)); !got.Equal(due) {
+		t.Errorf("updated before the last look, which found the start due: %s", got)
+	}
+	f := &oneExport{}
+	f.schedule.paused = true
+	if err := (&Operator{Client: f, Who: schemas.Person{Name: "Ann"}}).Resume(t.Context(), Applied{}); err != nil || f.schedule.paused {
+		t.Errorf("paused %v, %v", f.schedule.paused, err)
+	}
+	if f.schedule.note != "Resumed by Ann" {
+		t.Errorf("note %q", f.schedule.note)
+	}
+}
+
 // TestRecovered has an overdue export fail first, and then be done.
 func TestRecovered(t *testing.T) {
 	w := &lateWorld{t: t}

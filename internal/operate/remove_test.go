@@ -27,6 +27,7 @@ type oneSchedule struct {
 	client.ScheduleClient
 	client.ScheduleHandle
 	paused bool
+	note   string
 }
 
 type oneRun struct {
@@ -43,9 +44,12 @@ func (s *oneSchedule) Pause(context.Context, client.SchedulePauseOptions) error 
 	return nil
 }
 
-func (s *oneSchedule) Unpause(context.Context, client.ScheduleUnpauseOptions) error {
-	s.paused = false
-	return nil
+func (s *oneSchedule) Update(_ context.Context, o client.ScheduleUpdateOptions) error {
+	next, err := o.DoUpdate(client.ScheduleUpdateInput{})
+	if err == nil {
+		s.paused, s.note = next.Schedule.State.Paused, next.Schedule.State.Note
+	}
+	return err
 }
 
 func (s *oneSchedule) Describe(context.Context) (*client.ScheduleDescription, error) {

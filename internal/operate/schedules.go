@@ -34,6 +34,8 @@ type Applied struct {
 	// most three, in the time zone of the schedule.
 	Next   time.Time   `json:"next,omitzero"`
 	Starts []time.Time `json:"starts,omitempty"`
+	// Updated is when the schedule was applied or resumed last.
+	Updated time.Time `json:"-"`
 	// Late says that its run is overdue or slow, empty if neither.
 	Late string `json:"late,omitempty"`
 	// Skipped counts the starts that were skipped because the schedule's last run was
@@ -116,7 +118,7 @@ func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	if !ok {
 		return Applied{}, ErrNotApplied
 	}
-	a := Applied{ScheduledInput: in, ScheduleID: id, Skipped: d.Info.NumActionsSkippedOverlap}
+	a := Applied{ScheduledInput: in, ScheduleID: id, Skipped: d.Info.NumActionsSkippedOverlap, Updated: d.Info.LastUpdateAt}
 	if s := d.Schedule.State; s != nil {
 		a.Paused, a.Note = s.Paused, s.Note
 		a.Detached = s.Paused && strings.HasPrefix(s.Note, NoteNoConnection)
@@ -222,9 +224,23 @@ func (o *Operator) Pause(ctx context.Context, a Applied) error {
 	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: "Paused by " + o.Who.Name})
 }
 
-// Resume ends the pause of an export's schedule.
+// Resume ends the pause of an export's schedule. It updates the schedule instead of using
+// Unpause, which does not set the time of the last update in every version of Temporal.
 func (o *Operator) Resume(ctx context.Context, a Applied) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Unpause(ctx, client.ScheduleUnpauseOptions{Note: "Resumed by " + o.Who.Name})
+	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			s := u.Description.Schedule
+			if s.State == nil {
+				s.State = &client.ScheduleState{}
+			}
+			if in, ok := scheduled(&u.Description); ok {
+				times := spec(in.Timing)
+				s.Spec, s.Action = &times, action(in)
+			}
+			s.State.Paused, s.State.Note = false, "Resumed by "+o.Who.Name
+			return &client.ScheduleUpdate{Schedule: &s}, nil
+		},
+	})
 }
 
 // Names returns the names of the applied exports, sorted, at most maxListed of them. It
