@@ -48,6 +48,8 @@ const (
 	ActivitySweep = "Sweep"
 	// ActivityFindLateRuns looks for exports whose runs are overdue or slow.
 	ActivityFindLateRuns = "FindLateRuns"
+	// ActivityReadSchedule returns what the schedule of an export starts now.
+	ActivityReadSchedule = "ReadSchedule"
 )
 
 // SweepID is the ID of the schedule that starts WorkflowSweep. The IDs of its workflows

@@ -8,10 +8,16 @@ const SignalNews = "news"
 
 // News says that something was written where an export reads.
 type News struct {
-	// Input is what the export's schedule would start.
-	Input ScheduledInput `json:"input"`
+	Export string `json:"export"`
 	// By is what sent the news.
 	By string `json:"by,omitempty"`
+}
+
+// AppliedNow is the result of ActivityReadSchedule.
+type AppliedNow struct {
+	// Input is what the export's schedule starts now, nil if the export is not applied.
+	Input  *ScheduledInput `json:"input,omitempty"`
+	Paused bool            `json:"paused,omitempty"`
 }
 
 // TriggeredInput starts WorkflowTriggeredRun. It is set when the workflow continues in a new

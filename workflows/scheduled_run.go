@@ -17,7 +17,8 @@ import (
 // already in progress, it skips this one and records that.
 func ScheduledRun(ctx workflow.Context, in schemas.ScheduledInput) (schemas.ScheduledResult, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The schedule of **export %q** runs it as `%s`.", in.Export.Name, schemas.RunWorkflowID(in.Export.Name)))
-	result, err := runScheduled(ctx, in, schemas.Trigger{Kind: schemas.TriggerSchedule})
+	var result schemas.RunResult
+	err := startScheduled(ctx, in, schemas.Trigger{Kind: schemas.TriggerSchedule}).Get(ctx, &result)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
 	case errors.As(err, &started):
@@ -28,10 +29,10 @@ func ScheduledRun(ctx workflow.Context, in schemas.ScheduledInput) (schemas.Sche
 	return schemas.ScheduledResult{Run: &result}, nil
 }
 
-// runScheduled runs an export as its schedule does, with the grant that its schedule has, and
-// waits for the end. why is what the run is displayed to be started by.
-func runScheduled(ctx workflow.Context, in schemas.ScheduledInput, why schemas.Trigger) (result schemas.RunResult, err error) {
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+// startScheduled starts a run of an export as its schedule does, with the grant that its
+// schedule has. why is what the run is displayed to be started by.
+func startScheduled(ctx workflow.Context, in schemas.ScheduledInput, why schemas.Trigger) workflow.ChildWorkflowFuture {
+	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            schemas.RunWorkflowID(in.Export.Name),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// Operators know a run by its name, and only they end it.
@@ -40,8 +41,6 @@ func runScheduled(ctx workflow.Context, in schemas.ScheduledInput, why schemas.T
 		Memo:                map[string]any{schemas.MemoTrigger: why},
 		StaticSummary:       fmt.Sprintf("Export %q over connection %q", in.Export.Name, in.Export.Connection),
 	}), schemas.WorkflowRunExport, schemas.RunInput{Export: in.Export, Grant: in.Grant, Trigger: schemas.Trigger{Kind: schemas.TriggerSchedule}})
-	err = child.Get(ctx, &result)
-	return result, err
 }
 
 // skipped records in the Temporal UI and in the memo that the scheduled start was skipped.

@@ -34,8 +34,9 @@ type triggeredRun struct {
 
 // TriggeredRun starts what the schedule of an export starts, after news of its data: once
 // for all news that come before the run has looked at the data, and again for later ones.
-// While another run is under way, it tries again later. Each piece of news is a signal; the
-// first one starts the workflow.
+// While another run is under way, it tries again later. Each attempt reads the schedule, so
+// that a change, a pause or a removal counts. Each piece of news is a signal; the first one
+// starts the workflow.
 func TriggeredRun(ctx workflow.Context, in schemas.TriggeredInput) error {
 	r := &triggeredRun{channel: workflow.GetSignalChannel(ctx, schemas.SignalNews), news: in.News, at: in.At}
 	if r.news == nil {
@@ -48,12 +49,14 @@ func TriggeredRun(ctx workflow.Context, in schemas.TriggeredInput) error {
 		}
 		n := *r.news
 		r.news = nil
-		result, err := runScheduled(ctx, n.Input, schemas.Trigger{Kind: schemas.TriggerEvent, Who: n.By})
+		result, err := r.attempt(ctx, n)
 		r.drain(ctx)
 		var under *temporal.ChildWorkflowExecutionAlreadyStartedError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, errLongHistory):
+			return r.again(ctx)
 		case errors.As(err, &under):
 			if r.news == nil {
 				r.news = &n
@@ -68,10 +71,46 @@ func TriggeredRun(ctx workflow.Context, in schemas.TriggeredInput) error {
 			pause = fewestRetry
 		}
 		if attempts >= mostAttempts || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			r.drain(ctx)
-			return workflow.NewContinueAsNewError(ctx, schemas.WorkflowTriggeredRun, schemas.TriggeredInput{News: r.news, At: r.at})
+			return r.again(ctx)
 		}
 	}
+}
+
+// Errors of an attempt.
+var (
+	errNotApplied  = errors.New("the export is paused or not applied")
+	errLongHistory = errors.New("the history has grown too long during the run")
+)
+
+// attempt runs what the export's schedule starts now, and waits for the end. News that come
+// meanwhile are kept.
+func (r *triggeredRun) attempt(ctx workflow.Context, n schemas.News) (result schemas.RunResult, err error) {
+	var now schemas.AppliedNow
+	if err := workflow.ExecuteActivity(quick(ctx, "Read the schedule"), schemas.ActivityReadSchedule, n.Export).Get(ctx, &now); err != nil {
+		return result, err
+	}
+	if now.Input == nil || now.Paused {
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q**: news by %s started no run: %v.", n.Export, n.By, errNotApplied))
+		return result, errNotApplied
+	}
+	child := startScheduled(ctx, *now.Input, schemas.Trigger{Kind: schemas.TriggerEvent, Who: n.By})
+	ended := false
+	s := workflow.NewSelector(ctx)
+	s.AddFuture(child, func(workflow.Future) { ended = true })
+	s.AddReceive(r.channel, func(workflow.ReceiveChannel, bool) { r.receive(ctx) })
+	for s.Select(ctx); !ended; s.Select(ctx) {
+		if r.news != nil && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return result, errLongHistory // the run goes on, and the next execution tries until it has ended
+		}
+	}
+	err = child.Get(ctx, &result)
+	return result, err
+}
+
+// again continues with the latest news in a new execution.
+func (r *triggeredRun) again(ctx workflow.Context) error {
+	r.drain(ctx)
+	return workflow.NewContinueAsNewError(ctx, schemas.WorkflowTriggeredRun, schemas.TriggeredInput{News: r.news, At: r.at})
 }
 
 // receive blocks until there is news.
@@ -83,7 +122,7 @@ func (r *triggeredRun) receive(ctx workflow.Context) {
 
 func (r *triggeredRun) keep(ctx workflow.Context, n schemas.News) {
 	r.news, r.at = &n, workflow.Now(ctx)
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q**: news by %s at %s.", n.Input.Export.Name, n.By, clock(r.at)))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q**: news by %s at %s.", n.Export, n.By, clock(r.at)))
 }
 
 // drain receives what has come already.

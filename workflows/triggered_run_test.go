@@ -1,12 +1,15 @@
 package workflows
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -20,11 +23,19 @@ type newsroom struct {
 	*testsuite.TestWorkflowEnvironment
 	runs []time.Time
 	in   []schemas.RunInput
+	now  schemas.AppliedNow // what the schedule is
 }
 
 func newNewsroom(fail func(n int) error) *newsroom {
 	var suite testsuite.WorkflowTestSuite
 	r := &newsroom{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	r.now.Input = &schemas.ScheduledInput{Export: schemas.Export{Name: "Spring"}, Grant: &schemas.Grant{MAC: []byte("x")}}
+	r.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.AppliedNow, error) {
+		if export != "Spring" {
+			return schemas.AppliedNow{}, nil
+		}
+		return r.now, nil
+	}, activity.RegisterOptions{Name: schemas.ActivityReadSchedule})
 	r.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
 	r.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	r.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(
@@ -43,7 +54,7 @@ func newNewsroom(fail func(n int) error) *newsroom {
 func (r *newsroom) news(after time.Duration, n int) {
 	r.RegisterDelayedCallback(func() {
 		for range n {
-			r.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Input: schemas.ScheduledInput{Export: schemas.Export{Name: "Spring"}, Grant: &schemas.Grant{MAC: []byte("x")}}})
+			r.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Export: "Spring"})
 		}
 	}, after)
 }
@@ -109,6 +120,9 @@ func TestNewsWhileAnotherRunIsUnderWay(t *testing.T) {
 	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
 	env.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
+	env.RegisterActivityWithOptions(func(context.Context, string) (schemas.AppliedNow, error) {
+		return schemas.AppliedNow{Input: &schemas.ScheduledInput{Export: schemas.Export{Name: "Spring"}}}, nil
+	}, activity.RegisterOptions{Name: schemas.ActivityReadSchedule})
 	env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(schemas.RunResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{}).Times(3)
 	var runs []time.Time
 	env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(
@@ -117,9 +131,73 @@ func TestNewsWhileAnotherRunIsUnderWay(t *testing.T) {
 			return schemas.RunResult{}, nil
 		})
 	began := env.Now()
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3"}) }, 0)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Export: "Spring"}) }, 0)
 	env.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
 	require.NoError(t, env.GetWorkflowError())
 	require.Len(t, runs, 1)
 	require.Equal(t, 4*quietAfterNews+(1+2+4)*fewestRetry, runs[0].Sub(began))
+}
+
+// TestNewsStartWhatTheScheduleStartsNow: what was changed, paused or removed after the news
+// counts.
+func TestNewsStartWhatTheScheduleStartsNow(t *testing.T) {
+	changed := &schemas.ScheduledInput{Export: schemas.Export{Name: "Spring", Email: "corrected"}, Grant: &schemas.Grant{MAC: []byte("y")}}
+	for name, c := range map[string]struct {
+		now  schemas.AppliedNow
+		runs int
+	}{
+		"changed": {schemas.AppliedNow{Input: changed}, 1},
+		"paused":  {schemas.AppliedNow{Input: changed, Paused: true}, 0},
+		"removed": {schemas.AppliedNow{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newNewsroom(func(int) error { return nil })
+			r.news(0, 1)
+			r.RegisterDelayedCallback(func() { r.now = c.now }, time.Second)
+			r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+			require.NoError(t, r.GetWorkflowError())
+			require.Len(t, r.in, c.runs)
+			for _, in := range r.in {
+				require.Equal(t, changed.Export, in.Export)
+				require.Equal(t, changed.Grant, in.Grant)
+			}
+		})
+	}
+}
+
+// TestNewsAfterAResumption: what comes while a paused export is looked up is not lost.
+func TestNewsAfterAResumption(t *testing.T) {
+	r := newNewsroom(func(int) error { return nil })
+	r.now.Paused = true
+	r.OnActivity(schemas.ActivityReadSchedule, mock.Anything, "Spring").Return(func(context.Context, string) (schemas.AppliedNow, error) {
+		was := r.now
+		if was.Paused {
+			r.now.Paused = false
+			r.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Export: "Spring"})
+		}
+		return was, nil
+	})
+	r.news(0, 1)
+	r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+	require.NoError(t, r.GetWorkflowError())
+	require.Len(t, r.in, 1)
+}
+
+// TestNewsDuringALongRun checks that the history does not grow with the news: the workflow
+// continues in a new execution while the run goes on, with the latest news.
+func TestNewsDuringALongRun(t *testing.T) {
+	r := newNewsroom(func(int) error { return nil })
+	r.news(0, 1)
+	r.news(20*time.Minute, 1)
+	r.RegisterDelayedCallback(func() { r.SetContinueAsNewSuggested(true) }, 25*time.Minute)
+	r.news(30*time.Minute, 1)
+	began := r.Now()
+	r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, r.GetWorkflowError(), &again)
+	var in schemas.TriggeredInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+	require.Equal(t, &schemas.News{By: "s3", Export: "Spring"}, in.News)
+	require.Equal(t, 30*time.Minute, in.At.Sub(began))
+	require.Len(t, r.in, 1)
 }

@@ -19,6 +19,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/trigger"
 	"iterable-segment-export/schemas"
 )
@@ -179,5 +180,19 @@ func TestAnEventOfANewExport(t *testing.T) {
 	}
 	if told := s.told("event_2", "autumn/a.parquet"); len(told) != 0 {
 		t.Errorf("sent again: %v", told)
+	}
+}
+
+// TestAppliedNow is what a run for an event would start.
+func TestAppliedNow(t *testing.T) {
+	s := newSender(t)
+	o := &operate.Operator{Client: s.fakeTemporal}
+	if now, err := o.AppliedNow(t.Context(), "Spring"); err != nil || now.Input != nil {
+		t.Errorf("not applied: %+v, %v", now, err)
+	}
+	s.apply("Spring")
+	s.paused = true
+	if now, err := o.AppliedNow(t.Context(), "Spring"); err != nil || now.Input == nil || now.Input.Export.Name != "Spring" || now.Input.Grant == nil || !now.Paused {
+		t.Errorf("paused: %+v, %v", now, err)
 	}
 }

@@ -22,6 +22,7 @@ type fakeTemporal struct {
 
 	mu        sync.Mutex
 	schedules map[string]schemas.ScheduledInput // by the name of the export
+	paused    bool
 	started   []schemas.RunInput
 	lists     int
 	signal    func(id string) // is called for each signal
@@ -54,7 +55,7 @@ func (s fakeSchedule) Describe(context.Context) (*client.ScheduleDescription, er
 	for name, in := range s.f.schedules {
 		if schemas.ScheduleID(name) == s.id {
 			payload, err := converter.GetDefaultDataConverter().ToPayload(in)
-			return &client.ScheduleDescription{Schedule: client.Schedule{Action: &client.ScheduleWorkflowAction{Args: []any{payload}}}}, err
+			return &client.ScheduleDescription{Schedule: client.Schedule{State: &client.ScheduleState{Paused: s.f.paused}, Action: &client.ScheduleWorkflowAction{Args: []any{payload}}}}, err
 		}
 	}
 	return nil, serviceerror.NewNotFound("no such schedule")

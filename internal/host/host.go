@@ -29,6 +29,7 @@ import (
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
@@ -130,6 +131,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
 		schemas.ActivitySweep:          h.Sweeper().Run,
 		schemas.ActivityFindLateRuns:   h.findLateRuns,
+		schemas.ActivityReadSchedule:   (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).AppliedNow,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))
 	register(h.access, map[string]any{

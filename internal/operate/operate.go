@@ -122,7 +122,7 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 // some, and starts it if need be.
 func (o *Operator) News(ctx context.Context, a Applied, by string) (Run, error) {
 	id := schemas.TriggeredWorkflowID(a.Export.Name)
-	run, err := o.Client.SignalWithStartWorkflow(ctx, id, schemas.SignalNews, schemas.News{Input: a.ScheduledInput, By: by}, client.StartWorkflowOptions{
+	run, err := o.Client.SignalWithStartWorkflow(ctx, id, schemas.SignalNews, schemas.News{Export: a.Export.Name, By: by}, client.StartWorkflowOptions{
 		ID: id, TaskQueue: schemas.TaskQueue, WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary: fmt.Sprintf("News for export %q", a.Export.Name),
 	}, schemas.WorkflowTriggeredRun, schemas.TriggeredInput{})

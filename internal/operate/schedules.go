@@ -106,6 +106,18 @@ func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, e
 	return a, err
 }
 
+// AppliedNow returns what the schedule of an export starts now, nothing if it is not applied.
+func (o *Operator) AppliedNow(ctx context.Context, export string) (out schemas.AppliedNow, err error) {
+	a, err := o.describe(ctx, schemas.ScheduleID(export))
+	switch {
+	case errors.Is(err, ErrNotApplied):
+		return out, nil
+	case err != nil:
+		return out, err
+	}
+	return schemas.AppliedNow{Input: &a.ScheduledInput, Paused: a.Paused}, nil
+}
+
 func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
 	if absent(err) {
