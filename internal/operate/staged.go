@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
@@ -25,11 +26,13 @@ type Staged struct {
 }
 
 // mostExecutions is how many executions LastStaged reads: the current one, and those before
-// it that ended before they staged anything.
-const mostExecutions = 20
+// it that ended before they staged anything, such as those that found no new data.
+const mostExecutions = 1000
 
 // LastStaged returns the newest staging of a segment over the run's connection, or nil if
-// the namespace has kept no history of one.
+// the namespace has kept no history of one. If there are too many histories to read, it returns
+// a staging that is newer than any snapshot: the data root then counts as restored, and nobody
+// is removed who should stay.
 func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*Staged, error) {
 	id := schemas.SegmentWorkflowID(run.Export, run.Segment)
 	newest, err := o.execution(ctx, id, "")
@@ -50,6 +53,9 @@ func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*Staged,
 		if staged, err := o.staged(ctx, id, execution, run.Connection); staged != nil || err != nil {
 			return staged, err
 		}
+	}
+	if len(runs) == mostExecutions {
+		return &Staged{Version: math.MaxInt64}, nil
 	}
 	return nil, nil
 }
