@@ -41,7 +41,8 @@ an export is under way at a time: a second start joins the first.
 
 A run whose data is not complete waits for it (docs/segments.md). With --wait-for-data, which
 is for orchestrators, it also waits for files that do not exist yet, and until no file has
-changed for two minutes, as a scheduled run does.
+changed for two minutes, as a scheduled run does. It does not join a run that has already
+looked at the data: that is refused, because newer data is for another run.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 a segment was
 skipped because its data was not ready in time.`,

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,7 +154,24 @@ func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, 
 	case !same(in.Export, export):
 		return access.No(schemas.ErrorConflict, "a run of %q with another definition is under way; wait until it has ended: starter runs %s", export.Name, schemas.ShellWord(export.Name))
 	}
-	return nil
+	if !o.AwaitData {
+		return nil
+	}
+	v, err := o.Look(ctx, run)
+	if err == nil && v.looked() {
+		err = access.No(schemas.ErrorConflict, "a run of %q is under way that may have read the data before it was complete; start another one when it has ended: starter runs %s",
+			export.Name, schemas.ShellWord(export.Name))
+	}
+	return err
+}
+
+// looked reports whether the run has read the data of a segment, or has left one out. Newer
+// data is then for another run.
+func (v View) looked() bool {
+	return v.Ended() || slices.ContainsFunc(v.Segments, func(s SegmentView) bool {
+		ended := s.State != schemas.StateRunning && s.State != schemas.StateWaiting && s.State != schemas.StateAwaitingData
+		return ended || !s.Report.Info.LookedAt.IsZero()
+	})
 }
 
 // same reports whether two definitions of an export are equal.
