@@ -24,7 +24,11 @@ type newsroom struct {
 	runs []time.Time
 	in   []schemas.RunInput
 	now  schemas.AppliedNow // what the schedule is
+	// ended is when the workflow timed ended, which calls TriggeredRun.
+	ended time.Time
 }
+
+const timed = "timed"
 
 func newNewsroom(fail func(n int) error) *newsroom {
 	var suite testsuite.WorkflowTestSuite
@@ -37,6 +41,10 @@ func newNewsroom(fail func(n int) error) *newsroom {
 		return r.now, nil
 	}, activity.RegisterOptions{Name: schemas.ActivityReadSchedule})
 	r.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
+	r.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.TriggeredInput) error {
+		defer func() { r.ended = workflow.Now(ctx) }()
+		return TriggeredRun(ctx, in)
+	}, workflow.RegisterOptions{Name: timed})
 	r.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	r.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, in schemas.RunInput) (schemas.RunResult, error) {
@@ -192,12 +200,13 @@ func TestNewsDuringALongRun(t *testing.T) {
 	r.RegisterDelayedCallback(func() { r.SetContinueAsNewSuggested(true) }, 25*time.Minute)
 	r.news(30*time.Minute, 1)
 	began := r.Now()
-	r.ExecuteWorkflow(TriggeredRun, schemas.TriggeredInput{})
+	r.ExecuteWorkflow(timed, schemas.TriggeredInput{})
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, r.GetWorkflowError(), &again)
 	var in schemas.TriggeredInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
 	require.Equal(t, &schemas.News{By: "s3", Export: "Spring"}, in.News)
 	require.Equal(t, 30*time.Minute, in.At.Sub(began))
+	require.Equal(t, 30*time.Minute, r.ended.Sub(began), "before the end of the run")
 	require.Len(t, r.in, 1)
 }
