@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -14,17 +15,21 @@ type Staged struct {
 	// were compared with.
 	Attempt string
 	Version int64
-	// Sending reports whether they may have been sent.
-	Sending bool
+	// Sending reports whether they may have been sent, Sent whether some were, and Committed
+	// whether a snapshot was published after that.
+	Sending, Sent, Committed bool
 }
 
 // restoredFile is written to a snapshot's folder when a restored backup is noticed, and
 // deleted when no member of the snapshot counts as certain any more.
 const restoredFile = "restored.json"
 
-// unsentFile names the last attempt at staging that ended before it sent anything. It holds
-// a pending.
+// unsentFile holds the IDs of the last attempts at staging that ended before they sent
+// anything, the newest last.
 const unsentFile = "unsent.json"
+
+// mostUnsent is how many attempts unsentFile names.
+const mostUnsent = 1000
 
 // restoredAgain is why all profiles are sent after a backup was restored.
 const restoredAgain = "the snapshot is older than what was sent last: the data root was restored from a backup"
@@ -92,6 +97,8 @@ func (a *Activities) behind(ctx context.Context, run schemas.RunRef, found map[s
 	switch {
 	case newest != last.Version:
 		return newest < last.Version, nil
+	case last.Sending && last.Committed:
+		return true, nil
 	case !last.Sending:
 		return false, nil
 	}
@@ -99,12 +106,11 @@ func (a *Activities) behind(ctx context.Context, run schemas.RunRef, found map[s
 	// or ended before it began to send.
 	for _, p := range found {
 		if p.Attempt == last.Attempt {
-			return false, nil
+			return last.Sent && !p.Sent, nil
 		}
 	}
-	var unsent pending
-	_, err = a.Root.ReadJSON(ctx, snapshotKey(run, unsentFile), &unsent)
-	return unsent.Attempt != last.Attempt, err
+	unsent, err := a.unsent(ctx, run)
+	return !slices.Contains(unsent, last.Attempt), err
 }
 
 // distrust publishes a snapshot in which no member counts as certain. They are sent again
@@ -151,7 +157,18 @@ func (a *Activities) distrustSnapshot(ctx context.Context, run schemas.RunRef, v
 
 // noteUnsent records that an attempt ended before it sent anything.
 func (a *Activities) noteUnsent(ctx context.Context, run schemas.RunRef, p pending) error {
-	return a.Root.WriteJSON(ctx, snapshotKey(run, unsentFile), p)
+	all, err := a.unsent(ctx, run)
+	if err != nil || slices.Contains(all, p.Attempt) {
+		return err
+	}
+	all = append(all, p.Attempt)
+	return a.Root.WriteJSON(ctx, snapshotKey(run, unsentFile), all[max(0, len(all)-mostUnsent):])
+}
+
+// unsent returns the attempts that ended before they sent anything.
+func (a *Activities) unsent(ctx context.Context, run schemas.RunRef) (attempts []string, err error) {
+	_, err = a.Root.ReadJSON(ctx, snapshotKey(run, unsentFile), &attempts)
+	return attempts, err
 }
 
 // restoredLater reports whether a check compares with a snapshot of a restored backup,

@@ -21,8 +21,9 @@ type Staged struct {
 	// were compared with.
 	Attempt string
 	Version int64
-	// Sending reports whether they may have been sent.
-	Sending bool
+	// Sending reports whether they may have been sent, Sent whether some were, and Committed
+	// whether a snapshot was published after that.
+	Sending, Sent, Committed bool
 }
 
 // mostExecutions is how many executions LastStaged reads: the current one, and those before
@@ -63,6 +64,7 @@ func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*Staged,
 // staged reads one execution's history from its end.
 func (o *Operator) staged(ctx context.Context, id, execution, connection string) (*Staged, error) {
 	results := map[int64]*common.Payloads{} // by the event that scheduled the activity
+	committed := false
 	var page []byte
 	for {
 		answer, err := o.Client.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
@@ -85,9 +87,13 @@ func (o *Operator) staged(ctx context.Context, id, execution, connection string)
 			}
 			switch {
 			case found == nil:
+				if results[e.EventId] != nil && e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == schemas.ActivityCommitSnapshot {
+					committed = true
+				}
 			case found.connection != connection:
 				return nil, nil
 			default:
+				found.Committed = committed
 				return &found.Staged, nil
 			}
 		}
@@ -112,7 +118,8 @@ func stagedBy(e *history.HistoryEvent, results map[int64]*common.Payloads) (*sta
 	case schemas.ActivityUploadBatches:
 		var in schemas.UploadInput
 		err := from(scheduled.Input, &in)
-		return &stagedOver{Staged{in.Attempt, in.SnapshotVersion, true}, in.Run.Connection}, err
+		done := results[e.EventId] != nil || in.First > 0 // an earlier chunk was sent
+		return &stagedOver{Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true, Sent: done}, in.Run.Connection}, err
 	case schemas.ActivityStageSegment:
 		result, ok := results[e.EventId]
 		if !ok {
@@ -124,7 +131,7 @@ func stagedBy(e *history.HistoryEvent, results map[int64]*common.Payloads) (*sta
 		if err == nil {
 			err = from(result, &m)
 		}
-		return &stagedOver{Staged{m.Attempt, m.SnapshotVersion, false}, in.Run.Connection}, err
+		return &stagedOver{Staged{Attempt: m.Attempt, Version: m.SnapshotVersion}, in.Run.Connection}, err
 	}
 	return nil, nil
 }

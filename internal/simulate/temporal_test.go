@@ -416,6 +416,9 @@ func (t *task) close(o outcome) {
 	case o.err != nil:
 	case t.name == schemas.ActivityCommitSnapshot:
 		e.published = true
+		e.lastStaged.Committed = true
+	case t.name == schemas.ActivityUploadBatches:
+		e.lastStaged.Sent = true
 	case t.name == schemas.ActivityStageSegment:
 		e.staged = schemas.Manifest{}
 		must(payloads.FromPayloads(o.result, &e.staged))
