@@ -134,8 +134,8 @@ func (a *Activities) distrustSnapshot(ctx context.Context, run schemas.RunRef, v
 		return err // a damaged one is not used anyway
 	}
 	old, err := a.readSnapshot(ctx, run, *h)
-	defer old.Close()
 	if err == nil {
+		defer old.Close()
 		err = old.Verify(ctx)
 	}
 	if lost(err) {
