@@ -32,7 +32,6 @@ var scenarios = []struct {
 	measure func(*bench, context.Context) error
 }{
 	{"staging", (*bench).staging},
-	{"selecting", (*bench).selecting},
 	{"memory", (*bench).memory},
 	{"large", (*bench).large},
 	{"first", (*bench).first},
