@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -91,7 +90,7 @@ func NewRowWriter(out io.Writer, identity string) (*RowWriter, error) {
 	}
 	var err error
 	w.file, err = pqarrow.NewFileWriter(rowWriteSchema, w.out, parquet.NewWriterProperties(props...), pqarrow.DefaultWriterProps())
-	return w, w.failure(nil, err)
+	return w, w.out.failure("the record of rows", nil, err)
 }
 
 // Add appends a row. It copies what it keeps.
@@ -171,7 +170,7 @@ func (w *RowWriter) Rows() int64 { return w.written }
 
 // flush writes the collected rows as a row group.
 func (w *RowWriter) flush() (err error) {
-	defer func() { err = w.failure(recover(), err) }()
+	defer func() { err = w.out.failure("the record of rows", recover(), err) }()
 	cols := []arrow.Array{
 		rowEmail: w.texts[rowEmail].NewArray(), rowUserID: w.texts[rowUserID].NewArray(), rowPerson: w.texts[rowPerson].NewArray(),
 		rowOutcome: w.outcomes.column(), rowReason: w.texts[rowReason].NewArray(), rowFile: w.texts[rowFile].NewArray(),
@@ -183,21 +182,6 @@ func (w *RowWriter) flush() (err error) {
 	return w.file.Write(rec)
 }
 
-// failure returns the error of a write. Parquet's writer ignores some errors of its output, and
-// panics at others.
-func (w *RowWriter) failure(panicked any, err error) error {
-	if w.out.err != nil {
-		err = w.out.err
-	}
-	if err == nil && panicked != nil {
-		err = errors.New("the Parquet library failed")
-	}
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("write the record of rows: %w", err)
-}
-
 // Close writes the remaining rows and the footer.
 func (w *RowWriter) Close() (err error) {
 	if w.err == nil && w.pending > 0 {
@@ -207,6 +191,6 @@ func (w *RowWriter) Close() (err error) {
 		return w.err
 	}
 	w.err = errors.New("write the record of rows: it is closed")
-	defer func() { err = w.failure(recover(), err) }()
+	defer func() { err = w.out.failure("the record of rows", recover(), err) }()
 	return w.file.Close()
 }

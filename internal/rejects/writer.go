@@ -136,7 +136,7 @@ func (w *Writer) open() error {
 
 // flush writes the collected rows as a row group.
 func (w *Writer) flush() (err error) {
-	defer func() { err = w.writeError(recover(), err) }()
+	defer func() { err = w.out.failure("the rejects file", recover(), err) }()
 	if err := w.open(); err != nil {
 		return err
 	}
@@ -151,21 +151,6 @@ func (w *Writer) flush() (err error) {
 	defer rec.Release()
 	w.pending, w.pendingBytes = 0, 0
 	return w.file.Write(rec)
-}
-
-// writeError returns the error of a write. Parquet's writer ignores some errors of its output,
-// and panics at others.
-func (w *Writer) writeError(panicked any, err error) error {
-	if w.out.err != nil {
-		err = w.out.err
-	}
-	if err == nil && panicked != nil {
-		err = errors.New("the Parquet library failed")
-	}
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("write the rejects file: %w", err)
 }
 
 // Close writes the remaining rows and the footer. A second call only returns an earlier error.
@@ -191,7 +176,7 @@ func (w *Writer) Close() error {
 
 // end writes the footer.
 func (w *Writer) end() (err error) {
-	defer func() { err = w.writeError(recover(), err) }()
+	defer func() { err = w.out.failure("the rejects file", recover(), err) }()
 	if err := w.open(); err != nil {
 		return err
 	}
@@ -212,4 +197,19 @@ func (s *sink) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
 	s.err = err
 	return n, err
+}
+
+// failure returns the error of writing a Parquet file to the sink. Parquet's writer ignores
+// some errors of its output, and panics at others.
+func (s *sink) failure(file string, panicked any, err error) error {
+	if s.err != nil {
+		err = s.err
+	}
+	if err == nil && panicked != nil {
+		err = errors.New("the Parquet library failed")
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("write %s: %w", file, err)
 }
