@@ -308,7 +308,7 @@ func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 	}
 }
 
-// TestConditionsAreHeldAgainstTheRunsRecord decodes a segment anew, as Temporal does for each
+// TestConditionsAreHeldAgainstTheRunsRecord decodes a segment again, as Temporal does for each
 // step.
 func TestConditionsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))

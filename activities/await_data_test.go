@@ -152,7 +152,7 @@ func TestDataIsMissing(t *testing.T) {
 	l.dated("later/_temporary/0/x", 0)
 	l.ready(schemas.Wanted{}, "a Hadoop or Spark job has not committed what it writes (_temporary/0)")
 	if _, err := l.look(nil); !isMissing(err) {
-		t.Errorf("nothing is wanted of the data, and there is none: %v", err)
+		t.Errorf("no data is required, and no file exists: %v", err)
 	}
 	l.in.Segment.Source = "/elsewhere"
 	if _, err := l.look(&schemas.Wanted{Missing: true}); err == nil || !strings.Contains(err.Error(), "allow") {

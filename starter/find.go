@@ -20,8 +20,8 @@ func (a *app) findCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "find PERSON",
 		Short: "Show on which lists a person is, and why not",
-		Long: `Show on which lists exports have put a person, whom an address or a user ID identifies,
-over all exports. --history also shows what became of the person in each run whose record is
+		Long: `Show on which lists exports have put the person with an address or a user ID, over all
+exports. --history also shows what became of the person in each run whose record is
 still kept, and so why they are not on a list. "-" reads the person from the standard input, so
 that they are not in the shell's history. For administrators.`,
 		Example: `  starter find ann@example.com

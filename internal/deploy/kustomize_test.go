@@ -41,7 +41,7 @@ func readKustomization(t *testing.T, dir string) (k kustomization) {
 	return k
 }
 
-// TestTheBaseHasAllManifests but the job, which is made anew after each change.
+// TestTheBaseHasAllManifests except the job, which is generated again after each change.
 func TestTheBaseHasAllManifests(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "examples/kubernetes/*.yaml"))
 	if err != nil {

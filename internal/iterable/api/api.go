@@ -17,7 +17,7 @@ type Endpoint struct {
 	Name string
 	// Method and Path are those of the OpenAPI document, with {parameters}.
 	Method, Path string
-	// PerSecond and PerMinute are the documented limits of a project; 0 if there is none.
+	// PerSecond and PerMinute are the documented limits of a project; 0 means no limit.
 	PerSecond, PerMinute float64
 }
 
