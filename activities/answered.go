@@ -48,7 +48,12 @@ func (c *answered) acknowledged(k int) bool {
 }
 
 // further reports whether p has more of the chunk than o.
-func further(p, o schemas.UploadProgress) bool { return p.Next+len(p.Done) > o.Next+len(o.Done) }
+func further(p, o schemas.UploadProgress) bool {
+	if n, m := p.Next+len(p.Done), o.Next+len(o.Done); n != m {
+		return n > m
+	}
+	return p.All().Acknowledged() > o.All().Acknowledged()
+}
 
 // writeAnswered stores the progress of a chunk.
 func (a *Activities) writeAnswered(ctx context.Context, in schemas.UploadInput, attempt string, p schemas.UploadProgress, requests ...answeredRequest) error {
@@ -107,7 +112,7 @@ func (s answers) chunk(k int) *answered {
 // counts returns the sum of the chunks' counts.
 func (s answers) counts() (all schemas.UploadCounts) {
 	for _, c := range s {
-		all.Add(c.Progress.Counts)
+		all.Add(c.Progress.All())
 	}
 	return all
 }

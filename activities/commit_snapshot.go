@@ -25,7 +25,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.mayCommit(ctx, in); err != nil {
 		return in.Report, err
 	}
-	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone {
+	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
 		return done, a.discard(ctx, in.Run)
 	}
 	if err := a.commit(ctx, in); err != nil {
@@ -70,7 +70,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 		return a.settled(ctx, in.Run, m.Attempt)
 	}
 	h := header(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
-	h.Profiles = m.Profiles()
+	h.Attempt, h.Profiles = m.Attempt, m.Profiles()
 	if m.Full {
 		h.FullAt = h.CreatedAt
 	}
@@ -79,7 +79,7 @@ func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
 		return fmt.Errorf("open the snapshot that the segment was compared with: %w", err)
 	}
 	defer old.Close()
-	published := err == nil && old.Header().RunID == in.Run.RunID
+	published := err == nil && old.Header().Attempt == m.Attempt
 	switch {
 	case published && old.version > m.SnapshotVersion: // an earlier try got this far
 		return a.settled(ctx, in.Run, m.Attempt)
@@ -171,7 +171,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 		return report, err
 	}
 	done, ok := a.reported(ctx, in.Run)
-	if ok && done.State == schemas.StateDone {
+	if ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
 		return done, a.discard(ctx, in.Run) // it was done, and then reset in Temporal
 	}
 	report.Manifest.Rejects = ""

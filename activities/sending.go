@@ -42,6 +42,7 @@ type loaded struct {
 	*batch.Batch
 	matcher  *batch.Matcher
 	refusals []refusal
+	counts   schemas.UploadCounts // of its profiles, by the requests so far
 }
 
 // refusal is a row that Iterable refused.
@@ -92,7 +93,8 @@ type sending struct {
 	turn   limits.Turn     // the next request's
 	held   bool            // the turn is
 	body   *batch.Body
-	counts schemas.UploadCounts
+	counts schemas.UploadCounts // of requests; those of profiles are in the batches
+	took   int64                // profiles that Iterable did not refuse
 	inARow int
 	halved bool // some of it may have been taken
 }
@@ -143,7 +145,7 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 	if !ofRow {
 		s.inARow++
 	}
-	if s.inARow > refusedLater || s.inARow > refusedInARow && accepted(s.counts)+accepted(s.progress.snapshot().Counts) == 0 {
+	if s.inARow > refusedLater || s.inARow > refusedInARow && s.took+accepted(s.progress.snapshot().Counts) == 0 {
 		return err
 	}
 	p := parts[0]
@@ -245,7 +247,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 	}
 	settled, unsure := map[who]bool{}, map[who]bool{} // by the address and by the user ID, or for two reasons
 	doubted := map[who]bool{}                         // the first of the rows that one name may mean
-	var refused int64
+	refused := map[*loaded]int64{}
 	for _, f := range failures(r.Failed) {
 		for _, name := range f.names {
 			var rows []who
@@ -265,21 +267,26 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 				continue
 			}
 			settled[rows[0]] = true
-			refused++
+			refused[rows[0].loaded]++
 			if s.in.Kind != schemas.Unsubscribe || !f.absent {
 				s.note(rows[0].loaded, rows[0].row, f.reason, f.byUserID)
 				continue
 			}
-			s.counts.NotOnList++
+			s.took++
+			rows[0].counts.NotOnList++
 			if f.reason == schemas.ReasonIterableForgotten {
 				p := rows[0]
 				p.refusals = append(p.refusals, refusal{row: p.row, reason: f.reason, byUserID: f.byUserID})
 			}
 		}
 	}
-	took := int64(rowsOf(parts)) - refused
+	took := int64(rowsOf(parts))
+	for _, n := range refused {
+		took -= n
+	}
 	// The outcome of rows that count neither as a success nor as a failure is not known.
-	unnamed := min(max(0, int64(max(r.FailCount, rowsOf(parts)-r.SuccessCount))-refused), took)
+	unnamed := int64(max(r.FailCount, rowsOf(parts)-r.SuccessCount)) - (int64(rowsOf(parts)) - took)
+	unnamed = min(max(0, unnamed), took)
 	for _, p := range parts {
 		for row := p.from; row < p.to; row++ {
 			w := who{p.loaded, row}
@@ -289,12 +296,18 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 			}
 		}
 	}
-	if s.in.Kind == schemas.Unsubscribe {
-		s.counts.Removed += took - unnamed
-	} else {
-		s.counts.Sent += took - unnamed
+	s.took += took - unnamed
+	for _, p := range parts {
+		took := int64(p.to-p.from) - refused[p.loaded]
+		unknown := min(unnamed, took)
+		unnamed -= unknown
+		p.counts.Unnamed += unknown
+		if s.in.Kind == schemas.Unsubscribe {
+			p.counts.Removed += took - unknown
+		} else {
+			p.counts.Sent += took - unknown
+		}
 	}
-	s.counts.Unnamed += unnamed
 	s.counts.Add(schemas.UploadCounts{CreatedFields: namesOf(s.in.Fields, r.CreatedFields), IgnoredFields: namesOf(s.in.Fields, r.FilteredOutFields)})
 }
 
@@ -327,9 +340,9 @@ func failures(f iterable.Failed) []named {
 // note records a refused row.
 func (s *sending) note(b *loaded, row int, reason schemas.Reason, byUserID bool) {
 	if s.in.Kind == schemas.Unsubscribe {
-		s.counts.NotRemoved++
+		b.counts.NotRemoved++
 	} else {
-		s.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
+		b.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
 	}
 	b.refusals = append(b.refusals, refusal{row: row, reason: reason, byUserID: byUserID})
 }

@@ -572,6 +572,12 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 
+	// What it staged after a reset in Temporal is not held to be published.
+	reset := in
+	reset.Run.RunID, reset.Report.Manifest.Attempt = "r2", testAttempt
+	_, err = b.env.ExecuteActivity(schemas.ActivityCommitSnapshot, reset)
+	isOfType(t, err, schemas.ErrorStaging)
+
 	// A run that was done is not done again when Temporal is made to begin it anew.
 	run.RunID = "r2"
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: "again"})

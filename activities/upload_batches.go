@@ -405,11 +405,11 @@ func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more b
 	}
 	switch err := s.sendAll(ctx, batches); {
 	case errors.Is(err, errSmaller):
-		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
+		u.progress.note(s.counts)
 		u.progress.giveBack(batches)
 		return true, nil
 	case err != nil:
-		u.progress.note(s.counts.Requests, s.counts.Throttled, s.counts.Failed)
+		u.progress.note(s.counts, batches...)
 		return false, err
 	}
 	for _, b := range batches {
@@ -419,10 +419,14 @@ func (u *uploader) sendSome(ctx, stop context.Context, body *batch.Body) (more b
 			}
 		}
 	}
-	u.progress.acknowledge(batches, s.counts)
-	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Sent, s.counts.Sent)
-	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Removed, s.counts.Removed)
-	u.metrics.Rejects(ctx, u.in.Run.Export, s.counts.Refused)
+	counts := s.counts
+	for _, b := range batches {
+		counts.Add(b.counts)
+	}
+	u.progress.acknowledge(batches, counts)
+	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Sent, counts.Sent)
+	u.metrics.Profiles(ctx, u.in.Run.Export, observe.Removed, counts.Removed)
+	u.metrics.Rejects(ctx, u.in.Run.Export, counts.Refused)
 	return true, nil
 }
 
@@ -498,6 +502,7 @@ type tracker struct {
 	done   map[int]bool
 	next   int // the lowest batch not acknowledged
 	counts schemas.UploadCounts
+	parts  map[int]schemas.UploadCounts // of batches of which only parts were acknowledged
 	// requests are the acknowledged ones.
 	requests []answeredRequest
 }
@@ -511,6 +516,7 @@ func newTracker(in schemas.UploadInput, p schemas.UploadProgress) *tracker {
 // start sets the tracker to the progress.
 func (t *tracker) start(p schemas.UploadProgress) {
 	t.taken, t.next, t.counts, t.done = p.Next, p.Next, p.Counts, map[int]bool{}
+	t.parts = maps.Clone(p.Parts)
 	for _, k := range p.Done {
 		t.done[k] = true
 	}
@@ -558,6 +564,7 @@ func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 	request := answeredRequest{At: time.Now().UTC().Truncate(time.Millisecond)}
 	for _, b := range batches {
 		t.done[b.k] = true
+		delete(t.parts, b.k)
 		request.Batches = append(request.Batches, b.k)
 	}
 	t.requests = append(t.requests, request)
@@ -572,19 +579,26 @@ func (t *tracker) resume(p schemas.UploadProgress, requests []answeredRequest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests = slices.Clone(requests)
-	known := schemas.UploadProgress{Next: t.next, Done: slices.Collect(maps.Keys(t.done))}
+	known := schemas.UploadProgress{Next: t.next, Done: slices.Collect(maps.Keys(t.done)), Counts: t.counts, Parts: t.parts}
 	if further(p, known) {
 		t.start(p)
 	}
 }
 
-// note counts unsuccessful requests.
-func (t *tracker) note(requests, throttled, failed int64) {
+// note counts the requests of batches that were not acknowledged as a whole, and what was
+// done of the batches.
+func (t *tracker) note(requests schemas.UploadCounts, batches ...*loaded) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts.Requests += requests
-	t.counts.Throttled += throttled
-	t.counts.Failed += failed
+	t.counts.Add(requests)
+	for _, b := range batches {
+		if known := t.parts[b.k]; b.counts.Acknowledged() > known.Acknowledged() {
+			if t.parts == nil {
+				t.parts = map[int]schemas.UploadCounts{}
+			}
+			t.parts[b.k] = b.counts
+		}
+	}
 }
 
 // answeredRequests returns the acknowledged requests.
@@ -598,7 +612,7 @@ func (t *tracker) answeredRequests() []answeredRequest {
 func (t *tracker) snapshot() schemas.UploadProgress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := schemas.UploadProgress{Next: t.next}
+	p := schemas.UploadProgress{Next: t.next, Parts: maps.Clone(t.parts)}
 	for k := range t.done {
 		p.Done = append(p.Done, k)
 	}

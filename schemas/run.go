@@ -550,6 +550,18 @@ type UploadProgress struct {
 	// Done are the acknowledged batches above Next.
 	Done   []int        `json:"done,omitempty"`
 	Counts UploadCounts `json:"counts"`
+	// Parts are the counts of batches that were sent in parts and are not yet acknowledged
+	// as a whole. They are sent again, and counted in Counts then.
+	Parts map[int]UploadCounts `json:"parts,omitempty"`
+}
+
+// All returns the counts with those of Parts.
+func (p UploadProgress) All() (all UploadCounts) {
+	all.Add(p.Counts)
+	for _, c := range p.Parts {
+		all.Add(c)
+	}
+	return all
 }
 
 // CommitInput is the input of CommitSnapshot.

@@ -176,7 +176,7 @@ func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
 				c.resume = p
 			}
 			if c.resume != nil {
-				counts = c.resume.Counts
+				counts = c.resume.All()
 			}
 		}
 		s.upload.partial.Add(counts)

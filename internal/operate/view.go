@@ -174,8 +174,9 @@ func (o *Operator) addLive(ctx context.Context, sv *SegmentView) {
 		case schemas.ActivityUploadBatches:
 			var p schemas.UploadProgress
 			if decode(a.HeartbeatDetails, &p) {
-				sv.Handled += p.Counts.Acknowledged()
-				sv.Report.Upload.Add(p.Counts)
+				all := p.All()
+				sv.Handled += all.Acknowledged()
+				sv.Report.Upload.Add(all)
 			}
 		}
 	}

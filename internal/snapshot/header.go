@@ -35,8 +35,10 @@ type Header struct {
 	ListID     int64  `json:"listId"`
 	// Mapping is the schemas.Export.MappingFingerprint of what was sent.
 	Mapping string `json:"mapping"`
-	// RunID is the run that published the snapshot, at CreatedAt.
+	// RunID is the run that published the snapshot, at CreatedAt, and Attempt names the files
+	// that it had staged.
 	RunID     string    `json:"runId"`
+	Attempt   string    `json:"attempt,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	// FullAt is when a run last sent all profiles; zero is unknown.
 	FullAt time.Time `json:"fullAt,omitzero"`
