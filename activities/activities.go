@@ -19,6 +19,7 @@ import (
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -51,9 +52,7 @@ type Activities struct {
 	// Metrics counts profiles by outcome; may be nil.
 	Metrics *observe.Metrics
 	Log     *slog.Logger
-	// Heartbeat sends a heartbeat of the activity with that context and returns the answer:
-	// serviceerror.NotFound if the attempt is no longer valid. Nil is the SDK's, which does
-	// not return the answer.
+	// Heartbeat sends a heartbeat, as step.Options says; nil is the SDK's.
 	Heartbeat func(ctx context.Context, details ...any) error
 	// Polled reports whether any worker polls a task queue.
 	Polled func(ctx context.Context, queue string) (bool, error)
@@ -82,8 +81,20 @@ type Connections interface {
 
 // needOperator returns a permanent error, for which the run waits for an operator.
 func needOperator(kind schemas.ErrorType, message string, details ...any) error {
-	return temporal.NewApplicationErrorWithOptions(message, kind,
-		temporal.ApplicationErrorOptions{NonRetryable: true, Details: details})
+	return step.NeedOperator(kind, message, details...)
+}
+
+// begin starts an attempt at an activity.
+func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, details func() any) (context.Context, *step.Attempt) {
+	return step.Begin(ctx, deadline, details, step.Options{Heartbeat: a.Heartbeat, Now: a.Now})
+}
+
+// clock returns the wall clock.
+func (a *Activities) clock() time.Time {
+	if a.Now != nil {
+		return a.Now()
+	}
+	return time.Now()
 }
 
 // failure turns an error of the API into one for Temporal: temporary errors stay retryable,

@@ -23,7 +23,7 @@ import (
 func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (_ schemas.AuthorizeResult, err error) {
 	e := in.Input.Export
 	ctx, attempt := a.begin(ctx, e.Deadline, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	who, err := a.granted(ctx, in)
 	if err != nil {
 		return schemas.AuthorizeResult{}, err

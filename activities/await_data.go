@@ -9,6 +9,7 @@ import (
 
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -33,7 +34,7 @@ func (a *Activities) unready(ctx context.Context, in schemas.InspectInput, l *se
 	case why != "":
 		return &schemas.Unready{Why: why}, nil
 	case missing && (want.Missing || want.Ready.Marker != ""):
-		return &schemas.Unready{Why: "there are no files yet: " + message(failed)}, nil
+		return &schemas.Unready{Why: "there are no files yet: " + step.Message(failed)}, nil
 	case missing:
 		return nil, failed
 	}

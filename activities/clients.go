@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 )
 
@@ -64,11 +65,11 @@ func (c *Clients) Get(name string) (*iterable.Client, error) {
 func (c *Clients) Try(ctx context.Context, of schemas.Connection) (lists, fields int, err error) {
 	client, err := c.Get(of.Name)
 	if err != nil {
-		return 0, 0, told(err)
+		return 0, 0, step.Plain(err)
 	}
 	found, err := client.CheckKey(ctx)
 	if err != nil {
-		err = told(failure(err, of.Name))
+		err = step.Plain(failure(err, of.Name))
 	}
 	return found.Lists, found.Fields, err
 }

@@ -21,7 +21,7 @@ import (
 // report. Then it deletes the staged files. It may be repeated.
 func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput) (report schemas.ExportReport, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	if err := a.mayCommit(ctx, in); err != nil {
 		return in.Report, err
 	}
@@ -143,7 +143,7 @@ func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) erro
 // the list now, keeps the rejects and the report, and deletes the staged files.
 func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (report schemas.ExportReport, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	report = in.Report
 	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
 	if err == nil && r != nil && in.Check != r.Input.Check {

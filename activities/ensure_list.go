@@ -20,7 +20,7 @@ import (
 // in.Create is set, and otherwise returns list 0.
 func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput) (_ schemas.ListRef, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	run, err := a.mayEnsure(ctx, in)
 	if err != nil {
 		return schemas.ListRef{}, err

@@ -79,7 +79,7 @@ const (
 // Iterable refuses the others itself.
 func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInput) (out schemas.ForgottenResult, err error) {
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	r, err := a.admitted(ctx, in.Run, reads)
 	if err == nil {
 		err = a.sameHost(in.Run.Connection, in.Connection.Host)

@@ -15,7 +15,7 @@ import (
 // Notify sends one event to one target.
 func (a *Activities) Notify(ctx context.Context, in schemas.NotifyInput) (err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	switch {
 	case in.Message.Data.Late != nil:
 		in, err = a.lateRun(ctx, in)

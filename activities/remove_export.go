@@ -16,7 +16,7 @@ import (
 // the rest shows which ones the export made. It may be repeated.
 func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (out schemas.RemoveAnswer, err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	if in.Export.Name == "" {
 		return out, needOperator(schemas.ErrorBadExport, "the export to remove has no name")
 	}

@@ -188,9 +188,9 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 		if a.Err == nil {
 			one.Profiles = int64(rowsOf(parts))
 			s.known.Store(true)
-			s.attempt.worked()
+			s.attempt.Worked()
 		} else {
-			s.attempt.failed(a.Err)
+			s.attempt.Failed(a.Err)
 		}
 		s.pace.add(time.Now(), one)
 	}

@@ -182,10 +182,17 @@ func uploaderTo(t *testing.T, h http.HandlerFunc, limits schemas.Limits, people 
 	}
 	return &uploader{
 		in: in, client: client, staged: &stagedFile{File: oneFile(t, profiles...), in: &noting{}}, progress: newTracker(in, schemas.UploadProgress{}),
-		pace: &paceLog{}, metrics: metrics, attempt: &attempt{now: time.Now}, probe: make(chan struct{}, 1),
+		pace: &paceLog{}, metrics: metrics, attempt: unheard{}, probe: make(chan struct{}, 1),
 		refuse: func(context.Context, int, *batch.Batch, []refusal) error { return nil },
 	}
 }
+
+// unheard are outcomes without an attempt.
+type unheard struct{}
+
+func (unheard) Worked()      {}
+func (unheard) Failed(error) {}
+func (unheard) ReportSoon()  {}
 
 // A turn that is not used because another request has met what stops all of them is
 // given back: the limiter has few.

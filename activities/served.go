@@ -11,7 +11,7 @@ import (
 // connections.yaml of this worker may differ from that of others.
 func (a *Activities) Served(ctx context.Context, in schemas.ServedInput) (out schemas.ServedResult, err error) {
 	ctx, attempt := a.begin(ctx, 0, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	if out.Served, err = a.Polled(ctx, schemas.UploadTaskQueue(in.Connection)); err != nil || out.Served {
 		return out, err
 	}

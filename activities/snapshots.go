@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -178,7 +179,7 @@ func outlive(ctx context.Context, info activity.Info, found ...pending) error {
 		return nil
 	}
 	select {
-	case <-time.After(leaseOf(info)):
+	case <-time.After(step.Lease(info)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -20,6 +20,7 @@ import (
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -28,7 +29,7 @@ import (
 func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput) (_ schemas.SegmentInfo, err error) {
 	var read atomic.Int64
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.InspectProgress{Footers: read.Load()} })
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	if _, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads); err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -154,7 +155,7 @@ const filesFile = "files.json"
 func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_ schemas.Manifest, err error) {
 	var read atomic.Int64
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.StageProgress{Read: read.Load()} })
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads)
 	if err == nil && r != nil && (in.Check != r.Input.Check || in.Full != r.Input.Full) {
 		err = altered(in.Run)
@@ -176,7 +177,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
 		return schemas.Manifest{}, segmentFailure(err)
 	}
-	id := attemptID(ctx)
+	id := step.AttemptID(ctx)
 	if !in.Check {
 		if err := a.takeOver(ctx, in, id); err != nil {
 			return schemas.Manifest{}, err
@@ -313,7 +314,7 @@ func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
 func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error) {
 	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
 	if err != nil {
-		return 0, 0, told(err)
+		return 0, 0, step.Plain(err)
 	}
 	return len(seg.Files()), seg.Info().Rows, nil
 }
@@ -322,19 +323,19 @@ func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Se
 func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
 	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
 	if err != nil {
-		return nil, told(err)
+		return nil, step.Plain(err)
 	}
 	mapper, err := compileMapping(e, schemas.Limits{}, seg)
 	if err != nil {
-		return nil, told(err)
+		return nil, step.Plain(err)
 	}
 	client, err := a.Clients.Get(e.Connection)
 	if err != nil {
-		return nil, told(err)
+		return nil, step.Plain(err)
 	}
 	existing, err := a.fields(ctx, client, e.Connection)
 	if err != nil {
-		return nil, told(failure(err, e.Connection))
+		return nil, step.Plain(failure(err, e.Connection))
 	}
 	return mapping.NewFields(mapper.Fields(), existing), nil
 }
@@ -343,16 +344,4 @@ func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.
 func isMissing(err error) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app) && app.Type() == schemas.ErrorSegmentNotFound
-}
-
-// message returns the text of an error without Temporal's wrapping.
-func message(err error) string { return told(err).Error() }
-
-// told returns an error without Temporal's wrapping.
-func told(err error) error {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return errors.New(app.Message())
-	}
-	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
@@ -144,7 +145,7 @@ func suppressionFailure(ctx context.Context, err error, c schemas.Connection, li
 		return fmt.Errorf("read suppression list %q of connection %q: %w", list.Name, c.Name, err)
 	}
 	return needOperator(schemas.ErrorSuppression, fmt.Sprintf(
-		"suppression list %q of connection %q can't be read: %s; nothing is sent without it: have an administrator repair it, then retry", list.Name, c.Name, messageOf(err)))
+		"suppression list %q of connection %q can't be read: %s; nothing is sent without it: have an administrator repair it, then retry", list.Name, c.Name, step.Message(err)))
 }
 
 // inspectSuppression reads the footers of a suppression list. It returns what is doubtful about

@@ -92,7 +92,7 @@ type Sweeper struct {
 // Run sweeps the data root as an activity.
 func (s *Sweeper) Run(ctx context.Context) (done schemas.SweepResult, err error) {
 	ctx, attempt := s.Activities.begin(ctx, 0, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	return s.Sweep(ctx)
 }
 

@@ -21,6 +21,7 @@ import (
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 )
 
@@ -34,7 +35,7 @@ const mostInFlight = 64
 func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) (_ schemas.UploadCounts, err error) {
 	progress := newTracker(in, startingPoint(ctx, in))
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return progress.snapshot() })
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	if err := a.upload(ctx, in, progress, attempt); err != nil {
 		return schemas.UploadCounts{}, failure(columnAtFault(err, in), in.Connection.Name)
 	}
@@ -95,7 +96,7 @@ func namesOf(fields []schemas.MappedField, names []string) (out []string) {
 }
 
 // upload sends the rest of a chunk, by progress.
-func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker, attempt *attempt) error {
+func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progress *tracker, attempt *step.Attempt) error {
 	r, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host)
 	if err == nil && r != nil && (!same(in.Settings, r.Input.Export.Settings) || in.Connection != r.Connection) {
 		err = altered(in.Run)
@@ -143,7 +144,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if c := noted[in.Kind][in.First]; c != nil {
 		progress.resume(c.Progress, c.Requests)
 	}
-	id := attemptID(ctx)
+	id := step.AttemptID(ctx)
 	note := func(ctx context.Context) error {
 		return a.writeAnswered(ctx, in, id, progress.snapshot(), progress.answeredRequests()...)
 	}
@@ -175,7 +176,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	return errors.Join(err, note(last))
 }
 
-// attemptName is the form of an attemptID.
+// attemptName is the form of a step.AttemptID.
 var attemptName = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // valid reports whether the input describes a chunk.
@@ -217,6 +218,13 @@ func startingPoint(ctx context.Context, in schemas.UploadInput) schemas.UploadPr
 	return schemas.UploadProgress{Next: in.First}
 }
 
+// outcomes hears of the outcome of each request: it is the activity's attempt.
+type outcomes interface {
+	Worked()
+	Failed(error)
+	ReportSoon()
+}
+
 // uploader sends the batches of one chunk, several requests at a time.
 type uploader struct {
 	in       schemas.UploadInput
@@ -237,14 +245,11 @@ type uploader struct {
 	wait    context.Context
 	endWait context.CancelFunc
 	ended   bool // no more waiting
-	attempt *attempt
+	attempt outcomes
 	// note stores Iterable's answers. mayGoOn returns an error once consent is withdrawn, or
 	// another export fills the list.
 	note, mayGoOn func(context.Context) error
 }
-
-// errWorkerStops ends an activity when its worker shuts down; another worker continues.
-var errWorkerStops = errors.New("the worker is shutting down; another one continues from here")
 
 // run sends until every batch is acknowledged, a permanent error occurs, or the worker
 // stops. It always waits for requests in flight, so that their outcome is known.
@@ -263,7 +268,7 @@ func (u *uploader) run(ctx context.Context) error {
 		case <-sent:
 		case <-stop.Done():
 		case <-activity.GetWorkerStopChannel(ctx): // waiting goroutines would still send
-			fail(errWorkerStops)
+			fail(step.ErrWorkerStops)
 		}
 		u.noMoreTurns()
 	})
@@ -275,7 +280,7 @@ func (u *uploader) run(ctx context.Context) error {
 				case <-stop.Done():
 					return
 				case <-activity.GetWorkerStopChannel(ctx):
-					fail(errWorkerStops)
+					fail(step.ErrWorkerStops)
 					return
 				default:
 				}
@@ -286,7 +291,7 @@ func (u *uploader) run(ctx context.Context) error {
 				if !more {
 					return
 				}
-				u.attempt.reportSoon()
+				u.attempt.ReportSoon()
 			}
 		})
 	}

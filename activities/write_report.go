@@ -25,7 +25,7 @@ import (
 // the data root. It returns the report's key.
 func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInput) (_ string, err error) {
 	ctx, attempt := a.begin(ctx, in.Export.Deadline, nil)
-	defer attempt.end(ctx, &err)
+	defer attempt.End(ctx, &err)
 	if err := a.mayReport(ctx, in); err != nil {
 		return "", err
 	}

@@ -1,4 +1,6 @@
-package activities
+// Package step has what the activities of a run share: an attempt at one, with its lease, its
+// heartbeats and its deadline, and the errors for which a run waits for an operator.
+package step
 
 import (
 	"context"
@@ -26,9 +28,9 @@ const (
 	beatTimeout = 4 * time.Second
 )
 
-// attempt is one attempt at an activity: its lease, its heartbeats, and since when it has
+// Attempt is one attempt at an activity: its lease, its heartbeats, and since when it has
 // been failing.
-type attempt struct {
+type Attempt struct {
 	beat     func(ctx context.Context, details ...any) error
 	now      func() time.Time
 	deadline time.Duration // how long failures are retried; 0 is forever
@@ -46,12 +48,23 @@ type attempt struct {
 	problem string // the last failure of this attempt since its last success
 }
 
-// begin starts an attempt. All its effects on Iterable and the data root need the returned
-// context. end stops it.
-func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, details func() any) (context.Context, *attempt) {
+// Options are how an attempt reaches Temporal and reads the time.
+type Options struct {
+	// Heartbeat sends a heartbeat of the activity with that context and returns the answer:
+	// serviceerror.NotFound if the attempt is no longer valid. Nil is the SDK's, which does
+	// not return the answer.
+	Heartbeat func(ctx context.Context, details ...any) error
+	// Now is the wall clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Begin starts an attempt at an activity. Failures are retried for as long as the deadline; 0
+// is forever. details returns the activity's progress; nil if it has none. All effects on
+// Iterable and the data root need the returned context. End ends the attempt.
+func Begin(ctx context.Context, deadline schemas.Duration, details func() any, o Options) (context.Context, *Attempt) {
 	info := activity.GetInfo(ctx)
-	t := &attempt{
-		beat: a.Heartbeat, now: a.Now, deadline: time.Duration(deadline), details: details,
+	t := &Attempt{
+		beat: o.Heartbeat, now: o.Now, deadline: time.Duration(deadline), details: details,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), finished: make(chan struct{}),
 	}
 	if t.now == nil {
@@ -71,7 +84,7 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 		t.failing = t.now() // the previous attempt died without reporting
 	}
 	ctx, t.cancel = context.WithCancelCause(ctx)
-	t.lease = lease.New(leaseOf(info), t.heartbeat(ctx), a.Now)
+	t.lease = lease.New(Lease(info), t.heartbeat(ctx), o.Now)
 	if info.HeartbeatTimeout > 0 { // else Temporal never starts another attempt
 		ctx = lease.With(ctx, t.lease)
 	}
@@ -82,19 +95,11 @@ func (a *Activities) begin(ctx context.Context, deadline schemas.Duration, detai
 	return ctx, t
 }
 
-// leaseOf returns how long an attempt may have effects after a heartbeat was answered.
-func leaseOf(info activity.Info) time.Duration { return info.HeartbeatTimeout / 2 }
-
-// clock returns the wall clock.
-func (a *Activities) clock() time.Time {
-	if a.Now != nil {
-		return a.Now()
-	}
-	return time.Now()
-}
+// Lease returns how long an attempt may have effects after a heartbeat was answered.
+func Lease(info activity.Info) time.Duration { return info.HeartbeatTimeout / 2 }
 
 // heartbeat returns a function that sends one heartbeat.
-func (t *attempt) heartbeat(activityContext context.Context) func(context.Context) error {
+func (t *Attempt) heartbeat(activityContext context.Context) func(context.Context) error {
 	return func(context.Context) error {
 		// The caller may be cancelled, and still has to know whether its lease holds.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(activityContext), beatTimeout)
@@ -119,8 +124,8 @@ func (t *attempt) heartbeat(activityContext context.Context) func(context.Contex
 	}
 }
 
-// keepAlive sends heartbeats until end is called.
-func (t *attempt) keepAlive(ctx context.Context) {
+// keepAlive sends heartbeats until End is called.
+func (t *Attempt) keepAlive(ctx context.Context) {
 	defer close(t.finished)
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -138,46 +143,46 @@ func (t *attempt) keepAlive(ctx context.Context) {
 	}
 }
 
-// reportSoon sends the progress once the previous heartbeat is answered. It does not wait: a
+// ReportSoon sends the progress once the previous heartbeat is answered. It does not wait: a
 // slow Temporal must not slow requests down.
-func (t *attempt) reportSoon() {
+func (t *Attempt) ReportSoon() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
 
-// failed and worked record the outcome of a request.
-func (t *attempt) failed(err error) {
+// Failed and Worked record the outcome of a request.
+func (t *Attempt) Failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.problem = messageOf(err)
+	t.problem = Message(err)
 	if t.failing.IsZero() {
 		t.failing = t.now()
 	}
 }
 
-func (t *attempt) worked() {
+func (t *Attempt) Worked() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failing, t.problem = time.Time{}, ""
 }
 
-func (t *attempt) failingSince() time.Time {
+func (t *Attempt) failingSince() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.failing
 }
 
 // late reports whether failures have lasted for the whole deadline.
-func (t *attempt) late() bool {
+func (t *Attempt) late() bool {
 	since := t.failingSince()
 	return t.deadline > 0 && !since.IsZero() && t.now().Sub(since) >= t.deadline
 }
 
 // troubled reports whether this attempt has failed since its last success. An attempt that
 // makes progress is not stopped because the previous one died.
-func (t *attempt) troubled() bool {
+func (t *Attempt) troubled() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.problem != ""
@@ -186,9 +191,9 @@ func (t *attempt) troubled() bool {
 // errDeadline cancels an attempt after its activity has failed for the whole deadline.
 var errDeadline = errors.New("the export's deadline is over")
 
-// end ends the attempt and turns its error into one for the workflow: with the progress, and
+// End ends the attempt and turns its error into one for the workflow: with the progress, and
 // final once failures have lasted for the whole deadline.
-func (t *attempt) end(ctx context.Context, err *error) {
+func (t *Attempt) End(ctx context.Context, err *error) {
 	close(t.done)
 	<-t.finished
 	defer t.cancel(nil)
@@ -208,16 +213,16 @@ func (t *attempt) end(ctx context.Context, err *error) {
 	case temporal.IsCanceledError(cause):
 		*err = temporal.NewCanceledError(progress...) // for the run's report
 		return
-	case errors.Is(*err, errWorkerStops):
+	case errors.Is(*err, ErrWorkerStops):
 	case errors.Is(*err, storage.ErrKey): // permanent
-		*err = needOperator(schemas.ErrorDataKey, messageOf(*err)+", start the worker again and retry", progress...)
+		*err = NeedOperator(schemas.ErrorDataKey, Message(*err)+", start the worker again and retry", progress...)
 		return
 	case errors.As(*err, &app) && app.NonRetryable():
-		*err = needOperator(app.Type(), app.Message(), progress...)
+		*err = NeedOperator(app.Type(), app.Message(), progress...)
 		return
 	case !errors.Is(*err, lease.ErrLost):
 		if !errors.Is(*err, errDeadline) {
-			t.failed(*err)
+			t.Failed(*err)
 		}
 	}
 	if t.late() || errors.Is(cause, errDeadline) {
@@ -225,7 +230,7 @@ func (t *attempt) end(ctx context.Context, err *error) {
 		if t.problem != "" {
 			message += "; the last problem: " + t.problem
 		}
-		*err = needOperator(schemas.ErrorDeadline, message, progress...)
+		*err = NeedOperator(schemas.ErrorDeadline, message, progress...)
 		return
 	}
 	_ = t.lease.Renew(ctx) // pass on since when it fails
@@ -233,21 +238,12 @@ func (t *attempt) end(ctx context.Context, err *error) {
 		*err = temporal.NewApplicationErrorWithOptions(app.Message(), app.Type(),
 			temporal.ApplicationErrorOptions{NextRetryDelay: app.NextRetryDelay(), Details: progress})
 	} else if t.details != nil {
-		*err = temporal.NewApplicationErrorWithOptions(messageOf(*err), "", temporal.ApplicationErrorOptions{Details: progress})
+		*err = temporal.NewApplicationErrorWithOptions(Message(*err), "", temporal.ApplicationErrorOptions{Details: progress})
 	}
 }
 
-// messageOf returns an error's text without Temporal's additions.
-func messageOf(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return app.Message()
-	}
-	return err.Error()
-}
-
-// attemptID returns a unique name for the attempt, of 32 hexadecimal digits.
-func attemptID(ctx context.Context) string {
+// AttemptID returns a unique name for the attempt, of 32 hexadecimal digits.
+func AttemptID(ctx context.Context) string {
 	info := activity.GetInfo(ctx)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%d", info.WorkflowExecution.ID, info.WorkflowExecution.RunID, info.ActivityID, info.Attempt))
 	return hex.EncodeToString(sum[:16])
