@@ -13,14 +13,32 @@ import (
 	"iterable-segment-export/workflows"
 )
 
-// TestRecordedHistories replays runs that earlier versions have made. One that this
-// version can't replay would break the runs that are under way when it is deployed;
-// docs/versioning.md says what to do then.
+// releasesOfDataRoots has a folder for each release, with the data root that it leaves.
+const releasesOfDataRoots = "../internal/e2e/runs/testdata/releases"
+
+// TestRecordedHistories replays the runs that this version makes, and those that each release
+// made. One that this version can't replay would break the runs that are under way when it is
+// deployed; docs/versioning.md says what to do then.
 func TestRecordedHistories(t *testing.T) {
 	chunks := workflows.ChunksPerExecution
-	workflows.ChunksPerExecution = 10 // as it was when the long run was recorded
+	workflows.ChunksPerExecution = 10 // as it was when the long runs were recorded
 	defer func() { workflows.ChunksPerExecution = chunks }()
-	files, err := filepath.Glob("testdata/histories/*.json.gz")
+	folders := map[string]string{"now": "testdata/histories"}
+	releases, err := os.ReadDir(releasesOfDataRoots)
+	if err != nil || len(releases) == 0 {
+		t.Fatal("no release is recorded", err)
+	}
+	for _, release := range releases {
+		folders[release.Name()] = filepath.Join("testdata/releases", release.Name())
+	}
+	for version, folder := range folders {
+		t.Run(version, func(t *testing.T) { replay(t, folder) })
+	}
+}
+
+// replay replays the histories of a folder, which has one of every kind.
+func replay(t *testing.T, folder string) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.json.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,12 +69,28 @@ func TestRecordedHistories(t *testing.T) {
 	}
 	for _, name := range []string{"finished", "changed", "waiting", "retried", "approved", "aborted", "cancelled", "checked", "failed"} {
 		if !have["export-"+name] || name != "failed" && !have["export-"+name+"-segment"] {
-			t.Errorf("no run of the kind %s is recorded", name)
+			t.Errorf("%s has no run of the kind %s", folder, name)
 		}
 	}
 	for _, name := range []string{"export-continued-segment-1", "export-continued-segment-2", "notify", "scheduled", "removed"} {
 		if !have[name] {
-			t.Errorf("no history of the kind %s is recorded", name)
+			t.Errorf("%s has no history of the kind %s", folder, name)
 		}
+	}
+}
+
+// TestRecordRelease keeps the histories of this version as those of a release, as
+// RECORD_RELEASE=0.1 names it. Later versions replay them.
+func TestRecordRelease(t *testing.T) {
+	version := os.Getenv("RECORD_RELEASE")
+	if version == "" {
+		t.Skip("RECORD_RELEASE names no version")
+	}
+	dir := filepath.Join("testdata/releases", version)
+	if _, err := os.Stat(dir); err == nil {
+		t.Fatalf("%s was recorded already; a release is recorded once", version)
+	}
+	if err := os.CopyFS(dir, os.DirFS("testdata/histories")); err != nil {
+		t.Fatal(err)
 	}
 }
