@@ -126,6 +126,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer temporal.Close()
+	if err := dial.AwaitNamespace(ctx, temporal, where.Namespace, s.DialTimeout, log); err != nil {
+		return err
+	}
 	h, err := host.Start(ctx, host.Options{
 		Client: temporal, Connections: connections, Access: gate, Root: root, Log: log,
 		StagingSlots: s.StagingSlots, UploadSlots: s.UploadSlots, StopTimeout: s.StopTimeout,

@@ -25,7 +25,7 @@ type settings struct {
 	StagingSlots int           `envconfig:"STAGING_SLOTS" default:"2" desc:"segments that this worker reads at once"`
 	UploadSlots  int           `envconfig:"UPLOAD_SLOTS" default:"8" desc:"chunks that this worker sends at once over each connection"`
 	StopTimeout  time.Duration `envconfig:"STOP_TIMEOUT" default:"30s" desc:"how long to wait for requests in flight when the worker stops"`
-	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal at start"`
+	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal and its namespace at start"`
 	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker belongs to (docs/temporal.md); default not set"`
 	BuildID      string        `envconfig:"TEMPORAL_WORKER_BUILD_ID" desc:"build ID of this version; default the program's version"`
 	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port for GET /healthz (the process is alive), /readyz (the worker runs and reaches Temporal) and /metrics (Prometheus); default off"`

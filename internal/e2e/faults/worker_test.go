@@ -86,3 +86,23 @@ func TestAWorkerWithoutTemporalSaysSo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }
+
+// TestAWorkerWaitsForItsNamespace starts a worker before its namespace exists, as a deployment
+// does where the namespace is created from a worker's pod.
+func TestAWorkerWaitsForItsNamespace(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{Fast: true}, false)
+	w.WriteConnections("{}")
+	cmd := exec.Command(world.Build(t, "worker"))
+	cmd.Env = []string{"TEMPORAL_NAMESPACE=exports", "LOG_LEVEL=info"}
+	w.ProcessOf("early.log", cmd)
+	says := func(words string) func() bool {
+		return func() bool {
+			log, err := os.ReadFile(w.Path("early.log"))
+			return err == nil && strings.Contains(string(log), words)
+		}
+	}
+	w.Until("the worker says how to create the namespace", says(`starter doctor --fix --namespace \"exports\"`))
+	w.Starter().Want(1, "doctor", "--fix", "--namespace", "exports") // wrong: nobody has agreed to the transfer
+	w.Until("the worker is ready", says("worker ready"))
+}
