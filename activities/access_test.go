@@ -13,6 +13,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/access/accesstest"
+	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -136,7 +137,7 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	upload := schemas.UploadInput{Attempt: testAttempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID, Kind: schemas.Subscribe, End: 1}
+	upload := schemas.UploadInput{Attempt: ledgertest.Attempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID, Kind: schemas.Subscribe, End: 1}
 	for name, change := range map[string]func(*schemas.UploadInput){
 		"another list":     func(in *schemas.UploadInput) { in.ListID++ },
 		"another host":     func(in *schemas.UploadInput) { in.Connection.Host = "evil.example" },
@@ -189,7 +190,7 @@ func TestACheckSendsNothing(t *testing.T) {
 	}
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-		Attempt: testAttempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, Kind: schemas.Subscribe, End: 1,
+		Attempt: ledgertest.Attempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, Kind: schemas.Subscribe, End: 1,
 	})
 	isOfType(t, err, schemas.ErrorGrant)
 }
@@ -276,7 +277,7 @@ func TestAKindNamesNoOtherFile(t *testing.T) {
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	for _, kind := range []string{"", "Subscribe", "../../../connections/sandbox/senders/x", "subscribe/../.."} {
 		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
-			Attempt: testAttempt, Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}, Connection: schemas.ConnectionInfo{Name: "sandbox"},
+			Attempt: ledgertest.Attempt, Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}, Connection: schemas.ConnectionInfo{Name: "sandbox"},
 			ListID: 1, Kind: kind, End: 1,
 		})
 		isOfType(t, err, schemas.ErrorGrant)
@@ -292,7 +293,7 @@ func TestAnUploadGoesWhereItsRunBegan(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
 	in := schemas.UploadInput{
-		Attempt: testAttempt, Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
+		Attempt: ledgertest.Attempt, Run: schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"},
 		Connection: schemas.ConnectionInfo{Name: "sandbox", Host: "api.eu.iterable.com"}, ListID: 1, Kind: schemas.Unsubscribe, End: 1,
 	}
 	_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, in)

@@ -15,12 +15,15 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
 )
 
@@ -34,7 +37,7 @@ type Activities struct {
 	Executions func(ctx context.Context, workflowID, runID string) (Execution, error)
 	// LastStaged returns what Temporal knows of the newest staging of a segment, or nil if it
 	// knows of none. Nil is for tests without Temporal.
-	LastStaged func(ctx context.Context, run schemas.RunRef) (*Staged, error)
+	LastStaged func(ctx context.Context, run schemas.RunRef) (*ledger.Staged, error)
 	// Clients caches one API client per connection.
 	Clients *Clients
 	// Senders shares the connections' limits with the other workers; nil without others.
@@ -54,6 +57,8 @@ type Activities struct {
 	Log     *slog.Logger
 	// Heartbeat sends a heartbeat, as step.Options says; nil is the SDK's.
 	Heartbeat func(ctx context.Context, details ...any) error
+	// Runs looks up the runs of a sweep in Temporal.
+	Runs sweep.Runs
 	// Polled reports whether any worker polls a task queue.
 	Polled func(ctx context.Context, queue string) (bool, error)
 	// Now is the wall clock; nil is time.Now.
@@ -82,6 +87,26 @@ type Connections interface {
 // needOperator returns a permanent error, for which the run waits for an operator.
 func needOperator(kind schemas.ErrorType, message string, details ...any) error {
 	return step.NeedOperator(kind, message, details...)
+}
+
+// Ledger returns the ledger of the data root.
+func (a *Activities) Ledger() *ledger.Ledger {
+	return &ledger.Ledger{Root: a.Root, TempDir: a.TempDir, LastStaged: a.LastStaged, Log: a.Log}
+}
+
+// forgotten returns the profiles that Iterable has forgotten.
+func (a *Activities) forgotten() forgotten.Store { return forgotten.Store{Root: a.Root, Log: a.Log} }
+
+// Sweep deletes what runs could not clean up themselves, and what is older than its retention.
+func (a *Activities) Sweep(ctx context.Context) (done schemas.SweepResult, err error) {
+	ctx, attempt := a.begin(ctx, 0, nil)
+	defer attempt.End(ctx, &err)
+	return a.Sweeper().Sweep(ctx)
+}
+
+// Sweeper returns the sweeper of the data root.
+func (a *Activities) Sweeper() *sweep.Sweeper {
+	return &sweep.Sweeper{Ledger: a.Ledger(), Runs: a.Runs, Retention: a.Connections.Retention}
 }
 
 // begin starts an attempt at an activity.

@@ -73,7 +73,7 @@ func (a *Activities) lastList(ctx context.Context, e schemas.Export, s schemas.S
 	if s.ListID != 0 {
 		return s.ListID
 	}
-	h, err := a.snapshotHeader(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
+	h, err := a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
 	if err != nil || h == nil {
 		return 0
 	}

@@ -158,12 +158,12 @@ func (a *Activities) tooOld(ctx context.Context, in schemas.InspectInput, l *seg
 // lastDone returns what the segment's last run has read that was done. ok reports whether
 // that is known.
 func (a *Activities) lastDone(ctx context.Context, run schemas.RunRef) (info schemas.SegmentInfo, ok bool, err error) {
-	h, err := a.snapshotHeader(ctx, run)
+	h, err := a.Ledger().Header(ctx, run)
 	if err != nil || h == nil {
 		return info, false, err
 	}
 	last := run
 	last.RunID, _, _ = strings.Cut(h.RunID, snapshot.Unfinished)
-	r, ok := a.reported(ctx, last)
+	r, ok := a.Ledger().Reported(ctx, last)
 	return r.Info, ok && r.State == schemas.StateDone && !r.Info.Newest.IsZero(), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -169,7 +170,7 @@ func TestDataIsNewEnough(t *testing.T) {
 	info := l.ready(since, "") // the first run
 	last := l.in.Run
 	last.RunID = "r1"
-	if err := l.publish(t.Context(), last, snapshot.NewUpdate("", 0), openedSnapshot{}, header(last, l.in.Export, 7, "")); err != nil {
+	if err := l.Ledger().Publish(t.Context(), last, snapshot.NewUpdate("", 0), ledger.Opened{}, ledger.NewHeader(last, l.in.Export, 7, "")); err != nil {
 		t.Fatal(err)
 	}
 	report := schemas.ExportReport{State: schemas.StateDone, Info: info}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/generate"
+	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -77,11 +78,11 @@ func benchmarkStage(b *testing.B, variant string) {
 	for b.Loop() {
 		w.suppressed.lists = nil
 		var read atomic.Int64
-		m, err := w.Activities.stage(b.Context(), in, testAttempt, seg, &read)
+		m, err := w.Activities.stage(b.Context(), in, ledgertest.Attempt, seg, &read)
 		if err != nil || m.Read != rows {
 			b.Fatalf("%+v, %v", m, err)
 		}
-		if _, err := w.publishRecord(b.Context(), run, export, testAttempt); err != nil {
+		if _, err := w.publishRecord(b.Context(), run, export, ledgertest.Attempt); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,18 +2,9 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	"path"
-	"slices"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -25,10 +16,10 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.mayCommit(ctx, in); err != nil {
 		return in.Report, err
 	}
-	if done, ok := a.reported(ctx, in.Run); ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
-		return done, a.discard(ctx, in.Run)
+	if done, ok := a.Ledger().Reported(ctx, in.Run); ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
+		return done, a.Ledger().Discard(ctx, in.Run)
 	}
-	if err := a.commit(ctx, in); err != nil {
+	if err := a.Ledger().Commit(ctx, in); err != nil {
 		return in.Report, err
 	}
 	if err := a.keepSent(ctx, in); err != nil {
@@ -39,7 +30,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	}
 	report = in.Report
 	report.Manifest.Rejects = ""
-	if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+	if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return in.Report, err
 	}
 	if report.Record, err = a.publishRecord(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
@@ -49,10 +40,10 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 		return in.Report, err
 	}
 	report.FinishedAt = endOf(report.StartedAt)
-	if err := a.writeReport(ctx, in.Run, report); err != nil {
+	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {
 		return in.Report, err
 	}
-	return report, a.discard(ctx, in.Run)
+	return report, a.Ledger().Discard(ctx, in.Run)
 }
 
 // endOf returns the present time, but not before began, which is by another machine's clock.
@@ -61,70 +52,6 @@ func endOf(began time.Time) time.Time {
 		return now
 	}
 	return began
-}
-
-// commit publishes the snapshot, unless nothing has changed.
-func (a *Activities) commit(ctx context.Context, in schemas.CommitInput) error {
-	m := in.Report.Manifest
-	if in.Report.ListID == 0 { // nothing was sent, and there is no list
-		return a.settled(ctx, in.Run, m.Attempt)
-	}
-	h := header(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
-	h.Attempt, h.Profiles = m.Attempt, m.Profiles()
-	if m.Full {
-		h.FullAt = h.CreatedAt
-	}
-	old, err := a.readSnapshot(ctx, in.Run, h)
-	if err != nil && !lost(err) {
-		return fmt.Errorf("open the snapshot that the segment was compared with: %w", err)
-	}
-	defer old.Close()
-	published := err == nil && old.Header().Attempt == m.Attempt
-	switch {
-	case published && old.version > m.SnapshotVersion: // an earlier try got this far
-		return a.settled(ctx, in.Run, m.Attempt)
-	case old.version != m.SnapshotVersion:
-		return needOperator(schemas.ErrorStaging, "the snapshot was replaced during the run; retry starts over")
-	case m.Snapshot == "":
-		old.Snapshot = nil // unusable for staging
-	case err != nil:
-		return needOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with is no longer readable (%v); retry starts over", err))
-	case m.ToSend() == 0 && m.Superseded == 0 && m.Forgotten == 0 && !m.Full && old.Header().Profiles == h.Profiles && old.Header().Mapping == h.Mapping:
-		return a.settled(ctx, in.Run, m.Attempt)
-	case !m.Full:
-		h.FullAt = old.Header().FullAt
-	}
-	update := snapshot.NewUpdate(a.TempDir, 0)
-	defer update.Close()
-	account, err := a.newAccount(ctx, in.Run, m.Attempt, update)
-	if err == nil {
-		err = account.add(ctx)
-	}
-	if err == nil && m.Superseded > 0 {
-		err = account.superseded(ctx, true)
-	}
-	if err != nil {
-		return stagingError("what the run has staged", err)
-	}
-	if account.unanswered > 0 {
-		return needOperator(schemas.ErrorStaging, fmt.Sprintf("the answers to %d batches are missing; retry starts over", account.unanswered))
-	}
-	if m.Full {
-		update.Void()
-	}
-	if err := a.publish(ctx, in.Run, update, old, h); err != nil {
-		return err
-	}
-	return a.settled(ctx, in.Run, m.Attempt)
-}
-
-// settled records that the snapshot knows what the attempt has sent. An older snapshot may
-// have come late, from a worker that stalled while it published.
-func (a *Activities) settled(ctx context.Context, run schemas.RunRef, attempt string) error {
-	if err := a.dropOldSnapshots(ctx, run); err != nil {
-		return err
-	}
-	return a.Root.DeletePrefix(ctx, pendingKey(run, attempt))
 }
 
 // mayCommit compares the input with the run's record.
@@ -153,26 +80,17 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 		return report, err
 	}
 	if in.Check {
-		return report, a.discard(ctx, in.Run)
+		return report, a.Ledger().Discard(ctx, in.Run)
 	}
 	if report, err = a.counted(ctx, in.Run, report); err != nil {
 		return report, err
 	}
-	found, err := a.unfinishedRuns(ctx, in.Run)
-	if err == nil {
-		err = outlive(ctx, activity.GetInfo(ctx), slices.Collect(maps.Values(found))...)
-	}
-	if err != nil {
+	if err := a.Ledger().Close(ctx, in.Run, in.Export); err != nil {
 		return report, err
 	}
-	// The run may have ended before it knew its list, or after the list was deleted.
-	mine := func(p pending) bool { return p.RunID == in.Run.RunID }
-	if err := a.absorb(ctx, in.Run, in.Export, 0, mine); err != nil {
-		return report, err
-	}
-	done, ok := a.reported(ctx, in.Run)
+	done, ok := a.Ledger().Reported(ctx, in.Run)
 	if ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
-		return done, a.discard(ctx, in.Run) // it was done, and then reset in Temporal
+		return done, a.Ledger().Discard(ctx, in.Run) // it was done, and then reset in Temporal
 	}
 	report.Manifest.Rejects = ""
 	if ok { // by an earlier attempt, which had the answers
@@ -181,7 +99,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 			report.Upload = done.Upload
 			report.AddRejects()
 		}
-	} else if report.Rejects, err = a.publishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+	} else if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
 	} else if report.Record, err = a.recordOfEnded(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
@@ -189,10 +107,10 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	if err := a.publishPace(ctx, in.Run); err != nil {
 		return report, err
 	}
-	if err := a.writeReport(ctx, in.Run, report); err != nil {
+	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {
 		return report, err
 	}
-	return report, a.discard(ctx, in.Run)
+	return report, a.Ledger().Discard(ctx, in.Run)
 }
 
 // counted corrects the counts in the report of a run that ended early: after a worker died,
@@ -201,39 +119,13 @@ func (a *Activities) counted(ctx context.Context, run schemas.RunRef, r schemas.
 	if r.Manifest.Attempt == "" {
 		return r, nil
 	}
-	noted, err := a.readAnswered(ctx, run, r.Manifest.Attempt)
-	if err != nil && !errors.Is(err, errDamaged) {
+	all, err := a.Ledger().Counts(ctx, run, r.Manifest.Attempt)
+	if err != nil {
 		return r, err
 	}
-	all := noted[schemas.Subscribe].counts()
-	all.Add(noted[schemas.Unsubscribe].counts())
 	if all.Acknowledged() > r.Upload.Acknowledged() {
 		r.Upload = all
 		r.AddRejects()
 	}
 	return r, nil
-}
-
-// reported returns the report of a run, if it has one.
-func (a *Activities) reported(ctx context.Context, run schemas.RunRef) (r schemas.ExportReport, ok bool) {
-	data, err := a.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile))
-	if err != nil || json.Unmarshal(data, &r) != nil {
-		return schemas.ExportReport{}, false
-	}
-	return r, true
-}
-
-func (a *Activities) writeReport(ctx context.Context, run schemas.RunRef, r schemas.ExportReport) error {
-	if err := a.Root.WriteJSON(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile), r); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
-}
-
-// discard deletes the staged files.
-func (a *Activities) discard(ctx context.Context, run schemas.RunRef) error {
-	if err := a.Root.DeletePrefix(ctx, schemas.StagingDir(run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete the staged files: %w", err)
-	}
-	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -79,7 +80,7 @@ func stageAfter(t *testing.T, mode, project string, members, unconfirmed, rows [
 				t.Fatal(err)
 			}
 		}
-		if err := b.publish(t.Context(), run, u, openedSnapshot{}, header(run, export, 7, project)); err != nil {
+		if err := b.Ledger().Publish(t.Context(), run, u, ledger.Opened{}, ledger.NewHeader(run, export, 7, project)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,14 +147,14 @@ func TestAChangedIdentifierKeepsTheMemberKnown(t *testing.T) {
 			}
 			run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
 			in := schemas.UploadInput{Run: run, Attempt: m.Attempt, Kind: schemas.Subscribe, End: 1}
-			if err := b.writeAnswered(t.Context(), in, "1", schemas.UploadProgress{Next: answered}); err != nil {
+			if err := b.Ledger().WriteAnswered(t.Context(), in, "1", schemas.UploadProgress{Next: answered}); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.absorb(t.Context(), run, springExport, 7, nil); err != nil {
+			if err := b.Ledger().Absorb(t.Context(), run, springExport, 7, nil); err != nil {
 				t.Fatal(err)
 			}
 			found := map[string]uint64{}
-			o, err := b.readSnapshot(t.Context(), run, header(run, springExport, 7, schemas.ProjectHybrid))
+			o, err := b.Ledger().Open(t.Context(), run, ledger.NewHeader(run, springExport, 7, schemas.ProjectHybrid))
 			if err == nil {
 				err = o.Each(t.Context(), func(m *snapshot.Member) error {
 					found[string(m.Email)+string(m.UserID)] = m.Fields

@@ -11,6 +11,7 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -30,7 +31,7 @@ func (l linked) add(address, userID []byte, project string, entry suppression.Ha
 	}
 	l[batch.KeyHash(address, userID, project)] = entry
 	if project == schemas.ProjectHybrid && len(address) > 0 {
-		l[addressKey(address)] = entry
+		l[batch.AddressKey(address)] = entry
 	}
 	return nil
 }
@@ -46,7 +47,7 @@ func (l linked) has(address, userID []byte, project string) bool {
 	if project != schemas.ProjectHybrid || len(address) == 0 {
 		return false
 	}
-	_, ok := l[addressKey(address)]
+	_, ok := l[batch.AddressKey(address)]
 	return ok
 }
 
@@ -73,14 +74,14 @@ const linkedFile = "linked"
 // readLinked notes the members that earlier runs have removed, as far as they are still on a
 // list.
 func (s *staging) readLinked(ctx context.Context) error {
-	data, err := s.root.Read(ctx, snapshotKey(s.in.Run, linkedFile))
+	data, err := s.root.Read(ctx, ledger.Key(s.in.Run, linkedFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if errors.Is(err, storage.ErrDamaged) || len(data)%linkedSize != 0 {
 		return needOperator(schemas.ErrorSuppression, fmt.Sprintf(
 			"the record of suppressed members that were removed, %s in the data root, is damaged; restore it from a backup, or delete it, then retry: without it, a profile may be sent whose address is known only to Iterable",
-			snapshotKey(s.in.Run, linkedFile)))
+			ledger.Key(s.in.Run, linkedFile)))
 	}
 	if err != nil {
 		return fmt.Errorf("read which suppressed members were removed: %w", err)
@@ -111,7 +112,7 @@ func (s *staging) writeLinked(ctx context.Context) error {
 	if bytes.Equal(data, s.linkedBefore) {
 		return nil
 	}
-	if err := s.root.Write(ctx, snapshotKey(s.in.Run, linkedFile), data); err != nil {
+	if err := s.root.Write(ctx, ledger.Key(s.in.Run, linkedFile), data); err != nil {
 		return fmt.Errorf("store which suppressed members are removed: %w", err)
 	}
 	return nil

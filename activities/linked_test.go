@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -139,7 +140,7 @@ func TestARemovedMemberStaysSuppressed(t *testing.T) {
 			t.Errorf("after the removal: %+v, %v", m, err)
 		}
 	}
-	key := snapshotKey(in.Run, linkedFile)
+	key := ledger.Key(in.Run, linkedFile)
 	if err := b.Root.Write(t.Context(), key, []byte("damaged")); err != nil {
 		t.Fatal(err)
 	}
@@ -175,8 +176,8 @@ func TestAnotherAddressEndsTheLink(t *testing.T) {
 // change publishes the next snapshot of the segment that was staged.
 func (b *bench) change(t *testing.T, in schemas.StageInput, do func(*snapshot.Update) error) {
 	t.Helper()
-	h := header(in.Run, in.Export, in.ListID, in.Connection.ProjectType)
-	old, err := b.readSnapshot(t.Context(), in.Run, h)
+	h := ledger.NewHeader(in.Run, in.Export, in.ListID, in.Connection.ProjectType)
+	old, err := b.Ledger().Open(t.Context(), in.Run, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +187,7 @@ func (b *bench) change(t *testing.T, in schemas.StageInput, do func(*snapshot.Up
 	if err := do(u); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.publish(t.Context(), in.Run, u, old, h); err != nil {
+	if err := b.Ledger().Publish(t.Context(), in.Run, u, old, h); err != nil {
 		t.Fatal(err)
 	}
 }

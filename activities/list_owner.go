@@ -208,7 +208,7 @@ func (o *ownership) sends(ctx context.Context, owner *listOwner) (bool, error) {
 	if owner == nil {
 		return true, nil // of another data root
 	}
-	found, err := o.unfinishedRuns(ctx, schemas.RunRef{Connection: owner.Connection, Export: owner.Export, Segment: owner.Segment})
+	found, err := o.Ledger().Unfinished(ctx, schemas.RunRef{Connection: owner.Connection, Export: owner.Export, Segment: owner.Segment})
 	return len(found) > 0, err
 }
 

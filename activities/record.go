@@ -15,6 +15,7 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
@@ -171,7 +172,7 @@ func (r *recording) abort() {
 
 // recorder writes the record of a run's rows.
 type recorder struct {
-	*account
+	*ledger.Account
 	export schemas.Export
 	files  []string
 	out    *rejects.RowWriter
@@ -184,7 +185,7 @@ func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e sc
 		return "", nil
 	}
 	dir := schemas.StagedDir(run, attempt)
-	names, err := a.Root.Read(ctx, path.Join(dir, filesFile))
+	names, err := a.Root.Read(ctx, path.Join(dir, ledger.FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -193,7 +194,7 @@ func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e sc
 		err = json.Unmarshal(names, &r.files)
 	}
 	if err == nil {
-		r.account, err = a.newAccount(ctx, run, attempt, nil)
+		r.Account, err = a.Ledger().NewAccount(ctx, run, attempt, nil)
 	}
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
@@ -218,7 +219,7 @@ func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e sc
 func (a *Activities) recordOfEnded(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	key, err := a.publishRecord(ctx, run, e, attempt)
 	var app *temporal.ApplicationError
-	if errors.Is(err, errDamaged) || errors.Is(err, storage.ErrDamaged) || errors.As(err, &app) && app.Type() == schemas.ErrorStaging {
+	if errors.Is(err, ledger.ErrDamaged) || errors.Is(err, storage.ErrDamaged) || errors.As(err, &app) && app.Type() == schemas.ErrorStaging {
 		a.Log.Warn("run ended without a record of its rows", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		return "", nil
 	}
@@ -264,15 +265,15 @@ func (r *recorder) add(b *batch.Batch, i int, row rejects.Row) error {
 
 // each calls f with every batch of a staged file.
 func (r *recorder) each(ctx context.Context, key string, f func(k int, b *batch.Batch) error) error {
-	staged, err := r.openStaged(ctx, key)
+	staged, err := r.OpenStaged(ctx, key)
 	if err != nil {
-		return stagingError("the staged file "+key, err)
+		return ledger.StagingError("the staged file "+key, err)
 	}
-	defer staged.close()
+	defer staged.Close()
 	for k := range staged.Batches() {
-		b, err := staged.batch(k)
+		b, err := staged.Batch(k)
 		if err != nil {
-			return stagingError("the staged file "+key, err)
+			return ledger.StagingError("the staged file "+key, err)
 		}
 		err = f(k, b)
 		b.Release()
@@ -287,22 +288,22 @@ func (r *recorder) each(ctx context.Context, key string, f func(k int, b *batch.
 func (r *recorder) sent(ctx context.Context, dir, kind, bits string) error {
 	data, err := r.Root.Read(ctx, path.Join(dir, bits))
 	if err != nil {
-		return stagingError(bits, err)
+		return ledger.StagingError(bits, err)
 	}
 	marked := decodeMarks(data)
 	requests := r.requests(kind)
 	rows := 0 // before batch k
-	return r.each(ctx, path.Join(dir, stagedName(kind)), func(k int, b *batch.Batch) error {
-		refused, err := r.refusals(ctx, kind, k)
+	return r.each(ctx, path.Join(dir, ledger.StagedName(kind)), func(k int, b *batch.Batch) error {
+		refused, err := r.Refusals(ctx, kind, k)
 		if err != nil {
 			return err
 		}
 		row := requests[k]
-		chunk := r.answers[kind].chunk(k)
+		chunk := r.Answers[kind].Chunk(k)
 		switch {
 		case chunk == nil:
 			row.Outcome = schemas.OutcomeUnsent
-		case !chunk.acknowledged(k):
+		case !chunk.Acknowledged(k):
 			row.Outcome = schemas.OutcomeUnanswered
 		}
 		for i := range b.Len() {
@@ -320,7 +321,7 @@ func (r *recorder) sent(ctx context.Context, dir, kind, bits string) error {
 }
 
 // outcomeOf returns what Iterable's answer means for a profile.
-func outcomeOf(kind string, marked bool, refused map[snapshot.Key]refused, key snapshot.Key) (schemas.Outcome, schemas.Reason) {
+func outcomeOf(kind string, marked bool, refused map[snapshot.Key]ledger.Refused, key snapshot.Key) (schemas.Outcome, schemas.Reason) {
 	no, named := refused[key]
 	switch {
 	case named && no.Unsure:
@@ -346,7 +347,7 @@ func (r *recorder) requests(kind string) map[int]rejects.Row {
 		verb = "remove"
 	}
 	out := map[int]rejects.Row{}
-	for _, chunk := range r.answers[kind] {
+	for _, chunk := range r.Answers[kind] {
 		for _, q := range chunk.Requests {
 			if len(q.Batches) == 0 {
 				continue
@@ -364,7 +365,7 @@ func (r *recorder) requests(kind string) map[int]rejects.Row {
 func (r *recorder) rejected(ctx context.Context, dir string) error {
 	file, err := r.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
 	if err != nil {
-		return stagingError(schemas.RejectsFile, err)
+		return ledger.StagingError(schemas.RejectsFile, err)
 	}
 	defer file.Close()
 	rows, err := rejects.Open(file)

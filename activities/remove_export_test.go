@@ -2,10 +2,12 @@ package activities
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -16,7 +18,7 @@ func TestRemovalDeletesWhatIsKept(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.RemoveExport, activity.RegisterOptions{Name: schemas.ActivityRemoveExport})
 	run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r1"}
-	snapshot := b.remembers(t, run, 1, "ada@example.com")
+	snapshot := filepath.Join(b.dir, filepath.FromSlash(ledgertest.Remember(t, b.Ledger(), run, 1, "ada@example.com")))
 	if err := b.Access.Claim(t.Context(), "Spring", "sandbox", "ann"); err != nil {
 		t.Fatal(err)
 	}

@@ -59,14 +59,14 @@ func selecting(t *testing.T, export schemas.Export, segment schemas.Segment, fie
 		t.Fatal(err)
 	}
 	m := out.manifest
-	staged, err := b.openStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), schemas.AddsFile))
+	staged, err := b.Ledger().OpenStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), schemas.AddsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer staged.close()
+	defer staged.Close()
 	var adds []string
 	for k := range m.AddBatches {
-		one, err := staged.batch(k)
+		one, err := staged.Batch(k)
 		if err != nil {
 			t.Fatal(err)
 		}

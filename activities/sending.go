@@ -10,6 +10,7 @@ import (
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/schemas"
 )
@@ -41,19 +42,8 @@ type loaded struct {
 	k int // its number
 	*batch.Batch
 	matcher  *batch.Matcher
-	refusals []refusal
+	refusals []ledger.Refusal
 	counts   schemas.UploadCounts // of its profiles, by the requests so far
-}
-
-// refusal is a row that Iterable refused.
-type refusal struct {
-	row    int // in the batch
-	reason schemas.Reason
-	// unsure is set for a profile of a request that Iterable accepted only in part,
-	// without naming the refused ones; reason is empty then.
-	unsure bool
-	// byUserID is set if it was refused by its user ID, and not by its address.
-	byUserID bool
 }
 
 // part is some rows of a batch.
@@ -276,7 +266,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 			rows[0].counts.NotOnList++
 			if f.reason == schemas.ReasonIterableForgotten {
 				p := rows[0]
-				p.refusals = append(p.refusals, refusal{row: p.row, reason: f.reason, byUserID: f.byUserID})
+				p.refusals = append(p.refusals, ledger.Refusal{Row: p.row, Reason: f.reason, ByUserID: f.byUserID})
 			}
 		}
 	}
@@ -292,7 +282,7 @@ func (s *sending) settle(parts []part, r iterable.Result) {
 			w := who{p.loaded, row}
 			// The answer does not say which rows failed.
 			if !settled[w] && (unsure[w] || unnamed > int64(len(doubted))) {
-				p.refusals = append(p.refusals, refusal{row: row, unsure: true})
+				p.refusals = append(p.refusals, ledger.Refusal{Row: row, Unsure: true})
 			}
 		}
 	}
@@ -344,5 +334,5 @@ func (s *sending) note(b *loaded, row int, reason schemas.Reason, byUserID bool)
 	} else {
 		b.counts.Add(schemas.UploadCounts{Refused: map[schemas.Reason]int64{reason: 1}})
 	}
-	b.refusals = append(b.refusals, refusal{row: row, reason: reason, byUserID: byUserID})
+	b.refusals = append(b.refusals, ledger.Refusal{Row: row, Reason: reason, ByUserID: byUserID})
 }

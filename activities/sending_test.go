@@ -17,8 +17,8 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/observe"
-	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/schemas"
 )
 
@@ -52,7 +52,7 @@ func TestAnUnnamedFailureIsEverybodys(t *testing.T) {
 		s.settle([]part{{l, 0, b.Len()}}, iterable.Result{SuccessCount: 1, FailCount: 1})
 		got := l.counts
 		if got.Sent != want.Sent || got.Removed != want.Removed || got.Unnamed != want.Unnamed || got.Acknowledged() != 2 ||
-			len(l.refusals) != 2 || !l.refusals[0].unsure || !l.refusals[1].unsure {
+			len(l.refusals) != 2 || !l.refusals[0].Unsure || !l.refusals[1].Unsure {
 			t.Errorf("%s: %+v with %+v, want %+v", kind, got, l.refusals, want)
 		}
 	}
@@ -66,7 +66,7 @@ func TestUserIDsThatDifferInCase(t *testing.T) {
 	s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: schemas.Subscribe}}}
 	l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
 	s.settle([]part{{l, 0, 3}}, iterable.Result{SuccessCount: 2, FailCount: 1, Failed: iterable.Failed{ConflictUserIDs: []string{"kari"}}})
-	want := []refusal{{row: 0, unsure: true}, {row: 1, unsure: true}}
+	want := []ledger.Refusal{{Row: 0, Unsure: true}, {Row: 1, Unsure: true}}
 	if !slices.Equal(l.refusals, want) || l.counts.Sent != 2 || l.counts.Unnamed != 1 || len(l.counts.Refused) != 0 {
 		t.Errorf("%+v and %+v", l.refusals, l.counts)
 	}
@@ -140,7 +140,7 @@ func TestRowsThatAreNotCountedAreNotSure(t *testing.T) {
 	s := &sending{uploader: &uploader{in: schemas.UploadInput{Kind: schemas.Subscribe}}}
 	l := &loaded{Batch: b, matcher: batch.NewMatcher(b)}
 	s.settle([]part{{l, 0, 2}}, iterable.Result{SuccessCount: 1})
-	if l.counts.Sent != 1 || l.counts.Unnamed != 1 || len(l.refusals) != 2 || !l.refusals[0].unsure || !l.refusals[1].unsure {
+	if l.counts.Sent != 1 || l.counts.Unnamed != 1 || len(l.refusals) != 2 || !l.refusals[0].Unsure || !l.refusals[1].Unsure {
 		t.Errorf("%+v with %+v", l.counts, l.refusals)
 	}
 }
@@ -181,9 +181,9 @@ func uploaderTo(t *testing.T, h http.HandlerFunc, limits schemas.Limits, people 
 		t.Fatal(err)
 	}
 	return &uploader{
-		in: in, client: client, staged: &stagedFile{File: oneFile(t, profiles...), in: &noting{}}, progress: newTracker(in, schemas.UploadProgress{}),
+		in: in, client: client, staged: &ledger.StagedFile{File: oneFile(t, profiles...)}, progress: newTracker(in, schemas.UploadProgress{}),
 		pace: &paceLog{}, metrics: metrics, attempt: unheard{}, probe: make(chan struct{}, 1),
-		refuse: func(context.Context, int, *batch.Batch, []refusal) error { return nil },
+		refuse: func(context.Context, int, *batch.Batch, []ledger.Refusal) error { return nil },
 	}
 }
 
@@ -360,29 +360,4 @@ func TestAnUploadLooksWhetherItMayGoOn(t *testing.T) {
 			t.Errorf("%v after %d looks and %d notes", failed, looks, notes)
 		}
 	})
-}
-
-// TestRefusalsAreReadABatchAtATime, and not all of them into memory.
-func TestRefusalsAreReadABatchAtATime(t *testing.T) {
-	files := 0
-	s := &refusals{
-		keys: []string{"a", "b", "c"},
-		read: func(context.Context, string) ([]refused, error) {
-			files++
-			return []refused{{Row: int64(files)}, {Unsure: true}}, nil
-		},
-		reject: func(r refused) rejects.Reject { return rejects.Reject{Row: r.Row} },
-	}
-	for n := 1; ; n++ {
-		r, ok := s.Next()
-		if !ok {
-			break
-		}
-		if r.Row != int64(n) || files != n {
-			t.Errorf("row %d, the %dth, after %d files", r.Row, n, files)
-		}
-	}
-	if files != 3 || s.Err() != nil {
-		t.Errorf("%d files, %v", files, s.Err())
-	}
 }

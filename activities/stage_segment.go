@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/observe"
@@ -146,10 +147,6 @@ func segmentFailure(err error) error {
 	return err
 }
 
-// filesFile has the names of the segment's files, in the order of their indexes, beside the
-// staged files.
-const filesFile = "files.json"
-
 // StageSegment reads the segment once: it rejects invalid rows, compares the rest with the
 // snapshot, and writes the staged files.
 func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_ schemas.Manifest, err error) {
@@ -166,7 +163,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	if err != nil {
 		return schemas.Manifest{}, err
 	}
-	if done, ok := a.reported(ctx, in.Run); ok && !in.Check && done.State == schemas.StateDone {
+	if done, ok := a.Ledger().Reported(ctx, in.Run); ok && !in.Check && done.State == schemas.StateDone {
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
@@ -179,16 +176,16 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	}
 	id := step.AttemptID(ctx)
 	if !in.Check {
-		if err := a.takeOver(ctx, in, id); err != nil {
+		if err := a.Ledger().TakeOver(ctx, in, id); err != nil {
 			return schemas.Manifest{}, err
 		}
 		// The staged files of earlier attempts are no longer needed, and what they have sent is
 		// in the snapshot now.
-		if err := a.discard(ctx, in.Run); err != nil {
+		if err := a.Ledger().Discard(ctx, in.Run); err != nil {
 			return schemas.Manifest{}, err
 		}
 	}
-	if err := a.sign(ctx, in); err != nil {
+	if err := a.Ledger().Sign(ctx, in); err != nil {
 		return schemas.Manifest{}, err
 	}
 	manifest, err := a.stage(ctx, in, id, seg, &read)
@@ -210,7 +207,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 
 // stage stages the segment once.
 func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
-	old, err := a.compareWith(ctx, in, time.Now())
+	old, err := a.compareWith(ctx, in)
 	if err != nil {
 		return m, err
 	}
@@ -254,15 +251,24 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	}
 	names, err := json.Marshal(seg.Files())
 	if err == nil {
-		err = a.Root.Write(ctx, path.Join(s.dir, filesFile), names)
+		err = a.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), names)
 	}
 	if err == nil && len(s.gone) > 0 {
-		err = a.Root.Write(ctx, path.Join(s.dir, forgottenFile), s.gone)
+		err = a.Root.Write(ctx, path.Join(s.dir, ledger.ForgottenFile), s.gone)
 	}
 	if err == nil && s.examples != nil {
 		err = a.writeExamples(ctx, in.Run, s.examples)
 	}
 	return s.manifest, err
+}
+
+// compareWith opens the snapshot and decides whether all profiles must be sent.
+func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput) (c ledger.Comparison, err error) {
+	handover, err := a.handover(ctx, in)
+	if err != nil {
+		return c, err
+	}
+	return a.Ledger().Compare(ctx, in, handover, time.Now())
 }
 
 // skipped counts the rows that did not have to be read, since none of them can match.

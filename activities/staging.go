@@ -9,6 +9,8 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/forgotten"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
@@ -33,7 +35,7 @@ type staging struct {
 	// the segment by another.
 	identities *snapshot.Identities
 	examples   *examples // nil but in a check
-	forgotten  forgottenPeople
+	forgotten  forgotten.People
 	suppressed *suppression.Set
 	// byAddress and byUserID report whether any suppression list has such entries.
 	byAddress, byUserID bool
@@ -64,7 +66,7 @@ type staging struct {
 }
 
 // newStaging opens the staged files and the comparison with the snapshot.
-func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old comparison) (s *staging, err error) {
+func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
 	s = &staging{
 		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
 		linkedRows: linked{}, linkedMembers: linked{},
@@ -72,8 +74,8 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	}
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
-	s.manifest.Warnings, s.manifest.Full = append(old.warnings, seg.Warnings()...), old.full
-	s.manifest.SentAgain, s.manifest.Handover = old.again, old.handover
+	s.manifest.Warnings, s.manifest.Full = append(old.Warnings, seg.Warnings()...), old.Full
+	s.manifest.SentAgain, s.manifest.Handover = old.Again, old.Handover
 	if in.Check {
 		s.examples = &examples{}
 	}
@@ -83,7 +85,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		}
 	}()
 	s.columns(seg)
-	if s.forgotten, err = a.forgotten(ctx, in.Run.Connection); err != nil {
+	if s.forgotten, err = a.forgotten().Known(ctx, in.Run.Connection); err != nil {
 		return s, err
 	}
 	if err = s.suppress(ctx, a); err != nil {
@@ -112,8 +114,8 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 			return s, err
 		}
 	}
-	s.manifest.SnapshotVersion = old.version
-	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.full}
+	s.manifest.SnapshotVersion = old.Version
+	options := snapshot.Options{Rows: in.Info.Rows, ResendAll: old.Full}
 	if old.Snapshot != nil {
 		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Header().Members(), old.Header().RunID, old.Header().Profiles
 		s.manifest.UnconfirmedMembers = old.Header().Unconfirmed
@@ -258,7 +260,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: key})
 		return
 	}
-	if s.forgotten.has(p.Email, p.UserID, s.in.Connection.ProjectType) {
+	if s.forgotten.Has(p.Email, p.UserID, s.in.Connection.ProjectType) {
 		column := s.emailName
 		if column == "" {
 			column = s.userName

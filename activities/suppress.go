@@ -12,6 +12,7 @@ import (
 	"weak"
 
 	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
@@ -237,7 +238,7 @@ const suppressionFile = "suppression.json"
 
 // countsBefore returns the suppressionFile's numbers, none if there was no run.
 func (a *Activities) countsBefore(ctx context.Context, run schemas.RunRef) (before map[string]int64, err error) {
-	data, err := a.Root.Read(ctx, snapshotKey(run, suppressionFile))
+	data, err := a.Root.Read(ctx, ledger.Key(run, suppressionFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
@@ -264,7 +265,7 @@ func (a *Activities) keepCounts(ctx context.Context, run schemas.RunRef, lists [
 	}
 	data, err := json.Marshal(counts)
 	if err == nil {
-		err = a.Root.Write(ctx, snapshotKey(run, suppressionFile), data)
+		err = a.Root.Write(ctx, ledger.Key(run, suppressionFile), data)
 	}
 	if err != nil {
 		return fmt.Errorf("store the sizes of the suppression lists: %w", err)

@@ -19,6 +19,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/step"
@@ -127,34 +128,34 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	if !valid(in) {
 		return needOperator(schemas.ErrorGrant, fmt.Sprintf("upload batches %d to %d of kind %q: invalid chunk", in.First, in.End, in.Kind))
 	}
-	key := path.Join(schemas.StagedDir(in.Run, in.Attempt), stagedName(in.Kind))
-	staged, err := a.openStaged(ctx, key)
+	key := path.Join(schemas.StagedDir(in.Run, in.Attempt), ledger.StagedName(in.Kind))
+	staged, err := a.Ledger().OpenStaged(ctx, key)
 	if err != nil {
-		return stagingError("the staged file "+key, err)
+		return ledger.StagingError("the staged file "+key, err)
 	}
-	defer staged.close()
+	defer staged.Close()
 	if staged.Batches() < in.End {
 		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"the staged file %s has %d batches where %d were expected; retry stages the segment again", key, staged.Batches(), in.End))
 	}
-	noted, err := a.readAnswered(ctx, in.Run, in.Attempt)
+	noted, err := a.Ledger().ReadAnswered(ctx, in.Run, in.Attempt)
 	if err != nil {
-		return stagingError("Iterable's answers", err)
+		return ledger.StagingError("Iterable's answers", err)
 	}
 	if c := noted[in.Kind][in.First]; c != nil {
 		progress.resume(c.Progress, c.Requests)
 	}
 	id := step.AttemptID(ctx)
 	note := func(ctx context.Context) error {
-		return a.writeAnswered(ctx, in, id, progress.snapshot(), progress.answeredRequests()...)
+		return a.Ledger().WriteAnswered(ctx, in, id, progress.snapshot(), progress.answeredRequests()...)
 	}
 	if err := note(ctx); err != nil { // before the first request
 		return err
 	}
-	if err := a.announceSending(ctx, in); err != nil {
+	if err := a.Ledger().AnnounceSending(ctx, in); err != nil {
 		return err
 	}
-	refused, err := a.refusedBatches(ctx, in)
+	refused, err := a.Ledger().RefusedBatches(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -164,8 +165,8 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, progres
 	u := &uploader{
 		in: in, client: client, staged: staged, progress: progress, attempt: attempt, pace: pace, metrics: a.Metrics, refused: refused, note: note,
 		probe: make(chan struct{}, 1),
-		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []refusal) error {
-			return a.writeRefusals(ctx, in, k, b, rows)
+		refuse: func(ctx context.Context, k int, b *batch.Batch, rows []ledger.Refusal) error {
+			return a.Ledger().WriteRefusals(ctx, in, k, b, rows)
 		},
 		mayGoOn: mayGoOn,
 	}
@@ -229,13 +230,13 @@ type outcomes interface {
 type uploader struct {
 	in       schemas.UploadInput
 	client   *iterable.Client
-	staged   *stagedFile
+	staged   *ledger.StagedFile
 	progress *tracker
 	pace     *paceLog
 	metrics  *observe.Metrics
 	// refuse stores the refused rows of a batch; without rows it deletes those of an earlier
 	// attempt.
-	refuse func(context.Context, int, *batch.Batch, []refusal) error
+	refuse func(context.Context, int, *batch.Batch, []ledger.Refusal) error
 	// refused are the batches with refused rows of an earlier attempt.
 	refused map[int]bool
 	// known is set once Iterable has acknowledged something for the list.
@@ -480,9 +481,9 @@ func (u *uploader) load(turn limits.Turn, body *batch.Body) (batches []*loaded, 
 		if !ok {
 			break
 		}
-		b, err := u.staged.batch(k)
+		b, err := u.staged.Batch(k)
 		if err != nil {
-			return batches, stagingError(fmt.Sprintf("batch %d of the staged file", k), err)
+			return batches, ledger.StagingError(fmt.Sprintf("batch %d of the staged file", k), err)
 		}
 		one := &loaded{k: k, Batch: b, matcher: batch.NewMatcher(b)}
 		if len(batches) > 0 && (rows+b.Len() > most || !body.Add(b, 0, b.Len(), mostBytes)) {
@@ -509,7 +510,7 @@ type tracker struct {
 	counts schemas.UploadCounts
 	parts  map[int]schemas.UploadCounts // of batches of which only parts were acknowledged
 	// requests are the acknowledged ones.
-	requests []answeredRequest
+	requests []ledger.Request
 }
 
 func newTracker(in schemas.UploadInput, p schemas.UploadProgress) *tracker {
@@ -566,7 +567,7 @@ func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Add(counts)
-	request := answeredRequest{At: time.Now().UTC().Truncate(time.Millisecond)}
+	request := ledger.Request{At: time.Now().UTC().Truncate(time.Millisecond)}
 	for _, b := range batches {
 		t.done[b.k] = true
 		delete(t.parts, b.k)
@@ -580,12 +581,12 @@ func (t *tracker) acknowledge(batches []*loaded, counts schemas.UploadCounts) {
 }
 
 // resume continues from the progress of an earlier attempt, if that has more.
-func (t *tracker) resume(p schemas.UploadProgress, requests []answeredRequest) {
+func (t *tracker) resume(p schemas.UploadProgress, requests []ledger.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests = slices.Clone(requests)
 	known := schemas.UploadProgress{Next: t.next, Done: slices.Collect(maps.Keys(t.done)), Counts: t.counts, Parts: t.parts}
-	if further(p, known) {
+	if ledger.Further(p, known) {
 		t.start(p)
 	}
 }
@@ -607,7 +608,7 @@ func (t *tracker) note(requests schemas.UploadCounts, batches ...*loaded) {
 }
 
 // answeredRequests returns the acknowledged requests.
-func (t *tracker) answeredRequests() []answeredRequest {
+func (t *tracker) answeredRequests() []ledger.Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.requests)

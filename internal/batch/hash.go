@@ -29,6 +29,9 @@ func KeyHash(email, userID []byte, projectType string) [16]byte {
 	return xxh3.Hash128Seed(email, seedEmail).Bytes()
 }
 
+// AddressKey returns the key by which addresses are compared in hybrid projects.
+func AddressKey(email []byte) [16]byte { return KeyHash(email, nil, schemas.ProjectEmail) }
+
 // FieldsHash returns the 64-bit hash of everything that is sent for a profile. If it is the
 // same as in the last run, nothing needs to be sent. It includes the address, since with a
 // user ID a new address is a change, and the mapping's MappingSeed, since other settings

@@ -112,6 +112,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Root:    o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
 		SearchAttributes: searchable(o), Executions: executions(o.Client), LastStaged: lastStaged(o),
+		Runs: runs{&operate.Operator{Client: o.Client, Namespace: o.Namespace}},
 		Heartbeat: func(ctx context.Context, details ...any) error {
 			return o.Client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, details...)
 		},
@@ -129,7 +130,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityNotify:         h.activities.Notify,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
-		schemas.ActivitySweep:          h.Sweeper().Run,
+		schemas.ActivitySweep:          h.activities.Sweep,
 		schemas.ActivityFindLateRuns:   h.findLateRuns,
 		schemas.ActivityReadSchedule:   (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).AppliedNow,
 	})

@@ -9,8 +9,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"iterable-segment-export/activities"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
 )
 
@@ -20,23 +21,23 @@ const sweepEvery = time.Hour
 // runs asks Temporal for the state of runs.
 type runs struct{ *operate.Operator }
 
-func (r runs) State(ctx context.Context, run schemas.RunRef) (activities.RunState, bool, error) {
+func (r runs) State(ctx context.Context, run schemas.RunRef) (sweep.State, bool, error) {
 	s, err := r.Operator.RunState(ctx, run)
 	switch {
 	case err != nil || s.Lives:
-		return activities.RunLives, true, err
+		return sweep.Lives, true, err
 	case s.Known:
-		return activities.RunEnded, s.UnderWay, nil
+		return sweep.Ended, s.UnderWay, nil
 	}
-	return activities.RunUnknown, s.UnderWay, nil
+	return sweep.Unknown, s.UnderWay, nil
 }
 
 // lastStaged returns a function that asks Temporal for the newest staging of a segment.
-func lastStaged(o Options) func(context.Context, schemas.RunRef) (*activities.Staged, error) {
+func lastStaged(o Options) func(context.Context, schemas.RunRef) (*ledger.Staged, error) {
 	operator := &operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}
-	return func(ctx context.Context, run schemas.RunRef) (*activities.Staged, error) {
+	return func(ctx context.Context, run schemas.RunRef) (*ledger.Staged, error) {
 		s, err := operator.LastStaged(ctx, run)
-		return (*activities.Staged)(s), err
+		return (*ledger.Staged)(s), err
 	}
 }
 
@@ -53,12 +54,7 @@ func (h *Host) waiting(host context.Context) func(context.Context) (map[string]i
 }
 
 // Sweeper returns the sweeper of the data root.
-func (h *Host) Sweeper() *activities.Sweeper {
-	return &activities.Sweeper{
-		Activities: h.activities, Runs: runs{&operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}},
-		Retention: h.o.Connections.Retention,
-	}
-}
+func (h *Host) Sweeper() *sweep.Sweeper { return h.activities.Sweeper() }
 
 // scheduleSweep creates the schedule of the sweep, unless it exists. All workers share it.
 func scheduleSweep(ctx context.Context, c client.Client) error {

@@ -32,8 +32,10 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	leases "iterable-segment-export/internal/lease"
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
 )
@@ -101,7 +103,7 @@ type run struct {
 	// always are on the suppression list for as long as the run lasts, ever at some time of it.
 	always, ever map[int]bool
 	result       schemas.ExportReport
-	lastStaged   *activities.Staged // by the events of its histories
+	lastStaged   *ledger.Staged // by the events of its histories
 }
 
 // book records the effects of a run, in all its executions.
@@ -439,17 +441,17 @@ func (e *engine) sees(t *task, in any) {
 	}
 }
 
-// State implements activities.Runs.
-func (h *history) State(_ context.Context, ref schemas.RunRef) (activities.RunState, bool, error) {
-	state, underWay := activities.RunUnknown, false
+// State implements sweep.Runs.
+func (h *history) State(_ context.Context, ref schemas.RunRef) (sweep.State, bool, error) {
+	state, underWay := sweep.Unknown, false
 	for _, r := range h.runs[h.known:] {
 		if h.exportName(r.export) != ref.Export {
 			continue
 		}
 		underWay = underWay || !r.over && !r.turn.check
 		if r.id == ref.RunID {
-			if state = activities.RunEnded; !r.over {
-				state = activities.RunLives
+			if state = sweep.Ended; !r.over {
+				state = sweep.Lives
 			}
 		}
 	}
@@ -466,7 +468,7 @@ func (h *history) sweep() {
 	h.tell("%s starts", a.key)
 	h.goes(func() {
 		defer cancel()
-		s := activities.Sweeper{Activities: h.product, Runs: h, Retention: func() schemas.Retention { return schemas.Retention{} }}
+		s := sweep.Sweeper{Ledger: h.product.Ledger(), Runs: h, Retention: func() schemas.Retention { return schemas.Retention{} }}
 		done, err := s.Sweep(ctx)
 		h.tell("%s ends: %+v, %v", a.key, done, err)
 		a.mu.Lock()

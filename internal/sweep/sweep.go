@@ -1,4 +1,6 @@
-package activities
+// Package sweep deletes from the data root what runs could not clean up themselves, and what is
+// older than its retention.
+package sweep
 
 import (
 	"context"
@@ -6,64 +8,34 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
-// originFile is the file that names the run that staged a folder, so that a sweep can ask
-// Temporal for the run. It holds an origin.
-const originFile = "run.json"
-
-// origin is what a sweep must know of a run.
-type origin struct {
-	Export     string `json:"export"`
-	Segment    string `json:"segment"`
-	RunID      string `json:"runId"`
-	Connection string `json:"connection"`
-	// Mapping is the fingerprint of what is staged (schemas.Export.MappingFingerprint).
-	Mapping string `json:"mapping"`
-}
-
-// sign writes the origin of the files that are staged next.
-func (a *Activities) sign(ctx context.Context, in schemas.StageInput) error {
-	run := in.Run
-	data, err := json.Marshal(origin{
-		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
-		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType),
-	})
-	if err == nil {
-		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(run), originFile), data)
-	}
-	if err != nil {
-		return fmt.Errorf("make the staged files: %w", err)
-	}
-	return nil
-}
-
-// RunState is what Temporal knows of a segment's run.
-type RunState int
+// State is what Temporal knows of a segment's run.
+type State int
 
 // The states.
 const (
-	// RunLives: it may continue at any time.
-	RunLives RunState = iota
-	// RunEnded: it has ended, in any state.
-	RunEnded
-	// RunUnknown: Temporal has no record of it.
-	RunUnknown
+	// Lives: it may continue at any time.
+	Lives State = iota
+	// Ended: it has ended, in any state.
+	Ended
+	// Unknown: Temporal has no record of it.
+	Unknown
 )
 
 // Runs looks up runs in Temporal.
 type Runs interface {
 	// State returns the state of a segment's run. underWay reports whether any run of the
 	// export is in progress.
-	State(ctx context.Context, run schemas.RunRef) (state RunState, underWay bool, err error)
+	State(ctx context.Context, run schemas.RunRef) (state State, underWay bool, err error)
 }
 
 // How old, by the last write, files must be before a sweep deletes them.
@@ -82,18 +54,11 @@ const (
 // Sweeper deletes what runs could not clean up themselves, and what is older than its
 // retention. Several may run at the same time.
 type Sweeper struct {
-	Activities *Activities
-	Runs       Runs
-	Retention  func() schemas.Retention
+	Ledger    *ledger.Ledger
+	Runs      Runs
+	Retention func() schemas.Retention
 	// Now returns the time by the storage's clock; nil asks the storage.
 	Now func(context.Context) (time.Time, error)
-}
-
-// Run sweeps the data root as an activity.
-func (s *Sweeper) Run(ctx context.Context) (done schemas.SweepResult, err error) {
-	ctx, attempt := s.Activities.begin(ctx, 0, nil)
-	defer attempt.End(ctx, &err)
-	return s.Sweep(ctx)
 }
 
 // Sweep sweeps the data root once. A file that can't be deleted does not stop the sweep; the
@@ -110,7 +75,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 	var errs []error
 	errs = append(errs, s.staged(ctx, now, &done))
 	errs = append(errs, s.reports(ctx, now, &done))
-	n, err := s.Activities.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
+	n, err := s.Ledger.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
 	done.Unfinished += n
 	errs = append(errs, err)
 	return done, errors.Join(errs...)
@@ -118,7 +83,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 
 // clock returns the storage's time: this machine's clock may be wrong.
 func (s *Sweeper) clock(ctx context.Context) (time.Time, error) {
-	root := s.Activities.Root
+	root := s.Ledger.Root
 	if err := root.Write(ctx, schemas.SweptKey, []byte("{}")); err != nil {
 		return time.Time{}, fmt.Errorf("sweep: %w", err)
 	}
@@ -148,7 +113,7 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 			}
 		}
 	}
-	err := s.Activities.Root.Walk(ctx, prefix, func(o storage.Object) error {
+	err := s.Ledger.Root.Walk(ctx, prefix, func(o storage.Object) error {
 		parts := strings.SplitN(o.Name, "/", depth+1)
 		if len(parts) <= depth {
 			return nil
@@ -170,14 +135,14 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 // staged deletes the staged data of runs that have ended. It first adds to the snapshot
 // what such a run may have sent.
 func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
-	a := s.Activities
+	l := s.Ledger
 	return s.grouped(ctx, "staging", 5, func(g folder) error {
 		age := now.Sub(g.newest)
 		if age < afterEnd {
 			return nil
 		}
-		var o origin
-		data, err := a.Root.Read(ctx, path.Join(g.dir, originFile))
+		var o ledger.Origin
+		data, err := l.Root.Read(ctx, path.Join(g.dir, ledger.OriginFile))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrKey) {
 			return err
 		}
@@ -194,44 +159,26 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 				return nil
 			}
 			done.Staged++
-			return a.Root.DeletePrefix(ctx, g.dir)
+			return l.Root.DeletePrefix(ctx, g.dir)
 		}
 		state, underWay, err := s.Runs.State(ctx, run)
 		switch {
 		case err != nil:
 			return err
-		case state == RunLives, state == RunUnknown && age < afterLoss:
+		case state == Lives, state == Unknown && age < afterLoss:
 			return nil
 		}
-		if ok, err := s.absorbed(ctx, run, o, underWay); !ok || err != nil {
+		if ok, err := l.AbsorbDead(ctx, run, underWay); !ok || err != nil {
 			return err
 		}
 		done.Staged++
-		return a.discard(ctx, run)
+		return l.Discard(ctx, run)
 	})
-}
-
-// absorbed adds to the snapshot what a dead run may have sent. It returns false if a run in
-// progress will do so.
-func (s *Sweeper) absorbed(ctx context.Context, run schemas.RunRef, o origin, underWay bool) (bool, error) {
-	a := s.Activities
-	of := func(p pending) bool { return p.RunID == run.RunID }
-	found, err := a.unfinishedRuns(ctx, run)
-	if err != nil {
-		return false, err
-	}
-	if !slices.ContainsFunc(slices.Collect(maps.Values(found)), of) {
-		return true, nil
-	}
-	if underWay {
-		return false, nil
-	}
-	return true, a.absorb(ctx, run, schemas.Export{Name: o.Export, Connection: o.Connection}, 0, of)
 }
 
 // reports deletes rejects and reports that are older than their retention.
 func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
-	a, keep := s.Activities, s.Retention()
+	l, keep := s.Ledger, s.Retention()
 	over := func(g folder, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
 	return s.grouped(ctx, "reports", 4, func(g folder) error {
 		has := func(file string) bool { return slices.Contains(g.files, path.Join(g.dir, file)) }
@@ -240,12 +187,12 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 		switch {
 		case over(g, keep.Reports()) && !waits:
 			done.Reports++
-			return a.Root.DeletePrefix(ctx, g.dir)
+			return l.Root.DeletePrefix(ctx, g.dir)
 		case over(g, keep.Rejects()):
 			found := 0
 			for _, file := range g.files {
 				if base := path.Base(file); base == schemas.RejectsFile || base == schemas.RowsFile || base == schemas.ExamplesFile {
-					if err := a.Root.DeletePrefix(ctx, file); err != nil {
+					if err := l.Root.DeletePrefix(ctx, file); err != nil {
 						return err
 					}
 					found = 1

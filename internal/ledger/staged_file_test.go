@@ -1,4 +1,4 @@
-package activities
+package ledger
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func TestATroubledDataRootNeedsNoOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	a := &Activities{Root: root}
+	a := &Ledger{Root: root}
 	for name, c := range map[string]struct {
 		prepare  func(path string) error
 		operator bool
@@ -40,12 +40,12 @@ func TestATroubledDataRootNeedsNoOperator(t *testing.T) {
 			if err := c.prepare(path); err != nil {
 				t.Fatal(err)
 			}
-			_, err := a.openStaged(context.Background(), name+"/adds.arrow")
+			_, err := a.OpenStaged(context.Background(), name+"/adds.arrow")
 			if err == nil {
 				t.Fatal("it opened")
 			}
 			var app *temporal.ApplicationError
-			asks := errors.As(stagingError("the staged file", err), &app) && app.NonRetryable()
+			asks := errors.As(StagingError("the staged file", err), &app) && app.NonRetryable()
 			if asks != c.operator {
 				t.Errorf("asks an operator: %v, want %v: %v", asks, c.operator, err)
 			}

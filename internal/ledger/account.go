@@ -1,4 +1,4 @@
-package activities
+package ledger
 
 import (
 	"context"
@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
-// account is what a run has done to a list, by the staged files, Iterable's answers and its
+// Account is what a run has done to a list, by the staged files, Iterable's answers and its
 // refusals. It is the same for runs that finished, were aborted or died.
-type account struct {
-	*Activities
+type Account struct {
+	*Ledger
 	run     schemas.RunRef
 	attempt string // at staging
 	update  *snapshot.Update
-	answers map[string]answers
+	// Answers are Iterable's answers, by the kind of batch.
+	Answers map[string]Answers
 	refused map[string]bool // files of refusals that there are
 	// unknown is set if the answers can't be read: every batch was
 	// perhaps done.
@@ -30,7 +33,7 @@ type account struct {
 	// snapshot, by their hashed addresses.
 	superseding map[snapshot.Key]outcome
 	// forgotten are the profiles that Iterable refused as forgotten.
-	forgotten forgottenPeople
+	forgotten forgotten.People
 }
 
 // outcome is what Iterable did with a profile.
@@ -43,11 +46,11 @@ const (
 	wasRefused
 )
 
-// newAccount reads the answers and refusals. It returns an account with errDamaged too.
-func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*account, error) {
-	c := &account{Activities: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, superseding: map[snapshot.Key]outcome{}}
+// NewAccount reads the answers and refusals. It returns an account with ErrDamaged too.
+func (a *Ledger) NewAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*Account, error) {
+	c := &Account{Ledger: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, superseding: map[snapshot.Key]outcome{}}
 	var err error
-	if c.answers, err = a.readAnswered(ctx, run, attempt); err != nil {
+	if c.Answers, err = a.ReadAnswered(ctx, run, attempt); err != nil {
 		return c, err
 	}
 	files, err := a.refusalFiles(ctx, run, attempt)
@@ -61,14 +64,14 @@ func (a *Activities) newAccount(ctx context.Context, run schemas.RunRef, attempt
 }
 
 // add adds the outcome of the batches of both kinds to the update.
-func (c *account) add(ctx context.Context) error {
+func (c *Account) add(ctx context.Context) error {
 	damaged := c.findSuperseding(ctx) // what follows may be sound
-	if damaged != nil && !errors.Is(damaged, errDamaged) {
+	if damaged != nil && !errors.Is(damaged, ErrDamaged) {
 		return damaged
 	}
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
 		switch err := c.kind(ctx, kind); {
-		case errors.Is(err, errDamaged):
+		case errors.Is(err, ErrDamaged):
 			damaged = err
 		case err != nil:
 			return err
@@ -80,14 +83,14 @@ func (c *account) add(ctx context.Context) error {
 	if damaged != nil {
 		return damaged
 	}
-	return c.rememberForgotten(ctx, c.run.Connection, c.attempt, c.forgotten)
+	return forgotten.Store{Root: c.Root, Log: c.Log}.Remember(ctx, c.run.Connection, c.attempt, c.forgotten)
 }
 
 // findSuperseding reads which profiles take the place of members with another key.
-func (c *account) findSuperseding(ctx context.Context) error {
+func (c *Account) findSuperseding(ctx context.Context) error {
 	err := c.eachStaged(ctx, c.supersededKey(), func(m *snapshot.Member) error {
 		if len(m.Email) > 0 {
-			c.superseding[addressKey(m.Email)] = wasAccepted
+			c.superseding[batch.AddressKey(m.Email)] = wasAccepted
 		}
 		return nil
 	})
@@ -97,37 +100,41 @@ func (c *account) findSuperseding(ctx context.Context) error {
 	return err
 }
 
-func (c *account) supersededKey() string {
-	return path.Join(schemas.StagedDir(c.run, c.attempt), supersededFile)
+// SupersededFile holds members of the snapshot that are in the segment under another key,
+// in hybrid projects.
+const SupersededFile = "superseded.arrow"
+
+func (c *Account) supersededKey() string {
+	return path.Join(schemas.StagedDir(c.run, c.attempt), SupersededFile)
 }
 
-// stagedName returns the name of the file with the batches of a kind.
-func stagedName(kind string) string {
+// StagedName returns the name of the file with the batches of a kind.
+func StagedName(kind string) string {
 	if kind == schemas.Unsubscribe {
 		return schemas.RemovesFile
 	}
 	return schemas.AddsFile
 }
 
-func (c *account) kind(ctx context.Context, kind string) error {
-	key := path.Join(schemas.StagedDir(c.run, c.attempt), stagedName(kind))
-	staged, err := c.openStaged(ctx, key)
+func (c *Account) kind(ctx context.Context, kind string) error {
+	key := path.Join(schemas.StagedDir(c.run, c.attempt), StagedName(kind))
+	staged, err := c.OpenStaged(ctx, key)
 	if err != nil {
-		return fmt.Errorf("read the staged file %s: %w", stagedName(kind), err)
+		return fmt.Errorf("read the staged file %s: %w", StagedName(kind), err)
 	}
-	defer staged.close()
+	defer staged.Close()
 	for k := range staged.Batches() {
-		chunk := c.answers[kind].chunk(k)
-		acknowledged := chunk != nil && chunk.acknowledged(k)
+		chunk := c.Answers[kind].Chunk(k)
+		acknowledged := chunk != nil && chunk.Acknowledged(k)
 		if !acknowledged {
 			c.unanswered++
 		}
 		if chunk == nil && !c.unknown {
 			continue // no request was made with it
 		}
-		b, err := staged.batch(k)
+		b, err := staged.Batch(k)
 		if err != nil {
-			return fmt.Errorf("read the staged file %s: %w", stagedName(kind), err)
+			return fmt.Errorf("read the staged file %s: %w", StagedName(kind), err)
 		}
 		err = c.batch(ctx, kind, k, b, acknowledged)
 		b.Release()
@@ -142,8 +149,8 @@ func (c *account) kind(ctx context.Context, kind string) error {
 }
 
 // batch adds the outcome of one batch to the update.
-func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch, acknowledged bool) error {
-	refused, err := c.refusals(ctx, kind, k)
+func (c *Account) batch(ctx context.Context, kind string, k int, b *batch.Batch, acknowledged bool) error {
+	refused, err := c.Refusals(ctx, kind, k)
 	if err != nil {
 		return err
 	}
@@ -161,7 +168,7 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 			if r.UserID {
 				id = m.UserID
 			}
-			c.forgotten = append(c.forgotten, hashPerson(id))
+			c.forgotten = append(c.forgotten, forgotten.HashOf(id))
 			err = c.update.Forget(m.Key)
 		case named:
 			err = c.update.Refuse(m.Key)
@@ -178,8 +185,8 @@ func (c *account) batch(ctx context.Context, kind string, k int, b *batch.Batch,
 }
 
 // notAccepted notes that Iterable may not have accepted a profile, or has not for sure.
-func (c *account) notAccepted(email []byte, sure bool) {
-	key := addressKey(email)
+func (c *Account) notAccepted(email []byte, sure bool) {
+	key := batch.AddressKey(email)
 	if _, ok := c.superseding[key]; !ok {
 		return
 	}
@@ -189,8 +196,8 @@ func (c *account) notAccepted(email []byte, sure bool) {
 	}
 }
 
-// refusals returns the refusals of one batch, by the member's key.
-func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapshot.Key]refused, error) {
+// Refusals returns the refusals of one batch, by the member's key.
+func (c *Account) Refusals(ctx context.Context, kind string, k int) (map[snapshot.Key]Refused, error) {
 	name := refusalFile(c.run, c.attempt, kind, k)
 	if !c.refused[name] {
 		return nil, nil
@@ -199,7 +206,7 @@ func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapsho
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[snapshot.Key]refused, len(rows))
+	out := make(map[snapshot.Key]Refused, len(rows))
 	for _, r := range rows {
 		key, err := r.key()
 		if err != nil {
@@ -213,9 +220,9 @@ func (c *account) refusals(ctx context.Context, kind string, k int) (map[snapsho
 // superseded drops members that are recorded under another key now. A member that Iterable
 // refused under the other key stays as it was. If that is uncertain, and after a run that
 // did not finish, it stays a member with unknown values.
-func (c *account) superseded(ctx context.Context, throughout bool) error {
+func (c *Account) superseded(ctx context.Context, throughout bool) error {
 	return c.eachStaged(ctx, c.supersededKey(), func(m *snapshot.Member) error {
-		switch o := c.superseding[addressKey(m.Email)]; {
+		switch o := c.superseding[batch.AddressKey(m.Email)]; {
 		case o == wasRefused:
 			return nil
 		case o == wasUncertain || !throughout:
@@ -227,3 +234,27 @@ func (c *account) superseded(ctx context.Context, throughout bool) error {
 
 // notStaged reports whether a run has ended before everything was staged.
 func notStaged(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// ForgottenFile, beside the staged files, has the snapshot's keys of forgotten members. The
+// next snapshot leaves them out.
+const ForgottenFile = "forgotten"
+
+// dropForgotten removes the members that staging found to be forgotten.
+func (c *Account) dropForgotten(ctx context.Context) error {
+	data, err := c.Root.Read(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), ForgottenFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read which members are forgotten: %w", err)
+	}
+	for key := range slices.Chunk(data, len(snapshot.Key{})) {
+		if len(key) < len(snapshot.Key{}) {
+			return ErrDamaged
+		}
+		if err := c.update.Forget(snapshot.Key(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

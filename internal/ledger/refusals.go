@@ -1,4 +1,4 @@
-package activities
+package ledger
 
 import (
 	"bytes"
@@ -24,8 +24,8 @@ import (
 // the batch counts as acknowledged.
 const refusedDir = "refused"
 
-// refused is a line of such a file. A forgotten profile has only its row there.
-type refused struct {
+// Refused is a line of such a file. A forgotten profile has only its row there.
+type Refused struct {
 	File   int32          `json:"file"`
 	Row    int64          `json:"row"`
 	Value  string         `json:"value,omitempty"`
@@ -37,13 +37,24 @@ type refused struct {
 	Key    string `json:"key"`
 }
 
+// Refusal is a row that Iterable refused.
+type Refusal struct {
+	Row    int // in the batch
+	Reason schemas.Reason
+	// Unsure is set for a profile of a request that Iterable accepted only in part,
+	// without naming the refused ones; Reason is empty then.
+	Unsure bool
+	// ByUserID is set if it was refused by its user ID, and not by its address.
+	ByUserID bool
+}
+
 // refusalFile returns the key of the file with the refusals of batch k of a kind.
 func refusalFile(run schemas.RunRef, attempt, kind string, k int) string {
 	return path.Join(schemas.StagedDir(run, attempt), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
 }
 
 // refusalFiles returns the keys of the files with refusals, in the order of kind and batch.
-func (a *Activities) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
+func (a *Ledger) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
 	files, err := a.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), refusedDir))
 	if err != nil {
 		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
@@ -54,8 +65,8 @@ func (a *Activities) refusalFiles(ctx context.Context, run schemas.RunRef, attem
 	return keys, nil
 }
 
-// refusedBatches returns the batches of a chunk for which earlier attempts kept refusals.
-func (a *Activities) refusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
+// RefusedBatches returns the batches of a chunk for which earlier attempts kept refusals.
+func (a *Ledger) RefusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
 	files, err := a.refusalFiles(ctx, in.Run, in.Attempt)
 	if err != nil {
 		return nil, err
@@ -70,9 +81,9 @@ func (a *Activities) refusedBatches(ctx context.Context, in schemas.UploadInput)
 	return found, nil
 }
 
-// writeRefusals writes the refused rows of a batch, in the order of the batch. They replace
+// WriteRefusals writes the refused rows of a batch, in the order of the batch. They replace
 // those of an earlier attempt.
-func (a *Activities) writeRefusals(ctx context.Context, in schemas.UploadInput, k int, b *batch.Batch, rows []refusal) error {
+func (a *Ledger) WriteRefusals(ctx context.Context, in schemas.UploadInput, k int, b *batch.Batch, rows []Refusal) error {
 	name := refusalFile(in.Run, in.Attempt, in.Kind, k)
 	if len(rows) == 0 {
 		if err := a.Root.DeletePrefix(ctx, name); err != nil {
@@ -80,16 +91,16 @@ func (a *Activities) writeRefusals(ctx context.Context, in schemas.UploadInput, 
 		}
 		return nil
 	}
-	slices.SortFunc(rows, func(x, y refusal) int { return cmp.Compare(x.row, y.row) })
+	slices.SortFunc(rows, func(x, y Refusal) int { return cmp.Compare(x.Row, y.Row) })
 	var out bytes.Buffer
 	lines := json.NewEncoder(&out)
 	for _, r := range rows {
-		key := b.Key(r.row)
-		line := refused{File: b.File(r.row), Row: b.Row(r.row), Reason: r.reason, Unsure: r.unsure, UserID: r.byUserID, Key: hex.EncodeToString(key[:])}
-		if !r.unsure && r.reason != schemas.ReasonIterableForgotten {
-			line.Value = string(b.Email(r.row))
+		key := b.Key(r.Row)
+		line := Refused{File: b.File(r.Row), Row: b.Row(r.Row), Reason: r.Reason, Unsure: r.Unsure, UserID: r.ByUserID, Key: hex.EncodeToString(key[:])}
+		if !r.Unsure && r.Reason != schemas.ReasonIterableForgotten {
+			line.Value = string(b.Email(r.Row))
 			if line.Value == "" {
-				line.Value, line.UserID = string(b.UserID(r.row)), true
+				line.Value, line.UserID = string(b.UserID(r.Row)), true
 			}
 		}
 		if err := lines.Encode(line); err != nil {
@@ -103,15 +114,15 @@ func (a *Activities) writeRefusals(ctx context.Context, in schemas.UploadInput, 
 }
 
 // readRefusals reads the refusals of one batch.
-func (a *Activities) readRefusals(ctx context.Context, key string) (all []refused, err error) {
+func (a *Ledger) readRefusals(ctx context.Context, key string) (all []Refused, err error) {
 	data, err := a.Root.Read(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("read what Iterable refused: %w", err)
 	}
 	for d := json.NewDecoder(bytes.NewReader(data)); d.More(); {
-		var r refused
+		var r Refused
 		if err := d.Decode(&r); err != nil {
-			return nil, fmt.Errorf("read what Iterable refused, %s: %w", path.Base(key), errDamaged)
+			return nil, fmt.Errorf("read what Iterable refused, %s: %w", path.Base(key), ErrDamaged)
 		}
 		all = append(all, r)
 	}
@@ -122,10 +133,10 @@ func (a *Activities) readRefusals(ctx context.Context, key string) (all []refuse
 // a time.
 type refusals struct {
 	ctx    context.Context
-	read   func(ctx context.Context, key string) ([]refused, error)
+	read   func(ctx context.Context, key string) ([]Refused, error)
 	keys   []string // of the files that are left
-	rows   []refused
-	reject func(refused) rejects.Reject
+	rows   []Refused
+	reject func(Refused) rejects.Reject
 	err    error
 }
 
@@ -152,17 +163,17 @@ func (s *refusals) Next() (rejects.Reject, bool) {
 func (s *refusals) Err() error { return s.err }
 
 // key returns the snapshot's key of a refused profile.
-func (r refused) key() (k snapshot.Key, err error) {
+func (r Refused) key() (k snapshot.Key, err error) {
 	n, err := hex.Decode(k[:], []byte(r.Key))
 	if err != nil || n != len(k) {
-		return k, fmt.Errorf("read what Iterable refused: %w", errDamaged)
+		return k, fmt.Errorf("read what Iterable refused: %w", ErrDamaged)
 	}
 	return k, nil
 }
 
 // reject returns the refusal as a row of the rejects file. files are the names of the
 // segment's files.
-func (r refused) reject(e schemas.Export, files []string) rejects.Reject {
+func (r Refused) reject(e schemas.Export, files []string) rejects.Reject {
 	out := rejects.Reject{Row: r.Row, Column: e.Email, Reason: r.Reason}
 	if int(r.File) < len(files) {
 		out.File = files[r.File]
@@ -176,12 +187,16 @@ func (r refused) reject(e schemas.Export, files []string) rejects.Reject {
 	return out
 }
 
-// publishRejects writes the rejects file of the report: what staging rejected
+// FilesFile has the names of the segment's files, in the order of their indexes, beside the
+// staged files.
+const FilesFile = "files.json"
+
+// PublishRejects writes the rejects file of the report: what staging rejected
 // and what Iterable refused, in the order of the source. It returns the file's
 // key, or "" if nothing was rejected.
-func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+func (a *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	dir := schemas.StagedDir(run, attempt)
-	names, err := a.Root.Read(ctx, path.Join(dir, filesFile))
+	names, err := a.Root.Read(ctx, path.Join(dir, FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil // the run ended before anything was staged
 	}
@@ -190,9 +205,9 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 	}
 	var files []string
 	if err := json.Unmarshal(names, &files); err != nil {
-		return "", fmt.Errorf("write the rejects: %s is damaged", filesFile)
+		return "", fmt.Errorf("write the rejects: %s is damaged", FilesFile)
 	}
-	late := &refusals{ctx: ctx, read: a.readRefusals, reject: func(r refused) rejects.Reject { return r.reject(e, files) }}
+	late := &refusals{ctx: ctx, read: a.readRefusals, reject: func(r Refused) rejects.Reject { return r.reject(e, files) }}
 	if late.keys, err = a.refusalFiles(ctx, run, attempt); err != nil {
 		return "", err
 	}
@@ -214,7 +229,7 @@ func (a *Activities) publishRejects(ctx context.Context, run schemas.RunRef, e s
 }
 
 // mergeRejects writes what staging rejected and what Iterable refused as one file.
-func (a *Activities) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
+func (a *Ledger) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
 	file, err := a.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package activities
+package ledger
 
 import (
 	"context"
@@ -41,12 +41,12 @@ const restoredThen = "; all profiles are sent and none is removed: " +
 // restored reports whether the snapshot is older than what was sent last. It remembers the
 // answer until distrust is done. found are the markers in the snapshot's folder, own is the
 // attempt's marker.
-func (a *Activities) restored(ctx context.Context, run schemas.RunRef, own string, found map[string]pending) (bool, error) {
-	var noticed pending
-	if ok, err := a.Root.ReadJSON(ctx, snapshotKey(run, restoredFile), &noticed); ok || err != nil {
+func (a *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, found map[string]Pending) (bool, error) {
+	var noticed Pending
+	if ok, err := a.Root.ReadJSON(ctx, Key(run, restoredFile), &noticed); ok || err != nil {
 		return ok, err
 	}
-	h, err := a.snapshotHeader(ctx, run)
+	h, err := a.Header(ctx, run)
 	if err != nil {
 		return false, err
 	}
@@ -61,24 +61,24 @@ func (a *Activities) restored(ctx context.Context, run schemas.RunRef, own strin
 		return false, nil // nothing to distrust: all profiles are sent, and none is removed
 	}
 	a.Log.Warn("data root older than last run", "export", run.Export, "segment", run.Segment, "run", run.RunID)
-	return true, a.Root.WriteJSON(ctx, snapshotKey(run, restoredFile), pending{RunID: run.RunID, Attempt: own})
+	return true, a.Root.WriteJSON(ctx, Key(run, restoredFile), Pending{RunID: run.RunID, Attempt: own})
 }
 
 // restore returns the ID of the last restore that was declared, or "".
-func (a *Activities) restore(ctx context.Context) (string, error) {
+func (a *Ledger) restore(ctx context.Context) (string, error) {
 	var r schemas.Restore
 	_, err := a.Root.ReadJSON(ctx, schemas.RestoreKey, &r)
 	return r.ID, err
 }
 
 // declared reports whether a person has declared a restore that a snapshot does not know.
-func (a *Activities) declared(ctx context.Context, h *snapshot.Header) (bool, error) {
+func (a *Ledger) declared(ctx context.Context, h *snapshot.Header) (bool, error) {
 	id, err := a.restore(ctx)
 	return id != "" && (h == nil || h.Restore != id), err
 }
 
 // behind reports whether Temporal knows of a staging that the data root does not know of.
-func (a *Activities) behind(ctx context.Context, run schemas.RunRef, found map[string]pending) (bool, error) {
+func (a *Ledger) behind(ctx context.Context, run schemas.RunRef, found map[string]Pending) (bool, error) {
 	if a.LastStaged == nil {
 		return false, nil
 	}
@@ -115,7 +115,7 @@ func (a *Activities) behind(ctx context.Context, run schemas.RunRef, found map[s
 
 // distrust publishes a snapshot in which no member counts as certain. They are sent again
 // while they are in the segment, and are not removed when they are not.
-func (a *Activities) distrust(ctx context.Context, run schemas.RunRef) error {
+func (a *Ledger) distrust(ctx context.Context, run schemas.RunRef) error {
 	versions, err := a.snapshotVersions(ctx, run)
 	if err != nil {
 		return err
@@ -125,15 +125,15 @@ func (a *Activities) distrust(ctx context.Context, run schemas.RunRef) error {
 			return err
 		}
 	}
-	return a.Root.DeletePrefix(ctx, snapshotKey(run, restoredFile))
+	return a.Root.DeletePrefix(ctx, Key(run, restoredFile))
 }
 
-func (a *Activities) distrustSnapshot(ctx context.Context, run schemas.RunRef, version int64) error {
-	h, err := a.headerOf(ctx, snapshotKey(run, schemas.SnapshotName(version)))
+func (a *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, version int64) error {
+	h, err := a.headerOf(ctx, Key(run, schemas.SnapshotName(version)))
 	if h == nil || err != nil {
 		return err // a damaged one is not used anyway
 	}
-	old, err := a.readSnapshot(ctx, run, *h)
+	old, err := a.Open(ctx, run, *h)
 	if err == nil {
 		defer old.Close()
 		err = old.Verify(ctx)
@@ -152,40 +152,40 @@ func (a *Activities) distrustSnapshot(ctx context.Context, run schemas.RunRef, v
 	update := snapshot.NewUpdate(a.TempDir, 0)
 	defer update.Close()
 	update.Distrust()
-	return a.publish(ctx, run, update, old, next)
+	return a.Publish(ctx, run, update, old, next)
 }
 
 // noteUnsent records that an attempt ended before it sent anything.
-func (a *Activities) noteUnsent(ctx context.Context, run schemas.RunRef, p pending) error {
+func (a *Ledger) noteUnsent(ctx context.Context, run schemas.RunRef, p Pending) error {
 	all, err := a.unsent(ctx, run)
 	if err != nil || slices.Contains(all, p.Attempt) {
 		return err
 	}
 	all = append(all, p.Attempt)
-	return a.Root.WriteJSON(ctx, snapshotKey(run, unsentFile), all[max(0, len(all)-mostUnsent):])
+	return a.Root.WriteJSON(ctx, Key(run, unsentFile), all[max(0, len(all)-mostUnsent):])
 }
 
 // unsent returns the attempts that ended before they sent anything.
-func (a *Activities) unsent(ctx context.Context, run schemas.RunRef) (attempts []string, err error) {
-	_, err = a.Root.ReadJSON(ctx, snapshotKey(run, unsentFile), &attempts)
+func (a *Ledger) unsent(ctx context.Context, run schemas.RunRef) (attempts []string, err error) {
+	_, err = a.Root.ReadJSON(ctx, Key(run, unsentFile), &attempts)
 	return attempts, err
 }
 
 // restoredLater reports whether a check compares with a snapshot of a restored backup,
 // which the next run will distrust.
-func (a *Activities) restoredLater(ctx context.Context, in schemas.StageInput) (bool, error) {
-	var noticed pending
-	if ok, err := a.Root.ReadJSON(ctx, snapshotKey(in.Run, restoredFile), &noticed); ok || err != nil {
+func (a *Ledger) restoredLater(ctx context.Context, in schemas.StageInput) (bool, error) {
+	var noticed Pending
+	if ok, err := a.Root.ReadJSON(ctx, Key(in.Run, restoredFile), &noticed); ok || err != nil {
 		return ok, err
 	}
-	h, err := a.snapshotHeader(ctx, in.Run)
+	h, err := a.Header(ctx, in.Run)
 	if h == nil || err != nil {
 		return false, err
 	}
 	if stale, err := a.declared(ctx, h); stale || err != nil {
 		return stale, err
 	}
-	found, err := a.unfinishedRuns(ctx, in.Run)
+	found, err := a.Unfinished(ctx, in.Run)
 	if err != nil {
 		return false, err
 	}

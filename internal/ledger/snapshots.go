@@ -1,4 +1,4 @@
-package activities
+package ledger
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// pending names the staged files that may have been sent, and the list.
-type pending struct {
+// Pending names the staged files that may have been sent, and the list.
+type Pending struct {
 	RunID   string `json:"runId"`
 	Attempt string `json:"attempt"`
 	ListID  int64  `json:"listId"`
@@ -31,42 +31,45 @@ type pending struct {
 	Execution string `json:"execution,omitempty"`
 }
 
-// openedSnapshot is a snapshot and its file. Snapshot is nil if no snapshot can be used.
-type openedSnapshot struct {
+// Opened is a snapshot and its file. Snapshot is nil if no snapshot can be used.
+type Opened struct {
 	*snapshot.Snapshot
 	file    storage.File
-	version int64 // the newest one's number, also where it can't be used; 0 if there is none
+	Version int64 // the newest one's number, also where it can't be used; 0 if there is none
 }
 
-func (o openedSnapshot) Close() {
+// Close closes the file.
+func (o Opened) Close() {
 	if o.file != nil {
 		o.file.Close()
 	}
 }
 
-func snapshotKey(run schemas.RunRef, name string) string {
+// Key returns the key of a file beside a segment's snapshot.
+func Key(run schemas.RunRef, name string) string {
 	return path.Join(schemas.SnapshotDir(run.Connection, run.Export, run.Segment), name)
 }
 
-func header(run schemas.RunRef, e schemas.Export, listID int64, projectType string) snapshot.Header {
+// NewHeader returns the header of the snapshot of a run.
+func NewHeader(run schemas.RunRef, e schemas.Export, listID int64, projectType string) snapshot.Header {
 	return snapshot.Header{
 		Export: run.Export, Segment: run.Segment, Connection: e.Connection, ListID: listID,
 		Mapping: e.MappingFingerprint(projectType), RunID: run.RunID, CreatedAt: time.Now().UTC(),
 	}
 }
 
-// snapshotHeader returns the header of the newest snapshot of a segment, or nil if there is
+// Header returns the header of the newest snapshot of a segment, or nil if there is
 // none or it is damaged.
-func (a *Activities) snapshotHeader(ctx context.Context, run schemas.RunRef) (*snapshot.Header, error) {
+func (a *Ledger) Header(ctx context.Context, run schemas.RunRef) (*snapshot.Header, error) {
 	versions, err := a.snapshotVersions(ctx, run)
 	if err != nil || len(versions) == 0 {
 		return nil, err
 	}
-	return a.headerOf(ctx, snapshotKey(run, schemas.SnapshotName(versions[len(versions)-1])))
+	return a.headerOf(ctx, Key(run, schemas.SnapshotName(versions[len(versions)-1])))
 }
 
 // headerOf returns the header of one snapshot, or nil if it is damaged.
-func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Header, error) {
+func (a *Ledger) headerOf(ctx context.Context, name string) (*snapshot.Header, error) {
 	file, err := a.Root.Open(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("read the header of snapshot %s: %w", name, err)
@@ -84,7 +87,7 @@ func (a *Activities) headerOf(ctx context.Context, name string) (*snapshot.Heade
 
 // snapshotVersions returns the numbers of a segment's snapshots, the newest last. Usually
 // there is one.
-func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (versions []int64, err error) {
+func (a *Ledger) snapshotVersions(ctx context.Context, run schemas.RunRef) (versions []int64, err error) {
 	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
 		return nil, fmt.Errorf("list the snapshots of the segment: %w", err)
@@ -100,9 +103,9 @@ func (a *Activities) snapshotVersions(ctx context.Context, run schemas.RunRef) (
 // openSnapshot opens the snapshot that the segment is compared with. It returns none if that
 // is missing, damaged or of another list, with a warning; again is why members are sent
 // again then, or "" if there were none.
-func (a *Activities) openSnapshot(ctx context.Context, in schemas.StageInput) (o openedSnapshot, again, warning string, err error) {
-	o, err = a.readSnapshot(ctx, in.Run, header(in.Run, in.Export, in.ListID, in.Connection.ProjectType))
-	none := openedSnapshot{version: o.version}
+func (a *Ledger) openSnapshot(ctx context.Context, in schemas.StageInput) (o Opened, again, warning string, err error) {
+	o, err = a.Open(ctx, in.Run, NewHeader(in.Run, in.Export, in.ListID, in.Connection.ProjectType))
+	none := Opened{Version: o.Version}
 	switch {
 	case err == nil && !in.IgnoreSnapshot:
 		return o, "", "", nil
@@ -129,9 +132,9 @@ func lost(err error) bool {
 		errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrListReplaced)
 }
 
-// readSnapshot opens the newest snapshot. If no snapshot exists, the error is
+// Open opens the newest snapshot. If no snapshot exists, the error is
 // fs.ErrNotExist. The version is always set.
-func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (o openedSnapshot, err error) {
+func (a *Ledger) Open(ctx context.Context, run schemas.RunRef, expect snapshot.Header) (o Opened, err error) {
 	var file storage.File
 	for tries := 0; ; tries++ {
 		versions, err := a.snapshotVersions(ctx, run)
@@ -141,8 +144,8 @@ func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expec
 		if len(versions) == 0 {
 			return o, fmt.Errorf("there is no snapshot: %w", fs.ErrNotExist)
 		}
-		o.version = versions[len(versions)-1]
-		file, err = a.Root.Open(ctx, snapshotKey(run, schemas.SnapshotName(o.version)))
+		o.Version = versions[len(versions)-1]
+		file, err = a.Root.Open(ctx, Key(run, schemas.SnapshotName(o.Version)))
 		if errors.Is(err, fs.ErrNotExist) && tries < 3 {
 			continue // a newer one has just replaced it
 		}
@@ -161,12 +164,12 @@ func (a *Activities) readSnapshot(ctx context.Context, run schemas.RunRef, expec
 
 // pendingKey returns the key of the marker of one attempt's staged files.
 func pendingKey(run schemas.RunRef, attempt string) string {
-	return snapshotKey(run, schemas.PendingPrefix+run.RunID+"-"+attempt+".json")
+	return Key(run, schemas.PendingPrefix+run.RunID+"-"+attempt+".json")
 }
 
 // announce writes a marker, before anything is staged, that the list may soon have members
 // that the snapshot does not know.
-func (a *Activities) announce(ctx context.Context, run schemas.RunRef, p pending) error {
+func (a *Ledger) announce(ctx context.Context, run schemas.RunRef, p Pending) error {
 	p.RunID = run.RunID
 	return a.Root.WriteJSON(ctx, pendingKey(run, p.Attempt), p)
 }
@@ -174,8 +177,8 @@ func (a *Activities) announce(ctx context.Context, run schemas.RunRef, p pending
 // outlive waits, if a marker is of another workflow execution, until that one can have no
 // effect: it may just have been terminated or reset in Temporal, and its attempts may
 // continue for as long as their lease.
-func outlive(ctx context.Context, info activity.Info, found ...pending) error {
-	if !slices.ContainsFunc(found, func(p pending) bool { return p.Execution != info.WorkflowExecution.RunID }) {
+func outlive(ctx context.Context, info activity.Info, found ...Pending) error {
+	if !slices.ContainsFunc(found, func(p Pending) bool { return p.Execution != info.WorkflowExecution.RunID }) {
 		return nil
 	}
 	select {
@@ -186,15 +189,15 @@ func outlive(ctx context.Context, info activity.Info, found ...pending) error {
 	}
 }
 
-// takeOver announces an attempt at staging, waits until all others have ended, and adds to
+// TakeOver announces an attempt at staging, waits until all others have ended, and adds to
 // the snapshot what they have sent. After a backup was restored, no member of the snapshot
 // counts as certain.
-func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attempt string) error {
-	mine := pending{Attempt: attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
+func (a *Ledger) TakeOver(ctx context.Context, in schemas.StageInput, attempt string) error {
+	mine := Pending{Attempt: attempt, ListID: in.ListID, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
 	if err := a.announce(ctx, in.Run, mine); err != nil {
 		return err
 	}
-	found, err := a.unfinishedRuns(ctx, in.Run)
+	found, err := a.Unfinished(ctx, in.Run)
 	if err == nil {
 		err = outlive(ctx, activity.GetInfo(ctx), slices.Collect(maps.Values(found))...)
 	}
@@ -203,7 +206,7 @@ func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attemp
 	}
 	restored, err := a.restored(ctx, in.Run, attempt, found)
 	if err == nil {
-		err = a.absorb(ctx, in.Run, in.Export, in.ListID, func(p pending) bool { return p.Attempt != attempt })
+		err = a.Absorb(ctx, in.Run, in.Export, in.ListID, func(p Pending) bool { return p.Attempt != attempt })
 	}
 	if err == nil && restored {
 		err = a.distrust(ctx, in.Run)
@@ -211,19 +214,19 @@ func (a *Activities) takeOver(ctx context.Context, in schemas.StageInput, attemp
 	return err
 }
 
-// announceSending announces that an attempt begins to send. It returns an error if another
+// AnnounceSending announces that an attempt begins to send. It returns an error if another
 // run has published a snapshot since this one was staged, which happens after a reset in
 // Temporal.
-func (a *Activities) announceSending(ctx context.Context, in schemas.UploadInput) error {
+func (a *Ledger) AnnounceSending(ctx context.Context, in schemas.UploadInput) error {
 	versions, err := a.snapshotVersions(ctx, in.Run)
 	if err != nil {
 		return err
 	}
 	if newest := append([]int64{0}, versions...); newest[len(newest)-1] != in.SnapshotVersion {
-		return needOperator(schemas.ErrorStaging, "another run has changed the list since this one compared the segment with it; retry starts over")
+		return step.NeedOperator(schemas.ErrorStaging, "another run has changed the list since this one compared the segment with it; retry starts over")
 	}
-	p := pending{Attempt: in.Attempt, ListID: in.ListID, Sent: true, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
-	var before pending
+	p := Pending{Attempt: in.Attempt, ListID: in.ListID, Sent: true, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID}
+	var before Pending
 	found, err := a.Root.ReadJSON(ctx, pendingKey(in.Run, in.Attempt), &before)
 	if found && err == nil {
 		if before.Execution == p.Execution && before.Sent {
@@ -237,19 +240,19 @@ func (a *Activities) announceSending(ctx context.Context, in schemas.UploadInput
 	return a.announce(ctx, in.Run, p)
 }
 
-// unfinishedRuns returns the markers of attempts with an outcome that no snapshot knows, by
+// Unfinished returns the markers of attempts with an outcome that no snapshot knows, by
 // their keys.
-func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (map[string]pending, error) {
+func (a *Ledger) Unfinished(ctx context.Context, run schemas.RunRef) (map[string]Pending, error) {
 	files, err := a.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
 		return nil, fmt.Errorf("list unfinished runs: %w", err)
 	}
-	found := map[string]pending{}
+	found := map[string]Pending{}
 	for _, f := range files {
 		if !strings.HasPrefix(path.Base(f.Name), schemas.PendingPrefix) {
 			continue
 		}
-		var p pending
+		var p Pending
 		data, err := a.Root.Read(ctx, f.Name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // another worker has just absorbed it
@@ -264,22 +267,22 @@ func (a *Activities) unfinishedRuns(ctx context.Context, run schemas.RunRef) (ma
 	return found, nil
 }
 
-// pendingOf returns the pending of a damaged marker by its name: it may be of any list, and
+// pendingOf returns the Pending of a damaged marker by its name: it may be of any list, and
 // something may have been sent.
-func pendingOf(name string) (p pending) {
+func pendingOf(name string) (p Pending) {
 	id := strings.TrimSuffix(strings.TrimPrefix(name, schemas.PendingPrefix), ".json")
 	if cut := strings.LastIndexByte(id, '-'); cut >= 0 {
-		p = pending{RunID: id[:cut], Attempt: id[cut+1:], Sent: true}
+		p = Pending{RunID: id[:cut], Attempt: id[cut+1:], Sent: true}
 	}
 	return p
 }
 
-// absorb adds to the snapshot what unfinished runs have done to the list, so that a later
+// Absorb adds to the snapshot what unfinished runs have done to the list, so that a later
 // run sends again what may be missing, and can remove the members that they have added. It
 // drops runs on another list than listID; 0 is any list. It looks only at the runs that
 // match, if not nil, selects. It may be repeated.
-func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64, match func(pending) bool) error {
-	found, err := a.unfinishedRuns(ctx, run)
+func (a *Ledger) Absorb(ctx context.Context, run schemas.RunRef, e schemas.Export, listID int64, match func(Pending) bool) error {
+	found, err := a.Unfinished(ctx, run)
 	if err != nil {
 		return err
 	}
@@ -301,9 +304,9 @@ func (a *Activities) absorb(ctx context.Context, run schemas.RunRef, e schemas.E
 	return nil
 }
 
-func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p pending) error {
+func (a *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p Pending) error {
 	if p.ListID == 0 { // its marker is damaged
-		known, err := a.snapshotHeader(ctx, run)
+		known, err := a.Header(ctx, run)
 		if known == nil || err != nil {
 			return err
 		}
@@ -311,26 +314,26 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 	}
 	update := snapshot.NewUpdate(a.TempDir, 0)
 	defer update.Close()
-	account, err := a.newAccount(ctx, run, p.Attempt, update)
-	damaged := errors.Is(err, errDamaged)
+	account, err := a.NewAccount(ctx, run, p.Attempt, update)
+	damaged := errors.Is(err, ErrDamaged)
 	switch {
 	case damaged:
 		account.unknown = true
 	case err != nil:
 		return err
-	case len(account.answers[schemas.Subscribe])+len(account.answers[schemas.Unsubscribe]) > 0:
+	case len(account.Answers[schemas.Subscribe])+len(account.Answers[schemas.Unsubscribe]) > 0:
 	case p.Sent:
 		damaged = true // the answers are lost, and perhaps all staged files
 	default:
 		return a.noteUnsent(ctx, run, p)
 	}
 	err = account.add(ctx)
-	if err == nil && len(account.answers[schemas.Subscribe]) > 0 {
+	if err == nil && len(account.Answers[schemas.Subscribe]) > 0 {
 		if err = account.superseded(ctx, false); notStaged(err) {
 			err = nil // the project is not hybrid
 		}
 	}
-	damaged = damaged || errors.Is(err, errDamaged)
+	damaged = damaged || errors.Is(err, ErrDamaged)
 	if err != nil && !damaged && !notStaged(err) {
 		return fmt.Errorf("read the staged files of an unfinished run: %w", err)
 	}
@@ -340,14 +343,14 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		a.Log.Warn("staged files of unfinished run damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		update.Void()
 	}
-	var from origin
-	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.StagingDir(run), originFile), &from); err != nil {
+	var from Origin
+	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.StagingDir(run), OriginFile), &from); err != nil {
 		return err
 	}
-	h := header(run, e, p.ListID, "")
+	h := NewHeader(run, e, p.ListID, "")
 	h.Mapping = from.Mapping
 	h.RunID += snapshot.Unfinished
-	old, err := a.readSnapshot(ctx, run, h)
+	old, err := a.Open(ctx, run, h)
 	if err == nil {
 		defer old.Close()
 		err = old.Verify(ctx) // the merge can't begin again without it
@@ -364,12 +367,12 @@ func (a *Activities) absorbStaged(ctx context.Context, run schemas.RunRef, e sch
 		// Without it all members that it knows would stay on the list for good.
 		return fmt.Errorf("open the snapshot of the last run: %w", err)
 	}
-	return a.publish(ctx, run, update, old, h)
+	return a.Publish(ctx, run, update, old, h)
 }
 
-// publish writes the snapshot that follows the old one, and deletes earlier ones. Its error
+// Publish writes the snapshot that follows the old one, and deletes earlier ones. Its error
 // is storage.ErrExists if another one has followed already.
-func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapshot.Update, old openedSnapshot, h snapshot.Header) error {
+func (a *Ledger) Publish(ctx context.Context, run schemas.RunRef, u *snapshot.Update, old Opened, h snapshot.Header) error {
 	if old.Snapshot != nil && h.Restore == "" {
 		h.Restore = old.Header().Restore
 	} else if h.Restore == "" {
@@ -378,7 +381,7 @@ func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapsho
 			return err
 		}
 	}
-	w, err := a.Root.CreateNew(ctx, snapshotKey(run, schemas.SnapshotName(old.version+1)))
+	w, err := a.Root.CreateNew(ctx, Key(run, schemas.SnapshotName(old.Version+1)))
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
@@ -393,13 +396,13 @@ func (a *Activities) publish(ctx context.Context, run schemas.RunRef, u *snapsho
 }
 
 // dropOldSnapshots deletes all snapshots but the newest.
-func (a *Activities) dropOldSnapshots(ctx context.Context, run schemas.RunRef) error {
+func (a *Ledger) dropOldSnapshots(ctx context.Context, run schemas.RunRef) error {
 	versions, err := a.snapshotVersions(ctx, run)
 	if err != nil {
 		return err
 	}
 	for _, v := range versions[:max(0, len(versions)-1)] {
-		if err := a.Root.DeletePrefix(ctx, snapshotKey(run, schemas.SnapshotName(v))); err != nil {
+		if err := a.Root.DeletePrefix(ctx, Key(run, schemas.SnapshotName(v))); err != nil {
 			return fmt.Errorf("delete an older snapshot: %w", err)
 		}
 	}
@@ -407,14 +410,14 @@ func (a *Activities) dropOldSnapshots(ctx context.Context, run schemas.RunRef) e
 }
 
 // eachStaged calls f with each profile of a staged file.
-func (a *Activities) eachStaged(ctx context.Context, key string, f func(*snapshot.Member) error) error {
-	staged, err := a.openStaged(ctx, key)
+func (a *Ledger) eachStaged(ctx context.Context, key string, f func(*snapshot.Member) error) error {
+	staged, err := a.OpenStaged(ctx, key)
 	if err != nil {
 		return err
 	}
-	defer staged.close()
+	defer staged.Close()
 	for k := range staged.Batches() {
-		b, err := staged.batch(k)
+		b, err := staged.Batch(k)
 		if err != nil {
 			return err
 		}

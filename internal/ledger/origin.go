@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"iterable-segment-export/schemas"
+)
+
+// OriginFile is the file that names the run that staged a folder, so that a sweep can ask
+// Temporal for the run. It holds an Origin.
+const OriginFile = "run.json"
+
+// Origin is what a sweep must know of a run.
+type Origin struct {
+	Export     string `json:"export"`
+	Segment    string `json:"segment"`
+	RunID      string `json:"runId"`
+	Connection string `json:"connection"`
+	// Mapping is the fingerprint of what is staged (schemas.Export.MappingFingerprint).
+	Mapping string `json:"mapping"`
+}
+
+// Sign writes the origin of the files that are staged next.
+func (a *Ledger) Sign(ctx context.Context, in schemas.StageInput) error {
+	run := in.Run
+	data, err := json.Marshal(Origin{
+		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
+		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType),
+	})
+	if err == nil {
+		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(run), OriginFile), data)
+	}
+	if err != nil {
+		return fmt.Errorf("make the staged files: %w", err)
+	}
+	return nil
+}
+
+// AbsorbDead adds to the snapshot what a dead run may have sent. underWay reports whether
+// another run of the export is in progress: that one will do so, and it returns false.
+func (a *Ledger) AbsorbDead(ctx context.Context, run schemas.RunRef, underWay bool) (bool, error) {
+	of := func(p Pending) bool { return p.RunID == run.RunID }
+	found, err := a.Unfinished(ctx, run)
+	if err != nil {
+		return false, err
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Values(found)), of) {
+		return true, nil
+	}
+	if underWay {
+		return false, nil
+	}
+	return true, a.Absorb(ctx, run, schemas.Export{Name: run.Export, Connection: run.Connection}, 0, of)
+}
