@@ -224,6 +224,18 @@ func (a *Activities) maySend(ctx context.Context, run schemas.RunRef, connection
 	return r, noAccess(a.Access.CheckConsent(ctx, c))
 }
 
+// sameHost returns an error if the connection's API host has changed since the run began:
+// there the list's ID is another list's, and consent may be missing.
+func (a *Activities) sameHost(name, host string) error {
+	c, err := a.known(name)
+	if err != nil || host == "" || host == access.Host(c) {
+		return err
+	}
+	return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
+		"connection %q uses the host %s now, and used %s when the run began; abort the run and start it again, or restore the connection and retry",
+		name, access.Host(c), host))
+}
+
 // mayReport returns an error unless a report is about one run and reads nothing else.
 func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) error {
 	run := schemas.RunRef{Connection: in.Export.Connection, Export: in.Export.Name, RunID: in.Result.RunID}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
 )
 
@@ -36,7 +37,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if report.Record, err = a.publishRecord(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return in.Report, err
 	}
-	if err := a.publishPace(ctx, in.Run); err != nil {
+	if err := upload.PublishPace(ctx, a.Root, in.Run); err != nil {
 		return in.Report, err
 	}
 	report.FinishedAt = endOf(report.StartedAt)
@@ -104,7 +105,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	} else if report.Record, err = a.recordOfEnded(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
 	}
-	if err := a.publishPace(ctx, in.Run); err != nil {
+	if err := upload.PublishPace(ctx, a.Root, in.Run); err != nil {
 		return report, err
 	}
 	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {

@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
 )
 
@@ -213,8 +214,8 @@ func (o *ownership) sends(ctx context.Context, owner *listOwner) (bool, error) {
 }
 
 // handoverPause is how long the previous owner of a list may still change it: it checks its
-// ownership every lookEvery, and Iterable may need two minutes to answer open requests.
-const handoverPause = lookEvery + 2*time.Minute + 10*time.Second
+// ownership every upload.LookEvery, and Iterable may need two minutes to answer open requests.
+const handoverPause = upload.LookEvery + 2*time.Minute + 10*time.Second
 
 // handover returns the name of the handover after which all profiles must be sent, since
 // another export may have changed the list. It is "" if there was none, or all profiles were

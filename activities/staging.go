@@ -101,7 +101,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 			return s, fmt.Errorf("make the staged files: %w", err)
 		}
 	}
-	body := bodyOptions(in.ListID, in.Export.Settings, in.Connection.ProjectType)
+	body := batch.NewBodyOptions(in.ListID, in.Export.Settings, in.Connection.ProjectType)
 	if s.adds, err = batch.NewWriter(s.addsFile, a.batchLimits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
 		return s, err
 	}

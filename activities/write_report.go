@@ -18,6 +18,7 @@ import (
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
 )
 
@@ -65,7 +66,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 
 func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) (report.Segment, error) {
 	run := schemas.RunRef{Connection: r.Connection, Export: r.Export, RunID: r.RunID, Segment: r.Segment}
-	s := report.Segment{ExportReport: r, Pace: a.readPace(ctx, run)}
+	s := report.Segment{ExportReport: r, Pace: upload.ReadPace(ctx, a.Root, run)}
 	var err error
 	if s.History, err = a.history(ctx, run); err != nil {
 		return s, err

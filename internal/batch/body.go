@@ -1,6 +1,10 @@
 package batch
 
-import "strconv"
+import (
+	"strconv"
+
+	"iterable-segment-export/schemas"
+)
 
 // BodyOptions are the settings of a subscribe request. PreferUserID and
 // MergeNestedObjects are written for each subscriber if they are true; missing ones are false
@@ -16,6 +20,15 @@ type BodyOptions struct {
 	MergeNestedObjects      bool
 	UpdateExistingUsersOnly bool
 	ByUserID                bool
+}
+
+// NewBodyOptions returns how the requests of an export are written.
+func NewBodyOptions(listID int64, s schemas.Settings, projectType string) BodyOptions {
+	return BodyOptions{
+		ListID: listID, PreferUserID: s.PreferUserID, MergeNestedObjects: s.MergeNestedObjects,
+		UpdateExistingUsersOnly: s.UpdateExistingUsersOnly,
+		ByUserID:                projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid,
+	}
 }
 
 // Body builds the body of one request, with rows of one batch or more. An unsubscribe request

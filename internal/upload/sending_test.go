@@ -1,4 +1,4 @@
-package activities
+package upload
 
 import (
 	"bytes"
@@ -113,7 +113,7 @@ func oneBatch(t *testing.T, profiles ...batch.Profile) *batch.Batch {
 func oneFile(t *testing.T, profiles ...batch.Profile) *batch.File {
 	t.Helper()
 	var file bytes.Buffer
-	w, err := batch.NewWriter(&file, (&Activities{}).batchLimits(schemas.Limits{}), batch.Options{})
+	w, err := batch.NewWriter(&file, batch.Limits{Profiles: schemas.BatchProfiles, BodyBytes: schemas.Limits{}.WithDefaults().MaxBodyBytes}, batch.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

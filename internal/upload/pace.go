@@ -1,4 +1,4 @@
-package activities
+package upload
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"iterable-segment-export/internal/ledger"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -52,7 +54,7 @@ func (p *paceLog) sorted() []schemas.PaceSample {
 
 // writePace stores the samples of one attempt at a chunk, for the report. The samples of a
 // killed worker are lost; the counters do not depend on them.
-func (a *Activities) writePace(ctx context.Context, in schemas.UploadInput, p *paceLog) {
+func writePace(ctx context.Context, l *ledger.Ledger, in schemas.UploadInput, p *paceLog) {
 	samples := p.sorted()
 	if len(samples) == 0 {
 		return
@@ -62,23 +64,23 @@ func (a *Activities) writePace(ctx context.Context, in schemas.UploadInput, p *p
 	data, err := json.Marshal(samples)
 	if err == nil {
 		name := fmt.Sprintf("%s-%09d-%d.json", in.Kind, in.First, time.Now().UnixNano())
-		err = a.Root.Write(ctx, path.Join(schemas.PaceDir(in.Run), name), data)
+		err = l.Root.Write(ctx, path.Join(schemas.PaceDir(in.Run), name), data)
 	}
 	if err != nil {
-		a.Log.Warn("pace of a chunk not stored", "run", in.Run.RunID, "segment", in.Run.Segment, "error", err)
+		l.Log.Warn("pace of a chunk not stored", "run", in.Run.RunID, "segment", in.Run.Segment, "error", err)
 	}
 }
 
-// publishPace merges the samples of all chunks.
-func (a *Activities) publishPace(ctx context.Context, run schemas.RunRef) error {
-	files, err := a.Root.List(ctx, schemas.PaceDir(run))
+// PublishPace merges the samples of all chunks.
+func PublishPace(ctx context.Context, root *storage.Root, run schemas.RunRef) error {
+	files, err := root.List(ctx, schemas.PaceDir(run))
 	if err != nil {
 		return fmt.Errorf("list the pace of the upload: %w", err)
 	}
 	var all paceLog
 	for _, f := range files {
 		var samples []schemas.PaceSample
-		data, err := a.Root.Read(ctx, f.Name)
+		data, err := root.Read(ctx, f.Name)
 		if err != nil {
 			return fmt.Errorf("read the pace of the upload: %w", err)
 		}
@@ -95,7 +97,7 @@ func (a *Activities) publishPace(ctx context.Context, run schemas.RunRef) error 
 	}
 	data, err := json.Marshal(samples)
 	if err == nil {
-		err = a.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile), data)
+		err = root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile), data)
 	}
 	if err != nil {
 		return fmt.Errorf("write the pace of the upload: %w", err)
@@ -103,9 +105,9 @@ func (a *Activities) publishPace(ctx context.Context, run schemas.RunRef) error 
 	return nil
 }
 
-// readPace returns what publishPace wrote, or nil.
-func (a *Activities) readPace(ctx context.Context, run schemas.RunRef) (samples []schemas.PaceSample) {
-	data, err := a.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile))
+// ReadPace returns what PublishPace wrote, or nil.
+func ReadPace(ctx context.Context, root *storage.Root, run schemas.RunRef) (samples []schemas.PaceSample) {
+	data, err := root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile))
 	if err != nil || json.Unmarshal(data, &samples) != nil {
 		return nil
 	}

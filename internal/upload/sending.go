@@ -1,4 +1,4 @@
-package activities
+package upload
 
 import (
 	"cmp"
@@ -139,7 +139,7 @@ func (s *sending) send(ctx context.Context, parts []part) error {
 		return err
 	}
 	p := parts[0]
-	byUserID := bodyOptions(0, s.in.Settings, s.in.Connection.ProjectType).ByUserID && len(p.UserID(p.from)) > 0
+	byUserID := batch.NewBodyOptions(0, s.in.Settings, s.in.Connection.ProjectType).ByUserID && len(p.UserID(p.from)) > 0
 	s.note(p.loaded, p.from, reason, byUserID)
 	return nil
 }
@@ -217,16 +217,7 @@ func (u *uploader) endpoint() iterable.Endpoint {
 
 // reset empties a body, for the profiles of one of the chunk's requests.
 func (u *uploader) reset(body *batch.Body) {
-	body.Reset(bodyOptions(u.in.ListID, u.in.Settings, u.in.Connection.ProjectType), u.in.Kind == schemas.Unsubscribe)
-}
-
-// bodyOptions returns how the requests of an export are written.
-func bodyOptions(listID int64, s schemas.Settings, projectType string) batch.BodyOptions {
-	return batch.BodyOptions{
-		ListID: listID, PreferUserID: s.PreferUserID, MergeNestedObjects: s.MergeNestedObjects,
-		UpdateExistingUsersOnly: s.UpdateExistingUsersOnly,
-		ByUserID:                projectType == schemas.ProjectUserID || projectType == schemas.ProjectHybrid,
-	}
+	body.Reset(batch.NewBodyOptions(u.in.ListID, u.in.Settings, u.in.Connection.ProjectType), u.in.Kind == schemas.Unsubscribe)
 }
 
 // settle records Iterable's answer for each row of an accepted request.
