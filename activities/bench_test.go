@@ -10,6 +10,7 @@ import (
 
 	"iterable-segment-export/internal/generate"
 	"iterable-segment-export/internal/ledger/ledgertest"
+	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -82,7 +83,7 @@ func benchmarkStage(b *testing.B, variant string) {
 		if err != nil || m.Read != rows {
 			b.Fatalf("%+v, %v", m, err)
 		}
-		if _, err := w.publishRecord(b.Context(), run, export, ledgertest.Attempt); err != nil {
+		if _, err := record.Publish(b.Context(), w.Ledger(), run, export, ledgertest.Attempt); err != nil {
 			b.Fatal(err)
 		}
 	}

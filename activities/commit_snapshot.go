@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
 )
@@ -34,7 +35,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return in.Report, err
 	}
-	if report.Record, err = a.publishRecord(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+	if report.Record, err = record.Publish(ctx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return in.Report, err
 	}
 	if err := upload.PublishPace(ctx, a.Root, in.Run); err != nil {
@@ -102,7 +103,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 		}
 	} else if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
-	} else if report.Record, err = a.recordOfEnded(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+	} else if report.Record, err = record.PublishEnded(ctx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err
 	}
 	if err := upload.PublishPace(ctx, a.Root, in.Run); err != nil {

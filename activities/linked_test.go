@@ -140,7 +140,7 @@ func TestARemovedMemberStaysSuppressed(t *testing.T) {
 			t.Errorf("after the removal: %+v, %v", m, err)
 		}
 	}
-	key := ledger.Key(in.Run, linkedFile)
+	key := ledger.Key(in.Run, "linked")
 	if err := b.Root.Write(t.Context(), key, []byte("damaged")); err != nil {
 		t.Fatal(err)
 	}

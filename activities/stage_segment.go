@@ -1,26 +1,22 @@
 package activities
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 
-	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -54,7 +50,7 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 		return schemas.SegmentInfo{}, err
 	}
 	a.inspected.keep(in.Run, seg)
-	mapper, err := compileMapping(in.Export, in.Connection.Limits, seg)
+	mapper, err := staging.CompileMapping(in.Export, in.Connection.Limits, seg)
 	if err != nil {
 		return schemas.SegmentInfo{}, err
 	}
@@ -212,54 +208,14 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, err
 	}
 	defer old.Close()
-	s, err := a.newStaging(ctx, in, attempt, seg, old)
-	if err != nil {
+	stager := staging.Stager{Ledger: a.Ledger(), BatchProfiles: a.BatchProfiles}
+	if stager.Forgotten, err = a.forgotten().Known(ctx, in.Run.Connection); err != nil {
 		return m, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.linkRows(ctx, seg); err != nil {
+	if stager.Suppressed, err = a.suppressions(ctx, in); err != nil {
 		return m, err
 	}
-	if err := s.decide(ctx, seg, a.TempDir); err != nil {
-		return m, err
-	}
-	var failed error // to read the segment
-	for b, err := range seg.Read(ctx, segment.Options{}) {
-		if err != nil {
-			failed = err
-		} else if err = s.record(b); err != nil && !errors.Is(err, errComparing) {
-			return m, err
-		}
-		if err != nil {
-			break
-		}
-		read.Store(s.manifest.Read)
-	}
-	if err := s.comparer.stop(); err != nil {
-		return m, err
-	}
-	if failed != nil {
-		return m, failed
-	}
-	traffic := seg.Traffic()
-	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes+s.traffic.Bytes, traffic.Requests+s.traffic.Requests
-	s.skipped(seg.Skipped())
-	a.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
-		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)
-	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
-		return m, err
-	}
-	names, err := json.Marshal(seg.Files())
-	if err == nil {
-		err = a.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), names)
-	}
-	if err == nil && len(s.gone) > 0 {
-		err = a.Root.Write(ctx, path.Join(s.dir, ledger.ForgottenFile), s.gone)
-	}
-	if err == nil && s.examples != nil {
-		err = a.writeExamples(ctx, in.Run, s.examples)
-	}
-	return s.manifest, err
+	return stager.Stage(ctx, in, attempt, seg, old, read)
 }
 
 // compareWith opens the snapshot and decides whether all profiles must be sent.
@@ -269,24 +225,6 @@ func (a *Activities) compareWith(ctx context.Context, in schemas.StageInput) (c 
 		return c, err
 	}
 	return a.Ledger().Compare(ctx, in, handover, time.Now())
-}
-
-// skipped counts the rows that did not have to be read, since none of them can match.
-func (s *staging) skipped(k schemas.Skipped) {
-	if k == (schemas.Skipped{}) {
-		return
-	}
-	s.manifest.Skipped = &k
-	s.manifest.Read += k.Rows
-	s.manifest.Filtered += k.Rows
-}
-
-// warnings adds the warnings about values of mapped fields to the manifest.
-func (s *staging) warnings() {
-	s.manifest.LeftOut = s.mapper.LeftOut()
-	s.manifest.Warnings = append(s.manifest.Warnings, s.mapper.Warnings()...)
-	slices.Sort(s.manifest.Warnings)
-	s.manifest.Warnings = slices.Compact(s.manifest.Warnings)
 }
 
 // expectPace sets the manifest's Pace, the expected speed of the upload.
@@ -301,19 +239,6 @@ func (a *Activities) expectPace(ctx context.Context, c schemas.ConnectionInfo, m
 	}
 	pace := limits.Expected(c.Limits, known.Limits[kind])
 	m.Pace = &pace
-}
-
-// batchLimits returns the limits of a batch on this connection: what one request can
-// certainly carry.
-func (a *Activities) batchLimits(l schemas.Limits) batch.Limits {
-	most := cmp.Or(a.BatchProfiles, schemas.BatchProfiles)
-	if n := int(l.SubscribersPerRequest); n > 0 {
-		most = min(most, n)
-	}
-	if n := l.MaxSubscribersPerRequest; n > 0 {
-		most = min(most, n)
-	}
-	return batch.Limits{Profiles: most, BodyBytes: l.WithDefaults().MaxBodyBytes}
 }
 
 // Footers returns the number of files and rows of a segment, as a run would read them.
@@ -331,7 +256,7 @@ func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.
 	if err != nil {
 		return nil, step.Plain(err)
 	}
-	mapper, err := compileMapping(e, schemas.Limits{}, seg)
+	mapper, err := staging.CompileMapping(e, schemas.Limits{}, seg)
 	if err != nil {
 		return nil, step.Plain(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
@@ -47,24 +48,23 @@ func (s *suppressed) of(connection string) *suppressionLists {
 	return s.lists[connection]
 }
 
-// suppress reads the suppression lists of the export's connection, if it has any, and counts
-// them in the manifest. A list that can't be read, or that the export's rows can't be compared
+// suppressions reads the suppression lists of the export's connection, if it has any. A list that can't be read, or that the export's rows can't be compared
 // with, is an error: without it the export may not send.
-func (s *staging) suppress(ctx context.Context, a *Activities) error {
-	c, err := a.known(s.in.Export.Connection)
+func (a *Activities) suppressions(ctx context.Context, in schemas.StageInput) (out staging.Suppressed, err error) {
+	c, err := a.known(in.Export.Connection)
 	if err != nil || len(c.Suppress) == 0 {
-		return err
+		return out, err
 	}
-	if err := canCompare(c, s.in.Export); err != nil {
-		return err
+	if err := canCompare(c, in.Export); err != nil {
+		return out, err
 	}
 	set, counts, warnings, err := a.readSuppressions(ctx, c)
 	if err != nil {
-		return err
+		return out, err
 	}
-	before, err := a.countsBefore(ctx, s.in.Run)
+	before, err := a.countsBefore(ctx, in.Run)
 	if err != nil {
-		return err
+		return out, err
 	}
 	for i := range counts {
 		counts[i].Before = before[counts[i].Name]
@@ -72,11 +72,11 @@ func (s *staging) suppress(ctx context.Context, a *Activities) error {
 			warnings = append(warnings, fmt.Sprintf("suppression list %q: %d of %d entries are not an e-mail address, and suppress nobody", counts[i].Name, n, counts[i].Entries))
 		}
 	}
-	s.suppressed, s.manifest.SuppressionLists = set, counts
-	s.byAddress = slices.ContainsFunc(c.Suppress, schemas.Suppression.ByEmail)
-	s.byUserID = slices.ContainsFunc(c.Suppress, schemas.Suppression.ByUserID)
-	s.manifest.Warnings = append(s.manifest.Warnings, warnings...)
-	return nil
+	return staging.Suppressed{
+		Set: set, Lists: counts, Warnings: warnings,
+		ByAddress: slices.ContainsFunc(c.Suppress, schemas.Suppression.ByEmail),
+		ByUserID:  slices.ContainsFunc(c.Suppress, schemas.Suppression.ByUserID),
+	}, nil
 }
 
 // canCompare returns an error if the export's rows can't be compared with a list.

@@ -1,4 +1,4 @@
-package activities
+package staging
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func keep(to *[]schemas.Example, one schemas.Example) {
 
 // writeExamples writes a check's examples to its report folder, where the starter reads
 // them with its caller's rights.
-func (a *Activities) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
+func (a *Stager) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
 	data, err := json.Marshal(e.Examples)
 	if err == nil {
 		err = a.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.ExamplesFile), data)

@@ -1,4 +1,7 @@
-package activities
+// Package record writes what became of each row of a run. While a segment is staged, a
+// Recording notes what the staged files lack; when the run ends, Publish adds Iterable's
+// answers.
+package record
 
 import (
 	"context"
@@ -17,7 +20,6 @@ import (
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/rejects"
-	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -74,9 +76,9 @@ func decodeMarks(data []byte) (m marks) {
 	return m
 }
 
-// recording collects, while a segment is staged, what the record of rows needs besides the
-// staged files. A nil recording collects nothing.
-type recording struct {
+// Recording collects, while a segment is staged, what the record of rows needs besides the
+// staged files. A nil Recording collects nothing.
+type Recording struct {
 	all        bool // unchanged and filtered rows too
 	updates    marks
 	suppressed marks
@@ -84,22 +86,22 @@ type recording struct {
 	file       *storage.Writer
 }
 
-// newRecording starts a recording, unless the export keeps no record.
-func (a *Activities) newRecording(ctx context.Context, dir string, e schemas.Export) (*recording, error) {
+// New starts a recording, unless the export keeps no record.
+func New(ctx context.Context, root *storage.Root, dir string, e schemas.Export) (*Recording, error) {
 	if e.Record == schemas.RecordNone {
 		return nil, nil
 	}
-	r := &recording{all: e.Record == schemas.RecordAll}
+	r := &Recording{all: e.Record == schemas.RecordAll}
 	var err error
-	if r.file, err = a.Root.Create(ctx, path.Join(dir, restFile)); err != nil {
+	if r.file, err = root.Create(ctx, path.Join(dir, restFile)); err != nil {
 		return nil, fmt.Errorf("make the staged files: %w", err)
 	}
 	r.rest, err = batch.NewWriter(r.file, batch.Limits{Profiles: schemas.BatchProfiles, BodyBytes: 1 << 29}, batch.Options{})
 	return r, err
 }
 
-// row records a row that is neither sent nor rejected.
-func (r *recording) row(p *snapshot.Profile, outcome schemas.Outcome) error {
+// Row records a row that is neither sent nor rejected.
+func (r *Recording) Row(p *snapshot.Profile, outcome schemas.Outcome) error {
 	if r == nil || !r.all && (outcome == schemas.OutcomeUnchanged || outcome == schemas.OutcomeFiltered) {
 		return nil
 	}
@@ -110,41 +112,24 @@ func (r *recording) row(p *snapshot.Profile, outcome schemas.Outcome) error {
 	return err
 }
 
-// ofAll reports whether rows that are unchanged or filtered are recorded.
-func (r *recording) ofAll() bool { return r != nil && r.all }
+// OfAll reports whether rows that are unchanged or filtered are recorded.
+func (r *Recording) OfAll() bool { return r != nil && r.all }
 
-// leave adds a row to those that are not compared, with its person.
-func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason) {
-	r := refusedRow{at: at, reason: reason}
-	if s.recording != nil {
-		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
-	}
-	s.refuse(r)
-}
-
-// filter adds a row that the segment's condition leaves out.
-func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
-	var p snapshot.Profile
-	if _, _, reason := s.identify(&p, i, emails, users); reason == "" {
-		s.leave(&p, at, schemas.ReasonFiltered)
-	}
-}
-
-// added and removed record the row that was staged last in adds.arrow or removes.arrow.
-func (r *recording) added(update bool) {
+// Added and Removed record the row that was staged last in adds.arrow or removes.arrow.
+func (r *Recording) Added(update bool) {
 	if r != nil {
 		r.updates.add(update)
 	}
 }
 
-func (r *recording) removed(suppressed bool) {
+func (r *Recording) Removed(suppressed bool) {
 	if r != nil {
 		r.suppressed.add(suppressed)
 	}
 }
 
-// close publishes the files of the recording.
-func (r *recording) close(ctx context.Context, root *storage.Root, dir string) error {
+// Close publishes the files of the recording.
+func (r *Recording) Close(ctx context.Context, root *storage.Root, dir string) error {
 	if r == nil {
 		return nil
 	}
@@ -164,7 +149,8 @@ func (r *recording) close(ctx context.Context, root *storage.Root, dir string) e
 	return nil
 }
 
-func (r *recording) abort() {
+// Abort discards the files of a recording that is not closed.
+func (r *Recording) Abort() {
 	if r != nil && r.file != nil {
 		r.file.Abort()
 	}
@@ -178,9 +164,9 @@ type recorder struct {
 	out    *rejects.RowWriter
 }
 
-// publishRecord writes what became of each row beside the report. It returns the file's key, or
+// Publish writes what became of each row beside the report. It returns the file's key, or
 // "" if the export keeps no record, or the run ended before anything was staged.
-func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+func Publish(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	if e.Record == schemas.RecordNone || attempt == "" {
 		return "", nil
 	}
@@ -194,7 +180,7 @@ func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e sc
 		err = json.Unmarshal(names, &r.files)
 	}
 	if err == nil {
-		r.Account, err = a.Ledger().NewAccount(ctx, run, attempt, nil)
+		r.Account, err = a.NewAccount(ctx, run, attempt, nil)
 	}
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
@@ -214,10 +200,10 @@ func (a *Activities) publishRecord(ctx context.Context, run schemas.RunRef, e sc
 	return key, w.Close()
 }
 
-// recordOfEnded is publishRecord for a run that ended early. What it has staged may be
+// PublishEnded is Publish for a run that ended early. What it has staged may be
 // incomplete or damaged, and then there is no record.
-func (a *Activities) recordOfEnded(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
-	key, err := a.publishRecord(ctx, run, e, attempt)
+func PublishEnded(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+	key, err := Publish(ctx, a, run, e, attempt)
 	var app *temporal.ApplicationError
 	if errors.Is(err, ledger.ErrDamaged) || errors.Is(err, storage.ErrDamaged) || errors.As(err, &app) && app.Type() == schemas.ErrorStaging {
 		a.Log.Warn("run ended without a record of its rows", "export", run.Export, "segment", run.Segment, "run", run.RunID)

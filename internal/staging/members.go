@@ -1,4 +1,4 @@
-package activities
+package staging
 
 import (
 	"context"
@@ -74,13 +74,13 @@ func (s *staging) stageRemoval(m *snapshot.Member, suppressed bool) error {
 	if err := s.removes.Append(p); err != nil {
 		return err
 	}
-	s.recording.removed(suppressed)
+	s.recording.Removed(suppressed)
 	return nil
 }
 
 // compareIdentities prepares for people who are known by an address and by a user
 // id.
-func (a *Activities) compareIdentities(ctx context.Context, s *staging, body batch.BodyOptions) (err error) {
+func (a *Stager) compareIdentities(ctx context.Context, s *staging, body batch.BodyOptions) (err error) {
 	s.identities = snapshot.NewIdentities(a.TempDir, 0)
 	if s.supersededFile, err = a.Root.Create(ctx, path.Join(s.dir, ledger.SupersededFile)); err != nil {
 		return fmt.Errorf("make the staged files: %w", err)

@@ -1,4 +1,4 @@
-package activities
+package staging
 
 import (
 	"bytes"
@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
 )
 
@@ -36,16 +38,14 @@ type staging struct {
 	identities *snapshot.Identities
 	examples   *examples // nil but in a check
 	forgotten  forgotten.People
-	suppressed *suppression.Set
-	// byAddress and byUserID report whether any suppression list has such entries.
-	byAddress, byUserID bool
+	suppressed Suppressed
 	// linkedRows are found in the segment before it is staged, linkedMembers in the snapshot
 	// and in the linkedFile, whose content is linkedBefore.
 	linkedRows, linkedMembers linked
 	linkedBefore              []byte
-	listedRows                rowSet     // found with linkedRows; nil if these were not looked for
-	recording                 *recording // nil if no record is kept
-	gone                      []byte     // keys of members who are forgotten
+	listedRows                rowSet            // found with linkedRows; nil if these were not looked for
+	recording                 *record.Recording // nil if no record is kept
+	gone                      []byte            // keys of members who are forgotten
 
 	losers  rowSet          // rows that dedupe does not keep
 	traffic storage.Traffic // of reading identities before
@@ -66,15 +66,16 @@ type staging struct {
 }
 
 // newStaging opens the staged files and the comparison with the snapshot.
-func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
+func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
 	s = &staging{
 		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
-		linkedRows: linked{}, linkedMembers: linked{},
+		linkedRows: linked{}, linkedMembers: linked{}, forgotten: a.Forgotten, suppressed: a.Suppressed,
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
-	s.manifest.Warnings, s.manifest.Full = append(old.Warnings, seg.Warnings()...), old.Full
+	s.manifest.Warnings, s.manifest.Full = slices.Concat(old.Warnings, seg.Warnings(), a.Suppressed.Warnings), old.Full
+	s.manifest.SuppressionLists = a.Suppressed.Lists
 	s.manifest.SentAgain, s.manifest.Handover = old.Again, old.Handover
 	if in.Check {
 		s.examples = &examples{}
@@ -85,13 +86,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 		}
 	}()
 	s.columns(seg)
-	if s.forgotten, err = a.forgotten().Known(ctx, in.Run.Connection); err != nil {
-		return s, err
-	}
-	if err = s.suppress(ctx, a); err != nil {
-		return s, err
-	}
-	if s.mapper, err = compileMapping(s.export, in.Connection.Limits, seg); err != nil {
+	if s.mapper, err = CompileMapping(s.export, in.Connection.Limits, seg); err != nil {
 		return s, err
 	}
 	for name, file := range map[string]**storage.Writer{
@@ -110,7 +105,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 	}
 	s.rejects = rejects.NewWriter(s.rejectsFile)
 	if !in.Check {
-		if s.recording, err = a.newRecording(ctx, s.dir, in.Export); err != nil {
+		if s.recording, err = record.New(ctx, a.Root, s.dir, in.Export); err != nil {
 			return s, err
 		}
 	}
@@ -126,7 +121,7 @@ func (a *Activities) newStaging(ctx context.Context, in schemas.StageInput, atte
 			options.Stays = s.stays
 		}
 	}
-	if s.suppressed.Len() > 0 {
+	if s.suppressed.Set.Len() > 0 {
 		if err := s.readLinked(ctx); err != nil {
 			return s, err
 		}
@@ -154,8 +149,8 @@ func (s *staging) columns(seg *segment.Segment) {
 	}
 }
 
-// compileMapping compiles the mapping of the columns that are sent.
-func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*mapping.Mapper, error) {
+// CompileMapping compiles the mapping of the columns that are sent.
+func CompileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*mapping.Mapper, error) {
 	var fields []mapping.Column
 	for i, c := range seg.Columns {
 		if c.Role == segment.Field {
@@ -170,7 +165,7 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 	}
 	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: l.WithDefaults().MaxBodyBytes})
 	if err != nil {
-		return nil, needOperator(schemas.ErrorBadExport, fmt.Sprintf("export %q: %v", e.Name, err))
+		return nil, step.NeedOperator(schemas.ErrorBadExport, fmt.Sprintf("export %q: %v", e.Name, err))
 	}
 	return mapper, nil
 }
@@ -179,7 +174,7 @@ func compileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 func (s *staging) record(b segment.Batch) error {
 	rec := b.Record
 	if err := s.mapper.Bind(rec); err != nil {
-		return needOperator(schemas.ErrorColumn, fmt.Sprintf("%s: %v", s.names[b.File], err))
+		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("%s: %v", s.names[b.File], err))
 	}
 	emails, users, err := s.identifiers(b)
 	if err != nil {
@@ -189,7 +184,7 @@ func (s *staging) record(b segment.Batch) error {
 		s.manifest.Read++
 		filtered := b.Match != nil && !b.Match[i]
 		if filtered {
-			if s.manifest.Filtered++; !s.recording.ofAll() {
+			if s.manifest.Filtered++; !s.recording.OfAll() {
 				continue
 			}
 		}
@@ -246,7 +241,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	column, value, reason := s.identify(&p, i, emails, users)
 	if s.elsewhere(&p, value, reason) {
-		if s.manifest.Filtered++; s.recording.ofAll() && reason == "" {
+		if s.manifest.Filtered++; s.recording.OfAll() && reason == "" {
 			s.leave(&p, at, schemas.ReasonFiltered)
 		}
 		return
@@ -391,7 +386,7 @@ func (s *staging) left(r refusedRow) error {
 		return s.reject(r.at, r.column, r.value, r.reason)
 	}
 	p := snapshot.Profile{Member: snapshot.Member{Email: r.email, UserID: r.userID}, File: r.at.file, Row: r.at.row}
-	return s.recording.row(&p, outcome)
+	return s.recording.Row(&p, outcome)
 }
 
 // reject records a row that is not sent.
@@ -422,7 +417,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 		return s.rejectProfile(p, schemas.ReasonDuplicate)
 	case snapshot.Unchanged:
 		s.manifest.Unchanged++
-		if err := s.recording.row(p, schemas.OutcomeUnchanged); err != nil {
+		if err := s.recording.Row(p, schemas.OutcomeUnchanged); err != nil {
 			return err
 		}
 		return s.present(p)
@@ -444,7 +439,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 	default:
 		s.manifest.Adds++
 	}
-	s.recording.added(v == snapshot.Changed)
+	s.recording.Added(v == snapshot.Changed)
 	s.examples.sent(p, v)
 	return s.present(p)
 }
@@ -455,7 +450,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 func (s *staging) finish(ctx context.Context, mirror bool) error {
 	s.mirror = mirror
 	var vanished func(*snapshot.Member) error
-	if mirror || s.identities != nil || len(s.forgotten) > 0 || s.suppressed.Len() > 0 {
+	if mirror || s.identities != nil || len(s.forgotten) > 0 || s.suppressed.Set.Len() > 0 {
 		vanished = s.vanished
 	}
 	if _, err := s.differ.Finish(ctx, vanished); err != nil {
@@ -478,7 +473,7 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 	if err := s.writeLinked(ctx); err != nil {
 		return err
 	}
-	if err := s.recording.close(ctx, s.root, s.dir); err != nil {
+	if err := s.recording.Close(ctx, s.root, s.dir); err != nil {
 		return err
 	}
 	s.manifest.AddBatches, s.manifest.RemoveBatches = s.adds.Batches(), s.removes.Batches()
@@ -497,7 +492,7 @@ func (s *staging) close() error {
 			s.group.reset()
 		}
 	}
-	s.recording.abort()
+	s.recording.Abort()
 	err := s.identities.Close()
 	for _, f := range []*storage.Writer{s.addsFile, s.removesFile, s.rejectsFile, s.supersededFile} {
 		if f != nil {
@@ -505,4 +500,21 @@ func (s *staging) close() error {
 		}
 	}
 	return err
+}
+
+// leave adds a row to those that are not compared, with its person.
+func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason) {
+	r := refusedRow{at: at, reason: reason}
+	if s.recording != nil {
+		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
+	}
+	s.refuse(r)
+}
+
+// filter adds a row that the segment's condition leaves out.
+func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
+	var p snapshot.Profile
+	if _, _, reason := s.identify(&p, i, emails, users); reason == "" {
+		s.leave(&p, at, schemas.ReasonFiltered)
+	}
 }

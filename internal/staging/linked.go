@@ -1,4 +1,4 @@
-package activities
+package staging
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
@@ -79,7 +80,7 @@ func (s *staging) readLinked(ctx context.Context) error {
 		return nil
 	}
 	if errors.Is(err, storage.ErrDamaged) || len(data)%linkedSize != 0 {
-		return needOperator(schemas.ErrorSuppression, fmt.Sprintf(
+		return step.NeedOperator(schemas.ErrorSuppression, fmt.Sprintf(
 			"the record of suppressed members that were removed, %s in the data root, is damaged; restore it from a backup, or delete it, then retry: without it, a profile may be sent whose address is known only to Iterable",
 			ledger.Key(s.in.Run, linkedFile)))
 	}
@@ -87,7 +88,7 @@ func (s *staging) readLinked(ctx context.Context) error {
 		return fmt.Errorf("read which suppressed members were removed: %w", err)
 	}
 	for one := range slices.Chunk(data, linkedSize) {
-		if entry := suppression.Hash(one[len(snapshot.Key{}):]); s.suppressed.Has(entry) {
+		if entry := suppression.Hash(one[len(snapshot.Key{}):]); s.suppressed.Set.Has(entry) {
 			s.linkedMembers[snapshot.Key(one)] = entry
 		}
 	}
@@ -100,7 +101,7 @@ const linkedSize = len(snapshot.Key{}) + len(suppression.Hash{})
 
 // writeLinked stores the noted members for the next run. A check stores nothing.
 func (s *staging) writeLinked(ctx context.Context) error {
-	if s.in.Check || s.suppressed.Len() == 0 {
+	if s.in.Check || s.suppressed.Set.Len() == 0 {
 		return nil
 	}
 	keys := slices.SortedFunc(maps.Keys(s.linkedMembers), func(a, b snapshot.Key) int { return bytes.Compare(a[:], b[:]) })
@@ -121,7 +122,7 @@ func (s *staging) writeLinked(ctx context.Context) error {
 // linkRows notes the suppressed rows of the segment, before any row is staged: another row of
 // the same profile may lack the identifier. If rows have only one, that is not necessary.
 func (s *staging) linkRows(ctx context.Context, seg *segment.Segment) error {
-	if s.suppressed.Len() == 0 || s.emailColumn < 0 || s.userColumn < 0 {
+	if s.suppressed.Set.Len() == 0 || s.emailColumn < 0 || s.userColumn < 0 {
 		return nil
 	}
 	s.listedRows = rowSet{}
@@ -174,7 +175,7 @@ func (s *staging) suppressesRow(at position, p *snapshot.Profile) bool {
 // isSuppressed reports whether a person is on a suppression list by any identifier of the row
 // or member, or its profile is linked.
 func (s *staging) isSuppressed(address, userID []byte) bool {
-	return s.suppressed.Len() > 0 && (s.isListed(address, userID) || s.isLinked(address, userID))
+	return s.suppressed.Set.Len() > 0 && (s.isListed(address, userID) || s.isLinked(address, userID))
 }
 
 // isLinked reports whether a profile is suppressed by an identifier of another of its rows. Where
@@ -196,15 +197,15 @@ func (s *staging) isListed(address, userID []byte) bool {
 // listed returns the entry of a suppression list that is about a person, by one of these
 // identifiers.
 func (s *staging) listed(address, userID []byte) (entry suppression.Hash, found bool) {
-	if len(userID) > 0 && s.byUserID {
-		if entry = suppression.UserID(userID); s.suppressed.Has(entry) {
+	if len(userID) > 0 && s.suppressed.ByUserID {
+		if entry = suppression.UserID(userID); s.suppressed.Set.Has(entry) {
 			return entry, true
 		}
 	}
-	if len(address) == 0 || !s.byAddress {
+	if len(address) == 0 || !s.suppressed.ByAddress {
 		return entry, false
 	}
-	if entry = suppression.Address(address); s.suppressed.Has(entry) {
+	if entry = suppression.Address(address); s.suppressed.Set.Has(entry) {
 		return entry, true
 	}
 	other, differs := email.Unicode(address) // a hashed list may have this form
@@ -212,19 +213,19 @@ func (s *staging) listed(address, userID []byte) (entry suppression.Hash, found 
 		return entry, false
 	}
 	entry = suppression.Address(other)
-	return entry, s.suppressed.Has(entry)
+	return entry, s.suppressed.Set.Has(entry)
 }
 
 // isListedRaw reports whether row i, which is rejected, is on a suppression list by an
 // identifier as it stands in the file.
 func (s *staging) isListedRaw(i int, emails, users *segment.StringColumn) bool {
-	if s.suppressed.Len() == 0 {
+	if s.suppressed.Set.Len() == 0 {
 		return false
 	}
 	if emails != nil {
 		raw, _ := emails.Bytes(i)
 		address, reason := email.Normalize(raw, nil, email.Options{AllowUnknownTLD: true})
-		if reason == "" && s.isListed(address, nil) || len(raw) > 0 && s.suppressed.Has(suppression.Address(raw)) {
+		if reason == "" && s.isListed(address, nil) || len(raw) > 0 && s.suppressed.Set.Has(suppression.Address(raw)) {
 			return true
 		}
 	}
@@ -232,5 +233,5 @@ func (s *staging) isListedRaw(i int, emails, users *segment.StringColumn) bool {
 		return false
 	}
 	raw, ok := users.Bytes(i)
-	return ok && len(raw) > 0 && s.suppressed.Has(suppression.UserID(raw))
+	return ok && len(raw) > 0 && s.suppressed.Set.Has(suppression.UserID(raw))
 }
