@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
@@ -101,7 +102,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 			report.Upload = done.Upload
 			report.AddRejects()
 		}
-	} else if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+	} else if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil && !ledger.Unusable(err) {
 		return report, err
 	} else if report.Record, err = record.PublishEnded(ctx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return report, err

@@ -232,7 +232,7 @@ func (a *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 func (a *Ledger) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
 	file, err := a.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
 	if err != nil {
-		return 0, err
+		return 0, StagingError(schemas.RejectsFile, err)
 	}
 	defer file.Close()
 	staged, err := rejects.Open(file)

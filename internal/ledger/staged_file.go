@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"sync/atomic"
 
+	"go.temporal.io/sdk/temporal"
+
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
@@ -76,6 +78,12 @@ func (n *noting) blame(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// Unusable reports whether an error says that staged files are missing or damaged.
+func Unusable(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.Is(err, ErrDamaged) || errors.Is(err, storage.ErrDamaged) || errors.As(err, &app) && app.Type() == schemas.ErrorStaging
 }
 
 // StagingError returns the error of a staged file that can't be read. If the data root and

@@ -229,3 +229,16 @@ func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 		t.Errorf("%v are left, %v", left, err)
 	}
 }
+
+// TestLostRejectsAreStagedAgain: an attempt of the same run that was reset in Temporal may have
+// deleted the staged files of this one.
+func TestLostRejectsAreStagedAgain(t *testing.T) {
+	b := newLedger(t)
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	if err := b.Root.Write(t.Context(), path.Join(schemas.StagedDir(run, ledgertest.Attempt), ledger.FilesFile), []byte(`["a.parquet"]`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.PublishRejects(t.Context(), run, ledgertest.Export, ledgertest.Attempt); !ledger.Unusable(err) {
+		t.Errorf("%v: it is retried for good", err)
+	}
+}

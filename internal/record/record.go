@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.temporal.io/sdk/temporal"
-
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/ledger"
@@ -204,8 +202,7 @@ func Publish(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schema
 // incomplete or damaged, and then there is no record.
 func PublishEnded(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	key, err := Publish(ctx, a, run, e, attempt)
-	var app *temporal.ApplicationError
-	if errors.Is(err, ledger.ErrDamaged) || errors.Is(err, storage.ErrDamaged) || errors.As(err, &app) && app.Type() == schemas.ErrorStaging {
+	if ledger.Unusable(err) {
 		a.Log.Warn("run ended without a record of its rows", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		return "", nil
 	}
