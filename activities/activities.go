@@ -21,6 +21,7 @@ import (
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/sweep"
@@ -55,6 +56,8 @@ type Activities struct {
 	// Metrics counts profiles by outcome; may be nil.
 	Metrics *observe.Metrics
 	Log     *slog.Logger
+	// Overview writes the page of all exports; nil writes none.
+	Overview *overview.Page
 	// Heartbeat sends a heartbeat, as step.Options says; nil is the SDK's.
 	Heartbeat func(ctx context.Context, details ...any) error
 	// Runs looks up the runs of a sweep in Temporal.

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/limits"
+	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
@@ -61,7 +62,10 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
 		return "", fmt.Errorf("write the run's report: %w", err)
 	}
-	return key, nil
+	if err := overview.Add(ctx, a.Root, in, run.Finished); err != nil {
+		return "", err
+	}
+	return key, a.Overview.Write(ctx, a.Root)
 }
 
 func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) (report.Segment, error) {

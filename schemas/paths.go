@@ -93,12 +93,13 @@ const (
 )
 
 // PeopleDirs are the folders of the data root with personal data and records of runs.
-var PeopleDirs = []string{"staging", "snapshots", "reports", "forgotten"}
+var PeopleDirs = []string{"staging", "snapshots", "reports", HistoryDir, "forgotten"}
 
-// ExportDirs returns the folders with the personal data of an export over a connection.
+// ExportDirs returns the folders with the personal data and the past runs of an export over a
+// connection.
 func ExportDirs(connection, export string) []string {
 	var dirs []string
-	for _, kind := range PeopleDirs[:3] {
+	for _, kind := range PeopleDirs[:4] {
 		dirs = append(dirs, path.Join(kind, exportPath(connection, export)))
 	}
 	return dirs

@@ -122,5 +122,7 @@ type (
 	}
 	reportOutput struct {
 		Report string `json:"report"`
+		// Overview is the content of the page that report --all saves.
+		Overview *schemas.Overview `json:"overview,omitempty"`
 	}
 )

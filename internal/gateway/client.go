@@ -367,6 +367,10 @@ func (c *Client) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	return io.ReadAll(r.Body)
 }
 
+func (c *Client) Overview(ctx context.Context) (schemas.Overview, error) {
+	return call[schemas.Overview](ctx, c, http.MethodGet, "/v1/overview", nil, nil)
+}
+
 func (c *Client) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {
 	path, query := runPath(run, "/examples")
 	return call[map[string]schemas.Examples](ctx, c, http.MethodGet, path, query, nil)

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/internal/storage"
@@ -45,6 +47,17 @@ func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 		return nil, fmt.Errorf("read the report: %w", err)
 	}
 	return page, nil
+}
+
+func (l *Local) Overview(ctx context.Context) (schemas.Overview, error) {
+	root, err := l.Root(ctx)
+	if err == nil && l.who.Role == schemas.RoleContributor {
+		_, err = l.Known() // without it, no connection would be theirs
+	}
+	if err != nil {
+		return schemas.Overview{}, err
+	}
+	return overview.Of(ctx, root, l.reader(), time.Now(), func(connection string) bool { return l.mayUse(connection) == nil })
 }
 
 func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {

@@ -236,6 +236,8 @@ var routes = []route{
 		serve: sendRecord},
 	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report as HTML", least: schemas.RoleContributor, over: true, commands: "report", query: ofRun, out: "", kind: "text/html; charset=utf-8",
 		serve: sendReport},
+	{name: "getOverview", pattern: "GET /v1/overview", summary: "The state of the exports over the connections that the caller may use, with the sizes of their lists", least: schemas.RoleContributor, out: schemas.Overview{}, costly: true,
+		serve: answers(func(l *Local, r *http.Request) (schemas.Overview, error) { return l.Overview(r.Context()) })},
 	{name: "getExamples", pattern: "GET /v1/runs/{run}/examples", summary: "The examples of a check, by segment", least: schemas.RoleContributor, over: true, query: ofRun, out: map[string]schemas.Examples{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (map[string]schemas.Examples, error) {
 			return l.Examples(r.Context(), run)

@@ -54,6 +54,8 @@ type Service interface {
 	Record(ctx context.Context, run operate.Run, segment string, to io.Writer) error
 	// Report returns a run's report as HTML.
 	Report(ctx context.Context, run operate.Run) ([]byte, error)
+	// Overview returns the state of the exports over the connections that the person may use.
+	Overview(ctx context.Context) (schemas.Overview, error)
 	// Examples returns the examples of a check, by segment.
 	Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error)
 

@@ -16,7 +16,8 @@ import (
 // findLateEvery is how often late runs are looked for.
 const findLateEvery = 5 * time.Minute
 
-// findLateRuns looks for late runs once, and measures them.
+// findLateRuns looks for late runs once, measures them, and writes the overview of all exports,
+// which shows runs that began to wait.
 func (h *Host) findLateRuns(ctx context.Context, before schemas.LateRuns) (schemas.LateRuns, error) {
 	o := &operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}
 	out, err := o.FindLate(ctx, before, time.Now(), func(export string) { activity.RecordHeartbeat(ctx, export) })
@@ -26,6 +27,9 @@ func (h *Host) findLateRuns(ctx context.Context, before schemas.LateRuns) (schem
 	h.o.Metrics.Late(out, 2*findLateEvery)
 	if err := o.DeleteOutlooks(ctx, time.Now()); err != nil {
 		h.o.Log.Warn("schedules that computed starts not deleted", "error", err)
+	}
+	if err := h.activities.Overview.Write(ctx, h.o.Root); err != nil {
+		h.o.Log.Warn("overview of all exports not written; the next run or look writes it", "error", err)
 	}
 	return out, nil
 }

@@ -66,6 +66,13 @@ func (o *Operator) Recent(ctx context.Context, underWay bool) ([]View, error) {
 	return o.list(ctx, query, runOf, maxListed)
 }
 
+// Failed returns the newest runs that have ended other than with success, as Temporal lists
+// them. Look says how they ended.
+func (o *Operator) Failed(ctx context.Context) ([]View, error) {
+	query := fmt.Sprintf("WorkflowType = %q AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')", schemas.WorkflowRunExport)
+	return o.list(ctx, query, runOf, maxListed)
+}
+
 func runOf(e *workflow.WorkflowExecutionInfo) (Run, bool) {
 	name, ok := schemas.ExportOfRun(e.Execution.WorkflowId)
 	return Run{Export: name, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}, ok

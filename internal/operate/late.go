@@ -225,11 +225,8 @@ func (o *Operator) Late(ctx context.Context, applied []Applied) error {
 	for i := range applied {
 		name := applied[i].Export.Name
 		w := now.Exports[name]
-		switch {
-		case !w.Overdue.IsZero():
-			applied[i].Late = cmp.Or(told[name], fmt.Sprintf("overdue: the run that was due at %s did not begin in time", w.Overdue.UTC().Format(schemas.LateTime)))
-		case w.Slow != "":
-			applied[i].Late = cmp.Or(told[name], schemas.EventSlow+": its run takes unusually long")
+		if applied[i].Late = w.Late(); applied[i].Late != "" {
+			applied[i].Late = cmp.Or(told[name], applied[i].Late)
 		}
 	}
 	return nil

@@ -1,5 +1,5 @@
-// Package report writes the report of a run as one HTML file that needs no network and no
-// script. It contains counts, and names of segments, files and domains, but no addresses.
+// Package report writes the report of a run, and the overview of all exports, as one HTML file
+// that needs no network and no script. It contains counts, and names of segments, files and domains, but no addresses.
 package report
 
 import (
@@ -55,7 +55,7 @@ type Size struct {
 	Members int64
 }
 
-//go:embed page.html.tmpl style.css
+//go:embed page.html.tmpl overview.html.tmpl style.css
 var files embed.FS
 
 var page = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{

@@ -405,7 +405,7 @@ func (h *history) checkFiles() {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
 		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json") && top == "snapshots", key == schemas.RestoreKey:
-		case top == "reports" || top == "access" || top == "forgotten" || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
+		case top == "reports" || top == schemas.HistoryDir || top == "access" || top == "forgotten" || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++
 		default:

@@ -63,6 +63,7 @@ func operations(ctx context.Context, s gateway.Service, e schemas.Export, run op
 			"rejects": func() error {
 				return s.Rejects(ctx, run, gateway.RejectsRequest{}, func(gateway.Reject) error { return nil })
 			},
+			"overview": func() error { return second(s.Overview(ctx)) },
 			"report":   func() error { return second(s.Report(ctx, run)) },
 			"examples": func() error { return second(s.Examples(ctx, run)) },
 			"remove":   func() error { return second(s.Remove(ctx, e.Name, gateway.RemoveRequest{})) },
@@ -144,10 +145,15 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 	v := g.Through(admin, gateway.StartRequest{Export: "Payroll"})
 	g.Done(v)
 	for name, ask := range operations(t.Context(), contributor, theirs, v.Run)[schemas.RoleContributor] {
-		if name == "plan" {
-			continue // says nothing but what the exports say
+		if name == "plan" || name == "overview" {
+			continue // the one says nothing but what the exports say; the other is looked at below
 		}
 		g.Refuses(name, ask(), schemas.ErrorNotAllowed, "not shared with contributors")
+	}
+	for s, want := range map[*gateway.Client]int{admin: 1, contributor: 0} {
+		if o, err := s.Overview(t.Context()); err != nil || len(o.Exports) != want || want > 0 && (o.Exports[0].Export != "Payroll" || o.Exports[0].Last().Lists[0].Size != 30) {
+			t.Errorf("the overview has %+v, %v; want %d exports", o.Exports, err, want)
+		}
 	}
 	for _, paused := range []bool{true, false} {
 		g.Refuses("pause or resume it", contributor.Schedule(t.Context(), "Payroll", gateway.ScheduleRequest{Paused: paused}), schemas.ErrorNotAllowed, "not shared")

@@ -14,6 +14,7 @@ import (
 	"iterable-segment-export/internal/generate"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -226,11 +227,14 @@ func (w *World) NothingIsLeft() {
 	}
 }
 
-// NobodyIsLeft fails the test if the data root has a folder with personal data.
+// NobodyIsLeft fails the test if the data root has a folder with personal data, or past runs of
+// an export.
 func (w *World) NobodyIsLeft() {
 	w.T.Helper()
-	for _, folder := range []string{"staging", "snapshots", "reports"} {
-		if left, err := w.Root.List(w.T.Context(), folder); err != nil || len(left) > 0 {
+	for _, folder := range []string{"staging", "snapshots", "reports", schemas.HistoryDir} {
+		left, err := w.Root.List(w.T.Context(), folder)
+		left = slices.DeleteFunc(left, func(o storage.Object) bool { return o.Name == schemas.OverviewKey })
+		if err != nil || len(left) > 0 {
 			w.T.Errorf("left in %s: %v, %v", folder, left, err)
 		}
 	}

@@ -1,0 +1,77 @@
+package overview
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"iterable-segment-export/internal/report"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Page writes the page of all exports to the data root.
+type Page struct {
+	Live Live
+
+	asked atomic.Int64
+	mu    sync.Mutex
+	// covered is how many calls of Write the last page covers.
+	covered int64
+}
+
+// Write writes the page with everything that was added before the call. Calls that come while
+// another one writes are covered by one more page: runs may end at the same time by the
+// hundred. A nil Page writes nothing.
+func (p *Page) Write(ctx context.Context, root *storage.Root) error {
+	if p == nil {
+		return nil
+	}
+	call := p.asked.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.covered >= call {
+		return nil
+	}
+	calls := p.asked.Load()
+	if err := p.write(ctx, root); err != nil {
+		return err
+	}
+	p.covered = calls
+	return nil
+}
+
+// mostPages is how often write writes the page, at most.
+const mostPages = 3
+
+// write writes the page. Workers may do that at the same time, and the last one wins. So each
+// reads the past runs again after it has written, and writes the page again if they have
+// changed: then the page has every run that was added before it was written.
+func (p *Page) write(ctx context.Context, root *storage.Root) error {
+	files, err := readPast(ctx, root)
+	for range mostPages {
+		if err != nil {
+			return err
+		}
+		all, err := of(ctx, files, p.Live, time.Now(), func(string) bool { return true })
+		if err != nil {
+			return err
+		}
+		var page bytes.Buffer
+		if err := report.WriteOverview(&page, all, true); err != nil {
+			return err
+		}
+		if err := root.Write(ctx, schemas.OverviewKey, page.Bytes()); err != nil {
+			return fmt.Errorf("write the overview of all exports: %w", err)
+		}
+		written := files
+		if files, err = readPast(ctx, root); err == nil && reflect.DeepEqual(written, files) {
+			return nil
+		}
+	}
+	return err // whoever changed the past runs meanwhile writes the page after that
+}

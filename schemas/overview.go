@@ -1,0 +1,118 @@
+package schemas
+
+import (
+	"fmt"
+	"path"
+	"time"
+)
+
+// HistoryDir is the folder with the PastRuns of every export.
+const HistoryDir = "history"
+
+// PastRunsKey returns the key of the PastRuns of an export over a connection.
+func PastRunsKey(connection, export string) string {
+	return path.Join(HistoryDir, exportPath(connection, export), "runs.json")
+}
+
+// OverviewKey is the key of the overview of all exports as a page.
+const OverviewKey = ReportsDir + "/index.html"
+
+// PastRuns is what the data root keeps of the runs of an export, for longer than Temporal
+// keeps them. It has names and counts only.
+type PastRuns struct {
+	Connection string `json:"connection"`
+	Export     string `json:"export"`
+	// Runs are the last runs, at most MostPastRuns, in the order in which they ended.
+	Runs []PastRun `json:"runs"`
+	// Rejected counts the rejected rows of all runs that ended in a month, by month (as
+	// MonthOf) and reason. It has the last two months with rejects.
+	Rejected map[string]map[Reason]int64 `json:"rejected,omitempty"`
+}
+
+// MostPastRuns is how many runs of an export PastRuns has at most.
+const MostPastRuns = 90
+
+// PastRun is one run that has ended and has a report.
+type PastRun struct {
+	RunID      string    `json:"runId"`
+	State      string    `json:"state"`
+	StartedBy  string    `json:"startedBy"`
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt"`
+	// Lists are the lists of the run, in the order of the segments.
+	Lists []PastList `json:"lists"`
+}
+
+// PastList is a list at the end of a run. Its name is the segment's.
+type PastList struct {
+	Segment string `json:"segment"`
+	ListID  int64  `json:"listId,omitempty"`
+	State   string `json:"state"`
+	// Error is why State is not "done".
+	Error string `json:"error,omitempty"`
+	// Size is how many members the list has; it is known only if State is "done".
+	Size int64 `json:"size"`
+}
+
+// MonthOf returns the month of a time in UTC, such as "2026-03".
+func MonthOf(t time.Time) string { return t.UTC().Format("2006-01") }
+
+// Overview is the state of all exports at a moment.
+type Overview struct {
+	At      time.Time        `json:"at"`
+	Exports []ExportOverview `json:"exports"`
+}
+
+// ExportOverview is the state of one export.
+type ExportOverview struct {
+	PastRuns
+	// Applied reports whether the export is applied. If not, a person ran a definition.
+	Applied bool `json:"applied"`
+	// State is that of the run under way or, if there is none, of the last one. It is empty
+	// before the first run. RunID and StartedAt are of the same run.
+	State     string    `json:"state,omitempty"`
+	RunID     string    `json:"runId,omitempty"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// Error is why the last run ended without a report, empty if it has one.
+	Error string `json:"error,omitempty"`
+	// Waits are what the run under way waits for, with the commands that answer.
+	Waits []OverviewWait `json:"waits,omitempty"`
+	// Schedule is the schedule in words, empty without one; Paused reports whether it is.
+	Schedule string `json:"schedule,omitempty"`
+	Paused   bool   `json:"paused,omitempty"`
+	// Next is the next scheduled start, zero if there is none. NextText is the same in the
+	// time zone of the schedule.
+	Next     time.Time `json:"next,omitzero"`
+	NextText string    `json:"nextText,omitempty"`
+	// Late says that the run is overdue or slow, empty if neither.
+	Late string `json:"late,omitempty"`
+	// Problem says that a part of this could not be read, empty if all was.
+	Problem string `json:"problem,omitempty"`
+}
+
+// OverviewWait is what a run waits for.
+type OverviewWait struct {
+	Segment  string    `json:"segment,omitempty"` // empty if the whole run waits
+	Message  string    `json:"message"`
+	Since    time.Time `json:"since"`
+	Commands []string  `json:"commands"`
+}
+
+// Last returns the last run, or nil if there is none.
+func (p PastRuns) Last() *PastRun {
+	if len(p.Runs) == 0 {
+		return nil
+	}
+	return &p.Runs[len(p.Runs)-1]
+}
+
+// Late says in words that a run is overdue or slow, empty if neither.
+func (w Watched) Late() string {
+	switch {
+	case !w.Overdue.IsZero():
+		return fmt.Sprintf("%s: the run that was due at %s did not begin in time", EventOverdue, w.Overdue.UTC().Format(LateTime))
+	case w.Slow != "":
+		return EventSlow + ": its run takes unusually long"
+	}
+	return ""
+}
