@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -121,13 +122,7 @@ func (c *column) walk(visit func(field, kind string)) {
 }
 
 func walkInside(path string, dt arrow.DataType, visit func(field, kind string)) {
-	switch dt := dt.(type) {
-	case *arrow.DictionaryType:
-		walkInside(path, dt.ValueType, visit)
-	case *arrow.RunEndEncodedType:
-		walkInside(path, dt.Encoded(), visit)
-	case arrow.ExtensionType:
-		walkInside(path, dt.StorageType(), visit)
+	switch dt := columnar.Decoded(dt).(type) {
 	case *arrow.MapType: // its fields are named by the rows
 	case arrow.ListLikeType:
 		walkInside(path, dt.Elem(), visit)

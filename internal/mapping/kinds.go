@@ -3,6 +3,8 @@ package mapping
 import (
 	"fmt"
 
+	"iterable-segment-export/internal/columnar"
+
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
@@ -45,14 +47,7 @@ func kindOf(dt arrow.DataType, force string, depth int) (string, error) {
 	if depth > maxNesting {
 		return "", fmt.Errorf("lists and structs lie more than %d deep in each other", maxNesting)
 	}
-	switch dt := dt.(type) {
-	case *arrow.DictionaryType:
-		return kindOf(dt.ValueType, force, depth+1)
-	case *arrow.RunEndEncodedType:
-		return kindOf(dt.Encoded(), force, depth+1)
-	case arrow.ExtensionType:
-		return kindOf(dt.StorageType(), force, depth+1)
-	}
+	dt = columnar.Decoded(dt)
 	own, err := ownKind(dt, depth)
 	if err != nil || force == "" {
 		return own, err
@@ -183,17 +178,5 @@ func isBytes(dt arrow.DataType) bool {
 
 // textKeys reports whether a map can be an object: its keys are texts.
 func textKeys(dt arrow.DataType) bool {
-	key := dt.(*arrow.MapType).KeyType()
-	for {
-		switch k := key.(type) {
-		case *arrow.DictionaryType:
-			key = k.ValueType
-		case *arrow.RunEndEncodedType:
-			key = k.Encoded()
-		case arrow.ExtensionType:
-			key = k.StorageType()
-		default:
-			return isText(key)
-		}
-	}
+	return isText(columnar.Decoded(dt.(*arrow.MapType).KeyType()))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -125,7 +126,7 @@ func CheckField(f schemas.Field) error {
 
 // checkTransform checks the transforms and the default of a column of a kind.
 func (c Column) checkTransform(kind string) error {
-	text := isText(storageOf(c.Type)) && (c.Forced == "" || c.Forced == forceString)
+	text := isText(columnar.Decoded(c.Type)) && (c.Forced == "" || c.Forced == forceString)
 	for _, name := range c.Transform {
 		if transforms[name] == nil {
 			return fmt.Errorf("transform %q is not known", name)
@@ -138,7 +139,7 @@ func (c Column) checkTransform(kind string) error {
 		return nil
 	}
 	own := literalKind(c.Default)
-	_, isList := storageOf(c.Type).(arrow.ListLikeType)
+	_, isList := columnar.Decoded(c.Type).(arrow.ListLikeType)
 	if isList || kind == KindObject || c.Forced == forceArray {
 		return errors.New("default is a text, a number or a boolean, and the column has lists or objects")
 	}
@@ -146,17 +147,4 @@ func (c Column) checkTransform(kind string) error {
 		return fmt.Errorf("default is a %s in Iterable, and the column's values are of the type %s", own, kind)
 	}
 	return nil
-}
-
-// storageOf returns the type of a column's values, whatever their encoding.
-func storageOf(dt arrow.DataType) arrow.DataType {
-	switch dt := dt.(type) {
-	case *arrow.DictionaryType:
-		return storageOf(dt.ValueType)
-	case *arrow.RunEndEncodedType:
-		return storageOf(dt.Encoded())
-	case arrow.ExtensionType:
-		return storageOf(dt.StorageType())
-	}
-	return dt
 }

@@ -304,10 +304,10 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 		if c.Role == Field && c.Field.As == "" {
 			c.Field.As = f.Name
 		}
-	case kindOf(c.Type) == kindNull:
-	case kindOf(f.Type) == kindNull:
+	case columnar.KindOf(c.Type) == columnar.KindNull:
+	case columnar.KindOf(f.Type) == columnar.KindNull:
 		return nil
-	case kindOf(c.Type) != kindOf(f.Type), kindOf(f.Type) == kindOther && !arrow.TypeEqual(c.Type, f.Type):
+	case columnar.KindOf(c.Type) != columnar.KindOf(f.Type), columnar.KindOf(f.Type) == columnar.KindOther && !arrow.TypeEqual(c.Type, f.Type):
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type is %s here and %s in file %s; the files of a segment must agree on it", f.Type, c.Type, r.first[i])
 	default:
 		return nil

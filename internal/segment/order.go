@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/big"
 
+	"iterable-segment-export/internal/columnar"
+
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 )
@@ -68,8 +70,8 @@ func DecodeRank(b []byte) Rank {
 
 // ordered reports whether a column of the type has ranks.
 func ordered(dt arrow.DataType) bool {
-	switch kindOf(dt) {
-	case kindNull, kindNumber, kindDate, kindTimestamp:
+	switch columnar.KindOf(dt) {
+	case columnar.KindNull, columnar.KindNumber, columnar.KindDate, columnar.KindTimestamp:
 		return true
 	}
 	return false

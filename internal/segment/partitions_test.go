@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -39,7 +40,7 @@ func TestHivePartitions(t *testing.T) {
 	}
 	s := inspect(t, dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
 	for _, c := range s.Columns {
-		if want := map[string]kind{"n": kindNumber, "day": kindDate, "share": kindNumber, "country": kindText, "_year": kindNumber, "email": kindText}[c.Name]; kindOf(c.Type) != want {
+		if want := map[string]columnar.Kind{"n": columnar.KindNumber, "day": columnar.KindDate, "share": columnar.KindNumber, "country": columnar.KindText, "_year": columnar.KindNumber, "email": columnar.KindText}[c.Name]; columnar.KindOf(c.Type) != want {
 			t.Errorf("%s is %s", c.Name, c.Type)
 		}
 	}
@@ -97,7 +98,7 @@ func TestSourceThatIsAPartition(t *testing.T) {
 	}
 	// A number is one with zeros before it.
 	s := inspect(t, filepath.Join(dir, "team=x/seg/year=2026/country=N%2FO/month=03"), Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "month", Type: "number"}}}})
-	if got := rows(t, s, Options{}); kindOf(s.Columns[1].Type) != kindNumber || got[0] != "email=b.parquet@x.com month=3 " {
+	if got := rows(t, s, Options{}); columnar.KindOf(s.Columns[1].Type) != columnar.KindNumber || got[0] != "email=b.parquet@x.com month=3 " {
 		t.Errorf("%s: %s", s.Columns[1].Type, got)
 	}
 }

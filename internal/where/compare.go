@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 	"github.com/apache/arrow/go/v15/arrow/decimal256"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/mapping"
 )
 
@@ -63,7 +64,7 @@ func newComparer(arr arrow.Array, l literal) (comparer, error) {
 		f, _ := l.number.Float64()
 		return floats(func(i int) float64 { return values[i] }, f), nil
 	}
-	if kindOf(arr.DataType()) != kindText {
+	if columnar.KindOf(arr.DataType()) != columnar.KindText {
 		return nil, fmt.Errorf("a column of type %s can't be compared", arr.DataType())
 	}
 	text, err := mapping.Text(arr)

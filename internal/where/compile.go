@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/schemas"
 )
@@ -146,7 +147,7 @@ func (p *compiler) comparisons(c *schemas.Condition) (node, error) {
 		parts = append(parts, n)
 	}
 	if c.Is != nil {
-		if err := p.allow("is", kindBoolean, column, kindBoolean); err != nil {
+		if err := p.allow("is", columnar.KindBoolean, column, columnar.KindBoolean); err != nil {
 			return nil, err
 		}
 		parts = append(parts, is{column, *c.Is})
@@ -179,7 +180,7 @@ func (p *compiler) comparisons(c *schemas.Condition) (node, error) {
 		if err != nil {
 			return nil, &Error{Column: c.Column, Err: fmt.Errorf("%s: %w", o.name, err)}
 		}
-		if err := p.allow(o.name, kindTimestamp, column, kindDate, kindTimestamp); err != nil {
+		if err := p.allow(o.name, columnar.KindTimestamp, column, columnar.KindDate, columnar.KindTimestamp); err != nil {
 			return nil, err
 		}
 		parts = append(parts, &comparison{column: column, op: o.op, literals: []literal{{moment: t}}})
@@ -235,18 +236,18 @@ func (p *compiler) comparison(name string, op operator, column int, values []sch
 	if len(values) == 0 {
 		return fail(errors.New("the list is empty"))
 	}
-	date := p.types != nil && kindOf(p.types[column]) == kindDate && (op == equals || op == notEquals)
+	date := p.types != nil && columnar.KindOf(p.types[column]) == columnar.KindDate && (op == equals || op == notEquals)
 	for _, v := range values {
 		var l literal
 		text, isText := v.Text()
-		of := kindText
+		of := columnar.KindText
 		switch {
 		case isText && date:
 			t, err := time.Parse(time.DateOnly, text)
 			if err != nil {
 				return fail(errors.New("the column has dates; write them like 2026-03-01"))
 			}
-			l.moment, of = t, kindDate
+			l.moment, of = t, columnar.KindDate
 		case v.IsBoolean():
 			return fail(errors.New("a condition compares with a text or a number; use is: true or is: false"))
 		case isText && isAddress(text):
@@ -258,7 +259,7 @@ func (p *compiler) comparison(name string, op operator, column int, values []sch
 			if l.number, err = parseNumber(v); err != nil {
 				return fail(err)
 			}
-			of = kindNumber
+			of = columnar.KindNumber
 		}
 		if err := p.allow(name, of, column, of); err != nil {
 			return nil, err
@@ -274,67 +275,26 @@ func (p *compiler) comparison(name string, op operator, column int, values []sch
 
 // allow returns an error if an operator with a value of one kind does not go with the type of
 // the column.
-func (p *compiler) allow(name string, of kind, column int, kinds ...kind) error {
+func (p *compiler) allow(name string, of columnar.Kind, column int, kinds ...columnar.Kind) error {
 	if p.types == nil {
 		return nil
 	}
-	have := kindOf(p.types[column])
-	if have == kindNull || slices.Contains(kinds, have) {
+	have := columnar.KindOf(p.types[column])
+	if have == columnar.KindNull || slices.Contains(kinds, have) {
 		return nil
 	}
 	hint := ""
 	switch {
-	case have == kindBoolean:
+	case have == columnar.KindBoolean:
 		hint = "; use is: true or is: false"
-	case have == kindText && of == kindNumber:
+	case have == columnar.KindText && of == columnar.KindNumber:
 		hint = "; put the number in quotes"
-	case have == kindNumber && of == kindText:
+	case have == columnar.KindNumber && of == columnar.KindText:
 		hint = "; write the number without quotes"
-	case have == kindTimestamp, have == kindDate:
+	case have == columnar.KindTimestamp, have == columnar.KindDate:
 		hint = "; use before and after"
-	case have == kindOther:
+	case have != columnar.KindText && have != columnar.KindNumber:
 		hint = "; only isNull can be used with it"
 	}
 	return &Error{Column: p.columns[column], Err: fmt.Errorf("its type %s can't be compared by %s with %s%s", p.types[column], name, of, hint)}
-}
-
-// kind is the kind of values that a column has.
-type kind string
-
-const (
-	kindNull      kind = "null"
-	kindText      kind = "a text"
-	kindNumber    kind = "a number"
-	kindBoolean   kind = "true or false"
-	kindDate      kind = "a date"
-	kindTimestamp kind = "a moment"
-	kindOther     kind = "other"
-)
-
-func kindOf(dt arrow.DataType) kind {
-	switch dt := dt.(type) {
-	case *arrow.NullType:
-		return kindNull
-	case *arrow.DictionaryType:
-		return kindOf(dt.ValueType)
-	case *arrow.RunEndEncodedType:
-		return kindOf(dt.Encoded())
-	case arrow.ExtensionType:
-		return kindOf(dt.StorageType())
-	case *arrow.BooleanType:
-		return kindBoolean
-	case *arrow.Date32Type, *arrow.Date64Type:
-		return kindDate
-	case *arrow.TimestampType:
-		return kindTimestamp
-	case *arrow.StringType, *arrow.LargeStringType, *arrow.StringViewType, *arrow.BinaryType, *arrow.LargeBinaryType,
-		*arrow.BinaryViewType, *arrow.FixedSizeBinaryType:
-		return kindText
-	case *arrow.Decimal128Type, *arrow.Decimal256Type:
-		return kindNumber
-	}
-	if arrow.IsInteger(dt.ID()) || arrow.IsFloating(dt.ID()) {
-		return kindNumber
-	}
-	return kindOther
 }
