@@ -38,7 +38,7 @@ type Activities struct {
 	Executions func(ctx context.Context, workflowID, runID string) (Execution, error)
 	// LastStaged returns what Temporal knows of the newest staging of a segment, or nil if it
 	// knows of none. Nil is for tests without Temporal.
-	LastStaged func(ctx context.Context, run schemas.RunRef) (*ledger.Staged, error)
+	LastStaged func(ctx context.Context, run schemas.RunRef) (*schemas.Staged, error)
 	// Clients caches one API client per connection.
 	Clients *Clients
 	// Senders shares the connections' limits with the other workers; nil without others.

@@ -1,10 +1,8 @@
 package activities
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -187,7 +185,7 @@ func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.
 	}
 	want := r.Input.Export
 	e.Segments = want.Segments
-	if !same(e, want) || s.Name != run.Segment || !slices.ContainsFunc(want.Segments, func(of schemas.Segment) bool { return same(of, s) }) || c != r.Connection {
+	if !schemas.Equal(e, want) || s.Name != run.Segment || !slices.ContainsFunc(want.Segments, func(of schemas.Segment) bool { return schemas.Equal(of, s) }) || c != r.Connection {
 		return r, altered(run)
 	}
 	return r, nil
@@ -195,13 +193,6 @@ func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.
 
 func altered(run schemas.RunRef) error {
 	return needOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was changed between the start of its run and this step", run.Export))
-}
-
-// same reports whether two values are the same as Temporal carries them.
-func same(a, b any) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // maySend returns an error if the run may no longer send, over the connection that it began
@@ -243,7 +234,7 @@ func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) e
 	if err != nil || r == nil {
 		return err
 	}
-	if !same(in.Export, r.Input.Export) || in.Connection != r.Connection || in.Trigger != r.Input.Trigger {
+	if !schemas.Equal(in.Export, r.Input.Export) || in.Connection != r.Connection || in.Trigger != r.Input.Trigger {
 		return altered(run)
 	}
 	for _, s := range in.Result.Segments {

@@ -53,7 +53,7 @@ func (a *Activities) mayTell(ctx context.Context, in schemas.NotifyInput) error 
 
 // wants reports whether one of the targets is that of the message, and wants it.
 func wants(all []schemas.Notify, in schemas.NotifyInput) bool {
-	return slices.ContainsFunc(all, func(to schemas.Notify) bool { return same(to, in.To) && to.Wants(in.Message.Data.Event) })
+	return slices.ContainsFunc(all, func(to schemas.Notify) bool { return schemas.Equal(to, in.To) && to.Wants(in.Message.Data.Event) })
 }
 
 // runID matches the run IDs of Temporal.

@@ -24,7 +24,7 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 // upload sends the rest of a chunk, if the run may still send and the list is its segment's.
 func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *upload.Chunk, attempt *step.Attempt) error {
 	r, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host)
-	if err == nil && r != nil && (!same(in.Settings, r.Input.Export.Settings) || in.Connection != r.Connection) {
+	if err == nil && r != nil && (!schemas.Equal(in.Settings, r.Input.Export.Settings) || in.Connection != r.Connection) {
 		err = altered(in.Run)
 	}
 	if err == nil {

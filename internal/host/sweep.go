@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
@@ -33,12 +32,9 @@ func (r runs) State(ctx context.Context, run schemas.RunRef) (sweep.State, bool,
 }
 
 // lastStaged returns a function that asks Temporal for the newest staging of a segment.
-func lastStaged(o Options) func(context.Context, schemas.RunRef) (*ledger.Staged, error) {
+func lastStaged(o Options) func(context.Context, schemas.RunRef) (*schemas.Staged, error) {
 	operator := &operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}
-	return func(ctx context.Context, run schemas.RunRef) (*ledger.Staged, error) {
-		s, err := operator.LastStaged(ctx, run)
-		return (*ledger.Staged)(s), err
-	}
+	return operator.LastStaged
 }
 
 // waiting returns a function that asks Temporal for the exports that wait for a person, until

@@ -20,6 +20,6 @@ type Ledger struct {
 	TempDir string
 	// LastStaged returns what Temporal knows of the newest staging of a segment, or nil if it
 	// knows of none. Nil is for tests without Temporal.
-	LastStaged func(ctx context.Context, run schemas.RunRef) (*Staged, error)
+	LastStaged func(ctx context.Context, run schemas.RunRef) (*schemas.Staged, error)
 	Log        *slog.Logger
 }

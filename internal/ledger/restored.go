@@ -9,17 +9,6 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Staged is what Temporal knows of the newest staging of a segment.
-type Staged struct {
-	// Attempt names the staged files, and Version is the number of the snapshot that they
-	// were compared with.
-	Attempt string
-	Version int64
-	// Sending reports whether they may have been sent, Sent whether some were, and Committed
-	// whether a snapshot was published after that.
-	Sending, Sent, Committed bool
-}
-
 // restoredFile is written to a snapshot's folder when a restored backup is noticed, and
 // deleted when no member of the snapshot counts as certain any more.
 const restoredFile = "restored.json"

@@ -4,10 +4,8 @@
 package operate
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,7 +60,7 @@ func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) 
 	case errors.Is(err, ErrNotApplied):
 	case err != nil:
 		return Run{}, false, err
-	case !same(a.Export, export):
+	case !schemas.Equal(a.Export, export):
 		return Run{}, false, access.No(schemas.ErrorConflict, "export %q is applied with another definition, and a run of this one would change its lists; run the applied one with: starter run %s, or name this one with --export",
 			export.Name, schemas.ShellWord(export.Name))
 	}
@@ -151,7 +149,7 @@ func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, 
 		return err
 	case full && !in.Full:
 		return access.No(schemas.ErrorConflict, "a run of %q that is not full is under way; start the full one when it has ended: starter runs %s", export.Name, schemas.ShellWord(export.Name))
-	case !same(in.Export, export):
+	case !schemas.Equal(in.Export, export):
 		return access.No(schemas.ErrorConflict, "a run of %q with another definition is under way; wait until it has ended: starter runs %s", export.Name, schemas.ShellWord(export.Name))
 	}
 	if !o.AwaitData {
@@ -172,13 +170,6 @@ func (v View) looked() bool {
 		ended := s.State != schemas.StateRunning && s.State != schemas.StateWaiting && s.State != schemas.StateAwaitingData
 		return ended || !s.Report.Info.LookedAt.IsZero()
 	})
-}
-
-// same reports whether two definitions of an export are equal.
-func same(a, b schemas.Export) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // keyTime is how long a start with the same key is not repeated.

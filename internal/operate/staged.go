@@ -15,17 +15,6 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Staged is what Temporal's histories have of one staging of a segment.
-type Staged struct {
-	// Attempt names the staged files, and Version is the number of the snapshot that they
-	// were compared with.
-	Attempt string
-	Version int64
-	// Sending reports whether they may have been sent, Sent whether some were, and Committed
-	// whether a snapshot was published after that.
-	Sending, Sent, Committed bool
-}
-
 // mostExecutions is how many executions LastStaged reads: the current one, and those before
 // it that ended before they staged anything, such as those that found no new data.
 const mostExecutions = 1000
@@ -34,7 +23,7 @@ const mostExecutions = 1000
 // the namespace has kept no history of one. If there are too many histories to read, it returns
 // a staging that is newer than any snapshot: the data root then counts as restored, and nobody
 // is removed who should stay.
-func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*Staged, error) {
+func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*schemas.Staged, error) {
 	id := schemas.SegmentWorkflowID(run.Export, run.Segment)
 	newest, err := o.execution(ctx, id, "")
 	if newest == nil || err != nil {
@@ -56,13 +45,13 @@ func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*Staged,
 		}
 	}
 	if len(runs) == mostExecutions {
-		return &Staged{Version: math.MaxInt64}, nil
+		return &schemas.Staged{Version: math.MaxInt64}, nil
 	}
 	return nil, nil
 }
 
 // staged reads one execution's history from its end.
-func (o *Operator) staged(ctx context.Context, id, execution, connection string) (*Staged, error) {
+func (o *Operator) staged(ctx context.Context, id, execution, connection string) (*schemas.Staged, error) {
 	results := map[int64]*common.Payloads{} // by the event that scheduled the activity
 	committed := false
 	var page []byte
@@ -105,7 +94,7 @@ func (o *Operator) staged(ctx context.Context, id, execution, connection string)
 
 // stagedOver is a staging, and the connection that it was for.
 type stagedOver struct {
-	Staged
+	schemas.Staged
 	connection string
 }
 
@@ -119,7 +108,7 @@ func stagedBy(e *history.HistoryEvent, results map[int64]*common.Payloads) (*sta
 		var in schemas.UploadInput
 		err := from(scheduled.Input, &in)
 		done := results[e.EventId] != nil || in.First > 0 // an earlier chunk was sent
-		return &stagedOver{Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true, Sent: done}, in.Run.Connection}, err
+		return &stagedOver{schemas.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true, Sent: done}, in.Run.Connection}, err
 	case schemas.ActivityStageSegment:
 		result, ok := results[e.EventId]
 		if !ok {
@@ -131,7 +120,7 @@ func stagedBy(e *history.HistoryEvent, results map[int64]*common.Payloads) (*sta
 		if err == nil {
 			err = from(result, &m)
 		}
-		return &stagedOver{Staged{Attempt: m.Attempt, Version: m.SnapshotVersion}, in.Run.Connection}, err
+		return &stagedOver{schemas.Staged{Attempt: m.Attempt, Version: m.SnapshotVersion}, in.Run.Connection}, err
 	}
 	return nil, nil
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/schemas"
 )
 
@@ -45,7 +44,7 @@ func (h *history) restoreBackup(what restore) {
 }
 
 // lastStaged implements activities.Activities.LastStaged.
-func (h *history) lastStaged(_ context.Context, ref schemas.RunRef) (*ledger.Staged, error) {
+func (h *history) lastStaged(_ context.Context, ref schemas.RunRef) (*schemas.Staged, error) {
 	for _, r := range slices.Backward(h.runs[h.known:]) {
 		if r.lastStaged != nil && !r.turn.check && h.exportName(r.export) == ref.Export {
 			return r.lastStaged, nil

@@ -32,7 +32,6 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	leases "iterable-segment-export/internal/lease"
-	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/sweep"
@@ -103,7 +102,7 @@ type run struct {
 	// always are on the suppression list for as long as the run lasts, ever at some time of it.
 	always, ever map[int]bool
 	result       schemas.ExportReport
-	lastStaged   *ledger.Staged // by the events of its histories
+	lastStaged   *schemas.Staged // by the events of its histories
 }
 
 // book records the effects of a run, in all its executions.

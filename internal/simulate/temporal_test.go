@@ -26,7 +26,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
-	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/schemas"
 )
 
@@ -245,7 +244,7 @@ func (e *engine) schedule(info *workflow.Info, name string, options workflow.Act
 	if name == schemas.ActivityUploadBatches {
 		var in schemas.UploadInput
 		must(payloads.FromPayloads(input, &in))
-		e.lastStaged = &ledger.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true}
+		e.lastStaged = &schemas.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true}
 	}
 	e.open[t.id] = t
 	e.played = append(e.played, ended{name: name})
@@ -422,7 +421,7 @@ func (t *task) close(o outcome) {
 	case t.name == schemas.ActivityStageSegment:
 		e.staged = schemas.Manifest{}
 		must(payloads.FromPayloads(o.result, &e.staged))
-		e.lastStaged = &ledger.Staged{Attempt: e.staged.Attempt, Version: e.staged.SnapshotVersion}
+		e.lastStaged = &schemas.Staged{Attempt: e.staged.Attempt, Version: e.staged.SnapshotVersion}
 		if m := e.staged; e.plan.told {
 			e.tell("  %s has staged %d adds, %d updates, %d removals, %d unchanged against snapshot %d of %d members", t.key,
 				m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)
