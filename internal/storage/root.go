@@ -235,8 +235,15 @@ func (r *Root) walk(ctx context.Context, prefix string, f func(Object) error) er
 		}
 		opts.Prefix = prefix + "/"
 	}
+	// A local root can't be listed if a file is deleted meanwhile.
+	const tries = 10
+	vanished := 0
 	for page := blob.FirstPageToken; len(page) > 0; {
 		objects, next, err := r.bucket.ListPage(ctx, page, 1000, opts)
+		if gcerrors.Code(err) == gcerrors.NotFound && vanished < tries {
+			vanished++
+			continue
+		}
 		if err != nil {
 			return keyError("list", prefix, err)
 		}

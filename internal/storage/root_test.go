@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -296,4 +298,43 @@ func TestChangesNeedTheLease(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Other workers delete files while one lists them.
+func TestListingWhileFilesVanish(t *testing.T) {
+	root, err := OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	if err := root.Write(t.Context(), "turns/kept", nil); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	for i := range 3 {
+		others.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				name := fmt.Sprintf("turns/%d-%d", i, n)
+				if err := errors.Join(root.Write(t.Context(), name, nil), root.DeletePrefix(t.Context(), name)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 300 {
+		files, err := root.List(t.Context(), "turns")
+		if err != nil || len(files) == 0 {
+			t.Errorf("%d files: %v", len(files), err)
+			break
+		}
+	}
+	close(stop)
+	others.Wait()
 }
