@@ -41,6 +41,9 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
+	if err := a.leads(ctx, in, project.lists); err != nil {
+		return schemas.ListRef{}, err
+	}
 	clashes, warnings := compareFields(in.Fields, project.fields)
 	if len(clashes) > 0 && !in.Check {
 		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
@@ -109,6 +112,16 @@ func (a *Activities) look(ctx context.Context, client *iterable.Client, in schem
 	return p, g.Wait()
 }
 
+// leads records which project the connection leads to. Iterable's answers do not name the
+// project, so its oldest list identifies it.
+func (a *Activities) leads(ctx context.Context, in schemas.EnsureListInput, lists []iterable.List) error {
+	if len(lists) == 0 {
+		return nil
+	}
+	oldest := slices.MinFunc(lists, func(a, b iterable.List) int { return cmp.Compare(a.ID, b.ID) })
+	return a.Senders.Leads(ctx, in.Connection, in.Host+" "+strings.TrimSuffix(ownerName(oldest), ".json"))
+}
+
 // fields asks for the project's data fields, within the documented limit.
 func (a *Activities) fields(ctx context.Context, client *iterable.Client, connection string) (map[string]string, error) {
 	return client.SharedFields(ctx, func(ctx context.Context) error { return a.Senders.WaitDocumented(ctx, connection, api.GetFields) })
@@ -144,6 +157,9 @@ func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lis
 		return schemas.ListRef{}, lookErr
 	}
 	if err == nil {
+		if err := o.leads(ctx, o.in, after); err != nil {
+			return schemas.ListRef{}, err
+		}
 		return o.settle(ctx, client, lists, after, made)
 	}
 	// Iterable refuses a second list of a name.

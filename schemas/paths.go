@@ -131,21 +131,26 @@ func ConnectionCheckKey(connection string) string {
 	return path.Join("connections", PathName(connection), "check.json")
 }
 
-// SendersDir returns the folder in which the workers that are sending over a connection
-// have a file each.
-func SendersDir(connection string) string {
-	return path.Join("connections", PathName(connection), "senders")
+// ProjectKey returns the key of the record of which project a connection leads to.
+func ProjectKey(connection string) string {
+	return path.Join("connections", PathName(connection), "project.json")
 }
 
-// LimitsKey returns the key of the learned limits of a connection.
-func LimitsKey(connection string) string {
-	return path.Join("connections", PathName(connection), "limits.json")
+// SendersDir returns the folder in which the workers that are sending to a project have a
+// file each.
+func SendersDir(project string) string {
+	return path.Join("projects", PathName(project), "senders")
 }
 
-// TurnsDir returns the folder in which workers reserve requests to an endpoint with a low
-// limit.
-func TurnsDir(connection string) string {
-	return path.Join("connections", PathName(connection), "turns")
+// LimitsKey returns the key of the learned limits of a project.
+func LimitsKey(project string) string {
+	return path.Join("projects", PathName(project), "limits.json")
+}
+
+// TurnsDir returns the folder in which workers reserve requests to an endpoint of a project
+// with a low limit.
+func TurnsDir(project string) string {
+	return path.Join("projects", PathName(project), "turns")
 }
 
 // RevokedKey returns the key of the time since which grants of a connection's export are

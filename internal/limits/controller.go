@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -119,14 +120,14 @@ func newController(set schemas.Limits, known Learned) *controller {
 // bound keeps the rate within the settings.
 func (c *controller) bound() {
 	most := math.Inf(1)
-	switch {
-	case c.set.RequestsPerSecond > 0:
-		most = float64(c.set.RequestsPerSecond)
+	if c.set.MaxRequestsPerSecond > 0 {
+		most = c.set.MaxRequestsPerSecond
+	}
+	if c.set.RequestsPerSecond > 0 {
+		most = min(most, float64(c.set.RequestsPerSecond))
 		if !c.Found {
 			c.Rate = most
 		}
-	case c.set.MaxRequestsPerSecond > 0:
-		most = c.set.MaxRequestsPerSecond
 	}
 	c.Rate = min(max(c.Rate, slowest), most)
 }
@@ -148,13 +149,7 @@ func (c *controller) slot(from time.Time) time.Time {
 
 // most returns the maximum number of profiles that the settings allow in a request.
 func (c *controller) most() int {
-	switch {
-	case c.set.SubscribersPerRequest > 0:
-		return int(c.set.SubscribersPerRequest)
-	case c.set.MaxSubscribersPerRequest > 0:
-		return c.set.MaxSubscribersPerRequest
-	}
-	return math.MaxInt32
+	return cmp.Or(lower(int(c.set.SubscribersPerRequest), c.set.MaxSubscribersPerRequest), math.MaxInt32)
 }
 
 // size returns the maximum number of profiles of the next request. A probe is a request that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // Documented reserves a request to an endpoint with a documented limit, which all workers
-// share. Time is divided into one slot less than the limit allows requests, and one worker
+// and all connections to the project share. Time is divided into one slot less than the limit allows requests, and one worker
 // creates a slot's file, so no second, or minute, has more requests than the limit. taken
 // reports whether another worker has the present slot; next is how long that lasts.
 func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoint) (taken bool, next time.Duration, err error) {
@@ -27,7 +28,7 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 	now := time.Now()
 	number := now.UnixNano() / int64(slot)
 	next = time.Unix(0, (number+1)*int64(slot)).Sub(now)
-	dir := path.Join(schemas.TurnsDir(connection), e.Name)
+	dir := path.Join(schemas.TurnsDir(s.project(ctx, connection)), e.Name)
 	name := func(number int64) string { return path.Join(dir, fmt.Sprintf("%020d", number)) }
 	err = s.root.WriteNew(ctx, name(number), nil)
 	if errors.Is(err, storage.ErrExists) {
@@ -61,7 +62,8 @@ func (s *Share) WaitDocumented(ctx context.Context, connection string, e api.End
 		if !taken || err != nil {
 			return ctx.Err()
 		}
-		if err := Sleep(ctx, next); err != nil {
+		// Workers that wait for the same turn don't all ask for it at the same moment.
+		if err := Sleep(ctx, next+rand.N(lookEvery/1000)); err != nil {
 			return err
 		}
 	}

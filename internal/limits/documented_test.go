@@ -23,8 +23,9 @@ func TestWorkersStayWithinADocumentedLimit(t *testing.T) {
 		var mu sync.Mutex
 		var at []time.Time
 		var all sync.WaitGroup
-		for _, s := range shares {
+		for i, s := range shares {
 			all.Go(func() {
+				time.Sleep(time.Duration(i)) // the names of temporary files are made from the time
 				for range 8 {
 					if err := s.WaitDocumented(t.Context(), "project", api.GetFields); err != nil {
 						t.Error(err)
@@ -41,7 +42,7 @@ func TestWorkersStayWithinADocumentedLimit(t *testing.T) {
 				t.Errorf("four requests within %s", at[i].Sub(at[i-3]))
 			}
 		}
-		files, err := shares[0].root.List(t.Context(), schemas.TurnsDir("project"))
+		files, err := shares[0].root.List(t.Context(), schemas.TurnsDir(ownProject("project")))
 		if err != nil || len(files) > kept+2 {
 			t.Errorf("%d files are left: %v", len(files), err)
 		}

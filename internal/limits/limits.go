@@ -14,40 +14,78 @@
 // has not been renewed for a while belongs to a killed worker and does not count. Age is
 // measured by the storage's clock alone: every worker compares the others' files with the one
 // that it has just written. What was learned stays in the data root for a week.
+//
+// The limits are those of a project. Several connections can lead to one project; they share
+// its limits from the first run on in which each has read the project's lists.
 package limits
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
 	"iterable-segment-export/schemas"
 )
 
-// Registry holds the limiters of a process: one for each connection and endpoint.
+// Registry holds the limiters of a process: one for each project and endpoint.
 type Registry struct {
 	mu       sync.Mutex
+	projects map[string]string         // by connection
+	set      map[string]schemas.Limits // by connection
 	limiters map[key]*Limiter
 	known    map[key]Learned // read from the data root
-	parts    map[string]part // of connections
+	parts    map[string]part // of projects
 }
 
-type key struct{ connection, endpoint string }
+type key struct{ project, endpoint string }
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
-	return &Registry{limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{}}
+	return &Registry{
+		projects: map[string]string{}, set: map[string]schemas.Limits{},
+		limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{},
+	}
 }
 
-// For returns the limiter of a connection's endpoint. A setting that has changed
-// takes effect at once.
+// ownProject is the project of a connection that is not known to share one.
+func ownProject(connection string) string { return "connection " + connection }
+
+// lastProject returns a connection's project, by the last upload.
+func (r *Registry) lastProject(connection string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.project(connection)
+}
+
+// project is lastProject for callers that have locked r.mu.
+func (r *Registry) project(connection string) string {
+	return cmp.Or(r.projects[connection], ownProject(connection))
+}
+
+// assign sets the project of a connection.
+func (r *Registry) assign(connection, project string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.projects[connection] = project
+}
+
+// For returns the limiter of an endpoint of a connection's project. A setting that has
+// changed takes effect at once. If several connections lead to the project, the lowest of
+// their settings applies.
 func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := key{connection, endpoint}
+	k := key{r.project(connection), endpoint}
+	r.set[connection] = set
+	for other, theirs := range r.set {
+		if r.project(other) == k.project {
+			set = lowest(set, theirs)
+		}
+	}
 	l := r.limiters[k]
 	if l == nil {
 		l = newLimiter(set, r.known[k])
-		if p, ok := r.parts[connection]; ok {
+		if p, ok := r.parts[k.project]; ok {
 			l.divide(p, false, nil)
 		}
 		r.limiters[k] = l
@@ -55,6 +93,25 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	}
 	l.configure(set)
 	return l
+}
+
+// lowest returns the lower of each of two connections' limits, where 0 is no limit.
+func lowest(a, b schemas.Limits) schemas.Limits {
+	return schemas.Limits{
+		RequestsPerSecond:        lower(a.RequestsPerSecond, b.RequestsPerSecond),
+		MaxRequestsPerSecond:     lower(a.MaxRequestsPerSecond, b.MaxRequestsPerSecond),
+		SubscribersPerRequest:    lower(a.SubscribersPerRequest, b.SubscribersPerRequest),
+		MaxSubscribersPerRequest: lower(a.MaxSubscribersPerRequest, b.MaxSubscribersPerRequest),
+		MaxBodyBytes:             lower(a.MaxBodyBytes, b.MaxBodyBytes),
+	}
+}
+
+func lower[T cmp.Ordered](a, b T) T {
+	var none T
+	if a == none || b != none && b < a {
+		return b
+	}
+	return a
 }
 
 // Expected returns the requests per second, and the profiles per request, with which uploads
@@ -65,42 +122,50 @@ func Expected(set schemas.Limits, known Learned) schemas.LearnedLimits {
 	return schemas.LearnedLimits{RequestsPerSecond: c.Rate, Profiles: max(min(size, c.Rows), min(size, startRows))}
 }
 
-// Each calls f for every limiter, for metrics.
+// Each calls f for every limiter of each connection that has used one, for metrics.
 func (r *Registry) Each(f func(connection, endpoint string, l *Limiter)) {
-	for k, l := range r.of("") {
-		f(k.connection, k.endpoint, l)
+	r.mu.Lock()
+	projects := map[string]string{}
+	for connection := range r.set {
+		projects[connection] = r.project(connection)
+	}
+	r.mu.Unlock()
+	for connection, project := range projects {
+		for endpoint, l := range r.of(project) {
+			f(connection, endpoint, l)
+		}
 	}
 }
 
-// of returns the limiters of a connection, or all of them.
-func (r *Registry) of(connection string) map[key]*Limiter {
+// of returns the limiters of a project by endpoint.
+func (r *Registry) of(project string) map[string]*Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found := map[key]*Limiter{}
+	found := map[string]*Limiter{}
 	for k, l := range r.limiters {
-		if connection == "" || k.connection == connection {
-			found[k] = l
+		if k.project == project {
+			found[k.endpoint] = l
 		}
 	}
 	return found
 }
 
-// divide sets this process's part of a connection's limits. joined reports whether others
+// divide sets this process's part of a project's limits. joined reports whether others
 // have just begun to send; known is what the others know, by endpoint.
-func (r *Registry) divide(connection string, p part, joined bool, known func(endpoint string) []Learned) {
+func (r *Registry) divide(project string, p part, joined bool, known func(endpoint string) []Learned) {
 	r.mu.Lock()
-	r.parts[connection] = p
+	r.parts[project] = p
 	r.mu.Unlock()
-	for k, l := range r.of(connection) {
-		l.divide(p, joined, known(k.endpoint))
+	for endpoint, l := range r.of(project) {
+		l.divide(p, joined, known(endpoint))
 	}
 }
 
 // remember stores what the data root knows, for future limiters.
-func (r *Registry) remember(connection string, known map[string]Learned) {
+func (r *Registry) remember(project string, known map[string]Learned) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for endpoint, l := range known {
-		r.known[key{connection, endpoint}] = l
+		r.known[key{project, endpoint}] = l
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"path"
@@ -37,24 +36,25 @@ const (
 	week      = 7 * 24 * time.Hour
 )
 
-// Stored is the content of a connection's limits file, by endpoint.
+// Stored is the content of a project's limits file, by endpoint.
 type Stored struct {
 	At     time.Time          `json:"at"`
 	Limits map[string]Learned `json:"limits"`
 }
 
-// Read returns what the data root knows of a connection's limits. It is empty if there is
-// nothing, or nothing less than a week old.
-func Read(ctx context.Context, root *storage.Root, connection string) (s Stored, err error) {
-	data, err := root.Read(ctx, schemas.LimitsKey(connection))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Stored{}, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
+// Read returns what the data root knows of the limits of a connection's project. It is empty
+// if there is nothing, or nothing less than a week old.
+func Read(ctx context.Context, root *storage.Root, connection string) (Stored, error) {
+	project, err := projectOf(ctx, root, connection)
 	if err != nil {
-		return Stored{}, fmt.Errorf("read the learned limits of connection %q: %w", connection, err)
+		return Stored{}, err
+	}
+	return readLimits(ctx, root, project)
+}
+
+func readLimits(ctx context.Context, root *storage.Root, project string) (s Stored, err error) {
+	if _, err := root.ReadJSON(ctx, schemas.LimitsKey(project), &s); err != nil {
+		return Stored{}, fmt.Errorf("read the learned limits: %w", err)
 	}
 	if time.Since(s.At) > week {
 		return Stored{}, nil
@@ -68,7 +68,7 @@ type note struct {
 	Limits  map[string]Learned `json:"limits,omitempty"`
 }
 
-// Share is one worker's share in the limits of the connections. It is safe for concurrent
+// Share is one worker's share in the limits of the projects. It is safe for concurrent
 // use. A nil *Share knows no other workers.
 type Share struct {
 	root     *storage.Root
@@ -76,11 +76,12 @@ type Share struct {
 	log      *slog.Logger
 	id       string
 
-	mu          sync.Mutex
-	connections map[string]*presence
+	mu       sync.Mutex
+	uploads  map[string]int // in progress, by connection
+	projects map[string]*presence
 }
 
-// presence is the state of this worker on one connection.
+// presence is the state of this worker on one project.
 type presence struct {
 	mine   int // uploads in progress
 	others int
@@ -93,7 +94,7 @@ type presence struct {
 
 // NewShare returns the Share of a worker with the limiters of the registry.
 func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
-	return &Share{root: root, registry: registry, log: log, id: rand.Text(), connections: map[string]*presence{}}
+	return &Share{root: root, registry: registry, log: log, id: rand.Text(), uploads: map[string]int{}, projects: map[string]*presence{}}
 }
 
 // Join announces one more upload of this worker over the connection, until leave is called.
@@ -104,11 +105,16 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	if s == nil {
 		return func() {}
 	}
+	found := s.project(ctx, connection)
 	s.mu.Lock()
-	p := s.connections[connection]
+	if s.uploads[connection]++; s.uploads[connection] == 1 { // uploads in progress keep theirs
+		s.registry.assign(connection, found)
+	}
+	project := s.registry.lastProject(connection)
+	p := s.projects[project]
 	if p == nil {
 		p = &presence{}
-		s.connections[connection] = p
+		s.projects[project] = p
 	}
 	p.mine++
 	first := p.mine == 1
@@ -118,7 +124,7 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	looked := p.looked
 	s.mu.Unlock()
 	if first {
-		s.begin(connection, p)
+		s.begin(project, p)
 		close(looked)
 	}
 	select {
@@ -127,6 +133,7 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	}
 	return func() {
 		s.mu.Lock()
+		s.uploads[connection]--
 		p.mine--
 		last, over := p.mine == 0, p.over
 		if last {
@@ -142,7 +149,7 @@ func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 // begin does the first round, and starts further ones until the worker has no uploads left.
 // They outlive the first upload, so they don't use its context, whose lease on the data root
 // ends with it.
-func (s *Share) begin(connection string, p *presence) {
+func (s *Share) begin(project string, p *presence) {
 	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	s.mu.Lock()
@@ -150,42 +157,42 @@ func (s *Share) begin(connection string, p *presence) {
 	s.mu.Unlock()
 	within, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
-	stored, err := Read(within, s.root, connection)
+	stored, err := readLimits(within, s.root, project)
 	if err != nil {
-		s.log.Warn("learned limits unreadable; learning them again", "connection", connection, "error", err)
+		s.log.Warn("learned limits unreadable; learning them again", "project", project, "error", err)
 	}
-	s.registry.remember(connection, stored.Limits)
+	s.registry.remember(project, stored.Limits)
 	s.mu.Lock()
 	p.stored = stored.Limits
 	s.mu.Unlock()
-	s.look(within, connection, p)
+	s.look(within, project, p)
 	go func() {
 		defer close(over)
 		for every := firstLook; ; every = min(every*5/4, lookEvery) {
 			select {
 			case <-ctx.Done():
-				s.end(connection, p)
+				s.end(project, p)
 				return
 			case <-time.After(every):
-				s.look(ctx, connection, p)
+				s.look(ctx, project, p)
 			}
 		}
 	}()
 }
 
 // look does a round: it renews this worker's file, reads the others' and divides the limits.
-func (s *Share) look(ctx context.Context, connection string, p *presence) {
+func (s *Share) look(ctx context.Context, project string, p *presence) {
 	s.mu.Lock()
-	mine := note{Uploads: p.mine, Limits: s.learned(connection, (*Limiter).Learned)}
+	mine := note{Uploads: p.mine, Limits: s.learned(project, (*Limiter).Learned)}
 	before, save, stored := p.others, time.Since(p.saved) >= saveEvery, p.stored
 	s.mu.Unlock()
-	others, first, err := s.exchange(ctx, connection, mine)
+	others, first, err := s.exchange(ctx, project, mine)
 	if err == nil && save {
-		err = s.save(ctx, connection, p)
+		err = s.save(ctx, project, p)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Warn("other senders unknown; pacing by answers alone", "connection", connection, "error", err)
+			s.log.Warn("other senders unknown; pacing by answers alone", "project", project, "error", err)
 		}
 		return
 	}
@@ -197,7 +204,7 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 		}
 	}
 	mineOf := part{float64(mine.Uploads) / float64(max(1, total)), float64(earlier) / float64(max(1, total))}
-	s.registry.divide(connection, mineOf, len(others) > before, func(endpoint string) (known []Learned) {
+	s.registry.divide(project, mineOf, len(others) > before, func(endpoint string) (known []Learned) {
 		for _, o := range append(slices.Clip(others), note{Limits: stored}) {
 			if x, ok := o.Limits[endpoint]; ok {
 				known = append(known, x)
@@ -210,19 +217,19 @@ func (s *Share) look(ctx context.Context, connection string, p *presence) {
 	s.mu.Unlock()
 }
 
-// learned returns what this worker's limiters of a connection know, by endpoint.
-func (s *Share) learned(connection string, of func(*Limiter) Learned) map[string]Learned {
+// learned returns what this worker's limiters of a project know, by endpoint.
+func (s *Share) learned(project string, of func(*Limiter) Learned) map[string]Learned {
 	known := map[string]Learned{}
-	for k, l := range s.registry.of(connection) {
-		known[k.endpoint] = of(l)
+	for endpoint, l := range s.registry.of(project) {
+		known[endpoint] = of(l)
 	}
 	return known
 }
 
 // exchange writes this worker's note and reads those of the others. first is the number of
 // others whose names sort before this worker's.
-func (s *Share) exchange(ctx context.Context, connection string, mine note) (others []note, first int, err error) {
-	dir := schemas.SendersDir(connection)
+func (s *Share) exchange(ctx context.Context, project string, mine note) (others []note, first int, err error) {
+	dir := schemas.SendersDir(project)
 	own := path.Join(dir, s.id)
 	data, err := json.Marshal(mine)
 	if err != nil {
@@ -264,16 +271,16 @@ func (s *Share) exchange(ctx context.Context, connection string, mine note) (oth
 
 // save stores what this worker has learned, beside what is stored of endpoints that it does
 // not use.
-func (s *Share) save(ctx context.Context, connection string, p *presence) error {
-	stored, err := Read(ctx, s.root, connection)
+func (s *Share) save(ctx context.Context, project string, p *presence) error {
+	stored, err := readLimits(ctx, s.root, project)
 	if err != nil {
-		s.log.Warn("learned limits unreadable; storing them again", "connection", connection, "error", err)
+		s.log.Warn("learned limits unreadable; storing them again", "project", project, "error", err)
 	}
 	known := maps.Clone(stored.Limits)
 	if known == nil {
 		known = map[string]Learned{}
 	}
-	maps.Copy(known, s.learned(connection, (*Limiter).remembered))
+	maps.Copy(known, s.learned(project, (*Limiter).remembered))
 	data, err := json.Marshal(Stored{At: time.Now().UTC(), Limits: known})
 	if err != nil {
 		return err
@@ -281,24 +288,24 @@ func (s *Share) save(ctx context.Context, connection string, p *presence) error 
 	s.mu.Lock()
 	p.saved = time.Now()
 	s.mu.Unlock()
-	if err := s.root.Write(ctx, schemas.LimitsKey(connection), data); err != nil {
+	if err := s.root.Write(ctx, schemas.LimitsKey(project), data); err != nil {
 		return fmt.Errorf("store the learned limits: %w", err)
 	}
 	return nil
 }
 
 // end stores what was learned and removes this worker's file, unless it sends again.
-func (s *Share) end(connection string, p *presence) {
+func (s *Share) end(project string, p *presence) {
 	ctx, cancel := context.WithTimeout(context.Background(), joinWithin)
 	defer cancel()
 	s.mu.Lock()
 	again := p.mine > 0
 	s.mu.Unlock()
-	err := s.save(ctx, connection, p)
+	err := s.save(ctx, project, p)
 	if !again {
-		err = errors.Join(err, s.root.DeletePrefix(ctx, path.Join(schemas.SendersDir(connection), s.id)))
+		err = errors.Join(err, s.root.DeletePrefix(ctx, path.Join(schemas.SendersDir(project), s.id)))
 	}
 	if err != nil {
-		s.log.Warn("end of sending not announced; other workers will notice when the entry expires", "connection", connection, "error", err)
+		s.log.Warn("end of sending not announced; other workers will notice when the entry expires", "project", project, "error", err)
 	}
 }

@@ -61,7 +61,7 @@ func TestWorkersDivideALimitByTheirUploads(t *testing.T) {
 	until(t, "all of it again", func() bool { return la.Rate() == 30 })
 	leaveA()
 	until(t, "nobody is left", func() bool {
-		files, err := a.root.List(t.Context(), schemas.SendersDir("project"))
+		files, err := a.root.List(t.Context(), schemas.SendersDir(ownProject("project")))
 		return err == nil && len(files) == 0
 	})
 }
@@ -85,14 +85,14 @@ func TestWhoWasThereHasNotJustJoined(t *testing.T) {
 	pa, pb := &presence{mine: 1}, &presence{mine: 1}
 	joined(ra)
 	joined(rb)
-	b.look(t.Context(), "project", pb)
-	a.look(t.Context(), "project", pa) // sees the other for the first time
+	b.look(t.Context(), ownProject("project"), pb)
+	a.look(t.Context(), ownProject("project"), pa) // sees the other for the first time
 	if joined(ra) != 1 {
 		t.Error("that another one has joined is not seen")
 	}
 	for range 3 {
-		b.look(t.Context(), "project", pb)
-		a.look(t.Context(), "project", pa)
+		b.look(t.Context(), ownProject("project"), pb)
+		a.look(t.Context(), ownProject("project"), pa)
 	}
 	if joined(ra) != 0 || joined(rb) != 1 {
 		t.Error("one that was there before is held to have joined just now")
@@ -120,11 +120,11 @@ func TestWhatWasLearnedIsKept(t *testing.T) {
 	}
 	leave()
 	until(t, "nobody is left", func() bool {
-		files, err := a.root.List(t.Context(), schemas.SendersDir("project"))
+		files, err := a.root.List(t.Context(), schemas.SendersDir(ownProject("project")))
 		return err == nil && len(files) == 0
 	})
 	old := []byte(`{"at":"` + time.Now().Add(-8*24*time.Hour).UTC().Format(time.RFC3339) + `","limits":{"subscribe":{"profiles":7000}}}`)
-	if err := a.root.Write(t.Context(), schemas.LimitsKey("project"), old); err != nil {
+	if err := a.root.Write(t.Context(), schemas.LimitsKey(ownProject("project")), old); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := Read(t.Context(), a.root, "project"); err != nil || len(s.Limits) != 0 {
@@ -151,7 +151,7 @@ func TestAWorkerThatWasKilledDoesNotCount(t *testing.T) {
 	dir := t.TempDir()
 	a, ra := newShare(t, dir)
 	l := ra.For("project", "subscribe", schemas.Limits{RequestsPerSecond: 30})
-	dead := filepath.Join(dir, schemas.SendersDir("project"), "dead")
+	dead := filepath.Join(dir, schemas.SendersDir(ownProject("project")), "dead")
 	if err := os.MkdirAll(filepath.Dir(dead), 0o700); err != nil {
 		t.Fatal(err)
 	}
