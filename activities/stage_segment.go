@@ -12,7 +12,6 @@ import (
 
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
-	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
@@ -181,7 +180,11 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 			return schemas.Manifest{}, err
 		}
 	}
-	if err := a.Ledger().Sign(ctx, in); err != nil {
+	fields, err := staging.Fields(in.Export, seg)
+	if err != nil {
+		return schemas.Manifest{}, err
+	}
+	if err := a.Ledger().Sign(ctx, in, fields); err != nil {
 		return schemas.Manifest{}, err
 	}
 	manifest, err := a.stage(ctx, in, id, seg, &read)
@@ -208,6 +211,11 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, err
 	}
 	defer old.Close()
+	fields, err := staging.Fields(in.Export, seg)
+	if err != nil {
+		return m, err
+	}
+	old.CompareFields(fields)
 	stager := staging.Stager{Ledger: a.Ledger(), BatchProfiles: a.BatchProfiles}
 	if stager.Forgotten, err = a.forgotten().Known(ctx, in.Run.Connection); err != nil {
 		return m, err
@@ -248,27 +256,6 @@ func (a *Activities) Footers(ctx context.Context, e schemas.Export, s schemas.Se
 		return 0, 0, step.Plain(err)
 	}
 	return len(seg.Files()), seg.Info().Rows, nil
-}
-
-// NewFields returns the data fields that a run of the segment would create in Iterable.
-func (a *Activities) NewFields(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
-	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
-	if err != nil {
-		return nil, step.Plain(err)
-	}
-	mapper, err := staging.CompileMapping(e, schemas.Limits{}, seg)
-	if err != nil {
-		return nil, step.Plain(err)
-	}
-	client, err := a.Clients.Get(e.Connection)
-	if err != nil {
-		return nil, step.Plain(err)
-	}
-	existing, err := a.fields(ctx, client, e.Connection)
-	if err != nil {
-		return nil, step.Plain(failure(err, e.Connection))
-	}
-	return mapping.NewFields(mapper.Fields(), existing), nil
 }
 
 // isMissing reports whether err says that a segment has no files.

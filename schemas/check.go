@@ -22,6 +22,16 @@ type CheckResult struct {
 	Examples string `json:"examples,omitempty"`
 }
 
+// Foreseen is what the next run of an export does that can't be undone in Iterable.
+type Foreseen struct {
+	// NewFields are the data fields that it would create. SentAgain reports whether the fields
+	// are not those of the last run, so that it sends profiles again.
+	NewFields []string
+	SentAgain bool
+	// Unknown says why this is not known, or is empty.
+	Unknown string
+}
+
 // Examples are some of the profiles that a run would change. They are stored in the data
 // root and never pass through Temporal.
 type Examples struct {

@@ -360,8 +360,8 @@ type Manifest struct {
 	// what was learned of the project's limits.
 	Pace *LearnedLimits `json:"pace,omitempty"`
 
-	// Full is set if all profiles are sent. SentAgain is why profiles on the list are sent
-	// although neither a person nor FullEvery requested it.
+	// Full is set if all profiles are sent. SentAgain is why all profiles on the list, or
+	// without Full many, are sent although neither a person nor FullEvery requested it.
 	Full      bool   `json:"full,omitempty"`
 	SentAgain string `json:"sentAgain,omitempty"`
 	// Handover names the handover of the list after which all profiles are sent, or is empty.
@@ -415,6 +415,18 @@ type LeftOut struct {
 	Column string `json:"column"`
 	Reason string `json:"reason"`
 	Count  int64  `json:"count"`
+}
+
+// Resent returns how many profiles are sent because of SentAgain, at most: without Full they
+// include those with changed values.
+func (m Manifest) Resent() int64 {
+	switch {
+	case m.SentAgain == "":
+		return 0
+	case m.Full:
+		return m.Adds + m.Updates
+	}
+	return m.Updates
 }
 
 // MembersRemoved returns how many of Members are removed.

@@ -181,7 +181,7 @@ func showPlan(w io.Writer, steps []operate.Step) (changes int) {
 			}
 		}
 		if s.SentAgain {
-			fmt.Fprintln(w, "    ! the mapping changes: the next run sends all profiles again, which can start journeys in Iterable (fullRuns)")
+			fmt.Fprintln(w, "    ! the mapped fields change: the next run sends all profiles again, which can start journeys in Iterable (fullRuns)")
 		}
 		if len(s.NewFields) > 0 {
 			fmt.Fprintf(w, "    ! the next run creates %s in Iterable, where a field can't be removed (newFields)\n", console.Printable(schemas.FieldNames(s.NewFields)))

@@ -25,6 +25,9 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 		return err
 	}
 	m := s.report.Manifest
+	if !m.Full && m.Resent() == 0 {
+		m.SentAgain = ""
+	}
 	requests, estimate := estimate(m, s.in.Connection.Limits)
 	clashes := s.list.Clashes
 	if fresh := s.list.NewFields; len(fresh) > 0 && s.in.Export.NewFields == schemas.Refuse {

@@ -115,8 +115,12 @@ func Lasting(set schemas.Settings, newFields []string, m schemas.Manifest) []str
 	if len(newFields) > 0 && set.NewFields != schemas.Allow && m.Adds+m.Updates > 0 {
 		found = append(found, fmt.Sprintf("%s would be created in Iterable, where a field can never be removed (newFields)", schemas.FieldNames(newFields)))
 	}
-	if m.SentAgain != "" && set.FullRuns != schemas.Allow && m.Adds+m.Updates > 0 {
-		found = append(found, fmt.Sprintf("%s, so all %s profiles would be sent again, which can start journeys in Iterable (fullRuns)", m.SentAgain, count(m.Adds+m.Updates)))
+	if n := m.Resent(); n > 0 && set.FullRuns != schemas.Allow {
+		all := ""
+		if m.Full {
+			all = "all "
+		}
+		found = append(found, fmt.Sprintf("%s, so %s%s profiles would be sent again, which can start journeys in Iterable (fullRuns)", m.SentAgain, all, count(n)))
 	}
 	return found
 }

@@ -94,6 +94,7 @@ func TestARunOfNobodysAsksBeforeWhatLasts(t *testing.T) {
 		again     string
 		person    bool
 		unchanged bool
+		updates   int64
 		want      []string
 	}{
 		"a new field":            {fields: []string{"plan", "tier"}, want: []string{"the fields plan, tier would be created in Iterable"}},
@@ -101,6 +102,7 @@ func TestARunOfNobodysAsksBeforeWhatLasts(t *testing.T) {
 		"everybody again":        {again: "the mapping is another one", want: []string{"the mapping is another one, so all 1 profiles would be sent again"}},
 		"which is allowed":       {set: schemas.Settings{FullRuns: schemas.Allow}, again: "the mapping is another one"},
 		"both":                   {fields: []string{"plan"}, again: "lost", want: []string{"the field plan would be", "lost, so all"}},
+		"another column":         {again: "there is another column", updates: 3, want: []string{"another column, so 3 profiles would be sent again"}},
 		"both, for a person":     {fields: []string{"plan"}, again: "lost", person: true},
 		"nothing has to be sent": {fields: []string{"plan"}, again: "lost", unchanged: true},
 		"nothing of the kind":    {},
@@ -108,8 +110,11 @@ func TestARunOfNobodysAsksBeforeWhatLasts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, NewFields: c.fields}, nil)
-			m := schemas.Manifest{Read: 1, Adds: 1, AddBatches: 1, SentAgain: c.again}
-			if c.unchanged {
+			m := schemas.Manifest{Read: 1, Adds: 1, AddBatches: 1, SentAgain: c.again, Full: true}
+			switch {
+			case c.updates > 0:
+				m.Full, m.Updates = false, c.updates
+			case c.unchanged:
 				m = schemas.Manifest{Read: 1, Unchanged: 1, SentAgain: c.again}
 			}
 			w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(m, nil)

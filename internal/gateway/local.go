@@ -36,8 +36,8 @@ type Office struct {
 	TryKey func(ctx context.Context, c schemas.Connection) (lists, fields int, err error)
 	// Inspect reads the footers of a segment.
 	Inspect func(ctx context.Context, e schemas.Export, s schemas.Segment) (files int, rows int64, err error)
-	// NewFields returns the data fields that a run of a segment would create in Iterable.
-	NewFields func(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error)
+	// Foresee returns what the next run of each export does that can't be undone in Iterable.
+	Foresee func(ctx context.Context, exports []schemas.Export) []schemas.Foreseen
 	// Version is the program's version, Temporal the address of Temporal.
 	Version, Temporal string
 	// Log has the errors that only administrators may see.
@@ -161,6 +161,8 @@ func shown(g *schemas.Grant) *schemas.Grant {
 
 func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	plan, err := l.plan(ctx, in)
+	var steps []*operate.Step
+	var exports []schemas.Export
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange {
@@ -171,7 +173,13 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 			plan.Failed++
 			continue
 		}
-		l.foresee(ctx, s)
+		steps, exports = append(steps, s), append(exports, s.Want())
+	}
+	if len(exports) > 0 {
+		for i, f := range l.Foresee(ctx, exports) {
+			s := steps[i]
+			s.NewFields, s.Unforeseen, s.SentAgain = f.NewFields, f.Unknown, s.SentAgain || f.SentAgain
+		}
 	}
 	l.outlook(ctx, plan.Steps)
 	return plan, err
@@ -184,27 +192,6 @@ func (l *Local) outlook(ctx context.Context, steps []operate.Step) {
 		if t := steps[i].Timing(); t != nil {
 			out := all.Of(ctx, *t)
 			steps[i].Outlook = &out
-		}
-	}
-}
-
-// foresee adds to a step which data fields the next run would create. If that can't be
-// known now, the run determines it.
-func (l *Local) foresee(ctx context.Context, s *operate.Step) {
-	e := s.Want()
-	if e.Fields.IsZero() {
-		return
-	}
-	for _, segment := range e.Segments {
-		found, err := l.NewFields(ctx, e, segment)
-		if err != nil {
-			s.Unforeseen = fmt.Sprintf("the data fields that a run would create are not known, because segment %q can't be read: %v", segment.Name, err)
-			return
-		}
-		for _, f := range found {
-			if !slices.Contains(s.NewFields, f) {
-				s.NewFields = append(s.NewFields, f)
-			}
 		}
 	}
 }

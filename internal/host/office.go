@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -25,7 +26,7 @@ func (h *Host) Office() *gateway.Office {
 		Known:   func() (gateway.ConnectionSource, error) { return h.o.Connections, nil },
 		Root:    func(context.Context) (*storage.Root, error) { return h.o.Root, nil },
 		TryKey:  h.activities.Clients.Try,
-		Inspect: h.activities.Footers, NewFields: h.activities.NewFields,
+		Inspect: h.activities.Footers, Foresee: h.activities.Foresee,
 		Version: h.o.Version, Log: h.o.Log,
 	}
 }
@@ -87,12 +88,18 @@ func (d Direct) Office() *gateway.Office {
 		}
 		return a.Footers(ctx, e, s)
 	}
-	o.NewFields = func(ctx context.Context, e schemas.Export, s schemas.Segment) ([]string, error) {
+	o.Foresee = func(ctx context.Context, exports []schemas.Export) []schemas.Foreseen {
 		a, err := steps()
 		if err != nil {
-			return nil, err
+			out := make([]schemas.Foreseen, len(exports))
+			for i, e := range exports {
+				if !e.Fields.IsZero() {
+					out[i].Unknown = fmt.Sprintf("the data fields that a run would create are not known: %v", err)
+				}
+			}
+			return out
 		}
-		return a.NewFields(ctx, e, s)
+		return a.Foresee(ctx, exports)
 	}
 	return o
 }

@@ -25,6 +25,11 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 	}
 	h := NewHeader(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
 	h.Attempt, h.Profiles = m.Attempt, m.Profiles()
+	from, err := a.origin(ctx, in.Run)
+	if err != nil {
+		return err
+	}
+	h.Fields = from.Fields
 	if m.Full {
 		h.FullAt = h.CreatedAt
 	}
@@ -43,7 +48,7 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 		old.Snapshot = nil // unusable for staging
 	case err != nil:
 		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with is no longer readable (%v); retry starts over", err))
-	case m.ToSend() == 0 && m.Superseded == 0 && m.Forgotten == 0 && !m.Full && old.Header().Profiles == h.Profiles && old.Header().Mapping == h.Mapping:
+	case m.ToSend() == 0 && m.Superseded == 0 && m.Forgotten == 0 && !m.Full && sameShape(old.Header(), h):
 		return a.settled(ctx, in.Run, m.Attempt)
 	case !m.Full:
 		h.FullAt = old.Header().FullAt
@@ -70,6 +75,12 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 		return err
 	}
 	return a.settled(ctx, in.Run, m.Attempt)
+}
+
+// sameShape reports whether a snapshot without new entries would say the same. The fields are
+// not known if an earlier try has deleted the staged files.
+func sameShape(old, now snapshot.Header) bool {
+	return old.Profiles == now.Profiles && old.Mapping == now.Mapping && (now.Fields == nil || slices.Equal(old.Fields, now.Fields))
 }
 
 // settled records that the snapshot knows what the attempt has sent. An older snapshot may

@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"iterable-segment-export/schemas"
@@ -65,6 +67,36 @@ func (a *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover st
 		}
 	}
 	return c, nil
+}
+
+// CompareFields compares the names of the data fields with those of the last run, which
+// differ if the segment's columns do. Every profile with a value in such a field is sent
+// again.
+func (c *Comparison) CompareFields(now []string) {
+	if c.Snapshot == nil || c.Full || c.Header().Fields == nil {
+		return
+	}
+	var parts []string
+	if fresh := missing(c.Header().Fields, now); len(fresh) > 0 {
+		parts = append(parts, "gained "+schemas.FieldNames(fresh))
+	}
+	if gone := missing(now, c.Header().Fields); len(gone) > 0 {
+		parts = append(parts, "lost "+schemas.FieldNames(gone))
+	}
+	if len(parts) > 0 {
+		c.Again = "the mapping has " + strings.Join(parts, " and ") + " since the last run"
+		c.warn(c.Again + "; profiles with a value there are sent again")
+	}
+}
+
+// missing returns the names in all that are not in of; both are sorted.
+func missing(of, all []string) (names []string) {
+	for _, name := range all {
+		if _, found := slices.BinarySearch(of, name); !found {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (c *Comparison) warn(warning string) {

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -23,22 +22,29 @@ type Origin struct {
 	Connection string `json:"connection"`
 	// Mapping is the fingerprint of what is staged (schemas.Export.MappingFingerprint).
 	Mapping string `json:"mapping"`
+	// Fields are the names of the data fields that the mapping makes, sorted.
+	Fields []string `json:"fields"`
 }
 
-// Sign writes the origin of the files that are staged next.
-func (a *Ledger) Sign(ctx context.Context, in schemas.StageInput) error {
+// Sign writes the origin of the files that are staged next, with these fields.
+func (a *Ledger) Sign(ctx context.Context, in schemas.StageInput, fields []string) error {
 	run := in.Run
-	data, err := json.Marshal(Origin{
+	err := a.Root.WriteJSON(ctx, originKey(run), Origin{
 		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
-		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType),
+		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType), Fields: fields,
 	})
-	if err == nil {
-		err = a.Root.Write(ctx, path.Join(schemas.StagingDir(run), OriginFile), data)
-	}
 	if err != nil {
 		return fmt.Errorf("make the staged files: %w", err)
 	}
 	return nil
+}
+
+func originKey(run schemas.RunRef) string { return path.Join(schemas.StagingDir(run), OriginFile) }
+
+// origin returns the Origin of a run's staged files, empty if there are none.
+func (a *Ledger) origin(ctx context.Context, run schemas.RunRef) (o Origin, err error) {
+	_, err = a.Root.ReadJSON(ctx, originKey(run), &o)
+	return o, err
 }
 
 // AbsorbDead adds to the snapshot what a dead run may have sent. underWay reports whether

@@ -343,12 +343,12 @@ func (a *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas
 		a.Log.Warn("staged files of unfinished run damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		update.Void()
 	}
-	var from Origin
-	if _, err := a.Root.ReadJSON(ctx, path.Join(schemas.StagingDir(run), OriginFile), &from); err != nil {
+	from, err := a.origin(ctx, run)
+	if err != nil {
 		return err
 	}
 	h := NewHeader(run, e, p.ListID, "")
-	h.Mapping = from.Mapping
+	h.Mapping, h.Fields = from.Mapping, from.Fields
 	h.RunID += snapshot.Unfinished
 	old, err := a.Open(ctx, run, h)
 	if err == nil {
@@ -358,8 +358,9 @@ func (a *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas
 	switch {
 	case err == nil:
 		// Most of it is as old as it was, and of the mapping that it had.
-		h.Profiles, h.FullAt, h.CreatedAt, h.Mapping = old.Header().Profiles, old.Header().FullAt, old.Header().CreatedAt, old.Header().Mapping
-		h.Restored = old.Header().Restored
+		before := old.Header()
+		h.Profiles, h.FullAt, h.CreatedAt, h.Mapping, h.Fields = before.Profiles, before.FullAt, before.CreatedAt, before.Mapping, before.Fields
+		h.Restored = before.Restored
 	case lost(err):
 		// The time of sending is unknown. Another export may have changed the list since.
 		old.Snapshot, h.CreatedAt = nil, time.Time{}

@@ -75,7 +75,7 @@ func TestAnAbortedRunKeepsTheMappingOfTheOthers(t *testing.T) {
 	ledgertest.LeaveBehind(t, b, run, 7, ledgertest.Sent{Kind: schemas.Subscribe, People: []string{"ann@example.com"}, Answered: 1, Begun: true})
 	other := ledgertest.Export
 	other.Fields = schemas.Fields{List: []schemas.Field{{Column: "Value", As: "worth"}}}
-	if err := b.Sign(t.Context(), schemas.StageInput{Run: run, Export: other, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}); err != nil {
+	if err := b.Sign(t.Context(), schemas.StageInput{Run: run, Export: other, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Absorb(t.Context(), run, other, 7, nil); err != nil {

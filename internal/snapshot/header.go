@@ -35,6 +35,9 @@ type Header struct {
 	ListID     int64  `json:"listId"`
 	// Mapping is the schemas.Export.MappingFingerprint of what was sent.
 	Mapping string `json:"mapping"`
+	// Fields are the names of the data fields that the mapping made, sorted; nil if they
+	// are not known. With fields: all they depend on the segment's columns.
+	Fields []string `json:"fields"`
 	// RunID is the run that published the snapshot, at CreatedAt, and Attempt names the files
 	// that it had staged.
 	RunID     string    `json:"runId"`

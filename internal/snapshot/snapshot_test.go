@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestOpen(t *testing.T) {
 			}
 			want := written
 			want.Format, want.Rows = Format, 10
-			if s.Header() != want {
+			if !reflect.DeepEqual(s.Header(), want) {
 				t.Errorf("header %+v, want %+v", s.Header(), want)
 			}
 		})

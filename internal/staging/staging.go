@@ -170,6 +170,25 @@ func CompileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*
 	return mapper, nil
 }
 
+// Fields returns the names of the data fields that an export makes of a segment, sorted.
+func Fields(e schemas.Export, seg *segment.Segment) ([]string, error) {
+	mapper, err := CompileMapping(e, schemas.Limits{}, seg)
+	if err != nil {
+		return nil, err
+	}
+	return FieldNames(mapper), nil
+}
+
+// FieldNames returns the names of a mapping's data fields, sorted.
+func FieldNames(m *mapping.Mapper) []string {
+	names := []string{}
+	for _, f := range m.Fields() {
+		names = append(names, f.Field)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // record stages one record batch of the segment.
 func (s *staging) record(b segment.Batch) error {
 	rec := b.Record

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
@@ -56,6 +58,14 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 			requests: [2]int64{1, 0}, list: world.Persons(6, 11)},
 		{name: "without a condition", change: func() { e.Segments[0].Where = nil }, adds: 1, unchanged: 6, requests: [2]int64{1, 0}, list: world.Persons(5, 11)},
 		{name: "nothing changed at the end", unchanged: 7, list: world.Persons(5, 11)},
+		{name: "all columns", change: func() { e.Fields = schemas.Fields{All: true} }, updates: 7, requests: [2]int64{1, 0},
+			list: world.Persons(5, 11), warning: "the mapping is not the one of the last run; all profiles are sent again"},
+		{name: "a new column", change: func() { w.Table("Diff", withPlan, planned(5, 11, 2)) }, updates: 7, requests: [2]int64{1, 0},
+			list: world.Persons(5, 11), warning: "the mapping has gained the field plan since the last run; profiles with a value there are sent again; " +
+				"Iterable created the field plan; a field can never be removed there"},
+		{name: "the same columns", unchanged: 7, list: world.Persons(5, 11)},
+		{name: "without the new column", change: func() { w.People("Diff", 5, 11, 2) }, updates: 7, requests: [2]int64{1, 0},
+			list: world.Persons(5, 11), warning: "the mapping has lost the field plan since the last run; profiles with a value there are sent again"},
 	} {
 		if step.change != nil {
 			step.change()
@@ -78,6 +88,18 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 			t.Errorf("%s: warnings %q, want %q", step.name, warnings, step.warning)
 		}
 	}
+}
+
+// withPlan are the columns of planned.
+var withPlan = []arrow.Field{{Name: "email", Type: world.TextColumn}, {Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "plan", Type: world.TextColumn}}
+
+// planned returns the rows of the profiles numbered first to last, with a plan each.
+func planned(first, last, n int) string {
+	var rows []string
+	for i := first; i <= last; i++ {
+		rows = append(rows, fmt.Sprintf(`{"email": %q, "n": %d, "plan": "gold"}`, world.Person(i), n))
+	}
+	return "[" + strings.Join(rows, ",") + "]"
 }
 
 func literal(text string) schemas.Literal { return schemas.Literal(strconv.Quote(text)) }

@@ -67,7 +67,7 @@ func LeaveBehind(t testing.TB, l *ledger.Ledger, run schemas.RunRef, list int64,
 			t.Fatal(err)
 		}
 	}
-	must(l.Sign(t.Context(), schemas.StageInput{Run: run, Export: Export, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}))
+	must(l.Sign(t.Context(), schemas.StageInput{Run: run, Export: Export, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}}, nil))
 	in := schemas.UploadInput{Run: run, Attempt: Attempt, ListID: list}
 	must(l.Root.WriteJSON(t.Context(), PendingKey(run, Attempt), ledger.Pending{RunID: run.RunID, Attempt: Attempt, ListID: list}))
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {

@@ -1,0 +1,79 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/staging"
+	"iterable-segment-export/internal/step"
+	"iterable-segment-export/schemas"
+)
+
+// Foresee returns what the next run of each export does that can't be undone, as far as it is
+// known now. It asks for the fields of each project once.
+func (a *Activities) Foresee(ctx context.Context, exports []schemas.Export) []schemas.Foreseen {
+	existing := map[string]func() (map[string]string, error){}
+	out := make([]schemas.Foreseen, len(exports))
+	for i, e := range exports {
+		if e.Fields.IsZero() {
+			continue
+		}
+		if existing[e.Connection] == nil {
+			existing[e.Connection] = sync.OnceValues(func() (map[string]string, error) { return a.existingFields(ctx, e.Connection) })
+		}
+		for _, s := range e.Segments {
+			if err := a.foresee(ctx, e, s, existing[e.Connection], &out[i]); err != nil {
+				out[i].Unknown = fmt.Sprintf("the data fields that a run would create are not known, because segment %q can't be read: %v", s.Name, step.Plain(err))
+				break
+			}
+		}
+	}
+	return out
+}
+
+// existingFields asks for the data fields of a connection's project.
+func (a *Activities) existingFields(ctx context.Context, connection string) (map[string]string, error) {
+	client, err := a.Clients.Get(connection)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := a.fields(ctx, client, connection)
+	if err != nil {
+		return nil, failure(err, connection)
+	}
+	return fields, nil
+}
+
+// foresee adds one segment.
+func (a *Activities) foresee(ctx context.Context, e schemas.Export, s schemas.Segment, existing func() (map[string]string, error), out *schemas.Foreseen) error {
+	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
+	if err != nil {
+		return err
+	}
+	mapper, err := staging.CompileMapping(e, schemas.Limits{}, seg)
+	if err != nil {
+		return err
+	}
+	known, err := existing()
+	if err != nil {
+		return err
+	}
+	for _, f := range mapping.NewFields(mapper.Fields(), known) {
+		if !slices.Contains(out.NewFields, f) {
+			out.NewFields = append(out.NewFields, f)
+		}
+	}
+	if a.Root == nil { // the program has no data root
+		return nil
+	}
+	h, err := a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
+	if h == nil || h.Fields == nil || err != nil {
+		return err
+	}
+	out.SentAgain = out.SentAgain || !slices.Equal(h.Fields, staging.FieldNames(mapper))
+	return nil
+}
