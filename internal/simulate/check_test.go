@@ -184,6 +184,9 @@ func (r *run) checkUpload(in schemas.UploadInput) {
 	if in.Attempt != r.staged.Attempt {
 		r.violated("d", "%s sends what attempt %s staged, and not what %s did", r.key, in.Attempt, r.staged.Attempt)
 	}
+	if m := r.staged; r.turn.scheduled && !r.mayTake && !r.restarted && m.SentAgain != "" && m.Adds+m.Updates > 0 && r.approved != in.Attempt {
+		r.violated("d", "%s sends all again without an approval: %s", r.key, m.SentAgain)
+	}
 	tripped := workflows.Tripped(r.history.export(r.export, r.turn).Guardrails, 0, r.staged)
 	if len(tripped) > 0 && r.approved != in.Attempt {
 		r.violated("d", "%s goes on without an approval: %s", r.key, strings.Join(tripped, "; "))
@@ -205,8 +208,13 @@ func (r *run) checkUpload(in schemas.UploadInput) {
 func (h *history) segment(rows []row, t turn) (values map[int]int, kept map[int]bool, vague map[int]bool) {
 	values, kept, vague = map[int]int{}, map[int]bool{}, map[int]bool{}
 	how := map[int]row{}
+	rows, ambiguous := h.deduplicated(rows, t)
 	for _, r := range rows {
-		if r.n < t.least {
+		if r.n < t.least || r.none {
+			continue
+		}
+		if ambiguous[r.who] {
+			kept[r.who] = true
 			continue
 		}
 		if r.bad {
@@ -228,6 +236,36 @@ func (h *history) segment(rows []row, t turn) (values map[int]int, kept map[int]
 		how[r.who], values[r.who] = r, r.n
 	}
 	return values, kept, vague
+}
+
+// deduplicated returns the rows of a segment with those first that dedupe keeps, and who has
+// several rows where it keeps none. Rows without a valid identifier do not count.
+func (h *history) deduplicated(rows []row, t turn) ([]row, map[int]bool) {
+	valid := func(r row) bool { return r.n >= t.least && !r.none && !r.bad }
+	ambiguous, seen := map[int]bool{}, map[int]bool{}
+	switch t.dedupe {
+	case schemas.KeepNone:
+		for _, r := range rows {
+			if valid(r) {
+				ambiguous[r.who], seen[r.who] = seen[r.who], true
+			}
+		}
+	case schemas.KeepNewest, schemas.KeepOldest:
+		rows = slices.Clone(rows)
+		slices.SortStableFunc(rows, func(a, b row) int {
+			if t.dedupe == schemas.KeepNewest {
+				return b.n - a.n
+			}
+			return a.n - b.n
+		})
+		// A row that is not kept is not sent, even if the kept one can't be.
+		rows = slices.DeleteFunc(rows, func(r row) bool {
+			drop := valid(r) && seen[r.who]
+			seen[r.who] = seen[r.who] || valid(r)
+			return drop
+		})
+	}
+	return rows, ambiguous
 }
 
 // checkEnd checks the state after a run, and learns from it.
@@ -298,6 +336,9 @@ func (r *run) checkEnd() {
 		case in:
 			if got := r.project.fields[who]["n"+r.exportName(r.export)]; r.turn.fields > 0 && got != fmt.Sprint(n) {
 				r.violated("a", "after %s, %d has n = %s, want %d", r.key, who, got, n)
+			}
+			if got := r.project.fields[who]["c"+r.exportName(r.export)]; r.turn.constant > 0 && strings.Trim(got, `"`) != fmt.Sprint(r.turn.constant) {
+				r.violated("a", "after %s, %d has the constant %s, want %d", r.key, who, got, r.turn.constant)
 			}
 			if !unsure[who] {
 				rec.must[who], rec.can[who] = true, true

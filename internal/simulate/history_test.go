@@ -255,6 +255,20 @@ func (h *history) export(e int, t turn) schemas.Export {
 		out.UserID = "user"
 	}
 	out.Mode, out.Deadline = t.mode, schemas.Duration(t.deadline)
+	if t.dedupe != "" {
+		out.Dedupe.Keep = t.dedupe
+		if t.dedupe != schemas.KeepNone {
+			out.Dedupe.By = "n"
+		}
+	}
+	if t.constant > 0 {
+		out.Fields.List = append(out.Fields.List, schemas.Field{Value: schemas.Literal(fmt.Sprint(t.constant)), As: "c" + out.Name})
+	}
+	var now schemas.Duration
+	out.Ready = schemas.Ready{Settle: &now, Then: t.then} // the files are newer than the simulated time
+	if t.restart {
+		out.Ready.OnChange = schemas.ChangeRestart
+	}
 	if t.reject {
 		out.OnInvalid = schemas.InvalidReject
 	}
@@ -293,6 +307,9 @@ func (h *history) writeRows(name string, rows []row) {
 		}
 		if r.user {
 			user = userID(r.who)
+		}
+		if r.none {
+			mail, user = "", ""
 		}
 		text(0, mail)
 		text(1, user)
@@ -358,6 +375,13 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	}
 	h.tell("%s starts: segment %s", r.key, t)
 	h.count(what + "s")
+	for kind, is := range map[string]bool{
+		"with dedupe": t.dedupe != "", "with a constant": t.constant > 0, "by a schedule": t.scheduled && !t.check, "that wait for data": t.late > 0,
+	} {
+		if is {
+			h.count("runs " + kind)
+		}
+	}
 	h.runs = append(h.runs, r)
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silent)
@@ -368,7 +392,10 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	r.engine.env = env
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: math.MaxInt64, Interceptors: []interceptor.WorkerInterceptor{&workflowDoor{engine: r.engine}}})
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflowID, TaskQueue: schemas.TaskQueue})
-	in := schemas.RunInput{Export: h.export(e, t), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson, Who: "ann"}, Full: t.full, Check: t.check}
+	in := schemas.RunInput{Export: h.export(e, t), Trigger: schemas.Trigger{Kind: schemas.TriggerPerson, Who: "ann"}, Full: t.full, Check: t.check, AwaitData: t.late > 0}
+	if t.scheduled && !t.check {
+		in.Trigger = schemas.Trigger{Kind: schemas.TriggerSchedule}
+	}
 	h.goes(func() {
 		env.ExecuteWorkflow(schemas.WorkflowRunExport, in)
 		h.add(&step{key: r.key + " ends", do: r.ends})
@@ -417,7 +444,7 @@ func (r *run) ends() {
 	}
 	r.tell("%s is %s: %s", r.key, state, r.result.Error)
 	switch what := "runs "; state {
-	case schemas.StateDone, schemas.StateAborted, schemas.StateCancelled, schemas.StateFailed, "terminated", "reset":
+	case schemas.StateDone, schemas.StateAborted, schemas.StateCancelled, schemas.StateFailed, schemas.StateSkipped, "terminated", "reset":
 		if r.turn.check {
 			what = "checks "
 		}
@@ -603,6 +630,13 @@ func (h *history) round(rd round) {
 		}
 		if t.start < 0 {
 			continue
+		}
+		if t.late > 0 {
+			must(os.Remove(h.source(e)))
+			events = append(events, event{t.start + t.late, func() {
+				h.tell("the segment of %s is there", h.exportName(e))
+				h.write(e, h.rowsNow[e])
+			}})
 		}
 		events = append(events, event{t.start, func() {
 			r := h.begin(rd.number, e, t, nil)
@@ -848,6 +882,7 @@ func (h *history) heal() {
 	h.idle(time.Minute)
 	for e, t := range h.plan.rounds[len(h.plan.rounds)-1].exports {
 		t.end, t.full, t.deadline, t.start, t.patience = "", false, 0, 0, 1000
+		t.late, t.scheduled = 0, false
 		t.rows = h.rowsNow[e]
 		t.again = nil
 		rd := round{number: 90 + e, backup: -1, refusals: map[int]refusal{}, exports: make([]turn, h.plan.exports)}

@@ -86,6 +86,20 @@ type turn struct {
 	replaceAt int
 	again     []row
 	patience  int // the number of waits that are answered with "go on" before an abort
+	more
+}
+
+// more is what was added to turns later. It is drawn apart from the rest, so that older seeds
+// keep that.
+type more struct {
+	dedupe    string // Dedupe.Keep, by n
+	constant  int    // the value of a constant field; 0 is no such field
+	scheduled bool   // a schedule started the run, and not a person
+	restart   bool   // the run starts over if the files change
+	// late is the step after the start at which the file appears, 0 is before it, and then is
+	// what the run does if it comes too late.
+	late int
+	then string
 }
 
 type other struct {
@@ -101,6 +115,7 @@ type row struct {
 	bad  bool // the address can't be mailed
 	nan  bool // the second field can't be sent
 	user bool
+	none bool // it has no identifier
 }
 
 func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
@@ -163,6 +178,7 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 		if chance(filters, 0.3) {
 			t.least = 1 + filters.IntN(3)
 		}
+		t.more = p.more(rand.New(rand.NewPCG(p.seed, uint64(700+10*k+e))), t.rows)
 		out.exports = append(out.exports, t)
 	}
 	if !p.spotless && chance(r, 0.6) {
@@ -198,11 +214,32 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	return out
 }
 
+// more draws what was added later.
+func (p *plan) more(r *rand.Rand, rows []row) (m more) {
+	if chance(r, 0.25) {
+		m.dedupe = []string{schemas.KeepNewest, schemas.KeepOldest, schemas.KeepNone}[r.IntN(3)]
+	}
+	if chance(r, 0.2) {
+		m.constant = 1 + r.IntN(2)
+	}
+	m.scheduled, m.restart = chance(r, 0.3), chance(r, 0.3)
+	if chance(r, 0.1) {
+		m.late, m.then = 1+r.IntN(60), []string{schemas.ThenAsk, schemas.ThenSkip, schemas.ThenRun}[r.IntN(3)]
+		if m.then != schemas.ThenAsk && chance(r, 0.3) {
+			m.late = mostSteps / 2 // the run ends before
+		}
+	}
+	for i := range rows {
+		rows[i].none = !p.spotless && chance(r, 0.04)
+	}
+	return m
+}
+
 // version returns a segment after some changes.
 func (p *plan) version(r *rand.Rand, last []row) []row {
 	rows := slices.Clone(last)
 	for i := range rows {
-		rows[i].bad, rows[i].nan = false, false
+		rows[i].bad, rows[i].nan, rows[i].none = false, false, false
 	}
 	if len(rows) == 0 || chance(r, 0.1) {
 		rows = nil
@@ -249,6 +286,9 @@ func (t turn) String() string {
 		if r.nan {
 			b.WriteString(" (NaN)")
 		}
+		if r.none {
+			b.WriteString(" (nobody)")
+		}
 	}
 	fmt.Fprintf(&b, "}, %s", t.mode)
 	if t.full {
@@ -258,6 +298,21 @@ func (t turn) String() string {
 		fmt.Fprintf(&b, ", where n is at least %d", t.least)
 	}
 	fmt.Fprintf(&b, ", %d fields", t.fields)
+	if t.constant > 0 {
+		fmt.Fprintf(&b, ", the constant %d", t.constant)
+	}
+	if t.dedupe != "" {
+		fmt.Fprintf(&b, ", of duplicates the %s", t.dedupe)
+	}
+	if t.scheduled {
+		b.WriteString(", scheduled")
+	}
+	if t.restart {
+		b.WriteString(", starts over after a change")
+	}
+	if t.late > 0 {
+		fmt.Fprintf(&b, ", waits for data, which comes at step %d, or will %s", t.late, t.then)
+	}
 	if t.strict {
 		b.WriteString(", strict guardrails")
 	}

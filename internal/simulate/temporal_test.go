@@ -47,6 +47,7 @@ type engine struct {
 	// number tells the engines of a history apart, executions the workflows of one.
 	number, executions int
 	open               map[int]*task
+	timers             int
 	over               map[int]outcome // by the task's number, until the workflow has taken it
 	// played is what activities ended with, in their order, and recorded what another
 	// execution of a run that was reset replays of it.
@@ -453,15 +454,15 @@ func (d *workflowDoor) InterceptWorkflow(ctx workflow.Context, next interceptor.
 type inbound struct {
 	interceptor.WorkflowInboundInterceptorBase
 	engine *engine
-	waits  map[int]waiter // by the task's number
+	waits  map[int]waiter // by the task's number, negative for timers
 	runID  string         // of this execution, which the test environment does not number
 }
 
-// waiter is what a workflow waits for an activity with.
+// waiter is what a workflow waits for an activity with, or for a timer.
 type waiter struct {
 	set  workflow.Settable
 	ctx  workflow.Context
-	task *task
+	task *task // nil for a timer
 }
 
 func (i *inbound) Init(out interceptor.WorkflowOutboundInterceptor) error {
@@ -493,7 +494,12 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 	workflow.Go(free, func(free workflow.Context) {
 		ctx.Done().Receive(free, nil)
 		for _, id := range slices.Sorted(maps.Keys(i.waits)) {
-			if w := i.waits[id]; w.ctx.Err() != nil {
+			switch w := i.waits[id]; {
+			case w.ctx.Err() == nil:
+			case w.task == nil:
+				delete(i.waits, id)
+				w.set.SetError(w.ctx.Err())
+			default:
 				w.task.cancel()
 			}
 		}
@@ -519,6 +525,28 @@ type outbound struct {
 }
 
 func (o *outbound) Now(workflow.Context) time.Time { return time.Now() }
+
+// Sleep waits in the time of the world. The test environment's timers would fire at once.
+func (o *outbound) Sleep(ctx workflow.Context, d time.Duration) error {
+	e := o.inbound.engine
+	if e.terminated {
+		panic(terminated)
+	}
+	if err := ctx.Err(); err != nil || d <= 0 {
+		return err
+	}
+	f, set := workflow.NewFuture(ctx)
+	e.timers++
+	id, workflowID := -e.timers, o.GetInfo(ctx).WorkflowExecution.ID
+	o.inbound.waits[id] = waiter{set: set, ctx: ctx}
+	e.world.after(d, e.world.named(e.run.key+" wakes up"), func() {
+		if !e.terminated && !e.run.over {
+			e.over[id] = outcome{}
+			_ = e.env.SignalWorkflowByID(workflowID, outcomes, id)
+		}
+	})
+	return f.Get(ctx, nil)
+}
 
 // GetInfo returns the workflow's info with a unique run ID, which the test environment lacks.
 func (o *outbound) GetInfo(ctx workflow.Context) *workflow.Info {
