@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"iterable-segment-export/internal/iterable/api"
@@ -38,18 +37,6 @@ type Attempt struct {
 	Took time.Duration
 	// Err is nil, an *Error, or the context's error.
 	Err error
-}
-
-// Status returns the answer's HTTP status, 0 if there was no answer.
-func (a Attempt) Status() int {
-	if a.Err == nil {
-		return http.StatusOK
-	}
-	var e *Error
-	if errors.As(a.Err, &e) {
-		return e.Status
-	}
-	return 0
 }
 
 // Pauses before a request that failed is sent again: half to all of first,

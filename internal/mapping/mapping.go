@@ -159,19 +159,6 @@ func appendKey(dst []byte, name string) []byte {
 	return append(batch.AppendString(dst, []byte(name)), ':')
 }
 
-// Len returns the number of mapped fields.
-func (m *Mapper) Len() int { return len(m.columns) }
-
-// Clone returns a mapper for another goroutine, with counts of its own.
-func (m *Mapper) Clone() *Mapper {
-	c := &Mapper{columns: make([]column, len(m.columns)), sendNulls: m.sendNulls, reject: m.reject, most: m.most}
-	for i, col := range m.columns {
-		col.enc, col.notes = nil, &notes{}
-		c.columns[i] = col
-	}
-	return c
-}
-
 // Empty reports whether no field is mapped; Append would give {}.
 func (m *Mapper) Empty() bool { return len(m.columns) == 0 }
 

@@ -272,22 +272,6 @@ func TestARowIsBounded(t *testing.T) {
 	}
 }
 
-func TestClone(t *testing.T) {
-	m, err := Compile([]Column{{Name: "n", Type: long}}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := m.Clone()
-	rec := table([]string{"n"}, build(long, func(b *array.Int64Builder) { b.Append(math.MaxInt64) }))
-	if err := c.Bind(rec); err != nil {
-		t.Fatal(err)
-	}
-	c.Append(nil, 0)
-	if len(m.Warnings()) != 0 || len(c.Warnings()) != 1 {
-		t.Errorf("the clone's warnings are %q, the original's %q", c.Warnings(), m.Warnings())
-	}
-}
-
 func typesOf(m *Mapper) map[string]string {
 	types := map[string]string{}
 	for _, f := range m.Fields() {

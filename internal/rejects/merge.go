@@ -11,22 +11,6 @@ type Source interface {
 	Err() error
 }
 
-// Slice returns a Source of rows in memory.
-func Slice(rows []Reject) Source { return &slice{rows} }
-
-type slice struct{ rows []Reject }
-
-func (s *slice) Next() (Reject, bool) {
-	if len(s.rows) == 0 {
-		return Reject{}, false
-	}
-	r := s.rows[0]
-	s.rows = s.rows[1:]
-	return r, true
-}
-
-func (s *slice) Err() error { return nil }
-
 // Merge writes the rows of all sources in the order of the segment, which each source has.
 // files are the segment's, in their order; rows of other files come last. Of two rows at the
 // same place, that of the earlier source comes first.

@@ -139,7 +139,7 @@ func TestMergeKeepsTheOrderOfTheSource(t *testing.T) {
 	}
 	var out bytes.Buffer
 	w := NewWriter(&out)
-	err = Merge(w, []string{"b", "a"}, r, Slice([]Reject{at("b", 3), at("a", 2), at("a", 10)}), Slice(nil))
+	err = Merge(w, []string{"b", "a"}, r, rowsOf([]Reject{at("b", 3), at("a", 2), at("a", 10)}), rowsOf(nil))
 	if err != nil || w.Close() != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestMergeKnowsFilesByTheirReadableNames(t *testing.T) {
 	}
 	var out bytes.Buffer
 	w := NewWriter(&out)
-	err = Merge(w, []string{"b\xff", "a"}, Slice([]Reject{at("b\xff", 3), at("a", 1)}), r)
+	err = Merge(w, []string{"b\xff", "a"}, rowsOf([]Reject{at("b\xff", 3), at("a", 1)}), r)
 	if err != nil || w.Close() != nil {
 		t.Fatal(err)
 	}
@@ -212,3 +212,19 @@ func TestMessagesAreTheSentences(t *testing.T) {
 type inMemory struct{ *bytes.Reader }
 
 func (inMemory) Close() error { return nil }
+
+// rowsOf returns a Source of rows in memory.
+func rowsOf(rows []Reject) Source { return &slice{rows} }
+
+type slice struct{ rows []Reject }
+
+func (s *slice) Next() (Reject, bool) {
+	if len(s.rows) == 0 {
+		return Reject{}, false
+	}
+	r := s.rows[0]
+	s.rows = s.rows[1:]
+	return r, true
+}
+
+func (s *slice) Err() error { return nil }

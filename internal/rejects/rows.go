@@ -165,9 +165,6 @@ func (w *RowWriter) addName(column int, s string) {
 	w.bytes += len(s)
 }
 
-// Rows returns the number of rows added.
-func (w *RowWriter) Rows() int64 { return w.written }
-
 // flush writes the collected rows as a row group.
 func (w *RowWriter) flush() (err error) {
 	defer func() { err = w.out.failure("the record of rows", recover(), err) }()

@@ -58,7 +58,7 @@ type fileInfo struct {
 	out, unopened bool
 }
 
-// Inspect reads the footers of the files at a source, in the form of storage.List, and
+// Inspect reads the footers of the files at a source, in the form of storage.Survey, and
 // finds the mapped columns in each. It does not check that the source may be read.
 func Inspect(ctx context.Context, source string, want Columns) (*Segment, error) {
 	l, err := Locate(ctx, source, Latest, want.Where != nil, func(o storage.Object) (storage.Object, error) { return o, nil })

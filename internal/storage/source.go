@@ -66,7 +66,7 @@ type Object struct {
 	exact bool
 }
 
-// List returns the files of a source, sorted by name: the file itself, all files below
+// Survey returns the files of a source, sorted by name: the file itself, all files below
 // a folder, or the files that match a pattern (* ? [a-z] {a,b}, and ** for folders of
 // any depth; a folder that matches stands for its files). Names below the source's
 // fixed part that begin with _ or . are left out, except those of partitions, such as
@@ -79,12 +79,7 @@ type Object struct {
 // completely is an error.
 //
 // A folder of a bucket is a common prefix of keys.
-func List(ctx context.Context, source string) ([]Object, error) {
-	found, err := Survey(ctx, source)
-	return found.Objects, err
-}
-
-// Survey is List, with the notes of writers. It finds them where there is no file, too.
+// It returns the notes of writers too, also where there is no file.
 func Survey(ctx context.Context, source string) (Found, error) {
 	if isBucket(source) {
 		return surveyBucket(ctx, source)
