@@ -105,6 +105,10 @@ const ErrorProof ErrorType = "Proof"
 // segment was not exported. Its details are the RunResult.
 const ErrorSegmentsFailed ErrorType = "SegmentsFailed"
 
+// ErrorRefreshFailed is the type of the error that Refresh ends with when the run of an
+// export has failed. Its details are the RefreshResult.
+const ErrorRefreshFailed ErrorType = "RefreshFailed"
+
 // ErrorAborted is the type of the error that ends a run that an operator
 // aborted.
 const ErrorAborted ErrorType = "Aborted"

@@ -30,6 +30,11 @@ type Export struct {
 	Fields   Fields    `json:"fields,omitzero"`
 	Segments []Segment `json:"segments"`
 	Schedule Schedule  `json:"schedule,omitzero"`
+	// After names the exports that have to be done before this one starts, in the same
+	// refresh. An export with After has no Schedule. AfterFailure says what happens if one of
+	// them is not done: AfterSkip (the default) or AfterRun.
+	After        OneOrMore `json:"after,omitempty"`
+	AfterFailure string    `json:"afterFailure,omitempty"`
 	// Notify lists the webhooks for runs that wait or end.
 	Notify []Notify `json:"notify,omitempty"`
 	Settings

@@ -44,6 +44,9 @@ type Lateness struct {
 	// did not.
 	Due   time.Time `json:"due,omitzero"`
 	Began time.Time `json:"began,omitzero"`
+	// Upstream is set if the run was not started, because an export that its export is after
+	// was not done.
+	Upstream bool `json:"upstream,omitempty"`
 	// Takes is how long the slow run is under way, and Longest the longest of the last ones.
 	Takes   Duration `json:"takes,omitempty"`
 	Longest Duration `json:"longest,omitempty"`
@@ -60,6 +63,8 @@ func (l Lateness) Message(event string) string {
 			time.Duration(l.Takes).Round(time.Second), time.Duration(l.Longest).Round(time.Second))
 	case event == EventRecovered:
 		return "a run is done again"
+	case l.Upstream:
+		return fmt.Sprintf("the run that was due after others at %s was not started, because one of those was not done", l.Due.UTC().Format(LateTime))
 	case l.Began.IsZero():
 		return fmt.Sprintf("the run that was due at %s has not begun", l.Due.UTC().Format(LateTime))
 	default:
@@ -72,6 +77,8 @@ func (l Lateness) Commands(event, export string) []string {
 	switch {
 	case event == EventRecovered:
 		return nil
+	case l.Upstream:
+		return []string{"starter runs " + ShellWord(export), "starter run " + ShellWord(export)}
 	case l.RunID != "":
 		return []string{"starter status " + l.RunID}
 	}

@@ -14,6 +14,9 @@ const (
 	// WorkflowScheduledRun is what a schedule starts: it starts the run, if none is in
 	// progress.
 	WorkflowScheduledRun = "ScheduledRun"
+	// WorkflowRefresh is what the schedule of an export starts that others are after: it
+	// starts one WorkflowScheduledRun for each export, in order.
+	WorkflowRefresh = "Refresh"
 	// WorkflowTriggeredRun collects the news of an export's data, and starts runs for them.
 	WorkflowTriggeredRun = "TriggeredRun"
 	// WorkflowRemoveExport deletes the data kept for an export.
@@ -50,6 +53,8 @@ const (
 	ActivityFindLateRuns = "FindLateRuns"
 	// ActivityReadSchedule returns what the schedule of an export starts now.
 	ActivityReadSchedule = "ReadSchedule"
+	// ActivityReadRefresh returns which exports a refresh runs, and in which order.
+	ActivityReadRefresh = "ReadRefresh"
 )
 
 // SweepID is the ID of the schedule that starts WorkflowSweep. The IDs of its workflows
@@ -111,6 +116,23 @@ func ExportOfSchedule(id string) (export string, ok bool) { return ExportOfRun(i
 // schedule starts; Temporal appends the time.
 func ScheduledWorkflowID(export string) string { return schedulePrefix + escape(export) }
 
+// RefreshWorkflowID returns the prefix of the IDs of the refreshes that begin with an export;
+// the time follows, as in those of scheduled workflows.
+func RefreshWorkflowID(export string) string { return refreshPrefix + escape(export) }
+
+// StartTime returns the end of the ID of a scheduled workflow or of a refresh: a dash and the
+// time of the start. It is empty in other IDs.
+func StartTime(workflowID string) string {
+	at := len(workflowID) - scheduledTime
+	if at < 0 {
+		return ""
+	}
+	if _, err := time.Parse("-"+time.RFC3339, workflowID[at:]); err != nil {
+		return ""
+	}
+	return workflowID[at:]
+}
+
 // scheduledTime is the length of the time that Temporal appends to the IDs of scheduled
 // workflows, such as -2026-01-31T04:00:00Z.
 const scheduledTime = len("-") + len(time.RFC3339) - len("07:00")
@@ -145,6 +167,7 @@ const (
 	checkPrefix = "check/"
 
 	schedulePrefix = "schedule/"
+	refreshPrefix  = "refresh/"
 )
 
 // ExportOfRun returns the export whose run has this workflow ID. ok reports whether the ID

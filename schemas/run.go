@@ -607,10 +607,13 @@ const (
 	// StateAwaitingData is that of a segment whose data is not complete. It continues by
 	// itself.
 	StateAwaitingData = "waiting for data"
-	StateDone         = "done"
-	StateFailed       = "failed"
-	StateAborted      = "aborted"
-	StateCancelled    = "cancelled"
+	// StateUpstream is that of an export of a refresh before those that it is after have
+	// ended.
+	StateUpstream  = "waiting for upstream"
+	StateDone      = "done"
+	StateFailed    = "failed"
+	StateAborted   = "aborted"
+	StateCancelled = "cancelled"
 	// StateSkipped is that of a scheduled start that started no run, and of a segment
 	// whose data did not get ready (ThenSkip).
 	StateSkipped = "skipped"

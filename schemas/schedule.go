@@ -106,11 +106,11 @@ func (s *Schedule) UnmarshalJSON(data []byte) error {
 	}
 }
 
-// Timing returns the timing that an export of the file follows, and false if it has none
-// and is only started by hand.
+// Timing returns the timing that an export of the file follows, and false if it has none:
+// it is started by hand, or after other exports.
 func (e Exports) Timing(export Export) (Timing, bool) {
 	switch {
-	case export.Schedule.Off:
+	case export.Schedule.Off, len(export.After) > 0:
 		return Timing{}, false
 	case export.Schedule.Own != nil:
 		return *export.Schedule.Own, true
@@ -125,9 +125,15 @@ func (e Exports) Timing(export Export) (Timing, bool) {
 type ScheduledInput struct {
 	Export Export `json:"export"`
 	Grant  *Grant `json:"grant,omitempty"`
-	// Timing is the source of the schedule, or nil if the export is only started by hand.
-	// Temporal returns a schedule's times in another form.
+	// Timing is the source of the schedule, or nil if the export is only started by hand or
+	// after others. Temporal returns a schedule's times in another form.
 	Timing *Timing `json:"timing,omitempty"`
+	// Followers are the exports that are After this one, sorted. The grant does not cover
+	// them: each has a grant of its own.
+	Followers []string `json:"followers,omitempty"`
+	// Skip is why ScheduledRun only records that it started no run, or empty. It is never
+	// set in a schedule.
+	Skip string `json:"skip,omitempty"`
 }
 
 // ScheduledResult is what ScheduledRun returns.

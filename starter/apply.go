@@ -136,7 +136,7 @@ func showStarts(w io.Writer, steps []operate.Step, now time.Time) {
 		text := s.Outlook.Words + "\n"
 		if len(s.Outlook.Next) > 0 {
 			text += "    next " + strings.Join(operate.Starts(schemas.Timing{TimeZone: s.Outlook.TimeZone}, s.Outlook.Next, now), ", ") + "\n"
-		} else {
+		} else if !s.Outlook.Follows {
 			text += "    ! when it starts next is not known: " + s.Outlook.Unknown + "\n"
 		}
 		for _, warning := range s.Outlook.Warnings {

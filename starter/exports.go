@@ -106,7 +106,7 @@ func writeExports(c *cobra.Command, applied []operate.Applied) error {
 	}
 	for _, a := range applied {
 		e := a.Export
-		if e.Schedule.IsZero() && file.Refresh != nil {
+		if e.Schedule.IsZero() && file.Refresh != nil && len(e.After) == 0 {
 			e.Schedule.Off = a.Timing == nil
 			if a.Timing != nil && !reflect.DeepEqual(a.Timing, file.Refresh) {
 				e.Schedule.Own = a.Timing
@@ -149,7 +149,7 @@ func listed(ctx context.Context, o gateway.Service, export string) (operate.View
 
 func scheduleText(e operate.Applied) string {
 	text := "off"
-	if e.Timing != nil {
+	if e.Words != "" {
 		text = e.Words
 	}
 	switch {

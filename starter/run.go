@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -81,7 +80,7 @@ skipped because its data was not ready in time.`,
 				starts[i].AwaitData = f.awaitData
 			}
 			if f.all {
-				if starts, err = scheduled(c.Context(), o, f); err != nil {
+				if starts, err = scheduled(c, o, f); err != nil {
 					return err
 				}
 			}
@@ -163,10 +162,13 @@ func (runFlags) refuseDefinition(c *cobra.Command) error {
 }
 
 // scheduled returns the starts of all exports with an active schedule.
-func scheduled(ctx context.Context, o gateway.Service, f runFlags) (starts []gateway.StartRequest, err error) {
-	applied, err := o.Exports(ctx)
+func scheduled(c *cobra.Command, o gateway.Service, f runFlags) (starts []gateway.StartRequest, err error) {
+	applied, err := o.Exports(c.Context())
 	for _, e := range applied {
 		if e.Active() {
+			if words := e.Export.Follows(); words != "" {
+				fmt.Fprintf(c.ErrOrStderr(), "%q starts at once with the others, although it is %s: only scheduled refreshes keep the order.\n", e.Export.Name, words)
+			}
 			starts = append(starts, gateway.StartRequest{Export: e.Export.Name, Full: f.full, AwaitData: f.awaitData})
 		}
 	}

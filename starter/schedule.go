@@ -37,7 +37,7 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 			return err
 		}
 		name := e.Export.Name
-		if e.Timing == nil {
+		if e.Timing == nil && len(e.Export.After) == 0 {
 			return fmt.Errorf("the export %q has no schedule; add one in its file and apply that, or run it with: starter run %s", name, schemas.ShellWord(name))
 		}
 		done := ""
@@ -46,6 +46,8 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 			done = fmt.Sprintf("%q is already paused: %s", name, e.Note)
 		case pause:
 			done = fmt.Sprintf("Paused: %q runs only when it is started with starter run.", name)
+		case !e.Paused && e.Timing == nil:
+			done = fmt.Sprintf("%q is not paused; it starts %s.", name, e.Words)
 		case !e.Paused && e.Next.IsZero():
 			done = fmt.Sprintf("%q is not paused; its schedule has no further start.", name)
 		case !e.Paused:

@@ -101,6 +101,9 @@ func (a *app) status(c *cobra.Command, o gateway.Service, run operate.Run) error
 		fmt.Fprintf(w, "For       %s, %s\n", console.Printable(in.Grant.Person.Name), in.Grant.Person.Role)
 	}
 	fmt.Fprintf(w, "Sends     %s over connection %q\n", map[bool]string{true: "all profiles", false: "what changed"}[in.Full], in.Export.Connection)
+	if words := in.Export.Follows(); words != "" && in.Trigger.Kind == schemas.TriggerSchedule {
+		fmt.Fprintf(w, "Order     %s\n", console.Printable(words))
+	}
 	for _, s := range in.Export.Segments {
 		fmt.Fprintf(w, "Segment   %q of %s\n", s.Name, s.Source)
 	}

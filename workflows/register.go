@@ -14,6 +14,7 @@ func Register(r worker.WorkflowRegistry) {
 		schemas.WorkflowExportSegment: ExportSegment,
 		schemas.WorkflowNotify:        Notify,
 		schemas.WorkflowScheduledRun:  ScheduledRun,
+		schemas.WorkflowRefresh:       Refresh,
 		schemas.WorkflowTriggeredRun:  TriggeredRun,
 		schemas.WorkflowRemoveExport:  RemoveExport,
 		schemas.WorkflowSweep:         Sweep,

@@ -14,15 +14,18 @@ import (
 // ScheduledRun returns the workflow that a schedule starts, under an ID that contains the time.
 // It runs the export under the ID that all runs of the export share and waits for its end,
 // so that Temporal knows that the schedule's last start is still running. If a run is
-// already in progress, it skips this one and records that.
+// already in progress, it skips this one and records that. A Refresh starts it as well.
 func ScheduledRun(ctx workflow.Context, in schemas.ScheduledInput) (schemas.ScheduledResult, error) {
+	if in.Skip != "" {
+		return skipped(ctx, in.Export.Name, in.Skip)
+	}
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The schedule of **export %q** runs it as `%s`.", in.Export.Name, schemas.RunWorkflowID(in.Export.Name)))
 	var result schemas.RunResult
 	err := startScheduled(ctx, in, schemas.Trigger{Kind: schemas.TriggerSchedule}).Get(ctx, &result)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
 	case errors.As(err, &started):
-		return skipped(ctx, in.Export.Name)
+		return skipped(ctx, in.Export.Name, fmt.Sprintf("a run of %q was already under way", in.Export.Name))
 	case err != nil:
 		return schemas.ScheduledResult{}, err
 	}
@@ -43,9 +46,9 @@ func startScheduled(ctx workflow.Context, in schemas.ScheduledInput, why schemas
 	}), schemas.WorkflowRunExport, schemas.RunInput{Export: in.Export, Grant: in.Grant, Trigger: schemas.Trigger{Kind: schemas.TriggerSchedule}})
 }
 
-// skipped records in the Temporal UI and in the memo that the scheduled start was skipped.
-func skipped(ctx workflow.Context, export string) (schemas.ScheduledResult, error) {
-	why := fmt.Sprintf("skipped: a run of %q was already under way", export)
+// skipped records in the Temporal UI and in the memo why the scheduled start was skipped.
+func skipped(ctx workflow.Context, export, why string) (schemas.ScheduledResult, error) {
+	why = "skipped: " + why
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** %s (`%s`).", export, why, schemas.RunWorkflowID(export)))
 	return schemas.ScheduledResult{Skipped: why}, workflow.UpsertMemo(ctx, map[string]any{schemas.MemoSkipped: why})
 }

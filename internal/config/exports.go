@@ -124,6 +124,15 @@ func checkSchedule(all *schemas.Exports, e schemas.Export, path []string, doc *d
 	if e.Schedule.Own != nil {
 		checkTiming(*e.Schedule.Own, at, doc, p)
 	}
+	if e.AfterFailure != "" && len(e.After) == 0 {
+		p.add(doc.at(child(path, "afterFailure")...), "afterFailure is for exports with after; name the exports that this one is after, or leave it out")
+	}
+	if len(e.After) > 0 {
+		if e.Schedule.Own != nil || e.Schedule.Off {
+			p.add(doc.at(at...), "an export with after starts with the refresh of %s, and has no schedule; leave out schedule, or after", quote(e.After[0]))
+		}
+		return
+	}
 	if get(doc.root, at...) == schemas.ScheduleRefresh && !doc.has("refresh") {
 		p.add(doc.at(at...), `schedule is "refresh", but this file has no refresh: {every: day, at: …} to follow; add one at the top, or set schedule: off`)
 	}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,11 +22,16 @@ func (p *patient) schedules(applied []operate.Applied, now time.Time) {
 		if a.Timing != nil {
 			next = strings.Join(operate.Starts(*a.Timing, a.Starts, now), ", ")
 		}
+		after := len(a.Export.After) > 0
 		switch {
-		case a.Timing == nil:
+		case a.Timing == nil && !after:
 			p.ok(CheckSchedules, name, "off; it runs only when it is started")
 		case a.Paused:
 			p.add(CheckSchedules, name, Warning, fmt.Sprintf("%s, but paused: %s", a.Words, a.Note), "resume it with: starter resume "+schemas.ShellWord(name))
+		case after && unlinked(a, applied) != "":
+			p.add(CheckSchedules, name, Wrong, fmt.Sprintf("%s, but it does not start: the schedule of %q does not name it", a.Words, unlinked(a, applied)), "apply it again: starter apply FILE")
+		case after:
+			p.ok(CheckSchedules, name, a.Words)
 		case a.Late != "":
 			p.add(CheckSchedules, name, Wrong, fmt.Sprintf("%s; %s", a.Words, a.Late), "see what the workers and the run do: starter status "+schemas.ShellWord(name))
 		case next == "":
@@ -34,4 +40,16 @@ func (p *patient) schedules(applied []operate.Applied, now time.Time) {
 			p.ok(CheckSchedules, name, fmt.Sprintf("%s; next %s", a.Words, next))
 		}
 	}
+}
+
+// unlinked returns the name of an export that a is after and whose schedule does not start a,
+// empty if all do.
+func unlinked(a operate.Applied, applied []operate.Applied) string {
+	for _, name := range a.Export.After {
+		i := slices.IndexFunc(applied, func(up operate.Applied) bool { return up.Export.Name == name })
+		if i < 0 || !slices.Contains(applied[i].Followers, a.Export.Name) {
+			return name
+		}
+	}
+	return ""
 }

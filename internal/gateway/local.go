@@ -168,12 +168,14 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 		if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange {
 			continue
 		}
-		if err := l.usable(s.Want().Connection); err != nil {
+		if err := l.mayPlan(s); err != nil {
 			s.Error = l.told(s.Verb, s.Export, err)
 			plan.Failed++
 			continue
 		}
-		steps, exports = append(steps, s), append(exports, s.Want())
+		if !s.Relinks() {
+			steps, exports = append(steps, s), append(exports, s.Want())
+		}
 	}
 	if len(exports) > 0 {
 		for i, f := range l.Foresee(ctx, exports) {
@@ -192,6 +194,8 @@ func (l *Local) outlook(ctx context.Context, steps []operate.Step) {
 		if t := steps[i].Timing(); t != nil {
 			out := all.Of(ctx, *t)
 			steps[i].Outlook = &out
+		} else if words := steps[i].Want().Follows(); words != "" {
+			steps[i].Outlook = &operate.Outlook{Words: words, Follows: true, Warnings: steps[i].Unscheduled()}
 		}
 	}
 }
@@ -232,7 +236,7 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		err := l.mayApply(ctx, s)
-		if err == nil && s.Verb == operate.VerbChange {
+		if err == nil && s.Verb == operate.VerbChange && !s.Relinks() {
 			err = l.keepsGrant(ctx, s, in.Renew)
 		}
 		if err == nil {
@@ -260,6 +264,9 @@ func (l *Local) told(verb, export string, err error) string {
 func (l *Local) mayApply(ctx context.Context, s *operate.Step) error {
 	switch s.Verb {
 	case operate.VerbChange:
+		if s.Relinks() {
+			return l.mayPlan(s)
+		}
 		if err := l.mayChange(ctx, s.Export, s.Want().Connection); err != nil {
 			return err
 		}
@@ -268,7 +275,7 @@ func (l *Local) mayApply(ctx context.Context, s *operate.Step) error {
 		}
 		fallthrough
 	case operate.VerbCreate:
-		if err := l.usable(s.Want().Connection); err != nil {
+		if err := l.mayPlan(s); err != nil {
 			return err
 		}
 		return l.claim(ctx, s.Want())
@@ -287,6 +294,9 @@ func (l *Local) Remove(ctx context.Context, export string, in RemoveRequest) (sc
 	a, err := o.AppliedExport(ctx, export)
 	if err == nil {
 		if err := l.mayChange(ctx, export, a.Export.Connection); err != nil {
+			return none, err
+		}
+		if err := o.Unfollowed(ctx, a); err != nil {
 			return none, err
 		}
 		out, err := o.Remove(ctx, a, in.DeleteLists)

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -93,6 +95,22 @@ func (l *Local) keepsGrant(ctx context.Context, s *operate.Step, renew bool) err
 	}
 	return access.No(schemas.ErrorGrant,
 		"its schedule has a grant, and without WORKER_SECRET no other can be issued; set WORKER_SECRET (or WORKER_SECRET_FILE) as for the workers, or EXPORT_API for the gateway; if the workers have no secret any more, use --renew")
+}
+
+// mayPlan refuses a step over a connection that the person may not use, and an export after
+// one of another connection that they may not use: starting and ending runs is for those who
+// may. Everyone may let an export no longer be followed.
+func (l *Local) mayPlan(s *operate.Step) error {
+	if s.Unfollows() {
+		return nil
+	}
+	upstream := s.Upstream()
+	for _, name := range slices.Sorted(maps.Keys(upstream)) {
+		if err := l.mayUse(upstream[name]); err != nil {
+			return access.No(schemas.ErrorNotAllowed, "it is after %q, whose connection %q you may not use: %s", name, upstream[name], err.Error())
+		}
+	}
+	return l.usable(s.Want().Connection)
 }
 
 // usable refuses a connection that the person may not use or that connections.yaml does not

@@ -49,3 +49,9 @@ func scheduleFindLate(ctx context.Context, c client.Client) error {
 	}
 	return err
 }
+
+// readRefresh returns which exports a refresh runs.
+func (h *Host) readRefresh(ctx context.Context, in schemas.RefreshRequest) (schemas.RefreshPlan, error) {
+	o := &operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}
+	return o.ReadRefresh(ctx, in, func(export string) { activity.RecordHeartbeat(ctx, export) })
+}

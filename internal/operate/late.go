@@ -45,7 +45,7 @@ func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now ti
 	}
 	for _, a := range applied {
 		seen(a.Export.Name)
-		if !a.Active() {
+		if !a.Active() || a.Timing == nil { // Refresh notifies of those that are after others
 			continue
 		}
 		runs, err := o.ran(ctx, a.Export.Name)

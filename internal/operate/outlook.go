@@ -21,6 +21,8 @@ import (
 type Outlook struct {
 	// Words is the schedule in words, with its time zone.
 	Words string `json:"words"`
+	// Follows reports whether the export has no times of its own, because it is after others.
+	Follows bool `json:"follows,omitempty"`
 	// TimeZone is the zone in which the starts are shown, default UTC.
 	TimeZone string `json:"timeZone,omitempty"`
 	// Next has the next starts, at most three, as Temporal computes them. Unknown says why

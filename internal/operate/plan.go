@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,6 +44,12 @@ type Step struct {
 
 	want schemas.ScheduledInput
 	have Applied
+	// relinks reports whether only the followers change, so that the grant is kept.
+	relinks bool
+	// upstream has the connections of the exports that the wanted one is after.
+	upstream map[string]string
+	// unscheduled is the export that the wanted one is after in the end, if it has no schedule.
+	unscheduled string
 }
 
 // Want returns the export as it is in the file.
@@ -56,6 +63,32 @@ func (s Step) Have() schemas.Export { return s.have.Export }
 
 // Granted reports whether the export as it was applied has a grant.
 func (s Step) Granted() bool { return s.have.Grant != nil }
+
+// Relinks reports whether the step changes only which exports are after this one.
+func (s Step) Relinks() bool { return s.relinks }
+
+// Upstream returns the connections of the exports that the one in the file is after and was
+// not before, by the names of the exports.
+func (s Step) Upstream() map[string]string {
+	out := maps.Clone(s.upstream)
+	for _, name := range s.have.Export.After {
+		delete(out, name)
+	}
+	return out
+}
+
+// Unscheduled returns a warning if nothing starts the export by itself.
+func (s Step) Unscheduled() []string {
+	if s.unscheduled == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("%q has no schedule, so this starts only after news of that export's data (docs/triggers.md) or with starter run", s.unscheduled)}
+}
+
+// Unfollows reports whether the step only removes exports from those that are after this one.
+func (s Step) Unfollows() bool {
+	return s.relinks && !slices.ContainsFunc(s.want.Followers, func(f string) bool { return !slices.Contains(s.have.Followers, f) })
+}
 
 // Change is one setting as JSON, empty where it is not set.
 type Change struct {
@@ -72,45 +105,80 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 	for _, a := range applied {
 		have[a.Export.Name] = a
 	}
-	var steps []Step
-	final := slices.Clone(file.Exports)
+	var final []schemas.ScheduledInput
+	inFile := map[string]bool{}
 	for _, e := range file.Exports {
-		want := schemas.ScheduledInput{Export: e}
+		in := schemas.ScheduledInput{Export: e}
 		if t, ok := file.Timing(e); ok {
-			want.Timing = &t
+			in.Timing = &t
 		}
-		a, ok := have[e.Name]
-		delete(have, e.Name)
-		s := Step{Verb: VerbCreate, Export: e.Name, want: want, have: a}
-		if ok {
-			s.Verb, s.Changes = VerbUnchanged, changes(a.ScheduledInput, want)
-			s.SentAgain = a.Export.MappingFingerprint("") != e.MappingFingerprint("")
-			if why := a.renewal(renew); why != "" {
-				s.Changes = append(s.Changes, Change{Setting: "grant", New: why})
-			}
-			if len(s.Changes) > 0 {
-				s.Verb = VerbChange
-			}
-		}
-		steps = append(steps, s)
+		final, inFile[e.Name] = append(final, in), true
 	}
+	var steps []Step
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		s := Step{Verb: VerbKeep, Export: name, have: have[name]}
-		if prune {
-			s.Verb = VerbRemove
-		} else {
-			final = append(final, have[name].Export)
+		switch {
+		case inFile[name]:
+		case prune:
+			steps = append(steps, Step{Verb: VerbRemove, Export: name, have: have[name]})
+		default:
+			final = append(final, have[name].ScheduledInput)
 		}
-		steps = append(steps, s)
 	}
-	return steps, clash(final)
+	first, err := checkOrder(final)
+	if err := errors.Join(clash(final), err); err != nil {
+		return nil, err
+	}
+	after, connections := followers(final), map[string]string{}
+	for _, in := range final {
+		connections[in.Export.Name] = in.Export.Connection
+	}
+	var out []Step
+	for _, want := range final {
+		want.Followers = after[want.Export.Name]
+		a, ok := have[want.Export.Name]
+		s := step(want, a, ok, inFile[want.Export.Name], renew)
+		s.upstream = map[string]string{}
+		for _, name := range want.Export.After {
+			s.upstream[name] = connections[name]
+		}
+		if root := first[s.Export]; root.Timing == nil && root.Export.Name != s.Export {
+			s.unscheduled = root.Export.Name
+		}
+		out = append(out, s)
+	}
+	return append(out, steps...), nil
 }
+
+// step compares an export with what was applied, if it was.
+func step(want schemas.ScheduledInput, a Applied, applied, inFile, renew bool) Step {
+	s := Step{Verb: VerbCreate, Export: want.Export.Name, want: want, have: a}
+	if !applied {
+		return s
+	}
+	s.Verb, s.Changes = VerbUnchanged, changes(a.ScheduledInput, want)
+	if why := a.renewal(renew); why != "" && inFile {
+		s.Changes = append(s.Changes, Change{Setting: "grant", New: why})
+	}
+	s.relinks = len(s.Changes) == 1 && s.Changes[0].Setting == settingFollowers
+	s.SentAgain = a.Export.MappingFingerprint("") != want.Export.MappingFingerprint("")
+	switch {
+	case len(s.Changes) > 0:
+		s.Verb = VerbChange
+	case !inFile:
+		return Step{Verb: VerbKeep, Export: s.Export, have: a}
+	}
+	return s
+}
+
+// settingFollowers is the Change.Setting of ScheduledInput.Followers.
+const settingFollowers = "followers"
 
 // clash refuses two exports that would send to the same list: each could remove members
 // that the other has added.
-func clash(all []schemas.Export) error {
-	for i, a := range all {
-		for _, b := range all[:i] {
+func clash(all []schemas.ScheduledInput) error {
+	for i := range all {
+		for j := range all[:i] {
+			a, b := all[i].Export, all[j].Export
 			for _, s := range a.Segments {
 				for _, t := range b.Segments {
 					same := s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0) || s.ListID != 0 && s.ListID == t.ListID
@@ -156,6 +224,9 @@ func flat(in schemas.ScheduledInput) map[string]string {
 	if in.Timing != nil {
 		flatten("starts", in.Timing, out)
 	}
+	if len(in.Followers) > 0 {
+		flatten(settingFollowers, in.Followers, out)
+	}
 	return out
 }
 
@@ -178,6 +249,10 @@ func flatten(at string, v any, out map[string]string) {
 func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
 	switch s.Verb {
 	case VerbCreate, VerbChange:
+		if s.relinks {
+			s.want.Grant = s.have.Grant
+			return o.change(ctx, s.want)
+		}
 		in, err := o.granted(ctx, schemas.RunInput{Export: s.want.Export}, schemas.TriggerSchedule)
 		if err != nil {
 			return err
@@ -208,10 +283,10 @@ func (o *Operator) CheckMove(ctx context.Context, a Applied, connection string) 
 	if err != nil {
 		return err
 	}
-	all := []schemas.Export{moved(a, connection).Export}
+	all := []schemas.ScheduledInput{moved(a, connection)}
 	for _, other := range applied {
 		if other.Export.Name != a.Export.Name {
-			all = append(all, other.Export)
+			all = append(all, other.ScheduledInput)
 		}
 	}
 	return clash(all)

@@ -75,7 +75,7 @@ func TestPlanRefusesTwoExportsForOneList(t *testing.T) {
 		t.Errorf("a renamed export: %v", err)
 	}
 	a.Segments[0].ListID, b.Segments[0].ListID = 1, 2
-	if err := clash([]schemas.Export{a, b}); err != nil {
+	if err := clash([]schemas.ScheduledInput{{Export: a}, {Export: b}}); err != nil {
 		t.Errorf("two lists of one name: %v", err)
 	}
 }

@@ -64,6 +64,9 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 		}
 		return out, err
 	}
+	if err := o.unfollow(ctx, a.Export); err != nil {
+		return out, err
+	}
 	err = o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Delete(ctx)
 	if err != nil && !absent(err) {
 		return out, fmt.Errorf("delete the schedule of %q: %w", a.Export.Name, err)
@@ -114,6 +117,9 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 	}
 	if err == nil {
 		for _, started := range d.Info.RunningWorkflows {
+			if d.Schedule.Action.(*client.ScheduleWorkflowAction).Workflow == schemas.WorkflowRefresh {
+				continue // it reads the schedule again before it starts a run
+			}
 			if ended, err := o.ends(ctx, name, started.WorkflowID); err != nil {
 				return none, err
 			} else if !ended {

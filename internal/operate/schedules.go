@@ -64,8 +64,8 @@ func (a Applied) renewal(asked bool) string {
 // ErrNotApplied is the error for a name that no applied export has.
 var ErrNotApplied = errors.New("no such export was applied")
 
-// Active reports whether the schedule starts runs.
-func (a Applied) Active() bool { return a.Timing != nil && !a.Paused }
+// Active reports whether the schedule, or that of an export before it, starts runs.
+func (a Applied) Active() bool { return (a.Timing != nil || len(a.Export.After) > 0) && !a.Paused }
 
 // Applied returns the applied exports, sorted by name. It describes every schedule.
 func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
@@ -137,6 +137,8 @@ func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	}
 	if a.Timing != nil {
 		a.Words = Words(*a.Timing)
+	} else {
+		a.Words = a.Export.Follows()
 	}
 	if times := d.Info.NextActionTimes; len(times) > 0 && a.Active() {
 		a.Next, a.Starts = times[0], times[:min(nextStarts, len(times))]
@@ -161,7 +163,7 @@ func scheduled(d *client.ScheduleDescription) (in schemas.ScheduledInput, ok boo
 func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error {
 	_, err := o.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: schemas.ScheduleID(in.Export.Name), Spec: spec(in.Timing), Action: action(in),
-		Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp(in.Timing), Note: o.note(in),
+		Overlap: overlap(in), CatchupWindow: catchUp(in.Timing), Note: o.note(in),
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		// It was made after the schedules were listed, or Temporal's list lags.
@@ -180,7 +182,7 @@ func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error 
 			old, _ := scheduled(&u.Description)
 			times := spec(in.Timing)
 			s.Spec, s.Action = &times, action(in)
-			s.Policy = &client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp(in.Timing)}
+			s.Policy = &client.SchedulePolicies{Overlap: overlap(in), CatchupWindow: catchUp(in.Timing)}
 			if s.State == nil {
 				s.State = &client.ScheduleState{}
 			}
@@ -223,7 +225,23 @@ func catchUp(t *schemas.Timing) time.Duration {
 	return t.CatchUp.Or(schemas.DefaultCatchUp)
 }
 
+// overlap returns what becomes of a start while the last one is under way. Refreshes skip what
+// is under way export by export, so that one that waits does not stop the others.
+func overlap(in schemas.ScheduledInput) enums.ScheduleOverlapPolicy {
+	if len(in.Followers) > 0 {
+		return enums.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
+	}
+	return enums.SCHEDULE_OVERLAP_POLICY_SKIP
+}
+
 func action(in schemas.ScheduledInput) *client.ScheduleWorkflowAction {
+	if len(in.Followers) > 0 {
+		return &client.ScheduleWorkflowAction{
+			ID: schemas.RefreshWorkflowID(in.Export.Name), Workflow: schemas.WorkflowRefresh,
+			Args: []any{in}, TaskQueue: schemas.TaskQueue,
+			StaticSummary: fmt.Sprintf("Refresh of export %q and those after it", in.Export.Name),
+		}
+	}
 	return &client.ScheduleWorkflowAction{
 		ID: schemas.ScheduledWorkflowID(in.Export.Name), Workflow: schemas.WorkflowScheduledRun,
 		Args: []any{in}, TaskQueue: schemas.TaskQueue,

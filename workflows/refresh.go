@@ -1,0 +1,227 @@
+package workflows
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"iterable-segment-export/schemas"
+)
+
+// refresh is the state of one Refresh execution.
+type refresh struct {
+	in      schemas.RefreshInput
+	at      string // the end of the IDs of what it starts
+	members []*refreshed
+	by      map[string]*refreshed
+}
+
+// refreshed is one export of a refresh.
+type refreshed struct {
+	schemas.RefreshedExport
+	plan  schemas.RefreshMember
+	ended bool
+	// tell reports whether those who are told of late runs are told that this one, or one
+	// after it, did not start.
+	tell bool
+}
+
+// Refresh runs an export and those that are after it: each as its schedule does, once those
+// that it is after have ended. The schedule of the first export starts it, under an ID that
+// contains the time. It ends with an error of type schemas.ErrorRefreshFailed if a run has
+// failed; its details are the RefreshResult.
+func Refresh(ctx workflow.Context, in schemas.RefreshInput) (schemas.RefreshResult, error) {
+	r := &refresh{in: in, by: map[string]*refreshed{}}
+	r.at = cmp.Or(schemas.StartTime(workflow.GetInfo(ctx).WorkflowExecution.ID), "-"+workflow.Now(ctx).UTC().Format(time.RFC3339))
+	var plan schemas.RefreshPlan
+	request := schemas.RefreshRequest{Export: in.Export.Name, Alone: in.Ended != nil}
+	if err := workflow.ExecuteActivity(quick(ctx, "Read the order of the exports"), schemas.ActivityReadRefresh, request).Get(ctx, &plan); err != nil {
+		return schemas.RefreshResult{}, err
+	}
+	if plan.Leader != in.Export.Name {
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** is refreshed together with others, by the schedule of %q.", in.Export.Name, plan.Leader))
+		return schemas.RefreshResult{Leader: plan.Leader}, nil
+	}
+	for _, m := range plan.Members {
+		one := &refreshed{plan: m, RefreshedExport: schemas.RefreshedExport{Export: m.Export, State: schemas.StateUpstream}}
+		if in.Ended != nil && in.Ended.Export == m.Export {
+			one.RefreshedExport, one.ended, one.tell = *in.Ended, true, true
+		}
+		r.members, r.by[m.Export] = append(r.members, one), one
+	}
+	r.show(ctx)
+	for _, m := range r.members {
+		if !m.ended {
+			workflow.Go(ctx, func(ctx workflow.Context) { r.member(ctx, m) })
+		}
+	}
+	until, _ := workflow.NewDisconnectedContext(ctx) // a cancelled refresh waits for its runs
+	if err := workflow.Await(until, func() bool { return !slices.ContainsFunc(r.members, func(m *refreshed) bool { return !m.ended }) }); err != nil {
+		return schemas.RefreshResult{}, err
+	}
+	return r.result(ctx)
+}
+
+// member runs one export as its schedule does now, or records why not.
+func (r *refresh) member(ctx workflow.Context, m *refreshed) {
+	defer func() {
+		m.ended = true
+		r.show(ctx)
+	}()
+	why, tell, err := r.upstream(ctx, m)
+	var now schemas.AppliedNow
+	if err == nil {
+		read := quick(ctx, fmt.Sprintf("Read the schedule of %q", m.Export))
+		err = workflow.ExecuteActivity(read, schemas.ActivityReadSchedule, m.Export).Get(ctx, &now)
+	}
+	switch {
+	case err != nil:
+		m.State, m.Why, m.tell = EndState(err), err.Error(), true
+	case now.Input == nil:
+		m.State, m.Why, m.tell = schemas.StateSkipped, "it was removed", true
+	case now.Paused:
+		r.leaveOut(ctx, m, *now.Input, fmt.Sprintf("%q is paused", m.Export), false)
+	case why != "" && m.plan.AfterFailure != schemas.AfterRun:
+		r.leaveOut(ctx, m, *now.Input, why, tell)
+	default:
+		if why != "" {
+			why = "started although " + why
+		}
+		m.State, m.Why = schemas.StateRunning, why
+		r.show(ctx)
+		r.run(ctx, m, *now.Input)
+	}
+}
+
+// upstream blocks until the exports that m is after have ended. It returns which are not done,
+// and whether those who want to know of late runs are told.
+func (r *refresh) upstream(ctx workflow.Context, m *refreshed) (why string, tell bool, err error) {
+	var notDone []string
+	for _, name := range m.plan.After {
+		up := r.by[name]
+		switch {
+		case up == nil && r.in.Ended != nil:
+			continue // not of this refresh
+		case up == nil:
+			notDone, tell = append(notDone, fmt.Sprintf("%q is not applied", name)), true
+			continue
+		}
+		if err := workflow.Await(ctx, func() bool { return up.ended }); err != nil {
+			return "", false, err
+		}
+		if up.State != schemas.StateDone {
+			notDone, tell = append(notDone, fmt.Sprintf("%q was not done: %s", name, up.State)), tell || up.tell
+		}
+	}
+	return strings.Join(notDone, "; "), tell, nil
+}
+
+// run runs an export.
+func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) {
+	var out schemas.ScheduledResult
+	switch err := r.start(ctx, in).Get(ctx, &out); {
+	case err != nil:
+		m.RefreshedExport, m.tell = endedAs(m.Export, err, schemas.RunResult{}, m.Why), true
+	case out.Run != nil:
+		m.RefreshedExport, m.tell = endedAs(m.Export, nil, *out.Run, m.Why), true
+	default: // whoever waits for the run under way is told by that
+		m.State, m.Why = schemas.StateSkipped, strings.TrimPrefix(out.Skipped, "skipped: ")
+	}
+}
+
+// endedAs returns what has become of a run that has ended. why is kept if the run says nothing.
+func endedAs(export string, err error, result schemas.RunResult, why string) schemas.RefreshedExport {
+	out := schemas.RefreshedExport{Export: export, State: result.State(EndState(err)), RunID: result.RunID, Why: why}
+	var app *temporal.ApplicationError
+	switch {
+	case errors.As(err, &app):
+		out.Why = app.Message()
+	case err != nil:
+		out.Why = err.Error()
+	case result.Skipped() > 0:
+		out.State, out.Why = schemas.StateSkipped, fmt.Sprintf("the data of %d of %d segments was not ready", result.Skipped(), len(result.Segments))
+	}
+	return out
+}
+
+// leaveOut records that an export is not run, where its skipped starts are recorded. With tell
+// it notifies those who want to know of runs that are overdue.
+func (r *refresh) leaveOut(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput, why string, tell bool) {
+	m.State, m.Why, m.tell = schemas.StateSkipped, why, tell
+	in.Skip = why
+	if err := r.start(ctx, in).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Error("skipped start not recorded", "export", m.Export, "error", err)
+	}
+	if !tell {
+		return
+	}
+	due, _ := time.Parse("-"+time.RFC3339, r.at)
+	late := schemas.Lateness{Due: due, Upstream: true}
+	notify(ctx, in.Export.Notify, "", schemas.Event{
+		Event: schemas.EventOverdue, Export: m.Export, Connection: in.Export.Connection, Late: &late,
+		Message: late.Message(schemas.EventOverdue), Commands: late.Commands(schemas.EventOverdue, m.Export),
+	})
+}
+
+// start starts the ScheduledRun of one export.
+func (r *refresh) start(ctx workflow.Context, in schemas.ScheduledInput) workflow.ChildWorkflowFuture {
+	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            schemas.ScheduledWorkflowID(in.Export.Name) + r.at,
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
+		WaitForCancellation:   true,
+		StaticSummary:         fmt.Sprintf("Export %q", in.Export.Name),
+	}), schemas.WorkflowScheduledRun, in)
+}
+
+// refreshAfter starts a refresh of the exports that are after one whose run has ended. It
+// returns once Temporal has recorded the start.
+func refreshAfter(ctx workflow.Context, in schemas.ScheduledInput, ended schemas.RefreshedExport) {
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:        schemas.RefreshWorkflowID(in.Export.Name) + "-" + workflow.Now(ctx).UTC().Format(time.RFC3339),
+		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
+		StaticSummary:     fmt.Sprintf("Refresh of those after export %q", in.Export.Name),
+	})
+	refresh := workflow.ExecuteChildWorkflow(ctx, schemas.WorkflowRefresh, schemas.RefreshInput{ScheduledInput: in, Ended: &ended})
+	if err := refresh.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Error("refresh not started", "export", in.Export.Name, "error", err)
+	}
+}
+
+// show updates the details of the refresh in the Temporal UI.
+func (r *refresh) show(ctx workflow.Context) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**Refresh of export %q and those after it**\n\n| export | after | state | |\n| --- | --- | --- | --- |\n", r.in.Export.Name)
+	for _, m := range r.members {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", m.Export, strings.Join(m.plan.After, ", "), m.State, m.Why)
+	}
+	workflow.SetCurrentDetails(ctx, b.String())
+}
+
+// result returns what has become of the exports.
+func (r *refresh) result(ctx workflow.Context) (schemas.RefreshResult, error) {
+	var out schemas.RefreshResult
+	var failed []string
+	for _, m := range r.members {
+		out.Exports = append(out.Exports, m.RefreshedExport)
+		if m.State != schemas.StateDone && m.State != schemas.StateSkipped {
+			failed = append(failed, fmt.Sprintf("%q %s", m.Export, m.State))
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return out, temporal.NewCanceledError(out)
+	case len(failed) == 0:
+		return out, nil
+	}
+	return out, temporal.NewApplicationErrorWithOptions(
+		fmt.Sprintf("%d of %d exports were not done: %s", len(failed), len(out.Exports), strings.Join(failed, ", ")),
+		schemas.ErrorRefreshFailed, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{out}})
+}
