@@ -2,10 +2,13 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
@@ -87,6 +90,28 @@ func unsettled(want *schemas.Wanted, l *segment.Located, marker marked, now time
 			name, last.UTC().Format("2006-01-02 15:04:05 UTC"), want.Settle.Short()),
 		Listing: listing, SettledAt: last.Add(settle),
 	}
+}
+
+// unreadableFactor is how many times Settle must have passed since the last change before a
+// file that can't be read counts as damaged: a slow copy can pause for longer than Settle.
+const unreadableFactor = 5
+
+// unfinished returns why files that can't be read may not be complete yet, or nil. failed is the
+// error of reading their footers.
+func unfinished(want *schemas.Wanted, l *segment.Located, now time.Time, failed error) *schemas.Unready {
+	var app *temporal.ApplicationError
+	if !errors.As(failed, &app) || app.Type() != schemas.ErrorSegmentUnreadable || l.Table() {
+		return nil
+	}
+	name, last := l.LastChange()
+	if complete := last.Add(unreadableFactor * time.Duration(want.Settle)); now.Before(complete) {
+		return &schemas.Unready{
+			Why: fmt.Sprintf("a file can't be read, and %q was written at %s, so a copy may not be complete (ready.settle): %s",
+				name, last.UTC().Format("2006-01-02 15:04:05 UTC"), app.Message()),
+			Listing: l.Listing(), SettledAt: complete,
+		}
+	}
+	return nil
 }
 
 // marked is when a marker was written, and when it was written or copied to where it is.

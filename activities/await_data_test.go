@@ -181,3 +181,34 @@ func TestDataIsNewEnough(t *testing.T) {
 	l.dated("people.arrow", time.Minute)
 	l.ready(since, "")
 }
+
+// TestAnUnreadableFileMayNotBeComplete has a file that a slow copy has not finished: it is waited
+// for until nothing has changed for long, and is then reported as unreadable.
+func TestAnUnreadableFileMayNotBeComplete(t *testing.T) {
+	l := newLooks(t)
+	whole, err := os.ReadFile(filepath.Join(l.folder, "people.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(size int, age time.Duration) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(l.folder, "people.arrow"), whole[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l.dated("people.arrow", age)
+	}
+	settle := schemas.Wanted{Settle: schemas.Duration(2 * time.Minute)}
+	part(len(whole)/2, 3*time.Minute)
+	info := l.ready(settle, `"people.arrow" was written at 2036-01-31 23:27:00 UTC, so a copy may not be complete`)
+	if at := l.now.Add(7 * time.Minute); !info.Unready.SettledAt.Equal(at) || info.Unready.Listing == "" {
+		t.Errorf("%+v, want settled at %s", info.Unready, at)
+	}
+	_, err = l.look(&schemas.Wanted{}) // a person says that it is complete
+	isOfType(t, err, schemas.ErrorSegmentUnreadable)
+	part(len(whole), 3*time.Minute)
+	l.ready(settle, "")
+	part(len(whole)/2, 11*time.Minute)
+	settle.Began = l.now
+	_, err = l.look(&settle)
+	isOfType(t, err, schemas.ErrorSegmentUnreadable)
+}

@@ -30,24 +30,14 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 		return schemas.SegmentInfo{}, err
 	}
 	looked := a.clock()
-	located, err := a.locate(ctx, in.Export, in.Segment, nil)
-	if in.Wanted != nil {
-		why, err := a.unready(ctx, in, located, err)
-		if err == nil {
-			a.Metrics.Looked(ctx, in.Run.Export, why == nil)
-		}
-		if err != nil || why != nil {
-			return schemas.SegmentInfo{Unready: why}, err
-		}
+	seg, why, err := a.readFooters(ctx, in, &read)
+	if in.Wanted != nil && (err == nil || why != nil) {
+		a.Metrics.Looked(ctx, in.Run.Export, why == nil)
 	}
-	if err != nil {
-		return schemas.SegmentInfo{}, err
+	if err != nil || why != nil {
+		return schemas.SegmentInfo{Unready: why}, err
 	}
-	located.Progress = func(files int) { read.Store(int64(files)) }
-	seg, err := inspect(ctx, in.Export, in.Segment, in.Began, located)
-	if err != nil {
-		return schemas.SegmentInfo{}, err
-	}
+	located := seg.Located()
 	a.inspected.keep(in.Run, seg)
 	mapper, err := staging.CompileMapping(in.Export, in.Connection.Limits, seg)
 	if err != nil {
@@ -61,6 +51,27 @@ func (a *Activities) InspectSegment(ctx context.Context, in schemas.InspectInput
 		info.Leftovers = located.Leftovers()
 	}
 	return info, nil
+}
+
+// readFooters locates the segment's files and reads their footers, whose number it stores in read. why
+// is set if the data is not as the run wants it.
+func (a *Activities) readFooters(ctx context.Context, in schemas.InspectInput, read *atomic.Int64) (seg *segment.Segment, why *schemas.Unready, err error) {
+	located, err := a.locate(ctx, in.Export, in.Segment, nil)
+	if in.Wanted != nil {
+		if why, err := a.unready(ctx, in, located, err); err != nil || why != nil {
+			return nil, why, err
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	located.Progress = func(files int) { read.Store(int64(files)) }
+	if seg, err = inspect(ctx, in.Export, in.Segment, in.Began, located); in.Wanted != nil {
+		if why := unfinished(in.Wanted, located, a.clock(), err); why != nil {
+			return nil, why, nil
+		}
+	}
+	return seg, nil, err
 }
 
 // inspect locates the segment's files and reads their footers, unless they were read before

@@ -30,6 +30,9 @@ func pending(notes []storage.Object) (signs []string) {
 	return signs
 }
 
+// Located returns the files of the segment.
+func (s *Segment) Located() *Located { return s.located }
+
 // Writing returns the signs that a program has not finished writing the files.
 func (l *Located) Writing() []string { return l.writing }
 
