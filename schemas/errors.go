@@ -90,6 +90,8 @@ const (
 	ErrorBadRequest ErrorType = "BadRequest"
 	// ErrorConflict: the present state does not allow it.
 	ErrorConflict ErrorType = "Conflict"
+	// ErrorHasLooked: a run is under way that may not have read the newest data.
+	ErrorHasLooked ErrorType = "HasLooked"
 	// ErrorChanged: the state that it was based on has changed.
 	ErrorChanged ErrorType = "Changed"
 	// ErrorUnderWay: a run in progress, or a thing in use, prevents it.

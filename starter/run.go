@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -40,8 +42,9 @@ an export is under way at a time: a second start joins the first.
 
 A run whose data is not complete waits for it (docs/segments.md). With --wait-for-data, which
 is for orchestrators, it also waits for files that do not exist yet, and until no file has
-changed for two minutes, as a scheduled run does. It does not join a run that has already
-looked at the data: that is refused, because newer data is for another run.
+changed for two minutes, as a scheduled run does. If a run is under way that has already
+looked at the data, the command waits for its end and then starts another one, which reads
+what is new. With --detach as well, such a start is refused.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 a segment was
 skipped because its data was not ready in time.`,
@@ -183,7 +186,7 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 	var runs []operate.Run
 	failed := false
 	for _, in := range starts {
-		started, err := o.Start(c.Context(), in)
+		started, err := a.start(c, o, in, f)
 		switch {
 		case err != nil && len(starts) == 1:
 			return err
@@ -206,6 +209,35 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 		return status(exitFailed)
 	}
 	return err
+}
+
+// start starts a run. With --wait-for-data it first waits for the end of runs that have already
+// looked at the data. It returns a status once one of those waits for an operator.
+func (a *app) start(c *cobra.Command, o gateway.Service, in gateway.StartRequest, f runFlags) (gateway.Started, error) {
+	for {
+		started, err := o.Start(c.Context(), in)
+		if !access.IsRefused(err, schemas.ErrorHasLooked) || f.detach || !f.wait {
+			return started, err
+		}
+		name := in.Export
+		if in.Definition != nil {
+			name = in.Definition.Name
+		}
+		run, err := o.Find(c.Context(), name)
+		if err != nil {
+			return started, err
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "A run of %q is under way that has already looked at the data. This waits for its end, and then starts another one.\n", name)
+		progress := console.NewProgress(c.ErrOrStderr())
+		v, err := o.Watch(c.Context(), run, true, progress.See)
+		progress.Close()
+		if err != nil {
+			return started, err
+		}
+		if !v.Ended() {
+			return started, a.showRuns(c, []operate.View{v})
+		}
+	}
 }
 
 func (a *app) showStarted(c *cobra.Command, runs []operate.Run) error {

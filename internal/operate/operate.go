@@ -157,7 +157,7 @@ func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, 
 	}
 	v, err := o.Look(ctx, run)
 	if err == nil && v.looked() {
-		err = access.No(schemas.ErrorConflict, "a run of %q is under way that may have read the data before it was complete; start another one when it has ended: starter runs %s",
+		err = access.No(schemas.ErrorHasLooked, "a run of %q is under way that may have read the data before it was complete; start another one when it has ended: starter runs %s",
 			export.Name, schemas.ShellWord(export.Name))
 	}
 	return err

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
+)
+
+// busy is a service with a run under way that has looked at the data. It ends in a state when
+// it is watched.
+type busy struct {
+	gateway.Service
+	ends  string
+	calls []string
+}
+
+func (s *busy) Start(context.Context, gateway.StartRequest) (gateway.Started, error) {
+	s.calls = append(s.calls, "start")
+	if !slices.Contains(s.calls, "watch first") {
+		return gateway.Started{}, access.No(schemas.ErrorHasLooked, "it has looked")
+	}
+	return gateway.Started{Run: operate.Run{Export: "Spring", RunID: "second"}}, nil
+}
+
+func (s *busy) Find(context.Context, string) (operate.Run, error) {
+	return operate.Run{Export: "Spring", RunID: "first"}, nil
+}
+
+func (s *busy) Watch(_ context.Context, run operate.Run, _ bool, _ func(operate.View, error)) (operate.View, error) {
+	s.calls = append(s.calls, "watch "+run.RunID)
+	v := operate.View{Run: run, State: schemas.StateDone}
+	if run.RunID == "first" {
+		v.State = s.ends
+	}
+	return v, nil
+}
+
+// TestDataThatComesDuringARun: an orchestrator's data is read by a run that starts after those
+// under way.
+func TestDataThatComesDuringARun(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends   string
+		flags  runFlags
+		status error
+		calls  string
+	}{
+		"the run ends":   {schemas.StateDone, runFlags{wait: true}, nil, "start, watch first, start, watch second"},
+		"it fails":       {schemas.StateFailed, runFlags{wait: true}, nil, "start, watch first, start, watch second"},
+		"it waits":       {schemas.StateWaiting, runFlags{wait: true}, status(exitWaiting), "start, watch first"},
+		"nobody follows": {schemas.StateDone, runFlags{wait: true, detach: true}, access.No(schemas.ErrorHasLooked, "it has looked"), "start"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &busy{ends: c.ends}
+			cmd := &cobra.Command{}
+			cmd.SetContext(t.Context())
+			var out strings.Builder
+			cmd.SetOut(&out)
+			cmd.SetErr(&out)
+			err := (&app{output: "table"}).run(cmd, s, []gateway.StartRequest{{Export: "Spring", AwaitData: true}}, c.flags)
+			if fmt.Sprint(err) != fmt.Sprint(c.status) || strings.Join(s.calls, ", ") != c.calls {
+				t.Errorf("%v after %v:\n%s", err, s.calls, &out)
+			}
+		})
+	}
+}
