@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -32,12 +33,13 @@ import (
 const recordEnv = "RECORD_HISTORIES"
 
 // TestRunsReplay makes a run of every kind and replays what Temporal has written
-// down of each. With RECORD_HISTORIES set it keeps them in workflows/testdata, and
-// makes one too that is so long that it goes on in a second execution.
+// down of each. With RECORD_HISTORIES set it keeps them in workflows/testdata; with
+// RECORD_HISTORIES=all it makes one too that is so long that it goes on in a second
+// execution.
 func TestRunsReplay(t *testing.T) {
 	t.Parallel()
-	record := os.Getenv(recordEnv) != ""
-	if record {
+	record, long := os.Getenv(recordEnv) != "", os.Getenv(recordEnv) == "all"
+	if long {
 		workflows.ChunksPerExecution = 10 // as the replay test has it
 	}
 	w := world.New(t, sandbox.Config{}, false)
@@ -48,7 +50,7 @@ func TestRunsReplay(t *testing.T) {
 	w.WriteConnections("{}")
 	w.StartHost()
 	everyKindOfRun(w, hook.URL)
-	if record {
+	if long {
 		w.People("Continued", 1, 6_501, 1)
 		e := w.Of("Continued")
 		e.Connection = "alone"
@@ -125,6 +127,8 @@ func everyKindOfRun(w *world.World, hook string) {
 	w.WaitsWith(v, schemas.ErrorUnknownConnection)
 	w.Answer(v, schemas.UpdateAbort)
 
+	refreshes(w)
+
 	w.People("Scheduled", 1, 10, 1)
 	scheduled := w.Of("Scheduled")
 	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{scheduled}})
@@ -140,6 +144,40 @@ func everyKindOfRun(w *world.World, hook string) {
 	if _, err := w.Operator.Remove(w.T.Context(), applied, false); err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// refreshes makes a refresh of two exports, one by its schedule and one for news, and a look for
+// late runs.
+func refreshes(w *world.World) {
+	w.T.Helper()
+	w.People("First", 1, 10, 1)
+	w.People("Second", 1, 10, 1)
+	first, second := w.Of("First"), w.Of("Second")
+	first.Fields, second.Fields, second.After = schemas.Fields{}, schemas.Fields{}, schemas.OneOrMore{"First"}
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{first, second}})
+	runs := func(n int) func() bool {
+		return func() bool {
+			views, err := w.Operator.History(w.T.Context(), "Second", 5)
+			return err == nil && len(views) == n && views[0].State == schemas.StateDone
+		}
+	}
+	w.Trigger("First")
+	w.Until("the refresh is done", runs(1))
+	applied, err := w.Operator.AppliedExport(w.T.Context(), "First")
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	if _, err := w.Operator.News(w.T.Context(), applied, "a test"); err != nil {
+		w.T.Fatal(err)
+	}
+	w.Until("those after it are done", runs(2))
+
+	h := w.Client.ScheduleClient().GetHandle(w.T.Context(), schemas.LateRunsID)
+	w.Until("looks are scheduled", func() bool { return h.Trigger(w.T.Context(), client.ScheduleTriggerOptions{}) == nil })
+	w.Until("a look has ended", func() bool {
+		last, err := w.Operator.LastLook(w.T.Context())
+		return err == nil && !last.LookedAt.IsZero()
+	})
 }
 
 // histories gives the history of every workflow that Temporal knows of, by a name
@@ -160,6 +198,12 @@ func histories(w *world.World) map[string]*history.History {
 				name += "-2"
 			} else if strings.HasPrefix(name, "export-continued-segment") {
 				name += "-1"
+			}
+			if kind := e.Type.Name; kind == schemas.WorkflowRefresh {
+				name += "-news"
+				if all[name] != nil { // the first one
+					name = "refresh-scheduled"
+				}
 			}
 			if all[name] == nil { // the list has the newest first
 				all[name] = historyOf(ctx, w, e.Execution)
