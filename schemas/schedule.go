@@ -121,7 +121,7 @@ func (e Exports) Timing(export Export) (Timing, bool) {
 	}
 }
 
-// ScheduledInput starts ScheduledRun. It is the only record of an applied export.
+// ScheduledInput is what a schedule starts ScheduledRun or Refresh with. It is the only record of an applied export.
 type ScheduledInput struct {
 	Export Export `json:"export"`
 	Grant  *Grant `json:"grant,omitempty"`
@@ -131,8 +131,12 @@ type ScheduledInput struct {
 	// Followers are the exports that are After this one, sorted. The grant does not cover
 	// them: each has a grant of its own.
 	Followers []string `json:"followers,omitempty"`
-	// Skip is why ScheduledRun only records that it started no run, or empty. It is never
-	// set in a schedule.
+}
+
+// ScheduledStart starts ScheduledRun. A schedule starts it with a ScheduledInput.
+type ScheduledStart struct {
+	ScheduledInput
+	// Skip is why a Refresh starts no run, which is only recorded; otherwise empty.
 	Skip string `json:"skip,omitempty"`
 }
 

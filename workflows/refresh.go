@@ -126,7 +126,7 @@ func (r *refresh) upstream(ctx workflow.Context, m *refreshed) (why string, tell
 // run runs an export.
 func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) {
 	var out schemas.ScheduledResult
-	switch err := r.start(ctx, in).Get(ctx, &out); {
+	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in}).Get(ctx, &out); {
 	case err != nil:
 		m.RefreshedExport, m.tell = endedAs(m.Export, err, schemas.RunResult{}, m.Why), true
 	case out.Run != nil:
@@ -155,8 +155,7 @@ func endedAs(export string, err error, result schemas.RunResult, why string) sch
 // it notifies those who want to know of runs that are overdue.
 func (r *refresh) leaveOut(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput, why string, tell bool) {
 	m.State, m.Why, m.tell = schemas.StateSkipped, why, tell
-	in.Skip = why
-	if err := r.start(ctx, in).Get(ctx, nil); err != nil {
+	if err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in, Skip: why}).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("skipped start not recorded", "export", m.Export, "error", err)
 	}
 	if !tell {
@@ -171,7 +170,7 @@ func (r *refresh) leaveOut(ctx workflow.Context, m *refreshed, in schemas.Schedu
 }
 
 // start starts the ScheduledRun of one export.
-func (r *refresh) start(ctx workflow.Context, in schemas.ScheduledInput) workflow.ChildWorkflowFuture {
+func (r *refresh) start(ctx workflow.Context, in schemas.ScheduledStart) workflow.ChildWorkflowFuture {
 	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            schemas.ScheduledWorkflowID(in.Export.Name) + r.at,
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

@@ -54,7 +54,7 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 	o.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.AppliedNow, error) { return o.applied[export], nil },
 		activity.RegisterOptions{Name: schemas.ActivityReadSchedule})
 	o.RegisterWorkflowWithOptions(Refresh, workflow.RegisterOptions{Name: schemas.WorkflowRefresh})
-	o.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.ScheduledInput) (schemas.ScheduledResult, error) {
+	o.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
 		out, err := ScheduledRun(ctx, in)
 		if out.Skipped != "" {
 			o.skipped[in.Export.Name] = workflow.GetInfo(ctx).WorkflowExecution.ID + " " + out.Skipped

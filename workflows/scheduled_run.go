@@ -15,13 +15,13 @@ import (
 // It runs the export under the ID that all runs of the export share and waits for its end,
 // so that Temporal knows that the schedule's last start is still running. If a run is
 // already in progress, it skips this one and records that. A Refresh starts it as well.
-func ScheduledRun(ctx workflow.Context, in schemas.ScheduledInput) (schemas.ScheduledResult, error) {
+func ScheduledRun(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
 	if in.Skip != "" {
 		return skipped(ctx, in.Export.Name, in.Skip)
 	}
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The schedule of **export %q** runs it as `%s`.", in.Export.Name, schemas.RunWorkflowID(in.Export.Name)))
 	var result schemas.RunResult
-	err := startScheduled(ctx, in, schemas.Trigger{Kind: schemas.TriggerSchedule}).Get(ctx, &result)
+	err := startScheduled(ctx, in.ScheduledInput, schemas.Trigger{Kind: schemas.TriggerSchedule}).Get(ctx, &result)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
 	case errors.As(err, &started):

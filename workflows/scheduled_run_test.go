@@ -30,14 +30,14 @@ func TestScheduledRun(t *testing.T) {
 
 	t.Run("runs the export", func(t *testing.T) {
 		env := start(t, nil)
-		env.ExecuteWorkflow(ScheduledRun, in)
+		env.ExecuteWorkflow(ScheduledRun, schemas.ScheduledStart{ScheduledInput: in})
 		var out schemas.ScheduledResult
 		require.NoError(t, env.GetWorkflowResult(&out))
 		require.Equal(t, "A/b", out.Run.Export)
 	})
 	t.Run("ends as the run ends", func(t *testing.T) {
 		env := start(t, temporal.NewNonRetryableApplicationError("1 of 2", schemas.ErrorSegmentsFailed, nil))
-		env.ExecuteWorkflow(ScheduledRun, in)
+		env.ExecuteWorkflow(ScheduledRun, schemas.ScheduledStart{ScheduledInput: in})
 		require.ErrorContains(t, env.GetWorkflowError(), "1 of 2")
 	})
 	t.Run("skips where a run is under way", func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestScheduledRun(t *testing.T) {
 		env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(schemas.RunResult{},
 			&temporal.ChildWorkflowExecutionAlreadyStartedError{})
 		env.OnUpsertMemo(mock.Anything).Return(nil).Once()
-		env.ExecuteWorkflow(ScheduledRun, in)
+		env.ExecuteWorkflow(ScheduledRun, schemas.ScheduledStart{ScheduledInput: in})
 		var out schemas.ScheduledResult
 		require.NoError(t, env.GetWorkflowResult(&out))
 		require.Nil(t, out.Run)
