@@ -140,7 +140,12 @@ func (h hidden) run(t *testing.T, seed uint64, known Learned) (out outcome) {
 						others = append(others, other.Learned())
 					}
 					l.divide(l.c.part, false, others)
-					_ = Sleep(ctx, every)
+					select {
+					case <-time.After(every):
+					case <-l.found:
+						every = firstLook
+					case <-ctx.Done():
+					}
 				}
 			})
 			all.Go(func() {

@@ -34,6 +34,7 @@ func inFlight(rows int) int {
 type Limiter struct {
 	turn  chan struct{} // held by the goroutine that waits for the next turn
 	freed chan struct{} // a request was answered
+	found chan struct{} // the first 429 was answered: the other workers should know soon
 
 	mu       sync.Mutex
 	c        *controller
@@ -46,7 +47,7 @@ type Limiter struct {
 func newLimiter(set schemas.Limits, known Learned) *Limiter {
 	c := newController(set, known)
 	return &Limiter{
-		turn: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), freed: make(chan struct{}, 1), found: make(chan struct{}, 1),
 		c: c, pace: rate.NewLimiter(rate.Limit(c.own()), 1),
 	}
 }
@@ -175,8 +176,15 @@ func (t Turn) Accepted(profiles int) {
 // there was none.
 func (t Turn) Throttled(retryAfter time.Duration) {
 	t.end(func(c *controller, now time.Time) {
+		known := c.Found
 		if until := now.Add(max(retryAfter, c.throttled(t.sent, now))); until.After(t.l.paused) {
 			t.l.paused = until
+		}
+		if c.Found && !known {
+			select {
+			case t.l.found <- struct{}{}:
+			default:
+			}
 		}
 	})
 }

@@ -33,8 +33,9 @@ type Registry struct {
 	projects map[string]string         // by connection
 	set      map[string]schemas.Limits // by connection
 	limiters map[key]*Limiter
-	known    map[key]Learned // read from the data root
-	parts    map[string]part // of projects
+	known    map[key]Learned          // read from the data root
+	parts    map[string]part          // of projects
+	found    map[string]chan struct{} // a Limiter's found, by project
 }
 
 type key struct{ project, endpoint string }
@@ -43,7 +44,7 @@ type key struct{ project, endpoint string }
 func NewRegistry() *Registry {
 	return &Registry{
 		projects: map[string]string{}, set: map[string]schemas.Limits{},
-		limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{},
+		limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{}, found: map[string]chan struct{}{},
 	}
 }
 
@@ -85,6 +86,7 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	l := r.limiters[k]
 	if l == nil {
 		l = newLimiter(set, r.known[k])
+		l.found = r.foundOf(k.project)
 		if p, ok := r.parts[k.project]; ok {
 			l.divide(p, false, nil)
 		}
@@ -93,6 +95,21 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	}
 	l.configure(set)
 	return l
+}
+
+// overloads returns a channel that receives after a project's first 429 to this process.
+func (r *Registry) overloads(project string) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.foundOf(project)
+}
+
+// foundOf is overloads for callers that have locked r.mu.
+func (r *Registry) foundOf(project string) chan struct{} {
+	if r.found[project] == nil {
+		r.found[project] = make(chan struct{}, 1)
+	}
+	return r.found[project]
 }
 
 // lowest returns the lower of each of two connections' limits, where 0 is no limit.

@@ -166,6 +166,7 @@ func (s *Share) begin(project string, p *presence) {
 	p.stored = stored.Limits
 	s.mu.Unlock()
 	s.look(within, project, p)
+	overloads := s.registry.overloads(project)
 	go func() {
 		defer close(over)
 		for every := firstLook; ; every = min(every*5/4, lookEvery) {
@@ -173,6 +174,9 @@ func (s *Share) begin(project string, p *presence) {
 			case <-ctx.Done():
 				s.end(project, p)
 				return
+			case <-overloads: // within firstPause the others know the rate, and this worker theirs
+				every = firstLook
+				s.look(ctx, project, p)
 			case <-time.After(every):
 				s.look(ctx, project, p)
 			}

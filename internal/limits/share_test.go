@@ -4,9 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"iterable-segment-export/internal/lease"
@@ -144,6 +147,24 @@ func TestWorkersLearnFromEachOther(t *testing.T) {
 	la.mu.Unlock()
 	defer a.Join(t.Context(), "project")()
 	until(t, "b knows what a knows", func() bool { l := lb.Learned(); return l.Rate == 40 && l.Rows == 7_000 && l.TooMany == 8_000 })
+}
+
+// The first 429 is announced at once, in no time of the bubble.
+func TestTheFirstOverloadIsSharedAtOnce(t *testing.T) {
+	a, r := newShare(t, t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		defer a.Join(t.Context(), "project")()
+		turn, err := r.For("project", "subscribe", schemas.Limits{}).Wait(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		turn.Throttled(0)
+		synctest.Wait()
+		data, err := a.root.Read(t.Context(), path.Join(schemas.SendersDir(ownProject("project")), a.id))
+		if err != nil || !strings.Contains(string(data), `"found":true`) {
+			t.Errorf("%s, %v", data, err)
+		}
+	})
 }
 
 // A worker that was killed leaves its file, which does not count after a while.
