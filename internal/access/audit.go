@@ -12,8 +12,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -60,17 +61,16 @@ func (g *Gate) Trail(ctx context.Context, since time.Time) ([]schemas.AuditEntry
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	entries, errs := make([]schemas.AuditEntry, len(keys)), make([]error, auditReaders)
-	var wg sync.WaitGroup
-	for r := range auditReaders {
-		wg.Go(func() {
-			for i := r; i < len(keys) && errs[r] == nil; i += auditReaders {
-				_, errs[r] = g.root.ReadJSON(ctx, keys[i], &entries[i])
-			}
+	entries := make([]schemas.AuditEntry, len(keys))
+	readers, ctx := errgroup.WithContext(ctx)
+	readers.SetLimit(auditReaders)
+	for i, key := range keys {
+		readers.Go(func() error {
+			_, err := g.root.ReadJSON(ctx, key, &entries[i])
+			return err
 		})
 	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := readers.Wait(); err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
 	entries = slices.DeleteFunc(entries, func(e schemas.AuditEntry) bool { return e.At.Before(since) })

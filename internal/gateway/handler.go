@@ -35,7 +35,7 @@ const (
 	// request; it is shorter, so that no earlier write deadline still applies.
 	writeTime = 30 * time.Second
 	idleTime  = 20 * time.Second
-	// answerTime bounds every other request.
+	// answerTime bounds every request that does not follow a run.
 	answerTime = 2 * time.Minute
 	// costlyAtOnce is the limit on concurrent costly operations, mostCostly that for one
 	// person.
@@ -77,6 +77,7 @@ type Handler struct {
 	o        Options
 	mux      *http.ServeMux
 	patience time.Duration // of a costly request
+	answer   time.Duration // bounds a request that does not follow a run
 	triggers triggers
 
 	mu     sync.Mutex
@@ -88,7 +89,7 @@ type Handler struct {
 
 // NewHandler returns a Handler behind a check for cross-origin requests.
 func NewHandler(o Options) http.Handler {
-	h := &Handler{o: o, mux: http.NewServeMux(), patience: costlyPatience, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
+	h := &Handler{o: o, mux: http.NewServeMux(), patience: costlyPatience, answer: answerTime, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	h.triggers.o = &h.o
 	for _, rt := range routes {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -223,7 +224,7 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		r, cancel = h.whileGood(r, rt.least)
 	} else {
 		var ctx context.Context
-		ctx, cancel = context.WithTimeout(r.Context(), answerTime)
+		ctx, cancel = context.WithTimeout(r.Context(), h.answer)
 		r = r.WithContext(ctx)
 	}
 	defer cancel()

@@ -160,6 +160,30 @@ func TestNoWriteWaitsForLong(t *testing.T) {
 	}
 }
 
+// A stream of rejects ends when its request's time is over, and says so in its last object.
+func TestAStreamOfRejectsEnds(t *testing.T) {
+	h := &Handler{o: Options{Office: &Office{Log: slog.New(slog.DiscardHandler)}, PerSecond: 1, Burst: 1}, answer: 10 * time.Millisecond,
+		patience: time.Second, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
+	rt := routes[slices.IndexFunc(routes, func(rt route) bool { return rt.name == "getRejects" })]
+	rt.serve = func(l *Local, w http.ResponseWriter, r *http.Request) error {
+		return l.stream(w, r, func(yield func(Reject) error) error {
+			for { // more rows than anyone reads
+				if err := yield(Reject{Segment: "VIP"}); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	w := httptest.NewRecorder()
+	if err := h.do(rt, schemas.Person{Name: "ann", Subject: "ann", Role: schemas.RoleAdministrator}, w, httptest.NewRequest(http.MethodGet, "/", nil)); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(lines[0], `{"segment":"VIP"`) || !strings.HasPrefix(last, `{"problem":`) {
+		t.Errorf("%d rows, and at the end %s", len(lines)-1, last)
+	}
+}
+
 // One address leaves connections to others.
 func TestOneAddressLeavesConnectionsToOthers(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -314,13 +314,20 @@ func sendRejects(l *Local, w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
+	return l.stream(w, r, func(yield func(Reject) error) error {
+		return l.Rejects(r.Context(), run, RejectsRequest{Segment: q.Get("segment"), Reason: q.Get("reason"), Limit: limit}, yield)
+	})
+}
+
+// stream writes rows until the request's time is over.
+func (l *Local) stream(w http.ResponseWriter, r *http.Request, rows func(yield func(Reject) error) error) error {
 	out, began := json.NewEncoder(w), false
-	err = l.Rejects(r.Context(), run, RejectsRequest{Segment: q.Get("segment"), Reason: q.Get("reason"), Limit: limit}, func(row Reject) error {
+	err := rows(func(row Reject) error {
 		if !began {
 			w.Header().Set("Content-Type", "application/x-ndjson")
 		}
 		began = true
-		if err := r.Context().Err(); err != nil { // who reads slowly
+		if err := r.Context().Err(); err != nil { // the client reads slowly
 			return err
 		}
 		return out.Encode(row)

@@ -106,7 +106,7 @@ func (h *Handler) handle(name string, do func(w http.ResponseWriter, r *http.Req
 	return func(to http.ResponseWriter, r *http.Request) {
 		w := &recorder{ResponseWriter: to, status: http.StatusOK}
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+		ctx, cancel := context.WithTimeout(r.Context(), h.answer)
 		defer cancel()
 		r = r.WithContext(ctx)
 		who := ""
