@@ -3,23 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/spf13/cobra"
 	"golang.org/x/oauth2"
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/login"
 )
 
 // Environment variables with the gateway's URL and the token for it.
@@ -45,7 +39,7 @@ func (a *app) token(ctx context.Context, base string) (string, error) {
 		return strings.TrimSpace(token), nil
 	}
 	if file == "" {
-		return loginToken(ctx, base)
+		return login.Token(ctx, base)
 	}
 	info, err := os.Stat(file)
 	if err == nil && info.Size() > maxTokenFile {
@@ -63,160 +57,6 @@ func (a *app) token(ctx context.Context, base string) (string, error) {
 		return "", fmt.Errorf("the token file %s is empty", file)
 	}
 	return token, nil
-}
-
-// login is what starter login stores for one gateway.
-type login struct {
-	gateway.Login
-	Token   string `json:"token"`
-	Refresh string `json:"refresh,omitempty"`
-}
-
-// loginFile returns the file with the logins, which only its owner can read.
-func loginFile() (string, error) {
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "", fmt.Errorf("find the configuration folder: %w", err)
-	}
-	return filepath.Join(dir, "iterable-segment-export", "logins.json"), nil
-}
-
-func readLogins() (map[string]login, error) {
-	all := map[string]login{}
-	file, err := loginFile()
-	if err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return all, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &all)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the logins in %s (delete it and call starter login again): %w", file, err)
-	}
-	return all, nil
-}
-
-// storeLogin replaces the login for a gateway. An empty one is deleted.
-func storeLogin(base string, l login) error {
-	all, err := readLogins()
-	if err != nil {
-		return err
-	}
-	if all[base] = l; l.Token == "" {
-		delete(all, base)
-	}
-	data, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return err
-	}
-	file, err := loginFile()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("store the login: %w", err)
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), "login-*") // with mode 0600
-	if err != nil {
-		return fmt.Errorf("store the login: %w", err)
-	}
-	_, err = temporary.Write(data)
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-		return fmt.Errorf("store the login: %w", err)
-	}
-	return nil
-}
-
-// renewBefore is how long before its expiry a token is renewed.
-const renewBefore = time.Minute
-
-// loginToken returns the token of the login, renewed if it expires soon. It is empty
-// without a login; the gateway then says what to do.
-func loginToken(ctx context.Context, base string) (string, error) {
-	all, err := readLogins()
-	if err != nil {
-		return "", err
-	}
-	l, ok := all[base]
-	if !ok || time.Until(expiry(l.Token)) > renewBefore || l.Refresh == "" {
-		return l.Token, nil
-	}
-	conf, err := l.oauth(ctx)
-	if err != nil {
-		return "", err
-	}
-	got, err := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: l.Refresh}).Token()
-	if err != nil {
-		return "", fmt.Errorf("renew the login (call starter login again): %w", err)
-	}
-	l.set(got)
-	return l.Token, storeLogin(base, l)
-}
-
-// oauth returns how to get tokens from the identity provider.
-func (l login) oauth(ctx context.Context) (*oauth2.Config, error) {
-	p, err := oidc.NewProvider(ctx, l.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("read the configuration of the identity provider %s: %w", l.Issuer, err)
-	}
-	return &oauth2.Config{ClientID: l.ClientID, Endpoint: p.Endpoint(), Scopes: l.Scopes}, nil
-}
-
-// set stores the tokens that the provider returned: the access token if its audience is
-// the gateway, otherwise the ID token.
-func (l *login) set(got *oauth2.Token) {
-	l.Token = got.AccessToken
-	if id, _ := got.Extra("id_token").(string); id != "" && !slices.Contains(audience(l.Token), l.Audience) {
-		l.Token = id
-	}
-	l.Refresh = cmp.Or(got.RefreshToken, l.Refresh)
-}
-
-// claims decodes a token's claims without verifying it; the gateway does that.
-func claims(token string, out any) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return
-	}
-	if data, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
-		_ = json.Unmarshal(data, out)
-	}
-}
-
-func expiry(token string) time.Time {
-	var c struct {
-		Exp float64 `json:"exp"`
-	}
-	claims(token, &c)
-	return time.Unix(int64(c.Exp), 0)
-}
-
-func audience(token string) []string {
-	var c struct {
-		Aud any `json:"aud"`
-	}
-	claims(token, &c)
-	switch aud := c.Aud.(type) {
-	case string:
-		return []string{aud}
-	case []any:
-		var out []string
-		for _, a := range aud {
-			if s, ok := a.(string); ok {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
-	return nil
 }
 
 func (a *app) loginCommand() *cobra.Command {
@@ -237,7 +77,7 @@ renewed for as long as the provider allows. --out deletes it.`,
 				return usageError{fmt.Errorf("set %s to the gateway's URL; without a gateway there is no need to log in", apiEnv)}
 			}
 			if out {
-				if err := storeLogin(base, login{}); err != nil {
+				if err := login.Store(base, login.Login{}); err != nil {
 					return err
 				}
 				fmt.Fprintln(c.OutOrStdout(), "Logged out.")
@@ -255,31 +95,23 @@ func (a *app) login(c *cobra.Command, base string) error {
 	if err != nil {
 		return err
 	}
-	var l login
+	var l login.Login
 	if l.Login, err = client.Login(c.Context()); err != nil {
 		return err
 	}
-	conf, err := l.oauth(c.Context())
+	err = l.Device(c.Context(), func(code *oauth2.DeviceAuthResponse) {
+		fmt.Fprintf(c.ErrOrStderr(), "Open %s and enter the code %s\n", code.VerificationURI, code.UserCode)
+		if code.VerificationURIComplete != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "or open %s\n", code.VerificationURIComplete)
+		}
+	})
+	if errors.Is(err, login.ErrNoDevice) {
+		return fmt.Errorf("the identity provider %s has no device flow; get a token from it in another way, and set %s to it, or %s to a file with it", l.Issuer, tokenEnv, tokenFileEnv)
+	}
 	if err != nil {
 		return err
 	}
-	if conf.Endpoint.DeviceAuthURL == "" {
-		return fmt.Errorf("the identity provider %s has no device flow; get a token from it in another way, and set %s to it, or %s to a file with it", l.Issuer, tokenEnv, tokenFileEnv)
-	}
-	code, err := conf.DeviceAuth(c.Context())
-	if err != nil {
-		return fmt.Errorf("get a code from the identity provider %s: %w", l.Issuer, err)
-	}
-	fmt.Fprintf(c.ErrOrStderr(), "Open %s and enter the code %s\n", code.VerificationURI, code.UserCode)
-	if code.VerificationURIComplete != "" {
-		fmt.Fprintf(c.ErrOrStderr(), "or open %s\n", code.VerificationURIComplete)
-	}
-	got, err := conf.DeviceAccessToken(c.Context(), code)
-	if err != nil {
-		return fmt.Errorf("log in at %s: %w", l.Issuer, err)
-	}
-	l.set(got)
-	if err := storeLogin(base, l); err != nil {
+	if err := login.Store(base, l); err != nil {
 		return err
 	}
 	me, err := client.Me(c.Context())
