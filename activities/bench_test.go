@@ -15,12 +15,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// BenchmarkStage stages a segment with eight fields for a list that nobody is on: plainly, with
-// a suppression list of a million that is read each time, also of rows with both identifiers,
-// which are read twice then, and with the record of rows, which is written as at the end of a
-// run; and with rows chosen by a condition, by dedupe and by a group.
+// BenchmarkStage stages a segment with eight fields for a list that nobody is on: plainly; with
+// a suppression list of a million, read from its source and as kept from the run before, also of
+// rows with both identifiers, which are read twice then; with the record of changed rows, which
+// is the default, and of all, written as at the end of a run; with rows chosen by a condition, by
+// dedupe and by a group; and with a condition, a kept suppression list and the record together.
 func BenchmarkStage(b *testing.B) {
-	for _, variant := range []string{"plain", "suppression", "both identifiers", "both identifiers, suppression", "record", "where all match", "where some match", "dedupe", "group"} {
+	for _, variant := range []string{"plain", "suppression", "suppression from its source", "both identifiers", "both identifiers, suppression", "record", "record all", "together", "where all match", "where some match", "dedupe", "group"} {
 		b.Run(variant, func(b *testing.B) { benchmarkStage(b, variant) })
 	}
 }
@@ -43,7 +44,7 @@ func benchmarkStage(b *testing.B, variant string) {
 		export.UserID = "CustomerId"
 	}
 	switch variant {
-	case "suppression", "both identifiers, suppression":
+	case "suppression", "suppression from its source", "both identifiers, suppression", "together":
 		never := b.TempDir()
 		var people []identity
 		for i := range 1_000_000 {
@@ -51,9 +52,15 @@ func benchmarkStage(b *testing.B, variant string) {
 		}
 		writeIdentities(b, filepath.Join(never, "never.arrow"), people)
 		connection.Suppress = []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
-	case "record":
+		w.Now = func() time.Time { return time.Now().Add(time.Hour) } // the list has not just been written
+	case "record all":
 		export.Record = schemas.RecordAll
-	case "where all match": // Points is not mapped
+	}
+	if variant == "record" || variant == "together" {
+		export.Record = schemas.RecordChanges
+	}
+	switch variant {
+	case "where all match", "together": // Points is not mapped
 		yes := true
 		segment.Where = &schemas.Condition{All: []schemas.Condition{
 			{Any: []schemas.Condition{{Column: "Points", AtLeast: "-1"}, {Column: "Points", IsNull: &yes}}},
@@ -76,8 +83,18 @@ func benchmarkStage(b *testing.B, variant string) {
 		Run: run, Export: export, Segment: segment,
 		Connection: schemas.ConnectionInfo{Name: "sandbox"}, Info: seg.Info(), ListID: 1,
 	}
+	if variant != "suppression from its source" && connection.Suppress != nil {
+		if _, _, _, err := w.readSuppressions(b.Context(), connection); err != nil {
+			b.Fatal(err)
+		}
+	}
 	for b.Loop() {
 		w.suppressed.lists = nil
+		if variant == "suppression from its source" {
+			if err := w.Root.DeletePrefix(b.Context(), schemas.SuppressionDir); err != nil {
+				b.Fatal(err)
+			}
+		}
 		var read atomic.Int64
 		m, err := w.Activities.stage(b.Context(), in, ledgertest.Attempt, seg, &read)
 		if err != nil || m.Read != rows {

@@ -102,32 +102,36 @@ func (a *Activities) readSuppressions(ctx context.Context, c schemas.Connection)
 	shared := a.suppressed.of(c.Name)
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	found := make([]*segment.Segment, len(c.Suppress))
-	settings, err := json.Marshal(c.Suppress)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("encode the suppression lists of connection %q: %w", c.Name, err)
-	}
-	of := string(settings)
+	found := make([]*suppressionList, len(c.Suppress))
+	of := ""
 	for i, list := range c.Suppress {
-		var doubts []string
-		if found[i], doubts, err = inspectSuppression(ctx, c, list); err != nil {
+		if found[i], err = inspectSuppression(ctx, c, list); err != nil {
 			return nil, nil, nil, suppressionFailure(ctx, err, c, list)
 		}
-		for _, doubt := range doubts {
+		for _, doubt := range found[i].doubts {
 			warnings = append(warnings, fmt.Sprintf("suppression list %q: %s", list.Name, doubt))
 		}
-		of += found[i].Info().Fingerprint
+		of += found[i].of
 	}
 	if set := shared.set.Value(); set != nil && shared.of == of {
 		return set, slices.Clone(shared.counts), warnings, nil
 	}
 	set := new(suppression.Set)
 	for i, list := range c.Suppress {
-		n := schemas.SuppressionCount{Name: list.Name, Fingerprint: found[i].Info().Fingerprint}
-		if err := readSuppression(ctx, found[i], list, set, &n); err != nil {
+		one, kept, err := a.keptHashes(ctx, schemas.SuppressionKey(c.Name, list.Name), found[i].of)
+		if err != nil { // of the data root
+			return nil, nil, nil, fmt.Errorf("read the kept hashes of suppression list %q of connection %q: %w", list.Name, c.Name, err)
+		}
+		if one == nil {
+			one, kept, err = a.readAndKeep(ctx, c, found[i])
+		}
+		if err == nil {
+			err = set.Merge(one)
+		}
+		if err != nil {
 			return nil, nil, nil, suppressionFailure(ctx, err, c, list)
 		}
-		counts = append(counts, n)
+		counts = append(counts, schemas.SuppressionCount{Name: list.Name, Fingerprint: found[i].Info().Fingerprint, Entries: kept.Entries, Unreadable: kept.Unreadable})
 	}
 	set.Seal()
 	shared.of, shared.set, shared.counts = of, weak.Make(set), slices.Clone(counts)
@@ -149,25 +153,9 @@ func suppressionFailure(ctx context.Context, err error, c schemas.Connection, li
 		"suppression list %q of connection %q can't be read: %s; nothing is sent without it: have an administrator repair it, then retry", list.Name, c.Name, step.Message(err)))
 }
 
-// inspectSuppression reads the footers of a suppression list. It returns what is doubtful about
-// its files too.
-func inspectSuppression(ctx context.Context, c schemas.Connection, list schemas.Suppression) (seg *segment.Segment, doubts []string, err error) {
-	located, err := suppressionFiles(ctx, c, list)
-	if err != nil {
-		return nil, nil, err
-	}
-	if seg, err = located.Inspect(ctx, segment.Columns{Email: list.Email + list.EmailSHA256, UserID: list.UserID + list.UserIDSHA256}); err != nil {
-		return nil, nil, err
-	}
-	doubts = slices.Clone(seg.Warnings())
-	if left := located.Leftovers(); left != "" {
-		doubts = append(doubts, left+"; a larger export may have left them behind")
-	}
-	return seg, doubts, nil
-}
-
-// readSuppression adds a suppression list to the set, and counts its entries.
-func readSuppression(ctx context.Context, seg *segment.Segment, list schemas.Suppression, set *suppression.Set, n *schemas.SuppressionCount) error {
+// readSuppression adds a suppression list to the set, and counts its entries. How it hashes them is
+// part of hashRules.
+func readSuppression(ctx context.Context, seg *segment.Segment, list schemas.Suppression, set *suppression.Set, n *suppression.Kept) error {
 	var addresses int64
 	hash := map[segment.Role]func([]byte) (suppression.Hash, error){
 		segment.UserID: func(id []byte) (suppression.Hash, error) { return suppression.UserID(id), nil },

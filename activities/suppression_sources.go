@@ -69,11 +69,11 @@ func (a *Activities) sameLists(ctx context.Context, connection string, staged []
 		return changed("the suppression lists")
 	}
 	for i, list := range c.Suppress {
-		seg, _, err := inspectSuppression(ctx, c, list)
+		found, err := inspectSuppression(ctx, c, list)
 		if err != nil {
 			return suppressionFailure(ctx, err, c, list)
 		}
-		if list.Name != staged[i].Name || seg.Info().Fingerprint != staged[i].Fingerprint {
+		if list.Name != staged[i].Name || found.Info().Fingerprint != staged[i].Fingerprint {
 			return changed(fmt.Sprintf("suppression list %q", list.Name))
 		}
 	}

@@ -49,6 +49,12 @@ const (
 	RunRecordFile = "run.json" // the RunRecord of a run
 )
 
+// HasRows reports whether a file of a report's folder has rows of people: they are kept as rejects
+// are, and rewritten when a person is forgotten.
+func HasRows(name string) bool {
+	return name == RejectsFile || name == RowsFile || name == ExamplesFile
+}
+
 // DeploymentKey is the key of the data root's ID, a Deployment.
 const DeploymentKey = "deployment.json"
 
@@ -77,7 +83,7 @@ func ListOwnersDir(host string) string { return path.Join(ListOwners, PathName(h
 
 // StagingDir returns the folder of the files that one segment's run deletes at its end.
 func StagingDir(run RunRef) string {
-	return path.Join("staging", exportPath(run.Connection, run.Export), runPath(run.RunID), PathName(run.Segment))
+	return path.Join(StagedFilesDir, exportPath(run.Connection, run.Export), runPath(run.RunID), PathName(run.Segment))
 }
 
 // StagedDir returns the folder of one attempt at staging. The attempt is a name of
@@ -86,14 +92,16 @@ func StagedDir(run RunRef, attempt string) string {
 	return path.Join(StagingDir(run), attempt)
 }
 
-// SnapshotsDir and ReportsDir are the folders of all snapshots, and of all reports.
+// StagedFilesDir, SnapshotsDir and ReportsDir are the folders of all staged files, of all
+// snapshots, and of all reports.
 const (
-	SnapshotsDir = "snapshots"
-	ReportsDir   = "reports"
+	StagedFilesDir = "staging"
+	SnapshotsDir   = "snapshots"
+	ReportsDir     = "reports"
 )
 
 // PeopleDirs are the folders of the data root with personal data and records of runs.
-var PeopleDirs = []string{"staging", "snapshots", "reports", HistoryDir, "forgotten"}
+var PeopleDirs = []string{StagedFilesDir, SnapshotsDir, ReportsDir, HistoryDir, "forgotten", SuppressionDir}
 
 // ExportDirs returns the folders with the personal data and the past runs of an export over a
 // connection.
@@ -108,6 +116,15 @@ func ExportDirs(connection, export string) []string {
 // ForgottenDir returns the folder with hashes of the profiles that a connection's project
 // has forgotten.
 func ForgottenDir(connection string) string { return path.Join("forgotten", PathName(connection)) }
+
+// SuppressionDir is the folder of the hashes of suppression lists, which are kept until their
+// sources change.
+const SuppressionDir = "suppression"
+
+// SuppressionKey returns the key of the hashes of one suppression list of a connection.
+func SuppressionKey(connection, list string) string {
+	return path.Join(SuppressionDir, PathName(connection), PathName(list))
+}
 
 // exportPath returns the part of a path that separates exports of the same name over
 // different connections.
