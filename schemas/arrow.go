@@ -56,7 +56,10 @@ var SnapshotSchema = arrow.NewSchema([]arrow.Field{
 //	person   with recordIdentity: hash, the SHA-256 of the address in hexadecimal, or of the
 //	         user ID where there is no address
 //	outcome  an Outcome
-//	reason   a Reason, or for removed members why; null for others
+//	reason   a Reason, or for removed members why; field_left_out for rows that were sent or
+//	         are unchanged without a value; null for others
+//	column   the column at fault of a rejected row, or the columns whose values were left
+//	         out, with ", " between them
 //	file     the source file's name, null for members that no row has
 //	row      the row's number in the file, from 0
 //	request  the request that sent the profile: add or remove, and its first batch
@@ -67,6 +70,7 @@ var RowSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "person", Type: arrow.BinaryTypes.String, Nullable: true},
 	{Name: "outcome", Type: arrow.BinaryTypes.String},
 	{Name: "reason", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "column", Type: arrow.BinaryTypes.String, Nullable: true},
 	{Name: "file", Type: arrow.BinaryTypes.String, Nullable: true},
 	{Name: "row", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 	{Name: "request", Type: arrow.BinaryTypes.String, Nullable: true},

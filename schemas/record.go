@@ -38,6 +38,10 @@ const (
 // ReasonLeft is why a member was removed that is not in the segment any more.
 const ReasonLeft Reason = "left"
 
+// ReasonFieldLeftOut marks a row that was sent without a value of a mapped field, since Iterable
+// can't store the value (onInvalid: omit).
+const ReasonFieldLeftOut Reason = "field_left_out"
+
 // ReasonFiltered marks a row that does not match the segment's condition. It is counted by
 // itself and not written to the rejects file.
 const ReasonFiltered Reason = "filtered"

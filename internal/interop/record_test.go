@@ -54,6 +54,7 @@ func TestDuckDBAnswersFromTheRecord(t *testing.T) {
 		row("", schemas.OutcomeRejected, schemas.ReasonMissing, 12, ""), row("bob@example.com", schemas.OutcomeDuplicate, schemas.ReasonDuplicate, 13, ""),
 		row("", schemas.OutcomeForgotten, schemas.ReasonIterableForgotten, 4, ""),
 	}
+	today[2].Reason, today[2].Column = schemas.ReasonFieldLeftOut, "Score"
 	writeRows(t, filepath.Join(dir, "rows.parquet"), schemas.IdentityPlain, today...)
 	writeRows(t, filepath.Join(dir, "monday.parquet"), schemas.IdentityPlain, row("eve@example.com", schemas.OutcomeAdded, "", 0, "add 0"), row("bob@example.com", schemas.OutcomeAdded, "", 1, "add 0"))
 	writeRows(t, filepath.Join(dir, "hashed.parquet"), schemas.IdentityHash, row("ann@example.com", schemas.OutcomeAdded, "", 0, "add 0"), row("bob@example.com", schemas.OutcomeUpdated, "", 1, "add 0"))
@@ -74,6 +75,7 @@ func TestDuckDBAnswersFromTheRecord(t *testing.T) {
 		`[{"reason":"unknown_tld","rows":"2"},{"reason":"iterable_invalid_email","rows":"1"},{"reason":"missing","rows":"1"}]`,
 		`[{"file":"b.parquet","percent":75},{"file":"a.parquet","percent":0}]`,
 		`[{"domain":"example.org","people":"1"}]`,
+		`[{"email":"cat@example.com","column":"Score"}]`,
 		`[{"request":"add 0","profiles":"3","answered":"2026-03-02 04:00:01.5+00"},{"request":"remove 0","profiles":"2","answered":"2026-03-02 04:00:01.5+00"}]`,
 		`[{"email":"eve@example.com"}]`,
 		`[{"file":"b.parquet","row":"10","email":"gus@example.con","reason":"unknown_tld"},{"file":"b.parquet","row":"11","email":"hal@nowhere.con","reason":"unknown_tld"},{"file":"b.parquet","row":"12","email":null,"reason":"missing"}]`,

@@ -53,6 +53,7 @@ type Mapper struct {
 	sendNulls bool
 	reject    bool // rows with a value that can't be sent
 	most      int
+	omitted   []string // columns whose values the last row lacks
 }
 
 // column is a compiled Column.
@@ -198,6 +199,7 @@ func (m *Mapper) Bind(rec arrow.Record) (err error) {
 // dst unchanged and the problem.
 func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 	start := len(dst)
+	m.omitted = m.omitted[:0]
 	dst = append(dst, '{')
 	for i := range m.columns {
 		c := &m.columns[i]
@@ -226,6 +228,7 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 		if problem != "" && problem != tooLarge && problem != beyond && !m.reject {
 			dst = dst[:before]
 			c.leaveOut(problem)
+			m.omitted = append(m.omitted, c.Name)
 			continue
 		}
 		if problem != "" {
@@ -234,6 +237,10 @@ func (m *Mapper) Append(dst []byte, row int) ([]byte, *InvalidValue) {
 	}
 	return append(dst, '}'), nil
 }
+
+// Omitted returns the names of the columns whose values the last row was appended without, since
+// they can't be sent. It is valid until the next row.
+func (m *Mapper) Omitted() []string { return m.omitted }
 
 // leaveOut counts a value that could not be sent.
 func (n *notes) leaveOut(problem string) {

@@ -4,12 +4,14 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -25,8 +27,9 @@ import (
 
 // Files beside the staged ones, from which the record of rows is made.
 const (
-	// restFile is a staged file with the rows that are neither sent nor rejected. Its data
-	// fields are the outcome.
+	// restFile is a staged file with the rows that are not sent, as far as they are recorded and
+	// name a person. Its data fields are the outcome. Those that are rejected are in the rejects
+	// file too, in the same order, with the reason.
 	restFile = "rest.arrow"
 	// updatesFile marks the rows of adds.arrow that are updates, suppressedFile those of
 	// removes.arrow whose member is suppressed.
@@ -80,6 +83,7 @@ type Recording struct {
 	all        bool // unchanged and filtered rows too
 	updates    marks
 	suppressed marks
+	leftOut    leftOut
 	rest       *batch.Writer
 	file       *storage.Writer
 }
@@ -98,7 +102,7 @@ func New(ctx context.Context, root *storage.Root, dir string, e schemas.Export) 
 	return r, err
 }
 
-// Row records a row that is neither sent nor rejected.
+// Row records a row that is not sent.
 func (r *Recording) Row(p *snapshot.Profile, outcome schemas.Outcome) error {
 	if r == nil || !r.all && (outcome == schemas.OutcomeUnchanged || outcome == schemas.OutcomeFiltered) {
 		return nil
@@ -126,6 +130,13 @@ func (r *Recording) Removed(suppressed bool) {
 	}
 }
 
+// LeftOut records the columns whose values a row is sent without, since they can't be sent.
+func (r *Recording) LeftOut(columns []string, file int32, row int64) {
+	if r != nil {
+		r.leftOut.add(columns, file, row)
+	}
+}
+
 // Close publishes the files of the recording.
 func (r *Recording) Close(ctx context.Context, root *storage.Root, dir string) error {
 	if r == nil {
@@ -140,6 +151,9 @@ func (r *Recording) Close(ctx context.Context, root *storage.Root, dir string) e
 	}
 	if err == nil {
 		err = root.Write(ctx, path.Join(dir, suppressedFile), r.suppressed.encode())
+	}
+	if err == nil {
+		err = r.leftOut.write(ctx, root, path.Join(dir, leftOutFile))
 	}
 	if err != nil {
 		return fmt.Errorf("write the staged files: %w", err)
@@ -157,9 +171,10 @@ func (r *Recording) Abort() {
 // recorder writes the record of a run's rows.
 type recorder struct {
 	*ledger.Account
-	export schemas.Export
-	files  []string
-	out    *rejects.RowWriter
+	export  schemas.Export
+	files   []string
+	leftOut leftOut
+	out     *rejects.RowWriter
 }
 
 // Publish writes what became of each row beside the report. It returns the file's key, or
@@ -176,6 +191,9 @@ func Publish(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schema
 	r := &recorder{export: e}
 	if err == nil {
 		err = json.Unmarshal(names, &r.files)
+	}
+	if err == nil {
+		r.leftOut, err = readLeftOut(ctx, a.Root, path.Join(dir, leftOutFile))
 	}
 	if err == nil {
 		r.Account, err = a.NewAccount(ctx, run, attempt, nil)
@@ -219,7 +237,11 @@ func (r *recorder) write(ctx context.Context, dir string) error {
 	}
 	err := r.each(ctx, path.Join(dir, restFile), func(k int, b *batch.Batch) error {
 		for i := range b.Len() {
-			if err := r.add(b, i, rejects.Row{Outcome: schemas.Outcome(b.DataFields(i))}); err != nil {
+			o := schemas.Outcome(b.DataFields(i))
+			if o == schemas.OutcomeRejected {
+				continue // written with its reason
+			}
+			if err := r.add(b, i, rejects.Row{Outcome: o}); err != nil {
 				return err
 			}
 		}
@@ -237,8 +259,13 @@ func (r *recorder) write(ctx context.Context, dir string) error {
 // add writes row i of a batch.
 func (r *recorder) add(b *batch.Batch, i int, row rejects.Row) error {
 	row.Email, row.UserID = b.Email(i), b.UserID(i)
-	if row.Outcome == schemas.OutcomeForgotten {
+	switch row.Outcome {
+	case schemas.OutcomeForgotten:
 		row.Email, row.UserID = nil, nil
+	case schemas.OutcomeAdded, schemas.OutcomeUpdated, schemas.OutcomeUnchanged:
+		if row.Column = r.leftOut.of(b.File(i), b.Row(i)); row.Column != "" {
+			row.Reason = schemas.ReasonFieldLeftOut
+		}
 	}
 	if at := int(b.File(i)); row.Outcome != schemas.OutcomeRemoved && at < len(r.files) {
 		row.File, row.Row = r.files[at], b.Row(i)
@@ -356,17 +383,25 @@ func (r *recorder) rejected(ctx context.Context, dir string) error {
 		return fmt.Errorf("write the record of rows: %w", err)
 	}
 	defer rows.Close()
+	var failed error
+	next, stop := iter.Pull(r.rejectedPeople(ctx, dir, &failed))
+	defer stop()
+	person, named := next()
 	for {
 		no, ok := rows.Next()
 		if !ok {
-			return rows.Err()
+			return errors.Join(rows.Err(), failed)
 		}
-		row := rejects.Row{Outcome: schemas.OutcomeRejected, Reason: no.Reason, File: no.File, Row: no.Row}
+		row := rejects.Row{Outcome: schemas.OutcomeRejected, Reason: no.Reason, Column: no.Column, File: no.File, Row: no.Row}
+		if named && person.Row == no.Row && person.File == no.File {
+			row.Email, row.UserID = bytes.Clone(person.Email), bytes.Clone(person.UserID)
+			person, named = next()
+		}
 		switch no.Reason {
 		case schemas.ReasonDuplicate:
-			row.Outcome = schemas.OutcomeDuplicate
+			row.Outcome, row.Column = schemas.OutcomeDuplicate, ""
 		case schemas.ReasonIterableForgotten:
-			row.Outcome = schemas.OutcomeForgotten
+			row.Outcome, row.Column = schemas.OutcomeForgotten, ""
 		}
 		switch { // columns are named as in the file, whose case may differ from the export's
 		case strings.EqualFold(no.Column, r.export.Email):

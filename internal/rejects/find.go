@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -24,20 +26,58 @@ import (
 // FindRows calls yield with each row of a rows file that is about a person, whose normalised
 // address or user ID is id. It reads the whole file. Damage of any kind is an ErrDamaged.
 func FindRows(ctx context.Context, f storage.File, id []byte, yield func(Row) error) error {
+	is := Is(id)
+	return ReadRows(ctx, f, func(r *Row) error {
+		if !is(r) {
+			return nil
+		}
+		found := *r
+		found.Outcome, found.Reason = schemas.Outcome(strings.Clone(string(r.Outcome))), schemas.Reason(strings.Clone(string(r.Reason)))
+		found.Column, found.File, found.Request = strings.Clone(r.Column), strings.Clone(r.File), strings.Clone(r.Request)
+		found.Email, found.UserID, found.Person = bytes.Clone(r.Email), bytes.Clone(r.UserID), bytes.Clone(r.Person)
+		return yield(found)
+	})
+}
+
+// Is returns a function that reports whether a row is about the person with one of the
+// normalised addresses or user IDs.
+func Is(ids ...[]byte) func(*Row) bool {
+	var hashes [][]byte
+	for _, id := range ids {
+		sum := sha256.Sum256(id)
+		hashes = append(hashes, hex.AppendEncode(nil, sum[:]))
+	}
+	return func(r *Row) bool {
+		for i, id := range ids {
+			if bytes.Equal(r.Email, id) || bytes.Equal(r.UserID, id) || bytes.Equal(r.Person, hashes[i]) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// ReadRows calls yield with each row of a rows file. The row is valid until yield returns.
+// Damage of any kind is an ErrDamaged.
+func ReadRows(ctx context.Context, f storage.File, yield func(*Row) error) error {
 	in := columnar.NewSource(ctx, f)
-	err := findRows(ctx, in, id, yield)
-	switch failed := in.Failed(); {
-	case err == nil || ctx.Err() != nil:
+	var failed error // of yield
+	err := eachRowOf(ctx, in, func(r *Row) error {
+		failed = yield(r)
+		return failed
+	})
+	switch broken := in.Failed(); {
+	case err == nil || ctx.Err() != nil || failed != nil:
 		return err
-	case failed != nil:
-		return fmt.Errorf("read the record of rows: %w", failed)
+	case broken != nil:
+		return fmt.Errorf("read the record of rows: %w", broken)
 	case errors.Is(err, ErrDamaged):
 		return err
 	}
 	return fmt.Errorf("%w: %v", ErrDamaged, err)
 }
 
-func findRows(ctx context.Context, in *columnar.Source, id []byte, yield func(Row) error) (err error) {
+func eachRowOf(ctx context.Context, in *columnar.Source, yield func(*Row) error) (err error) {
 	defer columnar.Guard(&err)
 	mem := &budget{Allocator: memory.DefaultAllocator}
 	r, err := file.NewParquetReader(io.NewSectionReader(in, 0, in.Size()), file.WithReadProps(parquet.NewReaderProperties(mem)))
@@ -51,8 +91,6 @@ func findRows(ctx context.Context, in *columnar.Source, id []byte, yield func(Ro
 	if schema, err := reader.Schema(); err != nil || !sameNames(schema, schemas.RowSchema) {
 		return fmt.Errorf("%w: its columns are not those of a record of rows", ErrDamaged)
 	}
-	sum := sha256.Sum256(id)
-	hash := hex.AppendEncode(nil, sum[:])
 	for g := range r.NumRowGroups() {
 		mem.used = 0
 		records, err := reader.GetRecordReader(ctx, nil, []int{g})
@@ -61,7 +99,7 @@ func findRows(ctx context.Context, in *columnar.Source, id []byte, yield func(Ro
 		}
 		for records.Next() {
 			mem.used = 0
-			if err := findIn(records.Record(), id, hash, yield); err != nil {
+			if err := eachRow(records.Record(), yield); err != nil {
 				records.Release()
 				return err
 			}
@@ -88,30 +126,32 @@ func sameNames(a, b *arrow.Schema) bool {
 	return true
 }
 
-// findIn looks for a person in a record batch.
-func findIn(rec arrow.Record, id, hash []byte, yield func(Row) error) error {
-	text := func(c int) *array.String { return rec.Column(c).(*array.String) }
-	value := func(c, i int) string {
-		if text(c).IsNull(i) {
+// eachRow calls yield with each row of a record batch.
+func eachRow(rec arrow.Record, yield func(*Row) error) error {
+	text := func(c, i int) string {
+		column := rec.Column(c).(*array.String)
+		if column.IsNull(i) {
 			return ""
 		}
-		return text(c).Value(i)
+		return column.Value(i)
 	}
-	emails, users, persons := text(rowEmail), text(rowUserID), text(rowPerson)
-	is := func(s *array.String, i int, want []byte) bool { return s.IsValid(i) && s.Value(i) == string(want) }
+	id := func(c, i int) []byte {
+		s := text(c, i)
+		return unsafe.Slice(unsafe.StringData(s), len(s)) // read only
+	}
+	numbers, times := rec.Column(rowRow).(*array.Int64), rec.Column(rowTime).(*array.Timestamp)
 	for i := range int(rec.NumRows()) {
-		if !is(emails, i, id) && !is(users, i, id) && !is(persons, i, hash) {
-			continue
+		row := Row{
+			Email: id(rowEmail, i), UserID: id(rowUserID, i), Person: id(rowPerson, i),
+			Outcome: schemas.Outcome(text(rowOutcome, i)), Reason: schemas.Reason(text(rowReason, i)), Column: text(rowColumn, i), File: text(rowFile, i), Request: text(rowRequest, i),
 		}
-		row := Row{Outcome: schemas.Outcome(value(rowOutcome, i)), Reason: schemas.Reason(value(rowReason, i)), File: value(rowFile, i), Request: value(rowRequest, i)}
-		row.Outcome, row.Reason = schemas.Outcome(bytes.Clone([]byte(row.Outcome))), schemas.Reason(bytes.Clone([]byte(row.Reason)))
-		if n := rec.Column(rowRow).(*array.Int64); n.IsValid(i) {
-			row.Row = n.Value(i)
+		if numbers.IsValid(i) {
+			row.Row = numbers.Value(i)
 		}
-		if at := rec.Column(rowTime).(*array.Timestamp); at.IsValid(i) {
-			row.At = at.Value(i).ToTime(arrow.Millisecond)
+		if times.IsValid(i) {
+			row.At = times.Value(i).ToTime(arrow.Millisecond)
 		}
-		if err := yield(row); err != nil {
+		if err := yield(&row); err != nil {
 			return err
 		}
 	}

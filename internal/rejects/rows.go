@@ -22,8 +22,12 @@ import (
 type Row struct {
 	// Email and UserID identify the person; both may be empty.
 	Email, UserID []byte
-	Outcome       schemas.Outcome
-	Reason        schemas.Reason
+	// Person is the hash in place of both, in hexadecimal, of a row that was read.
+	Person  []byte
+	Outcome schemas.Outcome
+	Reason  schemas.Reason
+	// Column is the column at fault, or the columns whose values were left out, if any.
+	Column string
 	// File is the source file's name, empty if no row of the segment has the person, and Row
 	// the row's number in it, from 0.
 	File string
@@ -41,6 +45,7 @@ const (
 	rowPerson
 	rowOutcome
 	rowReason
+	rowColumn
 	rowFile
 	rowRow
 	rowRequest
@@ -81,7 +86,7 @@ func NewRowWriter(out io.Writer, identity string) (*RowWriter, error) {
 		outcomes: newTexts(),
 		rows:     array.NewInt64Builder(mem), times: array.NewTimestampBuilder(mem, arrow.FixedWidthTypes.Timestamp_ms.(*arrow.TimestampType)),
 	}
-	for _, c := range []int{rowEmail, rowUserID, rowPerson, rowReason, rowFile, rowRequest} {
+	for _, c := range []int{rowEmail, rowUserID, rowPerson, rowReason, rowColumn, rowFile, rowRequest} {
 		w.texts[c] = array.NewStringBuilder(mem)
 	}
 	props := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDictionaryDefault(true), parquet.WithStats(false)}
@@ -98,15 +103,21 @@ func (w *RowWriter) Add(r Row) error {
 	if w.err != nil {
 		return w.err
 	}
-	if w.hash {
+	switch {
+	case len(r.Person) > 0:
+		w.texts[rowEmail].AppendNull()
+		w.texts[rowUserID].AppendNull()
+		w.addText(rowPerson, r.Person)
+	case w.hash:
 		w.addHash(&r)
-	} else {
+	default:
 		w.addText(rowEmail, r.Email)
 		w.addText(rowUserID, r.UserID)
 		w.texts[rowPerson].AppendNull()
 	}
 	w.bytes += w.outcomes.add(string(r.Outcome))
 	w.addName(rowReason, string(r.Reason))
+	w.addName(rowColumn, readableName(r.Column))
 	w.addName(rowRequest, r.Request)
 	if w.addName(rowFile, readableName(r.File)); r.File == "" {
 		w.rows.AppendNull()
@@ -170,7 +181,7 @@ func (w *RowWriter) flush() (err error) {
 	defer func() { err = w.out.failure("the record of rows", recover(), err) }()
 	cols := []arrow.Array{
 		rowEmail: w.texts[rowEmail].NewArray(), rowUserID: w.texts[rowUserID].NewArray(), rowPerson: w.texts[rowPerson].NewArray(),
-		rowOutcome: w.outcomes.column(), rowReason: w.texts[rowReason].NewArray(), rowFile: w.texts[rowFile].NewArray(),
+		rowOutcome: w.outcomes.column(), rowReason: w.texts[rowReason].NewArray(), rowColumn: w.texts[rowColumn].NewArray(), rowFile: w.texts[rowFile].NewArray(),
 		rowRow: w.rows.NewArray(), rowRequest: w.texts[rowRequest].NewArray(), rowTime: w.times.NewArray(),
 	}
 	rec := array.NewRecord(rowWriteSchema, cols, int64(w.pending))

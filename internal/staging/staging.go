@@ -271,7 +271,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 			s.leave(&p, at, schemas.ReasonSuppressed)
 			return
 		}
-		s.refuse(refusedRow{at: at, column: column, value: value, reason: reason, key: key})
+		s.refusePerson(&p, refusedRow{at: at, column: column, value: value, reason: reason, key: key})
 		return
 	}
 	if s.forgotten.Has(p.Email, p.UserID, s.in.Connection.ProjectType) {
@@ -299,10 +299,11 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		case invalid != nil:
 			// A bad value does not remove a profile that is in the segment.
 			key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
-			s.refuse(refusedRow{at: at, column: invalid.Column, reason: schemas.ReasonInvalidValue, key: &key})
+			s.refusePerson(&p, refusedRow{at: at, column: invalid.Column, reason: schemas.ReasonInvalidValue, key: &key})
 			return
 		default:
 			p.DataFields = data[start:len(data):len(data)]
+			s.recording.LeftOut(s.mapper.Omitted(), at.file, at.row)
 		}
 		g.arena = data
 	}
@@ -402,7 +403,10 @@ func (s *staging) left(r refusedRow) error {
 		s.manifest.Suppressed++
 		outcome = schemas.OutcomeSuppressed
 	default:
-		return s.reject(r.at, r.column, r.value, r.reason)
+		if err := s.reject(r.at, r.column, r.value, r.reason); err != nil || len(r.email)+len(r.userID) == 0 {
+			return err
+		}
+		outcome = schemas.OutcomeRejected
 	}
 	p := snapshot.Profile{Member: snapshot.Member{Email: r.email, UserID: r.userID}, File: r.at.file, Row: r.at.row}
 	return s.recording.Row(&p, outcome)
@@ -523,7 +527,11 @@ func (s *staging) close() error {
 
 // leave adds a row to those that are not compared, with its person.
 func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason) {
-	r := refusedRow{at: at, reason: reason}
+	s.refusePerson(p, refusedRow{at: at, reason: reason})
+}
+
+// refusePerson adds a row to the rows to reject, with its person for the record.
+func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
 	if s.recording != nil {
 		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
 	}
