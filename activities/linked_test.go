@@ -191,3 +191,33 @@ func (b *bench) change(t *testing.T, in schemas.StageInput, do func(*snapshot.Up
 		t.Fatal(err)
 	}
 }
+
+// TestASuppressedAddressThatTheRowNoLongerHas: a member whose row lost its address, before the
+// address came onto the list, is removed.
+func TestASuppressedAddressThatTheRowNoLongerHas(t *testing.T) {
+	ann := identity{"ann@example.com", "u1"}
+	for project, want := range map[string]int64{schemas.ProjectUserID: 1, schemas.ProjectHybrid: 0} {
+		b, m, err := stageBoth(t, schemas.ModeMirror, project, []identity{ann, {"", "u2"}}, nil, []identity{{"", "u1"}, {"bob@example.com", "u2"}}, []identity{{"eve@example.com", ""}})
+		if err != nil || m.Updates != 2 {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		up := schemas.UploadInput{Run: b.input.Run, Attempt: m.Attempt, Kind: schemas.Subscribe, End: m.AddBatches}
+		err = b.Ledger().WriteAnswered(t.Context(), up, "1", schemas.UploadProgress{Next: m.AddBatches})
+		if err == nil {
+			report := schemas.ExportReport{ListID: b.input.ListID, Manifest: m}
+			err = b.Ledger().Commit(t.Context(), schemas.CommitInput{Run: b.input.Run, Export: b.input.Export, Connection: b.input.Connection, Report: report})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := b.Connections.Get("sandbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeIdentities(t, filepath.Join(c.Suppress[0].Source, "never.arrow"), []identity{{ann.email, ""}})
+		m, err = b.stageInput(b.input)
+		if err != nil || m.Suppressed != want || m.SuppressedRemovals != want || m.Members != 2 {
+			t.Errorf("%s: %+v, %v", project, m, err)
+		}
+	}
+}

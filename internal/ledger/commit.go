@@ -71,6 +71,7 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 	if m.Full {
 		update.Void()
 	}
+	keepIdentifiers(update, in.Connection.ProjectType)
 	if err := a.Publish(ctx, in.Run, update, old, h); err != nil {
 		return err
 	}
@@ -81,6 +82,15 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 // not known if an earlier try has deleted the staged files.
 func sameShape(old, now snapshot.Header) bool {
 	return old.Profiles == now.Profiles && old.Mapping == now.Mapping && (now.Fields == nil || slices.Equal(old.Fields, now.Fields))
+}
+
+// keepIdentifiers makes the next snapshot keep identifiers that rows lack now, so that a member
+// is found on a suppression list by one that Iterable still has. In a hybrid project an address
+// that is kept would be another member's too, so that the other one could never leave the list.
+func keepIdentifiers(u *snapshot.Update, project string) {
+	if project != schemas.ProjectHybrid {
+		u.KeepIdentifiers()
+	}
 }
 
 // settled records that the snapshot knows what the attempt has sent. An older snapshot may

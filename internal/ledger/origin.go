@@ -24,6 +24,8 @@ type Origin struct {
 	Mapping string `json:"mapping"`
 	// Fields are the names of the data fields that the mapping makes, sorted.
 	Fields []string `json:"fields"`
+	// Project is the project's type.
+	Project string `json:"project,omitempty"`
 }
 
 // Sign writes the origin of the files that are staged next, with these fields.
@@ -31,7 +33,7 @@ func (a *Ledger) Sign(ctx context.Context, in schemas.StageInput, fields []strin
 	run := in.Run
 	err := a.Root.WriteJSON(ctx, originKey(run), Origin{
 		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
-		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType), Fields: fields,
+		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType), Fields: fields, Project: in.Connection.ProjectType,
 	})
 	if err != nil {
 		return fmt.Errorf("make the staged files: %w", err)

@@ -347,6 +347,7 @@ func (a *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas
 	if err != nil {
 		return err
 	}
+	keepIdentifiers(update, from.Project)
 	h := NewHeader(run, e, p.ListID, "")
 	h.Mapping, h.Fields = from.Mapping, from.Fields
 	h.RunID += snapshot.Unfinished
@@ -382,6 +383,7 @@ func (a *Ledger) Publish(ctx context.Context, run schemas.RunRef, u *snapshot.Up
 			return err
 		}
 	}
+	h.Base = 0
 	w, err := a.Root.CreateNew(ctx, Key(run, schemas.SnapshotName(old.Version+1)))
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)

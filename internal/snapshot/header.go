@@ -53,6 +53,9 @@ type Header struct {
 	// that the snapshot knows.
 	Restored bool   `json:"restored,omitempty"`
 	Restore  string `json:"restore,omitempty"`
+	// Base is the number of the snapshot that a run published, if this one lacks nothing of it
+	// but people who were forgotten since; 0 means that a run published this one.
+	Base int64 `json:"base,omitempty"`
 	// Rows is the number of entries, Unconfirmed that of those which may not be on the
 	// list; the writer sets both.
 	Rows        int64 `json:"rows"`

@@ -18,6 +18,7 @@ type Update struct {
 	put    Member
 	void   bool
 	doubt  bool
+	keep   bool
 }
 
 // Kinds of changes, the strongest last.
@@ -67,6 +68,10 @@ func (u *Update) Void() { u.void = true }
 // Distrust makes all other members Unconfirmed: whether they are still on the list is not
 // known, since the snapshot is from a restored backup.
 func (u *Update) Distrust() { u.doubt = true }
+
+// KeepIdentifiers makes a member keep its address or user ID when it is put without that one: a
+// profile that Iterable knows by both keeps the one that a later row lacks.
+func (u *Update) KeepIdentifiers() { u.keep = true }
 
 // Forget records that Iterable no longer has a profile, and drops it.
 func (u *Update) Forget(k Key) error { return u.change(k, changeForget) }
@@ -125,6 +130,9 @@ func (u *Update) merge(ctx context.Context, members *cursor, changes *merger, ou
 			}
 		}
 		before := members.more() && members.member.Key == key
+		if before && u.keep && kind == changePut {
+			put = put.with(members.member)
+		}
 		var err error
 		switch {
 		case kind == changePut, kind == changeDoubt && !before:
@@ -174,6 +182,17 @@ func clone(to Member, m *Member) Member {
 		Key: m.Key, Fields: m.Fields,
 		Email: append(to.Email[:0], m.Email...), UserID: append(to.UserID[:0], m.UserID...),
 	}
+}
+
+// with returns the member with the identifiers of an earlier version that it lacks.
+func (m Member) with(earlier Member) Member {
+	if len(m.Email) == 0 {
+		m.Email = append(m.Email, earlier.Email...)
+	}
+	if len(m.UserID) == 0 {
+		m.UserID = append(m.UserID, earlier.UserID...)
+	}
+	return m
 }
 
 // Close deletes the remaining temporary files.
