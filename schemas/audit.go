@@ -40,6 +40,7 @@ const (
 	AuditAborted      AuditWhat = "aborted"
 	AuditCancelled    AuditWhat = "cancelled"
 	AuditSearched     AuditWhat = "searched" // for a person
+	AuditForgot       AuditWhat = "forgot"   // a person
 	AuditRead         AuditWhat = "read"     // rejects or a record of rows
 )
 

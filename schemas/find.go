@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // FindRequest asks where a person is. It travels in the body of a request, never in a URL.
 type FindRequest struct {
@@ -51,4 +54,76 @@ type FoundRow struct {
 	At      time.Time `json:"at"`
 	Outcome Outcome   `json:"outcome"`
 	Reason  Reason    `json:"reason,omitempty"`
+	// Column is the column at fault, or the columns whose values were left out.
+	Column string `json:"column,omitempty"`
+}
+
+// ForgetRequest asks to remove a person from the data root. It travels in the body of a request,
+// never in a URL.
+type ForgetRequest struct {
+	// Person is an address or a user ID.
+	Person string `json:"person"`
+}
+
+// ForgetAnswer is what was removed of a person.
+type ForgetAnswer struct {
+	// Lists are those that the person may still be on in Iterable: exports no longer know that
+	// they have put them there.
+	Lists []FoundList `json:"lists"`
+	// Files are those of which rows were removed.
+	Files []ForgottenIn `json:"files"`
+	// Searched is how many files were read.
+	Searched int `json:"searched"`
+	// Unfinished are the runs with files that were not searched, since they may still change.
+	Unfinished []UnfinishedRun `json:"unfinished,omitempty"`
+	// Unreadable are the keys of files that could not be searched.
+	Unreadable []string `json:"unreadable,omitempty"`
+}
+
+// Complete reports whether nothing of the person is left.
+func (a ForgetAnswer) Complete() bool { return len(a.Unfinished)+len(a.Unreadable) == 0 }
+
+// Summary returns the counts.
+func (a ForgetAnswer) Summary() string {
+	var rows int64
+	for _, f := range a.Files {
+		rows += f.Rows
+	}
+	return fmt.Sprintf("%d rows of %d files removed, %d lists; %d unfinished runs and %d unreadable files not searched",
+		rows, len(a.Files), len(a.Lists), len(a.Unfinished), len(a.Unreadable))
+}
+
+// Kinds of files with people.
+const (
+	KindSnapshot = "snapshot"
+	KindRecord   = "record"
+	KindRejects  = "rejects"
+	KindExamples = "examples" // of a check
+)
+
+// ForgottenIn is a file of which rows of a person were removed.
+type ForgottenIn struct {
+	// Kind is one of the Kind constants.
+	Kind string `json:"kind"`
+	// File is the key in the data root.
+	File string `json:"file"`
+	// The names are empty where the data root does not have them.
+	Connection string `json:"connection,omitempty"`
+	Export     string `json:"export,omitempty"`
+	Segment    string `json:"segment,omitempty"`
+	RunID      string `json:"runId,omitempty"`
+	// Rows is how many rows or members were removed. Others is how many of them had an address
+	// or a user ID besides the one that was asked for.
+	Rows   int64 `json:"rows"`
+	Others int64 `json:"others,omitempty"`
+}
+
+// UnfinishedRun is a run of a segment that has not finished.
+type UnfinishedRun struct {
+	Connection string `json:"connection,omitempty"`
+	Export     string `json:"export,omitempty"`
+	Segment    string `json:"segment,omitempty"`
+	RunID      string `json:"runId,omitempty"`
+	// Folder is its folder in the data root.
+	Folder string `json:"folder"`
 }

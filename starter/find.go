@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,28 +17,45 @@ import (
 )
 
 func (a *app) findCommand() *cobra.Command {
-	var history bool
+	var history, forget, yes bool
 	c := &cobra.Command{
 		Use:   "find PERSON",
 		Short: "Show on which lists a person is, and why not",
 		Long: `Show on which lists exports have put the person with an address or a user ID, over all
 exports. --history also shows what became of the person in each run whose record is
 still kept, and so why they are not on a list. "-" reads the person from the standard input, so
-that they are not in the shell's history. For administrators.`,
+that they are not in the shell's history. For administrators.
+
+--forget removes the person from the data root after a deletion request: from snapshots, records,
+rejects and examples of checks, of all exports. It shows what was where. Lists in Iterable and
+sources stay as they are. The hashes by which suppressed and forgotten people are recognised stay
+too. It can be repeated, and leaves out runs that have not finished: the status is 1 then.`,
 		Example: `  starter find ann@example.com
   starter find ann@example.com --history
-  starter find -`,
+  starter find -
+  starter find ann@example.com --forget`,
 		Args: exactly(1, "one PERSON"),
 	}
 	c.Flags().BoolVar(&history, "history", false, "read the records of past runs too")
+	c.Flags().BoolVar(&forget, "forget", false, "remove the person from the data root")
+	c.Flags().BoolVar(&yes, "yes", false, "forget without asking")
 	return a.serviceCommand(c, func(c *cobra.Command, o gateway.Service, args []string) error {
 		person := args[0]
+		switch {
+		case yes && !forget:
+			return usageError{errors.New("--yes goes with --forget")}
+		case person == "-" && forget && !yes:
+			return usageError{errors.New("with the person from the standard input, the question can't be answered: use --yes")}
+		}
 		if person == "-" {
 			line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 4096)).ReadString('\n')
 			if err != nil && err != io.EOF {
 				return fmt.Errorf("read the person: %w", err)
 			}
 			person = strings.TrimSpace(line)
+		}
+		if forget {
+			return a.forget(c, o, person, yes)
 		}
 		found, err := o.FindPerson(c.Context(), schemas.FindRequest{Person: person, History: history})
 		if err != nil {
@@ -56,23 +74,15 @@ func showFound(w io.Writer, f schemas.Found, history bool) {
 	if len(f.Lists) == 0 {
 		fmt.Fprintln(w, "No export has put this person on a list.")
 	} else {
-		var rows [][]string
-		for _, l := range f.Lists {
-			state := "on the list"
-			if l.Unconfirmed {
-				state = "perhaps on the list"
-			}
-			rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), state, stamp(l.At), l.RunID})
-		}
-		console.Table(w, []string{"export", "segment", "list", "state", "as of", "run"}, rows)
+		showLists(w, f.Lists)
 	}
 	if len(f.Rows) > 0 {
 		var rows [][]string
 		for _, r := range f.Rows {
-			rows = append(rows, []string{stamp(r.At), r.Export, r.Segment, string(r.Outcome), string(r.Reason), r.RunID})
+			rows = append(rows, []string{stamp(r.At), r.Export, r.Segment, string(r.Outcome), string(r.Reason), console.Printable(r.Column), r.RunID})
 		}
 		fmt.Fprintln(w)
-		console.Table(w, []string{"time", "export", "segment", "outcome", "reason", "run"}, rows)
+		console.Table(w, []string{"time", "export", "segment", "outcome", "reason", "column", "run"}, rows)
 	}
 	fmt.Fprintf(w, "\nSearched %s", console.Things(f.Snapshots, "list"))
 	if history {
@@ -85,6 +95,19 @@ func showFound(w io.Writer, f schemas.Found, history bool) {
 	for _, key := range f.Unreadable {
 		fmt.Fprintf(w, "Could not search %s\n", console.Printable(key))
 	}
+}
+
+// showLists prints the lists that a person is on.
+func showLists(w io.Writer, lists []schemas.FoundList) {
+	var rows [][]string
+	for _, l := range lists {
+		state := "on the list"
+		if l.Unconfirmed {
+			state = "perhaps on the list"
+		}
+		rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), state, stamp(l.At), l.RunID})
+	}
+	console.Table(w, []string{"export", "segment", "list", "state", "as of", "run"}, rows)
 }
 
 func stamp(t time.Time) string {

@@ -23,7 +23,7 @@ var outputs = map[string][]any{
 	"disconnect": {gateway.Disconnected{}}, "doctor": {doctorOutput{}}, "exports": {[]exportRow{}}, "login": {gateway.Me{}}, "whoami": {gateway.Me{}},
 	"move": {schemas.NameRecord{}}, "pause": {scheduleOutput{}}, "resume": {scheduleOutput{}}, "rejects": {gateway.Reject{}},
 	"remove": {removeOutput{}}, "report": {reportOutput{}}, "run": {[]operate.View{}, []operate.Run{}}, "runs": {[]operate.View{}},
-	"status": {runStatus{}, []operate.View{}}, "audit": {schemas.AuditEntry{}}, "find": {schemas.Found{}}, "record": {recordOutput{}}, "help": nil, "completion": nil,
+	"status": {runStatus{}, []operate.View{}}, "audit": {schemas.AuditEntry{}}, "find": {schemas.Found{}, schemas.ForgetAnswer{}}, "record": {recordOutput{}}, "help": nil, "completion": nil,
 }
 
 // TestTheSchemaOfOutputs compares schemas/output.schema.json with one that is generated from

@@ -27,12 +27,7 @@ func (l *Local) audit(ctx context.Context, what schemas.AuditWhat, e schemas.Aud
 
 // auditOnce is audit for what a run may record too, under the same id.
 func (l *Local) auditOnce(ctx context.Context, id string, what schemas.AuditWhat, e schemas.AuditEntry) error {
-	gate, err := l.Gate(ctx)
-	if err != nil || gate == nil {
-		return err
-	}
-	e.Who, e.What = l.who.Name, what
-	err = gate.Audit(context.WithoutCancel(ctx), id, e)
+	err := l.enter(ctx, id, what, e)
 	reads := what == schemas.AuditRead || what == schemas.AuditSearched
 	if reads && errors.Is(err, fs.ErrPermission) { // who may only read the data root could do so without this program too
 		l.Log.Warn("read of profiles not recorded", "what", string(what), "error", err)
@@ -42,6 +37,16 @@ func (l *Local) auditOnce(ctx context.Context, id string, what schemas.AuditWhat
 		return fmt.Errorf("it was done, and could not be recorded: %w", err)
 	}
 	return nil
+}
+
+// enter adds an entry to the audit trail.
+func (l *Local) enter(ctx context.Context, id string, what schemas.AuditWhat, e schemas.AuditEntry) error {
+	gate, err := l.Gate(ctx)
+	if err != nil || gate == nil {
+		return err
+	}
+	e.Who, e.What = l.who.Name, what
+	return gate.Audit(context.WithoutCancel(ctx), id, e)
 }
 
 // auditApplied records the steps that were carried out.

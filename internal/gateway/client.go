@@ -328,6 +328,10 @@ func (c *Client) FindPerson(ctx context.Context, in schemas.FindRequest) (schema
 	return call[schemas.Found](ctx, c, http.MethodPost, "/v1/people/find", nil, in)
 }
 
+func (c *Client) ForgetPerson(ctx context.Context, in schemas.ForgetRequest) (schemas.ForgetAnswer, error) {
+	return call[schemas.ForgetAnswer](ctx, c, http.MethodPost, "/v1/people/forget", nil, in)
+}
+
 func (c *Client) Audit(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error) {
 	return call[[]schemas.AuditEntry](ctx, c, http.MethodGet, "/v1/audit", url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}}, nil)
 }

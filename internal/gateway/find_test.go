@@ -76,6 +76,23 @@ func putRecord(t *testing.T, root *storage.Root, run schemas.RunRef, identity st
 	}
 }
 
+// searching returns the service of an administrator over a data root.
+func searching(t *testing.T, root *storage.Root) *Local {
+	t.Helper()
+	gate, err := access.New(root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return (&Office{
+		Log:  slog.New(slog.DiscardHandler),
+		Gate: func(context.Context) (*access.Gate, error) { return gate, nil },
+		Root: func(context.Context) (*storage.Root, error) { return root, nil },
+		Known: func() (ConnectionSource, error) {
+			return projects{"mail": {}, "users": {ProjectType: schemas.ProjectUserID}, "both": {ProjectType: schemas.ProjectHybrid}}, nil
+		},
+	}).As(schemas.Person{Name: "root", Role: schemas.RoleAdministrator})
+}
+
 // TestFindPerson looks for people over exports of projects of every type.
 func TestFindPerson(t *testing.T) {
 	root, err := storage.OpenRoot(t.Context(), t.TempDir())
@@ -99,18 +116,7 @@ func TestFindPerson(t *testing.T) {
 	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "News", "S"), schemas.PendingPrefix+"run-1.json"), nil); err != nil {
 		t.Fatal(err)
 	}
-	gate, err := access.New(root, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := (&Office{
-		Log:  slog.New(slog.DiscardHandler),
-		Gate: func(context.Context) (*access.Gate, error) { return gate, nil },
-		Root: func(context.Context) (*storage.Root, error) { return root, nil },
-		Known: func() (ConnectionSource, error) {
-			return projects{"mail": {}, "users": {ProjectType: schemas.ProjectUserID}, "both": {ProjectType: schemas.ProjectHybrid}}, nil
-		},
-	}).As(schemas.Person{Name: "root", Role: schemas.RoleAdministrator})
+	l := searching(t, root)
 	for person, want := range map[string][]string{
 		" Ann@Example.com ": {"News", "Offers", "Shop"}, "u1": {"App", "Shop"}, "bob@example.com": {"News"}, "old@example.com": nil, "U1": nil,
 		"eve@example.com": {"App"}, "u2 ": {"News"}, "u2": nil,

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,8 @@ const (
 	idleTime  = 20 * time.Second
 	// answerTime bounds every request that does not follow a run.
 	answerTime = 2 * time.Minute
+	// forgetTime bounds a request that reads everything that the data root has of people.
+	forgetTime = 30 * time.Minute
 	// costlyAtOnce is the limit on concurrent costly operations, mostCostly that for one
 	// person.
 	costlyAtOnce = 4
@@ -224,7 +227,7 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		r, cancel = h.whileGood(r, rt.least)
 	} else {
 		var ctx context.Context
-		ctx, cancel = context.WithTimeout(r.Context(), h.answer)
+		ctx, cancel = context.WithTimeout(r.Context(), cmp.Or(rt.within, h.answer))
 		r = r.WithContext(ctx)
 	}
 	defer cancel()

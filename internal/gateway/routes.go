@@ -35,6 +35,8 @@ type route struct {
 	status int
 	// costly operations are slow; only a few run at a time.
 	costly bool
+	// within bounds a request; 0 is answerTime.
+	within time.Duration
 	// looks, where it is not 0, is how many of what the parameter limit asks for count as
 	// one request of a person's pace.
 	looks int
@@ -261,6 +263,10 @@ var routes = []route{
 	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: schemas.FindRequest{}, out: schemas.Found{}, costly: true,
 		serve: asks(func(l *Local, r *http.Request, in schemas.FindRequest) (schemas.Found, error) {
 			return l.FindPerson(r.Context(), in)
+		})},
+	{name: "forgetPerson", pattern: "POST /v1/people/forget", summary: "Remove a person from the data root", least: schemas.RoleAdministrator, in: schemas.ForgetRequest{}, out: schemas.ForgetAnswer{}, costly: true, within: forgetTime,
+		serve: asks(func(l *Local, r *http.Request, in schemas.ForgetRequest) (schemas.ForgetAnswer, error) {
+			return l.ForgetPerson(r.Context(), in)
 		})},
 
 	{name: "audit", pattern: "GET /v1/audit", summary: "Who did what, since a time", least: schemas.RoleAdministrator, commands: "audit", query: []string{"since"}, out: []schemas.AuditEntry{}, costly: true,

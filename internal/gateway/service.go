@@ -69,6 +69,8 @@ type Service interface {
 
 	// FindPerson returns where a person is, by the data root.
 	FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error)
+	// ForgetPerson removes a person from the data root. It may be repeated.
+	ForgetPerson(ctx context.Context, in schemas.ForgetRequest) (schemas.ForgetAnswer, error)
 
 	// Audit returns the entries of the audit trail since a time, the oldest first.
 	Audit(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error)

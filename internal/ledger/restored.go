@@ -41,7 +41,7 @@ func (a *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, f
 	}
 	stale, err := a.declared(ctx, h)
 	if err == nil && !stale {
-		stale, err = a.behind(ctx, run, found)
+		stale, err = a.behind(ctx, run, h, found)
 	}
 	if err != nil || !stale {
 		return false, err
@@ -66,8 +66,9 @@ func (a *Ledger) declared(ctx context.Context, h *snapshot.Header) (bool, error)
 	return id != "" && (h == nil || h.Restore != id), err
 }
 
-// behind reports whether Temporal knows of a staging that the data root does not know of.
-func (a *Ledger) behind(ctx context.Context, run schemas.RunRef, found map[string]Pending) (bool, error) {
+// behind reports whether Temporal knows of a staging that the data root does not know of. h is
+// the header of the newest snapshot, nil if there is none.
+func (a *Ledger) behind(ctx context.Context, run schemas.RunRef, h *snapshot.Header, found map[string]Pending) (bool, error) {
 	if a.LastStaged == nil {
 		return false, nil
 	}
@@ -82,6 +83,9 @@ func (a *Ledger) behind(ctx context.Context, run schemas.RunRef, found map[strin
 	newest := int64(0)
 	if len(versions) > 0 {
 		newest = versions[len(versions)-1]
+	}
+	if h != nil && h.Base > 0 && h.Base <= last.Version && last.Version <= newest {
+		newest = last.Version // what followed are not a run's
 	}
 	switch {
 	case newest != last.Version:
@@ -178,5 +182,5 @@ func (a *Ledger) restoredLater(ctx context.Context, in schemas.StageInput) (bool
 	if err != nil {
 		return false, err
 	}
-	return a.behind(ctx, in.Run, found)
+	return a.behind(ctx, in.Run, h, found)
 }

@@ -270,6 +270,8 @@ func (h *history) deduplicated(rows []row, t turn) ([]row, map[int]bool) {
 
 // checkEnd checks the state after a run, and learns from it.
 func (r *run) checkEnd() {
+	deleted := r.history.unknown(r.began)
+	defer r.history.unknown(r.began)
 	if strings.Contains(fmt.Sprintf("%+v", r.result), mark) {
 		r.violated("h", "the result of %s holds data of a person: %+v", r.key, r.result)
 	}
@@ -318,6 +320,9 @@ func (r *run) checkEnd() {
 	}
 	for who := range r.project.gone {
 		touched[who] = true
+	}
+	for who, is := range deleted {
+		touched[who] = touched[who] || is
 	}
 	unsure := map[int]bool{}
 	for _, a := range r.acks {
@@ -446,7 +451,7 @@ func (h *history) checkFiles() {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
 		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json") && top == "snapshots", key == schemas.RestoreKey:
-		case top == "reports" || top == schemas.HistoryDir || top == "access" || top == "forgotten" || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
+		case top == "reports" || top == schemas.HistoryDir || top == "access" || top == "forgotten" || top == schemas.SuppressionDir || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++
 		default:

@@ -61,6 +61,7 @@ type history struct {
 	restored   bool
 	known      int
 	suppressed map[int]bool
+	deletions
 }
 
 // owner is the export that sends to a list, and since when.
@@ -121,7 +122,7 @@ func (r *run) follows() bool {
 // newHistory sets the product up.
 func newHistory(t *testing.T, p *plan) *history {
 	w := &world{plan: p, wake: make(chan struct{}, 1), work: make(chan func()), serial: map[string]int{}, counts: map[string]int{}}
-	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}, holders: map[string]int{}}
+	h := &history{world: w, dir: t.TempDir(), rowsNow: map[int][]row{}, owners: map[int64]owner{}, holders: map[string]int{}, deletions: newDeletions()}
 	w.history = h
 	h.project = &project{w: w, lists: map[int64]*list{}, fields: map[int]map[string]string{}, refusals: map[int]refusal{}, gone: map[int]time.Time{}}
 	root, err := storage.OpenRoot(context.Background(), "mem://")
@@ -538,6 +539,10 @@ func (h *history) list(e int) *list {
 
 // interfere changes a list as another client.
 func (h *history) interfere(o other) {
+	if o.what == forgottenHere {
+		h.deletion(o.who)
+		return
+	}
 	l := h.list(0)
 	if l == nil {
 		return
@@ -902,5 +907,6 @@ func (h *history) heal() {
 	h.idle(25 * time.Hour)
 	h.sweep()
 	h.idle(time.Minute)
+	h.checkDeletions()
 	h.checkFiles()
 }

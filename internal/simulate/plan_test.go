@@ -104,7 +104,7 @@ type more struct {
 
 type other struct {
 	at   int
-	what string // "adds", "removes", "deletes the list"
+	what string // "adds", "removes", "deletes the list", "is forgotten in the data root"
 	who  int
 }
 
@@ -193,6 +193,9 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 	}
 	if chance(r, 0.04) {
 		out.others = append(out.others, other{r.IntN(40), "deletes the list", 0})
+	}
+	if chance(filters, 0.15) {
+		out.others = append(out.others, other{filters.IntN(60), forgottenHere, filters.IntN(p.people)})
 	}
 	for chance(r, 0.2) {
 		out.sweeps = append(out.sweeps, r.IntN(60))

@@ -49,6 +49,9 @@ const (
 	unsigned = 60 * 24 * time.Hour
 	// unfinishedFor is for partly written files.
 	unfinishedFor = 24 * time.Hour
+	// keptFor is for the hashes of suppression lists, which are read from their source again
+	// then: those of lists and connections that are not used any more go too.
+	keptFor = 30 * 24 * time.Hour
 )
 
 // Sweeper deletes what runs could not clean up themselves, and what is older than its
@@ -75,6 +78,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 	var errs []error
 	errs = append(errs, s.staged(ctx, now, &done))
 	errs = append(errs, s.reports(ctx, now, &done))
+	errs = append(errs, s.suppressions(ctx, now))
 	n, err := s.Ledger.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
 	done.Unfinished += n
 	errs = append(errs, err)
@@ -98,7 +102,10 @@ func (s *Sweeper) clock(ctx context.Context) (time.Time, error) {
 type folder struct {
 	dir    string
 	newest time.Time
-	files  []string
+	// written is newest without the files that forgetting a person rewrites, unless there are no
+	// others.
+	written time.Time
+	files   []string
 }
 
 // grouped calls f with the files below prefix, grouped by the first depth elements of their
@@ -108,6 +115,9 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 	var g folder
 	end := func() {
 		if g.dir != "" {
+			if g.written.IsZero() {
+				g.written = g.newest
+			}
 			if err := f(g); err != nil {
 				errs = append(errs, fmt.Errorf("sweep %s: %w", g.dir, err))
 			}
@@ -125,6 +135,9 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 		g.files = append(g.files, o.Name)
 		if o.ModTime.After(g.newest) {
 			g.newest = o.ModTime
+		}
+		if !schemas.HasRows(path.Base(o.Name)) && o.ModTime.After(g.written) {
+			g.written = o.ModTime
 		}
 		return ctx.Err()
 	})
@@ -179,11 +192,11 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 // reports deletes rejects and reports that are older than their retention.
 func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
 	l, keep := s.Ledger, s.Retention()
-	over := func(g folder, kept time.Duration) bool { return kept > 0 && now.Sub(g.newest) > kept }
+	over := func(g folder, kept time.Duration) bool { return kept > 0 && now.Sub(g.written) > kept }
 	return s.grouped(ctx, "reports", 4, func(g folder) error {
 		has := func(file string) bool { return slices.Contains(g.files, path.Join(g.dir, file)) }
 		// A waiting run still needs its record, and has no report yet.
-		waits := has(schemas.RunRecordFile) && !has(schemas.RunReportFile) && now.Sub(g.newest) < unsigned
+		waits := has(schemas.RunRecordFile) && !has(schemas.RunReportFile) && now.Sub(g.written) < unsigned
 		switch {
 		case over(g, keep.Reports()) && !waits:
 			done.Reports++
@@ -191,7 +204,7 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 		case over(g, keep.Rejects()):
 			found := 0
 			for _, file := range g.files {
-				if base := path.Base(file); base == schemas.RejectsFile || base == schemas.RowsFile || base == schemas.ExamplesFile {
+				if schemas.HasRows(path.Base(file)) {
 					if err := l.Root.DeletePrefix(ctx, file); err != nil {
 						return err
 					}
@@ -201,5 +214,16 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 			done.Rejects += found
 		}
 		return nil
+	})
+}
+
+// suppressions deletes the kept hashes of suppression lists that were read long ago.
+func (s *Sweeper) suppressions(ctx context.Context, now time.Time) error {
+	root := s.Ledger.Root
+	return root.Walk(ctx, schemas.SuppressionDir, func(o storage.Object) error {
+		if now.Sub(o.ModTime) < keptFor {
+			return ctx.Err()
+		}
+		return root.DeletePrefix(ctx, o.Name)
 	})
 }

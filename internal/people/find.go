@@ -1,4 +1,7 @@
-package gateway
+// Package people finds and forgets one person in the data root: in the snapshots of lists, the
+// records of rows, the rejects and the examples of checks. Nothing that it returns or logs has
+// more of the person than was asked for.
+package people
 
 import (
 	"bytes"
@@ -7,11 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
 
-	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/rejects"
@@ -20,59 +23,76 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// longestPerson is the longest text that can identify a person, in bytes.
-const longestPerson = 1024
+// Longest is the longest text that can identify a person, in bytes.
+const Longest = 1024
 
-func (l *Local) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error) {
-	out := schemas.Found{Lists: []schemas.FoundList{}}
-	id := strings.TrimSpace(in.Person)
-	if id == "" || len(in.Person) > longestPerson {
-		return out, access.No(schemas.ErrorBadRequest, "name an address or a user ID of at most %d bytes", longestPerson)
-	}
-	root, err := l.Root(ctx)
-	if err != nil {
-		return out, err
-	}
-	f := &finder{Local: l, root: root, found: &out, ids: [][]byte{[]byte(in.Person)}}
-	if id != in.Person { // a user ID may begin or end with a space
-		f.ids = append(f.ids, []byte(id))
-	}
-	if address, reason := email.Normalize([]byte(id), nil, email.Options{AllowUnknownTLD: true}); reason == "" {
-		f.email = bytes.Clone(address)
-		if string(f.email) != id {
-			f.ids = append(f.ids, f.email)
-		}
-	}
-	if err := f.snapshots(ctx); err != nil {
-		return out, err
-	}
-	if in.History {
-		if err := f.records(ctx); err != nil {
-			return out, err
-		}
-	}
-	if err := l.audit(ctx, schemas.AuditSearched, schemas.AuditEntry{Details: "for a person"}); err != nil {
-		return out, err
-	}
-	slices.SortFunc(out.Lists, func(a, b schemas.FoundList) int {
-		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Segment, b.Segment))
-	})
-	slices.SortStableFunc(out.Rows, func(a, b schemas.FoundRow) int { return b.At.Compare(a.At) })
-	return out, nil
-}
-
-// finder looks for one person in the data root.
-type finder struct {
-	*Local
-	root  *storage.Root
-	found *schemas.Found
+// Person is an address or a user ID that somebody has typed.
+type Person struct {
 	ids   [][]byte // as typed, and normalised
 	email []byte   // nil if it is no address
 }
 
+// Parse reads an address or a user ID. ok is false if it is empty or too long.
+func Parse(typed string) (p Person, ok bool) {
+	id := strings.TrimSpace(typed)
+	if id == "" || len(typed) > Longest {
+		return p, false
+	}
+	p.ids = [][]byte{[]byte(typed)}
+	if id != typed { // a user ID may begin or end with a space
+		p.ids = append(p.ids, []byte(id))
+	}
+	if address, reason := email.Normalize([]byte(id), nil, email.Options{AllowUnknownTLD: true}); reason == "" {
+		p.email = bytes.Clone(address)
+		if string(p.email) != id {
+			p.ids = append(p.ids, p.email)
+		}
+	}
+	return p, true
+}
+
+// Place is where people are looked for.
+type Place struct {
+	Root *storage.Root
+	// Project returns the type of a connection's project. known is false if the connection does
+	// not exist any more.
+	Project func(connection string) (projectType string, known bool)
+	Log     *slog.Logger // of files that could not be searched; nil logs nothing
+}
+
+// Find returns where a person is. With history it reads the records of past runs too.
+func (p Place) Find(ctx context.Context, who Person, history bool) (schemas.Found, error) {
+	out := schemas.Found{Lists: []schemas.FoundList{}}
+	f := &finder{Place: p, Person: who, found: &out}
+	if err := f.snapshots(ctx); err != nil {
+		return out, err
+	}
+	if history {
+		if err := f.records(ctx); err != nil {
+			return out, err
+		}
+	}
+	sortLists(out.Lists)
+	slices.SortStableFunc(out.Rows, func(a, b schemas.FoundRow) int { return b.At.Compare(a.At) })
+	return out, nil
+}
+
+func sortLists(lists []schemas.FoundList) {
+	slices.SortFunc(lists, func(a, b schemas.FoundList) int {
+		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Segment, b.Segment))
+	})
+}
+
+// finder looks for one person in the data root.
+type finder struct {
+	Place
+	Person
+	found *schemas.Found
+}
+
 // open opens a file and counts what is read of it. ok is false if the file is gone.
 func (f *finder) open(ctx context.Context, key string) (file storage.File, ok bool, err error) {
-	file, err = f.root.Open(ctx, key)
+	file, err = f.Root.Open(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -127,7 +147,7 @@ func (f *finder) snapshots(ctx context.Context) error {
 // newest returns the version of the newest snapshot in each folder below dir.
 func (f *finder) newest(ctx context.Context, dir string) (map[string]int64, error) {
 	newest := map[string]int64{}
-	err := f.root.Walk(ctx, dir, func(o storage.Object) error {
+	err := f.Root.Walk(ctx, dir, func(o storage.Object) error {
 		if v, ok := schemas.SnapshotVersion(path.Base(o.Name)); ok {
 			newest[path.Dir(o.Name)] = max(newest[path.Dir(o.Name)], v)
 		}
@@ -141,8 +161,8 @@ func (f *finder) newest(ctx context.Context, dir string) (map[string]int64, erro
 
 // unfinished counts the runs whose members are in no snapshot yet.
 func (f *finder) unfinished(ctx context.Context) error {
-	err := f.root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
-		if strings.HasPrefix(path.Base(o.Name), schemas.PendingPrefix) {
+	err := f.Root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
+		if base := path.Base(o.Name); strings.HasPrefix(base, schemas.PendingPrefix) && !strings.HasPrefix(base, forgettingPrefix) {
 			f.found.Unfinished++
 		}
 		return nil
@@ -176,13 +196,17 @@ func (f *finder) snapshot(ctx context.Context, key string) (ok bool, err error) 
 	f.found.Snapshots++
 	members, err := f.members(ctx, s)
 	for _, m := range members {
-		h := s.Header()
-		f.found.Lists = append(f.found.Lists, schemas.FoundList{
-			Connection: h.Connection, Export: h.Export, Segment: h.Segment, ListID: h.ListID, Unconfirmed: m.Fields == snapshot.Unconfirmed,
-			RunID: strings.TrimSuffix(h.RunID, snapshot.Unfinished), At: h.CreatedAt,
-		})
+		f.found.Lists = append(f.found.Lists, listOf(s.Header(), m))
 	}
 	return true, err
+}
+
+// listOf returns the list of a snapshot with a member.
+func listOf(h snapshot.Header, m snapshot.Member) schemas.FoundList {
+	return schemas.FoundList{
+		Connection: h.Connection, Export: h.Export, Segment: h.Segment, ListID: h.ListID, Unconfirmed: m.Fields == snapshot.Unconfirmed,
+		RunID: strings.TrimSuffix(h.RunID, snapshot.Unfinished), At: h.CreatedAt,
+	}
 }
 
 // members returns the members of a snapshot with the identifier. It looks them up by the key
@@ -190,7 +214,8 @@ func (f *finder) snapshot(ctx context.Context, key string) (ok bool, err error) 
 // snapshot is read as a whole for an address where members are known by their user ID, and for
 // what is no address where they are known by their address.
 func (f *finder) members(ctx context.Context, s *snapshot.Snapshot) ([]snapshot.Member, error) {
-	byEmail, known := f.byEmail(s.Header().Connection)
+	project, known := f.Project(s.Header().Connection)
+	byEmail := project != schemas.ProjectUserID && project != schemas.ProjectHybrid
 	if !known || byEmail != (f.email != nil) {
 		return s.Scan(ctx, f.ids...)
 	}
@@ -204,21 +229,10 @@ func (f *finder) members(ctx context.Context, s *snapshot.Snapshot) ([]snapshot.
 	return s.Find(ctx, keys...)
 }
 
-// byEmail reports whether addresses identify the profiles of a connection's project. known is
-// false if the connection does not exist any more.
-func (f *finder) byEmail(connection string) (is, known bool) {
-	all, err := f.Known()
-	if err != nil {
-		return false, false
-	}
-	c, err := all.Get(connection)
-	return c.ProjectType != schemas.ProjectUserID && c.ProjectType != schemas.ProjectHybrid, err == nil
-}
-
 // records searches the records of the rows of past runs.
 func (f *finder) records(ctx context.Context) error {
 	var keys []storage.Object
-	err := f.root.Walk(ctx, schemas.ReportsDir, func(o storage.Object) error {
+	err := f.Root.Walk(ctx, schemas.ReportsDir, func(o storage.Object) error {
 		if path.Base(o.Name) == schemas.RowsFile {
 			keys = append(keys, o)
 		}
@@ -263,7 +277,7 @@ func (f *finder) record(ctx context.Context, o storage.Object) error {
 		return nil
 	}
 	var report schemas.ExportReport
-	if _, err := f.root.ReadJSON(ctx, path.Join(path.Dir(o.Name), schemas.ReportFile), &report); err != nil {
+	if _, err := f.Root.ReadJSON(ctx, path.Join(path.Dir(o.Name), schemas.ReportFile), &report); err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -272,7 +286,7 @@ func (f *finder) record(ctx context.Context, o storage.Object) error {
 			at = report.FinishedAt
 		}
 		f.found.Rows = append(f.found.Rows, schemas.FoundRow{
-			Connection: report.Connection, Export: report.Export, Segment: report.Segment, RunID: report.RunID, At: at, Outcome: r.Outcome, Reason: r.Reason,
+			Connection: report.Connection, Export: report.Export, Segment: report.Segment, RunID: report.RunID, At: at, Outcome: r.Outcome, Reason: r.Reason, Column: r.Column,
 		})
 	}
 	return nil

@@ -1,0 +1,4 @@
+package ledger
+
+// Behind is for tests.
+var Behind = (*Ledger).behind

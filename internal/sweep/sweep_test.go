@@ -1,0 +1,61 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"iterable-segment-export/internal/ledger"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// TestTheSweepOfWhatIsKept: a file that was written again without a person is deleted when it
+// would have been, and the hashes of a suppression list that no run reads any more go too.
+func TestTheSweepOfWhatIsKept(t *testing.T) {
+	dir := t.TempDir()
+	root, err := storage.OpenRoot(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r1"}
+	reports, now := schemas.ReportDir(run), time.Now()
+	for name, age := range map[string]time.Duration{schemas.ReportFile: 40 * 24 * time.Hour, schemas.RowsFile: 0, schemas.RejectsFile: 40 * 24 * time.Hour} {
+		key := path.Join(reports, name)
+		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		at := now.Add(-age)
+		if err := os.Chtimes(filepath.Join(dir, filepath.FromSlash(key)), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for list, age := range map[string]time.Duration{"Old": 31 * 24 * time.Hour, "New": 29 * 24 * time.Hour} {
+		key := schemas.SuppressionKey("sandbox", list)
+		if err := root.Write(t.Context(), key, []byte("hashes")); err != nil {
+			t.Fatal(err)
+		}
+		at := now.Add(-age)
+		if err := os.Chtimes(filepath.Join(dir, filepath.FromSlash(key)), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Sweeper{Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Retention: func() schemas.Retention { return schemas.Retention{} }, Now: func(context.Context) (time.Time, error) { return now, nil }}
+	done, err := s.Sweep(t.Context())
+	if err != nil || done.Rejects != 1 || done.Reports != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	files, err := root.List(t.Context(), reports)
+	if err != nil || len(files) != 1 || path.Base(files[0].Name) != schemas.ReportFile {
+		t.Errorf("left: %+v, %v", files, err)
+	}
+	lists, err := root.List(t.Context(), schemas.SuppressionDir)
+	if err != nil || len(lists) != 1 || lists[0].Name != schemas.SuppressionKey("sandbox", "New") {
+		t.Errorf("lists: %+v, %v", lists, err)
+	}
+}
