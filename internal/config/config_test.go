@@ -86,6 +86,28 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestFilesOfWindows reads the examples as Windows editors save them: with a byte order mark, and
+// with carriage returns.
+func TestFilesOfWindows(t *testing.T) {
+	for name, load := range map[string]func(data []byte) (any, error){
+		"connections": func(data []byte) (any, error) { return parseConnections("x.yaml", data) },
+		"exports":     func(data []byte) (any, error) { return parseExports("x.yaml", data) },
+	} {
+		data, err := os.ReadFile(filepath.Join("../../examples", name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := load(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := load([]byte("\uFEFF" + strings.ReplaceAll(string(data), "\n", "\r\n")))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n%+v\n%+v", name, err, got, want)
+		}
+	}
+}
+
 func TestEverySetting(t *testing.T) {
 	const text = `
 refresh: &nightly {cron: "0 4 * * 1-5", timeZone: Europe/Oslo, jitter: 10m}
