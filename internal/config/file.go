@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -12,7 +11,7 @@ import (
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s does not exist: %w", path, fs.ErrNotExist)
+		return nil, missingFile(path)
 	}
 	if err != nil {
 		return nil, err
@@ -20,3 +19,10 @@ func readFile(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
+
+// missingFile is the error for a file that does not exist.
+type missingFile string
+
+func (m missingFile) Error() string { return string(m) + " does not exist" }
+
+func (missingFile) Is(target error) bool { return target == fs.ErrNotExist }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -149,6 +151,9 @@ func (s *ConnectionStore) look() {
 	}
 	s.lookedAt = now
 	data, err := readFile(s.path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; set CONNECTIONS_FILE to the workers' file", err)
+	}
 	if err != nil {
 		s.data = nil
 		s.refuse(err, now)

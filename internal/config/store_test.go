@@ -174,7 +174,7 @@ func TestKey(t *testing.T) {
 	expect(us, key, "")
 	t.Setenv("CONFIG_TEST_KEY", "")
 	expect(us, "", "the environment variable CONFIG_TEST_KEY is empty")
-	expect(eu, "", "eu.key does not exist: file does not exist")
+	expect(eu, "", "eu.key does not exist")
 	write("\uFEFF" + key + "\r\n")
 	expect(eu, key, "")
 	write("another")

@@ -74,7 +74,7 @@ func (p *patient) connections(ctx context.Context) {
 	defer cancel()
 	all, err := p.Sight.Connections(asking)
 	if err != nil {
-		p.add(CheckConnections, "", Wrong, p.Told(err), "see starter connections")
+		p.add(CheckConnections, "", Wrong, p.Told(err), "correct that, and run starter doctor again")
 		return
 	}
 	if all.Broken != "" {

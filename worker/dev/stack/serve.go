@@ -78,7 +78,7 @@ func serve(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		}
 		return nil
 	}
-	fmt.Fprintf(out, "\nIn another terminal, for starter: export TEMPORAL_ADDRESS=%s DATA_ROOT=%s\n", all.stack.FrontendAddr(), schemas.ShellWord(localPath(all.root.URL())))
+	fmt.Fprintln(out, "\nIn another terminal, for starter:", all.exports(o))
 	fmt.Fprintln(out, "Serving until Ctrl-C.")
 	<-ctx.Done()
 	return nil
@@ -298,6 +298,20 @@ func localPath(u string) string {
 		return parsed.Path
 	}
 	return u
+}
+
+// exports returns the command that sets the starter's variables as this process has them.
+func (e *everything) exports(o serveOptions) string {
+	connections, err := filepath.Abs(o.connections)
+	if err != nil {
+		connections = o.connections
+	}
+	key := ""
+	if os.Getenv(sandboxKeyEnv) == sandbox.DefaultKey { // and no secret of the user's
+		key = " " + sandboxKeyEnv + "=" + sandbox.DefaultKey
+	}
+	return fmt.Sprintf("export TEMPORAL_ADDRESS=%s CONNECTIONS_FILE=%s%s DATA_ROOT=%s", e.stack.FrontendAddr(),
+		schemas.ShellWord(connections), key, schemas.ShellWord(localPath(e.root.URL())))
 }
 
 func completed(views []operate.View) bool {
