@@ -155,6 +155,9 @@ func (r *reader) types(line string) {
 		r.shell(command + r.ports())
 	case strings.HasPrefix(command, "go install "):
 		for _, program := range words[2:] {
+			if strings.Contains(program, "@") { // a tool of others
+				continue
+			}
 			if r.bin[strings.TrimPrefix(program, "./")] == "" {
 				r.t.Errorf("%s installs %s, which is no program", line, program)
 			}

@@ -52,3 +52,21 @@ func TestWrongUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestWhichExportsRun: the examples need the connection of the examples.
+func TestWhichExportsRun(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                    "examples/exports.yaml",
+		"--exports=":                          "",
+		"--connections my.yaml":               "",
+		"--connections my.yaml --exports e.y": "e.y",
+	} {
+		f := newRoot().Flags()
+		if err := f.Parse(strings.Fields(line)); err != nil {
+			t.Fatal(err)
+		}
+		if got := exportsOf(f); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"iterable-segment-export/internal/console"
 )
@@ -69,13 +70,14 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		SilenceUsage:      true,
 		RunE: func(c *cobra.Command, _ []string) error {
+			o.exports = exportsOf(c.Flags())
 			return serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&o.exit, "exit", false, "end after the runs, with status 0 only if all were completed")
 	f.StringVar(&o.data, "data", "", "folder that keeps Temporal's, the sandbox's and the exports' state across restarts; default a temporary one, removed at the end")
-	f.StringVar(&o.exports, "exports", "examples/exports.yaml", "exports to run; empty for none")
+	f.String("exports", "examples/exports.yaml", "exports to run; empty for none, which is the default with --connections")
 	f.StringVar(&o.connections, "connections", "examples/connections.yaml", "connections to run them over")
 	f.IntVar(&o.temporalPort, "temporal-port", 7233, "port of Temporal")
 	f.IntVar(&o.uiPort, "ui-port", 8233, "port of Temporal's UI")
@@ -86,4 +88,12 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 	})
 	c.AddCommand(generateCommand(), sandboxCommand())
 	return c
+}
+
+// exportsOf returns the file of the exports to run: the examples only over their own connections.
+func exportsOf(f *pflag.FlagSet) string {
+	if f.Changed("connections") && !f.Changed("exports") {
+		return ""
+	}
+	return f.Lookup("exports").Value.String()
 }

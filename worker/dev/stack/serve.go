@@ -288,7 +288,7 @@ func (e *everything) report(out io.Writer, views []operate.View, kept bool) {
 				fmt.Fprintf(out, "  rejects of %q: %s\n", s.Run.Segment, path.Join(localPath(e.root.URL()), s.Report.Rejects))
 			}
 		}
-		console.Waits(out, "go run ./starter", v)
+		console.Waits(out, "starter", v)
 	}
 }
 
