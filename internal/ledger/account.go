@@ -47,13 +47,13 @@ const (
 )
 
 // NewAccount reads the answers and refusals. It returns an account with ErrDamaged too.
-func (a *Ledger) NewAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*Account, error) {
-	c := &Account{Ledger: a, run: run, attempt: attempt, update: update, refused: map[string]bool{}, superseding: map[snapshot.Key]outcome{}}
+func (l *Ledger) NewAccount(ctx context.Context, run schemas.RunRef, attempt string, update *snapshot.Update) (*Account, error) {
+	c := &Account{Ledger: l, run: run, attempt: attempt, update: update, refused: map[string]bool{}, superseding: map[snapshot.Key]outcome{}}
 	var err error
-	if c.Answers, err = a.ReadAnswered(ctx, run, attempt); err != nil {
+	if c.Answers, err = l.ReadAnswered(ctx, run, attempt); err != nil {
 		return c, err
 	}
-	files, err := a.refusalFiles(ctx, run, attempt)
+	files, err := l.refusalFiles(ctx, run, attempt)
 	if err != nil {
 		return nil, err
 	}

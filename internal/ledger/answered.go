@@ -56,11 +56,11 @@ func Further(p, o schemas.UploadProgress) bool {
 }
 
 // WriteAnswered stores the progress of a chunk.
-func (a *Ledger) WriteAnswered(ctx context.Context, in schemas.UploadInput, attempt string, p schemas.UploadProgress, requests ...Request) error {
+func (l *Ledger) WriteAnswered(ctx context.Context, in schemas.UploadInput, attempt string, p schemas.UploadProgress, requests ...Request) error {
 	data, err := json.Marshal(Answered{Kind: in.Kind, First: in.First, End: in.End, Progress: p, Requests: requests})
 	if err == nil {
 		name := fmt.Sprintf("%s-%09d-%s.json", in.Kind, in.First, attempt)
-		err = a.Root.Write(ctx, path.Join(schemas.StagedDir(in.Run, in.Attempt), answeredDir, name), data)
+		err = l.Root.Write(ctx, path.Join(schemas.StagedDir(in.Run, in.Attempt), answeredDir, name), data)
 	}
 	if err != nil {
 		return fmt.Errorf("store Iterable's answers: %w", err)
@@ -73,15 +73,15 @@ func (a *Ledger) WriteAnswered(ctx context.Context, in schemas.UploadInput, atte
 type Answers map[int]*Answered
 
 // ReadAnswered returns the stored progress of the chunks of both kinds.
-func (a *Ledger) ReadAnswered(ctx context.Context, run schemas.RunRef, attempt string) (map[string]Answers, error) {
+func (l *Ledger) ReadAnswered(ctx context.Context, run schemas.RunRef, attempt string) (map[string]Answers, error) {
 	out := map[string]Answers{schemas.Subscribe: {}, schemas.Unsubscribe: {}}
-	files, err := a.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), answeredDir))
+	files, err := l.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), answeredDir))
 	if err != nil {
 		return nil, fmt.Errorf("list Iterable's answers: %w", err)
 	}
 	for _, f := range files {
 		var c Answered
-		data, err := a.Root.Read(ctx, f.Name)
+		data, err := l.Root.Read(ctx, f.Name)
 		if err != nil && !errors.Is(err, storage.ErrDamaged) {
 			return nil, fmt.Errorf("read Iterable's answers: %w", err)
 		}
@@ -110,8 +110,8 @@ func (s Answers) Chunk(k int) *Answered {
 }
 
 // Counts returns the sum of the answers to a run, as far as they can be read.
-func (a *Ledger) Counts(ctx context.Context, run schemas.RunRef, attempt string) (schemas.UploadCounts, error) {
-	noted, err := a.ReadAnswered(ctx, run, attempt)
+func (l *Ledger) Counts(ctx context.Context, run schemas.RunRef, attempt string) (schemas.UploadCounts, error) {
+	noted, err := l.ReadAnswered(ctx, run, attempt)
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return schemas.UploadCounts{}, err
 	}

@@ -18,14 +18,14 @@ import (
 )
 
 // Commit publishes the snapshot, unless nothing has changed.
-func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
+func (l *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 	m := in.Report.Manifest
 	if in.Report.ListID == 0 { // nothing was sent, and there is no list
-		return a.settled(ctx, in.Run, m.Attempt)
+		return l.settled(ctx, in.Run, m.Attempt)
 	}
 	h := NewHeader(in.Run, in.Export, in.Report.ListID, in.Connection.ProjectType)
 	h.Attempt, h.Profiles = m.Attempt, m.Profiles()
-	from, err := a.origin(ctx, in.Run)
+	from, err := l.origin(ctx, in.Run)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 	if m.Full {
 		h.FullAt = h.CreatedAt
 	}
-	old, err := a.Open(ctx, in.Run, h)
+	old, err := l.Open(ctx, in.Run, h)
 	if err != nil && !lost(err) {
 		return fmt.Errorf("open the snapshot that the segment was compared with: %w", err)
 	}
@@ -41,7 +41,7 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 	published := err == nil && old.Header().Attempt == m.Attempt
 	switch {
 	case published && old.Version > m.SnapshotVersion: // an earlier try got this far
-		return a.settled(ctx, in.Run, m.Attempt)
+		return l.settled(ctx, in.Run, m.Attempt)
 	case old.Version != m.SnapshotVersion:
 		return step.NeedOperator(schemas.ErrorStaging, "the snapshot was replaced during the run; retry starts over")
 	case m.Snapshot == "":
@@ -49,13 +49,13 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 	case err != nil:
 		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf("the snapshot that the segment was compared with is no longer readable (%v); retry starts over", err))
 	case m.ToSend() == 0 && m.Superseded == 0 && m.Forgotten == 0 && !m.Full && sameShape(old.Header(), h):
-		return a.settled(ctx, in.Run, m.Attempt)
+		return l.settled(ctx, in.Run, m.Attempt)
 	case !m.Full:
 		h.FullAt = old.Header().FullAt
 	}
-	update := snapshot.NewUpdate(a.TempDir, 0)
+	update := snapshot.NewUpdate(l.TempDir, 0)
 	defer update.Close()
-	account, err := a.NewAccount(ctx, in.Run, m.Attempt, update)
+	account, err := l.NewAccount(ctx, in.Run, m.Attempt, update)
 	if err == nil {
 		err = account.add(ctx)
 	}
@@ -72,10 +72,10 @@ func (a *Ledger) Commit(ctx context.Context, in schemas.CommitInput) error {
 		update.Void()
 	}
 	keepIdentifiers(update, in.Connection.ProjectType)
-	if err := a.Publish(ctx, in.Run, update, old, h); err != nil {
+	if err := l.Publish(ctx, in.Run, update, old, h); err != nil {
 		return err
 	}
-	return a.settled(ctx, in.Run, m.Attempt)
+	return l.settled(ctx, in.Run, m.Attempt)
 }
 
 // sameShape reports whether a snapshot without new entries would say the same. The fields are
@@ -95,29 +95,29 @@ func keepIdentifiers(u *snapshot.Update, project string) {
 
 // settled records that the snapshot knows what the attempt has sent. An older snapshot may
 // have come late, from a worker that stalled while it published.
-func (a *Ledger) settled(ctx context.Context, run schemas.RunRef, attempt string) error {
-	if err := a.dropOldSnapshots(ctx, run); err != nil {
+func (l *Ledger) settled(ctx context.Context, run schemas.RunRef, attempt string) error {
+	if err := l.dropOldSnapshots(ctx, run); err != nil {
 		return err
 	}
-	return a.Root.DeletePrefix(ctx, pendingKey(run, attempt))
+	return l.Root.DeletePrefix(ctx, pendingKey(run, attempt))
 }
 
 // Close adds to the snapshot what a run has done that ended early. The run may have ended
 // before it knew its list, or after the list was deleted.
-func (a *Ledger) Close(ctx context.Context, run schemas.RunRef, e schemas.Export) error {
-	found, err := a.Unfinished(ctx, run)
+func (l *Ledger) Close(ctx context.Context, run schemas.RunRef, e schemas.Export) error {
+	found, err := l.Unfinished(ctx, run)
 	if err == nil {
 		err = outlive(ctx, activity.GetInfo(ctx), slices.Collect(maps.Values(found))...)
 	}
 	if err != nil {
 		return err
 	}
-	return a.Absorb(ctx, run, e, 0, func(p Pending) bool { return p.RunID == run.RunID })
+	return l.Absorb(ctx, run, e, 0, func(p Pending) bool { return p.RunID == run.RunID })
 }
 
 // Reported returns the report of a run, if it has one.
-func (a *Ledger) Reported(ctx context.Context, run schemas.RunRef) (r schemas.ExportReport, ok bool) {
-	data, err := a.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile))
+func (l *Ledger) Reported(ctx context.Context, run schemas.RunRef) (r schemas.ExportReport, ok bool) {
+	data, err := l.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile))
 	if err != nil || json.Unmarshal(data, &r) != nil {
 		return schemas.ExportReport{}, false
 	}
@@ -125,16 +125,16 @@ func (a *Ledger) Reported(ctx context.Context, run schemas.RunRef) (r schemas.Ex
 }
 
 // WriteReport writes the report of a segment's run.
-func (a *Ledger) WriteReport(ctx context.Context, run schemas.RunRef, r schemas.ExportReport) error {
-	if err := a.Root.WriteJSON(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile), r); err != nil {
+func (l *Ledger) WriteReport(ctx context.Context, run schemas.RunRef, r schemas.ExportReport) error {
+	if err := l.Root.WriteJSON(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile), r); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
 }
 
 // Discard deletes the staged files of a run.
-func (a *Ledger) Discard(ctx context.Context, run schemas.RunRef) error {
-	if err := a.Root.DeletePrefix(ctx, schemas.StagingDir(run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (l *Ledger) Discard(ctx context.Context, run schemas.RunRef) error {
+	if err := l.Root.DeletePrefix(ctx, schemas.StagingDir(run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete the staged files: %w", err)
 	}
 	return nil

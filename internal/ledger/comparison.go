@@ -22,17 +22,17 @@ type Comparison struct {
 
 // Compare opens the snapshot and decides whether all profiles must be sent: for example after
 // a handover of the list, whose name is handover.
-func (a *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover string, now time.Time) (c Comparison, err error) {
+func (l *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover string, now time.Time) (c Comparison, err error) {
 	var warning string
 	if in.Check {
-		if restored, err := a.restoredLater(ctx, in); err != nil {
+		if restored, err := l.restoredLater(ctx, in); err != nil {
 			return c, err
 		} else if restored {
 			in.IgnoreSnapshot = true
 			defer func() { c.Again, c.Warnings = restoredAgain, []string{restoredAgain + restoredThen} }()
 		}
 	}
-	if c.Opened, c.Again, warning, err = a.openSnapshot(ctx, in); err != nil {
+	if c.Opened, c.Again, warning, err = l.openSnapshot(ctx, in); err != nil {
 		return c, err
 	}
 	c.warn(warning)
@@ -58,7 +58,7 @@ func (a *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover st
 		}
 	}
 	if in.Check {
-		unfinished, err := a.unfinished(ctx, in)
+		unfinished, err := l.unfinished(ctx, in)
 		if err != nil {
 			return c, err
 		}
@@ -112,8 +112,8 @@ func fullDue(every schemas.Duration, last, now time.Time) bool {
 }
 
 // unfinished reports whether a run may have sent what the snapshot does not know.
-func (a *Ledger) unfinished(ctx context.Context, in schemas.StageInput) (bool, error) {
-	found, err := a.Unfinished(ctx, in.Run)
+func (l *Ledger) unfinished(ctx context.Context, in schemas.StageInput) (bool, error) {
+	found, err := l.Unfinished(ctx, in.Run)
 	for _, p := range found {
 		if p.ListID == in.ListID {
 			return true, err

@@ -29,9 +29,9 @@ type Origin struct {
 }
 
 // Sign writes the origin of the files that are staged next, with these fields.
-func (a *Ledger) Sign(ctx context.Context, in schemas.StageInput, fields []string) error {
+func (l *Ledger) Sign(ctx context.Context, in schemas.StageInput, fields []string) error {
 	run := in.Run
-	err := a.Root.WriteJSON(ctx, originKey(run), Origin{
+	err := l.Root.WriteJSON(ctx, originKey(run), Origin{
 		Export: run.Export, Segment: run.Segment, RunID: run.RunID, Connection: in.Export.Connection,
 		Mapping: in.Export.MappingFingerprint(in.Connection.ProjectType), Fields: fields, Project: in.Connection.ProjectType,
 	})
@@ -44,16 +44,16 @@ func (a *Ledger) Sign(ctx context.Context, in schemas.StageInput, fields []strin
 func originKey(run schemas.RunRef) string { return path.Join(schemas.StagingDir(run), OriginFile) }
 
 // origin returns the Origin of a run's staged files, empty if there are none.
-func (a *Ledger) origin(ctx context.Context, run schemas.RunRef) (o Origin, err error) {
-	_, err = a.Root.ReadJSON(ctx, originKey(run), &o)
+func (l *Ledger) origin(ctx context.Context, run schemas.RunRef) (o Origin, err error) {
+	_, err = l.Root.ReadJSON(ctx, originKey(run), &o)
 	return o, err
 }
 
 // AbsorbDead adds to the snapshot what a dead run may have sent. underWay reports whether
 // another run of the export is in progress: that one will do so, and it returns false.
-func (a *Ledger) AbsorbDead(ctx context.Context, run schemas.RunRef, underWay bool) (bool, error) {
+func (l *Ledger) AbsorbDead(ctx context.Context, run schemas.RunRef, underWay bool) (bool, error) {
 	of := func(p Pending) bool { return p.RunID == run.RunID }
-	found, err := a.Unfinished(ctx, run)
+	found, err := l.Unfinished(ctx, run)
 	if err != nil {
 		return false, err
 	}
@@ -63,5 +63,5 @@ func (a *Ledger) AbsorbDead(ctx context.Context, run schemas.RunRef, underWay bo
 	if underWay {
 		return false, nil
 	}
-	return true, a.Absorb(ctx, run, schemas.Export{Name: run.Export, Connection: run.Connection}, 0, of)
+	return true, l.Absorb(ctx, run, schemas.Export{Name: run.Export, Connection: run.Connection}, 0, of)
 }

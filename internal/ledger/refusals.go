@@ -54,8 +54,8 @@ func refusalFile(run schemas.RunRef, attempt, kind string, k int) string {
 }
 
 // refusalFiles returns the keys of the files with refusals, in the order of kind and batch.
-func (a *Ledger) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
-	files, err := a.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), refusedDir))
+func (l *Ledger) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
+	files, err := l.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), refusedDir))
 	if err != nil {
 		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
 	}
@@ -66,8 +66,8 @@ func (a *Ledger) refusalFiles(ctx context.Context, run schemas.RunRef, attempt s
 }
 
 // RefusedBatches returns the batches of a chunk for which earlier attempts kept refusals.
-func (a *Ledger) RefusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
-	files, err := a.refusalFiles(ctx, in.Run, in.Attempt)
+func (l *Ledger) RefusedBatches(ctx context.Context, in schemas.UploadInput) (map[int]bool, error) {
+	files, err := l.refusalFiles(ctx, in.Run, in.Attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ func (a *Ledger) RefusedBatches(ctx context.Context, in schemas.UploadInput) (ma
 
 // WriteRefusals writes the refused rows of a batch, in the order of the batch. They replace
 // those of an earlier attempt.
-func (a *Ledger) WriteRefusals(ctx context.Context, in schemas.UploadInput, k int, b *batch.Batch, rows []Refusal) error {
+func (l *Ledger) WriteRefusals(ctx context.Context, in schemas.UploadInput, k int, b *batch.Batch, rows []Refusal) error {
 	name := refusalFile(in.Run, in.Attempt, in.Kind, k)
 	if len(rows) == 0 {
-		if err := a.Root.DeletePrefix(ctx, name); err != nil {
+		if err := l.Root.DeletePrefix(ctx, name); err != nil {
 			return fmt.Errorf("forget what Iterable refused at an earlier try: %w", err)
 		}
 		return nil
@@ -107,15 +107,15 @@ func (a *Ledger) WriteRefusals(ctx context.Context, in schemas.UploadInput, k in
 			return fmt.Errorf("keep what Iterable refused: %w", err)
 		}
 	}
-	if err := a.Root.Write(ctx, name, out.Bytes()); err != nil {
+	if err := l.Root.Write(ctx, name, out.Bytes()); err != nil {
 		return fmt.Errorf("keep what Iterable refused: %w", err)
 	}
 	return nil
 }
 
 // readRefusals reads the refusals of one batch.
-func (a *Ledger) readRefusals(ctx context.Context, key string) (all []Refused, err error) {
-	data, err := a.Root.Read(ctx, key)
+func (l *Ledger) readRefusals(ctx context.Context, key string) (all []Refused, err error) {
+	data, err := l.Root.Read(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("read what Iterable refused: %w", err)
 	}
@@ -194,9 +194,9 @@ const FilesFile = "files.json"
 // PublishRejects writes the rejects file of the report: what staging rejected
 // and what Iterable refused, in the order of the source. It returns the file's
 // key, or "" if nothing was rejected.
-func (a *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	dir := schemas.StagedDir(run, attempt)
-	names, err := a.Root.Read(ctx, path.Join(dir, FilesFile))
+	names, err := l.Root.Read(ctx, path.Join(dir, FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil // the run ended before anything was staged
 	}
@@ -207,18 +207,18 @@ func (a *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 	if err := json.Unmarshal(names, &files); err != nil {
 		return "", fmt.Errorf("write the rejects: %s is damaged", FilesFile)
 	}
-	late := &refusals{ctx: ctx, read: a.readRefusals, reject: func(r Refused) rejects.Reject { return r.reject(e, files) }}
-	if late.keys, err = a.refusalFiles(ctx, run, attempt); err != nil {
+	late := &refusals{ctx: ctx, read: l.readRefusals, reject: func(r Refused) rejects.Reject { return r.reject(e, files) }}
+	if late.keys, err = l.refusalFiles(ctx, run, attempt); err != nil {
 		return "", err
 	}
 	late.keys = slices.DeleteFunc(late.keys, func(key string) bool { return !strings.HasPrefix(path.Base(key), schemas.Subscribe+"-") })
 	key := path.Join(schemas.ReportDir(run), schemas.RejectsFile)
-	w, err := a.Root.Create(ctx, key)
+	w, err := l.Root.Create(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("write the rejects: %w", err)
 	}
 	defer w.Abort()
-	rows, err := a.mergeRejects(ctx, dir, files, late, w)
+	rows, err := l.mergeRejects(ctx, dir, files, late, w)
 	if err != nil {
 		return "", fmt.Errorf("write the rejects: %w", err)
 	}
@@ -229,8 +229,8 @@ func (a *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 }
 
 // mergeRejects writes what staging rejected and what Iterable refused as one file.
-func (a *Ledger) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
-	file, err := a.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
+func (l *Ledger) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
+	file, err := l.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
 	if err != nil {
 		return 0, StagingError(schemas.RejectsFile, err)
 	}

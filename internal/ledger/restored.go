@@ -30,18 +30,18 @@ const restoredThen = "; all profiles are sent and none is removed: " +
 // restored reports whether the snapshot is older than what was sent last. It remembers the
 // answer until distrust is done. found are the markers in the snapshot's folder, own is the
 // attempt's marker.
-func (a *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, found map[string]Pending) (bool, error) {
+func (l *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, found map[string]Pending) (bool, error) {
 	var noticed Pending
-	if ok, err := a.Root.ReadJSON(ctx, Key(run, restoredFile), &noticed); ok || err != nil {
+	if ok, err := l.Root.ReadJSON(ctx, Key(run, restoredFile), &noticed); ok || err != nil {
 		return ok, err
 	}
-	h, err := a.Header(ctx, run)
+	h, err := l.Header(ctx, run)
 	if err != nil {
 		return false, err
 	}
-	stale, err := a.declared(ctx, h)
+	stale, err := l.declared(ctx, h)
 	if err == nil && !stale {
-		stale, err = a.behind(ctx, run, h, found)
+		stale, err = l.behind(ctx, run, h, found)
 	}
 	if err != nil || !stale {
 		return false, err
@@ -49,34 +49,34 @@ func (a *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, f
 	if h == nil && len(found) <= 1 {
 		return false, nil // nothing to distrust: all profiles are sent, and none is removed
 	}
-	a.Log.Warn("data root older than last run", "export", run.Export, "segment", run.Segment, "run", run.RunID)
-	return true, a.Root.WriteJSON(ctx, Key(run, restoredFile), Pending{RunID: run.RunID, Attempt: own})
+	l.Log.Warn("data root older than last run", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+	return true, l.Root.WriteJSON(ctx, Key(run, restoredFile), Pending{RunID: run.RunID, Attempt: own})
 }
 
 // restore returns the ID of the last restore that was declared, or "".
-func (a *Ledger) restore(ctx context.Context) (string, error) {
+func (l *Ledger) restore(ctx context.Context) (string, error) {
 	var r schemas.Restore
-	_, err := a.Root.ReadJSON(ctx, schemas.RestoreKey, &r)
+	_, err := l.Root.ReadJSON(ctx, schemas.RestoreKey, &r)
 	return r.ID, err
 }
 
 // declared reports whether a person has declared a restore that a snapshot does not know.
-func (a *Ledger) declared(ctx context.Context, h *snapshot.Header) (bool, error) {
-	id, err := a.restore(ctx)
+func (l *Ledger) declared(ctx context.Context, h *snapshot.Header) (bool, error) {
+	id, err := l.restore(ctx)
 	return id != "" && (h == nil || h.Restore != id), err
 }
 
 // behind reports whether Temporal knows of a staging that the data root does not know of. h is
 // the header of the newest snapshot, nil if there is none.
-func (a *Ledger) behind(ctx context.Context, run schemas.RunRef, h *snapshot.Header, found map[string]Pending) (bool, error) {
-	if a.LastStaged == nil {
+func (l *Ledger) behind(ctx context.Context, run schemas.RunRef, h *snapshot.Header, found map[string]Pending) (bool, error) {
+	if l.LastStaged == nil {
 		return false, nil
 	}
-	last, err := a.LastStaged(ctx, run)
+	last, err := l.LastStaged(ctx, run)
 	if err != nil || last == nil {
 		return false, err
 	}
-	versions, err := a.snapshotVersions(ctx, run)
+	versions, err := l.snapshotVersions(ctx, run)
 	if err != nil {
 		return false, err
 	}
@@ -102,31 +102,31 @@ func (a *Ledger) behind(ctx context.Context, run schemas.RunRef, h *snapshot.Hea
 			return last.Sent && !p.Sent, nil
 		}
 	}
-	unsent, err := a.unsent(ctx, run)
+	unsent, err := l.unsent(ctx, run)
 	return !slices.Contains(unsent, last.Attempt), err
 }
 
 // distrust publishes a snapshot in which no member counts as certain. They are sent again
 // while they are in the segment, and are not removed when they are not.
-func (a *Ledger) distrust(ctx context.Context, run schemas.RunRef) error {
-	versions, err := a.snapshotVersions(ctx, run)
+func (l *Ledger) distrust(ctx context.Context, run schemas.RunRef) error {
+	versions, err := l.snapshotVersions(ctx, run)
 	if err != nil {
 		return err
 	}
 	if len(versions) > 0 {
-		if err := a.distrustSnapshot(ctx, run, versions[len(versions)-1]); err != nil {
+		if err := l.distrustSnapshot(ctx, run, versions[len(versions)-1]); err != nil {
 			return err
 		}
 	}
-	return a.Root.DeletePrefix(ctx, Key(run, restoredFile))
+	return l.Root.DeletePrefix(ctx, Key(run, restoredFile))
 }
 
-func (a *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, version int64) error {
-	h, err := a.headerOf(ctx, Key(run, schemas.SnapshotName(version)))
+func (l *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, version int64) error {
+	h, err := l.headerOf(ctx, Key(run, schemas.SnapshotName(version)))
 	if h == nil || err != nil {
 		return err // a damaged one is not used anyway
 	}
-	old, err := a.Open(ctx, run, *h)
+	old, err := l.Open(ctx, run, *h)
 	if err == nil {
 		defer old.Close()
 		err = old.Verify(ctx)
@@ -139,48 +139,48 @@ func (a *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, versi
 	}
 	next := *h
 	next.Restored = true
-	if next.Restore, err = a.restore(ctx); err != nil {
+	if next.Restore, err = l.restore(ctx); err != nil {
 		return err
 	}
-	update := snapshot.NewUpdate(a.TempDir, 0)
+	update := snapshot.NewUpdate(l.TempDir, 0)
 	defer update.Close()
 	update.Distrust()
-	return a.Publish(ctx, run, update, old, next)
+	return l.Publish(ctx, run, update, old, next)
 }
 
 // noteUnsent records that an attempt ended before it sent anything.
-func (a *Ledger) noteUnsent(ctx context.Context, run schemas.RunRef, p Pending) error {
-	all, err := a.unsent(ctx, run)
+func (l *Ledger) noteUnsent(ctx context.Context, run schemas.RunRef, p Pending) error {
+	all, err := l.unsent(ctx, run)
 	if err != nil || slices.Contains(all, p.Attempt) {
 		return err
 	}
 	all = append(all, p.Attempt)
-	return a.Root.WriteJSON(ctx, Key(run, unsentFile), all[max(0, len(all)-mostUnsent):])
+	return l.Root.WriteJSON(ctx, Key(run, unsentFile), all[max(0, len(all)-mostUnsent):])
 }
 
 // unsent returns the attempts that ended before they sent anything.
-func (a *Ledger) unsent(ctx context.Context, run schemas.RunRef) (attempts []string, err error) {
-	_, err = a.Root.ReadJSON(ctx, Key(run, unsentFile), &attempts)
+func (l *Ledger) unsent(ctx context.Context, run schemas.RunRef) (attempts []string, err error) {
+	_, err = l.Root.ReadJSON(ctx, Key(run, unsentFile), &attempts)
 	return attempts, err
 }
 
 // restoredLater reports whether a check compares with a snapshot of a restored backup,
 // which the next run will distrust.
-func (a *Ledger) restoredLater(ctx context.Context, in schemas.StageInput) (bool, error) {
+func (l *Ledger) restoredLater(ctx context.Context, in schemas.StageInput) (bool, error) {
 	var noticed Pending
-	if ok, err := a.Root.ReadJSON(ctx, Key(in.Run, restoredFile), &noticed); ok || err != nil {
+	if ok, err := l.Root.ReadJSON(ctx, Key(in.Run, restoredFile), &noticed); ok || err != nil {
 		return ok, err
 	}
-	h, err := a.Header(ctx, in.Run)
+	h, err := l.Header(ctx, in.Run)
 	if h == nil || err != nil {
 		return false, err
 	}
-	if stale, err := a.declared(ctx, h); stale || err != nil {
+	if stale, err := l.declared(ctx, h); stale || err != nil {
 		return stale, err
 	}
-	found, err := a.Unfinished(ctx, in.Run)
+	found, err := l.Unfinished(ctx, in.Run)
 	if err != nil {
 		return false, err
 	}
-	return a.behind(ctx, in.Run, h, found)
+	return l.behind(ctx, in.Run, h, found)
 }

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -38,8 +39,8 @@ func (s *StagedFile) Close() {
 }
 
 // OpenStaged opens a staged file.
-func (a *Ledger) OpenStaged(ctx context.Context, key string) (*StagedFile, error) {
-	file, err := a.Root.Open(ctx, key)
+func (l *Ledger) OpenStaged(ctx context.Context, key string) (*StagedFile, error) {
+	file, err := l.Root.Open(ctx, key)
 	if errors.Is(err, storage.ErrDamaged) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -96,4 +97,31 @@ func StagingError(what string, err error) error {
 		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf("%s can't be read (%v); retry stages the segment again", what, err))
 	}
 	return fmt.Errorf("read %s: %w", what, err)
+}
+
+// eachStaged calls f with each profile of a staged file.
+func (l *Ledger) eachStaged(ctx context.Context, key string, f func(*snapshot.Member) error) error {
+	staged, err := l.OpenStaged(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer staged.Close()
+	for k := range staged.Batches() {
+		b, err := staged.Batch(k)
+		if err != nil {
+			return err
+		}
+		for i := range b.Len() {
+			m := snapshot.Member{Key: b.Key(i), Fields: b.Fields(i), Email: b.Email(i), UserID: b.UserID(i)}
+			if err := f(&m); err != nil {
+				b.Release()
+				return err
+			}
+		}
+		b.Release()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
