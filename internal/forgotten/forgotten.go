@@ -81,12 +81,12 @@ const (
 )
 
 // AddListed adds the profiles of an incomplete list to the known ones.
-func (a Store) AddListed(ctx context.Context, run schemas.RunRef, hashes []string) error {
+func (s Store) AddListed(ctx context.Context, run schemas.RunRef, hashes []string) error {
 	some, err := decode(hashes)
 	if err != nil {
 		return err
 	}
-	return a.Remember(ctx, run.Connection, schemas.PathName(run.RunID), some)
+	return s.Remember(ctx, run.Connection, schemas.PathName(run.RunID), some)
 }
 
 // decode reads SHA-256 sums in hexadecimal.
@@ -103,16 +103,16 @@ func decode(hashes []string) (out People, err error) {
 
 // Replace stores the profiles that Iterable lists in place of the previous list, and
 // deletes reports that the list covers.
-func (a Store) Replace(ctx context.Context, connection string, asked time.Time, hashes []string) error {
+func (s Store) Replace(ctx context.Context, connection string, asked time.Time, hashes []string) error {
 	listed, err := decode(hashes)
 	if err != nil {
 		return err
 	}
 	name := fmt.Sprintf("%s%020d", listedPrefix, asked.UnixNano())
-	if err := a.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), name), listed.encode()); err != nil {
+	if err := s.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), name), listed.encode()); err != nil {
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
-	err = a.each(ctx, connection, func(f storage.Object, some People) error {
+	err = s.each(ctx, connection, func(f storage.Object, some People) error {
 		unlisted := func(h Hash) bool { return !listed.contains(h) }
 		base := path.Base(f.Name)
 		// A report that the list does not have after a day is about a profile that is
@@ -121,7 +121,7 @@ func (a Store) Replace(ctx context.Context, connection string, asked time.Time, 
 		if strings.HasPrefix(base, listedPrefix) && base >= name || fresh {
 			return nil
 		}
-		return a.Root.DeletePrefix(ctx, f.Name)
+		return s.Root.DeletePrefix(ctx, f.Name)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // another run is about to do the same
@@ -130,9 +130,9 @@ func (a Store) Replace(ctx context.Context, connection string, asked time.Time, 
 }
 
 // Known returns the profiles known to be forgotten.
-func (a Store) Known(ctx context.Context, connection string) (People, error) {
+func (s Store) Known(ctx context.Context, connection string) (People, error) {
 	for tries := 0; ; tries++ {
-		all, err := a.read(ctx, connection)
+		all, err := s.read(ctx, connection)
 		if errors.Is(err, fs.ErrNotExist) && tries < 10 {
 			continue // another run has just put a newer list in the place of one
 		}
@@ -140,9 +140,9 @@ func (a Store) Known(ctx context.Context, connection string) (People, error) {
 	}
 }
 
-func (a Store) read(ctx context.Context, connection string) (People, error) {
+func (s Store) read(ctx context.Context, connection string) (People, error) {
 	var listed, all People
-	err := a.each(ctx, connection, func(f storage.Object, some People) error {
+	err := s.each(ctx, connection, func(f storage.Object, some People) error {
 		if strings.HasPrefix(path.Base(f.Name), listedPrefix) {
 			listed = some // the newest comes last
 		} else {
@@ -155,15 +155,15 @@ func (a Store) read(ctx context.Context, connection string) (People, error) {
 
 // each reads the files of forgotten profiles, in the order of their names. Damaged
 // ones count as empty: the next list replaces them.
-func (a Store) each(ctx context.Context, connection string, do func(f storage.Object, some People) error) error {
-	files, err := a.Root.List(ctx, schemas.ForgottenDir(connection))
+func (s Store) each(ctx context.Context, connection string, do func(f storage.Object, some People) error) error {
+	files, err := s.Root.List(ctx, schemas.ForgottenDir(connection))
 	if err != nil {
 		return fmt.Errorf("look for who is forgotten: %w", err)
 	}
 	for _, f := range files {
-		data, err := a.Root.Read(ctx, f.Name)
+		data, err := s.Root.Read(ctx, f.Name)
 		if errors.Is(err, storage.ErrDamaged) || err == nil && len(data)%len(Hash{}) != 0 {
-			a.Log.Warn("forgotten list damaged", "file", f.Name)
+			s.Log.Warn("forgotten list damaged", "file", f.Name)
 			data, err = nil, nil
 		}
 		if err != nil {
@@ -182,11 +182,11 @@ func (a Store) each(ctx context.Context, connection string, do func(f storage.Ob
 
 // Remember stores the profiles that Iterable refused to an attempt as forgotten, so
 // that no later run sends them.
-func (a Store) Remember(ctx context.Context, connection, attempt string, people People) error {
+func (s Store) Remember(ctx context.Context, connection, attempt string, people People) error {
 	if len(people) == 0 {
 		return nil
 	}
-	if err := a.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), reportedPrefix+attempt), people.sorted().encode()); err != nil {
+	if err := s.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), reportedPrefix+attempt), people.sorted().encode()); err != nil {
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
 	return nil
