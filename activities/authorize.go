@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -161,9 +160,9 @@ func (a *Activities) admitted(ctx context.Context, run schemas.RunRef, does effe
 	if err != nil {
 		return nil, noAccess(err)
 	}
-	ofIt := run.Segment == "" || slices.ContainsFunc(r.Input.Export.Segments, func(s schemas.Segment) bool { return s.Name == run.Segment })
+	_, ofIt := r.Input.Export.Find(run.Segment)
 	switch {
-	case !ofIt:
+	case !ofIt && run.Segment != "":
 		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q has no segment %q", run.Export, run.Segment))
 	case does == sends && r.Input.Check:
 		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", run.Export))
@@ -185,7 +184,8 @@ func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.
 	}
 	want := r.Input.Export
 	e.Segments = want.Segments
-	if !schemas.Equal(e, want) || s.Name != run.Segment || !slices.ContainsFunc(want.Segments, func(of schemas.Segment) bool { return schemas.Equal(of, s) }) || c != r.Connection {
+	of, ok := want.Find(run.Segment)
+	if !schemas.Equal(e, want) || !ok || !schemas.Equal(of, s) || c != r.Connection {
 		return r, altered(run)
 	}
 	return r, nil
@@ -239,7 +239,7 @@ func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) e
 	}
 	for _, s := range in.Result.Segments {
 		run.Segment = s.Segment
-		known := slices.ContainsFunc(r.Input.Export.Segments, func(of schemas.Segment) bool { return of.Name == s.Segment })
+		_, known := r.Input.Export.Find(s.Segment)
 		if !known || s.Export != run.Export || s.RunID != run.RunID || s.Connection != run.Connection || s.Rejects != "" && path.Dir(s.Rejects) != schemas.ReportDir(run) {
 			return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of %q is about another one", run.Export))
 		}

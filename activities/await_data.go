@@ -183,6 +183,10 @@ func (a *Activities) tooOld(ctx context.Context, in schemas.InspectInput, l *seg
 // lastDone returns what the segment's last run has read that was done. ok reports whether
 // that is known.
 func (a *Activities) lastDone(ctx context.Context, run schemas.RunRef) (info schemas.SegmentInfo, ok bool, err error) {
+	known, err := a.dividedLists(ctx, run)
+	if err != nil || !known.Read.Newest.IsZero() {
+		return known.Read, err == nil, err
+	}
 	h, err := a.Ledger().Header(ctx, run)
 	if err != nil || h == nil {
 		return info, false, err

@@ -18,10 +18,11 @@ import (
 // BenchmarkStage stages a segment with eight fields for a list that nobody is on: plainly; with
 // a suppression list of a million, read from its source and as kept from the run before, also of
 // rows with both identifiers, which are read twice then; with the record of changed rows, which
-// is the default, and of all, written as at the end of a run; with rows chosen by a condition, by
-// dedupe and by a group; and with a condition, a kept suppression list and the record together.
+// is the default, and of all, written as at the end of a run; with rows chosen by a condition and
+// by dedupe; divided among two lists, which are staged one after the other; and with a condition,
+// a kept suppression list and the record together.
 func BenchmarkStage(b *testing.B) {
-	for _, variant := range []string{"plain", "suppression", "suppression from its source", "both identifiers", "both identifiers, suppression", "record", "record all", "together", "where all match", "where some match", "dedupe", "group"} {
+	for _, variant := range []string{"plain", "suppression", "suppression from its source", "both identifiers", "both identifiers, suppression", "record", "record all", "together", "where all match", "where some match", "dedupe", "split"} {
 		b.Run(variant, func(b *testing.B) { benchmarkStage(b, variant) })
 	}
 }
@@ -70,8 +71,8 @@ func benchmarkStage(b *testing.B, variant string) {
 		segment.Where = &schemas.Condition{Column: "Age", LessThan: "30"}
 	case "dedupe":
 		export.Dedupe = schemas.Dedupe{By: "LastPurchase", Keep: schemas.KeepNewest}
-	case "group":
-		segment.Group = &schemas.Group{Salt: "s", From: 0, To: 1000}
+	case "split":
+		segment.Split = &schemas.Split{Groups: map[string]string{"A": "50%", "B": "50%"}}
 	}
 	w.Connections = oneConnection{connection}
 	run := schemas.RunRef{Export: "Staged", Segment: "Staged", RunID: "0192d0a0-0000-7000-8000-000000000000"}
@@ -96,6 +97,10 @@ func benchmarkStage(b *testing.B, variant string) {
 			}
 		}
 		var read atomic.Int64
+		if segment.Divided() {
+			stageDivided(b, w, in, seg)
+			continue
+		}
 		m, err := w.Activities.stage(b.Context(), in, ledgertest.Attempt, seg, &read)
 		if err != nil || m.Read != rows {
 			b.Fatalf("%+v, %v", m, err)

@@ -85,8 +85,8 @@ func (a *Activities) mayEnsure(ctx context.Context, in schemas.EnsureListInput) 
 	if err != nil || r == nil {
 		return r, err
 	}
-	of := slices.IndexFunc(r.Input.Export.Segments, func(s schemas.Segment) bool { return s.Name == in.Run.Segment })
-	if in.Connection != in.Run.Connection || in.ListID != r.Input.Export.Segments[of].ListID || in.NewFields != r.Input.Export.NewFields || in.Check != r.Input.Check {
+	of, _ := r.Input.Export.Find(in.Run.Segment)
+	if in.Connection != in.Run.Connection || in.ListID != of.ListID || of.Divided() || in.NewFields != r.Input.Export.NewFields || in.Check != r.Input.Check {
 		return r, altered(in.Run)
 	}
 	return r, nil

@@ -96,8 +96,12 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 		return nil, fmt.Errorf("read the data root's id: %w", err)
 	}
 	ours := description(deployment, e.Name)
+	segments, err := a.listsOf(ctx, e)
+	if err != nil {
+		return nil, err
+	}
 	var out []schemas.RemovedList
-	for _, s := range e.Segments {
+	for _, s := range segments {
 		found := false
 		for _, l := range lists {
 			if l.Name != s.Name || s.ListID != 0 && l.ID != s.ListID {

@@ -59,31 +59,7 @@ func selecting(t *testing.T, export schemas.Export, segment schemas.Segment, fie
 		t.Fatal(err)
 	}
 	m := out.manifest
-	staged, err := b.Ledger().OpenStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), schemas.AddsFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer staged.Close()
-	var adds []string
-	for k := range m.AddBatches {
-		one, err := staged.Batch(k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range one.Len() {
-			adds = append(adds, strings.TrimSpace(fmt.Sprintf("%s@%d %s", strings.TrimSuffix(string(one.Email(i)), "@example.com"), int64(one.File(i))*half+one.Row(i), one.DataFields(i))))
-		}
-	}
-	out.adds = strings.Join(adds, ", ")
-	counts := map[schemas.Reason]int64{"duplicate": m.Duplicates, "filtered": m.Filtered}
-	maps.Copy(counts, m.Rejected)
-	var words []string
-	for _, r := range slices.Sorted(maps.Keys(counts)) {
-		if counts[r] > 0 {
-			words = append(words, fmt.Sprintf("%d %s", counts[r], r))
-		}
-	}
-	out.counts = strings.Join(words, ", ")
+	out.adds, out.counts = addsOf(t, b, run, m, half)
 	rejected := int64(0)
 	for _, n := range m.Rejected {
 		rejected += n
@@ -92,6 +68,36 @@ func selecting(t *testing.T, export schemas.Export, segment schemas.Segment, fie
 		t.Errorf("%d rows, %d read, %d accounted for", rec.NumRows(), m.Read, sum)
 	}
 	return out
+}
+
+// addsOf returns the rows to add and the counts of a manifest, as in selected. half is how many
+// rows the first file has.
+func addsOf(t *testing.T, b *bench, run schemas.RunRef, m schemas.Manifest, half int64) (_, _ string) {
+	t.Helper()
+	file, err := b.Ledger().OpenStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), schemas.AddsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var adds []string
+	for k := range m.AddBatches {
+		one, err := file.Batch(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range one.Len() {
+			adds = append(adds, strings.TrimSpace(fmt.Sprintf("%s@%d %s", strings.TrimSuffix(string(one.Email(i)), "@example.com"), int64(one.File(i))*half+one.Row(i), one.DataFields(i))))
+		}
+	}
+	counts := map[schemas.Reason]int64{"duplicate": m.Duplicates, "filtered": m.Filtered}
+	maps.Copy(counts, m.Rejected)
+	var words []string
+	for _, r := range slices.Sorted(maps.Keys(counts)) {
+		if counts[r] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", counts[r], r))
+		}
+	}
+	return strings.Join(adds, ", "), strings.Join(words, ", ")
 }
 
 func TestDedupeChoosesTheRow(t *testing.T) {
@@ -157,43 +163,5 @@ func TestFieldsAreConstantsAndTransformed(t *testing.T) {
 		`, bob@1 {"firstName":"there","City":null,"Spend":-1,` + rest + `, eve@2 {"firstName":"there","City":"ÅLESUND","Spend":0,` + rest
 	if got.adds != want {
 		t.Errorf("\n got %s\nwant %s", got.adds, want)
-	}
-}
-
-// TestEachProfileIsInOneGroup stages the groups of a split, each as its own segment.
-func TestEachProfileIsInOneGroup(t *testing.T) {
-	fields := []arrow.Field{{Name: "Mail", Type: arrow.BinaryTypes.String, Nullable: true}}
-	var rows []string
-	for i := range 400 {
-		rows = append(rows, fmt.Sprintf(`{"Mail":"p%d@example.com"}`, i))
-	}
-	rows = append(rows, `{"Mail":"no address"}`, `{"Mail":null}`, `{"Mail":"P7@example.com"}`)
-	split := schemas.Segment{Name: "Spring", Split: &schemas.Split{Groups: map[string]string{"control": "10%", "A": "45%", "B": "45%"}}}
-	seen, rejected, duplicates := map[string]string{}, int64(0), int64(0)
-	for _, s := range split.Expanded() {
-		got := selecting(t, schemas.Export{}, s, fields, "["+strings.Join(rows, ",")+"]")
-		for _, who := range strings.Split(got.adds, ", ") {
-			if before, ok := seen[who]; ok {
-				t.Errorf("%s is in %s and in %s", who, before, s.Name)
-			}
-			seen[who] = s.Name
-		}
-		share := map[string]int64{"Spring/control": 40, "Spring/A": 180, "Spring/B": 180}[s.Name]
-		if n := got.manifest.Adds; n < share-35 || n > share+35 {
-			t.Errorf("%s has %d of 400", s.Name, n)
-		}
-		for _, n := range got.manifest.Rejected {
-			rejected += n
-		}
-		duplicates += got.manifest.Duplicates
-	}
-	if len(seen) != 400 || rejected != 2 || duplicates != 1 {
-		t.Errorf("%d profiles, %d rejected, %d duplicates", len(seen), rejected, duplicates)
-	}
-	held := *split.Split
-	held.Holdout = []string{"control"}
-	without := schemas.Segment{Name: "Spring", Split: &held}
-	if got := without.Expanded(); len(got) != 2 || *got[0].Group != (schemas.Group{Salt: "Spring", From: 0, To: 4500}) || *got[1].Group != (schemas.Group{Salt: "Spring", From: 4500, To: 9000}) {
-		t.Errorf("with a holdout: %+v", got)
 	}
 }

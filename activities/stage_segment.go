@@ -89,7 +89,7 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 
 // inspect reads the footers of the segment's files.
 func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
-	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, Where: s.Where, Now: began})
+	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, ForEach: s.ForEach, Where: s.Where, Now: began})
 	return seg, segmentFailure(err)
 }
 
@@ -173,12 +173,15 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
-	if err != nil {
-		return schemas.Manifest{}, err
-	}
-	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
-		return schemas.Manifest{}, segmentFailure(err)
+	var seg *segment.Segment // nil if DivideSegment has read it
+	if in.Segment.Of == "" {
+		seg, err = a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
+		if err == nil {
+			err = segmentFailure(seg.CheckFingerprint(in.Info.Fingerprint))
+		}
+		if err != nil {
+			return schemas.Manifest{}, err
+		}
 	}
 	id := step.AttemptID(ctx)
 	if !in.Check {

@@ -69,10 +69,17 @@ type Segment struct {
 	Ready Ready `json:"ready,omitzero"`
 	// Where selects the rows that are sent; nil sends all.
 	Where *Condition `json:"where,omitempty"`
-	// Split divides the segment into groups. It is only in a file: there, Expanded makes a
-	// segment of each group, which has Group.
+	// Split divides the segment at random into groups with a list each.
 	Split *Split `json:"split,omitempty"`
-	Group *Group `json:"group,omitempty"`
+	// ForEach is a column: each of its values has a list, named like the segment with the value
+	// in place of {column}. MaxLists is how many there may be (0 is DefaultMaxLists), Vanished
+	// what becomes of the list of a value that vanished: VanishedEmpty (the default) or
+	// VanishedKeep.
+	ForEach  string `json:"forEach,omitempty"`
+	MaxLists int    `json:"maxLists,omitempty"`
+	Vanished string `json:"vanished,omitempty"`
+	// Of is the name of the divided segment that this one is a part of. It is not in a file.
+	Of string `json:"of,omitempty"`
 }
 
 // Settings are what an export may set beside its mapping. A zero field means

@@ -37,7 +37,11 @@ const (
 	ActivityInspectSegment = "InspectSegment"
 	ActivityEnsureList     = "EnsureList"
 	ActivityStageSegment   = "StageSegment"
-	ActivityUploadBatches  = "UploadBatches"
+	// ActivityDivideSegment reads a segment with several lists once, and keeps its rows by list
+	// for StageSegment. ActivityCloseDivided cleans up after the lists' runs.
+	ActivityDivideSegment = "DivideSegment"
+	ActivityCloseDivided  = "CloseDivided"
+	ActivityUploadBatches = "UploadBatches"
 
 	ActivityCommitSnapshot = "CommitSnapshot"
 	ActivityNotify         = "Notify"

@@ -223,6 +223,11 @@ func SnapshotDir(connection, export, segment string) string {
 	return path.Join("snapshots", exportPath(connection, export), PathName(segment))
 }
 
+// ListsKey returns the key of the record of a divided segment's lists.
+func ListsKey(run RunRef) string {
+	return path.Join(SnapshotDir(run.Connection, run.Export, run.Segment), "lists.json")
+}
+
 // PendingPrefix is the name prefix of markers: files in the snapshot's folder while runs may
 // have changed the list in ways that the snapshot does not show yet.
 const PendingPrefix = "pending-"

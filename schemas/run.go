@@ -125,6 +125,8 @@ type SegmentInput struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Resume is set when the run continues in a new execution, with a fresh history.
 	Resume *SegmentResume `json:"resume,omitempty"`
+	// Part is set if the segment is a part of a divided one.
+	Part *PartInput `json:"part,omitempty"`
 }
 
 // SegmentResume is where a long upload continues in a new execution.
@@ -315,6 +317,8 @@ type StageInput struct {
 	IgnoreSnapshot bool `json:"ignoreSnapshot,omitempty"`
 	// Check leaves the snapshot and its files unchanged, and keeps examples.
 	Check bool `json:"check,omitempty"`
+	// Divided is the PartInput's Attempt.
+	Divided string `json:"divided,omitempty"`
 }
 
 // Manifest is what staging found and wrote. Counts are of rows unless stated otherwise.
@@ -643,6 +647,10 @@ type ExportReport struct {
 
 	Manifest Manifest     `json:"manifest"`
 	Upload   UploadCounts `json:"upload"`
+	// Divided is set in the report of a divided segment, which has lists and no members. Each
+	// list has a report too, in which Of is the segment's name.
+	Divided *Divided `json:"divided,omitempty"`
+	Of      string   `json:"of,omitempty"`
 	// StartedOver is how often the run began again from its first step, and Earlier adds
 	// up what was sent before it did so for the last time. Upload does not count it.
 	StartedOver int          `json:"startedOver,omitempty"`

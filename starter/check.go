@@ -184,9 +184,46 @@ func mask(e *schemas.Examples) {
 	}
 }
 
+// showDivided prints how a segment's rows are divided among its lists.
+func showDivided(w io.Writer, s checkedSegment) {
+	d := s.Divided
+	fmt.Fprintf(w, "%q has %s:\n\n", s.Segment, console.Things(len(d.Lists), "list"))
+	var rows [][]string
+	add := func(what string, n int64) { rows = append(rows, []string{what, humanize.Comma(n)}) }
+	for _, list := range d.Lists {
+		what := fmt.Sprintf("%q", list.List)
+		if list.Vanished {
+			what += ", whose value has vanished"
+		}
+		add(what, list.Rows)
+	}
+	for _, list := range d.Kept {
+		add(fmt.Sprintf("%q, whose value has vanished, stays as it is", list), 0)
+	}
+	if s.Manifest.Filtered > 0 {
+		add("filtered", s.Manifest.Filtered)
+	}
+	if d.WithoutValue > 0 {
+		add("without a value: on no list", d.WithoutValue)
+	}
+	if d.HeldOut > 0 {
+		add("held out", d.HeldOut)
+	}
+	add("rows read", s.Manifest.Read)
+	console.Table(w, []string{"", "rows"}, rows, "rows")
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", warning)
+	}
+	fmt.Fprintln(w)
+}
+
 // showSegment prints what a run would do with one segment.
 func showSegment(w io.Writer, s checkedSegment) {
 	m, r := s.Manifest, s.Check
+	if s.Divided != nil {
+		showDivided(w, s)
+		return
+	}
 	if r == nil {
 		fmt.Fprintf(w, "%q could not be checked: %s\n\n", s.Segment, s.Error)
 		return

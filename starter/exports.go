@@ -77,6 +77,9 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 		var segments []string
 		for _, s := range e.Export.Segments {
 			segments = append(segments, s.Name)
+			if s.Divided() {
+				segments = append(segments, listsOf(s.Name, rows[i].Last)...)
+			}
 		}
 		row := []string{e.Export.Name, e.Export.Connection, strings.Join(segments, "\n"), scheduleText(e), nextText(e), last}
 		if me.Required {
@@ -93,6 +96,19 @@ func (a *app) exports(c *cobra.Command, o gateway.Service, _ []string) error {
 		console.Table(c.OutOrStdout(), header, table)
 	}
 	return nil
+}
+
+// listsOf returns the lists that a divided segment had in a run, indented.
+func listsOf(segment string, v *operate.View) (out []string) {
+	if v == nil {
+		return nil
+	}
+	for _, s := range v.Segments {
+		if s.Report.Of == segment {
+			out = append(out, "  "+s.Run.Segment)
+		}
+	}
+	return out
 }
 
 // writeExports prints the exports as a file. A file has one refresh, so exports that were

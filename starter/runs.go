@@ -64,7 +64,10 @@ func showHistory(c *cobra.Command, views []operate.View) {
 		var read, sent, removed, rejected int64
 		done := 0
 		for _, s := range v.Segments {
-			read, sent, removed = read+s.Report.Manifest.Read, sent+s.Report.Upload.Sent, removed+s.Report.Upload.Removed
+			sent, removed = sent+s.Report.Upload.Sent, removed+s.Report.Upload.Removed
+			if s.Report.Of == "" { // the divided segment counts the rows of its lists
+				read += s.Report.Manifest.Read
+			}
 			for _, n := range s.Report.Rejected {
 				rejected += n
 			}

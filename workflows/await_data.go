@@ -26,6 +26,11 @@ const (
 // awaitData inspects the segment once its data is complete and new enough. Until then the
 // run waits, without a worker and without an operator.
 func (s *exportSegment) awaitData(ctx workflow.Context) error {
+	if p := s.in.Part; p != nil { // the divided segment's run has inspected it
+		s.info = p.Info
+		s.fields, s.info.Fields = p.Info.Fields, nil
+		return nil
+	}
 	for {
 		again, err := s.inspectReady(ctx)
 		s.data = nil

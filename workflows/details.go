@@ -39,7 +39,11 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	p := s.progress()
 	m, u := p.Report.Manifest, p.Report.Upload
 	var b strings.Builder
-	fmt.Fprintf(&b, "**Segment %q → Iterable list %s**: %s\n\n", s.in.Segment.Name, listName(s.list), p.State)
+	to := "Iterable list " + listName(s.list)
+	if s.in.Segment.Divided() {
+		to = "its lists"
+	}
+	fmt.Fprintf(&b, "**Segment %q → %s**: %s\n\n", s.in.Segment.Name, to, p.State)
 	b.WriteString("| | |\n| --- | ---: |\n")
 	row := func(name string, n int64) { fmt.Fprintf(&b, "| %s | %s |\n", name, count(n)) }
 	fmt.Fprintf(&b, "| step | %s |\n", p.Step)
@@ -51,11 +55,17 @@ func (s *exportSegment) show(ctx workflow.Context) {
 		row("bytes read", m.BytesRead)
 		row("bytes of the files", s.info.Bytes)
 	}
-	if s.in.Segment.Where != nil || s.in.Segment.Group != nil {
+	if s.in.Segment.Where != nil {
 		row("filtered", m.Filtered)
 	}
 	if m.Skipped != nil {
 		row("filtered without reading", m.Skipped.Rows)
+	}
+	if s.in.Segment.Divided() {
+		describeLists(row, p.Report.Divided)
+		fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
+		s.describe(ctx, &b, p)
+		return
 	}
 	row("to add", m.Adds)
 	row("to update", m.Updates)
@@ -82,15 +92,36 @@ func (s *exportSegment) show(ctx workflow.Context) {
 		}
 	}
 	fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
-	describeData(&b, p.Data)
+	s.describe(ctx, &b, p)
+}
+
+// describeLists writes how many rows each list of a divided segment has.
+func describeLists(row func(string, int64), d *schemas.Divided) {
+	if d == nil {
+		return
+	}
+	for _, list := range d.Lists {
+		row("rows of "+list.List, list.Rows)
+	}
+	if d.WithoutValue > 0 {
+		row("without a value, on no list", d.WithoutValue)
+	}
+	if d.HeldOut > 0 {
+		row("held out", d.HeldOut)
+	}
+}
+
+// describe writes what the run waits for, its answers and its warnings, and sets the details.
+func (s *exportSegment) describe(ctx workflow.Context, b *strings.Builder, p schemas.Progress) {
+	describeData(b, p.Data)
 	if s.waiter != nil {
-		s.waiter.describe(&b, s.in.Run.Export)
+		s.waiter.describe(b, s.in.Run.Export)
 	}
 	for _, a := range p.Report.Answers {
-		fmt.Fprintf(&b, "\n%s\n", a)
+		fmt.Fprintf(b, "\n%s\n", a)
 	}
 	for _, w := range p.Report.Warnings {
-		fmt.Fprintf(&b, "\n⚠ %s\n", w)
+		fmt.Fprintf(b, "\n⚠ %s\n", w)
 	}
 	workflow.SetCurrentDetails(ctx, b.String())
 }
@@ -142,7 +173,7 @@ func (s *exportSegment) total() {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"the run started over %d times; before the last time, %s were sent and %s removed", n, count(s.report.Earlier.Sent), count(s.report.Earlier.Removed)))
 	}
-	if s.list.ID == 0 && s.report.Manifest.Attempt != "" && s.report.Manifest.ToSend() == 0 && !s.in.Check {
+	if s.list.ID == 0 && s.report.Manifest.Attempt != "" && s.report.Manifest.ToSend() == 0 && !s.in.Check && !s.in.Segment.Divided() {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable has no list named %q yet, and the segment has no profile to send; the first run that sends something creates the list", s.in.Segment.Name))
 	}

@@ -42,7 +42,7 @@ func ExportSegment(ctx workflow.Context, in schemas.SegmentInput) (schemas.Expor
 
 func (s *exportSegment) setup(ctx workflow.Context) error {
 	s.report = schemas.ExportReport{
-		Connection: s.in.Run.Connection, Export: s.in.Run.Export, RunID: s.in.Run.RunID, Segment: s.in.Segment.Name,
+		Connection: s.in.Run.Connection, Export: s.in.Run.Export, RunID: s.in.Run.RunID, Segment: s.in.Segment.Name, Of: s.in.Segment.Of,
 		State: schemas.StateRunning, StartedAt: workflow.Now(ctx),
 	}
 	if r := s.in.Resume; r != nil {
@@ -66,6 +66,9 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 // what was prepared is no longer valid (the segment's files changed, the list was deleted),
 // the run starts over.
 func (s *exportSegment) run(ctx workflow.Context) error {
+	if s.in.Segment.Divided() {
+		return s.divide(ctx)
+	}
 	if s.in.Check {
 		return s.check(ctx)
 	}
@@ -192,19 +195,27 @@ func (s *exportSegment) stageSegment(ctx workflow.Context) error {
 			Info: s.info, Began: s.report.StartedAt, ListID: s.list.ID, ListSize: s.list.Size, ListOurs: s.list.Ours, ListOwner: s.list.Owner,
 			Full: s.in.Full, Check: s.in.Check,
 		}
-		rows, files := "the rows", "1 file"
-		if s.info.Rows >= 0 {
-			rows = count(s.info.Rows) + " rows"
+		if s.in.Part != nil {
+			in.Divided = s.in.Part.Attempt
 		}
-		if s.info.Files != 1 {
-			files = count(int64(s.info.Files)) + " files"
-		}
-		ctx = long(ctx, rows+" of "+files)
+		ctx = long(ctx, s.toRead())
 		s.report.Manifest, s.upload.waits = schemas.Manifest{}, s.waiter.waits
 		err := workflow.ExecuteActivity(ctx, schemas.ActivityStageSegment, in).Get(ctx, &s.report.Manifest)
 		s.total()
 		return err
 	})
+}
+
+// toRead returns the size of the segment in words.
+func (s *exportSegment) toRead() string {
+	rows, files := "the rows", "1 file"
+	if s.info.Rows >= 0 {
+		rows = count(s.info.Rows) + " rows"
+	}
+	if s.info.Files != 1 {
+		files = count(int64(s.info.Files)) + " files"
+	}
+	return rows + " of " + files
 }
 
 func (s *exportSegment) commitSnapshot(ctx workflow.Context) error {

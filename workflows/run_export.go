@@ -7,6 +7,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,7 +155,8 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 	}
 	export := r.in.Export
 	export.Segments = nil
-	children := make([]workflow.ChildWorkflowFuture, len(r.in.Export.Segments))
+	children := make([]running, len(r.in.Export.Segments))
+	inputs := make([]schemas.SegmentInput, len(children))
 	for i, segment := range r.in.Export.Segments {
 		in := schemas.SegmentInput{
 			Run: schemas.RunRef{
@@ -172,34 +174,71 @@ func (r *runExport) exportSegments(ctx workflow.Context, allowed schemas.Authori
 		if forgotten.Warning != "" {
 			in.Warnings = []string{forgotten.Warning}
 		}
-		id := schemas.SegmentWorkflowID(export.Name, segment.Name)
-		if r.in.Check {
-			id = schemas.CheckSegmentWorkflowID(export.Name, segment.Name)
+		title := summary(segment, allowed.Lists, i)
+		if segment.Divided() {
+			title = fmt.Sprintf("Divide %q into its lists", segment.Name)
 		}
-		children[i] = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-			WorkflowID:            id,
-			ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
-			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			WaitForCancellation:   true,
-			StaticSummary:         summary(segment, allowed.Lists, i),
-		}), schemas.WorkflowExportSegment, in)
-		r.progress.Segments = append(r.progress.Segments, schemas.SegmentProgress{
-			Segment: segment.Name, WorkflowID: id, State: schemas.StateRunning,
-		})
+		inputs[i], children[i] = in, r.start(ctx, in, title)
 	}
 	r.show(ctx)
+	reports := make([][]schemas.ExportReport, len(children))
+	all := workflow.NewWaitGroup(ctx)
 	for i, child := range children {
-		report := schemas.ExportReport{
-			Connection: export.Connection, Export: export.Name, RunID: r.progress.RunID, Segment: r.in.Export.Segments[i].Name,
+		if inputs[i].Segment.Divided() {
+			all.Add(1)
+			workflow.Go(ctx, func(ctx workflow.Context) {
+				defer all.Done()
+				reports[i] = r.exportLists(ctx, inputs[i], child)
+			})
 		}
-		if err := child.Get(ctx, &report); err != nil {
-			report = failedReport(report, err)
-		}
-		r.progress.Segments[i].State = report.State
-		result.Segments = append(result.Segments, report)
-		r.show(ctx)
 	}
+	for i, child := range children {
+		if !inputs[i].Segment.Divided() {
+			reports[i] = []schemas.ExportReport{r.await(ctx, child)}
+		}
+	}
+	all.Wait(ctx)
+	result.Segments = slices.Concat(reports...)
 	return result
+}
+
+// running is the run of one segment.
+type running struct {
+	workflow.ChildWorkflowFuture
+	in schemas.SegmentInput
+	at int // in the run's progress
+}
+
+// start starts the run of a segment, which has that title in the Temporal UI.
+func (r *runExport) start(ctx workflow.Context, in schemas.SegmentInput, title string) running {
+	id := schemas.SegmentWorkflowID(in.Run.Export, in.Segment.Name)
+	if in.Check {
+		id = schemas.CheckSegmentWorkflowID(in.Run.Export, in.Segment.Name)
+	}
+	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            id,
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WaitForCancellation:   true,
+		StaticSummary:         title,
+	}), schemas.WorkflowExportSegment, in)
+	r.progress.Segments = append(r.progress.Segments, schemas.SegmentProgress{
+		Segment: in.Segment.Name, WorkflowID: id, State: schemas.StateRunning,
+	})
+	return running{child, in, len(r.progress.Segments) - 1}
+}
+
+// await returns the report of a segment's run, once it has ended.
+func (r *runExport) await(ctx workflow.Context, child running) schemas.ExportReport {
+	report := schemas.ExportReport{
+		Connection: child.in.Export.Connection, Export: child.in.Export.Name, RunID: r.progress.RunID, Segment: child.in.Segment.Name, Of: child.in.Segment.Of,
+	}
+	if err := child.Get(ctx, &report); err != nil {
+		report = failedReport(report, err)
+	}
+	r.progress.Segments[child.at].State = report.State
+	r.show(ctx)
+	return report
 }
 
 // failedReport returns the report of a segment whose workflow ended with err. It is in the

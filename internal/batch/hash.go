@@ -48,11 +48,8 @@ func FieldsHash(mapping uint64, email, userID, dataFields []byte) uint64 {
 func MappingSeed(fingerprint string) uint64 { return xxh3.HashString(fingerprint) }
 
 // InGroup reports whether a profile is in a group: a hash of its KeyHash with the group's salt
-// decides. Nil is the group of all.
-func InGroup(key [16]byte, g *schemas.Group) bool {
-	if g == nil {
-		return true
-	}
+// decides.
+func InGroup(key [16]byte, g schemas.Group) bool {
 	place, _ := bits.Mul64(xxh3.HashSeed(key[:], xxh3.HashString(g.Salt)), schemas.Whole)
 	return int(place) >= g.From && int(place) < g.To
 }

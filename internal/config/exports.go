@@ -45,7 +45,6 @@ func parseExports(path string, data []byte) (*schemas.Exports, error) {
 		for j := range segments {
 			segments[j].Source = resolve(folder, segments[j].Source)
 		}
-		out.Exports[i].Segments = expand(segments)
 	}
 	return &out, nil
 }
@@ -60,7 +59,6 @@ func CheckExports(all *schemas.Exports) error {
 	var out schemas.Exports
 	if doc := exportsSchema().read(data, &out, p); doc != nil {
 		checkExports(&out, doc, p)
-		checkExpanded(&out, doc, p)
 	}
 	return p.err()
 }
@@ -103,7 +101,7 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 			at := child(path, "segments", strconv.Itoa(j))
 			checkName(s.Name, "segment", child(at, "name"), inExport, doc, p)
 			checkReady(s.Ready, child(at, "ready"), doc, p)
-			checkSplit(s, at, inExport, doc, p)
+			checkDivided(s, at, inExport, doc, p)
 			if s.Where == nil {
 				continue
 			}
@@ -194,9 +192,12 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 		list       any // a name or an id
 	}
 	seen := map[key][]target{}
+	before := map[string][]target{} // by connection
 	for i, e := range all.Exports {
 		for j, s := range e.Segments {
 			t := target{e.Name, s, doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
+			checkOverlap(t, e.Connection, before[e.Connection], p)
+			before[e.Connection] = append(before[e.Connection], t)
 			keys := []key{{e.Connection, s.Name}}
 			if s.ListID != 0 {
 				keys = append(keys, key{e.Connection, s.ListID})
@@ -208,6 +209,22 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 			for _, k := range keys {
 				seen[k] = append(seen[k], t)
 			}
+		}
+	}
+}
+
+// checkOverlap refuses a segment if it and one before could fill the same list, and one of them has
+// several lists.
+func checkOverlap(t target, connection string, before []target, p *problems) {
+	for _, o := range before {
+		s, each := t.segment, t.segment.ForEach+o.segment.ForEach != ""
+		if !s.Divided() && !o.segment.Divided() || s.Name == o.segment.Name || t.export == o.export && !each {
+			continue // reported elsewhere
+		}
+		if list, ok := s.Overlaps(o.segment); ok {
+			p.add(t.at, "segment %s of export %s could send to the same list of connection %s, %s, as segment %s of export %s in line %d; give one of them another name",
+				quote(s.Name), quote(t.export), quote(connection), quote(list), quote(o.segment.Name), quote(o.export), o.at.line)
+			return
 		}
 	}
 }

@@ -1,21 +1,18 @@
 package config
 
 import (
-	"slices"
-	"strconv"
+	"strings"
 
 	"iterable-segment-export/schemas"
 )
 
-// checkSplit checks a segment's split, and the names of its lists.
-func checkSplit(s schemas.Segment, at []string, names map[string]position, doc *document, p *problems) {
-	add := func(format string, args ...any) { p.add(doc.at(child(at, "split")...), format, args...) }
-	if g := s.Group; g != nil && g.From >= g.To {
-		p.add(doc.at(child(at, "group")...), "group ends before it begins; from must be below to")
-	}
+// checkDivided checks a segment with several lists, and the names of those that are known.
+func checkDivided(s schemas.Segment, at []string, names map[string]position, doc *document, p *problems) {
+	checkForEach(s, at, doc, p)
 	if s.Split == nil {
 		return
 	}
+	add := func(format string, args ...any) { p.add(doc.at(child(at, "split")...), format, args...) }
 	sum := 0
 	for name, text := range s.Split.Groups {
 		share, ok := schemas.Share(text)
@@ -25,8 +22,8 @@ func checkSplit(s schemas.Segment, at []string, names map[string]position, doc *
 		}
 	}
 	switch {
-	case s.Group != nil:
-		add("a segment has either split or group")
+	case s.ForEach != "":
+		add("a segment has either split or forEach")
 	case s.ListID != 0:
 		add("listId can't go with split, whose groups have a list each; remove it")
 	case sum != schemas.Whole:
@@ -37,31 +34,28 @@ func checkSplit(s schemas.Segment, at []string, names map[string]position, doc *
 			add("holdout has %s, which is not one of the groups", quote(name))
 		}
 	}
-	groups := s.Expanded()
-	if len(groups) == 0 {
+	lists := s.Lists()
+	if len(lists) == 0 {
 		add("all groups are holdouts, so nothing would be sent")
 	}
-	for _, g := range groups {
-		checkName(g.Name, "segment", child(at, "split"), names, doc, p)
+	for _, list := range lists {
+		checkName(list, "segment", child(at, "split"), names, doc, p)
 	}
 }
 
-// expand replaces segments with a split by one for each group.
-func expand(segments []schemas.Segment) []schemas.Segment {
-	var out []schemas.Segment
-	for _, s := range segments {
-		out = append(out, s.Expanded()...)
-	}
-	return slices.Clip(out)
-}
-
-// checkExpanded refuses a split outside of a file, where nothing expands it.
-func checkExpanded(all *schemas.Exports, doc *document, p *problems) {
-	for i, e := range all.Exports {
-		for j, s := range e.Segments {
-			if s.Split != nil {
-				p.add(doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j), "split"), "split is for files; send a segment with a group in place of each group")
+func checkForEach(s schemas.Segment, at []string, doc *document, p *problems) {
+	if s.ForEach == "" {
+		for _, setting := range []string{"maxLists", "vanished"} {
+			if doc.has(child(at, setting)...) {
+				p.add(doc.at(child(at, setting)...), "%s is for segments with forEach; remove it", setting)
 			}
 		}
+		return
+	}
+	if _, _, ok := s.Around(); !ok {
+		p.add(doc.at(child(at, "name")...), "with forEach, the name must have the place of the value once: %s", quote(strings.TrimSpace("Customers {"+s.ForEach+"}")))
+	}
+	if s.ListID != 0 {
+		p.add(doc.at(child(at, "forEach")...), "listId can't go with forEach, whose values have a list each; remove it")
 	}
 }

@@ -168,6 +168,7 @@ var steps = map[string]string{
 	schemas.ActivityInspectSegment: "inspecting the files",
 	schemas.ActivityEnsureList:     "finding the list",
 	schemas.ActivityStageSegment:   "reading",
+	schemas.ActivityDivideSegment:  "dividing",
 	schemas.StepGuardrails:         "checking the guardrails",
 	schemas.ActivityUploadBatches:  "sending",
 

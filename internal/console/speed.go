@@ -53,7 +53,7 @@ func (p *speed) rate() (perSecond float64, ok bool) {
 // counts returns the position, the rate and the remaining time of a step, such as
 // "12,000 of 50,000, 4,000/s, 10s left". It is empty for steps without counts.
 func (p *speed) counts(s operate.SegmentView) string {
-	if s.State != schemas.StateRunning || s.Step != schemas.ActivityUploadBatches && s.Step != schemas.ActivityStageSegment {
+	if s.State != schemas.StateRunning || s.Step != schemas.ActivityUploadBatches && s.Step != schemas.ActivityStageSegment && s.Step != schemas.ActivityDivideSegment {
 		return ""
 	}
 	text := humanize.Comma(s.Handled)

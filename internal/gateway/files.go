@@ -65,9 +65,13 @@ func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schem
 	if err != nil {
 		return nil, err
 	}
+	names, err := l.lists(ctx, run, in.Export)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]schemas.Examples{}
-	for _, s := range in.Export.Segments {
-		ref.Segment = s.Name
+	for _, name := range names {
+		ref.Segment = name
 		key := path.Join(schemas.ReportDir(ref), schemas.ExamplesFile)
 		data, err := root.Read(ctx, key)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -78,11 +82,31 @@ func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schem
 			err = json.Unmarshal(data, &e)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the examples of segment %q: %w", s.Name, err)
+			return nil, fmt.Errorf("read the examples of segment %q: %w", name, err)
 		}
-		out[s.Name] = e
+		out[name] = e
 	}
 	return out, nil
+}
+
+// lists returns the names of the lists of a run. Those that a column names are only known after the
+// run has divided its segment.
+func (l *Local) lists(ctx context.Context, run operate.Run, e schemas.Export) (names []string, err error) {
+	var v operate.View
+	if slices.ContainsFunc(e.Segments, schemas.Segment.Divided) {
+		if v, err = l.Look(ctx, run); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range e.Segments {
+		names = append(names, s.Lists()...)
+	}
+	for _, s := range v.Segments {
+		if s.Report.Of != "" && !slices.Contains(names, s.Run.Segment) {
+			names = append(names, s.Run.Segment)
+		}
+	}
+	return names, nil
 }
 
 func (l *Local) Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error {
@@ -97,9 +121,9 @@ func (l *Local) Rejects(ctx context.Context, run operate.Run, in RejectsRequest,
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, s := range input.Export.Segments {
-		names = append(names, s.Name)
+	names, err := l.lists(ctx, run, input.Export)
+	if err != nil {
+		return err
 	}
 	if in.Segment != "" && !slices.Contains(names, in.Segment) {
 		return access.No(schemas.ErrorBadRequest, "the run has no segment %q%s", in.Segment, spelling.Guess(in.Segment, names))

@@ -23,11 +23,13 @@ func (l *Local) Record(ctx context.Context, run operate.Run, segment string, to 
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, s := range in.Export.Segments {
-		names = append(names, s.Name)
-		if s.Name == segment || segment == "" && len(in.Export.Segments) == 1 {
-			ref.Segment = s.Name
+	names, err := l.lists(ctx, run, in.Export)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == segment || segment == "" && len(names) == 1 {
+			ref.Segment = name
 		}
 	}
 	switch {

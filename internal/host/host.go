@@ -127,6 +127,8 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	register(h.main, map[string]any{
 		schemas.ActivityInspectSegment: h.activities.InspectSegment,
 		schemas.ActivityStageSegment:   h.activities.StageSegment,
+		schemas.ActivityDivideSegment:  h.activities.DivideSegment,
+		schemas.ActivityCloseDivided:   h.activities.CloseDivided,
 		schemas.ActivityCommitSnapshot: h.activities.CommitSnapshot,
 		schemas.ActivityWriteRunReport: h.activities.WriteRunReport,
 		schemas.ActivityNotify:         h.activities.Notify,

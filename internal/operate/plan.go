@@ -181,10 +181,13 @@ func clash(all []schemas.ScheduledInput) error {
 			a, b := all[i].Export, all[j].Export
 			for _, s := range a.Segments {
 				for _, t := range b.Segments {
-					same := s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0) || s.ListID != 0 && s.ListID == t.ListID
+					list, same := s.Name, s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0) || s.ListID != 0 && s.ListID == t.ListID
+					if !same && (s.Divided() || t.Divided()) {
+						list, same = s.Overlaps(t)
+					}
 					if a.Connection == b.Connection && same {
 						return access.No(schemas.ErrorConflict, "exports %q and %q would send to the same list of connection %q, that of segment %q; give one another segment name or connection, or remove one (starter remove, or starter apply --prune if it is no longer in the file)",
-							b.Name, a.Name, a.Connection, s.Name)
+							b.Name, a.Name, a.Connection, list)
 					}
 				}
 			}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -105,11 +107,16 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 		return none, err
 	}
 	for _, segment := range a.Export.Segments { // one may outlive its run, and writes its report last
-		if closing, err := o.runs(ctx, schemas.SegmentWorkflowID(name, segment.Name)); err != nil {
-			return none, err
-		} else if closing {
-			return none, fmt.Errorf("%w of %q: segment %q is about to end; remove the export again in a moment", ErrUnderWay, name, segment.Name)
+		for _, one := range append(segment.Lists(), segment.Name) {
+			if closing, err := o.runs(ctx, schemas.SegmentWorkflowID(name, one)); err != nil {
+				return none, err
+			} else if closing {
+				return none, fmt.Errorf("%w of %q: segment %q is about to end; remove the export again in a moment", ErrUnderWay, name, one)
+			}
 		}
+	}
+	if err := o.listsIdle(ctx, a.Export); err != nil {
+		return none, err
 	}
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Describe(ctx)
 	if err != nil && !absent(err) {
@@ -131,6 +138,26 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 		return none, fmt.Errorf("end the workflow with the news of %q: %w", name, err)
 	}
 	return o.removeData(ctx, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
+}
+
+// listsIdle returns ErrUnderWay while a list that is named after a value still has a run. Only
+// Temporal's list of workflows has the names, a moment late.
+func (o *Operator) listsIdle(ctx context.Context, e schemas.Export) error {
+	if !slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.ForEach != "" }) {
+		return nil
+	}
+	found, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+		Namespace: o.Namespace,
+		Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH %q",
+			schemas.WorkflowExportSegment, schemas.RunWorkflowID(e.Name)+"/"),
+	})
+	if err != nil {
+		return fmt.Errorf("look for the lists' runs of %q: %w", e.Name, err)
+	}
+	if found.Count > 0 {
+		return fmt.Errorf("%w of %q: %d lists are about to end; remove the export again in a moment", ErrUnderWay, e.Name, found.Count)
+	}
+	return nil
 }
 
 // ends reports whether a scheduled start has ended. It waits up to endTime if the run

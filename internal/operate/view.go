@@ -146,7 +146,7 @@ func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schema
 func counted(p schemas.Progress) (handled int64, total *int64) {
 	m, u := p.Report.Manifest, p.Report.Upload
 	switch p.Step {
-	case schemas.ActivityStageSegment:
+	case schemas.ActivityStageSegment, schemas.ActivityDivideSegment:
 		if rows := p.Report.Info.Rows; rows >= 0 {
 			total = &rows
 		}
@@ -166,7 +166,7 @@ func (o *Operator) addLive(ctx context.Context, sv *SegmentView) {
 	}
 	for _, a := range d.PendingActivities {
 		switch a.ActivityType.GetName() {
-		case schemas.ActivityStageSegment:
+		case schemas.ActivityStageSegment, schemas.ActivityDivideSegment:
 			var p schemas.StageProgress
 			if decode(a.HeartbeatDetails, &p) {
 				sv.Handled = p.Read

@@ -81,7 +81,9 @@ func Write(w io.Writer, r Run) error {
 			return fmt.Errorf("draw the report of segment %q: %w", s.Segment, err)
 		}
 		view.Sections = append(view.Sections, one)
-		view.Total.Manifest.Read += s.Manifest.Read
+		if s.Of == "" { // the divided segment counts the rows of its lists
+			view.Total.Manifest.Read += s.Manifest.Read
+		}
 		view.Total.Manifest.Unchanged += s.Manifest.Unchanged
 		view.Total.Upload.Add(s.Upload)
 		view.Rejected += one.Rejected

@@ -26,6 +26,7 @@ const (
 	UserID
 	Field
 	By
+	ForEach
 	Where
 )
 
@@ -37,6 +38,8 @@ type Columns struct {
 	Fields schemas.Fields
 	// By is the column that orders rows about the same profile; empty if none does.
 	By string
+	// ForEach is the column whose values have a list each; empty if none does.
+	ForEach string
 	// Where selects rows, all if it is nil. Now is what its moments are relative to.
 	Where *schemas.Condition
 	Now   time.Time
@@ -94,6 +97,9 @@ func (c Columns) wanted() ([]Column, error) {
 	}
 	if c.By != "" {
 		out = append(out, Column{Role: By, asked: c.By})
+	}
+	if c.ForEach != "" {
+		out = append(out, Column{Role: ForEach, asked: c.ForEach})
 	}
 	for _, name := range where.Columns(c.Where) {
 		out = append(out, Column{Role: Where, asked: name})
@@ -259,7 +265,7 @@ func (r *resolver) add(file string, fields []arrow.Field) error {
 func (r *resolver) addAll(fields []arrow.Field, paths [][]int) ([][]int, error) {
 	taken := map[int]bool{}
 	for i, p := range paths {
-		if len(p) == 1 && r.columns[i].Role != Where && r.columns[i].Role != By {
+		if len(p) == 1 && r.columns[i].Role <= Field {
 			taken[p[0]] = true
 		}
 	}
@@ -290,6 +296,9 @@ func (r *resolver) merge(i int, file, name string, f arrow.Field) error {
 	}
 	if c.Role == By && !ordered(f.Type) {
 		return columnar.ColumnError(schemas.ErrorColumn, name, "its type %s does not order rows; dedupe.by needs a date, a timestamp or a number", f.Type)
+	}
+	if c.Role == ForEach && !identifies(UserID, f.Type) {
+		return columnar.ColumnError(schemas.ErrorColumn, name, "its type %s can't name lists; forEach needs text or whole numbers", f.Type)
 	}
 	if c.Role < Field && !identifies(c.Role, f.Type) {
 		what := "an e-mail address: it needs text"

@@ -63,33 +63,39 @@ func (c *condition) in(fields []arrow.Field, paths [][]int) (*where.Filter, [][]
 type matcher struct {
 	*condition
 	filter *where.Filter
-	read   [][]int // paths of the columns to read
-	shared []int   // by column of the condition: another column that is the same, or -1
+	read   [][]int     // paths of the columns to read
+	shared map[int]int // columns that are not read, since another one is the same
 }
 
-// matcher returns the matcher of a file, and which columns it reads: those of the condition
-// that are mapped too are read once.
+// matcher returns the matcher of a file, and which columns it reads: those of the condition, or
+// of forEach, that are mapped too are read once.
 func (r *reading) matcher(f columnar.File, paths [][]int) (m matcher, err error) {
-	m = matcher{condition: r.condition, read: slices.Clone(paths)}
+	m = matcher{condition: r.condition, read: slices.Clone(paths), shared: map[int]int{}}
 	for i, c := range r.Columns {
 		if !r.wants(c.Role) {
 			m.read[i] = nil
 		}
 	}
+	for i, c := range r.Columns {
+		if c.Role != Where && c.Role != ForEach || m.read[i] == nil {
+			continue
+		}
+		path := m.read[i]
+		m.read[i] = nil
+		if same := slices.IndexFunc(m.read, func(p []int) bool { return slices.Equal(p, path) }); same >= 0 {
+			m.shared[i] = same
+		} else {
+			m.read[i] = path
+		}
+	}
+	for i, same := range m.shared {
+		for next, ok := m.shared[same]; ok; next, ok = m.shared[same] {
+			same = next
+		}
+		m.shared[i] = same
+	}
 	if m.condition == nil {
 		return m, nil
-	}
-	own := m.from + len(m.names)
-	for i := m.from; i < own; i++ {
-		isSame := func(p []int) bool { return slices.Equal(p, paths[i]) }
-		same := slices.IndexFunc(m.read[:i], isSame)
-		if after := slices.IndexFunc(m.read[own:], isSame); same < 0 && after >= 0 {
-			same = own + after // with fields: all
-		}
-		if same >= 0 {
-			m.read[i] = nil
-		}
-		m.shared = append(m.shared, same)
 	}
 	m.filter, _, err = m.in(f.Described().Fields, paths)
 	return m, err
@@ -97,15 +103,13 @@ func (r *reading) matcher(f columnar.File, paths [][]int) (m matcher, err error)
 
 // rows reports which rows of a record match, nil for all.
 func (m matcher) rows(columns []arrow.Array, n int) ([]bool, error) {
+	for i, same := range m.shared {
+		columns[i].Release()
+		columns[i] = columns[same]
+		columns[same].Retain()
+	}
 	if m.condition == nil {
 		return nil, nil
-	}
-	for i, same := range m.shared {
-		if same >= 0 {
-			columns[m.from+i].Release()
-			columns[m.from+i] = columns[same]
-			columns[same].Retain()
-		}
 	}
 	return m.filter.Rows(columns[m.from:m.from+len(m.names)], n)
 }

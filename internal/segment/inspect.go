@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"iter"
 	"slices"
 
 	"iterable-segment-export/internal/columnar"
@@ -32,6 +33,7 @@ type Segment struct {
 	traffic  storage.Traffic
 
 	condition *condition
+	stored    func(ctx context.Context, identities bool) iter.Seq2[Batch, error] // nil if the rows are in the files
 	skipped   schemas.Skipped
 }
 

@@ -35,8 +35,20 @@ type Batch struct {
 	Offset int64
 	// Match has the rows that match the segment's condition; nil is all.
 	Match []bool
+	// Files and Rows are set if the rows are not consecutive: of each row its file and its
+	// number there.
+	Files []int32
+	Rows  []int64
 
 	room int64 // bytes
+}
+
+// At returns the file of row i and its number there.
+func (b Batch) At(i int) (file int32, row int64) {
+	if b.Rows != nil {
+		return b.Files[i], b.Rows[i]
+	}
+	return int32(b.File), b.Offset + int64(i)
 }
 
 // reading reads a segment's files in turn.
@@ -56,15 +68,41 @@ const aheadBytes = 64 << 20
 // them. A batch is valid until the next one, unless its record is retained. An *Error ends the
 // rows.
 func (s *Segment) Read(ctx context.Context, opts Options) iter.Seq2[Batch, error] {
-	return s.read(ctx, opts, func(r Role) bool { return r != By })
+	return s.read(ctx, opts, func(r Role) bool { return r != By && r != ForEach })
+}
+
+// ReadAll is Read with all columns.
+func (s *Segment) ReadAll(ctx context.Context) iter.Seq2[Batch, error] {
+	return s.read(ctx, Options{}, func(Role) bool { return true })
 }
 
 // ReadIdentities is Read, with null in place of all data fields.
 func (s *Segment) ReadIdentities(ctx context.Context) iter.Seq2[Batch, error] {
-	return s.read(ctx, Options{}, func(r Role) bool { return r != Field })
+	return s.read(ctx, Options{}, func(r Role) bool { return r != Field && r != ForEach })
+}
+
+// Stored is a segment whose rows were read before, and are kept elsewhere.
+type Stored struct {
+	Columns []Column
+	Files   []string
+	Info    schemas.SegmentInfo
+	// Rows returns the rows, with nothing but the identifying columns if identities is set.
+	Rows func(ctx context.Context, identities bool) iter.Seq2[Batch, error]
+}
+
+// Segment returns the segment, for Read and ReadIdentities.
+func (s Stored) Segment() *Segment {
+	out := &Segment{Columns: s.Columns, info: s.Info, located: &Located{}, resolver: &resolver{}, stored: s.Rows}
+	for _, name := range s.Files {
+		out.files = append(out.files, fileInfo{Object: storage.Object{Name: name}})
+	}
+	return out
 }
 
 func (s *Segment) read(ctx context.Context, opts Options, wants func(Role) bool) iter.Seq2[Batch, error] {
+	if s.stored != nil {
+		return s.stored(ctx, !wants(Field))
+	}
 	opts = opts.WithDefaults()
 	return func(yield func(Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -31,9 +31,8 @@ func (s rowSet) add(at position) {
 // dedupe does not keep. Rows that can't be sent because of an identifier do not count; whether
 // a data field can be sent is not known yet.
 func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir string) (err error) {
-	keep := s.export.Dedupe.Keep
-	if keep == "" {
-		return nil
+	if s.in.Segment.Of != "" || s.export.Dedupe.Keep == "" {
+		return nil // DivideSegment has decided, or the first row counts
 	}
 	found := snapshot.NewDuplicates(tempDir, 0)
 	defer func() { err = errors.Join(err, found.Close()) }()
@@ -47,6 +46,13 @@ func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir stri
 	}
 	t := seg.Traffic()
 	s.traffic.Bytes, s.traffic.Requests = s.traffic.Bytes+t.Bytes, s.traffic.Requests+t.Requests
+	s.losers, err = losersOf(found, s.export.Dedupe.Keep)
+	return err
+}
+
+// losersOf returns the rows that dedupe does not keep. Without a rule they are all but the first
+// of each profile.
+func losersOf(found *snapshot.Duplicates, keep string) (rowSet, error) {
 	compare := func(a, b []byte) int { return segment.DecodeRank(a).Compare(segment.DecodeRank(b)) }
 	switch keep {
 	case schemas.KeepNone:
@@ -54,9 +60,9 @@ func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir stri
 	case schemas.KeepOldest:
 		compare = oldest
 	}
-	s.losers = rowSet{}
-	return found.Each(compare, func(at snapshot.Place) error {
-		s.losers.add(position{at.File, at.Row})
+	losers := rowSet{}
+	return losers, found.Each(compare, func(at snapshot.Place) error {
+		losers.add(position{at.File, at.Row})
 		return nil
 	})
 }
@@ -95,7 +101,8 @@ func (s *staging) ranked(b segment.Batch, found *snapshot.Duplicates) error {
 		}
 		key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
 		encoded = rank(i).Append(encoded[:0])
-		if err := found.Add(key, snapshot.Place{File: int32(b.File), Row: b.Offset + int64(i)}, encoded); err != nil {
+		file, row := b.At(i)
+		if err := found.Add(key, snapshot.Place{File: file, Row: row}, encoded); err != nil {
 			return err
 		}
 	}

@@ -151,7 +151,7 @@ func (s *staging) linkRecord(b segment.Batch) error {
 		known := reason == "" || s.named(&p, i, users) != nil
 		listed := s.isListed(p.Email, p.UserID)
 		if listed {
-			s.listedRows.add(position{int32(b.File), b.Offset + int64(i)})
+			s.listedRows.add(at(b, i))
 		}
 		if known && (listed && len(p.Email) > 0 && len(p.UserID) > 0 || reason != "" && s.isListedRaw(i, emails, users)) {
 			if err := s.linkedRows.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {

@@ -43,15 +43,22 @@ type Suppressed struct {
 }
 
 // Stage reads the segment once, compares it with old, and writes the staged files of an attempt.
-// It keeps the number of rows that were read in read.
+// The part of a divided segment is read from where Divide has written it; seg is nil then. It keeps the number of rows that were read in read.
 func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison, read *atomic.Int64) (m schemas.Manifest, err error) {
+	var losers rowSet
+	if in.Segment.Of != "" {
+		if seg, losers, err = a.part(ctx, in); err != nil {
+			return m, err
+		}
+	}
 	s, err := a.newStaging(ctx, in, attempt, seg, old)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	s.losers = losers
 	if err := s.linkRows(ctx, seg); err != nil {
-		return m, err
+		return m, partFailure(in, err)
 	}
 	if err := s.decide(ctx, seg, a.TempDir); err != nil {
 		return m, err
@@ -72,7 +79,7 @@ func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt strin
 		return m, err
 	}
 	if failed != nil {
-		return m, failed
+		return m, partFailure(in, failed)
 	}
 	traffic := seg.Traffic()
 	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes+s.traffic.Bytes, traffic.Requests+s.traffic.Requests

@@ -211,7 +211,7 @@ func (s *staging) record(b segment.Batch) error {
 			rec.Retain()
 			s.group.record = rec
 		}
-		if at := (position{file: int32(b.File), row: b.Offset + int64(i)}); filtered {
+		if at := at(b, i); filtered {
 			s.filter(at, i, emails, users)
 		} else {
 			s.row(at, i, emails, users)
@@ -250,6 +250,12 @@ type position struct {
 	row  int64
 }
 
+// at returns the position of row i of a batch.
+func at(b segment.Batch, i int) position {
+	file, row := b.At(i)
+	return position{file, row}
+}
+
 // beyondRequest stands for data fields that are too large for any request and were not
 // written out. Unlike all others it is not a JSON object.
 var beyondRequest = []byte("beyond")
@@ -259,12 +265,6 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	column, value, reason := s.identify(&p, i, emails, users)
-	if s.elsewhere(&p, value, reason) {
-		if s.manifest.Filtered++; s.recording.OfAll() && reason == "" {
-			s.leave(&p, at, schemas.ReasonFiltered)
-		}
-		return
-	}
 	if reason != "" {
 		key := s.named(&p, i, users)
 		if s.suppressesRow(at, &p) {

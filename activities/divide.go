@@ -1,0 +1,130 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/staging"
+	"iterable-segment-export/internal/step"
+	"iterable-segment-export/schemas"
+)
+
+// DivideSegment reads a segment with several lists once, and keeps its rows by list for the
+// StageSegment of each list.
+func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) (out schemas.DivideResult, err error) {
+	var read atomic.Int64
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.StageProgress{Read: read.Load()} })
+	defer attempt.End(ctx, &err)
+	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads)
+	if err == nil && r != nil && in.Check != r.Input.Check {
+		err = altered(in.Run)
+	}
+	if err != nil {
+		return out, err
+	}
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
+	if err != nil {
+		return out, err
+	}
+	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
+		return out, segmentFailure(err)
+	}
+	if err := a.Ledger().Discard(ctx, in.Run); err != nil { // of earlier attempts
+		return out, err
+	}
+	if err := a.Ledger().Sign(ctx, schemas.StageInput{Run: in.Run, Export: in.Export, Connection: in.Connection}); err != nil {
+		return out, err
+	}
+	known, err := a.dividedLists(ctx, in.Run)
+	if err != nil {
+		return out, err
+	}
+	if out, err = staging.Divide(ctx, a.Ledger(), in, step.AttemptID(ctx), seg, known.Lists, &read); err != nil {
+		return out, segmentFailure(err)
+	}
+	if in.Check {
+		return out, nil
+	}
+	// Known before anything is sent, so that no list is forgotten that gets members.
+	for _, list := range out.Divided.Lists {
+		known.Lists = union(known.Lists, []string{list.List})
+	}
+	a.Metrics.Profiles(ctx, in.Run.Export, observe.Filtered, out.Manifest.Filtered+out.Divided.WithoutValue+out.Divided.HeldOut)
+	return out, a.Root.WriteJSON(ctx, schemas.ListsKey(in.Run), known)
+}
+
+// dividedLists is the record of the lists of a divided segment.
+type dividedLists struct {
+	// Lists are those that may have members.
+	Lists []string `json:"lists"`
+	// Read is what the last run has read of which all lists were done.
+	Read schemas.SegmentInfo `json:"read,omitzero"`
+}
+
+func (a *Activities) dividedLists(ctx context.Context, run schemas.RunRef) (known dividedLists, err error) {
+	if _, err = a.Root.ReadJSON(ctx, schemas.ListsKey(run), &known); err != nil {
+		err = fmt.Errorf("read the record of the lists of segment %q: %w", run.Segment, err)
+	}
+	return known, err
+}
+
+// listsOf returns the names of the lists of an export, as far as they are known.
+func (a *Activities) listsOf(ctx context.Context, e schemas.Export) (out []schemas.Segment, err error) {
+	for _, s := range e.Segments {
+		if !s.Divided() {
+			out = append(out, s)
+			continue
+		}
+		known, err := a.dividedLists(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
+		if err != nil {
+			return nil, err
+		}
+		for _, list := range union(s.Lists(), known.Lists) {
+			out = append(out, s.Part(list))
+		}
+	}
+	return out, nil
+}
+
+// union returns the names that either has, sorted.
+func union(a, b []string) []string {
+	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
+	return slices.Compact(all)
+}
+
+// CloseDivided deletes the divided rows after the runs of all lists of a segment, and keeps its
+// report and the record of its lists. It may be repeated.
+func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedInput) (report schemas.ExportReport, err error) {
+	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
+	defer attempt.End(ctx, &err)
+	report = in.Report
+	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
+	if err == nil && r != nil && in.Check != r.Input.Check {
+		err = altered(in.Run)
+	}
+	if err != nil {
+		return report, err
+	}
+	if in.Check {
+		return report, a.Ledger().Discard(ctx, in.Run)
+	}
+	known, err := a.dividedLists(ctx, in.Run)
+	if err != nil {
+		return report, err
+	}
+	known.Lists = slices.DeleteFunc(known.Lists, func(list string) bool { return slices.Contains(in.Emptied, list) })
+	if in.Done {
+		known.Read = report.Info
+	}
+	if err := a.Root.WriteJSON(ctx, schemas.ListsKey(in.Run), known); err != nil {
+		return report, err
+	}
+	report.FinishedAt = endOf(report.StartedAt)
+	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {
+		return report, err
+	}
+	return report, a.Ledger().Discard(ctx, in.Run)
+}

@@ -1,0 +1,345 @@
+package staging
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/ledger"
+	"iterable-segment-export/internal/parts"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// Files of the divided rows, in the folder of a divided segment's staged files.
+const (
+	partsFile = "parts.arrow"
+	partsList = "parts.json" // a parts.Index
+)
+
+// Divide reads a segment with several lists once, and writes its rows by list for the Stage of
+// each list. known are the lists that the segment had before.
+func Divide(ctx context.Context, a *ledger.Ledger, in schemas.DivideInput, attempt string, seg *segment.Segment, known []string, read *atomic.Int64) (schemas.DivideResult, error) {
+	d := newDivision(in, seg)
+	err := d.divide(ctx, a, attempt, read)
+	if err == nil {
+		err = d.lists(known)
+	}
+	if err == nil {
+		err = d.write(ctx, a.Root)
+	}
+	return d.result, err
+}
+
+// division divides the rows of one segment.
+type division struct {
+	in      schemas.DivideInput
+	seg     *segment.Segment
+	attempt string
+	rows    *staging // only to identify profiles
+	found   *snapshot.Duplicates
+	value   int // the column ForEach; -1 for a split
+	groups  []schemas.Group
+	out     *parts.Writer
+	index   parts.Index
+	byList  map[string][]int32   // rows of one batch
+	values  map[string]string    // lists by value, as it is in the column
+	named   map[string]namedList // by list in lower case, as Iterable compares names
+	present []string
+	result  schemas.DivideResult
+}
+
+// namedList is the list of a value, with the first row that has the value.
+type namedList struct {
+	list string
+	at   position
+}
+
+// mostValues bounds the values that are counted, and with them the memory.
+const mostValues = 10_000
+
+func newDivision(in schemas.DivideInput, seg *segment.Segment) *division {
+	d := &division{
+		in: in, seg: seg, value: -1, byList: map[string][]int32{}, values: map[string]string{}, named: map[string]namedList{},
+		rows: &staging{
+			in:     schemas.StageInput{Run: in.Run, Export: in.Export, Segment: in.Segment, Connection: in.Connection},
+			export: in.Export, group: &group{}, emailColumn: -1, userColumn: -1, byColumn: -1,
+		},
+	}
+	d.rows.columns(seg)
+	if in.Segment.Split != nil {
+		d.groups = in.Segment.Groups()
+	}
+	for i, c := range seg.Columns {
+		if c.Role == segment.ForEach {
+			d.value = i
+		}
+	}
+	return d
+}
+
+// divide reads the segment and writes its rows by list.
+func (d *division) divide(ctx context.Context, a *ledger.Ledger, attempt string, read *atomic.Int64) (err error) {
+	d.attempt = attempt
+	file, err := a.Root.Create(ctx, path.Join(schemas.StagedDir(d.in.Run, attempt), partsFile))
+	if err != nil {
+		return fmt.Errorf("make the divided rows: %w", err)
+	}
+	defer file.Abort()
+	if d.out, err = parts.NewWriter(file, d.seg); err != nil {
+		return err
+	}
+	defer d.out.Discard()
+	// Rows of one person are in the same group, but can have different values.
+	if d.value >= 0 || d.in.Export.Dedupe.Keep != "" {
+		d.found = snapshot.NewDuplicates(a.TempDir, 0)
+		defer func() { err = errors.Join(err, d.found.Close()) }()
+	}
+	for b, err := range d.seg.ReadAll(ctx) {
+		if err == nil {
+			err = d.record(ctx, b)
+		}
+		if err != nil {
+			return err
+		}
+		read.Store(d.result.Manifest.Read)
+	}
+	if n := len(d.named); n > d.mostLists() {
+		return step.NeedOperator(schemas.ErrorColumn, d.tooMany(n))
+	}
+	if d.index, err = d.out.Close(); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("write the divided rows: %w", err)
+	}
+	d.count(a)
+	return d.dedupe()
+}
+
+// count adds to the manifest what was read.
+func (d *division) count(a *ledger.Ledger) {
+	m, traffic := &d.result.Manifest, d.seg.Traffic()
+	m.Attempt, m.BytesRead, m.Reads, m.Warnings = d.attempt, traffic.Bytes, traffic.Requests, d.seg.Warnings()
+	if k := d.seg.Skipped(); k != (schemas.Skipped{}) {
+		m.Skipped = &k
+		m.Read += k.Rows
+		m.Filtered += k.Rows
+	}
+	a.Log.Info("segment divided", "export", d.in.Run.Export, "segment", d.in.Run.Segment, "rows", m.Read, "lists", len(d.index.Parts),
+		"bytesRead", traffic.Bytes, "ofBytes", d.seg.Info().Bytes, "reads", traffic.Requests)
+}
+
+func (d *division) mostLists() int {
+	if d.in.Segment.MaxLists > 0 {
+		return d.in.Segment.MaxLists
+	}
+	return schemas.DefaultMaxLists
+}
+
+// tooMany says that there would be too many lists, without any of the values, which may be about
+// people.
+func (d *division) tooMany(n int) string {
+	count := fmt.Sprint(n)
+	if n >= mostValues {
+		count = fmt.Sprintf("at least %d", n)
+	}
+	return fmt.Sprintf("segment %q: column %q has %s values, each of which would be the name of a list, and maxLists is %d; correct the column and retry, or abort, set forEach to another column or raise maxLists, and run the export again",
+		d.in.Segment.Name, d.in.Segment.ForEach, count, d.mostLists())
+}
+
+// record adds the rows of a batch to the parts of their lists.
+func (d *division) record(ctx context.Context, b segment.Batch) error {
+	if d.found != nil {
+		if err := d.rows.ranked(b, d.found); err != nil {
+			return err
+		}
+	}
+	if err := d.out.AddIdentities(ctx, d.seg, b); err != nil {
+		return err
+	}
+	listOf, err := d.lister(b)
+	if err != nil {
+		return err
+	}
+	clear(d.byList)
+	for i := range int(b.NumRows()) {
+		d.result.Manifest.Read++
+		if b.Match != nil && !b.Match[i] {
+			d.result.Manifest.Filtered++
+			continue
+		}
+		list, err := listOf(i)
+		if err != nil {
+			return err
+		}
+		if list != "" {
+			d.byList[list] = append(d.byList[list], int32(i))
+		}
+	}
+	if len(d.named) > d.mostLists() {
+		return nil // only the number of values counts
+	}
+	for list, rows := range d.byList {
+		if err := d.out.Add(ctx, d.seg, list, b, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lister returns the list of a row of a batch, or "" for a row that is on none.
+func (d *division) lister(b segment.Batch) (func(i int) (string, error), error) {
+	if d.value < 0 {
+		emails, users, err := d.rows.identifiers(b)
+		return func(i int) (string, error) { return d.groupOf(i, emails, users), nil }, err
+	}
+	column, err := segment.NewStringColumn(b.Column(d.value))
+	return func(i int) (string, error) {
+		raw, ok := column.Bytes(i)
+		if !ok {
+			d.result.Divided.WithoutValue++
+			return "", nil
+		}
+		return d.listOf(raw, at(b, i))
+	}, err
+}
+
+// groupOf returns the list of a row's group. A row without valid identifiers has a group too, by
+// the value that is at fault, so that one list counts it.
+func (d *division) groupOf(i int, emails, users *segment.StringColumn) string {
+	var p snapshot.Profile
+	_, value, reason := d.rows.identify(&p, i, emails, users)
+	d.rows.group.arena = d.rows.group.arena[:0]
+	key := batch.KeyHash(p.Email, p.UserID, d.in.Connection.ProjectType)
+	if reason != "" {
+		key = batch.KeyHash(value, nil, schemas.ProjectEmail)
+	}
+	for _, g := range d.groups {
+		if batch.InGroup(key, g) {
+			if g.List == "" {
+				d.result.Divided.HeldOut++
+			}
+			return g.List
+		}
+	}
+	return "" // the shares are the whole
+}
+
+// listOf returns the list of a value. It refuses values after which no list can be named. Its
+// errors have the place of a value and not the value, which may be about a person.
+func (d *division) listOf(raw []byte, at position) (string, error) {
+	if list, ok := d.values[string(raw)]; ok {
+		if list == "" {
+			d.result.Divided.WithoutValue++
+		}
+		return list, nil
+	}
+	value := strings.TrimSpace(string(raw))
+	if value == "" {
+		d.values[string(raw)] = ""
+		d.result.Divided.WithoutValue++
+		return "", nil
+	}
+	refuse := func(why string) error {
+		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q: the value of column %q in row %d of %s %s; a list for each value is made only of short texts; correct the column and retry, or abort, set forEach to another column, and run the export again",
+			d.in.Segment.Name, d.in.Segment.ForEach, at.row, d.seg.Files()[at.file], why))
+	}
+	if why := d.in.Segment.BadValue(value); why != "" {
+		return "", refuse(why)
+	}
+	list := d.in.Segment.ListOf(value)
+	folded := strings.ToLower(list)
+	first, known := d.named[folded]
+	switch {
+	case known && first.list != list:
+		return "", refuse(fmt.Sprintf("differs from that in row %d of %s only in case, and Iterable does not tell such lists apart", first.at.row, d.seg.Files()[first.at.file]))
+	case !known && len(d.named) >= mostValues:
+		return "", step.NeedOperator(schemas.ErrorColumn, d.tooMany(mostValues))
+	case !known:
+		d.named[folded] = namedList{list, at}
+	}
+	if len(d.values) < 2*mostValues { // the same value with other spaces
+		d.values[string(raw)] = list
+	}
+	return list, nil
+}
+
+// dedupe finds the rows that are not kept.
+func (d *division) dedupe() error {
+	if d.found == nil {
+		return nil
+	}
+	losers, err := losersOf(d.found, d.in.Export.Dedupe.Keep)
+	if err != nil {
+		return err
+	}
+	d.index.Losers = map[int32][]byte{}
+	for file, rows := range losers {
+		if d.index.Losers[file], err = rows.ToBytes(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lists finds the lists of the segment, with those of values that have vanished since they were
+// known.
+func (d *division) lists(known []string) error {
+	s := d.in.Segment
+	d.present = s.Lists()
+	for _, n := range d.named {
+		d.present = append(d.present, n.list)
+	}
+	slices.Sort(d.present)
+	out := &d.result.Divided
+	all := d.present
+	if s.ForEach != "" {
+		for _, list := range known {
+			switch {
+			case slices.Contains(d.present, list):
+			case s.Vanished == schemas.VanishedKeep || d.in.Export.Mode == schemas.ModeAppend:
+				out.Kept = append(out.Kept, list)
+			default:
+				all = slices.Sorted(slices.Values(append(all, list)))
+			}
+		}
+	}
+	for _, list := range all {
+		p := d.index.Parts[list]
+		d.index.Parts[list] = p
+		out.Lists = append(out.Lists, schemas.ListPart{List: list, Rows: p.Rows, Vanished: !slices.Contains(d.present, list)})
+	}
+	if len(all) == 0 && !d.in.Export.Guardrails.AllowEmpty {
+		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q: none of its %d rows has a value in column %q, so it has no list (guardrails.allowEmpty); correct the data and retry, or abort",
+			s.Name, d.result.Manifest.Selected(), s.ForEach))
+	}
+	if n := out.WithoutValue; n > 0 {
+		d.result.Manifest.Warnings = append(d.result.Manifest.Warnings, fmt.Sprintf("%d rows have no value in column %q and are on no list", n, s.ForEach))
+	}
+	if len(out.Kept) > 0 {
+		d.result.Manifest.Warnings = append(d.result.Manifest.Warnings, fmt.Sprintf("no row has the value of %d lists any more, which stay as they are: %s", len(out.Kept), strings.Join(out.Kept, ", ")))
+	}
+	return nil
+}
+
+// write writes the index beside the rows.
+func (d *division) write(ctx context.Context, root *storage.Root) error {
+	data, err := json.Marshal(d.index)
+	if err == nil {
+		err = root.Write(ctx, path.Join(schemas.StagedDir(d.in.Run, d.attempt), partsList), data)
+	}
+	if err != nil {
+		return fmt.Errorf("write the divided rows: %w", err)
+	}
+	return nil
+}

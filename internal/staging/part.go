@@ -1,0 +1,63 @@
+package staging
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"iterable-segment-export/internal/parts"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/step"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// part returns the rows of a list of a divided segment, and those that dedupe does not keep,
+// nil if they were not looked for.
+func (a *Stager) part(ctx context.Context, in schemas.StageInput) (*segment.Segment, rowSet, error) {
+	of := in.Run
+	of.Segment = in.Segment.Of
+	dir := schemas.StagedDir(of, in.Divided)
+	var index parts.Index
+	found, err := a.Root.ReadJSON(ctx, path.Join(dir, partsList), &index)
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, partFailure(in, err)
+	}
+	open := func(ctx context.Context) (storage.File, error) { return a.Root.Open(ctx, path.Join(dir, partsFile)) }
+	seg, ok, err := index.Segment(in.Segment.Name, in.Info, open)
+	if err == nil && !ok {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, partFailure(in, err)
+	}
+	if index.Losers == nil {
+		return seg, nil, nil
+	}
+	losers := rowSet{}
+	for file, data := range index.Losers {
+		losers[file] = roaring64.New()
+		if _, err := losers[file].ReadFrom(bytes.NewReader(data)); err != nil {
+			return nil, nil, partFailure(in, fmt.Errorf("%w: %w", parts.ErrDamaged, err))
+		}
+	}
+	return seg, losers, nil
+}
+
+// partFailure returns the error of divided rows that can't be read. If they are lost, only a new
+// run helps.
+func partFailure(in schemas.StageInput, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, parts.ErrDamaged) || errors.Is(err, storage.ErrDamaged) {
+		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf("the rows of list %q, which the run has read as a part of segment %q, are lost (%v); abort, and run the export again",
+			in.Segment.Name, in.Segment.Of, err))
+	}
+	return err
+}

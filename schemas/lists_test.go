@@ -1,0 +1,48 @@
+package schemas
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestNamesOfLists(t *testing.T) {
+	each := Segment{Name: "Customers {Country} (EU)", ForEach: "Country", Source: "s"}
+	split := Segment{Name: "Spring", Split: &Split{Groups: map[string]string{"A": "50%", "B": "40%", "control": "10%"}, Holdout: []string{"control"}}}
+	plain := Segment{Name: "All", ListID: 7}
+	e := Export{Segments: []Segment{plain, each, split}}
+	for name, want := range map[string]string{
+		"All": `{All 7 }`, "Customers NO (EU)": `{Customers NO (EU) 0 Customers {Country} (EU)}`, "Spring/A": `{Spring/A 0 Spring}`,
+		"Customers {Country} (EU)": `{Customers {Country} (EU) 0 }`, "Spring/control": "", "Spring/": "", "Customers  (EU)": "", "Customers NO": "", "Customers  NO (EU)": "",
+	} {
+		got := ""
+		if s, ok := e.Find(name); ok {
+			got = fmt.Sprint(struct {
+				Name string
+				ID   int64
+				Of   string
+			}{s.Name, s.ListID, s.Of})
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+	if g := split.Groups(); fmt.Sprint(g) != "[{Spring/A Spring 0 5000} {Spring/B Spring 5000 9000} { Spring 9000 10000}]" {
+		t.Errorf("groups: %v", g)
+	}
+	each.Name = "Customers {Country}"
+	for name, o := range map[string]Segment{
+		"Customers VIP":        {Name: "Customers VIP"},
+		"":                     {Name: "All customers"},
+		"Customers {City}":     {Name: "Customers {City}", ForEach: "City"},
+		"Customers to write/A": {Name: "Customers to write", Split: split.Split},
+	} {
+		got, ok := o.Overlaps(each)
+		other, also := each.Overlaps(o)
+		if ok != (name != "") || also != ok || ok && got != name && other != name {
+			t.Errorf("%q overlaps in %q, %q, want %q", o.Name, got, other, name)
+		}
+	}
+	if _, ok := (Segment{Name: "{Country} VIP", ForEach: "Country"}).Overlaps(Segment{Name: "{City} guests", ForEach: "City"}); ok {
+		t.Error("different ends overlap")
+	}
+}
