@@ -31,6 +31,9 @@ func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, end
 		RunID: in.Result.RunID, State: in.State, StartedBy: in.Trigger.Starter(), StartedAt: in.StartedAt, FinishedAt: ended, Lists: []schemas.PastList{},
 	}
 	for _, s := range in.Result.Segments {
+		if s.Divided != nil {
+			continue // its lists follow
+		}
 		run.Lists = append(run.Lists, schemas.PastList{Segment: s.Segment, ListID: s.ListID, State: s.State, Error: s.Error, Size: s.ListSize})
 	}
 	if i := slices.IndexFunc(past.Runs, func(r schemas.PastRun) bool { return r.RunID == run.RunID }); i >= 0 {

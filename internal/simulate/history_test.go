@@ -165,7 +165,8 @@ func newHistory(t *testing.T, p *plan) *history {
 	h.activities = map[string]any{
 		schemas.ActivityAuthorize: a.Authorize, schemas.ActivityInspectSegment: a.InspectSegment, schemas.ActivityEnsureList: a.EnsureList,
 		schemas.ActivityFetchForgotten: a.FetchForgotten,
-		schemas.ActivityStageSegment:   a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches,
+		schemas.ActivityDivideSegment:  a.DivideSegment, schemas.ActivityCloseDivided: a.CloseDivided,
+		schemas.ActivityStageSegment: a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches,
 		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
 		schemas.ActivityServed: a.Served,
 	}
