@@ -12,6 +12,7 @@ import (
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/schemas"
 )
 
@@ -101,7 +102,7 @@ func benchmarkStage(b *testing.B, variant string) {
 			stageDivided(b, w, in, seg)
 			continue
 		}
-		m, err := w.Activities.stage(b.Context(), in, ledgertest.Attempt, seg, &read)
+		m, err := w.Activities.stage(b.Context(), in, ledgertest.Attempt, staging.Source{Segment: seg}, &read)
 		if err != nil || m.Read != rows {
 			b.Fatalf("%+v, %v", m, err)
 		}

@@ -35,7 +35,7 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 	if err := a.Ledger().Discard(ctx, in.Run); err != nil { // of earlier attempts
 		return out, err
 	}
-	if err := a.Ledger().Sign(ctx, schemas.StageInput{Run: in.Run, Export: in.Export, Connection: in.Connection}); err != nil {
+	if err := a.Ledger().Sign(ctx, schemas.StageInput{Run: in.Run, Export: in.Export, Connection: in.Connection}, nil); err != nil {
 		return out, err
 	}
 	known, err := a.dividedLists(ctx, in.Run)

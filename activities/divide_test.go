@@ -35,7 +35,11 @@ func stageDivided(t testing.TB, w *bench, in schemas.StageInput, seg *segment.Se
 	for _, list := range divided.Divided.Lists {
 		one := in
 		one.Segment, one.Divided, one.Run.Segment = in.Segment.Part(list.List), ledgertest.Attempt, list.List
-		m, err := w.Activities.stage(t.Context(), one, ledgertest.Attempt, nil, &read)
+		from, err := staging.Part(t.Context(), w.Ledger(), one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.Activities.stage(t.Context(), one, ledgertest.Attempt, from, &read)
 		if err != nil || m.Read != list.Rows {
 			t.Fatalf("%+v, %v", m, err)
 		}

@@ -173,15 +173,9 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
-	var seg *segment.Segment // nil if DivideSegment has read it
-	if in.Segment.Of == "" {
-		seg, err = a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
-		if err == nil {
-			err = segmentFailure(seg.CheckFingerprint(in.Info.Fingerprint))
-		}
-		if err != nil {
-			return schemas.Manifest{}, err
-		}
+	from, err := a.source(ctx, in)
+	if err != nil {
+		return schemas.Manifest{}, err
 	}
 	id := step.AttemptID(ctx)
 	if !in.Check {
@@ -194,18 +188,18 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 			return schemas.Manifest{}, err
 		}
 	}
-	fields, err := staging.Fields(in.Export, seg)
+	fields, err := staging.Fields(in.Export, from.Segment)
 	if err != nil {
 		return schemas.Manifest{}, err
 	}
 	if err := a.Ledger().Sign(ctx, in, fields); err != nil {
 		return schemas.Manifest{}, err
 	}
-	manifest, err := a.stage(ctx, in, id, seg, &read)
+	manifest, err := a.stage(ctx, in, id, from, &read)
 	if errors.Is(err, snapshot.ErrCorrupt) || errors.Is(err, storage.ErrDamaged) {
 		// Staging had already used the snapshot: stage again without it.
 		in.IgnoreSnapshot = true
-		manifest, err = a.stage(ctx, in, id, seg, &read)
+		manifest, err = a.stage(ctx, in, id, from, &read)
 	}
 	if err == nil && !in.Check {
 		a.Metrics.Profiles(ctx, in.Run.Export, observe.Unchanged, manifest.Unchanged)
@@ -218,14 +212,27 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 	return manifest, segmentFailure(err)
 }
 
+// source returns the rows to stage: those of the segment's files, as InspectSegment found them, or
+// those that DivideSegment has kept for a list.
+func (a *Activities) source(ctx context.Context, in schemas.StageInput) (staging.Source, error) {
+	if in.Segment.Of != "" {
+		return staging.Part(ctx, a.Ledger(), in)
+	}
+	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
+	if err == nil {
+		err = segmentFailure(seg.CheckFingerprint(in.Info.Fingerprint))
+	}
+	return staging.Source{Segment: seg}, err
+}
+
 // stage stages the segment once.
-func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, read *atomic.Int64) (m schemas.Manifest, err error) {
+func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt string, from staging.Source, read *atomic.Int64) (m schemas.Manifest, err error) {
 	old, err := a.compareWith(ctx, in)
 	if err != nil {
 		return m, err
 	}
 	defer old.Close()
-	fields, err := staging.Fields(in.Export, seg)
+	fields, err := staging.Fields(in.Export, from.Segment)
 	if err != nil {
 		return m, err
 	}
@@ -237,7 +244,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	if stager.Suppressed, err = a.suppressions(ctx, in); err != nil {
 		return m, err
 	}
-	return stager.Stage(ctx, in, attempt, seg, old, read)
+	return stager.Stage(ctx, in, attempt, from, old, read)
 }
 
 // compareWith opens the snapshot and decides whether all profiles must be sent.

@@ -425,6 +425,9 @@ func (r *run) checkRead(m schemas.Manifest) {
 	for _, n := range m.Rejected {
 		rejected += n
 	}
+	if d := r.dividing.Divided; d != nil { // which counts the rows of no list
+		m.Read, m.Filtered = r.dividing.Manifest.Read, r.dividing.Manifest.Filtered
+	}
 	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+m.Filtered+m.Suppressed+rejected || m.Read != int64(len(r.rows)) {
 		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d filtered + %d suppressed + %d rejected",
 			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, m.Filtered, m.Suppressed, rejected)
@@ -450,7 +453,7 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json") && top == "snapshots", key == schemas.RestoreKey:
+		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json" || path.Base(key) == "lists.json") && top == "snapshots", key == schemas.RestoreKey:
 		case top == "reports" || top == schemas.HistoryDir || top == "access" || top == "forgotten" || top == schemas.SuppressionDir || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++

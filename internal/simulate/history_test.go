@@ -103,7 +103,8 @@ type run struct {
 	// always are on the suppression list for as long as the run lasts, ever at some time of it.
 	always, ever map[int]bool
 	result       schemas.ExportReport
-	lastStaged   *schemas.Staged // by the events of its histories
+	dividing     schemas.ExportReport // of a divided segment, whose list has the result
+	lastStaged   *schemas.Staged      // by the events of its histories
 }
 
 // book records the effects of a run, in all its executions.
@@ -231,7 +232,7 @@ func (c connections) Names() []string                        { return []string{"
 func (c connections) Retention() schemas.Retention           { return schemas.Retention{} }
 func (c connections) Status() config.Status                  { return config.Status{} }
 
-// exportName and segmentName return the names in a history.
+// exportName, segmentName and listName return the names in a history.
 func (h *history) exportName(e int) string { return string(rune('A' + e)) }
 
 func (h *history) segmentName(e int) string {
@@ -239,6 +240,14 @@ func (h *history) segmentName(e int) string {
 		return "List"
 	}
 	return "List " + h.exportName(e)
+}
+
+// listName differs from the segment's name if that is divided.
+func (h *history) listName(e int) string {
+	if h.plan.divided {
+		return h.segmentName(e) + "/all"
+	}
+	return h.segmentName(e)
 }
 
 func (h *history) source(e int) string { return filepath.Join(h.dir, h.exportName(e)+".arrow") }
@@ -249,6 +258,9 @@ func (h *history) export(e int, t turn) schemas.Export {
 	out := schemas.Export{
 		Name: h.exportName(e), Connection: []string{"one", "two"}[e], Email: "email",
 		Segments: []schemas.Segment{{Name: h.segmentName(e), Source: h.source(e)}},
+	}
+	if h.plan.divided {
+		out.Segments[0].Split = &schemas.Split{Groups: map[string]string{"all": "100%"}}
 	}
 	if t.least > 0 {
 		out.Segments[0].Where = &schemas.Condition{Column: "n", AtLeast: schemas.Literal(fmt.Sprint(t.least))}
@@ -431,8 +443,11 @@ func (r *run) ends() {
 	if errors.As(err, &canceled) && canceled.HasDetails() {
 		_ = canceled.Details(&result)
 	}
-	if len(result.Segments) == 1 {
+	switch len(result.Segments) {
+	case 1:
 		r.result = result.Segments[0]
+	case 2:
+		r.dividing, r.result = result.Segments[0], result.Segments[1]
 	}
 	state := r.result.State
 	switch {
@@ -462,8 +477,12 @@ func (r *run) ends() {
 // sees records what the workflow waits for.
 func (e *engine) sees(t *task, in any) {
 	switch in := in.(type) {
-	case schemas.StageInput:
+	case schemas.DivideInput:
 		e.rows = e.history.rowsNow[e.export]
+	case schemas.StageInput:
+		if in.Segment.Of == "" {
+			e.rows = e.history.rowsNow[e.export]
+		}
 	case schemas.UploadInput:
 		e.checkUpload(in)
 	}
@@ -531,7 +550,7 @@ func (h *history) loseSnapshots(e int) {
 func (h *history) list(e int) *list {
 	var found *list
 	for _, l := range h.project.lists {
-		if l.Name == h.segmentName(e) && (found == nil || l.ID < found.ID) {
+		if l.Name == h.listName(e) && (found == nil || l.ID < found.ID) {
 			found = l
 		}
 	}
@@ -742,20 +761,32 @@ func (h *history) stop(r *run, how string) {
 			a.mu.Unlock()
 		}
 	}
-	_ = r.engine.env.SignalWorkflowByID(schemas.SegmentWorkflowID(h.exportName(r.export), h.segmentName(r.export)), outcomes, 0)
+	for _, id := range r.segmentIDs() {
+		_ = r.engine.env.SignalWorkflowByID(id, outcomes, 0)
+	}
 	h.settled()
 	r.engine.env.SignalWorkflow(outcomes, 0)
 }
 
+// segmentIDs returns the IDs of the workflows of the run's segment and list.
+func (r *run) segmentIDs() []string {
+	of := func(name string) string { return schemas.SegmentWorkflowID(r.exportName(r.export), name) }
+	if r.plan.divided {
+		return []string{of(r.listName(r.export)), of(r.segmentName(r.export))}
+	}
+	return []string{of(r.segmentName(r.export))}
+}
+
 // waiting returns what a run waits for, or nil.
 func (r *run) waiting() (w *schemas.Waiting, workflowID string) {
-	id := schemas.SegmentWorkflowID(r.exportName(r.export), r.segmentName(r.export))
-	var p schemas.Progress
-	if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&p) == nil && p.Waiting != nil {
-		return p.Waiting, id
+	for _, id := range r.segmentIDs() {
+		var p schemas.Progress
+		if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&p) == nil && p.Waiting != nil {
+			return p.Waiting, id
+		}
 	}
 	var root schemas.RunProgress
-	id = schemas.RunWorkflowID(r.exportName(r.export))
+	id := schemas.RunWorkflowID(r.exportName(r.export))
 	if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&root) == nil && root.Waiting != nil {
 		return root.Waiting, id
 	}

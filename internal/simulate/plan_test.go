@@ -17,6 +17,8 @@ type plan struct {
 	project  string // the project's type
 	exports  int
 	sameList bool
+	// divided makes the list that of the only group of a split.
+	divided bool
 	// request is the maximum number of profiles in a request. If it is learned, the project
 	// answers 413 to a request of more than room profiles.
 	request int
@@ -131,6 +133,7 @@ func newPlan(seed uint64) *plan {
 	if chance(r, 0.3) {
 		p.exports, p.sameList = 2, chance(r, 0.8)
 	}
+	p.divided = chance(rand.New(rand.NewPCG(seed, 900)), 0.15) // of its own, so that older seeds keep the rest
 	rates := []float64{0, 0.02, 0.05, 0.12}
 	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]
 	if chance(r, 0.2) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/parts"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/step"
@@ -17,9 +18,14 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// part returns the rows of a list of a divided segment, and those that dedupe does not keep,
-// nil if they were not looked for.
-func (a *Stager) part(ctx context.Context, in schemas.StageInput) (*segment.Segment, rowSet, error) {
+// Source is the rows to stage.
+type Source struct {
+	*segment.Segment
+	losers rowSet // that dedupe does not keep, as far as it has decided already
+}
+
+// Part returns the rows of a list of a divided segment.
+func Part(ctx context.Context, a *ledger.Ledger, in schemas.StageInput) (out Source, err error) {
 	of := in.Run
 	of.Segment = in.Segment.Of
 	dir := schemas.StagedDir(of, in.Divided)
@@ -29,33 +35,34 @@ func (a *Stager) part(ctx context.Context, in schemas.StageInput) (*segment.Segm
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, nil, partFailure(in, err)
+		return out, partFailure(in, err)
 	}
 	open := func(ctx context.Context) (storage.File, error) { return a.Root.Open(ctx, path.Join(dir, partsFile)) }
-	seg, ok, err := index.Segment(in.Segment.Name, in.Info, open)
+	var ok bool
+	out.Segment, ok, err = index.Segment(in.Segment.Name, in.Info, open)
 	if err == nil && !ok {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, nil, partFailure(in, err)
+		return out, partFailure(in, err)
 	}
 	if index.Losers == nil {
-		return seg, nil, nil
+		return out, nil
 	}
-	losers := rowSet{}
+	out.losers = rowSet{}
 	for file, data := range index.Losers {
-		losers[file] = roaring64.New()
-		if _, err := losers[file].ReadFrom(bytes.NewReader(data)); err != nil {
-			return nil, nil, partFailure(in, fmt.Errorf("%w: %w", parts.ErrDamaged, err))
+		out.losers[file] = roaring64.New()
+		if _, err := out.losers[file].ReadFrom(bytes.NewReader(data)); err != nil {
+			return out, partFailure(in, fmt.Errorf("%w: %w", parts.ErrDamaged, err))
 		}
 	}
-	return seg, losers, nil
+	return out, nil
 }
 
-// partFailure returns the error of divided rows that can't be read. If they are lost, only a new
+// partFailure returns the error of rows that can't be read. If those of a part are lost, only a new
 // run helps.
 func partFailure(in schemas.StageInput, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, parts.ErrDamaged) || errors.Is(err, storage.ErrDamaged) {
+	if in.Segment.Of != "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, parts.ErrDamaged) || errors.Is(err, storage.ErrDamaged)) {
 		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf("the rows of list %q, which the run has read as a part of segment %q, are lost (%v); abort, and run the export again",
 			in.Segment.Name, in.Segment.Of, err))
 	}

@@ -43,28 +43,22 @@ type Suppressed struct {
 }
 
 // Stage reads the segment once, compares it with old, and writes the staged files of an attempt.
-// The part of a divided segment is read from where Divide has written it; seg is nil then. It keeps the number of rows that were read in read.
-func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison, read *atomic.Int64) (m schemas.Manifest, err error) {
-	var losers rowSet
-	if in.Segment.Of != "" {
-		if seg, losers, err = a.part(ctx, in); err != nil {
-			return m, err
-		}
-	}
-	s, err := a.newStaging(ctx, in, attempt, seg, old)
+// It keeps the number of rows that were read in read.
+func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt string, from Source, old ledger.Comparison, read *atomic.Int64) (m schemas.Manifest, err error) {
+	s, err := a.newStaging(ctx, in, attempt, from.Segment, old)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	s.losers = losers
-	if err := s.linkRows(ctx, seg); err != nil {
+	s.losers = from.losers
+	if err := s.linkRows(ctx, from.Segment); err != nil {
 		return m, partFailure(in, err)
 	}
-	if err := s.decide(ctx, seg, a.TempDir); err != nil {
+	if err := s.decide(ctx, from.Segment, a.TempDir); err != nil {
 		return m, err
 	}
 	var failed error // to read the segment
-	for b, err := range seg.Read(ctx, segment.Options{}) {
+	for b, err := range from.Read(ctx, segment.Options{}) {
 		if err != nil {
 			failed = err
 		} else if err = s.record(b); err != nil && !errors.Is(err, errComparing) {
@@ -81,15 +75,15 @@ func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt strin
 	if failed != nil {
 		return m, partFailure(in, failed)
 	}
-	traffic := seg.Traffic()
+	traffic := from.Traffic()
 	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes+s.traffic.Bytes, traffic.Requests+s.traffic.Requests
-	s.skipped(seg.Skipped())
+	s.skipped(from.Skipped())
 	a.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
-		"bytesRead", traffic.Bytes, "ofBytes", seg.Info().Bytes, "reads", traffic.Requests)
+		"bytesRead", traffic.Bytes, "ofBytes", from.Info().Bytes, "reads", traffic.Requests)
 	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
 		return m, err
 	}
-	names, err := json.Marshal(seg.Files())
+	names, err := json.Marshal(from.Files())
 	if err == nil {
 		err = a.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), names)
 	}
