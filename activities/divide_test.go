@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -52,6 +53,8 @@ type dividing struct {
 	t       *testing.T
 	export  schemas.Export
 	segment schemas.Segment
+	project string
+	never   []schemas.Suppression
 	runs    int
 	check   bool
 }
@@ -76,7 +79,7 @@ func (d *dividing) divide(fields []arrow.Field, rows ...string) (in schemas.Divi
 	half := rec.NumRows() / 2
 	writeRecord(d.t, filepath.Join(folder, "a.arrow"), rec.NewSlice(0, half))
 	writeRecord(d.t, filepath.Join(folder, "b.arrow"), rec.NewSlice(half, rec.NumRows()))
-	d.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{folder}}}
+	d.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{folder}, Suppress: d.never, ProjectType: d.project}}
 	d.segment.Source = folder
 	d.runs++
 	run := schemas.RunRef{Export: "Spring", RunID: fmt.Sprintf("r%d", d.runs), Segment: d.segment.Name}
@@ -86,7 +89,7 @@ func (d *dividing) divide(fields []arrow.Field, rows ...string) (in schemas.Divi
 	}
 	in = schemas.DivideInput{
 		Run: run, Export: d.export, Segment: d.segment, Info: seg.Info(), Began: time.Now(), Check: d.check,
-		Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: schemas.ProjectEmail},
+		Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: cmp.Or(d.project, schemas.ProjectEmail)},
 	}
 	v, err := d.env.ExecuteActivity(schemas.ActivityDivideSegment, in)
 	if err == nil {
@@ -169,6 +172,29 @@ func TestEachValueHasAList(t *testing.T) {
 	want = map[string]string{"In NO": `kim@6; 1 duplicate, 1 syntax`, "In SE": `bob@1, ann@5`}
 	if got := d.stageParts(in, out); fmt.Sprint(got) != fmt.Sprint(want) || out.Manifest.Filtered != 1 || out.Divided.WithoutValue != 1 {
 		t.Errorf("newest:\n got %s\nwant %s; %+v", got, want, out)
+	}
+}
+
+// TestASuppressedPersonIsOnNoList: the row of one list has the address that is suppressed, and the
+// row of another only the user ID.
+func TestASuppressedPersonIsOnNoList(t *testing.T) {
+	fields := append(countries(), arrow.Field{Name: "Id", Type: arrow.BinaryTypes.String, Nullable: true})
+	d := newDividing(t, schemas.Export{UserID: "Id", Settings: schemas.Settings{Dedupe: schemas.Dedupe{By: "N", Keep: schemas.KeepNewest}}}, schemas.Segment{Name: "In {Country}", ForEach: "Country"})
+	never := t.TempDir()
+	writeIdentities(t, filepath.Join(never, "never.arrow"), []identity{{email: "ann@example.com"}})
+	d.project, d.never = schemas.ProjectUserID, []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
+	in, out, err := d.divide(fields,
+		`{"Mail":"ann@example.com","Id":"u1","Country":"NO","N":1,"Tags":null}`,
+		`{"Mail":"bob@example.com","Id":"u2","Country":"NO","N":1,"Tags":null}`,
+		`{"Mail":null,"Id":"u1","Country":"SE","N":2,"Tags":null}`,
+		`{"Mail":"eve@example.com","Id":"u3","Country":"SE","N":2,"Tags":null}`,
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"In NO": "bob@1", "In SE": "eve@3"}
+	if got := d.stageParts(in, out); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
 

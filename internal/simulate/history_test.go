@@ -389,6 +389,9 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	}
 	h.tell("%s starts: segment %s", r.key, t)
 	h.count(what + "s")
+	if h.plan.divided {
+		h.count(what + "s of a divided segment")
+	}
 	for kind, is := range map[string]bool{
 		"with dedupe": t.dedupe != "", "with a constant": t.constant > 0, "by a schedule": t.scheduled && !t.check, "that wait for data": t.late > 0,
 	} {
