@@ -10,6 +10,7 @@ import (
 
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 func TestLinksToTheUI(t *testing.T) {
@@ -54,3 +55,21 @@ func TestLinksToTheUI(t *testing.T) {
 type inSpace struct{ gateway.Service }
 
 func (inSpace) Me(context.Context) (gateway.Me, error) { return gateway.Me{Namespace: "my space"}, nil }
+
+// TestRunsShowWhatTheyWaitFor, also those of a segment, and why a scheduled start was skipped.
+func TestRunsShowWhatTheyWaitFor(t *testing.T) {
+	wait := &schemas.Waiting{Step: "StageSegment", Message: "5 of 9 rows were rejected"}
+	waits, skipped := operate.View{State: schemas.StateWaiting}, operate.View{State: operate.StateSkipped, Error: "a run is under way"}
+	waits.Run.Export, skipped.Run.Export = "Spring", "Newsletter"
+	waits.Segments = []operate.SegmentView{{Progress: schemas.Progress{Waiting: wait}}}
+	waits.Segments[0].Run.Segment = "VIP"
+	var out strings.Builder
+	c := &cobra.Command{}
+	c.SetOut(&out)
+	showHistory(c, []operate.View{waits, skipped})
+	for _, want := range []string{"\"VIP\" waits at StageSegment: 5 of 9 rows were rejected; see: starter status \"Spring\"\n", "\"Newsletter\" skipped: a run is under way\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
