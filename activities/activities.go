@@ -24,6 +24,7 @@ import (
 	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/suppression/lists"
 	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
 )
@@ -69,8 +70,8 @@ type Activities struct {
 	// Version is the worker's version, for display.
 	Version string
 
-	inspected  inspected
-	suppressed suppressed
+	inspected inspected
+	lists     lists.Cache
 }
 
 // Connections finds connections by name.

@@ -12,6 +12,7 @@ import (
 
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/sources"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -135,7 +136,7 @@ func (a *Activities) marker(ctx context.Context, in schemas.InspectInput) (at ma
 	}
 	source, err := storage.Within(in.Segment.Source, c.AllowedSources)
 	if err != nil {
-		return at, "", sourceRefused(err, c)
+		return at, "", sources.Refused(err, c)
 	}
 	found, err := storage.Beside(ctx, source, name)
 	if err != nil {
@@ -143,7 +144,7 @@ func (a *Activities) marker(ctx context.Context, in schemas.InspectInput) (at ma
 	}
 	for _, o := range found {
 		if _, err := storage.WithinObject(o, c.AllowedSources); err != nil {
-			return at, "", sourceRefused(err, c)
+			return at, "", sources.Refused(err, c)
 		}
 		if o.ModTime.After(at.at) {
 			at = marked{o.ModTime, o.Changed}

@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/staging"
+	"iterable-segment-export/internal/suppression/lists"
 	"iterable-segment-export/schemas"
 )
 
@@ -86,12 +87,12 @@ func benchmarkStage(b *testing.B, variant string) {
 		Connection: schemas.ConnectionInfo{Name: "sandbox"}, Info: seg.Info(), ListID: 1,
 	}
 	if variant != "suppression from its source" && connection.Suppress != nil {
-		if _, _, _, err := w.readSuppressions(b.Context(), connection); err != nil {
+		if _, _, _, err := w.suppressionReader().Read(b.Context(), connection); err != nil {
 			b.Fatal(err)
 		}
 	}
 	for b.Loop() {
-		w.suppressed.lists = nil
+		w.lists = lists.Cache{}
 		if variant == "suppression from its source" {
 			if err := w.Root.DeletePrefix(b.Context(), schemas.SuppressionDir); err != nil {
 				b.Fatal(err)

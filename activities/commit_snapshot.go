@@ -28,7 +28,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.keepSent(ctx, in); err != nil {
 		return in.Report, err
 	}
-	if err := a.keepCounts(ctx, in.Run, in.Report.Manifest.SuppressionLists); err != nil {
+	if err := a.Ledger().KeepSuppressionCounts(ctx, in.Run, in.Report.Manifest.SuppressionLists); err != nil {
 		return in.Report, err
 	}
 	report = in.Report

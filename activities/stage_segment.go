@@ -15,6 +15,7 @@ import (
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/sources"
 	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
@@ -105,7 +106,7 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 	if pinned != nil {
 		version = pinned.Version
 	}
-	located, err := allowedFiles(ctx, c, s.Source, version, s.Where != nil)
+	located, err := sources.Files(ctx, c, s.Source, version, s.Where != nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return located, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
 	}
@@ -113,32 +114,6 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
 	}
 	return located, segmentFailure(err)
-}
-
-// allowedFiles finds the files of a source, if the connection allows all of them. statistics
-// asks for those of a table's log. Files in the source of a suppression list are not allowed.
-func allowedFiles(ctx context.Context, c schemas.Connection, source string, version int64, statistics bool) (*segment.Located, error) {
-	places, err := suppressionPlaces(c)
-	if err != nil {
-		return nil, needOperator(schemas.ErrorSuppression, err.Error())
-	}
-	if source, err = storage.Within(source, c.AllowedSources); err != nil {
-		return nil, sourceRefused(err, c)
-	}
-	return segment.Locate(ctx, source, version, statistics, func(o storage.Object) (storage.Object, error) {
-		o, err := storage.WithinObject(o, c.AllowedSources)
-		if err != nil {
-			return o, sourceRefused(err, c)
-		}
-		return o, refuseSuppression(o, places, c)
-	})
-}
-
-// sourceRefused returns the error of a source that the connection does not allow. It does
-// not name the allowed ones, which only administrators may see.
-func sourceRefused(err error, c schemas.Connection) error {
-	return needOperator(schemas.ErrorSourceNotAllowed, fmt.Sprintf(
-		"%v; move the segment, or have an administrator add its folder to allowedSources of connection %q, then retry", err, c.Name))
 }
 
 // segmentFailure turns a segment's error into one for Temporal.

@@ -152,7 +152,7 @@ func TestSuppressionListsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted(m, schemas.SuppressionCount{Name: "Complaints", Entries: 3, Unreadable: 1}) // no run was done
-	if err := b.keepCounts(t.Context(), b.input.Run, m.SuppressionLists); err != nil {
+	if err := b.Ledger().KeepSuppressionCounts(t.Context(), b.input.Run, m.SuppressionLists); err != nil {
 		t.Fatal(err)
 	}
 	writeIdentities(t, list, nil) // an empty list is valid, and much smaller

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/sources"
 	"iterable-segment-export/schemas"
 )
 
@@ -39,7 +40,7 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 		{Name: "D", Source: elsewhere, Email: "Mail"},
 	}}
 	for _, list := range c.Suppress {
-		if _, err := suppressionFiles(t.Context(), c, list); err != nil {
+		if _, err := sources.OfSuppression(t.Context(), c, list); err != nil {
 			t.Errorf("list %s: %v", list.Name, err)
 		}
 	}
@@ -54,7 +55,7 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 		filepath.Join(dir, "*.arrow"):       true,
 		filepath.Join(dir, "s*", "*.arrow"): false,
 	} {
-		_, err := allowedFiles(t.Context(), c, source, segment.Latest, false)
+		_, err := sources.Files(t.Context(), c, source, segment.Latest, false)
 		var app *temporal.ApplicationError
 		if (err != nil) != refused || err != nil && (!errors.As(err, &app) || app.Type() != schemas.ErrorSourceNotAllowed) {
 			t.Errorf("%s: %v, want refused %t", source, err, refused)
