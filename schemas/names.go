@@ -57,6 +57,9 @@ const (
 	ActivityFindLateRuns = "FindLateRuns"
 	// ActivityReadSchedule returns what the schedule of an export starts now.
 	ActivityReadSchedule = "ReadSchedule"
+	// ActivityLookAtRun returns the state of the newest run of an export: StateWaiting if a
+	// person has to answer before anything goes on.
+	ActivityLookAtRun = "LookAtRun"
 	// ActivityReadRefresh returns which exports a refresh runs, and in which order.
 	ActivityReadRefresh = "ReadRefresh"
 )

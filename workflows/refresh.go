@@ -28,6 +28,8 @@ type refreshed struct {
 	schemas.RefreshedExport
 	plan  schemas.RefreshMember
 	ended bool
+	// waits is set once a person has to answer before the run goes on.
+	waits bool
 	// tell reports whether those who are told of late runs are told that this one, or one
 	// after it, did not start.
 	tell bool
@@ -113,10 +115,14 @@ func (r *refresh) upstream(ctx workflow.Context, m *refreshed) (why string, tell
 			notDone, tell = append(notDone, fmt.Sprintf("%q is not applied", name)), true
 			continue
 		}
-		if err := workflow.Await(ctx, func() bool { return up.ended }); err != nil {
+		anyway := m.plan.AfterFailure == schemas.AfterRun
+		if err := workflow.Await(ctx, func() bool { return up.ended || anyway && up.waits }); err != nil {
 			return "", false, err
 		}
-		if up.State != schemas.StateDone {
+		switch {
+		case !up.ended:
+			notDone = append(notDone, fmt.Sprintf("%q waits for a person", name))
+		case up.State != schemas.StateDone:
 			notDone, tell = append(notDone, fmt.Sprintf("%q was not done: %s", name, up.State)), tell || up.tell
 		}
 	}
@@ -125,6 +131,11 @@ func (r *refresh) upstream(ctx workflow.Context, m *refreshed) (why string, tell
 
 // run runs an export.
 func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) {
+	if slices.ContainsFunc(r.members, func(f *refreshed) bool {
+		return f.plan.AfterFailure == schemas.AfterRun && slices.Contains(f.plan.After, m.Export)
+	}) {
+		workflow.Go(ctx, func(ctx workflow.Context) { m.watch(ctx) })
+	}
 	var out schemas.ScheduledResult
 	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in}).Get(ctx, &out); {
 	case err != nil:
@@ -133,6 +144,29 @@ func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledIn
 		m.RefreshedExport, m.tell = endedAs(m.Export, nil, *out.Run, m.Why), true
 	default: // whoever waits for the run under way is told by that
 		m.State, m.Why = schemas.StateSkipped, strings.TrimPrefix(out.Skipped, "skipped: ")
+	}
+}
+
+// Looks at a run that others are after, whatever becomes of it: the first after fewestWatch,
+// later ones up to mostWatch apart.
+const (
+	fewestWatch = time.Minute
+	mostWatch   = 10 * time.Minute
+)
+
+// watch looks at the run of m until it has ended or waits for a person.
+func (m *refreshed) watch(ctx workflow.Context) {
+	for pause := fewestWatch; ; pause = min(2*pause, mostWatch) {
+		if ended, err := workflow.AwaitWithTimeout(ctx, pause, func() bool { return m.ended }); ended || err != nil {
+			return
+		}
+		var state string
+		look := workflow.WithRetryPolicy(quick(ctx, fmt.Sprintf("Look at the run of %q", m.Export)), temporal.RetryPolicy{MaximumAttempts: 1})
+		err := workflow.ExecuteActivity(look, schemas.ActivityLookAtRun, m.Export).Get(ctx, &state)
+		if err == nil && state == schemas.StateWaiting {
+			m.waits = true
+			return
+		}
 	}
 }
 

@@ -32,6 +32,8 @@ type office struct {
 	ran     map[string]time.Duration // when the runs began
 	skipped map[string]string        // why ScheduledRun skipped
 	told    []string
+	states  map[string]string // of runs that are looked at
+	looks   []time.Duration
 }
 
 func newOffice(exports ...schemas.Export) *office { return newOfficeWhere("", exports...) }
@@ -53,6 +55,10 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 		activity.RegisterOptions{Name: schemas.ActivityReadRefresh})
 	o.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.AppliedNow, error) { return o.applied[export], nil },
 		activity.RegisterOptions{Name: schemas.ActivityReadSchedule})
+	o.RegisterActivityWithOptions(func(_ context.Context, export string) (string, error) {
+		o.looks = append(o.looks, o.Now().Sub(o.began))
+		return o.states[export], nil
+	}, activity.RegisterOptions{Name: schemas.ActivityLookAtRun})
 	o.RegisterWorkflowWithOptions(Refresh, workflow.RegisterOptions{Name: schemas.WorkflowRefresh})
 	o.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
 		out, err := ScheduledRun(ctx, in)
@@ -177,6 +183,16 @@ func TestRefreshLeavesOut(t *testing.T) {
 			require.Len(t, o.told, c.told)
 		})
 	}
+}
+
+// TestRefreshWhileOneWaits: who runs anyway does not wait for the answer of a person; others do.
+func TestRefreshWhileOneWaits(t *testing.T) {
+	o := newOffice(wanted("A", ""), wanted("B", "", "A"), wanted("C", schemas.AfterRun, "A"))
+	o.states = map[string]string{"A": schemas.StateRunning}
+	o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateWaiting }, 5*time.Minute)
+	require.Equal(t, map[string]string{"A": "done", "B": "done", "C": `done: started although "A" waits for a person`}, o.refresh(t, schemas.RefreshInput{}))
+	require.Equal(t, []time.Duration{time.Minute, 3 * time.Minute, 7 * time.Minute}, o.looks)
+	require.Equal(t, map[string]time.Duration{"A": 0, "B": time.Hour, "C": 7 * time.Minute}, o.ran)
 }
 
 // TestRefreshWhileARunIsUnderWay: it is skipped as a scheduled start is, and so are those after it.

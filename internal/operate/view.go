@@ -269,6 +269,20 @@ func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stop
 	}
 }
 
+// StateOf returns the state of the newest run of an export: StateWaiting only if no segment of
+// it makes progress.
+func (o *Operator) StateOf(ctx context.Context, export string) (string, error) {
+	run, err := o.Find(ctx, export)
+	if err != nil {
+		return "", err
+	}
+	v, err := o.Look(ctx, run)
+	if v.State == schemas.StateWaiting && !stuck(v) {
+		v.State = schemas.StateRunning
+	}
+	return v.State, err
+}
+
 // stuck reports whether a run waits and no segment of it makes progress.
 func stuck(v View) bool {
 	if v.Waiting != nil {
