@@ -1,10 +1,15 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -27,5 +32,43 @@ func TestGrantsInTheTable(t *testing.T) {
 	}
 	if got := grantText(operate.Applied{}); !strings.Contains(got, "nobody\nnot valid") {
 		t.Errorf("without a grant: %q", got)
+	}
+}
+
+// TestTheFileOfExports: what is printed can be applied, and changes nothing.
+func TestTheFileOfExports(t *testing.T) {
+	refresh := &schemas.Timing{Every: "6h"}
+	exports := []schemas.Export{{Name: "First"}, {Name: "Second", After: []string{"First"}}, {Name: "Off"}}
+	var applied []operate.Applied
+	for i, e := range exports {
+		e.Connection, e.Email, e.Segments = "c", "email", []schemas.Segment{{Name: e.Name, Source: "/s"}}
+		a := operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: e}}
+		if i == 0 {
+			a.Timing, a.Followers = refresh, []string{"Second"}
+		}
+		applied = append(applied, a)
+	}
+	c := &cobra.Command{}
+	var out strings.Builder
+	c.SetOut(&out)
+	if err := writeExports(c, applied); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "exports.yaml")
+	if err := os.WriteFile(path, []byte(out.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := config.LoadExports(path)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, &out)
+	}
+	steps, err := operate.Plan(file, applied, true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range steps {
+		if s.Export != "Off" && s.Verb != operate.VerbUnchanged || s.Timing() != nil != (s.Export == "First") {
+			t.Errorf("%s %s: %+v", s.Verb, s.Export, s.Changes)
+		}
 	}
 }

@@ -1,9 +1,14 @@
 package operate
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"iterable-segment-export/schemas"
 )
@@ -105,4 +110,82 @@ func TestPlanLinks(t *testing.T) {
 	if err != nil || len(steps[0].Unscheduled()) > 0 || len(steps[1].Unscheduled()) != 1 {
 		t.Errorf("after one without a schedule: %v %+v", err, steps)
 	}
+}
+
+// schedules is a Temporal with the schedules of exports.
+type schedules struct {
+	client.Client
+	all map[string]Applied // by the ID
+}
+
+type byID struct {
+	client.ScheduleClient
+	all map[string]Applied
+}
+
+type schedule struct {
+	client.ScheduleHandle
+	a  Applied
+	ok bool
+}
+
+func (s schedules) ScheduleClient() client.ScheduleClient { return byID{all: s.all} }
+
+func (s byID) GetHandle(_ context.Context, id string) client.ScheduleHandle {
+	a, ok := s.all[id]
+	return schedule{a: a, ok: ok}
+}
+
+func (s schedule) Describe(context.Context) (*client.ScheduleDescription, error) {
+	if !s.ok {
+		return nil, serviceerror.NewNotFound("no such schedule")
+	}
+	payload, err := converter.GetDefaultDataConverter().ToPayload(s.a.ScheduledInput)
+	return &client.ScheduleDescription{Schedule: client.Schedule{
+		State: &client.ScheduleState{Paused: s.a.Paused}, Action: &client.ScheduleWorkflowAction{Args: []any{payload}},
+	}}, err
+}
+
+// TestReadRefresh: a refresh has what is after an export, and what that is after as well.
+func TestReadRefresh(t *testing.T) {
+	all := applied(after("B"), after("A"), after("C", "A", "B"), after("D", "C"), after("E", "A"), after("Other"))
+	for i, followers := range map[int][]string{0: {"C"}, 1: {"C", "E", "Gone", "Other"}, 2: {"D"}} { // Gone was removed, and Other changed
+		all[i].Followers = followers
+	}
+	for i := range 3 {
+		all[2+i].Timing = nil
+	}
+	read := func(in schemas.RefreshRequest, ids ...string) string {
+		t.Helper()
+		known := schedules{all: map[string]Applied{}}
+		for i, a := range all {
+			id := a.Export.Name
+			if i < len(ids) {
+				id = ids[i]
+			}
+			known.all[schemas.ScheduleID(id)] = a
+		}
+		plan, err := (&Operator{Client: known}).ReadRefresh(t.Context(), in, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := plan.Leader + ":"
+		for _, m := range plan.Members {
+			text += " " + m.Export
+		}
+		return text
+	}
+	same := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	same("by either schedule", read(schemas.RefreshRequest{Export: "B"}), "A: A B C D E")
+	same("for news", read(schemas.RefreshRequest{Export: "B", Alone: true}), "B: B C D")
+	same("without others", read(schemas.RefreshRequest{Export: "Other"}), "Other: Other")
+	same("of none that is applied", read(schemas.RefreshRequest{Export: "Gone"}), "Gone:")
+	same("of a schedule with another export", read(schemas.RefreshRequest{Export: "Z"}, "Z"), "Z:")
+	all[1].Paused = true
+	same("while the first one is paused", read(schemas.RefreshRequest{Export: "B"}), "B: A B C D E")
 }

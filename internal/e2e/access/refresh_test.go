@@ -129,15 +129,15 @@ func (r refreshed) fails() {
 	r.People("Second", 1, 0, 1) // all leave
 	r.Trigger("Also")
 	r.Until("it waits", func() bool { v, ok := r.Last("Second"); return ok && v.State == schemas.StateWaiting })
+	r.Until("what runs anyway has run", func() bool {
+		views, err := r.Operator.History(r.T.Context(), "Anyway", 5)
+		return err == nil && len(views) == 2 && views[0].State == schemas.StateDone
+	})
 	v, _ := r.Last("Second")
 	r.Answer(v, schemas.UpdateAbort)
 	r.Until("the refresh has ended", func() bool {
 		views, err := r.Operator.History(r.T.Context(), "Third", 5)
 		return err == nil && views[0].State == operate.StateSkipped && views[0].Error == `skipped: "Second" was not done: aborted`
-	})
-	r.Until("what runs anyway has run", func() bool {
-		views, err := r.Operator.History(r.T.Context(), "Anyway", 5)
-		return err == nil && len(views) == 2 && views[0].State == schemas.StateDone
 	})
 }
 
