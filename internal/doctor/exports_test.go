@@ -49,3 +49,18 @@ func TestStoppedWorkers(t *testing.T) {
 		}
 	}
 }
+
+// TestAnExportThatNothingStarts: one is after another whose schedule does not name it.
+func TestAnExportThatNothingStarts(t *testing.T) {
+	first := operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{Name: "First"}, Timing: &schemas.Timing{Every: "6h"}, Followers: []string{"Second"}}}
+	first.Starts = []time.Time{time.Now()}
+	after := func(name string) operate.Applied {
+		e := schemas.Export{Name: name, After: []string{"First"}}
+		return operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: e}, Words: e.Follows()}
+	}
+	p := &patient{}
+	p.schedules([]operate.Applied{first, after("Second"), after("Third")}, time.Now())
+	if n := len(p.findings); n != 3 || p.findings[1].State != OK || p.findings[2].State != Wrong || !strings.Contains(p.findings[2].Found, `the schedule of "First" does not name it`) {
+		t.Errorf("%+v", p.findings)
+	}
+}
