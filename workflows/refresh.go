@@ -150,7 +150,7 @@ func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledIn
 // Looks at a run that others are after, whatever becomes of it: the first after fewestWatch,
 // later ones up to mostWatch apart.
 const (
-	fewestWatch = time.Minute
+	fewestWatch = 20 * time.Second
 	mostWatch   = 10 * time.Minute
 )
 

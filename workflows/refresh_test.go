@@ -189,10 +189,10 @@ func TestRefreshLeavesOut(t *testing.T) {
 func TestRefreshWhileOneWaits(t *testing.T) {
 	o := newOffice(wanted("A", ""), wanted("B", "", "A"), wanted("C", schemas.AfterRun, "A"))
 	o.states = map[string]string{"A": schemas.StateRunning}
-	o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateWaiting }, 5*time.Minute)
+	o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateWaiting }, 4*time.Minute)
 	require.Equal(t, map[string]string{"A": "done", "B": "done", "C": `done: started although "A" waits for a person`}, o.refresh(t, schemas.RefreshInput{}))
-	require.Equal(t, []time.Duration{time.Minute, 3 * time.Minute, 7 * time.Minute}, o.looks)
-	require.Equal(t, map[string]time.Duration{"A": 0, "B": time.Hour, "C": 7 * time.Minute}, o.ran)
+	require.Equal(t, []time.Duration{20 * time.Second, time.Minute, 140 * time.Second, 5 * time.Minute}, o.looks)
+	require.Equal(t, map[string]time.Duration{"A": 0, "B": time.Hour, "C": 5 * time.Minute}, o.ran)
 }
 
 // TestRefreshWhileARunIsUnderWay: it is skipped as a scheduled start is, and so are those after it.
