@@ -122,6 +122,9 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 	if err := a.Root.WriteJSON(ctx, schemas.ListsKey(in.Run), known); err != nil {
 		return report, err
 	}
+	if report.Record, err = staging.PublishUnlisted(ctx, a.Ledger(), in.Run, report.Manifest.Attempt); err != nil {
+		return report, err
+	}
 	report.FinishedAt = endOf(report.StartedAt)
 	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {
 		return report, err

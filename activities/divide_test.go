@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,9 +18,11 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/ledger/ledgertest"
+	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/staging"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -198,6 +201,45 @@ func TestASuppressedPersonIsOnNoList(t *testing.T) {
 	}
 }
 
+// TestRowsOfNoListAreRecorded: with record: all, a person who is filtered or has no value is found.
+func TestRowsOfNoListAreRecorded(t *testing.T) {
+	each := schemas.Segment{Name: "In {Country}", ForEach: "Country", Where: &schemas.Condition{Column: "N", AtLeast: "2"}}
+	d := newDividing(t, schemas.Export{Settings: schemas.Settings{Record: schemas.RecordAll}}, each)
+	in, out, err := d.divide(countries(),
+		`{"Mail":"ann@example.com","Country":"NO","N":1,"Tags":null}`,
+		`{"Mail":"bob@example.com","Country":null,"N":2,"Tags":null}`,
+		`{"Mail":"no address","Country":null,"N":2,"Tags":null}`,
+		`{"Mail":"eve@example.com","Country":"NO","N":2,"Tags":null}`,
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it may be repeated
+		v, err := d.env.ExecuteActivity(schemas.ActivityCloseDivided, schemas.CloseDividedInput{
+			Run: in.Run, Export: in.Export, Segment: in.Segment, Connection: in.Connection, Report: schemas.ExportReport{Manifest: out.Manifest},
+		})
+		var report schemas.ExportReport
+		if err == nil {
+			err = v.Get(&report)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := d.Root.Open(t.Context(), report.Record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		err = rejects.ReadRows(t.Context(), file, func(r *rejects.Row) error {
+			got = append(got, fmt.Sprintf("%s %s %s %d", r.Email, r.Outcome, path.Base(r.File), r.Row))
+			return nil
+		})
+		if file.Close(); err != nil || fmt.Sprint(got) != "[ann@example.com filtered a.arrow 0 bob@example.com filtered a.arrow 1]" {
+			t.Errorf("%s, %v", got, err)
+		}
+	}
+}
+
 func TestVanishedValues(t *testing.T) {
 	row := func(who, country string) string {
 		return fmt.Sprintf(`{"Mail":"%s@example.com","Country":%q,"N":1,"Tags":null}`, who, country)
@@ -222,6 +264,10 @@ func TestVanishedValues(t *testing.T) {
 	d.segment.Vanished, d.export.Mode = "", schemas.ModeAppend // which removes nobody
 	if in, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "NO")); err != nil || fmt.Sprint(out.Divided.Kept) != "[In SE]" {
 		t.Fatalf("%+v, %v", out, err)
+	}
+	files, err := d.Root.List(t.Context(), schemas.StagingDir(in.Run))
+	if err != nil || slices.ContainsFunc(files, func(o storage.Object) bool { return path.Base(o.Name) == schemas.RowsFile }) {
+		t.Errorf("without record: all: %v, %v", files, err)
 	}
 	// The list of a value is known until it is empty.
 	if _, err := d.env.ExecuteActivity(schemas.ActivityCloseDivided, schemas.CloseDividedInput{

@@ -89,7 +89,7 @@ func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schem
 	return out, nil
 }
 
-// lists returns the names of the lists of a run. Those that a column names are only known after the
+// lists returns the names of the lists of a run, and of its divided segments. Those that a column names are only known after the
 // run has divided its segment.
 func (l *Local) lists(ctx context.Context, run operate.Run, e schemas.Export) (names []string, err error) {
 	var v operate.View
@@ -99,6 +99,9 @@ func (l *Local) lists(ctx context.Context, run operate.Run, e schemas.Export) (n
 		}
 	}
 	for _, s := range e.Segments {
+		if s.Divided() {
+			names = append(names, s.Name)
+		}
 		names = append(names, s.Lists()...)
 	}
 	for _, s := range v.Segments {

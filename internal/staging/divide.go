@@ -50,6 +50,7 @@ type division struct {
 	value   int // the column ForEach; -1 for a split
 	groups  []schemas.Group
 	out     *parts.Writer
+	left    *unlisted
 	index   parts.Index
 	byList  map[string][]int32   // rows of one batch
 	values  map[string]string    // lists by value, as it is in the column
@@ -72,7 +73,7 @@ func newDivision(in schemas.DivideInput, seg *segment.Segment) *division {
 		in: in, seg: seg, value: -1, byList: map[string][]int32{}, values: map[string]string{}, named: map[string]namedList{},
 		rows: &staging{
 			in:     schemas.StageInput{Run: in.Run, Export: in.Export, Segment: in.Segment, Connection: in.Connection},
-			export: in.Export, group: &group{}, emailColumn: -1, userColumn: -1, byColumn: -1,
+			export: in.Export, names: seg.Files(), group: &group{}, emailColumn: -1, userColumn: -1, byColumn: -1,
 		},
 	}
 	d.rows.columns(seg)
@@ -99,6 +100,10 @@ func (d *division) divide(ctx context.Context, a *ledger.Ledger, attempt string,
 		return err
 	}
 	defer d.out.Discard()
+	if d.left, err = newUnlisted(ctx, a.Root, schemas.StagedDir(d.in.Run, attempt), d.in.Export); err != nil {
+		return err
+	}
+	defer d.left.abort()
 	// Rows of one person are in the same group, but can have different values.
 	if d.value >= 0 || d.in.Export.Dedupe.Keep != "" {
 		d.found = snapshot.NewDuplicates(a.TempDir, 0)
@@ -121,6 +126,9 @@ func (d *division) divide(ctx context.Context, a *ledger.Ledger, attempt string,
 	}
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("write the divided rows: %w", err)
+	}
+	if err := d.left.close(); err != nil {
+		return err
 	}
 	d.count(a)
 	return d.dedupe()
@@ -167,23 +175,27 @@ func (d *division) record(ctx context.Context, b segment.Batch) error {
 	if err := d.out.AddIdentities(ctx, d.seg, b); err != nil {
 		return err
 	}
-	listOf, err := d.lister(b)
+	emails, users, err := d.rows.identifiers(b)
+	if err != nil {
+		return err
+	}
+	listOf, err := d.lister(b, emails, users)
 	if err != nil {
 		return err
 	}
 	clear(d.byList)
 	for i := range int(b.NumRows()) {
 		d.result.Manifest.Read++
+		list := ""
 		if b.Match != nil && !b.Match[i] {
 			d.result.Manifest.Filtered++
-			continue
-		}
-		list, err := listOf(i)
-		if err != nil {
+		} else if list, err = listOf(i); err != nil {
 			return err
 		}
 		if list != "" {
 			d.byList[list] = append(d.byList[list], int32(i))
+		} else if err := d.left.add(d.rows, b, i, d.rows.names[at(b, i).file], emails, users); err != nil {
+			return err
 		}
 	}
 	if len(d.named) > d.mostLists() {
@@ -198,10 +210,9 @@ func (d *division) record(ctx context.Context, b segment.Batch) error {
 }
 
 // lister returns the list of a row of a batch, or "" for a row that is on none.
-func (d *division) lister(b segment.Batch) (func(i int) (string, error), error) {
+func (d *division) lister(b segment.Batch, emails, users *segment.StringColumn) (func(i int) (string, error), error) {
 	if d.value < 0 {
-		emails, users, err := d.rows.identifiers(b)
-		return func(i int) (string, error) { return d.groupOf(i, emails, users), nil }, err
+		return func(i int) (string, error) { return d.groupOf(i, emails, users), nil }, nil
 	}
 	column, err := segment.NewStringColumn(b.Column(d.value))
 	return func(i int) (string, error) {
@@ -252,7 +263,7 @@ func (d *division) listOf(raw []byte, at position) (string, error) {
 	}
 	refuse := func(why string) error {
 		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q: the value of column %q in row %d of %s %s; a list for each value is made only of short texts; correct the column and retry, or abort, set forEach to another column, and run the export again",
-			d.in.Segment.Name, d.in.Segment.ForEach, at.row, d.seg.Files()[at.file], why))
+			d.in.Segment.Name, d.in.Segment.ForEach, at.row, d.rows.names[at.file], why))
 	}
 	if why := d.in.Segment.BadValue(value); why != "" {
 		return "", refuse(why)
@@ -262,7 +273,7 @@ func (d *division) listOf(raw []byte, at position) (string, error) {
 	first, known := d.named[folded]
 	switch {
 	case known && first.list != list:
-		return "", refuse(fmt.Sprintf("differs from that in row %d of %s only in case, and Iterable does not tell such lists apart", first.at.row, d.seg.Files()[first.at.file]))
+		return "", refuse(fmt.Sprintf("differs from that in row %d of %s only in case, and Iterable does not tell such lists apart", first.at.row, d.rows.names[first.at.file]))
 	case !known && len(d.named) >= mostValues:
 		return "", step.NeedOperator(schemas.ErrorColumn, d.tooMany(mostValues))
 	case !known:
