@@ -179,6 +179,44 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	isOfType(t, err, schemas.ErrorGrant)
 }
 
+// TestAGrantCoversTheListsOfAValue, and nothing else.
+func TestAGrantCoversTheListsOfAValue(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	e := schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "In {Country}", Source: "s", ForEach: "Country"}}}
+	run := b.guarded(t, schemas.RunInput{Export: e})
+	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
+	run.Segment = "In NO"
+	list, err := b.ensure(schemas.EnsureListInput{Run: run, Connection: "sandbox", Name: "In NO", Create: true})
+	if err != nil || !list.Created {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for _, name := range []string{"In {Country}", "Out NO", "In ", "In  NO"} {
+		of := run
+		of.Segment = name
+		_, err := b.ensure(schemas.EnsureListInput{Run: of, Connection: "sandbox", Name: name, Create: true})
+		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	stage := schemas.StageInput{Run: run, Export: e, Segment: e.Segments[0].Part("In NO"), Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID, Divided: ledgertest.Attempt}
+	stage.Export.Segments = nil
+	for name, change := range map[string]func(*schemas.StageInput){
+		"another source": func(in *schemas.StageInput) { in.Segment.Source = "/etc" },
+		"not a part":     func(in *schemas.StageInput) { in.Segment.Of = "" },
+		"another part":   func(in *schemas.StageInput) { in.Segment.Name = "In SE" },
+		"another list":   func(in *schemas.StageInput) { in.ListID++ },
+	} {
+		bad := stage
+		change(&bad)
+		_, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, bad)
+		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	_, err = b.env.ExecuteActivity(schemas.ActivityStageSegment, stage)
+	isOfType(t, err, schemas.ErrorStaging) // it is not divided, but it may
+}
+
 // TestACheckSendsNothing though it has a grant.
 func TestACheckSendsNothing(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))

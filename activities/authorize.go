@@ -191,6 +191,15 @@ func (a *Activities) mayWork(ctx context.Context, run schemas.RunRef, e schemas.
 	return r, nil
 }
 
+// mayWorkAs is mayWork for an activity that is told whether the run is a check.
+func (a *Activities) mayWorkAs(ctx context.Context, check bool, run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, does effect) error {
+	r, err := a.mayWork(ctx, run, e, s, c, does)
+	if err == nil && r != nil && check != r.Input.Check {
+		err = altered(run)
+	}
+	return err
+}
+
 func altered(run schemas.RunRef) error {
 	return needOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was changed between the start of its run and this step", run.Export))
 }

@@ -75,11 +75,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.End(ctx, &err)
 	report = in.Report
-	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
-	if err == nil && r != nil && in.Check != r.Input.Check {
-		err = altered(in.Run)
-	}
-	if err != nil {
+	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, keeps); err != nil {
 		return report, err
 	}
 	if in.Check {

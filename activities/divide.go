@@ -18,11 +18,7 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 	var read atomic.Int64
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, func() any { return schemas.StageProgress{Read: read.Load()} })
 	defer attempt.End(ctx, &err)
-	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, reads)
-	if err == nil && r != nil && in.Check != r.Input.Check {
-		err = altered(in.Run)
-	}
-	if err != nil {
+	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, reads); err != nil {
 		return out, err
 	}
 	seg, err := a.inspect(ctx, in.Export, in.Segment, in.Began, in.Info.Table, a.inspected.take(in.Run))
@@ -101,11 +97,7 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.End(ctx, &err)
 	report = in.Report
-	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
-	if err == nil && r != nil && in.Check != r.Input.Check {
-		err = altered(in.Run)
-	}
-	if err != nil {
+	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, keeps); err != nil {
 		return report, err
 	}
 	if in.Check {
