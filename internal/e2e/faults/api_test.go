@@ -2,6 +2,8 @@ package faults
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 	}
 	slow := world.Earnest(time.Second, time.Minute)
 	storm := world.Earnest(sandbox.Fault{Kind: "storm", Count: 6}, sandbox.Fault{Kind: "storm", For: time.Minute})
-	for name, faults := range map[string][]sandbox.Fault{
+	all := map[string][]sandbox.Fault{
 		// Each fault takes its share of what those before it leave: 30 % in all.
 		"5xx":              {status(500, 0.075), status(502, 0.081), status(503, 0.088), status(504, 0.097)},
 		"reset":            {{Kind: "reset", Share: 0.3, Seed: 1}},
@@ -41,11 +43,24 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		"HTML with 200":    {body(200, "html", true)},
 		"HTML with 502":    {body(502, "html", false)},
 		"Success with 500": {body(500, "success", true)},
-	} {
+	}
+	if world.Earnest(true, false) { // those with a share together, which meets every kind
+		var kinds []sandbox.Fault
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			for _, f := range all[name] {
+				if f.Share > 0 {
+					f.Share, f.Seed = 0.03, uint64(len(kinds))
+					kinds = append(kinds, f)
+				}
+			}
+		}
+		all = map[string][]sandbox.Fault{"every kind": kinds, "storms of 429": append(all["storm of 429"], all["polite storm"]...)}
+	}
+	for name, faults := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t, sandbox.Config{}, false)
-			w.WriteConnections("{subscribersPerRequest: 100}")
+			w := world.New(t, sandbox.Config{Rate: 40}, false)
+			w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 20}")
 			w.StartHost()
 			folders, expected := w.Versions(1500)
 			for i := range folders {
@@ -83,6 +98,9 @@ func TestWhatChangesInMidRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes ten seconds")
 	}
+	all := world.New(t, sandbox.Config{Rate: 40, Burst: 1}, false)
+	all.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 20}")
+	all.StartHost()
 	for name, c := range map[string]struct {
 		harm, cure func(*world.World)
 		kind       schemas.ErrorType // of the wait; empty for none
@@ -99,10 +117,7 @@ func TestWhatChangesInMidRun(t *testing.T) {
 		"a twin": {harm: func(w *world.World) { w.AddList(w.T.Name(), "") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := world.New(t, sandbox.Config{Rate: 40, Burst: 1}, false)
-			w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 20}")
-			w.StartHost()
+			w := all.In(t)
 			folders, expected := w.Versions(1500)
 			for i := range folders {
 				before := w.Requests("lists/subscribe") + w.Requests("lists/unsubscribe")

@@ -61,7 +61,7 @@ func trouble(w *world.World, segment, activity string) string {
 func TestADataRootOutOfReach(t *testing.T) {
 	t.Parallel()
 	away := world.Earnest(0, time.Minute)
-	for name, moment := range map[string]func(*world.World) bool{
+	moments := map[string]func(*world.World) bool{
 		"at the start": func(*world.World) bool { return true },
 		"while people are taken off": func(w *world.World) bool {
 			return w.Requests("lists/unsubscribe") > 2
@@ -69,7 +69,12 @@ func TestADataRootOutOfReach(t *testing.T) {
 		"while people are put on": func(w *world.World) bool {
 			return w.Requests("lists/unsubscribe") > 2 && w.Requests("lists/subscribe") > 77
 		},
-	} {
+	}
+	if world.Earnest(true, false) { // at every other moment, the simulator has the data root fail
+		delete(moments, "at the start")
+		delete(moments, "while people are taken off")
+	}
+	for name, moment := range moments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := world.New(t, sandbox.Config{Rate: 40, Latency: 20 * time.Millisecond}, false)

@@ -12,48 +12,36 @@ import (
 	"iterable-segment-export/internal/sandbox"
 )
 
-// TestAStoppedWorkerLosesNothing ends the worker's process in mid-upload, by
-// killing it or by asking it to stop, and starts another one, which goes on where
-// the first one was.
+// TestAStoppedWorkerLosesNothing asks the worker's process to stop in mid-upload, and starts
+// another one, which continues where the first one was. TestKills kills it.
 func TestAStoppedWorkerLosesNothing(t *testing.T) {
 	t.Parallel()
 	bin := world.Build(t, "worker")
-	for name, c := range map[string]struct {
-		signal os.Signal
-		again  int64 // the most requests that may be sent again
-	}{
-		"killed":  {os.Kill, 16 + 20}, // the most that a worker has in flight, and half a second of answers that Temporal has not heard of
-		"stopped": {os.Interrupt, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := world.New(t, sandbox.Config{Rate: 40, Latency: 50 * time.Millisecond}, false)
-			w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
-			expected := w.Generated(10_000)
-			first := w.Process(bin, "first.log")
-			run := w.Start(w.Export("Interrupted", "EmailAddress"))
-			w.Until("some requests are through", func() bool { return w.Requests("lists/subscribe") >= 60 })
-			if err := first.Process.Signal(c.signal); err != nil {
-				t.Fatal(err)
-			}
-			_ = first.Wait()
-			before := w.Requests("lists/subscribe")
-			w.Process(bin, "second.log")
-			r := w.Done(w.Watch(run))
-			if l := w.List("Interrupted"); l.Digest != expected.Digest {
-				t.Errorf("the list has %d members and another digest than expected (%d)", l.Size, expected.Valid)
-			}
-			total, batches := w.Requests("lists/subscribe"), int64(r.Manifest.AddBatches)
-			if before >= total {
-				t.Fatalf("the upload was over (%d of %d requests) before the worker ended", before, total)
-			}
-			if again := total - batches; again > c.again {
-				t.Errorf("%d of %d requests were sent again, want at most %d", again, batches, c.again)
-			}
-			w.NothingIsLeft()
-			logsNameNobody(w, "first.log", "second.log")
-		})
+	w := world.New(t, sandbox.Config{Rate: 40, Latency: 50 * time.Millisecond}, false)
+	w.WriteConnections("{requestsPerSecond: 40, subscribersPerRequest: 50}")
+	expected := w.Generated(10_000)
+	first := w.Process(bin, "first.log")
+	run := w.Start(w.Export("Interrupted", "EmailAddress"))
+	w.Until("some requests are through", func() bool { return w.Requests("lists/subscribe") >= 60 })
+	if err := first.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
 	}
+	_ = first.Wait()
+	before := w.Requests("lists/subscribe")
+	w.Process(bin, "second.log")
+	r := w.Done(w.Watch(run))
+	if l := w.List("Interrupted"); l.Digest != expected.Digest {
+		t.Errorf("the list has %d members and another digest than expected (%d)", l.Size, expected.Valid)
+	}
+	total, batches := w.Requests("lists/subscribe"), int64(r.Manifest.AddBatches)
+	if before >= total {
+		t.Fatalf("the upload was over (%d of %d requests) before the worker ended", before, total)
+	}
+	if total > batches {
+		t.Errorf("%d of %d requests were sent again", total-batches, batches)
+	}
+	w.NothingIsLeft()
+	logsNameNobody(w, "first.log", "second.log")
 }
 
 // logsNameNobody fails the test if an address is in a log.

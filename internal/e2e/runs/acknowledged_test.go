@@ -16,6 +16,7 @@ import (
 // take the profile again.
 func TestAMemberWhoIsOffTheListComesBack(t *testing.T) {
 	t.Parallel()
+	all := world.New(t, sandbox.Config{KeepData: true}, true)
 	for name, lose := range map[string]func(w *world.World, e schemas.Export){
 		"by a run that was aborted": func(w *world.World, e schemas.Export) {
 			w.People(e.Name, 1, 9, 1, world.Person(11))
@@ -33,8 +34,7 @@ func TestAMemberWhoIsOffTheListComesBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := world.New(t, sandbox.Config{KeepData: true}, true)
+			w := all.In(t)
 			e := w.Of(t.Name())
 			w.People(e.Name, 1, 10, 1)
 			w.Done(w.Run(e))

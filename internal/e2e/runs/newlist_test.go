@@ -14,7 +14,7 @@ import (
 // A list that was just made is not known to Iterable for a while: the run waits,
 // rejects nobody and makes no list more.
 func TestANewListThatIsNotKnownYet(t *testing.T) {
-	for _, delay := range []time.Duration{0, time.Second, world.Earnest(4*time.Second, 30*time.Second)} {
+	for _, delay := range world.Earnest([]time.Duration{4 * time.Second}, []time.Duration{-1, time.Second, 4 * time.Second, 30 * time.Second}) {
 		t.Run(delay.String(), func(t *testing.T) {
 			t.Parallel()
 			w := world.New(t, sandbox.Config{NewList: delay, Exactly: true}, false)

@@ -61,38 +61,6 @@ func TestRowsThatIterableRefusesJoinTheRejects(t *testing.T) {
 	}
 }
 
-// TestARequestThatIsRefusedIsHalved has requests refused as a whole.
-func TestARequestThatIsRefusedIsHalved(t *testing.T) {
-	t.Parallel()
-	w := world.New(t, sandbox.Config{MaxSubscribers: 300}, true)
-	expected := w.Generated(2000)
-	r := w.Done(w.Run(w.Export("Halved", "EmailAddress")))
-	if l := w.List("Halved"); l.Digest != expected.Digest {
-		t.Errorf("the list has %d members, want %d", l.Size, expected.Valid)
-	}
-	if r.Upload.Requests <= int64(r.Manifest.AddBatches) {
-		t.Errorf("%d requests for %d batches: nothing was halved", r.Upload.Requests, r.Manifest.AddBatches)
-	}
-}
-
-// TestOneBadRowIsFound has Iterable refuse every request that holds one person's
-// data of the wrong type.
-func TestOneBadRowIsFound(t *testing.T) {
-	t.Parallel()
-	w := world.New(t, sandbox.Config{}, true)
-	expected := w.Generated(300)
-	fault := sandbox.Fault{Endpoint: "lists/subscribe", Kind: "status", Status: http.StatusBadRequest, Code: "BadParams", Count: 9}
-	if err := w.Sandbox.AddFaults(fault); err != nil {
-		t.Fatal(err)
-	}
-	// 300 rows are halved to one in nine requests, so that exactly the first row
-	// is refused alone.
-	r := w.Done(w.Run(w.Export("One bad row", "EmailAddress")))
-	if r.Rejected[schemas.ReasonIterableRefused] != 1 || w.List("One bad row").Size != int(expected.Valid)-1 {
-		t.Errorf("rejected %v, %d of %d on the list", r.Rejected, w.List("One bad row").Size, expected.Valid)
-	}
-}
-
 // TestARequestRefusedForWhateverRowIsNotTheRowsFault has Iterable refuse
 // everything: that is for an operator to see to, and no row is rejected.
 func TestARequestRefusedForWhateverRowIsNotTheRowsFault(t *testing.T) {
