@@ -68,7 +68,7 @@ func (s *Server) createList(_ *http.Request, body []byte) answer {
 func (s *Server) newList(l api.List, delay time.Duration) int64 {
 	s.lastList++
 	now := s.now()
-	l.ID, l.CreatedAt = s.lastList, now.UnixMilli()
+	l.ID, l.CreatedAt = s.lastList, cmp.Or(l.CreatedAt, now.UnixMilli())
 	made := &list{List: l, known: now.Add(delay), members: map[*profile]bool{}, shown: map[*profile]bool{}}
 	if s.config.Lag == 0 {
 		made.shown = made.members
@@ -77,8 +77,8 @@ func (s *Server) newList(l api.List, delay time.Duration) int64 {
 	return l.ID
 }
 
-// AddList makes a list without the API and returns its ID. Its type defaults to Standard, and
-// it is known at once.
+// AddList makes a list without the API and returns its ID. Its type defaults to Standard and its
+// creation to now, and it is known at once.
 func (s *Server) AddList(l api.List) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
