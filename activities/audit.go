@@ -14,6 +14,8 @@ func (a *Activities) auditStart(ctx context.Context, in schemas.AuthorizeInput) 
 	switch {
 	case in.Input.Check:
 		e.What = schemas.AuditChecked
+	case in.Input.Export.Trial() != nil:
+		e.What, e.Segment, e.Details = schemas.AuditTried, in.Input.Export.Segments[0].Name, in.Input.Export.Trial().String()
 	case in.Input.Full:
 		e.Details = "all profiles"
 	}

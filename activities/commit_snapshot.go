@@ -7,6 +7,7 @@ import (
 
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/record"
+	"iterable-segment-export/internal/trial"
 	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
 )
@@ -20,7 +21,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 		return in.Report, err
 	}
 	if done, ok := a.Ledger().Reported(ctx, in.Run); ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
-		return done, a.Ledger().Discard(ctx, in.Run)
+		return done, a.discard(ctx, in.Run, in.Segment)
 	}
 	if err := a.Ledger().Commit(ctx, in); err != nil {
 		return in.Report, err
@@ -46,7 +47,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {
 		return in.Report, err
 	}
-	return report, a.Ledger().Discard(ctx, in.Run)
+	return report, a.discard(ctx, in.Run, in.Segment)
 }
 
 // endOf returns the present time, but not before began, which is by another machine's clock.
@@ -79,7 +80,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 		return report, err
 	}
 	if in.Check {
-		return report, a.Ledger().Discard(ctx, in.Run)
+		return report, a.discard(ctx, in.Run, in.Segment)
 	}
 	if report, err = a.counted(ctx, in.Run, report); err != nil {
 		return report, err
@@ -89,7 +90,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	}
 	done, ok := a.Ledger().Reported(ctx, in.Run)
 	if ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
-		return done, a.Ledger().Discard(ctx, in.Run) // it was done, and then reset in Temporal
+		return done, a.discard(ctx, in.Run, in.Segment) // it was done, and then reset in Temporal
 	}
 	report.Manifest.Rejects = ""
 	if ok { // by an earlier attempt, which had the answers
@@ -109,7 +110,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	if err := a.Ledger().WriteReport(ctx, in.Run, report); err != nil {
 		return report, err
 	}
-	return report, a.Ledger().Discard(ctx, in.Run)
+	return report, a.discard(ctx, in.Run, in.Segment)
 }
 
 // counted corrects the counts in the report of a run that ended early: after a worker died,
@@ -127,4 +128,15 @@ func (a *Activities) counted(ctx context.Context, run schemas.RunRef, r schemas.
 		r.AddRejects()
 	}
 	return r, nil
+}
+
+// discard deletes what a run that has ended no longer needs: the staged files, and the people of
+// a trial.
+func (a *Activities) discard(ctx context.Context, run schemas.RunRef, s schemas.Segment) error {
+	if s.Trial != nil {
+		if err := trial.Delete(ctx, a.Root, run.Connection, run.Export, s.Trial.People); err != nil {
+			return err
+		}
+	}
+	return a.Ledger().Discard(ctx, run)
 }

@@ -122,6 +122,9 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 				return false, err
 			}
 		}
+		if schemas.IsTrial(o.in.Run.Export) {
+			return false, needOperator(kind, fmt.Sprintf("list %d, %q, is filled by %s; a trial does not send to the list of another export: name another one with --list", l.ID, l.Name, by))
+		}
 		then := "the other one then asks at its next run"
 		if elsewhere {
 			then = "but remove the other export first: it does not notice"

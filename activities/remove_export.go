@@ -24,34 +24,50 @@ func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (
 	if err != nil {
 		return out, err
 	}
-	owner, _, err := a.Access.Owner(ctx, in.Export.Name)
-	if err != nil {
-		return out, err
-	}
 	if in.DeleteLists {
 		if out.Lists, err = a.deleteLists(ctx, in.Export); err != nil {
 			return out, failure(err, in.Export.Connection)
 		}
 	}
-	if err := a.disown(ctx, in.Export.Name); err != nil {
-		return out, err
+	for _, name := range []string{schemas.TrialName(in.Export.Name), in.Export.Name} {
+		if a.Access.CheckName(ctx, name, in.Export.Connection) != nil {
+			continue // trials of an export that had this name over another connection
+		}
+		if err := a.removeData(ctx, in.Export.Connection, name, &out); err != nil {
+			return out, err
+		}
+		if err := a.Access.Revoke(ctx, in.Export.Connection, name, who.Name); err != nil {
+			return out, err
+		}
+		if err := a.Access.Release(ctx, name); err != nil {
+			return out, err
+		}
 	}
-	for _, connection := range slices.Compact(append([]string{in.Export.Connection}, owner.Before...)) {
-		for _, dir := range schemas.ExportDirs(connection, in.Export.Name) {
+	return out, nil
+}
+
+// removeData deletes what the data root has of an export, or of its trials.
+func (a *Activities) removeData(ctx context.Context, connection, export string, out *schemas.RemoveAnswer) error {
+	owner, _, err := a.Access.Owner(ctx, export)
+	if err == nil {
+		err = a.disown(ctx, export)
+	}
+	if err != nil {
+		return err
+	}
+	for _, connection := range slices.Compact(append([]string{connection}, owner.Before...)) {
+		for _, dir := range schemas.ExportDirs(connection, export) {
 			files, err := a.Root.List(ctx, dir)
 			if err != nil {
-				return out, err
+				return err
 			}
 			if err := a.Root.DeletePrefix(ctx, dir); err != nil {
-				return out, err
+				return err
 			}
 			out.Files += len(files)
 		}
 	}
-	if err := a.Access.Revoke(ctx, in.Export.Connection, in.Export.Name, who.Name); err != nil {
-		return out, err
-	}
-	return out, a.Access.Release(ctx, in.Export.Name)
+	return nil
 }
 
 // mayRemove checks the grant, and that the person may use the connection that the export's
@@ -81,7 +97,8 @@ func (a *Activities) mayRemove(ctx context.Context, in schemas.RemoveInput) (sch
 	return who, noAccess(access.CheckUse(who, c))
 }
 
-// deleteLists deletes the lists that the export made for its segments. Other lists stay.
+// deleteLists deletes the lists that the export made for its segments and its trials. Other lists
+// stay.
 func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schemas.RemovedList, error) {
 	client, err := a.Clients.Get(e.Connection)
 	if err != nil {
@@ -108,15 +125,9 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 				continue
 			}
 			found = true
-			r := schemas.RemovedList{Name: l.Name, ID: l.ID}
-			if l.Description != ours || l.Type != "" && l.Type != api.Standard {
-				r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID)
-			} else if err := client.DeleteList(ctx, l.ID); iterable.ClassOf(err) == iterable.ListInUse {
-				r.Why = fmt.Sprintf("a campaign or a journey uses list %d, so it stays; delete it in Iterable when it is not used any more", l.ID)
-			} else if err != nil && iterable.ClassOf(err) != iterable.UnknownList {
+			r, err := deleteList(ctx, client, l, l.Description == ours)
+			if err != nil {
 				return out, err
-			} else {
-				r.Deleted = true
 			}
 			out = append(out, r)
 		}
@@ -124,5 +135,34 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 			out = append(out, schemas.RemovedList{Name: s.Name, Why: "there is no such list"})
 		}
 	}
+	for _, l := range lists {
+		if trials := description(deployment, schemas.TrialName(e.Name)); trials == ours || l.Description != trials {
+			continue
+		}
+		r, err := deleteList(ctx, client, l, true)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
 	return out, nil
+}
+
+// deleteList deletes a list, if it is ours.
+func deleteList(ctx context.Context, client *iterable.Client, l iterable.List, ours bool) (schemas.RemovedList, error) {
+	r := schemas.RemovedList{Name: l.Name, ID: l.ID}
+	if !ours || l.Type != "" && l.Type != api.Standard {
+		r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID)
+		return r, nil
+	}
+	err := client.DeleteList(ctx, l.ID)
+	switch class := iterable.ClassOf(err); {
+	case err != nil && class == iterable.ListInUse:
+		r.Why = fmt.Sprintf("a campaign or a journey uses list %d, so it stays; delete it in Iterable when it is not used any more", l.ID)
+	case err != nil && class != iterable.UnknownList:
+		return r, err
+	default:
+		r.Deleted = true
+	}
+	return r, nil
 }

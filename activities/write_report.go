@@ -62,6 +62,9 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
 		return "", fmt.Errorf("write the run's report: %w", err)
 	}
+	if in.Export.Trial() != nil {
+		return key, nil // the overview is about exports
+	}
 	if err := overview.Add(ctx, a.Root, in, run.Finished); err != nil {
 		return "", err
 	}
@@ -231,6 +234,9 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 		{Name: "Values of a field left out, share of the rows at most", Value: percent(g.LeftOutShare())},
 		{Name: "Growth and shrinking, at most", Value: fmt.Sprintf("× %v and ÷ %v", g.Growth(), g.Shrink())},
 		{Name: "Empty segment", Value: map[bool]string{true: "goes on", false: "waits"}[g.AllowEmpty]},
+	}
+	if t := e.Trial(); t != nil {
+		out = append(out, report.Setting{Name: "Trial", Value: t.String()})
 	}
 	for _, s := range e.Segments {
 		out = append(out, report.Setting{Name: fmt.Sprintf("Source of %q", s.Name), Value: s.Source})

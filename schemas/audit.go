@@ -35,6 +35,7 @@ const (
 	AuditResumed      AuditWhat = "resumed"
 	AuditRan          AuditWhat = "ran"
 	AuditChecked      AuditWhat = "checked"
+	AuditTried        AuditWhat = "tried"
 	AuditApproved     AuditWhat = "approved"
 	AuditRetried      AuditWhat = "retried"
 	AuditAborted      AuditWhat = "aborted"

@@ -80,6 +80,8 @@ type Segment struct {
 	Vanished string `json:"vanished,omitempty"`
 	// Of is the name of the divided segment that this one is a part of. It is not in a file.
 	Of string `json:"of,omitempty"`
+	// Trial, in the only segment of a trial, selects what is tried. It is not in a file.
+	Trial *Trial `json:"trial,omitempty"`
 }
 
 // Settings are what an export may set beside its mapping. A zero field means

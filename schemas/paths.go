@@ -101,13 +101,13 @@ const (
 )
 
 // PeopleDirs are the folders of the data root with personal data and records of runs.
-var PeopleDirs = []string{StagedFilesDir, SnapshotsDir, ReportsDir, HistoryDir, "forgotten", SuppressionDir}
+var PeopleDirs = []string{StagedFilesDir, SnapshotsDir, ReportsDir, HistoryDir, TrialsDir, "forgotten", SuppressionDir}
 
 // ExportDirs returns the folders with the personal data and the past runs of an export over a
 // connection.
 func ExportDirs(connection, export string) []string {
 	var dirs []string
-	for _, kind := range PeopleDirs[:4] {
+	for _, kind := range PeopleDirs[:5] {
 		dirs = append(dirs, path.Join(kind, exportPath(connection, export)))
 	}
 	return dirs

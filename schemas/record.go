@@ -33,6 +33,8 @@ const (
 	OutcomeUnanswered Outcome = "unanswered"
 	// OutcomeUnsent: the run ended before it sent the profile.
 	OutcomeUnsent Outcome = "unsent"
+	// OutcomeAbsent: a trial named the person, and no row of the segment has them.
+	OutcomeAbsent Outcome = "absent"
 )
 
 // ReasonLeft is why a member was removed that is not in the segment any more.

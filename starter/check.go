@@ -68,7 +68,7 @@ func toCheck(c *cobra.Command, args []string, f runFlags, file string) (gateway.
 		in.Definition = &e
 		return in, nil
 	}
-	if err := f.refuseDefinition(c); err != nil {
+	if err := f.refuseDefinition(c, false); err != nil {
 		return in, err
 	}
 	if file == "" {

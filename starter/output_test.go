@@ -22,7 +22,7 @@ var outputs = map[string][]any{
 	"apply": {[]operate.Step{}}, "check": {checkOutput{}}, "connect": {connectOutput{}}, "connections": {connectionsOutput{}},
 	"disconnect": {gateway.Disconnected{}}, "doctor": {doctorOutput{}}, "exports": {[]exportRow{}}, "login": {gateway.Me{}}, "whoami": {gateway.Me{}},
 	"move": {schemas.NameRecord{}}, "pause": {scheduleOutput{}}, "resume": {scheduleOutput{}}, "rejects": {gateway.Reject{}},
-	"remove": {removeOutput{}}, "report": {reportOutput{}}, "run": {[]operate.View{}, []operate.Run{}}, "runs": {[]operate.View{}},
+	"remove": {removeOutput{}}, "report": {reportOutput{}}, "run": {[]operate.View{}, []operate.Run{}, trialOutput{}}, "runs": {[]operate.View{}},
 	"status": {runStatus{}, []operate.View{}}, "audit": {schemas.AuditEntry{}}, "find": {schemas.Found{}, schemas.ForgetAnswer{}}, "record": {recordOutput{}}, "help": nil, "completion": nil,
 }
 

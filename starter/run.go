@@ -27,6 +27,7 @@ type runFlags struct {
 	all       bool
 	awaitData bool
 	deadline  time.Duration
+	trial     trialFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -46,11 +47,17 @@ changed for two minutes, as a scheduled run does. If a run is under way that has
 looked at the data, the command waits for its end and then starts another one, which reads
 what is new. With --detach as well, such a start is refused.
 
+--only and --limit make a trial: a few profiles, mapped, selected and sent as a run does it,
+but to a list of their own, and nobody leaves it. It prints what became of each of them
+(docs/exports.md). --segment then names the segment of an export that has several.
+
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 a segment was
 skipped because its data was not ready in time.`,
 		Example: `  starter run "Spring campaign"
   starter run --all --detach
   starter run "Spring campaign" --wait-for-data
+  starter run "Spring campaign" --only ann@example.com,bo@example.com
+  starter run "Spring campaign" --limit 10 --list "Test readers"
   starter run --segment "High-value customers" --source segments/high-value \
       --email EmailAddress --connection marketing
   starter run --segment Newsletter --source newsletter.arrow --email contact.email \
@@ -60,8 +67,15 @@ skipped because its data was not ready in time.`,
 				return usageError{errors.New("--all and the names of exports exclude each other")}
 			}
 			var starts []gateway.StartRequest
+			tried, err := f.trial.request(c, f, f.segment.Name)
+			if err != nil {
+				return err
+			}
+			if tried != nil && len(args) > 1 {
+				return usageError{errors.New("a trial is of one export; name one")}
+			}
 			if len(args) > 0 || f.all {
-				if err := f.refuseDefinition(c); err != nil {
+				if err := f.refuseDefinition(c, tried != nil); err != nil {
 					return err
 				}
 				for _, name := range args {
@@ -79,6 +93,10 @@ skipped because its data was not ready in time.`,
 				return err
 			}
 			defer done()
+			if tried != nil {
+				starts[0].Trial, starts[0].Full = tried, false
+				return a.try(c, o, starts[0], f)
+			}
 			for i := range starts {
 				starts[i].AwaitData = f.awaitData
 			}
@@ -91,6 +109,7 @@ skipped because its data was not ready in time.`,
 		},
 	}
 	f.defineFlags(c)
+	f.trial.define(c)
 	p := c.Flags()
 	p.BoolVar(&f.wait, "wait", true, "follow the run")
 	p.BoolVar(&f.all, "all", false, "run every export with an active schedule")
@@ -154,10 +173,11 @@ func (f runFlags) define() (schemas.Export, error) {
 	return e, nil
 }
 
-// refuseDefinition refuses flags that define an export.
-func (runFlags) refuseDefinition(c *cobra.Command) error {
+// refuseDefinition refuses flags that define an export. Of a trial, --segment selects one of an
+// applied export.
+func (runFlags) refuseDefinition(c *cobra.Command, trial bool) error {
 	for _, flag := range []string{"segment", "source", "list-id", "connection", "export", "email", "user-id", "field", "all-fields", "deadline"} {
-		if c.Flags().Changed(flag) {
+		if c.Flags().Changed(flag) && !(trial && flag == "segment") {
 			return usageError{fmt.Errorf("--%s defines an export that was not applied; leave it out, or leave out the names of exports and --all", flag)}
 		}
 	}

@@ -56,6 +56,10 @@ func (s *exportSegment) inspectReady(ctx workflow.Context) (again bool, err erro
 			s.unready = unready.Why
 			return false, s.inspectSegment(ctx, nil)
 		}
+		if s.in.Segment.Trial != nil {
+			s.dataWarning = "a run would wait for its data: " + unready.Why
+			return false, s.inspectSegment(ctx, nil)
+		}
 		s.data = &schemas.DataWait{
 			Why: unready.Why, Since: began, Until: began.Add(ready.WaitFor.Or(schemas.DefaultWaitFor)), Then: cmp.Or(ready.Then, schemas.ThenAsk),
 		}

@@ -52,7 +52,7 @@ func (s *exportSegment) setup(ctx workflow.Context) error {
 	if s.waiter, err = listen(ctx, s.in.Connection.Name, s.show); err != nil {
 		return err
 	}
-	s.waiter.unattended, s.waiter.restart = s.in.Check, s.restart
+	s.waiter.unattended, s.waiter.restart = s.in.Check || s.in.Segment.Trial != nil, s.restart
 	s.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
 		notify(ctx, s.in.Export.Notify, w.Type, waits(s.in.Run.Export, s.in.Export.Connection, s.in.Run.RunID, s.in.Segment.Name, w))
 	}

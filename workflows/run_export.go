@@ -50,7 +50,7 @@ func (r *runExport) setup(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	r.waiter.unattended = r.in.Check
+	r.waiter.unattended = r.in.Check || r.in.Export.Trial() != nil
 	r.waiter.notify = func(ctx workflow.Context, w schemas.Waiting) {
 		notify(ctx, r.in.Export.Notify, w.Type, waits(r.in.Export.Name, r.in.Export.Connection, r.progress.RunID, "", w))
 	}

@@ -30,7 +30,7 @@ func (g *Gate) GrantRun(ctx context.Context, who schemas.Person, in schemas.RunI
 	}
 	in.Grant = nil
 	grant, err := g.issue(ctx, who, kindRun, in, in.Export, in.Trigger.Kind == schemas.TriggerSchedule)
-	if err == nil && grant != nil && !in.Check {
+	if err == nil && grant != nil && !in.Check && in.Export.Trial() == nil {
 		err = g.keepTargets(ctx, in.Export)
 	}
 	in.Grant = grant

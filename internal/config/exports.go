@@ -74,6 +74,9 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		if strings.Contains(e.Name, "/") {
 			p.add(doc.at(child(path, "name")...), `the name %s contains "/", which separates an export from its segment elsewhere; use another character`, quote(e.Name))
 		}
+		if schemas.IsTrial(e.Name) {
+			p.add(doc.at(child(path, "name")...), `the name %s ends like that of a trial; use another one`, quote(e.Name))
+		}
 		if e.Email == "" && e.UserID == "" {
 			p.add(doc.at(path...), "this export has neither email nor userID; name the column that identifies profiles")
 		}

@@ -376,6 +376,9 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 		return none, err
 	}
 	moved, err := o.Gate.Move(ctx, export, in.Connection, l.who.Name)
+	if err == nil {
+		err = l.moveTrials(ctx, o.Gate, export, in.Connection)
+	}
 	if err == nil && isApplied {
 		err = o.Move(ctx, applied, in.Connection)
 	}
@@ -433,6 +436,10 @@ func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err er
 	if err := l.mayChange(ctx, e.Name, e.Connection); err != nil {
 		return out, err
 	}
+	if in.Trial != nil {
+		out.Run, err = l.try(ctx, o, e, in)
+		return out, err
+	}
 	if in.Check {
 		out.Run, out.Joined, err = o.Check(ctx, e, in.Full)
 		return out, err
@@ -448,12 +455,16 @@ func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err er
 // startKey returns what a run keeps of an idempotency key: a hash of the person and the
 // key, and one of the request. It is empty without a key.
 func startKey(who schemas.Person, in StartRequest) string {
-	if in.Key == "" {
-		return ""
-	}
-	of := sha256.Sum256([]byte(who.Subject + "\x00" + who.Name + "\x00" + in.Key))
 	body, _ := json.Marshal(in) // it was decoded from JSON
 	what := sha256.Sum256(body)
+	return keyOf(who, in.Key, what[:])
+}
+
+func keyOf(who schemas.Person, key string, what []byte) string {
+	if key == "" {
+		return ""
+	}
+	of := sha256.Sum256([]byte(who.Subject + "\x00" + who.Name + "\x00" + key))
 	return hex.EncodeToString(of[:16]) + "/" + hex.EncodeToString(what[:16])
 }
 

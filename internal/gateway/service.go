@@ -133,9 +133,22 @@ type StartRequest struct {
 	// AwaitData makes the run wait for its data as a scheduled one does, and for files that
 	// do not exist yet.
 	AwaitData bool `json:"awaitData,omitempty"`
+	// Trial sends a few profiles of one segment to a list of its own, instead of running.
+	Trial *TrialRequest `json:"trial,omitempty"`
 	// Key makes the request idempotent: a run that the same person started with the same
 	// key is not started again. It is the header Idempotency-Key.
 	Key string `json:"-"`
+}
+
+// TrialRequest says what to try.
+type TrialRequest struct {
+	// Segment is needed if the export has several.
+	Segment string `json:"segment,omitempty"`
+	// Only are addresses or user IDs; without any, the first Limit profiles are sent.
+	Only  []string `json:"only,omitempty"`
+	Limit int      `json:"limit,omitempty"`
+	// List is the list to send to; default the segment's name with " (trial)".
+	List string `json:"list,omitempty"`
 }
 
 // Started is a run that was started, or one under way that was joined.

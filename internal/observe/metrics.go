@@ -112,7 +112,7 @@ func (m *Metrics) Temporal() client.MetricsHandler {
 
 // Profiles counts profiles of an export.
 func (m *Metrics) Profiles(ctx context.Context, export, outcome string, n int64) {
-	if m == nil || n == 0 {
+	if m == nil || n == 0 || schemas.IsTrial(export) {
 		return
 	}
 	m.profiles.Add(ctx, n, metric.WithAttributes(attribute.String("export", m.export(export)), attribute.String("outcome", outcome)))
@@ -120,7 +120,7 @@ func (m *Metrics) Profiles(ctx context.Context, export, outcome string, n int64)
 
 // Rejects counts rows of an export that are not sent.
 func (m *Metrics) Rejects(ctx context.Context, export string, byReason map[schemas.Reason]int64) {
-	if m == nil {
+	if m == nil || schemas.IsTrial(export) {
 		return
 	}
 	for reason, n := range byReason {
@@ -131,7 +131,7 @@ func (m *Metrics) Rejects(ctx context.Context, export string, byReason map[schem
 
 // Looked counts a look at the data of one of the export's segments.
 func (m *Metrics) Looked(ctx context.Context, export string, ready bool) {
-	if m == nil {
+	if m == nil || schemas.IsTrial(export) {
 		return
 	}
 	m.looks.Add(ctx, 1, metric.WithAttributes(attribute.String("export", m.export(export)), attribute.Bool("ready", ready)))
@@ -139,7 +139,7 @@ func (m *Metrics) Looked(ctx context.Context, export string, ready bool) {
 
 // Run counts a run that has ended in one of schemas' states.
 func (m *Metrics) Run(ctx context.Context, export, state string, took time.Duration) {
-	if m == nil {
+	if m == nil || schemas.IsTrial(export) {
 		return
 	}
 	m.runs.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("export", m.export(export)), attribute.String("state", state)))

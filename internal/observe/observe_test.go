@@ -7,9 +7,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"iterable-segment-export/schemas"
 )
 
 func scrape(t *testing.T, m *Metrics) string {
@@ -37,6 +40,24 @@ func TestLabelsAreOfABoundedNumber(t *testing.T) {
 	}
 	if !strings.Contains(text, `export_profiles_total{export="(other)",outcome="sent"} 20`) {
 		t.Error("those above the bound are not counted together")
+	}
+}
+
+// TestTrialsAreNotCounted, so that they don't look like runs of an export.
+func TestTrialsAreNotCounted(t *testing.T) {
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, export := range []string{"Spring", schemas.TrialName("Spring")} {
+		m.Profiles(t.Context(), export, Sent, 1)
+		m.Rejects(t.Context(), export, map[schemas.Reason]int64{schemas.ReasonSyntax: 1})
+		m.Looked(t.Context(), export, true)
+		m.Run(t.Context(), export, schemas.StateFailed, time.Second)
+	}
+	text := scrape(t, m)
+	if strings.Contains(text, "(trial)") || !strings.Contains(text, `export_rejects_total{reason="syntax"} 1`) {
+		t.Errorf("the metrics have\n%s", text)
 	}
 }
 

@@ -78,6 +78,18 @@ func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) 
 	return o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true})
 }
 
+// Try starts a trial, or returns the one that was started with the operator's key. It does not
+// join another one.
+func (o *Operator) Try(ctx context.Context, export schemas.Export) (Run, error) {
+	run, _, err := o.start(ctx, schemas.RunWorkflowID(export.Name), "Trial", schemas.RunInput{Export: export, Full: true})
+	return run, err
+}
+
+// Tried returns the trial of that name that was started with the operator's key, if there is one.
+func (o *Operator) Tried(ctx context.Context, name string) (run Run, found bool, err error) {
+	return o.startedBefore(ctx, name, schemas.RunWorkflowID(name))
+}
+
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
 	export, full := in.Export, in.Full
 	if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
@@ -147,6 +159,8 @@ func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, 
 	switch {
 	case err != nil:
 		return err
+	case export.Trial() != nil:
+		return access.No(schemas.ErrorConflict, "a trial of this export is under way; start another one when it has ended: starter status %s", schemas.ShellWord(export.Name))
 	case full && !in.Full:
 		return access.No(schemas.ErrorConflict, "a run of %q that is not full is under way; start the full one when it has ended: starter runs %s", export.Name, schemas.ShellWord(export.Name))
 	case !schemas.Equal(in.Export, export):

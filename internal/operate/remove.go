@@ -34,8 +34,13 @@ func underWay(export string) error {
 	return fmt.Errorf("%w of %q: wait until it has ended, or stop it with: starter cancel %s", ErrUnderWay, export, schemas.ShellWord(export))
 }
 
-// Idle returns ErrUnderWay while a run or a check of an export is under way.
+// Idle returns ErrUnderWay while a run, a check or a trial of an export is under way.
 func (o *Operator) Idle(ctx context.Context, export string) error {
+	if runs, err := o.runs(ctx, schemas.RunWorkflowID(schemas.TrialName(export))); err != nil {
+		return err
+	} else if runs {
+		return underWay(schemas.TrialName(export))
+	}
 	if runs, err := o.runs(ctx, schemas.CheckWorkflowID(export)); err != nil {
 		return err
 	} else if runs {

@@ -60,7 +60,7 @@ func of(ctx context.Context, files map[string]pastFile, live Live, now time.Time
 		return out, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.found)) {
-		if e := c.found[name]; may(e.Connection) {
+		if e := c.found[name]; may(e.Connection) && !schemas.IsTrial(name) {
 			out.Exports = append(out.Exports, *e)
 		}
 	}

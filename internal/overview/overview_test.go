@@ -133,9 +133,9 @@ func TestTheStateOfEachExport(t *testing.T) {
 	live := &temporal{
 		exports: []operate.Applied{done, applied("Ending", "marketing"), applied("Refused", "marketing"), applied("Waits", "marketing"), applied("Silent", "marketing"), applied("Never", "marketing"), applied("Moved", "eu"), applied("Theirs", "owners")},
 		late:    schemas.LateRuns{Exports: map[string]schemas.Watched{"Done": {Slow: "x"}}},
-		running: []operate.View{view("Ending", "old-Ending", schemas.StateRunning, begin), waits, view("Silent", "new-Silent", schemas.StateRunning, begin.Add(time.Hour)), view("First", "new-First", schemas.StateRunning, begin)},
+		running: []operate.View{view("Ending", "old-Ending", schemas.StateRunning, begin), waits, view("Silent", "new-Silent", schemas.StateRunning, begin.Add(time.Hour)), view("First", "new-First", schemas.StateRunning, begin), view("First (trial)", "new-trial", schemas.StateRunning, begin)},
 		failed:  []operate.View{view("Refused", "new-Refused", "", begin.Add(2*time.Hour)), view("Refused", "older", "", begin.Add(time.Hour)), view("Done", "before", "", begin.AddDate(0, 0, -1)), view("Removed", "x", "", begin)},
-		looks:   map[string]operate.View{"new-Waits": waits, "new-Refused": refused, "new-First": view("First", "new-First", schemas.StateRunning, begin)},
+		looks:   map[string]operate.View{"new-Waits": waits, "new-Refused": refused, "new-First": view("First", "new-First", schemas.StateRunning, begin), "new-trial": view("First (trial)", "new-trial", schemas.StateRunning, begin)},
 	}
 	o, err := Of(t.Context(), root, live, begin.Add(3*time.Hour), func(c string) bool { return c != "owners" })
 	if err != nil {

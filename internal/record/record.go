@@ -122,7 +122,8 @@ func (r *recorder) add(b *batch.Batch, i int, row rejects.Row) error {
 			row.Reason = schemas.ReasonFieldLeftOut
 		}
 	}
-	if at := int(b.File(i)); row.Outcome != schemas.OutcomeRemoved && at < len(r.files) {
+	inSegment := row.Outcome != schemas.OutcomeRemoved && row.Outcome != schemas.OutcomeAbsent
+	if at := int(b.File(i)); inSegment && at < len(r.files) {
 		row.File, row.Row = r.files[at], b.Row(i)
 	}
 	return r.out.Add(row)

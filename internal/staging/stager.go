@@ -61,7 +61,7 @@ func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt strin
 	for b, err := range from.Read(ctx, segment.Options{}) {
 		if err != nil {
 			failed = err
-		} else if err = s.record(b); err != nil && !errors.Is(err, errComparing) {
+		} else if err = s.record(b); err != nil && !errors.Is(err, errComparing) && !errors.Is(err, errEnough) {
 			return m, err
 		}
 		if err != nil {

@@ -46,6 +46,7 @@ type staging struct {
 	listedRows                rowSet            // found with linkedRows; nil if these were not looked for
 	recording                 *record.Recording // nil if no record is kept
 	gone                      []byte            // keys of members who are forgotten
+	tried                     *tried            // nil but in a trial
 
 	losers  rowSet          // rows that dedupe does not keep
 	traffic storage.Traffic // of reading identities before
@@ -86,6 +87,9 @@ func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt 
 		}
 	}()
 	s.columns(seg)
+	if s.tried, err = a.newTried(ctx, in); err != nil {
+		return s, err
+	}
 	if s.mapper, err = CompileMapping(s.export, in.Connection.Limits, seg); err != nil {
 		return s, err
 	}
@@ -203,7 +207,7 @@ func (s *staging) record(b segment.Batch) error {
 		s.manifest.Read++
 		filtered := b.Match != nil && !b.Match[i]
 		if filtered {
-			if s.manifest.Filtered++; !s.recording.OfAll() {
+			if s.manifest.Filtered++; !s.recordsFiltered() {
 				continue
 			}
 		}
@@ -220,9 +224,15 @@ func (s *staging) record(b segment.Batch) error {
 			if err := s.hand(); err != nil {
 				return err
 			}
+			if s.tried.hasEnough() {
+				return errEnough
+			}
 		}
 	}
-	return s.hand()
+	if err := s.hand(); err != nil || !s.tried.hasEnough() {
+		return err
+	}
+	return errEnough
 }
 
 // identifiers returns the columns of a record that identify profiles, nil where not mapped.
@@ -265,6 +275,10 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g := s.group
 	p := snapshot.Profile{File: at.file, Row: at.row}
 	column, value, reason := s.identify(&p, i, emails, users)
+	if s.tried.leavesOut(&p, value, i, users) {
+		s.manifest.Filtered++
+		return
+	}
 	if reason != "" {
 		key := s.named(&p, i, users)
 		if s.suppressesRow(at, &p) {
@@ -375,6 +389,10 @@ func (s *staging) compareGroup(g *group) error {
 			return err
 		}
 		from = r.before
+		if s.tried.full() && s.tried.people == nil {
+			s.tried.over++
+			continue
+		}
 		if r.key != nil {
 			s.differ.Keep(*r.key)
 		}
@@ -387,7 +405,11 @@ func (s *staging) compareGroup(g *group) error {
 
 func (s *staging) compare(rows []snapshot.Profile) error {
 	for i := range rows {
-		if err := s.differ.Add(&rows[i]); err != nil {
+		add := s.differ.Add
+		if s.tried.full() {
+			add = s.beyond
+		}
+		if err := add(&rows[i]); err != nil {
 			return err
 		}
 	}
@@ -463,6 +485,7 @@ func (s *staging) compared(p *snapshot.Profile, v snapshot.Verdict) error {
 		s.manifest.Adds++
 	}
 	s.recording.Added(v == snapshot.Changed)
+	s.tried.count()
 	s.examples.sent(p, v)
 	return s.present(p)
 }
@@ -494,6 +517,9 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 		}
 	}
 	if err := s.writeLinked(ctx); err != nil {
+		return err
+	}
+	if err := s.finishTrial(); err != nil {
 		return err
 	}
 	if err := s.recording.Close(ctx, s.root, s.dir); err != nil {
@@ -541,7 +567,7 @@ func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
 // filter adds a row that the segment's condition leaves out.
 func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
 	var p snapshot.Profile
-	if _, _, reason := s.identify(&p, i, emails, users); reason == "" {
+	if _, _, reason := s.identify(&p, i, emails, users); reason == "" && !s.tried.leavesOut(&p, nil, i, users) {
 		s.leave(&p, at, schemas.ReasonFiltered)
 	}
 }

@@ -47,6 +47,8 @@ const (
 	afterLoss = 24 * time.Hour
 	// unsigned is for staged files without a readable origin: longer than a run waits.
 	unsigned = 60 * 24 * time.Hour
+	// trialFor is for the people of a trial: longer than its steps are retried.
+	trialFor = 48 * time.Hour
 	// unfinishedFor is for partly written files.
 	unfinishedFor = 24 * time.Hour
 	// keptFor is for the hashes of suppression lists, which are read from their source again
@@ -79,6 +81,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 	errs = append(errs, s.staged(ctx, now, &done))
 	errs = append(errs, s.reports(ctx, now, &done))
 	errs = append(errs, s.suppressions(ctx, now))
+	errs = append(errs, s.trials(ctx, now, &done))
 	n, err := s.Ledger.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
 	done.Unfinished += n
 	errs = append(errs, err)
@@ -186,6 +189,18 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 		}
 		done.Staged++
 		return l.Discard(ctx, run)
+	})
+}
+
+// trials deletes the people of trials that could not do so themselves.
+func (s *Sweeper) trials(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
+	root := s.Ledger.Root
+	return root.Walk(ctx, schemas.TrialsDir, func(o storage.Object) error {
+		if o.Name == schemas.TrialSaltKey || now.Sub(o.ModTime) < trialFor {
+			return nil
+		}
+		done.Staged++
+		return root.DeletePrefix(ctx, o.Name)
 	})
 }
 

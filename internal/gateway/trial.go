@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/spelling"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/trial"
+	"iterable-segment-export/schemas"
+)
+
+// try starts a trial of an export. The people whom it names go into the data root, and from there
+// to the worker.
+func (l *Local) try(ctx context.Context, o *operate.Operator, e schemas.Export, in StartRequest) (operate.Run, error) {
+	var none operate.Run
+	if in.Check || in.AwaitData {
+		return none, access.No(schemas.ErrorBadRequest, "a trial sends what is there now; leave out check and awaitData")
+	}
+	people, err := trial.Check(in.Trial.Only)
+	if err != nil {
+		return none, access.No(schemas.ErrorBadRequest, "%v", err)
+	}
+	tried, err := trialOf(e, *in.Trial)
+	if err != nil {
+		return none, err
+	}
+	if err := l.freeList(ctx, tried); err != nil {
+		return none, err
+	}
+	if err := l.mayChange(ctx, tried.Name, tried.Connection); err != nil {
+		return none, err
+	}
+	root, err := l.Root(ctx)
+	if err != nil {
+		return none, err
+	}
+	if o.Key, err = trialKey(ctx, root, l.who, in); err != nil {
+		return none, err
+	}
+	if run, again, err := o.Tried(ctx, tried.Name); again || err != nil {
+		return run, err
+	}
+	if len(people) == 0 {
+		return o.Try(ctx, tried)
+	}
+	of := tried.Trial()
+	if of.People, err = trial.Keep(ctx, root, tried.Connection, tried.Name, people); err != nil {
+		return none, err
+	}
+	run, err := o.Try(ctx, tried)
+	if err != nil { // the sweep deletes the file if this can't
+		_ = trial.Delete(context.WithoutCancel(ctx), root, tried.Connection, tried.Name, of.People)
+	}
+	return run, err
+}
+
+// trialKey is startKey for a request that may name people: its hash can't be guessed.
+func trialKey(ctx context.Context, root *storage.Root, who schemas.Person, in StartRequest) (string, error) {
+	if in.Key == "" {
+		return "", nil
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return "", err
+	}
+	what, err := trial.Sum(ctx, root, body)
+	return keyOf(who, in.Key, what), err
+}
+
+// trialOf returns the export that tries a segment of e.
+func trialOf(e schemas.Export, in TrialRequest) (schemas.Export, error) {
+	no := func(format string, args ...any) (schemas.Export, error) {
+		return schemas.Export{}, access.No(schemas.ErrorBadRequest, format, args...)
+	}
+	if in.Limit < 0 || in.Limit > schemas.MostTried || in.Limit == 0 && len(in.Only) == 0 {
+		return no("a trial needs the people to send, or how many, 1 to %d", schemas.MostTried)
+	}
+	var names, lists []string
+	for _, s := range e.Segments {
+		names, lists = append(names, s.Name), append(append(lists, s.Name), s.Lists()...)
+	}
+	at := slices.Index(names, in.Segment)
+	switch {
+	case in.Segment == "" && len(names) == 1:
+		at = 0
+	case in.Segment == "":
+		return no("export %q has %d segments; name the one to try with --segment: %s", e.Name, len(names), spelling.Either(names))
+	case at < 0:
+		return no("export %q has no segment %q%s", e.Name, in.Segment, spelling.Guess(in.Segment, names))
+	}
+	s := e.Segments[at]
+	if s.Divided() {
+		return no("segment %q is divided into lists by split or forEach, and can't be tried; try its source without them: starter run --segment NAME --source … --only …", s.Name)
+	}
+	s.Name, s.ListID = cmp.Or(in.List, schemas.TrialName(s.Name)), 0
+	for _, name := range lists {
+		if sameList(name, s.Name) {
+			return no("the list %q is one that export %q keeps; a trial needs another one", name, e.Name)
+		}
+	}
+	e.Segments = []schemas.Segment{s}
+	e.Schedule, e.Notify, e.After, e.AfterFailure = schemas.Schedule{Off: true}, nil, nil, ""
+	e.Mode, e.FullEvery, e.Record = schemas.ModeAppend, 0, schemas.RecordAll
+	if err := config.CheckExports(&schemas.Exports{Exports: []schemas.Export{e}}); err != nil {
+		return no("the trial of export %q is not possible: %v", e.Name, err)
+	}
+	e.Name = schemas.TrialName(e.Name)
+	e.Segments[0].Trial = &schemas.Trial{Limit: int64(cmp.Or(in.Limit, schemas.MostTried))}
+	return e, nil
+}
+
+// sameList reports whether Iterable takes two names for those of one list.
+func sameList(a, b string) bool {
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+}
+
+// freeList refuses a trial in a list that an applied export fills, or will fill at its first run.
+// The run itself refuses a list that another export owns.
+func (l *Local) freeList(ctx context.Context, tried schemas.Export) error {
+	applied, err := l.reader().Applied(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range applied {
+		for _, s := range a.Export.Segments {
+			for _, name := range append(s.Lists(), s.Name) {
+				if a.Export.Connection == tried.Connection && sameList(name, tried.Segments[0].Name) {
+					return access.No(schemas.ErrorConflict, "the list %q is one that export %q keeps; name another one with --list", name, a.Export.Name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// moveTrials moves the trials of an export with it.
+func (l *Local) moveTrials(ctx context.Context, gate *access.Gate, export, connection string) error {
+	name := schemas.TrialName(export)
+	_, has, err := gate.Owner(ctx, name)
+	if err == nil && has {
+		_, err = gate.Move(ctx, name, connection, l.who.Name)
+	}
+	return err
+}

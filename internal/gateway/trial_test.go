@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.temporal.io/sdk/client"
+
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/internal/trial"
+	"iterable-segment-export/schemas"
+)
+
+// tryingTemporal notes the options of what is started, and may refuse it.
+type tryingTemporal struct {
+	fakeTemporal
+	options []client.StartWorkflowOptions
+	refuse  error
+}
+
+func (f *tryingTemporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, w any, args ...any) (client.WorkflowRun, error) {
+	f.options = append(f.options, o)
+	if f.refuse != nil {
+		return nil, f.refuse
+	}
+	return f.fakeTemporal.ExecuteWorkflow(ctx, o, w, args...)
+}
+
+// TestATrialKeepsPeopleOutOfTemporal: neither what a trial is started with nor its idempotency
+// key has the people or a hash that can be guessed, and the data root has them until it ends.
+func TestATrialKeepsPeopleOutOfTemporal(t *testing.T) {
+	f := &tryingTemporal{}
+	office, gate := officeWith(t, &f.fakeTemporal)
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	office.Client, office.Root = f, func(context.Context) (*storage.Root, error) { return root, nil }
+	f.schedules = map[string]schemas.ScheduledInput{"Spring": scheduleOf(t, gate, "Spring")}
+	ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
+	in := StartRequest{Export: "Spring", Trial: &TrialRequest{Only: []string{"quetzal@example.com", " u1 "}}, Key: "k"}
+	if _, err := ann.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.started) != 1 {
+		t.Fatalf("%d started", len(f.started))
+	}
+	e := f.started[0].Export
+	s := e.Segments[0]
+	if e.Name != "Spring (trial)" || s.Name != "Spring (trial)" || s.Source != "segments/Spring" || e.Mode != schemas.ModeAppend || e.Record != schemas.RecordAll ||
+		!e.Schedule.Off || !f.started[0].Full || s.Trial.Limit != schemas.MostTried || f.started[0].Grant == nil {
+		t.Errorf("started %+v", f.started[0])
+	}
+	sent, err := json.Marshal([]any{f.started, f.options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := [][32]byte{sha256.Sum256([]byte("quetzal@example.com")), sha256.Sum256(body)}
+	for _, word := range []string{"quetzal", hex.EncodeToString(sums[0][:8]), hex.EncodeToString(sums[1][:8])} {
+		if bytes.Contains(bytes.ToLower(sent), []byte(word)) {
+			t.Errorf("Temporal gets %s: %s", word, sent)
+		}
+	}
+	people, err := trial.Read(t.Context(), root, "marketing", e.Name, s.Trial.People)
+	if err != nil || !people.Has([]byte("quetzal@example.com"), nil) || !people.Has(nil, []byte("u1")) || people.Has([]byte("bo@example.com"), nil) {
+		t.Errorf("the data root has %+v, %v", people, err)
+	}
+	f.refuse = errors.New("no Temporal")
+	if _, err := ann.Start(t.Context(), in); err == nil {
+		t.Error("it starts without Temporal")
+	}
+	left, err := root.List(t.Context(), schemas.TrialsDir)
+	if err != nil || len(left) != 2 { // the salt, and those of the first
+		t.Errorf("after a start that failed there are %v, %v", left, err)
+	}
+}
+
+// TestTrialsThatAreRefused start nothing.
+func TestTrialsThatAreRefused(t *testing.T) {
+	f := &fakeTemporal{}
+	office, gate := officeWith(t, f)
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	office.Root = func(context.Context) (*storage.Root, error) { return root, nil }
+	spring := scheduleOf(t, gate, "Spring")
+	spring.Export.Segments = append(spring.Export.Segments, schemas.Segment{Name: "Second", Source: "segments/second"})
+	if in, err := gate.GrantRun(t.Context(), schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}, access.ScheduledRun(spring)); err == nil {
+		spring.Grant = in.Grant
+	}
+	f.schedules = map[string]schemas.ScheduledInput{"Spring": spring, "Autumn": scheduleOf(t, gate, "Autumn")}
+	ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
+	for about, in := range map[string]StartRequest{
+		"needs the people to send":               {Trial: &TrialRequest{Segment: "Spring"}},
+		"1 to 1000":                              {Trial: &TrialRequest{Segment: "Spring", Limit: 1001}},
+		"has 2 segments":                         {Trial: &TrialRequest{Limit: 1}},
+		"has no segment \"Sprong\"":              {Trial: &TrialRequest{Segment: "Sprong", Limit: 1}},
+		"the list \"Second\" is one that":        {Trial: &TrialRequest{Segment: "Spring", Limit: 1, List: "second "}},
+		"the list \"Autumn\" is one that export": {Trial: &TrialRequest{Segment: "Spring", Limit: 1, List: "Autumn"}},
+		"leave out check":                        {Check: true, Trial: &TrialRequest{Segment: "Spring", Limit: 1}},
+		"leave out check and awaitData":          {AwaitData: true, Trial: &TrialRequest{Segment: "Spring", Limit: 1}},
+		"person 2 of the trial":                  {Trial: &TrialRequest{Segment: "Spring", Only: []string{"a", ""}}},
+		"begins or ends with white space":        {Trial: &TrialRequest{Segment: "Spring", Limit: 1, List: " Testers"}},
+		"at most 1000 can be tried":              {Trial: &TrialRequest{Segment: "Spring", Only: many(1001)}},
+	} {
+		in.Export = "Spring"
+		if _, err := ann.Start(t.Context(), in); err == nil || !strings.Contains(err.Error(), about) {
+			t.Errorf("%s: %v", about, err)
+		}
+	}
+	named := schemas.Export{Name: "Spring (trial)", Connection: "marketing", Email: "email", Segments: []schemas.Segment{{Name: "S", Source: "s"}}}
+	if _, err := ann.Start(t.Context(), StartRequest{Definition: &named}); err == nil || !strings.Contains(err.Error(), "ends like that of a trial") {
+		t.Errorf("an export with the name of a trial: %v", err)
+	}
+	forged := schemas.Export{Name: "Forged", Connection: "marketing", Email: "email", Segments: []schemas.Segment{{Name: "S", Source: "s", Trial: &schemas.Trial{Limit: 1}}}}
+	if _, err := ann.Start(t.Context(), StartRequest{Definition: &forged}); err == nil {
+		t.Error("a definition selects what is tried")
+	}
+	contributor := office.As(schemas.Person{Name: "bo", Role: schemas.RoleContributor})
+	office.Known = func() (ConnectionSource, error) { return projects{}, nil }
+	if _, err := contributor.Start(t.Context(), StartRequest{Export: "Spring", Trial: &TrialRequest{Segment: "Spring", Limit: 1}}); !access.IsRefused(err, schemas.ErrorNotAllowed) {
+		t.Errorf("over a connection that is not shared: %v", err)
+	}
+	if len(f.started) > 0 {
+		t.Errorf("started %+v", f.started)
+	}
+}
+
+// many returns that many people.
+func many(n int) (out []string) {
+	for i := range n {
+		out = append(out, strings.Repeat("x", i%1000+1)+strings.Repeat("y", i/1000))
+	}
+	return slices.Compact(out)
+}

@@ -1,0 +1,110 @@
+package staging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/step"
+	"iterable-segment-export/internal/trial"
+	"iterable-segment-export/schemas"
+)
+
+// tried selects the rows of a trial. A nil one selects all.
+type tried struct {
+	people *trial.People // nil selects everyone; only the reading goroutine uses it
+	limit  int64
+	// sent and over count the rows that the comparing goroutine has staged, and those that it
+	// left out after the limit.
+	sent, over int64
+	// enough is set once no further row can be of interest.
+	enough atomic.Bool
+}
+
+// errEnough ends the reading of a segment of which a trial has enough.
+var errEnough = errors.New("the trial has its profiles")
+
+// newTried reads what the segment's trial selects. It returns nil if it is not a trial.
+func (a *Stager) newTried(ctx context.Context, in schemas.StageInput) (*tried, error) {
+	of := in.Segment.Trial
+	if of == nil {
+		return nil, nil
+	}
+	t := &tried{limit: min(of.Limit, schemas.MostTried)}
+	if of.People == "" {
+		return t, nil
+	}
+	var err error
+	t.people, err = trial.Read(ctx, a.Root, in.Run.Connection, in.Run.Export, of.People)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, step.NeedOperator(schemas.ErrorStaging, "the data root does not have the people of this trial: "+
+			"they are kept for two days, in the data root of who started it, which must be that of the workers; start the trial again")
+	}
+	return t, err
+}
+
+// leavesOut reports whether the trial does not name the person of row i. value is the
+// identifier that is at fault, if one is.
+func (t *tried) leavesOut(p *snapshot.Profile, value []byte, i int, users *segment.StringColumn) bool {
+	if t == nil || t.people == nil {
+		return false
+	}
+	var raw []byte
+	if users != nil && len(p.UserID) == 0 {
+		raw, _ = users.Bytes(i)
+	}
+	return !t.people.Has(p.Email, p.UserID, value, raw)
+}
+
+// recordsFiltered reports whether rows that are filtered are recorded: of a trial, only those of
+// the people whom it names.
+func (s *staging) recordsFiltered() bool {
+	return s.recording.OfAll() && (s.tried == nil || s.tried.people != nil)
+}
+
+// full reports whether the trial has staged enough.
+func (t *tried) full() bool { return t != nil && t.sent >= t.limit }
+
+// count counts a staged row.
+func (t *tried) count() {
+	if t == nil {
+		return
+	}
+	t.sent++
+	if t.full() && t.people == nil { // of named people it is still to be said where they are
+		t.enough.Store(true)
+	}
+}
+
+// hasEnough reports whether no further row is to be read.
+func (t *tried) hasEnough() bool { return t != nil && t.enough.Load() }
+
+// beyond handles a row that could be sent, after the limit.
+func (s *staging) beyond(p *snapshot.Profile) error {
+	s.tried.over++
+	if s.tried.people == nil {
+		return nil
+	}
+	return s.recording.Row(p, schemas.OutcomeFiltered)
+}
+
+// finishTrial counts what the trial left out, and records the people who are not in the segment.
+func (s *staging) finishTrial() error {
+	if s.tried == nil {
+		return nil
+	}
+	s.manifest.Filtered += s.tried.over
+	if s.tried.over > 0 && s.tried.people != nil {
+		s.manifest.Warnings = append(s.manifest.Warnings, fmt.Sprintf("the trial sends %d profiles; %d rows of people whom it names were left out", s.tried.limit, s.tried.over))
+	}
+	if s.tried.people == nil {
+		return nil
+	}
+	return s.tried.people.Missing(func(address, userID []byte) error {
+		return s.recording.Row(&snapshot.Profile{Member: snapshot.Member{Email: address, UserID: userID}}, schemas.OutcomeAbsent)
+	})
+}

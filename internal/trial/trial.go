@@ -1,0 +1,172 @@
+// Package trial keeps the people whom a trial names. Their addresses and user IDs go from the
+// person who starts the trial into a file of the data root, which is encrypted like all files
+// with people, and from there into the worker's memory. Temporal has only the file's name, which
+// is random.
+package trial
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
+)
+
+// longest is the longest text that can identify a person, in bytes.
+const longest = 1024
+
+// file is the content of the file of a trial.
+type file struct {
+	People []string `json:"people"`
+}
+
+// Check returns the people without white space around them and without repetitions. Its error
+// does not quote them.
+func Check(people []string) ([]string, error) {
+	var out []string
+	for i, id := range people {
+		id = strings.TrimSpace(id)
+		if id == "" || len(id) > longest {
+			return nil, fmt.Errorf("person %d of the trial is not an address or a user ID of at most %d bytes", i+1, longest)
+		}
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	if len(out) > schemas.MostTried {
+		return nil, fmt.Errorf("the trial names %d people; at most %d can be tried at once", len(out), schemas.MostTried)
+	}
+	return out, nil
+}
+
+// Keep stores the people of a trial of an export, and returns the name of their file.
+func Keep(ctx context.Context, root *storage.Root, connection, export string, people []string) (name string, err error) {
+	name = rand.Text()
+	if err := root.WriteJSON(ctx, schemas.TrialKey(connection, export, name), file{people}); err != nil {
+		return "", fmt.Errorf("store the people of the trial in the data root: %w", err)
+	}
+	return name, nil
+}
+
+// Delete deletes the file of a trial. An empty name is that of no file.
+func Delete(ctx context.Context, root *storage.Root, connection, export, name string) error {
+	if name == "" {
+		return nil
+	}
+	err := root.DeletePrefix(ctx, schemas.TrialKey(connection, export, name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete the people of the trial: %w", err)
+	}
+	return nil
+}
+
+// People are those whom a trial names. It is not safe for concurrent use.
+type People struct {
+	ids   []string
+	found []bool
+	index map[string]int // of ids, also in normalized form
+}
+
+// Read reads the file of a trial. The error is fs.ErrNotExist if there is none.
+func Read(ctx context.Context, root *storage.Root, connection, export, name string) (*People, error) {
+	var f file
+	ok, err := root.ReadJSON(ctx, schemas.TrialKey(connection, export, name), &f)
+	if err == nil && !ok {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the people of the trial: %w", err)
+	}
+	return newPeople(f.People), nil
+}
+
+func newPeople(ids []string) *People {
+	p := &People{ids: ids, found: make([]bool, len(ids)), index: map[string]int{}}
+	for i, id := range ids {
+		p.index[id] = i
+		if address := normalized([]byte(id)); address != nil {
+			p.index[string(address)] = i
+		}
+	}
+	return p
+}
+
+// normalized returns an address in the form in which addresses are compared, or nil if it has
+// none.
+func normalized(raw []byte) []byte {
+	address, reason := email.Normalize(raw, nil, email.Options{AllowUnknownTLD: true})
+	if reason != "" {
+		return nil
+	}
+	return address
+}
+
+// Has reports whether one of the identifiers of a row is of a person whom the trial names. The
+// last ones, raw, are as they are in the file. It notes that the person was found.
+func (p *People) Has(address, userID []byte, raw ...[]byte) bool {
+	has := p.note(address) || p.note(userID)
+	for _, id := range raw {
+		has = has || p.note(bytes.TrimSpace(id)) || p.note(normalized(id))
+	}
+	return has
+}
+
+func (p *People) note(id []byte) bool {
+	i, ok := p.index[string(id)]
+	if ok {
+		p.found[i] = true
+	}
+	return ok
+}
+
+// Missing returns the people whom Has has not found: address or user ID, of which the other one
+// is empty.
+func (p *People) Missing(yield func(address, userID []byte) error) error {
+	for i, id := range p.ids {
+		if p.found[i] {
+			continue
+		}
+		address, userID := normalized([]byte(id)), []byte(nil)
+		if address == nil {
+			userID = []byte(id)
+		}
+		if err := yield(address, userID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saltSize is the size of the salt in bytes.
+const saltSize = 32
+
+// Sum returns a MAC of data, which is about people: its key is in the data root, so that the MAC
+// can be compared and not guessed.
+func Sum(ctx context.Context, root *storage.Root, data []byte) ([]byte, error) {
+	salt, err := root.Read(ctx, schemas.TrialSaltKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		fresh := make([]byte, saltSize)
+		_, _ = rand.Read(fresh) // never fails
+		if err = root.WriteNew(ctx, schemas.TrialSaltKey, fresh); err == nil || errors.Is(err, storage.ErrExists) {
+			salt, err = root.Read(ctx, schemas.TrialSaltKey)
+		}
+	}
+	if err == nil && len(salt) != saltSize {
+		err = fmt.Errorf("it has %d bytes, not %d; delete it", len(salt), saltSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s in the data root: %w", schemas.TrialSaltKey, err)
+	}
+	h := hmac.New(sha256.New, salt)
+	h.Write(data)
+	return h.Sum(nil), nil
+}

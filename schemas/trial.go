@@ -1,0 +1,60 @@
+package schemas
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Trial makes a run send a few profiles of a segment to a list of its own. It is in no file:
+// starter run EXPORT --only and --limit make it.
+type Trial struct {
+	// People names the file of the data root with the addresses and user IDs that are tried;
+	// empty tries everyone. Neither they nor hashes of them are in Temporal.
+	People string `json:"people,omitempty"`
+	// Limit is the most profiles that are sent: the first ones of the segment.
+	Limit int64 `json:"limit"`
+}
+
+// String returns what is tried, for people.
+func (t Trial) String() string {
+	if t.People != "" {
+		return fmt.Sprintf("people named by who started it, at most %d", t.Limit)
+	}
+	return fmt.Sprintf("the first %d profiles", t.Limit)
+}
+
+// MostTried is the most profiles that one trial sends, and the most people that it can name.
+const MostTried = 1000
+
+// trialSuffix ends the names of trials. Other exports can't have such a name.
+const trialSuffix = " (trial)"
+
+// TrialName returns the name of the trials of an export, and the default name of the list for
+// those of a segment.
+func TrialName(name string) string { return name + trialSuffix }
+
+// IsTrial reports whether the name of an export is that of trials.
+func IsTrial(export string) bool { return strings.HasSuffix(export, trialSuffix) }
+
+// Trial returns what the export tries, or nil if it is not a trial.
+func (e Export) Trial() *Trial {
+	for _, s := range e.Segments {
+		if s.Trial != nil {
+			return s.Trial
+		}
+	}
+	return nil
+}
+
+// TrialsDir is the folder with the people of trials that have not ended.
+const TrialsDir = "trials"
+
+// TrialSaltKey is the key of the random bytes that keep requests for trials from being guessed
+// by their hashes.
+const TrialSaltKey = TrialsDir + "/salt"
+
+// TrialKey returns the key of the file with the people of a trial.
+func TrialKey(connection, export, people string) string {
+	return path.Join(TrialsDir, exportPath(connection, export), path.Base(people)+".json")
+}
