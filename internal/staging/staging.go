@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"iterable-segment-export/internal/batch"
-	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/mapping"
@@ -139,60 +138,6 @@ func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt 
 	return s, nil
 }
 
-// columns finds the identifying columns.
-func (s *staging) columns(seg *segment.Segment) {
-	for i, c := range seg.Columns {
-		switch c.Role {
-		case segment.Email:
-			s.emailColumn, s.emailName = i, c.Name
-		case segment.UserID:
-			s.userColumn, s.userName = i, c.Name
-		case segment.By:
-			s.byColumn = i
-		}
-	}
-}
-
-// CompileMapping compiles the mapping of the columns that are sent.
-func CompileMapping(e schemas.Export, l schemas.Limits, seg *segment.Segment) (*mapping.Mapper, error) {
-	var fields []mapping.Column
-	for i, c := range seg.Columns {
-		if c.Role == segment.Field {
-			f := c.Field
-			fields = append(fields, mapping.Column{Index: i, Name: c.Name, As: f.As, Type: c.Type, Forced: f.Type, Transform: f.Transform, Nulls: f.Nulls, Default: f.Default})
-		}
-	}
-	for _, f := range e.Fields.List {
-		if f.Value != "" {
-			fields = append(fields, mapping.Column{As: f.As, Value: f.Value})
-		}
-	}
-	mapper, err := mapping.Compile(fields, mapping.Options{Nulls: e.Nulls, OnInvalid: e.OnInvalid, MostBytes: l.WithDefaults().MaxBodyBytes})
-	if err != nil {
-		return nil, step.NeedOperator(schemas.ErrorBadExport, fmt.Sprintf("export %q: %v", e.Name, err))
-	}
-	return mapper, nil
-}
-
-// Fields returns the names of the data fields that an export makes of a segment, sorted.
-func Fields(e schemas.Export, seg *segment.Segment) ([]string, error) {
-	mapper, err := CompileMapping(e, schemas.Limits{}, seg)
-	if err != nil {
-		return nil, err
-	}
-	return FieldNames(mapper), nil
-}
-
-// FieldNames returns the names of a mapping's data fields, sorted.
-func FieldNames(m *mapping.Mapper) []string {
-	names := []string{}
-	for _, f := range m.Fields() {
-		names = append(names, f.Field)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // record stages one record batch of the segment.
 func (s *staging) record(b segment.Batch) error {
 	rec := b.Record
@@ -233,19 +178,6 @@ func (s *staging) record(b segment.Batch) error {
 		return err
 	}
 	return errEnough
-}
-
-// identifiers returns the columns of a record that identify profiles, nil where not mapped.
-func (s *staging) identifiers(rec segment.Batch) (emails, users *segment.StringColumn, err error) {
-	if s.emailColumn >= 0 {
-		if emails, err = segment.NewStringColumn(rec.Column(s.emailColumn)); err != nil {
-			return nil, nil, err
-		}
-	}
-	if s.userColumn >= 0 {
-		users, err = segment.NewStringColumn(rec.Column(s.userColumn))
-	}
-	return emails, users, err
 }
 
 // hand passes the group to the comparer and continues with an empty one.
@@ -326,52 +258,6 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 	g.profiles = append(g.profiles, p)
 }
 
-// identify reads a row's identifiers: the address, the user ID or both, as the project
-// requires. On failure it returns the column, its value and the reason.
-func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.StringColumn) (column string, value []byte, reason schemas.Reason) {
-	project := s.in.Connection.ProjectType
-	if emails != nil {
-		raw, _ := emails.Bytes(i)
-		buffer := &s.group.addresses[len(s.group.profiles)]
-		if *buffer == nil {
-			*buffer = make([]byte, 0, 256)
-		}
-		p.Email, reason = email.Normalize(raw, *buffer, email.Options{AllowUnknownTLD: s.export.AllowUnknownTLD})
-		missing := reason == schemas.ReasonMissing && project != schemas.ProjectEmail && users != nil
-		if reason != "" && !missing {
-			return s.emailName, raw, reason
-		}
-	}
-	if users == nil {
-		return "", nil, ""
-	}
-	raw, ok := users.Bytes(i)
-	if (!ok || len(raw) == 0) && len(p.Email) > 0 && project != schemas.ProjectUserID {
-		return "", nil, "" // an optional one that is not there
-	}
-	if reason := mapping.CheckUserID(raw); reason != "" {
-		return s.userName, raw, reason
-	}
-	p.UserID = s.group.own(raw) // a number's digits lie in a buffer of the column's
-	return "", nil, ""
-}
-
-// named returns the key of a rejected row with valid identifiers, or nil: its profile has
-// not left the segment.
-func (s *staging) named(p *snapshot.Profile, i int, users *segment.StringColumn) *[16]byte {
-	project := s.in.Connection.ProjectType
-	if users != nil && len(p.Email) == 0 && project != schemas.ProjectEmail {
-		if raw, ok := users.Bytes(i); ok && mapping.CheckUserID(raw) == "" {
-			p.UserID = raw
-		}
-	}
-	if project == schemas.ProjectUserID && len(p.UserID) == 0 || len(p.Email)+len(p.UserID) == 0 {
-		return nil
-	}
-	key := batch.KeyHash(p.Email, p.UserID, project)
-	return &key
-}
-
 // refuse adds a row to the rows to reject.
 func (s *staging) refuse(r refusedRow) {
 	r.before = len(s.group.profiles)
@@ -414,45 +300,6 @@ func (s *staging) compare(rows []snapshot.Profile) error {
 		}
 	}
 	return nil
-}
-
-// left records a row that is not compared.
-func (s *staging) left(r refusedRow) error {
-	outcome := schemas.OutcomeFiltered // already counted
-	switch r.reason {
-	case schemas.ReasonFiltered:
-	case schemas.ReasonSuppressed:
-		s.manifest.Suppressed++
-		outcome = schemas.OutcomeSuppressed
-	default:
-		if err := s.reject(r.at, r.column, r.value, r.reason); err != nil || len(r.email)+len(r.userID) == 0 {
-			return err
-		}
-		outcome = schemas.OutcomeRejected
-	}
-	p := snapshot.Profile{Member: snapshot.Member{Email: r.email, UserID: r.userID}, File: r.at.file, Row: r.at.row}
-	return s.recording.Row(&p, outcome)
-}
-
-// reject records a row that is not sent.
-func (s *staging) reject(at position, column string, value []byte, reason schemas.Reason) error {
-	if reason == schemas.ReasonDuplicate {
-		s.manifest.Duplicates++
-	} else {
-		s.manifest.Rejected[reason]++
-	}
-	r := rejects.Reject{File: s.names[at.file], Row: at.row, Column: column, Value: value, Reason: reason}
-	s.examples.reject(r)
-	return s.rejects.Add(r)
-}
-
-// rejectProfile records a row that is not sent, by its address or else its user ID.
-func (s *staging) rejectProfile(p *snapshot.Profile, reason schemas.Reason) error {
-	name, value := s.emailName, p.Email
-	if len(value) == 0 {
-		name, value = s.userName, p.UserID
-	}
-	return s.reject(position{file: p.File, row: p.Row}, name, value, reason)
 }
 
 // compared stages a row by its verdict.

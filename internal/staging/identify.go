@@ -1,0 +1,83 @@
+package staging
+
+import (
+	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/email"
+	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/segment"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// columns finds the identifying columns.
+func (s *staging) columns(seg *segment.Segment) {
+	for i, c := range seg.Columns {
+		switch c.Role {
+		case segment.Email:
+			s.emailColumn, s.emailName = i, c.Name
+		case segment.UserID:
+			s.userColumn, s.userName = i, c.Name
+		case segment.By:
+			s.byColumn = i
+		}
+	}
+}
+
+// identifiers returns the columns of a record that identify profiles, nil where not mapped.
+func (s *staging) identifiers(rec segment.Batch) (emails, users *segment.StringColumn, err error) {
+	if s.emailColumn >= 0 {
+		if emails, err = segment.NewStringColumn(rec.Column(s.emailColumn)); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.userColumn >= 0 {
+		users, err = segment.NewStringColumn(rec.Column(s.userColumn))
+	}
+	return emails, users, err
+}
+
+// identify reads a row's identifiers: the address, the user ID or both, as the project
+// requires. On failure it returns the column, its value and the reason.
+func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.StringColumn) (column string, value []byte, reason schemas.Reason) {
+	project := s.in.Connection.ProjectType
+	if emails != nil {
+		raw, _ := emails.Bytes(i)
+		buffer := &s.group.addresses[len(s.group.profiles)]
+		if *buffer == nil {
+			*buffer = make([]byte, 0, 256)
+		}
+		p.Email, reason = email.Normalize(raw, *buffer, email.Options{AllowUnknownTLD: s.export.AllowUnknownTLD})
+		missing := reason == schemas.ReasonMissing && project != schemas.ProjectEmail && users != nil
+		if reason != "" && !missing {
+			return s.emailName, raw, reason
+		}
+	}
+	if users == nil {
+		return "", nil, ""
+	}
+	raw, ok := users.Bytes(i)
+	if (!ok || len(raw) == 0) && len(p.Email) > 0 && project != schemas.ProjectUserID {
+		return "", nil, "" // an optional one that is not there
+	}
+	if reason := mapping.CheckUserID(raw); reason != "" {
+		return s.userName, raw, reason
+	}
+	p.UserID = s.group.own(raw) // a number's digits lie in a buffer of the column's
+	return "", nil, ""
+}
+
+// named returns the key of a rejected row with valid identifiers, or nil: its profile has
+// not left the segment.
+func (s *staging) named(p *snapshot.Profile, i int, users *segment.StringColumn) *[16]byte {
+	project := s.in.Connection.ProjectType
+	if users != nil && len(p.Email) == 0 && project != schemas.ProjectEmail {
+		if raw, ok := users.Bytes(i); ok && mapping.CheckUserID(raw) == "" {
+			p.UserID = raw
+		}
+	}
+	if project == schemas.ProjectUserID && len(p.UserID) == 0 || len(p.Email)+len(p.UserID) == 0 {
+		return nil
+	}
+	key := batch.KeyHash(p.Email, p.UserID, project)
+	return &key
+}

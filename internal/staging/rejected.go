@@ -1,0 +1,46 @@
+package staging
+
+import (
+	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/schemas"
+)
+
+// left records a row that is not compared.
+func (s *staging) left(r refusedRow) error {
+	outcome := schemas.OutcomeFiltered // already counted
+	switch r.reason {
+	case schemas.ReasonFiltered:
+	case schemas.ReasonSuppressed:
+		s.manifest.Suppressed++
+		outcome = schemas.OutcomeSuppressed
+	default:
+		if err := s.reject(r.at, r.column, r.value, r.reason); err != nil || len(r.email)+len(r.userID) == 0 {
+			return err
+		}
+		outcome = schemas.OutcomeRejected
+	}
+	p := snapshot.Profile{Member: snapshot.Member{Email: r.email, UserID: r.userID}, File: r.at.file, Row: r.at.row}
+	return s.recording.Row(&p, outcome)
+}
+
+// reject records a row that is not sent.
+func (s *staging) reject(at position, column string, value []byte, reason schemas.Reason) error {
+	if reason == schemas.ReasonDuplicate {
+		s.manifest.Duplicates++
+	} else {
+		s.manifest.Rejected[reason]++
+	}
+	r := rejects.Reject{File: s.names[at.file], Row: at.row, Column: column, Value: value, Reason: reason}
+	s.examples.reject(r)
+	return s.rejects.Add(r)
+}
+
+// rejectProfile records a row that is not sent, by its address or else its user ID.
+func (s *staging) rejectProfile(p *snapshot.Profile, reason schemas.Reason) error {
+	name, value := s.emailName, p.Email
+	if len(value) == 0 {
+		name, value = s.userName, p.UserID
+	}
+	return s.reject(position{file: p.File, row: p.Row}, name, value, reason)
+}
