@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/overview"
@@ -68,7 +69,30 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := overview.Add(ctx, a.Root, in, run.Finished); err != nil {
 		return "", err
 	}
-	return key, a.Overview.Write(ctx, a.Root)
+	a.writeOverview(ctx)
+	return key, nil
+}
+
+// overviewTime bounds the writing of the page of all exports, so that it never holds up a run
+// or a look for late runs.
+const overviewTime = time.Minute
+
+// writeOverview writes the page of all exports. A page that can't be written is logged: the next
+// run or look writes it.
+func (a *Activities) writeOverview(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, overviewTime)
+	defer cancel()
+	if err := a.Overview.Write(ctx, a.Root); err != nil {
+		a.Log.Warn("overview of all exports not written", "error", err)
+	}
+}
+
+// WriteOverview writes the page of all exports as a part of an activity that writes nothing else.
+func (a *Activities) WriteOverview(ctx context.Context) {
+	ctx, attempt := a.begin(ctx, 0, nil)
+	var err error
+	defer attempt.End(ctx, &err)
+	a.writeOverview(ctx)
 }
 
 func (a *Activities) segmentReport(ctx context.Context, r schemas.ExportReport) (report.Segment, error) {

@@ -112,7 +112,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Senders: limits.NewShare(o.Root, registry, o.Log),
 		Root:    o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
-		Overview:         &overview.Page{Live: &operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}},
+		Overview:         overview.NewPage(&operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}),
 		SearchAttributes: searchable(o), Executions: executions(o.Client), LastStaged: lastStaged(o),
 		Runs: runs{&operate.Operator{Client: o.Client, Namespace: o.Namespace}},
 		Heartbeat: func(ctx context.Context, details ...any) error {

@@ -28,9 +28,7 @@ func (h *Host) findLateRuns(ctx context.Context, before schemas.LateRuns) (schem
 	if err := o.DeleteOutlooks(ctx, time.Now()); err != nil {
 		h.o.Log.Warn("schedules that computed starts not deleted", "error", err)
 	}
-	if err := h.activities.Overview.Write(ctx, h.o.Root); err != nil {
-		h.o.Log.Warn("overview of all exports not written; the next run or look writes it", "error", err)
-	}
+	h.activities.WriteOverview(ctx)
 	return out, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -199,13 +200,13 @@ func TestWorkersThatWriteAtTheSameTime(t *testing.T) {
 		}
 		if writes++; writes == 1 { // another worker's run ends here
 			add(t, root, "marketing", "Second", "r", begin, 2)
-			if err := (&Page{Live: live}).Write(t.Context(), root); err != nil {
+			if err := NewPage(live).Write(t.Context(), root); err != nil {
 				t.Error(err)
 			}
 		}
 		return do()
 	}
-	if err := (&Page{Live: live}).Write(t.Context(), root); err != nil {
+	if err := NewPage(live).Write(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
 	page, err := root.Read(t.Context(), schemas.OverviewKey)
@@ -221,7 +222,7 @@ func TestWorkersThatWriteAtTheSameTime(t *testing.T) {
 func TestManyRunsThatEndAtOnce(t *testing.T) {
 	root := openRoot(t)
 	live := &temporal{}
-	page := &Page{Live: live}
+	page := NewPage(live)
 	const n = 100
 	hold := make(chan struct{})
 	var writes atomic.Int64
@@ -237,7 +238,7 @@ func TestManyRunsThatEndAtOnce(t *testing.T) {
 		all.Go(func() error { return page.Write(t.Context(), root) })
 	}
 	for page.asked.Load() < n {
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 	close(hold)
 	if err := all.Wait(); err != nil {

@@ -5,9 +5,10 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
@@ -16,13 +17,15 @@ import (
 
 // Page writes the page of all exports to the data root.
 type Page struct {
-	Live Live
-
+	live  Live
 	asked atomic.Int64
-	mu    sync.Mutex
+	turn  *semaphore.Weighted // of the call that writes
 	// covered is how many calls of Write the last page covers.
 	covered int64
 }
+
+// NewPage returns a Page of what live knows.
+func NewPage(live Live) *Page { return &Page{live: live, turn: semaphore.NewWeighted(1)} }
 
 // Write writes the page with everything that was added before the call. Calls that come while
 // another one writes are covered by one more page: runs may end at the same time by the
@@ -32,8 +35,10 @@ func (p *Page) Write(ctx context.Context, root *storage.Root) error {
 		return nil
 	}
 	call := p.asked.Add(1)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if err := p.turn.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.turn.Release(1)
 	if p.covered >= call {
 		return nil
 	}
@@ -57,7 +62,7 @@ func (p *Page) write(ctx context.Context, root *storage.Root) error {
 		if err != nil {
 			return err
 		}
-		all, err := of(ctx, files, p.Live, time.Now(), func(string) bool { return true })
+		all, err := of(ctx, files, p.live, time.Now(), func(string) bool { return true })
 		if err != nil {
 			return err
 		}
