@@ -108,6 +108,39 @@ func TestFilesOfWindows(t *testing.T) {
 	}
 }
 
+// TestTheMarketingExamples has each way to choose who is sent.
+func TestTheMarketingExamples(t *testing.T) {
+	store, err := OpenConnections("../../examples/marketing/connections.yaml", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := LoadExports("../../examples/marketing/exports.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandbox, err := store.Get("sandbox")
+	has := map[string]bool{"suppress": err == nil && len(sandbox.Suppress) > 0}
+	for _, e := range e.Exports {
+		has["dedupe"] = has["dedupe"] || e.Dedupe.Keep != ""
+		has["record"] = has["record"] || e.Record != ""
+		for _, f := range e.Fields.List {
+			has["transform"] = has["transform"] || len(f.Transform) > 0
+			has["constant"] = has["constant"] || f.Value != ""
+			has["default"] = has["default"] || f.Default != ""
+			has["nulls"] = has["nulls"] || f.Nulls != ""
+		}
+		for _, s := range e.Segments {
+			has["where"] = has["where"] || s.Where != nil
+			has["split"] = has["split"] || s.Group != nil
+		}
+	}
+	for what, is := range has {
+		if !is {
+			t.Errorf("examples/marketing has no %s", what)
+		}
+	}
+}
+
 func TestEverySetting(t *testing.T) {
 	const text = `
 refresh: &nightly {cron: "0 4 * * 1-5", timeZone: Europe/Oslo, jitter: 10m}

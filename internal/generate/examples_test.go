@@ -38,7 +38,13 @@ var newsletterSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "SignedUpAt", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}, Nullable: true},
 }, nil)
 
-// examples are the segments of examples/, with the counts in examples/README.md.
+// complaintsSchema is that of the suppression list.
+var complaintsSchema = arrow.NewSchema([]arrow.Field{
+	{Name: "EmailAddress", Type: arrow.BinaryTypes.String},
+	{Name: "ComplainedAt", Type: arrow.FixedWidthTypes.Date32},
+}, nil)
+
+// examples are the segments of examples/, and its suppression list, with the counts in examples/README.md.
 var examples = []struct {
 	rows, path string
 	schema     *arrow.Schema
@@ -61,6 +67,10 @@ var examples = []struct {
 			3: schemas.ReasonDots, 7: schemas.ReasonNoTLD, 14: schemas.ReasonControlCharacter,
 		},
 		duplicates: []int{11, 16},
+	},
+	{
+		rows: "testdata/complaints.jsonl", path: "../../examples/marketing/complaints.arrow", schema: complaintsSchema,
+		addresses: func(rec arrow.Record) *array.String { return rec.Column(0).(*array.String) },
 	},
 }
 

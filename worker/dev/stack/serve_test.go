@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -59,6 +60,39 @@ func TestTheExamplesGetThrough(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("no rejects file stands where the output says:\n%s", &out)
+	}
+}
+
+// TestTheMarketingExamplesGetThrough: each chooses whom the sandbox gets.
+func TestTheMarketingExamplesGetThrough(t *testing.T) {
+	o := options(t)
+	o.exports, o.connections = "../../../examples/marketing/exports.yaml", "../../../examples/marketing/connections.yaml"
+	dir := t.TempDir()
+	all, err := start(t.Context(), o, dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.stop()
+	exports, err := loadExports(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := all.runExports(t.Context(), exports, true, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := map[string]int64{}
+	for _, v := range views {
+		for _, s := range v.Segments {
+			sent[s.Run.Segment] = s.Report.Upload.Sent
+			if s.State != "done" {
+				t.Errorf("%q is %s: %s", s.Run.Segment, s.State, s.Report.Error)
+			}
+		}
+	}
+	want := map[string]int64{"Offer by country": 9, "Spring/A": 9, "Spring/B": 7, "One row each": 18, "Salutation": 18, "Recorded": 18}
+	if !maps.Equal(sent, want) {
+		t.Errorf("sent %v, want %v", sent, want)
 	}
 }
 
