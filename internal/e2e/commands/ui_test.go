@@ -44,7 +44,7 @@ type page struct {
 }
 
 // TestWhatOperatorsSee opens a running, a waiting and a finished run in the UI, in a
-// browser, and the list of runs as the starter links to it.
+// browser, the list of runs as the starter links to it, and the overview of all exports.
 //
 // It is not parallel: a browser is slow beside eight other tests.
 func TestWhatOperatorsSee(t *testing.T) {
@@ -96,8 +96,11 @@ func TestWhatOperatorsSee(t *testing.T) {
 		}},
 		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{"Export “Running” over connection “sandbox”", "started by tester: running"}},
 		{URL: base + "?query=" + url.QueryEscape("ExportState = 'waiting'"), Texts: []string{"export/Waiting"}},
+		{URL: "file://" + filepath.Join(w.DataRoot, filepath.FromSlash(schemas.OverviewKey)), Texts: []string{
+			"Finished done, over connection “sandbox”", "started by tester", "2 runs since", "30 to 31", "+1", "no_tld",
+		}},
 	})
-	if waiting := seen[len(seen)-1]; strings.Contains(waiting, "export/Finished") {
+	if waiting := seen[len(seen)-2]; strings.Contains(waiting, "export/Finished") {
 		t.Errorf("the list of waiting runs has one that is done: %s", waiting)
 	}
 	if err := w.Operator.Cancel(t.Context(), running); err != nil {
