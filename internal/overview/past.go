@@ -34,7 +34,11 @@ func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, end
 		if s.Divided != nil {
 			continue // its lists follow
 		}
-		run.Lists = append(run.Lists, schemas.PastList{Segment: s.Segment, ListID: s.ListID, State: s.State, Error: s.Error, Size: s.ListSize})
+		l := schemas.PastList{Segment: s.Segment, ListID: s.ListID, State: s.State, Error: s.Error}
+		if s.State == schemas.StateDone {
+			l.Size = s.ListSize
+		}
+		run.Lists = append(run.Lists, l)
 	}
 	if i := slices.IndexFunc(past.Runs, func(r schemas.PastRun) bool { return r.RunID == run.RunID }); i >= 0 {
 		past.Runs[i] = run
