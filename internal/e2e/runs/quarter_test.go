@@ -215,7 +215,7 @@ func TestAMarketingTeamsQuarter(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
 	// Fast: it is about who is sent, not when.
-	q := &quarter{World: world.New(t, sandbox.Config{Fast: true}, false), optedOut: map[int]bool{}, suppressed: map[int]bool{}, last: 200}
+	q := &quarter{World: world.New(t, sandbox.Config{Fast: true, KeepData: true}, false), optedOut: map[int]bool{}, suppressed: map[int]bool{}, last: 200}
 	path := q.Path("connections.yaml")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -290,6 +290,17 @@ func TestAMarketingTeamsQuarter(t *testing.T) {
 	if lists, outcomes := q.find(gone); len(lists) > 0 || !slices.Contains(outcomes, "removed suppressed") {
 		t.Errorf("after the request for deletion: on %v, after %q", lists, outcomes)
 	}
+	forgotten, err := q.admin.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: world.Person(gone)})
+	kinds := map[string]bool{}
+	for _, f := range forgotten.Files {
+		kinds[f.Kind] = true
+	}
+	if err != nil || !forgotten.Complete() || len(forgotten.Lists) > 0 || !kinds[schemas.KindRecord] {
+		t.Errorf("forgotten: %+v, %v", forgotten, err)
+	}
+	if lists, outcomes := q.find(gone); len(lists)+len(outcomes) > 0 {
+		t.Errorf("a forgotten person is on %v, after %q", lists, outcomes)
+	}
 
 	// A broken delivery has half of the customers. Nobody is removed before a person answers.
 	whole := q.last
@@ -356,7 +367,7 @@ func (q *quarter) looksBack(begin time.Time) {
 			q.T.Errorf("the audit trail does not say what was aborted: %+v", e)
 		}
 	}
-	want := map[schemas.AuditWhat]int{schemas.AuditApplied: 2, schemas.AuditRan: 9, schemas.AuditSearched: 3, schemas.AuditAborted: 1}
+	want := map[schemas.AuditWhat]int{schemas.AuditApplied: 2, schemas.AuditRan: 9, schemas.AuditSearched: 4, schemas.AuditForgot: 1, schemas.AuditAborted: 1}
 	if !maps.Equal(done, want) {
 		q.T.Errorf("the audit trail has %v, want %v", done, want)
 	}
