@@ -131,7 +131,8 @@ func TestTheMarketingExamples(t *testing.T) {
 		}
 		for _, s := range e.Segments {
 			has["where"] = has["where"] || s.Where != nil
-			has["split"] = has["split"] || s.Group != nil
+			has["split"] = has["split"] || s.Split != nil
+			has["forEach"] = has["forEach"] || s.ForEach != ""
 		}
 	}
 	for what, is := range has {
