@@ -121,6 +121,7 @@ func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 	if sum.Sum64() != binary.LittleEndian.Uint64(want[:]) {
 		return nil, ErrDamaged
 	}
+	s.Seal() // they are in order
 	return s, nil
 }
 
@@ -137,6 +138,6 @@ func (s *Set) Merge(o *Set) error {
 		}
 		o.blocks[b] = nil
 	}
-	s.n, o.n = s.n+o.n, 0
+	s.n, o.n, o.filter = s.n+o.n, 0, nil
 	return nil
 }

@@ -1,16 +1,19 @@
 // Package suppression holds the hashes of people that must never be sent: a suppression list.
-// It keeps hashes only, in sorted blocks, at 16 bytes each and up to a quarter more for room to
-// grow.
+// It keeps hashes only, in sorted blocks, at 16 bytes each, up to a quarter more for room to grow,
+// and 2 to 4 bytes for a filter.
 package suppression
 
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
+	"unicode/utf8"
 )
 
 // Hash is the first half of the SHA-256 of what identifies a person. Two of 100 million people
@@ -23,7 +26,14 @@ func (h Hash) Compare(o Hash) int { return bytes.Compare(h[:], o[:]) }
 // Address returns the hash of an address: of its SHA-256, trimmed and in lower case, as
 // advertising platforms and Iterable hash addresses.
 func Address(address []byte) Hash {
-	sum := sha256.Sum256(bytes.ToLower(bytes.TrimSpace(address)))
+	address = bytes.TrimSpace(address)
+	for _, c := range address {
+		if c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			address = bytes.ToLower(address) // which always copies
+			break
+		}
+	}
+	sum := sha256.Sum256(address)
 	return Hash(sum[:len(Hash{})])
 }
 
@@ -70,6 +80,10 @@ const blocks = 1 << 12
 type Set struct {
 	blocks [blocks][]Hash
 	n      int
+	// filter has the bits of all hashes, at least 16 bits for each of them: most of those that
+	// the set lacks are answered by one bit, in a tenth of the time of a search (BenchmarkHas).
+	filter []uint64
+	mask   uint64
 }
 
 // Add adds a hash.
@@ -82,6 +96,9 @@ func (s *Set) Add(h Hash) error {
 	s.n++
 	return nil
 }
+
+// bit is the bit of a hash in a filter, of bits that block does not use.
+func (h Hash) bit() uint64 { return binary.LittleEndian.Uint64(h[8:]) }
 
 func (h Hash) block() int { return int(h[0])<<4 | int(h[1])>>4 }
 
@@ -104,6 +121,14 @@ func (s *Set) Seal() {
 	for _, n := range counts {
 		s.n += n
 	}
+	s.mask = 1<<max(6, bits.Len(uint(16*s.n))) - 1
+	s.filter = make([]uint64, (s.mask+1)/64)
+	for _, block := range s.blocks {
+		for _, h := range block {
+			at := h.bit() & s.mask
+			s.filter[at/64] |= 1 << (at % 64)
+		}
+	}
 }
 
 // Len returns the number of hashes: after Seal, of different ones.
@@ -117,6 +142,9 @@ func (s *Set) Len() int {
 // Has reports whether the sealed set has a hash.
 func (s *Set) Has(h Hash) bool {
 	if s == nil || s.n == 0 {
+		return false
+	}
+	if at := h.bit() & s.mask; s.filter[at/64]>>(at%64)&1 == 0 {
 		return false
 	}
 	_, found := slices.BinarySearchFunc(s.blocks[h.block()], h, Hash.Compare)

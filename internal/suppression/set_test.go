@@ -98,3 +98,25 @@ func TestLargeSet(t *testing.T) {
 	t.Logf("%d hashes: %.1f bytes each, %d MB from the system at the peak; added in %s, sorted in %s; %d ns to hash and look one up",
 		s.Len(), float64(after.HeapAlloc-before.HeapAlloc)/float64(n), after.Sys>>20, added.Round(time.Millisecond), sealed.Round(time.Millisecond), took.Nanoseconds()/looked)
 }
+
+// TestUnevenSets: hashes that a list names itself may be close to each other.
+func TestUnevenSets(t *testing.T) {
+	for name, at := range map[string]func(i int) Hash{
+		"one block":  func(i int) Hash { return Hash{2: byte(i >> 8), 3: byte(i)} },
+		"its end":    func(i int) Hash { return Hash{0xff, 0xff, 0xff, 0xff, 14: byte(i >> 8), 15: byte(i)} },
+		"few blocks": func(i int) Hash { return Hash{0: byte(i % 3), 6: byte(i >> 8), 7: byte(i)} },
+	} {
+		var s Set
+		for i := 0; i < 2000; i += 2 {
+			if err := s.Add(at(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Seal()
+		for i := range 2100 {
+			if has := s.Has(at(i)); has != (i < 2000 && i%2 == 0) {
+				t.Fatalf("%s, %d: %t", name, i, has)
+			}
+		}
+	}
+}
