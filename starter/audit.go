@@ -53,7 +53,7 @@ schedule or Temporal itself started are included. It names no person of a segmen
 			if to == "" {
 				to = e.Connection
 			}
-			rows = append(rows, []string{stamp(e.At), console.Printable(e.Who), string(e.What), console.Printable(to), console.Printable(e.Details), e.RunID})
+			rows = append(rows, []string{console.Stamp(e.At), console.Printable(e.Who), string(e.What), console.Printable(to), console.Printable(e.Details), e.RunID})
 		}
 		switch {
 		case a.output == outputJSON:

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
@@ -64,55 +62,7 @@ too. It can be repeated, and leaves out runs that have not finished: the status 
 		if a.structured() {
 			return a.encode(c.OutOrStdout(), found)
 		}
-		showFound(c.OutOrStdout(), found, history)
+		console.Found(c.OutOrStdout(), found, history)
 		return nil
 	})
-}
-
-// showFound prints where a person is.
-func showFound(w io.Writer, f schemas.Found, history bool) {
-	if len(f.Lists) == 0 {
-		fmt.Fprintln(w, "No export has put this person on a list.")
-	} else {
-		showLists(w, f.Lists)
-	}
-	if len(f.Rows) > 0 {
-		var rows [][]string
-		for _, r := range f.Rows {
-			rows = append(rows, []string{stamp(r.At), r.Export, r.Segment, string(r.Outcome), string(r.Reason), console.Printable(r.Column), r.RunID})
-		}
-		fmt.Fprintln(w)
-		console.Table(w, []string{"time", "export", "segment", "outcome", "reason", "column", "run"}, rows)
-	}
-	fmt.Fprintf(w, "\nSearched %s", console.Things(f.Snapshots, "list"))
-	if history {
-		fmt.Fprintf(w, " and %s", console.Things(f.Records, "record"))
-	}
-	fmt.Fprintf(w, ": %s, %s.\n", console.Things(int(f.Reads), "read"), humanize.Bytes(uint64(f.Bytes)))
-	if f.Unfinished > 0 {
-		fmt.Fprintf(w, "Not searched: what %s added that did not finish, or has not yet.\n", console.Things(f.Unfinished, "run"))
-	}
-	for _, key := range f.Unreadable {
-		fmt.Fprintf(w, "Could not search %s\n", console.Printable(key))
-	}
-}
-
-// showLists prints the lists that a person is on.
-func showLists(w io.Writer, lists []schemas.FoundList) {
-	var rows [][]string
-	for _, l := range lists {
-		state := "on the list"
-		if l.Unconfirmed {
-			state = "perhaps on the list"
-		}
-		rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), state, stamp(l.At), l.RunID})
-	}
-	console.Table(w, []string{"export", "segment", "list", "state", "as of", "run"}, rows)
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }

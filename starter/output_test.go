@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/reference"
@@ -132,7 +133,7 @@ func TestStartsOfAPlanFromTheGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	showStarts(&out, steps, time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC))
+	console.Starts(&out, steps, time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC))
 	if !strings.Contains(out.String(), "04:00") || !strings.Contains(out.String(), `Starts of "Spring"`) || strings.Contains(out.String(), "02:00") {
 		t.Errorf("it shows %q", out.String())
 	}

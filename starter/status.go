@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -111,51 +110,8 @@ func (a *app) status(c *cobra.Command, o gateway.Service, run operate.Run) error
 	if link := a.runURL(c.Context(), o, v.Run); link != "" {
 		fmt.Fprintf(w, "Page      %s\n", link)
 	}
-	showRun(w, v)
+	console.Run(w, v)
 	return exit(v)
-}
-
-// showRun prints the state of one run.
-func showRun(w io.Writer, v operate.View) {
-	fmt.Fprintf(w, "Export %q, run %s: %s\n\n", v.Run.Export, v.Run.RunID, v.State)
-	if len(v.Segments) > 0 {
-		console.Summary(w, []operate.View{v})
-		fmt.Fprintln(w)
-	}
-	if v.Error != "" {
-		fmt.Fprintln(w, v.Error)
-	}
-	showSegments(w, v)
-	for _, s := range v.Segments {
-		if s.Report.Rejects != "" {
-			fmt.Fprintf(w, "Rejected rows: starter rejects %s\n", v.Run.RunID)
-			break
-		}
-	}
-	if v.Report != "" {
-		fmt.Fprintf(w, "Report: starter report %s --open\n", v.Run.RunID)
-	}
-}
-
-// showSegments prints the waits, errors and warnings of a run.
-func showSegments(w io.Writer, v operate.View) {
-	console.Waits(w, "starter", v)
-	for _, a := range v.Answers {
-		fmt.Fprintf(w, "%q %s\n", v.Run.Export, a)
-	}
-	for _, s := range v.Segments {
-		for _, a := range s.Report.Answers {
-			if a.Answer != schemas.UpdateAbort { // the error below says it
-				fmt.Fprintf(w, "%q %s\n", s.Run.Segment, a)
-			}
-		}
-		if s.Report.Error != "" {
-			fmt.Fprintf(w, "%q %s: %s\n", s.Run.Segment, s.State, s.Report.Error)
-		}
-		for _, warning := range s.Report.Warnings {
-			fmt.Fprintf(w, "%q warning: %s\n", s.Run.Segment, warning)
-		}
-	}
 }
 
 // follow shows the progress of runs until each has ended or waits, and then their states.
@@ -192,14 +148,14 @@ func (a *app) showRuns(c *cobra.Command, views []operate.View) error {
 			return err
 		}
 	case len(views) == 1:
-		showRun(w, views[0])
+		console.Run(w, views[0])
 	case len(views) > 1:
 		console.Summary(w, views)
 		for _, v := range views {
 			if v.Error != "" {
 				fmt.Fprintf(w, "%q %s: %s\n", v.Run.Export, v.State, v.Error)
 			}
-			showSegments(w, v)
+			console.Segments(w, v)
 		}
 	}
 	return exit(views...)

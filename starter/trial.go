@@ -150,7 +150,7 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 	w := c.OutOrStdout()
 	var rows [][]string
 	for _, r := range out.Rows {
-		rows = append(rows, []string{console.Printable(r.Person), string(r.Outcome), console.Printable(r.Answer), stamp(r.At)})
+		rows = append(rows, []string{console.Printable(r.Person), string(r.Outcome), console.Printable(r.Answer), console.Stamp(r.At)})
 	}
 	fmt.Fprintln(w)
 	if len(rows) == 0 {

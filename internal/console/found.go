@@ -1,0 +1,107 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"iterable-segment-export/schemas"
+)
+
+// StillThere says what forgetting does not do.
+const StillThere = `Iterable is not changed: the person stays on these lists, and no run removes them from there
+any more. To have runs remove them, add them to a suppression list and run these exports first
+(docs/suppression.md); or delete the user in Iterable.`
+
+// ComesBack says what may follow.
+const ComesBack = `A run sends the person again, as a new profile, if a segment's source still has them. To prevent
+that, delete them there, or keep them on a suppression list.`
+
+// Found prints where a person is.
+func Found(w io.Writer, f schemas.Found, history bool) {
+	if len(f.Lists) == 0 {
+		fmt.Fprintln(w, "No export has put this person on a list.")
+	} else {
+		foundLists(w, f.Lists)
+	}
+	if len(f.Rows) > 0 {
+		var rows [][]string
+		for _, r := range f.Rows {
+			rows = append(rows, []string{Stamp(r.At), r.Export, r.Segment, string(r.Outcome), string(r.Reason), Printable(r.Column), r.RunID})
+		}
+		fmt.Fprintln(w)
+		Table(w, []string{"time", "export", "segment", "outcome", "reason", "column", "run"}, rows)
+	}
+	fmt.Fprintf(w, "\nSearched %s", Things(f.Snapshots, "list"))
+	if history {
+		fmt.Fprintf(w, " and %s", Things(f.Records, "record"))
+	}
+	fmt.Fprintf(w, ": %s, %s.\n", Things(int(f.Reads), "read"), humanize.Bytes(uint64(f.Bytes)))
+	if f.Unfinished > 0 {
+		fmt.Fprintf(w, "Not searched: what %s added that did not finish, or has not yet.\n", Things(f.Unfinished, "run"))
+	}
+	for _, key := range f.Unreadable {
+		fmt.Fprintf(w, "Could not search %s\n", Printable(key))
+	}
+}
+
+// foundLists prints the lists that a person is on.
+func foundLists(w io.Writer, lists []schemas.FoundList) {
+	var rows [][]string
+	for _, l := range lists {
+		state := "on the list"
+		if l.Unconfirmed {
+			state = "perhaps on the list"
+		}
+		rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), state, Stamp(l.At), l.RunID})
+	}
+	Table(w, []string{"export", "segment", "list", "state", "as of", "run"}, rows)
+}
+
+// Stamp returns a time in UTC to the second, or nothing for the zero time.
+func Stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// Forgotten prints what was removed of a person, and where.
+func Forgotten(w io.Writer, f schemas.ForgetAnswer) {
+	if len(f.Files) == 0 {
+		fmt.Fprintf(w, "Nothing was removed: no file has the person. Searched %s.\n", Things(f.Searched, "file"))
+	} else {
+		var rows [][]string
+		var others int64
+		for _, in := range f.Files {
+			rows = append(rows, []string{in.Kind, in.Export, in.Segment, in.RunID, fmt.Sprint(in.Rows)})
+			others += in.Others
+		}
+		Table(w, []string{"removed from", "export", "segment", "run", "rows"}, rows)
+		fmt.Fprintf(w, "\nSearched %s.\n", Things(f.Searched, "file"))
+		if others > 0 {
+			fmt.Fprintf(w, "%s had another address or user ID beside this one: forget that one as well.\n", Things(int(others), "removed row"))
+		}
+	}
+	if len(f.Lists) > 0 {
+		fmt.Fprint(w, "\nStill on these lists in Iterable:\n\n")
+		foundLists(w, f.Lists)
+		fmt.Fprintf(w, "\n%s\n", StillThere)
+	}
+	if len(f.Files) > 0 {
+		fmt.Fprintf(w, "\n%s\n", ComesBack)
+	}
+	for _, run := range f.Unfinished {
+		if run.Export == "" {
+			fmt.Fprintf(w, "\nNot searched: a run has not finished (%s). Repeat this when it has.\n", run.Folder)
+			continue
+		}
+		fmt.Fprintf(w, "\nNot searched: run %s of export %q, segment %q has not finished (starter status %s). Repeat this when it has.\n",
+			run.RunID, run.Export, run.Segment, schemas.ShellWord(run.Export))
+	}
+	for _, key := range f.Unreadable {
+		fmt.Fprintf(w, "\nCould not search %s\n", Printable(key))
+	}
+}
