@@ -88,11 +88,6 @@ type Connections interface {
 	Status() config.Status
 }
 
-// needOperator returns a permanent error, for which the run waits for an operator.
-func needOperator(kind schemas.ErrorType, message string, details ...any) error {
-	return step.NeedOperator(kind, message, details...)
-}
-
 // Ledger returns the ledger of the data root.
 func (a *Activities) Ledger() *ledger.Ledger {
 	return &ledger.Ledger{Root: a.Root, TempDir: a.TempDir, LastStaged: a.LastStaged, Log: a.Log}
@@ -141,7 +136,7 @@ func failure(err error, connection string) error {
 		case api.Class == iterable.FieldTypes, api.Class == iterable.FieldsLimit:
 			then = "; then retry, or abort, change the export's mapping and run it again"
 		}
-		return needOperator(kind, fmt.Sprintf("connection %q: %s%s", connection, api, then))
+		return step.NeedOperator(kind, fmt.Sprintf("connection %q: %s%s", connection, api, then))
 	}
 	return temporal.NewApplicationErrorWithOptions(api.Error(), string(api.Class),
 		temporal.ApplicationErrorOptions{NextRetryDelay: api.RetryAfter})

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 )
 
@@ -47,7 +48,7 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 		return out, err
 	}
 	if _, err := a.Connections.Key(c); err != nil {
-		return out, needOperator(schemas.ErrorNoKey, err.Error())
+		return out, step.NeedOperator(schemas.ErrorNoKey, err.Error())
 	}
 	if err := identified(e, c); err != nil {
 		return out, err
@@ -100,7 +101,7 @@ func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (sc
 			return schemas.Person{}, err
 		}
 		if this.First != in.RunID {
-			return schemas.Person{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q claims the ID %q of another run", e.Name, in.RunID))
+			return schemas.Person{}, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q claims the ID %q of another run", e.Name, in.RunID))
 		}
 	}
 	who, err := a.Access.CheckRun(ctx, in.Input, this.Started)
@@ -115,7 +116,7 @@ func (a *Activities) granted(ctx context.Context, in schemas.AuthorizeInput) (sc
 func (a *Activities) execution(ctx context.Context, kind, id string) (Execution, error) {
 	info := activity.GetInfo(ctx)
 	if info.WorkflowType.Name != kind || info.WorkflowExecution.ID != id {
-		return Execution{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("only the workflow %s with the ID %s may do this", kind, id))
+		return Execution{}, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("only the workflow %s with the ID %s may do this", kind, id))
 	}
 	return a.Executions(ctx, id, info.WorkflowExecution.RunID)
 }
@@ -124,7 +125,7 @@ func (a *Activities) execution(ctx context.Context, kind, id string) (Execution,
 func noAccess(err error) error {
 	var no *access.Refused
 	if errors.As(err, &no) {
-		return needOperator(no.Type, no.Message)
+		return step.NeedOperator(no.Type, no.Message)
 	}
 	return err
 }
@@ -133,7 +134,7 @@ func noAccess(err error) error {
 func (a *Activities) known(name string) (schemas.Connection, error) {
 	c, err := a.Connections.Get(name)
 	if err != nil {
-		return c, needOperator(schemas.ErrorUnknownConnection, err.Error())
+		return c, step.NeedOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
 	return c, nil
 }
@@ -163,9 +164,9 @@ func (a *Activities) admitted(ctx context.Context, run schemas.RunRef, does effe
 	_, ofIt := r.Input.Export.Find(run.Segment)
 	switch {
 	case !ofIt && run.Segment != "":
-		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q has no segment %q", run.Export, run.Segment))
+		return nil, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q has no segment %q", run.Export, run.Segment))
 	case does == sends && r.Input.Check:
-		return nil, needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", run.Export))
+		return nil, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", run.Export))
 	case does == keeps:
 		return &r, nil
 	}
@@ -201,7 +202,7 @@ func (a *Activities) mayWorkAs(ctx context.Context, check bool, run schemas.RunR
 }
 
 func altered(run schemas.RunRef) error {
-	return needOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was changed between the start of its run and this step", run.Export))
+	return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was changed between the start of its run and this step", run.Export))
 }
 
 // maySend returns an error if the run may no longer send, over the connection that it began
@@ -231,7 +232,7 @@ func (a *Activities) sameHost(name, host string) error {
 	if err != nil || host == "" || host == access.Host(c) {
 		return err
 	}
-	return needOperator(schemas.ErrorNoConnection, fmt.Sprintf(
+	return step.NeedOperator(schemas.ErrorNoConnection, fmt.Sprintf(
 		"connection %q uses the host %s now, and used %s when the run began; abort the run and start it again, or restore the connection and retry",
 		name, access.Host(c), host))
 }
@@ -250,7 +251,7 @@ func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) e
 		run.Segment = s.Segment
 		_, known := r.Input.Export.Find(s.Segment)
 		if !known || s.Export != run.Export || s.RunID != run.RunID || s.Connection != run.Connection || s.Rejects != "" && path.Dir(s.Rejects) != schemas.ReportDir(run) {
-			return needOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of %q is about another one", run.Export))
+			return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of %q is about another one", run.Export))
 		}
 	}
 	return nil
@@ -276,7 +277,7 @@ func identified(e schemas.Export, c schemas.Connection) error {
 	default:
 		return nil
 	}
-	return needOperator(schemas.ErrorBadExport, fmt.Sprintf(
+	return step.NeedOperator(schemas.ErrorBadExport, fmt.Sprintf(
 		"export %q names no %s column, but connection %q leads to a project of type %s; add it to the export, and run it again",
 		e.Name, missing, c.Name, projectType(c)))
 }

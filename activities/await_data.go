@@ -127,12 +127,12 @@ func (a *Activities) marker(ctx context.Context, in schemas.InspectInput) (at ma
 	}
 	zone, err := time.LoadLocation(ready.TimeZone)
 	if err != nil {
-		return at, "", needOperator(schemas.ErrorBadExport, fmt.Sprintf("ready.timeZone: %v; write it like Europe/Oslo", err))
+		return at, "", step.NeedOperator(schemas.ErrorBadExport, fmt.Sprintf("ready.timeZone: %v; write it like Europe/Oslo", err))
 	}
 	name := strings.ReplaceAll(ready.Marker, "{date}", in.Wanted.Began.In(zone).Format(time.DateOnly))
 	c, err := a.Connections.Get(in.Export.Connection)
 	if err != nil {
-		return at, "", needOperator(schemas.ErrorUnknownConnection, err.Error())
+		return at, "", step.NeedOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
 	source, err := storage.Within(in.Segment.Source, c.AllowedSources)
 	if err != nil {

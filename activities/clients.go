@@ -32,10 +32,10 @@ type client struct {
 func (c *Clients) Get(name string) (*iterable.Client, error) {
 	connection, err := c.Connections.Get(name)
 	if err != nil {
-		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
+		return nil, step.NeedOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
 	if _, err := c.Connections.Key(connection); err != nil {
-		return nil, needOperator(schemas.ErrorNoKey, err.Error())
+		return nil, step.NeedOperator(schemas.ErrorNoKey, err.Error())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,7 +51,7 @@ func (c *Clients) Get(name string) (*iterable.Client, error) {
 		return c.Connections.Key(now)
 	})
 	if err != nil {
-		return nil, needOperator(schemas.ErrorUnknownConnection, fmt.Sprintf("connection %q: %v", name, err))
+		return nil, step.NeedOperator(schemas.ErrorUnknownConnection, fmt.Sprintf("connection %q: %v", name, err))
 	}
 	if c.clients == nil {
 		c.clients = map[string]*client{}

@@ -7,6 +7,7 @@ import (
 
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/record"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/trial"
 	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
@@ -65,7 +66,7 @@ func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) erro
 	case err != nil || r == nil:
 		return err
 	case r.Input.Check:
-		return needOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", in.Run.Export))
+		return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", in.Run.Export))
 	}
 	return noAccess(a.Access.CheckList(ctx, in.Run, in.Report.ListID))
 }

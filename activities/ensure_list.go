@@ -12,6 +12,7 @@ import (
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 )
 
@@ -26,7 +27,7 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 		return schemas.ListRef{}, err
 	}
 	if in.Name != in.Run.Segment {
-		return schemas.ListRef{}, needOperator(schemas.ErrorGrant, fmt.Sprintf("the list must have its segment's name, %q, not %q", in.Run.Segment, in.Name))
+		return schemas.ListRef{}, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the list must have its segment's name, %q, not %q", in.Run.Segment, in.Name))
 	}
 	client, err := a.Clients.Get(in.Connection)
 	if err != nil {
@@ -46,12 +47,12 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	}
 	clashes, warnings := compareFields(in.Fields, project.fields)
 	if len(clashes) > 0 && !in.Check {
-		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
+		return schemas.ListRef{}, step.NeedOperator(schemas.ErrorFieldTypes, strings.Join(clashes, "; ")+
 			"; change the segment's column or the field in Iterable and retry, or abort, change the export and run it again")
 	}
 	fresh := mapping.NewFields(in.Fields, project.fields)
 	if len(fresh) > 0 && in.NewFields == schemas.Refuse && !in.Check {
-		return schemas.ListRef{}, needOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
+		return schemas.ListRef{}, step.NeedOperator(schemas.ErrorFieldTypes, fmt.Sprintf(
 			"the run would create %s in Iterable, and newFields is refuse; create them there and retry, or abort, change the export and run it again", schemas.FieldNames(fresh)))
 	}
 	o := ownership{Activities: a, in: in, deployment: deployment, run: run}
@@ -168,7 +169,7 @@ func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lis
 	}
 	for _, l := range after {
 		if strings.EqualFold(strings.TrimSpace(l.Name), strings.TrimSpace(o.in.Name)) {
-			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+			return schemas.ListRef{}, step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 				"Iterable does not create the list %q beside list %d, %q, whose name differs only in case or spaces; rename one of the two and retry",
 				o.in.Name, l.ID, l.Name))
 		}
@@ -198,7 +199,7 @@ func (o *ownership) found(ctx context.Context, lists []iterable.List, last int64
 func (o *ownership) settle(ctx context.Context, client *iterable.Client, before, lists []iterable.List, made int64) (schemas.ListRef, error) {
 	for _, l := range before {
 		if l.ID == made {
-			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+			return schemas.ListRef{}, step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 				"Iterable takes list %d, %q, for the list %q that it is asked to create; rename the list or the segment, so that they are the same or differ in more than case and spaces, and retry",
 				l.ID, l.Name, o.in.Name))
 		}
@@ -209,7 +210,7 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, before,
 			if err := client.DeleteNew(ctx, made); err != nil {
 				return schemas.ListRef{}, err
 			}
-			return schemas.ListRef{}, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+			return schemas.ListRef{}, step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 				"Iterable names a list %q when it is asked for %q; rename the segment to that and run the export again", l.Name, o.in.Name))
 		}
 		if l.Name == o.in.Name && l.Type == api.Standard && l.ID <= chosen.ID {
@@ -254,7 +255,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 	for _, l := range lists {
 		if in.ListID != 0 && l.ID == in.ListID {
 			if l.Name != in.Name {
-				return nil, nil, needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+				return nil, nil, step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 					"listId %d is the list %q, not %q; correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
 			}
 			return &l, nil, usable(l)
@@ -265,7 +266,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 	}
 	switch {
 	case in.ListID != 0:
-		return nil, nil, needOperator(schemas.ErrorListGone, fmt.Sprintf(
+		return nil, nil, step.NeedOperator(schemas.ErrorListGone, fmt.Sprintf(
 			"there is no list with the id %d, which the segment's listId asks for; correct or remove listId, and run the export again", in.ListID))
 	case len(named) == 0:
 		return nil, nil, nil
@@ -292,7 +293,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 		}
 	}
 	if ours < len(named) {
-		return nil, nil, needOperator(schemas.ErrorListAmbiguous, fmt.Sprintf(
+		return nil, nil, step.NeedOperator(schemas.ErrorListAmbiguous, fmt.Sprintf(
 			"%d lists are named %q: %s; set listId in the segment's settings to the one to fill, or rename the others in Iterable and retry",
 			len(named), in.Name, strings.Join(ids, ", ")))
 	}
@@ -302,7 +303,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 
 func usable(l iterable.List) error {
 	if l.Type != "" && l.Type != api.Standard {
-		return needOperator(schemas.ErrorListUnusable, fmt.Sprintf(
+		return step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
 			"list %d, %q, is of type %s, and only a %s list can be filled; rename it in Iterable and retry, or set listId in the segment's settings to another list of this name",
 			l.ID, l.Name, l.Type, api.Standard))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
@@ -123,7 +124,7 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 			}
 		}
 		if schemas.IsTrial(o.in.Run.Export) {
-			return false, needOperator(kind, fmt.Sprintf("list %d, %q, is filled by %s; a trial does not send to the list of another export: name another one with --list", l.ID, l.Name, by))
+			return false, step.NeedOperator(kind, fmt.Sprintf("list %d, %q, is filled by %s; a trial does not send to the list of another export: name another one with --list", l.ID, l.Name, by))
 		}
 		then := "the other one then asks at its next run"
 		if elsewhere {
@@ -134,7 +135,7 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 				"Approve to hand it over to export %q; %s. Or abort, and give this segment another name",
 			l.ID, l.Name, by, o.in.Run.Export, then)
 		if o.in.TakeFrom != question { // or the answer was to another question
-			return false, needOperator(kind, question)
+			return false, step.NeedOperator(kind, question)
 		}
 		mine.Handover, o.handedOver = rand.Text(), true
 		if o.busy, err = o.sends(ctx, owner); err != nil {
@@ -170,7 +171,7 @@ func (o *ownership) mayTake(owner *listOwner, l iterable.List) error {
 	if access.MayUse(o.run.Person.Role, c) {
 		return nil
 	}
-	return needOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
+	return step.NeedOperator(schemas.ErrorNotAllowed, fmt.Sprintf(
 		"list %d, %q, is filled by an export over a connection that %s may not use; abort, and give this segment another name, or have an administrator run export %q",
 		l.ID, l.Name, o.run.Person.Name, o.in.Run.Export))
 }
@@ -186,7 +187,7 @@ func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) erro
 		return fmt.Errorf("read the owner of list %d: %w", in.ListID, err)
 	}
 	if found && !owner.is(in.Run, in.Connection.Name) {
-		return needOperator(schemas.ErrorStaging, fmt.Sprintf(
+		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"list %d was handed over to segment %q of export %q during the run; abort the run, or retry to start over and ask for the list again",
 			in.ListID, owner.Segment, owner.Export))
 	}

@@ -8,6 +8,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 )
 
@@ -18,7 +19,7 @@ func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (
 	ctx, attempt := a.begin(ctx, 0, nil)
 	defer attempt.End(ctx, &err)
 	if in.Export.Name == "" {
-		return out, needOperator(schemas.ErrorBadExport, "the export to remove has no name")
+		return out, step.NeedOperator(schemas.ErrorBadExport, "the export to remove has no name")
 	}
 	who, err := a.mayRemove(ctx, in)
 	if err != nil {

@@ -100,7 +100,7 @@ func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began tim
 func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Segment, pinned *schemas.TableVersion) (*segment.Located, error) {
 	c, err := a.Connections.Get(e.Connection)
 	if err != nil {
-		return nil, needOperator(schemas.ErrorUnknownConnection, err.Error())
+		return nil, step.NeedOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
 	version := int64(segment.Latest)
 	if pinned != nil {
@@ -108,10 +108,10 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 	}
 	located, err := sources.Files(ctx, c, s.Source, version, s.Where != nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return located, needOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
+		return located, step.NeedOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, needOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
+		return nil, step.NeedOperator(schemas.ErrorSegmentUnreadable, fmt.Sprintf("%v; let the worker read there, then retry", err))
 	}
 	return located, segmentFailure(err)
 }
@@ -120,10 +120,10 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 func segmentFailure(err error) error {
 	var bad *segment.Error
 	if errors.Is(err, snapshot.ErrTooMany) {
-		return needOperator(schemas.ErrorBadExport, err.Error())
+		return step.NeedOperator(schemas.ErrorBadExport, err.Error())
 	}
 	if errors.As(err, &bad) && bad.Type != "" {
-		return needOperator(bad.Type, bad.Error())
+		return step.NeedOperator(bad.Type, bad.Error())
 	}
 	return err
 }
@@ -145,7 +145,7 @@ func (a *Activities) StageSegment(ctx context.Context, in schemas.StageInput) (_
 		return schemas.Manifest{}, err
 	}
 	if done, ok := a.Ledger().Reported(ctx, in.Run); ok && !in.Check && done.State == schemas.StateDone {
-		return schemas.Manifest{}, needOperator(schemas.ErrorStaging, fmt.Sprintf(
+		return schemas.Manifest{}, step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf(
 			"this run was done already, and was reset in Temporal since; abort it and start a new one with: starter run %s", schemas.ShellWord(in.Run.Export)))
 	}
 	from, err := a.source(ctx, in)
