@@ -69,6 +69,11 @@ exports:
       - name: Sweden
         source: SOURCE/customers/*.parquet
         where: {all: [{column: EmailOptIn, is: true}, {column: Country, equals: SE}]}
+  - name: Countries
+    connection: sandbox
+    email: Email
+    segments:
+      - {name: "Customers {Country}", source: SOURCE/customers/*.parquet, forEach: Country, where: {column: EmailOptIn, is: true}}
 `
 
 // optsIn reports whether a customer agreed to the newsletter. Three of four do.
@@ -126,12 +131,13 @@ func (q *quarter) run(export string) operate.View {
 	return q.Watch(started.Run)
 }
 
-// month runs both exports, and compares the lists with what the team knows.
+// month runs all exports, and compares the lists with what the team knows.
 func (q *quarter) month(name string) (newsletter, spring operate.View) {
 	q.T.Helper()
 	newsletter, spring = q.run("Newsletter"), q.run("Spring")
 	q.Done(newsletter)
 	q.Done(spring)
+	q.Done(q.run("Countries"))
 	all := map[string][]string{}
 	for i := 1; i <= q.last; i++ {
 		if !q.optsIn(i) || q.suppressed[i] {
@@ -144,7 +150,8 @@ func (q *quarter) month(name string) (newsletter, spring operate.View) {
 			all["Sweden"] = append(all["Sweden"], world.Person(i))
 		}
 	}
-	for _, list := range []string{"Newsletter", "Sweden"} {
+	all["Customers NO"], all["Customers SE"] = all["Norway"], all["Sweden"]
+	for _, list := range []string{"Newsletter", "Sweden", "Customers NO", "Customers SE"} {
 		if have := q.Members(list); !slices.Equal(have, all[list]) {
 			q.T.Errorf("%s: the list %q has %d members, want %d", name, list, len(have), len(all[list]))
 		}
@@ -208,8 +215,8 @@ func (q *quarter) overview(export string) schemas.ExportOverview {
 	return all.Exports[i]
 }
 
-// TestAMarketingTeamsQuarter walks through three months of a team: a newsletter for who opted
-// in, a campaign by country with a control group, a suppression list that grows, a request for
+// TestAMarketingTeamsQuarter walks through three months of a team: a trial, a newsletter for who
+// opted in, a campaign by country with a control group, a list for each country, a suppression list that grows, a request for
 // deletion, a broken delivery, an overview and an audit.
 func TestAMarketingTeamsQuarter(t *testing.T) {
 	t.Parallel()
@@ -238,6 +245,17 @@ func TestAMarketingTeamsQuarter(t *testing.T) {
 	}
 	if plan, err := q.admin.Apply(t.Context(), gateway.PlanRequest{File: *file}); err != nil || plan.Failed > 0 {
 		t.Fatalf("%+v, %v", plan, err)
+	}
+
+	// A trial with two colleagues, one of whom has not opted in. It touches no other list.
+	try := gateway.StartRequest{Export: "Newsletter", Trial: &gateway.TrialRequest{Only: []string{world.Person(1), world.Person(3)}}}
+	trial, err := q.admin.Start(t.Context(), try)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Done(q.Watch(trial.Run))
+	if have := q.Members("Newsletter (trial)"); !slices.Equal(have, world.Persons(1, 1)) || len(q.Sandbox.Stats(false).Lists) != 1 || q.overview("Newsletter").State != "" {
+		t.Errorf("the trial's list has %v, of the lists %+v", have, q.Sandbox.Stats(false).Lists)
 	}
 
 	// January: the first runs.
@@ -281,7 +299,7 @@ func TestAMarketingTeamsQuarter(t *testing.T) {
 	// March: a customer of the newsletter and of group A asks to be deleted. The team removes
 	// the row, and suppresses the address until it is gone everywhere.
 	gone := slices.IndexFunc(world.Persons(1, 200), func(address string) bool { return q.groups()[address] == "A" }) + 1
-	if lists, _ := q.find(gone); !slices.Equal(lists, []string{"Newsletter", "Norway/A"}) {
+	if lists, _ := q.find(gone); !slices.Equal(lists, []string{"Customers NO", "Newsletter", "Norway/A"}) {
 		t.Errorf("who asks to be deleted is on %v", lists)
 	}
 	q.suppressed[gone] = true
@@ -367,7 +385,7 @@ func (q *quarter) looksBack(begin time.Time) {
 			q.T.Errorf("the audit trail does not say what was aborted: %+v", e)
 		}
 	}
-	want := map[schemas.AuditWhat]int{schemas.AuditApplied: 2, schemas.AuditRan: 9, schemas.AuditSearched: 4, schemas.AuditForgot: 2, schemas.AuditAborted: 1} // forgot: before and after
+	want := map[schemas.AuditWhat]int{schemas.AuditApplied: 3, schemas.AuditTried: 1, schemas.AuditRan: 13, schemas.AuditSearched: 4, schemas.AuditForgot: 2, schemas.AuditAborted: 1} // forgot: before and after
 	if !maps.Equal(done, want) {
 		q.T.Errorf("the audit trail has %v, want %v", done, want)
 	}
