@@ -62,8 +62,8 @@ func made(t *testing.T, r *rand.Rand, dt arrow.DataType, n int) arrow.Array {
 	return a
 }
 
-// texts returns the rows of a column as text.
-func texts(a arrow.Array) (out []string) {
+// cellsOf returns the rows of a column as text.
+func cellsOf(a arrow.Array) (out []string) {
 	for i := range a.Len() {
 		if a.IsNull(i) {
 			out = append(out, "null")
@@ -82,7 +82,7 @@ func TestGather(t *testing.T) {
 		for _, a := range []arrow.Array{whole, array.NewSlice(whole, 3, 31)} {
 			var rows []int32
 			var want []string
-			all := texts(a)
+			all := cellsOf(a)
 			for i := range a.Len() {
 				if r.IntN(3) > 0 {
 					rows, want = append(rows, int32(i)), append(want, all[i])
@@ -93,8 +93,8 @@ func TestGather(t *testing.T) {
 				t.Errorf("%s: %v", dt, err)
 				continue
 			}
-			if fmt.Sprint(texts(got)) != fmt.Sprint(want) {
-				t.Errorf("%s:\n got %s\nwant %s", dt, texts(got), want)
+			if fmt.Sprint(cellsOf(got)) != fmt.Sprint(want) {
+				t.Errorf("%s:\n got %s\nwant %s", dt, cellsOf(got), want)
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func TestPartsHaveTheRows(t *testing.T) {
 		byList := map[string][]int32{}
 		var cells [][]string
 		for _, c := range columns[:len(columns)-1] {
-			cells = append(cells, texts(c))
+			cells = append(cells, cellsOf(c))
 		}
 		for i := range n {
 			line := fmt.Sprint(0, at+int64(i))
@@ -189,7 +189,7 @@ func TestPartsHaveTheRows(t *testing.T) {
 			}
 			var cells [][]string
 			for _, c := range b.Columns() {
-				cells = append(cells, texts(c))
+				cells = append(cells, cellsOf(c))
 			}
 			for i := range int(b.NumRows()) {
 				file, row := b.At(i)
