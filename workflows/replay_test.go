@@ -16,6 +16,9 @@ import (
 // releasesOfDataRoots has a folder for each release, with the data root that it leaves.
 const releasesOfDataRoots = "../internal/e2e/runs/testdata/releases"
 
+// histories has those of this version.
+const histories = "testdata/histories"
+
 // TestRecordedHistories replays the runs that this version makes, and those that each release
 // made. One that this version can't replay would break the runs that are under way when it is
 // deployed; docs/versioning.md says what to do then.
@@ -23,7 +26,7 @@ func TestRecordedHistories(t *testing.T) {
 	chunks := workflows.ChunksPerExecution
 	workflows.ChunksPerExecution = 10 // as it was when the long runs were recorded
 	defer func() { workflows.ChunksPerExecution = chunks }()
-	folders := map[string]string{"now": "testdata/histories"}
+	folders := map[string]string{"now": histories}
 	releases, err := os.ReadDir(releasesOfDataRoots)
 	if err != nil || len(releases) == 0 {
 		t.Fatal("no release is recorded", err)
@@ -72,6 +75,13 @@ func replay(t *testing.T, folder string) {
 			t.Errorf("%s has no run of the kind %s", folder, name)
 		}
 	}
+	if folder == histories {
+		for _, name := range []string{"refresh-scheduled", "refresh-news", "triggeredrun", "findlateruns"} { // since 0.1 was recorded
+			if !have[name] {
+				t.Errorf("%s has no history of the kind %s", folder, name)
+			}
+		}
+	}
 	for _, name := range []string{"export-continued-segment-1", "export-continued-segment-2", "notify", "scheduled", "removed"} {
 		if !have[name] {
 			t.Errorf("%s has no history of the kind %s", folder, name)
@@ -90,7 +100,7 @@ func TestRecordRelease(t *testing.T) {
 	if _, err := os.Stat(dir); err == nil {
 		t.Fatalf("%s was recorded already; a release is recorded once", version)
 	}
-	if err := os.CopyFS(dir, os.DirFS("testdata/histories")); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(histories)); err != nil {
 		t.Fatal(err)
 	}
 }
