@@ -23,7 +23,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Operator works on the exports and runs of one Temporal namespace.
+// Operator does what one person, Who, asks of the exports and runs of one Temporal namespace.
 type Operator struct {
 	Client    client.Client
 	Namespace string

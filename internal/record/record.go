@@ -34,12 +34,12 @@ type recorder struct {
 
 // Publish writes what became of each row beside the report. It returns the file's key, or
 // "" if the export keeps no record, or the run ended before anything was staged.
-func Publish(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+func Publish(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
 	if e.Record == schemas.RecordNone || attempt == "" {
 		return "", nil
 	}
 	dir := schemas.StagedDir(run, attempt)
-	names, err := a.Root.Read(ctx, path.Join(dir, ledger.FilesFile))
+	names, err := l.Root.Read(ctx, path.Join(dir, ledger.FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -48,16 +48,16 @@ func Publish(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schema
 		err = json.Unmarshal(names, &r.files)
 	}
 	if err == nil {
-		r.leftOut, err = readLeftOut(ctx, a.Root, path.Join(dir, leftOutFile))
+		r.leftOut, err = readLeftOut(ctx, l.Root, path.Join(dir, leftOutFile))
 	}
 	if err == nil {
-		r.Account, err = a.NewAccount(ctx, run, attempt, nil)
+		r.Account, err = l.NewAccount(ctx, run, attempt, nil)
 	}
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
 	}
 	key := path.Join(schemas.ReportDir(run), schemas.RowsFile)
-	w, err := a.Root.Create(ctx, key)
+	w, err := l.Root.Create(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
 	}
@@ -73,10 +73,10 @@ func Publish(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schema
 
 // PublishEnded is Publish for a run that ended early. What it has staged may be
 // incomplete or damaged, and then there is no record.
-func PublishEnded(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
-	key, err := Publish(ctx, a, run, e, attempt)
+func PublishEnded(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
+	key, err := Publish(ctx, l, run, e, attempt)
 	if ledger.Unusable(err) {
-		a.Log.Warn("run ended without a record of its rows", "export", run.Export, "segment", run.Segment, "run", run.RunID)
+		l.Log.Warn("run ended without a record of its rows", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		return "", nil
 	}
 	return key, err

@@ -28,14 +28,14 @@ const (
 
 // Divide reads a segment with several lists once, and writes its rows by list for the Stage of
 // each list. known are the lists that the segment had before.
-func Divide(ctx context.Context, a *ledger.Ledger, in schemas.DivideInput, attempt string, seg *segment.Segment, known []string, read *atomic.Int64) (schemas.DivideResult, error) {
+func Divide(ctx context.Context, l *ledger.Ledger, in schemas.DivideInput, attempt string, seg *segment.Segment, known []string, read *atomic.Int64) (schemas.DivideResult, error) {
 	d := newDivision(in, seg)
-	err := d.divide(ctx, a, attempt, read)
+	err := d.divide(ctx, l, attempt, read)
 	if err == nil {
 		err = d.lists(known)
 	}
 	if err == nil {
-		err = d.write(ctx, a.Root)
+		err = d.write(ctx, l.Root)
 	}
 	return d.result, err
 }
@@ -89,9 +89,9 @@ func newDivision(in schemas.DivideInput, seg *segment.Segment) *division {
 }
 
 // divide reads the segment and writes its rows by list.
-func (d *division) divide(ctx context.Context, a *ledger.Ledger, attempt string, read *atomic.Int64) (err error) {
+func (d *division) divide(ctx context.Context, l *ledger.Ledger, attempt string, read *atomic.Int64) (err error) {
 	d.attempt = attempt
-	file, err := a.Root.Create(ctx, path.Join(schemas.StagedDir(d.in.Run, attempt), partsFile))
+	file, err := l.Root.Create(ctx, path.Join(schemas.StagedDir(d.in.Run, attempt), partsFile))
 	if err != nil {
 		return fmt.Errorf("make the divided rows: %w", err)
 	}
@@ -100,13 +100,13 @@ func (d *division) divide(ctx context.Context, a *ledger.Ledger, attempt string,
 		return err
 	}
 	defer d.out.Discard()
-	if d.left, err = newUnlisted(ctx, a.Root, schemas.StagedDir(d.in.Run, attempt), d.in.Export); err != nil {
+	if d.left, err = newUnlisted(ctx, l.Root, schemas.StagedDir(d.in.Run, attempt), d.in.Export); err != nil {
 		return err
 	}
 	defer d.left.abort()
 	// Rows of one person are in the same group, but can have different values.
 	if d.value >= 0 || d.in.Export.Dedupe.Keep != "" {
-		d.found = snapshot.NewDuplicates(a.TempDir, 0)
+		d.found = snapshot.NewDuplicates(l.TempDir, 0)
 		defer func() { err = errors.Join(err, d.found.Close()) }()
 	}
 	for b, err := range d.seg.ReadAll(ctx) {
@@ -130,12 +130,12 @@ func (d *division) divide(ctx context.Context, a *ledger.Ledger, attempt string,
 	if err := d.left.close(); err != nil {
 		return err
 	}
-	d.count(a)
+	d.count(l)
 	return d.dedupe()
 }
 
 // count adds to the manifest what was read.
-func (d *division) count(a *ledger.Ledger) {
+func (d *division) count(l *ledger.Ledger) {
 	m, traffic := &d.result.Manifest, d.seg.Traffic()
 	m.Attempt, m.BytesRead, m.Reads, m.Warnings = d.attempt, traffic.Bytes, traffic.Requests, d.seg.Warnings()
 	if k := d.seg.Skipped(); k != (schemas.Skipped{}) {
@@ -143,7 +143,7 @@ func (d *division) count(a *ledger.Ledger) {
 		m.Read += k.Rows
 		m.Filtered += k.Rows
 	}
-	a.Log.Info("segment divided", "export", d.in.Run.Export, "segment", d.in.Run.Segment, "rows", m.Read, "lists", len(d.index.Parts),
+	l.Log.Info("segment divided", "export", d.in.Run.Export, "segment", d.in.Run.Segment, "rows", m.Read, "lists", len(d.index.Parts),
 		"bytesRead", traffic.Bytes, "ofBytes", d.seg.Info().Bytes, "reads", traffic.Requests)
 }
 

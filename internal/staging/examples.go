@@ -52,10 +52,10 @@ func keep(to *[]schemas.Example, one schemas.Example) {
 
 // writeExamples writes a check's examples to its report folder, where the starter reads
 // them with its caller's rights.
-func (a *Stager) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
+func (stager *Stager) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
 	data, err := json.Marshal(e.Examples)
 	if err == nil {
-		err = a.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.ExamplesFile), data)
+		err = stager.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.ExamplesFile), data)
 	}
 	if err != nil {
 		return fmt.Errorf("write the examples: %w", err)

@@ -80,12 +80,12 @@ func (s *staging) stageRemoval(m *snapshot.Member, suppressed bool) error {
 
 // compareIdentities prepares for people who are known by an address and by a user
 // id.
-func (a *Stager) compareIdentities(ctx context.Context, s *staging, body batch.BodyOptions) (err error) {
-	s.identities = snapshot.NewIdentities(a.TempDir, 0)
-	if s.supersededFile, err = a.Root.Create(ctx, path.Join(s.dir, ledger.SupersededFile)); err != nil {
+func (stager *Stager) compareIdentities(ctx context.Context, s *staging, body batch.BodyOptions) (err error) {
+	s.identities = snapshot.NewIdentities(stager.TempDir, 0)
+	if s.supersededFile, err = stager.Root.Create(ctx, path.Join(s.dir, ledger.SupersededFile)); err != nil {
 		return fmt.Errorf("make the staged files: %w", err)
 	}
-	s.superseded, err = batch.NewWriter(s.supersededFile, a.batchLimits(s.in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true})
+	s.superseded, err = batch.NewWriter(s.supersededFile, stager.batchLimits(s.in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true})
 	return err
 }
 

@@ -25,19 +25,19 @@ type Source struct {
 }
 
 // Part returns the rows of a list of a divided segment.
-func Part(ctx context.Context, a *ledger.Ledger, in schemas.StageInput) (out Source, err error) {
+func Part(ctx context.Context, l *ledger.Ledger, in schemas.StageInput) (out Source, err error) {
 	of := in.Run
 	of.Segment = in.Segment.Of
 	dir := schemas.StagedDir(of, in.Divided)
 	var index parts.Index
-	found, err := a.Root.ReadJSON(ctx, path.Join(dir, partsList), &index)
+	found, err := l.Root.ReadJSON(ctx, path.Join(dir, partsList), &index)
 	if err == nil && !found {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
 		return out, partFailure(in, err)
 	}
-	open := func(ctx context.Context) (storage.File, error) { return a.Root.Open(ctx, path.Join(dir, partsFile)) }
+	open := func(ctx context.Context) (storage.File, error) { return l.Root.Open(ctx, path.Join(dir, partsFile)) }
 	var ok bool
 	out.Segment, ok, err = index.Segment(in.Segment.Name, in.Info, open)
 	if err == nil && !ok {

@@ -2,6 +2,7 @@ package staging
 
 import (
 	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -43,4 +44,25 @@ func (s *staging) rejectProfile(p *snapshot.Profile, reason schemas.Reason) erro
 		name, value = s.userName, p.UserID
 	}
 	return s.reject(position{file: p.File, row: p.Row}, name, value, reason)
+}
+
+// leave adds a row to those that are not compared, with its person.
+func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason) {
+	s.refusePerson(p, refusedRow{at: at, reason: reason})
+}
+
+// refusePerson adds a row to the rows to reject, with its person for the record.
+func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
+	if s.recording != nil {
+		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
+	}
+	s.refuse(r)
+}
+
+// filter adds a row that the segment's condition leaves out.
+func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
+	var p snapshot.Profile
+	if _, _, reason := s.identify(&p, i, emails, users); reason == "" && !s.tried.leavesOut(&p, nil, i, users) {
+		s.leave(&p, at, schemas.ReasonFiltered)
+	}
 }

@@ -44,8 +44,8 @@ type Suppressed struct {
 
 // Stage reads the segment once, compares it with old, and writes the staged files of an attempt.
 // It keeps the number of rows that were read in read.
-func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt string, from Source, old ledger.Comparison, read *atomic.Int64) (m schemas.Manifest, err error) {
-	s, err := a.newStaging(ctx, in, attempt, from.Segment, old)
+func (stager *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt string, from Source, old ledger.Comparison, read *atomic.Int64) (m schemas.Manifest, err error) {
+	s, err := stager.newStaging(ctx, in, attempt, from.Segment, old)
 	if err != nil {
 		return m, err
 	}
@@ -54,7 +54,7 @@ func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt strin
 	if err := s.linkRows(ctx, from.Segment); err != nil {
 		return m, partFailure(in, err)
 	}
-	if err := s.decide(ctx, from.Segment, a.TempDir); err != nil {
+	if err := s.decide(ctx, from.Segment, stager.TempDir); err != nil {
 		return m, err
 	}
 	var failed error // to read the segment
@@ -78,20 +78,20 @@ func (a *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt strin
 	traffic := from.Traffic()
 	s.manifest.BytesRead, s.manifest.Reads = traffic.Bytes+s.traffic.Bytes, traffic.Requests+s.traffic.Requests
 	s.skipped(from.Skipped())
-	a.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
+	stager.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
 		"bytesRead", traffic.Bytes, "ofBytes", from.Info().Bytes, "reads", traffic.Requests)
 	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
 		return m, err
 	}
 	names, err := json.Marshal(from.Files())
 	if err == nil {
-		err = a.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), names)
+		err = stager.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), names)
 	}
 	if err == nil && len(s.gone) > 0 {
-		err = a.Root.Write(ctx, path.Join(s.dir, ledger.ForgottenFile), s.gone)
+		err = stager.Root.Write(ctx, path.Join(s.dir, ledger.ForgottenFile), s.gone)
 	}
 	if err == nil && s.examples != nil {
-		err = a.writeExamples(ctx, in.Run, s.examples)
+		err = stager.writeExamples(ctx, in.Run, s.examples)
 	}
 	return s.manifest, err
 }
@@ -116,8 +116,8 @@ func (s *staging) warnings() {
 
 // batchLimits returns the limits of a batch on this connection: what one request can
 // certainly carry.
-func (a *Stager) batchLimits(l schemas.Limits) batch.Limits {
-	most := cmp.Or(a.BatchProfiles, schemas.BatchProfiles)
+func (stager *Stager) batchLimits(l schemas.Limits) batch.Limits {
+	most := cmp.Or(stager.BatchProfiles, schemas.BatchProfiles)
 	if n := int(l.SubscribersPerRequest); n > 0 {
 		most = min(most, n)
 	}

@@ -66,16 +66,16 @@ type staging struct {
 }
 
 // newStaging opens the staged files and the comparison with the snapshot.
-func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
+func (stager *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
 	s = &staging{
-		in: in, root: a.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
-		linkedRows: linked{}, linkedMembers: linked{}, forgotten: a.Forgotten, suppressed: a.Suppressed,
+		in: in, root: stager.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
+		linkedRows: linked{}, linkedMembers: linked{}, forgotten: stager.Forgotten, suppressed: stager.Suppressed,
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt
 	s.manifest.Rejected = map[schemas.Reason]int64{}
-	s.manifest.Warnings, s.manifest.Full = slices.Concat(old.Warnings, seg.Warnings(), a.Suppressed.Warnings), old.Full
-	s.manifest.SuppressionLists = a.Suppressed.Lists
+	s.manifest.Warnings, s.manifest.Full = slices.Concat(old.Warnings, seg.Warnings(), stager.Suppressed.Warnings), old.Full
+	s.manifest.SuppressionLists = stager.Suppressed.Lists
 	s.manifest.SentAgain, s.manifest.Handover = old.Again, old.Handover
 	if in.Check {
 		s.examples = &examples{}
@@ -86,7 +86,7 @@ func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt 
 		}
 	}()
 	s.columns(seg)
-	if s.tried, err = a.newTried(ctx, in); err != nil {
+	if s.tried, err = stager.newTried(ctx, in); err != nil {
 		return s, err
 	}
 	if s.mapper, err = CompileMapping(s.export, in.Connection.Limits, seg); err != nil {
@@ -95,20 +95,20 @@ func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt 
 	for name, file := range map[string]**storage.Writer{
 		schemas.AddsFile: &s.addsFile, schemas.RemovesFile: &s.removesFile, schemas.RejectsFile: &s.rejectsFile,
 	} {
-		if *file, err = a.Root.Create(ctx, path.Join(s.dir, name)); err != nil {
+		if *file, err = stager.Root.Create(ctx, path.Join(s.dir, name)); err != nil {
 			return s, fmt.Errorf("make the staged files: %w", err)
 		}
 	}
 	body := batch.NewBodyOptions(in.ListID, in.Export.Settings, in.Connection.ProjectType)
-	if s.adds, err = batch.NewWriter(s.addsFile, a.batchLimits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
+	if s.adds, err = batch.NewWriter(s.addsFile, stager.batchLimits(in.Connection.Limits), batch.Options{Body: body}); err != nil {
 		return s, err
 	}
-	if s.removes, err = batch.NewWriter(s.removesFile, a.batchLimits(in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true}); err != nil {
+	if s.removes, err = batch.NewWriter(s.removesFile, stager.batchLimits(in.Connection.Limits), batch.Options{Body: body, Unsubscribe: true}); err != nil {
 		return s, err
 	}
 	s.rejects = rejects.NewWriter(s.rejectsFile)
 	if !in.Check {
-		if s.recording, err = record.New(ctx, a.Root, s.dir, in.Export); err != nil {
+		if s.recording, err = record.New(ctx, stager.Root, s.dir, in.Export); err != nil {
 			return s, err
 		}
 	}
@@ -118,7 +118,7 @@ func (a *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt 
 		s.manifest.Members, s.manifest.Snapshot, s.manifest.LastProfiles = old.Header().Members(), old.Header().RunID, old.Header().Profiles
 		s.manifest.UnconfirmedMembers = old.Header().Unconfirmed
 		if in.Connection.ProjectType == schemas.ProjectHybrid {
-			if err := a.compareIdentities(ctx, s, body); err != nil {
+			if err := stager.compareIdentities(ctx, s, body); err != nil {
 				return s, err
 			}
 			options.Stays = s.stays
@@ -396,25 +396,4 @@ func (s *staging) close() error {
 		}
 	}
 	return err
-}
-
-// leave adds a row to those that are not compared, with its person.
-func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason) {
-	s.refusePerson(p, refusedRow{at: at, reason: reason})
-}
-
-// refusePerson adds a row to the rows to reject, with its person for the record.
-func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
-	if s.recording != nil {
-		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
-	}
-	s.refuse(r)
-}
-
-// filter adds a row that the segment's condition leaves out.
-func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
-	var p snapshot.Profile
-	if _, _, reason := s.identify(&p, i, emails, users); reason == "" && !s.tried.leavesOut(&p, nil, i, users) {
-		s.leave(&p, at, schemas.ReasonFiltered)
-	}
 }

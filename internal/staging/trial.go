@@ -29,7 +29,7 @@ type tried struct {
 var errEnough = errors.New("the trial has its profiles")
 
 // newTried reads what the segment's trial selects. It returns nil if it is not a trial.
-func (a *Stager) newTried(ctx context.Context, in schemas.StageInput) (*tried, error) {
+func (stager *Stager) newTried(ctx context.Context, in schemas.StageInput) (*tried, error) {
 	of := in.Segment.Trial
 	if of == nil {
 		return nil, nil
@@ -39,7 +39,7 @@ func (a *Stager) newTried(ctx context.Context, in schemas.StageInput) (*tried, e
 		return t, nil
 	}
 	var err error
-	t.people, err = trial.Read(ctx, a.Root, in.Run.Connection, in.Run.Export, of.People)
+	t.people, err = trial.Read(ctx, stager.Root, in.Run.Connection, in.Run.Export, of.People)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, step.NeedOperator(schemas.ErrorStaging, "the data root does not have the people of this trial: "+
 			"they are kept for two days, in the data root of who started it, which must be that of the workers; start the trial again")

@@ -71,11 +71,11 @@ func (u *unlisted) abort() {
 
 // PublishUnlisted keeps the record of the rows that are for no list beside the report of a divided
 // segment. It returns the file's key, or "" if there is none.
-func PublishUnlisted(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, attempt string) (string, error) {
+func PublishUnlisted(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, attempt string) (string, error) {
 	key := path.Join(schemas.ReportDir(run), schemas.RowsFile)
-	from, err := a.Root.Open(ctx, path.Join(schemas.StagedDir(run, attempt), schemas.RowsFile))
+	from, err := l.Root.Open(ctx, path.Join(schemas.StagedDir(run, attempt), schemas.RowsFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		if from, err = a.Root.Open(ctx, key); errors.Is(err, fs.ErrNotExist) {
+		if from, err = l.Root.Open(ctx, key); errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		}
 		if err == nil { // by an earlier try, which got no answer
@@ -86,7 +86,7 @@ func PublishUnlisted(ctx context.Context, a *ledger.Ledger, run schemas.RunRef, 
 		return "", fmt.Errorf("write the record of rows: %w", err)
 	}
 	defer from.Close()
-	to, err := a.Root.Create(ctx, key)
+	to, err := l.Root.Create(ctx, key)
 	if err == nil {
 		defer to.Abort()
 		if _, err = io.Copy(to, io.NewSectionReader(from, 0, from.Size())); err == nil {
