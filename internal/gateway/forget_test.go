@@ -224,6 +224,12 @@ func TestForgettingLeavesRunsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	tried := schemas.TrialKey("mail", "News (trial)", "X")
+	for key, who := range map[string]string{tried: "ANN@example.com", schemas.TrialKey("mail", "News (trial)", "Y"): "bob@example.com"} {
+		if err := root.WriteJSON(t.Context(), key, map[string][]string{"people": {who}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "Damaged", "S"), schemas.SnapshotName(1)), []byte("not a snapshot")); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +240,7 @@ func TestForgettingLeavesRunsAlone(t *testing.T) {
 	if want := "examples News S check: 1, 0\nrecord News S tuesday: 1, 0"; !strings.Contains(forgotten(got), "record News S tuesday: 1, 0") || strings.Contains(forgotten(got), "monday") {
 		t.Errorf("removed:\n%s\nwant:\n%s", forgotten(got), want)
 	}
-	if len(got.Unfinished) != 2 || got.Unfinished[0].Folder != app || got.Unfinished[0].RunID != "wednesday" || got.Unfinished[1].Export != "News" || got.Unfinished[1].RunID != "monday" ||
+	if len(got.Unfinished) != 3 || got.Unfinished[2].Folder != tried || got.Unfinished[0].Folder != app || got.Unfinished[0].RunID != "wednesday" || got.Unfinished[1].Export != "News" || got.Unfinished[1].RunID != "monday" ||
 		len(got.Unreadable) != 1 || !strings.Contains(got.Unreadable[0], "damaged") {
 		t.Errorf("unfinished: %+v, unreadable: %v", got.Unfinished, got.Unreadable)
 	}

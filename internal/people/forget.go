@@ -79,11 +79,33 @@ func (f *forgetter) unfinished(ctx context.Context) error {
 			return nil
 		})
 	}
+	if err == nil {
+		err = f.trials(ctx)
+	}
 	slices.SortFunc(f.answer.Unfinished, func(a, b schemas.UnfinishedRun) int { return strings.Compare(a.Folder, b.Folder) })
 	if err != nil {
 		return fmt.Errorf("list the runs that have not finished: %w", err)
 	}
 	return nil
+}
+
+// trials finds the trials that name the person and have not ended. Their files go at their end.
+func (f *forgetter) trials(ctx context.Context) error {
+	return f.Root.Walk(ctx, schemas.TrialsDir, func(o storage.Object) error {
+		if o.Name == schemas.TrialSaltKey {
+			return nil
+		}
+		var of struct {
+			People []string `json:"people"`
+		}
+		if _, err := f.Root.ReadJSON(ctx, o.Name, &of); err != nil {
+			return f.unreadable(ctx, o.Name, err)
+		}
+		if slices.ContainsFunc(of.People, func(id string) bool { return f.means([]byte(id)) }) {
+			f.answer.Unfinished = append(f.answer.Unfinished, schemas.UnfinishedRun{Folder: o.Name})
+		}
+		return nil
+	})
 }
 
 // forgettingPrefix begins the names of the markers of this package. A run that finds one waits,
