@@ -92,11 +92,6 @@ type InvalidValue struct {
 	TooLarge bool
 }
 
-// Error returns the problem without the value.
-func (v *InvalidValue) Error() string {
-	return fmt.Sprintf("column %s: the value %s", v.Column, v.Problem)
-}
-
 // Compile compiles a mapping. Every name must be one that Iterable accepts and does not
 // manage itself, no two fields may have one name, and every column must have a type with a
 // JSON form. The error lists all problems.
