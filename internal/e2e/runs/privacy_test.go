@@ -37,6 +37,7 @@ const (
 	canaryUser    = "quetzaluser"
 	canaryField   = "quetzalfield"
 	canaryNested  = "quetzalnested"
+	canaryNever   = "quetzalnever" // on the suppression list
 	canaryKey     = "quetzalkey0123456789abcdef012345"
 )
 
@@ -107,7 +108,7 @@ func canaries(w *world.World, name string) {
 // does, and looks for people and the key in all that comes out of it.
 func TestNobodyLeavesTheirPlace(t *testing.T) {
 	t.Parallel()
-	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryKey)
+	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryNever, canaryKey)
 	w := world.New(t, sandbox.Config{
 		Rate:    -1, // requests of ten profiles each, hundreds of them
 		Project: sandbox.HybridProject,
@@ -127,8 +128,9 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
     projectType: hybrid
     allowedSources: [%q]
     limits: {requestsPerSecond: 1000, subscribersPerRequest: 10}
+    suppress: [{name: Never, source: %q, email: email, userID: id}]
     consent: {acceptedBy: tester, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}
-`, w.URL, w.Path("key"), w.Sources), 0o600)
+`, w.URL, w.Path("key"), w.Sources, filepath.Join(w.Sources, "Never")), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +150,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	p := &eventful{Starter: w.Starter(), hook: hook.URL}
 	p.everything()
 	p.midway(h, dir)
+	p.asked()
 
 	// The words are where they belong: or this test would find nothing anywhere.
 	rejects := p.Want(0, "rejects", "Eventful")
@@ -162,7 +165,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 
 	// A check masks its examples but for their domain; reports say which domains are
 	// rejected most.
-	people := newHunt(canaryValid, canaryInvalid, canaryUser, canaryField, canaryNested, canaryKey)
+	people := newHunt(canaryValid, canaryInvalid, canaryUser, canaryField, canaryNested, canaryNever, canaryKey)
 	people.clean(t, "what the starter said", p.said.Bytes())
 	answer, err := http.Get("http://" + health + "/metrics")
 	if err != nil {
@@ -191,14 +194,12 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	// Where people may be, nobody else may look.
 	for name, data := range files(w, w.DataRoot) {
 		h.clean(t, "the name of "+name, []byte(strings.TrimPrefix(name, w.DataRoot)))
-		switch base := path.Base(name); base {
-		case schemas.RejectsFile, schemas.ExamplesFile:
-		case path.Base(schemas.OverviewKey), path.Base(schemas.PastRunsKey("", "")):
+		switch base := path.Base(name); {
+		case strings.HasPrefix(base, "report."):
+			people.clean(t, name, data)
+		case base == path.Base(schemas.OverviewKey), base == path.Base(schemas.PastRunsKey("", "")), base == schemas.RunRecordFile,
+			strings.HasPrefix(name, filepath.Join(w.DataRoot, schemas.AuditDir)), strings.HasPrefix(name, filepath.Join(w.DataRoot, schemas.SuppressionDir)):
 			h.clean(t, name, data)
-		default:
-			if strings.HasPrefix(base, "report.") {
-				people.clean(t, name, data)
-			}
 		}
 	}
 	w.NothingIsLeft()
@@ -226,6 +227,45 @@ func (p *eventful) wants(status int, args ...string) {
 	}
 }
 
+// quietly is say without the arguments, which may have what the answer may not.
+func (p *eventful) quietly(status int, args ...string) string {
+	p.T.Helper()
+	got, out, errOut := p.Call(args...)
+	if got != status {
+		p.T.Errorf("starter %s: status %d, want %d\n%s%s", args[0], got, status, out, errOut)
+	}
+	fmt.Fprintf(&p.said, "%s\n%s\n", out, errOut)
+	return out
+}
+
+// asked makes an operator name people: in a search, a deletion and a condition.
+func (p *eventful) asked() {
+	p.T.Helper()
+	person, gone := fmt.Sprintf("%s.5@%s.example.com", canaryValid, canaryDomain), fmt.Sprintf("%s.6@%s.example.com", canaryValid, canaryDomain)
+	for _, who := range []string{person, canaryUser + "-5", fmt.Sprintf("%s.300@%s.example.com", canaryValid, canaryDomain), canaryNever} {
+		p.quietly(0, "find", who, "--history")
+		p.quietly(0, "find", who, "-o", "json")
+	}
+	if out := p.quietly(0, "find", person, "--history"); !strings.Contains(out, "Eventful") || !strings.Contains(out, "added") {
+		p.T.Errorf("find says %s", out)
+	}
+	if out := p.quietly(0, "find", gone, "--forget", "--yes"); !strings.Contains(out, "snapshot") || !strings.Contains(out, "record") || !strings.Contains(out, "another address or user ID") {
+		p.T.Errorf("find --forget says %s", out)
+	}
+	if out := p.quietly(0, "audit"); !strings.Contains(out, "forgot") || !strings.Contains(out, "searched") {
+		p.T.Errorf("audit says %s", out)
+	}
+	p.quietly(0, "record", "Eventful", "--out", p.Path("rows.parquet"))
+	text := fmt.Sprintf("exports:\n  - name: Choosy\n    connection: canary\n    email: email\n    schedule: off\n    segments: [{name: Choosy, source: %q, where: {column: city, notEquals: %q}}]\n",
+		filepath.Join(p.Sources, "Eventful"), person)
+	if err := os.WriteFile(p.Path("choosy.yaml"), []byte(text), 0o600); err != nil {
+		p.T.Fatal(err)
+	}
+	if status, _, errOut := p.Call("apply", p.Path("choosy.yaml"), "--yes"); status == 0 || !strings.Contains(errOut, "address") {
+		p.T.Errorf("a condition with an address is applied: %d, %s", status, errOut)
+	}
+}
+
 // answers gives an export's run the answer that it waits for.
 func (p *eventful) answers(answer, export string) {
 	p.T.Helper()
@@ -250,6 +290,12 @@ func (p *eventful) everything() {
 	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing"} {
 		canaries(p.World, name)
 	}
+	var never []string
+	for i := range 40 {
+		never = append(never, fmt.Sprintf(`{"email": "%s.%d@%s.example.com", "id": "%s-%d"}`, canaryNever, i, canaryDomain, canaryNever, i))
+	}
+	never = append(never, fmt.Sprintf(`{"email": "%s.300@%s.example.com"}`, canaryValid, canaryDomain), fmt.Sprintf(`{"email": "%s"}`, canaryNever))
+	p.Table("Never", []arrow.Field{{Name: "email", Type: world.TextColumn, Nullable: true}, {Name: "id", Type: world.TextColumn, Nullable: true}}, "["+strings.Join(never, ",")+"]")
 	damaged := filepath.Join(p.Sources, "Damaged", "rows.arrow")
 	if whole, err := os.ReadFile(damaged); err != nil || os.WriteFile(damaged, whole[:len(whole)*3/5], 0o600) != nil {
 		t.Fatal(err)
@@ -257,7 +303,7 @@ func (p *eventful) everything() {
 	file := p.Path("exports.yaml")
 	text := "exports:\n"
 	for name, more := range map[string]string{
-		"Eventful": "    fields: [{column: city}, {column: tags}]\n    guardrails: {maxRejectedShare: 1}\n" +
+		"Eventful": "    fields: [{column: city}, {column: tags}]\n    guardrails: {maxRejectedShare: 1}\n    record: all\n" +
 			"    notify: [{url: " + p.hook + "/hook, on: [waiting, done, failed]}]\n",
 		"Waiting":  "    fields: [{column: city}]\n    guardrails: {maxRejectedShare: 0.01}\n",
 		"Damaged":  "    fields: [{column: city}]\n",
