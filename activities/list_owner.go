@@ -228,8 +228,8 @@ func (a *Activities) handover(ctx context.Context, in schemas.StageInput) (strin
 	if in.ListOwner == "" {
 		return "", nil
 	}
-	owner, _, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
-	if err != nil {
+	owner, found, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
+	if err != nil || !found || !owner.is(in.Run, in.Connection.Name) { // it was handed to another one, as the upload will notice
 		return "", err
 	}
 	var sent sentSince

@@ -144,7 +144,14 @@ func listThatCameBack(t *testing.T, done bool) {
 	if err := b.Ledger().Absorb(t.Context(), run, springExport, 7, nil); err != nil {
 		t.Fatal(err)
 	}
-	in := schemas.StageInput{Run: run, Export: springExport, Connection: schemas.ConnectionInfo{ProjectType: schemas.ProjectEmail}, ListID: 7}
+	in := schemas.StageInput{Run: run, Export: springExport, Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: schemas.ProjectEmail}, ListID: 7}
+	// The export that the list was taken from has nothing to do with the handover: if it took
+	// it for its own, it would record that all profiles were sent after it.
+	late := in
+	late.Run, late.ListOwner = other, ownerName(iterable.List{ID: 7})
+	if name, err := b.handover(t.Context(), late); err != nil || name != "" {
+		t.Errorf("%q, %v", name, err)
+	}
 	for owner, full := range map[string]bool{"": false, ownerName(iterable.List{ID: 7}): true} {
 		in.ListOwner = owner
 		c, err := b.compareWith(t.Context(), in)
