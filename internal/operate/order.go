@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
@@ -29,12 +32,38 @@ func followers(all []schemas.ScheduledInput) map[string][]string {
 	return out
 }
 
+// lastFirst returns the names of exports in an order in which each is before those that it is
+// after.
+func lastFirst(all []schemas.ScheduledInput) (names []string) {
+	after, seen := followers(all), map[string]bool{}
+	known := map[string]bool{}
+	for _, in := range all {
+		known[in.Export.Name] = true
+	}
+	var visit func(name string)
+	visit = func(name string) {
+		if seen[name] || !known[name] {
+			return
+		}
+		seen[name] = true
+		for _, f := range after[name] {
+			visit(f)
+		}
+		names = append(names, name)
+	}
+	for _, in := range all {
+		visit(in.Export.Name)
+	}
+	return names
+}
+
 // checkOrder refuses exports that can't be refreshed in order: after one that does not exist,
-// after each other, or after several that start at different times. It returns the first of
+// after each other, after several that start at different times, or too many. It returns the first of
 // the exports that each one is after in the end.
 func checkOrder(all []schemas.ScheduledInput) (first map[string]schemas.ScheduledInput, err error) {
 	first = map[string]schemas.ScheduledInput{}
 	o := order{known: map[string]schemas.ScheduledInput{}, roots: map[string][]string{}}
+	together := map[string][]string{}
 	for _, in := range all {
 		o.known[in.Export.Name] = in
 	}
@@ -45,6 +74,9 @@ func checkOrder(all []schemas.ScheduledInput) (first map[string]schemas.Schedule
 		}
 		root := o.known[roots[0]]
 		first[in.Export.Name] = root
+		for _, name := range roots {
+			together[name] = append(together[name], in.Export.Name)
+		}
 		for _, name := range roots[1:] {
 			if !reflect.DeepEqual(root.Timing, o.known[name].Timing) {
 				return nil, access.No(schemas.ErrorBadExport, "export %q is after %q and %q, which do not start together (%s; %s); give them the same schedule, or put one after the other",
@@ -52,7 +84,29 @@ func checkOrder(all []schemas.ScheduledInput) (first map[string]schemas.Schedule
 			}
 		}
 	}
-	return first, nil
+	return first, o.tooMany(all, together)
+}
+
+// tooMany refuses more exports in one refresh than its plan may have. together has, by the
+// first export, those that are after it in the end, and itself.
+func (o order) tooMany(all []schemas.ScheduledInput, together map[string][]string) error {
+	seen := map[string]bool{}
+	for _, in := range all {
+		n := 0
+		for queue := []string{in.Export.Name}; len(queue) > 0; queue = queue[1:] {
+			if seen[queue[0]] {
+				continue
+			}
+			seen[queue[0]] = true
+			n++
+			queue = append(append(queue, o.roots[queue[0]]...), together[queue[0]]...)
+		}
+		if n > mostMembers {
+			return access.No(schemas.ErrorBadExport, "%d exports would start together with %q, and one refresh has at most %d; take some out of the order (after), with a schedule of their own",
+				n, in.Export.Name, mostMembers)
+		}
+	}
+	return nil
 }
 
 func startWords(in schemas.ScheduledInput) string {
@@ -128,7 +182,7 @@ func (o *Operator) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, s
 			continue // it was changed since
 		}
 		if found[n.name] = &a; len(found) > mostMembers {
-			return plan, fmt.Errorf("the refresh of %q has more than %d exports", in.Export, mostMembers)
+			return plan, temporal.NewNonRetryableApplicationError(fmt.Sprintf("the refresh of %q has more than %d exports; take some out of the order (after), and apply that", in.Export, mostMembers), schemas.ErrorBadExport, nil)
 		}
 		for _, follower := range a.Followers {
 			queue = append(queue, next{follower, n.name})
@@ -168,21 +222,65 @@ func (o *Operator) Unfollowed(ctx context.Context, a Applied) error {
 // unfollow removes an export from the followers of those that it is after.
 func (o *Operator) unfollow(ctx context.Context, e schemas.Export) error {
 	for _, name := range e.After {
-		a, err := o.describe(ctx, schemas.ScheduleID(name))
-		if errors.Is(err, ErrNotApplied) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		in := a.ScheduledInput
-		in.Followers = slices.DeleteFunc(slices.Clone(in.Followers), func(f string) bool { return f == e.Name })
-		if len(in.Followers) == len(a.Followers) {
-			continue
-		}
-		if err := o.change(ctx, in); err != nil {
+		err := o.relink(ctx, name, func(now []string) ([]string, error) {
+			return slices.DeleteFunc(now, func(f string) bool { return f == e.Name }), nil
+		})
+		if err != nil && !errors.Is(err, ErrNotApplied) {
 			return fmt.Errorf("change the schedule of %q, which %q was after: %w", name, e.Name, err)
 		}
 	}
 	return nil
+}
+
+// relink changes only which exports are after one, from those that its schedule has by then.
+func (o *Operator) relink(ctx context.Context, export string, next func(now []string) ([]string, error)) error {
+	err := o.edit(ctx, export, func(u client.ScheduleUpdateInput, _ *client.Schedule) (schemas.ScheduledInput, error) {
+		in, ok := scheduled(&u.Description)
+		if !ok {
+			return in, ErrNotApplied
+		}
+		before := in.Followers
+		var err error
+		if in.Followers, err = next(slices.Clone(before)); err == nil && slices.Equal(in.Followers, before) {
+			err = temporal.ErrSkipScheduleUpdate
+		}
+		return in, err
+	})
+	if absent(err) {
+		return ErrNotApplied
+	}
+	return err
+}
+
+// applyLinks relinks an export as a step wants it. A follower that is still after the export
+// stays, because its own step was refused or has failed: without the link nothing would start it.
+func (o *Operator) applyLinks(ctx context.Context, s Step) error {
+	var kept []string
+	err := o.relink(ctx, s.Export, func(now []string) (_ []string, err error) {
+		kept, err = o.stillAfter(ctx, s.Export, now, s.want.Followers)
+		return slices.Sorted(slices.Values(append(slices.Clone(kept), s.want.Followers...))), err
+	})
+	if err == nil && len(kept) > 0 {
+		err = access.No(schemas.ErrorConflict, "export %q is still after it, so it still starts that one; apply the file again when that export can be changed", kept[0])
+	}
+	return err
+}
+
+// stillAfter returns those of the followers that are not wanted, and that are applied and after
+// the export nevertheless.
+func (o *Operator) stillAfter(ctx context.Context, export string, followers, wanted []string) (kept []string, err error) {
+	for _, name := range followers {
+		if slices.Contains(wanted, name) {
+			continue
+		}
+		f, err := o.describe(ctx, schemas.ScheduleID(name))
+		switch {
+		case errors.Is(err, ErrNotApplied):
+		case err != nil:
+			return nil, err
+		case f.Export.Name == name && slices.Contains(f.Export.After, export):
+			kept = append(kept, name)
+		}
+	}
+	return kept, nil
 }

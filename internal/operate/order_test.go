@@ -2,13 +2,16 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/schemas"
 )
@@ -78,11 +81,11 @@ func TestPlanLinks(t *testing.T) {
 		}
 		got = append(got, line)
 	}
-	want := []string{`change Z; followers >["C"]; relinks`, "create C", "create B", `change A; followers >["B","C"]; relinks`}
+	want := []string{"create C", "create B", `change A; followers >["B","C"]; relinks`, `change Z; followers >["C"]; relinks`}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	if up := steps[1].Upstream(); len(up) != 2 || up["A"] != "c" {
+	if up := steps[0].Upstream(); len(up) != 2 || up["A"] != "c" {
 		t.Errorf("upstream %v", up)
 	}
 
@@ -125,15 +128,16 @@ type byID struct {
 
 type schedule struct {
 	client.ScheduleHandle
-	a  Applied
-	ok bool
+	a   Applied
+	ok  bool
+	all map[string]Applied
 }
 
 func (s schedules) ScheduleClient() client.ScheduleClient { return byID{all: s.all} }
 
 func (s byID) GetHandle(_ context.Context, id string) client.ScheduleHandle {
 	a, ok := s.all[id]
-	return schedule{a: a, ok: ok}
+	return schedule{a: a, ok: ok, all: s.all}
 }
 
 func (s schedule) Describe(context.Context) (*client.ScheduleDescription, error) {
@@ -144,6 +148,129 @@ func (s schedule) Describe(context.Context) (*client.ScheduleDescription, error)
 	return &client.ScheduleDescription{Schedule: client.Schedule{
 		State: &client.ScheduleState{Paused: s.a.Paused}, Action: &client.ScheduleWorkflowAction{Args: []any{payload}},
 	}}, err
+}
+
+func (s schedule) Update(ctx context.Context, o client.ScheduleUpdateOptions) error {
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := o.DoUpdate(client.ScheduleUpdateInput{Description: *d})
+	if errors.Is(err, temporal.ErrSkipScheduleUpdate) {
+		return nil
+	}
+	if err == nil {
+		s.a.ScheduledInput = next.Schedule.Action.(*client.ScheduleWorkflowAction).Args[0].(schemas.ScheduledInput)
+		s.all[schemas.ScheduleID(s.a.Export.Name)] = s.a
+	}
+	return err
+}
+
+// linked are two applied exports, B after A, and the Operator of them.
+func linked() (have []Applied, known schedules, o *Operator) {
+	have = applied(after("A"), after("B", "A"))
+	have[0].Followers, have[1].Timing = []string{"B"}, nil
+	known = schedules{all: map[string]Applied{}}
+	for i := range have {
+		have[i].ScheduleID = schemas.ScheduleID(have[i].Export.Name)
+		known.all[have[i].ScheduleID] = have[i]
+	}
+	return have, known, &Operator{Client: known}
+}
+
+// TestAStepThatIsRefusedKeepsItsLink: B would start by itself, but its step is not done. Whether
+// A is relinked or changed, it still starts B.
+func TestAStepThatIsRefusedKeepsItsLink(t *testing.T) {
+	for name, change := range map[string]func(a *schemas.Export){"relinked": func(*schemas.Export) {}, "changed": func(a *schemas.Export) { a.Email = "mail" }} {
+		have, known, o := linked()
+		a := after("A")
+		change(&a)
+		steps, err := Plan(&schemas.Exports{Refresh: have[0].Timing, Exports: []schemas.Export{a, after("B")}}, have, false, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range steps {
+			if s.Export == "A" {
+				err = o.ApplyStep(t.Context(), s)
+			}
+		}
+		if refused := err != nil && strings.Contains(err.Error(), `export "B" is still after it`); refused != (name == "relinked") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if now := known.all[have[0].ScheduleID]; !slices.Equal(now.Followers, []string{"B"}) || now.Export.Email != a.Email {
+			t.Errorf("%s: %+v", name, now)
+		}
+		for _, s := range steps { // now all of them
+			if err := o.ApplyStep(t.Context(), s); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if now := known.all[have[0].ScheduleID]; len(now.Followers) > 0 {
+			t.Errorf("%s: %+v", name, now)
+		}
+	}
+}
+
+// TestRelinkingKeepsTheDefinition: another apply changes A between the plan and its steps.
+func TestRelinkingKeepsTheDefinition(t *testing.T) {
+	have, known, o := linked()
+	steps, err := Plan(&schemas.Exports{Refresh: have[0].Timing, Exports: []schemas.Export{after("A"), after("B", "A"), after("C", "A")}}, have, false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := have[0]
+	newer.Export.Email, newer.Grant, newer.Followers = "mail", &schemas.Grant{MAC: []byte("v2")}, []string{"B", "Newer"}
+	known.all[newer.ScheduleID] = newer
+	byThen := applied(after("Newer", "A"))[0]
+	known.all[schemas.ScheduleID("Newer")] = byThen
+	last := steps[len(steps)-1]
+	if !last.Relinks() || last.Export != "A" {
+		t.Fatalf("%+v", last)
+	}
+	_ = o.ApplyStep(t.Context(), last)
+	now := known.all[newer.ScheduleID]
+	if now.Export.Email != "mail" || string(now.Grant.MAC) != "v2" || !slices.Equal(now.Followers, []string{"B", "C", "Newer"}) {
+		t.Errorf("%+v", now)
+	}
+	if err := o.unfollow(t.Context(), after("Newer", "A", "Gone")); err != nil {
+		t.Fatal(err)
+	}
+	if now = known.all[newer.ScheduleID]; !slices.Equal(now.Followers, []string{"B", "C"}) || now.Export.Email != "mail" {
+		t.Errorf("%+v", now)
+	}
+}
+
+// TestPruneKeepsWhatOthersAreAfter: exports go before those that they are after, and one stays
+// that another is after by then.
+func TestPruneKeepsWhatOthersAreAfter(t *testing.T) {
+	have, _, o := linked()
+	steps, err := Plan(&schemas.Exports{}, have, true, false)
+	if err != nil || len(steps) != 2 || steps[0].Export != "B" || steps[1].Verb != VerbRemove {
+		t.Fatalf("%v %+v", err, steps)
+	}
+	if err := o.ApplyStep(t.Context(), steps[1]); err == nil || !strings.Contains(err.Error(), `export "B" is after "A"`) {
+		t.Errorf("removed before B: %v", err)
+	}
+}
+
+// TestARefreshIsBounded: what the plan of a refresh could not hold is not applied.
+func TestARefreshIsBounded(t *testing.T) {
+	file := &schemas.Exports{Refresh: &schemas.Timing{Every: "6h"}}
+	add := func(root string, n int) {
+		file.Exports = append(file.Exports, after(root))
+		for i := range n {
+			file.Exports = append(file.Exports, after(root+strconv.Itoa(i), root))
+		}
+	}
+	add("A", mostMembers-1)
+	add("B", mostMembers-2)
+	if _, err := Plan(file, nil, false, false); err != nil {
+		t.Errorf("two refreshes: %v", err)
+	}
+	file.Exports = append(file.Exports, after("Both", "A0", "B0"))
+	if _, err := Plan(file, nil, false, false); err == nil || !strings.Contains(err.Error(), `1000 exports would start together with "A"`) {
+		t.Errorf("one refresh: %v", err)
+	}
 }
 
 // TestReadRefresh: a refresh has what is after an export, and what that is after as well.

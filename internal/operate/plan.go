@@ -86,8 +86,16 @@ func (s Step) Unscheduled() []string {
 }
 
 // Unfollows reports whether the step only removes exports from those that are after this one.
-func (s Step) Unfollows() bool {
-	return s.relinks && !slices.ContainsFunc(s.want.Followers, func(f string) bool { return !slices.Contains(s.have.Followers, f) })
+func (s Step) Unfollows() bool { return s.relinks && within(s.want.Followers, s.have.Followers) }
+
+// drops reports whether the step removes exports from those that are after this one.
+func (s Step) drops() bool {
+	return s.Verb == VerbChange && !within(s.have.Followers, s.want.Followers)
+}
+
+// within reports whether all names are among others.
+func within(names, others []string) bool {
+	return !slices.ContainsFunc(names, func(f string) bool { return !slices.Contains(others, f) })
 }
 
 // Change is one setting as JSON, empty where it is not set.
@@ -99,7 +107,7 @@ type Change struct {
 
 // Plan compares a file with what was applied. With prune it removes exports that are not
 // in the file. It grants exports again whose grants are not valid or will not be, and with
-// renew every export.
+// renew every export. The steps are in the order in which they have to be done.
 func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, error) {
 	have := map[string]Applied{}
 	for _, a := range applied {
@@ -114,12 +122,12 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 		}
 		final, inFile[e.Name] = append(final, in), true
 	}
-	var steps []Step
+	var removed []schemas.ScheduledInput
 	for _, name := range slices.Sorted(maps.Keys(have)) {
 		switch {
 		case inFile[name]:
 		case prune:
-			steps = append(steps, Step{Verb: VerbRemove, Export: name, have: have[name]})
+			removed = append(removed, have[name].ScheduledInput)
 		default:
 			final = append(final, have[name].ScheduledInput)
 		}
@@ -133,6 +141,7 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 		connections[in.Export.Name] = in.Export.Connection
 	}
 	var out []Step
+	links := map[string]Step{}
 	for _, want := range final {
 		want.Followers = after[want.Export.Name]
 		a, ok := have[want.Export.Name]
@@ -144,9 +153,28 @@ func Plan(file *schemas.Exports, applied []Applied, prune, renew bool) ([]Step, 
 		if root := first[s.Export]; root.Timing == nil && root.Export.Name != s.Export {
 			s.unscheduled = root.Export.Name
 		}
-		out = append(out, s)
+		if s.relinks || s.drops() { // once the others are as the file wants them
+			links[s.Export] = s
+		} else {
+			out = append(out, s)
+		}
 	}
-	return append(out, steps...), nil
+	for _, name := range lastFirst(removed) {
+		out = append(out, Step{Verb: VerbRemove, Export: name, have: have[name]})
+	}
+	for _, name := range lastFirst(inputs(applied)) {
+		if s, ok := links[name]; ok {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func inputs(applied []Applied) (all []schemas.ScheduledInput) {
+	for _, a := range applied {
+		all = append(all, a.ScheduledInput)
+	}
+	return all
 }
 
 // step compares an export with what was applied, if it was.
@@ -253,8 +281,7 @@ func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
 	switch s.Verb {
 	case VerbCreate, VerbChange:
 		if s.relinks {
-			s.want.Grant = s.have.Grant
-			return o.change(ctx, s.want)
+			return o.applyLinks(ctx, s)
 		}
 		in, err := o.granted(ctx, schemas.RunInput{Export: s.want.Export}, schemas.TriggerSchedule)
 		if err != nil {
@@ -266,7 +293,16 @@ func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
 		}
 		return o.change(ctx, s.want)
 	case VerbRemove:
-		_, err := o.Remove(ctx, s.have, false)
+		now, err := o.describe(ctx, s.have.ScheduleID)
+		if errors.Is(err, ErrNotApplied) {
+			now, err = s.have, nil
+		}
+		if err == nil {
+			err = o.Unfollowed(ctx, now)
+		}
+		if err == nil {
+			_, err = o.Remove(ctx, s.have, false)
+		}
 		return err
 	}
 	return nil

@@ -172,26 +172,44 @@ func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error 
 	return err
 }
 
-// change replaces the definition and the times of an export's schedule. A paused
-// schedule stays paused, unless it was paused for its connection and the connection
-// changes.
+// change replaces the definition and the times of an export's schedule. It keeps the followers
+// that the schedule has by then and that are still after the export. A paused schedule stays
+// paused, unless it was paused for its connection and the connection changes.
 func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, schemas.ScheduleID(in.Export.Name)).Update(ctx, client.ScheduleUpdateOptions{
+	return o.edit(ctx, in.Export.Name, func(u client.ScheduleUpdateInput, s *client.Schedule) (schemas.ScheduledInput, error) {
+		old, _ := scheduled(&u.Description)
+		kept, err := o.stillAfter(ctx, in.Export.Name, old.Followers, in.Followers)
+		if err != nil {
+			return in, err
+		}
+		in := in
+		in.Followers = slices.Sorted(slices.Values(append(kept, in.Followers...)))
+		if forConnection(s.State.Note) && old.Export.Connection != in.Export.Connection {
+			s.State.Paused = false
+		}
+		if !s.State.Paused {
+			s.State.Note = o.note(in)
+		}
+		return in, nil
+	})
+}
+
+// edit replaces what an export's schedule starts, and when, by what next returns. next may
+// change the state of s.
+func (o *Operator) edit(ctx context.Context, export string, next func(u client.ScheduleUpdateInput, s *client.Schedule) (schemas.ScheduledInput, error)) error {
+	return o.Client.ScheduleClient().GetHandle(ctx, schemas.ScheduleID(export)).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			s := u.Description.Schedule
-			old, _ := scheduled(&u.Description)
-			times := spec(in.Timing)
-			s.Spec, s.Action = &times, action(in)
-			s.Policy = &client.SchedulePolicies{Overlap: overlap(in), CatchupWindow: catchUp(in.Timing)}
 			if s.State == nil {
 				s.State = &client.ScheduleState{}
 			}
-			if forConnection(s.State.Note) && old.Export.Connection != in.Export.Connection {
-				s.State.Paused = false
+			in, err := next(u, &s)
+			if err != nil {
+				return nil, err
 			}
-			if !s.State.Paused {
-				s.State.Note = o.note(in)
-			}
+			times := spec(in.Timing)
+			s.Spec, s.Action = &times, action(in)
+			s.Policy = &client.SchedulePolicies{Overlap: overlap(in), CatchupWindow: catchUp(in.Timing)}
 			return &client.ScheduleUpdate{Schedule: &s}, nil
 		},
 	})
