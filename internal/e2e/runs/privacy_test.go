@@ -38,6 +38,7 @@ const (
 	canaryField   = "quetzalfield"
 	canaryNested  = "quetzalnested"
 	canaryNever   = "quetzalnever" // on the suppression list
+	canaryTried   = "quetzaltried" // only after starter run --only
 	canaryKey     = "quetzalkey0123456789abcdef012345"
 )
 
@@ -108,7 +109,7 @@ func canaries(w *world.World, name string) {
 // does, and looks for people and the key in all that comes out of it.
 func TestNobodyLeavesTheirPlace(t *testing.T) {
 	t.Parallel()
-	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryNever, canaryKey)
+	h := newHunt(canaryValid, canaryInvalid, canaryDomain, canaryUser, canaryField, canaryNested, canaryNever, canaryTried, canaryKey)
 	w := world.New(t, sandbox.Config{
 		Rate:    -1, // requests of ten profiles each, hundreds of them
 		Project: sandbox.HybridProject,
@@ -165,7 +166,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 
 	// A check masks its examples but for their domain; reports say which domains are
 	// rejected most.
-	people := newHunt(canaryValid, canaryInvalid, canaryUser, canaryField, canaryNested, canaryNever, canaryKey)
+	people := newHunt(canaryValid, canaryInvalid, canaryUser, canaryField, canaryNested, canaryNever, canaryTried, canaryKey)
 	people.clean(t, "what the starter said", p.said.Bytes())
 	answer, err := http.Get("http://" + health + "/metrics")
 	if err != nil {
@@ -319,6 +320,9 @@ func (p *eventful) everything() {
 	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing"} {
 		p.say("check", name)
 	}
+
+	tried := p.Want(0, "run", "Eventful", "--only", canaryTried+"@example.com,"+canaryValid+".5@"+canaryDomain+".example.com")
+	p.Contains(tried, canaryTried, canaryValid+".5@", "the segment does not have this person", "Iterable accepted the profile")
 
 	// Iterable names people in what it says is wrong.
 	person := canaryValid + ".3@" + canaryDomain + ".example.com"
