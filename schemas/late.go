@@ -8,7 +8,7 @@ import (
 // LateRuns is the result of FindLateRuns. Each look begins with the result of the one before.
 type LateRuns struct {
 	LookedAt time.Time `json:"lookedAt"`
-	// Exports has the exports with an active schedule, by name.
+	// Exports has the exports with an active schedule, and those that are after them, by name.
 	Exports map[string]Watched `json:"exports,omitempty"`
 	// Found is what this look found that the one before did not.
 	Found []LateRun `json:"found,omitempty"`
@@ -16,6 +16,7 @@ type LateRuns struct {
 
 // Watched is what is known of the runs of one export.
 type Watched struct {
+	// Timing is empty for an export that is after others.
 	Timing Timing `json:"timing"`
 	// Due is the scheduled start whose run has to begin next.
 	Due time.Time `json:"due,omitzero"`

@@ -131,6 +131,9 @@ type ScheduledInput struct {
 	// Followers are the exports that are After this one, sorted. The grant does not cover
 	// them: each has a grant of its own.
 	Followers []string `json:"followers,omitempty"`
+	// Held reports whether an export with Followers is paused: its schedule goes on, and starts
+	// refreshes that leave it out.
+	Held bool `json:"held,omitempty"`
 }
 
 // ScheduledStart starts ScheduledRun. A schedule starts it with a ScheduledInput.
@@ -138,6 +141,9 @@ type ScheduledStart struct {
 	ScheduledInput
 	// Skip is why a Refresh starts no run, which is only recorded; otherwise empty.
 	Skip string `json:"skip,omitempty"`
+	// Overdue is when the run was due that Skip is about, if those who want to know of late
+	// runs are told.
+	Overdue time.Time `json:"overdue,omitzero"`
 }
 
 // ScheduledResult is what ScheduledRun returns.
@@ -155,4 +161,6 @@ const (
 	MemoKey = "key"
 	// MemoSkipped holds the ScheduledResult's Skipped.
 	MemoSkipped = "skipped"
+	// MemoOverdue holds the ScheduledStart's Overdue.
+	MemoOverdue = "overdue"
 )

@@ -171,6 +171,8 @@ func scheduleText(e operate.Applied) string {
 	switch {
 	case e.Detached:
 		text += "\nno connection"
+	case e.Stopped && len(e.Followers) > 0:
+		text += fmt.Sprintf("\npaused in Temporal, so nothing starts %q", e.Followers[0])
 	case e.Paused:
 		text += "\npaused"
 	}

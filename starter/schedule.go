@@ -46,6 +46,9 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 			done = fmt.Sprintf("%q is already paused: %s", name, e.Note)
 		case pause:
 			done = fmt.Sprintf("Paused: %q runs only when it is started with starter run.", name)
+			if len(e.Followers) > 0 {
+				done += fmt.Sprintf(" Refreshes leave it out, and %q after it does what its afterFailure says.", e.Followers[0])
+			}
 		case !e.Paused && e.Timing == nil:
 			done = fmt.Sprintf("%q is not paused; it starts %s.", name, e.Words)
 		case !e.Paused && e.Next.IsZero():

@@ -189,13 +189,17 @@ func endedAs(export string, err error, result schemas.RunResult, why string) sch
 // it notifies those who want to know of runs that are overdue.
 func (r *refresh) leaveOut(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput, why string, tell bool) {
 	m.State, m.Why, m.tell = schemas.StateSkipped, why, tell
-	if err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in, Skip: why}).Get(ctx, nil); err != nil {
+	start, due := schemas.ScheduledStart{ScheduledInput: in, Skip: why}, time.Time{}
+	if tell {
+		due, _ = time.Parse("-"+time.RFC3339, r.at)
+		start.Overdue = due
+	}
+	if err := r.start(ctx, start).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("skipped start not recorded", "export", m.Export, "error", err)
 	}
 	if !tell {
 		return
 	}
-	due, _ := time.Parse("-"+time.RFC3339, r.at)
 	late := schemas.Lateness{Due: due, Upstream: true}
 	notify(ctx, in.Export.Notify, "", schemas.Event{
 		Event: schemas.EventOverdue, Export: m.Export, Connection: in.Export.Connection, Late: &late,

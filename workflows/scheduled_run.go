@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -17,7 +18,7 @@ import (
 // already in progress, it skips this one and records that. A Refresh starts it as well.
 func ScheduledRun(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
 	if in.Skip != "" {
-		return skipped(ctx, in.Export.Name, in.Skip)
+		return skipped(ctx, in.Export.Name, in.Skip, in.Overdue)
 	}
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The schedule of **export %q** runs it as `%s`.", in.Export.Name, schemas.RunWorkflowID(in.Export.Name)))
 	var result schemas.RunResult
@@ -25,7 +26,7 @@ func ScheduledRun(ctx workflow.Context, in schemas.ScheduledStart) (schemas.Sche
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
 	case errors.As(err, &started):
-		return skipped(ctx, in.Export.Name, fmt.Sprintf("a run of %q was already under way", in.Export.Name))
+		return skipped(ctx, in.Export.Name, fmt.Sprintf("a run of %q was already under way", in.Export.Name), time.Time{})
 	case err != nil:
 		return schemas.ScheduledResult{}, err
 	}
@@ -46,9 +47,14 @@ func startScheduled(ctx workflow.Context, in schemas.ScheduledInput, why schemas
 	}), schemas.WorkflowRunExport, schemas.RunInput{Export: in.Export, Grant: in.Grant, Trigger: schemas.Trigger{Kind: schemas.TriggerSchedule}})
 }
 
-// skipped records in the Temporal UI and in the memo why the scheduled start was skipped.
-func skipped(ctx workflow.Context, export, why string) (schemas.ScheduledResult, error) {
+// skipped records in the Temporal UI and in the memo why the scheduled start was skipped, and
+// since when the run is overdue if it is.
+func skipped(ctx workflow.Context, export, why string, overdue time.Time) (schemas.ScheduledResult, error) {
 	why = "skipped: " + why
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** %s (`%s`).", export, why, schemas.RunWorkflowID(export)))
-	return schemas.ScheduledResult{Skipped: why}, workflow.UpsertMemo(ctx, map[string]any{schemas.MemoSkipped: why})
+	memo := map[string]any{schemas.MemoSkipped: why}
+	if !overdue.IsZero() {
+		memo[schemas.MemoOverdue] = overdue
+	}
+	return schemas.ScheduledResult{Skipped: why}, workflow.UpsertMemo(ctx, memo)
 }

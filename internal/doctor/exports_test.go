@@ -63,4 +63,21 @@ func TestAnExportThatNothingStarts(t *testing.T) {
 	if n := len(p.findings); n != 3 || p.findings[1].State != OK || p.findings[2].State != Wrong || !strings.Contains(p.findings[2].Found, `the schedule of "First" does not name it`) {
 		t.Errorf("%+v", p.findings)
 	}
+	late := after("Second")
+	late.Late, p.findings = "overdue: it has not begun", nil
+	p.schedules([]operate.Applied{first, late}, time.Now())
+	if f := p.findings[1]; f.State != Wrong || !strings.Contains(f.Found, late.Late) {
+		t.Errorf("a late one: %+v", f)
+	}
+	for _, c := range []struct {
+		stopped bool
+		state   State
+		want    string
+	}{{false, Warning, `refreshes leave it out, and "Second" after it does what its afterFailure says`}, {true, Wrong, `nothing starts "Second", which is after it`}} {
+		first.Paused, first.Stopped, p.findings = true, c.stopped, nil
+		p.schedules([]operate.Applied{first, after("Second")}, time.Now())
+		if f := p.findings[0]; f.State != c.state || !strings.Contains(f.Found, c.want) {
+			t.Errorf("paused, stopped %v: %+v", c.stopped, f)
+		}
+	}
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/client"
-
 	"iterable-segment-export/schemas"
 )
 
@@ -66,8 +64,7 @@ func (o *Operator) Detach(ctx context.Context, consent schemas.ConsentRecord, ex
 	var all []error
 	for _, e := range exports {
 		note := detachedNote(consent, e.Paused)
-		err := o.Client.ScheduleClient().GetHandle(ctx, e.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: note})
-		if err != nil {
+		if err := o.pause(ctx, e.ScheduleID, note); err != nil {
 			all = append(all, fmt.Errorf("pause the schedule of %q (its runs send nothing in any case): %w", e.Export, err))
 		}
 	}

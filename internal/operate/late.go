@@ -43,22 +43,39 @@ func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now ti
 	if err != nil {
 		return out, err
 	}
+	missed := map[string]time.Time{} // the scheduled starts that this look finds overdue
+	slices.SortStableFunc(applied, func(a, b Applied) int { return cmp.Compare(len(a.Export.After), len(b.Export.After)) })
+	roots := order{known: map[string]schemas.ScheduledInput{}, roots: map[string][]string{}}
+	for _, a := range applied {
+		roots.known[a.Export.Name] = a.ScheduledInput
+	}
 	for _, a := range applied {
 		seen(a.Export.Name)
-		if !a.Active() || a.Timing == nil { // Refresh notifies of those that are after others
+		if !a.Active() {
 			continue
 		}
 		runs, err := o.ran(ctx, a.Export.Name)
 		if err != nil {
 			return out, err
 		}
-		known, ok := before.Exports[a.Export.Name]
-		if !ok || !reflect.DeepEqual(known.Timing, *a.Timing) {
-			known.Timing, known.Due = *a.Timing, time.Time{}
+		l := late{Watched: before.Exports[a.Export.Name], a: a, runs: runs, now: now}
+		if a.Timing != nil {
+			l.follow(before.LookedAt)
+			l.overdue()
+		} else {
+			leftOut, err := o.leftOut(ctx, a.Export.Name)
+			if err != nil {
+				return out, err
+			}
+			l.leftOut(leftOut)
+			first, _ := roots.rootsOf(a.Export.Name, nil) // the doctor finds one that is not applied
+			for _, name := range first {
+				l.missed(missed[name])
+			}
 		}
-		known.Due = dueAfter(known.Due, before.LookedAt, a.Updated)
-		l := late{Watched: known, a: a, runs: runs, now: now}
-		l.overdue()
+		if len(l.found) > 0 {
+			missed[a.Export.Name] = l.Overdue
+		}
 		l.slow(func(r Run) bool {
 			v, err := o.Look(ctx, r)
 			return err == nil && v.State == schemas.StateRunning
@@ -68,6 +85,26 @@ func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now ti
 		out.Found = append(out.Found, l.found...)
 	}
 	return out, nil
+}
+
+// leftOut returns when the last run of an export was due that a Refresh did not start, and told
+// of; zero if there is none.
+func (o *Operator) leftOut(ctx context.Context, export string) (due time.Time, err error) {
+	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: o.Namespace, PageSize: listedRuns,
+		Query: fmt.Sprintf("WorkflowType = %q AND WorkflowId STARTS_WITH %q", schemas.WorkflowScheduledRun, schemas.ScheduledWorkflowID(export)+"-"),
+	})
+	if err != nil {
+		return due, fmt.Errorf("list the skipped starts of %q: %w", export, err)
+	}
+	for _, e := range list.Executions {
+		var at time.Time
+		name, _ := schemas.ExportOfScheduled(e.Execution.WorkflowId)
+		if name == export && memo(e, schemas.MemoOverdue, &at) && at.After(due) {
+			due = at
+		}
+	}
+	return due, nil
 }
 
 // dueAfter returns the start that is still due, if any, after the schedule was updated: it
@@ -94,6 +131,32 @@ func (l *late) add(event string, of schemas.Lateness) {
 	})
 }
 
+// follow continues with what is due by the export's schedule, unless that has changed.
+func (l *late) follow(lookedAt time.Time) {
+	if !reflect.DeepEqual(l.Timing, *l.a.Timing) {
+		l.Timing, l.Due = *l.a.Timing, time.Time{}
+	}
+	l.Due = dueAfter(l.Due, lookedAt, l.a.Updated)
+}
+
+// leftOut takes note of a run that a Refresh did not start, and told of.
+func (l *late) leftOut(due time.Time) {
+	done := slices.ContainsFunc(l.runs, func(r ranRun) bool { return r.done && !r.began.Before(due) })
+	if l.Overdue.IsZero() && due.After(l.a.Updated) && !done {
+		l.Overdue = due
+	}
+}
+
+// missed finds a run overdue that has not begun since the first export of its refresh was due,
+// which did not begin in time.
+func (l *late) missed(due time.Time) {
+	if _, begun := l.covers(due); due.IsZero() || begun || !l.Overdue.IsZero() {
+		return
+	}
+	l.Overdue = due
+	l.add(schemas.EventOverdue, schemas.Lateness{Due: due})
+}
+
 // overdue compares when the run that is due began with when it had to.
 func (l *late) overdue() {
 	if l.Due.IsZero() {
@@ -101,7 +164,11 @@ func (l *late) overdue() {
 		return
 	}
 	latest := l.Due.Add(catchUp(&l.Timing) + lateMargin)
-	run, begun := l.covers(l.Due)
+	due := l.Due
+	if len(l.a.Followers) > 0 { // another schedule may start it, whose jitter is less
+		due = due.Add(-time.Duration(l.Timing.Jitter))
+	}
+	run, begun := l.covers(due)
 	if l.Overdue.IsZero() && (!begun && l.now.After(latest) || begun && run.began.After(latest)) {
 		l.Overdue = l.Due
 		l.add(schemas.EventOverdue, schemas.Lateness{Due: l.Due, Began: run.began, RunID: run.RunID})

@@ -193,13 +193,20 @@ func (o *Operator) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, s
 			}
 		}
 	}
-	led := in.Alone
+	led, held := in.Alone, ""
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		a := found[name]
 		plan.Members = append(plan.Members, schemas.RefreshMember{Export: name, After: a.Export.After, AfterFailure: a.Export.AfterFailure})
-		if !led && a.Timing != nil && !a.Paused {
+		switch {
+		case led, a.Timing == nil, a.Stopped:
+		case !a.Paused:
 			plan.Leader, led = name, true
+		case held == "":
+			held = name
 		}
+	}
+	if !led && held != "" {
+		plan.Leader = held
 	}
 	return plan, nil
 }
@@ -234,9 +241,8 @@ func (o *Operator) unfollow(ctx context.Context, e schemas.Export) error {
 
 // relink changes only which exports are after one, from those that its schedule has by then.
 func (o *Operator) relink(ctx context.Context, export string, next func(now []string) ([]string, error)) error {
-	err := o.edit(ctx, export, func(u client.ScheduleUpdateInput, _ *client.Schedule) (schemas.ScheduledInput, error) {
-		in, ok := scheduled(&u.Description)
-		if !ok {
+	err := o.edit(ctx, export, func(in schemas.ScheduledInput, _ *client.ScheduleState) (schemas.ScheduledInput, error) {
+		if in.Export.Name != export {
 			return in, ErrNotApplied
 		}
 		before := in.Followers

@@ -161,9 +161,16 @@ func (s schedule) Update(ctx context.Context, o client.ScheduleUpdateOptions) er
 	}
 	if err == nil {
 		s.a.ScheduledInput = next.Schedule.Action.(*client.ScheduleWorkflowAction).Args[0].(schemas.ScheduledInput)
+		s.a.Paused = next.Schedule.State.Paused
 		s.all[schemas.ScheduleID(s.a.Export.Name)] = s.a
 	}
 	return err
+}
+
+func (s schedule) Pause(context.Context, client.SchedulePauseOptions) error {
+	s.a.Paused = true
+	s.all[schemas.ScheduleID(s.a.Export.Name)] = s.a
+	return nil
 }
 
 // linked are two applied exports, B after A, and the Operator of them.
@@ -209,6 +216,45 @@ func TestAStepThatIsRefusedKeepsItsLink(t *testing.T) {
 			t.Errorf("%s: %+v", name, now)
 		}
 	}
+}
+
+// TestAPauseStopsOneExport: the schedule of an export that others are after goes on while the
+// export is paused, and begins their refresh.
+func TestAPauseStopsOneExport(t *testing.T) {
+	have, known, o := linked()
+	paused := func(what string, inTemporal, held bool) {
+		t.Helper()
+		now := known.all[have[0].ScheduleID]
+		a, err := o.describe(t.Context(), have[0].ScheduleID)
+		if err != nil || a.Paused != (inTemporal || held) || a.Stopped != inTemporal || now.Held != held {
+			t.Errorf("%s: %v, %+v", what, err, a)
+		}
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(o.Pause(t.Context(), have[0]))
+	paused("paused", false, true)
+	if plan, err := o.ReadRefresh(t.Context(), schemas.RefreshRequest{Export: "A"}, func(string) {}); err != nil || plan.Leader != "A" || len(plan.Members) != 2 {
+		t.Errorf("%+v, %v", plan, err)
+	}
+	do(o.change(t.Context(), have[0].ScheduledInput))
+	paused("applied", false, true)
+	unlink := func() error {
+		return o.relink(t.Context(), "A", func([]string) ([]string, error) { return nil, nil })
+	}
+	do(unlink())
+	paused("without followers", true, false)
+	do(o.relink(t.Context(), "A", func([]string) ([]string, error) { return []string{"B"}, nil }))
+	paused("with followers again", false, true)
+	do(o.Resume(t.Context(), have[0]))
+	paused("resumed", false, false)
+	do(unlink())
+	do(o.Pause(t.Context(), have[0]))
+	paused("paused alone", true, false)
 }
 
 // TestRelinkingKeepsTheDefinition: another apply changes A between the plan and its steps.
@@ -315,4 +361,8 @@ func TestReadRefresh(t *testing.T) {
 	same("of a schedule with another export", read(schemas.RefreshRequest{Export: "Z"}, "Z"), "Z:")
 	all[1].Paused = true
 	same("while the first one is paused", read(schemas.RefreshRequest{Export: "B"}), "B: A B C D E")
+	all[1].Paused, all[1].Held = false, true
+	same("while the first one is left out", read(schemas.RefreshRequest{Export: "A"}), "B: A B C D E")
+	all[0].Held = true
+	same("while both are left out", read(schemas.RefreshRequest{Export: "B"}), "A: A B C D E")
 }

@@ -339,7 +339,14 @@ func (o *Operator) Move(ctx context.Context, a Applied, connection string) error
 		return err
 	}
 	in.Grant = granted.Grant
-	if err := o.change(ctx, in); err != nil {
+	now, err := o.describe(ctx, schemas.ScheduleID(in.Export.Name))
+	if err == nil && !schemas.Equal(now.Export, a.Export) {
+		err = access.No(schemas.ErrorChanged, "it has been applied again meanwhile")
+	}
+	if err == nil {
+		err = o.change(ctx, in)
+	}
+	if err != nil {
 		return fmt.Errorf("change the schedule of %q (move the export again): %w", in.Export.Name, err)
 	}
 	return nil

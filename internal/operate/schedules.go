@@ -25,6 +25,10 @@ type Applied struct {
 	schemas.ScheduledInput
 	ScheduleID string `json:"scheduleId"`
 	Paused     bool   `json:"paused,omitempty"`
+	// Stopped reports whether Temporal's schedule is paused. Then it starts no refresh of the
+	// exports that are after this one either. A pause of an export with Followers is in the
+	// ScheduledInput instead.
+	Stopped bool `json:"stopped,omitempty"`
 	// Detached reports whether it is paused because its connection was disconnected.
 	Detached bool   `json:"detached,omitempty"`
 	Note     string `json:"note,omitempty"`
@@ -132,8 +136,8 @@ func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
 	}
 	a := Applied{ScheduledInput: in, ScheduleID: id, Skipped: d.Info.NumActionsSkippedOverlap, Updated: d.Info.LastUpdateAt}
 	if s := d.Schedule.State; s != nil {
-		a.Paused, a.Note = s.Paused, s.Note
-		a.Detached = s.Paused && strings.HasPrefix(s.Note, NoteNoConnection)
+		a.Stopped, a.Paused, a.Note = s.Paused, s.Paused || in.Held, s.Note
+		a.Detached = a.Paused && strings.HasPrefix(s.Note, NoteNoConnection)
 	}
 	if a.Timing != nil {
 		a.Words = Words(*a.Timing)
@@ -176,40 +180,50 @@ func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error 
 // that the schedule has by then and that are still after the export. A paused schedule stays
 // paused, unless it was paused for its connection and the connection changes.
 func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error {
-	return o.edit(ctx, in.Export.Name, func(u client.ScheduleUpdateInput, s *client.Schedule) (schemas.ScheduledInput, error) {
-		old, _ := scheduled(&u.Description)
-		kept, err := o.stillAfter(ctx, in.Export.Name, old.Followers, in.Followers)
+	return o.edit(ctx, in.Export.Name, func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error) {
+		kept, err := o.stillAfter(ctx, in.Export.Name, now.Followers, in.Followers)
 		if err != nil {
 			return in, err
 		}
 		in := in
 		in.Followers = slices.Sorted(slices.Values(append(kept, in.Followers...)))
-		if forConnection(s.State.Note) && old.Export.Connection != in.Export.Connection {
-			s.State.Paused = false
+		if forConnection(state.Note) && now.Export.Connection != in.Export.Connection {
+			state.Paused = false
 		}
-		if !s.State.Paused {
-			s.State.Note = o.note(in)
+		if !state.Paused {
+			state.Note = o.note(in)
 		}
 		return in, nil
 	})
 }
 
-// edit replaces what an export's schedule starts, and when, by what next returns. next may
-// change the state of s.
-func (o *Operator) edit(ctx context.Context, export string, next func(u client.ScheduleUpdateInput, s *client.Schedule) (schemas.ScheduledInput, error)) error {
+// edit replaces what an export's schedule starts, and when, by what next returns. next is called
+// with what the schedule starts now, which is empty in one that is not of this program, and may
+// change the state. Paused in the state is whether the export is.
+func (o *Operator) edit(ctx context.Context, export string, next func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error)) error {
 	return o.Client.ScheduleClient().GetHandle(ctx, schemas.ScheduleID(export)).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			s := u.Description.Schedule
 			if s.State == nil {
 				s.State = &client.ScheduleState{}
 			}
-			in, err := next(u, &s)
+			now, ok := scheduled(&u.Description)
+			if !ok {
+				now = schemas.ScheduledInput{}
+			}
+			s.State.Paused = s.State.Paused || now.Held
+			in, err := next(now, s.State)
 			if err != nil {
 				return nil, err
 			}
-			times := spec(in.Timing)
-			s.Spec, s.Action = &times, action(in)
-			s.Policy = &client.SchedulePolicies{Overlap: overlap(in), CatchupWindow: catchUp(in.Timing)}
+			if in.Held = s.State.Paused && len(in.Followers) > 0; in.Held {
+				s.State.Paused = false
+			}
+			if in.Export.Name != "" {
+				times := spec(in.Timing)
+				s.Spec, s.Action = &times, action(in)
+				s.Policy = &client.SchedulePolicies{Overlap: overlap(in), CatchupWindow: catchUp(in.Timing)}
+			}
 			return &client.ScheduleUpdate{Schedule: &s}, nil
 		},
 	})
@@ -267,27 +281,33 @@ func action(in schemas.ScheduledInput) *client.ScheduleWorkflowAction {
 	}
 }
 
-// Pause stops the schedule of an export until Resume.
+// Pause stops the scheduled runs of an export until Resume. Refreshes of those after it go on.
 func (o *Operator) Pause(ctx context.Context, a Applied) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Pause(ctx, client.SchedulePauseOptions{Note: "Paused by " + o.Who.Name})
+	return o.pause(ctx, a.ScheduleID, "Paused by "+o.Who.Name)
+}
+
+// pause pauses a schedule with a note. It pauses an export with followers in what the schedule
+// starts, because Temporal's own pause would also stop the followers.
+func (o *Operator) pause(ctx context.Context, id, note string) error {
+	a, err := o.describe(ctx, id)
+	switch {
+	case err != nil && !errors.Is(err, ErrNotApplied):
+		return err
+	case len(a.Followers) == 0:
+		return o.Client.ScheduleClient().GetHandle(ctx, id).Pause(ctx, client.SchedulePauseOptions{Note: note})
+	}
+	return o.edit(ctx, a.Export.Name, func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error) {
+		state.Paused, state.Note = true, note
+		return now, nil
+	})
 }
 
 // Resume ends the pause of an export's schedule. It updates the schedule instead of using
 // Unpause, which does not set the time of the last update in every version of Temporal.
 func (o *Operator) Resume(ctx context.Context, a Applied) error {
-	return o.Client.ScheduleClient().GetHandle(ctx, a.ScheduleID).Update(ctx, client.ScheduleUpdateOptions{
-		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			s := u.Description.Schedule
-			if s.State == nil {
-				s.State = &client.ScheduleState{}
-			}
-			if in, ok := scheduled(&u.Description); ok {
-				times := spec(in.Timing)
-				s.Spec, s.Action = &times, action(in)
-			}
-			s.State.Paused, s.State.Note = false, "Resumed by "+o.Who.Name
-			return &client.ScheduleUpdate{Schedule: &s}, nil
-		},
+	return o.edit(ctx, a.Export.Name, func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error) {
+		state.Paused, state.Note = false, "Resumed by "+o.Who.Name
+		return now, nil
 	})
 }
 

@@ -1,0 +1,150 @@
+package operate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"iterable-segment-export/schemas"
+)
+
+// withRuns is a Temporal with the schedules of exports and their runs.
+type withRuns struct {
+	schedules
+	runs map[string][]*workflow.WorkflowExecutionInfo // by the type of the workflow
+}
+
+func (w withRuns) ListWorkflow(_ context.Context, in *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	out := &workflowservice.ListWorkflowExecutionsResponse{}
+	for kind, runs := range w.runs {
+		for _, r := range runs {
+			id := r.Execution.WorkflowId
+			if at := schemas.StartTime(id); at != "" {
+				id = strings.TrimSuffix(id, at) + "-"
+			}
+			if strings.Contains(in.Query, `"`+kind+`"`) && strings.Contains(in.Query, `"`+id+`"`) {
+				out.Executions = append(out.Executions, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+// run adds a run of an export, or a start of it that a Refresh has skipped and told of.
+func (w withRuns) run(t *testing.T, export string, began, ended time.Time, leftOut bool) {
+	t.Helper()
+	kind, r := schemas.WorkflowRunExport, &workflow.WorkflowExecutionInfo{
+		Execution: &common.WorkflowExecution{WorkflowId: schemas.RunWorkflowID(export), RunId: began.String()},
+		StartTime: timestamppb.New(began), Status: enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
+	}
+	if !ended.IsZero() {
+		r.CloseTime, r.Status = timestamppb.New(ended), enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	}
+	if leftOut {
+		kind, r.Execution.WorkflowId = schemas.WorkflowScheduledRun, schemas.ScheduledWorkflowID(export)+began.Format("-"+time.RFC3339)
+		payload, err := converter.GetDefaultDataConverter().ToPayload(began)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Memo = &common.Memo{Fields: map[string]*common.Payload{schemas.MemoOverdue: payload}}
+	}
+	w.runs[kind] = append(w.runs[kind], r)
+}
+
+type oneByOne struct{ ids []string }
+
+func (l *oneByOne) HasNext() bool { return len(l.ids) > 0 }
+
+func (l *oneByOne) Next() (*client.ScheduleListEntry, error) {
+	id := l.ids[0]
+	l.ids = l.ids[1:]
+	return &client.ScheduleListEntry{ID: id}, nil
+}
+
+func (s byID) List(context.Context, client.ScheduleListOptions) (client.ScheduleListIterator, error) {
+	l := &oneByOne{}
+	for id := range s.all {
+		l.ids = append(l.ids, id)
+	}
+	return l, nil
+}
+
+// TestLateFollowers: an export that is after another one is overdue if the refresh does not
+// begin, or leaves it out, until it is done again.
+func TestLateFollowers(t *testing.T) {
+	_, known, _ := linked()
+	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}}
+	o := &Operator{Client: w}
+	var last schemas.LateRuns
+	look := func(at time.Time, want ...string) {
+		t.Helper()
+		found, err := o.FindLate(t.Context(), last, at, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range found.Found {
+			got = append(got, f.Export+" "+f.Event)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("at %s: %v, want %v", at, got, want)
+		}
+		last = found
+	}
+	lateNow := func(want string) {
+		t.Helper()
+		if got := last.Exports["B"].Late(); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("B is %q, want %q", got, want)
+		}
+	}
+	const hour = time.Hour
+	look(due.Add(-hour))
+	w.run(t, "A", due, due.Add(hour), false)
+	w.run(t, "B", due, due, true)
+	look(due.Add(hour)) // the Refresh has told of it
+	lateNow("overdue")
+	w.run(t, "B", due.Add(2*hour), due.Add(3*hour), false)
+	look(due.Add(4*hour), "B recovered")
+	lateNow("")
+
+	// Nothing begins the next refresh.
+	next := due.Add(24 * hour)
+	a := last.Exports["A"]
+	a.Due = next
+	last.Exports["A"] = a
+	look(next.Add(hour))
+	look(next.Add(2*hour), "A overdue", "B overdue")
+	look(next.Add(3 * hour))
+	lateNow("overdue")
+	w.run(t, "A", next.Add(4*hour), next.Add(5*hour), false)
+	w.run(t, "B", next.Add(5*hour), next.Add(6*hour), false)
+	look(next.Add(7*hour), "A recovered", "B recovered")
+}
+
+// TestTheJitterOfAnotherSchedule: of two that start together, the other's delay may be shorter.
+func TestTheJitterOfAnotherSchedule(t *testing.T) {
+	for name, c := range map[string]struct {
+		followers []string
+		want      int
+	}{"two of a refresh": {[]string{"C"}, 0}, "alone": {nil, 1}} {
+		timing := schemas.Timing{Every: "6h", Jitter: schemas.Duration(10 * time.Minute)}
+		l := late{
+			Watched: schemas.Watched{Timing: timing, Due: due}, now: due.Add(2 * time.Hour),
+			a:    Applied{ScheduledInput: schemas.ScheduledInput{Timing: &timing, Followers: c.followers}},
+			runs: []ranRun{{began: due.Add(-9 * time.Minute), ended: due.Add(-8 * time.Minute), done: true}},
+		}
+		if l.overdue(); len(l.found) != c.want {
+			t.Errorf("%s: %+v", name, l.found)
+		}
+	}
+}
