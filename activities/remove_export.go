@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/iterable"
@@ -31,8 +32,12 @@ func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (
 		}
 	}
 	for _, name := range []string{schemas.TrialName(in.Export.Name), in.Export.Name} {
-		if a.Access.CheckName(ctx, name, in.Export.Connection) != nil {
+		err := a.Access.CheckName(ctx, name, in.Export.Connection)
+		if name != in.Export.Name && access.IsRefused(err, schemas.ErrorNameTaken) {
 			continue // trials of an export that had this name over another connection
+		}
+		if err != nil {
+			return out, noAccess(err)
 		}
 		if err := a.removeData(ctx, in.Export.Connection, name, &out); err != nil {
 			return out, err
@@ -109,16 +114,51 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 	if err != nil {
 		return nil, err
 	}
-	deployment, err := a.deployment(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the data root's id: %w", err)
+	var out []schemas.RemovedList
+	trials := e.Name
+	if !schemas.IsTrial(e.Name) {
+		trials = schemas.TrialName(e.Name)
+		if out, err = a.deleteSegments(ctx, client, lists, e); err != nil {
+			return out, err
+		}
 	}
-	ours := description(deployment, e.Name)
+	if err := a.Access.CheckName(ctx, trials, e.Connection); access.IsRefused(err, schemas.ErrorNameTaken) {
+		return out, nil // trials over another connection
+	} else if err != nil {
+		return out, err
+	}
+	// Each trial may have had another list.
+	made, err := a.makerOf(ctx, e.Connection, trials)
+	if err != nil {
+		return out, err
+	}
+	for _, l := range lists {
+		why, err := made.keeps(ctx, l)
+		if err != nil {
+			return out, err
+		}
+		if why != "" {
+			continue
+		}
+		r, err := deleteList(ctx, client, l, "")
+		if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// deleteSegments deletes those of the project's lists that the export made for its segments.
+func (a *Activities) deleteSegments(ctx context.Context, client *iterable.Client, lists []iterable.List, e schemas.Export) (out []schemas.RemovedList, err error) {
+	made, err := a.makerOf(ctx, e.Connection, e.Name)
+	if err != nil {
+		return nil, err
+	}
 	segments, err := a.listsOf(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	var out []schemas.RemovedList
 	for _, s := range segments {
 		found := false
 		for _, l := range lists {
@@ -126,7 +166,11 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 				continue
 			}
 			found = true
-			r, err := deleteList(ctx, client, l, l.Description == ours)
+			why, err := made.keeps(ctx, l)
+			if err != nil {
+				return out, err
+			}
+			r, err := deleteList(ctx, client, l, why)
 			if err != nil {
 				return out, err
 			}
@@ -136,24 +180,61 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 			out = append(out, schemas.RemovedList{Name: s.Name, Why: "there is no such list"})
 		}
 	}
-	for _, l := range lists {
-		if trials := description(deployment, schemas.TrialName(e.Name)); trials == ours || l.Description != trials {
-			continue
-		}
-		r, err := deleteList(ctx, client, l, true)
-		if err != nil {
-			return out, err
-		}
-		out = append(out, r)
-	}
 	return out, nil
 }
 
-// deleteList deletes a list, if it is ours.
-func deleteList(ctx context.Context, client *iterable.Client, l iterable.List, ours bool) (schemas.RemovedList, error) {
-	r := schemas.RemovedList{Name: l.Name, ID: l.ID}
-	if !ours || l.Type != "" && l.Type != api.Standard {
-		r.Why = fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID)
+// maker is an export, or its trials, that may have made lists.
+type maker struct {
+	*Activities
+	export      string
+	connections []string // that its name belongs to, or belonged to before
+	host        string
+	description string // of the lists that it makes
+}
+
+// makerOf returns the maker of that name over a connection.
+func (a *Activities) makerOf(ctx context.Context, connection, export string) (*maker, error) {
+	c, err := a.known(connection)
+	if err != nil {
+		return nil, err
+	}
+	deployment, err := a.deployment(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the data root's id: %w", err)
+	}
+	name, _, err := a.Access.Owner(ctx, export)
+	return &maker{
+		Activities: a, export: export, connections: append([]string{connection}, name.Before...),
+		host: access.Host(c), description: description(deployment, export),
+	}, err
+}
+
+// keeps returns why a list must stay: the export did not make it, or another one fills it now. It
+// returns "" if the list may be deleted.
+func (m *maker) keeps(ctx context.Context, l iterable.List) (why string, err error) {
+	notMade := fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID)
+	if l.Description != m.description {
+		return notMade, nil
+	}
+	owner, found, err := m.listOwner(ctx, m.host, ownerName(l))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read the owner of list %d: %w", l.ID, err)
+	case found && (owner.Export != m.export || !slices.Contains(m.connections, owner.Connection)):
+		return fmt.Sprintf("another export fills list %d now, so it stays", l.ID), nil
+	case !found && utf8.RuneCountInString(m.description) >= api.MaxDescription: // the name may be cut
+		return notMade, nil
+	}
+	return "", nil
+}
+
+// deleteList deletes a list, unless why says why it must stay.
+func deleteList(ctx context.Context, client *iterable.Client, l iterable.List, why string) (schemas.RemovedList, error) {
+	r := schemas.RemovedList{Name: l.Name, ID: l.ID, Why: why}
+	if why == "" && l.Type != "" && l.Type != api.Standard {
+		r.Why = fmt.Sprintf("list %d is not a static list, so it stays", l.ID)
+	}
+	if r.Why != "" {
 		return r, nil
 	}
 	err := client.DeleteList(ctx, l.ID)

@@ -1,12 +1,16 @@
 package activities
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -45,5 +49,80 @@ func TestRemovalDeletesWhatIsKept(t *testing.T) {
 	}
 	if _, kept, err := b.Access.Owner(t.Context(), "Spring"); kept || err != nil {
 		t.Errorf("the name is still taken: %v", err)
+	}
+}
+
+// TestRemovalFailsIfItCannotTellWhoseTheTrialsAre: it must not report data as deleted that stays.
+func TestRemovalFailsIfItCannotTellWhoseTheTrialsAre(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	b.env.RegisterActivityWithOptions(b.RemoveExport, activity.RegisterOptions{Name: schemas.ActivityRemoveExport})
+	remove := func() error {
+		_, err := b.env.ExecuteActivity(schemas.ActivityRemoveExport, schemas.RemoveInput{Export: schemas.Export{Name: "Spring", Connection: "sandbox"}})
+		return err
+	}
+	record := schemas.NameKey(schemas.TrialName("Spring"))
+	if err := b.Root.WriteJSON(t.Context(), record, schemas.NameRecord{Export: "damaged", Connection: "sandbox"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("with a record that can't be read: %v", err)
+	}
+	if err := b.Root.WriteJSON(t.Context(), record, schemas.NameRecord{Export: schemas.TrialName("Spring"), Connection: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(); err != nil {
+		t.Errorf("with the trials of another connection: %v", err)
+	}
+	if _, kept, err := b.Access.Owner(t.Context(), schemas.TrialName("Spring")); !kept || err != nil {
+		t.Errorf("their name is released: %v", err)
+	}
+}
+
+// TestRemovalDeletesTheListsOfTrials, whether the export is removed or only its trials, but no list
+// that another export fills by now.
+func TestRemovalDeletesTheListsOfTrials(t *testing.T) {
+	for _, removed := range []string{"Spring", schemas.TrialName("Spring")} {
+		b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+		b.env.RegisterActivityWithOptions(b.RemoveExport, activity.RegisterOptions{Name: schemas.ActivityRemoveExport})
+		connection, err := b.Connections.Get("sandbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := wanted
+		in.Host = access.Host(connection)
+		fill := func(export, list string) {
+			t.Helper()
+			in.Run.Export, in.Run.Segment, in.Name, in.TakeFrom = export, list, list, ""
+			_, err := b.ensure(in)
+			var asked *temporal.ApplicationError
+			if errors.As(err, &asked) && asked.Type() == schemas.ErrorListOwned {
+				in.TakeFrom = asked.Message()
+				_, err = b.ensure(in)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		fill("Spring", "High-value")
+		fill("Spring", "Low-value")
+		fill(schemas.TrialName("Spring"), "High-value (trial)")
+		fill(schemas.TrialName("Spring"), "Testers")
+		fill(schemas.TrialName("Spring"), "Friends")
+		fill("Autumn", "Friends")   // approved
+		fill("Autumn", "Low-value") // approved
+		_, err = b.env.ExecuteActivity(schemas.ActivityRemoveExport, schemas.RemoveInput{
+			Export:      schemas.Export{Name: removed, Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}, {Name: "Low-value"}}},
+			DeleteLists: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for list, want := range map[string]bool{
+			"High-value": schemas.IsTrial(removed), "Low-value": true, "High-value (trial)": false, "Testers": false, "Friends": true,
+		} {
+			if left := len(b.named(list)) == 1; left != want {
+				t.Errorf("after the removal of %q the list %q is left: %t, want %t", removed, list, left, want)
+			}
+		}
 	}
 }
