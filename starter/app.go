@@ -103,7 +103,8 @@ func who() string {
 	return name
 }
 
-// openRoot opens the data root for reading, with its keys.
+// openRoot opens the data root with the keys of the environment. Trials and the audit trail write
+// to it.
 func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
 	keys, err := storage.ReadKeys(os.Getenv(storage.KeysVariable), os.Getenv(storage.KeysFileVariable))
 	if err != nil {

@@ -248,10 +248,11 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err != nil {
 		return none, err
 	}
-	moved, err := o.Gate.Move(ctx, export, in.Connection, l.who.Name)
-	if err == nil {
-		err = l.moveTrials(ctx, o.Gate, export, in.Connection)
+	// The trials go first: if the export can't follow, the move can be repeated.
+	if err := l.moveTrials(ctx, o.Gate, export, owner.Connection, in.Connection); err != nil {
+		return none, err
 	}
+	moved, err := o.Gate.Move(ctx, export, in.Connection, l.who.Name)
 	if err == nil && isApplied {
 		err = o.Move(ctx, applied, in.Connection)
 	}

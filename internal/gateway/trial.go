@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -40,6 +41,11 @@ func (l *Local) try(ctx context.Context, o *operate.Operator, e schemas.Export, 
 	root, err := l.Root(ctx)
 	if err != nil {
 		return none, err
+	}
+	if len(people) > 0 {
+		if err := root.CheckKey(ctx, schemas.SnapshotsDir, schemas.ReportsDir); err != nil {
+			return none, fmt.Errorf("the people of the trial can't be stored as the workers store people: %w", err)
+		}
 	}
 	if o.Key, err = trialKey(ctx, root, l.who, in); err != nil {
 		return none, err
@@ -140,12 +146,13 @@ func (l *Local) freeList(ctx context.Context, tried schemas.Export) error {
 	return nil
 }
 
-// moveTrials moves the trials of an export with it.
-func (l *Local) moveTrials(ctx context.Context, gate *access.Gate, export, connection string) error {
+// moveTrials moves the trials of an export with it, from the connection that the export has. Those
+// over another connection stay: the person may not be allowed to use it.
+func (l *Local) moveTrials(ctx context.Context, gate *access.Gate, export, from, to string) error {
 	name := schemas.TrialName(export)
-	_, has, err := gate.Owner(ctx, name)
-	if err == nil && has {
-		_, err = gate.Move(ctx, name, connection, l.who.Name)
+	owner, has, err := gate.Owner(ctx, name)
+	if err == nil && has && owner.Connection == from {
+		_, err = gate.Move(ctx, name, to, l.who.Name)
 	}
 	return err
 }

@@ -88,6 +88,72 @@ func TestATrialKeepsPeopleOutOfTemporal(t *testing.T) {
 	}
 }
 
+// TestATrialIsNotStoredInTheClear by a starter without the key with which the workers encrypt.
+func TestATrialIsNotStoredInTheClear(t *testing.T) {
+	f := &fakeTemporal{}
+	office, gate := officeWith(t, f)
+	dir := t.TempDir()
+	open := func() *storage.Root {
+		root, err := storage.OpenRoot(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { root.Close() })
+		return root
+	}
+	key, err := storage.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := storage.ReadKeys(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	workers := open()
+	workers.Encrypt(keys, schemas.PeopleDirs...)
+	if err := workers.Write(t.Context(), schemas.ReportsDir+"/report.json", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	root := open()
+	office.Root = func(context.Context) (*storage.Root, error) { return root, nil }
+	f.schedules = map[string]schemas.ScheduledInput{"Spring": scheduleOf(t, gate, "Spring")}
+	ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
+	in := StartRequest{Export: "Spring", Trial: &TrialRequest{Only: []string{"ann@example.com"}}, Key: "k"}
+	if _, err := ann.Start(t.Context(), in); !errors.Is(err, storage.ErrKey) {
+		t.Errorf("without the key: %v", err)
+	}
+	left, err := root.List(t.Context(), schemas.TrialsDir)
+	if err != nil || len(left) > 0 || len(f.started) > 0 {
+		t.Errorf("it leaves %v and starts %v, %v", left, f.started, err)
+	}
+	root.Encrypt(keys, schemas.PeopleDirs...)
+	if _, err := ann.Start(t.Context(), in); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTrialsMoveWithTheirExport from its connection, and from no other.
+func TestTrialsMoveWithTheirExport(t *testing.T) {
+	for from, want := range map[string]string{"marketing": "new", "owners": "owners"} {
+		f := &fakeTemporal{}
+		office, gate := officeWith(t, f)
+		office.Root = func(context.Context) (*storage.Root, error) { return nil, errors.New("no audit trail") }
+		office.Known = func() (ConnectionSource, error) { return projects{}, nil }
+		for name, connection := range map[string]string{"Spring": "marketing", schemas.TrialName("Spring"): from} {
+			if err := gate.Claim(t.Context(), name, connection, "ann"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
+		if moved, err := ann.Move(t.Context(), "Spring", MoveRequest{Connection: "new"}); moved.Connection != "new" {
+			t.Errorf("moved %+v, %v", moved, err)
+		}
+		if owner, _, err := gate.Owner(t.Context(), schemas.TrialName("Spring")); err != nil || owner.Connection != want {
+			t.Errorf("the trials over %q belong to %q, want %q, %v", from, owner.Connection, want, err)
+		}
+	}
+}
+
 // TestTrialsThatAreRefused start nothing.
 func TestTrialsThatAreRefused(t *testing.T) {
 	f := &fakeTemporal{}

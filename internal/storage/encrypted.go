@@ -2,8 +2,10 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 
 	"filippo.io/age"
@@ -28,6 +30,37 @@ func (r *Root) encrypts(key string) bool {
 		}
 	}
 	return false
+}
+
+// CheckKey returns an ErrKey if the newest file in one of the folders is encrypted and the root has
+// no key. What is written without a key is plain, and nobody expects that where others encrypt.
+func (r *Root) CheckKey(ctx context.Context, folders ...string) error {
+	if r.keys.count() > 0 {
+		return nil
+	}
+	for _, folder := range folders {
+		var newest Object
+		err := r.Walk(ctx, folder, func(o Object) error {
+			if newest.Name == "" || o.ModTime.After(newest.ModTime) {
+				newest = o
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if newest.Name == "" {
+			continue
+		}
+		f, err := r.Open(ctx, newest.Name)
+		switch {
+		case err == nil:
+			f.Close()
+		case !errors.Is(err, fs.ErrNotExist): // it was deleted meanwhile
+			return err
+		}
+	}
+	return nil
 }
 
 // decrypted returns the content of a file whose bytes are data, decrypted if they

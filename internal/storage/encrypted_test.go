@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func newKey(t testing.TB) string {
@@ -127,6 +128,33 @@ func TestKeysRotate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWithoutAKeyNothingPlainIsAdded where others encrypt.
+func TestWithoutAKeyNothingPlainIsAdded(t *testing.T) {
+	dir, key := t.TempDir(), newKey(t)
+	plain, encrypting := keyed(t, dir), keyed(t, dir, key)
+	check := func(what string, r *Root, want error) {
+		t.Helper()
+		if err := r.CheckKey(t.Context(), "other", "people"); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	check("an empty root", plain, nil)
+	content := random(100)
+	if err := plain.Write(t.Context(), "people/z", content); err != nil {
+		t.Fatal(err)
+	}
+	check("a plain root", plain, nil)
+	if err := encrypting.Write(t.Context(), "people/a", content); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "people", "z"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	check("a root that is encrypted by now", plain, ErrKey)
+	check("with the key", encrypting, nil)
 }
 
 // TestDamageIsNotAMissingKey changes and cuts an encrypted file.

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"iterable-segment-export/internal/email"
@@ -33,17 +32,20 @@ type file struct {
 // does not quote them.
 func Check(people []string) ([]string, error) {
 	var out []string
+	seen := map[string]bool{}
 	for i, id := range people {
 		id = strings.TrimSpace(id)
 		if id == "" || len(id) > longest {
 			return nil, fmt.Errorf("person %d of the trial is not an address or a user ID of at most %d bytes", i+1, longest)
 		}
-		if !slices.Contains(out, id) {
-			out = append(out, id)
+		if seen[id] {
+			continue
 		}
-	}
-	if len(out) > schemas.MostTried {
-		return nil, fmt.Errorf("the trial names %d people; at most %d can be tried at once", len(out), schemas.MostTried)
+		if len(out) == schemas.MostTried {
+			return nil, fmt.Errorf("the trial names too many people: at most %d can be tried at once", schemas.MostTried)
+		}
+		seen[id] = true
+		out = append(out, id)
 	}
 	return out, nil
 }
@@ -73,7 +75,9 @@ func Delete(ctx context.Context, root *storage.Root, connection, export, name st
 type People struct {
 	ids   []string
 	found []bool
-	index map[string]int // of ids, also in normalized form
+	// index has the numbers of the ids by the id, and by its normalized form: an address can be
+	// named in several spellings, which are user IDs of different people.
+	index map[string][]int
 }
 
 // Read reads the file of a trial. The error is fs.ErrNotExist if there is none.
@@ -90,11 +94,11 @@ func Read(ctx context.Context, root *storage.Root, connection, export, name stri
 }
 
 func newPeople(ids []string) *People {
-	p := &People{ids: ids, found: make([]bool, len(ids)), index: map[string]int{}}
+	p := &People{ids: ids, found: make([]bool, len(ids)), index: map[string][]int{}}
 	for i, id := range ids {
-		p.index[id] = i
-		if address := normalized([]byte(id)); address != nil {
-			p.index[string(address)] = i
+		p.index[id] = append(p.index[id], i)
+		if address := normalized([]byte(id)); address != nil && string(address) != id {
+			p.index[string(address)] = append(p.index[string(address)], i)
 		}
 	}
 	return p
@@ -113,24 +117,27 @@ func normalized(raw []byte) []byte {
 // Has reports whether one of the identifiers of a row is of a person whom the trial names. The
 // last ones, raw, are as they are in the file. It notes that the person was found.
 func (p *People) Has(address, userID []byte, raw ...[]byte) bool {
-	has := p.note(address) || p.note(userID)
+	has := p.note(address)
+	has = p.note(userID) || has // a row can be of two who are named
 	for _, id := range raw {
-		has = has || p.note(bytes.TrimSpace(id)) || p.note(normalized(id))
+		has = p.note(bytes.TrimSpace(id)) || has
+		has = p.note(normalized(id)) || has
 	}
 	return has
 }
 
 func (p *People) note(id []byte) bool {
-	i, ok := p.index[string(id)]
-	if ok {
+	named := p.index[string(id)]
+	for _, i := range named {
 		p.found[i] = true
 	}
-	return ok
+	return len(named) > 0
 }
 
 // Missing returns the people whom Has has not found: address or user ID, of which the other one
-// is empty.
+// is empty. An address in two spellings is returned once.
 func (p *People) Missing(yield func(address, userID []byte) error) error {
+	returned := map[string]bool{}
 	for i, id := range p.ids {
 		if p.found[i] {
 			continue
@@ -139,6 +146,10 @@ func (p *People) Missing(yield func(address, userID []byte) error) error {
 		if address == nil {
 			userID = []byte(id)
 		}
+		if returned[string(address)] && address != nil {
+			continue
+		}
+		returned[string(address)] = true
 		if err := yield(address, userID); err != nil {
 			return err
 		}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
 )
 
 func openRoot(t *testing.T) *storage.Root {
@@ -59,6 +61,35 @@ func TestPeople(t *testing.T) {
 	}
 	if _, err := Read(t.Context(), root, "marketing", "Spring (trial)", name); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after it was deleted: %v", err)
+	}
+}
+
+// TestEveryNameIsFound that a row has, also in several spellings of one address.
+func TestEveryNameIsFound(t *testing.T) {
+	p := newPeople([]string{"Ann@X.com", "ann@x.com", "u1", "Gone@x.com", "gone@x.com"})
+	if !p.Has([]byte("ann@x.com"), []byte("u1")) {
+		t.Error("the row is not found")
+	}
+	var missing []string
+	err := p.Missing(func(address, userID []byte) error {
+		missing = append(missing, string(address)+"/"+string(userID))
+		return nil
+	})
+	if want := []string{"gone@x.com/"}; err != nil || !slices.Equal(missing, want) {
+		t.Errorf("missing: %q, want %q, %v", missing, want, err)
+	}
+}
+
+// TestTooManyPeople are refused by the first that is too many: not every one of a large request is
+// looked at.
+func TestTooManyPeople(t *testing.T) {
+	people := make([]string, 0, 200_000)
+	for i := range schemas.MostTried + 1 {
+		people = append(people, strconv.Itoa(i))
+	}
+	_, err := Check(people[:cap(people)]) // the rest are empty, which is another error
+	if err == nil || !strings.Contains(err.Error(), "too many") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
