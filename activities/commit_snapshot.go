@@ -141,3 +141,11 @@ func (a *Activities) discard(ctx context.Context, run schemas.RunRef, s schemas.
 	}
 	return a.Ledger().Discard(ctx, run)
 }
+
+// EndTrial deletes the people of a trial. Only those who know the random name of their file can
+// name it, so that it needs no grant: a trial that was refused one ends like all others.
+func (a *Activities) EndTrial(ctx context.Context, in schemas.EndTrialInput) (err error) {
+	ctx, attempt := a.begin(ctx, 0, nil)
+	defer attempt.End(ctx, &err)
+	return trial.Delete(ctx, a.Root, in.Connection, in.Export, in.People)
+}

@@ -90,7 +90,10 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 
 // inspect reads the footers of the segment's files.
 func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
-	seg, err := located.Inspect(ctx, segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, ForEach: s.ForEach, Where: s.Where, Now: began})
+	seg, err := located.Inspect(ctx, segment.Columns{
+		Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, ForEach: s.ForEach, Where: s.Where, Now: began,
+		Everything: s.Trial != nil && s.Trial.People != "", // the trial says of each person whether the segment has them
+	})
 	return seg, segmentFailure(err)
 }
 

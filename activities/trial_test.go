@@ -105,6 +105,10 @@ func TestATrialSendsWhomItNames(t *testing.T) {
 	if m.Read != 9 || m.Adds != 2 || m.Duplicates != 1 || m.Suppressed != 1 || m.Filtered != 4 || m.Rejected[schemas.ReasonSyntax] != 1 {
 		t.Errorf("%+v", m)
 	}
+	filtered := `[{"Mail": "bad", "Keep": false}, {"Mail": "worse", "Id": "u1", "Keep": false}, {"Mail": "other", "Keep": false}]`
+	if m, became = tries(t, 1, filtered, where, "bad", "u1"); became != "bad filtered, u1 filtered" || m.Filtered != 3 {
+		t.Errorf("of invalid rows that are filtered it records %s; %+v", became, m)
+	}
 	m, became = tries(t, 1, triedRows, where, "di@example.com", "ann@example.com", "bad")
 	if want := "ann unsent, bad rejected syntax, di filtered"; became != want || m.Adds != 1 || m.Filtered != 7 || len(m.Warnings) != 1 {
 		t.Errorf("with a limit it records %s, want %s; %+v", became, want, m)

@@ -47,6 +47,8 @@ const (
 	ActivityNotify         = "Notify"
 	ActivityWriteRunReport = "WriteRunReport"
 	ActivityCloseRun       = "CloseRun"
+	// ActivityEndTrial deletes the people whom a trial named.
+	ActivityEndTrial = "EndTrial"
 	// ActivityServed reports whether any worker serves a connection.
 	ActivityServed = "Served"
 	// ActivityRemoveExport deletes the data kept for an export.

@@ -24,6 +24,14 @@ func (t Trial) String() string {
 	return fmt.Sprintf("the first %d profiles", t.Limit)
 }
 
+// EndTrialInput names the people of a trial that has ended.
+type EndTrialInput struct {
+	Connection string `json:"connection"`
+	Export     string `json:"export"`
+	// People is Trial.People.
+	People string `json:"people"`
+}
+
 // MostTried is the most profiles that one trial sends, and the most people that it can name.
 const MostTried = 1000
 

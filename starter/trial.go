@@ -161,9 +161,6 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 	if out.More > 0 {
 		fmt.Fprintf(w, "… and %d more: starter record %s\n", out.More, v.Run.RunID)
 	}
-	if k := v.Segments[0].Report.Manifest.Skipped; k != nil && len(only) > 0 {
-		fmt.Fprintf(w, "%s of the segment were not read, since none can match its condition.\n", console.Things(int(k.Rows), "row"))
-	}
 	return ended
 }
 

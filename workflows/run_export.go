@@ -96,7 +96,8 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 	return result, r.end(ctx, unfinished(ctx, result))
 }
 
-// reportTime is the time limit for writing a run's report, which is optional.
+// reportTime is the time limit for writing a run's report, which is optional, and for deleting the
+// people of a trial.
 const reportTime = 10 * time.Minute
 
 // report writes the run's readable report. A cancelled run has one too.
@@ -109,6 +110,22 @@ func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schema
 	ctx = workflow.WithScheduleToCloseTimeout(quick(ctx, "Report"), reportTime)
 	if err := workflow.ExecuteActivity(ctx, schemas.ActivityWriteRunReport, in).Get(ctx, &result.Report); err != nil {
 		workflow.GetLogger(ctx).Error("report not written", "error", err)
+	}
+}
+
+// endTrial deletes the people of a trial. Its segment has done so too, if it has begun. If it
+// fails, the sweep deletes them.
+func (r *runExport) endTrial(ctx workflow.Context) {
+	t := r.in.Export.Trial()
+	if t == nil || t.People == "" {
+		return
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	ctx = workflow.WithScheduleToCloseTimeout(quick(ctx, "Delete the people of the trial"), reportTime)
+	in := schemas.EndTrialInput{Connection: r.in.Export.Connection, Export: r.in.Export.Name, People: t.People}
+	if err := workflow.ExecuteActivity(ctx, schemas.ActivityEndTrial, in).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Error("people of a trial not deleted", "error", err)
 	}
 }
 
@@ -298,6 +315,7 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 
 // end records how the run ended and returns its error.
 func (r *runExport) end(ctx workflow.Context, err error) error {
+	r.endTrial(ctx)
 	r.progress.State = EndState(err)
 	if r.progress.Result != nil {
 		r.progress.State = r.progress.Result.State(r.progress.State)

@@ -2,7 +2,9 @@ package workflows
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
@@ -48,4 +50,32 @@ func TestATrialAsksNobody(t *testing.T) {
 	require.Len(t, w.closed, 1)
 	require.Equal(t, in.Segment.Trial, w.closed[0].Segment.Trial)
 	require.Empty(t, w.uploads)
+}
+
+// TestATrialDeletesItsPeople however it ends: also before its segment begins.
+func TestATrialDeletesItsPeople(t *testing.T) {
+	e := schemas.Export{Name: schemas.TrialName("Spring"), Connection: "marketing", Email: "email", Segments: []schemas.Segment{
+		{Name: "Spring (trial)", Source: "/spring", Trial: &schemas.Trial{People: "ABC", Limit: 1000}},
+	}}
+	for how, authorize := range map[string]func(w *world) error{
+		"refused":   func(*world) error { return needsOperator(schemas.ErrorNameTaken) },
+		"cancelled": func(w *world) error { return errors.New("Temporal tries it again") },
+	} {
+		w := newWorld(t)
+		stub[schemas.EndTrialInput, any](w, schemas.ActivityEndTrial)
+		w.OnActivity(schemas.ActivityAuthorize, mock.Anything, mock.Anything).Return(
+			func(context.Context, schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {
+				return schemas.AuthorizeResult{}, authorize(w)
+			})
+		var ended []schemas.EndTrialInput
+		w.OnActivity(schemas.ActivityEndTrial, mock.Anything, mock.Anything).Return(func(_ context.Context, in schemas.EndTrialInput) (any, error) {
+			ended = append(ended, in)
+			return nil, nil
+		})
+		w.RegisterDelayedCallback(w.CancelWorkflow, time.Minute)
+		w.ExecuteWorkflow(RunExport, schemas.RunInput{Export: e, Full: true})
+		require.True(t, w.IsWorkflowCompleted(), how)
+		require.Error(t, w.GetWorkflowError(), how)
+		require.Equal(t, []schemas.EndTrialInput{{Connection: "marketing", Export: e.Name, People: "ABC"}}, ended, how)
+	}
 }

@@ -133,6 +133,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityWriteRunReport: h.activities.WriteRunReport,
 		schemas.ActivityNotify:         h.activities.Notify,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
+		schemas.ActivityEndTrial:       h.activities.EndTrial,
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
 		schemas.ActivitySweep:          h.activities.Sweep,
 		schemas.ActivityFindLateRuns:   h.findLateRuns,

@@ -43,6 +43,8 @@ type Columns struct {
 	// Where selects rows, all if it is nil. Now is what its moments are relative to.
 	Where *schemas.Condition
 	Now   time.Time
+	// Everything reads the rows too that can't match Where by the statistics of their files.
+	Everything bool
 }
 
 // Column is a mapped column of a segment.

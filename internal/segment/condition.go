@@ -17,12 +17,13 @@ import (
 // condition is a segment's condition, compiled for one file after the other. A nil one
 // matches all rows.
 type condition struct {
-	condition *schemas.Condition
-	now       time.Time
-	names     []string
-	from      int // the place of its first column among the segment's
-	types     []arrow.DataType
-	filter    *where.Filter
+	condition  *schemas.Condition
+	now        time.Time
+	names      []string
+	from       int  // the place of its first column among the segment's
+	everything bool // nothing is ruled out by statistics
+	types      []arrow.DataType
+	filter     *where.Filter
 }
 
 func newCondition(want Columns, columns []Column) *condition {
@@ -30,7 +31,7 @@ func newCondition(want Columns, columns []Column) *condition {
 		return nil
 	}
 	names := where.Columns(want.Where)
-	return &condition{condition: want.Where, now: want.Now, names: names, from: len(columns) - len(names)}
+	return &condition{condition: want.Where, now: want.Now, names: names, from: len(columns) - len(names), everything: want.Everything}
 }
 
 // compiled returns the filter for columns of these types.
@@ -124,7 +125,7 @@ func (s *Segment) ruleOut(info *fileInfo, f columnar.File, paths [][]int) error 
 		return err
 	}
 	bounded, ok := f.(columnar.Bounded)
-	if !ok {
+	if !ok || s.condition.everything {
 		return nil
 	}
 	skip, all := make([]bool, bounded.Groups()), bounded.Groups() > 0
@@ -158,7 +159,7 @@ func (s *Segment) ruleOutByLog() error {
 		}
 	}
 	filter, err := c.compiled(types)
-	if err != nil {
+	if err != nil || c.everything {
 		return err
 	}
 	for i := range t.Files {

@@ -105,6 +105,11 @@ func TestRowGroupsThatCannotMatchAreNotRead(t *testing.T) {
 			}
 		}
 	}
+	want := selecting(t, `{"column":"n","atLeast":3}`)
+	want.Everything = true
+	if found, read := matching(t, inspect(t, path, want)); found != "7@7" || read != 8 {
+		t.Errorf("of everything: %q of %d rows", found, read)
+	}
 	// Without statistics all rows are read, and the same ones match.
 	writeParquet(t, path, 2, []arrow.Record{sorted(t)}, parquet.WithStats(false))
 	if found, read := matching(t, inspect(t, path, selecting(t, `{"column":"n","atLeast":3}`))); found != "7@7" || read != 8 {
@@ -182,7 +187,11 @@ func TestFilesThatTheLogRulesOut(t *testing.T) {
 			t.Errorf("%s: %s, want %s; %d rows", condition, got, want, s.Info().Rows)
 		}
 	}
-	_, err := Inspect(t.Context(), d.dir, selecting(t, `{"column":"n","equals":"10"}`))
+	everything := selecting(t, `{"column":"n","lessThan":12}`)
+	everything.Everything = true
+	_, err := Inspect(t.Context(), d.dir, everything)
+	wantError(t, err, schemas.ErrorSegmentUnreadable, "c.parquet")
+	_, err = Inspect(t.Context(), d.dir, selecting(t, `{"column":"n","equals":"10"}`))
 	wantError(t, err, schemas.ErrorColumn, `"n"`, "without quotes")
 }
 

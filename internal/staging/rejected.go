@@ -1,6 +1,9 @@
 package staging
 
 import (
+	"bytes"
+
+	"iterable-segment-export/internal/mapping"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
@@ -59,10 +62,21 @@ func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
 	s.refuse(r)
 }
 
-// filter adds a row that the segment's condition leaves out.
+// filter adds a row that the segment's condition leaves out. Of a row with an invalid identifier
+// only a trial that names it has a record.
 func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
 	var p snapshot.Profile
-	if _, _, reason := s.identify(&p, i, emails, users); reason == "" && !s.tried.leavesOut(&p, nil, i, users) {
-		s.leave(&p, at, schemas.ReasonFiltered)
+	_, value, reason := s.identify(&p, i, emails, users)
+	if s.tried.leavesOut(&p, value, i, users) || reason != "" && s.tried == nil {
+		return
 	}
+	if reason != "" && users != nil && len(p.UserID) == 0 {
+		if raw, ok := users.Bytes(i); ok && mapping.CheckUserID(raw) == "" {
+			p.UserID = raw
+		}
+	}
+	if len(p.Email)+len(p.UserID) == 0 {
+		p.Email = bytes.TrimSpace(value)
+	}
+	s.leave(&p, at, schemas.ReasonFiltered)
 }
