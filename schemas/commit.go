@@ -43,6 +43,9 @@ const (
 	// StateSkipped is that of a scheduled start that started no run, and of a segment
 	// whose data did not get ready (ThenSkip).
 	StateSkipped = "skipped"
+	// StateKept is that of a list whose value has vanished and that a run leaves as it is
+	// (VanishedKeep).
+	StateKept = "kept"
 )
 
 // ExportReport is what one segment's run did.

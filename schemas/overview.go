@@ -47,7 +47,8 @@ type PastRun struct {
 type PastList struct {
 	Segment string `json:"segment"`
 	ListID  int64  `json:"listId,omitempty"`
-	State   string `json:"state"`
+	// State is that of the list's run, or StateKept.
+	State string `json:"state"`
 	// Error is why State is not "done".
 	Error string `json:"error,omitempty"`
 	// Size is how many members the list has; it is known only if State is "done".
@@ -73,7 +74,7 @@ type ExportOverview struct {
 	State     string    `json:"state,omitempty"`
 	RunID     string    `json:"runId,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
-	// Error is why the last run ended without a report, empty if it has one.
+	// Error is why the last run failed, empty if it is among the past runs.
 	Error string `json:"error,omitempty"`
 	// Waits are what the run under way waits for, with the commands that answer.
 	Waits []OverviewWait `json:"waits,omitempty"`
@@ -96,6 +97,11 @@ type OverviewWait struct {
 	Message  string    `json:"message"`
 	Since    time.Time `json:"since"`
 	Commands []string  `json:"commands"`
+}
+
+// UnderWay reports whether a run is under way.
+func (e ExportOverview) UnderWay() bool {
+	return e.State == StateRunning || e.State == StateWaiting || e.State == StateAwaitingData
 }
 
 // Last returns the last run, or nil if there is none.

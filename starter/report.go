@@ -76,7 +76,7 @@ func (a *app) overview(c *cobra.Command, o gateway.Service, f reportFlags) error
 		return err
 	}
 	var page bytes.Buffer
-	if err := report.WriteOverview(&page, all, false); err != nil {
+	if err := report.WriteOverview(&page, all, nil); err != nil {
 		return err
 	}
 	return a.save(c, f, "overview.html", page.Bytes(), func(file string) any { return reportOutput{file, &all} })

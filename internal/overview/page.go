@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"iterable-segment-export/internal/report"
@@ -67,7 +69,11 @@ func (p *Page) write(ctx context.Context, root *storage.Root) error {
 			return err
 		}
 		var page bytes.Buffer
-		if err := report.WriteOverview(&page, all, true); err != nil {
+		reports, err := findReports(ctx, root, all)
+		if err != nil {
+			return err
+		}
+		if err := report.WriteOverview(&page, all, reports); err != nil {
 			return err
 		}
 		if err := root.Write(ctx, schemas.OverviewKey, page.Bytes()); err != nil {
@@ -79,4 +85,28 @@ func (p *Page) write(ctx context.Context, root *storage.Root) error {
 		}
 	}
 	return err // whoever changed the past runs meanwhile writes the page after that
+}
+
+// findReports returns which of the reports of the last runs are in the data root, by their keys:
+// the sweep deletes them after their retention.
+func findReports(ctx context.Context, root *storage.Root, all schemas.Overview) (map[string]bool, error) {
+	var mu sync.Mutex
+	found := map[string]bool{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, e := range all.Exports {
+		last := e.Last()
+		if last == nil {
+			continue
+		}
+		key := schemas.RunReport(e.Connection, e.Export, last.RunID)
+		group.Go(func() error {
+			has, err := root.Has(ctx, key)
+			mu.Lock()
+			defer mu.Unlock()
+			found[key] = has
+			return err
+		})
+	}
+	return found, group.Wait()
 }

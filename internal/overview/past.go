@@ -2,8 +2,10 @@ package overview
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"sync"
@@ -18,12 +20,33 @@ import (
 // keptMonths is how many months of rejects are kept.
 const keptMonths = 2
 
+// errDamaged is the error of past runs with other content than was written.
+var errDamaged = errors.New("the past runs are damaged")
+
+// readFile reads past runs, none if there are none. The error is errDamaged, storage.ErrKey or
+// one of the storage.
+func readFile(ctx context.Context, root *storage.Root, key string) (past schemas.PastRuns, err error) {
+	data, err := root.Read(ctx, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return past, nil
+	case errors.Is(err, storage.ErrDamaged):
+		return past, fmt.Errorf("%w: %w", errDamaged, err)
+	case err != nil:
+		return past, fmt.Errorf("read the past runs: %w", err)
+	}
+	if err := json.Unmarshal(data, &past); err != nil {
+		return schemas.PastRuns{}, fmt.Errorf("%w: read %s: %w", errDamaged, key, err)
+	}
+	return past, nil
+}
+
 // Add adds a run that ended to the past runs of its export. A run that is there already is
-// replaced.
+// replaced. Damaged past runs are replaced by this run alone, and the error says so.
 func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, ended time.Time) error {
 	key := schemas.PastRunsKey(in.Export.Connection, in.Export.Name)
-	var past schemas.PastRuns
-	if _, err := root.ReadJSON(ctx, key, &past); err != nil {
+	past, err := readFile(ctx, root, key)
+	if err != nil && !errors.Is(err, errDamaged) {
 		return err
 	}
 	past.Connection, past.Export = in.Export.Connection, in.Export.Name
@@ -32,6 +55,9 @@ func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, end
 	}
 	for _, s := range in.Result.Segments {
 		if s.Divided != nil {
+			for _, kept := range s.Divided.Kept {
+				run.Lists = append(run.Lists, schemas.PastList{Segment: kept, State: schemas.StateKept})
+			}
 			continue // its lists follow
 		}
 		l := schemas.PastList{Segment: s.Segment, ListID: s.ListID, State: s.State, Error: s.Error}
@@ -47,8 +73,11 @@ func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, end
 		addRejects(&past, in.Result.Segments, schemas.MonthOf(ended))
 	}
 	past.Runs = past.Runs[max(0, len(past.Runs)-schemas.MostPastRuns):]
-	if err := root.WriteJSON(ctx, key, past); err != nil {
-		return fmt.Errorf("write the past runs: %w", err)
+	if failed := root.WriteJSON(ctx, key, past); failed != nil {
+		return fmt.Errorf("write the past runs: %w", failed)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; they begin again with this run", err)
 	}
 	return nil
 }
@@ -95,12 +124,12 @@ func readPast(ctx context.Context, root *storage.Root) (map[string]pastFile, err
 	group.SetLimit(atOnce)
 	for _, o := range kept {
 		group.Go(func() error {
-			var f pastFile
-			found, err := root.ReadJSON(ctx, o.Name, &f.PastRuns)
+			past, err := readFile(ctx, root, o.Name)
+			f := pastFile{PastRuns: past}
 			switch {
-			case errors.Is(err, storage.ErrKey) || errors.Is(err, storage.ErrDamaged):
+			case errors.Is(err, storage.ErrKey), errors.Is(err, errDamaged):
 				f.problem = "its past runs can't be read: " + err.Error()
-			case err != nil || !found:
+			case err != nil:
 				return err
 			}
 			mu.Lock()

@@ -18,17 +18,17 @@ var overviewPage = template.Must(template.New("overview.html.tmpl").Funcs(templa
 	"count": humanize.Comma, "minute": minute, "took": took, "style": style,
 }).ParseFS(files, "overview.html.tmpl"))
 
-// WriteOverview writes the page of all exports, those that need attention first. kept is set for
-// the page in the data root, which links to the reports beside it.
-func WriteOverview(w io.Writer, o schemas.Overview, kept bool) error {
+// WriteOverview writes the page of all exports, those that need attention first. reports are the
+// keys of the reports beside the page, to which it links; nil if it is not in the data root.
+func WriteOverview(w io.Writer, o schemas.Overview, reports map[string]bool) error {
 	view := struct {
 		At     time.Time
 		Kept   bool
 		Totals []Count
 		Cards  []card
-	}{At: o.At, Kept: kept}
+	}{At: o.At, Kept: reports != nil}
 	for _, e := range o.Exports {
-		view.Cards = append(view.Cards, newCard(e, o.At, kept))
+		view.Cards = append(view.Cards, newCard(e, o.At, reports))
 	}
 	slices.SortStableFunc(view.Cards, func(a, b card) int { return cmp.Compare(a.urgency(), b.urgency()) })
 	for _, t := range []struct {
@@ -36,8 +36,8 @@ func WriteOverview(w io.Writer, o schemas.Overview, kept bool) error {
 		is   func(card) bool
 	}{
 		{"Waiting", func(c card) bool { return c.State == schemas.StateWaiting }},
-		{"Running", func(c card) bool { return c.UnderWay && c.State != schemas.StateWaiting }},
-		{"Failed or stopped", func(c card) bool { return !c.UnderWay && c.Class == schemas.StateFailed }},
+		{"Running", func(c card) bool { return c.UnderWay() && c.State != schemas.StateWaiting }},
+		{"Failed or stopped", func(c card) bool { return !c.UnderWay() && c.Class == schemas.StateFailed }},
 		{"Late", func(c card) bool { return c.Late != "" }},
 	} {
 		n := Count{Name: t.name}
@@ -59,10 +59,10 @@ type card struct {
 	schemas.ExportOverview
 	// Label and Class are the state in words, and as the name of a style.
 	Label, Class string
-	// UnderWay reports whether a run is.
-	UnderWay bool
-	Notes    []note
-	// Link is the place of the last run's report, empty if the page has no links.
+	Notes        []note
+	// Unlisted reports whether the last run is not among the past runs.
+	Unlisted bool
+	// Link is the place of the last run's report, empty without a link.
 	Link        string
 	Lists       []listLine
 	Shown, More []listLine
@@ -81,10 +81,10 @@ type note struct {
 // mostLists is how many lists of an export are shown at once; the others unfold.
 const mostLists = 12
 
-func newCard(e schemas.ExportOverview, at time.Time, kept bool) card {
+func newCard(e schemas.ExportOverview, at time.Time, reports map[string]bool) card {
 	c := card{ExportOverview: e, Label: cmp.Or(e.State, "not run yet"), Month: at.UTC().Format("January 2006")}
 	last := e.Last()
-	c.UnderWay = e.State == schemas.StateRunning || e.State == schemas.StateWaiting || e.State == schemas.StateAwaitingData
+	c.Unlisted = e.RunID != "" && !e.UnderWay() && (last == nil || last.RunID != e.RunID)
 	switch {
 	case e.State == schemas.StateAwaitingData:
 		c.Class = schemas.StateRunning
@@ -93,15 +93,13 @@ func newCard(e schemas.ExportOverview, at time.Time, kept bool) card {
 	default:
 		c.Class = e.State
 	}
-	if kept && last != nil {
-		c.Link = strings.TrimPrefix(schemas.RunReport(e.Connection, e.Export, last.RunID), schemas.ReportsDir+"/")
-	}
-	c.addNotes()
-	if last != nil {
-		for _, l := range last.Lists {
-			c.Lists = append(c.Lists, newLine(l, e.Runs))
+	if last != nil && !c.Unlisted {
+		if key := schemas.RunReport(e.Connection, e.Export, last.RunID); reports[key] {
+			c.Link = strings.TrimPrefix(key, schemas.ReportsDir+"/")
 		}
 	}
+	c.addNotes()
+	c.Lists = listLines(e.Runs)
 	c.Shown, c.More = c.Lists[:min(mostLists, len(c.Lists))], c.Lists[min(mostLists, len(c.Lists)):]
 	var why []Count
 	for reason, n := range e.Rejected[schemas.MonthOf(at)] {
@@ -116,7 +114,7 @@ func newCard(e schemas.ExportOverview, at time.Time, kept bool) card {
 func (c *card) addNotes() {
 	run := []string{"starter run " + schemas.ShellWord(c.Export)}
 	switch {
-	case c.UnderWay:
+	case c.UnderWay():
 	case c.Class == schemas.StateFailed:
 		how := "was " + c.State
 		if c.State == schemas.StateFailed {
@@ -162,9 +160,40 @@ type listLine struct {
 	Words string
 }
 
+// listLines returns the lists of the last run, and those that it did not reach: lists of the runs
+// before it, back to one that exported all.
+func listLines(runs []schemas.PastRun) (all []listLine) {
+	known := map[string]bool{}
+	for i, r := range slices.Backward(runs) {
+		last, whole := i == len(runs)-1, r.State == schemas.StateDone
+		for _, l := range r.Lists {
+			exported := l.State == schemas.StateDone || l.State == schemas.StateKept
+			whole = whole && exported
+			if known[l.Segment] || !last && !exported {
+				continue
+			}
+			known[l.Segment] = true
+			line := newLine(l, runs)
+			if !last {
+				line.Trouble = "the last run did not reach it"
+			}
+			all = append(all, line)
+		}
+		if whole {
+			break
+		}
+	}
+	return all
+}
+
 func newLine(l schemas.PastList, runs []schemas.PastRun) listLine {
 	out := listLine{Segment: l.Segment, ListID: l.ListID, Words: "no run is done yet"}
-	if l.State != schemas.StateDone {
+	switch l.State {
+	case schemas.StateDone:
+	case schemas.StateKept:
+		out.Trouble = "kept as it is: no row has its value any more"
+		out.Words = fmt.Sprintf("not exported in the last %d runs", len(runs))
+	default:
 		out.Trouble = strings.TrimSuffix(l.State+": "+l.Error, ": ")
 	}
 	var sizes []Size

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,18 +70,29 @@ func allStates() schemas.Overview {
 	return schemas.Overview{At: at, Exports: []schemas.ExportOverview{never, failed, runs, late, spring, waits}}
 }
 
-func writtenOverview(t *testing.T, o schemas.Overview, kept bool) string {
+func writtenOverview(t *testing.T, o schemas.Overview, reports map[string]bool) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := WriteOverview(&out, o, kept); err != nil {
+	if err := WriteOverview(&out, o, reports); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
 }
 
+// reportsOf are the keys of the reports of all last runs.
+func reportsOf(o schemas.Overview) map[string]bool {
+	all := map[string]bool{}
+	for _, e := range o.Exports {
+		if last := e.Last(); last != nil {
+			all[schemas.RunReport(e.Connection, e.Export, last.RunID)] = true
+		}
+	}
+	return all
+}
+
 // TestTheOverviewOfAllExports shows each state, what to type, and what needs attention first.
 func TestTheOverviewOfAllExports(t *testing.T) {
-	text := writtenOverview(t, allStates(), true)
+	text := writtenOverview(t, allStates(), reportsOf(allStates()))
 	if file := os.Getenv("OVERVIEW_SAMPLE"); file != "" { // to look at it in a browser
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -112,14 +124,56 @@ func TestTheOverviewOfAllExports(t *testing.T) {
 			t.Errorf("the exports are at %v: those that need attention come first", order)
 		}
 	}
-	saved := writtenOverview(t, allStates(), false)
+	saved := writtenOverview(t, allStates(), nil)
 	if strings.Contains(saved, "href=") || strings.Contains(saved, "every five minutes") {
 		t.Error("a page that is saved elsewhere links to reports beside it")
 	}
 }
 
+// TestListsThatARunDidNotReach stay on the page, those of a divided segment and of vanished
+// values too, and lists that the export does not have any more go.
+func TestListsThatARunDidNotReach(t *testing.T) {
+	list := func(name, state string, size int64) schemas.PastList {
+		return schemas.PastList{Segment: name, ListID: size, State: state, Size: size}
+	}
+	run := func(state string, lists ...schemas.PastList) schemas.PastRun {
+		return schemas.PastRun{State: state, FinishedAt: begin, Lists: lists}
+	}
+	done, failed := schemas.StateDone, schemas.StateFailed
+	past := []schemas.PastRun{
+		run(done, list("Removed", done, 1)),
+		run(done, list("VIP", done, 2), list("Norway", done, 3), list("Sweden", done, 4)),
+		run(failed, list("VIP", failed, 0), list("Norway", done, 5), list("Sweden", schemas.StateKept, 0), list("Denmark", done, 6)),
+		run(failed, list("VIP", done, 7), list("Customers {Country}", failed, 0)),
+	}
+	for n, want := range [][]string{
+		1: {"Removed 1 "}, 2: {"VIP 2 ", "Norway 3 ", "Sweden 4 "},
+		3: {"VIP 2 failed", "Norway 5 ", "Sweden 4 kept as it is: no row has its value any more", "Denmark 6 "},
+		4: {"VIP 7 ", "Customers {Country} 0 failed", "Norway 5 the last run did not reach it", "Sweden 4 the last run did not reach it", "Denmark 6 the last run did not reach it"},
+	} {
+		var got []string
+		for _, l := range listLines(past[:n]) {
+			got = append(got, fmt.Sprintf("%s %d %s", l.Segment, l.Members, l.Trouble))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("after %d runs: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestALastRunThatIsNotAmongThePast is not taken for the last of those.
+func TestALastRunThatIsNotAmongThePast(t *testing.T) {
+	o := allStates()
+	e := o.Exports[1] // failed
+	e.State, e.RunID, e.StartedAt = schemas.StateDone, "newest", begin
+	text := writtenOverview(t, schemas.Overview{At: o.At, Exports: []schemas.ExportOverview{e}}, reportsOf(o))
+	if !strings.Contains(text, "done, begun 2026-05-04 03:00 UTC; it is not among the past runs") || strings.Contains(text, "href=") || strings.Contains(text, "The last run failed") {
+		t.Error(text)
+	}
+}
+
 func TestAnOverviewOfNothing(t *testing.T) {
-	if text := writtenOverview(t, schemas.Overview{At: begin}, false); !strings.Contains(text, "No export is applied") {
+	if text := writtenOverview(t, schemas.Overview{At: begin}, nil); !strings.Contains(text, "No export is applied") {
 		t.Error(text)
 	}
 }

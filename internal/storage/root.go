@@ -180,6 +180,18 @@ func (r *Root) WriteJSON(ctx context.Context, key string, v any) error {
 	return r.Write(ctx, key, data)
 }
 
+// Has reports whether a key has a file.
+func (r *Root) Has(ctx context.Context, key string) (bool, error) {
+	if err := checkKey(key); err != nil {
+		return false, err
+	}
+	has, err := r.bucket.Exists(ctx, key)
+	if err != nil {
+		return false, keyError("look for", key, err)
+	}
+	return has, nil
+}
+
 // Open opens the file of a key. The error for a missing one is fs.ErrNotExist.
 // The context applies to later reads of a bucket's file too.
 func (r *Root) Open(ctx context.Context, key string) (File, error) {
