@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ import (
 // StateSkipped is the state of a scheduled start that started no run.
 const StateSkipped = schemas.StateSkipped
 
-// maxListed bounds what Names and Recent read, so that they answer at once in a
-// namespace of any size.
+// maxListed bounds what Names and Recent read of runs that have ended, so that they answer at
+// once in a namespace of any size.
 const maxListed = 500
 
 // History returns the latest runs of an export, newest first, at most limit of them; an
@@ -57,20 +58,28 @@ func (o *Operator) History(ctx context.Context, export string, limit int) ([]Vie
 }
 
 // Recent returns the newest runs as Temporal lists them, without asking each run for its
-// progress. With underWay it leaves out those that have ended.
+// progress. With underWay it returns all runs that have not ended, and no others.
 func (o *Operator) Recent(ctx context.Context, underWay bool) ([]View, error) {
 	query := fmt.Sprintf("WorkflowType = %q", schemas.WorkflowRunExport)
 	if underWay {
-		query += " AND ExecutionStatus = 'Running'"
+		return o.list(ctx, query+" AND ExecutionStatus = 'Running'", runOf, unlimited)
 	}
 	return o.list(ctx, query, runOf, maxListed)
 }
 
-// Failed returns the newest runs that have ended other than with success, as Temporal lists
-// them. Look says how they ended.
-func (o *Operator) Failed(ctx context.Context) ([]View, error) {
-	query := fmt.Sprintf("WorkflowType = %q AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')", schemas.WorkflowRunExport)
-	return o.list(ctx, query, runOf, maxListed)
+// Newest returns the newest run of an export, in any state, as Temporal describes it. first is
+// the run ID that it began with: a run that was reset in Temporal has a new one. The error is
+// ErrNoRun if Temporal knows of no run, or if the export was removed after its last one.
+func (o *Operator) Newest(ctx context.Context, export string) (newest View, first string, err error) {
+	e, err := o.execution(ctx, schemas.RunWorkflowID(export), "")
+	if err != nil {
+		return newest, "", err
+	}
+	if e == nil || e.Type.GetName() != schemas.WorkflowRunExport {
+		return newest, "", fmt.Errorf("%w of %q", ErrNoRun, export)
+	}
+	run := Run{Export: export, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId}
+	return listed(e, run), cmp.Or(e.FirstRunId, run.RunID), nil
 }
 
 func runOf(e *workflow.WorkflowExecutionInfo) (Run, bool) {
@@ -81,11 +90,15 @@ func runOf(e *workflow.WorkflowExecutionInfo) (Run, bool) {
 // mostPages is how many pages of workflows list reads, of a thousand each.
 const mostPages = 10
 
-// list returns what Temporal's list says about the workflows that match query and of.
+// unlimited is the limit of a list that reads all pages.
+const unlimited = -1
+
+// list returns what Temporal's list says about the workflows that match query and of, at most
+// limit of them.
 func (o *Operator) list(ctx context.Context, query string, of func(*workflow.WorkflowExecutionInfo) (Run, bool), limit int) ([]View, error) {
 	var out []View
 	var page []byte
-	for range mostPages {
+	for pages := 0; limit == unlimited || pages < mostPages; pages++ {
 		list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: o.Namespace, Query: query, NextPageToken: page})
 		if err != nil {
 			return nil, fmt.Errorf("list the runs: %w", err)
@@ -95,13 +108,7 @@ func (o *Operator) list(ctx context.Context, query string, of func(*workflow.Wor
 			if !ok {
 				continue
 			}
-			v := View{Run: run, State: schemas.StateRunning, StartedAt: e.StartTime.AsTime()}
-			if e.CloseTime != nil {
-				v.FinishedAt = e.CloseTime.AsTime()
-			}
-			memo(e, schemas.MemoTrigger, &v.Trigger)
-			memo(e, schemas.MemoSkipped, &v.Error)
-			if out = append(out, v); len(out) == limit {
+			if out = append(out, listed(e, run)); len(out) == limit {
 				return out, nil
 			}
 		}
@@ -110,6 +117,24 @@ func (o *Operator) list(ctx context.Context, query string, of func(*workflow.Wor
 		}
 	}
 	return out, nil
+}
+
+// listed returns what Temporal's list says about a run. Only its result tells a failed run from
+// an aborted one, and a done one from a skipped one.
+func listed(e *workflow.WorkflowExecutionInfo, run Run) View {
+	v := View{Run: run, State: schemas.StateRunning, StartedAt: e.StartTime.AsTime()}
+	if e.CloseTime != nil {
+		v.FinishedAt, v.State = e.CloseTime.AsTime(), schemas.StateFailed
+	}
+	switch e.Status {
+	case enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		v.State = schemas.StateDone
+	case enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		v.State = schemas.StateCancelled
+	}
+	memo(e, schemas.MemoTrigger, &v.Trigger)
+	memo(e, schemas.MemoSkipped, &v.Error)
+	return v
 }
 
 // memo decodes the entry of a workflow's memo under key, and reports whether it exists.

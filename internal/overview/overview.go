@@ -11,8 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +28,7 @@ type Live interface {
 	Applied(ctx context.Context) ([]operate.Applied, error)
 	LastLook(ctx context.Context) (schemas.LateRuns, error)
 	Recent(ctx context.Context, underWay bool) ([]operate.View, error)
-	Failed(ctx context.Context) ([]operate.View, error)
+	Newest(ctx context.Context, export string) (run operate.View, first string, err error)
 	Look(ctx context.Context, run operate.Run) (operate.View, error)
 	Input(ctx context.Context, run operate.Run) (schemas.RunInput, error)
 }
@@ -47,25 +47,28 @@ func Of(ctx context.Context, root *storage.Root, live Live, now time.Time, may f
 
 // of is Of with the files of past runs.
 func of(ctx context.Context, files map[string]pastFile, live Live, now time.Time, may func(connection string) bool) (schemas.Overview, error) {
-	c := collector{live: live, now: now, may: may, found: map[string]*schemas.ExportOverview{}}
+	c := collector{live: live, now: now, may: may, found: map[place]*schemas.ExportOverview{}}
 	out := schemas.Overview{At: now, Exports: []schemas.ExportOverview{}}
-	if err := c.applied(ctx); err != nil {
+	if err := c.addApplied(ctx); err != nil {
 		return out, err
 	}
-	c.past(files)
-	if err := c.failed(ctx); err != nil {
+	c.addPast(files)
+	if err := c.addNewest(ctx); err != nil {
 		return out, err
 	}
-	if err := c.underWay(ctx); err != nil {
-		return out, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.found)) {
-		if e := c.found[name]; may(e.Connection) && !schemas.IsTrial(name) {
+	for at, e := range c.found {
+		if may(at.connection) && !c.replaced(at) {
 			out.Exports = append(out.Exports, *e)
 		}
 	}
+	slices.SortFunc(out.Exports, func(a, b schemas.ExportOverview) int {
+		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Connection, b.Connection))
+	})
 	return out, nil
 }
+
+// place is an export over a connection. Runs of an export that was moved are at two places.
+type place struct{ connection, export string }
 
 // collector collects the parts of an overview.
 type collector struct {
@@ -74,11 +77,22 @@ type collector struct {
 	may  func(connection string) bool
 
 	mu    sync.Mutex
-	found map[string]*schemas.ExportOverview // by export
+	found map[place]*schemas.ExportOverview
 }
 
-// applied adds the applied exports and their schedules.
-func (c *collector) applied(ctx context.Context) error {
+// at returns the state at a place.
+func (c *collector) at(p place) *schemas.ExportOverview {
+	e, ok := c.found[p]
+	if !ok {
+		e = &schemas.ExportOverview{}
+		e.Connection, e.Export = p.connection, p.export
+		c.found[p] = e
+	}
+	return e
+}
+
+// addApplied adds the applied exports and their schedules.
+func (c *collector) addApplied(ctx context.Context) error {
 	all, err := c.live.Applied(ctx)
 	if err != nil {
 		return err
@@ -88,126 +102,135 @@ func (c *collector) applied(ctx context.Context) error {
 		return fmt.Errorf("find the exports whose runs are late: %w", err)
 	}
 	for _, a := range all {
-		e := &schemas.ExportOverview{Applied: true, Schedule: a.Words, Paused: a.Paused, Next: a.Next, Late: look.Exports[a.Export.Name].Late()}
-		e.Export, e.Connection = a.Export.Name, a.Export.Connection
+		e := c.at(place{a.Export.Connection, a.Export.Name})
+		e.Applied, e.Schedule, e.Paused, e.Next, e.Late = true, a.Words, a.Paused, a.Next, look.Exports[a.Export.Name].Late()
 		if a.Timing != nil && len(a.Starts) > 0 {
 			e.NextText = operate.Starts(*a.Timing, a.Starts[:1], c.now)[0]
 		}
-		c.found[e.Export] = e
 	}
 	return nil
 }
 
-// past adds the past runs. An export that was moved has those over its connection of today.
-func (c *collector) past(files map[string]pastFile) {
-	applied := map[string]string{} // by the key of its past runs
-	for name, e := range c.found {
-		applied[schemas.PastRunsKey(e.Connection, name)] = name
+// addPast adds the past runs, or the problem of reading them.
+func (c *collector) addPast(files map[string]pastFile) {
+	applied := map[string]place{} // by the key of its past runs
+	for p := range c.found {
+		applied[schemas.PastRunsKey(p.connection, p.export)] = p
 	}
 	for key, f := range files {
-		c.addPast(cmp.Or(applied[key], f.Export, key), f)
-	}
-}
-
-// addPast adds the past runs of one export, or the problem of reading them.
-func (c *collector) addPast(name string, p pastFile) {
-	e, known := c.found[name]
-	if !known {
-		e = &schemas.ExportOverview{}
-		e.Export, e.Connection = name, p.Connection
-		c.found[name] = e
-	}
-	last, before := p.Last(), e.Last()
-	switch {
-	case p.problem != "":
-		e.Problem = p.problem
-	case e.Applied && e.Connection != p.Connection, last == nil:
-	case before == nil || before.FinishedAt.Before(last.FinishedAt):
-		e.PastRuns, e.State, e.RunID, e.StartedAt = p.PastRuns, last.State, last.RunID, last.StartedAt
-	}
-}
-
-// failed adds how the last run ended of an export whose last run has no report: it was refused
-// before it had begun, or was terminated.
-func (c *collector) failed(ctx context.Context) error {
-	runs, err := c.live.Failed(ctx)
-	if err != nil {
-		return err
-	}
-	newest := map[string]operate.View{}
-	for _, v := range runs {
-		e := c.found[v.Run.Export]
-		if e != nil && v.StartedAt.After(e.StartedAt) && v.StartedAt.After(newest[v.Run.Export].StartedAt) {
-			newest[v.Run.Export] = v
+		p, ok := applied[key]
+		if !ok {
+			p = place{f.Connection, cmp.Or(f.Export, key)}
+		}
+		if schemas.IsTrial(p.export) {
+			continue
+		}
+		e := c.at(p)
+		if e.Problem = f.problem; f.problem != "" {
+			continue
+		}
+		e.PastRuns = f.PastRuns
+		if last := f.Last(); last != nil {
+			e.State, e.RunID, e.StartedAt = last.State, last.RunID, last.StartedAt
 		}
 	}
-	return c.ask(ctx, slices.Collect(maps.Values(newest)), func(e *schemas.ExportOverview, v operate.View) {
-		e.Error = v.Error
-	})
 }
 
-// underWay adds the runs under way.
-func (c *collector) underWay(ctx context.Context) error {
+// addNewest adds the newest run of each export, unless it is among the past runs: it is under
+// way, was refused before it had begun, was terminated, or could not be added to the past runs.
+func (c *collector) addNewest(ctx context.Context) error {
 	runs, err := c.live.Recent(ctx, true)
 	if err != nil {
 		return err
 	}
-	var live []operate.View
-	for _, v := range runs {
-		e := c.found[v.Run.Export]
-		switch {
-		case e == nil: // the first run of a definition
-			in, err := c.live.Input(ctx, v.Run)
-			if errors.Is(err, operate.ErrNoRun) {
-				continue // it has ended meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			e = &schemas.ExportOverview{}
-			e.Export, e.Connection = v.Run.Export, in.Export.Connection
-			c.found[e.Export] = e
-		case e.RunID == v.Run.RunID: // its report is written, so it has ended
-			continue
-		}
-		live = append(live, v)
+	names := map[string]bool{}
+	for _, v := range runs { // also the first run of a definition
+		names[v.Run.Export] = !schemas.IsTrial(v.Run.Export)
 	}
-	return c.ask(ctx, live, func(e *schemas.ExportOverview, v operate.View) {
-		e.Error = ""
-		for _, w := range v.Waits() {
-			wait := schemas.OverviewWait{Segment: w.Segment, Message: w.Message, Since: w.Since}
-			for _, answer := range w.Answers {
-				wait.Commands = append(wait.Commands, w.Command("starter", e.Export, answer))
-			}
-			e.Waits = append(e.Waits, wait)
-		}
-	})
-}
-
-// ask asks runs for their state, adds it to their exports, and calls add with it.
-func (c *collector) ask(ctx context.Context, runs []operate.View, add func(*schemas.ExportOverview, operate.View)) error {
+	for p := range c.found {
+		names[p.export] = p.connection != "" // or it is a file that can't be read
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	for _, v := range runs {
-		if !c.may(c.found[v.Run.Export].Connection) {
-			continue
+	for name, is := range names {
+		if is {
+			group.Go(func() error { return c.addNewestOf(ctx, name) })
 		}
-		group.Go(func() error {
-			now, err := c.live.Look(ctx, v.Run)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			e := c.found[v.Run.Export]
-			if err != nil {
-				now = v
-				e.Problem = "its run could not be asked for its state, and may wait for a person; is a worker running?"
-			}
-			e.State, e.RunID, e.StartedAt = now.State, now.Run.RunID, now.StartedAt
-			add(e, now)
-			return nil
-		})
 	}
 	return group.Wait()
+}
+
+// addNewestOf adds the newest run of one export. Which connection it is over is in its input:
+// the export may have been moved since.
+func (c *collector) addNewestOf(ctx context.Context, export string) error {
+	v, first, err := c.live.Newest(ctx, export)
+	if errors.Is(err, operate.ErrNoRun) || err == nil && c.isPast(export, first) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in, err := c.live.Input(ctx, v.Run)
+	if errors.Is(err, operate.ErrNoRun) {
+		return nil // Temporal has deleted it meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	p := place{in.Export.Connection, export}
+	now, problem := v, ""
+	if c.may(p.connection) {
+		if now, err = c.live.Look(ctx, v.Run); err != nil {
+			now, problem = v, "how its last run ended could not be read"
+			if !v.Ended() {
+				problem = "its run could not be asked for its state, and may wait for a person; is a worker running?"
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.at(p)
+	if now.Ended() && !now.StartedAt.After(e.StartedAt) {
+		return nil // Temporal was restored from a backup
+	}
+	e.State, e.RunID, e.StartedAt, e.Error = now.State, now.Run.RunID, now.StartedAt, now.Error
+	e.Problem = cmp.Or(e.Problem, problem)
+	for _, w := range now.Waits() {
+		wait := schemas.OverviewWait{Segment: w.Segment, Message: w.Message, Since: w.Since}
+		for _, answer := range w.Answers {
+			wait.Commands = append(wait.Commands, w.Command("starter", export, answer))
+		}
+		e.Waits = append(e.Waits, wait)
+	}
+	return nil
+}
+
+// isPast reports whether a run is the last one in the past runs of an export.
+func (c *collector) isPast(export, run string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p, e := range c.found {
+		if last := e.Last(); p.export == export && last != nil && last.RunID == run {
+			return true
+		}
+	}
+	return false
+}
+
+// replaced reports whether an export that was moved is shown at another place: where it is
+// applied, or else where its last run was. A run under way is shown where it is.
+func (c *collector) replaced(p place) bool {
+	e := c.found[p]
+	if e.Applied || e.UnderWay() {
+		return false
+	}
+	for other, o := range c.found {
+		if other != p && other.export == p.export && (o.Applied || o.UnderWay() || o.StartedAt.After(e.StartedAt)) {
+			return true
+		}
+	}
+	return false
 }
