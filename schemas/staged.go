@@ -6,7 +6,8 @@ type Staged struct {
 	// were compared with.
 	Attempt string
 	Version int64
-	// Sending reports whether they may have been sent, Sent whether some were, and Committed
-	// whether a snapshot was published after that.
-	Sending, Sent, Committed bool
+	// Sending reports whether they may have been sent, Sent whether some were, Committed
+	// whether a snapshot was published after that, and Closed whether the run ended early and
+	// cleaned up.
+	Sending, Sent, Committed, Closed bool
 }

@@ -39,7 +39,7 @@ func (l *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, f
 	if err != nil {
 		return false, err
 	}
-	stale, err := l.declared(ctx, h)
+	stale, err := l.declared(ctx, h, found)
 	if err == nil && !stale {
 		stale, err = l.behind(ctx, run, h, found)
 	}
@@ -60,10 +60,22 @@ func (l *Ledger) restore(ctx context.Context) (string, error) {
 	return r.ID, err
 }
 
-// declared reports whether a person has declared a restore that a snapshot does not know.
-func (l *Ledger) declared(ctx context.Context, h *snapshot.Header) (bool, error) {
+// declared reports whether a person has declared a restore that the snapshot does not know or,
+// if there is none, that the attempts of the markers do not know.
+func (l *Ledger) declared(ctx context.Context, h *snapshot.Header, found map[string]Pending) (bool, error) {
 	id, err := l.restore(ctx)
-	return id != "" && (h == nil || h.Restore != id), err
+	if id == "" || err != nil {
+		return false, err
+	}
+	if h != nil {
+		return h.Restore != id, nil
+	}
+	for _, p := range found {
+		if p.Restore != id {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // behind reports whether Temporal knows of a staging that the data root does not know of. h is
@@ -99,7 +111,7 @@ func (l *Ledger) behind(ctx context.Context, run schemas.RunRef, h *snapshot.Hea
 	// or ended before it began to send.
 	for _, p := range found {
 		if p.Attempt == last.Attempt {
-			return last.Sent && !p.Sent, nil
+			return last.Closed || last.Sent && !p.Sent, nil
 		}
 	}
 	unsent, err := l.unsent(ctx, run)
@@ -175,7 +187,7 @@ func (l *Ledger) restoredLater(ctx context.Context, in schemas.StageInput) (bool
 	if h == nil || err != nil {
 		return false, err
 	}
-	if stale, err := l.declared(ctx, h); stale || err != nil {
+	if stale, err := l.declared(ctx, h, nil); stale || err != nil {
 		return stale, err
 	}
 	found, err := l.Unfinished(ctx, in.Run)

@@ -29,6 +29,8 @@ type Pending struct {
 	Sent bool `json:"sent,omitempty"`
 	// Execution is Temporal's run ID of the workflow execution that sends.
 	Execution string `json:"execution,omitempty"`
+	// Restore is the ID of the last restore that was declared before that.
+	Restore string `json:"restore,omitempty"`
 }
 
 // pendingKey returns the key of the marker of one attempt's staged files.
@@ -40,6 +42,10 @@ func pendingKey(run schemas.RunRef, attempt string) string {
 // that the snapshot does not know.
 func (l *Ledger) announce(ctx context.Context, run schemas.RunRef, p Pending) error {
 	p.RunID = run.RunID
+	var err error
+	if p.Restore, err = l.restore(ctx); err != nil {
+		return err
+	}
 	return l.Root.WriteJSON(ctx, pendingKey(run, p.Attempt), p)
 }
 

@@ -53,7 +53,7 @@ func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*schemas
 // staged reads one execution's history from its end.
 func (o *Operator) staged(ctx context.Context, id, execution, connection string) (*schemas.Staged, error) {
 	results := map[int64]*common.Payloads{} // by the event that scheduled the activity
-	committed := false
+	committed, closed := false, false
 	var page []byte
 	for {
 		answer, err := o.Client.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
@@ -76,13 +76,14 @@ func (o *Operator) staged(ctx context.Context, id, execution, connection string)
 			}
 			switch {
 			case found == nil:
-				if results[e.EventId] != nil && e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == schemas.ActivityCommitSnapshot {
-					committed = true
+				if results[e.EventId] != nil {
+					name := e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()
+					committed, closed = committed || name == schemas.ActivityCommitSnapshot, closed || name == schemas.ActivityCloseRun
 				}
 			case found.connection != connection:
 				return nil, nil
 			default:
-				found.Committed = committed
+				found.Committed, found.Closed = committed, closed
 				return &found.Staged, nil
 			}
 		}

@@ -18,6 +18,12 @@ func (h *history) save() {
 		must(err)
 		h.backup[key] = data
 	}
+	h.backupCan = make([]records, len(h.records))
+	for e, r := range h.records {
+		for list, one := range r.byList {
+			h.backupCan[e].of(list).can = maps.Clone(one.can)
+		}
+	}
 	h.count("backups")
 	h.tell("the data root is saved")
 }
@@ -35,8 +41,11 @@ func (h *history) restoreBackup(what restore) {
 		h.known = len(h.runs)
 		must(h.product.Root.WriteJSON(ctx, schemas.RestoreKey, schemas.Restore{ID: fmt.Sprintf("restore %d", h.known), At: time.Now()}))
 	}
-	for _, r := range h.records {
+	for e, r := range h.records {
 		r.forget()
+		for list, one := range h.backupCan[e].byList { // who was removed since counts as added again
+			maps.Copy(r.of(list).can, one.can)
+		}
 	}
 	h.restored = true
 	h.count("restored: " + string(what))

@@ -58,6 +58,7 @@ type history struct {
 	// backup is a saved data root. restored is set once the data root is not what the runs
 	// have left, and known is the first run that Temporal knows of.
 	backup     map[string][]byte
+	backupCan  []records // who the exports had added then
 	restored   bool
 	known      int
 	suppressed map[int]bool

@@ -417,6 +417,8 @@ func (t *task) close(o outcome) {
 	case t.name == schemas.ActivityCommitSnapshot:
 		e.published = true
 		e.lastStaged.Committed = true
+	case t.name == schemas.ActivityCloseRun && e.lastStaged != nil:
+		e.lastStaged.Closed = true
 	case t.name == schemas.ActivityUploadBatches:
 		e.lastStaged.Sent = true
 	case t.name == schemas.ActivityStageSegment:

@@ -1,0 +1,42 @@
+package ledger_test
+
+import (
+	"context"
+	"testing"
+
+	"iterable-segment-export/internal/ledger"
+	"iterable-segment-export/internal/ledger/ledgertest"
+	"iterable-segment-export/schemas"
+)
+
+// TestABackupOfAnUpload: a data root that was saved while a run sent, and restored after that
+// run had ended early, does not have all that was sent.
+func TestABackupOfAnUpload(t *testing.T) {
+	l := newLedger(t)
+	run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r2"}
+	ledgertest.Remember(t, l, run, 1, "ada@example.com")
+	found := map[string]ledger.Pending{"marker": {RunID: "r1", Attempt: "a", Sent: true}}
+	for _, closed := range []bool{false, true} {
+		l.LastStaged = func(context.Context, schemas.RunRef) (*schemas.Staged, error) {
+			return &schemas.Staged{Attempt: "a", Version: 1, Sending: true, Closed: closed}, nil
+		}
+		if got, err := ledger.Behind(l, t.Context(), run, nil, found); got != closed || err != nil {
+			t.Errorf("closed %v: behind is %v, %v", closed, got, err)
+		}
+	}
+}
+
+// TestARunAfterADeclaredRestore: what a run has sent since a restore was declared is certain,
+// even if it ended before it had published a snapshot.
+func TestARunAfterADeclaredRestore(t *testing.T) {
+	l := newLedger(t)
+	if err := l.Root.WriteJSON(t.Context(), schemas.RestoreKey, schemas.Restore{ID: "monday"}); err != nil {
+		t.Fatal(err)
+	}
+	for restore, want := range map[string]bool{"": true, "monday": false} {
+		got, err := ledger.Declared(l, t.Context(), nil, map[string]ledger.Pending{"marker": {Attempt: "a", Sent: true, Restore: restore}})
+		if got != want || err != nil {
+			t.Errorf("after %q: %v, %v", restore, got, err)
+		}
+	}
+}
