@@ -63,9 +63,11 @@ type FoundRow struct {
 type ForgetRequest struct {
 	// Person is an address or a user ID.
 	Person string `json:"person"`
+	// Preview removes nothing, and returns what would be removed.
+	Preview bool `json:"preview,omitempty"`
 }
 
-// ForgetAnswer is what was removed of a person.
+// ForgetAnswer is what was removed of a person, or would be.
 type ForgetAnswer struct {
 	// Lists are those that the person may still be on in Iterable: exports no longer know that
 	// they have put them there.
@@ -76,21 +78,42 @@ type ForgetAnswer struct {
 	Searched int `json:"searched"`
 	// Unfinished are the runs with files that were not searched, since they may still change.
 	Unfinished []UnfinishedRun `json:"unfinished,omitempty"`
-	// Unreadable are the keys of files that could not be searched.
+	// Unreadable are the keys of files or folders that could not be searched, or not be rewritten.
 	Unreadable []string `json:"unreadable,omitempty"`
+	// Interrupted is why the rest was not searched; "" if all was.
+	Interrupted string `json:"interrupted,omitempty"`
 }
 
 // Complete reports whether nothing of the person is left.
-func (a ForgetAnswer) Complete() bool { return len(a.Unfinished)+len(a.Unreadable) == 0 }
+func (a ForgetAnswer) Complete() bool {
+	return len(a.Unfinished)+len(a.Unreadable) == 0 && a.Interrupted == ""
+}
 
-// Summary returns the counts.
+// mostNamed is how many lists a Summary names.
+const mostNamed = 50
+
+// Summary returns the counts, and the numbers of the lists, which nothing else has once the person
+// is removed.
 func (a ForgetAnswer) Summary() string {
 	var rows int64
 	for _, f := range a.Files {
 		rows += f.Rows
 	}
-	return fmt.Sprintf("%d rows of %d files removed, %d lists; %d unfinished runs and %d unreadable files not searched",
-		rows, len(a.Files), len(a.Lists), len(a.Unfinished), len(a.Unreadable))
+	text := fmt.Sprintf("%d rows of %d files removed, %d lists", rows, len(a.Files), len(a.Lists))
+	for i, l := range a.Lists[:min(len(a.Lists), mostNamed)] {
+		text += fmt.Sprintf("%s%d", []string{" (", ", "}[min(i, 1)], l.ListID)
+	}
+	if n := len(a.Lists); n > mostNamed {
+		text += ", …"
+	}
+	if len(a.Lists) > 0 {
+		text += ")"
+	}
+	text += fmt.Sprintf("; %d unfinished runs and %d unreadable files not searched", len(a.Unfinished), len(a.Unreadable))
+	if a.Interrupted != "" {
+		text += "; interrupted"
+	}
+	return text
 }
 
 // Kinds of files with people.

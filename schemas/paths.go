@@ -113,6 +113,10 @@ func ExportDirs(connection, export string) []string {
 	return dirs
 }
 
+// ForgettingDir is the folder with the claims of processes that remove a person from the data
+// root, so that one does at a time. The claims are empty.
+const ForgettingDir = "forgetting"
+
 // ForgottenDir returns the folder with hashes of the profiles that a connection's project
 // has forgotten.
 func ForgottenDir(connection string) string { return path.Join("forgotten", PathName(connection)) }

@@ -17,16 +17,13 @@ var errNotForgotten = errors.New("not everything was searched, so the person may
 // forget removes a person from the data root, after showing where they are.
 func (a *app) forget(c *cobra.Command, o gateway.Service, person string, yes bool) error {
 	if !yes {
-		found, err := o.FindPerson(c.Context(), schemas.FindRequest{Person: person, History: true})
+		found, err := o.ForgetPerson(c.Context(), schemas.ForgetRequest{Person: person, Preview: true})
 		if err != nil {
 			return err
 		}
 		w := c.ErrOrStderr()
-		console.Found(w, found, true)
-		if len(found.Lists) > 0 {
-			fmt.Fprintf(w, "\n%s\n", console.StillThere)
-		}
-		fmt.Fprintf(w, "\n%s\n\n", console.ComesBack)
+		console.Forgotten(w, found, true)
+		fmt.Fprintln(w)
 		if err := confirm(c, "--yes", "Remove the person from snapshots, records, rejects and examples?"); err != nil {
 			return err
 		}
@@ -38,7 +35,7 @@ func (a *app) forget(c *cobra.Command, o gateway.Service, person string, yes boo
 	if a.structured() {
 		err = a.encode(c.OutOrStdout(), out)
 	} else {
-		console.Forgotten(c.OutOrStdout(), out)
+		console.Forgotten(c.OutOrStdout(), out, false)
 	}
 	if err == nil && !out.Complete() {
 		return errNotForgotten

@@ -10,13 +10,13 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// StillThere says what forgetting does not do.
-const StillThere = `Iterable is not changed: the person stays on these lists, and no run removes them from there
+// stillThere says what removing a person from the data root does not do.
+const stillThere = `Iterable is not changed: the person stays on these lists, and no run removes them from there
 any more. To have runs remove them, add them to a suppression list and run these exports first
 (docs/suppression.md); or delete the user in Iterable.`
 
-// ComesBack says what may follow.
-const ComesBack = `A run sends the person again, as a new profile, if a segment's source still has them. To prevent
+// comesBack says what may follow.
+const comesBack = `A run sends the person again, as a new profile, if a segment's source still has them. To prevent
 that, delete them there, or keep them on a suppression list.`
 
 // Found prints where a person is.
@@ -68,10 +68,14 @@ func Stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// Forgotten prints what was removed of a person, and where.
-func Forgotten(w io.Writer, f schemas.ForgetAnswer) {
+// Forgotten prints what was removed of a person, and where; with preview, what would be.
+func Forgotten(w io.Writer, f schemas.ForgetAnswer, preview bool) {
+	where, nothing := "removed from", "Nothing was removed"
+	if preview {
+		where, nothing = "to remove from", "Nothing to remove"
+	}
 	if len(f.Files) == 0 {
-		fmt.Fprintf(w, "Nothing was removed: no file has the person. Searched %s.\n", Things(f.Searched, "file"))
+		fmt.Fprintf(w, "%s: no file has the person. Searched %s.\n", nothing, Things(f.Searched, "file"))
 	} else {
 		var rows [][]string
 		var others int64
@@ -79,19 +83,19 @@ func Forgotten(w io.Writer, f schemas.ForgetAnswer) {
 			rows = append(rows, []string{in.Kind, in.Export, in.Segment, in.RunID, fmt.Sprint(in.Rows)})
 			others += in.Others
 		}
-		Table(w, []string{"removed from", "export", "segment", "run", "rows"}, rows)
+		Table(w, []string{where, "export", "segment", "run", "rows"}, rows)
 		fmt.Fprintf(w, "\nSearched %s.\n", Things(f.Searched, "file"))
 		if others > 0 {
-			fmt.Fprintf(w, "%s had another address or user ID beside this one: forget that one as well.\n", Things(int(others), "removed row"))
+			fmt.Fprintf(w, "Of these rows, %d have another address or user ID beside this one: forget that one as well.\n", others)
 		}
 	}
 	if len(f.Lists) > 0 {
 		fmt.Fprint(w, "\nStill on these lists in Iterable:\n\n")
 		foundLists(w, f.Lists)
-		fmt.Fprintf(w, "\n%s\n", StillThere)
+		fmt.Fprintf(w, "\n%s\n", stillThere)
 	}
-	if len(f.Files) > 0 {
-		fmt.Fprintf(w, "\n%s\n", ComesBack)
+	if len(f.Files) > 0 || preview {
+		fmt.Fprintf(w, "\n%s\n", comesBack)
 	}
 	for _, run := range f.Unfinished {
 		if run.Export == "" {
@@ -102,6 +106,9 @@ func Forgotten(w io.Writer, f schemas.ForgetAnswer) {
 			run.RunID, run.Export, run.Segment, schemas.ShellWord(run.Export))
 	}
 	for _, key := range f.Unreadable {
-		fmt.Fprintf(w, "\nCould not search %s\n", Printable(key))
+		fmt.Fprintf(w, "\nCould not search or rewrite %s\n", Printable(key))
+	}
+	if f.Interrupted != "" {
+		fmt.Fprintf(w, "\nInterrupted, so the rest was not searched: %s. Repeat this.\n", Printable(f.Interrupted))
 	}
 }

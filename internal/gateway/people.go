@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"iterable-segment-export/internal/access"
@@ -26,14 +27,31 @@ func (l *Local) ForgetPerson(ctx context.Context, in schemas.ForgetRequest) (out
 	if err != nil {
 		return out, err
 	}
+	if in.Preview {
+		if out, err = place.Preview(ctx, who); err != nil {
+			return out, err
+		}
+		return out, l.audit(ctx, schemas.AuditSearched, schemas.AuditEntry{Details: "for a person to remove"})
+	}
 	// Recorded first: what was deleted can't be searched for any more.
 	if err := l.enter(ctx, "", schemas.AuditForgot, schemas.AuditEntry{Details: "a person: began"}); err != nil {
 		return out, fmt.Errorf("nothing was removed, since it could not be recorded: %w", err)
 	}
-	if out, err = place.Forget(ctx, who); err != nil {
-		return out, err
+	out, err = place.Forget(ctx, who)
+	busy := errors.Is(err, people.ErrUnderWay)
+	if err != nil { // with what was removed before, which nothing finds again
+		out.Interrupted = err.Error()
 	}
-	return out, l.audit(ctx, schemas.AuditForgot, schemas.AuditEntry{Details: "a person: " + out.Summary()})
+	if err := l.audit(ctx, schemas.AuditForgot, schemas.AuditEntry{Details: "a person: " + out.Summary()}); err != nil {
+		l.Log.Error("end of removal not recorded", "error", err)
+		if out.Interrupted == "" {
+			out.Interrupted = err.Error()
+		}
+	}
+	if busy {
+		return out, access.No(schemas.ErrorUnderWay, "%v", err)
+	}
+	return out, nil
 }
 
 // people returns a person by what was typed, and where to look for them.

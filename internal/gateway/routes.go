@@ -260,7 +260,7 @@ var routes = []route{
 			return l.Disconnect(r.Context(), r.PathValue("connection"), DisconnectRequest{Detach: flag(r, "detach")})
 		})},
 
-	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: schemas.FindRequest{}, out: schemas.Found{}, costly: true,
+	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: schemas.FindRequest{}, out: schemas.Found{}, costly: true, within: forgetTime,
 		serve: asks(func(l *Local, r *http.Request, in schemas.FindRequest) (schemas.Found, error) {
 			return l.FindPerson(r.Context(), in)
 		})},

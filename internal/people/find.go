@@ -4,7 +4,6 @@
 package people
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,40 +15,11 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/batch"
-	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
-
-// Longest is the longest text that can identify a person, in bytes.
-const Longest = 1024
-
-// Person is an address or a user ID that somebody has typed.
-type Person struct {
-	ids   [][]byte // as typed, and normalised
-	email []byte   // nil if it is no address
-}
-
-// Parse reads an address or a user ID. ok is false if it is empty or too long.
-func Parse(typed string) (p Person, ok bool) {
-	id := strings.TrimSpace(typed)
-	if id == "" || len(typed) > Longest {
-		return p, false
-	}
-	p.ids = [][]byte{[]byte(typed)}
-	if id != typed { // a user ID may begin or end with a space
-		p.ids = append(p.ids, []byte(id))
-	}
-	if address, reason := email.Normalize([]byte(id), nil, email.Options{AllowUnknownTLD: true}); reason == "" {
-		p.email = bytes.Clone(address)
-		if string(p.email) != id {
-			p.ids = append(p.ids, p.email)
-		}
-	}
-	return p, true
-}
 
 // Place is where people are looked for.
 type Place struct {
@@ -261,17 +231,12 @@ func (f *finder) record(ctx context.Context, o storage.Object) error {
 	defer file.Close()
 	f.found.Records++
 	var rows []rejects.Row
-	seen := map[string]bool{}
-	for _, id := range f.ids {
-		err := rejects.FindRows(ctx, file, id, func(r rejects.Row) error {
-			if key := fmt.Sprint(r.Outcome, r.File, r.Row); !seen[key] {
-				seen[key], rows = true, append(rows, r)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	err = rejects.FindRows(ctx, file, f.isRow, func(r rejects.Row) error {
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if len(rows) == 0 {
 		return nil

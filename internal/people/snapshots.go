@@ -16,9 +16,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// snapshots removes the person from the snapshot of every segment that no run is about to
+// allSnapshots removes the person from the snapshot of every segment that no run is about to
 // change.
-func (f *forgetter) snapshots(ctx context.Context) error {
+func (f *forgetter) allSnapshots(ctx context.Context) error {
 	versions := map[string][]int64{}
 	err := f.Root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
 		dir, base := path.Dir(o.Name), path.Base(o.Name)
@@ -27,11 +27,19 @@ func (f *forgetter) snapshots(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("list the snapshots: %w", err)
+	if err := f.goOn(ctx, schemas.SnapshotsDir, err); err != nil {
+		return err
 	}
 	for _, dir := range slices.Sorted(maps.Keys(versions)) {
-		if err := f.snapshot(ctx, dir, slices.Sorted(slices.Values(versions[dir]))); err != nil {
+		all := slices.Sorted(slices.Values(versions[dir]))
+		if f.snapshots[dir] == all[len(all)-1] {
+			continue
+		}
+		if f.fresh++; f.last {
+			f.skip(schemas.UnfinishedRun{Folder: dir})
+			continue
+		}
+		if err := f.snapshot(ctx, dir, all); err != nil {
 			return err
 		}
 	}
@@ -44,10 +52,7 @@ func (f *forgetter) snapshot(ctx context.Context, dir string, versions []int64) 
 	newest := versions[len(versions)-1]
 	key := path.Join(dir, schemas.SnapshotName(newest))
 	file, err := f.Root.Open(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		f.skip(ctx, dir, "") // a run has just published a newer one
-		return nil
-	}
+	f.snapshots[dir] = newest
 	var s *snapshot.Snapshot
 	if err == nil {
 		defer file.Close()
@@ -57,33 +62,59 @@ func (f *forgetter) snapshot(ctx context.Context, dir string, versions []int64) 
 	if err == nil {
 		members, err = s.Scan(ctx, f.ids...)
 	}
-	if err != nil {
-		return f.unreadable(ctx, key, err)
+	if err == nil {
+		f.isSearched(dir)
 	}
-	f.answer.Searched++
-	if len(members) > 0 {
-		if ok, err := f.publish(ctx, dir, newest, s, members); !ok || err != nil {
-			return err
+	if err == nil && len(members) > 0 {
+		published := f.preview
+		if !f.preview {
+			published, err = f.publish(ctx, dir, newest, s, members)
 		}
-		versions = append(versions, newest+1)
-		h := s.Header()
-		in := schemas.ForgottenIn{Kind: schemas.KindSnapshot, File: key, Connection: h.Connection, Export: h.Export, Segment: h.Segment, Rows: int64(len(members))}
-		for _, m := range members {
-			f.answer.Lists = append(f.answer.Lists, listOf(h, m))
-			in.Others += f.others(m.Email, m.UserID)
+		if published {
+			f.removed(key, s.Header(), members)
+			versions = append(versions, newest+1)
 		}
-		f.answer.Files = append(f.answer.Files, in)
+		if published || err != nil { // which may be of the answer alone
+			f.stillOn(s.Header(), members)
+		} else {
+			delete(f.snapshots, dir) // it has changed, so the next pass searches it
+			return nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) { // a run has just published a newer one, which the next pass finds
+		delete(f.snapshots, dir)
+		return nil
+	}
+	if err := f.goOn(ctx, key, err); err != nil || f.preview || f.unreadable[key] {
+		return err
 	}
 	for _, v := range versions[:len(versions)-1] {
-		if err := f.Root.DeletePrefix(ctx, path.Join(dir, schemas.SnapshotName(v))); err != nil {
-			return fmt.Errorf("delete a snapshot with a forgotten person: %w", err)
+		key := path.Join(dir, schemas.SnapshotName(v))
+		if err := f.goOn(ctx, key, f.Root.DeletePrefix(ctx, key)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// publish writes the next version of a snapshot, without some of its members. ok is false if a
-// run is about to change the snapshot.
+// removed notes the members that were removed from a snapshot.
+func (f *forgetter) removed(key string, h snapshot.Header, members []snapshot.Member) {
+	in := schemas.ForgottenIn{Kind: schemas.KindSnapshot, File: key, Connection: h.Connection, Export: h.Export, Segment: h.Segment, Rows: int64(len(members))}
+	for _, m := range members {
+		in.Others += f.others(m.Email, m.UserID)
+	}
+	f.answer.Files = append(f.answer.Files, in)
+}
+
+// stillOn notes the list that members of a snapshot are on.
+func (f *forgetter) stillOn(h snapshot.Header, members []snapshot.Member) {
+	for _, m := range members {
+		f.answer.Lists = append(f.answer.Lists, listOf(h, m))
+	}
+}
+
+// publish writes the next version of a snapshot, without some of its members. ok is false if the
+// snapshot has changed, or a run is about to change it.
 //
 // It announces itself by a marker and then looks for those of runs, and a run does the same: at
 // least one of the two sees the other. A run waits for as long as an attempt of a run could have
@@ -94,10 +125,12 @@ func (f *forgetter) publish(ctx context.Context, dir string, version int64, s *s
 	if err := f.Root.WriteJSON(ctx, marker, struct{}{}); err != nil {
 		return false, fmt.Errorf("announce that a person is removed from a snapshot: %w", err)
 	}
-	defer func() { err = cmp.Or(err, f.Root.DeletePrefix(context.WithoutCancel(ctx), marker)) }()
+	defer func() { f.unmark(ctx, marker) }()
 	pending, err := f.pending(ctx, dir)
+	if pending != "" {
+		f.skipMarked(ctx, dir, pending)
+	}
 	if pending != "" || err != nil {
-		f.skip(ctx, dir, pending)
 		return false, err
 	}
 	w, err := f.Root.CreateNew(ctx, path.Join(dir, schemas.SnapshotName(version+1)))
@@ -118,17 +151,23 @@ func (f *forgetter) publish(ctx context.Context, dir string, version int64, s *s
 		return false, fmt.Errorf("write the snapshot without a person: %w", err)
 	}
 	if _, err := f.Root.Read(ctx, marker); errors.Is(err, fs.ErrNotExist) {
-		f.skip(ctx, dir, "") // a run has begun
-		return false, nil
+		return false, nil // a run has begun
 	}
 	switch err := w.Close(); {
 	case errors.Is(err, storage.ErrExists):
-		f.skip(ctx, dir, "")
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("publish the snapshot without a person: %w", err)
 	}
 	return true, nil
+}
+
+// unmark deletes the marker of publish, also when the context has ended. A run deletes one that
+// is left.
+func (f *forgetter) unmark(ctx context.Context, marker string) {
+	if err := f.Root.DeletePrefix(context.WithoutCancel(ctx), marker); err != nil && f.Log != nil {
+		f.Log.Warn("marker not deleted; the next run waits for a moment, and deletes it", "file", marker, "error", err)
+	}
 }
 
 // pending returns the marker of a run that may change a snapshot, or "".

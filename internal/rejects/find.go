@@ -23,10 +23,9 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// FindRows calls yield with each row of a rows file that is about a person, whose normalised
-// address or user ID is id. It reads the whole file. Damage of any kind is an ErrDamaged.
-func FindRows(ctx context.Context, f storage.File, id []byte, yield func(Row) error) error {
-	is := Is(id)
+// FindRows calls yield with a copy of each row of a rows file for which is reports true. It reads
+// the whole file. Damage of any kind is an ErrDamaged.
+func FindRows(ctx context.Context, f storage.File, is func(*Row) bool, yield func(Row) error) error {
 	return ReadRows(ctx, f, func(r *Row) error {
 		if !is(r) {
 			return nil

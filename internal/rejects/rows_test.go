@@ -43,7 +43,7 @@ func TestRowsOfManyGroups(t *testing.T) {
 		}
 		for _, i := range []int{0, groupRows - 1, groupRows, n - 1} {
 			found := 0
-			err := FindRows(context.Background(), memoryFile{bytes.NewReader(file.Bytes())}, fmt.Appendf(nil, "p%d@example.com", i), func(r Row) error {
+			err := FindRows(context.Background(), memoryFile{bytes.NewReader(file.Bytes())}, Is(fmt.Appendf(nil, "p%d@example.com", i)), func(r Row) error {
 				found++
 				if r.Row != int64(i) || r.Outcome != outcome || r.Request != "add 0" || (r.Reason != "") != (i > n-5) {
 					t.Errorf("row %d: %+v", i, r)

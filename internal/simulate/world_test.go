@@ -335,13 +335,13 @@ func short(key string) string {
 		}
 	}
 	if last := parts[len(parts)-1]; len(last) >= 16 { // names of files have them
-		parts[len(parts)-1] = nanoseconds.ReplaceAllString(last, "")
+		parts[len(parts)-1] = passing.ReplaceAllString(last, "")
 	}
 	return strings.Join(parts, "/")
 }
 
-// nanoseconds are part of some names.
-var nanoseconds = regexp.MustCompile(`[0-9]{16,}`)
+// passing are parts of names that differ each time: nanoseconds, and random texts.
+var passing = regexp.MustCompile(`[0-9]{16,}|[2-7A-Z]{26}`)
 
 // transport is the HTTP door.
 type transport struct {
