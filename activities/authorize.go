@@ -8,6 +8,7 @@ import (
 	"path"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/access"
@@ -25,6 +26,14 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	who, err := a.granted(ctx, in)
 	if err != nil {
 		return schemas.AuthorizeResult{}, err
+	}
+	if export, trial := schemas.TriedExport(e.Name); trial {
+		// A removal has begun before it looks for trials, and a trial before it looks for removals.
+		if kind, err := a.underWay(ctx, schemas.RunWorkflowID(export)); err != nil {
+			return schemas.AuthorizeResult{}, err
+		} else if kind == schemas.WorkflowRemoveExport {
+			return schemas.AuthorizeResult{}, step.NeedOperator(schemas.ErrorConflict, fmt.Sprintf("export %q is being removed, so it can't be tried", export))
+		}
 	}
 	c, unknown := a.known(e.Connection)
 	out := schemas.AuthorizeResult{Connection: schemas.ConnectionInfo{
@@ -83,6 +92,8 @@ type Execution struct {
 	// First is the run id of its first execution, Started when this one began.
 	First   string
 	Started time.Time
+	// Running is the type of a workflow that has not ended, and empty of others.
+	Running string
 }
 
 // granted checks the run's grant and the owner of its name, and returns the person it was
@@ -119,6 +130,20 @@ func (a *Activities) execution(ctx context.Context, kind, id string) (Execution,
 		return Execution{}, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("only the workflow %s with the ID %s may do this", kind, id))
 	}
 	return a.Executions(ctx, id, info.WorkflowExecution.RunID)
+}
+
+// underWay returns the type of the newest execution of a workflow ID, or "" if it has ended or there
+// is none.
+func (a *Activities) underWay(ctx context.Context, id string) (kind string, err error) {
+	if a.Executions == nil {
+		return "", nil // a test without Temporal
+	}
+	e, err := a.Executions(ctx, id, "")
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return "", nil
+	}
+	return e.Running, err
 }
 
 // noAccess turns an error of package access into an error for Temporal.

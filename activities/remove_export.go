@@ -26,12 +26,18 @@ func (a *Activities) RemoveExport(ctx context.Context, in schemas.RemoveInput) (
 	if err != nil {
 		return out, err
 	}
+	trials := schemas.TrialName(in.Export.Name)
+	if kind, err := a.underWay(ctx, schemas.RunWorkflowID(trials)); err != nil {
+		return out, err
+	} else if kind != "" {
+		return out, step.NeedOperator(schemas.ErrorConflict, fmt.Sprintf("a trial of %q is under way: wait until it has ended, or stop it with: starter cancel %s", in.Export.Name, schemas.ShellWord(trials)))
+	}
 	if in.DeleteLists {
 		if out.Lists, err = a.deleteLists(ctx, in.Export); err != nil {
 			return out, failure(err, in.Export.Connection)
 		}
 	}
-	for _, name := range []string{schemas.TrialName(in.Export.Name), in.Export.Name} {
+	for _, name := range []string{trials, in.Export.Name} {
 		err := a.Access.CheckName(ctx, name, in.Export.Connection)
 		if name != in.Export.Name && access.IsRefused(err, schemas.ErrorNameTaken) {
 			continue // trials of an export that had this name over another connection

@@ -1,12 +1,15 @@
 package activities
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -124,5 +127,42 @@ func TestRemovalDeletesTheListsOfTrials(t *testing.T) {
 				t.Errorf("after the removal of %q the list %q is left: %t, want %t", removed, list, left, want)
 			}
 		}
+	}
+}
+
+// TestATrialAndARemovalExcludeEachOther: whichever begins second sees the first, so that a trial
+// leaves nothing of an export that was removed.
+func TestATrialAndARemovalExcludeEachOther(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	b.env.RegisterActivityWithOptions(b.RemoveExport, activity.RegisterOptions{Name: schemas.ActivityRemoveExport})
+	b.env.RegisterActivityWithOptions(b.Authorize, activity.RegisterOptions{Name: schemas.ActivityAuthorize})
+	running := map[string]string{}
+	b.Executions = func(_ context.Context, id, _ string) (Execution, error) {
+		if running[id] == "" {
+			return Execution{}, fmt.Errorf("ask Temporal: %w", serviceerror.NewNotFound("no such workflow"))
+		}
+		return Execution{Running: running[id]}, nil
+	}
+	try := func() error {
+		_, err := b.env.ExecuteActivity(schemas.ActivityAuthorize, schemas.AuthorizeInput{RunID: "r1", Input: schemas.RunInput{Export: schemas.Export{
+			Name: schemas.TrialName("Spring"), Connection: "sandbox", Email: "Mail", Segments: []schemas.Segment{{Name: "Spring (trial)", Source: "/spring", Trial: &schemas.Trial{Limit: 1}}},
+		}}})
+		return err
+	}
+	remove := func() error {
+		_, err := b.env.ExecuteActivity(schemas.ActivityRemoveExport, schemas.RemoveInput{Export: schemas.Export{Name: "Spring", Connection: "sandbox"}})
+		return err
+	}
+	running[schemas.RunWorkflowID("Spring")] = schemas.WorkflowRunExport
+	if err := try(); err != nil {
+		t.Errorf("a trial during a run: %v", err)
+	}
+	running[schemas.RunWorkflowID("Spring")] = schemas.WorkflowRemoveExport
+	isOfType(t, try(), schemas.ErrorConflict)
+	running[schemas.RunWorkflowID(schemas.TrialName("Spring"))] = schemas.WorkflowRunExport
+	isOfType(t, remove(), schemas.ErrorConflict)
+	clear(running)
+	if err := remove(); err != nil {
+		t.Errorf("without a trial: %v", err)
 	}
 }

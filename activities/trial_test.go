@@ -121,6 +121,10 @@ func TestATrialSendsTheFirst(t *testing.T) {
 	if want := "ann unsent, bad rejected syntax, bo unsent, never suppressed"; became != want || m.Adds != 2 || m.Duplicates != 0 {
 		t.Errorf("it records %s, want %s; %+v", became, want, m)
 	}
+	sent := func(e *schemas.Export, _ *schemas.Segment) { e.Record = schemas.RecordSent }
+	if m, became := tries(t, 2, triedRows, sent); became != "ann unsent, bo unsent" || m.Suppressed != 1 {
+		t.Errorf("of an export without a record it records %s; %+v", became, m)
+	}
 	var many []string
 	for i := range 5000 {
 		many = append(many, fmt.Sprintf(`{"Mail": "p%d@example.com", "Keep": true}`, i))

@@ -5,6 +5,9 @@ const (
 	RecordNone    = "none"
 	RecordChanges = "changes" // the default: all but unchanged and filtered rows
 	RecordAll     = "all"
+	// RecordSent records the rows that are sent: of a trial without names, of an export with
+	// RecordNone. No file sets it.
+	RecordSent = "sent"
 )
 
 // How rows.parquet names people, as Settings.RecordIdentity says.

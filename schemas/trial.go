@@ -45,6 +45,10 @@ func TrialName(name string) string { return name + trialSuffix }
 // IsTrial reports whether the name of an export is that of trials.
 func IsTrial(export string) bool { return strings.HasSuffix(export, trialSuffix) }
 
+// TriedExport returns the export that the trials of that name try. ok reports whether it is the
+// name of trials.
+func TriedExport(name string) (export string, ok bool) { return strings.CutSuffix(name, trialSuffix) }
+
 // Trial returns what the export tries, or nil if it is not a trial.
 func (e Export) Trial() *Trial {
 	for _, s := range e.Segments {

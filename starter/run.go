@@ -48,7 +48,7 @@ looked at the data, the command waits for its end and then starts another one, w
 what is new. With --detach as well, such a start is refused.
 
 --only and --limit make a trial: a few profiles, mapped, selected and sent as a run does it,
-but to a list of their own, and nobody leaves it. It prints what became of each of them
+but to a list of their own, which only suppressed people leave. It prints what became of each of them
 (docs/exports.md). --segment then names the segment of an export that has several.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 a segment was

@@ -2,13 +2,14 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -120,17 +121,13 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 	out := trialOutput{Run: v, Rows: []triedRow{}}
 	recorded := len(v.Segments) > 0 && v.Segments[0].Report.Record != ""
 	if recorded {
-		var record bytes.Buffer
-		if err := o.Record(c.Context(), v.Run, "", &record); err != nil {
-			return err
-		}
-		names := byHash(only)
-		err := rejects.Rows(c.Context(), record.Bytes(), func(r *rejects.Row) error {
+		named := byHash(only)
+		err := eachRow(c.Context(), o, v.Run, func(r *rejects.Row) error {
 			if len(out.Rows) == schemas.MostTried {
 				out.More++
 				return nil
 			}
-			out.Rows = append(out.Rows, triedOf(r, names))
+			out.Rows = append(out.Rows, triedOf(r, named))
 			return nil
 		})
 		if err != nil {
@@ -164,7 +161,35 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 	return ended
 }
 
-// byHash returns people by the hash that a record with recordIdentity: hash has of them.
+// savedRecord is a record of rows in a file.
+type savedRecord struct {
+	*os.File
+	size int64
+}
+
+func (s savedRecord) Size() int64 { return s.size }
+
+// eachRow calls yield with each row of the record of a run. The record lies in a temporary file
+// meanwhile: before the tenth profile that can be sent a segment may have millions that can't.
+func eachRow(ctx context.Context, o gateway.Service, run operate.Run, yield func(*rejects.Row) error) error {
+	file, err := os.CreateTemp("", "trial-")
+	if err != nil {
+		return fmt.Errorf("save the record of the trial: %w", err)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	if err := o.Record(ctx, run, "", file); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("save the record of the trial: %w", err)
+	}
+	return rejects.ReadRows(ctx, savedRecord{file, info.Size()}, yield)
+}
+
+// byHash returns people, normalized, by the hash that a record with recordIdentity: hash has of
+// them.
 func byHash(people []string) map[string]string {
 	out := map[string]string{}
 	for _, person := range people {
@@ -178,16 +203,16 @@ func byHash(people []string) map[string]string {
 	return out
 }
 
-// triedOf returns a row of the record with its answer. It copies the row's texts.
-func triedOf(r *rejects.Row, names map[string]string) triedRow {
-	person := string(r.Email)
-	if person == "" {
-		person = string(r.UserID)
+// triedOf returns a row of the record with its answer. Its person is called as the trial names
+// them: a row has an address and a user ID. It copies the row's texts.
+func triedOf(r *rejects.Row, named map[string]string) triedRow {
+	is := func(id []byte) bool {
+		sum := sha256.Sum256(id)
+		return named[hex.EncodeToString(sum[:])] != ""
 	}
-	if person == "" {
-		if person = names[string(r.Person)]; person == "" {
-			person = string(r.Person)
-		}
+	person := cmp.Or(string(r.Email), string(r.UserID), named[string(r.Person)], string(r.Person))
+	if is(r.UserID) && !is(r.Email) {
+		person = string(r.UserID)
 	}
 	out := triedRow{Person: person, Outcome: schemas.Outcome(strings.Clone(string(r.Outcome))), Reason: schemas.Reason(strings.Clone(string(r.Reason))), File: strings.Clone(r.File), Row: r.Row, At: r.At}
 	switch {

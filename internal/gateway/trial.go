@@ -54,14 +54,15 @@ func (l *Local) try(ctx context.Context, o *operate.Operator, e schemas.Export, 
 		return run, err
 	}
 	if len(people) == 0 {
-		return o.Try(ctx, tried)
+		run, _, err := o.Try(ctx, tried)
+		return run, err
 	}
 	of := tried.Trial()
 	if of.People, err = trial.Keep(ctx, root, tried.Connection, tried.Name, people); err != nil {
 		return none, err
 	}
-	run, err := o.Try(ctx, tried)
-	if err != nil { // the sweep deletes the file if this can't
+	run, begun, err := o.Try(ctx, tried)
+	if !begun { // no trial reads this file; the sweep deletes it if this can't
 		_ = trial.Delete(context.WithoutCancel(ctx), root, tried.Connection, tried.Name, of.People)
 	}
 	return run, err
@@ -88,9 +89,9 @@ func trialOf(e schemas.Export, in TrialRequest) (schemas.Export, error) {
 	if in.Limit < 0 || in.Limit > schemas.MostTried || in.Limit == 0 && len(in.Only) == 0 {
 		return no("a trial needs the people to send, or how many, 1 to %d", schemas.MostTried)
 	}
-	var names, lists []string
+	var names []string
 	for _, s := range e.Segments {
-		names, lists = append(names, s.Name), append(append(lists, s.Name), s.Lists()...)
+		names = append(names, s.Name)
 	}
 	at := slices.Index(names, in.Segment)
 	switch {
@@ -106,25 +107,41 @@ func trialOf(e schemas.Export, in TrialRequest) (schemas.Export, error) {
 		return no("segment %q is divided into lists by split or forEach, and can't be tried; try its source without them: starter run --segment NAME --source … --only …", s.Name)
 	}
 	s.Name, s.ListID = cmp.Or(in.List, schemas.TrialName(s.Name)), 0
-	for _, name := range lists {
-		if sameList(name, s.Name) {
-			return no("the list %q is one that export %q keeps; a trial needs another one", name, e.Name)
-		}
+	if name := fills(e, s.Name); name != "" {
+		return no("the list %q is one that export %q keeps; a trial needs another one", name, e.Name)
 	}
 	e.Segments = []schemas.Segment{s}
 	e.Schedule, e.Notify, e.After, e.AfterFailure = schemas.Schedule{Off: true}, nil, nil, ""
-	e.Mode, e.FullEvery, e.Record = schemas.ModeAppend, 0, schemas.RecordAll
+	record := schemas.RecordAll
+	if e.Record == schemas.RecordNone && len(in.Only) == 0 {
+		record = schemas.RecordSent // who started the trial asks about these, and about nobody else
+	}
+	e.Mode, e.FullEvery = schemas.ModeAppend, 0
 	if err := config.CheckExports(&schemas.Exports{Exports: []schemas.Export{e}}); err != nil {
 		return no("the trial of export %q is not possible: %v", e.Name, err)
 	}
-	e.Name = schemas.TrialName(e.Name)
+	e.Name, e.Record = schemas.TrialName(e.Name), record
 	e.Segments[0].Trial = &schemas.Trial{Limit: int64(cmp.Or(in.Limit, schemas.MostTried))}
 	return e, nil
 }
 
-// sameList reports whether Iterable takes two names for those of one list.
-func sameList(a, b string) bool {
-	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+// fills returns the list of an export that Iterable takes for the one of that name, or the name of
+// the segment that may have such a list with other rows. It returns "" if there is none. The default
+// names of trials are nobody's values.
+func fills(e schemas.Export, list string) string {
+	fold := func(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+	for _, s := range e.Segments {
+		for _, name := range append(s.Lists(), s.Name) {
+			if fold(name) == fold(list) {
+				return name
+			}
+		}
+		each := schemas.Segment{Name: strings.ToLower(s.Name), ForEach: strings.ToLower(s.ForEach)}
+		if s.ForEach != "" && !schemas.IsTrial(list) && each.MayFill(fold(list)) {
+			return s.Name
+		}
+	}
+	return ""
 }
 
 // freeList refuses a trial in a list that an applied export fills, or will fill at its first run.
@@ -135,12 +152,11 @@ func (l *Local) freeList(ctx context.Context, tried schemas.Export) error {
 		return err
 	}
 	for _, a := range applied {
-		for _, s := range a.Export.Segments {
-			for _, name := range append(s.Lists(), s.Name) {
-				if a.Export.Connection == tried.Connection && sameList(name, tried.Segments[0].Name) {
-					return access.No(schemas.ErrorConflict, "the list %q is one that export %q keeps; name another one with --list", name, a.Export.Name)
-				}
-			}
+		if a.Export.Connection != tried.Connection {
+			continue
+		}
+		if name := fills(a.Export, tried.Segments[0].Name); name != "" {
+			return access.No(schemas.ErrorConflict, "the list %q is one that export %q keeps; name another one with --list", name, a.Export.Name)
 		}
 	}
 	return nil

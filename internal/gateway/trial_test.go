@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"iterable-segment-export/internal/access"
@@ -32,6 +35,19 @@ func (f *tryingTemporal) ExecuteWorkflow(ctx context.Context, o client.StartWork
 		return nil, f.refuse
 	}
 	return f.fakeTemporal.ExecuteWorkflow(ctx, o, w, args...)
+}
+
+// GetWorkflowHistory finds nothing: the run that was joined has just been deleted.
+func (*tryingTemporal) GetWorkflowHistory(context.Context, string, string, bool, enums.HistoryEventFilterType) client.HistoryEventIterator {
+	return noHistory{}
+}
+
+type noHistory struct{}
+
+func (noHistory) HasNext() bool { return false }
+
+func (noHistory) Next() (*history.HistoryEvent, error) {
+	return nil, serviceerror.NewNotFound("no such run")
 }
 
 // TestATrialKeepsPeopleOutOfTemporal: neither what a trial is started with nor its idempotency
@@ -78,13 +94,22 @@ func TestATrialKeepsPeopleOutOfTemporal(t *testing.T) {
 	if err != nil || !people.Has([]byte("quetzal@example.com"), nil) || !people.Has(nil, []byte("u1")) || people.Has([]byte("bo@example.com"), nil) {
 		t.Errorf("the data root has %+v, %v", people, err)
 	}
-	f.refuse = errors.New("no Temporal")
-	if _, err := ann.Start(t.Context(), in); err == nil {
-		t.Error("it starts without Temporal")
-	}
-	left, err := root.List(t.Context(), schemas.TrialsDir)
-	if err != nil || len(left) != 2 { // the salt, and those of the first
-		t.Errorf("after a start that failed there are %v, %v", left, err)
+	files := 2 // the salt, and those of the first
+	for _, refuse := range []error{
+		serviceerror.NewInvalidArgument("too large"), serviceerror.NewWorkflowExecutionAlreadyStarted("by another one", "", "other"),
+		serviceerror.NewUnavailable("it may have been started"),
+	} {
+		f.refuse = refuse
+		if _, err := ann.Start(t.Context(), in); err == nil {
+			t.Errorf("%v: it is started", refuse)
+		}
+		if errors.As(refuse, new(*serviceerror.Unavailable)) {
+			files++ // a trial may be reading them
+		}
+		left, err := root.List(t.Context(), schemas.TrialsDir)
+		if err != nil || len(left) != files {
+			t.Errorf("%v: there are %v, %v", refuse, left, err)
+		}
 	}
 }
 
@@ -169,7 +194,9 @@ func TestTrialsThatAreRefused(t *testing.T) {
 	if in, err := gate.GrantRun(t.Context(), schemas.Person{Name: "ann", Role: schemas.RoleAdministrator}, access.ScheduledRun(spring)); err == nil {
 		spring.Grant = in.Grant
 	}
-	f.schedules = map[string]schemas.ScheduledInput{"Spring": spring, "Autumn": scheduleOf(t, gate, "Autumn")}
+	countries := scheduleOf(t, gate, "Countries")
+	countries.Export.Segments[0].Name, countries.Export.Segments[0].ForEach = "Customers {Country}", "Country"
+	f.schedules = map[string]schemas.ScheduledInput{"Spring": spring, "Autumn": scheduleOf(t, gate, "Autumn"), "Countries": countries}
 	ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
 	for about, in := range map[string]StartRequest{
 		"needs the people to send":               {Trial: &TrialRequest{Segment: "Spring"}},
@@ -178,6 +205,7 @@ func TestTrialsThatAreRefused(t *testing.T) {
 		"has no segment \"Sprong\"":              {Trial: &TrialRequest{Segment: "Sprong", Limit: 1}},
 		"the list \"Second\" is one that":        {Trial: &TrialRequest{Segment: "Spring", Limit: 1, List: "second "}},
 		"the list \"Autumn\" is one that export": {Trial: &TrialRequest{Segment: "Spring", Limit: 1, List: "Autumn"}},
+		"\"Customers {Country}\" is one that":    {Trial: &TrialRequest{Segment: "Spring", Limit: 1, List: "customers de"}},
 		"leave out check":                        {Check: true, Trial: &TrialRequest{Segment: "Spring", Limit: 1}},
 		"leave out check and awaitData":          {AwaitData: true, Trial: &TrialRequest{Segment: "Spring", Limit: 1}},
 		"person 2 of the trial":                  {Trial: &TrialRequest{Segment: "Spring", Only: []string{"a", ""}}},
@@ -204,6 +232,24 @@ func TestTrialsThatAreRefused(t *testing.T) {
 	}
 	if len(f.started) > 0 {
 		t.Errorf("started %+v", f.started)
+	}
+}
+
+// TestATrialKeepsARecord of whom it names or sends, also where runs keep none.
+func TestATrialKeepsARecord(t *testing.T) {
+	e := schemas.Export{Name: "Spring", Connection: "marketing", Email: "email", Segments: []schemas.Segment{{Name: "S", Source: "s"}}}
+	for _, c := range []struct {
+		record, want string
+		in           TrialRequest
+	}{
+		{"", schemas.RecordAll, TrialRequest{Limit: 1}},
+		{schemas.RecordNone, schemas.RecordSent, TrialRequest{Limit: 1}},
+		{schemas.RecordNone, schemas.RecordAll, TrialRequest{Limit: 1, Only: []string{"u1"}}}, // only of these
+	} {
+		e.Record = c.record
+		if tried, err := trialOf(e, c.in); err != nil || tried.Record != c.want {
+			t.Errorf("record: %q, %+v: %q, want %q, %v", c.record, c.in, tried.Record, c.want, err)
+		}
 	}
 }
 

@@ -255,7 +255,11 @@ func executions(c client.Client) func(context.Context, string, string) (activiti
 			return activities.Execution{}, fmt.Errorf("ask Temporal for the workflow %s: %w", id, err)
 		}
 		info := d.WorkflowExecutionInfo
-		return activities.Execution{First: info.FirstRunId, Started: info.StartTime.AsTime()}, nil
+		e := activities.Execution{First: info.FirstRunId, Started: info.StartTime.AsTime()}
+		if info.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			e.Running = info.Type.GetName()
+		}
+		return e, nil
 	}
 }
 

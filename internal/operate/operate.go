@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/grpc/codes"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/spelling"
@@ -79,10 +80,10 @@ func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) 
 }
 
 // Try starts a trial, or returns the one that was started with the operator's key. It does not
-// join another one.
-func (o *Operator) Try(ctx context.Context, export schemas.Export) (Run, error) {
-	run, _, err := o.start(ctx, schemas.RunWorkflowID(export.Name), "Trial", schemas.RunInput{Export: export, Full: true})
-	return run, err
+// join another one. begun reports whether this call started it, or may have, if there is an error.
+func (o *Operator) Try(ctx context.Context, export schemas.Export) (run Run, begun bool, err error) {
+	run, how, err := o.begin(ctx, schemas.RunWorkflowID(export.Name), "Trial", schemas.RunInput{Export: export, Full: true})
+	return run, how == startBegun, err
 }
 
 // Tried returns the trial of that name that was started with the operator's key, if there is one.
@@ -90,17 +91,34 @@ func (o *Operator) Tried(ctx context.Context, name string) (run Run, found bool,
 	return o.startedBefore(ctx, name, schemas.RunWorkflowID(name))
 }
 
+// startResult is what a request to start a run led to.
+type startResult int
+
+const (
+	startRefused startResult = iota
+	// startBegun: the run was started. With an error, nobody knows whether it was.
+	startBegun
+	// startJoined: it is one under way; startRepeated: it was started with the same key.
+	startJoined
+	startRepeated
+)
+
 func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
+	run, how, err := o.begin(ctx, id, what, in)
+	return run, how == startJoined, err
+}
+
+func (o *Operator) begin(ctx context.Context, id, what string, in schemas.RunInput) (run Run, how startResult, err error) {
 	export, full := in.Export, in.Full
 	if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
-		return run, false, err
+		return run, startRepeated, err
 	}
 	kind := schemas.TriggerPerson
 	if o.By != "" {
 		kind = schemas.TriggerEvent
 	}
 	if in, err = o.granted(ctx, in, kind); err != nil {
-		return Run{}, false, err
+		return Run{}, startRefused, err
 	}
 	memo := map[string]any{schemas.MemoTrigger: in.Trigger}
 	if o.Key != "" {
@@ -119,14 +137,26 @@ func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInp
 	switch {
 	case errors.As(err, &started):
 		if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
-			return run, false, err
+			return run, startRepeated, err
 		}
 		run = Run{Export: export.Name, WorkflowID: id, RunID: started.RunId}
-		return run, true, o.mayJoin(ctx, run, export, full)
+		return run, startJoined, o.mayJoin(ctx, run, export, full)
+	case err != nil && refusedStart(err):
+		return Run{}, startRefused, fmt.Errorf("start export %q: %w", export.Name, err)
 	case err != nil:
-		return Run{}, false, fmt.Errorf("start export %q: %w", export.Name, err)
+		return Run{}, startBegun, fmt.Errorf("start export %q: %w", export.Name, err)
 	}
-	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, false, nil
+	return Run{Export: export.Name, WorkflowID: id, RunID: handle.GetRunID()}, startBegun, nil
+}
+
+// refusedStart reports whether Temporal's error means that nothing was started. After others, such
+// as a timeout, the run may have been.
+func refusedStart(err error) bool {
+	switch serviceerror.ToStatus(err).Code() {
+	case codes.InvalidArgument, codes.NotFound, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.Unimplemented:
+		return true
+	}
+	return false
 }
 
 // News tells the workflow that collects the news of an applied export's data that there is

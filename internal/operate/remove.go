@@ -145,22 +145,25 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 	return o.removeData(ctx, schemas.RemoveInput{Export: a.Export, DeleteLists: deleteLists})
 }
 
-// listsIdle returns ErrUnderWay while a list that is named after a value still has a run. Only
-// Temporal's list of workflows has the names, a moment late.
+// listsIdle returns ErrUnderWay while a list that is named after a value, or one of a trial, still
+// has a run. Only Temporal's list of workflows has the names, a moment late.
 func (o *Operator) listsIdle(ctx context.Context, e schemas.Export) error {
-	if !slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.ForEach != "" }) {
-		return nil
+	names := []string{schemas.TrialName(e.Name)}
+	if slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.ForEach != "" }) || schemas.IsTrial(e.Name) {
+		names = append(names, e.Name)
 	}
-	found, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: o.Namespace,
-		Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH %q",
-			schemas.WorkflowExportSegment, schemas.RunWorkflowID(e.Name)+"/"),
-	})
-	if err != nil {
-		return fmt.Errorf("look for the lists' runs of %q: %w", e.Name, err)
-	}
-	if found.Count > 0 {
-		return fmt.Errorf("%w of %q: %d lists are about to end; remove the export again in a moment", ErrUnderWay, e.Name, found.Count)
+	for _, name := range names {
+		found, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: o.Namespace,
+			Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH %q",
+				schemas.WorkflowExportSegment, schemas.RunWorkflowID(name)+"/"),
+		})
+		if err != nil {
+			return fmt.Errorf("look for the lists' runs of %q: %w", name, err)
+		}
+		if found.Count > 0 {
+			return fmt.Errorf("%w of %q: %d lists are about to end; remove the export again in a moment", ErrUnderWay, name, found.Count)
+		}
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package operate
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"go.temporal.io/api/common/v1"
@@ -21,6 +23,15 @@ type oneExport struct {
 	start, end error
 	schedule   oneSchedule
 	pages      int
+	running    string // prefix of the IDs of workflows that have not ended
+}
+
+func (o *oneExport) CountWorkflow(_ context.Context, in *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	out := &workflowservice.CountWorkflowExecutionsResponse{}
+	if o.running != "" && strings.Contains(in.Query, strconv.Quote(o.running)) {
+		out.Count = 1
+	}
+	return out, nil
 }
 
 type oneSchedule struct {
@@ -108,5 +119,15 @@ func TestListsEnd(t *testing.T) {
 	f := &oneExport{}
 	if all, err := (&Operator{Client: f}).History(t.Context(), "A", 20); err != nil || len(all) != 0 || f.pages != 2*mostPages {
 		t.Errorf("%d runs of %d pages, %v", len(all), f.pages, err)
+	}
+}
+
+// TestARemovalWaitsForTheListsOfTrials, which may outlive the run of their trial for a moment.
+func TestARemovalWaitsForTheListsOfTrials(t *testing.T) {
+	f := &oneExport{running: schemas.RunWorkflowID(schemas.TrialName("A")) + "/"}
+	for _, name := range []string{"A", schemas.TrialName("A")} {
+		if _, err := (&Operator{Client: f}).RemoveUnapplied(t.Context(), schemas.Export{Name: name}, false); !errors.Is(err, ErrUnderWay) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

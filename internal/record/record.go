@@ -87,6 +87,9 @@ func (r *recorder) write(ctx context.Context, dir string) error {
 	if err := r.sent(ctx, dir, schemas.Subscribe, updatesFile); err != nil {
 		return err
 	}
+	if r.export.Record == schemas.RecordSent {
+		return r.out.Close()
+	}
 	if err := r.sent(ctx, dir, schemas.Unsubscribe, suppressedFile); err != nil {
 		return err
 	}

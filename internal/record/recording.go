@@ -28,6 +28,7 @@ const (
 // staged files. A nil Recording collects nothing.
 type Recording struct {
 	all        bool // unchanged and filtered rows too
+	sent       bool // only rows that are sent
 	updates    marks
 	suppressed marks
 	leftOut    leftOut
@@ -40,7 +41,7 @@ func New(ctx context.Context, root *storage.Root, dir string, e schemas.Export) 
 	if e.Record == schemas.RecordNone {
 		return nil, nil
 	}
-	r := &Recording{all: e.Record == schemas.RecordAll}
+	r := &Recording{all: e.Record == schemas.RecordAll, sent: e.Record == schemas.RecordSent}
 	var err error
 	if r.file, err = root.Create(ctx, path.Join(dir, restFile)); err != nil {
 		return nil, fmt.Errorf("make the staged files: %w", err)
@@ -51,7 +52,7 @@ func New(ctx context.Context, root *storage.Root, dir string, e schemas.Export) 
 
 // Row records a row that is not sent.
 func (r *Recording) Row(p *snapshot.Profile, outcome schemas.Outcome) error {
-	if r == nil || !r.all && (outcome == schemas.OutcomeUnchanged || outcome == schemas.OutcomeFiltered) {
+	if r == nil || r.sent || !r.all && (outcome == schemas.OutcomeUnchanged || outcome == schemas.OutcomeFiltered) {
 		return nil
 	}
 	err := r.rest.Append(batch.Profile{Email: p.Email, UserID: p.UserID, DataFields: []byte(outcome), File: p.File, Row: p.Row})
