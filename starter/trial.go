@@ -176,6 +176,7 @@ func eachRow(ctx context.Context, o gateway.Service, run operate.Run, yield func
 	if err != nil {
 		return fmt.Errorf("save the record of the trial: %w", err)
 	}
+	_ = os.Remove(file.Name()) // where the system allows it, nothing is left if this ends
 	defer os.Remove(file.Name())
 	defer file.Close()
 	if err := o.Record(ctx, run, "", file); err != nil {
