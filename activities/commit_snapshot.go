@@ -62,6 +62,9 @@ func endOf(began time.Time) time.Time {
 // mayCommit compares the input with the run's record.
 func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) error {
 	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
+	if err == nil {
+		err = checkAttempt(in.Run, in.Report)
+	}
 	switch {
 	case err != nil || r == nil:
 		return err
@@ -71,6 +74,15 @@ func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) erro
 	return noAccess(a.Access.CheckList(ctx, in.Run, in.Report.ListID))
 }
 
+// checkAttempt returns an error if the report names an attempt in a form that no attempt has. The
+// name becomes part of keys.
+func checkAttempt(run schemas.RunRef, r schemas.ExportReport) error {
+	if a := r.Manifest.Attempt; a != "" && !schemas.IsAttempt(a) {
+		return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("segment %q of export %q: the report has an invalid attempt", run.Segment, run.Export))
+	}
+	return nil
+}
+
 // CloseRun cleans up after a run that did not finish: it adds to the snapshot what may be on
 // the list now, keeps the rejects and the report, and deletes the staged files.
 func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (report schemas.ExportReport, err error) {
@@ -78,6 +90,9 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	defer attempt.End(ctx, &err)
 	report = in.Report
 	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, keeps); err != nil {
+		return report, err
+	}
+	if err := checkAttempt(in.Run, report); err != nil {
 		return report, err
 	}
 	if in.Check {

@@ -100,6 +100,9 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, keeps); err != nil {
 		return report, err
 	}
+	if err := checkAttempt(in.Run, report); err != nil {
+		return report, err
+	}
 	if in.Check {
 		return report, a.Ledger().Discard(ctx, in.Run)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -83,14 +84,20 @@ func ListOwnersDir(host string) string { return path.Join(ListOwners, PathName(h
 
 // StagingDir returns the folder of the files that one segment's run deletes at its end.
 func StagingDir(run RunRef) string {
-	return path.Join(StagedFilesDir, exportPath(run.Connection, run.Export), runPath(run.RunID), PathName(run.Segment))
+	return path.Join(StagedFilesDir, exportPath(run.Connection, run.Export), PathID(run.RunID), PathName(run.Segment))
 }
 
-// StagedDir returns the folder of one attempt at staging. The attempt is a name of
-// hexadecimal digits.
+// StagedDir returns the folder of one attempt at staging. It is within the run's StagingDir,
+// whatever the attempt's name is.
 func StagedDir(run RunRef, attempt string) string {
-	return path.Join(StagingDir(run), attempt)
+	return path.Join(StagingDir(run), PathID(attempt))
 }
+
+var attemptName = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// IsAttempt reports whether name is the name of an attempt at staging, which is of 32
+// hexadecimal digits.
+func IsAttempt(name string) bool { return attemptName.MatchString(name) }
 
 // StagedFilesDir, SnapshotsDir and ReportsDir are the folders of all staged files, of all
 // snapshots, and of all reports.
@@ -202,12 +209,12 @@ func RunListKey(run RunRef) string { return path.Join(ReportDir(run), "list.json
 
 // RunDir returns the folder of the reports of a run and of its segments.
 func RunDir(connection, export, runID string) string {
-	return path.Join("reports", exportPath(connection, export), runPath(runID))
+	return path.Join("reports", exportPath(connection, export), PathID(runID))
 }
 
-// runPath returns the part of a path for a run. IDs of letters, digits and hyphens, as
-// Temporal's are, are used unchanged.
-func runPath(id string) string {
+// PathID returns the part of a key for the ID of a run or of an attempt. IDs of letters, digits
+// and hyphens are used unchanged. No ID leads to another folder.
+func PathID(id string) string {
 	for _, c := range []byte(id) {
 		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
 			return PathName(id)

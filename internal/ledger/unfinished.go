@@ -35,7 +35,7 @@ type Pending struct {
 
 // pendingKey returns the key of the marker of one attempt's staged files.
 func pendingKey(run schemas.RunRef, attempt string) string {
-	return Key(run, schemas.PendingPrefix+run.RunID+"-"+attempt+".json")
+	return Key(run, schemas.PendingPrefix+schemas.PathID(run.RunID)+"-"+schemas.PathID(attempt)+".json")
 }
 
 // announce writes a marker, before anything is staged, that the list may soon have members

@@ -26,6 +26,9 @@ type Source struct {
 
 // Part returns the rows of a list of a divided segment.
 func Part(ctx context.Context, l *ledger.Ledger, in schemas.StageInput) (out Source, err error) {
+	if !schemas.IsAttempt(in.Divided) {
+		return out, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("list %q: invalid name of the attempt that divided segment %q", in.Segment.Name, in.Segment.Of))
+	}
 	of := in.Run
 	of.Segment = in.Segment.Of
 	dir := schemas.StagedDir(of, in.Divided)

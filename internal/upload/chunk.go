@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 
 	"go.temporal.io/sdk/activity"
 
@@ -115,12 +114,9 @@ func (c *Chunk) send(ctx context.Context, o Options) error {
 	return errors.Join(err, note(last))
 }
 
-// attemptName is the form of a step.AttemptID.
-var attemptName = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
 // valid reports whether the input describes a chunk.
 func valid(in schemas.UploadInput) bool {
-	return (in.Kind == schemas.Subscribe || in.Kind == schemas.Unsubscribe) && in.First >= 0 && in.First <= in.End && attemptName.MatchString(in.Attempt)
+	return (in.Kind == schemas.Subscribe || in.Kind == schemas.Unsubscribe) && in.First >= 0 && in.First <= in.End && schemas.IsAttempt(in.Attempt)
 }
 
 // startingPoint returns the progress of earlier attempts: of the previous heartbeat, or as
