@@ -110,7 +110,15 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 	if err != nil {
 		return report, err
 	}
-	known.Lists = slices.DeleteFunc(known.Lists, func(list string) bool { return slices.Contains(in.Emptied, list) })
+	for _, list := range in.Emptied {
+		empty, err := a.isEmpty(ctx, in.Run, list)
+		if err != nil {
+			return report, err
+		}
+		if empty {
+			known.Lists = slices.DeleteFunc(known.Lists, func(l string) bool { return l == list })
+		}
+	}
 	if in.Done {
 		known.Read = report.Info
 	}
@@ -125,4 +133,16 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 		return report, err
 	}
 	return report, a.Ledger().Discard(ctx, in.Run)
+}
+
+// isEmpty reports whether the data root knows that a list of a divided segment has no member, not
+// even one that Iterable may not have removed.
+func (a *Activities) isEmpty(ctx context.Context, run schemas.RunRef, list string) (bool, error) {
+	run.Segment = list
+	unfinished, err := a.Ledger().Unfinished(ctx, run)
+	if err != nil || len(unfinished) > 0 {
+		return false, err
+	}
+	h, err := a.Ledger().Header(ctx, run)
+	return err == nil && (h == nil || h.Rows == 0), err
 }

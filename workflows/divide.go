@@ -80,7 +80,8 @@ func (r *runExport) closeDivided(ctx workflow.Context, in schemas.SegmentInput, 
 	for i, list := range reports[0].Divided.Lists {
 		one := reports[i+1]
 		of.Done = of.Done && one.State == schemas.StateDone
-		if list.Vanished && one.State == schemas.StateDone && one.Members == 0 && one.Manifest.Unconfirmed == 0 {
+		unsure := one.Manifest.Unconfirmed + one.Upload.Unnamed + one.Upload.NotRemoved
+		if list.Vanished && one.State == schemas.StateDone && one.Members == 0 && unsure == 0 {
 			of.Emptied = append(of.Emptied, list.List)
 		}
 	}

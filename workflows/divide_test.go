@@ -113,3 +113,22 @@ func TestASegmentThatCanNotBeDivided(t *testing.T) {
 	require.ErrorContains(t, err, `1 of 2 segments were not exported: "In {Country}" failed`)
 	require.Empty(t, d.closing)
 }
+
+// TestAListIsEmptyWhenIterableHasAnsweredForAll: failures that Iterable counts without names are of
+// members that may stay.
+func TestAListIsEmptyWhenIterableHasAnsweredForAll(t *testing.T) {
+	for name, one := range map[string]schemas.ExportReport{
+		"":           {State: schemas.StateDone},
+		"unnamed":    {State: schemas.StateDone, Upload: schemas.UploadCounts{Unnamed: 1}},
+		"notRemoved": {State: schemas.StateDone, Upload: schemas.UploadCounts{NotRemoved: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDividing(t, schemas.ListPart{List: "In DK", Vanished: true})
+			d.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.MatchedBy(func(in schemas.SegmentInput) bool { return in.Segment.Name == "In DK" })).Return(one, nil)
+			d.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.Anything).Return(ExportSegment)
+			_, err := d.run(schemas.Guardrails{})
+			require.NoError(t, err)
+			require.Equal(t, name == "", len(d.closing[0].Emptied) == 1)
+		})
+	}
+}
