@@ -298,6 +298,7 @@ func TestValuesThatCanNotNameLists(t *testing.T) {
 		{[]string{"NO", "secret@example.com"}, "row 0 of "},
 		{[]string{"NO", "secret\u0007"}, "has an invisible character"},
 		{[]string{"NO", "secret" + strings.Repeat("x", 260)}, "is too long for the name of a list, which may have 255 characters"},
+		{[]string{"NO", "{v}"}, "makes a list with the name of the segment"},
 		{[]string{"secret", "SECRET"}, "differs from that in row 0 of "},
 		{many, `column "V" has 30 values, each of which would be the name of a list, and maxLists is 20`},
 		{[]string{" ", ""}, `none of its 2 rows has a value in column "V"`},

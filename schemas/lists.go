@@ -117,7 +117,7 @@ func (s Segment) MayFill(list string) bool {
 	before, after, ok := s.Around()
 	rest, begins := strings.CutPrefix(list, before)
 	value, ends := strings.CutSuffix(rest, after)
-	return ok && begins && ends && value != "" && strings.TrimSpace(value) == value
+	return ok && begins && ends && value != "" && strings.TrimSpace(value) == value && !strings.EqualFold(list, s.Name)
 }
 
 // Overlaps returns the name of a list that both segments may fill. For two with ForEach it is
@@ -170,6 +170,8 @@ func (s Segment) BadValue(value string) string {
 		return "has an invisible character"
 	case strings.Contains(value, "@"):
 		return "looks like an e-mail address"
+	case strings.EqualFold(s.ListOf(value), s.Name): // as Iterable compares names
+		return "makes a list with the name of the segment"
 	case utf8.RuneCountInString(s.ListOf(value)) > MaxListName:
 		return "is too long for the name of a list, which may have " + strconv.Itoa(MaxListName) + " characters"
 	}
