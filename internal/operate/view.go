@@ -205,6 +205,8 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 	switch {
 	case err == nil:
 		v.State = schemas.StateDone
+	case ctx.Err() != nil:
+		return v, ctx.Err() // of this call, not of the run
 	case status == enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
 		v.State, v.Error = schemas.StateCancelled, "the run was cancelled"
 		if errors.As(err, &canceled) && canceled.HasDetails() {
