@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/workflows"
 )
@@ -65,7 +66,8 @@ func replay(t *testing.T, folder string) {
 			}
 			replayer := worker.NewWorkflowReplayer()
 			workflows.Register(replayer)
-			if err := replayer.ReplayWorkflowHistory(nil, history); err != nil {
+			id := history.Events[0].GetWorkflowExecutionStartedEventAttributes().WorkflowId // which has the time that a refresh starts runs for
+			if err := replayer.ReplayWorkflowHistoryWithOptions(nil, history, worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{ID: id}}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"iterable-segment-export/internal/e2e/world"
@@ -59,7 +60,8 @@ func TestRunsReplay(t *testing.T) {
 	replayer := worker.NewWorkflowReplayer()
 	workflows.Register(replayer)
 	for name, h := range histories(w) {
-		if err := replayer.ReplayWorkflowHistory(nil, h); err != nil {
+		id := h.Events[0].GetWorkflowExecutionStartedEventAttributes().WorkflowId // which has the time that a refresh starts runs for
+		if err := replayer.ReplayWorkflowHistoryWithOptions(nil, h, worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{ID: id}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if record {
