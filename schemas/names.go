@@ -59,8 +59,7 @@ const (
 	ActivityFindLateRuns = "FindLateRuns"
 	// ActivityReadSchedule returns what the schedule of an export starts now.
 	ActivityReadSchedule = "ReadSchedule"
-	// ActivityLookAtRun returns the state of the newest run of an export: StateWaiting if a
-	// person has to answer before anything goes on.
+	// ActivityLookAtRun returns a RunLook of the newest run of an export.
 	ActivityLookAtRun = "LookAtRun"
 	// ActivityReadRefresh returns which exports a refresh runs, and in which order.
 	ActivityReadRefresh = "ReadRefresh"

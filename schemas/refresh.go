@@ -3,6 +3,7 @@ package schemas
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Values of Export.AfterFailure.
@@ -63,6 +64,19 @@ type RefreshMember struct {
 	// After and AfterFailure are the export's.
 	After        OneOrMore `json:"after,omitempty"`
 	AfterFailure string    `json:"afterFailure,omitempty"`
+}
+
+// RunLook is the state of the newest run of an export.
+type RunLook struct {
+	RunID string `json:"runId"`
+	// State is StateWaiting only if no segment of the run makes progress, and StateSkipped if
+	// the run has ended and left a segment out.
+	State     string    `json:"state"`
+	StartedAt time.Time `json:"startedAt"`
+	Ended     bool      `json:"ended,omitempty"`
+	// Alone reports whether a person or a request started the run, so that nothing starts what
+	// is after its export.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // RefreshResult is what Refresh returns.

@@ -137,14 +137,55 @@ func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledIn
 		workflow.Go(ctx, func(ctx workflow.Context) { m.watch(ctx) })
 	}
 	var out schemas.ScheduledResult
+	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in}).Get(ctx, &out); {
+	case errors.As(err, &started): // before this refresh was reset in Temporal
+		r.join(ctx, m, true)
 	case err != nil:
 		m.RefreshedExport, m.tell = endedAs(m.Export, err, schemas.RunResult{}, m.Why), true
 	case out.Run != nil:
 		m.RefreshedExport, m.tell = endedAs(m.Export, nil, *out.Run, m.Why), true
-	default: // whoever waits for the run under way is told by that
-		m.State, m.Why = schemas.StateSkipped, strings.TrimPrefix(out.Skipped, "skipped: ")
+	default:
+		m.Why = strings.TrimPrefix(out.Skipped, "skipped: ")
+		r.join(ctx, m, false)
 	}
+}
+
+// mostJoined bounds the wait for a run that a refresh has not started.
+const mostJoined = 24 * time.Hour
+
+// join waits for the run of m that was already under way, and goes on with its end: the run of
+// a person starts nothing after it. Another refresh goes on with what is after its own runs, so
+// m is then only skipped. ours says that the run is of this refresh.
+func (r *refresh) join(ctx workflow.Context, m *refreshed, ours bool) {
+	m.State = schemas.StateSkipped
+	if !ours && !r.followed(m) {
+		return
+	}
+	began := workflow.Now(ctx)
+	for pause := fewestWatch; workflow.Now(ctx).Sub(began) < mostJoined; pause = min(2*pause, mostWatch) {
+		look, err := m.look(ctx)
+		switch {
+		case err != nil, ours && look.StartedAt.Before(workflow.GetInfo(ctx).WorkflowStartTime):
+		case !ours && !look.Alone:
+			return
+		case look.Ended:
+			m.State, m.RunID, m.tell = look.State, look.RunID, true
+			return
+		case look.State == schemas.StateWaiting:
+			m.waits = true
+		}
+		if err := workflow.Sleep(ctx, pause); err != nil {
+			m.State, m.tell = EndState(err), true
+			return
+		}
+	}
+	m.Why, m.tell = fmt.Sprintf("a run of %q has been under way for more than a day", m.Export), true
+}
+
+// followed reports whether an export of the refresh is after m.
+func (r *refresh) followed(m *refreshed) bool {
+	return slices.ContainsFunc(r.members, func(f *refreshed) bool { return slices.Contains(f.plan.After, m.Export) })
 }
 
 // Looks at a run that others are after, whatever becomes of it: the first after fewestWatch,
@@ -160,14 +201,18 @@ func (m *refreshed) watch(ctx workflow.Context) {
 		if ended, err := workflow.AwaitWithTimeout(ctx, pause, func() bool { return m.ended }); ended || err != nil {
 			return
 		}
-		var state string
-		look := workflow.WithRetryPolicy(quick(ctx, fmt.Sprintf("Look at the run of %q", m.Export)), temporal.RetryPolicy{MaximumAttempts: 1})
-		err := workflow.ExecuteActivity(look, schemas.ActivityLookAtRun, m.Export).Get(ctx, &state)
-		if err == nil && state == schemas.StateWaiting {
+		if run, err := m.look(ctx); err == nil && run.State == schemas.StateWaiting {
 			m.waits = true
 			return
 		}
 	}
+}
+
+// look looks at the newest run of m.
+func (m *refreshed) look(ctx workflow.Context) (out schemas.RunLook, err error) {
+	once := workflow.WithRetryPolicy(quick(ctx, fmt.Sprintf("Look at the run of %q", m.Export)), temporal.RetryPolicy{MaximumAttempts: 1})
+	err = workflow.ExecuteActivity(once, schemas.ActivityLookAtRun, m.Export).Get(ctx, &out)
+	return out, err
 }
 
 // endedAs returns what has become of a run that has ended. why is kept if the run says nothing.

@@ -33,6 +33,7 @@ type office struct {
 	skipped map[string]string        // why ScheduledRun skipped
 	told    []string
 	states  map[string]string // of runs that are looked at
+	alone   bool              // whether persons have started those
 	looks   []time.Duration
 }
 
@@ -55,9 +56,11 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 		activity.RegisterOptions{Name: schemas.ActivityReadRefresh})
 	o.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.AppliedNow, error) { return o.applied[export], nil },
 		activity.RegisterOptions{Name: schemas.ActivityReadSchedule})
-	o.RegisterActivityWithOptions(func(_ context.Context, export string) (string, error) {
+	o.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.RunLook, error) {
 		o.looks = append(o.looks, o.Now().Sub(o.began))
-		return o.states[export], nil
+		s := o.states[export]
+		ended := s != "" && s != schemas.StateRunning && s != schemas.StateWaiting
+		return schemas.RunLook{State: s, Ended: ended, RunID: "theirs", Alone: o.alone, StartedAt: o.began.Add(time.Second)}, nil
 	}, activity.RegisterOptions{Name: schemas.ActivityLookAtRun})
 	o.RegisterWorkflowWithOptions(Refresh, workflow.RegisterOptions{Name: schemas.WorkflowRefresh})
 	o.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
@@ -201,6 +204,42 @@ func TestRefreshWhileARunIsUnderWay(t *testing.T) {
 	require.Equal(t, map[string]string{"A": `skipped: a run of "A" was already under way`, "B": `skipped: "A" was not done: skipped`}, o.refresh(t, schemas.RefreshInput{}))
 	require.Len(t, o.skipped, 2)
 	require.Empty(t, o.told)
+}
+
+// TestRefreshWhileAPersonsRunIsUnderWay: nothing else would start what is after it, so the refresh
+// goes on with its end.
+func TestRefreshWhileAPersonsRunIsUnderWay(t *testing.T) {
+	const anyway = `done: started although "A" waits for a person`
+	for end, c := range map[string]struct {
+		want map[string]string
+		told int
+	}{
+		schemas.StateDone:   {map[string]string{"A": `done: a run of "A" was already under way`, "B": "done", "C": anyway}, 0},
+		schemas.StateFailed: {map[string]string{"A": `failed: a run of "A" was already under way`, "B": `skipped: "A" was not done: failed`, "C": anyway}, 1},
+		schemas.StateWaiting: {map[string]string{"A": `skipped: a run of "A" has been under way for more than a day`, "B": `skipped: "A" was not done: skipped`,
+			"C": anyway}, 1},
+	} {
+		t.Run(end, func(t *testing.T) {
+			o := newOfficeWhere("A", wanted("A", ""), wanted("B", "", "A"), wanted("C", schemas.AfterRun, "A"))
+			o.alone, o.states = true, map[string]string{"A": schemas.StateRunning}
+			o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateWaiting }, 4*time.Minute)
+			o.RegisterDelayedCallback(func() { o.states["A"] = end }, 30*time.Minute)
+			require.Equal(t, c.want, o.refresh(t, schemas.RefreshInput{}))
+			require.Len(t, o.told, c.told)
+		})
+	}
+}
+
+// TestRefreshThatWasReset: what it had started before is under way, and is not reported as failed.
+func TestRefreshThatWasReset(t *testing.T) {
+	o := newOffice(wanted("A", ""), wanted("B", "", "A"))
+	o.OnWorkflow(schemas.WorkflowScheduledRun, mock.Anything, mock.MatchedBy(func(in schemas.ScheduledStart) bool { return in.Export.Name == "A" })).
+		Return(schemas.ScheduledResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
+	o.OnWorkflow(schemas.WorkflowScheduledRun, mock.Anything, mock.Anything).Return(ScheduledRun)
+	o.states = map[string]string{"A": schemas.StateRunning}
+	o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateDone }, 4*time.Minute)
+	require.Equal(t, map[string]string{"A": "done", "B": "done"}, o.refresh(t, schemas.RefreshInput{}))
+	require.Equal(t, map[string]time.Duration{"B": 5 * time.Minute}, o.ran)
 }
 
 // TestRefreshByAnotherSchedule: of several that start together, one refreshes all.

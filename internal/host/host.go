@@ -138,7 +138,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivitySweep:          h.activities.Sweep,
 		schemas.ActivityFindLateRuns:   h.findLateRuns,
 		schemas.ActivityReadSchedule:   (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).AppliedNow,
-		schemas.ActivityLookAtRun:      (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).StateOf,
+		schemas.ActivityLookAtRun:      (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).LookAtRun,
 		schemas.ActivityReadRefresh:    h.readRefresh,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))

@@ -200,11 +200,17 @@ func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, 
 		return nil
 	}
 	v, err := o.Look(ctx, run)
-	if err == nil && v.looked() {
+	if err == nil && (!waits(in) || v.looked()) {
 		err = access.No(schemas.ErrorHasLooked, "a run of %q is under way that may have read the data before it was complete; start another one when it has ended: starter runs %s",
 			export.Name, schemas.ShellWord(export.Name))
 	}
 	return err
+}
+
+// waits reports whether a run waits until its files have settled. A person's run without
+// AwaitData reads what is there.
+func waits(in schemas.RunInput) bool {
+	return in.AwaitData || in.Trigger.Kind != schemas.TriggerPerson
 }
 
 // looked reports whether the run has read the data of a segment, or has left one out. Newer

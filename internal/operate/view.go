@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -271,18 +272,25 @@ func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stop
 	}
 }
 
-// StateOf returns the state of the newest run of an export: StateWaiting only if no segment of
-// it makes progress.
-func (o *Operator) StateOf(ctx context.Context, export string) (string, error) {
+// LookAtRun looks at the newest run of an export.
+func (o *Operator) LookAtRun(ctx context.Context, export string) (schemas.RunLook, error) {
 	run, err := o.Find(ctx, export)
 	if err != nil {
-		return "", err
+		return schemas.RunLook{}, err
 	}
 	v, err := o.Look(ctx, run)
-	if v.State == schemas.StateWaiting && !stuck(v) {
-		v.State = schemas.StateRunning
+	if err != nil {
+		return schemas.RunLook{}, err
 	}
-	return v.State, err
+	in, err := o.Input(ctx, run)
+	out := schemas.RunLook{RunID: run.RunID, State: v.State, StartedAt: v.StartedAt, Ended: v.Ended(), Alone: in.Trigger.Kind != schemas.TriggerSchedule}
+	switch {
+	case v.State == schemas.StateWaiting && !stuck(v):
+		out.State = schemas.StateRunning
+	case v.State == schemas.StateDone && slices.ContainsFunc(v.Segments, func(s SegmentView) bool { return s.State == schemas.StateSkipped }):
+		out.State = schemas.StateSkipped
+	}
+	return out, err
 }
 
 // stuck reports whether a run waits and no segment of it makes progress.
