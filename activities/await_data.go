@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
-
+	"iterable-segment-export/internal/parquetfile"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/sources"
@@ -99,20 +99,28 @@ const unreadableFactor = 5
 
 // unfinished returns why files that can't be read may not be complete yet, or nil. failed is the
 // error of reading their footers.
-func unfinished(want *schemas.Wanted, l *segment.Located, now time.Time, failed error) *schemas.Unready {
-	var app *temporal.ApplicationError
-	if !errors.As(failed, &app) || app.Type() != schemas.ErrorSegmentUnreadable || l.Table() {
+func (a *Activities) unfinished(ctx context.Context, in schemas.InspectInput, l *segment.Located, failed error) *schemas.Unready {
+	var bad *segment.Error
+	if !errors.As(failed, &bad) || bad.Type != schemas.ErrorSegmentUnreadable || l.Table() {
 		return nil
 	}
-	name, last := l.LastChange()
-	if complete := last.Add(unreadableFactor * time.Duration(want.Settle)); now.Before(complete) {
-		return &schemas.Unready{
-			Why: fmt.Sprintf("a file can't be read, and %q was written at %s, so a copy may not be complete (ready.settle): %s",
-				name, last.UTC().Format("2006-01-02 15:04:05 UTC"), app.Message()),
-			Listing: l.Listing(), SettledAt: complete,
-		}
+	if errors.Is(failed, fs.ErrPermission) || errors.Is(failed, parquetfile.ErrEncrypted) {
+		return nil // no wait helps
 	}
-	return nil
+	marker, _, err := a.marker(ctx, in)
+	if err != nil {
+		return nil
+	}
+	want := *in.Wanted
+	want.Settle *= unreadableFactor
+	why := unsettled(&want, l, marker, a.clock())
+	if why != nil {
+		name, last := l.LastChange()
+		why.Unreadable = true
+		why.Why = fmt.Sprintf("a file can't be read, and %q was written at %s, so a copy may not be complete (ready.settle): %s",
+			name, last.UTC().Format("2006-01-02 15:04:05 UTC"), bad.Error())
+	}
+	return why
 }
 
 // marked is when a marker was written, and when it was written or copied to where it is.

@@ -212,3 +212,50 @@ func TestAnUnreadableFileMayNotBeComplete(t *testing.T) {
 	_, err = l.look(&settle)
 	isOfType(t, err, schemas.ErrorSegmentUnreadable)
 }
+
+// TestAnUnreadableFileThatNoWaitHelps: a newer marker, a file from the future that has long been
+// the same, a file that the worker may not read, and an encrypted one.
+func TestAnUnreadableFileThatNoWaitHelps(t *testing.T) {
+	l := newLooks(t)
+	broken := func(content string, age time.Duration) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(l.folder, "people.arrow"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l.dated("people.arrow", age)
+	}
+	unreadable := func(want schemas.Wanted) {
+		t.Helper()
+		want.Began = l.now
+		info, err := l.look(&want)
+		if isOfType(t, err, schemas.ErrorSegmentUnreadable); info.Unready != nil {
+			t.Errorf("%+v", info.Unready)
+		}
+	}
+	settle := schemas.Wanted{Settle: schemas.Duration(2 * time.Minute)}
+	broken("neither", 3*time.Minute)
+	if info := l.ready(settle, "a file can't be read"); !info.Unready.Unreadable {
+		t.Errorf("%+v", info.Unready)
+	}
+	marked := settle
+	marked.Ready.Marker = "_SUCCESS"
+	l.dated("_SUCCESS", time.Minute)
+	unreadable(marked)
+
+	broken("neither", -48*time.Hour)
+	quiet := settle
+	quiet.Quiet = unreadableFactor * settle.Settle
+	quiet.Listing = l.ready(settle, "2036-02-02").Unready.Listing
+	unreadable(quiet)
+
+	broken("PAR1 and so on PARE", 3*time.Minute)
+	unreadable(settle)
+	broken("neither", 3*time.Minute)
+	if os.Getuid() == 0 {
+		return // who may read everything
+	}
+	if err := os.Chmod(filepath.Join(l.folder, "people.arrow"), 0); err != nil {
+		t.Fatal(err)
+	}
+	unreadable(settle)
+}

@@ -67,12 +67,12 @@ func (a *Activities) readFooters(ctx context.Context, in schemas.InspectInput, r
 		return nil, nil, err
 	}
 	located.Progress = func(files int) { read.Store(int64(files)) }
-	if seg, err = inspect(ctx, in.Export, in.Segment, in.Began, located); in.Wanted != nil {
-		if why := unfinished(in.Wanted, located, a.clock(), err); why != nil {
+	if seg, err = footers(ctx, in.Export, in.Segment, in.Began, located); in.Wanted != nil {
+		if why := a.unfinished(ctx, in, located, err); why != nil {
 			return nil, why, nil
 		}
 	}
-	return seg, nil, err
+	return seg, nil, segmentFailure(err)
 }
 
 // inspect locates the segment's files and reads their footers, unless they were read before
@@ -90,11 +90,16 @@ func (a *Activities) inspect(ctx context.Context, e schemas.Export, s schemas.Se
 
 // inspect reads the footers of the segment's files.
 func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
-	seg, err := located.Inspect(ctx, segment.Columns{
+	seg, err := footers(ctx, e, s, began, located)
+	return seg, segmentFailure(err)
+}
+
+// footers is inspect with the segment's own errors.
+func footers(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
+	return located.Inspect(ctx, segment.Columns{
 		Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, ForEach: s.ForEach, Where: s.Where, Now: began,
 		Everything: s.Trial != nil && s.Trial.People != "", // the trial says of each person whether the segment has them
 	})
-	return seg, segmentFailure(err)
 }
 
 // locate finds the segment's files, if the connection allows its source. Of a table it finds

@@ -101,6 +101,9 @@ type Unready struct {
 	// SettledAt is when the data is ready if nothing changes until then; zero if something
 	// has to change.
 	SettledAt time.Time `json:"settledAt,omitzero"`
+	// Unreadable reports whether a file can't be read. If that is so at the end of the wait,
+	// it is an error of its own.
+	Unreadable bool `json:"unreadable,omitempty"`
 }
 
 // DataWait is the wait of a segment's run for its data.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/access"
-	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -44,8 +44,9 @@ an export is under way at a time: a second start joins the first.
 A run whose data is not complete waits for it (docs/segments.md). With --wait-for-data, which
 is for orchestrators, it also waits for files that do not exist yet, and until no file has
 changed for two minutes, as a scheduled run does. If a run is under way that has already
-looked at the data, the command waits for its end and then starts another one, which reads
-what is new. With --detach as well, such a start is refused.
+looked at the data, or that does not wait for it, the command starts the other exports, waits
+for the end of that run, and then starts another one, which reads what is new. With --detach
+as well, such a start is refused.
 
 --only and --limit make a trial: a few profiles, mapped, selected and sent as a run does it,
 but to a list of their own, which only suppressed people leave. It prints what became of each of them
@@ -204,10 +205,15 @@ func scheduled(c *cobra.Command, o gateway.Service, f runFlags) (starts []gatewa
 // run starts exports and, unless told otherwise, follows their runs.
 func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartRequest, f runFlags) error {
 	var runs []operate.Run
-	failed := false
+	var follow []watch
+	failed, follows := false, !f.detach && f.wait
 	for _, in := range starts {
-		started, err := a.start(c, o, in, f)
+		started, err := o.Start(c.Context(), in)
 		switch {
+		case follows && access.IsRefused(err, schemas.ErrorHasLooked):
+			fmt.Fprintf(c.ErrOrStderr(), "A run of %q is under way that may not have the newest data. This waits for its end, and then starts another one.\n", exportOf(in))
+			follow = append(follow, startAfter(o, in))
+			continue
 		case err != nil && len(starts) == 1:
 			return err
 		case err != nil:
@@ -217,13 +223,14 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 		case started.Joined:
 			fmt.Fprintf(c.ErrOrStderr(), "A run of %q is already under way; this joins it.\n", started.Export)
 		}
-		runs = append(runs, started.Run)
+		runs, follow = append(runs, started.Run), append(follow, watched(o, started.Run))
 	}
-	show := a.showStarted
-	if !f.detach && f.wait {
-		show = func(c *cobra.Command, runs []operate.Run) error { return a.follow(c, o, runs) }
+	var err error
+	if follows {
+		err = a.followAll(c, follow)
+	} else {
+		err = a.showStarted(c, runs)
 	}
-	err := show(c, runs)
 	var reported status
 	if failed && (err == nil || errors.As(err, &reported)) {
 		return status(exitFailed)
@@ -231,33 +238,34 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 	return err
 }
 
-// start starts a run. With --wait-for-data it first waits for the end of runs that have already
-// looked at the data. It returns a status once one of those waits for an operator.
-func (a *app) start(c *cobra.Command, o gateway.Service, in gateway.StartRequest, f runFlags) (gateway.Started, error) {
-	for {
-		started, err := o.Start(c.Context(), in)
-		if !access.IsRefused(err, schemas.ErrorHasLooked) || f.detach || !f.wait {
-			return started, err
-		}
-		name := in.Export
-		if in.Definition != nil {
-			name = in.Definition.Name
-		}
-		run, err := o.Find(c.Context(), name)
-		if err != nil {
-			return started, err
-		}
-		fmt.Fprintf(c.ErrOrStderr(), "A run of %q is under way that has already looked at the data. This waits for its end, and then starts another one.\n", name)
-		progress := console.NewProgress(c.ErrOrStderr())
-		v, err := o.Watch(c.Context(), run, true, progress.See)
-		progress.Close()
-		if err != nil {
-			return started, err
-		}
-		if !v.Ended() {
-			return started, a.showRuns(c, []operate.View{v})
-		}
+func exportOf(in gateway.StartRequest) string {
+	if in.Definition != nil {
+		return in.Definition.Name
 	}
+	return in.Export
+}
+
+// startAfter returns a watch that starts a run as soon as those have ended that may not have
+// read the newest data. It ends with one of those if that waits for an operator.
+func startAfter(o gateway.Service, in gateway.StartRequest) watch {
+	return watch{exportOf(in), func(ctx context.Context, see func(operate.View, error)) (operate.View, error) {
+		for {
+			run, err := o.Find(ctx, exportOf(in))
+			if err != nil {
+				return operate.View{}, err
+			}
+			if v, err := o.Watch(ctx, run, true, see); err != nil || !v.Ended() {
+				return v, err
+			}
+			started, err := o.Start(ctx, in)
+			switch {
+			case err == nil:
+				return o.Watch(ctx, started.Run, true, see)
+			case !access.IsRefused(err, schemas.ErrorHasLooked):
+				return operate.View{}, err
+			}
+		}
+	}}
 }
 
 func (a *app) showStarted(c *cobra.Command, runs []operate.Run) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -20,11 +21,22 @@ import (
 type busy struct {
 	gateway.Service
 	ends  string
+	mu    sync.Mutex
 	calls []string
 }
 
-func (s *busy) Start(context.Context, gateway.StartRequest) (gateway.Started, error) {
-	s.calls = append(s.calls, "start")
+func (s *busy) call(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, what)
+}
+
+func (s *busy) Start(_ context.Context, in gateway.StartRequest) (gateway.Started, error) {
+	if in.Export == "Other" {
+		s.call("start Other")
+		return gateway.Started{Run: operate.Run{Export: "Other", RunID: "other"}}, nil
+	}
+	s.call("start")
 	if !slices.Contains(s.calls, "watch first") {
 		return gateway.Started{}, access.No(schemas.ErrorHasLooked, "it has looked")
 	}
@@ -36,7 +48,7 @@ func (s *busy) Find(context.Context, string) (operate.Run, error) {
 }
 
 func (s *busy) Watch(_ context.Context, run operate.Run, _ bool, _ func(operate.View, error)) (operate.View, error) {
-	s.calls = append(s.calls, "watch "+run.RunID)
+	s.call("watch " + run.RunID)
 	v := operate.View{Run: run, State: schemas.StateDone}
 	if run.RunID == "first" {
 		v.State = s.ends
@@ -70,5 +82,20 @@ func TestDataThatComesDuringARun(t *testing.T) {
 				t.Errorf("%v after %v:\n%s", err, s.calls, &out)
 			}
 		})
+	}
+}
+
+// TestABusyExportHoldsUpNoOther: the others are started before the wait, and the exit status is
+// that of the wait for an operator.
+func TestABusyExportHoldsUpNoOther(t *testing.T) {
+	s := &busy{ends: schemas.StateWaiting}
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	var out strings.Builder
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	err := (&app{output: "table"}).run(cmd, s, []gateway.StartRequest{{Export: "Spring", AwaitData: true}, {Export: "Other", AwaitData: true}}, runFlags{wait: true})
+	if err != error(status(exitWaiting)) || len(s.calls) != 4 || s.calls[1] != "start Other" {
+		t.Errorf("%v after %v:\n%s", err, s.calls, &out)
 	}
 }

@@ -116,19 +116,41 @@ func (a *app) status(c *cobra.Command, o gateway.Service, run operate.Run) error
 
 // follow shows the progress of runs until each has ended or waits, and then their states.
 func (a *app) follow(c *cobra.Command, o gateway.Service, runs []operate.Run) error {
-	progress := console.NewProgress(c.ErrOrStderr())
-	views := make([]operate.View, len(runs))
-	errs := make([]error, len(runs))
-	var all sync.WaitGroup
+	all := make([]watch, len(runs))
 	for i, run := range runs {
-		all.Go(func() { views[i], errs[i] = o.Watch(c.Context(), run, true, progress.See) })
+		all[i] = watched(o, run)
+	}
+	return a.followAll(c, all)
+}
+
+// watch is a run of an export to follow. until blocks until it has ended or waits for an
+// operator, and calls see with its progress.
+type watch struct {
+	export string
+	until  func(ctx context.Context, see func(operate.View, error)) (operate.View, error)
+}
+
+func watched(o gateway.Service, run operate.Run) watch {
+	return watch{run.Export, func(ctx context.Context, see func(operate.View, error)) (operate.View, error) {
+		return o.Watch(ctx, run, true, see)
+	}}
+}
+
+// followAll is follow for watches.
+func (a *app) followAll(c *cobra.Command, follow []watch) error {
+	progress := console.NewProgress(c.ErrOrStderr())
+	views := make([]operate.View, len(follow))
+	errs := make([]error, len(follow))
+	var all sync.WaitGroup
+	for i, w := range follow {
+		all.Go(func() { views[i], errs[i] = w.until(c.Context(), progress.See) })
 	}
 	all.Wait()
 	progress.Close()
 	if errors.Is(c.Context().Err(), context.Canceled) {
 		which, what := "runs go on", ""
-		if len(runs) == 1 {
-			which, what = "run goes on", " "+schemas.ShellWord(runs[0].Export)
+		if len(follow) == 1 {
+			which, what = "run goes on", " "+schemas.ShellWord(follow[0].export)
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "No longer following; the %s. See: starter status%s\n", which, what)
 		return nil

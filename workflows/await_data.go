@@ -64,6 +64,10 @@ func (s *exportSegment) inspectReady(ctx workflow.Context) (again bool, err erro
 			Why: unready.Why, Since: began, Until: began.Add(ready.WaitFor.Or(schemas.DefaultWaitFor)), Then: cmp.Or(ready.Then, schemas.ThenAsk),
 		}
 		if !now.Before(s.data.Until) {
+			if unready.Unreadable { // whatever to do about data that is late: this is damaged
+				s.data = nil
+				return false, s.inspectSegment(ctx, nil)
+			}
 			return s.notReady(ctx, *s.data)
 		}
 		if unready.Listing == "" || unready.Listing != want.Listing {

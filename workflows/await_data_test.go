@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/schemas"
 )
@@ -156,6 +157,31 @@ func TestDataThatDoesNotGetReady(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDataThatStaysUnreadable: at the end of the wait, a damaged file is not data that is late.
+func TestDataThatStaysUnreadable(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityInspectSegment, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.InspectInput) (schemas.SegmentInfo, error) {
+			if in.Wanted != nil {
+				return schemas.SegmentInfo{Unready: &schemas.Unready{Why: "a copy may not be complete", Unreadable: true}}, nil
+			}
+			return schemas.SegmentInfo{}, temporal.NewNonRetryableApplicationError("it is damaged", string(schemas.ErrorSegmentUnreadable), nil)
+		})
+	w.goesWell(1)
+	var waiting *schemas.Waiting
+	w.RegisterDelayedCallback(func() {
+		if waiting = w.progress().Waiting; waiting != nil {
+			w.answer(schemas.UpdateAbort)
+		}
+	}, 61*time.Minute)
+	in := input
+	in.Export.Ready = schemas.Ready{WaitFor: schemas.Duration(time.Hour), Then: schemas.ThenSkip}
+	w.ExecuteWorkflow(ExportSegment, in)
+	require.Error(t, w.GetWorkflowError())
+	require.NotNil(t, waiting)
+	require.Equal(t, schemas.ErrorSegmentUnreadable, waiting.Type)
 }
 
 func TestACancelledWaitForDataEnds(t *testing.T) {
