@@ -47,6 +47,8 @@ type RefreshRequest struct {
 	Export string `json:"export"`
 	// Alone leaves out the exports that do not start after this one.
 	Alone bool `json:"alone,omitempty"`
+	// At is the StartTime of the refresh, empty if no schedule started it.
+	At string `json:"at,omitempty"`
 }
 
 // RefreshPlan is which exports a refresh runs.
@@ -54,6 +56,9 @@ type RefreshPlan struct {
 	// Leader is the export whose schedule starts the refresh. Of several that start at the
 	// same time it is the first one by name with an active schedule.
 	Leader string `json:"leader"`
+	// Later is the ID of a refresh under way that the same schedule started for a later time,
+	// empty if there is none. It runs all exports, so there are no Members.
+	Later string `json:"later,omitempty"`
 	// Members are the exports, by name.
 	Members []RefreshMember `json:"members"`
 }
@@ -83,7 +88,9 @@ type RunLook struct {
 type RefreshResult struct {
 	// Leader is the export whose schedule starts the refresh, if it is another one. Then
 	// Exports is empty.
-	Leader  string            `json:"leader,omitempty"`
+	Leader string `json:"leader,omitempty"`
+	// Later is RefreshPlan.Later. Then Exports is empty.
+	Later   string            `json:"later,omitempty"`
 	Exports []RefreshedExport `json:"exports,omitempty"`
 }
 

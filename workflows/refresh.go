@@ -44,8 +44,15 @@ func Refresh(ctx workflow.Context, in schemas.RefreshInput) (schemas.RefreshResu
 	r.at = cmp.Or(schemas.StartTime(workflow.GetInfo(ctx).WorkflowExecution.ID), "-"+workflow.Now(ctx).UTC().Format(time.RFC3339))
 	var plan schemas.RefreshPlan
 	request := schemas.RefreshRequest{Export: in.Export.Name, Alone: in.Ended != nil}
+	if !request.Alone {
+		request.At = r.at
+	}
 	if err := workflow.ExecuteActivity(quick(ctx, "Read the order of the exports"), schemas.ActivityReadRefresh, request).Get(ctx, &plan); err != nil {
 		return schemas.RefreshResult{}, err
+	}
+	if plan.Later != "" {
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("The refresh of **export %q** was left out: `%s` is for a later time.", in.Export.Name, plan.Later))
+		return schemas.RefreshResult{Later: plan.Later}, nil
 	}
 	if plan.Leader != in.Export.Name {
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** is refreshed together with others, by the schedule of %q.", in.Export.Name, plan.Leader))

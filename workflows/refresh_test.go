@@ -253,6 +253,17 @@ func TestRefreshByAnotherSchedule(t *testing.T) {
 	require.Empty(t, o.ran)
 }
 
+// TestRefreshForALaterTime: of several that were missed, only the last one runs the exports.
+func TestRefreshForALaterTime(t *testing.T) {
+	o := newOffice(wanted("A", ""), wanted("B", "", "A"))
+	o.OnActivity(schemas.ActivityReadRefresh, mock.Anything, schemas.RefreshRequest{Export: "A", At: atFour}).Return(schemas.RefreshPlan{Leader: "A", Later: "refresh/A-2026-11-26T05:00:00Z"}, nil)
+	o.ExecuteWorkflow(Refresh, schemas.RefreshInput{ScheduledInput: *o.applied["A"].Input})
+	var out schemas.RefreshResult
+	require.NoError(t, o.GetWorkflowResult(&out))
+	require.Equal(t, schemas.RefreshResult{Later: "refresh/A-2026-11-26T05:00:00Z"}, out)
+	require.Empty(t, o.ran)
+}
+
 // TestRefreshIsCancelled: what has begun is cancelled, and what has not does not begin.
 func TestRefreshIsCancelled(t *testing.T) {
 	o := newOffice(wanted("A", ""), wanted("B", "", "A"))

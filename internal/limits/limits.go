@@ -72,7 +72,7 @@ func (r *Registry) assign(connection, project string) {
 
 // For returns the limiter of an endpoint of a connection's project. A setting that has
 // changed takes effect at once. If several connections lead to the project, the lowest of
-// their settings applies.
+// the settings with which this process has called it applies, for as long as it runs.
 func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -29,7 +29,8 @@ const (
 	// deletes it.
 	missed = 5 * lookEvery
 	forget = 10 * time.Minute
-	// joinWithin is the time limit of the first round, which an upload waits for.
+	// joinWithin is the time limit of each thing that the first upload waits for: its project
+	// and the first round.
 	joinWithin = 2 * time.Second
 	// saveEvery is how often what was learned is stored, and week how long it counts.
 	saveEvery = 30 * time.Second
@@ -99,7 +100,7 @@ func NewShare(root *storage.Root, registry *Registry, log *slog.Logger) *Share {
 
 // Join announces one more upload of this worker over the connection, until leave is called.
 // It returns once the worker has read the other workers' files and the stored limits, or after
-// joinWithin: then the rate depends only on the answers. The last leave stores what was
+// twice joinWithin: then the rate depends only on the answers. The last leave stores what was
 // learned.
 func (s *Share) Join(ctx context.Context, connection string) (leave func()) {
 	if s == nil {

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -147,4 +148,49 @@ func TestTheJitterOfAnotherSchedule(t *testing.T) {
 			t.Errorf("%s: %+v", name, l.found)
 		}
 	}
+}
+
+// DescribeWorkflowExecution knows every workflow as under way.
+func (w withRuns) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Status: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}}, nil
+}
+
+// TestAStartByARefreshIsUnderWay: an export is not removed while one is about to begin its run.
+func TestAStartByARefreshIsUnderWay(t *testing.T) {
+	_, known, _ := linked()
+	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}}
+	w.run(t, "B-other", due, time.Time{}, true)
+	if err := (&Operator{Client: w}).startsIdle(t.Context(), "B"); err != nil {
+		t.Error(err)
+	}
+	w.run(t, "B", due, time.Time{}, true)
+	if err := (&Operator{Client: w}).startsIdle(t.Context(), "B"); !errors.Is(err, ErrUnderWay) {
+		t.Error(err)
+	}
+}
+
+// TestMissedRefreshes: one that was missed ends if the same schedule has started a later one. One
+// for news does not count.
+func TestMissedRefreshes(t *testing.T) {
+	_, known, _ := linked()
+	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}}
+	later := due.Add(time.Hour).Format("-" + time.RFC3339)
+	add := func(export string, parent *common.WorkflowExecution) {
+		w.runs[schemas.WorkflowRefresh] = append(w.runs[schemas.WorkflowRefresh], &workflow.WorkflowExecutionInfo{
+			Execution: &common.WorkflowExecution{WorkflowId: schemas.RefreshWorkflowID(export) + later}, ParentExecution: parent})
+	}
+	want := func(at, want string) {
+		t.Helper()
+		plan, err := (&Operator{Client: w}).ReadRefresh(t.Context(), schemas.RefreshRequest{Export: "A", At: at}, func(string) {})
+		if err != nil || plan.Later != want || want == "" != (len(plan.Members) == 2) {
+			t.Errorf("%v, %+v", err, plan)
+		}
+	}
+	at := due.Format("-" + time.RFC3339)
+	add("A-other", nil)
+	add("A", &common.WorkflowExecution{})
+	want(at, "")
+	add("A", nil)
+	want(at, schemas.RefreshWorkflowID("A")+later)
+	want(later, "")
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -164,6 +165,12 @@ const mostMembers = 500
 // it, and unless it is to be alone all that they are after. seen is called for each.
 func (o *Operator) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, seen func(export string)) (schemas.RefreshPlan, error) {
 	plan := schemas.RefreshPlan{Leader: in.Export}
+	if in.At != "" {
+		var err error
+		if plan.Later, err = o.laterRefresh(ctx, in); plan.Later != "" || err != nil {
+			return plan, err
+		}
+	}
 	found := map[string]*Applied{}
 	type next struct{ name, after string }
 	for queue := []next{{name: in.Export}}; len(queue) > 0; queue = queue[1:] {
@@ -209,6 +216,27 @@ func (o *Operator) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, s
 		plan.Leader = held
 	}
 	return plan, nil
+}
+
+// laterRefresh returns the ID of a refresh under way that the same schedule has started for a
+// later time, empty if there is none: after an outage all missed ones start at once.
+func (o *Operator) laterRefresh(ctx context.Context, in schemas.RefreshRequest) (string, error) {
+	id := schemas.RefreshWorkflowID(in.Export)
+	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: o.Namespace,
+		Query:     fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH %q", schemas.WorkflowRefresh, id+"-"),
+	})
+	if err != nil {
+		return "", fmt.Errorf("list the refreshes of %q: %w", in.Export, err)
+	}
+	for _, e := range list.Executions {
+		other := e.Execution.WorkflowId
+		at := schemas.StartTime(other)
+		if e.ParentExecution == nil && other == id+at && at > in.At { // a refresh for news has a parent
+			return other, nil
+		}
+	}
+	return "", nil
 }
 
 // Unfollowed refuses what would leave applied exports without one that they are after.

@@ -139,6 +139,9 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 			}
 		}
 	}
+	if err := o.startsIdle(ctx, name); err != nil {
+		return none, err
+	}
 	if err := o.forgetNews(ctx, name); err != nil {
 		return none, fmt.Errorf("end the workflow with the news of %q: %w", name, err)
 	}
@@ -163,6 +166,30 @@ func (o *Operator) listsIdle(ctx context.Context, e schemas.Export) error {
 		}
 		if found.Count > 0 {
 			return fmt.Errorf("%w of %q: %d lists are about to end; remove the export again in a moment", ErrUnderWay, name, found.Count)
+		}
+	}
+	return nil
+}
+
+// startsIdle returns ErrUnderWay while a start of an export by a Refresh is about to begin a run.
+// The schedule does not know of those; Temporal's list of workflows does, a moment late.
+func (o *Operator) startsIdle(ctx context.Context, export string) error {
+	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: o.Namespace,
+		Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH %q",
+			schemas.WorkflowScheduledRun, schemas.ScheduledWorkflowID(export)+"-"),
+	})
+	if err != nil {
+		return fmt.Errorf("look for the starts of %q: %w", export, err)
+	}
+	for _, e := range list.Executions {
+		if name, ok := schemas.ExportOfScheduled(e.Execution.WorkflowId); !ok || name != export {
+			continue
+		}
+		if ended, err := o.ends(ctx, export, e.Execution.WorkflowId); err != nil {
+			return err
+		} else if !ended {
+			return underWay(export)
 		}
 	}
 	return nil

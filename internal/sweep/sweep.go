@@ -49,6 +49,8 @@ const (
 	unsigned = 60 * 24 * time.Hour
 	// trialFor is for the people of a trial: longer than its steps are retried.
 	trialFor = 48 * time.Hour
+	// unsentFor is for what is known of a project. Learned limits do not count for longer.
+	unsentFor = 7 * 24 * time.Hour
 	// unfinishedFor is for partly written files.
 	unfinishedFor = 24 * time.Hour
 	// keptFor is for the hashes of suppression lists, which are read from their source again
@@ -82,6 +84,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 	errs = append(errs, s.reports(ctx, now, &done))
 	errs = append(errs, s.suppressions(ctx, now))
 	errs = append(errs, s.trials(ctx, now, &done))
+	errs = append(errs, s.projects(ctx, now))
 	n, err := s.Ledger.Root.DeleteUnfinished(ctx, now.Add(-unfinishedFor))
 	done.Unfinished += n
 	errs = append(errs, err)
@@ -202,6 +205,24 @@ func (s *Sweeper) trials(ctx context.Context, now time.Time, done *schemas.Sweep
 		done.Staged++
 		return root.DeletePrefix(ctx, o.Name)
 	})
+}
+
+// projects deletes what is known of projects that nothing was sent to for a while, and what
+// earlier versions kept of each connection instead.
+func (s *Sweeper) projects(ctx context.Context, now time.Time) error {
+	root := s.Ledger.Root
+	return errors.Join(s.grouped(ctx, "projects", 2, func(g folder) error {
+		if now.Sub(g.newest) < unsentFor {
+			return nil
+		}
+		return root.DeletePrefix(ctx, g.dir)
+	}), root.Walk(ctx, "connections", func(o storage.Object) error {
+		parts := strings.Split(o.Name, "/")
+		if len(parts) < 3 || !slices.Contains([]string{"limits.json", "senders", "turns"}, parts[2]) || now.Sub(o.ModTime) < unsentFor {
+			return ctx.Err()
+		}
+		return root.DeletePrefix(ctx, o.Name)
+	}))
 }
 
 // reports deletes rejects and reports that are older than their retention.

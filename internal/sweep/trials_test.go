@@ -31,6 +31,43 @@ func TestPeopleOfOldTrials(t *testing.T) {
 	sweepsTo(t, root, 49*time.Hour, []string{schemas.TrialSaltKey})
 }
 
+// TestProjectsThatNothingIsSentTo: their folders go after a week, and so do the files that earlier
+// versions had for each connection. Its other records stay.
+func TestProjectsThatNothingIsSentTo(t *testing.T) {
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	const project = "api.iterable.com 12"
+	old := []string{"connections/c/limits.json", "connections/c/senders/x", "connections/c/turns/size/1"}
+	kept := []string{schemas.ConnectionCheckKey("c"), schemas.ProjectKey("c")}
+	for _, key := range slices.Concat(old, kept, []string{schemas.LimitsKey(project), schemas.SendersDir(project) + "/x"}) {
+		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(kept)
+	all := slices.Sorted(slices.Values(append(old, kept...)))
+	for _, c := range []struct {
+		later    time.Duration
+		records  []string
+		projects int
+	}{{unsentFor - time.Hour, all, 2}, {unsentFor + time.Hour, kept, 0}} {
+		sweepsTo(t, root, c.later, nil)
+		var names []string
+		left, err := root.List(t.Context(), "connections")
+		for _, o := range left {
+			names = append(names, o.Name)
+		}
+		slices.Sort(names)
+		projects, err2 := root.List(t.Context(), "projects")
+		if err != nil || err2 != nil || !slices.Equal(names, c.records) || len(projects) != c.projects {
+			t.Errorf("after %s: %v and %d of projects, %v %v", c.later, names, len(projects), err, err2)
+		}
+	}
+}
+
 // sweepsTo sweeps as if so much time had gone by, and compares what is left of trials.
 func sweepsTo(t *testing.T, root *storage.Root, later time.Duration, want []string) {
 	t.Helper()
