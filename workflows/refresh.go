@@ -165,16 +165,18 @@ const mostJoined = 24 * time.Hour
 // a person starts nothing after it. Another refresh goes on with what is after its own runs, so
 // m is then only skipped. ours says that the run is of this refresh.
 func (r *refresh) join(ctx workflow.Context, m *refreshed, ours bool) {
-	m.State = schemas.StateSkipped
 	if !ours && !r.followed(m) {
+		m.State = schemas.StateSkipped
 		return
 	}
+	r.show(ctx)
 	began := workflow.Now(ctx)
 	for pause := fewestWatch; workflow.Now(ctx).Sub(began) < mostJoined; pause = min(2*pause, mostWatch) {
 		look, err := m.look(ctx)
 		switch {
 		case err != nil, ours && look.StartedAt.Before(workflow.GetInfo(ctx).WorkflowStartTime):
 		case !ours && !look.Alone:
+			m.State = schemas.StateSkipped
 			return
 		case look.Ended:
 			m.State, m.RunID, m.tell = look.State, look.RunID, true
@@ -187,7 +189,8 @@ func (r *refresh) join(ctx workflow.Context, m *refreshed, ours bool) {
 			return
 		}
 	}
-	m.Why, m.tell = fmt.Sprintf("a run of %q has been under way for more than a day", m.Export), true
+	m.State, m.tell = schemas.StateSkipped, true
+	m.Why = fmt.Sprintf("a run of %q has been under way for more than a day", m.Export)
 }
 
 // followed reports whether an export of the refresh is after m.
