@@ -13,7 +13,7 @@ import (
 )
 
 // TestHashesOfSuppressionListsAreKept until the source changes, and read again when the kept ones
-// are damaged.
+// are damaged or can't be opened.
 func TestHashesOfSuppressionListsAreKept(t *testing.T) {
 	var list string
 	rows := []identity{{"ann@example.com", ""}, {"bob@example.com", ""}, {"eve@example.com", ""}}
@@ -77,7 +77,7 @@ func TestHashesOfSuppressionListsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	again(2) // Ann is on the other list too
-	for _, damaged := range [][]byte{first[0][:len(first[0])-1], append(bytes.Clone(first[0][:len(first[0])-1]), 0), nil} {
+	for _, damaged := range [][]byte{first[0][:len(first[0])-1], append(bytes.Clone(first[0][:len(first[0])-1]), 0), nil, []byte("age-encryption.org/v1\nof a key that is lost")} {
 		if err := b.Root.Write(t.Context(), keys[0], damaged); err != nil {
 			t.Fatal(err)
 		}

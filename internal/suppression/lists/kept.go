@@ -31,6 +31,7 @@ type inspected struct {
 	doubts   []string  // what is doubtful about its files
 	of       string    // identifies the source, and how it is read
 	changed  time.Time // when a file was last written, copied or renamed
+	looked   time.Time // before the files were listed
 }
 
 // inspect reads the footers of a suppression list.
@@ -63,13 +64,12 @@ const settled = 5 * time.Second
 
 // readAndKeep reads the hashes of a list from its source, and keeps them in the data root.
 func (r *Reader) readAndKeep(ctx context.Context, c schemas.Connection, l *inspected) (*suppression.Set, suppression.Kept, error) {
-	began := r.Now()
 	set, kept := new(suppression.Set), suppression.Kept{Of: l.of}
 	if err := readEntries(ctx, l.Segment, l.settings, set, &kept); err != nil {
 		return nil, kept, err
 	}
 	set.Seal()
-	if began.Sub(l.changed) < settled {
+	if l.looked.Sub(l.changed) < settled || !r.isStill(ctx, c, l) {
 		return set, kept, nil
 	}
 	if err := r.keepHashes(ctx, schemas.SuppressionKey(c.Name, l.settings.Name), set, kept); err != nil {
@@ -81,8 +81,19 @@ func (r *Reader) readAndKeep(ctx context.Context, c schemas.Connection, l *inspe
 	return set, kept, nil
 }
 
+// isStill reports whether a list is as it was before it was read.
+func (r *Reader) isStill(ctx context.Context, c schemas.Connection, l *inspected) bool {
+	again, err := inspect(ctx, c, l.settings)
+	if err == nil && again.of == l.of {
+		return true
+	}
+	r.Log.Warn("suppression list changed while it was read, so its hashes are not kept", "connection", c.Name, "list", l.settings.Name, "error", err)
+	return false
+}
+
 // keptHashes returns the hashes that are kept in the data root of exactly this source, or a nil
-// set if there are none. Damaged ones count as none.
+// set if there are none. Those that can't be read count as none, since the source can be read
+// instead, unless the whole data root is unavailable.
 func (r *Reader) keptHashes(ctx context.Context, key, of string) (set *suppression.Set, kept suppression.Kept, err error) {
 	file, err := r.Root.Open(ctx, key)
 	if err == nil {
@@ -92,11 +103,11 @@ func (r *Reader) keptHashes(ctx context.Context, key, of string) (set *suppressi
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, kept, nil
-	case errors.Is(err, suppression.ErrDamaged), errors.Is(err, storage.ErrDamaged):
-		r.Log.Warn("kept hashes of suppression list damaged, so it is read again", "file", key)
-		return nil, kept, nil
-	case err != nil:
+	case err != nil && (ctx.Err() != nil || errors.Is(err, storage.ErrUnavailable)):
 		return nil, kept, err
+	case err != nil:
+		r.Log.Warn("kept hashes of suppression list can't be read, so the list is read again", "file", key, "error", err)
+		return nil, suppression.Kept{}, nil
 	}
 	return set, kept, nil
 }

@@ -83,9 +83,11 @@ func (r *Reader) Read(ctx context.Context, c schemas.Connection) (_ *suppression
 	found := make([]*inspected, len(c.Suppress))
 	of := ""
 	for i, list := range c.Suppress {
+		looked := r.Now()
 		if found[i], err = inspect(ctx, c, list); err != nil {
 			return nil, nil, nil, failure(ctx, err, c, list)
 		}
+		found[i].looked = looked
 		for _, doubt := range found[i].doubts {
 			warnings = append(warnings, fmt.Sprintf("suppression list %q: %s", list.Name, doubt))
 		}
