@@ -2,6 +2,9 @@ package activities
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +35,10 @@ func TestTheRecordNamesRejectedPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := b.input
+		// Names of files are bytes on Linux.
+		if err := os.Rename(filepath.Join(in.Segment.Source, "people.arrow"), filepath.Join(in.Segment.Source, "people\xff.arrow")); err != nil && runtime.GOOS == "linux" {
+			t.Fatal(err)
+		}
 		in.Export.UserID, in.Export.OnInvalid = "", invalid
 		in.Export.Fields.List = []schemas.Field{{Column: "Id", As: "score", Type: "number"}}
 		seg, err := b.inspect(t.Context(), in.Export, in.Segment, in.Began, nil, nil)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,20 +13,31 @@ import (
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/ledger"
-	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
+// personAt is the person of a rejected row, by the index of its file.
+type personAt struct {
+	file          int
+	row           int64
+	email, userID []byte
+}
+
+// compare orders people by their rows in the segment.
+func (p *personAt) compare(file int, row int64) int {
+	return cmp.Or(cmp.Compare(p.file, file), cmp.Compare(p.row, row))
+}
+
 // rejectedPeople returns the people of rejected rows that name one besides the value at fault, in
 // the order of the rejects file. They are valid until the next one. failed is its error.
-func (r *recorder) rejectedPeople(ctx context.Context, dir string, failed *error) iter.Seq[rejects.Row] {
-	return func(yield func(rejects.Row) bool) {
+func (r *recorder) rejectedPeople(ctx context.Context, dir string, failed *error) iter.Seq[personAt] {
+	return func(yield func(personAt) bool) {
 		more := true
 		*failed = r.each(ctx, path.Join(dir, restFile), func(_ int, b *batch.Batch) error {
 			for i := 0; more && i < b.Len(); i++ {
 				if at := int(b.File(i)); schemas.Outcome(b.DataFields(i)) == schemas.OutcomeRejected && at < len(r.files) {
-					more = yield(rejects.Row{Email: b.Email(i), UserID: b.UserID(i), File: r.files[at], Row: b.Row(i)})
+					more = yield(personAt{file: at, row: b.Row(i), email: b.Email(i), userID: b.UserID(i)})
 				}
 			}
 			return nil

@@ -245,15 +245,31 @@ func (r *recorder) rejected(ctx context.Context, dir string) error {
 	var failed error
 	next, stop := iter.Pull(r.rejectedPeople(ctx, dir, &failed))
 	defer stop()
+	index := make(map[string]int, len(r.files))
+	for i, name := range r.files {
+		index[name] = i
+	}
 	person, named := next()
+	without := 0 // people that no reject is of
 	for {
 		no, ok := rows.Next()
 		if !ok {
-			return errors.Join(rows.Err(), failed)
+			if err := errors.Join(rows.Err(), failed); err != nil {
+				return err
+			}
+			if without > 0 || named {
+				return ledger.StagingError(restFile, fmt.Errorf("%w: it has rejected rows that %s lacks", ledger.ErrDamaged, schemas.RejectsFile))
+			}
+			return nil
+		}
+		at, known := index[no.File]
+		for known && named && person.compare(at, no.Row) < 0 {
+			without++
+			person, named = next()
 		}
 		row := rejects.Row{Outcome: schemas.OutcomeRejected, Reason: no.Reason, Column: no.Column, File: no.File, Row: no.Row}
-		if named && person.Row == no.Row && person.File == no.File {
-			row.Email, row.UserID = bytes.Clone(person.Email), bytes.Clone(person.UserID)
+		if known && named && person.compare(at, no.Row) == 0 {
+			row.Email, row.UserID = bytes.Clone(person.email), bytes.Clone(person.userID)
 			person, named = next()
 		}
 		switch no.Reason {

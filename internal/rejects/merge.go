@@ -18,7 +18,7 @@ func Merge(dst *Writer, files []string, sources ...Source) error {
 	order := make(map[string]int, len(files))
 	for i, f := range files {
 		order[f] = i
-		order[readableName(f)] = i // as it is in a rejects file
+		order[ReadableName(f)] = i // as it is in a rejects file
 	}
 	heads := make([]head, 0, len(sources))
 	for _, s := range sources {

@@ -117,9 +117,9 @@ func (w *RowWriter) Add(r Row) error {
 	}
 	w.bytes += w.outcomes.add(string(r.Outcome))
 	w.addName(rowReason, string(r.Reason))
-	w.addName(rowColumn, readableName(r.Column))
+	w.addName(rowColumn, ReadableName(r.Column))
 	w.addName(rowRequest, r.Request)
-	if w.addName(rowFile, readableName(r.File)); r.File == "" {
+	if w.addName(rowFile, ReadableName(r.File)); r.File == "" {
 		w.rows.AppendNull()
 	} else {
 		w.rows.Append(r.Row)

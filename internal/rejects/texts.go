@@ -39,7 +39,7 @@ func (t *texts) add(s string) (bytes int) {
 	if !ok {
 		at = int32(len(t.known))
 		t.known[s] = at
-		t.distinct.Append(readableName(s))
+		t.distinct.Append(ReadableName(s))
 		bytes = len(s) + 1
 	}
 	t.last, t.lastAt = s, at
@@ -58,8 +58,8 @@ func (t *texts) forget() {
 	t.last, t.lastAt = "", -1
 }
 
-// readableName returns a name as valid UTF-8.
-func readableName(s string) string {
+// ReadableName returns a name as valid UTF-8, as it is in the files of this package.
+func ReadableName(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}

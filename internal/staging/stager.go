@@ -15,6 +15,7 @@ import (
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/ledger"
+	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
@@ -83,9 +84,13 @@ func (stager *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt 
 	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
 		return m, err
 	}
-	names, err := json.Marshal(from.Files())
+	names := from.Files()
+	for i := range names { // JSON would replace other bytes, and the rejects have them readable
+		names[i] = rejects.ReadableName(names[i])
+	}
+	listed, err := json.Marshal(names)
 	if err == nil {
-		err = stager.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), names)
+		err = stager.Root.Write(ctx, path.Join(s.dir, ledger.FilesFile), listed)
 	}
 	if err == nil && len(s.gone) > 0 {
 		err = stager.Root.Write(ctx, path.Join(s.dir, ledger.ForgottenFile), s.gone)
