@@ -210,13 +210,13 @@ func (y *typist) until(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	text, err := regexp.Compile(args[1])
 	ts.Check(err)
-	for end := time.Now().Add(world.Patience); ; {
+	for started := time.Now(); ; {
 		began := time.Now()
 		if got := y.call(ts, args[2:]); strconv.Itoa(got) == args[0] && text.MatchString(ts.ReadFile("stdout")+ts.ReadFile("stderr")) {
 			return
 		}
-		time.Sleep(2 * time.Since(began)) // most of the machine is for the tests
-		if time.Now().After(end) {
+		time.Sleep(world.Pause(started, began))
+		if time.Since(started) > world.Patience {
 			ts.Fatalf("it never is so")
 		}
 	}

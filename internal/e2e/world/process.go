@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,10 +98,22 @@ func Main(m *testing.M) {
 	if !given("test.parallel") {
 		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide))
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(fewerCollections)
+		debug.SetMemoryLimit(enoughMemory)
+	}
 	status := m.Run()
 	stopping.Wait()
 	os.Exit(status)
 }
+
+// Garbage collection would need an eighth of the processor's time. With fewerCollections, in
+// percent, it happens when the heap has grown to four times what is in use. Above enoughMemory, in
+// bytes, it happens more often.
+const (
+	fewerCollections = 300
+	enoughMemory     = 2 << 30
+)
 
 // sideBySide is the number of tests that run in parallel. Most of the time they wait for
 // timers, retries and answers.

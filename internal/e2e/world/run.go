@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -72,13 +73,26 @@ func (w *World) Full(e schemas.Export) operate.View {
 // Watch waits for the run's end, or until it waits for an answer.
 func (w *World) Watch(run operate.Run) operate.View {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.T.Context(), Patience)
+	return w.watch(run, Patience)
+}
+
+// watch is Watch for at most that long. It looks less often the longer it takes: a look costs
+// two queries, which the worker answers.
+func (w *World) watch(run operate.Run, most time.Duration) operate.View {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), most)
 	defer cancel()
-	v, err := w.Operator.Watch(ctx, run, LookEvery, true, nil)
-	if err != nil {
-		w.T.Fatalf("%v; last seen: %+v", err, v)
+	for every := LookEvery; ; every = min(2*every, time.Second) {
+		some, stop := context.WithTimeout(ctx, 20*every)
+		v, err := w.Operator.Watch(some, run, every, true, nil)
+		stop()
+		if err == nil {
+			return v
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			w.T.Fatalf("%v; last seen: %+v", err, v)
+		}
 	}
-	return v
 }
 
 // Done fails the test unless the run succeeded, and returns the report of its first segment.
@@ -93,13 +107,7 @@ func (w *World) Done(v operate.View) schemas.ExportReport {
 // DoneWithin is Done after waiting for the run's end, at most that long.
 func (w *World) DoneWithin(run operate.Run, most time.Duration) schemas.ExportReport {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.T.Context(), most)
-	defer cancel()
-	v, err := w.Operator.Watch(ctx, run, LookEvery, true, nil)
-	if err != nil {
-		w.T.Fatalf("%v; last seen: %+v", err, v)
-	}
-	return w.Done(v)
+	return w.Done(w.watch(run, most))
 }
 
 // Waiting fails the test unless the run waits for an answer, and returns the first wait.

@@ -30,7 +30,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// LookEvery is how often the tests look at a run.
+// LookEvery is how often the tests look at a run that has just started.
 const LookEvery = 50 * time.Millisecond
 
 // UploadSlots is the number of chunks that the worker in this process sends concurrently over a
@@ -147,7 +147,10 @@ func (w *World) StartTemporalWith(o devstack.Options) {
 func (w *World) Dial() {
 	w.T.Helper()
 	var err error
-	w.Client, err = client.Dial(client.Options{HostPort: w.Temporal, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	w.Client, err = client.Dial(client.Options{
+		HostPort: w.Temporal, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}}, // nothing leaves this process
+	})
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -184,16 +187,23 @@ func (w *World) Service() *gateway.Local { return w.Host.Office().As(w.Operator.
 // Until waits for something to become true.
 func (w *World) Until(what string, ok func() bool) {
 	w.T.Helper()
-	for end := time.Now().Add(Patience); ; {
+	for started := time.Now(); ; {
 		began := time.Now()
 		if ok() {
 			return
 		}
-		if time.Now().After(end) {
+		if time.Since(started) > Patience {
 			w.T.Fatalf("not so: %s", what)
 		}
-		time.Sleep(max(5*time.Millisecond, 2*time.Since(began))) // uses at most a third of the time
+		time.Sleep(Pause(started, began))
 	}
+}
+
+// Pause returns how long to wait between two looks at something that is awaited since started, if
+// the last look began at began. Looks take at most a third of the time, and fewer come the longer
+// it takes: other tests need the machine.
+func Pause(started, began time.Time) time.Duration {
+	return max(5*time.Millisecond, 2*time.Since(began), min(time.Since(started)/20, time.Second))
 }
 
 // KeyEnv is the variable with the sandbox's key.
