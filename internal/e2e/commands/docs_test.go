@@ -113,6 +113,7 @@ type reader struct {
 	dir     string
 	env     []string       // that the page has exported
 	address string         // of the development server's Temporal, once it serves
+	port    string         // of its sandbox
 	told    []string       // the variables that it names for the starter
 	api     bool           // the page has said where the gateway is
 	g       *world.Guarded // has the gateway, once it serves
@@ -201,6 +202,11 @@ func (r *reader) command(ctx context.Context, line string) *exec.Cmd {
 	if !slices.ContainsFunc(r.env, func(e string) bool { return strings.HasPrefix(e, "DATA_ROOT=") }) {
 		cmd.Env = append(cmd.Env, r.told...)
 	}
+	for i, variable := range cmd.Env {
+		if file, ok := strings.CutPrefix(variable, "CONNECTIONS_FILE="); ok && r.port != "" {
+			cmd.Env[i] = "CONNECTIONS_FILE=" + r.onPort(file, r.port)
+		}
+	}
 	return cmd
 }
 
@@ -278,8 +284,8 @@ func (r *reader) onPort(file, port string) string {
 		r.t.Fatal(err)
 	}
 	changed := strings.ReplaceAll(string(text), "http://127.0.0.1:8234", "http://127.0.0.1:"+port)
-	if changed == string(text) {
-		r.t.Fatalf("%s has no connection to the sandbox", file)
+	if changed == string(text) { // it names this port, or no sandbox
+		return file
 	}
 	copied := filepath.Join(filepath.Dir(file), "connections-"+port+".yaml") // beside it: sources are relative to it
 	if err := os.WriteFile(copied, []byte(changed), 0o600); err != nil {
@@ -293,6 +299,7 @@ func (r *reader) develops(line string) {
 	r.t.Helper()
 	flags := r.ports()
 	text := r.serves(line+flags, "Serving until Ctrl-C.")
+	r.port = flags[strings.LastIndex(flags, " ")+1:] // of the sandbox
 	for _, l := range strings.Split(text, "\n") {
 		words := strings.Fields(l)
 		if len(words) == 2 && words[0] == "Temporal" {
@@ -302,12 +309,6 @@ func (r *reader) develops(line string) {
 			r.told = strings.Fields(strings.ReplaceAll(told, `"`, ""))
 			if len(r.told) != 4 || r.told[0] != "TEMPORAL_ADDRESS="+r.address {
 				r.t.Errorf("%s", l)
-			}
-			words := strings.Fields(flags)
-			for i, variable := range r.told {
-				if file, ok := strings.CutPrefix(variable, "CONNECTIONS_FILE="); ok {
-					r.told[i] = "CONNECTIONS_FILE=" + r.onPort(file, words[len(words)-1])
-				}
 			}
 		}
 	}
