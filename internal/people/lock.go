@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"iterable-segment-export/internal/lease"
@@ -34,7 +35,8 @@ const (
 type claim struct {
 	Place
 	key     string
-	written time.Time
+	written time.Time                 // by the storage's clock
+	renewed atomic.Pointer[time.Time] // before it was written last, by the wall clock; nil once it is lost
 }
 
 // alone returns a context whose effects on the data root happen only while no other process
@@ -44,8 +46,10 @@ func (p Place) alone(ctx context.Context) (_ context.Context, end func(), err er
 	timeout := time.NewTimer(claimWait)
 	defer timeout.Stop()
 	for {
+		began := time.Now().Round(0)
 		other, err := c.write(ctx)
 		if err == nil && !other {
+			c.renewed.Store(&began)
 			break
 		}
 		c.drop(ctx)
@@ -62,7 +66,7 @@ func (p Place) alone(ctx context.Context) (_ context.Context, end func(), err er
 			return nil, nil, ctx.Err()
 		}
 	}
-	within := lease.New(2*claimEvery, func(context.Context) error { return c.renew(ctx) }, nil)
+	within := lease.New(time.Second, func(context.Context) error { return c.holds() }, nil)
 	held, lose := context.WithCancelCause(lease.With(ctx, within))
 	ended := make(chan struct{})
 	go func() {
@@ -75,8 +79,9 @@ func (p Place) alone(ctx context.Context) (_ context.Context, end func(), err er
 				return
 			case <-tick.C:
 			}
-			if err := within.Renew(ctx); errors.Is(err, lease.ErrLost) {
+			if err := c.renew(ctx); errors.Is(err, lease.ErrLost) {
 				lose(err)
+				return
 			}
 		}
 	}()
@@ -118,12 +123,26 @@ func (c *claim) write(ctx context.Context) (other bool, err error) {
 
 // renew writes the claim again. It is lost if others may not have counted it in the meantime.
 func (c *claim) renew(ctx context.Context) error {
-	before := c.written
+	before, began := c.written, time.Now().Round(0)
 	if _, err := c.write(ctx); err != nil {
 		return err
 	}
 	if c.written.Sub(before) >= claimFor/2 {
+		c.renewed.Store(nil)
 		return fmt.Errorf("%w: its claim was not renewed for %s", lease.ErrLost, c.written.Sub(before))
+	}
+	c.renewed.Store(&began)
+	return nil
+}
+
+// holds returns an error if the claim is lost, or was not renewed lately.
+func (c *claim) holds() error {
+	last := c.renewed.Load()
+	switch {
+	case last == nil:
+		return lease.ErrLost
+	case time.Now().Round(0).Sub(*last) >= 3*claimEvery:
+		return errors.New("its claim in the data root was not renewed")
 	}
 	return nil
 }
