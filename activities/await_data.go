@@ -174,7 +174,7 @@ func (a *Activities) tooOld(ctx context.Context, in schemas.InspectInput, l *seg
 	if ready.NewerThan == "" {
 		return "", nil
 	}
-	last, ok, err := a.lastDone(ctx, in.Run)
+	last, ok, err := a.lastDone(ctx, in.Run, in.Segment)
 	if err != nil || !ok {
 		return "", err
 	}
@@ -191,10 +191,10 @@ func (a *Activities) tooOld(ctx context.Context, in schemas.InspectInput, l *seg
 
 // lastDone returns what the segment's last run has read that was done. ok reports whether
 // that is known.
-func (a *Activities) lastDone(ctx context.Context, run schemas.RunRef) (info schemas.SegmentInfo, ok bool, err error) {
-	known, err := a.dividedLists(ctx, run)
-	if err != nil || !known.Read.Newest.IsZero() {
-		return known.Read, err == nil, err
+func (a *Activities) lastDone(ctx context.Context, run schemas.RunRef, s schemas.Segment) (info schemas.SegmentInfo, ok bool, err error) {
+	if s.Divided() {
+		known, err := a.dividedLists(ctx, run)
+		return known.Read, err == nil && !known.Read.Newest.IsZero(), err
 	}
 	h, err := a.Ledger().Header(ctx, run)
 	if err != nil || h == nil {

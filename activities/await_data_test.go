@@ -177,6 +177,10 @@ func TestDataIsNewEnough(t *testing.T) {
 	if err := l.Root.WriteJSON(t.Context(), path.Join(schemas.ReportDir(last), schemas.ReportFile), report); err != nil {
 		t.Fatal(err)
 	}
+	lists := dividedLists{Lists: []string{"S/A"}, Read: schemas.SegmentInfo{Newest: info.Newest.Add(-time.Hour)}} // of a split that the segment had once
+	if err := l.Root.WriteJSON(t.Context(), schemas.ListsKey(l.in.Run), lists); err != nil {
+		t.Fatal(err)
+	}
 	l.ready(since, "no file is newer than those of 2036-01-31 22:30:00 UTC that the last run has read (ready.newerThan)")
 	l.dated("people.arrow", time.Minute)
 	l.ready(since, "")

@@ -28,9 +28,6 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 	if err := seg.CheckFingerprint(in.Info.Fingerprint); err != nil {
 		return out, segmentFailure(err)
 	}
-	if err := a.Ledger().Discard(ctx, in.Run); err != nil { // of earlier attempts
-		return out, err
-	}
 	if err := a.Ledger().Sign(ctx, schemas.StageInput{Run: in.Run, Export: in.Export, Connection: in.Connection}, nil); err != nil {
 		return out, err
 	}
@@ -38,7 +35,12 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 	if err != nil {
 		return out, err
 	}
-	if out, err = staging.Divide(ctx, a.Ledger(), in, step.AttemptID(ctx), seg, known.Lists, &read); err != nil {
+	c, err := a.known(in.Export.Connection)
+	if err != nil {
+		return out, err
+	}
+	before := staging.Known{Lists: known.Lists, Suppresses: len(c.Suppress) > 0}
+	if out, err = staging.Divide(ctx, a.Ledger(), in, step.AttemptID(ctx), seg, before, &read); err != nil {
 		return out, segmentFailure(err)
 	}
 	if in.Check {

@@ -32,7 +32,7 @@ func stageDivided(t testing.TB, w *bench, in schemas.StageInput, seg *segment.Se
 	var read atomic.Int64
 	divided, err := staging.Divide(t.Context(), w.Ledger(), schemas.DivideInput{
 		Run: in.Run, Export: in.Export, Segment: in.Segment, Connection: in.Connection, Info: in.Info,
-	}, ledgertest.Attempt, seg, nil, &read)
+	}, ledgertest.Attempt, seg, staging.Known{}, &read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,15 +250,15 @@ func TestVanishedValues(t *testing.T) {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	d.check = true // changes no record
-	if _, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "DK")); err != nil || fmt.Sprint(out.Divided.Lists) != "[{In DK 1 false} {In NO 1 false} {In SE 0 true}]" {
+	if _, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "DK")); err != nil || fmt.Sprint(out.Divided.Lists) != "[{In DK 1 false false} {In NO 1 false false} {In SE 0 true false}]" {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	d.check = false
-	if _, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "NO")); err != nil || fmt.Sprint(out.Divided.Lists) != "[{In NO 2 false} {In SE 0 true}]" {
+	if _, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "NO")); err != nil || fmt.Sprint(out.Divided.Lists) != "[{In NO 2 false false} {In SE 0 true false}]" {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	d.segment.Vanished = schemas.VanishedKeep
-	if _, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "NO")); err != nil || fmt.Sprint(out.Divided.Lists, out.Divided.Kept) != "[{In NO 2 false}] [In SE]" || len(out.Manifest.Warnings) != 1 {
+	if _, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "NO")); err != nil || fmt.Sprint(out.Divided.Lists, out.Divided.Kept) != "[{In NO 2 false false}] [In SE]" || len(out.Manifest.Warnings) != 1 {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	d.segment.Vanished, d.export.Mode = "", schemas.ModeAppend // which removes nobody
@@ -355,7 +355,7 @@ func TestEachProfileIsInOneGroup(t *testing.T) {
 	}
 	split.Holdout = []string{"control"}
 	_, held, err := d.divide(fields, rows...)
-	if err != nil || len(held.Divided.Lists) != 2 || held.Divided.HeldOut != out.Divided.Lists[2].Rows {
+	if err != nil || len(held.Divided.Lists) != 3 || held.Divided.HeldOut != out.Divided.Lists[2].Rows {
 		t.Errorf("with a holdout: %+v, before %+v, %v", held.Divided, out.Divided, err)
 	}
 }

@@ -186,6 +186,25 @@ func (a *Activities) deleteSegments(ctx context.Context, client *iterable.Client
 			out = append(out, schemas.RemovedList{Name: s.Name, Why: "there is no such list"})
 		}
 	}
+	// Lists that runs have emptied are no longer known, but are the export's.
+	for _, l := range lists {
+		if slices.ContainsFunc(out, func(r schemas.RemovedList) bool { return r.ID == l.ID }) ||
+			!slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.Divided() && s.MayFill(l.Name) }) {
+			continue
+		}
+		why, err := made.keeps(ctx, l)
+		if err != nil {
+			return out, err
+		}
+		if why != "" {
+			continue
+		}
+		r, err := deleteList(ctx, client, l, "")
+		if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
 	return out, nil
 }
 

@@ -166,3 +166,29 @@ func TestATrialAndARemovalExcludeEachOther(t *testing.T) {
 		t.Errorf("without a trial: %v", err)
 	}
 }
+
+// TestRemovalDeletesListsThatRunsHaveEmptied: they are no longer known, but are the export's.
+func TestRemovalDeletesListsThatRunsHaveEmptied(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	client, err := b.Clients.Get("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := b.deployment(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, of := range map[string]string{"In NO": "Spring", "in se": "Spring", "In DK": "Autumn", "Other": "Spring"} {
+		if _, err := client.CreateList(t.Context(), name, description(id, of)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "In {Country}", ForEach: "Country"}}}
+	if err := b.Root.WriteJSON(t.Context(), schemas.ListsKey(schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "In {Country}"}), dividedLists{Lists: []string{"In NO"}}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := b.deleteLists(t.Context(), e)
+	if err != nil || len(out) != 2 || !out[0].Deleted || !out[1].Deleted {
+		t.Errorf("%+v, %v", out, err)
+	}
+}

@@ -58,7 +58,8 @@ func (s Segment) Groups() []Group {
 	return out
 }
 
-// What becomes of a list whose value has vanished from the segment (Segment.Vanished).
+// What becomes of a list whose value has vanished from the segment (Segment.Vanished). Lists of
+// groups that a Split no longer has are emptied.
 const (
 	// VanishedEmpty empties the list, after the guardrails.
 	VanishedEmpty = "empty"
@@ -109,40 +110,51 @@ func (s Segment) ListOf(value string) string {
 	return before + value + after
 }
 
-// MayFill reports whether the segment has a list of that name, or could have one with other rows.
+// MayFill reports whether the segment has a list of that name, or could have one with other rows
+// or groups. Like Iterable, it ignores the case of names.
 func (s Segment) MayFill(list string) bool {
-	if s.ForEach == "" {
-		return slices.Contains(s.Lists(), list)
+	before, after, ok := s.folded()
+	if s.Split == nil && s.ForEach == "" {
+		return strings.EqualFold(list, s.Name)
 	}
-	before, after, ok := s.Around()
-	rest, begins := strings.CutPrefix(list, before)
+	rest, begins := strings.CutPrefix(strings.ToLower(list), before)
 	value, ends := strings.CutSuffix(rest, after)
 	return ok && begins && ends && value != "" && strings.TrimSpace(value) == value && !strings.EqualFold(list, s.Name)
 }
 
-// Overlaps returns the name of a list that both segments may fill. For two with ForEach it is
+// folded returns in lower case what is before and after the value or the group in the names of a
+// divided segment's lists.
+func (s Segment) folded() (before, after string, ok bool) {
+	if s.Split != nil {
+		return strings.ToLower(s.Name) + "/", "", true
+	}
+	before, after, ok = s.Around()
+	return strings.ToLower(before), strings.ToLower(after), ok
+}
+
+// Overlaps returns the name of a list that both segments may fill. For two divided ones it may be
 // the name of one of them. ok reports whether there is one.
 func (s Segment) Overlaps(o Segment) (list string, ok bool) {
 	if s.ForEach != "" && o.ForEach != "" {
-		sb, sa, ok := s.Around()
-		ob, oa, has := o.Around()
+		sb, sa, ok := s.folded()
+		ob, oa, has := o.folded()
 		either := func(a, b string, is func(a, b string) bool) bool { return is(a, b) || is(b, a) }
 		return s.Name, ok && has && either(sb, ob, strings.HasPrefix) && either(sa, oa, strings.HasSuffix)
 	}
-	if s.ForEach != "" {
-		s, o = o, s
-	}
-	for _, list := range s.Lists() {
-		if o.MayFill(list) {
-			return list, true
+	for range 2 {
+		for _, list := range s.Lists() {
+			if o.MayFill(list) {
+				return list, true
+			}
 		}
+		s, o = o, s
 	}
 	return "", false
 }
 
 // Part returns the segment of one of the lists of a divided segment.
 func (s Segment) Part(list string) Segment {
-	return Segment{Name: list, Source: s.Source, Ready: s.Ready, Where: s.Where, Of: s.Name}
+	return Segment{Name: list, Source: s.Source, Ready: s.Ready, Of: s.Name}
 }
 
 // Find returns the segment of that name, or the part of a divided one.
@@ -207,16 +219,21 @@ type Divided struct {
 	// They are for no list.
 	WithoutValue int64 `json:"withoutValue,omitempty"`
 	HeldOut      int64 `json:"heldOut,omitempty"`
-	// Kept are the lists of values that have vanished and that stay as they are.
-	Kept []string `json:"kept,omitempty"`
+	// Kept are lists that no row is for any more and that stay as they are. MoreKept counts those
+	// that are not named.
+	Kept     []string `json:"kept,omitempty"`
+	MoreKept int      `json:"moreKept,omitempty"`
 }
 
 // ListPart is the part of a divided segment that is for one list.
 type ListPart struct {
 	List string `json:"list"`
 	Rows int64  `json:"rows"`
-	// Vanished is set if no row has the list's value any more.
+	// Vanished is set if no row is for the list any more, and it will be emptied.
 	Vanished bool `json:"vanished,omitempty"`
+	// Kept is set if no row is for the list any more, and it keeps its members but for suppressed
+	// ones.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // PartInput is what the run of a list must know of its divided segment.

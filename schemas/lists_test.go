@@ -12,7 +12,7 @@ func TestNamesOfLists(t *testing.T) {
 	e := Export{Segments: []Segment{plain, each, split}}
 	for name, want := range map[string]string{
 		"All": `{All 7 }`, "Customers NO (EU)": `{Customers NO (EU) 0 Customers {Country} (EU)}`, "Spring/A": `{Spring/A 0 Spring}`,
-		"Customers {Country} (EU)": `{Customers {Country} (EU) 0 }`, "Spring/control": "", "Spring/": "", "Customers  (EU)": "", "Customers NO": "", "Customers  NO (EU)": "",
+		"Customers {Country} (EU)": `{Customers {Country} (EU) 0 }`, "Spring/control": `{Spring/control 0 Spring}`, "spring/gone": `{spring/gone 0 Spring}`, "customers no (eu)": `{customers no (eu) 0 Customers {Country} (EU)}`, "Spring/": "", "Customers  (EU)": "", "Customers NO": "", "Customers  NO (EU)": "",
 	} {
 		got := ""
 		if s, ok := e.Find(name); ok {
@@ -31,6 +31,7 @@ func TestNamesOfLists(t *testing.T) {
 	}
 	each.Name = "Customers {Country}"
 	for name, o := range map[string]Segment{
+		"customers vip":        {Name: "customers vip"},
 		"Customers VIP":        {Name: "Customers VIP"},
 		"":                     {Name: "All customers"},
 		"Customers {City}":     {Name: "Customers {City}", ForEach: "City"},

@@ -105,7 +105,9 @@ type Event struct {
 
 // EventSegment is the result of one segment.
 type EventSegment struct {
-	Segment  string `json:"segment"`
+	Segment string `json:"segment"`
+	// Of is the divided segment that a list is of. Its rows are in the counts of both.
+	Of       string `json:"of,omitempty"`
 	State    string `json:"state"`
 	ListID   int64  `json:"listId,omitempty"`
 	Read     int64  `json:"read"`

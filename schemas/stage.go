@@ -134,6 +134,9 @@ type Manifest struct {
 	SentAgain string `json:"sentAgain,omitempty"`
 	// Handover names the handover of the list after which all profiles are sent, or is empty.
 	Handover string `json:"handover,omitempty"`
+	// Kept is set for the list of a divided segment that no row is for and that keeps its members.
+	// Only suppressed ones are removed.
+	Kept bool `json:"kept,omitempty"`
 	// Superseded counts members known by one identifier that are in the segment only under
 	// another one, in a hybrid project; they are not removed.
 	Superseded int64 `json:"superseded,omitempty"`

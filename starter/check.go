@@ -193,12 +193,18 @@ func showDivided(w io.Writer, s checkedSegment) {
 	for _, list := range d.Lists {
 		what := fmt.Sprintf("%q", list.List)
 		if list.Vanished {
-			what += ", whose value has vanished"
+			what += ", which no row is for any more"
+		}
+		if list.Kept {
+			what += ", which no row is for any more, stays but for suppressed members"
 		}
 		add(what, list.Rows)
 	}
 	for _, list := range d.Kept {
-		add(fmt.Sprintf("%q, whose value has vanished, stays as it is", list), 0)
+		add(fmt.Sprintf("%q, which no row is for any more, stays as it is", list), 0)
+	}
+	if d.MoreKept > 0 {
+		add(fmt.Sprintf("and %s that stay as they are", console.Things(d.MoreKept, "list")), 0)
 	}
 	if s.Manifest.Filtered > 0 {
 		add("filtered", s.Manifest.Filtered)

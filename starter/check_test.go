@@ -17,7 +17,7 @@ func TestCheckShowsTheLists(t *testing.T) {
 			WithoutValue: 7, HeldOut: 3,
 		},
 	}})
-	for _, want := range []string{`"In {Country}" has 2 lists:`, "1,200", `"In SE", whose value has vanished`, `"In DK", whose value has vanished, stays as it is`,
+	for _, want := range []string{`"In {Country}" has 2 lists:`, "1,200", `"In SE", which no row is for any more`, `"In DK", which no row is for any more, stays as it is`,
 		"without a value: on no list", "held out", "1,300", "Warning: 7 rows have no value"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing:\n%s", want, out.String())

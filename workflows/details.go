@@ -192,7 +192,7 @@ func (s *exportSegment) total() {
 func (s *exportSegment) countMembers() {
 	m, u := s.report.Manifest, s.report.Upload
 	known := m.Unchanged + m.Adds + m.Updates + u.NotRemoved - sum(u.Refused)
-	if s.in.Export.Mode == schemas.ModeAppend {
+	if s.in.Export.Mode == schemas.ModeAppend || m.Kept {
 		known += m.Members - m.Unchanged - m.Updates - m.MembersRemoved() - m.Superseded - m.Forgotten // vanished from the segment, but not removed
 	}
 	s.report.Members, s.report.ListSize = known, known-u.Unnamed

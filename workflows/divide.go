@@ -42,6 +42,10 @@ func (s *exportSegment) divideSegment(ctx workflow.Context) error {
 	})
 }
 
+// startedTogether is how many runs of lists are started in one workflow task. Temporal accepts 4 MB
+// for all commands of a task, and each has the export's settings in its input.
+const startedTogether = 20
+
 // exportLists runs the segments of a divided one's lists, once it is divided, and returns the
 // reports of all. divided is the run of the divided segment.
 func (r *runExport) exportLists(ctx workflow.Context, in schemas.SegmentInput, divided running) []schemas.ExportReport {
@@ -57,10 +61,16 @@ func (r *runExport) exportLists(ctx workflow.Context, in schemas.SegmentInput, d
 		one.Segment = in.Segment.Part(part.List)
 		one.Run.Segment = part.List
 		one.Part = &schemas.PartInput{Attempt: report.Manifest.Attempt, Info: info}
-		if one.Part.Info.Rows = part.Rows; part.Vanished {
-			one.Warnings = append(slices.Clone(in.Warnings), fmt.Sprintf("no row of segment %q has the value of this list any more", in.Segment.Name))
+		one.Part.Info.Rows = part.Rows
+		if part.Vanished || part.Kept {
+			one.Warnings = append(slices.Clone(in.Warnings), fmt.Sprintf("no row of segment %q is for this list any more", in.Segment.Name))
 		}
-		lists = append(lists, r.start(ctx, one, fmt.Sprintf("Export %q, a list of segment %q", part.List, in.Segment.Name)))
+		list := r.start(ctx, one, fmt.Sprintf("Export %q, a list of segment %q", part.List, in.Segment.Name))
+		if lists = append(lists, list); len(lists)%startedTogether == 0 && len(lists) < len(report.Divided.Lists) {
+			for _, list := range lists[len(lists)-startedTogether:] {
+				_ = list.GetChildWorkflowExecution().Get(ctx, nil) // await has the error too
+			}
+		}
 	}
 	r.show(ctx)
 	reports := []schemas.ExportReport{report}

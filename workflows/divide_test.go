@@ -9,7 +9,10 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
 )
@@ -98,7 +101,7 @@ func TestAListCanFail(t *testing.T) {
 		Return(schemas.ExportReport{}, temporal.NewNonRetryableApplicationError("no", "", nil))
 	d.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.Anything).Return(ExportSegment)
 	_, err := d.run(schemas.Guardrails{})
-	require.ErrorContains(t, err, `1 of 4 segments were not exported: "In DK" failed`)
+	require.ErrorContains(t, err, `1 of 3 segments were not exported: "In DK" failed`)
 	require.False(t, d.closing[0].Done)
 	require.Empty(t, d.closing[0].Emptied)
 }
@@ -131,4 +134,56 @@ func TestAListIsEmptyWhenIterableHasAnsweredForAll(t *testing.T) {
 			require.Equal(t, name == "", len(d.closing[0].Emptied) == 1)
 		})
 	}
+}
+
+// TestManyListsStartInGroups: the commands of one workflow task stay below Temporal's 4 MB.
+func TestManyListsStartInGroups(t *testing.T) {
+	var lists []schemas.ListPart
+	for i := range 2*startedTogether + 1 {
+		lists = append(lists, schemas.ListPart{List: fmt.Sprintf("In %02d", i), Rows: 1})
+	}
+	d := newDividing(t, lists...)
+	together := 0 // when the first list's run starts
+	d.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+		var in schemas.SegmentInput
+		if args.Get(&in) != nil || in.Segment.Of == "" || together > 0 {
+			return
+		}
+		v, err := d.QueryWorkflow(schemas.QueryProgress)
+		require.NoError(t, err)
+		var p schemas.RunProgress
+		require.NoError(t, v.Get(&p))
+		together = len(p.Segments) - 2
+	})
+	d.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.MatchedBy(func(in schemas.SegmentInput) bool { return in.Segment.Of != "" })).
+		Return(schemas.ExportReport{State: schemas.StateDone}, nil)
+	d.OnWorkflow(schemas.WorkflowExportSegment, mock.Anything, mock.Anything).Return(ExportSegment)
+	r, err := d.run(schemas.Guardrails{})
+	require.NoError(t, err)
+	require.Len(t, r.Segments, len(lists)+2)
+	require.Equal(t, startedTogether, together)
+}
+
+// TestAKeptListDoesNotAsk: it has no rows, and that is as it should be.
+func TestAKeptListDoesNotAsk(t *testing.T) {
+	m := schemas.Manifest{Kept: true, Members: 100, Removals: 1, SuppressedRemovals: 1}
+	require.Empty(t, Tripped(schemas.Guardrails{}, 0, m))
+	m.Kept = false
+	require.Len(t, Tripped(schemas.Guardrails{}, 0, m), 1)
+}
+
+// TestAllListsAborted: the divided segment, which was only read, counts neither as exported nor as
+// not.
+func TestAllListsAborted(t *testing.T) {
+	result := schemas.RunResult{Segments: []schemas.ExportReport{
+		{Segment: "In {Country}", State: schemas.StateDone, Divided: &schemas.Divided{}},
+		{Segment: "In NO", Of: "In {Country}", State: schemas.StateAborted}, {Segment: "In SE", Of: "In {Country}", State: schemas.StateAborted},
+	}}
+	var env testsuite.WorkflowTestSuite
+	e := env.NewTestWorkflowEnvironment()
+	e.ExecuteWorkflow(func(ctx workflow.Context) error { return unfinished(ctx, result) })
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, e.GetWorkflowError(), &app)
+	require.Equal(t, schemas.ErrorAborted, app.Type())
+	require.Contains(t, app.Message(), "2 of 2 segments")
 }

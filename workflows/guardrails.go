@@ -37,7 +37,7 @@ func Tripped(g schemas.Guardrails, maxProfiles int64, m schemas.Manifest) []stri
 	var found []string
 	trip := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	valid := m.Profiles()
-	if valid == 0 && !g.AllowEmpty {
+	if valid == 0 && !g.AllowEmpty && !m.Kept {
 		matching := ""
 		if m.Filtered > 0 {
 			matching = fmt.Sprintf(", of which %s match its condition", count(m.Selected()))

@@ -78,7 +78,7 @@ func ended(in schemas.RunInput, p schemas.RunProgress, err error) (kind schemas.
 	}
 	for _, s := range p.Result.Segments {
 		e.Segments = append(e.Segments, schemas.EventSegment{
-			Segment: s.Segment, State: s.State, ListID: s.ListID, Read: s.Manifest.Read,
+			Segment: s.Segment, Of: s.Of, State: s.State, ListID: s.ListID, Read: s.Manifest.Read,
 			Sent: s.Upload.Sent, Removed: s.Upload.Removed, Rejected: sum(s.Rejected), Error: s.Error,
 		})
 	}

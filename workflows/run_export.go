@@ -289,8 +289,12 @@ func failedReport(report schemas.ExportReport, err error) schemas.ExportReport {
 // unfinished returns the error of a run in which not every segment was exported, or nil.
 func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 	var failed []string
-	aborted := 0
+	all, aborted := 0, 0
 	for _, s := range result.Segments {
+		if s.Divided != nil && s.State == schemas.StateDone {
+			continue // its lists count
+		}
+		all++
 		if s.State != schemas.StateDone && s.State != schemas.StateSkipped {
 			failed = append(failed, fmt.Sprintf("%q %s", s.Segment, s.State))
 		}
@@ -305,11 +309,11 @@ func unfinished(ctx workflow.Context, result schemas.RunResult) error {
 		return nil
 	}
 	kind := schemas.ErrorSegmentsFailed
-	if aborted == len(result.Segments) {
+	if aborted == all {
 		kind = schemas.ErrorAborted
 	}
 	return temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("%d of %d segments were not exported: %s", len(failed), len(result.Segments), strings.Join(failed, ", ")),
+		fmt.Sprintf("%d of %d segments were not exported: %s", len(failed), all, strings.Join(failed, ", ")),
 		kind, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{result}})
 }
 

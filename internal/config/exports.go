@@ -99,12 +99,13 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 				p.add(doc.at(child(path, "fields", strconv.Itoa(j))...), "%v", err)
 			}
 		}
+		checkMostLists(e, path, doc, p)
 		inExport := map[string]position{}
 		for j, s := range e.Segments {
 			at := child(path, "segments", strconv.Itoa(j))
 			checkName(s.Name, "segment", child(at, "name"), inExport, doc, p)
 			checkReady(s.Ready, child(at, "ready"), doc, p)
-			checkDivided(s, at, inExport, doc, p)
+			checkDivided(e, s, at, inExport, doc, p)
 			if s.Where == nil {
 				continue
 			}

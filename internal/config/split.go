@@ -1,14 +1,15 @@
 package config
 
 import (
+	"cmp"
 	"strings"
 
 	"iterable-segment-export/schemas"
 )
 
 // checkDivided checks a segment with several lists, and the names of those that are known.
-func checkDivided(s schemas.Segment, at []string, names map[string]position, doc *document, p *problems) {
-	checkForEach(s, at, doc, p)
+func checkDivided(e schemas.Export, s schemas.Segment, at []string, names map[string]position, doc *document, p *problems) {
+	checkForEach(e, s, at, doc, p)
 	if s.Split == nil {
 		return
 	}
@@ -43,7 +44,22 @@ func checkDivided(s schemas.Segment, at []string, names map[string]position, doc
 	}
 }
 
-func checkForEach(s schemas.Segment, at []string, doc *document, p *problems) {
+// checkMostLists refuses an export that could have more lists than the result of a run has room for.
+func checkMostLists(e schemas.Export, at []string, doc *document, p *problems) {
+	most, divided := 0, 0
+	for _, s := range e.Segments {
+		most += max(len(s.Lists()), 1)
+		if s.ForEach != "" {
+			most += cmp.Or(s.MaxLists, schemas.DefaultMaxLists) - 1
+			divided++
+		}
+	}
+	if divided > 1 && most > schemas.LargestMaxLists {
+		p.add(doc.at(child(at, "segments")...), "the segments could have %d lists together, and an export with several forEach may have %d; set maxLists (default %d), or divide them among several exports", most, schemas.LargestMaxLists, schemas.DefaultMaxLists)
+	}
+}
+
+func checkForEach(e schemas.Export, s schemas.Segment, at []string, doc *document, p *problems) {
 	if s.ForEach == "" {
 		for _, setting := range []string{"maxLists", "vanished"} {
 			if doc.has(child(at, setting)...) {
@@ -54,6 +70,9 @@ func checkForEach(s schemas.Segment, at []string, doc *document, p *problems) {
 	}
 	if _, _, ok := s.Around(); !ok {
 		p.add(doc.at(child(at, "name")...), "with forEach, the name must have the place of the value once: %s", quote(strings.TrimSpace("Customers {"+s.ForEach+"}")))
+	}
+	if strings.EqualFold(s.ForEach, e.Email) || strings.EqualFold(s.ForEach, e.UserID) {
+		p.add(doc.at(child(at, "forEach")...), "forEach names a column that identifies people, and its values would be names of lists that everyone sees; choose another column")
 	}
 	if s.ListID != 0 {
 		p.add(doc.at(child(at, "forEach")...), "listId can't go with forEach, whose values have a list each; remove it")

@@ -54,6 +54,8 @@ type Column struct {
 type Part struct {
 	Rows   int64   `json:"rows"`
 	Blocks []Block `json:"blocks,omitempty"`
+	// Kept is set if the list keeps its members although it has no rows.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // Block is the place of a block in the file, in bytes, and its checksum.

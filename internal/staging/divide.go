@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -27,10 +26,13 @@ const (
 )
 
 // Divide reads a segment with several lists once, and writes its rows by list for the Stage of
-// each list. known are the lists that the segment had before.
-func Divide(ctx context.Context, l *ledger.Ledger, in schemas.DivideInput, attempt string, seg *segment.Segment, known []string, read *atomic.Int64) (schemas.DivideResult, error) {
+// each list.
+func Divide(ctx context.Context, l *ledger.Ledger, in schemas.DivideInput, attempt string, seg *segment.Segment, known Known, read *atomic.Int64) (schemas.DivideResult, error) {
 	d := newDivision(in, seg)
-	err := d.divide(ctx, l, attempt, read)
+	err := d.noIdentity()
+	if err == nil {
+		err = d.divide(ctx, l, attempt, read)
+	}
 	if err == nil {
 		err = d.lists(known)
 	}
@@ -55,7 +57,6 @@ type division struct {
 	byList  map[string][]int32   // rows of one batch
 	values  map[string]string    // lists by value, as it is in the column
 	named   map[string]namedList // by list in lower case, as Iterable compares names
-	present []string
 	result  schemas.DivideResult
 }
 
@@ -86,6 +87,18 @@ func newDivision(in schemas.DivideInput, seg *segment.Segment) *division {
 		}
 	}
 	return d
+}
+
+// noIdentity returns an error if the column ForEach is one that identifies people: its values would
+// be names of lists.
+func (d *division) noIdentity() error {
+	for i, c := range d.seg.Columns {
+		if d.value >= 0 && (i == d.rows.emailColumn || i == d.rows.userColumn) && c.Name == d.seg.Columns[d.value].Name {
+			return step.NeedOperator(schemas.ErrorBadExport, fmt.Sprintf("segment %q: forEach names the column %q, which identifies people, and its values would be names of lists that everyone sees; abort, and choose another column",
+				d.in.Segment.Name, c.Name))
+		}
+	}
+	return nil
 }
 
 // divide reads the segment and writes its rows by list.
@@ -299,46 +312,6 @@ func (d *division) dedupe() error {
 		if d.index.Losers[file], err = rows.ToBytes(); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// lists finds the lists of the segment, with those of values that have vanished since they were
-// known.
-func (d *division) lists(known []string) error {
-	s := d.in.Segment
-	d.present = s.Lists()
-	for _, n := range d.named {
-		d.present = append(d.present, n.list)
-	}
-	slices.Sort(d.present)
-	out := &d.result.Divided
-	all := d.present
-	if s.ForEach != "" {
-		for _, list := range known {
-			switch {
-			case slices.Contains(d.present, list):
-			case s.Vanished == schemas.VanishedKeep || d.in.Export.Mode == schemas.ModeAppend:
-				out.Kept = append(out.Kept, list)
-			default:
-				all = slices.Sorted(slices.Values(append(all, list)))
-			}
-		}
-	}
-	for _, list := range all {
-		p := d.index.Parts[list]
-		d.index.Parts[list] = p
-		out.Lists = append(out.Lists, schemas.ListPart{List: list, Rows: p.Rows, Vanished: !slices.Contains(d.present, list)})
-	}
-	if len(all) == 0 && !d.in.Export.Guardrails.AllowEmpty {
-		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q: none of its %d rows has a value in column %q, so it has no list (guardrails.allowEmpty); correct the data and retry, or abort",
-			s.Name, d.result.Manifest.Selected(), s.ForEach))
-	}
-	if n := out.WithoutValue; n > 0 {
-		d.result.Manifest.Warnings = append(d.result.Manifest.Warnings, fmt.Sprintf("%d rows have no value in column %q and are on no list", n, s.ForEach))
-	}
-	if len(out.Kept) > 0 {
-		d.result.Manifest.Warnings = append(d.result.Manifest.Warnings, fmt.Sprintf("no row has the value of %d lists any more, which stay as they are: %s", len(out.Kept), strings.Join(out.Kept, ", ")))
 	}
 	return nil
 }

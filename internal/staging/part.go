@@ -22,6 +22,7 @@ import (
 type Source struct {
 	*segment.Segment
 	losers rowSet // that dedupe does not keep, as far as it has decided already
+	kept   bool   // if members that no row is about stay, whatever the export's mode is
 }
 
 // Part returns the rows of a list of a divided segment.
@@ -49,6 +50,7 @@ func Part(ctx context.Context, l *ledger.Ledger, in schemas.StageInput) (out Sou
 	if err != nil {
 		return out, partFailure(in, err)
 	}
+	out.kept = index.Parts[in.Segment.Name].Kept
 	if index.Losers == nil {
 		return out, nil
 	}

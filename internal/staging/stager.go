@@ -81,7 +81,8 @@ func (stager *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt 
 	s.skipped(from.Skipped())
 	stager.Log.Info("segment read", "export", in.Run.Export, "segment", in.Run.Segment, "rows", s.manifest.Read,
 		"bytesRead", traffic.Bytes, "ofBytes", from.Info().Bytes, "reads", traffic.Requests)
-	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend); err != nil {
+	s.manifest.Kept = from.kept
+	if err := s.finish(ctx, in.Export.Mode != schemas.ModeAppend && !from.kept); err != nil {
 		return m, err
 	}
 	names := from.Files()
