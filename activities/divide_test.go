@@ -231,10 +231,10 @@ func TestRowsOfNoListAreRecorded(t *testing.T) {
 		}
 		var got []string
 		err = rejects.ReadRows(t.Context(), file, func(r *rejects.Row) error {
-			got = append(got, fmt.Sprintf("%s %s %s %d", r.Email, r.Outcome, path.Base(r.File), r.Row))
+			got = append(got, fmt.Sprintf("%s %s %s %s %d", r.Email, r.Outcome, r.Reason, path.Base(r.File), r.Row))
 			return nil
 		})
-		if file.Close(); err != nil || fmt.Sprint(got) != "[ann@example.com filtered a.arrow 0 bob@example.com filtered a.arrow 1]" {
+		if file.Close(); err != nil || fmt.Sprint(got) != "[ann@example.com filtered  a.arrow 0 bob@example.com filtered no_value a.arrow 1]" {
 			t.Errorf("%s, %v", got, err)
 		}
 	}

@@ -34,6 +34,12 @@ const ReasonDuplicate Reason = "duplicate"
 // itself and not written to the rejects file.
 const ReasonSuppressed Reason = "suppressed"
 
+// Reasons of rows of a divided segment that are for no list. They are not counted as rejects.
+const (
+	ReasonHoldout Reason = "holdout"
+	ReasonNoValue Reason = "no_value"
+)
+
 // Reasons that Iterable gave in its answer.
 const (
 	ReasonIterableInvalidEmail  Reason = "iterable_invalid_email"
@@ -69,6 +75,8 @@ var sentences = map[Reason]string{
 	ReasonSuppressed:       "this person is on a suppression list of the connection",
 	ReasonAmbiguous:        "several rows have the same person, and dedupe keeps none of them",
 	ReasonDuplicate:        "another row with the same person counts",
+	ReasonHoldout:          "this person is in a group of the split that is not sent",
+	ReasonNoValue:          "the row has no value in the column of forEach, and so is for no list",
 
 	ReasonIterableInvalidEmail:  "Iterable says that the address is invalid",
 	ReasonIterableInvalidUserID: "Iterable says that the user id is invalid",

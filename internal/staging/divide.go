@@ -199,15 +199,17 @@ func (d *division) record(ctx context.Context, b segment.Batch) error {
 	clear(d.byList)
 	for i := range int(b.NumRows()) {
 		d.result.Manifest.Read++
-		list := ""
+		list, why := "", schemas.Reason("")
 		if b.Match != nil && !b.Match[i] {
 			d.result.Manifest.Filtered++
 		} else if list, err = listOf(i); err != nil {
 			return err
+		} else if why = schemas.ReasonHoldout; d.value >= 0 {
+			why = schemas.ReasonNoValue
 		}
 		if list != "" {
 			d.byList[list] = append(d.byList[list], int32(i))
-		} else if err := d.left.add(d.rows, b, i, d.rows.names[at(b, i).file], emails, users); err != nil {
+		} else if err := d.left.add(d.rows, b, i, why, emails, users); err != nil {
 			return err
 		}
 	}

@@ -39,8 +39,9 @@ func newUnlisted(ctx context.Context, root *storage.Root, dir string, e schemas.
 	return &unlisted{file, out}, nil
 }
 
-// add records a row, unless it has no valid identifiers.
-func (u *unlisted) add(s *staging, b segment.Batch, i int, file string, emails, users *segment.StringColumn) error {
+// add records a row, unless it has no valid identifiers. why is empty if the row does not match the
+// segment's condition.
+func (u *unlisted) add(s *staging, b segment.Batch, i int, why schemas.Reason, emails, users *segment.StringColumn) error {
 	if u == nil {
 		return nil
 	}
@@ -50,7 +51,8 @@ func (u *unlisted) add(s *staging, b segment.Batch, i int, file string, emails, 
 	if reason != "" {
 		return nil
 	}
-	return u.out.Add(rejects.Row{Email: p.Email, UserID: p.UserID, Outcome: schemas.OutcomeFiltered, File: file, Row: at(b, i).row})
+	at := at(b, i)
+	return u.out.Add(rejects.Row{Email: p.Email, UserID: p.UserID, Outcome: schemas.OutcomeFiltered, Reason: why, File: s.names[at.file], Row: at.row})
 }
 
 func (u *unlisted) close() error {
