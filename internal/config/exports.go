@@ -221,8 +221,9 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 // several lists.
 func checkOverlap(t target, connection string, before []target, p *problems) {
 	for _, o := range before {
-		s, each := t.segment, t.segment.ForEach+o.segment.ForEach != ""
-		if !s.Divided() && !o.segment.Divided() || s.Name == o.segment.Name || t.export == o.export && !each {
+		s := t.segment
+		same := t.export == o.export && slices.ContainsFunc(s.Lists(), func(list string) bool { return slices.Contains(o.segment.Lists(), list) })
+		if !s.Divided() && !o.segment.Divided() || s.Name == o.segment.Name || same {
 			continue // reported elsewhere
 		}
 		if list, ok := s.Overlaps(o.segment); ok {

@@ -14,8 +14,13 @@ func checkDivided(e schemas.Export, s schemas.Segment, at []string, names map[st
 		return
 	}
 	add := func(format string, args ...any) { p.add(doc.at(child(at, "split")...), format, args...) }
-	sum := 0
+	sum, folded := 0, map[string]bool{}
 	for name, text := range s.Split.Groups {
+		if folded[strings.ToLower(name)] {
+			add("two groups differ only in case, and Iterable does not tell such lists apart")
+			return
+		}
+		folded[strings.ToLower(name)] = true
 		share, ok := schemas.Share(text)
 		if sum += share; !ok || name == "" {
 			add("the group %s needs a name and a share above 0%% and up to 100%%", quote(name))

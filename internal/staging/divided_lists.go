@@ -23,6 +23,9 @@ func (d *division) lists(known Known) error {
 	s, out := d.in.Segment, &d.result.Divided
 	present := map[string]string{} // by name in lower case, as Iterable compares names
 	for _, list := range s.Lists() {
+		if other, ok := present[strings.ToLower(list)]; ok {
+			return step.NeedOperator(schemas.ErrorBadExport, fmt.Sprintf("segment %q: lists %q and %q differ only in case, and Iterable does not tell such lists apart; abort, and rename one of the groups", s.Name, other, list))
+		}
 		present[strings.ToLower(list)] = list
 	}
 	for folded, n := range d.named {
