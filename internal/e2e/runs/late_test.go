@@ -35,7 +35,12 @@ func TestLateRunsOfAWorkerThatWasDown(t *testing.T) {
 		}
 		return out, strings.Join(found, ", ")
 	}
-	state, found := look(schemas.LateRuns{}, time.Now())
+	var state schemas.LateRuns
+	var found string
+	w.Until("Temporal lists the schedule", func() bool {
+		state, found = look(schemas.LateRuns{}, time.Now())
+		return len(state.Exports) == 1
+	})
 	watched := state.Exports["Down"]
 	if found != "" || watched.Due.IsZero() {
 		t.Fatalf("at first %q, %+v", found, state)
