@@ -463,7 +463,7 @@ func (r *run) ends() {
 	if state == "" {
 		state = fmt.Sprint("over: ", err)
 	}
-	r.tell("%s is %s: %s", r.key, state, r.result.Error)
+	r.tell("%s is %s: %s", r.key, state, strings.ReplaceAll(r.result.Error, r.dir, ""))
 	switch what := "runs "; state {
 	case schemas.StateDone, schemas.StateAborted, schemas.StateCancelled, schemas.StateFailed, schemas.StateSkipped, "terminated", "reset":
 		if r.turn.check {
@@ -810,7 +810,7 @@ func (h *history) answer() bool {
 		r.answered[w.ID] = true
 		h.waits = append(h.waits, w.ID)
 		r.asked++
-		h.tell("%s waits at %s (%s): %s", r.key, w.Step, w.Type, w.Message)
+		h.tell("%s waits at %s (%s): %s", r.key, w.Step, w.Type, strings.ReplaceAll(w.Message, h.dir, ""))
 		h.count("waits")
 		if strings.Contains(w.Message, mark) {
 			h.violated("h", "%s waits with a message about a person: %s", r.key, w.Message)
