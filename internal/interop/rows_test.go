@@ -109,7 +109,7 @@ func check(t *testing.T, path string, f file, rows int) error {
 			address, _ := emails.Bytes(i)
 			fields, invalid := m.Append(nil, i)
 			if invalid != nil {
-				return invalid
+				return fmt.Errorf("row %d: column %q: the value %s", row, invalid.Column, invalid.Problem)
 			}
 			if got, want := fmt.Sprintf("%s %s", address, fields), line(f.Columns, row); got != want {
 				return fmt.Errorf("row %d:\n got %s\nwant %s", row, got, want)
