@@ -69,7 +69,7 @@ func fromEnv(t *testing.T, name string, standard uint64) uint64 {
 
 // The number of histories if SIMULATE is not set.
 const (
-	usually = 3000
+	usually = 2000
 	shortly = 200
 )
 
