@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -122,8 +123,8 @@ type UploadProgress struct {
 // All returns the counts with those of Parts.
 func (p UploadProgress) All() (all UploadCounts) {
 	all.Add(p.Counts)
-	for _, c := range p.Parts {
-		all.Add(c)
+	for _, batch := range slices.Sorted(maps.Keys(p.Parts)) { // names of fields keep their order
+		all.Add(p.Parts[batch])
 	}
 	return all
 }
