@@ -180,8 +180,11 @@ func (l *Ledger) Absorb(ctx context.Context, run schemas.RunRef, e schemas.Expor
 }
 
 func (l *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p Pending) error {
-	if p.ListID == 0 { // its marker is damaged
+	if p.ListID == 0 { // there was no list yet, or its marker is damaged
 		known, err := l.Header(ctx, run)
+		if known == nil && err == nil && !p.Sent {
+			return l.noteUnsent(ctx, run, p)
+		}
 		if known == nil || err != nil {
 			return err
 		}
