@@ -187,11 +187,16 @@ func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) erro
 		return fmt.Errorf("read the owner of list %d: %w", in.ListID, err)
 	}
 	if found && !owner.is(in.Run, in.Connection.Name) {
-		return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf(
-			"list %d was handed over to segment %q of export %q during the run; abort the run, or retry to start over and ask for the list again",
-			in.ListID, owner.Segment, owner.Export))
+		return handedOver(in.ListID, owner)
 	}
 	return nil
+}
+
+// handedOver is the error of a run that has lost its list to another export.
+func handedOver(list int64, owner listOwner) error {
+	return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf(
+		"list %d was handed over to segment %q of export %q during the run; abort the run, or retry to start over and ask for the list again",
+		list, owner.Segment, owner.Export))
 }
 
 // disown deletes the records of the lists that an export fills.
@@ -229,8 +234,11 @@ func (a *Activities) handover(ctx context.Context, in schemas.StageInput) (strin
 		return "", nil
 	}
 	owner, found, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
-	if err != nil || !found || !owner.is(in.Run, in.Connection.Name) { // it was handed to another one, as the upload will notice
+	if err != nil || !found {
 		return "", err
+	}
+	if !owner.is(in.Run, in.Connection.Name) { // there may be nothing to upload, which would notice it
+		return "", handedOver(in.ListID, owner)
 	}
 	var sent sentSince
 	if _, err := a.Root.ReadJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), &sent); err != nil || sent.Handover == owner.Handover {
