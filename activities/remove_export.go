@@ -138,21 +138,8 @@ func (a *Activities) deleteLists(ctx context.Context, e schemas.Export) ([]schem
 	if err != nil {
 		return out, err
 	}
-	for _, l := range lists {
-		why, err := made.keeps(ctx, l)
-		if err != nil {
-			return out, err
-		}
-		if why != "" {
-			continue
-		}
-		r, err := deleteList(ctx, client, l, "")
-		if err != nil {
-			return out, err
-		}
-		out = append(out, r)
-	}
-	return out, nil
+	more, err := made.deleteAll(ctx, client, lists)
+	return append(out, more...), err
 }
 
 // deleteSegments deletes those of the project's lists that the export made for its segments.
@@ -187,12 +174,27 @@ func (a *Activities) deleteSegments(ctx context.Context, client *iterable.Client
 		}
 	}
 	// Lists that runs have emptied are no longer known, but are the export's.
+	emptied := slices.DeleteFunc(slices.Clone(lists), func(l iterable.List) bool {
+		return slices.ContainsFunc(out, func(r schemas.RemovedList) bool { return r.ID == l.ID }) ||
+			!slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.Divided() && s.MayFill(l.Name) })
+	})
+	more, err := made.deleteAll(ctx, client, emptied)
+	return append(out, more...), err
+}
+
+// maker is an export, or its trials, that may have made lists.
+type maker struct {
+	*Activities
+	export      string
+	connections []string // that its name belongs to, or belonged to before
+	host        string
+	description string // of the lists that it makes
+}
+
+// deleteAll deletes those of the lists that the maker has made.
+func (m *maker) deleteAll(ctx context.Context, client *iterable.Client, lists []iterable.List) (out []schemas.RemovedList, err error) {
 	for _, l := range lists {
-		if slices.ContainsFunc(out, func(r schemas.RemovedList) bool { return r.ID == l.ID }) ||
-			!slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.Divided() && s.MayFill(l.Name) }) {
-			continue
-		}
-		why, err := made.keeps(ctx, l)
+		why, err := m.keeps(ctx, l)
 		if err != nil {
 			return out, err
 		}
@@ -206,15 +208,6 @@ func (a *Activities) deleteSegments(ctx context.Context, client *iterable.Client
 		out = append(out, r)
 	}
 	return out, nil
-}
-
-// maker is an export, or its trials, that may have made lists.
-type maker struct {
-	*Activities
-	export      string
-	connections []string // that its name belongs to, or belonged to before
-	host        string
-	description string // of the lists that it makes
 }
 
 // makerOf returns the maker of that name over a connection.

@@ -91,7 +91,7 @@ const triedRows = `[
 	{"Mail": "bo@example.com", "Keep": true}, {"Mail": "BO@example.com", "Keep": true}, {"Mail": "out@example.com", "Keep": false},
 	{"Mail": "cy@example.com", "Keep": true}, {"Mail": "also bad", "Keep": true}, {"Mail": "di@example.com", "Keep": true}]`
 
-// TestATrialSendsWhomItNames: only the people whom it names are staged, each has an outcome, and
+// TestATrialSendsWhomItNames: only the people that it names are staged, each has an outcome, and
 // nobody else is in the record.
 func TestATrialSendsWhomItNames(t *testing.T) {
 	where := func(_ *schemas.Export, s *schemas.Segment) {

@@ -17,7 +17,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// try starts a trial of an export. The people whom it names go into the data root, and from there
+// try starts a trial of an export. The people that it names go into the data root, and from there
 // to the worker.
 func (l *Local) try(ctx context.Context, o *operate.Operator, e schemas.Export, in StartRequest) (operate.Run, error) {
 	var none operate.Run
