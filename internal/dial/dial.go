@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 )
 
 // Options says how to reach Temporal.
@@ -83,6 +84,7 @@ func ClientOptions(o Options) (client.Options, error) {
 	}
 	options.HostPort = cmp.Or(o.Address, options.HostPort, client.DefaultHostPort)
 	options.Namespace = cmp.Or(o.Namespace, options.Namespace, client.DefaultNamespace)
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(bounded(answerTime)))
 	options.MetricsHandler, options.Interceptors = o.Metrics, append(options.Interceptors, o.Interceptors...)
 	if o.Log != nil {
 		options.Logger = sdklog.NewStructuredLogger(o.Log)

@@ -21,8 +21,11 @@ import (
 
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // authority signs certificates.
@@ -106,6 +109,12 @@ func (f *frontend) GetSystemInfo(ctx context.Context, _ *workflowservice.GetSyst
 	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
 }
 
+// DescribeNamespace never answers.
+func (f *frontend) DescribeNamespace(ctx context.Context, _ *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 // serveTemporal listens until the test ends, with TLS if conf is not nil.
 func serveTemporal(t *testing.T, conf *tls.Config) (*frontend, string) {
 	t.Helper()
@@ -123,6 +132,20 @@ func serveTemporal(t *testing.T, conf *tls.Config) (*frontend, string) {
 	go func() { defer close(done); _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Stop(); <-done })
 	return f, l.Addr().String()
+}
+
+// TestACallThatNobodyAnswersEnds asks a server that accepts calls and never answers.
+func TestACallThatNobodyAnswersEnds(t *testing.T) {
+	_, address := serveTemporal(t, nil)
+	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithChainUnaryInterceptor(bounded(50*time.Millisecond)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = workflowservice.NewWorkflowServiceClient(c).DescribeNamespace(context.Background(), &workflowservice.DescribeNamespaceRequest{})
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Error(err)
+	}
 }
 
 // dial connects to Temporal with only these variables set.

@@ -323,18 +323,26 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (st
 	return "", access.No(schemas.ErrorConflict, "%s", b.String())
 }
 
+// takenTime is how long a worker has for taking an answer.
+const takenTime = time.Minute
+
 // update sends an answer to a wait.
 func (o *Operator) update(ctx context.Context, workflowID, answer string, w schemas.Waiting) error {
-	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	some, cancel := context.WithTimeout(ctx, takenTime)
+	defer cancel()
+	handle, err := o.Client.UpdateWorkflow(some, client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, UpdateName: answer, Args: []any{schemas.Answer{Wait: w.ID, Who: o.Who.Name}},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
-		err = handle.Get(ctx, nil)
+		err = handle.Get(some, nil)
 	}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		return access.No(schemas.ErrorConflict, "%s", app.Message())
+	}
+	if some.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no worker has taken the answer within %s, so the run still waits: see with starter doctor whether one runs, and answer again", takenTime)
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func TestARollingUpgrade(t *testing.T) {
 	if err := old.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	_ = old.Wait()
+	w.Ended(old)
 	w.Sandbox.ClearFaults()
 	before := w.Requests("lists/subscribe")
 	r := w.Done(w.Watch(sends))

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ func TestAStoppedWorkerLosesNothing(t *testing.T) {
 	if err := first.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	_ = first.Wait()
+	w.Ended(first)
 	before := w.Requests("lists/subscribe")
 	w.Process(bin, "second.log")
 	r := w.Done(w.Watch(run))
@@ -62,7 +63,9 @@ func logsNameNobody(w *world.World, logs ...string) {
 
 func TestAWorkerWithoutTemporalSaysSo(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(world.Build(t, "worker"))
+	ctx, cancel := context.WithTimeout(t.Context(), world.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, world.Build(t, "worker"))
 	connections := filepath.Join(t.TempDir(), "connections.yaml")
 	if err := os.WriteFile(connections, []byte("connections: []\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package world
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/sandbox"
@@ -102,9 +105,40 @@ func Main(m *testing.M) {
 		debug.SetGCPercent(fewerCollections)
 		debug.SetMemoryLimit(enoughMemory)
 	}
+	sayWhatHangs()
 	status := m.Run()
 	stopping.Wait()
 	os.Exit(status)
+}
+
+// sayWhatHangs ends the tests half a minute before Go's time limit with the goroutines that run
+// a test. Go's own dump has thousands more, those of Temporal's servers.
+func sayWhatHangs() {
+	limit := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration)
+	if limit < time.Minute {
+		return
+	}
+	time.AfterFunc(limit-30*time.Second, func() {
+		var all bytes.Buffer
+		_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
+		for stack := range strings.SplitSeq(all.String(), "\n\n") {
+			if strings.Contains(stack, "testing.tRunner(") {
+				fmt.Fprintf(os.Stderr, "%s\n\n", stack)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "FAIL: the tests above hang after %s\n", limit)
+		os.Exit(1)
+	})
+}
+
+// Ended waits until a process has ended, and fails the test if that takes too long.
+func (w *World) Ended(cmd *exec.Cmd) {
+	w.T.Helper()
+	late := time.AfterFunc(Patience, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	if !late.Stop() {
+		w.T.Errorf("%s has not ended by itself", cmd)
+	}
 }
 
 // Garbage collection would need an eighth of the processor's time. With fewerCollections, in
@@ -190,6 +224,8 @@ func (p *TemporalProcess) Start() {
 		_ = in.Close()
 		_ = cmd.Wait()
 	})
+	late := time.AfterFunc(Patience, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "ready" {
 		t.Fatalf("Temporal did not start: %q", lines.Text())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // Starter runs the command line starter.
@@ -37,7 +38,14 @@ func (s Starter) Call(args ...string) (status int, out, errOut string) {
 	var o, e bytes.Buffer
 	cmd := s.Command(args...)
 	cmd.Stdout, cmd.Stderr = &o, &e
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		late := time.AfterFunc(2*Patience, func() { _ = cmd.Process.Kill() })
+		err = cmd.Wait()
+		if !late.Stop() {
+			s.T.Fatalf("starter %s hangs\n%s\n%s", strings.Join(args, " "), &o, &e)
+		}
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		s.T.Fatal(err)
