@@ -61,10 +61,9 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 				done += fmt.Sprintf(" Its connection is disconnected: runs wait until an administrator connects it with: starter connect %s", schemas.ShellWord(e.Export.Connection))
 			}
 		}
-		if pause != e.Paused {
-			if err := o.Schedule(c.Context(), name, gateway.ScheduleRequest{Paused: pause}); err != nil {
-				return err
-			}
+		// Also where nothing has to change, so that people who may not change it are told.
+		if err := o.Schedule(c.Context(), name, gateway.ScheduleRequest{Paused: pause}); err != nil {
+			return err
 		}
 		return a.print(c, scheduleOutput{name, done}, "%s", done)
 	})

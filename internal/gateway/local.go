@@ -271,6 +271,9 @@ func (l *Local) Schedule(ctx context.Context, export string, in ScheduleRequest)
 	if err := l.mayChange(ctx, export, a.Export.Connection); err != nil {
 		return err
 	}
+	if a.Paused == in.Paused {
+		return nil
+	}
 	change, what := o.Resume, schemas.AuditResumed
 	if in.Paused {
 		change, what = o.Pause, schemas.AuditPaused

@@ -103,13 +103,17 @@ func TestEveryCommandTakesItsRole(t *testing.T) {
 	roles := []schemas.Role{schemas.RoleViewer, schemas.RoleContributor, schemas.RoleAdministrator}
 	for _, row := range rows {
 		command := row[1]
-		for name := range files {
-			if command != "resume" && command != "pause" {
-				continue
-			}
-			// so that there is something to do
-			if err := admin.Schedule(t.Context(), name, gateway.ScheduleRequest{Paused: command == "resume"}); err != nil {
-				t.Fatal(err)
+		for _, done := range []bool{true, false} { // nothing to do, then something
+			for name := range files {
+				if command != "resume" && command != "pause" {
+					continue
+				}
+				if err := admin.Schedule(t.Context(), name, gateway.ScheduleRequest{Paused: (command == "pause") == done}); err != nil {
+					t.Fatal(err)
+				}
+				if got := try(command, schemas.RoleViewer, name, connections[name]); got != "but this needs" {
+					t.Errorf("starter %s as a viewer, nothing to do: %t: %q", command, done, got)
+				}
 			}
 		}
 		if got := try(command, "", "Mine", "sandbox"); got != "who?" {
