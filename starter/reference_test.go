@@ -31,6 +31,7 @@ both. `+"`starter exports`, `connections`, `runs` and `status`"+` print names, o
 | `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | your token for the gateway, or a file with it; default that of `+"`starter login`"+` |
 | `+"`DATA_ROOT`, `--data-root`, `CONNECTIONS_FILE`, `WORKER_SECRET`, `WORKER_SECRET_FILE`, `DATA_KEYS`, `DATA_KEYS_FILE`"+` | as for the worker; used without a gateway |
 | `+"`EXPORT_UI_URL`"+` | URL of Temporal's UI, for links to it; default for Temporal on port 7233 of this machine and for Temporal Cloud |
+| `+"`ITERABLE_SANDBOX_PORT`"+` | port of the sandbox, if it is not 8234: connections to `+"`http://127.0.0.1:8234`"+` then lead to this port. `+"`worker/dev --sandbox-port`"+` prints it; used without a gateway |
 
 The connection to Temporal is configured by [Temporal's own variables](configuration.md#the-workers-environment), which
 `+"`--address`, `--namespace` (`-n`), `--profile` and `--config-file`"+` override, as in the `+"`temporal`"+` CLI.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -13,8 +14,28 @@ import (
 	"iterable-segment-export/schemas"
 )
 
+// sandboxURL is where the sandbox answers by default. SandboxPort is the variable with its
+// port, if that is another one.
+const (
+	sandboxURL  = "http://127.0.0.1:8234"
+	SandboxPort = "ITERABLE_SANDBOX_PORT"
+)
+
+// sandboxAddress returns the URL of the sandbox on this machine.
+func sandboxAddress() (string, error) {
+	port := os.Getenv(SandboxPort)
+	if port == "" {
+		return sandboxURL, nil
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("invalid %s %q: set it to a port, a number from 1 to 65535", SandboxPort, port)
+	}
+	return "http://" + net.JoinHostPort("127.0.0.1", port), nil
+}
+
 // parseConnections parses connections.yaml. Paths in allowedSources become absolute, relative
-// to the file's folder. The error is a *FileError.
+// to the file's folder. SandboxPort moves connections to the sandbox. The error is a
+// *FileError if the file is wrong.
 func parseConnections(path string, data []byte) (*schemas.Connections, error) {
 	folder, err := folderOf(path)
 	if err != nil {
@@ -28,7 +49,14 @@ func parseConnections(path string, data []byte) (*schemas.Connections, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	sandbox, err := sandboxAddress()
+	if err != nil {
+		return nil, err
+	}
 	for i := range out.Connections {
+		if out.Connections[i].BaseURL == sandboxURL {
+			out.Connections[i].BaseURL = sandbox
+		}
 		sources := out.Connections[i].AllowedSources
 		for j, s := range sources {
 			sources[j] = resolve(folder, s)

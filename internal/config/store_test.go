@@ -185,3 +185,31 @@ func TestKey(t *testing.T) {
 	expect(eu, "", "eu.key is too large for a key")
 	expect(schemas.Connection{Name: "x"}, "", `connection "x" has no apiKey`)
 }
+
+// TestTheSandboxMayHaveAnotherPort changes the addresses of no other connections.
+func TestTheSandboxMayHaveAnotherPort(t *testing.T) {
+	const text = "connections:\n" +
+		"  - {name: sandbox, baseURL: http://127.0.0.1:8234, apiKey: {env: A}, allowed: [administrators]}\n" +
+		"  - {name: other, baseURL: http://127.0.0.1:82340, apiKey: {env: A}, allowed: [administrators]}\n"
+	for port, want := range map[string]string{
+		"": "http://127.0.0.1:8234", "9000": "http://127.0.0.1:9000", "x@example.com": "", "0": "", "65536": "",
+	} {
+		t.Setenv(SandboxPort, port)
+		all, err := parseConnections("connections.yaml", []byte(text))
+		if want == "" {
+			if err == nil || !strings.Contains(err.Error(), "set it to a port") {
+				t.Errorf("port %q: %v", port, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all.Connections[0].BaseURL; got != want {
+			t.Errorf("port %q: %s, want %s", port, got, want)
+		}
+		if got := all.Connections[1].BaseURL; got != "http://127.0.0.1:82340" {
+			t.Errorf("port %q: another connection leads to %s", port, got)
+		}
+	}
+}

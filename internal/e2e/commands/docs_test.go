@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/schemas"
@@ -202,10 +203,8 @@ func (r *reader) command(ctx context.Context, line string) *exec.Cmd {
 	if !slices.ContainsFunc(r.env, func(e string) bool { return strings.HasPrefix(e, "DATA_ROOT=") }) {
 		cmd.Env = append(cmd.Env, r.told...)
 	}
-	for i, variable := range cmd.Env {
-		if file, ok := strings.CutPrefix(variable, "CONNECTIONS_FILE="); ok && r.port != "" {
-			cmd.Env[i] = "CONNECTIONS_FILE=" + r.onPort(file, r.port)
-		}
+	if r.port != "" {
+		cmd.Env = append(cmd.Env, config.SandboxPort+"="+r.port)
 	}
 	return cmd
 }
@@ -272,28 +271,6 @@ func (r *reader) ports() (flags string) {
 	return flags
 }
 
-// onPort copies a file of connections, and names the port of the sandbox in the copy in place of
-// the default one. The worker does that by itself; the starter reads the file as it is.
-func (r *reader) onPort(file, port string) string {
-	r.t.Helper()
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(r.dir, file)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	changed := strings.ReplaceAll(string(text), "http://127.0.0.1:8234", "http://127.0.0.1:"+port)
-	if changed == string(text) { // it names this port, or no sandbox
-		return file
-	}
-	copied := filepath.Join(filepath.Dir(file), "connections-"+port+".yaml") // beside it: sources are relative to it
-	if err := os.WriteFile(copied, []byte(changed), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-	return copied
-}
-
 // develops starts the development server, in place of one that runs.
 func (r *reader) develops(line string) {
 	r.t.Helper()
@@ -307,7 +284,7 @@ func (r *reader) develops(line string) {
 		}
 		if told, ok := strings.CutPrefix(l, "In another terminal, for starter: export "); ok {
 			r.told = strings.Fields(strings.ReplaceAll(told, `"`, ""))
-			if len(r.told) != 4 || r.told[0] != "TEMPORAL_ADDRESS="+r.address {
+			if len(r.told) != 5 || r.told[0] != "TEMPORAL_ADDRESS="+r.address {
 				r.t.Errorf("%s", l)
 			}
 		}

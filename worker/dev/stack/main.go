@@ -81,7 +81,7 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 	f.StringVar(&o.connections, "connections", "examples/connections.yaml", "connections to run them over")
 	f.IntVar(&o.temporalPort, "temporal-port", 7233, "port of Temporal")
 	f.IntVar(&o.uiPort, "ui-port", 8233, "port of Temporal's UI")
-	f.IntVar(&o.sandboxPort, "sandbox-port", 8234, "port of the Iterable sandbox")
+	f.IntVar(&o.sandboxPort, "sandbox-port", usualSandbox, "port of the Iterable sandbox")
 	sandboxFlags(f, &o.sandbox)
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}

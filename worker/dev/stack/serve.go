@@ -35,13 +35,12 @@ type serveOptions struct {
 	sandbox                           sandboxOptions
 }
 
-// The sandbox's connection and key, as examples/connections.yaml has them.
 const (
-	sandboxURL    = "http://127.0.0.1:8234"
+	// sandboxKeyEnv has the sandbox's key, as examples/connections.yaml says.
 	sandboxKeyEnv = "ITERABLE_SANDBOX_KEY"
-)
+	// usualSandbox is the sandbox's port in files of connections.
+	usualSandbox = 8234
 
-const (
 	namespace = "default"
 	lookEvery = 250 * time.Millisecond
 )
@@ -162,6 +161,7 @@ func (e *everything) startSandbox(ctx context.Context, o serveOptions, dir strin
 		return fmt.Errorf("--data: %w", err)
 	}
 	e.sandboxURL = "http://" + listener.Addr().String()
+	os.Setenv(config.SandboxPort, strconv.Itoa(o.sandboxPort)) // for the file of connections
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -217,7 +217,7 @@ func (e *everything) startWorker(ctx context.Context, o serveOptions, dir string
 	}
 	e.stops = append(e.stops, func() { _ = e.root.Close() })
 	e.host, err = host.Start(ctx, host.Options{
-		Client: e.client, Connections: sandboxed{store, e.sandboxURL}, Root: e.root, Log: log,
+		Client: e.client, Connections: store, Root: e.root, Log: log,
 		StagingSlots: 2, UploadSlots: 8, StopTimeout: 10 * time.Second, Version: version,
 	})
 	if err != nil {
@@ -225,20 +225,6 @@ func (e *everything) startWorker(ctx context.Context, o serveOptions, dir string
 	}
 	e.stops = append(e.stops, e.host.Stop)
 	return nil
-}
-
-// sandboxed redirects connections from the sandbox's default address to its present one.
-type sandboxed struct {
-	*config.ConnectionStore
-	url string
-}
-
-func (s sandboxed) Get(name string) (schemas.Connection, error) {
-	c, err := s.ConnectionStore.Get(name)
-	if c.BaseURL == sandboxURL {
-		c.BaseURL = s.url
-	}
-	return c, err
 }
 
 // runExports runs the exports concurrently and shows their progress.
@@ -310,8 +296,12 @@ func (e *everything) exports(o serveOptions) string {
 	if os.Getenv(sandboxKeyEnv) == sandbox.DefaultKey { // and no secret of the user's
 		key = " " + sandboxKeyEnv + "=" + sandbox.DefaultKey
 	}
-	return fmt.Sprintf("export TEMPORAL_ADDRESS=%s CONNECTIONS_FILE=%s%s DATA_ROOT=%s", e.stack.FrontendAddr(),
-		schemas.ShellWord(connections), key, schemas.ShellWord(localPath(e.root.URL())))
+	port := ""
+	if o.sandboxPort != usualSandbox {
+		port = fmt.Sprintf(" %s=%d", config.SandboxPort, o.sandboxPort)
+	}
+	return fmt.Sprintf("export TEMPORAL_ADDRESS=%s CONNECTIONS_FILE=%s%s%s DATA_ROOT=%s", e.stack.FrontendAddr(),
+		schemas.ShellWord(connections), key, port, schemas.ShellWord(localPath(e.root.URL())))
 }
 
 func completed(views []operate.View) bool {
