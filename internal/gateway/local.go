@@ -229,15 +229,19 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err := l.mayUse(owner.Connection); err != nil {
 		return none, err
 	}
+	var to schemas.Connection
 	all, err := l.Known()
 	if err == nil {
-		_, err = all.Get(in.Connection)
+		to, err = all.Get(in.Connection)
 	}
 	if err != nil {
 		return none, access.No(schemas.ErrorUnknownConnection, "%s", err.Error())
 	}
 	if isApplied {
 		err = o.CheckMove(ctx, applied, in.Connection)
+	}
+	if err == nil && isApplied {
+		err = l.mayFollow(ctx, applied, to)
 	}
 	if err == nil {
 		err = o.Idle(ctx, export)

@@ -113,6 +113,26 @@ func (l *Local) mayPlan(s *operate.Step) error {
 	return l.usable(s.Want().Connection)
 }
 
+// mayFollow refuses to move an export to a connection if one that is after it was applied by a
+// person who may not use that connection: they could not put it after the export there.
+func (l *Local) mayFollow(ctx context.Context, a operate.Applied, to schemas.Connection) error {
+	following, err := l.reader().Following(ctx, a)
+	if err != nil {
+		return err
+	}
+	for _, f := range following {
+		if f.Grant == nil {
+			continue // runs need no grant
+		}
+		if err := access.CheckUse(f.Grant.Person, to); err != nil {
+			return access.No(schemas.ErrorNotAllowed,
+				"export %q is after it and was applied by %s, who may not use connection %q; have someone who may apply %[1]q again (starter apply FILE --renew), or take %[4]q out of its after and apply that",
+				f.Export.Name, f.Grant.Person.Name, to.Name, a.Export.Name)
+		}
+	}
+	return nil
+}
+
 // usable refuses a connection that the person may not use or that connections.yaml does not
 // have. A starter without that file leaves the second to the run.
 func (l *Local) usable(connection string) error {

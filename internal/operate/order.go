@@ -241,17 +241,26 @@ func (o *Operator) laterRefresh(ctx context.Context, in schemas.RefreshRequest) 
 
 // Unfollowed refuses what would leave applied exports without one that they are after.
 func (o *Operator) Unfollowed(ctx context.Context, a Applied) error {
+	all, err := o.Following(ctx, a)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return access.No(schemas.ErrorConflict, "export %q is after %q and could not start any more; remove it first, or take %[2]q out of its after and apply that", all[0].Export.Name, a.Export.Name)
+}
+
+// Following returns the applied exports that are after one, directly.
+func (o *Operator) Following(ctx context.Context, a Applied) (all []Applied, err error) {
 	for _, name := range a.Followers {
 		f, err := o.describe(ctx, schemas.ScheduleID(name))
 		switch {
 		case errors.Is(err, ErrNotApplied):
 		case err != nil:
-			return err
-		case slices.Contains(f.Export.After, a.Export.Name):
-			return access.No(schemas.ErrorConflict, "export %q is after %q and could not start any more; remove it first, or take %[2]q out of its after and apply that", name, a.Export.Name)
+			return nil, err
+		case f.Export.Name == name && slices.Contains(f.Export.After, a.Export.Name):
+			all = append(all, f)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // unfollow removes an export from the followers of those that it is after.
@@ -303,18 +312,10 @@ func (o *Operator) applyLinks(ctx context.Context, s Step) error {
 // stillAfter returns those of the followers that are not wanted, and that are applied and after
 // the export nevertheless.
 func (o *Operator) stillAfter(ctx context.Context, export string, followers, wanted []string) (kept []string, err error) {
-	for _, name := range followers {
-		if slices.Contains(wanted, name) {
-			continue
-		}
-		f, err := o.describe(ctx, schemas.ScheduleID(name))
-		switch {
-		case errors.Is(err, ErrNotApplied):
-		case err != nil:
-			return nil, err
-		case f.Export.Name == name && slices.Contains(f.Export.After, export):
-			kept = append(kept, name)
-		}
+	unwanted := slices.DeleteFunc(slices.Clone(followers), func(f string) bool { return slices.Contains(wanted, f) })
+	all, err := o.Following(ctx, Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{Name: export}, Followers: unwanted}})
+	for _, f := range all {
+		kept = append(kept, f.Export.Name)
 	}
-	return kept, nil
+	return kept, err
 }
