@@ -1,12 +1,9 @@
 package access
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-
-	"go.temporal.io/api/workflowservice/v1"
 
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
@@ -66,19 +63,10 @@ func TestRefreshesInOrder(t *testing.T) {
 // refreshed is what TestRefreshesInOrder looks at.
 type refreshed struct{ world.Guarded }
 
-// refreshes returns the results of the refreshes that have ended, the newest first.
+// refreshes returns the states of the exports in the refreshes that have ended, the newest first.
 func (r refreshed) refreshes() (all []map[string]string) {
 	r.T.Helper()
-	list, err := r.Client.ListWorkflow(r.T.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: "default", Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus != 'Running'", schemas.WorkflowRefresh)})
-	if err != nil {
-		r.T.Fatal(err)
-	}
-	for _, e := range list.Executions {
-		var out schemas.RefreshResult
-		if err := r.Client.GetWorkflow(r.T.Context(), e.Execution.WorkflowId, e.Execution.RunId).Get(r.T.Context(), &out); err != nil {
-			r.T.Fatal(err)
-		}
+	for _, out := range r.Refreshes() {
 		states := map[string]string{}
 		for _, e := range out.Exports {
 			states[e.Export] = e.State

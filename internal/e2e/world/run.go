@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"iterable-segment-export/internal/generate"
@@ -279,4 +281,22 @@ func (w *World) Last(export string) (operate.View, bool) {
 	}
 	v, err := w.Operator.Look(w.T.Context(), run)
 	return v, err == nil
+}
+
+// Refreshes returns the results of the refreshes that have ended, the newest first.
+func (w *World) Refreshes() (all []schemas.RefreshResult) {
+	w.T.Helper()
+	list, err := w.Client.ListWorkflow(w.T.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: "default", Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus != 'Running'", schemas.WorkflowRefresh)})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	for _, e := range list.Executions {
+		var out schemas.RefreshResult
+		if err := w.Client.GetWorkflow(w.T.Context(), e.Execution.WorkflowId, e.Execution.RunId).Get(w.T.Context(), &out); err != nil {
+			w.T.Fatal(err)
+		}
+		all = append(all, out)
+	}
+	return all
 }
