@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,6 +107,8 @@ func TestASlowProjectHoldsUpNobody(t *testing.T) {
 		slow.ServeHTTP(out, r)
 	}))
 	t.Cleanup(server.Close)
+	answer := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answer) // server.Close waits for its calls, also if the test fails
 	w.Others = w.Connection("slow", server.URL, "{}")
 	w.WriteConnections("{}")
 	w.StartHost()
@@ -119,6 +122,6 @@ func TestASlowProjectHoldsUpNobody(t *testing.T) {
 	if l := w.List("Fast"); l.Digest != expected.Digest || r.Upload.Sent != expected.Valid {
 		t.Errorf("the list has %d members, want %d", l.Size, expected.Valid)
 	}
-	close(release)
+	answer()
 	allSent(w, stuck, e)
 }

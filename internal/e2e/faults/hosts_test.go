@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"iterable-segment-export/internal/e2e/world"
 )
@@ -148,6 +149,8 @@ func (h *hostMachine) startRelays(relays []string) {
 		h.w.T.Fatal(err)
 	}
 	h.w.T.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
+	late := time.AfterFunc(world.Patience, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
 	said := make([]byte, len("ready"))
 	if _, err := io.ReadFull(out, said); err != nil || string(said) != "ready" {
 		h.w.T.Fatalf("the relays of a host: %q, %v", said, err)

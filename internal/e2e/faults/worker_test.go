@@ -63,9 +63,10 @@ func logsNameNobody(w *world.World, logs ...string) {
 
 func TestAWorkerWithoutTemporalSaysSo(t *testing.T) {
 	t.Parallel()
+	bin := world.Build(t, "worker")
 	ctx, cancel := context.WithTimeout(t.Context(), world.Patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, world.Build(t, "worker"))
+	cmd := exec.CommandContext(ctx, bin)
 	connections := filepath.Join(t.TempDir(), "connections.yaml")
 	if err := os.WriteFile(connections, []byte("connections: []\n"), 0o600); err != nil {
 		t.Fatal(err)
