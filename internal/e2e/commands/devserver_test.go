@@ -29,19 +29,15 @@ func TestThePlainDevelopmentServer(t *testing.T) {
 		t.Skipf("%s does not name the temporal CLI", cliEnv)
 	}
 	w := world.New(t, sandbox.Config{}, false)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
+	addr := world.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	l.Close()
 	cmd := exec.Command(cli, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port, "--log-level", "error")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	log := slog.New(slog.DiscardHandler)
+	var err error
 	w.Client, err = dial.Temporal(t.Context(), dial.Options{Address: addr, Log: log, Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)

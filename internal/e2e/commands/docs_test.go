@@ -261,12 +261,8 @@ func (r *reader) asks(command string) {
 // ports are flags that let several development servers run at once.
 func (r *reader) ports() (flags string) {
 	for _, flag := range []string{"temporal-port", "ui-port", "sandbox-port"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		defer l.Close()
-		flags += fmt.Sprintf(" --%s %d", flag, l.Addr().(*net.TCPAddr).Port)
+		_, port, _ := net.SplitHostPort(world.FreeAddr(r.t))
+		flags += fmt.Sprintf(" --%s %s", flag, port)
 	}
 	return flags
 }

@@ -3,7 +3,6 @@ package faults
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -112,12 +111,7 @@ func (s *soak) folder(i int) string { return filepath.Join(s.Sources, fmt.Sprint
 
 func (s *soak) startWorker() {
 	s.T.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	s.health = l.Addr().String()
-	l.Close()
+	s.health = world.FreeAddr(s.T)
 	cmd := exec.Command(world.Build(s.T, "worker"))
 	cmd.Env = []string{"HEALTH_ADDR=" + s.health}
 	s.pid = s.ProcessOf("soak.log", cmd).Process.Pid

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -135,12 +134,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	health := free.Addr().String()
-	free.Close()
+	health := world.FreeAddr(t)
 	cmd := exec.Command(world.Build(t, "worker"))
 	cmd.Env = []string{
 		"LOG_LEVEL=debug", "HEALTH_ADDR=" + health, "NOTIFY_ALLOWED=" + hook.URL,

@@ -7,7 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"runtime/debug"
@@ -105,6 +105,7 @@ func Main(m *testing.M) {
 		debug.SetGCPercent(fewerCollections)
 		debug.SetMemoryLimit(enoughMemory)
 	}
+	http.DefaultClient.Timeout = Patience
 	sayWhatHangs()
 	status := m.Run()
 	stopping.Wait()
@@ -181,12 +182,7 @@ func NewApart(t *testing.T, c sandbox.Config, limits string) (*World, *TemporalP
 	w := &World{T: t, Dir: t.TempDir(), Sandbox: NewSandbox(t, c)}
 	w.Sources, w.DataRoot = w.Path("segments"), w.Path("data")
 	w.StartSandbox()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Temporal = l.Addr().String()
-	l.Close()
+	w.Temporal = FreeAddr(t)
 	p := &TemporalProcess{w: w}
 	p.Start()
 	w.Dial()
