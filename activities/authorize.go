@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 )
@@ -275,7 +276,7 @@ func (a *Activities) mayReport(ctx context.Context, in schemas.RunReportInput) e
 	for _, s := range in.Result.Segments {
 		run.Segment = s.Segment
 		_, known := r.Input.Export.Find(s.Segment)
-		if !known || s.Export != run.Export || s.RunID != run.RunID || s.Connection != run.Connection || s.Rejects != "" && path.Dir(s.Rejects) != schemas.ReportDir(run) {
+		if !known || s.Export != run.Export || s.RunID != run.RunID || s.Connection != run.Connection || s.Rejects != "" && path.Dir(s.Rejects) != dataroot.ReportDir(run) {
 			return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the report of a run of %q is about another one", run.Export))
 		}
 	}

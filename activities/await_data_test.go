@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/snapshot"
@@ -174,11 +175,11 @@ func TestDataIsNewEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := schemas.ExportReport{State: schemas.StateDone, Info: info}
-	if err := l.Root.WriteJSON(t.Context(), path.Join(schemas.ReportDir(last), schemas.ReportFile), report); err != nil {
+	if err := l.Root.WriteJSON(t.Context(), path.Join(dataroot.ReportDir(last), dataroot.ReportFile), report); err != nil {
 		t.Fatal(err)
 	}
 	lists := dividedLists{Lists: []string{"S/A"}, Read: schemas.SegmentInfo{Newest: info.Newest.Add(-time.Hour)}} // of a split that the segment had once
-	if err := l.Root.WriteJSON(t.Context(), schemas.ListsKey(l.in.Run), lists); err != nil {
+	if err := l.Root.WriteJSON(t.Context(), dataroot.ListsKey(l.in.Run), lists); err != nil {
 		t.Fatal(err)
 	}
 	l.ready(since, "no file is newer than those of 2036-01-31 22:30:00 UTC that the last run has read (ready.newerThan)")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/generate"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/record"
@@ -94,7 +95,7 @@ func benchmarkStage(b *testing.B, variant string) {
 	for b.Loop() {
 		w.lists = lists.Cache{}
 		if variant == "suppression from its source" {
-			if err := w.Root.DeletePrefix(b.Context(), schemas.SuppressionDir); err != nil {
+			if err := w.Root.DeletePrefix(b.Context(), dataroot.SuppressionDir); err != nil {
 				b.Fatal(err)
 			}
 		}

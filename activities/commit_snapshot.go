@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/step"
@@ -77,7 +78,7 @@ func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) erro
 // checkAttempt returns an error if the report names an attempt in a form that no attempt has. The
 // name becomes part of keys.
 func checkAttempt(run schemas.RunRef, r schemas.ExportReport) error {
-	if a := r.Manifest.Attempt; a != "" && !schemas.IsAttempt(a) {
+	if a := r.Manifest.Attempt; a != "" && !dataroot.IsAttempt(a) {
 		return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("segment %q of export %q: the report has an invalid attempt", run.Segment, run.Export))
 	}
 	return nil

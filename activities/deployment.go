@@ -6,25 +6,25 @@ import (
 	"encoding/json"
 	"errors"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // deployment returns the data root's ID, and creates the ID if it does not exist.
 func (a *Activities) deployment(ctx context.Context) (string, error) {
-	var d schemas.Deployment
-	found, err := a.Root.ReadJSON(ctx, schemas.DeploymentKey, &d)
+	var d dataroot.Deployment
+	found, err := a.Root.ReadJSON(ctx, dataroot.DeploymentKey, &d)
 	if err != nil || found && d.ID != "" {
 		return d.ID, err
 	}
-	data, err := json.Marshal(schemas.Deployment{ID: rand.Text()})
+	data, err := json.Marshal(dataroot.Deployment{ID: rand.Text()})
 	if err != nil {
 		return "", err
 	}
-	err = a.Root.WriteNew(ctx, schemas.DeploymentKey, data)
+	err = a.Root.WriteNew(ctx, dataroot.DeploymentKey, data)
 	if err != nil && !errors.Is(err, storage.ErrExists) { // another worker made one at the same time
 		return "", err
 	}
-	_, err = a.Root.ReadJSON(ctx, schemas.DeploymentKey, &d)
+	_, err = a.Root.ReadJSON(ctx, dataroot.DeploymentKey, &d)
 	return d.ID, err
 }

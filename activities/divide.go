@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/internal/step"
@@ -51,7 +52,7 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 		known.Lists = union(known.Lists, []string{list.List})
 	}
 	a.Metrics.Profiles(ctx, in.Run.Export, observe.Filtered, out.Manifest.Filtered+out.Divided.WithoutValue+out.Divided.HeldOut)
-	return out, a.Root.WriteJSON(ctx, schemas.ListsKey(in.Run), known)
+	return out, a.Root.WriteJSON(ctx, dataroot.ListsKey(in.Run), known)
 }
 
 // dividedLists is the record of the lists of a divided segment.
@@ -63,7 +64,7 @@ type dividedLists struct {
 }
 
 func (a *Activities) dividedLists(ctx context.Context, run schemas.RunRef) (known dividedLists, err error) {
-	if _, err = a.Root.ReadJSON(ctx, schemas.ListsKey(run), &known); err != nil {
+	if _, err = a.Root.ReadJSON(ctx, dataroot.ListsKey(run), &known); err != nil {
 		err = fmt.Errorf("read the record of the lists of segment %q: %w", run.Segment, err)
 	}
 	return known, err
@@ -124,7 +125,7 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 	if in.Done {
 		known.Read = report.Info
 	}
-	if err := a.Root.WriteJSON(ctx, schemas.ListsKey(in.Run), known); err != nil {
+	if err := a.Root.WriteJSON(ctx, dataroot.ListsKey(in.Run), known); err != nil {
 		return report, err
 	}
 	if report.Record, err = staging.PublishUnlisted(ctx, a.Ledger(), in.Run, report.Manifest.Attempt); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -20,24 +21,24 @@ func TestAttemptsOfOtherRuns(t *testing.T) {
 	d.env.RegisterActivityWithOptions(d.CommitSnapshot, activity.RegisterOptions{Name: schemas.ActivityCommitSnapshot})
 	d.env.RegisterActivityWithOptions(d.CloseRun, activity.RegisterOptions{Name: schemas.ActivityCloseRun})
 	victim := schemas.RunRef{Connection: "finance", Export: "Payroll", RunID: "r1", Segment: in.Segment.Name}
-	files, err := d.Root.List(t.Context(), schemas.StagedDir(in.Run, out.Manifest.Attempt))
+	files, err := d.Root.List(t.Context(), dataroot.StagedDir(in.Run, out.Manifest.Attempt))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
 		data, err := d.Root.Read(t.Context(), f.Name)
 		if err == nil {
-			err = d.Root.Write(t.Context(), path.Join(schemas.StagedDir(victim, out.Manifest.Attempt), path.Base(f.Name)), data)
+			err = d.Root.Write(t.Context(), path.Join(dataroot.StagedDir(victim, out.Manifest.Attempt), path.Base(f.Name)), data)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := d.Root.Write(t.Context(), path.Join(schemas.StagedDir(victim, out.Manifest.Attempt), schemas.RowsFile), []byte("rows")); err != nil {
+	if err := d.Root.Write(t.Context(), path.Join(dataroot.StagedDir(victim, out.Manifest.Attempt), dataroot.RowsFile), []byte("rows")); err != nil {
 		t.Fatal(err)
 	}
-	up := strings.Repeat("../", strings.Count(schemas.StagingDir(in.Run), "/")+1)
-	for _, attempt := range []string{up + schemas.StagedDir(victim, out.Manifest.Attempt), "..", "../x", strings.Repeat("z", 32)} {
+	up := strings.Repeat("../", strings.Count(dataroot.StagingDir(in.Run), "/")+1)
+	for _, attempt := range []string{up + dataroot.StagedDir(victim, out.Manifest.Attempt), "..", "../x", strings.Repeat("z", 32)} {
 		run := in.Run
 		run.Segment = "In NO"
 		report := schemas.ExportReport{Manifest: schemas.Manifest{Attempt: attempt}}
@@ -54,7 +55,7 @@ func TestAttemptsOfOtherRuns(t *testing.T) {
 			}
 		}
 	}
-	if kept, err := d.Root.List(t.Context(), schemas.ReportDir(in.Run)); err != nil || len(kept) > 0 {
+	if kept, err := d.Root.List(t.Context(), dataroot.ReportDir(in.Run)); err != nil || len(kept) > 0 {
 		t.Errorf("beside the report: %v, %v", kept, err)
 	}
 }

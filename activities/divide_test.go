@@ -17,6 +17,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/sandbox"
@@ -265,8 +266,8 @@ func TestVanishedValues(t *testing.T) {
 	if in, out, err = d.divide(countries(), row("ann", "NO"), row("bob", "NO")); err != nil || fmt.Sprint(out.Divided.Kept) != "[In SE]" {
 		t.Fatalf("%+v, %v", out, err)
 	}
-	files, err := d.Root.List(t.Context(), schemas.StagingDir(in.Run))
-	if err != nil || slices.ContainsFunc(files, func(o storage.Object) bool { return path.Base(o.Name) == schemas.RowsFile }) {
+	files, err := d.Root.List(t.Context(), dataroot.StagingDir(in.Run))
+	if err != nil || slices.ContainsFunc(files, func(o storage.Object) bool { return path.Base(o.Name) == dataroot.RowsFile }) {
 		t.Errorf("without record: all: %v, %v", files, err)
 	}
 	// The list of a value is known until it is empty.
@@ -280,7 +281,7 @@ func TestVanishedValues(t *testing.T) {
 	if err != nil || fmt.Sprint(known.Lists) != "[In NO]" || known.Read.Newest.IsZero() {
 		t.Errorf("%+v, %v", known, err)
 	}
-	if files, err := d.Root.List(t.Context(), schemas.StagingDir(in.Run)); err != nil || len(files) > 0 {
+	if files, err := d.Root.List(t.Context(), dataroot.StagingDir(in.Run)); err != nil || len(files) > 0 {
 		t.Errorf("left: %v, %v", files, err)
 	}
 }
@@ -367,7 +368,7 @@ func TestLostParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := path.Join(schemas.StagedDir(in.Run, out.Manifest.Attempt), "parts.arrow")
+	key := path.Join(dataroot.StagedDir(in.Run, out.Manifest.Attempt), "parts.arrow")
 	data, err := d.Root.Read(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -388,7 +389,7 @@ func TestLostParts(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := d.Root.DeletePrefix(t.Context(), schemas.StagingDir(in.Run)); err != nil {
+	if err := d.Root.DeletePrefix(t.Context(), dataroot.StagingDir(in.Run)); err != nil {
 		t.Fatal(err)
 	}
 	if err := stage(); err == nil || !strings.Contains(err.Error(), "abort, and run the export again") {

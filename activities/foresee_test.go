@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/sandbox"
@@ -56,7 +57,7 @@ func TestConnectionsToOneProjectAreRecorded(t *testing.T) {
 	b.Activities.Connections, b.Clients.Connections = connections, connections
 	b.Senders = limits.NewShare(b.Root, limits.NewRegistry(), b.Log)
 	record := func(connection string) (r struct{ Project string }) {
-		if _, err := b.Root.ReadJSON(t.Context(), schemas.ProjectKey(connection), &r); err != nil {
+		if _, err := b.Root.ReadJSON(t.Context(), dataroot.ProjectKey(connection), &r); err != nil {
 			t.Fatal(err)
 		}
 		return r

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
@@ -41,7 +42,7 @@ type sentSince struct {
 
 // sentSinceKey returns the key of a list's sentSince, beside its record.
 func sentSinceKey(host, owner string) string {
-	return path.Join(schemas.ListOwnersDir(host), strings.TrimSuffix(path.Base(owner), ".json")+"-sent.json")
+	return path.Join(dataroot.ListOwnersDir(host), strings.TrimSuffix(path.Base(owner), ".json")+"-sent.json")
 }
 
 // is reports whether a run's segment is the owner.
@@ -73,12 +74,12 @@ func ownerName(l iterable.List) string {
 
 // ownerKey returns the key of a list's record.
 func ownerKey(host string, l iterable.List) string {
-	return path.Join(schemas.ListOwnersDir(host), ownerName(l))
+	return path.Join(dataroot.ListOwnersDir(host), ownerName(l))
 }
 
 // listOwner returns the list's record of that name on a host, and whether there is one.
 func (a *Activities) listOwner(ctx context.Context, host, name string) (owner listOwner, found bool, err error) {
-	found, err = a.Root.ReadJSON(ctx, path.Join(schemas.ListOwnersDir(host), path.Base(name)), &owner)
+	found, err = a.Root.ReadJSON(ctx, path.Join(dataroot.ListOwnersDir(host), path.Base(name)), &owner)
 	return owner, found, err
 }
 
@@ -202,7 +203,7 @@ func handedOver(list int64, owner listOwner) error {
 // disown deletes the records of the lists that an export fills.
 func (a *Activities) disown(ctx context.Context, export string) error {
 	var errs []error
-	err := a.Root.Walk(ctx, schemas.ListOwners, func(f storage.Object) error {
+	err := a.Root.Walk(ctx, dataroot.ListOwners, func(f storage.Object) error {
 		var owner listOwner
 		if found, err := a.Root.ReadJSON(ctx, f.Name, &owner); err != nil || !found || owner.Export != export {
 			return err

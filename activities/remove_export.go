@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/step"
@@ -68,7 +69,7 @@ func (a *Activities) removeData(ctx context.Context, connection, export string, 
 		return err
 	}
 	for _, connection := range slices.Compact(append([]string{connection}, owner.Before...)) {
-		for _, dir := range schemas.ExportDirs(connection, export) {
+		for _, dir := range dataroot.ExportDirs(connection, export) {
 			files, err := a.Root.List(ctx, dir)
 			if err != nil {
 				return err

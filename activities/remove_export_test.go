@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -63,7 +64,7 @@ func TestRemovalFailsIfItCannotTellWhoseTheTrialsAre(t *testing.T) {
 		_, err := b.env.ExecuteActivity(schemas.ActivityRemoveExport, schemas.RemoveInput{Export: schemas.Export{Name: "Spring", Connection: "sandbox"}})
 		return err
 	}
-	record := schemas.NameKey(schemas.TrialName("Spring"))
+	record := dataroot.NameKey(schemas.TrialName("Spring"))
 	if err := b.Root.WriteJSON(t.Context(), record, schemas.NameRecord{Export: "damaged", Connection: "sandbox"}); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func TestRemovalDeletesListsThatRunsHaveEmptied(t *testing.T) {
 		}
 	}
 	e := schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "In {Country}", ForEach: "Country"}}}
-	if err := b.Root.WriteJSON(t.Context(), schemas.ListsKey(schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "In {Country}"}), dividedLists{Lists: []string{"In NO"}}); err != nil {
+	if err := b.Root.WriteJSON(t.Context(), dataroot.ListsKey(schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "In {Country}"}), dividedLists{Lists: []string{"In NO"}}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := b.deleteLists(t.Context(), e)

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -74,7 +75,7 @@ func selecting(t *testing.T, export schemas.Export, segment schemas.Segment, fie
 // rows the first file has.
 func addsOf(t *testing.T, b *bench, run schemas.RunRef, m schemas.Manifest, half int64) (_, _ string) {
 	t.Helper()
-	file, err := b.Ledger().OpenStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), schemas.AddsFile))
+	file, err := b.Ledger().OpenStaged(t.Context(), path.Join(dataroot.StagedDir(run, m.Attempt), dataroot.AddsFile))
 	if err != nil {
 		t.Fatal(err)
 	}

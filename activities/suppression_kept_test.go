@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/internal/suppression/lists"
 	"iterable-segment-export/schemas"
@@ -25,7 +26,7 @@ func TestHashesOfSuppressionListsAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := []string{schemas.SuppressionKey("sandbox", "Complaints"), schemas.SuppressionKey("sandbox", "More")}
+	keys := []string{dataroot.SuppressionKey("sandbox", "Complaints"), dataroot.SuppressionKey("sandbox", "More")}
 	kept := func() [][]byte {
 		t.Helper()
 		var all [][]byte

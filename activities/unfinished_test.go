@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/ledger/ledgertest"
@@ -78,7 +79,7 @@ func TestNothingIsSentToAListThatWasHandedOver(t *testing.T) {
 	list := iterable.List{ID: 7}
 	in := schemas.UploadInput{Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: 7, ListOwner: ownerName(list), Kind: schemas.Subscribe, End: 1, Attempt: ledgertest.Attempt}
 	for export, want := range map[string]string{"Spring": "missing", "Autumn": "was handed over to segment \"High-value\" of export \"Autumn\""} {
-		if err := b.Root.DeletePrefix(t.Context(), schemas.ListOwners); err != nil {
+		if err := b.Root.DeletePrefix(t.Context(), dataroot.ListOwners); err != nil {
 			t.Fatal(err)
 		}
 		o := ownership{Activities: b.Activities, in: schemas.EnsureListInput{Run: schemas.RunRef{Export: export, Segment: run.Segment}, Connection: "sandbox"}}
@@ -204,7 +205,7 @@ func TestAStartOverBeginsAfresh(t *testing.T) {
 	if m.Adds != 1 || m.Removals != 1 || m.Members != 1 {
 		t.Errorf("%+v", m)
 	}
-	files, err := b.Root.List(t.Context(), schemas.StagingDir(run))
+	files, err := b.Root.List(t.Context(), dataroot.StagingDir(run))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 	run.RunID = "r2"
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
 		in := schemas.UploadInput{Run: run, Attempt: m.Attempt, Kind: kind, End: 1}
-		staged, err := b.Ledger().OpenStaged(t.Context(), path.Join(schemas.StagedDir(run, m.Attempt), ledger.StagedName(kind)))
+		staged, err := b.Ledger().OpenStaged(t.Context(), path.Join(dataroot.StagedDir(run, m.Attempt), ledger.StagedName(kind)))
 		if err != nil {
 			t.Fatal(err)
 		}

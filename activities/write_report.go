@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/rejects"
@@ -59,7 +60,7 @@ func (a *Activities) WriteRunReport(ctx context.Context, in schemas.RunReportInp
 	if err := report.Write(&page, run); err != nil {
 		return "", err
 	}
-	key := schemas.RunReport(in.Export.Connection, in.Export.Name, in.Result.RunID)
+	key := dataroot.RunReport(in.Export.Connection, in.Export.Name, in.Result.RunID)
 	if err := a.Root.Write(ctx, key, page.Bytes()); err != nil {
 		return "", fmt.Errorf("write the run's report: %w", err)
 	}
@@ -182,13 +183,13 @@ const mostHistory = 30
 
 // history returns the list's size after the last successful runs.
 func (a *Activities) history(ctx context.Context, run schemas.RunRef) ([]report.Size, error) {
-	of := path.Base(schemas.ReportDir(run))
-	found, err := a.Root.List(ctx, path.Dir(path.Dir(schemas.ReportDir(run))))
+	of := path.Base(dataroot.ReportDir(run))
+	found, err := a.Root.List(ctx, path.Dir(path.Dir(dataroot.ReportDir(run))))
 	if err != nil {
 		return nil, fmt.Errorf("look for earlier reports: %w", err)
 	}
 	found = slices.DeleteFunc(found, func(o storage.Object) bool {
-		return path.Base(o.Name) != schemas.ReportFile || path.Base(path.Dir(o.Name)) != of
+		return path.Base(o.Name) != dataroot.ReportFile || path.Base(path.Dir(o.Name)) != of
 	})
 	slices.SortFunc(found, func(a, b storage.Object) int { return b.ModTime.Compare(a.ModTime) })
 	var sizes []report.Size

@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -21,13 +22,13 @@ func TestAReportWithoutPastRuns(t *testing.T) {
 	in := schemas.RunReportInput{
 		Export: schemas.Export{Name: "Spring", Connection: "sandbox"}, Connection: schemas.ConnectionInfo{Name: "sandbox"}, State: schemas.StateDone, Result: schemas.RunResult{RunID: "r1"},
 	}
-	past, report := schemas.PastRunsKey("sandbox", "Spring"), schemas.RunReport("sandbox", "Spring", "r1")
+	past, report := dataroot.PastRunsKey("sandbox", "Spring"), dataroot.RunReport("sandbox", "Spring", "r1")
 	for name, change := range map[string]func() error{
 		"are damaged":            func() error { return b.Root.Write(t.Context(), past, []byte("{")) },
 		"have another key":       func() error { return b.Root.Write(t.Context(), past, []byte("age-encryption.org/v1\nsealed")) },
 		"are not to be replaced": func() error { return b.Root.Write(t.Context(), past+"/x", nil) },
 	} {
-		if err := errors.Join(b.Root.DeletePrefix(t.Context(), schemas.ReportsDir), b.Root.DeletePrefix(t.Context(), schemas.HistoryDir), change()); err != nil {
+		if err := errors.Join(b.Root.DeletePrefix(t.Context(), dataroot.ReportsDir), b.Root.DeletePrefix(t.Context(), dataroot.HistoryDir), change()); err != nil {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer

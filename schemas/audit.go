@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"fmt"
-	"path"
 	"time"
 )
 
@@ -49,13 +48,6 @@ const (
 func AuditOfAnswer(answer string) AuditWhat {
 	return map[string]AuditWhat{UpdateApprove: AuditApproved, UpdateRetry: AuditRetried, UpdateAbort: AuditAborted}[answer]
 }
-
-// AuditDir is the folder of the audit trail. It has a folder for each month, with a file for
-// each entry.
-const AuditDir = "audit"
-
-// AuditMonth returns the folder of the entries of the month of a time.
-func AuditMonth(at time.Time) string { return path.Join(AuditDir, at.UTC().Format("2006-01")) }
 
 // AuditRunID returns the ID of the entry about the start of a run.
 func AuditRunID(runID string) string { return "run " + runID }

@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"strings"
@@ -201,4 +203,31 @@ func escape(name string) string {
 		}
 	}
 	return b.String()
+}
+
+// PathName returns a display name in a form that every file system and bucket accepts: a
+// readable part, and the first 128 bits of the name's SHA-256 in hex, so that no other name
+// has the same form.
+func PathName(name string) string {
+	const most = 30
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		default:
+			if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
+				b.WriteByte('-')
+			}
+		}
+		if b.Len() >= most {
+			break
+		}
+	}
+	sum := sha256.Sum256([]byte(name))
+	readable := strings.TrimSuffix(b.String(), "-")
+	if readable == "" {
+		readable = "x"
+	}
+	return readable + "-" + hex.EncodeToString(sum[:16])
 }

@@ -2,20 +2,8 @@ package schemas
 
 import (
 	"fmt"
-	"path"
 	"time"
 )
-
-// HistoryDir is the folder with the PastRuns of every export.
-const HistoryDir = "history"
-
-// PastRunsKey returns the key of the PastRuns of an export over a connection.
-func PastRunsKey(connection, export string) string {
-	return path.Join(HistoryDir, exportPath(connection, export), "runs.json")
-}
-
-// OverviewKey is the key of the overview of all exports as a page.
-const OverviewKey = ReportsDir + "/index.html"
 
 // PastRuns is what the data root keeps of the runs of an export, for longer than Temporal
 // keeps them. It has names and counts only.

@@ -1,24 +1,6 @@
 package schemas
 
-import (
-	"path"
-	"time"
-)
-
-// Files of a run's report in the data root, beside each segment's ReportFile.
-const (
-	PaceFile      = "pace.json"   // a segment's []PaceSample
-	RunReportFile = "report.html" // the readable report of a whole run
-)
-
-// RunReport returns the key of a run's readable report.
-func RunReport(connection, export, runID string) string {
-	return path.Join(RunDir(connection, export, runID), RunReportFile)
-}
-
-// PaceDir returns the folder of the pace samples of one segment's run, one file for each
-// attempt at a chunk.
-func PaceDir(run RunRef) string { return path.Join(StagingDir(run), "pace") }
+import "time"
 
 // PaceSample counts one interval of an upload.
 type PaceSample struct {

@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -57,16 +56,4 @@ func (e Export) Trial() *Trial {
 		}
 	}
 	return nil
-}
-
-// TrialsDir is the folder with the people of trials that have not ended.
-const TrialsDir = "trials"
-
-// TrialSaltKey is the key of the random bytes that keep requests for trials from being guessed
-// by their hashes.
-const TrialSaltKey = TrialsDir + "/salt"
-
-// TrialKey returns the key of the file with the people of a trial.
-func TrialKey(connection, export, people string) string {
-	return path.Join(TrialsDir, exportPath(connection, export), path.Base(people)+".json")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/host"
@@ -114,7 +115,7 @@ func (a *app) openRoot(ctx context.Context) (*storage.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the data root: %w; set it with --data-root or DATA_ROOT", err)
 	}
-	root.Encrypt(keys, schemas.PeopleDirs...)
+	root.Encrypt(keys, dataroot.PeopleDirs...)
 	return root, nil
 }
 

@@ -14,13 +14,13 @@ import (
 
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/logging"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // version is set by the linker in releases.
@@ -176,7 +176,7 @@ func (s settings) dataRoot(ctx context.Context) (*storage.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open DATA_ROOT: %w", err)
 	}
-	root.Encrypt(keys, schemas.PeopleDirs...)
+	root.Encrypt(keys, dataroot.PeopleDirs...)
 	return root, nil
 }
 

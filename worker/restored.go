@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"iterable-segment-export/schemas"
+	"iterable-segment-export/internal/dataroot"
 )
 
 // declareRestore records that the data root was restored from a backup, so that the next run
@@ -25,7 +25,7 @@ func declareRestore(ctx context.Context, out io.Writer) error {
 	if err := reach(ctx, root); err != nil {
 		return fmt.Errorf("DATA_ROOT: %w", err)
 	}
-	if err := root.WriteJSON(ctx, schemas.RestoreKey, schemas.Restore{ID: rand.Text(), At: time.Now().UTC()}); err != nil {
+	if err := root.WriteJSON(ctx, dataroot.RestoreKey, dataroot.Restore{ID: rand.Text(), At: time.Now().UTC()}); err != nil {
 		return fmt.Errorf("declare the restore of the data root: %w", err)
 	}
 	_, err = fmt.Fprintf(out, "The next run of each export sends all profiles and removes none, since %s was restored from a backup.\n", root.URL())

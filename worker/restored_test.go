@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // TestARestoreIsDeclared declares two restores, which differ.
@@ -27,8 +27,8 @@ func TestARestoreIsDeclared(t *testing.T) {
 		if !strings.Contains(out.String(), dir) {
 			t.Errorf("the answer does not name the data root: %s", out.String())
 		}
-		var r schemas.Restore
-		if found, err := root.ReadJSON(t.Context(), schemas.RestoreKey, &r); !found || err != nil || r.ID == "" || r.At.IsZero() {
+		var r dataroot.Restore
+		if found, err := root.ReadJSON(t.Context(), dataroot.RestoreKey, &r); !found || err != nil || r.ID == "" || r.At.IsZero() {
 			t.Fatalf("the record is %+v, %v, %v", r, found, err)
 		}
 		ids[r.ID] = true

@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -42,7 +43,7 @@ func (s *exportSegment) check(ctx workflow.Context) error {
 		NewFields:  s.list.NewFields,
 		SentAgain:  m.SentAgain,
 		Unready:    s.unready,
-		Examples:   path.Join(schemas.ReportDir(s.in.Run), schemas.ExamplesFile),
+		Examples:   path.Join(dataroot.ReportDir(s.in.Run), dataroot.ExamplesFile),
 	}
 	s.report.Manifest.Rejects = "" // deleted with the staged files
 	return s.closeCheck(ctx)

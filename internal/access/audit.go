@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -37,7 +38,7 @@ func (g *Gate) Audit(ctx context.Context, id string, e schemas.AuditEntry) error
 	}
 	line, err := json.Marshal(e)
 	if err == nil {
-		err = g.root.WriteNew(ctx, path.Join(schemas.AuditMonth(e.At), id+".json"), append(line, '\n'))
+		err = g.root.WriteNew(ctx, path.Join(dataroot.AuditMonth(e.At), id+".json"), append(line, '\n'))
 	}
 	if err != nil && !errors.Is(err, storage.ErrExists) {
 		return fmt.Errorf("write the audit trail: %w", err)
@@ -50,9 +51,9 @@ const auditReaders = 16
 
 // Trail returns the entries of the audit trail since a time, the oldest first.
 func (g *Gate) Trail(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error) {
-	first := path.Base(schemas.AuditMonth(since))
+	first := path.Base(dataroot.AuditMonth(since))
 	var keys []string
-	err := g.root.Walk(ctx, schemas.AuditDir, func(o storage.Object) error {
+	err := g.root.Walk(ctx, dataroot.AuditDir, func(o storage.Object) error {
 		if month := path.Base(path.Dir(o.Name)); month >= first {
 			keys = append(keys, o.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/schemas"
 )
@@ -30,7 +31,7 @@ func (g *Gate) Consent(ctx context.Context, c schemas.Connection) (*schemas.Cons
 			Connection: c.Name, Host: Host(c), By: c.Consent.AcceptedBy, At: c.Consent.AcceptedAt, Statement: c.Consent.Statement, File: true,
 		}
 	}
-	kept, err := g.root.List(ctx, schemas.ConsentDir(c.Name))
+	kept, err := g.root.List(ctx, dataroot.ConsentDir(c.Name))
 	if err != nil {
 		return nil, fmt.Errorf("look for the consent to connection %q: %w", c.Name, err)
 	}
@@ -87,5 +88,5 @@ func (g *Gate) Withdraw(ctx context.Context, who schemas.Person, c schemas.Conne
 // keepConsent writes a record. Earlier records stay.
 func (g *Gate) keepConsent(ctx context.Context, r schemas.ConsentRecord) (schemas.ConsentRecord, error) {
 	r.At = g.now().UTC()
-	return r, g.root.WriteJSON(ctx, path.Join(schemas.ConsentDir(r.Connection), r.At.Format("20060102T150405.000000000Z")+".json"), r)
+	return r, g.root.WriteJSON(ctx, path.Join(dataroot.ConsentDir(r.Connection), r.At.Format("20060102T150405.000000000Z")+".json"), r)
 }

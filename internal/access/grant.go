@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -152,15 +153,15 @@ func (g *Gate) Revoke(ctx context.Context, connection, export, by string) error 
 	if !g.Required() {
 		return nil
 	}
-	if err := g.root.WriteJSON(ctx, schemas.RevokedKey(connection, export), revocation{Connection: connection, Export: export, By: by, At: g.now().UTC()}); err != nil {
+	if err := g.root.WriteJSON(ctx, dataroot.RevokedKey(connection, export), revocation{Connection: connection, Export: export, By: by, At: g.now().UTC()}); err != nil {
 		return err
 	}
-	return g.root.DeletePrefix(ctx, schemas.TargetsKey(connection, export))
+	return g.root.DeletePrefix(ctx, dataroot.TargetsKey(connection, export))
 }
 
 // revokedAt returns when the export's grants were last revoked, zero if never.
 func (g *Gate) revokedAt(ctx context.Context, connection, export string) (time.Time, error) {
 	var r revocation
-	_, err := g.root.ReadJSON(ctx, schemas.RevokedKey(connection, export), &r)
+	_, err := g.root.ReadJSON(ctx, dataroot.RevokedKey(connection, export), &r)
 	return r.At, err
 }

@@ -7,15 +7,16 @@ import (
 	"fmt"
 	"slices"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
 // Owner returns the record of an export's name; ok reports whether it has one.
 func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, ok bool, err error) {
-	ok, err = g.root.ReadJSON(ctx, schemas.NameKey(export), &r)
+	ok, err = g.root.ReadJSON(ctx, dataroot.NameKey(export), &r)
 	if ok && r.Export != export {
-		err = fmt.Errorf("the record of the name %q is damaged: %s is about %q", export, schemas.NameKey(export), r.Export)
+		err = fmt.Errorf("the record of the name %q is damaged: %s is about %q", export, dataroot.NameKey(export), r.Export)
 	}
 	return r, ok, err
 }
@@ -42,7 +43,7 @@ func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
 	if err != nil {
 		return err
 	}
-	err = g.root.WriteNew(ctx, schemas.NameKey(export), data)
+	err = g.root.WriteNew(ctx, dataroot.NameKey(export), data)
 	if errors.Is(err, storage.ErrExists) { // claimed concurrently
 		return g.CheckName(ctx, export, connection)
 	}
@@ -70,18 +71,18 @@ func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas
 		r.Before = append(r.Before, r.Connection)
 	}
 	r.Connection, r.By, r.Since = connection, by, g.now().UTC()
-	return r, g.root.WriteJSON(ctx, schemas.NameKey(export), r)
+	return r, g.root.WriteJSON(ctx, dataroot.NameKey(export), r)
 }
 
 // Release deletes the record of an export's name.
 func (g *Gate) Release(ctx context.Context, export string) error {
-	return g.root.DeletePrefix(ctx, schemas.NameKey(export))
+	return g.root.DeletePrefix(ctx, dataroot.NameKey(export))
 }
 
 // Admit records what a run was admitted with. Every step of the run is checked against it.
 func (g *Gate) Admit(ctx context.Context, run schemas.RunRef, r schemas.RunRecord) error {
 	r.At = g.now().UTC()
-	return g.root.WriteJSON(ctx, schemas.RunRecordKey(run), r)
+	return g.root.WriteJSON(ctx, dataroot.RunRecordKey(run), r)
 }
 
 // KeepList records the list that a segment's run fills.
@@ -89,7 +90,7 @@ func (g *Gate) KeepList(ctx context.Context, run schemas.RunRef, list int64) err
 	if !g.Required() {
 		return nil
 	}
-	return g.root.WriteJSON(ctx, schemas.RunListKey(run), list)
+	return g.root.WriteJSON(ctx, dataroot.RunListKey(run), list)
 }
 
 // CheckList returns a Refused if list is not the one that a segment's run fills.
@@ -98,7 +99,7 @@ func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) er
 		return nil
 	}
 	var kept int64
-	_, err := g.root.ReadJSON(ctx, schemas.RunListKey(run), &kept)
+	_, err := g.root.ReadJSON(ctx, dataroot.RunListKey(run), &kept)
 	if err == nil && kept != list {
 		err = No(schemas.ErrorGrant, "list %d is not the one that the run of %q fills", list, run.Export)
 	}
@@ -108,7 +109,7 @@ func (g *Gate) CheckList(ctx context.Context, run schemas.RunRef, list int64) er
 // Admitted returns the record of an admitted run, or a Refused if it has none.
 func (g *Gate) Admitted(ctx context.Context, run schemas.RunRef) (schemas.RunRecord, error) {
 	var r schemas.RunRecord
-	ok, err := g.root.ReadJSON(ctx, schemas.RunRecordKey(run), &r)
+	ok, err := g.root.ReadJSON(ctx, dataroot.RunRecordKey(run), &r)
 	if err == nil && (!ok || r.Input.Export.Name != run.Export || r.Input.Export.Connection != run.Connection || r.RunID != run.RunID) {
 		err = No(schemas.ErrorGrant, "run %s of %q was not admitted over connection %q: only RunExport starts this step, with a grant", run.RunID, run.Export, run.Connection)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -53,12 +54,12 @@ func (g *Gate) keepTargets(ctx context.Context, e schemas.Export) error {
 	if err != nil || slices.EqualFunc(kept, e.Notify, sameTarget) {
 		return err
 	}
-	return g.root.WriteJSON(ctx, schemas.TargetsKey(e.Connection, e.Name), e.Notify)
+	return g.root.WriteJSON(ctx, dataroot.TargetsKey(e.Connection, e.Name), e.Notify)
 }
 
 // Targets returns the webhooks of the export of that name that was granted last.
 func (g *Gate) Targets(ctx context.Context, connection, export string) (all []schemas.Notify, err error) {
-	_, err = g.root.ReadJSON(ctx, schemas.TargetsKey(connection, export), &all)
+	_, err = g.root.ReadJSON(ctx, dataroot.TargetsKey(connection, export), &all)
 	return all, err
 }
 

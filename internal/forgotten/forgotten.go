@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
@@ -72,7 +73,7 @@ type Store struct {
 	Log  *slog.Logger
 }
 
-// A connection's schemas.ForgottenDir has two kinds of files. A listed file holds Iterable's
+// A connection's dataroot.ForgottenDir has two kinds of files. A listed file holds Iterable's
 // answer, and its name the time of the request: a late answer does not replace a newer one.
 // A reported file holds the profiles that Iterable refused to an attempt as forgotten.
 const (
@@ -109,7 +110,7 @@ func (s Store) Replace(ctx context.Context, connection string, asked time.Time, 
 		return err
 	}
 	name := fmt.Sprintf("%s%020d", listedPrefix, asked.UnixNano())
-	if err := s.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), name), listed.encode()); err != nil {
+	if err := s.Root.Write(ctx, path.Join(dataroot.ForgottenDir(connection), name), listed.encode()); err != nil {
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
 	err = s.each(ctx, connection, func(f storage.Object, some People) error {
@@ -156,7 +157,7 @@ func (s Store) read(ctx context.Context, connection string) (People, error) {
 // each reads the files of forgotten profiles, in the order of their names. Damaged
 // ones count as empty: the next list replaces them.
 func (s Store) each(ctx context.Context, connection string, do func(f storage.Object, some People) error) error {
-	files, err := s.Root.List(ctx, schemas.ForgottenDir(connection))
+	files, err := s.Root.List(ctx, dataroot.ForgottenDir(connection))
 	if err != nil {
 		return fmt.Errorf("look for who is forgotten: %w", err)
 	}
@@ -186,7 +187,7 @@ func (s Store) Remember(ctx context.Context, connection, attempt string, people 
 	if len(people) == 0 {
 		return nil
 	}
-	if err := s.Root.Write(ctx, path.Join(schemas.ForgottenDir(connection), reportedPrefix+attempt), people.sorted().encode()); err != nil {
+	if err := s.Root.Write(ctx, path.Join(dataroot.ForgottenDir(connection), reportedPrefix+attempt), people.sorted().encode()); err != nil {
 		return fmt.Errorf("keep who is forgotten: %w", err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/console"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/operate"
@@ -70,7 +71,7 @@ func (l *Local) describe(ctx context.Context, c schemas.Connection, v *schemas.C
 		return err
 	}
 	var check schemas.ConnectionCheck
-	if found, err := root.ReadJSON(ctx, schemas.ConnectionCheckKey(c.Name), &check); err != nil {
+	if found, err := root.ReadJSON(ctx, dataroot.ConnectionCheckKey(c.Name), &check); err != nil {
 		return err
 	} else if found {
 		v.Check = &check
@@ -131,7 +132,7 @@ func (l *Local) CheckConnection(ctx context.Context, name string) (schemas.Conne
 	if err != nil {
 		return check, err
 	}
-	return check, root.WriteJSON(ctx, schemas.ConnectionCheckKey(c.Name), check)
+	return check, root.WriteJSON(ctx, dataroot.ConnectionCheckKey(c.Name), check)
 }
 
 func (l *Local) Connect(ctx context.Context, name string, in ConnectRequest) (schemas.ConsentRecord, error) {
@@ -216,10 +217,10 @@ func (s sight) DataRoot(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := root.Write(ctx, schemas.ProbeKey, []byte("{}")); err != nil {
+	if err := root.Write(ctx, dataroot.ProbeKey, []byte("{}")); err != nil {
 		return "", err
 	}
-	if _, err := root.Read(ctx, schemas.ProbeKey); err != nil {
+	if _, err := root.Read(ctx, dataroot.ProbeKey); err != nil {
 		return "", err
 	}
 	if s.who.Role != schemas.RoleAdministrator {

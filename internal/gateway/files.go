@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/rejects"
@@ -38,7 +39,7 @@ func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := root.Read(ctx, schemas.RunReport(ref.Connection, ref.Export, ref.RunID))
+	page, err := root.Read(ctx, dataroot.RunReport(ref.Connection, ref.Export, ref.RunID))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, access.No(schemas.ErrorNotKept, "the run of %q has no report in the data root: the report is written at the end of a run and deleted after the retention time; see starter status %s",
 			run.Export, run.RunID)
@@ -72,7 +73,7 @@ func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schem
 	out := map[string]schemas.Examples{}
 	for _, name := range names {
 		ref.Segment = name
-		key := path.Join(schemas.ReportDir(ref), schemas.ExamplesFile)
+		key := path.Join(dataroot.ReportDir(ref), dataroot.ExamplesFile)
 		data, err := root.Read(ctx, key)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -183,8 +184,8 @@ func rejectsOf(ctx context.Context, root *storage.Root, run schemas.RunRef, s op
 // openRejects opens the rejects of one segment: those of the report or, while the run is
 // under way, those that staging has found. The error is fs.ErrNotExist if there are none.
 func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef) (file storage.File, err error) {
-	for _, dir := range []string{schemas.ReportDir(run), schemas.StagingDir(run)} {
-		if file, err = root.Open(ctx, path.Join(dir, schemas.RejectsFile)); !errors.Is(err, fs.ErrNotExist) {
+	for _, dir := range []string{dataroot.ReportDir(run), dataroot.StagingDir(run)} {
+		if file, err = root.Open(ctx, path.Join(dir, dataroot.RejectsFile)); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -45,7 +46,7 @@ func putSnapshot(t *testing.T, root *storage.Root, connection, project, export s
 	if _, err := u.Publish(t.Context(), nil, h, &file); err != nil {
 		t.Fatal(err)
 	}
-	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir(connection, export, "S"), schemas.SnapshotName(version)), file.Bytes()); err != nil {
+	if err := root.Write(t.Context(), path.Join(dataroot.SnapshotDir(connection, export, "S"), dataroot.SnapshotName(version)), file.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -66,12 +67,12 @@ func putRecord(t *testing.T, root *storage.Root, run schemas.RunRef, identity st
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	dir := schemas.ReportDir(run)
+	dir := dataroot.ReportDir(run)
 	report := schemas.ExportReport{Connection: run.Connection, Export: run.Export, RunID: run.RunID, Segment: run.Segment, FinishedAt: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
-	if err := root.WriteJSON(t.Context(), path.Join(dir, schemas.ReportFile), report); err != nil {
+	if err := root.WriteJSON(t.Context(), path.Join(dir, dataroot.ReportFile), report); err != nil {
 		t.Fatal(err)
 	}
-	if err := root.Write(t.Context(), path.Join(dir, schemas.RowsFile), file.Bytes()); err != nil {
+	if err := root.Write(t.Context(), path.Join(dir, dataroot.RowsFile), file.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -110,10 +111,10 @@ func TestFindPerson(t *testing.T) {
 	putRecord(t, root, run, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeSuppressed, File: "a", Row: 3}, rejects.Row{Email: []byte("bob@example.com"), Outcome: schemas.OutcomeAdded})
 	run.RunID = "tuesday"
 	putRecord(t, root, run, schemas.IdentityHash, rejects.Row{Email: ann, Outcome: schemas.OutcomeAdded, Request: "add 0", At: time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)})
-	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "Damaged", "S"), schemas.SnapshotName(1)), []byte("not a snapshot, but as long as one might be, so that its end is read too")); err != nil {
+	if err := root.Write(t.Context(), path.Join(dataroot.SnapshotDir("mail", "Damaged", "S"), dataroot.SnapshotName(1)), []byte("not a snapshot, but as long as one might be, so that its end is read too")); err != nil {
 		t.Fatal(err)
 	}
-	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "News", "S"), schemas.PendingPrefix+"run-1.json"), nil); err != nil {
+	if err := root.Write(t.Context(), path.Join(dataroot.SnapshotDir("mail", "News", "S"), dataroot.PendingPrefix+"run-1.json"), nil); err != nil {
 		t.Fatal(err)
 	}
 	l := searching(t, root)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -63,10 +64,10 @@ func isNowhere(t *testing.T, root *storage.Root, person string) {
 // one has removed.
 func TestTwoAreForgottenAtOnce(t *testing.T) {
 	second, waits := make(chan struct{}), make(chan struct{})
-	root := forgetRoot(t, schemas.RowsFile, func(root *storage.Root) {
+	root := forgetRoot(t, dataroot.RowsFile, func(root *storage.Root) {
 		claims, around := 0, root.Around
 		root.Around = func(ctx context.Context, key string, check, do func() error) error {
-			if strings.HasPrefix(key, schemas.ForgettingDir) {
+			if strings.HasPrefix(key, dataroot.ForgettingDir) {
 				if claims++; claims == 2 { // it was written, and is taken back
 					close(waits)
 				}
@@ -92,13 +93,13 @@ func TestTwoAreForgottenAtOnce(t *testing.T) {
 // have written what they had read before.
 func TestForgettingSearchesWhatIsNew(t *testing.T) {
 	ann := []byte("ann@example.com")
-	root := forgetRoot(t, schemas.RejectsFile, func(root *storage.Root) {
+	root := forgetRoot(t, dataroot.RejectsFile, func(root *storage.Root) {
 		run := schemas.RunRef{Connection: "mail", Export: "Early", RunID: "new", Segment: "S"}
 		putRecord(t, root, run, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeRemoved})
 		putRejects(t, root, run, rejects.Reject{File: "a", Column: "Mail", Value: ann, Reason: schemas.ReasonDuplicate})
 		putSnapshot(t, root, "mail", schemas.ProjectEmail, "Early", 1, snapshot.Member{Email: ann})
 		run.RunID = "check"
-		if err := root.WriteJSON(t.Context(), path.Join(schemas.ReportDir(run), schemas.ExamplesFile), schemas.Examples{Removals: []schemas.Example{{Email: "ann@example.com"}}}); err != nil {
+		if err := root.WriteJSON(t.Context(), path.Join(dataroot.ReportDir(run), dataroot.ExamplesFile), schemas.Examples{Removals: []schemas.Example{{Email: "ann@example.com"}}}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -114,13 +115,13 @@ func TestForgettingSearchesWhatIsNew(t *testing.T) {
 // TestARunThatBeginsWhileAPersonIsForgotten is reported if it has not ended.
 func TestARunThatBeginsWhileAPersonIsForgotten(t *testing.T) {
 	run := schemas.RunRef{Connection: "mail", Export: "Early", RunID: "new", Segment: "S"}
-	root := forgetRoot(t, schemas.RejectsFile, func(root *storage.Root) {
-		if err := root.WriteJSON(t.Context(), path.Join(schemas.StagingDir(run), "run.json"), run); err != nil {
+	root := forgetRoot(t, dataroot.RejectsFile, func(root *storage.Root) {
+		if err := root.WriteJSON(t.Context(), path.Join(dataroot.StagingDir(run), "run.json"), run); err != nil {
 			t.Error(err)
 		}
 	})
 	got, err := searching(t, root).ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
-	if err != nil || len(got.Unfinished) != 1 || got.Unfinished[0].Folder != schemas.StagingDir(run) || len(got.Files) != 6 {
+	if err != nil || len(got.Unfinished) != 1 || got.Unfinished[0].Folder != dataroot.StagingDir(run) || len(got.Files) != 6 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -129,7 +130,7 @@ func TestARunThatBeginsWhileAPersonIsForgotten(t *testing.T) {
 // person.
 func TestForgettingASnapshotThatChanges(t *testing.T) {
 	published := false
-	root := forgetRoot(t, schemas.SnapshotName(3), func(root *storage.Root) {
+	root := forgetRoot(t, dataroot.SnapshotName(3), func(root *storage.Root) {
 		published = true
 		putSnapshot(t, root, "mail", schemas.ProjectEmail, "News", 3, snapshot.Member{Email: []byte("ann@example.com")}, snapshot.Member{Email: []byte("eve@example.com")})
 	})
@@ -143,7 +144,7 @@ func TestForgettingASnapshotThatChanges(t *testing.T) {
 // trail have what was removed.
 func TestForgettingIsPartial(t *testing.T) {
 	root := forgetRoot(t, "", nil)
-	broken := path.Join(schemas.ReportDir(schemas.RunRef{Connection: "mail", Export: "News", RunID: "monday", Segment: "S"}), schemas.RejectsFile)
+	broken := path.Join(dataroot.ReportDir(schemas.RunRef{Connection: "mail", Export: "News", RunID: "monday", Segment: "S"}), dataroot.RejectsFile)
 	root.Around = func(_ context.Context, key string, _, do func() error) error {
 		if key == broken {
 			return errors.New("no room")
@@ -170,7 +171,7 @@ snapshot News S : 1, 1`
 func TestForgettingIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	root := forgetRoot(t, schemas.ExamplesFile, func(*storage.Root) { cancel() })
+	root := forgetRoot(t, dataroot.ExamplesFile, func(*storage.Root) { cancel() })
 	l := searching(t, root)
 	got, err := l.ForgetPerson(ctx, schemas.ForgetRequest{Person: "ann@example.com"})
 	if err != nil || got.Complete() || got.Interrupted == "" || len(got.Lists) != 2 {
@@ -188,7 +189,7 @@ func TestForgettingIsCancelled(t *testing.T) {
 func TestThePreviewOfForgetting(t *testing.T) {
 	root := forgetRoot(t, "", nil)
 	root.Around = func(_ context.Context, key string, _, do func() error) error {
-		if !strings.HasPrefix(key, schemas.AuditDir) {
+		if !strings.HasPrefix(key, dataroot.AuditDir) {
 			t.Errorf("a preview changes %s", key)
 		}
 		return do()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -30,7 +31,7 @@ func putRejects(t *testing.T, root *storage.Root, run schemas.RunRef, rows ...re
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := root.Write(t.Context(), path.Join(schemas.ReportDir(run), schemas.RejectsFile), file.Bytes()); err != nil {
+	if err := root.Write(t.Context(), path.Join(dataroot.ReportDir(run), dataroot.RejectsFile), file.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -58,11 +59,11 @@ func annIsEverywhere(t *testing.T, root *storage.Root) {
 	putRecord(t, root, run, schemas.IdentityHash, rejects.Row{Email: ann, Outcome: schemas.OutcomeAdded, Request: "add 0"}, rejects.Row{Email: bob, Outcome: schemas.OutcomeAdded, Request: "add 0"})
 	run.RunID = "check"
 	examples := schemas.Examples{Adds: []schemas.Example{{Email: "ann@example.com"}, {Email: "bob@example.com"}}, Rejects: []schemas.Example{{Value: "ANN@example.com", Column: "Mail"}}}
-	if err := root.WriteJSON(t.Context(), path.Join(schemas.ReportDir(run), schemas.ExamplesFile), examples); err != nil {
+	if err := root.WriteJSON(t.Context(), path.Join(dataroot.ReportDir(run), dataroot.ExamplesFile), examples); err != nil {
 		t.Fatal(err)
 	}
 	record := schemas.RunRecord{RunID: "check", Connection: schemas.ConnectionInfo{Name: "mail"}, Input: schemas.RunInput{Export: schemas.Export{Name: "News", Segments: []schemas.Segment{{Name: "R"}, {Name: "S"}}}}}
-	if err := root.WriteJSON(t.Context(), schemas.RunRecordKey(run), record); err != nil {
+	if err := root.WriteJSON(t.Context(), dataroot.RunRecordKey(run), record); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -164,7 +165,7 @@ func TestForgettingIsInterrupted(t *testing.T) {
 		annIsEverywhere(t, root)
 		l, writes := searching(t, root), 0
 		root.Around = func(_ context.Context, key string, check, do func() error) error {
-			if strings.HasPrefix(key, schemas.AuditDir) || strings.HasPrefix(key, schemas.ForgettingDir) {
+			if strings.HasPrefix(key, dataroot.AuditDir) || strings.HasPrefix(key, dataroot.ForgettingDir) {
 				return do()
 			}
 			defer func() { writes++ }()
@@ -213,24 +214,24 @@ func TestForgettingLeavesRunsAlone(t *testing.T) {
 	annIsEverywhere(t, root)
 	l := searching(t, root)
 	news := schemas.RunRef{Connection: "mail", Export: "News", RunID: "monday", Segment: "S"}
-	app := schemas.SnapshotDir("users", "App", "S")
+	app := dataroot.SnapshotDir("users", "App", "S")
 	for key, v := range map[string]any{
-		path.Join(schemas.StagingDir(news), "run.json"):                                map[string]string{"connection": "mail", "export": "News", "segment": "S", "runId": "monday"},
-		path.Join(schemas.StagedDir(news, "1"), schemas.AddsFile):                      1,
-		path.Join(app, schemas.PendingPrefix+"wednesday-1.json"):                       map[string]string{"runId": "wednesday"},
-		path.Join(schemas.SnapshotDir("both", "Shop", "S"), "pending-forget-OLD.json"): struct{}{}, // a killed one
+		path.Join(dataroot.StagingDir(news), "run.json"):                                map[string]string{"connection": "mail", "export": "News", "segment": "S", "runId": "monday"},
+		path.Join(dataroot.StagedDir(news, "1"), dataroot.AddsFile):                     1,
+		path.Join(app, dataroot.PendingPrefix+"wednesday-1.json"):                       map[string]string{"runId": "wednesday"},
+		path.Join(dataroot.SnapshotDir("both", "Shop", "S"), "pending-forget-OLD.json"): struct{}{}, // a killed one
 	} {
 		if err := root.WriteJSON(t.Context(), key, v); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tried := schemas.TrialKey("mail", "News (trial)", "X")
-	for key, who := range map[string]string{tried: "ANN@example.com", schemas.TrialKey("mail", "News (trial)", "Y"): "bob@example.com"} {
+	tried := dataroot.TrialKey("mail", "News (trial)", "X")
+	for key, who := range map[string]string{tried: "ANN@example.com", dataroot.TrialKey("mail", "News (trial)", "Y"): "bob@example.com"} {
 		if err := root.WriteJSON(t.Context(), key, map[string][]string{"people": {who}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := root.Write(t.Context(), path.Join(schemas.SnapshotDir("mail", "Damaged", "S"), schemas.SnapshotName(1)), []byte("not a snapshot")); err != nil {
+	if err := root.Write(t.Context(), path.Join(dataroot.SnapshotDir("mail", "Damaged", "S"), dataroot.SnapshotName(1)), []byte("not a snapshot")); err != nil {
 		t.Fatal(err)
 	}
 	got, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})

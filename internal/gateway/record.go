@@ -10,6 +10,7 @@ import (
 	"path"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
@@ -38,7 +39,7 @@ func (l *Local) Record(ctx context.Context, run operate.Run, segment string, to 
 	case ref.Segment == "":
 		return access.No(schemas.ErrorBadRequest, "the run has no segment %q%s", segment, spelling.Guess(segment, names))
 	}
-	file, err := root.Open(ctx, path.Join(schemas.ReportDir(ref), schemas.RowsFile))
+	file, err := root.Open(ctx, path.Join(dataroot.ReportDir(ref), dataroot.RowsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return access.No(schemas.ErrorNotKept, "the data root has no record of the rows of %q: it is written at the end of a run, unless the export has record: none, and deleted with the rejects", ref.Segment)
 	}

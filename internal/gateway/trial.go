@@ -10,6 +10,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/internal/storage"
@@ -43,7 +44,7 @@ func (l *Local) try(ctx context.Context, o *operate.Operator, e schemas.Export, 
 		return none, err
 	}
 	if len(people) > 0 {
-		if err := root.CheckKey(ctx, schemas.SnapshotsDir, schemas.ReportsDir); err != nil {
+		if err := root.CheckKey(ctx, dataroot.SnapshotsDir, dataroot.ReportsDir); err != nil {
 			return none, fmt.Errorf("the people of the trial can't be stored as the workers store people: %w", err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/trial"
 	"iterable-segment-export/schemas"
@@ -106,7 +107,7 @@ func TestATrialKeepsPeopleOutOfTemporal(t *testing.T) {
 		if errors.As(refuse, new(*serviceerror.Unavailable)) {
 			files++ // a trial may be reading them
 		}
-		left, err := root.List(t.Context(), schemas.TrialsDir)
+		left, err := root.List(t.Context(), dataroot.TrialsDir)
 		if err != nil || len(left) != files {
 			t.Errorf("%v: there are %v, %v", refuse, left, err)
 		}
@@ -135,8 +136,8 @@ func TestATrialIsNotStoredInTheClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	workers := open()
-	workers.Encrypt(keys, schemas.PeopleDirs...)
-	if err := workers.Write(t.Context(), schemas.ReportsDir+"/report.json", []byte("{}")); err != nil {
+	workers.Encrypt(keys, dataroot.PeopleDirs...)
+	if err := workers.Write(t.Context(), dataroot.ReportsDir+"/report.json", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
 	root := open()
@@ -147,11 +148,11 @@ func TestATrialIsNotStoredInTheClear(t *testing.T) {
 	if _, err := ann.Start(t.Context(), in); !errors.Is(err, storage.ErrKey) {
 		t.Errorf("without the key: %v", err)
 	}
-	left, err := root.List(t.Context(), schemas.TrialsDir)
+	left, err := root.List(t.Context(), dataroot.TrialsDir)
 	if err != nil || len(left) > 0 || len(f.started) > 0 {
 		t.Errorf("it leaves %v and starts %v, %v", left, f.started, err)
 	}
-	root.Encrypt(keys, schemas.PeopleDirs...)
+	root.Encrypt(keys, dataroot.PeopleDirs...)
 	if _, err := ann.Start(t.Context(), in); err != nil {
 		t.Error(err)
 	}

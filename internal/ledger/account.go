@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -105,19 +106,19 @@ func (c *Account) findSuperseding(ctx context.Context) error {
 const SupersededFile = "superseded.arrow"
 
 func (c *Account) supersededKey() string {
-	return path.Join(schemas.StagedDir(c.run, c.attempt), SupersededFile)
+	return path.Join(dataroot.StagedDir(c.run, c.attempt), SupersededFile)
 }
 
 // StagedName returns the name of the file with the batches of a kind.
 func StagedName(kind string) string {
 	if kind == schemas.Unsubscribe {
-		return schemas.RemovesFile
+		return dataroot.RemovesFile
 	}
-	return schemas.AddsFile
+	return dataroot.AddsFile
 }
 
 func (c *Account) kind(ctx context.Context, kind string) error {
-	key := path.Join(schemas.StagedDir(c.run, c.attempt), StagedName(kind))
+	key := path.Join(dataroot.StagedDir(c.run, c.attempt), StagedName(kind))
 	staged, err := c.OpenStaged(ctx, key)
 	if err != nil {
 		return fmt.Errorf("read the staged file %s: %w", StagedName(kind), err)
@@ -241,7 +242,7 @@ const ForgottenFile = "forgotten"
 
 // dropForgotten removes the members that staging found to be forgotten.
 func (c *Account) dropForgotten(ctx context.Context) error {
-	data, err := c.Root.Read(ctx, path.Join(schemas.StagedDir(c.run, c.attempt), ForgottenFile))
+	data, err := c.Root.Read(ctx, path.Join(dataroot.StagedDir(c.run, c.attempt), ForgottenFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -60,7 +61,7 @@ func (l *Ledger) WriteAnswered(ctx context.Context, in schemas.UploadInput, atte
 	data, err := json.Marshal(Answered{Kind: in.Kind, First: in.First, End: in.End, Progress: p, Requests: requests})
 	if err == nil {
 		name := fmt.Sprintf("%s-%09d-%s.json", in.Kind, in.First, attempt)
-		err = l.Root.Write(ctx, path.Join(schemas.StagedDir(in.Run, in.Attempt), answeredDir, name), data)
+		err = l.Root.Write(ctx, path.Join(dataroot.StagedDir(in.Run, in.Attempt), answeredDir, name), data)
 	}
 	if err != nil {
 		return fmt.Errorf("store Iterable's answers: %w", err)
@@ -75,7 +76,7 @@ type Answers map[int]*Answered
 // ReadAnswered returns the stored progress of the chunks of both kinds.
 func (l *Ledger) ReadAnswered(ctx context.Context, run schemas.RunRef, attempt string) (map[string]Answers, error) {
 	out := map[string]Answers{schemas.Subscribe: {}, schemas.Unsubscribe: {}}
-	files, err := l.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), answeredDir))
+	files, err := l.Root.List(ctx, path.Join(dataroot.StagedDir(run, attempt), answeredDir))
 	if err != nil {
 		return nil, fmt.Errorf("list Iterable's answers: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
@@ -117,7 +118,7 @@ func (l *Ledger) Close(ctx context.Context, run schemas.RunRef, e schemas.Export
 
 // Reported returns the report of a run, if it has one.
 func (l *Ledger) Reported(ctx context.Context, run schemas.RunRef) (r schemas.ExportReport, ok bool) {
-	data, err := l.Root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile))
+	data, err := l.Root.Read(ctx, path.Join(dataroot.ReportDir(run), dataroot.ReportFile))
 	if err != nil || json.Unmarshal(data, &r) != nil {
 		return schemas.ExportReport{}, false
 	}
@@ -126,7 +127,7 @@ func (l *Ledger) Reported(ctx context.Context, run schemas.RunRef) (r schemas.Ex
 
 // WriteReport writes the report of a segment's run.
 func (l *Ledger) WriteReport(ctx context.Context, run schemas.RunRef, r schemas.ExportReport) error {
-	if err := l.Root.WriteJSON(ctx, path.Join(schemas.ReportDir(run), schemas.ReportFile), r); err != nil {
+	if err := l.Root.WriteJSON(ctx, path.Join(dataroot.ReportDir(run), dataroot.ReportFile), r); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
@@ -134,7 +135,7 @@ func (l *Ledger) WriteReport(ctx context.Context, run schemas.RunRef, r schemas.
 
 // Discard deletes the staged files of a run.
 func (l *Ledger) Discard(ctx context.Context, run schemas.RunRef) error {
-	if err := l.Root.DeletePrefix(ctx, schemas.StagingDir(run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.Root.DeletePrefix(ctx, dataroot.StagingDir(run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete the staged files: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/people"
@@ -96,7 +97,7 @@ func TestForgettingBesideARun(t *testing.T) {
 	}
 
 	// The marker of a deletion that was killed stops nobody, and changes nothing.
-	marker := ledger.Key(run, schemas.PendingPrefix+"forget-X.json")
+	marker := ledger.Key(run, dataroot.PendingPrefix+"forget-X.json")
 	if err := l.Root.WriteJSON(t.Context(), marker, struct{}{}); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -41,7 +42,7 @@ func (l *Ledger) Sign(ctx context.Context, in schemas.StageInput, fields []strin
 	return nil
 }
 
-func originKey(run schemas.RunRef) string { return path.Join(schemas.StagingDir(run), OriginFile) }
+func originKey(run schemas.RunRef) string { return path.Join(dataroot.StagingDir(run), OriginFile) }
 
 // origin returns the Origin of a run's staged files, empty if there are none.
 func (l *Ledger) origin(ctx context.Context, run schemas.RunRef) (o Origin, err error) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -50,12 +51,12 @@ type Refusal struct {
 
 // refusalFile returns the key of the file with the refusals of batch k of a kind.
 func refusalFile(run schemas.RunRef, attempt, kind string, k int) string {
-	return path.Join(schemas.StagedDir(run, attempt), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
+	return path.Join(dataroot.StagedDir(run, attempt), refusedDir, fmt.Sprintf("%s-%09d.jsonl", kind, k))
 }
 
 // refusalFiles returns the keys of the files with refusals, in the order of kind and batch.
 func (l *Ledger) refusalFiles(ctx context.Context, run schemas.RunRef, attempt string) (keys []string, err error) {
-	files, err := l.Root.List(ctx, path.Join(schemas.StagedDir(run, attempt), refusedDir))
+	files, err := l.Root.List(ctx, path.Join(dataroot.StagedDir(run, attempt), refusedDir))
 	if err != nil {
 		return nil, fmt.Errorf("look for what Iterable refused: %w", err)
 	}
@@ -195,7 +196,7 @@ const FilesFile = "files.json"
 // and what Iterable refused, in the order of the source. It returns the file's
 // key, or "" if nothing was rejected.
 func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
-	dir := schemas.StagedDir(run, attempt)
+	dir := dataroot.StagedDir(run, attempt)
 	names, err := l.Root.Read(ctx, path.Join(dir, FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil // the run ended before anything was staged
@@ -212,7 +213,7 @@ func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 		return "", err
 	}
 	late.keys = slices.DeleteFunc(late.keys, func(key string) bool { return !strings.HasPrefix(path.Base(key), schemas.Subscribe+"-") })
-	key := path.Join(schemas.ReportDir(run), schemas.RejectsFile)
+	key := path.Join(dataroot.ReportDir(run), dataroot.RejectsFile)
 	w, err := l.Root.Create(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("write the rejects: %w", err)
@@ -230,9 +231,9 @@ func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 
 // mergeRejects writes what staging rejected and what Iterable refused as one file.
 func (l *Ledger) mergeRejects(ctx context.Context, dir string, files []string, refused rejects.Source, out io.Writer) (int64, error) {
-	file, err := l.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
+	file, err := l.Root.Open(ctx, path.Join(dir, dataroot.RejectsFile))
 	if err != nil {
-		return 0, StagingError(schemas.RejectsFile, err)
+		return 0, StagingError(dataroot.RejectsFile, err)
 	}
 	defer file.Close()
 	staged, err := rejects.Open(file)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -55,8 +56,8 @@ func (l *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, f
 
 // restore returns the ID of the last restore that was declared, or "".
 func (l *Ledger) restore(ctx context.Context) (string, error) {
-	var r schemas.Restore
-	_, err := l.Root.ReadJSON(ctx, schemas.RestoreKey, &r)
+	var r dataroot.Restore
+	_, err := l.Root.ReadJSON(ctx, dataroot.RestoreKey, &r)
 	return r.ID, err
 }
 
@@ -134,7 +135,7 @@ func (l *Ledger) distrust(ctx context.Context, run schemas.RunRef) error {
 }
 
 func (l *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, version int64) error {
-	h, err := l.headerOf(ctx, Key(run, schemas.SnapshotName(version)))
+	h, err := l.headerOf(ctx, Key(run, dataroot.SnapshotName(version)))
 	if h == nil || err != nil {
 		return err // a damaged one is not used anyway
 	}

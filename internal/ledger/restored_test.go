@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/schemas"
@@ -30,7 +31,7 @@ func TestABackupOfAnUpload(t *testing.T) {
 // even if it ended before it had published a snapshot.
 func TestARunAfterADeclaredRestore(t *testing.T) {
 	l := newLedger(t)
-	if err := l.Root.WriteJSON(t.Context(), schemas.RestoreKey, schemas.Restore{ID: "monday"}); err != nil {
+	if err := l.Root.WriteJSON(t.Context(), dataroot.RestoreKey, dataroot.Restore{ID: "monday"}); err != nil {
 		t.Fatal(err)
 	}
 	for restore, want := range map[string]bool{"": true, "monday": false} {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -29,7 +30,7 @@ func (o Opened) Close() {
 
 // Key returns the key of a file beside a segment's snapshot.
 func Key(run schemas.RunRef, name string) string {
-	return path.Join(schemas.SnapshotDir(run.Connection, run.Export, run.Segment), name)
+	return path.Join(dataroot.SnapshotDir(run.Connection, run.Export, run.Segment), name)
 }
 
 // NewHeader returns the header of the snapshot of a run.
@@ -47,7 +48,7 @@ func (l *Ledger) Header(ctx context.Context, run schemas.RunRef) (*snapshot.Head
 	if err != nil || len(versions) == 0 {
 		return nil, err
 	}
-	return l.headerOf(ctx, Key(run, schemas.SnapshotName(versions[len(versions)-1])))
+	return l.headerOf(ctx, Key(run, dataroot.SnapshotName(versions[len(versions)-1])))
 }
 
 // headerOf returns the header of one snapshot, or nil if it is damaged.
@@ -70,12 +71,12 @@ func (l *Ledger) headerOf(ctx context.Context, name string) (*snapshot.Header, e
 // snapshotVersions returns the numbers of a segment's snapshots, the newest last. Usually
 // there is one.
 func (l *Ledger) snapshotVersions(ctx context.Context, run schemas.RunRef) (versions []int64, err error) {
-	files, err := l.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
+	files, err := l.Root.List(ctx, dataroot.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
 		return nil, fmt.Errorf("list the snapshots of the segment: %w", err)
 	}
 	for _, f := range files { // in order, since the numbers have leading zeros
-		if v, ok := schemas.SnapshotVersion(path.Base(f.Name)); ok {
+		if v, ok := dataroot.SnapshotVersion(path.Base(f.Name)); ok {
 			versions = append(versions, v)
 		}
 	}
@@ -127,7 +128,7 @@ func (l *Ledger) Open(ctx context.Context, run schemas.RunRef, expect snapshot.H
 			return o, fmt.Errorf("there is no snapshot: %w", fs.ErrNotExist)
 		}
 		o.Version = versions[len(versions)-1]
-		file, err = l.Root.Open(ctx, Key(run, schemas.SnapshotName(o.Version)))
+		file, err = l.Root.Open(ctx, Key(run, dataroot.SnapshotName(o.Version)))
 		if errors.Is(err, fs.ErrNotExist) && tries < 3 {
 			continue // a newer one has just replaced it
 		}
@@ -156,7 +157,7 @@ func (l *Ledger) Publish(ctx context.Context, run schemas.RunRef, u *snapshot.Up
 		}
 	}
 	h.Base = 0
-	w, err := l.Root.CreateNew(ctx, Key(run, schemas.SnapshotName(old.Version+1)))
+	w, err := l.Root.CreateNew(ctx, Key(run, dataroot.SnapshotName(old.Version+1)))
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
@@ -177,7 +178,7 @@ func (l *Ledger) dropOldSnapshots(ctx context.Context, run schemas.RunRef) error
 		return err
 	}
 	for _, v := range versions[:max(0, len(versions)-1)] {
-		if err := l.Root.DeletePrefix(ctx, Key(run, schemas.SnapshotName(v))); err != nil {
+		if err := l.Root.DeletePrefix(ctx, Key(run, dataroot.SnapshotName(v))); err != nil {
 			return fmt.Errorf("delete an older snapshot: %w", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
@@ -35,7 +36,7 @@ type Pending struct {
 
 // pendingKey returns the key of the marker of one attempt's staged files.
 func pendingKey(run schemas.RunRef, attempt string) string {
-	return Key(run, schemas.PendingPrefix+schemas.PathID(run.RunID)+"-"+schemas.PathID(attempt)+".json")
+	return Key(run, dataroot.PendingPrefix+dataroot.PathID(run.RunID)+"-"+dataroot.PathID(attempt)+".json")
 }
 
 // announce writes a marker, before anything is staged, that the list may soon have members
@@ -118,13 +119,13 @@ func (l *Ledger) AnnounceSending(ctx context.Context, in schemas.UploadInput) er
 // Unfinished returns the markers of attempts with an outcome that no snapshot knows, by
 // their keys.
 func (l *Ledger) Unfinished(ctx context.Context, run schemas.RunRef) (map[string]Pending, error) {
-	files, err := l.Root.List(ctx, schemas.SnapshotDir(run.Connection, run.Export, run.Segment))
+	files, err := l.Root.List(ctx, dataroot.SnapshotDir(run.Connection, run.Export, run.Segment))
 	if err != nil {
 		return nil, fmt.Errorf("list unfinished runs: %w", err)
 	}
 	found := map[string]Pending{}
 	for _, f := range files {
-		if !strings.HasPrefix(path.Base(f.Name), schemas.PendingPrefix) {
+		if !strings.HasPrefix(path.Base(f.Name), dataroot.PendingPrefix) {
 			continue
 		}
 		var p Pending
@@ -145,7 +146,7 @@ func (l *Ledger) Unfinished(ctx context.Context, run schemas.RunRef) (map[string
 // pendingOf returns the Pending of a damaged marker by its name: it may be of any list, and
 // something may have been sent.
 func pendingOf(name string) (p Pending) {
-	id := strings.TrimSuffix(strings.TrimPrefix(name, schemas.PendingPrefix), ".json")
+	id := strings.TrimSuffix(strings.TrimPrefix(name, dataroot.PendingPrefix), ".json")
 	if cut := strings.LastIndexByte(id, '-'); cut >= 0 {
 		p = Pending{RunID: id[:cut], Attempt: id[cut+1:], Sent: true}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/snapshot"
@@ -35,7 +36,7 @@ func newLedgerIn(t *testing.T, dir string) *ledger.Ledger {
 func TestNotesThatAreLostMakeNothingCertain(t *testing.T) {
 	before := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	run := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
-	notes := path.Join(schemas.StagedDir(before, ledgertest.Attempt), "answered")
+	notes := path.Join(dataroot.StagedDir(before, ledgertest.Attempt), "answered")
 	for name, c := range map[string]struct {
 		lose func(b *ledger.Ledger) error
 		want map[string]uint64
@@ -45,7 +46,7 @@ func TestNotesThatAreLostMakeNothingCertain(t *testing.T) {
 		}, map[string]uint64{"eve@example.com": snapshot.Unknown, "ann@example.com": snapshot.Unconfirmed}},
 		"gone": {func(b *ledger.Ledger) error {
 			return errors.Join(b.Root.WriteJSON(t.Context(), ledgertest.PendingKey(before, ledgertest.Attempt), ledger.Pending{RunID: before.RunID, Attempt: ledgertest.Attempt, ListID: 7, Sent: true}),
-				b.Root.DeletePrefix(t.Context(), schemas.StagingDir(before)))
+				b.Root.DeletePrefix(t.Context(), dataroot.StagingDir(before)))
 		}, map[string]uint64{"eve@example.com": snapshot.Unknown}},
 		"the marker too": {func(b *ledger.Ledger) error {
 			return errors.Join(b.Root.Write(t.Context(), ledgertest.PendingKey(before, ledgertest.Attempt), []byte("{")), b.Root.DeletePrefix(t.Context(), notes))
@@ -198,7 +199,7 @@ func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
 	in := schemas.UploadInput{Run: run, Attempt: ledgertest.Attempt, Kind: schemas.Subscribe, First: 100, End: 200}
 	ledgertest.LeaveBehind(t, b, run, 7, ledgertest.Sent{Kind: schemas.Subscribe, People: []string{"ann@example.com"}})
-	staged, err := b.OpenStaged(t.Context(), path.Join(schemas.StagedDir(run, ledgertest.Attempt), schemas.AddsFile))
+	staged, err := b.OpenStaged(t.Context(), path.Join(dataroot.StagedDir(run, ledgertest.Attempt), dataroot.AddsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 func TestLostRejectsAreStagedAgain(t *testing.T) {
 	b := newLedger(t)
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
-	if err := b.Root.Write(t.Context(), path.Join(schemas.StagedDir(run, ledgertest.Attempt), ledger.FilesFile), []byte(`["a.parquet"]`)); err != nil {
+	if err := b.Root.Write(t.Context(), path.Join(dataroot.StagedDir(run, ledgertest.Attempt), ledger.FilesFile), []byte(`["a.parquet"]`)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.PublishRejects(t.Context(), run, ledgertest.Export, ledgertest.Attempt); !ledger.Unusable(err) {

@@ -8,9 +8,9 @@ import (
 	"path"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // Documented reserves a request to an endpoint with a documented limit, which all workers
@@ -28,7 +28,7 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 	now := time.Now()
 	number := now.UnixNano() / int64(slot)
 	next = time.Unix(0, (number+1)*int64(slot)).Sub(now)
-	dir := path.Join(schemas.TurnsDir(s.project(ctx, connection)), e.Name)
+	dir := path.Join(dataroot.TurnsDir(s.project(ctx, connection)), e.Name)
 	name := func(number int64) string { return path.Join(dir, fmt.Sprintf("%020d", number)) }
 	err = s.root.WriteNew(ctx, name(number), nil)
 	if errors.Is(err, storage.ErrExists) {

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable/api"
-	"iterable-segment-export/schemas"
 )
 
 // Five workers want to make many requests to an endpoint that allows three a second.
@@ -42,7 +42,7 @@ func TestWorkersStayWithinADocumentedLimit(t *testing.T) {
 				t.Errorf("four requests within %s", at[i].Sub(at[i-3]))
 			}
 		}
-		files, err := shares[0].root.List(t.Context(), schemas.TurnsDir(ownProject("project")))
+		files, err := shares[0].root.List(t.Context(), dataroot.TurnsDir(ownProject("project")))
 		if err != nil || len(files) > kept+2 {
 			t.Errorf("%d files are left: %v", len(files), err)
 		}

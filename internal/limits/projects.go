@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // projectRecord says which project a connection leads to.
@@ -16,7 +16,7 @@ type projectRecord struct {
 // projectOf returns the recorded project of a connection, or its own if none is recorded.
 func projectOf(ctx context.Context, root *storage.Root, connection string) (string, error) {
 	r := projectRecord{ownProject(connection)}
-	if _, err := root.ReadJSON(ctx, schemas.ProjectKey(connection), &r); err != nil {
+	if _, err := root.ReadJSON(ctx, dataroot.ProjectKey(connection), &r); err != nil {
 		return "", fmt.Errorf("read which project connection %q leads to: %w", connection, err)
 	}
 	return r.Project, nil
@@ -30,7 +30,7 @@ func (s *Share) Leads(ctx context.Context, connection, project string) error {
 	}
 	known, err := projectOf(ctx, s.root, connection)
 	if err == nil && known != project {
-		err = s.root.WriteJSON(ctx, schemas.ProjectKey(connection), projectRecord{project})
+		err = s.root.WriteJSON(ctx, dataroot.ProjectKey(connection), projectRecord{project})
 	}
 	if err != nil {
 		return fmt.Errorf("record which project connection %q leads to: %w", connection, err)

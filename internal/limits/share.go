@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 const (
@@ -54,7 +54,7 @@ func Read(ctx context.Context, root *storage.Root, connection string) (Stored, e
 }
 
 func readLimits(ctx context.Context, root *storage.Root, project string) (s Stored, err error) {
-	if _, err := root.ReadJSON(ctx, schemas.LimitsKey(project), &s); err != nil {
+	if _, err := root.ReadJSON(ctx, dataroot.LimitsKey(project), &s); err != nil {
 		return Stored{}, fmt.Errorf("read the learned limits: %w", err)
 	}
 	if time.Since(s.At) > week {
@@ -234,7 +234,7 @@ func (s *Share) learned(project string, of func(*Limiter) Learned) map[string]Le
 // exchange writes this worker's note and reads those of the others. first is the number of
 // others whose names sort before this worker's.
 func (s *Share) exchange(ctx context.Context, project string, mine note) (others []note, first int, err error) {
-	dir := schemas.SendersDir(project)
+	dir := dataroot.SendersDir(project)
 	own := path.Join(dir, s.id)
 	data, err := json.Marshal(mine)
 	if err != nil {
@@ -293,7 +293,7 @@ func (s *Share) save(ctx context.Context, project string, p *presence) error {
 	s.mu.Lock()
 	p.saved = time.Now()
 	s.mu.Unlock()
-	if err := s.root.Write(ctx, schemas.LimitsKey(project), data); err != nil {
+	if err := s.root.Write(ctx, dataroot.LimitsKey(project), data); err != nil {
 		return fmt.Errorf("store the learned limits: %w", err)
 	}
 	return nil
@@ -308,7 +308,7 @@ func (s *Share) end(project string, p *presence) {
 	s.mu.Unlock()
 	err := s.save(ctx, project, p)
 	if !again {
-		err = errors.Join(err, s.root.DeletePrefix(ctx, path.Join(schemas.SendersDir(project), s.id)))
+		err = errors.Join(err, s.root.DeletePrefix(ctx, path.Join(dataroot.SendersDir(project), s.id)))
 	}
 	if err != nil {
 		s.log.Warn("end of sending not announced; other workers will notice when the entry expires", "project", project, "error", err)

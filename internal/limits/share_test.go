@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -64,7 +65,7 @@ func TestWorkersDivideALimitByTheirUploads(t *testing.T) {
 	until(t, "all of it again", func() bool { return la.Rate() == 30 })
 	leaveA()
 	until(t, "nobody is left", func() bool {
-		files, err := a.root.List(t.Context(), schemas.SendersDir(ownProject("project")))
+		files, err := a.root.List(t.Context(), dataroot.SendersDir(ownProject("project")))
 		return err == nil && len(files) == 0
 	})
 }
@@ -123,11 +124,11 @@ func TestWhatWasLearnedIsKept(t *testing.T) {
 	}
 	leave()
 	until(t, "nobody is left", func() bool {
-		files, err := a.root.List(t.Context(), schemas.SendersDir(ownProject("project")))
+		files, err := a.root.List(t.Context(), dataroot.SendersDir(ownProject("project")))
 		return err == nil && len(files) == 0
 	})
 	old := []byte(`{"at":"` + time.Now().Add(-8*24*time.Hour).UTC().Format(time.RFC3339) + `","limits":{"subscribe":{"profiles":7000}}}`)
-	if err := a.root.Write(t.Context(), schemas.LimitsKey(ownProject("project")), old); err != nil {
+	if err := a.root.Write(t.Context(), dataroot.LimitsKey(ownProject("project")), old); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := Read(t.Context(), a.root, "project"); err != nil || len(s.Limits) != 0 {
@@ -160,7 +161,7 @@ func TestTheFirstOverloadIsSharedAtOnce(t *testing.T) {
 		}
 		turn.Throttled(0)
 		synctest.Wait()
-		data, err := a.root.Read(t.Context(), path.Join(schemas.SendersDir(ownProject("project")), a.id))
+		data, err := a.root.Read(t.Context(), path.Join(dataroot.SendersDir(ownProject("project")), a.id))
 		if err != nil || !strings.Contains(string(data), `"found":true`) {
 			t.Errorf("%s, %v", data, err)
 		}
@@ -172,7 +173,7 @@ func TestAWorkerThatWasKilledDoesNotCount(t *testing.T) {
 	dir := t.TempDir()
 	a, ra := newShare(t, dir)
 	l := ra.For("project", "subscribe", schemas.Limits{RequestsPerSecond: 30})
-	dead := filepath.Join(dir, schemas.SendersDir(ownProject("project")), "dead")
+	dead := filepath.Join(dir, dataroot.SendersDir(ownProject("project")), "dead")
 	if err := os.MkdirAll(filepath.Dir(dead), 0o700); err != nil {
 		t.Fatal(err)
 	}

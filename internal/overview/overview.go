@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -115,7 +116,7 @@ func (c *collector) addApplied(ctx context.Context) error {
 func (c *collector) addPast(files map[string]pastFile) {
 	applied := map[string]place{} // by the key of its past runs
 	for p := range c.found {
-		applied[schemas.PastRunsKey(p.connection, p.export)] = p
+		applied[dataroot.PastRunsKey(p.connection, p.export)] = p
 	}
 	for key, f := range files {
 		p, ok := applied[key]

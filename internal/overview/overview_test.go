@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -101,7 +102,7 @@ func add(t *testing.T, root *storage.Root, connection, export, id string, ended 
 
 func read(t *testing.T, root *storage.Root, connection, export string) (p schemas.PastRuns) {
 	t.Helper()
-	if found, err := root.ReadJSON(t.Context(), schemas.PastRunsKey(connection, export), &p); err != nil || !found {
+	if found, err := root.ReadJSON(t.Context(), dataroot.PastRunsKey(connection, export), &p); err != nil || !found {
 		t.Fatalf("%v, found: %v", err, found)
 	}
 	return p
@@ -188,7 +189,7 @@ func TestTheStateOfEachExport(t *testing.T) {
 func TestPastRunsWithoutAKey(t *testing.T) {
 	root := openRoot(t)
 	add(t, root, "marketing", "Good", "r", begin, 1)
-	file := filepath.Join(strings.TrimPrefix(root.URL(), "file://"), filepath.FromSlash(schemas.PastRunsKey("marketing", "Sealed")))
+	file := filepath.Join(strings.TrimPrefix(root.URL(), "file://"), filepath.FromSlash(dataroot.PastRunsKey("marketing", "Sealed")))
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +218,7 @@ func TestWorkersThatWriteAtTheSameTime(t *testing.T) {
 	add(t, root, "marketing", "First", "r", begin, 1)
 	var writes int
 	root.Around = func(_ context.Context, key string, _, do func() error) error {
-		if key != schemas.OverviewKey {
+		if key != dataroot.OverviewKey {
 			return do()
 		}
 		if writes++; writes == 1 { // another worker's run ends here
@@ -231,7 +232,7 @@ func TestWorkersThatWriteAtTheSameTime(t *testing.T) {
 	if err := NewPage(live).Write(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
-	page, err := root.Read(t.Context(), schemas.OverviewKey)
+	page, err := root.Read(t.Context(), dataroot.OverviewKey)
 	if err != nil || !strings.Contains(string(page), "Export First") || !strings.Contains(string(page), "Export Second") {
 		t.Errorf("%v: after %d writes the page lacks a run", err, writes)
 	}
@@ -246,16 +247,16 @@ func TestLinksToReports(t *testing.T) {
 	for _, export := range []string{"Kept", "Swept"} {
 		add(t, root, "marketing", export, "r", begin, 1)
 	}
-	kept, swept := schemas.RunReport("marketing", "Kept", "r"), schemas.RunReport("marketing", "Swept", "r")
+	kept, swept := dataroot.RunReport("marketing", "Kept", "r"), dataroot.RunReport("marketing", "Swept", "r")
 	if err := root.Write(t.Context(), kept, []byte("<html>")); err != nil {
 		t.Fatal(err)
 	}
 	if err := NewPage(&temporal{}).Write(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
-	page, err := root.Read(t.Context(), schemas.OverviewKey)
+	page, err := root.Read(t.Context(), dataroot.OverviewKey)
 	link := func(key string) bool {
-		return strings.Contains(string(page), `href="`+strings.TrimPrefix(key, schemas.ReportsDir+"/")+`"`)
+		return strings.Contains(string(page), `href="`+strings.TrimPrefix(key, dataroot.ReportsDir+"/")+`"`)
 	}
 	if err != nil || !link(kept) || link(swept) {
 		t.Errorf("%v: it links to the report that is there: %v, to the one that is not: %v", err, link(kept), link(swept))
@@ -271,7 +272,7 @@ func TestManyRunsThatEndAtOnce(t *testing.T) {
 	hold := make(chan struct{})
 	var writes atomic.Int64
 	root.Around = func(_ context.Context, key string, _, do func() error) error {
-		if key == schemas.OverviewKey && writes.Add(1) == 1 {
+		if key == dataroot.OverviewKey && writes.Add(1) == 1 {
 			<-hold // until all others wait
 		}
 		return do()
@@ -288,7 +289,7 @@ func TestManyRunsThatEndAtOnce(t *testing.T) {
 	if err := all.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	text, err := root.Read(t.Context(), schemas.OverviewKey)
+	text, err := root.Read(t.Context(), dataroot.OverviewKey)
 	if got := strings.Count(string(text), "<section"); err != nil || got != n {
 		t.Errorf("the page has %d exports, want %d; %v", got, n, err)
 	}
@@ -396,7 +397,7 @@ func TestDamagedPastRuns(t *testing.T) {
 	root := openRoot(t)
 	add(t, root, "marketing", "Good", "r", begin, 1)
 	for _, text := range []string{"", `{"runs": [{"startedAt": "yesterday"}]}`, `{"runs": 7}`, "\x00\x01"} {
-		if err := root.Write(t.Context(), schemas.PastRunsKey("marketing", "Damaged"), []byte(text)); err != nil {
+		if err := root.Write(t.Context(), dataroot.PastRunsKey("marketing", "Damaged"), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		live := &temporal{exports: []operate.Applied{applied("Damaged", "marketing"), applied("Good", "marketing")}}

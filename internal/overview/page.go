@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -76,7 +77,7 @@ func (p *Page) write(ctx context.Context, root *storage.Root) error {
 		if err := report.WriteOverview(&page, all, reports); err != nil {
 			return err
 		}
-		if err := root.Write(ctx, schemas.OverviewKey, page.Bytes()); err != nil {
+		if err := root.Write(ctx, dataroot.OverviewKey, page.Bytes()); err != nil {
 			return fmt.Errorf("write the overview of all exports: %w", err)
 		}
 		written := files
@@ -99,7 +100,7 @@ func findReports(ctx context.Context, root *storage.Root, all schemas.Overview) 
 		if last == nil {
 			continue
 		}
-		key := schemas.RunReport(e.Connection, e.Export, last.RunID)
+		key := dataroot.RunReport(e.Connection, e.Export, last.RunID)
 		group.Go(func() error {
 			has, err := root.Has(ctx, key)
 			mu.Lock()

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -44,7 +45,7 @@ func readFile(ctx context.Context, root *storage.Root, key string) (past schemas
 // Add adds a run that ended to the past runs of its export. A run that is there already is
 // replaced. Damaged past runs are replaced by this run alone, and the error says so.
 func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, ended time.Time) error {
-	key := schemas.PastRunsKey(in.Export.Connection, in.Export.Name)
+	key := dataroot.PastRunsKey(in.Export.Connection, in.Export.Name)
 	past, err := readFile(ctx, root, key)
 	if err != nil && !errors.Is(err, errDamaged) {
 		return err
@@ -114,7 +115,7 @@ type pastFile struct {
 
 // readPast reads the past runs of all exports, by their keys.
 func readPast(ctx context.Context, root *storage.Root) (map[string]pastFile, error) {
-	kept, err := root.List(ctx, schemas.HistoryDir)
+	kept, err := root.List(ctx, dataroot.HistoryDir)
 	if err != nil {
 		return nil, fmt.Errorf("list the past runs: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -87,12 +88,12 @@ func (c *countedFile) ReadAt(p []byte, off int64) (int, error) {
 
 // snapshots searches the newest snapshot of every segment.
 func (f *finder) snapshots(ctx context.Context) error {
-	newest, err := f.newest(ctx, schemas.SnapshotsDir)
+	newest, err := f.newest(ctx, dataroot.SnapshotsDir)
 	if err != nil {
 		return err
 	}
 	for dir, version := range newest {
-		key := path.Join(dir, schemas.SnapshotName(version))
+		key := path.Join(dir, dataroot.SnapshotName(version))
 		ok, err := f.snapshot(ctx, key)
 		if !ok && err == nil { // a run has published a newer one in the meantime
 			again, failed := f.newest(ctx, dir)
@@ -100,7 +101,7 @@ func (f *finder) snapshots(ctx context.Context) error {
 				continue // the export was removed
 			}
 			if err = failed; err == nil {
-				key = path.Join(dir, schemas.SnapshotName(again[dir]))
+				key = path.Join(dir, dataroot.SnapshotName(again[dir]))
 				ok, err = f.snapshot(ctx, key)
 			}
 		}
@@ -118,7 +119,7 @@ func (f *finder) snapshots(ctx context.Context) error {
 func (f *finder) newest(ctx context.Context, dir string) (map[string]int64, error) {
 	newest := map[string]int64{}
 	err := f.Root.Walk(ctx, dir, func(o storage.Object) error {
-		if v, ok := schemas.SnapshotVersion(path.Base(o.Name)); ok {
+		if v, ok := dataroot.SnapshotVersion(path.Base(o.Name)); ok {
 			newest[path.Dir(o.Name)] = max(newest[path.Dir(o.Name)], v)
 		}
 		return nil
@@ -131,8 +132,8 @@ func (f *finder) newest(ctx context.Context, dir string) (map[string]int64, erro
 
 // unfinished counts the runs whose members are in no snapshot yet.
 func (f *finder) unfinished(ctx context.Context) error {
-	err := f.Root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
-		if base := path.Base(o.Name); strings.HasPrefix(base, schemas.PendingPrefix) && !strings.HasPrefix(base, forgettingPrefix) {
+	err := f.Root.Walk(ctx, dataroot.SnapshotsDir, func(o storage.Object) error {
+		if base := path.Base(o.Name); strings.HasPrefix(base, dataroot.PendingPrefix) && !strings.HasPrefix(base, forgettingPrefix) {
 			f.found.Unfinished++
 		}
 		return nil
@@ -202,8 +203,8 @@ func (f *finder) members(ctx context.Context, s *snapshot.Snapshot) ([]snapshot.
 // records searches the records of the rows of past runs.
 func (f *finder) records(ctx context.Context) error {
 	var keys []storage.Object
-	err := f.Root.Walk(ctx, schemas.ReportsDir, func(o storage.Object) error {
-		if path.Base(o.Name) == schemas.RowsFile {
+	err := f.Root.Walk(ctx, dataroot.ReportsDir, func(o storage.Object) error {
+		if path.Base(o.Name) == dataroot.RowsFile {
 			keys = append(keys, o)
 		}
 		return nil
@@ -242,7 +243,7 @@ func (f *finder) record(ctx context.Context, o storage.Object) error {
 		return nil
 	}
 	var report schemas.ExportReport
-	if _, err := f.Root.ReadJSON(ctx, path.Join(path.Dir(o.Name), schemas.ReportFile), &report); err != nil {
+	if _, err := f.Root.ReadJSON(ctx, path.Join(path.Dir(o.Name), dataroot.ReportFile), &report); err != nil {
 		return err
 	}
 	for _, r := range rows {

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/lease"
-	"iterable-segment-export/schemas"
 )
 
 // ErrUnderWay is the error of removing a person while another one is being removed.
@@ -42,7 +42,7 @@ type claim struct {
 // alone returns a context whose effects on the data root happen only while no other process
 // removes people. The caller calls end.
 func (p Place) alone(ctx context.Context) (_ context.Context, end func(), err error) {
-	c := &claim{Place: p, key: path.Join(schemas.ForgettingDir, rand.Text()+".json")}
+	c := &claim{Place: p, key: path.Join(dataroot.ForgettingDir, rand.Text()+".json")}
 	timeout := time.NewTimer(claimWait)
 	defer timeout.Stop()
 	for {
@@ -94,7 +94,7 @@ func (c *claim) write(ctx context.Context) (other bool, err error) {
 	if err := c.Root.WriteJSON(ctx, c.key, struct{}{}); err != nil {
 		return false, err
 	}
-	all, err := c.Root.List(ctx, schemas.ForgettingDir)
+	all, err := c.Root.List(ctx, dataroot.ForgettingDir)
 	if err != nil {
 		return false, err
 	}

@@ -10,9 +10,9 @@ import (
 
 	_ "gocloud.dev/blob/memblob"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // memory returns a data root whose files have the time of the test's bubble.
@@ -30,7 +30,7 @@ func memory(t *testing.T) *storage.Root {
 func TestOneClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := Place{Root: memory(t)}
-		if err := p.Root.WriteJSON(t.Context(), path.Join(schemas.ForgettingDir, "KILLED.json"), nil); err != nil {
+		if err := p.Root.WriteJSON(t.Context(), path.Join(dataroot.ForgettingDir, "KILLED.json"), nil); err != nil {
 			t.Fatal(err)
 		}
 		held, end, err := p.alone(t.Context())
@@ -48,7 +48,7 @@ func TestOneClaim(t *testing.T) {
 			t.Fatalf("after the end: %v", err)
 		}
 		end()
-		if left, err := p.Root.List(t.Context(), schemas.ForgettingDir); err != nil || len(left) > 0 {
+		if left, err := p.Root.List(t.Context(), dataroot.ForgettingDir); err != nil || len(left) > 0 {
 			t.Errorf("left: %v, %v", left, err)
 		}
 	})
@@ -64,7 +64,7 @@ func TestAStalledClaim(t *testing.T) {
 		}
 		mine := held
 		p.Root.Around = func(ctx context.Context, key string, check, do func() error) error {
-			if other := path.Dir(key) != schemas.ForgettingDir; other {
+			if other := path.Dir(key) != dataroot.ForgettingDir; other {
 				if err := check(); err != nil {
 					return err
 				}

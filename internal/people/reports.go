@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -28,15 +29,15 @@ const (
 func (f *forgetter) reports(ctx context.Context) error {
 	kept := map[string][]string{} // files with people, by folder
 	fresh := map[string]bool{}
-	err := f.Root.Walk(ctx, schemas.ReportsDir, func(o storage.Object) error {
+	err := f.Root.Walk(ctx, dataroot.ReportsDir, func(o storage.Object) error {
 		dir, base := path.Split(o.Name)
-		if dir = path.Clean(dir); schemas.HasRows(base) && !f.busy[dir] {
+		if dir = path.Clean(dir); dataroot.HasRows(base) && !f.busy[dir] {
 			kept[dir] = append(kept[dir], base)
 			fresh[dir] = f.isNew(o) || fresh[dir]
 		}
 		return nil
 	})
-	if err := f.goOn(ctx, schemas.ReportsDir, err); err != nil {
+	if err := f.goOn(ctx, dataroot.ReportsDir, err); err != nil {
 		return err
 	}
 	maps.DeleteFunc(fresh, func(_ string, is bool) bool { return !is })
@@ -87,7 +88,7 @@ type step struct {
 // it has the places of rows that were rejected for a value which does not name the person.
 func newSegmentReport(f *forgetter, dir string) *segmentReport {
 	r := &segmentReport{forgetter: f, dir: dir, at: map[place]bool{}}
-	r.steps = []step{{name: schemas.RowsFile, do: r.rows}, {name: schemas.RejectsFile, do: r.rejects}, {name: schemas.ExamplesFile, do: r.examples}}
+	r.steps = []step{{name: dataroot.RowsFile, do: r.rows}, {name: dataroot.RejectsFile, do: r.rejects}, {name: dataroot.ExamplesFile, do: r.examples}}
 	return r
 }
 
@@ -131,16 +132,16 @@ func (r *segmentReport) remove(ctx context.Context) error {
 	return nil
 }
 
-var kinds = map[string]string{schemas.RowsFile: schemas.KindRecord, schemas.RejectsFile: schemas.KindRejects, schemas.ExamplesFile: schemas.KindExamples}
+var kinds = map[string]string{dataroot.RowsFile: schemas.KindRecord, dataroot.RejectsFile: schemas.KindRejects, dataroot.ExamplesFile: schemas.KindExamples}
 
 // named returns the names of the run, as far as its report or its record has them.
 func (r *segmentReport) named(ctx context.Context) schemas.ForgottenIn {
 	var report schemas.ExportReport
-	if ok, err := r.Root.ReadJSON(ctx, path.Join(r.dir, schemas.ReportFile), &report); ok && err == nil {
+	if ok, err := r.Root.ReadJSON(ctx, path.Join(r.dir, dataroot.ReportFile), &report); ok && err == nil {
 		return schemas.ForgottenIn{Connection: report.Connection, Export: report.Export, Segment: report.Segment, RunID: report.RunID}
 	}
 	var run schemas.RunRecord
-	if ok, err := r.Root.ReadJSON(ctx, path.Join(path.Dir(r.dir), schemas.RunRecordFile), &run); !ok || err != nil {
+	if ok, err := r.Root.ReadJSON(ctx, path.Join(path.Dir(r.dir), dataroot.RunRecordFile), &run); !ok || err != nil {
 		return schemas.ForgottenIn{}
 	}
 	in := schemas.ForgottenIn{Connection: run.Connection.Name, Export: run.Input.Export.Name, RunID: run.RunID}

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -20,14 +21,14 @@ import (
 // change.
 func (f *forgetter) allSnapshots(ctx context.Context) error {
 	versions := map[string][]int64{}
-	err := f.Root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
+	err := f.Root.Walk(ctx, dataroot.SnapshotsDir, func(o storage.Object) error {
 		dir, base := path.Dir(o.Name), path.Base(o.Name)
-		if v, ok := schemas.SnapshotVersion(base); ok && !f.busy[dir] {
+		if v, ok := dataroot.SnapshotVersion(base); ok && !f.busy[dir] {
 			versions[dir] = append(versions[dir], v)
 		}
 		return nil
 	})
-	if err := f.goOn(ctx, schemas.SnapshotsDir, err); err != nil {
+	if err := f.goOn(ctx, dataroot.SnapshotsDir, err); err != nil {
 		return err
 	}
 	for _, dir := range slices.Sorted(maps.Keys(versions)) {
@@ -50,7 +51,7 @@ func (f *forgetter) allSnapshots(ctx context.Context) error {
 // interruption may have left.
 func (f *forgetter) snapshot(ctx context.Context, dir string, versions []int64) error {
 	newest := versions[len(versions)-1]
-	key := path.Join(dir, schemas.SnapshotName(newest))
+	key := path.Join(dir, dataroot.SnapshotName(newest))
 	file, err := f.Root.Open(ctx, key)
 	f.snapshots[dir] = newest
 	var s *snapshot.Snapshot
@@ -89,7 +90,7 @@ func (f *forgetter) snapshot(ctx context.Context, dir string, versions []int64) 
 		return err
 	}
 	for _, v := range versions[:len(versions)-1] {
-		key := path.Join(dir, schemas.SnapshotName(v))
+		key := path.Join(dir, dataroot.SnapshotName(v))
 		if err := f.goOn(ctx, key, f.Root.DeletePrefix(ctx, key)); err != nil {
 			return err
 		}
@@ -133,7 +134,7 @@ func (f *forgetter) publish(ctx context.Context, dir string, version int64, s *s
 	if pending != "" || err != nil {
 		return false, err
 	}
-	w, err := f.Root.CreateNew(ctx, path.Join(dir, schemas.SnapshotName(version+1)))
+	w, err := f.Root.CreateNew(ctx, path.Join(dir, dataroot.SnapshotName(version+1)))
 	if err != nil {
 		return false, fmt.Errorf("write the snapshot without a person: %w", err)
 	}

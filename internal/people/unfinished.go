@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -16,7 +17,7 @@ import (
 // the snapshot.
 func (f *forgetter) unfinished(ctx context.Context) error {
 	staged := map[string]*schemas.UnfinishedRun{}
-	err := f.Root.Walk(ctx, schemas.StagedFilesDir, func(o storage.Object) error {
+	err := f.Root.Walk(ctx, dataroot.StagedFilesDir, func(o storage.Object) error {
 		parts := strings.Split(o.Name, "/") // staging, connection, export, run, segment
 		if len(parts) < 6 {
 			return nil
@@ -24,8 +25,8 @@ func (f *forgetter) unfinished(ctx context.Context) error {
 		dir := path.Join(parts[:5]...)
 		if staged[dir] == nil {
 			staged[dir] = &schemas.UnfinishedRun{}
-			f.busy[path.Join(schemas.SnapshotsDir, parts[1], parts[2], parts[4])] = true
-			f.busy[path.Join(schemas.ReportsDir, parts[1], parts[2], parts[3], parts[4])] = true
+			f.busy[path.Join(dataroot.SnapshotsDir, parts[1], parts[2], parts[4])] = true
+			f.busy[path.Join(dataroot.ReportsDir, parts[1], parts[2], parts[3], parts[4])] = true
 		}
 		if len(parts) == 6 && parts[5] == ledger.OriginFile {
 			_, err := f.Root.ReadJSON(ctx, o.Name, staged[dir])
@@ -38,7 +39,7 @@ func (f *forgetter) unfinished(ctx context.Context) error {
 		f.answer.Unfinished = append(f.answer.Unfinished, *run)
 	}
 	if err == nil {
-		err = f.Root.Walk(ctx, schemas.SnapshotsDir, func(o storage.Object) error {
+		err = f.Root.Walk(ctx, dataroot.SnapshotsDir, func(o storage.Object) error {
 			if dir := path.Dir(o.Name); isPending(o.Name) && !f.busy[dir] {
 				f.skipMarked(ctx, dir, o.Name)
 			}
@@ -56,8 +57,8 @@ func (f *forgetter) unfinished(ctx context.Context) error {
 
 // trials finds the trials that name the person and have not ended. Their files go at their end.
 func (f *forgetter) trials(ctx context.Context) error {
-	return f.Root.Walk(ctx, schemas.TrialsDir, func(o storage.Object) error {
-		if o.Name == schemas.TrialSaltKey {
+	return f.Root.Walk(ctx, dataroot.TrialsDir, func(o storage.Object) error {
+		if o.Name == dataroot.TrialSaltKey {
 			return nil
 		}
 		var of struct {
@@ -75,12 +76,12 @@ func (f *forgetter) trials(ctx context.Context) error {
 
 // forgettingPrefix begins the names of the markers of this package. A run that finds one waits,
 // as it does for another run's.
-const forgettingPrefix = schemas.PendingPrefix + "forget-"
+const forgettingPrefix = dataroot.PendingPrefix + "forget-"
 
 // isPending reports whether a file is the marker of a run that has not finished.
 func isPending(key string) bool {
 	base := path.Base(key)
-	return strings.HasPrefix(base, schemas.PendingPrefix) && !strings.HasPrefix(base, forgettingPrefix)
+	return strings.HasPrefix(base, dataroot.PendingPrefix) && !strings.HasPrefix(base, forgettingPrefix)
 }
 
 // skipMarked notes that a run may still write to a snapshot's folder, by its marker.

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/rejects"
@@ -38,7 +39,7 @@ func Publish(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schema
 	if e.Record == schemas.RecordNone || attempt == "" {
 		return "", nil
 	}
-	dir := schemas.StagedDir(run, attempt)
+	dir := dataroot.StagedDir(run, attempt)
 	names, err := l.Root.Read(ctx, path.Join(dir, ledger.FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -56,7 +57,7 @@ func Publish(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schema
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
 	}
-	key := path.Join(schemas.ReportDir(run), schemas.RowsFile)
+	key := path.Join(dataroot.ReportDir(run), dataroot.RowsFile)
 	w, err := l.Root.Create(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
@@ -232,9 +233,9 @@ func (r *recorder) requests(kind string) map[int]rejects.Row {
 
 // rejected writes the rows that staging rejected.
 func (r *recorder) rejected(ctx context.Context, dir string) error {
-	file, err := r.Root.Open(ctx, path.Join(dir, schemas.RejectsFile))
+	file, err := r.Root.Open(ctx, path.Join(dir, dataroot.RejectsFile))
 	if err != nil {
-		return ledger.StagingError(schemas.RejectsFile, err)
+		return ledger.StagingError(dataroot.RejectsFile, err)
 	}
 	defer file.Close()
 	rows, err := rejects.Open(file)
@@ -258,7 +259,7 @@ func (r *recorder) rejected(ctx context.Context, dir string) error {
 				return err
 			}
 			if without > 0 || named {
-				return ledger.StagingError(restFile, fmt.Errorf("%w: it has rejected rows that %s lacks", ledger.ErrDamaged, schemas.RejectsFile))
+				return ledger.StagingError(restFile, fmt.Errorf("%w: it has rejected rows that %s lacks", ledger.ErrDamaged, dataroot.RejectsFile))
 			}
 			return nil
 		}

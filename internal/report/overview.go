@@ -11,6 +11,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -94,8 +95,8 @@ func newCard(e schemas.ExportOverview, at time.Time, reports map[string]bool) ca
 		c.Class = e.State
 	}
 	if last != nil && !c.Unlisted {
-		if key := schemas.RunReport(e.Connection, e.Export, last.RunID); reports[key] {
-			c.Link = strings.TrimPrefix(key, schemas.ReportsDir+"/")
+		if key := dataroot.RunReport(e.Connection, e.Export, last.RunID); reports[key] {
+			c.Link = strings.TrimPrefix(key, dataroot.ReportsDir+"/")
 		}
 	}
 	c.addNotes()

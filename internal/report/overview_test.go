@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -84,7 +85,7 @@ func reportsOf(o schemas.Overview) map[string]bool {
 	all := map[string]bool{}
 	for _, e := range o.Exports {
 		if last := e.Last(); last != nil {
-			all[schemas.RunReport(e.Connection, e.Export, last.RunID)] = true
+			all[dataroot.RunReport(e.Connection, e.Export, last.RunID)] = true
 		}
 	}
 	return all

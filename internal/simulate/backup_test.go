@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 )
 
@@ -39,7 +40,7 @@ func (h *history) restoreBackup(what restore) {
 	}
 	if what == both {
 		h.known = len(h.runs)
-		must(h.product.Root.WriteJSON(ctx, schemas.RestoreKey, schemas.Restore{ID: fmt.Sprintf("restore %d", h.known), At: time.Now()}))
+		must(h.product.Root.WriteJSON(ctx, dataroot.RestoreKey, dataroot.Restore{ID: fmt.Sprintf("restore %d", h.known), At: time.Now()}))
 	}
 	for e, r := range h.records {
 		r.forget()

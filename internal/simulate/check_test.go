@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
 )
@@ -384,7 +385,7 @@ func (r *run) checkLeft() {
 		return
 	}
 	for _, key := range r.files() {
-		if strings.Contains(key, r.id) && !strings.HasPrefix(key, "reports/") && !strings.HasPrefix(key, schemas.AuditDir+"/") {
+		if strings.Contains(key, r.id) && !strings.HasPrefix(key, "reports/") && !strings.HasPrefix(key, dataroot.AuditDir+"/") {
 			r.violated("g", "%s, which is %s, has left %s", r.key, r.result.State, short(key))
 			return
 		}
@@ -449,12 +450,12 @@ func (h *history) checkFiles() {
 	var left []string
 	for _, key := range h.files() {
 		top, _, _ := strings.Cut(key, "/")
-		_, isSnapshot := schemas.SnapshotVersion(path.Base(key))
+		_, isSnapshot := dataroot.SnapshotVersion(path.Base(key))
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json" || path.Base(key) == "lists.json") && top == "snapshots", key == schemas.RestoreKey:
-		case top == "reports" || top == schemas.HistoryDir || top == "access" || top == "forgotten" || top == schemas.SuppressionDir || top == schemas.AuditDir || top == schemas.ListOwners || key == schemas.DeploymentKey || key == schemas.SweptKey:
+		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json" || path.Base(key) == "lists.json") && top == "snapshots", key == dataroot.RestoreKey:
+		case top == "reports" || top == dataroot.HistoryDir || top == "access" || top == "forgotten" || top == dataroot.SuppressionDir || top == dataroot.AuditDir || top == dataroot.ListOwners || key == dataroot.DeploymentKey || key == dataroot.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++
 		default:

@@ -30,6 +30,7 @@ import (
 	"iterable-segment-export/activities"
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	leases "iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/limits"
@@ -172,7 +173,7 @@ func newHistory(t *testing.T, p *plan) *history {
 		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
 		schemas.ActivityServed: a.Served,
 	}
-	if err := root.Write(context.Background(), schemas.DeploymentKey, []byte(`{"id": "simulated"}`)); err != nil {
+	if err := root.Write(context.Background(), dataroot.DeploymentKey, []byte(`{"id": "simulated"}`)); err != nil {
 		t.Fatal(err)
 	}
 	for range p.exports {
@@ -541,7 +542,7 @@ func (h *history) files() (keys []string) {
 // loseSnapshots deletes the snapshots of an export.
 func (h *history) loseSnapshots(e int) {
 	for _, key := range h.files() {
-		if _, ok := schemas.SnapshotVersion(path.Base(key)); ok && strings.Contains(key, "/"+schemas.PathName(h.exportName(e))+"/") {
+		if _, ok := dataroot.SnapshotVersion(path.Base(key)); ok && strings.Contains(key, "/"+schemas.PathName(h.exportName(e))+"/") {
 			must(h.product.Root.DeletePrefix(context.Background(), key))
 		}
 	}

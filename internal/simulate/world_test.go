@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"iterable-segment-export/schemas"
+	"iterable-segment-export/internal/dataroot"
 )
 
 // step waits for the scheduler: an effect at a door, or an action of Temporal.
@@ -290,7 +290,7 @@ func (w *world) rootDoor(ctx context.Context, key string, check, do func() error
 		if err := check(); err != nil {
 			return err
 		}
-		if _, ok := schemas.SnapshotVersion(path.Base(key)); ok && a.run != nil {
+		if _, ok := dataroot.SnapshotVersion(path.Base(key)); ok && a.run != nil {
 			w.overtake(label, a)
 		}
 		err := do()
@@ -299,7 +299,7 @@ func (w *world) rootDoor(ctx context.Context, key string, check, do func() error
 		}
 		if err == nil {
 			a.effect("changes " + short(key))
-			if strings.HasPrefix(key, schemas.ListOwners+"/") {
+			if strings.HasPrefix(key, dataroot.ListOwners+"/") {
 				w.history.claims(a, key)
 			}
 			a.noted = max(a.noted, kept)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/parts"
 	"iterable-segment-export/internal/segment"
@@ -104,7 +105,7 @@ func (d *division) noIdentity() error {
 // divide reads the segment and writes its rows by list.
 func (d *division) divide(ctx context.Context, l *ledger.Ledger, attempt string, read *atomic.Int64) (err error) {
 	d.attempt = attempt
-	file, err := l.Root.Create(ctx, path.Join(schemas.StagedDir(d.in.Run, attempt), partsFile))
+	file, err := l.Root.Create(ctx, path.Join(dataroot.StagedDir(d.in.Run, attempt), partsFile))
 	if err != nil {
 		return fmt.Errorf("make the divided rows: %w", err)
 	}
@@ -113,7 +114,7 @@ func (d *division) divide(ctx context.Context, l *ledger.Ledger, attempt string,
 		return err
 	}
 	defer d.out.Discard()
-	if d.left, err = newUnlisted(ctx, l.Root, schemas.StagedDir(d.in.Run, attempt), d.in.Export); err != nil {
+	if d.left, err = newUnlisted(ctx, l.Root, dataroot.StagedDir(d.in.Run, attempt), d.in.Export); err != nil {
 		return err
 	}
 	defer d.left.abort()
@@ -322,7 +323,7 @@ func (d *division) dedupe() error {
 func (d *division) write(ctx context.Context, root *storage.Root) error {
 	data, err := json.Marshal(d.index)
 	if err == nil {
-		err = root.Write(ctx, path.Join(schemas.StagedDir(d.in.Run, d.attempt), partsList), data)
+		err = root.Write(ctx, path.Join(dataroot.StagedDir(d.in.Run, d.attempt), partsList), data)
 	}
 	if err != nil {
 		return fmt.Errorf("write the divided rows: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -55,7 +56,7 @@ func keep(to *[]schemas.Example, one schemas.Example) {
 func (stager *Stager) writeExamples(ctx context.Context, run schemas.RunRef, e *examples) error {
 	data, err := json.Marshal(e.Examples)
 	if err == nil {
-		err = stager.Root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.ExamplesFile), data)
+		err = stager.Root.Write(ctx, path.Join(dataroot.ReportDir(run), dataroot.ExamplesFile), data)
 	}
 	if err != nil {
 		return fmt.Errorf("write the examples: %w", err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/parts"
 	"iterable-segment-export/internal/segment"
@@ -27,12 +28,12 @@ type Source struct {
 
 // Part returns the rows of a list of a divided segment.
 func Part(ctx context.Context, l *ledger.Ledger, in schemas.StageInput) (out Source, err error) {
-	if !schemas.IsAttempt(in.Divided) {
+	if !dataroot.IsAttempt(in.Divided) {
 		return out, step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("list %q: invalid name of the attempt that divided segment %q", in.Segment.Name, in.Segment.Of))
 	}
 	of := in.Run
 	of.Segment = in.Segment.Of
-	dir := schemas.StagedDir(of, in.Divided)
+	dir := dataroot.StagedDir(of, in.Divided)
 	var index parts.Index
 	found, err := l.Root.ReadJSON(ctx, path.Join(dir, partsList), &index)
 	if err == nil && !found {

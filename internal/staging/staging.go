@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/forgotten"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/mapping"
@@ -68,7 +69,7 @@ type staging struct {
 // newStaging opens the staged files and the comparison with the snapshot.
 func (stager *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
 	s = &staging{
-		in: in, root: stager.Root, dir: schemas.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
+		in: in, root: stager.Root, dir: dataroot.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
 		linkedRows: linked{}, linkedMembers: linked{}, forgotten: stager.Forgotten, suppressed: stager.Suppressed,
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
@@ -93,7 +94,7 @@ func (stager *Stager) newStaging(ctx context.Context, in schemas.StageInput, att
 		return s, err
 	}
 	for name, file := range map[string]**storage.Writer{
-		schemas.AddsFile: &s.addsFile, schemas.RemovesFile: &s.removesFile, schemas.RejectsFile: &s.rejectsFile,
+		dataroot.AddsFile: &s.addsFile, dataroot.RemovesFile: &s.removesFile, dataroot.RejectsFile: &s.rejectsFile,
 	} {
 		if *file, err = stager.Root.Create(ctx, path.Join(s.dir, name)); err != nil {
 			return s, fmt.Errorf("make the staged files: %w", err)
@@ -374,7 +375,7 @@ func (s *staging) finish(ctx context.Context, mirror bool) error {
 	}
 	s.manifest.AddBatches, s.manifest.RemoveBatches = s.adds.Batches(), s.removes.Batches()
 	if s.rejects.Rows() > 0 {
-		s.manifest.Rejects = path.Join(s.dir, schemas.RejectsFile)
+		s.manifest.Rejects = path.Join(s.dir, dataroot.RejectsFile)
 	}
 	s.warnings()
 	return nil

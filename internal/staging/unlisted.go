@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
@@ -27,7 +28,7 @@ func newUnlisted(ctx context.Context, root *storage.Root, dir string, e schemas.
 	if e.Record != schemas.RecordAll {
 		return nil, nil
 	}
-	file, err := root.Create(ctx, path.Join(dir, schemas.RowsFile))
+	file, err := root.Create(ctx, path.Join(dir, dataroot.RowsFile))
 	if err != nil {
 		return nil, fmt.Errorf("make the divided rows: %w", err)
 	}
@@ -74,8 +75,8 @@ func (u *unlisted) abort() {
 // PublishUnlisted keeps the record of the rows that are for no list beside the report of a divided
 // segment. It returns the file's key, or "" if there is none.
 func PublishUnlisted(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, attempt string) (string, error) {
-	key := path.Join(schemas.ReportDir(run), schemas.RowsFile)
-	from, err := l.Root.Open(ctx, path.Join(schemas.StagedDir(run, attempt), schemas.RowsFile))
+	key := path.Join(dataroot.ReportDir(run), dataroot.RowsFile)
+	from, err := l.Root.Open(ctx, path.Join(dataroot.StagedDir(run, attempt), dataroot.RowsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		if from, err = l.Root.Open(ctx, key); errors.Is(err, fs.ErrNotExist) {
 			return "", nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -94,10 +95,10 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 // clock returns the storage's time: this machine's clock may be wrong.
 func (s *Sweeper) clock(ctx context.Context) (time.Time, error) {
 	root := s.Ledger.Root
-	if err := root.Write(ctx, schemas.SweptKey, []byte("{}")); err != nil {
+	if err := root.Write(ctx, dataroot.SweptKey, []byte("{}")); err != nil {
 		return time.Time{}, fmt.Errorf("sweep: %w", err)
 	}
-	files, err := root.List(ctx, path.Dir(schemas.SweptKey))
+	files, err := root.List(ctx, path.Dir(dataroot.SweptKey))
 	if err != nil || len(files) == 0 {
 		return time.Time{}, fmt.Errorf("sweep: ask the storage for the time: %w", err)
 	}
@@ -142,7 +143,7 @@ func (s *Sweeper) grouped(ctx context.Context, prefix string, depth int, f func(
 		if o.ModTime.After(g.newest) {
 			g.newest = o.ModTime
 		}
-		if !schemas.HasRows(path.Base(o.Name)) && o.ModTime.After(g.written) {
+		if !dataroot.HasRows(path.Base(o.Name)) && o.ModTime.After(g.written) {
 			g.written = o.ModTime
 		}
 		return ctx.Err()
@@ -169,9 +170,9 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 			err = json.Unmarshal(data, &o)
 		}
 		run := schemas.RunRef{Connection: o.Connection, Export: o.Export, RunID: o.RunID, Segment: o.Segment}
-		if err != nil || schemas.StagingDir(run) != g.dir {
+		if err != nil || dataroot.StagingDir(run) != g.dir {
 			least := unsigned
-			if !slices.ContainsFunc(g.files, func(f string) bool { return path.Base(f) == schemas.AddsFile }) {
+			if !slices.ContainsFunc(g.files, func(f string) bool { return path.Base(f) == dataroot.AddsFile }) {
 				least = afterLoss // an abandoned attempt wrote it after the run's end
 			}
 			if errors.Is(err, storage.ErrKey) || age < least {
@@ -198,8 +199,8 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 // trials deletes the people of trials that could not do so themselves.
 func (s *Sweeper) trials(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
 	root := s.Ledger.Root
-	return root.Walk(ctx, schemas.TrialsDir, func(o storage.Object) error {
-		if o.Name == schemas.TrialSaltKey || now.Sub(o.ModTime) < trialFor {
+	return root.Walk(ctx, dataroot.TrialsDir, func(o storage.Object) error {
+		if o.Name == dataroot.TrialSaltKey || now.Sub(o.ModTime) < trialFor {
 			return nil
 		}
 		done.Staged++
@@ -232,7 +233,7 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 	return s.grouped(ctx, "reports", 4, func(g folder) error {
 		has := func(file string) bool { return slices.Contains(g.files, path.Join(g.dir, file)) }
 		// A waiting run still needs its record, and has no report yet.
-		waits := has(schemas.RunRecordFile) && !has(schemas.RunReportFile) && now.Sub(g.written) < unsigned
+		waits := has(dataroot.RunRecordFile) && !has(dataroot.RunReportFile) && now.Sub(g.written) < unsigned
 		switch {
 		case over(g, keep.Reports()) && !waits:
 			done.Reports++
@@ -240,7 +241,7 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 		case over(g, keep.Rejects()):
 			found := 0
 			for _, file := range g.files {
-				if schemas.HasRows(path.Base(file)) {
+				if dataroot.HasRows(path.Base(file)) {
 					if err := l.Root.DeletePrefix(ctx, file); err != nil {
 						return err
 					}
@@ -256,7 +257,7 @@ func (s *Sweeper) reports(ctx context.Context, now time.Time, done *schemas.Swee
 // suppressions deletes the kept hashes of suppression lists that were read long ago.
 func (s *Sweeper) suppressions(ctx context.Context, now time.Time) error {
 	root := s.Ledger.Root
-	return root.Walk(ctx, schemas.SuppressionDir, func(o storage.Object) error {
+	return root.Walk(ctx, dataroot.SuppressionDir, func(o storage.Object) error {
 		if now.Sub(o.ModTime) < keptFor {
 			return ctx.Err()
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -24,8 +25,8 @@ func TestTheSweepOfWhatIsKept(t *testing.T) {
 	}
 	defer root.Close()
 	run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r1"}
-	reports, now := schemas.ReportDir(run), time.Now()
-	for name, age := range map[string]time.Duration{schemas.ReportFile: 40 * 24 * time.Hour, schemas.RowsFile: 0, schemas.RejectsFile: 40 * 24 * time.Hour} {
+	reports, now := dataroot.ReportDir(run), time.Now()
+	for name, age := range map[string]time.Duration{dataroot.ReportFile: 40 * 24 * time.Hour, dataroot.RowsFile: 0, dataroot.RejectsFile: 40 * 24 * time.Hour} {
 		key := path.Join(reports, name)
 		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
 			t.Fatal(err)
@@ -36,7 +37,7 @@ func TestTheSweepOfWhatIsKept(t *testing.T) {
 		}
 	}
 	for list, age := range map[string]time.Duration{"Old": 31 * 24 * time.Hour, "New": 29 * 24 * time.Hour} {
-		key := schemas.SuppressionKey("sandbox", list)
+		key := dataroot.SuppressionKey("sandbox", list)
 		if err := root.Write(t.Context(), key, []byte("hashes")); err != nil {
 			t.Fatal(err)
 		}
@@ -51,11 +52,11 @@ func TestTheSweepOfWhatIsKept(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	files, err := root.List(t.Context(), reports)
-	if err != nil || len(files) != 1 || path.Base(files[0].Name) != schemas.ReportFile {
+	if err != nil || len(files) != 1 || path.Base(files[0].Name) != dataroot.ReportFile {
 		t.Errorf("left: %+v, %v", files, err)
 	}
-	lists, err := root.List(t.Context(), schemas.SuppressionDir)
-	if err != nil || len(lists) != 1 || lists[0].Name != schemas.SuppressionKey("sandbox", "New") {
+	lists, err := root.List(t.Context(), dataroot.SuppressionDir)
+	if err != nil || len(lists) != 1 || lists[0].Name != dataroot.SuppressionKey("sandbox", "New") {
 		t.Errorf("lists: %+v, %v", lists, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/trial"
@@ -26,9 +27,9 @@ func TestPeopleOfOldTrials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := schemas.TrialKey("marketing", "Spring (trial)", name)
-	sweepsTo(t, root, 47*time.Hour, []string{key, schemas.TrialSaltKey})
-	sweepsTo(t, root, 49*time.Hour, []string{schemas.TrialSaltKey})
+	key := dataroot.TrialKey("marketing", "Spring (trial)", name)
+	sweepsTo(t, root, 47*time.Hour, []string{key, dataroot.TrialSaltKey})
+	sweepsTo(t, root, 49*time.Hour, []string{dataroot.TrialSaltKey})
 }
 
 // TestProjectsThatNothingIsSentTo: their folders go after a week, and so do the files that earlier
@@ -41,8 +42,8 @@ func TestProjectsThatNothingIsSentTo(t *testing.T) {
 	defer root.Close()
 	const project = "api.iterable.com 12"
 	old := []string{"connections/c/limits.json", "connections/c/senders/x", "connections/c/turns/size/1"}
-	kept := []string{schemas.ConnectionCheckKey("c"), schemas.ProjectKey("c")}
-	for _, key := range slices.Concat(old, kept, []string{schemas.LimitsKey(project), schemas.SendersDir(project) + "/x"}) {
+	kept := []string{dataroot.ConnectionCheckKey("c"), dataroot.ProjectKey("c")}
+	for _, key := range slices.Concat(old, kept, []string{dataroot.LimitsKey(project), dataroot.SendersDir(project) + "/x"}) {
 		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +79,7 @@ func sweepsTo(t *testing.T, root *storage.Root, later time.Duration, want []stri
 	if _, err := s.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	left, err := root.List(t.Context(), schemas.TrialsDir)
+	left, err := root.List(t.Context(), dataroot.TrialsDir)
 	var names []string
 	for _, o := range left {
 		names = append(names, o.Name)

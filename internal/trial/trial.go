@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -53,7 +54,7 @@ func Check(people []string) ([]string, error) {
 // Keep stores the people of a trial of an export, and returns the name of their file.
 func Keep(ctx context.Context, root *storage.Root, connection, export string, people []string) (name string, err error) {
 	name = rand.Text()
-	if err := root.WriteJSON(ctx, schemas.TrialKey(connection, export, name), file{people}); err != nil {
+	if err := root.WriteJSON(ctx, dataroot.TrialKey(connection, export, name), file{people}); err != nil {
 		return "", fmt.Errorf("store the people of the trial in the data root: %w", err)
 	}
 	return name, nil
@@ -64,7 +65,7 @@ func Delete(ctx context.Context, root *storage.Root, connection, export, name st
 	if name == "" {
 		return nil
 	}
-	err := root.DeletePrefix(ctx, schemas.TrialKey(connection, export, name))
+	err := root.DeletePrefix(ctx, dataroot.TrialKey(connection, export, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete the people of the trial: %w", err)
 	}
@@ -83,7 +84,7 @@ type People struct {
 // Read reads the file of a trial. The error is fs.ErrNotExist if there is none.
 func Read(ctx context.Context, root *storage.Root, connection, export, name string) (*People, error) {
 	var f file
-	ok, err := root.ReadJSON(ctx, schemas.TrialKey(connection, export, name), &f)
+	ok, err := root.ReadJSON(ctx, dataroot.TrialKey(connection, export, name), &f)
 	if err == nil && !ok {
 		err = fs.ErrNotExist
 	}
@@ -163,19 +164,19 @@ const saltSize = 32
 // Sum returns a MAC of data, which is about people: its key is in the data root, so that the MAC
 // can be compared and not guessed.
 func Sum(ctx context.Context, root *storage.Root, data []byte) ([]byte, error) {
-	salt, err := root.Read(ctx, schemas.TrialSaltKey)
+	salt, err := root.Read(ctx, dataroot.TrialSaltKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		fresh := make([]byte, saltSize)
 		_, _ = rand.Read(fresh) // never fails
-		if err = root.WriteNew(ctx, schemas.TrialSaltKey, fresh); err == nil || errors.Is(err, storage.ErrExists) {
-			salt, err = root.Read(ctx, schemas.TrialSaltKey)
+		if err = root.WriteNew(ctx, dataroot.TrialSaltKey, fresh); err == nil || errors.Is(err, storage.ErrExists) {
+			salt, err = root.Read(ctx, dataroot.TrialSaltKey)
 		}
 	}
 	if err == nil && len(salt) != saltSize {
 		err = fmt.Errorf("it has %d bytes, not %d; delete it", len(salt), saltSize)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s in the data root: %w", schemas.TrialSaltKey, err)
+		return nil, fmt.Errorf("read %s in the data root: %w", dataroot.TrialSaltKey, err)
 	}
 	h := hmac.New(sha256.New, salt)
 	h.Write(data)

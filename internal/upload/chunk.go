@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
@@ -65,7 +66,7 @@ func (c *Chunk) send(ctx context.Context, o Options) error {
 	if !valid(in) {
 		return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("upload batches %d to %d of kind %q: invalid chunk", in.First, in.End, in.Kind))
 	}
-	key := path.Join(schemas.StagedDir(in.Run, in.Attempt), ledger.StagedName(in.Kind))
+	key := path.Join(dataroot.StagedDir(in.Run, in.Attempt), ledger.StagedName(in.Kind))
 	staged, err := o.Ledger.OpenStaged(ctx, key)
 	if err != nil {
 		return ledger.StagingError("the staged file "+key, err)
@@ -116,7 +117,7 @@ func (c *Chunk) send(ctx context.Context, o Options) error {
 
 // valid reports whether the input describes a chunk.
 func valid(in schemas.UploadInput) bool {
-	return (in.Kind == schemas.Subscribe || in.Kind == schemas.Unsubscribe) && in.First >= 0 && in.First <= in.End && schemas.IsAttempt(in.Attempt)
+	return (in.Kind == schemas.Subscribe || in.Kind == schemas.Unsubscribe) && in.First >= 0 && in.First <= in.End && dataroot.IsAttempt(in.Attempt)
 }
 
 // startingPoint returns the progress of earlier attempts: of the previous heartbeat, or as

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -64,7 +65,7 @@ func writePace(ctx context.Context, l *ledger.Ledger, in schemas.UploadInput, p 
 	data, err := json.Marshal(samples)
 	if err == nil {
 		name := fmt.Sprintf("%s-%09d-%d.json", in.Kind, in.First, time.Now().UnixNano())
-		err = l.Root.Write(ctx, path.Join(schemas.PaceDir(in.Run), name), data)
+		err = l.Root.Write(ctx, path.Join(dataroot.PaceDir(in.Run), name), data)
 	}
 	if err != nil {
 		l.Log.Warn("pace of a chunk not stored", "run", in.Run.RunID, "segment", in.Run.Segment, "error", err)
@@ -73,7 +74,7 @@ func writePace(ctx context.Context, l *ledger.Ledger, in schemas.UploadInput, p 
 
 // PublishPace merges the samples of all chunks.
 func PublishPace(ctx context.Context, root *storage.Root, run schemas.RunRef) error {
-	files, err := root.List(ctx, schemas.PaceDir(run))
+	files, err := root.List(ctx, dataroot.PaceDir(run))
 	if err != nil {
 		return fmt.Errorf("list the pace of the upload: %w", err)
 	}
@@ -97,7 +98,7 @@ func PublishPace(ctx context.Context, root *storage.Root, run schemas.RunRef) er
 	}
 	data, err := json.Marshal(samples)
 	if err == nil {
-		err = root.Write(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile), data)
+		err = root.Write(ctx, path.Join(dataroot.ReportDir(run), dataroot.PaceFile), data)
 	}
 	if err != nil {
 		return fmt.Errorf("write the pace of the upload: %w", err)
@@ -107,7 +108,7 @@ func PublishPace(ctx context.Context, root *storage.Root, run schemas.RunRef) er
 
 // ReadPace returns what PublishPace wrote, or nil.
 func ReadPace(ctx context.Context, root *storage.Root, run schemas.RunRef) (samples []schemas.PaceSample) {
-	data, err := root.Read(ctx, path.Join(schemas.ReportDir(run), schemas.PaceFile))
+	data, err := root.Read(ctx, path.Join(dataroot.ReportDir(run), dataroot.PaceFile))
 	if err != nil || json.Unmarshal(data, &samples) != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package access
 import (
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/sandbox"
@@ -58,7 +59,7 @@ func TestTheOverviewOfAMovedExport(t *testing.T) {
 	for _, past := range []string{"with", "without"} {
 		sees("after its run, "+past+" past runs", admin, schemas.StateDone, moved.Run.RunID, 0)
 		sees("after its run, "+past+" past runs", contributor, schemas.StateDone, moved.Run.RunID, 0)
-		if err := g.Root.DeletePrefix(t.Context(), schemas.HistoryDir); err != nil {
+		if err := g.Root.DeletePrefix(t.Context(), dataroot.HistoryDir); err != nil {
 			t.Fatal(err)
 		}
 	}

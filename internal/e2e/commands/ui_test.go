@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/emulators"
@@ -96,7 +97,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 		}},
 		{URL: base + "/" + url.PathEscape(schemas.RunWorkflowID("Running")), Click: metadata, Texts: []string{"Export “Running” over connection “sandbox”", "started by tester: running"}},
 		{URL: base + "?query=" + url.QueryEscape("ExportState = 'waiting'"), Texts: []string{"export/Waiting"}},
-		{URL: "file://" + filepath.Join(w.DataRoot, filepath.FromSlash(schemas.OverviewKey)), Texts: []string{
+		{URL: "file://" + filepath.Join(w.DataRoot, filepath.FromSlash(dataroot.OverviewKey)), Texts: []string{
 			"Finished done, over connection “sandbox”", "started by tester", "2 runs since", "30 to 31", "+1", "no_tld",
 		}},
 	})

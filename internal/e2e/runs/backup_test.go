@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
@@ -122,7 +123,7 @@ func (d *deployment) suffers(x disaster) {
 		d.StartHost()
 	}
 	if x.declared {
-		if err := d.Root.WriteJSON(d.T.Context(), schemas.RestoreKey, schemas.Restore{ID: "after the disaster"}); err != nil {
+		if err := d.Root.WriteJSON(d.T.Context(), dataroot.RestoreKey, dataroot.Restore{ID: "after the disaster"}); err != nil {
 			d.T.Fatal(err)
 		}
 	}
@@ -280,7 +281,7 @@ func TestALostDataKey(t *testing.T) {
 	w.People("Saved", 4, 10, 1)
 	v := w.Run(e)
 	w.WaitsWith(v, schemas.ErrorDataKey)
-	for _, dir := range schemas.PeopleDirs {
+	for _, dir := range dataroot.PeopleDirs {
 		if err := os.Rename(filepath.Join(w.DataRoot, dir), w.Path(dir+" of the lost key")); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}

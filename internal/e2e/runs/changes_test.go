@@ -13,6 +13,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
@@ -107,7 +108,7 @@ func literal(text string) schemas.Literal { return schemas.Literal(strconv.Quote
 // snapshotFile is where the only snapshot of an export of one segment lies.
 func snapshotFile(w *world.World, export string) string {
 	w.T.Helper()
-	found, err := filepath.Glob(filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir("sandbox", export, export)), "snapshot-*.arrow"))
+	found, err := filepath.Glob(filepath.Join(w.DataRoot, filepath.FromSlash(dataroot.SnapshotDir("sandbox", export, export)), "snapshot-*.arrow"))
 	if err != nil || len(found) != 1 {
 		w.T.Fatalf("the snapshots of %q: %q, %v", export, found, err)
 	}

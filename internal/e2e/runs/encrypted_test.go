@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
@@ -21,7 +22,7 @@ func encrypt(w *world.World, keys ...string) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	w.Root.Encrypt(k, schemas.PeopleDirs...)
+	w.Root.Encrypt(k, dataroot.PeopleDirs...)
 }
 
 func dataKey(t *testing.T) string {

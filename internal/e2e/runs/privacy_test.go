@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/proto"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
@@ -192,8 +193,8 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 		switch base := path.Base(name); {
 		case strings.HasPrefix(base, "report."):
 			people.clean(t, name, data)
-		case base == path.Base(schemas.OverviewKey), base == path.Base(schemas.PastRunsKey("", "")), base == schemas.RunRecordFile,
-			strings.HasPrefix(name, filepath.Join(w.DataRoot, schemas.AuditDir)), strings.HasPrefix(name, filepath.Join(w.DataRoot, schemas.SuppressionDir)):
+		case base == path.Base(dataroot.OverviewKey), base == path.Base(dataroot.PastRunsKey("", "")), base == dataroot.RunRecordFile,
+			strings.HasPrefix(name, filepath.Join(w.DataRoot, dataroot.AuditDir)), strings.HasPrefix(name, filepath.Join(w.DataRoot, dataroot.SuppressionDir)):
 			h.clean(t, name, data)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"iterable-segment-export/internal/config"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
@@ -364,7 +365,7 @@ func (q *quarter) looksBack(begin time.Time) {
 	if lists := spring.Last().Lists; len(spring.Runs) != 4 || len(lists) != 3 || lists[2].Segment != "Sweden" {
 		q.T.Errorf("%d runs of the campaign; the last has the lists %+v", len(spring.Runs), lists)
 	}
-	page, err := q.Root.Read(q.T.Context(), schemas.OverviewKey)
+	page, err := q.Root.Read(q.T.Context(), dataroot.OverviewKey)
 	if err != nil {
 		q.T.Fatal(err)
 	}

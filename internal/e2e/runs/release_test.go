@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -137,7 +138,7 @@ func TestDataRootsOfReleases(t *testing.T) {
 func oldReports(t *testing.T, w *world.World) (all []schemas.ExportReport) {
 	t.Helper()
 	for name, data := range contents(t, w.DataRoot) {
-		if filepath.Base(name) != schemas.ReportFile {
+		if filepath.Base(name) != dataroot.ReportFile {
 			continue
 		}
 		var r schemas.ExportReport

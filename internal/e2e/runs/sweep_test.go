@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
@@ -38,7 +39,7 @@ func sweep(w *world.World, later time.Duration) schemas.SweepResult {
 // staged counts the files that runs of an export have staged.
 func staged(w *world.World, export string) int {
 	w.T.Helper()
-	files, err := w.Root.List(w.T.Context(), schemas.ExportDirs("sandbox", export)[0])
+	files, err := w.Root.List(w.T.Context(), dataroot.ExportDirs("sandbox", export)[0])
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -87,10 +88,10 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(w, path.Join(schemas.StagingDir(lost), "run.json"), string(origin))
-	put(w, path.Join(schemas.StagingDir(lost), schemas.AddsFile), "somebody")
+	put(w, path.Join(dataroot.StagingDir(lost), "run.json"), string(origin))
+	put(w, path.Join(dataroot.StagingDir(lost), dataroot.AddsFile), "somebody")
 	put(w, "staging/late/run/segment/pace/1.json", "[]")
-	unfinished := filepath.Join(w.DataRoot, filepath.FromSlash(schemas.SnapshotDir("sandbox", "Killed", "Killed")), "snapshot-000000000001.arrow.0123456789abcdef.tmp")
+	unfinished := filepath.Join(w.DataRoot, filepath.FromSlash(dataroot.SnapshotDir("sandbox", "Killed", "Killed")), "snapshot-000000000001.arrow.0123456789abcdef.tmp")
 	if err := os.WriteFile(unfinished, []byte("half of it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func TestASweepDeletesWhatDeadRunsLeft(t *testing.T) {
 	if done := sweep(w, hour); done.Staged != 1 || staged(w, "Killed") != 0 || staged(w, "Lost") == 0 {
 		t.Errorf("after an hour: %+v", done)
 	}
-	left, err := w.Root.List(t.Context(), schemas.SnapshotDir("sandbox", "Killed", "Killed"))
+	left, err := w.Root.List(t.Context(), dataroot.SnapshotDir("sandbox", "Killed", "Killed"))
 	if err != nil || slices.ContainsFunc(left, func(o storage.Object) bool { return strings.HasPrefix(path.Base(o.Name), "pending-") }) {
 		t.Errorf("the dead run is still unfinished, %v", err)
 	}
@@ -184,7 +185,7 @@ func TestTheSweepIsOneScheduleForAllWorkers(t *testing.T) {
 	if err := w.Client.GetWorkflow(t.Context(), first.WorkflowID, first.FirstExecutionRunID).Get(t.Context(), &done); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Root.Read(t.Context(), schemas.SweptKey); err != nil {
+	if _, err := w.Root.Read(t.Context(), dataroot.SweptKey); err != nil {
 		t.Errorf("the data root was not swept: %v", err)
 	}
 	all, err := w.Client.ScheduleClient().List(t.Context(), client.ScheduleListOptions{})

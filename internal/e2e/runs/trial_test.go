@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/sandbox"
@@ -56,11 +57,11 @@ func TestATrialBeforeARun(t *testing.T) {
 		t.Errorf("the trial's list has %v", got)
 	}
 	huntInTemporal(w, newHunt("quetzaltried"))
-	left, err := w.Root.List(t.Context(), schemas.TrialsDir)
-	if err != nil || slices.ContainsFunc(left, func(o storage.Object) bool { return o.Name != schemas.TrialSaltKey }) {
+	left, err := w.Root.List(t.Context(), dataroot.TrialsDir)
+	if err != nil || slices.ContainsFunc(left, func(o storage.Object) bool { return o.Name != dataroot.TrialSaltKey }) {
 		t.Errorf("the data root still has %v, %v", left, err)
 	}
-	if kept, err := w.Root.List(t.Context(), schemas.SnapshotDir("sandbox", "Spring", "Spring")); err != nil || len(kept) > 0 {
+	if kept, err := w.Root.List(t.Context(), dataroot.SnapshotDir("sandbox", "Spring", "Spring")); err != nil || len(kept) > 0 {
 		t.Errorf("the snapshot of the export was touched: %v, %v", kept, err)
 	}
 
@@ -85,7 +86,7 @@ func TestATrialBeforeARun(t *testing.T) {
 	if n := len(slices.DeleteFunc(trail, func(a schemas.AuditEntry) bool { return a.What != schemas.AuditTried })); err != nil || n != 2 {
 		t.Errorf("the audit trail has %d trials, %v", n, err)
 	}
-	report, err := w.Root.Read(t.Context(), schemas.RunReport("sandbox", "Spring (trial)", tried.Run.Run.RunID))
+	report, err := w.Root.Read(t.Context(), dataroot.RunReport("sandbox", "Spring (trial)", tried.Run.Run.RunID))
 	if err != nil || !strings.Contains(string(report), "people named by who started it") || strings.Contains(string(report), "quetzal") {
 		t.Errorf("the report of the trial does not say that it is one, or names people: %v", err)
 	}
@@ -94,7 +95,7 @@ func TestATrialBeforeARun(t *testing.T) {
 	if out, err := w.Service().Remove(t.Context(), "Spring", gateway.RemoveRequest{DeleteLists: true}); err != nil || len(out.Lists) != 2 || !out.Lists[1].Deleted {
 		t.Errorf("removed: %+v, %v", out, err)
 	}
-	for _, dir := range schemas.ExportDirs("sandbox", "Spring (trial)") {
+	for _, dir := range dataroot.ExportDirs("sandbox", "Spring (trial)") {
 		if kept, err := w.Root.List(t.Context(), path.Clean(dir)); err != nil || len(kept) > 0 {
 			t.Errorf("after the removal there is %v, %v", kept, err)
 		}

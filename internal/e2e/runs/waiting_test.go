@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
@@ -110,7 +111,7 @@ func TestRemovalWaitsForAClosingSegment(t *testing.T) {
 	closing, mayClose := make(chan struct{}), make(chan struct{})
 	reached := sync.OnceFunc(func() { close(closing) })
 	w.Root.Around = func(_ context.Context, key string, check, do func() error) error {
-		if path.Base(key) == schemas.ReportFile {
+		if path.Base(key) == dataroot.ReportFile {
 			reached()
 			<-mayClose
 		}

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/generate"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/rejects"
@@ -241,9 +242,9 @@ func (w *World) NothingIsLeft() {
 // an export.
 func (w *World) NobodyIsLeft() {
 	w.T.Helper()
-	for _, folder := range []string{"staging", "snapshots", "reports", schemas.HistoryDir} {
+	for _, folder := range []string{"staging", "snapshots", "reports", dataroot.HistoryDir} {
 		left, err := w.Root.List(w.T.Context(), folder)
-		left = slices.DeleteFunc(left, func(o storage.Object) bool { return o.Name == schemas.OverviewKey })
+		left = slices.DeleteFunc(left, func(o storage.Object) bool { return o.Name == dataroot.OverviewKey })
 		if err != nil || len(left) > 0 {
 			w.T.Errorf("left in %s: %v, %v", folder, left, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
@@ -19,7 +20,7 @@ var Export = schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail"
 
 // PendingKey returns the key of the marker of an attempt's staged files.
 func PendingKey(run schemas.RunRef, attempt string) string {
-	return ledger.Key(run, schemas.PendingPrefix+run.RunID+"-"+attempt+".json")
+	return ledger.Key(run, dataroot.PendingPrefix+run.RunID+"-"+attempt+".json")
 }
 
 // Remember writes the next snapshot, of one member, and returns its key.
@@ -39,7 +40,7 @@ func Remember(t testing.TB, l *ledger.Ledger, run schemas.RunRef, list int64, ad
 	if err := l.Publish(t.Context(), run, u, ledger.Opened{Version: old.Version}, h); err != nil {
 		t.Fatal(err)
 	}
-	return ledger.Key(run, schemas.SnapshotName(old.Version+1))
+	return ledger.Key(run, dataroot.SnapshotName(old.Version+1))
 }
 
 // Attempt is the attempt at staging of those runs.
@@ -71,7 +72,7 @@ func LeaveBehind(t testing.TB, l *ledger.Ledger, run schemas.RunRef, list int64,
 	in := schemas.UploadInput{Run: run, Attempt: Attempt, ListID: list}
 	must(l.Root.WriteJSON(t.Context(), PendingKey(run, Attempt), ledger.Pending{RunID: run.RunID, Attempt: Attempt, ListID: list}))
 	for _, kind := range []string{schemas.Subscribe, schemas.Unsubscribe} {
-		file, err := l.Root.Create(t.Context(), path.Join(schemas.StagedDir(run, Attempt), ledger.StagedName(kind)))
+		file, err := l.Root.Create(t.Context(), path.Join(dataroot.StagedDir(run, Attempt), ledger.StagedName(kind)))
 		must(err)
 		w, err := batch.NewWriter(file, batch.Limits{Profiles: 1, BodyBytes: 4 << 20},
 			batch.Options{Body: batch.BodyOptions{ListID: list}, Unsubscribe: kind == schemas.Unsubscribe})

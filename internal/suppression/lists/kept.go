@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/sources"
 	"iterable-segment-export/internal/storage"
@@ -72,7 +73,7 @@ func (r *Reader) readAndKeep(ctx context.Context, c schemas.Connection, l *inspe
 	if l.looked.Sub(l.changed) < settled || !r.isStill(ctx, c, l) {
 		return set, kept, nil
 	}
-	if err := r.keepHashes(ctx, schemas.SuppressionKey(c.Name, l.settings.Name), set, kept); err != nil {
+	if err := r.keepHashes(ctx, dataroot.SuppressionKey(c.Name, l.settings.Name), set, kept); err != nil {
 		if ctx.Err() != nil {
 			return nil, kept, err
 		}

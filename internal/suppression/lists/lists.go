@@ -13,6 +13,7 @@ import (
 	"time"
 	"weak"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/step"
@@ -98,7 +99,7 @@ func (r *Reader) Read(ctx context.Context, c schemas.Connection) (_ *suppression
 	}
 	set := new(suppression.Set)
 	for i, list := range c.Suppress {
-		one, kept, err := r.keptHashes(ctx, schemas.SuppressionKey(c.Name, list.Name), found[i].of)
+		one, kept, err := r.keptHashes(ctx, dataroot.SuppressionKey(c.Name, list.Name), found[i].of)
 		if err != nil { // of the data root
 			return nil, nil, nil, fmt.Errorf("read the kept hashes of suppression list %q of connection %q: %w", list.Name, c.Name, err)
 		}

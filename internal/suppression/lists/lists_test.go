@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
@@ -92,7 +93,7 @@ func TestRecentListsAreNotKept(t *testing.T) {
 	write(t, list, rows.NewRecord())
 	c := schemas.Connection{Name: "c", Suppress: []schemas.Suppression{{Name: "One", Source: list, Email: "Mail"}, {Name: "Two", Source: list, Email: "Mail"}}}
 	// That the kept hashes are damaged is noticed after the lists were listed.
-	if err := root.Write(t.Context(), schemas.SuppressionKey("c", "One"), nil); err != nil {
+	if err := root.Write(t.Context(), dataroot.SuppressionKey("c", "One"), nil); err != nil {
 		t.Fatal(err)
 	}
 	later := time.Duration(0)
@@ -104,14 +105,14 @@ func TestRecentListsAreNotKept(t *testing.T) {
 	if _, _, _, err := r.Read(t.Context(), c); err != nil || later == 0 {
 		t.Fatal(later, err)
 	}
-	if _, err := root.Read(t.Context(), schemas.SuppressionKey("c", "Two")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Read(t.Context(), dataroot.SuppressionKey("c", "Two")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a list that has just been written is kept: %v", err)
 	}
 	r.Cache = new(Cache)
 	if _, _, _, err := r.Read(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := root.Read(t.Context(), schemas.SuppressionKey("c", "Two")); err != nil {
+	if _, err := root.Read(t.Context(), dataroot.SuppressionKey("c", "Two")); err != nil {
 		t.Errorf("an older list is not kept: %v", err)
 	}
 
@@ -121,13 +122,13 @@ func TestRecentListsAreNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.looked, l.of = r.Now(), "as it was before"
-	if err := root.DeletePrefix(t.Context(), schemas.SuppressionDir); err != nil {
+	if err := root.DeletePrefix(t.Context(), dataroot.SuppressionDir); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := r.readAndKeep(t.Context(), c, l); err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := root.List(t.Context(), schemas.SuppressionDir); err != nil || len(kept) > 0 {
+	if kept, err := root.List(t.Context(), dataroot.SuppressionDir); err != nil || len(kept) > 0 {
 		t.Errorf("kept: %v, %v", kept, err)
 	}
 }

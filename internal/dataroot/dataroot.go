@@ -1,44 +1,18 @@
-package schemas
+// Package dataroot has the keys of the files in the data root: where the records of runs,
+// exports, connections and projects are. A key is a path below the data root, with slashes.
+// Display names are in it as schemas.PathName, so that no name leads to another folder.
+package dataroot
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path"
 	"regexp"
-	"strings"
 	"time"
+
+	"iterable-segment-export/schemas"
 )
 
-// PathName returns a display name in a form that every file system and bucket accepts: a
-// readable part, and the first 128 bits of the name's SHA-256 in hex, so that no other name
-// has the same form.
-func PathName(name string) string {
-	const most = 30
-	var b strings.Builder
-	for _, r := range strings.ToLower(name) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			b.WriteRune(r)
-		default:
-			if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
-				b.WriteByte('-')
-			}
-		}
-		if b.Len() >= most {
-			break
-		}
-	}
-	sum := sha256.Sum256([]byte(name))
-	readable := strings.TrimSuffix(b.String(), "-")
-	if readable == "" {
-		readable = "x"
-	}
-	return readable + "-" + hex.EncodeToString(sum[:16])
-}
-
-// Files of the data root. Every path is a key relative to the data root, with
-// slashes.
+// Files of the folders of runs.
 const (
 	AddsFile     = "adds.arrow"      // profiles to subscribe, one record batch a request
 	RemovesFile  = "removes.arrow"   // profiles to unsubscribe, one record batch a request
@@ -47,7 +21,10 @@ const (
 	ExamplesFile = "examples.json"   // the Examples of a segment's check
 	ReportFile   = "report.json"     // the ExportReport of a segment's run
 
-	RunRecordFile = "run.json" // the RunRecord of a run
+	PaceFile = "pace.json" // the PaceSamples of a segment's run
+
+	RunRecordFile = "run.json"    // the RunRecord of a run
+	RunReportFile = "report.html" // the readable report of a whole run
 )
 
 // HasRows reports whether a file of a report's folder has rows of people: they are kept as rejects
@@ -80,16 +57,16 @@ const ProbeKey = "probe.json"
 const ListOwners = "lists"
 
 // ListOwnersDir holds the records of the lists of one host, a file each.
-func ListOwnersDir(host string) string { return path.Join(ListOwners, PathName(host)) }
+func ListOwnersDir(host string) string { return path.Join(ListOwners, schemas.PathName(host)) }
 
 // StagingDir returns the folder of the files that one segment's run deletes at its end.
-func StagingDir(run RunRef) string {
-	return path.Join(StagedFilesDir, exportPath(run.Connection, run.Export), PathID(run.RunID), PathName(run.Segment))
+func StagingDir(run schemas.RunRef) string {
+	return path.Join(StagedFilesDir, exportPath(run.Connection, run.Export), PathID(run.RunID), schemas.PathName(run.Segment))
 }
 
 // StagedDir returns the folder of one attempt at staging. It is within the run's StagingDir,
 // whatever the attempt's name is.
-func StagedDir(run RunRef, attempt string) string {
+func StagedDir(run schemas.RunRef, attempt string) string {
 	return path.Join(StagingDir(run), PathID(attempt))
 }
 
@@ -126,7 +103,9 @@ const ForgettingDir = "forgetting"
 
 // ForgottenDir returns the folder with hashes of the profiles that a connection's project
 // has forgotten.
-func ForgottenDir(connection string) string { return path.Join("forgotten", PathName(connection)) }
+func ForgottenDir(connection string) string {
+	return path.Join("forgotten", schemas.PathName(connection))
+}
 
 // SuppressionDir is the folder of the hashes of suppression lists, which are kept until their
 // sources change.
@@ -134,51 +113,51 @@ const SuppressionDir = "suppression"
 
 // SuppressionKey returns the key of the hashes of one suppression list of a connection.
 func SuppressionKey(connection, list string) string {
-	return path.Join(SuppressionDir, PathName(connection), PathName(list))
+	return path.Join(SuppressionDir, schemas.PathName(connection), schemas.PathName(list))
 }
 
 // exportPath returns the part of a path that separates exports of the same name over
 // different connections.
 func exportPath(connection, export string) string {
-	return path.Join(PathName(connection), PathName(export))
+	return path.Join(schemas.PathName(connection), schemas.PathName(export))
 }
 
 // ReportDir returns the folder of the report and the rejects of one segment's run.
-func ReportDir(run RunRef) string {
-	return path.Join(RunDir(run.Connection, run.Export, run.RunID), PathName(run.Segment))
+func ReportDir(run schemas.RunRef) string {
+	return path.Join(RunDir(run.Connection, run.Export, run.RunID), schemas.PathName(run.Segment))
 }
 
 // ConsentDir returns the folder of the consents to a connection, one file each, named by
 // its time.
 func ConsentDir(connection string) string {
-	return path.Join("connections", PathName(connection), "consents")
+	return path.Join("connections", schemas.PathName(connection), "consents")
 }
 
 // ConnectionCheckKey returns the key of the result of a connection's last check.
 func ConnectionCheckKey(connection string) string {
-	return path.Join("connections", PathName(connection), "check.json")
+	return path.Join("connections", schemas.PathName(connection), "check.json")
 }
 
 // ProjectKey returns the key of the record of which project a connection leads to.
 func ProjectKey(connection string) string {
-	return path.Join("connections", PathName(connection), "project.json")
+	return path.Join("connections", schemas.PathName(connection), "project.json")
 }
 
 // SendersDir returns the folder in which the workers that are sending to a project have a
 // file each.
 func SendersDir(project string) string {
-	return path.Join("projects", PathName(project), "senders")
+	return path.Join("projects", schemas.PathName(project), "senders")
 }
 
 // LimitsKey returns the key of the learned limits of a project.
 func LimitsKey(project string) string {
-	return path.Join("projects", PathName(project), "limits.json")
+	return path.Join("projects", schemas.PathName(project), "limits.json")
 }
 
 // TurnsDir returns the folder in which workers reserve requests to an endpoint of a project
 // with a low limit.
 func TurnsDir(project string) string {
-	return path.Join("projects", PathName(project), "turns")
+	return path.Join("projects", schemas.PathName(project), "turns")
 }
 
 // RevokedKey returns the key of the time since which grants of a connection's export are
@@ -189,12 +168,12 @@ func RevokedKey(connection, export string) string {
 
 // NameKey returns the key of an export's NameRecord.
 func NameKey(export string) string {
-	return path.Join("access", "names", PathName(export)+".json")
+	return path.Join("access", "names", schemas.PathName(export)+".json")
 }
 
 // RunRecordKey returns the key of a run's RunRecord, which is kept for as long as its
 // report.
-func RunRecordKey(run RunRef) string {
+func RunRecordKey(run schemas.RunRef) string {
 	return path.Join(RunDir(run.Connection, run.Export, run.RunID), RunRecordFile)
 }
 
@@ -205,7 +184,7 @@ func TargetsKey(connection, export string) string {
 }
 
 // RunListKey returns the key of the record of the list that a segment's run fills.
-func RunListKey(run RunRef) string { return path.Join(ReportDir(run), "list.json") }
+func RunListKey(run schemas.RunRef) string { return path.Join(ReportDir(run), "list.json") }
 
 // RunDir returns the folder of the reports of a run and of its segments.
 func RunDir(connection, export, runID string) string {
@@ -217,11 +196,11 @@ func RunDir(connection, export, runID string) string {
 func PathID(id string) string {
 	for _, c := range []byte(id) {
 		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return PathName(id)
+			return schemas.PathName(id)
 		}
 	}
 	if id == "" || len(id) > 64 {
-		return PathName(id)
+		return schemas.PathName(id)
 	}
 	return id
 }
@@ -231,11 +210,11 @@ const SweptKey = "sweeper/last.json"
 
 // SnapshotDir returns the folder of the snapshot of one segment of a connection's export.
 func SnapshotDir(connection, export, segment string) string {
-	return path.Join("snapshots", exportPath(connection, export), PathName(segment))
+	return path.Join("snapshots", exportPath(connection, export), schemas.PathName(segment))
 }
 
 // ListsKey returns the key of the record of a divided segment's lists.
-func ListsKey(run RunRef) string {
+func ListsKey(run schemas.RunRef) string {
 	return path.Join(SnapshotDir(run.Connection, run.Export, run.Segment), "lists.json")
 }
 
@@ -252,3 +231,42 @@ func SnapshotVersion(name string) (version int64, ok bool) {
 	n, err := fmt.Sscanf(name, "snapshot-%012d.arrow", &version)
 	return version, n == 1 && err == nil && version > 0 && SnapshotName(version) == name
 }
+
+// RunReport returns the key of a run's readable report.
+func RunReport(connection, export, runID string) string {
+	return path.Join(RunDir(connection, export, runID), RunReportFile)
+}
+
+// PaceDir returns the folder of the pace samples of one segment's run, one file for each
+// attempt at a chunk.
+func PaceDir(run schemas.RunRef) string { return path.Join(StagingDir(run), "pace") }
+
+// TrialsDir is the folder with the people of trials that have not ended.
+const TrialsDir = "trials"
+
+// TrialSaltKey is the key of the random bytes that keep requests for trials from being guessed
+// by their hashes.
+const TrialSaltKey = TrialsDir + "/salt"
+
+// TrialKey returns the key of the file with the people of a trial.
+func TrialKey(connection, export, people string) string {
+	return path.Join(TrialsDir, exportPath(connection, export), path.Base(people)+".json")
+}
+
+// HistoryDir is the folder with the PastRuns of every export.
+const HistoryDir = "history"
+
+// PastRunsKey returns the key of the PastRuns of an export over a connection.
+func PastRunsKey(connection, export string) string {
+	return path.Join(HistoryDir, exportPath(connection, export), "runs.json")
+}
+
+// OverviewKey is the key of the overview of all exports as a page.
+const OverviewKey = ReportsDir + "/index.html"
+
+// AuditDir is the folder of the audit trail. It has a folder for each month, with a file for
+// each entry.
+const AuditDir = "audit"
+
+// AuditMonth returns the folder of the entries of the month of a time.
+func AuditMonth(at time.Time) string { return path.Join(AuditDir, at.UTC().Format("2006-01")) }
