@@ -145,6 +145,7 @@ func (w *waiter) ask(ctx workflow.Context, step string, kind schemas.ErrorType, 
 		Step: step, Type: kind, Message: message,
 		Answers: answers, Since: workflow.Now(ctx),
 	}
+	workflow.GetLogger(ctx).Info("wait began", "wait", w.waiting.ID, "step", step, "type", kind, "message", message)
 	w.show(ctx)
 	w.notify(ctx, *w.waiting)
 	err := workflow.Await(ctx, func() bool { return w.answer != "" })

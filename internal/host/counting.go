@@ -11,9 +11,9 @@ import (
 	"iterable-segment-export/workflows"
 )
 
-// counting counts the runs that end, whatever they end with: also those that fail before
-// their first activity. A run that is terminated in Temporal ends without its worker, so it
-// is not counted.
+// counting counts and logs the runs that end, whatever they end with: also those that fail
+// before their first activity. A run that is terminated in Temporal ends without its worker,
+// so it is not counted.
 type counting struct {
 	interceptor.WorkerInterceptorBase
 	metrics *observe.Metrics
@@ -33,13 +33,25 @@ type countingRun struct {
 func (c *countingRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	out, err := c.Next.ExecuteWorkflow(ctx, in)
 	info := workflow.GetInfo(ctx)
-	export, isRun := schemas.ExportOfRun(info.WorkflowExecution.ID) // a check has another ID
-	if info.WorkflowType.Name == schemas.WorkflowRunExport && isRun && !workflow.IsReplaying(ctx) {
-		state := workflows.EndState(err)
-		if result, ok := out.(schemas.RunResult); ok {
-			state = result.State(state)
-		}
-		c.metrics.Run(context.Background(), export, state, workflow.Now(ctx).Sub(info.WorkflowStartTime))
+	if info.WorkflowType.Name != schemas.WorkflowRunExport || workflow.IsReplaying(ctx) {
+		return out, err
+	}
+	state := workflows.EndState(err)
+	if result, ok := out.(schemas.RunResult); ok {
+		state = result.State(state)
+	}
+	took := workflow.Now(ctx).Sub(info.WorkflowStartTime)
+	about := []any{"state", state, "took", took.String()}
+	if err != nil {
+		about = append(about, "error", err)
+	}
+	log := workflow.GetLogger(ctx).Info
+	if state == schemas.StateFailed {
+		log = workflow.GetLogger(ctx).Error
+	}
+	log("run ended", about...)
+	if export, isRun := schemas.ExportOfRun(info.WorkflowExecution.ID); isRun { // a check has another ID
+		c.metrics.Run(context.Background(), export, state, took)
 	}
 	return out, err
 }

@@ -1,20 +1,26 @@
 package host
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
+	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
 )
@@ -44,5 +50,44 @@ func TestEveryRunThatEndsIsCounted(t *testing.T) {
 	metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if text := answer.Body.String(); !strings.Contains(text, `export_run_seconds_count{export="Spring",state="failed"} 1`) {
 		t.Errorf("the metrics are\n%s", text)
+	}
+}
+
+// TestWhatTheLogSaysOfAWait: that it began, what was answered and how the run ended. The
+// activity that a run waits for is no error of the worker's.
+func TestWhatTheLogSaysOfAWait(t *testing.T) {
+	metrics, err := observe.NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(&text, nil))))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&counting{metrics: metrics}}})
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: schemas.RunWorkflowID("Spring"), TaskQueue: schemas.TaskQueue})
+	workflows.Register(env)
+	env.RegisterActivityWithOptions(func(schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {
+		return schemas.AuthorizeResult{}, step.NeedOperator(schemas.ErrorNoConsent, "nobody has agreed")
+	}, activity.RegisterOptions{Name: schemas.ActivityAuthorize})
+	env.RegisterDelayedCallback(func() {
+		value, err := env.QueryWorkflow(schemas.QueryProgress)
+		var now schemas.RunProgress
+		if err = errors.Join(err, value.Get(&now)); err != nil || now.Waiting == nil {
+			t.Fatalf("%+v, %v", now, err)
+		}
+		env.UpdateWorkflow(schemas.UpdateAbort, "", &testsuite.TestUpdateCallback{
+			OnReject: func(err error) { t.Error(err) }, OnAccept: func() {}, OnComplete: func(any, error) {},
+		}, schemas.Answer{Who: "ann", Wait: now.Waiting.ID})
+	}, time.Minute)
+	env.ExecuteWorkflow(schemas.WorkflowRunExport, schemas.RunInput{Export: schemas.Export{Name: "Spring", Connection: "marketing"}})
+	said := text.String()
+	for _, want := range []string{`msg="wait began"`, `message="nobody has agreed"`, `msg="wait answered"`, "answer=abort", `msg="run ended"`, "state=aborted"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the log lacks %s:\n%s", want, said)
+		}
+	}
+	if strings.Contains(said, "level=ERROR") {
+		t.Errorf("the log has an error:\n%s", said)
 	}
 }

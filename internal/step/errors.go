@@ -12,10 +12,11 @@ import (
 var ErrWorkerStops = errors.New("the worker is shutting down; another one continues from here")
 
 // NeedOperator returns a permanent error, for which the run waits for an operator. The details
-// are the activity's progress.
+// are the activity's progress. It is benign to Temporal's SDK, which would otherwise log it as
+// an error and count it as a failed activity: the workflow logs the wait.
 func NeedOperator(kind schemas.ErrorType, message string, details ...any) error {
 	return temporal.NewApplicationErrorWithOptions(message, kind,
-		temporal.ApplicationErrorOptions{NonRetryable: true, Details: details})
+		temporal.ApplicationErrorOptions{NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign, Details: details})
 }
 
 // Plain returns an error without Temporal's wrapping.
