@@ -124,6 +124,10 @@ func TestEveryMetricThatGrafanaAsksForExists(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A look for the list gives up, and is repeated by Temporal.
+	if err := w.Sandbox.AddFaults(sandbox.Fault{Endpoint: "lists", Kind: "status", Status: http.StatusInternalServerError, Skip: 1, Count: 5}); err != nil {
+		t.Fatal(err)
+	}
 	metrics.Late(schemas.LateRuns{Exports: map[string]schemas.Watched{"Observed": {}}}, time.Hour) // the look itself comes minutes later
 	w.Key(true)                                                                                    // a step fails and waits for an operator
 	v := w.Run(w.Export("Observed", "EmailAddress"))
