@@ -93,7 +93,7 @@ func eachRowOf(ctx context.Context, in *columnar.Source, yield func(*Row) error)
 	if err != nil {
 		return err
 	}
-	reader, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: readRows}, mem)
+	reader, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: batchOf(r)}, mem)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,10 @@ func Open(f storage.File) (*Reader, error) {
 	return r, nil
 }
 
+// batchOf returns how many rows of a file to read at a time. Arrow reserves memory for as many,
+// however few there are.
+func batchOf(f *file.Reader) int64 { return min(readRows, max(1, f.NumRows())) }
+
 func (r *Reader) open() (err error) {
 	defer columnar.Guard(&err)
 	size := r.in.Size()
@@ -69,7 +73,7 @@ func (r *Reader) open() (err error) {
 	if err := checkFooter(r.file.MetaData(), size); err != nil {
 		return err
 	}
-	if r.reader, err = pqarrow.NewFileReader(r.file, pqarrow.ArrowReadProperties{BatchSize: readRows}, r.memory); err != nil {
+	if r.reader, err = pqarrow.NewFileReader(r.file, pqarrow.ArrowReadProperties{BatchSize: batchOf(r.file)}, r.memory); err != nil {
 		return err
 	}
 	schema, err := r.reader.Schema()
