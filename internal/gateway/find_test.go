@@ -55,10 +55,7 @@ func putSnapshot(t *testing.T, root *storage.Root, connection, project, export s
 func putRecord(t *testing.T, root *storage.Root, run schemas.RunRef, identity string, rows ...rejects.Row) {
 	t.Helper()
 	var file bytes.Buffer
-	w, err := rejects.NewRowWriter(&file, identity)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := rejects.NewRowWriter(&file, identity)
 	for _, r := range rows {
 		if err := w.Add(r); err != nil {
 			t.Fatal(err)

@@ -113,10 +113,7 @@ func writeRows(t *testing.T, name, identity string, all ...rejects.Row) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w, err := rejects.NewRowWriter(f, identity)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := rejects.NewRowWriter(f, identity)
 	for _, r := range all {
 		if err := w.Add(r); err != nil {
 			t.Fatal(err)

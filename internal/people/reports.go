@@ -190,11 +190,8 @@ func (r *segmentReport) rows(ctx context.Context, key string, keep bool) (rows, 
 		return rows, others, each(func(rejects.Row) error { return nil })
 	}
 	err = r.rewrite(ctx, key, func(w *storage.Writer) error {
-		out, err := rejects.NewRowWriter(w, schemas.IdentityPlain) // rows with hashes keep theirs
-		if err == nil {
-			err = each(out.Add)
-		}
-		if err != nil {
+		out := rejects.NewRowWriter(w, schemas.IdentityPlain) // rows with hashes keep theirs
+		if err := each(out.Add); err != nil {
 			return err
 		}
 		return out.Close()

@@ -63,9 +63,7 @@ func Publish(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schema
 		return "", fmt.Errorf("write the record of rows: %w", err)
 	}
 	defer w.Abort()
-	if r.out, err = rejects.NewRowWriter(w, e.RecordIdentity); err != nil {
-		return "", err
-	}
+	r.out = rejects.NewRowWriter(w, e.RecordIdentity)
 	if err := r.write(ctx, dir); err != nil {
 		return "", err
 	}

@@ -3,17 +3,8 @@ package rejects
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
-	"slices"
 	"time"
-
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/compress"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
 	"iterable-segment-export/schemas"
 )
@@ -52,50 +43,29 @@ const (
 	rowTime
 )
 
-// rowWriteSchema is schemas.RowSchema with a dictionary for the outcome, as writeSchema has. The
-// other texts that repeat can be null, and Parquet's writer panics at a nullable dictionary
-// column of many rows without a null.
-var rowWriteSchema = func() *arrow.Schema {
-	fields := slices.Clone(schemas.RowSchema.Fields())
-	fields[rowOutcome].Type = fewTexts
-	return arrow.NewSchema(fields, nil)
-}()
-
 // RowWriter writes a rows file. It is not safe for concurrent use. It keeps at most 64 Ki rows
 // or 16 MiB of texts in memory. After an error every call returns that error.
 type RowWriter struct {
-	out      *sink
-	file     *pqarrow.FileWriter
-	hash     bool
-	texts    [rowTime]*array.StringBuilder // of the columns of text that can be null
-	outcomes texts
-	rows     *array.Int64Builder
-	times    *array.TimestampBuilder
-	pending  int
-	bytes    int
-	written  int64
-	err      error
+	table
+	hash                                        bool
+	email, userID, person                       values
+	outcomes, reasons, columns, files, requests texts
+	numbers, times                              integers
+	scratch                                     []byte
 }
 
 // NewRowWriter starts a file on out, which Close does not close. With identity
 // schemas.IdentityHash it has hashes in place of addresses and user IDs.
-func NewRowWriter(out io.Writer, identity string) (*RowWriter, error) {
-	mem := memory.DefaultAllocator
+func NewRowWriter(out io.Writer, identity string) *RowWriter {
 	w := &RowWriter{
-		out: &sink{w: out}, hash: identity == schemas.IdentityHash,
-		outcomes: newTexts(),
-		rows:     array.NewInt64Builder(mem), times: array.NewTimestampBuilder(mem, arrow.FixedWidthTypes.Timestamp_ms.(*arrow.TimestampType)),
+		hash:     identity == schemas.IdentityHash,
+		outcomes: newTexts(), reasons: newTexts(), columns: newTexts(), files: newTexts(), requests: newTexts(),
 	}
-	for _, c := range []int{rowEmail, rowUserID, rowPerson, rowReason, rowColumn, rowFile, rowRequest} {
-		w.texts[c] = array.NewStringBuilder(mem)
-	}
-	props := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDictionaryDefault(true), parquet.WithStats(false)}
-	for _, c := range []int{rowEmail, rowUserID, rowPerson, rowRow} {
-		props = append(props, parquet.WithDictionaryFor(rowWriteSchema.Field(c).Name, false))
-	}
-	var err error
-	w.file, err = pqarrow.NewFileWriter(rowWriteSchema, w.out, parquet.NewWriterProperties(props...), pqarrow.DefaultWriterProps())
-	return w, w.out.failure("the record of rows", nil, err)
+	w.table = newTable("the record of rows", out, schemas.RowSchema, []column{
+		rowEmail: &w.email, rowUserID: &w.userID, rowPerson: &w.person, rowOutcome: &w.outcomes, rowReason: &w.reasons,
+		rowColumn: &w.columns, rowFile: &w.files, rowRow: &w.numbers, rowRequest: &w.requests, rowTime: &w.times,
+	}...)
+	return w
 }
 
 // Add appends a row. It copies what it keeps.
@@ -105,100 +75,56 @@ func (w *RowWriter) Add(r Row) error {
 	}
 	switch {
 	case len(r.Person) > 0:
-		w.texts[rowEmail].AppendNull()
-		w.texts[rowUserID].AppendNull()
-		w.addText(rowPerson, r.Person)
+		r.Email, r.UserID = nil, nil
 	case w.hash:
-		w.addHash(&r)
-	default:
-		w.addText(rowEmail, r.Email)
-		w.addText(rowUserID, r.UserID)
-		w.texts[rowPerson].AppendNull()
+		r.Person = hashOf(&r)
+		r.Email, r.UserID = nil, nil
 	}
-	w.bytes += w.outcomes.add(string(r.Outcome))
-	w.addName(rowReason, string(r.Reason))
-	w.addName(rowColumn, ReadableName(r.Column))
-	w.addName(rowRequest, r.Request)
-	if w.addName(rowFile, ReadableName(r.File)); r.File == "" {
-		w.rows.AppendNull()
+	bytes := w.addText(&w.email, r.Email) + w.addText(&w.userID, r.UserID) + w.addText(&w.person, r.Person)
+	bytes += w.outcomes.add(string(r.Outcome)) + addName(&w.reasons, string(r.Reason)) + addName(&w.columns, r.Column)
+	bytes += addName(&w.files, r.File) + addName(&w.requests, r.Request)
+	if r.File == "" {
+		w.numbers.levels.null()
 	} else {
-		w.rows.Append(r.Row)
+		w.numbers.add(r.Row)
 	}
 	if r.At.IsZero() {
-		w.times.AppendNull()
+		w.times.levels.null()
 	} else {
-		w.times.Append(arrow.Timestamp(r.At.UnixMilli()))
+		w.times.add(r.At.UnixMilli())
 	}
-	w.written++
-	if w.pending++; w.pending >= groupRows || w.bytes >= groupBytes {
-		w.err = w.flush()
-	}
-	return w.err
+	return w.added(bytes)
 }
 
-func (w *RowWriter) addText(column int, value []byte) {
-	if len(value) == 0 {
-		w.texts[column].AppendNull()
-		return
+// addText adds a text, or a null where it is empty, and returns its size.
+func (w *RowWriter) addText(column *values, text []byte) (bytes int) {
+	if len(text) == 0 {
+		column.levels.null()
+		return 0
 	}
-	var scratch []byte
-	value = readable(&scratch, value)
-	w.texts[column].BinaryBuilder.Append(value)
-	w.bytes += len(value)
+	text = readable(&w.scratch, text)
+	column.add(text)
+	return len(text)
 }
 
-// addHash appends the hash of the person of a row, if it names one.
-func (w *RowWriter) addHash(r *Row) {
-	w.texts[rowEmail].AppendNull()
-	w.texts[rowUserID].AppendNull()
+// addName adds a name, or a null where it is empty, and returns its size if it is new.
+func addName(column *texts, name string) (bytes int) {
+	if name == "" {
+		column.null()
+		return 0
+	}
+	return column.add(name)
+}
+
+// hashOf returns the hash of the person of a row in hexadecimal, nil if the row names no person.
+func hashOf(r *Row) []byte {
 	id := r.Email
 	if len(id) == 0 {
 		id = r.UserID
 	}
 	if len(id) == 0 {
-		w.texts[rowPerson].AppendNull()
-		return
+		return nil
 	}
 	sum := sha256.Sum256(id)
-	var text [2 * sha256.Size]byte
-	hex.Encode(text[:], sum[:])
-	w.texts[rowPerson].BinaryBuilder.Append(text[:])
-	w.bytes += len(text)
-}
-
-// addName appends a text, or a null where it is empty.
-func (w *RowWriter) addName(column int, s string) {
-	if s == "" {
-		w.texts[column].AppendNull()
-		return
-	}
-	w.texts[column].Append(s)
-	w.bytes += len(s)
-}
-
-// flush writes the collected rows as a row group.
-func (w *RowWriter) flush() (err error) {
-	defer func() { err = w.out.failure("the record of rows", recover(), err) }()
-	cols := []arrow.Array{
-		rowEmail: w.texts[rowEmail].NewArray(), rowUserID: w.texts[rowUserID].NewArray(), rowPerson: w.texts[rowPerson].NewArray(),
-		rowOutcome: w.outcomes.column(), rowReason: w.texts[rowReason].NewArray(), rowColumn: w.texts[rowColumn].NewArray(), rowFile: w.texts[rowFile].NewArray(),
-		rowRow: w.rows.NewArray(), rowRequest: w.texts[rowRequest].NewArray(), rowTime: w.times.NewArray(),
-	}
-	rec := array.NewRecord(rowWriteSchema, cols, int64(w.pending))
-	defer rec.Release()
-	w.pending, w.bytes = 0, 0
-	return w.file.Write(rec)
-}
-
-// Close writes the remaining rows and the footer.
-func (w *RowWriter) Close() (err error) {
-	if w.err == nil && w.pending > 0 {
-		w.err = w.flush()
-	}
-	if w.err != nil {
-		return w.err
-	}
-	w.err = errors.New("write the record of rows: it is closed")
-	defer func() { err = w.out.failure("the record of rows", recover(), err) }()
-	return w.file.Close()
+	return hex.AppendEncode(nil, sum[:])
 }

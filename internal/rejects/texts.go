@@ -4,59 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
-
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
 // mostValue is the size limit of a value in the file, in bytes.
 const mostValue = 4 << 10
-
-// texts collects a column whose texts repeat.
-type texts struct {
-	known    map[string]int32
-	last     string // the text added last, at lastAt
-	lastAt   int32
-	distinct *array.StringBuilder
-	indices  *array.Int32Builder
-}
-
-func newTexts() texts {
-	return texts{
-		known: make(map[string]int32), lastAt: -1,
-		distinct: array.NewStringBuilder(memory.DefaultAllocator), indices: array.NewInt32Builder(memory.DefaultAllocator),
-	}
-}
-
-// add appends a row, and returns the size of its text if the text is new.
-func (t *texts) add(s string) (bytes int) {
-	if t.lastAt >= 0 && s == t.last {
-		t.indices.Append(t.lastAt)
-		return 0
-	}
-	at, ok := t.known[s]
-	if !ok {
-		at = int32(len(t.known))
-		t.known[s] = at
-		t.distinct.Append(ReadableName(s))
-		bytes = len(s) + 1
-	}
-	t.last, t.lastAt = s, at
-	t.indices.Append(at)
-	return bytes
-}
-
-// column returns the collected column, and starts a new one.
-func (t *texts) column() arrow.Array {
-	t.forget()
-	return array.NewDictionaryArray(fewTexts, t.indices.NewArray(), t.distinct.NewArray())
-}
-
-func (t *texts) forget() {
-	clear(t.known)
-	t.last, t.lastAt = "", -1
-}
 
 // ReadableName returns a name as valid UTF-8, as it is in the files of this package.
 func ReadableName(s string) string {

@@ -32,12 +32,7 @@ func newUnlisted(ctx context.Context, root *storage.Root, dir string, e schemas.
 	if err != nil {
 		return nil, fmt.Errorf("make the divided rows: %w", err)
 	}
-	out, err := rejects.NewRowWriter(file, e.RecordIdentity)
-	if err != nil {
-		file.Abort()
-		return nil, err
-	}
-	return &unlisted{file, out}, nil
+	return &unlisted{file, rejects.NewRowWriter(file, e.RecordIdentity)}, nil
 }
 
 // add records a row, unless it has no valid identifiers. why is empty if the row does not match the
