@@ -17,12 +17,17 @@ const (
 	// doubling is the time in which the rate doubles until the first 429. At that speed a
 	// bucket of one second's requests is empty when the rate is about 2.5 times the limit:
 	// firstCut is the factor of the first 429, and firstPause is the pause after it, for the
-	// bucket to fill.
+	// bucket to fill. If startRate was too high, there is no such overshoot, and secondCut is
+	// the factor of the next 429.
 	doubling   = time.Second
 	firstCut   = 0.4
+	secondCut  = 0.6
 	firstPause = time.Second
-	// cut is what every other 429 leaves of the rate, and fall what it leaves after
-	// more than cutsInVain cuts with no request between them that was not answered 429.
+	// stepPause is the pause after a higher rate was refused, for the bucket to fill a
+	// little. cut is what a 429 leaves of a rate that had been accepted, and fall what it
+	// leaves after more than cutsInVain cuts with no request between them that was not
+	// answered 429.
+	stepPause  = time.Second / 2
 	cut        = 0.95
 	fall       = 0.5
 	cutsInVain = 4
@@ -37,7 +42,7 @@ const (
 	// growth is the factor by which requests grow until one was too large. near is the ratio
 	// of the smallest size that was too large to the largest accepted one at which the
 	// search between them ends.
-	growth = 10
+	growth = 100
 	near   = 1.25
 	// probeAfter is how long the size of requests is first kept; every failed probe doubles it.
 	probeAfter = 10 * time.Minute
@@ -218,8 +223,7 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	}
 	switch {
 	case !c.Found:
-		// The rate grows with the answers, so it stays while nothing is sent.
-		c.Rate *= math.Exp2(1 / max(c.own(), slowest) / doubling.Seconds())
+		c.double()
 	case c.tryAt.IsZero():
 		c.tryAt = now.Add(c.Hold)
 	case now.After(c.tryAt):
@@ -231,6 +235,13 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 		c.Rate *= 1 + step
 		c.changed(now)
 	}
+	c.bound()
+}
+
+// double raises the rate so that the answers of doubling double it. It grows with the
+// answers, so it stays while nothing is sent.
+func (c *controller) double() {
+	c.Rate *= math.Exp2(1 / max(c.own(), slowest) / doubling.Seconds())
 	c.bound()
 }
 
@@ -249,12 +260,14 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 	}
 	c.inVain++
 	if c.Found || c.set.RequestsPerSecond > 0 {
-		if c.Before > 0 {
-			c.Rate = c.Before
-		}
-		if c.inVain > cutsInVain { // the limit is far lower now
+		switch {
+		case c.Before > 0:
+			c.Rate, pause = c.Before, stepPause
+		case c.Changes == 1 && c.Rate <= startRate*firstCut:
+			c.Rate *= secondCut
+		case c.inVain > cutsInVain: // the limit is far lower now
 			c.Rate *= fall
-		} else {
+		default:
 			c.Rate *= cut
 		}
 		c.Hold = min(2*c.Hold, longestHold)
@@ -276,6 +289,14 @@ func (c *controller) tooLarge(now time.Time, rows, allowed, bytes int) {
 		c.Bytes, c.bytesAt = max(1, bytes/2), now.Add(probeAfter)
 		return
 	}
+	c.shrink(rows)
+	if c.Rows > 0 && !c.Found { // the largest size is nearly known, and this was no 429
+		c.double()
+	}
+}
+
+// shrink makes requests smaller than rows.
+func (c *controller) shrink(rows int) {
 	if c.TooMany == 0 || rows < c.TooMany {
 		c.TooMany = rows
 	}
@@ -292,7 +313,7 @@ func (c *controller) failed(rows int) bool {
 		return false
 	}
 	c.failures = 0
-	c.tooLarge(time.Time{}, rows, rows, 0)
+	c.shrink(rows)
 	return true
 }
 

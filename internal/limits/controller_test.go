@@ -146,10 +146,10 @@ func TestA429EndsATry(t *testing.T) {
 		t.Fatalf("%g requests a second are tried, want %g", c.Rate, want)
 	}
 	now = now.Add(2 * time.Second)
+	pause := c.throttled(now.Add(-time.Millisecond), now)
 	c.throttled(now.Add(-time.Millisecond), now)
-	c.throttled(now.Add(-time.Millisecond), now)
-	if c.Rate != 20*cut || c.Hold != 2*firstHold {
-		t.Errorf("%g requests a second after it, for %v", c.Rate, c.Hold)
+	if c.Rate != 20 || c.Hold != 2*firstHold || pause != stepPause {
+		t.Errorf("%g requests a second after it, for %v, after a pause of %v", c.Rate, c.Hold, pause)
 	}
 }
 
@@ -174,13 +174,42 @@ func TestRateDoubles(t *testing.T) {
 func TestRequestsBecomeLargerFirst(t *testing.T) {
 	c := newController(schemas.Limits{}, Learned{})
 	c.accepted(noon, noon, startRows, startRows)
-	c.accepted(noon, noon, 10*startRows, 10*startRows)
-	if c.Rate != startRate || c.next() != 100*startRows {
+	if c.Rate != startRate || c.next() != growth*startRows {
 		t.Errorf("%g requests a second of %d", c.Rate, c.next())
 	}
-	c.accepted(noon, noon, 98*startRows, 100*startRows) // as much as a body holds
+	c.accepted(noon, noon, 98*startRows, growth*startRows) // as much as a body holds
 	if c.Rate == startRate {
 		t.Error("the rate does not grow")
+	}
+}
+
+// A request that is too large was not answered 429, so the rate grows while the search for
+// the size goes on; after a failure it does not.
+func TestTheRateGrowsWithRefusedSizes(t *testing.T) {
+	c := newController(schemas.Limits{}, Learned{})
+	c.accepted(noon, noon, startRows, startRows)
+	c.failed(growth * startRows)
+	if c.Rate != startRate || c.TooMany != growth*startRows {
+		t.Errorf("%g requests a second after a failure, %+v", c.Rate, c.Learned)
+	}
+	if c.tooLarge(noon, 10*startRows, 10*startRows, 400_000); c.Rate <= startRate {
+		t.Errorf("%g requests a second after a size was refused", c.Rate)
+	}
+}
+
+// If the first rate is far too high, two 429s are enough to find that out.
+func TestAFirstRateThatIsFarTooHigh(t *testing.T) {
+	c := newController(schemas.Limits{}, Learned{})
+	if pause := c.throttled(noon, noon); pause != firstPause || c.Rate != startRate*firstCut {
+		t.Errorf("%g requests a second after the first 429, and a pause of %v", c.Rate, pause)
+	}
+	before := c.Rate
+	if c.throttled(noon, noon); c.Rate != before*secondCut {
+		t.Errorf("%g requests a second after the second 429", c.Rate)
+	}
+	before = c.Rate
+	if c.throttled(noon, noon); c.Rate != before*cut {
+		t.Errorf("%g requests a second after the third 429", c.Rate)
 	}
 }
 

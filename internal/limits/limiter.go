@@ -137,7 +137,7 @@ func (l *Limiter) change(do func(c *controller, now time.Time)) {
 	own := l.c.own()
 	switch {
 	case own == before && part == l.c.part:
-	case !l.c.Found:
+	case !l.c.Found && part == l.c.part:
 		l.pace.SetLimitAt(now, rate.Limit(own))
 	default:
 		from := l.last.Add(time.Duration(float64(time.Second) / own / 2))

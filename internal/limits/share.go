@@ -21,7 +21,7 @@ import (
 const (
 	// lookEvery is the time between rounds, in which a worker renews its file and reads the
 	// others'. The first is after firstLook, because workers often start together, and each
-	// further interval is a quarter longer. A round needs a small write, a listing and a
+	// further interval is an eighth longer. A round needs a small write, a listing and a
 	// small read for each other worker.
 	lookEvery = 3 * time.Second
 	firstLook = lookEvery / 6
@@ -170,7 +170,7 @@ func (s *Share) begin(project string, p *presence) {
 	overloads := s.registry.overloads(project)
 	go func() {
 		defer close(over)
-		for every := firstLook; ; every = min(every*5/4, lookEvery) {
+		for every := firstLook; ; every = min(every*9/8, lookEvery) {
 			select {
 			case <-ctx.Done():
 				s.end(project, p)
