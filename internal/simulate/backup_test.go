@@ -56,8 +56,8 @@ func (h *history) restoreBackup(what restore) {
 // lastStaged implements activities.Activities.LastStaged.
 func (h *history) lastStaged(_ context.Context, ref schemas.RunRef) (*schemas.Staged, error) {
 	for _, r := range slices.Backward(h.runs[h.known:]) {
-		if r.lastStaged != nil && !r.turn.check && h.exportName(r.export) == ref.Export {
-			return r.lastStaged, nil
+		if p := r.parts[schemas.SegmentWorkflowID(ref.Export, ref.Segment)]; p != nil && p.lastStaged != nil {
+			return p.lastStaged, nil
 		}
 	}
 	return nil, nil

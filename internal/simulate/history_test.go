@@ -5,21 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math"
 	"net/http"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
@@ -35,7 +27,6 @@ import (
 	leases "iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
 	"iterable-segment-export/workflows"
 )
@@ -62,7 +53,7 @@ type history struct {
 	backupCan  []records // who the exports had added then
 	restored   bool
 	known      int
-	suppressed map[int]bool
+	suppressed map[int]identifiers
 	deletions
 }
 
@@ -90,35 +81,32 @@ type run struct {
 	engine     *engine
 	over       bool
 	terminated bool
-	staged     schemas.Manifest
-	approved   string
+	parts      map[string]*part // by the ID of the workflow
 	answered   map[string]bool
 	asked      int
 	*book
-	// reset is set once another execution took the run's place, again where the run had
-	// published its snapshot before that.
-	reset, again bool
-	mayTake      bool  // a list that another export fills
-	restarted    bool  // it is an execution that follows a reset
-	troubled     bool  // an answer was perhaps lost on the way to the report
-	rows         []row // of the version that was staged last
-	// always are on the suppression list for as long as the run lasts, ever at some time of it.
-	always, ever map[int]bool
-	result       schemas.ExportReport
-	dividing     schemas.ExportReport // of a divided segment, whose list has the result
-	lastStaged   *schemas.Staged      // by the events of its histories
+	reset     bool                 // another execution took the run's place
+	mayTake   bool                 // a list that another export fills
+	restarted bool                 // it is an execution that follows a reset
+	troubled  bool                 // an answer was perhaps lost on the way to the report
+	rows      []row                // of the version that was staged last
+	dividing  schemas.ExportReport // of a divided segment, whose lists have the results
+	// state is that of the first part that is not done, and problem its error.
+	state, problem string
 }
 
 // book records the effects of a run, in all its executions.
 type book struct {
-	acks      []*ack // delivered
-	published bool   // a report of Temporal's says so
+	acks      []*ack          // delivered
+	published map[string]bool // the parts of which a report of Temporal's says so
 }
 
-// follows reports whether a later run of the export has sent something and published it.
-func (r *run) follows() bool {
+// follows reports whether a later run of the export has sent something for a part and published
+// it.
+func (r *run) follows(workflowID string) bool {
+	sent := func(a *ack) bool { return a.workflowID == workflowID }
 	return slices.ContainsFunc(r.runs, func(o *run) bool {
-		return o.export == r.export && o.began.After(r.began) && o.book != r.book && o.published && len(o.acks) > 0
+		return o.export == r.export && o.began.After(r.began) && o.book != r.book && o.published[workflowID] && slices.ContainsFunc(o.acks, sent)
 	})
 }
 
@@ -171,38 +159,16 @@ func newHistory(t *testing.T, p *plan) *history {
 		schemas.ActivityDivideSegment:  a.DivideSegment, schemas.ActivityCloseDivided: a.CloseDivided,
 		schemas.ActivityStageSegment: a.StageSegment, schemas.ActivityUploadBatches: a.UploadBatches,
 		schemas.ActivityCommitSnapshot: a.CommitSnapshot, schemas.ActivityCloseRun: a.CloseRun, schemas.ActivityWriteRunReport: report,
-		schemas.ActivityServed: a.Served,
+		schemas.ActivityServed: a.Served, schemas.ActivityEndTrial: a.EndTrial,
 	}
 	if err := root.Write(context.Background(), dataroot.DeploymentKey, []byte(`{"id": "simulated"}`)); err != nil {
 		t.Fatal(err)
 	}
-	for range p.exports {
+	for range 2 * p.exports { // and their trials
 		h.records = append(h.records, &records{})
 	}
 	h.suppress(nil)
 	return h
-}
-
-// never is the path of the file with the suppression list.
-func (h *history) never() string { return filepath.Join(h.dir, "never.arrow") }
-
-// suppress sets the suppression list.
-func (h *history) suppress(people []int) {
-	var rows []row
-	h.suppressed = map[int]bool{}
-	for _, who := range people {
-		rows = append(rows, row{who: who, user: true})
-		h.suppressed[who] = true
-	}
-	h.writeRows(h.never(), rows)
-	for _, r := range h.active() {
-		maps.DeleteFunc(r.always, func(who int, _ bool) bool { return !h.suppressed[who] })
-		maps.Copy(r.ever, h.suppressed)
-	}
-	if len(people) > 0 {
-		h.tell("%v are on the suppression list", people)
-		h.count("rounds with a suppression list")
-	}
 }
 
 // even waits for the longest pause that the client may choose at random.
@@ -234,120 +200,6 @@ func (c connections) Names() []string                        { return []string{"
 func (c connections) Retention() schemas.Retention           { return schemas.Retention{} }
 func (c connections) Status() config.Status                  { return config.Status{} }
 
-// exportName, segmentName and listName return the names in a history.
-func (h *history) exportName(e int) string { return string(rune('A' + e)) }
-
-func (h *history) segmentName(e int) string {
-	if h.plan.sameList {
-		return "List"
-	}
-	return "List " + h.exportName(e)
-}
-
-// listName differs from the segment's name if that is divided.
-func (h *history) listName(e int) string {
-	if h.plan.divided {
-		return h.segmentName(e) + "/all"
-	}
-	return h.segmentName(e)
-}
-
-func (h *history) source(e int) string { return filepath.Join(h.dir, h.exportName(e)+".arrow") }
-
-// fieldNames returns the names of an export's mapped fields. Each export has different ones, so
-// that the writer of a value is known.
-func (h *history) export(e int, t turn) schemas.Export {
-	out := schemas.Export{
-		Name: h.exportName(e), Connection: []string{"one", "two"}[e], Email: "email",
-		Segments: []schemas.Segment{{Name: h.segmentName(e), Source: h.source(e)}},
-	}
-	if h.plan.divided {
-		out.Segments[0].Split = &schemas.Split{Groups: map[string]string{"all": "100%"}}
-	}
-	if t.least > 0 {
-		out.Segments[0].Where = &schemas.Condition{Column: "n", AtLeast: schemas.Literal(fmt.Sprint(t.least))}
-	}
-	if h.plan.project != schemas.ProjectEmail {
-		out.UserID = "user"
-	}
-	out.Mode, out.Deadline = t.mode, schemas.Duration(t.deadline)
-	if t.dedupe != "" {
-		out.Dedupe.Keep = t.dedupe
-		if t.dedupe != schemas.KeepNone {
-			out.Dedupe.By = "n"
-		}
-	}
-	if t.constant > 0 {
-		out.Fields.List = append(out.Fields.List, schemas.Field{Value: schemas.Literal(fmt.Sprint(t.constant)), As: "c" + out.Name})
-	}
-	var now schemas.Duration
-	out.Ready = schemas.Ready{Settle: &now, Then: t.then} // the files are newer than the simulated time
-	if t.restart {
-		out.Ready.OnChange = schemas.ChangeRestart
-	}
-	if t.reject {
-		out.OnInvalid = schemas.InvalidReject
-	}
-	for i := range t.fields {
-		out.Fields.List = append(out.Fields.List, schemas.Field{Column: []string{"n", "m"}[i], As: []string{"n", "m"}[i] + out.Name})
-	}
-	if !t.strict {
-		all := 1.0
-		out.Guardrails = schemas.Guardrails{MaxRemovedShare: &all, MaxRejectedShare: &all, MaxLeftOutShare: &all, AllowEmpty: true, MaxGrowth: 1e9, MaxShrink: 1e9}
-	}
-	return out
-}
-
-// write writes a version of a segment.
-func (h *history) write(e int, rows []row) { h.writeRows(h.source(e), rows) }
-
-func (h *history) writeRows(name string, rows []row) {
-	h.version++
-	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "user", Type: arrow.BinaryTypes.String, Nullable: true},
-		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "m", Type: arrow.PrimitiveTypes.Float64}, {Name: "version", Type: arrow.PrimitiveTypes.Int64},
-	}, nil)
-	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
-	defer b.Release()
-	text := func(f int, v string) {
-		if v == "" {
-			b.Field(f).AppendNull()
-		} else {
-			b.Field(f).(*array.StringBuilder).Append(v)
-		}
-	}
-	for _, r := range rows {
-		mail, user := address(r.who), ""
-		if r.bad {
-			mail = mark + "@@"
-		}
-		if r.user {
-			user = userID(r.who)
-		}
-		if r.none {
-			mail, user = "", ""
-		}
-		text(0, mail)
-		text(1, user)
-		b.Field(2).(*array.Int64Builder).Append(int64(r.n))
-		m := float64(r.n % 2)
-		if r.nan {
-			m = math.NaN()
-		}
-		b.Field(3).(*array.Float64Builder).Append(m)
-		b.Field(4).(*array.Int64Builder).Append(int64(h.version))
-	}
-	record := b.NewRecord()
-	defer record.Release()
-	f, err := os.Create(name)
-	must(err)
-	w, err := ipc.NewFileWriter(f, ipc.WithSchema(schema))
-	must(err)
-	must(w.Write(record))
-	must(w.Close())
-	must(f.Close())
-}
-
 func must(err error) {
 	if err != nil {
 		panic(err)
@@ -373,26 +225,36 @@ func (w *world) goes(do func()) {
 
 // begin starts a run, or another execution of one that was reset.
 func (h *history) begin(round, e int, t turn, of *run) *run {
-	r := &run{history: h, export: e, turn: t, round: round, began: time.Now(), answered: map[string]bool{}, book: &book{}}
-	r.always, r.ever = maps.Clone(h.suppressed), maps.Clone(h.suppressed)
+	r := &run{history: h, export: e, turn: t, round: round, began: time.Now(), answered: map[string]bool{}, parts: map[string]*part{}, book: &book{published: map[string]bool{}}}
 	what, workflowID := "run", schemas.RunWorkflowID(h.exportName(e))
-	if t.check {
+	switch {
+	case t.check:
 		what, workflowID = "check", schemas.CheckWorkflowID(h.exportName(e))
+	case t.trial != nil:
+		what = "trial"
 	}
 	r.key = h.named(fmt.Sprintf("%s %d of %s", what, round, h.exportName(e)))
-	r.id = fmt.Sprintf("%04d%s%03x-%d", round, strings.ToLower(h.exportName(e)), h.plan.seed&0xfff, len(h.runs))
+	r.id = fmt.Sprintf("%04d%s%03x-%d", round, string(rune('a'+e)), h.plan.seed&0xfff, len(h.runs))
 	r.engine = &engine{run: r, number: len(h.runs), open: map[int]*task{}, over: map[int]outcome{}}
 	if of != nil {
 		r.id, r.book, r.rows = of.id, of.book, of.rows
-		maps.DeleteFunc(r.always, func(who int, _ bool) bool { return !of.always[who] })
-		maps.Copy(r.ever, of.ever)
-		r.again, r.troubled, r.restarted = of.published, true, true
-		r.engine.recorded = slices.Clone(of.engine.played[:int(h.roll("reset", r.key)*float64(len(of.engine.played)+1))])
+		r.troubled, r.restarted = true, true
+		h.records[e].mixUp()
+		for id, is := range of.published {
+			r.part(id).again = is
+		}
+		r.engine.recorded = map[string][]ended{}
+		for _, one := range of.engine.played[:int(h.roll("reset", r.key)*float64(len(of.engine.played)+1))] {
+			r.engine.recorded[one.workflowID] = append(r.engine.recorded[one.workflowID], one)
+		}
 	}
 	h.tell("%s starts: segment %s", r.key, t)
 	h.count(what + "s")
 	if h.plan.divided {
 		h.count(what + "s of a divided segment")
+	}
+	if h.plan.each {
+		h.count(what + "s with a list for each value")
 	}
 	for kind, is := range map[string]bool{
 		"with dedupe": t.dedupe != "", "with a constant": t.constant > 0, "by a schedule": t.scheduled && !t.check, "that wait for data": t.late > 0,
@@ -448,13 +310,17 @@ func (r *run) ends() {
 	if errors.As(err, &canceled) && canceled.HasDetails() {
 		_ = canceled.Details(&result)
 	}
-	switch len(result.Segments) {
-	case 1:
-		r.result = result.Segments[0]
-	case 2:
-		r.dividing, r.result = result.Segments[0], result.Segments[1]
+	for _, report := range result.Segments {
+		if report.Divided != nil {
+			r.dividing = report
+		} else {
+			r.part(r.workflowOf(report.Segment)).result = report
+		}
+		if r.state == "" || r.state == schemas.StateDone {
+			r.state, r.problem = report.State, report.Error
+		}
 	}
-	state := r.result.State
+	state := r.state
 	switch {
 	case r.reset:
 		state = "reset"
@@ -464,17 +330,21 @@ func (r *run) ends() {
 	if state == "" {
 		state = fmt.Sprint("over: ", err)
 	}
-	r.tell("%s is %s: %s", r.key, state, strings.ReplaceAll(r.result.Error, r.dir, ""))
+	r.tell("%s is %s: %s", r.key, state, strings.ReplaceAll(r.problem, r.dir, ""))
 	switch what := "runs "; state {
 	case schemas.StateDone, schemas.StateAborted, schemas.StateCancelled, schemas.StateFailed, schemas.StateSkipped, "terminated", "reset":
-		if r.turn.check {
+		switch {
+		case r.turn.check:
 			what = "checks "
+		case r.turn.trial != nil:
+			what = "trials "
 		}
 		r.count(what + state)
 	default:
 		r.count("runs without a report")
 	}
 	if !r.reset {
+		r.checkTrialEnd()
 		r.checkEnd()
 	}
 }
@@ -483,50 +353,14 @@ func (r *run) ends() {
 func (e *engine) sees(t *task, in any) {
 	switch in := in.(type) {
 	case schemas.DivideInput:
-		e.rows = e.history.rowsNow[e.export]
+		e.rows = e.history.rowsNow[e.history.tried(e.export)]
 	case schemas.StageInput:
 		if in.Segment.Of == "" {
-			e.rows = e.history.rowsNow[e.export]
+			e.rows = e.history.rowsNow[e.history.tried(e.export)]
 		}
 	case schemas.UploadInput:
-		e.checkUpload(in)
+		t.part.checkUpload(in)
 	}
-}
-
-// State implements sweep.Runs.
-func (h *history) State(_ context.Context, ref schemas.RunRef) (sweep.State, bool, error) {
-	state, underWay := sweep.Unknown, false
-	for _, r := range h.runs[h.known:] {
-		if h.exportName(r.export) != ref.Export {
-			continue
-		}
-		underWay = underWay || !r.over && !r.turn.check
-		if r.id == ref.RunID {
-			if state = sweep.Ended; !r.over {
-				state = sweep.Lives
-			}
-		}
-	}
-	return state, underWay, nil
-}
-
-// sweep starts a sweep.
-func (h *history) sweep() {
-	a := &attempt{world: h.world, key: h.named("sweep"), stopCh: make(chan struct{})}
-	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), attemptContext{}, a))
-	a.ctx, a.cancel = ctx, cancel
-	h.attempts = append(h.attempts, a)
-	h.count("sweeps")
-	h.tell("%s starts", a.key)
-	h.goes(func() {
-		defer cancel()
-		s := sweep.Sweeper{Ledger: h.product.Ledger(), Runs: h, Retention: func() schemas.Retention { return schemas.Retention{} }}
-		done, err := s.Sweep(ctx)
-		h.tell("%s ends: %+v, %v", a.key, done, err)
-		a.mu.Lock()
-		a.replaced = max(1, h.steps)
-		a.mu.Unlock()
-	})
 }
 
 // files returns the keys of the data root.
@@ -539,68 +373,15 @@ func (h *history) files() (keys []string) {
 	return keys
 }
 
-// loseSnapshots deletes the snapshots of an export.
-func (h *history) loseSnapshots(e int) {
-	for _, key := range h.files() {
-		if _, ok := dataroot.SnapshotVersion(path.Base(key)); ok && strings.Contains(key, "/"+schemas.PathName(h.exportName(e))+"/") {
-			must(h.product.Root.DeletePrefix(context.Background(), key))
-		}
-	}
-	h.records[e].forget()
-	h.restored = true
-	h.tell("the snapshots of %s are lost", h.exportName(e))
-}
-
-// list returns the list that an export fills, or nil.
-func (h *history) list(e int) *list {
+// list returns the list of a name that an export fills, or nil.
+func (h *history) list(name string) *list {
 	var found *list
 	for _, l := range h.project.lists {
-		if l.Name == h.listName(e) && (found == nil || l.ID < found.ID) {
+		if l.Name == name && (found == nil || l.ID < found.ID) {
 			found = l
 		}
 	}
 	return found
-}
-
-// interfere changes a list as another client.
-func (h *history) interfere(o other) {
-	if o.what == forgottenHere {
-		h.deletion(o.who)
-		return
-	}
-	l := h.list(0)
-	if l == nil {
-		return
-	}
-	h.count("others' changes")
-	switch o.what {
-	case "adds":
-		l.members[o.who] = true
-	case "removes":
-		delete(l.members, o.who)
-	default:
-		delete(h.project.lists, l.ID)
-		h.tell("another client deletes list %d", l.ID)
-		return
-	}
-	h.tell("somebody %s %d", o.what, o.who)
-	for _, r := range h.records {
-		r.of(l.ID).touched(o.who)
-	}
-}
-
-// forget makes the project forget a person, and removes them from all lists.
-func (h *history) forget(who int) {
-	if h.project.gone[who].IsZero() {
-		h.project.gone[who] = time.Now()
-	}
-	delete(h.project.fields, who)
-	for _, l := range h.project.lists {
-		delete(l.members, who)
-		for _, r := range h.records {
-			r.of(l.ID).touched(who)
-		}
-	}
 }
 
 // active returns the runs in progress.
@@ -613,121 +394,6 @@ func (h *history) active() (all []*run) {
 	return all
 }
 
-// play plays the history up to its end or the first violation.
-func (h *history) play() {
-	for _, r := range h.plan.rounds {
-		if h.round(r); h.broken() {
-			return
-		}
-	}
-	h.heal()
-}
-
-// idle lets an amount of time pass.
-func (h *history) idle(d time.Duration) {
-	for end := time.Now().Add(d); time.Now().Before(end) && !h.broken(); {
-		if !h.step() {
-			h.pass(time.Until(end))
-		}
-	}
-}
-
-const mostSteps = 4000
-
-// round plays one round.
-func (h *history) round(rd round) {
-	h.idle(rd.gap)
-	h.suppress(rd.suppressed)
-	h.project.refusals = rd.refusals
-	for _, who := range slices.Sorted(maps.Keys(rd.refusals)) {
-		how := rd.refusals[who]
-		h.tell("Iterable refuses %d: %s", who, how)
-		if how == forgotten {
-			h.forget(who)
-		}
-	}
-	began := h.steps
-	type event struct {
-		at int
-		do func()
-	}
-	var events []event
-	for e, t := range rd.exports {
-		h.rowsNow[e] = t.rows
-		h.write(e, t.rows)
-		if rd.lost && len(h.live()) == 0 {
-			h.loseSnapshots(e)
-		}
-		if t.start < 0 {
-			continue
-		}
-		if t.late > 0 {
-			must(os.Remove(h.source(e)))
-			events = append(events, event{t.start + t.late, func() {
-				h.tell("the segment of %s is there", h.exportName(e))
-				h.write(e, h.rowsNow[e])
-			}})
-		}
-		events = append(events, event{t.start, func() {
-			r := h.begin(rd.number, e, t, nil)
-			if t.end != "" {
-				events = append(events, event{t.start + t.endAt, func() { h.stop(r, t.end) }})
-			}
-		}})
-		for _, at := range rd.checks {
-			check := t
-			check.check = true
-			events = append(events, event{at, func() { h.begin(rd.number, e, check, nil) }})
-		}
-		if t.again != nil {
-			events = append(events, event{t.start + t.replaceAt, func() {
-				h.tell("the segment of %s is written anew: %s", h.exportName(e), turn{rows: t.again, mode: t.mode})
-				h.rowsNow[e] = t.again
-				h.write(e, t.again)
-			}})
-		}
-	}
-	for _, o := range rd.others {
-		events = append(events, event{o.at, func() { h.interfere(o) }})
-	}
-	for _, at := range rd.sweeps {
-		events = append(events, event{at, h.sweep})
-	}
-	if rd.restore != "" && h.backup != nil && len(h.live()) == 0 {
-		h.restoreBackup(rd.restore)
-	}
-	if rd.backup >= 0 && len(rd.exports) == h.plan.exports {
-		events = append(events, event{rd.backup, h.save})
-	}
-	for n := 0; !h.broken(); n++ {
-		if n > mostSteps {
-			h.violated("f", "round %d does not end", rd.number)
-			return
-		}
-		h.settled()
-		due := -1
-		for i, e := range events {
-			if e.at <= h.steps-began && (due < 0 || e.at < events[due].at) {
-				due = i
-			}
-		}
-		switch {
-		case due >= 0:
-			e := events[due]
-			events = slices.Delete(events, due, due+1)
-			e.do()
-		case h.step():
-		case h.answer():
-		case len(h.active()) == 0 && len(events) == 0:
-			return
-		case len(h.active()) == 0:
-			began -= 10 // later events happen now
-		default:
-			h.pass(30 * time.Second)
-		}
-	}
-}
-
 // live returns the attempts that have not ended.
 func (h *history) live() (all []*attempt) {
 	for _, a := range h.attempts {
@@ -736,214 +402,4 @@ func (h *history) live() (all []*attempt) {
 		}
 	}
 	return all
-}
-
-// stop cancels, terminates or resets a run. One that has ended may be reset too.
-func (h *history) stop(r *run, how string) {
-	if r.over && (how != "reset" || r.terminated || slices.ContainsFunc(h.active(), func(o *run) bool { return o.export == r.export && !o.turn.check })) {
-		return
-	}
-	h.tell("%s: somebody asks to %s it", r.key, how)
-	h.count("runs to " + how)
-	if how == "cancel" {
-		r.engine.env.CancelWorkflow()
-		return
-	}
-	if how == "reset" {
-		defer h.begin(r.round, r.export, r.turn, r)
-		if r.over {
-			return
-		}
-		r.reset = true
-	}
-	r.terminated = true
-	for _, a := range h.attempts {
-		if a.run == r {
-			a.mu.Lock()
-			if a.replaced == 0 {
-				a.replaced = max(1, h.steps)
-			}
-			a.mu.Unlock()
-		}
-	}
-	for _, id := range r.segmentIDs() {
-		_ = r.engine.env.SignalWorkflowByID(id, outcomes, 0)
-	}
-	h.settled()
-	r.engine.env.SignalWorkflow(outcomes, 0)
-}
-
-// segmentIDs returns the IDs of the workflows of the run's segment and list.
-func (r *run) segmentIDs() []string {
-	of := func(name string) string { return schemas.SegmentWorkflowID(r.exportName(r.export), name) }
-	if r.plan.divided {
-		return []string{of(r.listName(r.export)), of(r.segmentName(r.export))}
-	}
-	return []string{of(r.segmentName(r.export))}
-}
-
-// waiting returns what a run waits for, or nil.
-func (r *run) waiting() (w *schemas.Waiting, workflowID string) {
-	for _, id := range r.segmentIDs() {
-		var p schemas.Progress
-		if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&p) == nil && p.Waiting != nil {
-			return p.Waiting, id
-		}
-	}
-	var root schemas.RunProgress
-	id := schemas.RunWorkflowID(r.exportName(r.export))
-	if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(&root) == nil && root.Waiting != nil {
-		return root.Waiting, id
-	}
-	return nil, ""
-}
-
-// answer answers one waiting run, and reports whether there was one.
-func (h *history) answer() bool {
-	for _, r := range h.active() {
-		if r.turn.check || r.terminated {
-			continue
-		}
-		w, id := r.waiting()
-		if w == nil || r.answered[w.ID] {
-			continue
-		}
-		r.answered[w.ID] = true
-		h.waits = append(h.waits, w.ID)
-		r.asked++
-		h.tell("%s waits at %s (%s): %s", r.key, w.Step, w.Type, strings.ReplaceAll(w.Message, h.dir, ""))
-		h.count("waits")
-		if strings.Contains(w.Message, mark) {
-			h.violated("h", "%s waits with a message about a person: %s", r.key, w.Message)
-		}
-		key := h.named(r.key + " is answered")
-		if !h.calm && h.roll("late", key) < 0.4 {
-			h.idle(time.Duration(h.roll("later", key)*40) * time.Second)
-		}
-		if !h.calm && h.roll("wrong", key) < 0.4 { // an answer to something else
-			for _, wrong := range []schemas.Answer{{}, {Wait: h.waits[int(h.roll("which", key)*float64(len(h.waits)))]}} {
-				if wrong.Wait != w.ID {
-					h.reply(r, id, w, w.Answers[0], wrong)
-				}
-			}
-			h.reply(r, id, w, otherThan(w.Answers[0]), schemas.Answer{Wait: w.ID})
-		}
-		if w.Type == schemas.ErrorListAmbiguous {
-			h.tidyLists()
-		}
-		name := w.Answers[0]
-		if strings.Contains(w.Message, "was done already") {
-			name, r.again = schemas.UpdateAbort, true
-		} else if !h.calm && r.asked > r.turn.patience && h.roll("abort", key) < 0.5 || r.asked > 25 {
-			name = schemas.UpdateAbort
-		}
-		h.reply(r, id, w, name, schemas.Answer{Wait: w.ID})
-		return true
-	}
-	return false
-}
-
-// tidyLists deletes all lists of a name except one, as a run asks for.
-func (h *history) tidyLists() {
-	seen := map[string]bool{}
-	for _, owned := range []bool{true, false} { // those that were filled stay
-		for _, id := range slices.Sorted(maps.Keys(h.project.lists)) {
-			l := h.project.lists[id]
-			if _, ok := h.owners[id]; ok != owned {
-				continue
-			}
-			if seen[l.Name] {
-				h.tell("another client deletes list %d", id)
-				delete(h.project.lists, id)
-			}
-			seen[l.Name] = true
-		}
-	}
-}
-
-// otherThan returns the answer to continue that a wait does not accept.
-func otherThan(answer string) string {
-	if answer == schemas.UpdateApprove {
-		return schemas.UpdateRetry
-	}
-	return schemas.UpdateApprove
-}
-
-// reply sends an answer. It must be refused if it is for another wait, or the wait does not
-// accept it.
-func (h *history) reply(r *run, workflowID string, w *schemas.Waiting, name string, a schemas.Answer) {
-	right := a.Wait == w.ID && slices.Contains(w.Answers, name)
-	if now, _ := r.waiting(); now == nil || now.ID != w.ID {
-		right = false
-	}
-	key := h.named(r.key + " gets an answer")
-	h.tell("%s is answered: %s %s", r.key, name, a.Wait)
-	accepted := func() {
-		h.count("answers: " + name)
-		if !right {
-			h.violated("d", "%s took %q for wait %q, while it waits for %s, %v", r.key, name, a.Wait, w.ID, w.Answers)
-		} else if (w.Type == schemas.ErrorListOwned || w.Type == schemas.ErrorListForeign) && name == schemas.UpdateApprove {
-			r.mayTake = true
-		} else if w.Type == schemas.ErrorGuardrail && name == schemas.UpdateApprove {
-			r.approved = r.staged.Attempt
-		}
-	}
-	_ = r.engine.env.UpdateWorkflowByID(workflowID, name, key, &testsuite.TestUpdateCallback{
-		OnReject: func(error) { h.count("answers refused") },
-		OnComplete: func(_ any, err error) {
-			if err == nil {
-				accepted()
-			}
-		},
-	}, a)
-	h.settled()
-}
-
-// heal stops all faults, runs each export again, and checks what is left.
-func (h *history) heal() {
-	h.calm = true
-	h.project.refusals = map[int]refusal{}
-	h.tell("all is calm")
-	for _, a := range h.attempts {
-		a.mu.Lock()
-		a.frozen = false
-		a.mu.Unlock()
-	}
-	for n := 0; h.running.Load() > 0; n++ {
-		if h.broken() {
-			return
-		}
-		if n > mostSteps {
-			h.violated("f", "held effects do not end")
-			return
-		}
-		if !h.step() && !h.answer() {
-			h.pass(30 * time.Second)
-		}
-	}
-	h.idle(time.Minute)
-	for e, t := range h.plan.rounds[len(h.plan.rounds)-1].exports {
-		t.end, t.full, t.deadline, t.start, t.patience = "", false, 0, 0, 1000
-		t.late, t.scheduled = 0, false
-		t.rows = h.rowsNow[e]
-		t.again = nil
-		rd := round{number: 90 + e, backup: -1, refusals: map[int]refusal{}, exports: make([]turn, h.plan.exports)}
-		for i := range rd.exports {
-			rd.exports[i] = turn{start: -1, rows: h.rowsNow[i]}
-		}
-		rd.exports[e] = t
-		h.round(rd)
-		if h.broken() {
-			return
-		}
-		if last := h.runs[len(h.runs)-1]; last.result.State != schemas.StateDone {
-			h.violated("f", "%s is %q although nothing went wrong: %s", last.key, last.result.State, last.result.Error)
-			return
-		}
-	}
-	h.idle(25 * time.Hour)
-	h.sweep()
-	h.idle(time.Minute)
-	h.checkDeletions()
-	h.checkFiles()
 }

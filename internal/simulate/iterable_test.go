@@ -47,6 +47,10 @@ type project struct {
 	gone map[int]time.Time
 }
 
+// writer, before the name of an export, is the name of a field that is not Iterable's: which
+// export, or trial of it, has sent the export's fields last.
+const writer = "by "
+
 // against returns why the project refuses a person, or "".
 func (p *project) against(i int) refusal {
 	if _, gone := p.gone[i]; gone {
@@ -80,6 +84,8 @@ type ack struct {
 	kind string
 	list int64
 	took []int
+	// workflowID is that of the run's part that has received it.
+	workflowID string
 	// touches are the record's, when the request took effect.
 	touches []int
 	// sure is false where the answer does not say which profiles were taken, plain where it
@@ -272,6 +278,8 @@ func (p *project) change(r *http.Request, a *attempt, kind string, body []byte) 
 		for k, v := range s.DataFields {
 			p.fields[i][k] = string(v)
 		}
+		by := a.run.export
+		p.fields[i][writer+p.w.exportName(p.w.tried(by))] = p.w.exportName(by)
 	}
 	done.plain = len(p.refusals)+len(p.gone) == 0
 	answer, err := p.json(r, map[string]any{"successCount": len(done.took), "failCount": fails, "failedUpdates": f})

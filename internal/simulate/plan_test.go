@@ -19,6 +19,8 @@ type plan struct {
 	sameList bool
 	// divided makes the list that of the only group of a split.
 	divided bool
+	// each makes a list for each value of a column.
+	each bool
 	// request is the maximum number of profiles in a request. If it is learned, the project
 	// answers 413 to a request of more than room profiles.
 	request int
@@ -48,14 +50,15 @@ type round struct {
 	// sweeps are the steps at which a sweep starts, checks those at which a check of an
 	// export does.
 	sweeps, checks []int
+	trials         []trying
 	// lost deletes the snapshots before the runs.
 	lost bool
 	// backup is the step at which the data root is saved, -1 is never. restore is what is
 	// restored before the runs.
 	backup  int
 	restore restore
-	// suppressed are the people on the suppression list from this round on.
-	suppressed []int
+	// suppressed is the suppression list from this round on.
+	suppressed map[int]identifiers
 }
 
 // restore is what is restored from a backup.
@@ -98,10 +101,15 @@ type more struct {
 	constant  int    // the value of a constant field; 0 is no such field
 	scheduled bool   // a schedule started the run, and not a person
 	restart   bool   // the run starts over if the files change
+	// keep leaves the lists of values as they are that have vanished.
+	keep bool
 	// late is the step after the start at which the file appears, 0 is before it, and then is
 	// what the run does if it comes too late.
 	late int
 	then string
+	// trial makes the run a trial of the export; people is the name of the file with those whom it names.
+	trial  *trying
+	people string
 }
 
 type other struct {
@@ -118,6 +126,8 @@ type row struct {
 	nan  bool // the second field can't be sent
 	user bool
 	none bool // it has no identifier
+	bare bool // it has a user ID and no address
+	at   int  // the value that divides the segment
 }
 
 func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
@@ -134,6 +144,9 @@ func newPlan(seed uint64) *plan {
 		p.exports, p.sameList = 2, chance(r, 0.8)
 	}
 	p.divided = chance(rand.New(rand.NewPCG(seed, 900)), 0.15) // of its own, so that older seeds keep the rest
+	if each := rand.New(rand.NewPCG(seed, 901)); p.exports == 1 && chance(each, 0.15) {
+		p.each, p.divided = true, false
+	}
 	rates := []float64{0, 0.02, 0.05, 0.12}
 	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]
 	if chance(r, 0.2) {
@@ -181,6 +194,10 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 		if chance(filters, 0.3) {
 			t.least = 1 + filters.IntN(3)
 		}
+		if each := rand.New(rand.NewPCG(p.seed, uint64(1300+k))); p.each {
+			draw(each, t.rows, t.again)
+			t.keep = chance(each, 0.3)
+		}
 		t.more = p.more(rand.New(rand.NewPCG(p.seed, uint64(700+10*k+e))), t.rows)
 		out.exports = append(out.exports, t)
 	}
@@ -214,9 +231,12 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 			out.restore = []restore{dataRoot, dataRoot, both}[r.IntN(3)]
 		}
 	}
+	out.trials = p.trials(rand.New(rand.NewPCG(p.seed, uint64(1100+k))))
+	var never []int
 	for chance(r, 0.25) {
-		out.suppressed = append(out.suppressed, r.IntN(p.people))
+		never = append(never, r.IntN(p.people))
 	}
+	out.suppressed = p.suppressions(rand.New(rand.NewPCG(p.seed, uint64(1500+k))), never)
 	return out
 }
 
@@ -237,6 +257,9 @@ func (p *plan) more(r *rand.Rand, rows []row) (m more) {
 	}
 	for i := range rows {
 		rows[i].none = !p.spotless && chance(r, 0.04)
+	}
+	for i := range rows {
+		rows[i].bare = p.project == schemas.ProjectUserID && !rows[i].bad && chance(r, 0.1)
 	}
 	return m
 }
@@ -292,13 +315,22 @@ func (t turn) String() string {
 		if r.nan {
 			b.WriteString(" (NaN)")
 		}
+		if r.bare {
+			b.WriteString(" (no address)")
+		}
 		if r.none {
 			b.WriteString(" (nobody)")
+		}
+		if r.at > 0 {
+			fmt.Fprintf(&b, " %s", values[r.at])
 		}
 	}
 	fmt.Fprintf(&b, "}, %s", t.mode)
 	if t.full {
 		b.WriteString(", full")
+	}
+	if t.trial != nil {
+		fmt.Fprintf(&b, ", a trial %s", t.trial)
 	}
 	if t.least > 0 {
 		fmt.Fprintf(&b, ", where n is at least %d", t.least)
@@ -309,6 +341,9 @@ func (t turn) String() string {
 	}
 	if t.dedupe != "" {
 		fmt.Fprintf(&b, ", of duplicates the %s", t.dedupe)
+	}
+	if t.keep {
+		b.WriteString(", lists of vanished values stay")
 	}
 	if t.scheduled {
 		b.WriteString(", scheduled")

@@ -62,6 +62,9 @@ func shrink(t *testing.T, p *plan, w *world) (*plan, *world) {
 		}
 		for i := range p.rounds {
 			r := p.rounds[i]
+			for at := len(r.trials) - 1; at >= 0; at-- {
+				again = try(func(c *plan) { c.rounds[i].trials = slices.Delete(slices.Clone(c.rounds[i].trials), at, at+1) }) || again
+			}
 			again = len(r.suppressed) > 0 && try(func(c *plan) { c.rounds[i].suppressed = nil }) || again
 			again = len(r.others)+len(r.sweeps)+len(r.checks) > 0 && try(func(c *plan) { c.rounds[i].others, c.rounds[i].sweeps, c.rounds[i].checks = nil, nil, nil }) || again
 			for e, one := range r.exports {

@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,13 +13,9 @@ import (
 	"go.temporal.io/api/enums/v1"
 	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/interceptor"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
-	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
@@ -50,14 +43,16 @@ type engine struct {
 	timers             int
 	over               map[int]outcome // by the task's number, until the workflow has taken it
 	// played is what activities ended with, in their order, and recorded what another
-	// execution of a run that was reset replays of it.
-	played, recorded []ended
+	// execution of a run that was reset replays of it, by workflow.
+	played   []ended
+	recorded map[string][]ended
 }
 
 // ended is the result of an activity, once it has ended.
 type ended struct {
-	name string
-	over bool
+	workflowID string
+	name       string
+	over       bool
 	outcome
 }
 
@@ -69,6 +64,7 @@ type outcome struct {
 // task is one activity of a workflow.
 type task struct {
 	engine   *engine
+	part     *part
 	id       int
 	key      string
 	workflow workflow.Execution
@@ -134,7 +130,7 @@ func (a *attempt) awake() bool {
 		return true
 	}
 	if a.overtaken {
-		a.frozen = !a.run.follows()
+		a.frozen = !a.run.follows(a.task.part.workflowID)
 		return !a.frozen
 	}
 	now := time.Now()
@@ -239,23 +235,24 @@ func (w *world) private(what string, data *commonpb.Payloads) {
 // schedule begins an activity.
 func (e *engine) schedule(info *workflow.Info, name string, options workflow.ActivityOptions, input *commonpb.Payloads) *task {
 	e.next++
-	t := &task{engine: e, id: e.next, workflow: info.WorkflowExecution, name: name, input: input, options: options, begun: time.Now()}
+	t := &task{engine: e, id: e.next, part: e.run.part(info.WorkflowExecution.ID), workflow: info.WorkflowExecution, name: name, input: input, options: options, begun: time.Now()}
 	t.key = e.world.named(e.key + " " + name)
 	e.world.private("the input of "+t.key, input)
 	if name == schemas.ActivityUploadBatches {
 		var in schemas.UploadInput
 		must(payloads.FromPayloads(input, &in))
-		e.lastStaged = &schemas.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true}
+		t.part.lastStaged = &schemas.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true}
 	}
 	e.open[t.id] = t
-	e.played = append(e.played, ended{name: name})
-	if len(e.recorded) > 0 && e.recorded[0].over && e.recorded[0].name == name {
-		before := e.recorded[0].outcome
-		e.recorded = e.recorded[1:]
+	id := info.WorkflowExecution.ID
+	e.played = append(e.played, ended{workflowID: id, name: name})
+	if recorded := e.recorded[id]; len(recorded) > 0 && recorded[0].over && recorded[0].name == name {
+		before := recorded[0].outcome
+		e.recorded[id] = recorded[1:]
 		e.world.add(&step{key: t.key + " is replayed", do: func() { t.close(before) }})
 		return t
 	}
-	e.recorded = nil
+	delete(e.recorded, id)
 	e.world.add(&step{key: t.key + " is taken", do: t.start})
 	return t
 }
@@ -286,9 +283,9 @@ func (t *task) start() {
 	e.sees(t, in.Elem().Interface())
 	e.world.goes(func() {
 		out := method.Call([]reflect.Value{reflect.ValueOf(ctx), in.Elem()})
-		err, _ := out[1].Interface().(error)
+		err, _ := out[len(out)-1].Interface().(error)
 		var result *commonpb.Payloads
-		if err == nil {
+		if err == nil && len(out) == 2 {
 			var bad error
 			if result, bad = payloads.ToPayloads(out[0].Interface()); bad != nil {
 				panic(bad)
@@ -411,21 +408,21 @@ func (t *task) close(o outcome) {
 		return
 	}
 	delete(e.open, t.id)
-	e.over[t.id], e.played[t.id-1] = o, ended{t.name, true, o}
+	e.over[t.id], e.played[t.id-1] = o, ended{t.workflow.ID, t.name, true, o}
 	switch {
 	case o.err != nil:
 	case t.name == schemas.ActivityCommitSnapshot:
-		e.published = true
-		e.lastStaged.Committed = true
-	case t.name == schemas.ActivityCloseRun && e.lastStaged != nil:
-		e.lastStaged.Closed = true
+		e.published[t.part.workflowID] = true
+		t.part.lastStaged.Committed = true
+	case t.name == schemas.ActivityCloseRun && t.part.lastStaged != nil:
+		t.part.lastStaged.Closed = true
 	case t.name == schemas.ActivityUploadBatches:
-		e.lastStaged.Sent = true
+		t.part.lastStaged.Sent = true
 	case t.name == schemas.ActivityStageSegment:
-		e.staged = schemas.Manifest{}
-		must(payloads.FromPayloads(o.result, &e.staged))
-		e.lastStaged = &schemas.Staged{Attempt: e.staged.Attempt, Version: e.staged.SnapshotVersion}
-		if m := e.staged; e.plan.told {
+		var m schemas.Manifest
+		must(payloads.FromPayloads(o.result, &m))
+		t.part.staged, t.part.lastStaged = m, &schemas.Staged{Attempt: m.Attempt, Version: m.SnapshotVersion}
+		if e.plan.told {
 			e.tell("  %s has staged %d adds, %d updates, %d removals, %d unchanged against snapshot %d of %d members", t.key,
 				m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)
 		}
@@ -440,204 +437,3 @@ func (t *task) cancel() {
 		t.fail(failures.ErrorToFailure(temporal.NewCanceledError()), enums.RETRY_STATE_CANCEL_REQUESTED)
 	}
 }
-
-// workflowDoor makes the engine run the workflows' activities.
-type workflowDoor struct {
-	interceptor.WorkerInterceptorBase
-	engine *engine
-}
-
-func (d *workflowDoor) InterceptWorkflow(ctx workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	i := &inbound{engine: d.engine, waits: map[int]waiter{}}
-	i.Next = next
-	return i
-}
-
-type inbound struct {
-	interceptor.WorkflowInboundInterceptorBase
-	engine *engine
-	waits  map[int]waiter // by the task's number, negative for timers
-	runID  string         // of this execution, which the test environment does not number
-}
-
-// waiter is what a workflow waits for an activity with, or for a timer.
-type waiter struct {
-	set  workflow.Settable
-	ctx  workflow.Context
-	task *task // nil for a timer
-}
-
-func (i *inbound) Init(out interceptor.WorkflowOutboundInterceptor) error {
-	o := &outbound{inbound: i}
-	o.Next = out
-	return i.Next.Init(o)
-}
-
-// terminated is the panic of a terminated workflow.
-const terminated = "simulated: terminated"
-
-func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
-	free, _ := workflow.NewDisconnectedContext(ctx)
-	workflow.Go(free, func(free workflow.Context) {
-		for {
-			var id int
-			workflow.GetSignalChannel(free, outcomes).Receive(free, &id)
-			if i.engine.terminated {
-				panic(terminated)
-			}
-			o, ok := i.engine.over[id]
-			if w := i.waits[id]; ok && w.set != nil {
-				delete(i.engine.over, id)
-				delete(i.waits, id)
-				w.set.Set(o.result, o.err)
-			}
-		}
-	})
-	workflow.Go(free, func(free workflow.Context) {
-		ctx.Done().Receive(free, nil)
-		for _, id := range slices.Sorted(maps.Keys(i.waits)) {
-			switch w := i.waits[id]; {
-			case w.ctx.Err() == nil:
-			case w.task == nil:
-				delete(i.waits, id)
-				w.set.SetError(w.ctx.Err())
-			default:
-				w.task.cancel()
-			}
-		}
-	})
-	for {
-		i.engine.executions++
-		i.runID = fmt.Sprintf("%s.%d.%d", i.engine.id, i.engine.number, i.engine.executions)
-		result, err := i.Next.ExecuteWorkflow(ctx, in)
-		var again *workflow.ContinueAsNewError
-		if !errors.As(err, &again) {
-			return result, err
-		}
-		var next schemas.SegmentInput // the test environment would leave a goroutine behind
-		must(payloads.FromPayloads(again.Input, &next))
-		i.engine.count("executions that go on in a new one")
-		in = &interceptor.ExecuteWorkflowInput{Args: []any{next}}
-	}
-}
-
-type outbound struct {
-	interceptor.WorkflowOutboundInterceptorBase
-	inbound *inbound
-}
-
-func (o *outbound) Now(workflow.Context) time.Time { return time.Now() }
-
-// Sleep waits in the time of the world. The test environment's timers would fire at once.
-func (o *outbound) Sleep(ctx workflow.Context, d time.Duration) error {
-	e := o.inbound.engine
-	if e.terminated {
-		panic(terminated)
-	}
-	if err := ctx.Err(); err != nil || d <= 0 {
-		return err
-	}
-	f, set := workflow.NewFuture(ctx)
-	e.timers++
-	id, workflowID := -e.timers, o.GetInfo(ctx).WorkflowExecution.ID
-	o.inbound.waits[id] = waiter{set: set, ctx: ctx}
-	e.world.after(d, e.world.named(e.run.key+" wakes up"), func() {
-		if !e.terminated && !e.run.over {
-			e.over[id] = outcome{}
-			_ = e.env.SignalWorkflowByID(workflowID, outcomes, id)
-		}
-	})
-	return f.Get(ctx, nil)
-}
-
-// GetInfo returns the workflow's info with a unique run ID, which the test environment lacks.
-func (o *outbound) GetInfo(ctx workflow.Context) *workflow.Info {
-	info := *o.Next.GetInfo(ctx)
-	info.FirstRunID, info.WorkflowStartTime = o.inbound.engine.id, o.inbound.engine.began
-	info.WorkflowExecution.RunID = o.inbound.runID
-	return &info
-}
-
-func (o *outbound) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	f, set := workflow.NewFuture(ctx)
-	e := o.inbound.engine
-	if e.terminated {
-		panic(terminated)
-	}
-	if err := ctx.Err(); err != nil {
-		set.SetError(err)
-		return f
-	}
-	input, err := payloads.ToPayloads(args...)
-	if err != nil {
-		set.SetError(err)
-		return f
-	}
-	t := e.schedule(o.GetInfo(ctx), name, workflow.GetActivityOptions(ctx), input)
-	o.inbound.waits[t.id] = waiter{set, ctx, t}
-	return f
-}
-
-// activityDoor provides the activities' info.
-type activityDoor struct {
-	interceptor.WorkerInterceptorBase
-}
-
-func (*activityDoor) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	i := &activityInbound{}
-	i.Next = next
-	return i
-}
-
-type activityInbound struct {
-	interceptor.ActivityInboundInterceptorBase
-}
-
-func (i *activityInbound) Init(out interceptor.ActivityOutboundInterceptor) error {
-	o := &activityOutbound{}
-	o.Next = out
-	return i.Next.Init(o)
-}
-
-type activityOutbound struct {
-	interceptor.ActivityOutboundInterceptorBase
-}
-
-func (o activityOutbound) GetInfo(ctx context.Context) activity.Info {
-	a := attemptOf(ctx)
-	if a == nil {
-		return o.Next.GetInfo(ctx)
-	}
-	return activity.Info{
-		WorkflowExecution: a.task.workflow, ActivityID: fmt.Sprint(a.task.id), ActivityType: activity.Type{Name: a.task.name},
-		HeartbeatTimeout: a.task.options.HeartbeatTimeout, Attempt: a.number, TaskToken: []byte(a.key),
-	}
-}
-
-func (activityOutbound) HasHeartbeatDetails(ctx context.Context) bool {
-	return attemptOf(ctx).detail != nil
-}
-
-func (activityOutbound) GetHeartbeatDetails(ctx context.Context, d ...any) error {
-	return payloads.FromPayloads(attemptOf(ctx).detail, d...)
-}
-
-func (activityOutbound) GetWorkerStopChannel(ctx context.Context) <-chan struct{} {
-	return attemptOf(ctx).stopCh
-}
-
-// activityContext returns a context that the SDK made for an activity. Its info comes from
-// activityOutbound.
-var activityContext = sync.OnceValue(func() (out context.Context) {
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(silent)
-	env := suite.NewTestActivityEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&activityDoor{}}})
-	env.RegisterActivityWithOptions(func(ctx context.Context) error { out = ctx; return nil }, activity.RegisterOptions{Name: "context"})
-	if _, err := env.ExecuteActivity("context"); err != nil {
-		panic(err)
-	}
-	return out
-})
-
-var silent = log.NewStructuredLogger(slog.New(slog.DiscardHandler))

@@ -293,6 +293,9 @@ func (w *world) rootDoor(ctx context.Context, key string, check, do func() error
 		if _, ok := dataroot.SnapshotVersion(path.Base(key)); ok && a.run != nil {
 			w.overtake(label, a)
 		}
+		if a.run != nil && a.run.turn.trial != nil {
+			a.run.checkTrialWrites(a, key)
+		}
 		err := do()
 		if w.plan.told {
 			w.tell("    %s: %v", label, err)
