@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,9 @@ type Metrics struct {
 	latency, runs metric.Float64Histogram
 
 	late lateRuns
+
+	ask   atomic.Pointer[func(context.Context) (map[string]int64, error)]
+	waits atomic.Pointer[map[string]int64] // nil if Temporal did not answer
 
 	mu      sync.Mutex
 	exports map[string]bool
@@ -99,7 +103,11 @@ func (m *Metrics) meter() metric.Meter { return m.provider.Meter("iterable-segme
 
 // Handler returns the handler for Prometheus.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	metrics := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.askWhatWaits(r.Context())
+		metrics.ServeHTTP(w, r)
+	})
 }
 
 // Temporal returns the handler for the metrics of Temporal's SDK.

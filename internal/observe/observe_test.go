@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -119,5 +121,37 @@ func TestWithoutAnEndpointThereAreNoTraces(t *testing.T) {
 	traces, err := NewTraces(t.Context(), "worker", "dev")
 	if err != nil || traces != nil || traces.Provider() != nil || traces.Close(t.Context()) != nil {
 		t.Error(traces, err)
+	}
+}
+
+// TestAScrapeMayMakeAnInstrument: the SDK makes one when a call to Temporal fails for the first
+// time, which may be the call that a scrape makes.
+func TestAScrapeMayMakeAnInstrument(t *testing.T) {
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	err = m.Waiting(func(context.Context) (map[string]int64, error) {
+		m.Temporal().Counter("temporal_request_failure").Inc(1)
+		if calls++; calls == 1 {
+			return nil, errors.New("no answer")
+		}
+		return map[string]int64{"Spring": 2}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"worker_ready 0", `export_waits{export="Spring"} 2`} {
+		answer := make(chan string, 1)
+		go func() { answer <- scrape(t, m) }()
+		select {
+		case got := <-answer:
+			if !strings.Contains(got, want) || !strings.Contains(got, "temporal_request_failure ") {
+				t.Errorf("no %s in:\n%s", want, got)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the scrape hangs")
+		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 const askTime = 5 * time.Second
 
 // Waiting registers two gauges: whether the worker reaches Temporal, and how many of an
-// export's workflows wait for a person. Each scrape calls waiting, which returns them by
+// export's workflows wait for a person. Each scrape calls waiting first, which returns them by
 // export. All workers report the same numbers.
 func (m *Metrics) Waiting(waiting func(context.Context) (map[string]int64, error)) error {
 	if m == nil {
@@ -27,17 +27,19 @@ func (m *Metrics) Waiting(waiting func(context.Context) (map[string]int64, error
 	if err != nil {
 		return fmt.Errorf("make the metric export_waits: %w", err)
 	}
-	_, err = m.meter().RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		ctx, cancel := context.WithTimeout(ctx, askTime)
-		defer cancel()
-		found, err := waiting(ctx)
-		if err != nil {
+	// A callback must not ask Temporal: OpenTelemetry calls it under the lock that a new instrument
+	// needs, and the SDK makes one when a call fails for the first time. Both would wait for ever,
+	// and with them all calls of the worker.
+	m.ask.Store(&waiting)
+	_, err = m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		found := m.waits.Load()
+		if found == nil {
 			o.ObserveInt64(ready, 0)
-			return nil // the gauge shows it
+			return nil
 		}
 		o.ObserveInt64(ready, 1)
 		labelled := map[string]int64{}
-		for export, n := range found {
+		for export, n := range *found {
 			labelled[m.export(export)] += n
 		}
 		for export, n := range labelled {
@@ -49,4 +51,20 @@ func (m *Metrics) Waiting(waiting func(context.Context) (map[string]int64, error
 		return fmt.Errorf("observe what waits: %w", err)
 	}
 	return nil
+}
+
+// askWhatWaits asks Temporal for the values of Waiting's gauges. Without an answer they show that.
+func (m *Metrics) askWhatWaits(ctx context.Context) {
+	waiting := m.ask.Load()
+	if waiting == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	found, err := (*waiting)(ctx)
+	if err != nil {
+		m.waits.Store(nil)
+		return
+	}
+	m.waits.Store(&found)
 }
