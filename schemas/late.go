@@ -85,3 +85,14 @@ func (l Lateness) Commands(event, export string) []string {
 	}
 	return []string{"starter doctor", "starter run " + ShellWord(export)}
 }
+
+// Late says in words that a run is overdue or slow, empty if neither.
+func (w Watched) Late() string {
+	switch {
+	case !w.Overdue.IsZero():
+		return fmt.Sprintf("%s: the run that was due at %s did not begin in time", EventOverdue, w.Overdue.UTC().Format(LateTime))
+	case w.Slow != "":
+		return EventSlow + ": its run takes unusually long"
+	}
+	return ""
+}

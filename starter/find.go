@@ -11,7 +11,7 @@ import (
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
-	"iterable-segment-export/schemas"
+	"iterable-segment-export/internal/people"
 )
 
 func (a *app) findCommand() *cobra.Command {
@@ -55,7 +55,7 @@ too. It can be repeated, and leaves out runs that have not finished: the status 
 		if forget {
 			return a.forget(c, o, person, yes)
 		}
-		found, err := o.FindPerson(c.Context(), schemas.FindRequest{Person: person, History: history})
+		found, err := o.FindPerson(c.Context(), people.FindRequest{Person: person, History: history})
 		if err != nil {
 			return err
 		}

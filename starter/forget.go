@@ -8,7 +8,7 @@ import (
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
-	"iterable-segment-export/schemas"
+	"iterable-segment-export/internal/people"
 )
 
 // errNotForgotten is the error of files that could not be searched.
@@ -17,7 +17,7 @@ var errNotForgotten = errors.New("not everything was searched, so the person may
 // forget removes a person from the data root, after showing where they are.
 func (a *app) forget(c *cobra.Command, o gateway.Service, person string, yes bool) error {
 	if !yes {
-		found, err := o.ForgetPerson(c.Context(), schemas.ForgetRequest{Person: person, Preview: true})
+		found, err := o.ForgetPerson(c.Context(), people.ForgetRequest{Person: person, Preview: true})
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (a *app) forget(c *cobra.Command, o gateway.Service, person string, yes boo
 			return err
 		}
 	}
-	out, err := o.ForgetPerson(c.Context(), schemas.ForgetRequest{Person: person})
+	out, err := o.ForgetPerson(c.Context(), people.ForgetRequest{Person: person})
 	if err != nil {
 		return err
 	}

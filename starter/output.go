@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/schemas"
 )
 
@@ -123,6 +124,6 @@ type (
 	reportOutput struct {
 		Report string `json:"report"`
 		// Overview is the content of the page that report --all saves.
-		Overview *schemas.Overview `json:"overview,omitempty"`
+		Overview *report.Overview `json:"overview,omitempty"`
 	}
 )

@@ -13,6 +13,7 @@ import (
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/internal/reference"
 	"iterable-segment-export/schemas"
 )
@@ -24,7 +25,7 @@ var outputs = map[string][]any{
 	"disconnect": {gateway.Disconnected{}}, "doctor": {doctorOutput{}}, "exports": {[]exportRow{}}, "login": {gateway.Me{}}, "whoami": {gateway.Me{}},
 	"move": {schemas.NameRecord{}}, "pause": {scheduleOutput{}}, "resume": {scheduleOutput{}}, "rejects": {gateway.Reject{}},
 	"remove": {removeOutput{}}, "report": {reportOutput{}}, "run": {[]operate.View{}, []operate.Run{}, trialOutput{}}, "runs": {[]operate.View{}},
-	"status": {runStatus{}, []operate.View{}}, "audit": {schemas.AuditEntry{}}, "find": {schemas.Found{}, schemas.ForgetAnswer{}}, "record": {recordOutput{}}, "help": nil, "completion": nil,
+	"status": {runStatus{}, []operate.View{}}, "audit": {schemas.AuditEntry{}}, "find": {people.Found{}, people.ForgetAnswer{}}, "record": {recordOutput{}}, "help": nil, "completion": nil,
 }
 
 // TestTheSchemaOfOutputs compares schemas/output.schema.json with one that is generated from

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/schemas"
 )
 
@@ -20,7 +21,7 @@ const comesBack = `A run sends the person again, as a new profile, if a segment'
 that, delete them there, or keep them on a suppression list.`
 
 // Found prints where a person is.
-func Found(w io.Writer, f schemas.Found, history bool) {
+func Found(w io.Writer, f people.Found, history bool) {
 	if len(f.Lists) == 0 {
 		fmt.Fprintln(w, "No export has put this person on a list.")
 	} else {
@@ -48,7 +49,7 @@ func Found(w io.Writer, f schemas.Found, history bool) {
 }
 
 // foundLists prints the lists that a person is on.
-func foundLists(w io.Writer, lists []schemas.FoundList) {
+func foundLists(w io.Writer, lists []people.FoundList) {
 	var rows [][]string
 	for _, l := range lists {
 		state := "on the list"
@@ -69,7 +70,7 @@ func Stamp(t time.Time) string {
 }
 
 // Forgotten prints what was removed of a person, and where; with preview, what would be.
-func Forgotten(w io.Writer, f schemas.ForgetAnswer, preview bool) {
+func Forgotten(w io.Writer, f people.ForgetAnswer, preview bool) {
 	where, nothing := "removed from", "Nothing was removed"
 	if preview {
 		where, nothing = "to remove from", "Nothing to remove"

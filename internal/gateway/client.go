@@ -19,6 +19,7 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/schemas"
 )
 
@@ -324,12 +325,12 @@ func (c *Client) Disconnect(ctx context.Context, connection string, in Disconnec
 	return call[Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+url.PathEscape(connection)+"/consent", query, nil)
 }
 
-func (c *Client) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error) {
-	return call[schemas.Found](ctx, c, http.MethodPost, "/v1/people/find", nil, in)
+func (c *Client) FindPerson(ctx context.Context, in people.FindRequest) (people.Found, error) {
+	return call[people.Found](ctx, c, http.MethodPost, "/v1/people/find", nil, in)
 }
 
-func (c *Client) ForgetPerson(ctx context.Context, in schemas.ForgetRequest) (schemas.ForgetAnswer, error) {
-	return call[schemas.ForgetAnswer](ctx, c, http.MethodPost, "/v1/people/forget", nil, in)
+func (c *Client) ForgetPerson(ctx context.Context, in people.ForgetRequest) (people.ForgetAnswer, error) {
+	return call[people.ForgetAnswer](ctx, c, http.MethodPost, "/v1/people/forget", nil, in)
 }
 
 func (c *Client) Audit(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/schemas"
 )
 
@@ -74,8 +75,8 @@ func (c *Client) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	return io.ReadAll(r.Body)
 }
 
-func (c *Client) Overview(ctx context.Context) (schemas.Overview, error) {
-	return call[schemas.Overview](ctx, c, http.MethodGet, "/v1/overview", nil, nil)
+func (c *Client) Overview(ctx context.Context) (report.Overview, error) {
+	return call[report.Overview](ctx, c, http.MethodGet, "/v1/overview", nil, nil)
 }
 
 func (c *Client) Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error) {

@@ -15,6 +15,7 @@ import (
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/overview"
 	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
@@ -50,13 +51,13 @@ func (l *Local) Report(ctx context.Context, run operate.Run) ([]byte, error) {
 	return page, nil
 }
 
-func (l *Local) Overview(ctx context.Context) (schemas.Overview, error) {
+func (l *Local) Overview(ctx context.Context) (report.Overview, error) {
 	root, err := l.Root(ctx)
 	if err == nil && l.who.Role == schemas.RoleContributor {
 		_, err = l.Known() // without it, no connection would be theirs
 	}
 	if err != nil {
-		return schemas.Overview{}, err
+		return report.Overview{}, err
 	}
 	return overview.Of(ctx, root, l.reader(), time.Now(), func(connection string) bool { return l.mayUse(connection) == nil })
 }

@@ -14,6 +14,7 @@ import (
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/dataroot"
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -119,7 +120,7 @@ func TestFindPerson(t *testing.T) {
 		" Ann@Example.com ": {"News", "Offers", "Shop"}, "u1": {"App", "Shop"}, "bob@example.com": {"News"}, "old@example.com": nil, "U1": nil,
 		"eve@example.com": {"App"}, "u2 ": {"News"}, "u2": nil,
 	} {
-		found, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: person})
+		found, err := l.FindPerson(t.Context(), people.FindRequest{Person: person})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +144,7 @@ func TestFindPerson(t *testing.T) {
 			t.Errorf("%q: %+v", person, found)
 		}
 	}
-	found, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "ann@example.com", History: true})
+	found, err := l.FindPerson(t.Context(), people.FindRequest{Person: "ann@example.com", History: true})
 	if err != nil || len(found.Rows) != 2 || found.Records != 2 || found.Rows[0].Outcome != schemas.OutcomeAdded || found.Rows[0].RunID != "tuesday" ||
 		found.Rows[1].Outcome != schemas.OutcomeSuppressed || found.Rows[1].RunID != "monday" {
 		t.Errorf("history: %+v, %v", found, err)
@@ -155,14 +156,14 @@ func TestFindPerson(t *testing.T) {
 	root.Around = func(_ context.Context, key string, _, _ func() error) error {
 		return fmt.Errorf("write %s: %w", key, fs.ErrPermission)
 	}
-	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "u1"}); err != nil {
+	if _, err := l.FindPerson(t.Context(), people.FindRequest{Person: "u1"}); err != nil {
 		t.Errorf("who may only read the data root can't search it: %v", err)
 	}
 	if err := l.audit(t.Context(), schemas.AuditPaused, schemas.AuditEntry{Export: "News"}); err == nil {
 		t.Error("a change that can't be recorded is reported as done")
 	}
 	root.Around = nil
-	if _, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: " "}); err == nil {
+	if _, err := l.FindPerson(t.Context(), people.FindRequest{Person: " "}); err == nil {
 		t.Error("an empty person is accepted")
 	}
 }

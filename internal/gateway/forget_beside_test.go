@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/dataroot"
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -41,9 +42,9 @@ func forgetRoot(t *testing.T, what string, beside func(*storage.Root)) *storage.
 }
 
 // forgets removes a person, and expects that nothing was left out.
-func forgets(t *testing.T, root *storage.Root, person string) schemas.ForgetAnswer {
+func forgets(t *testing.T, root *storage.Root, person string) people.ForgetAnswer {
 	t.Helper()
-	got, err := searching(t, root).ForgetPerson(t.Context(), schemas.ForgetRequest{Person: person})
+	got, err := searching(t, root).ForgetPerson(t.Context(), people.ForgetRequest{Person: person})
 	if err != nil || !got.Complete() {
 		t.Errorf("%s: %+v, %v", person, got, err)
 	}
@@ -54,7 +55,7 @@ func forgets(t *testing.T, root *storage.Root, person string) schemas.ForgetAnsw
 func isNowhere(t *testing.T, root *storage.Root, person string) {
 	t.Helper()
 	root.Around = nil
-	found, err := searching(t, root).FindPerson(t.Context(), schemas.FindRequest{Person: person, History: true})
+	found, err := searching(t, root).FindPerson(t.Context(), people.FindRequest{Person: person, History: true})
 	if err != nil || len(found.Lists)+len(found.Rows)+len(found.Unreadable) > 0 {
 		t.Errorf("%s: %+v, %v", person, found, err)
 	}
@@ -120,7 +121,7 @@ func TestARunThatBeginsWhileAPersonIsForgotten(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	got, err := searching(t, root).ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
+	got, err := searching(t, root).ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com"})
 	if err != nil || len(got.Unfinished) != 1 || got.Unfinished[0].Folder != dataroot.StagingDir(run) || len(got.Files) != 6 {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -152,7 +153,7 @@ func TestForgettingIsPartial(t *testing.T) {
 		return do()
 	}
 	l := searching(t, root)
-	got, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
+	got, err := l.ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com"})
 	want := `examples News S check: 2, 0
 record News S tuesday: 1, 0
 snapshot App S : 1, 1
@@ -173,7 +174,7 @@ func TestForgettingIsCancelled(t *testing.T) {
 	defer cancel()
 	root := forgetRoot(t, dataroot.ExamplesFile, func(*storage.Root) { cancel() })
 	l := searching(t, root)
-	got, err := l.ForgetPerson(ctx, schemas.ForgetRequest{Person: "ann@example.com"})
+	got, err := l.ForgetPerson(ctx, people.ForgetRequest{Person: "ann@example.com"})
 	if err != nil || got.Complete() || got.Interrupted == "" || len(got.Lists) != 2 {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -194,7 +195,7 @@ func TestThePreviewOfForgetting(t *testing.T) {
 		}
 		return do()
 	}
-	preview, err := searching(t, root).ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com", Preview: true})
+	preview, err := searching(t, root).ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com", Preview: true})
 	root.Around = nil
 	if got := forgets(t, root, "ann@example.com"); err != nil || !reflect.DeepEqual(preview, got) || len(got.Files) != 6 {
 		t.Errorf("announced %+v, %v; removed %+v", preview, err, got)

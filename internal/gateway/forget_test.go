@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/dataroot"
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
@@ -69,7 +70,7 @@ func annIsEverywhere(t *testing.T, root *storage.Root) {
 }
 
 // forgotten lists what was removed, a file a line.
-func forgotten(a schemas.ForgetAnswer) string {
+func forgotten(a people.ForgetAnswer) string {
 	var lines []string
 	for _, f := range a.Files {
 		lines = append(lines, fmt.Sprintf("%s %s %s %s: %d, %d", f.Kind, f.Export, f.Segment, f.RunID, f.Rows, f.Others))
@@ -82,7 +83,7 @@ func forgotten(a schemas.ForgetAnswer) string {
 func annsFiles(t *testing.T, root *storage.Root) (found []string) {
 	t.Helper()
 	l := searching(t, root)
-	f, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "ann@example.com", History: true})
+	f, err := l.FindPerson(t.Context(), people.FindRequest{Person: "ann@example.com", History: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestForgetPerson(t *testing.T) {
 		t.Fatalf("Ann is in %q", annsFiles(t, root))
 	}
 	l := searching(t, root)
-	got, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "Ann@Example.com"})
+	got, err := l.ForgetPerson(t.Context(), people.ForgetRequest{Person: "Ann@Example.com"})
 	if err != nil || !got.Complete() {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -139,11 +140,11 @@ snapshot News S : 1, 1`
 	if left := annsFiles(t, root); len(left) > 0 {
 		t.Errorf("Ann is still in %q", left)
 	}
-	bob, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "bob@example.com", History: true})
+	bob, err := l.FindPerson(t.Context(), people.FindRequest{Person: "bob@example.com", History: true})
 	if err != nil || len(bob.Lists) != 2 || len(bob.Rows) != 2 || len(bob.Unreadable) > 0 || bob.Unfinished != 0 || bob.Lists[0].RunID != "run-News" {
 		t.Errorf("Bob: %+v, %v", bob, err)
 	}
-	again, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
+	again, err := l.ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com"})
 	if err != nil || !again.Complete() || len(again.Files) > 0 || again.Searched != got.Searched {
 		t.Errorf("again: %+v, %v", again, err)
 	}
@@ -177,7 +178,7 @@ func TestForgettingIsInterrupted(t *testing.T) {
 			}
 			return broken
 		}
-		first, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
+		first, err := l.ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com"})
 		root.Around = nil
 		if err != nil {
 			t.Fatalf("write %d: %v", n, err)
@@ -189,14 +190,14 @@ func TestForgettingIsInterrupted(t *testing.T) {
 			root.Close()
 			return
 		}
-		again, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
+		again, err := l.ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com"})
 		if err != nil || !again.Complete() {
 			t.Errorf("after write %d: %+v, %v", n, again, err)
 		}
 		if left := annsFiles(t, root); len(left) > 0 {
 			t.Errorf("after write %d Ann is in %q", n, left)
 		}
-		bob, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "bob@example.com", History: true})
+		bob, err := l.FindPerson(t.Context(), people.FindRequest{Person: "bob@example.com", History: true})
 		if err != nil || len(bob.Lists) != 2 || len(bob.Rows) != 2 || bob.Unfinished != 0 {
 			t.Errorf("after write %d Bob is %+v, %v", n, bob, err)
 		}
@@ -234,7 +235,7 @@ func TestForgettingLeavesRunsAlone(t *testing.T) {
 	if err := root.Write(t.Context(), path.Join(dataroot.SnapshotDir("mail", "Damaged", "S"), dataroot.SnapshotName(1)), []byte("not a snapshot")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: "ann@example.com"})
+	got, err := l.ForgetPerson(t.Context(), people.ForgetRequest{Person: "ann@example.com"})
 	if err != nil || got.Complete() || len(got.Lists) > 0 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -245,7 +246,7 @@ func TestForgettingLeavesRunsAlone(t *testing.T) {
 		len(got.Unreadable) != 1 || !strings.Contains(got.Unreadable[0], "damaged") {
 		t.Errorf("unfinished: %+v, unreadable: %v", got.Unfinished, got.Unreadable)
 	}
-	if found, err := l.FindPerson(t.Context(), schemas.FindRequest{Person: "ann@example.com"}); err != nil || len(found.Lists) != 2 {
+	if found, err := l.FindPerson(t.Context(), people.FindRequest{Person: "ann@example.com"}); err != nil || len(found.Lists) != 2 {
 		t.Errorf("%+v, %v", found, err)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-func (l *Local) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error) {
+func (l *Local) FindPerson(ctx context.Context, in people.FindRequest) (people.Found, error) {
 	who, place, err := l.people(ctx, in.Person)
 	if err != nil {
-		return schemas.Found{}, err
+		return people.Found{}, err
 	}
 	out, err := place.Find(ctx, who, in.History)
 	if err == nil {
@@ -22,7 +22,7 @@ func (l *Local) FindPerson(ctx context.Context, in schemas.FindRequest) (schemas
 	return out, err
 }
 
-func (l *Local) ForgetPerson(ctx context.Context, in schemas.ForgetRequest) (out schemas.ForgetAnswer, err error) {
+func (l *Local) ForgetPerson(ctx context.Context, in people.ForgetRequest) (out people.ForgetAnswer, err error) {
 	who, place, err := l.people(ctx, in.Person)
 	if err != nil {
 		return out, err

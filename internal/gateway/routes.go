@@ -12,6 +12,8 @@ import (
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/people"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/schemas"
 )
 
@@ -238,8 +240,8 @@ var routes = []route{
 		serve: sendRecord},
 	{name: "getReport", pattern: "GET /v1/runs/{run}/report", summary: "A run's report as HTML", least: schemas.RoleContributor, over: true, commands: "report", query: ofRun, out: "", kind: "text/html; charset=utf-8",
 		serve: sendReport},
-	{name: "getOverview", pattern: "GET /v1/overview", summary: "The state of the exports over the connections that the caller may use, with the sizes of their lists", least: schemas.RoleContributor, out: schemas.Overview{}, costly: true,
-		serve: answers(func(l *Local, r *http.Request) (schemas.Overview, error) { return l.Overview(r.Context()) })},
+	{name: "getOverview", pattern: "GET /v1/overview", summary: "The state of the exports over the connections that the caller may use, with the sizes of their lists", least: schemas.RoleContributor, out: report.Overview{}, costly: true,
+		serve: answers(func(l *Local, r *http.Request) (report.Overview, error) { return l.Overview(r.Context()) })},
 	{name: "getExamples", pattern: "GET /v1/runs/{run}/examples", summary: "The examples of a check, by segment", least: schemas.RoleContributor, over: true, query: ofRun, out: map[string]schemas.Examples{},
 		serve: onRun(func(l *Local, r *http.Request, run operate.Run) (map[string]schemas.Examples, error) {
 			return l.Examples(r.Context(), run)
@@ -260,12 +262,12 @@ var routes = []route{
 			return l.Disconnect(r.Context(), r.PathValue("connection"), DisconnectRequest{Detach: flag(r, "detach")})
 		})},
 
-	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: schemas.FindRequest{}, out: schemas.Found{}, costly: true, within: forgetTime,
-		serve: asks(func(l *Local, r *http.Request, in schemas.FindRequest) (schemas.Found, error) {
+	{name: "findPerson", pattern: "POST /v1/people/find", summary: "On which lists a person is, and what became of them in past runs", least: schemas.RoleAdministrator, commands: "find", in: people.FindRequest{}, out: people.Found{}, costly: true, within: forgetTime,
+		serve: asks(func(l *Local, r *http.Request, in people.FindRequest) (people.Found, error) {
 			return l.FindPerson(r.Context(), in)
 		})},
-	{name: "forgetPerson", pattern: "POST /v1/people/forget", summary: "Remove a person from the data root", least: schemas.RoleAdministrator, in: schemas.ForgetRequest{}, out: schemas.ForgetAnswer{}, costly: true, within: forgetTime,
-		serve: asks(func(l *Local, r *http.Request, in schemas.ForgetRequest) (schemas.ForgetAnswer, error) {
+	{name: "forgetPerson", pattern: "POST /v1/people/forget", summary: "Remove a person from the data root", least: schemas.RoleAdministrator, in: people.ForgetRequest{}, out: people.ForgetAnswer{}, costly: true, within: forgetTime,
+		serve: asks(func(l *Local, r *http.Request, in people.ForgetRequest) (people.ForgetAnswer, error) {
 			return l.ForgetPerson(r.Context(), in)
 		})},
 

@@ -12,6 +12,8 @@ import (
 	"iterable-segment-export/internal/dial"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/people"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/schemas"
 )
 
@@ -55,7 +57,7 @@ type Service interface {
 	// Report returns a run's report as HTML.
 	Report(ctx context.Context, run operate.Run) ([]byte, error)
 	// Overview returns the state of the exports over the connections that the person may use.
-	Overview(ctx context.Context) (schemas.Overview, error)
+	Overview(ctx context.Context) (report.Overview, error)
 	// Examples returns the examples of a check, by segment.
 	Examples(ctx context.Context, run operate.Run) (map[string]schemas.Examples, error)
 
@@ -68,9 +70,9 @@ type Service interface {
 	Disconnect(ctx context.Context, connection string, in DisconnectRequest) (Disconnected, error)
 
 	// FindPerson returns where a person is, by the data root.
-	FindPerson(ctx context.Context, in schemas.FindRequest) (schemas.Found, error)
+	FindPerson(ctx context.Context, in people.FindRequest) (people.Found, error)
 	// ForgetPerson removes a person from the data root. It may be repeated.
-	ForgetPerson(ctx context.Context, in schemas.ForgetRequest) (schemas.ForgetAnswer, error)
+	ForgetPerson(ctx context.Context, in people.ForgetRequest) (people.ForgetAnswer, error)
 
 	// Audit returns the entries of the audit trail since a time, the oldest first.
 	Audit(ctx context.Context, since time.Time) ([]schemas.AuditEntry, error)

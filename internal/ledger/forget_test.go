@@ -17,7 +17,7 @@ import (
 )
 
 // forgets removes a person from the data root.
-func forgets(t *testing.T, l *ledger.Ledger, address string) schemas.ForgetAnswer {
+func forgets(t *testing.T, l *ledger.Ledger, address string) people.ForgetAnswer {
 	t.Helper()
 	who, _ := people.Parse(address)
 	out, err := people.Place{Root: l.Root}.Forget(t.Context(), who)

@@ -20,6 +20,7 @@ import (
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -38,18 +39,18 @@ type Live interface {
 const atOnce = 8
 
 // Of returns the state of the exports over the connections that may names, at now.
-func Of(ctx context.Context, root *storage.Root, live Live, now time.Time, may func(connection string) bool) (schemas.Overview, error) {
+func Of(ctx context.Context, root *storage.Root, live Live, now time.Time, may func(connection string) bool) (report.Overview, error) {
 	files, err := readPast(ctx, root)
 	if err != nil {
-		return schemas.Overview{}, err
+		return report.Overview{}, err
 	}
 	return of(ctx, files, live, now, may)
 }
 
 // of is Of with the files of past runs.
-func of(ctx context.Context, files map[string]pastFile, live Live, now time.Time, may func(connection string) bool) (schemas.Overview, error) {
-	c := collector{live: live, now: now, may: may, found: map[place]*schemas.ExportOverview{}}
-	out := schemas.Overview{At: now, Exports: []schemas.ExportOverview{}}
+func of(ctx context.Context, files map[string]pastFile, live Live, now time.Time, may func(connection string) bool) (report.Overview, error) {
+	c := collector{live: live, now: now, may: may, found: map[place]*report.ExportOverview{}}
+	out := report.Overview{At: now, Exports: []report.ExportOverview{}}
 	if err := c.addApplied(ctx); err != nil {
 		return out, err
 	}
@@ -62,7 +63,7 @@ func of(ctx context.Context, files map[string]pastFile, live Live, now time.Time
 			out.Exports = append(out.Exports, *e)
 		}
 	}
-	slices.SortFunc(out.Exports, func(a, b schemas.ExportOverview) int {
+	slices.SortFunc(out.Exports, func(a, b report.ExportOverview) int {
 		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Connection, b.Connection))
 	})
 	return out, nil
@@ -78,14 +79,14 @@ type collector struct {
 	may  func(connection string) bool
 
 	mu    sync.Mutex
-	found map[place]*schemas.ExportOverview
+	found map[place]*report.ExportOverview
 }
 
 // at returns the state at a place.
-func (c *collector) at(p place) *schemas.ExportOverview {
+func (c *collector) at(p place) *report.ExportOverview {
 	e, ok := c.found[p]
 	if !ok {
-		e = &schemas.ExportOverview{}
+		e = &report.ExportOverview{}
 		e.Connection, e.Export = p.connection, p.export
 		c.found[p] = e
 	}
@@ -200,7 +201,7 @@ func (c *collector) addNewestOf(ctx context.Context, export string) error {
 	e.State, e.RunID, e.StartedAt, e.Error = now.State, now.Run.RunID, now.StartedAt, now.Error
 	e.Problem = cmp.Or(e.Problem, problem)
 	for _, w := range now.Waits() {
-		wait := schemas.OverviewWait{Segment: w.Segment, Message: w.Message, Since: w.Since}
+		wait := report.OverviewWait{Segment: w.Segment, Message: w.Message, Since: w.Since}
 		for _, answer := range w.Answers {
 			wait.Commands = append(wait.Commands, w.Command("starter", export, answer))
 		}

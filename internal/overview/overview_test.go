@@ -18,6 +18,7 @@ import (
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -100,7 +101,7 @@ func add(t *testing.T, root *storage.Root, connection, export, id string, ended 
 	}
 }
 
-func read(t *testing.T, root *storage.Root, connection, export string) (p schemas.PastRuns) {
+func read(t *testing.T, root *storage.Root, connection, export string) (p report.PastRuns) {
 	t.Helper()
 	if found, err := root.ReadJSON(t.Context(), dataroot.PastRunsKey(connection, export), &p); err != nil || !found {
 		t.Fatalf("%v, found: %v", err, found)
@@ -111,14 +112,14 @@ func read(t *testing.T, root *storage.Root, connection, export string) (p schema
 // TestPastRunsAreBounded, and a run that is added again counts once.
 func TestPastRunsAreBounded(t *testing.T) {
 	root := openRoot(t)
-	n := schemas.MostPastRuns + 10
+	n := report.MostPastRuns + 10
 	for i := range n {
 		for range 2 { // an activity may be repeated
 			add(t, root, "marketing", "Spring", fmt.Sprint("run-", i), begin.AddDate(0, 0, i), int64(i))
 		}
 	}
 	p := read(t, root, "marketing", "Spring")
-	if len(p.Runs) != schemas.MostPastRuns || p.Runs[0].RunID != "run-10" || p.Last().RunID != fmt.Sprint("run-", n-1) || p.Last().Lists[0].Size != int64(n-1) {
+	if len(p.Runs) != report.MostPastRuns || p.Runs[0].RunID != "run-10" || p.Last().RunID != fmt.Sprint("run-", n-1) || p.Last().Lists[0].Size != int64(n-1) {
 		t.Errorf("%d runs, from %s to %+v", len(p.Runs), p.Runs[0].RunID, p.Last())
 	}
 	if len(p.Rejected) != 2 || p.Rejected["2026-08"][schemas.ReasonSyntax] != 11 || p.Rejected["2026-07"][schemas.ReasonSyntax] != 31 {
@@ -159,7 +160,7 @@ func TestTheStateOfEachExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	by := map[string]schemas.ExportOverview{}
+	by := map[string]report.ExportOverview{}
 	for _, e := range o.Exports {
 		got[e.Export], by[e.Export] = strings.TrimSpace(e.State+" "+e.RunID), e
 	}
@@ -386,7 +387,7 @@ func TestKeptListsArePastLists(t *testing.T) {
 	if err := Add(t.Context(), root, in, begin); err != nil {
 		t.Fatal(err)
 	}
-	want := []schemas.PastList{{Segment: "Sweden", State: schemas.StateKept}, {Segment: "Norway", State: schemas.StateDone, Size: 3}}
+	want := []report.PastList{{Segment: "Sweden", State: schemas.StateKept}, {Segment: "Norway", State: schemas.StateDone, Size: 3}}
 	if lists := read(t, root, "marketing", "Spring").Last().Lists; !slices.Equal(lists, want) {
 		t.Errorf("%+v", lists)
 	}

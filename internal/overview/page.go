@@ -15,7 +15,6 @@ import (
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // Page writes the page of all exports to the data root.
@@ -90,7 +89,7 @@ func (p *Page) write(ctx context.Context, root *storage.Root) error {
 
 // findReports returns which of the reports of the last runs are in the data root, by their keys:
 // the sweep deletes them after their retention.
-func findReports(ctx context.Context, root *storage.Root, all schemas.Overview) (map[string]bool, error) {
+func findReports(ctx context.Context, root *storage.Root, all report.Overview) (map[string]bool, error) {
 	var mu sync.Mutex
 	found := map[string]bool{}
 	group, ctx := errgroup.WithContext(ctx)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"iterable-segment-export/internal/dataroot"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -26,7 +27,7 @@ var errDamaged = errors.New("the past runs are damaged")
 
 // readFile reads past runs, none if there are none. The error is errDamaged, storage.ErrKey or
 // one of the storage.
-func readFile(ctx context.Context, root *storage.Root, key string) (past schemas.PastRuns, err error) {
+func readFile(ctx context.Context, root *storage.Root, key string) (past report.PastRuns, err error) {
 	data, err := root.Read(ctx, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -37,7 +38,7 @@ func readFile(ctx context.Context, root *storage.Root, key string) (past schemas
 		return past, fmt.Errorf("read the past runs: %w", err)
 	}
 	if err := json.Unmarshal(data, &past); err != nil {
-		return schemas.PastRuns{}, fmt.Errorf("%w: read %s: %w", errDamaged, key, err)
+		return report.PastRuns{}, fmt.Errorf("%w: read %s: %w", errDamaged, key, err)
 	}
 	return past, nil
 }
@@ -51,29 +52,29 @@ func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, end
 		return err
 	}
 	past.Connection, past.Export = in.Export.Connection, in.Export.Name
-	run := schemas.PastRun{
-		RunID: in.Result.RunID, State: in.State, StartedBy: in.Trigger.Starter(), StartedAt: in.StartedAt, FinishedAt: ended, Lists: []schemas.PastList{},
+	run := report.PastRun{
+		RunID: in.Result.RunID, State: in.State, StartedBy: in.Trigger.Starter(), StartedAt: in.StartedAt, FinishedAt: ended, Lists: []report.PastList{},
 	}
 	for _, s := range in.Result.Segments {
 		if s.Divided != nil {
 			for _, kept := range s.Divided.Kept {
-				run.Lists = append(run.Lists, schemas.PastList{Segment: kept, State: schemas.StateKept})
+				run.Lists = append(run.Lists, report.PastList{Segment: kept, State: schemas.StateKept})
 			}
 			continue // its lists follow
 		}
-		l := schemas.PastList{Segment: s.Segment, ListID: s.ListID, State: s.State, Error: s.Error}
+		l := report.PastList{Segment: s.Segment, ListID: s.ListID, State: s.State, Error: s.Error}
 		if s.State == schemas.StateDone {
 			l.Size = s.ListSize
 		}
 		run.Lists = append(run.Lists, l)
 	}
-	if i := slices.IndexFunc(past.Runs, func(r schemas.PastRun) bool { return r.RunID == run.RunID }); i >= 0 {
+	if i := slices.IndexFunc(past.Runs, func(r report.PastRun) bool { return r.RunID == run.RunID }); i >= 0 {
 		past.Runs[i] = run
 	} else {
 		past.Runs = append(past.Runs, run)
-		addRejects(&past, in.Result.Segments, schemas.MonthOf(ended))
+		addRejects(&past, in.Result.Segments, report.MonthOf(ended))
 	}
-	past.Runs = past.Runs[max(0, len(past.Runs)-schemas.MostPastRuns):]
+	past.Runs = past.Runs[max(0, len(past.Runs)-report.MostPastRuns):]
 	if failed := root.WriteJSON(ctx, key, past); failed != nil {
 		return fmt.Errorf("write the past runs: %w", failed)
 	}
@@ -84,7 +85,7 @@ func Add(ctx context.Context, root *storage.Root, in schemas.RunReportInput, end
 }
 
 // addRejects adds the rejected rows of a run to those of the month in which it ended.
-func addRejects(past *schemas.PastRuns, segments []schemas.ExportReport, month string) {
+func addRejects(past *report.PastRuns, segments []schemas.ExportReport, month string) {
 	sum := past.Rejected[month]
 	for _, s := range segments {
 		for reason, n := range s.Rejected {
@@ -109,7 +110,7 @@ func addRejects(past *schemas.PastRuns, segments []schemas.ExportReport, month s
 
 // pastFile is a file of past runs.
 type pastFile struct {
-	schemas.PastRuns
+	report.PastRuns
 	problem string // why it can't be read, empty if it can
 }
 

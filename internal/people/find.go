@@ -32,8 +32,8 @@ type Place struct {
 }
 
 // Find returns where a person is. With history it reads the records of past runs too.
-func (p Place) Find(ctx context.Context, who Person, history bool) (schemas.Found, error) {
-	out := schemas.Found{Lists: []schemas.FoundList{}}
+func (p Place) Find(ctx context.Context, who Person, history bool) (Found, error) {
+	out := Found{Lists: []FoundList{}}
 	f := &finder{Place: p, Person: who, found: &out}
 	if err := f.snapshots(ctx); err != nil {
 		return out, err
@@ -44,12 +44,12 @@ func (p Place) Find(ctx context.Context, who Person, history bool) (schemas.Foun
 		}
 	}
 	sortLists(out.Lists)
-	slices.SortStableFunc(out.Rows, func(a, b schemas.FoundRow) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(out.Rows, func(a, b FoundRow) int { return b.At.Compare(a.At) })
 	return out, nil
 }
 
-func sortLists(lists []schemas.FoundList) {
-	slices.SortFunc(lists, func(a, b schemas.FoundList) int {
+func sortLists(lists []FoundList) {
+	slices.SortFunc(lists, func(a, b FoundList) int {
 		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Segment, b.Segment))
 	})
 }
@@ -58,7 +58,7 @@ func sortLists(lists []schemas.FoundList) {
 type finder struct {
 	Place
 	Person
-	found *schemas.Found
+	found *Found
 }
 
 // open opens a file and counts what is read of it. ok is false if the file is gone.
@@ -76,7 +76,7 @@ func (f *finder) open(ctx context.Context, key string) (file storage.File, ok bo
 // countedFile counts the reads of a file.
 type countedFile struct {
 	storage.File
-	found *schemas.Found
+	found *Found
 }
 
 func (c *countedFile) ReadAt(p []byte, off int64) (int, error) {
@@ -173,8 +173,8 @@ func (f *finder) snapshot(ctx context.Context, key string) (ok bool, err error) 
 }
 
 // listOf returns the list of a snapshot with a member.
-func listOf(h snapshot.Header, m snapshot.Member) schemas.FoundList {
-	return schemas.FoundList{
+func listOf(h snapshot.Header, m snapshot.Member) FoundList {
+	return FoundList{
 		Connection: h.Connection, Export: h.Export, Segment: h.Segment, ListID: h.ListID, Unconfirmed: m.Fields == snapshot.Unconfirmed,
 		RunID: strings.TrimSuffix(h.RunID, snapshot.Unfinished), At: h.CreatedAt,
 	}
@@ -251,7 +251,7 @@ func (f *finder) record(ctx context.Context, o storage.Object) error {
 		if at.IsZero() {
 			at = report.FinishedAt
 		}
-		f.found.Rows = append(f.found.Rows, schemas.FoundRow{
+		f.found.Rows = append(f.found.Rows, FoundRow{
 			Connection: report.Connection, Export: report.Export, Segment: report.Segment, RunID: report.RunID, At: at, Outcome: r.Outcome, Reason: r.Reason, Column: r.Column,
 		})
 	}

@@ -14,14 +14,13 @@ import (
 
 	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // Forget removes a person from the snapshots, the records, the rejects and the examples of all
 // exports, one person at a time. It leaves out what a run that has not finished may still write,
 // and says so. It may be repeated: after an interruption it does the rest. With an error, the answer
 // has what was done before.
-func (p Place) Forget(ctx context.Context, who Person) (schemas.ForgetAnswer, error) {
+func (p Place) Forget(ctx context.Context, who Person) (ForgetAnswer, error) {
 	f := newForgetter(p, who)
 	held, end, err := p.alone(ctx)
 	if err != nil {
@@ -33,7 +32,7 @@ func (p Place) Forget(ctx context.Context, who Person) (schemas.ForgetAnswer, er
 }
 
 // Preview returns what Forget would remove.
-func (p Place) Preview(ctx context.Context, who Person) (schemas.ForgetAnswer, error) {
+func (p Place) Preview(ctx context.Context, who Person) (ForgetAnswer, error) {
 	f := newForgetter(p, who)
 	f.preview = true
 	err := f.passes(ctx)
@@ -54,7 +53,7 @@ type forgetter struct {
 	snapshots  map[string]int64 // versions that were searched, by folder
 	searched   map[string]bool  // files, and folders of snapshots
 	unreadable map[string]bool
-	answer     schemas.ForgetAnswer
+	answer     ForgetAnswer
 }
 
 // stamp distinguishes the versions of a file.
@@ -66,7 +65,7 @@ type stamp struct {
 func newForgetter(p Place, who Person) *forgetter {
 	return &forgetter{
 		Place: p, Person: who, files: map[string]stamp{}, snapshots: map[string]int64{}, searched: map[string]bool{}, unreadable: map[string]bool{},
-		answer: schemas.ForgetAnswer{Lists: []schemas.FoundList{}, Files: []schemas.ForgottenIn{}},
+		answer: ForgetAnswer{Lists: []FoundList{}, Files: []ForgottenIn{}},
 	}
 }
 
@@ -86,8 +85,8 @@ func (f *forgetter) passes(ctx context.Context) (err error) {
 		}
 	}
 	sortLists(f.answer.Lists)
-	slices.SortFunc(f.answer.Files, func(a, b schemas.ForgottenIn) int { return strings.Compare(a.File, b.File) })
-	slices.SortFunc(f.answer.Unfinished, func(a, b schemas.UnfinishedRun) int { return strings.Compare(a.Folder, b.Folder) })
+	slices.SortFunc(f.answer.Files, func(a, b ForgottenIn) int { return strings.Compare(a.File, b.File) })
+	slices.SortFunc(f.answer.Unfinished, func(a, b UnfinishedRun) int { return strings.Compare(a.Folder, b.Folder) })
 	f.answer.Unreadable = slices.Sorted(maps.Keys(f.unreadable))
 	f.answer.Searched = len(f.searched)
 	return err
@@ -144,7 +143,7 @@ func (f *forgetter) isNew(o storage.Object) bool {
 	}
 	f.fresh++
 	if f.last {
-		f.skip(schemas.UnfinishedRun{Folder: path.Dir(o.Name)})
+		f.skip(UnfinishedRun{Folder: path.Dir(o.Name)})
 		return false
 	}
 	f.files[o.Name] = at

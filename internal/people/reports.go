@@ -132,19 +132,19 @@ func (r *segmentReport) remove(ctx context.Context) error {
 	return nil
 }
 
-var kinds = map[string]string{dataroot.RowsFile: schemas.KindRecord, dataroot.RejectsFile: schemas.KindRejects, dataroot.ExamplesFile: schemas.KindExamples}
+var kinds = map[string]string{dataroot.RowsFile: KindRecord, dataroot.RejectsFile: KindRejects, dataroot.ExamplesFile: KindExamples}
 
 // named returns the names of the run, as far as its report or its record has them.
-func (r *segmentReport) named(ctx context.Context) schemas.ForgottenIn {
+func (r *segmentReport) named(ctx context.Context) ForgottenIn {
 	var report schemas.ExportReport
 	if ok, err := r.Root.ReadJSON(ctx, path.Join(r.dir, dataroot.ReportFile), &report); ok && err == nil {
-		return schemas.ForgottenIn{Connection: report.Connection, Export: report.Export, Segment: report.Segment, RunID: report.RunID}
+		return ForgottenIn{Connection: report.Connection, Export: report.Export, Segment: report.Segment, RunID: report.RunID}
 	}
 	var run schemas.RunRecord
 	if ok, err := r.Root.ReadJSON(ctx, path.Join(path.Dir(r.dir), dataroot.RunRecordFile), &run); !ok || err != nil {
-		return schemas.ForgottenIn{}
+		return ForgottenIn{}
 	}
-	in := schemas.ForgottenIn{Connection: run.Connection.Name, Export: run.Input.Export.Name, RunID: run.RunID}
+	in := ForgottenIn{Connection: run.Connection.Name, Export: run.Input.Export.Name, RunID: run.RunID}
 	for _, s := range run.Input.Export.Segments {
 		if schemas.PathName(s.Name) == path.Base(r.dir) {
 			in.Segment = s.Name

@@ -14,7 +14,6 @@ import (
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // allSnapshots removes the person from the snapshot of every segment that no run is about to
@@ -37,7 +36,7 @@ func (f *forgetter) allSnapshots(ctx context.Context) error {
 			continue
 		}
 		if f.fresh++; f.last {
-			f.skip(schemas.UnfinishedRun{Folder: dir})
+			f.skip(UnfinishedRun{Folder: dir})
 			continue
 		}
 		if err := f.snapshot(ctx, dir, all); err != nil {
@@ -100,7 +99,7 @@ func (f *forgetter) snapshot(ctx context.Context, dir string, versions []int64) 
 
 // removed notes the members that were removed from a snapshot.
 func (f *forgetter) removed(key string, h snapshot.Header, members []snapshot.Member) {
-	in := schemas.ForgottenIn{Kind: schemas.KindSnapshot, File: key, Connection: h.Connection, Export: h.Export, Segment: h.Segment, Rows: int64(len(members))}
+	in := ForgottenIn{Kind: KindSnapshot, File: key, Connection: h.Connection, Export: h.Export, Segment: h.Segment, Rows: int64(len(members))}
 	for _, m := range members {
 		in.Others += f.others(m.Email, m.UserID)
 	}

@@ -10,13 +10,12 @@ import (
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/storage"
-	"iterable-segment-export/schemas"
 )
 
 // unfinished finds the runs that have not finished: they have staged files, or a marker beside
 // the snapshot.
 func (f *forgetter) unfinished(ctx context.Context) error {
-	staged := map[string]*schemas.UnfinishedRun{}
+	staged := map[string]*UnfinishedRun{}
 	err := f.Root.Walk(ctx, dataroot.StagedFilesDir, func(o storage.Object) error {
 		parts := strings.Split(o.Name, "/") // staging, connection, export, run, segment
 		if len(parts) < 6 {
@@ -24,7 +23,7 @@ func (f *forgetter) unfinished(ctx context.Context) error {
 		}
 		dir := path.Join(parts[:5]...)
 		if staged[dir] == nil {
-			staged[dir] = &schemas.UnfinishedRun{}
+			staged[dir] = &UnfinishedRun{}
 			f.busy[path.Join(dataroot.SnapshotsDir, parts[1], parts[2], parts[4])] = true
 			f.busy[path.Join(dataroot.ReportsDir, parts[1], parts[2], parts[3], parts[4])] = true
 		}
@@ -68,7 +67,7 @@ func (f *forgetter) trials(ctx context.Context) error {
 			return f.goOn(ctx, o.Name, err)
 		}
 		if slices.ContainsFunc(of.People, func(id string) bool { return f.means([]byte(id)) }) {
-			f.answer.Unfinished = append(f.answer.Unfinished, schemas.UnfinishedRun{Folder: o.Name})
+			f.answer.Unfinished = append(f.answer.Unfinished, UnfinishedRun{Folder: o.Name})
 		}
 		return nil
 	})
@@ -86,7 +85,7 @@ func isPending(key string) bool {
 
 // skipMarked notes that a run may still write to a snapshot's folder, by its marker.
 func (f *forgetter) skipMarked(ctx context.Context, dir, marker string) {
-	var run schemas.UnfinishedRun
+	var run UnfinishedRun
 	_, err := f.Root.ReadJSON(ctx, marker, &run)
 	f.note(marker, err)
 	run.Folder = dir
@@ -94,7 +93,7 @@ func (f *forgetter) skipMarked(ctx context.Context, dir, marker string) {
 }
 
 // skip notes that a folder is not searched, since a run may still write to it.
-func (f *forgetter) skip(run schemas.UnfinishedRun) {
+func (f *forgetter) skip(run UnfinishedRun) {
 	if f.busy[run.Folder] {
 		return
 	}

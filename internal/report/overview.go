@@ -21,7 +21,7 @@ var overviewPage = template.Must(template.New("overview.html.tmpl").Funcs(templa
 
 // WriteOverview writes the page of all exports, those that need attention first. reports are the
 // keys of the reports beside the page, to which it links; nil if it is not in the data root.
-func WriteOverview(w io.Writer, o schemas.Overview, reports map[string]bool) error {
+func WriteOverview(w io.Writer, o Overview, reports map[string]bool) error {
 	view := struct {
 		At     time.Time
 		Kept   bool
@@ -57,7 +57,7 @@ func WriteOverview(w io.Writer, o schemas.Overview, reports map[string]bool) err
 
 // card is the part of the page about one export.
 type card struct {
-	schemas.ExportOverview
+	ExportOverview
 	// Label and Class are the state in words, and as the name of a style.
 	Label, Class string
 	Notes        []note
@@ -82,7 +82,7 @@ type note struct {
 // mostLists is how many lists of an export are shown at once; the others unfold.
 const mostLists = 12
 
-func newCard(e schemas.ExportOverview, at time.Time, reports map[string]bool) card {
+func newCard(e ExportOverview, at time.Time, reports map[string]bool) card {
 	c := card{ExportOverview: e, Label: cmp.Or(e.State, "not run yet"), Month: at.UTC().Format("January 2006")}
 	last := e.Last()
 	c.Unlisted = e.RunID != "" && !e.UnderWay() && (last == nil || last.RunID != e.RunID)
@@ -103,7 +103,7 @@ func newCard(e schemas.ExportOverview, at time.Time, reports map[string]bool) ca
 	c.Lists = listLines(e.Runs)
 	c.Shown, c.More = c.Lists[:min(mostLists, len(c.Lists))], c.Lists[min(mostLists, len(c.Lists)):]
 	var why []Count
-	for reason, n := range e.Rejected[schemas.MonthOf(at)] {
+	for reason, n := range e.Rejected[MonthOf(at)] {
 		why = append(why, Count{string(reason), n})
 	}
 	slices.SortFunc(why, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
@@ -163,7 +163,7 @@ type listLine struct {
 
 // listLines returns the lists of the last run, and those that it did not reach: lists of the runs
 // before it, back to one that exported all.
-func listLines(runs []schemas.PastRun) (all []listLine) {
+func listLines(runs []PastRun) (all []listLine) {
 	known := map[string]bool{}
 	for i, r := range slices.Backward(runs) {
 		last, whole := i == len(runs)-1, r.State == schemas.StateDone
@@ -187,7 +187,7 @@ func listLines(runs []schemas.PastRun) (all []listLine) {
 	return all
 }
 
-func newLine(l schemas.PastList, runs []schemas.PastRun) listLine {
+func newLine(l PastList, runs []PastRun) listLine {
 	out := listLine{Segment: l.Segment, ListID: l.ListID, Words: "no run is done yet"}
 	switch l.State {
 	case schemas.StateDone:
@@ -199,7 +199,7 @@ func newLine(l schemas.PastList, runs []schemas.PastRun) listLine {
 	}
 	var sizes []Size
 	for _, r := range runs {
-		i := slices.IndexFunc(r.Lists, func(of schemas.PastList) bool { return of.Segment == l.Segment && of.State == schemas.StateDone })
+		i := slices.IndexFunc(r.Lists, func(of PastList) bool { return of.Segment == l.Segment && of.State == schemas.StateDone })
 		if i >= 0 {
 			sizes = append(sizes, Size{At: r.FinishedAt, Members: r.Lists[i].Size})
 			out.ListID = cmp.Or(out.ListID, r.Lists[i].ListID)

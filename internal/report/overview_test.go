@@ -14,23 +14,23 @@ import (
 )
 
 // allStates is an overview with an export in each state.
-func allStates() schemas.Overview {
-	past := func(export string, lists map[string][]int64, order ...string) schemas.PastRuns {
-		p := schemas.PastRuns{Connection: "marketing", Export: export}
+func allStates() Overview {
+	past := func(export string, lists map[string][]int64, order ...string) PastRuns {
+		p := PastRuns{Connection: "marketing", Export: export}
 		for i := range lists[order[0]] {
 			at := begin.AddDate(0, 0, i-len(lists[order[0]])+1)
-			r := schemas.PastRun{RunID: fmt.Sprint("run-", i), State: schemas.StateDone, StartedBy: "a schedule", StartedAt: at, FinishedAt: at.Add(95 * time.Second)}
+			r := PastRun{RunID: fmt.Sprint("run-", i), State: schemas.StateDone, StartedBy: "a schedule", StartedAt: at, FinishedAt: at.Add(95 * time.Second)}
 			for j, name := range order {
-				r.Lists = append(r.Lists, schemas.PastList{Segment: name, ListID: int64(1200 + j), State: schemas.StateDone, Size: lists[name][i]})
+				r.Lists = append(r.Lists, PastList{Segment: name, ListID: int64(1200 + j), State: schemas.StateDone, Size: lists[name][i]})
 			}
 			p.Runs = append(p.Runs, r)
 		}
 		return p
 	}
 	at := begin.Add(6 * time.Hour)
-	done := func(p schemas.PastRuns) schemas.ExportOverview {
+	done := func(p PastRuns) ExportOverview {
 		l := p.Last()
-		return schemas.ExportOverview{
+		return ExportOverview{
 			PastRuns: p, Applied: true, State: l.State, RunID: l.RunID, StartedAt: l.StartedAt,
 			Schedule: "every day at 04:00 Europe/Oslo, up to 10 minutes later", Next: at.AddDate(0, 0, 1), NextText: "Tue 5 May 04:00",
 		}
@@ -47,7 +47,7 @@ func allStates() schemas.Overview {
 	waits := done(past("Winback", map[string][]int64{"Lapsed customers": {5000, 5100, 4990}}, "Lapsed customers"))
 	waits.State, waits.RunID = schemas.StateWaiting, "0190-waits"
 	wait := schemas.Waiting{ID: "a1b2c3d4e5f6-1", Message: "3,800 of the 4,990 members would be removed (76.2%, allowed are 20%); is the segment complete?", Answers: []string{schemas.UpdateApprove, schemas.UpdateAbort}}
-	waits.Waits = []schemas.OverviewWait{{
+	waits.Waits = []OverviewWait{{
 		Segment: "Lapsed customers", Message: wait.Message, Since: at.Add(-5 * time.Hour),
 		Commands: []string{wait.Command("starter", "Winback", "approve"), wait.Command("starter", "Winback", "abort")},
 	}}
@@ -58,7 +58,7 @@ func allStates() schemas.Overview {
 	late := done(past("Newsletter", map[string][]int64{"Newsletter readers": {15}}, "Newsletter readers"))
 	late.Late, late.Paused = "overdue: the run that was due at 4 May 2026 02:00 UTC did not begin in time", true
 	late.Next, late.NextText = time.Time{}, ""
-	never := schemas.ExportOverview{Applied: true, Schedule: "off"}
+	never := ExportOverview{Applied: true, Schedule: "off"}
 	never.Export, never.Connection = "Autumn", "marketing"
 	countries := map[string][]int64{}
 	var order []string
@@ -68,10 +68,10 @@ func allStates() schemas.Overview {
 	}
 	runs := done(past("Countries", countries, order...))
 	runs.State, runs.RunID, runs.Applied, runs.Schedule, runs.NextText = schemas.StateRunning, "0190-runs", false, "", ""
-	return schemas.Overview{At: at, Exports: []schemas.ExportOverview{never, failed, runs, late, spring, waits}}
+	return Overview{At: at, Exports: []ExportOverview{never, failed, runs, late, spring, waits}}
 }
 
-func writtenOverview(t *testing.T, o schemas.Overview, reports map[string]bool) string {
+func writtenOverview(t *testing.T, o Overview, reports map[string]bool) string {
 	t.Helper()
 	var out bytes.Buffer
 	if err := WriteOverview(&out, o, reports); err != nil {
@@ -81,7 +81,7 @@ func writtenOverview(t *testing.T, o schemas.Overview, reports map[string]bool) 
 }
 
 // reportsOf are the keys of the reports of all last runs.
-func reportsOf(o schemas.Overview) map[string]bool {
+func reportsOf(o Overview) map[string]bool {
 	all := map[string]bool{}
 	for _, e := range o.Exports {
 		if last := e.Last(); last != nil {
@@ -134,14 +134,14 @@ func TestTheOverviewOfAllExports(t *testing.T) {
 // TestListsThatARunDidNotReach stay on the page, those of a divided segment and of vanished
 // values too, and lists that the export does not have any more go.
 func TestListsThatARunDidNotReach(t *testing.T) {
-	list := func(name, state string, size int64) schemas.PastList {
-		return schemas.PastList{Segment: name, ListID: size, State: state, Size: size}
+	list := func(name, state string, size int64) PastList {
+		return PastList{Segment: name, ListID: size, State: state, Size: size}
 	}
-	run := func(state string, lists ...schemas.PastList) schemas.PastRun {
-		return schemas.PastRun{State: state, FinishedAt: begin, Lists: lists}
+	run := func(state string, lists ...PastList) PastRun {
+		return PastRun{State: state, FinishedAt: begin, Lists: lists}
 	}
 	done, failed := schemas.StateDone, schemas.StateFailed
-	past := []schemas.PastRun{
+	past := []PastRun{
 		run(done, list("Removed", done, 1)),
 		run(done, list("VIP", done, 2), list("Norway", done, 3), list("Sweden", done, 4)),
 		run(failed, list("VIP", failed, 0), list("Norway", done, 5), list("Sweden", schemas.StateKept, 0), list("Denmark", done, 6)),
@@ -167,14 +167,14 @@ func TestALastRunThatIsNotAmongThePast(t *testing.T) {
 	o := allStates()
 	e := o.Exports[1] // failed
 	e.State, e.RunID, e.StartedAt = schemas.StateDone, "newest", begin
-	text := writtenOverview(t, schemas.Overview{At: o.At, Exports: []schemas.ExportOverview{e}}, reportsOf(o))
+	text := writtenOverview(t, Overview{At: o.At, Exports: []ExportOverview{e}}, reportsOf(o))
 	if !strings.Contains(text, "done, begun 2026-05-04 03:00 UTC; it is not among the past runs") || strings.Contains(text, "href=") || strings.Contains(text, "The last run failed") {
 		t.Error(text)
 	}
 }
 
 func TestAnOverviewOfNothing(t *testing.T) {
-	if text := writtenOverview(t, schemas.Overview{At: begin}, nil); !strings.Contains(text, "No export is applied") {
+	if text := writtenOverview(t, Overview{At: begin}, nil); !strings.Contains(text, "No export is applied") {
 		t.Error(text)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"iterable-segment-export/internal/people"
-	"iterable-segment-export/schemas"
 )
 
 // forgottenHere is what happens to a person after a deletion request.
@@ -54,7 +53,7 @@ func (h *history) deletion(who int) {
 	})
 }
 
-func (h *history) forgets(ctx context.Context, who int) (schemas.ForgetAnswer, error) {
+func (h *history) forgets(ctx context.Context, who int) (people.ForgetAnswer, error) {
 	person, _ := people.Parse(address(who))
 	return people.Place{Root: h.product.Root}.Forget(ctx, person)
 }

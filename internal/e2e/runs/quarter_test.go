@@ -19,6 +19,8 @@ import (
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/people"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -186,7 +188,7 @@ func (q *quarter) groups() map[string]string {
 // find returns the lists that a customer is on, and what became of them in each run.
 func (q *quarter) find(i int) (lists, outcomes []string) {
 	q.T.Helper()
-	found, err := q.admin.FindPerson(q.T.Context(), schemas.FindRequest{Person: world.Person(i), History: true})
+	found, err := q.admin.FindPerson(q.T.Context(), people.FindRequest{Person: world.Person(i), History: true})
 	if err != nil || len(found.Unreadable) > 0 {
 		q.T.Fatalf("%+v, %v", found, err)
 	}
@@ -203,13 +205,13 @@ func (q *quarter) find(i int) (lists, outcomes []string) {
 }
 
 // overview returns the state of an export in the overview.
-func (q *quarter) overview(export string) schemas.ExportOverview {
+func (q *quarter) overview(export string) report.ExportOverview {
 	q.T.Helper()
 	all, err := q.admin.Overview(q.T.Context())
 	if err != nil {
 		q.T.Fatal(err)
 	}
-	i := slices.IndexFunc(all.Exports, func(e schemas.ExportOverview) bool { return e.Export == export })
+	i := slices.IndexFunc(all.Exports, func(e report.ExportOverview) bool { return e.Export == export })
 	if i < 0 {
 		q.T.Fatalf("the overview lacks %q: %+v", export, all)
 	}
@@ -309,12 +311,12 @@ func TestAMarketingTeamsQuarter(t *testing.T) {
 	if lists, outcomes := q.find(gone); len(lists) > 0 || !slices.Contains(outcomes, "removed suppressed") {
 		t.Errorf("after the request for deletion: on %v, after %q", lists, outcomes)
 	}
-	forgotten, err := q.admin.ForgetPerson(t.Context(), schemas.ForgetRequest{Person: world.Person(gone)})
+	forgotten, err := q.admin.ForgetPerson(t.Context(), people.ForgetRequest{Person: world.Person(gone)})
 	kinds := map[string]bool{}
 	for _, f := range forgotten.Files {
 		kinds[f.Kind] = true
 	}
-	if err != nil || !forgotten.Complete() || len(forgotten.Lists) > 0 || !kinds[schemas.KindRecord] {
+	if err != nil || !forgotten.Complete() || len(forgotten.Lists) > 0 || !kinds[people.KindRecord] {
 		t.Errorf("forgotten: %+v, %v", forgotten, err)
 	}
 	if lists, outcomes := q.find(gone); len(lists)+len(outcomes) > 0 {
@@ -359,7 +361,7 @@ func (q *quarter) looksBack(begin time.Time) {
 	if want := []int64{150, 160, 159, 0, 159}; !slices.Equal(sizes, want) || newsletter.State != schemas.StateDone || newsletter.Runs[3].State != schemas.StateAborted {
 		q.T.Errorf("the newsletter's list had %v members, want %v; its last run is %s", sizes, want, newsletter.State)
 	}
-	if got := newsletter.Rejected[schemas.MonthOf(time.Now())][schemas.ReasonNoTLD]; got < 4 {
+	if got := newsletter.Rejected[report.MonthOf(time.Now())][schemas.ReasonNoTLD]; got < 4 {
 		q.T.Errorf("%d rows were rejected as no_tld", got)
 	}
 	if lists := spring.Last().Lists; len(spring.Runs) != 4 || len(lists) != 3 || lists[2].Segment != "Sweden" {

@@ -1,8 +1,10 @@
-package schemas
+package people
 
 import (
 	"fmt"
 	"time"
+
+	"iterable-segment-export/schemas"
 )
 
 // FindRequest asks where a person is. It travels in the body of a request, never in a URL.
@@ -51,9 +53,9 @@ type FoundRow struct {
 	Segment    string `json:"segment"`
 	RunID      string `json:"runId"`
 	// At is when Iterable answered, or when the run ended.
-	At      time.Time `json:"at"`
-	Outcome Outcome   `json:"outcome"`
-	Reason  Reason    `json:"reason,omitempty"`
+	At      time.Time       `json:"at"`
+	Outcome schemas.Outcome `json:"outcome"`
+	Reason  schemas.Reason  `json:"reason,omitempty"`
 	// Column is the column at fault, or the columns whose values were left out.
 	Column string `json:"column,omitempty"`
 }

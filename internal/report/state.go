@@ -1,8 +1,9 @@
-package schemas
+package report
 
 import (
-	"fmt"
 	"time"
+
+	"iterable-segment-export/schemas"
 )
 
 // PastRuns is what the data root keeps of the runs of an export, for longer than Temporal
@@ -14,7 +15,7 @@ type PastRuns struct {
 	Runs []PastRun `json:"runs"`
 	// Rejected counts the rejected rows of all runs that ended in a month, by month (as
 	// MonthOf) and reason. It has the last two months with rejects.
-	Rejected map[string]map[Reason]int64 `json:"rejected,omitempty"`
+	Rejected map[string]map[schemas.Reason]int64 `json:"rejected,omitempty"`
 }
 
 // MostPastRuns is how many runs of an export PastRuns has at most.
@@ -89,7 +90,7 @@ type OverviewWait struct {
 
 // UnderWay reports whether a run is under way.
 func (e ExportOverview) UnderWay() bool {
-	return e.State == StateRunning || e.State == StateWaiting || e.State == StateAwaitingData
+	return e.State == schemas.StateRunning || e.State == schemas.StateWaiting || e.State == schemas.StateAwaitingData
 }
 
 // Last returns the last run, or nil if there is none.
@@ -98,15 +99,4 @@ func (p PastRuns) Last() *PastRun {
 		return nil
 	}
 	return &p.Runs[len(p.Runs)-1]
-}
-
-// Late says in words that a run is overdue or slow, empty if neither.
-func (w Watched) Late() string {
-	switch {
-	case !w.Overdue.IsZero():
-		return fmt.Sprintf("%s: the run that was due at %s did not begin in time", EventOverdue, w.Overdue.UTC().Format(LateTime))
-	case w.Slow != "":
-		return EventSlow + ": its run takes unusually long"
-	}
-	return ""
 }
