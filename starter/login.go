@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"iterable-segment-export/internal/console"
-	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/gateway/remote"
 	"iterable-segment-export/internal/login"
 )
 
@@ -27,8 +27,8 @@ const (
 const maxTokenFile = 64 << 10
 
 // gateway returns a client for the gateway at base.
-func (a *app) gateway(base string) (*gateway.Client, error) {
-	return gateway.NewClient(base, func(ctx context.Context) (string, error) { return a.token(ctx, base) })
+func (a *app) gateway(base string) (*remote.Client, error) {
+	return remote.New(base, func(ctx context.Context) (string, error) { return a.token(ctx, base) })
 }
 
 // token returns the token of the flag or the environment, or else that of the login. It

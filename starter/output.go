@@ -101,10 +101,10 @@ type (
 		BrokenSince *time.Time `json:"brokenSince,omitempty"`
 	}
 	checkOutput struct {
-		Run      operate.Run      `json:"run"`
-		State    string           `json:"state"`
-		Error    string           `json:"error"`
-		Segments []checkedSegment `json:"segments"`
+		Run      operate.Run       `json:"run"`
+		State    string            `json:"state"`
+		Error    string            `json:"error"`
+		Segments []console.Checked `json:"segments"`
 	}
 	doctorOutput struct {
 		Healthy  bool             `json:"healthy"`

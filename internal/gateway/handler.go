@@ -206,7 +206,7 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		weight = min(max(1, min(n, mostRuns)/rt.looks), h.o.Burst)
 	}
 	if !h.limiter(who).AllowN(time.Now(), weight) {
-		return access.No(codeTooMany, "%s has made too many requests; wait a moment", who.Name)
+		return access.No(CodeTooMany, "%s has made too many requests; wait a moment", who.Name)
 	}
 	if !access.AtLeast(who.Role, rt.least) {
 		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, but this needs %s", who.Name, who.Role, rt.least)
@@ -221,7 +221,7 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	var cancel context.CancelFunc
 	if rt.kind == "text/event-stream" {
 		if !h.enters(who.Subject, "following", mostFollowed) {
-			return access.No(codeTooMany, "%s already follows %d runs", who.Name, mostFollowed)
+			return access.No(CodeTooMany, "%s already follows %d runs", who.Name, mostFollowed)
 		}
 		defer h.leaves(who.Subject, "following")
 		r, cancel = h.whileGood(r, rt.least)
@@ -267,10 +267,10 @@ func (h *Handler) waitCostly(ctx context.Context, who schemas.Person) (leave fun
 	for {
 		switch {
 		case !h.enters(who.Subject, "costly", mostCostly):
-			err = access.No(codeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
+			err = access.No(CodeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
 		case !h.enters(everyone, "costly", costlyAtOnce):
 			h.leaves(who.Subject, "costly")
-			err = access.No(codeTooMany, "several requests like this one are under way; wait a moment")
+			err = access.No(CodeTooMany, "several requests like this one are under way; wait a moment")
 		default:
 			return func() { h.leaves(everyone, "costly"); h.leaves(who.Subject, "costly") }, nil
 		}

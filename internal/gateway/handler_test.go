@@ -41,7 +41,7 @@ func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
 		go func() { answers <- ask("eve") }()
 		<-begun
 	}
-	if err := ask("eve"); !access.IsRefused(err, codeTooMany) {
+	if err := ask("eve"); !access.IsRefused(err, CodeTooMany) {
 		t.Errorf("one more of the same person: %v", err)
 	}
 	go func() { answers <- ask("ann") }()
@@ -103,7 +103,7 @@ func TestALongListCountsAsManyRequests(t *testing.T) {
 	ask := func(who, limit string) bool {
 		p := schemas.Person{Name: who, Subject: who, Role: schemas.RoleViewer}
 		err := h.do(runs, p, httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v1/runs"+limit, nil))
-		if err != nil && !access.IsRefused(err, codeTooMany) {
+		if err != nil && !access.IsRefused(err, CodeTooMany) {
 			t.Error(err)
 		}
 		return err == nil

@@ -24,9 +24,9 @@ type Problem struct {
 
 // Codes of problems that have no schemas.ErrorType.
 const (
+	CodeTooMany     = "TooManyRequests"
 	codeNoRun       = "NoRun"
 	codeNotApplied  = "NotApplied"
-	codeTooMany     = "TooManyRequests"
 	codeUnavailable = "Unavailable"
 	codeInternal    = "Internal"
 	codeNotFound    = "NotFound"
@@ -37,7 +37,7 @@ var statuses = map[schemas.ErrorType]int{
 	schemas.ErrorProof: http.StatusUnauthorized, schemas.ErrorNotAllowed: http.StatusForbidden,
 	schemas.ErrorBadRequest: http.StatusBadRequest, schemas.ErrorBadExport: http.StatusUnprocessableEntity,
 	schemas.ErrorUnknownConnection: http.StatusNotFound, schemas.ErrorNotKept: http.StatusNotFound,
-	codeTooMany: http.StatusTooManyRequests, codeNotFound: http.StatusNotFound,
+	CodeTooMany: http.StatusTooManyRequests, codeNotFound: http.StatusNotFound,
 }
 
 // sentinels are errors of package operate that callers look for.
@@ -99,8 +99,8 @@ type problem struct {
 func (p *problem) Error() string { return p.Detail }
 func (p *problem) Unwrap() error { return p.is }
 
-// error returns the error that Local would have returned.
-func (p Problem) error() error {
+// Err returns the error that Local would have returned.
+func (p Problem) Err() error {
 	for _, s := range sentinels {
 		if p.Code == s.code {
 			return &problem{p, s.err}

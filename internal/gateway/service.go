@@ -1,7 +1,7 @@
 // Package gateway is the API of a deployment: exports, runs, connections, rejects and
 // reports. The interface is Service. Local implements it in this process, on Temporal and
 // the data root, and enforces what a person's role allows. Handler serves a Local over
-// HTTP, and Client calls a Handler.
+// HTTP, and package remote calls a Handler.
 package gateway
 
 import (

@@ -21,6 +21,7 @@ import (
 	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/gateway/remote"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -150,7 +151,7 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 		}
 		g.Refuses(name, ask(), schemas.ErrorNotAllowed, "not shared with contributors")
 	}
-	for s, want := range map[*gateway.Client]int{admin: 1, contributor: 0} {
+	for s, want := range map[*remote.Client]int{admin: 1, contributor: 0} {
 		if o, err := s.Overview(t.Context()); err != nil || len(o.Exports) != want || want > 0 && (o.Exports[0].Export != "Payroll" || o.Exports[0].Last().Lists[0].Size != 30) {
 			t.Errorf("the overview has %+v, %v; want %d exports", o.Exports, err, want)
 		}
@@ -380,7 +381,7 @@ func TestCostlyRequestsHoldUpNobody(t *testing.T) {
 	t.Cleanup(cancel)
 	for i := range 4 { // two of each of two administrators
 		token := g.Provider.Token(fmt.Sprint("administrator ", i%2), schemas.RoleAdministrator)
-		c, err := gateway.NewClient(g.API, func(context.Context) (string, error) { return token, nil })
+		c, err := remote.New(g.API, func(context.Context) (string, error) { return token, nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/gateway/gatewaytest"
+	"iterable-segment-export/internal/gateway/remote"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/trigger"
@@ -73,13 +74,13 @@ func (g *Guarded) ServeWith(issuer, audience string) {
 
 // As returns a client of the gateway with a token of that role, or without a token if role is
 // empty.
-func (g Guarded) As(role schemas.Role) *gateway.Client {
+func (g Guarded) As(role schemas.Role) *remote.Client {
 	g.T.Helper()
 	token := ""
 	if role != "" {
 		token = g.Provider.Token("the "+role, role)
 	}
-	c, err := gateway.NewClient(g.API, func(context.Context) (string, error) { return token, nil })
+	c, err := remote.New(g.API, func(context.Context) (string, error) { return token, nil })
 	if err != nil {
 		g.T.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package gateway
+package remote
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"net/http"
 	"strconv"
 
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/report"
 	"iterable-segment-export/schemas"
 )
 
-func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest, yield func(Reject) error) error {
+func (c *Client) Rejects(ctx context.Context, run operate.Run, in gateway.RejectsRequest, yield func(gateway.Reject) error) error {
 	path, query := runPath(run, "/rejects")
 	for name, value := range map[string]string{"segment": in.Segment, "reason": in.Reason} {
 		if value != "" {
@@ -32,8 +33,8 @@ func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest
 	rows := json.NewDecoder(r.Body)
 	for {
 		var row struct {
-			Reject
-			Problem *Problem `json:"problem"`
+			gateway.Reject
+			Problem *gateway.Problem `json:"problem"`
 		}
 		switch err := rows.Decode(&row); {
 		case errors.Is(err, io.EOF):
@@ -41,7 +42,7 @@ func (c *Client) Rejects(ctx context.Context, run operate.Run, in RejectsRequest
 		case err != nil:
 			return fmt.Errorf("read the rejects: %w", err)
 		case row.Problem != nil:
-			return row.Problem.error()
+			return row.Problem.Err()
 		}
 		if err := yield(row.Reject); err != nil {
 			return err

@@ -1,4 +1,5 @@
-package gateway
+// Package remote asks a gateway of another process, over HTTP, for what gateway.Service does.
+package remote
 
 import (
 	"bufio"
@@ -18,26 +19,24 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/doctor"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/people"
 	"iterable-segment-export/schemas"
 )
 
-// Client implements Service by calling a gateway. Its methods are documented at Service.
+// Client implements gateway.Service by calling a gateway. Its methods are documented there.
 type Client struct {
 	base  string
 	token func(context.Context) (string, error)
 	http  *http.Client
 }
 
-var (
-	_ Service = (*Local)(nil)
-	_ Service = (*Client)(nil)
-)
+var _ gateway.Service = (*Client)(nil)
 
-// NewClient returns a Client for the gateway at base. It calls token for every request.
+// New returns a Client for the gateway at base. It calls token for every request.
 // The URL must be https, or on this machine, because the token is as good as a password.
-func NewClient(base string, token func(context.Context) (string, error)) (*Client, error) {
+func New(base string, token func(context.Context) (string, error)) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("EXPORT_API: %q is not a URL such as https://exports.example.com", base)
@@ -119,12 +118,12 @@ func (c *Client) once(ctx context.Context, method, path string, query url.Values
 		return answer, false, nil
 	}
 	defer answer.Body.Close()
-	var p Problem
+	var p gateway.Problem
 	if json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&p) != nil || p.Detail == "" {
-		p = Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s responds with %s to %s %s", c.base, answer.Status, method, path)}
+		p = gateway.Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s responds with %s to %s %s", c.base, answer.Status, method, path)}
 	}
 	again = answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusBadGateway || answer.StatusCode == http.StatusServiceUnavailable
-	return nil, again, p.error()
+	return nil, again, p.Err()
 }
 
 // runPath returns the path of a run, and the query that identifies it.
@@ -142,8 +141,8 @@ func setFlag(query url.Values, name string, value bool) {
 	}
 }
 
-func (c *Client) Me(ctx context.Context) (Me, error) {
-	return call[Me](ctx, c, http.MethodGet, "/v1/me", nil, nil)
+func (c *Client) Me(ctx context.Context) (gateway.Me, error) {
+	return call[gateway.Me](ctx, c, http.MethodGet, "/v1/me", nil, nil)
 }
 
 func (c *Client) Exports(ctx context.Context) ([]operate.Applied, error) {
@@ -158,30 +157,30 @@ func (c *Client) Export(ctx context.Context, export string) (operate.Applied, er
 	return call[operate.Applied](ctx, c, http.MethodGet, "/v1/exports/"+url.PathEscape(export), nil, nil)
 }
 
-func (c *Client) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
-	return call[Plan](ctx, c, http.MethodPost, "/v1/plans", nil, in)
+func (c *Client) Plan(ctx context.Context, in gateway.PlanRequest) (gateway.Plan, error) {
+	return call[gateway.Plan](ctx, c, http.MethodPost, "/v1/plans", nil, in)
 }
 
-func (c *Client) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
-	return call[Plan](ctx, c, http.MethodPost, "/v1/exports", nil, in)
+func (c *Client) Apply(ctx context.Context, in gateway.PlanRequest) (gateway.Plan, error) {
+	return call[gateway.Plan](ctx, c, http.MethodPost, "/v1/exports", nil, in)
 }
 
-func (c *Client) Remove(ctx context.Context, export string, in RemoveRequest) (schemas.RemoveAnswer, error) {
+func (c *Client) Remove(ctx context.Context, export string, in gateway.RemoveRequest) (schemas.RemoveAnswer, error) {
 	query := url.Values{}
 	setFlag(query, "deleteLists", in.DeleteLists)
 	return call[schemas.RemoveAnswer](ctx, c, http.MethodDelete, "/v1/exports/"+url.PathEscape(export), query, nil)
 }
 
-func (c *Client) Move(ctx context.Context, export string, in MoveRequest) (schemas.NameRecord, error) {
+func (c *Client) Move(ctx context.Context, export string, in gateway.MoveRequest) (schemas.NameRecord, error) {
 	return call[schemas.NameRecord](ctx, c, http.MethodPost, "/v1/exports/"+url.PathEscape(export)+"/move", nil, in)
 }
 
-func (c *Client) Schedule(ctx context.Context, export string, in ScheduleRequest) error {
-	_, err := call[done](ctx, c, http.MethodPost, "/v1/exports/"+url.PathEscape(export)+"/schedule", nil, in)
+func (c *Client) Schedule(ctx context.Context, export string, in gateway.ScheduleRequest) error {
+	_, err := call[struct{}](ctx, c, http.MethodPost, "/v1/exports/"+url.PathEscape(export)+"/schedule", nil, in)
 	return err
 }
 
-func (c *Client) Start(ctx context.Context, in StartRequest) (out Started, err error) {
+func (c *Client) Start(ctx context.Context, in gateway.StartRequest) (out gateway.Started, err error) {
 	if in.Key == "" {
 		in.Key = rand.Text()
 	}
@@ -193,7 +192,7 @@ func (c *Client) Start(ctx context.Context, in StartRequest) (out Started, err e
 	return out, json.NewDecoder(r.Body).Decode(&out)
 }
 
-func (c *Client) Runs(ctx context.Context, in RunsRequest) ([]operate.View, error) {
+func (c *Client) Runs(ctx context.Context, in gateway.RunsRequest) ([]operate.View, error) {
 	query := url.Values{}
 	if in.Export != "" {
 		query.Set("export", in.Export)
@@ -221,15 +220,15 @@ func (c *Client) Input(ctx context.Context, run operate.Run) (schemas.RunInput, 
 	return call[schemas.RunInput](ctx, c, http.MethodGet, path, query, nil)
 }
 
-func (c *Client) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (string, error) {
+func (c *Client) Answer(ctx context.Context, run operate.Run, in gateway.AnswerRequest) (string, error) {
 	path, query := runPath(run, "/answers")
-	out, err := call[Took](ctx, c, http.MethodPost, path, query, in)
+	out, err := call[gateway.Took](ctx, c, http.MethodPost, path, query, in)
 	return out.Took, err
 }
 
 func (c *Client) Cancel(ctx context.Context, run operate.Run) error {
 	path, query := runPath(run, "/cancel")
-	_, err := call[done](ctx, c, http.MethodPost, path, query, nil)
+	_, err := call[struct{}](ctx, c, http.MethodPost, path, query, nil)
 	return err
 }
 
@@ -251,7 +250,7 @@ func (c *Client) Watch(ctx context.Context, run operate.Run, stopAtWait bool, se
 			return last, ctx.Err()
 		case ended:
 			return last, nil
-		case errors.Is(err, operate.ErrNoRun), errors.As(err, &no) && no.Type != codeTooMany:
+		case errors.Is(err, operate.ErrNoRun), errors.As(err, &no) && no.Type != gateway.CodeTooMany:
 			return last, err
 		case err != nil && see != nil:
 			see(last, err)
@@ -287,11 +286,11 @@ func (c *Client) stream(ctx context.Context, run operate.Run, stopAtWait bool, s
 			event = value
 		case "data":
 			if event == "trouble" {
-				var p Problem
+				var p gateway.Problem
 				if err := json.Unmarshal([]byte(value), &p); err != nil {
 					return false, err
 				}
-				see(operate.View{Run: run}, p.error())
+				see(operate.View{Run: run}, p.Err())
 				continue
 			}
 			var v operate.View
@@ -307,22 +306,22 @@ func (c *Client) stream(ctx context.Context, run operate.Run, stopAtWait bool, s
 	return false, lines.Err()
 }
 
-func (c *Client) Connections(ctx context.Context) (Connections, error) {
-	return call[Connections](ctx, c, http.MethodGet, "/v1/connections", nil, nil)
+func (c *Client) Connections(ctx context.Context) (gateway.Connections, error) {
+	return call[gateway.Connections](ctx, c, http.MethodGet, "/v1/connections", nil, nil)
 }
 
 func (c *Client) CheckConnection(ctx context.Context, connection string) (schemas.ConnectionCheck, error) {
 	return call[schemas.ConnectionCheck](ctx, c, http.MethodPost, "/v1/connections/"+url.PathEscape(connection)+"/check", nil, nil)
 }
 
-func (c *Client) Connect(ctx context.Context, connection string, in ConnectRequest) (schemas.ConsentRecord, error) {
+func (c *Client) Connect(ctx context.Context, connection string, in gateway.ConnectRequest) (schemas.ConsentRecord, error) {
 	return call[schemas.ConsentRecord](ctx, c, http.MethodPut, "/v1/connections/"+url.PathEscape(connection)+"/consent", nil, in)
 }
 
-func (c *Client) Disconnect(ctx context.Context, connection string, in DisconnectRequest) (Disconnected, error) {
+func (c *Client) Disconnect(ctx context.Context, connection string, in gateway.DisconnectRequest) (gateway.Disconnected, error) {
 	query := url.Values{}
 	setFlag(query, "detach", in.Detach)
-	return call[Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+url.PathEscape(connection)+"/consent", query, nil)
+	return call[gateway.Disconnected](ctx, c, http.MethodDelete, "/v1/connections/"+url.PathEscape(connection)+"/consent", query, nil)
 }
 
 func (c *Client) FindPerson(ctx context.Context, in people.FindRequest) (people.Found, error) {
@@ -337,8 +336,8 @@ func (c *Client) Audit(ctx context.Context, since time.Time) ([]schemas.AuditEnt
 	return call[[]schemas.AuditEntry](ctx, c, http.MethodGet, "/v1/audit", url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}}, nil)
 }
 
-func (c *Client) Setup(ctx context.Context) (Setup, error) {
-	return call[Setup](ctx, c, http.MethodPost, "/v1/setup", nil, nil)
+func (c *Client) Setup(ctx context.Context) (gateway.Setup, error) {
+	return call[gateway.Setup](ctx, c, http.MethodPost, "/v1/setup", nil, nil)
 }
 
 func (c *Client) Doctor(ctx context.Context) ([]doctor.Finding, error) {
@@ -346,6 +345,6 @@ func (c *Client) Doctor(ctx context.Context) ([]doctor.Finding, error) {
 }
 
 // Login returns where to get a token.
-func (c *Client) Login(ctx context.Context) (Login, error) {
-	return call[Login](ctx, &Client{base: c.base, http: c.http, token: func(context.Context) (string, error) { return "", nil }}, http.MethodGet, "/v1/login", nil, nil)
+func (c *Client) Login(ctx context.Context) (gateway.Login, error) {
+	return call[gateway.Login](ctx, &Client{base: c.base, http: c.http, token: func(context.Context) (string, error) { return "", nil }}, http.MethodGet, "/v1/login", nil, nil)
 }

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 
 func TestCheckShowsTheLists(t *testing.T) {
 	var out strings.Builder
-	showSegment(&out, checkedSegment{ExportReport: schemas.ExportReport{
+	Check(&out, Checked{ExportReport: schemas.ExportReport{
 		Segment: "In {Country}", Manifest: schemas.Manifest{Read: 1300, Filtered: 90}, Warnings: []string{"7 rows have no value"},
 		Divided: &schemas.Divided{
 			Lists:        []schemas.ListPart{{List: "In NO", Rows: 1200}, {List: "In SE", Vanished: true}},
