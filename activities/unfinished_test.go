@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -213,6 +214,23 @@ func TestAStartOverBeginsAfresh(t *testing.T) {
 		if strings.Contains(f.Name, ledgertest.Attempt) {
 			t.Errorf("%s is left of the earlier start", f.Name)
 		}
+	}
+}
+
+// TestStagedFilesOfALateAttemptReplaceNone: an attempt that was abandoned may write its files after
+// the one that replaced it.
+func TestStagedFilesOfALateAttemptReplaceNone(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	m := b.stage(t, run, map[string]float64{"ann@example.com": 1})
+	adds := path.Join(dataroot.StagedDir(run, m.Attempt), ledger.StagedName(schemas.Subscribe))
+	before, err := b.Root.Read(t.Context(), adds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledgertest.LeaveBehind(t, b.Ledger(), run, 7, ledgertest.Sent{Kind: schemas.Subscribe, People: []string{"bob@example.com"}, Begun: true})
+	if after, err := b.Root.Read(t.Context(), adds); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the staged file has changed, %v", err)
 	}
 }
 

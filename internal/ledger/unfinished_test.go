@@ -127,17 +127,23 @@ func TestWhatAnUnfinishedRunHasDone(t *testing.T) {
 	}
 }
 
-// TestOnlyTheDeadRunIsTakenAccountOf: another run may have begun meanwhile, and its marker
-// stays.
+// TestOnlyTheDeadRunIsTakenAccountOf: another run may have begun since a sweep asked which are under
+// way, and its marker stays.
 func TestOnlyTheDeadRunIsTakenAccountOf(t *testing.T) {
 	b := newLedger(t)
-	dead := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
-	alive := schemas.RunRef{Export: "Spring", RunID: "r2", Segment: "High-value"}
+	dead := schemas.RunRef{Connection: "sandbox", Export: "Spring", RunID: "r1", Segment: "High-value"}
+	alive := schemas.RunRef{Connection: "sandbox", Export: "Spring", RunID: "r2", Segment: "High-value"}
 	for _, run := range []schemas.RunRef{dead, alive} {
 		ledgertest.LeaveBehind(t, b, run, 7, ledgertest.Sent{Kind: schemas.Subscribe, People: []string{run.RunID + "@example.com"}, Answered: 1, Begun: true})
 	}
-	if err := b.Absorb(t.Context(), dead, ledgertest.Export, 0, func(p ledger.Pending) bool { return p.RunID == "r1" }); err != nil {
-		t.Fatal(err)
+	if done, err := b.AbsorbDead(t.Context(), dead, true); done || err != nil {
+		t.Fatalf("beside another run: %t, %v", done, err)
+	}
+	if left, err := b.Unfinished(t.Context(), dead); err != nil || len(left) != 2 {
+		t.Fatalf("beside another run: %v, %v", left, err)
+	}
+	if done, err := b.AbsorbDead(t.Context(), dead, false); !done || err != nil {
+		t.Fatal(done, err)
 	}
 	ledgertest.SameEntries(t, b, dead, 7, map[string]uint64{"r1@example.com": 100})
 	if left, err := b.Unfinished(t.Context(), dead); err != nil || len(left) != 1 || left[ledgertest.PendingKey(alive, ledgertest.Attempt)].RunID != "r2" {
