@@ -21,6 +21,8 @@ type plan struct {
 	divided bool
 	// each makes a list for each value of a column.
 	each bool
+	// tries histories have trials.
+	tries bool
 	// request is the maximum number of profiles in a request. If it is learned, the project
 	// answers 413 to a request of more than room profiles.
 	request int
@@ -147,6 +149,7 @@ func newPlan(seed uint64) *plan {
 	if each := rand.New(rand.NewPCG(seed, 901)); p.exports == 1 && chance(each, 0.15) {
 		p.each, p.divided = true, false
 	}
+	p.tries = chance(rand.New(rand.NewPCG(seed, 902)), 0.25)
 	rates := []float64{0, 0.02, 0.05, 0.12}
 	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]
 	if chance(r, 0.2) {

@@ -52,7 +52,7 @@ func (n named) is(r row, project string) bool {
 
 // trials draws the trials of a round.
 func (p *plan) trials(r *rand.Rand) (all []trying) {
-	for chance(r, 0.15) {
+	for p.tries && chance(r, 0.3) {
 		t := trying{at: r.IntN(60), export: r.IntN(p.exports), endAt: r.IntN(60)}
 		if chance(r, 0.6) {
 			for range 1 + r.IntN(3) {
