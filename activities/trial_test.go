@@ -66,12 +66,13 @@ func tries(t *testing.T, limit int64, rows string, change func(e *schemas.Export
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := b.Root.Read(t.Context(), key)
+	file, err := b.Root.Open(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer file.Close()
 	var all []string
-	err = rejects.Rows(t.Context(), data, func(r *rejects.Row) error {
+	err = rejects.ReadRows(t.Context(), file, func(r *rejects.Row) error {
 		person, _, _ := strings.Cut(string(r.Email)+string(r.UserID), "@")
 		all = append(all, strings.TrimSpace(fmt.Sprint(person, " ", r.Outcome, " ", r.Reason)))
 		if (r.Outcome == schemas.OutcomeAbsent) != (r.File == "") {

@@ -165,14 +165,15 @@ func phase(s operate.SegmentView) string {
 
 // steps are the names of the steps for display.
 var steps = map[string]string{
+	schemas.StepAwaitData:          "waiting for the data",
 	schemas.ActivityInspectSegment: "inspecting the files",
 	schemas.ActivityEnsureList:     "finding the list",
 	schemas.ActivityStageSegment:   "reading",
 	schemas.ActivityDivideSegment:  "dividing",
 	schemas.StepGuardrails:         "checking the guardrails",
 	schemas.ActivityUploadBatches:  "sending",
-
 	schemas.ActivityCommitSnapshot: "finishing",
+	schemas.ActivityCloseRun:       "finishing", // a check
 }
 
 // Close stops the bars and blocks until they are drawn.

@@ -76,16 +76,6 @@ func ReadRows(ctx context.Context, f storage.File, yield func(*Row) error) error
 	return fmt.Errorf("%w: %v", ErrDamaged, err)
 }
 
-// Rows is ReadRows for a file whose content is data.
-func Rows(ctx context.Context, data []byte, yield func(*Row) error) error {
-	return ReadRows(ctx, content{bytes.NewReader(data)}, yield)
-}
-
-// content is a file in memory.
-type content struct{ *bytes.Reader }
-
-func (content) Close() error { return nil }
-
 func eachRowOf(ctx context.Context, in *columnar.Source, yield func(*Row) error) (err error) {
 	defer columnar.Guard(&err)
 	mem := &budget{Allocator: memory.DefaultAllocator}

@@ -17,10 +17,6 @@ const (
 	Duplicate
 )
 
-func (v Verdict) String() string {
-	return [...]string{"new", "changed", "unchanged", "duplicate"}[v&3]
-}
-
 // index holds the members of the list and the profiles seen in the segment. Members are in
 // one sorted array, found by the leading bits of their key, at 25 bytes each; other profiles
 // are in a map, at up to 45 bytes each.

@@ -54,7 +54,7 @@ type outcome struct {
 }
 
 func tell(p *Profile, v Verdict) string {
-	return fmt.Sprintf("%x %d %s %s %s %v %d %d %s", p.Key, p.Fields, p.Email, p.UserID, p.DataFields, p.DataFields == nil, p.File, p.Row, v)
+	return fmt.Sprintf("%x %d %s %s %s %v %d %d %d", p.Key, p.Fields, p.Email, p.UserID, p.DataFields, p.DataFields == nil, p.File, p.Row, v)
 }
 
 func compare(t testing.TB, snap *Snapshot, rows []Profile, o Options) outcome {
