@@ -121,7 +121,7 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	for name, change := range map[string]func(*schemas.EnsureListInput){
+	refusesAltered(t, b, schemas.ActivityEnsureList, in, map[string]func(*schemas.EnsureListInput){
 		"another run":          func(in *schemas.EnsureListInput) { in.Run.RunID = "r2" },
 		"another export":       func(in *schemas.EnsureListInput) { in.Run.Export = "Autumn" },
 		"another segment":      func(in *schemas.EnsureListInput) { in.Run.Segment, in.Name = "Everybody", "Everybody" },
@@ -129,14 +129,7 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 		"another place":        func(in *schemas.EnsureListInput) { in.Connection = "production" },
 		"another run's place":  func(in *schemas.EnsureListInput) { in.Run.Connection, in.Connection = "production", "production" },
 		"a path as the run id": func(in *schemas.EnsureListInput) { in.Run.RunID = "x/../r1" },
-	} {
-		bad := in
-		change(&bad)
-		_, err := b.ensure(bad)
-		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
-			t.Fatal(name)
-		}
-	}
+	})
 	upload := schemas.UploadInput{Attempt: ledgertest.Attempt, Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID, Kind: schemas.Subscribe, End: 1}
 	for name, change := range map[string]func(*schemas.UploadInput){
 		"another list":     func(in *schemas.UploadInput) { in.ListID++ },
@@ -158,25 +151,31 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	isOfType(t, err, schemas.ErrorStaging) // nothing was staged, but it may
 	stage := schemas.StageInput{Run: run, Export: e, Segment: e.Segments[0], Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID}
 	stage.Export.Segments = nil
-	for name, change := range map[string]func(*schemas.StageInput){
+	refusesAltered(t, b, schemas.ActivityStageSegment, stage, map[string]func(*schemas.StageInput){
 		"everybody":      func(in *schemas.StageInput) { in.Full = true },
 		"as a check":     func(in *schemas.StageInput) { in.Check = true },
 		"another source": func(in *schemas.StageInput) { in.Segment.Source = "/etc" },
 		"another column": func(in *schemas.StageInput) { in.Export.Email = "x" },
 		"another list":   func(in *schemas.StageInput) { in.ListID++ },
-	} {
-		bad := stage
-		change(&bad)
-		_, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, bad)
-		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
-			t.Fatal(name)
-		}
-	}
+	})
 	if err := b.Access.Revoke(t.Context(), "sandbox", "Spring", "bob"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, upload)
 	isOfType(t, err, schemas.ErrorGrant)
+}
+
+// refusesAltered calls an activity with each change of its input. Its grant covers none of them.
+func refusesAltered[In any](t *testing.T, b *bench, activity string, in In, changes map[string]func(*In)) {
+	t.Helper()
+	for name, change := range changes {
+		bad := in
+		change(&bad)
+		_, err := b.env.ExecuteActivity(activity, bad)
+		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
+			t.Fatal(name)
+		}
+	}
 }
 
 // TestAGrantCoversTheListsOfAValue, and nothing else.
@@ -200,19 +199,12 @@ func TestAGrantCoversTheListsOfAValue(t *testing.T) {
 	}
 	stage := schemas.StageInput{Run: run, Export: e, Segment: e.Segments[0].Part("In NO"), Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: list.ID, Divided: ledgertest.Attempt}
 	stage.Export.Segments = nil
-	for name, change := range map[string]func(*schemas.StageInput){
+	refusesAltered(t, b, schemas.ActivityStageSegment, stage, map[string]func(*schemas.StageInput){
 		"another source": func(in *schemas.StageInput) { in.Segment.Source = "/etc" },
 		"not a part":     func(in *schemas.StageInput) { in.Segment.Of = "" },
 		"another part":   func(in *schemas.StageInput) { in.Segment.Name = "In SE" },
 		"another list":   func(in *schemas.StageInput) { in.ListID++ },
-	} {
-		bad := stage
-		change(&bad)
-		_, err := b.env.ExecuteActivity(schemas.ActivityStageSegment, bad)
-		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
-			t.Fatal(name)
-		}
-	}
+	})
 	_, err = b.env.ExecuteActivity(schemas.ActivityStageSegment, stage)
 	isOfType(t, err, schemas.ErrorStaging) // it is not divided, but it may
 }
@@ -249,19 +241,12 @@ func TestAMessageIsAboutARun(t *testing.T) {
 	in := schemas.NotifyInput{To: chat, ID: "1", Message: schemas.Message{Data: schemas.Event{
 		Event: schemas.EventWaiting, Export: "Spring", Connection: "sandbox", RunID: "r1", Message: "Transfer the money",
 	}}}
-	for name, change := range map[string]func(*schemas.NotifyInput){
+	refusesAltered(t, b, schemas.ActivityNotify, in, map[string]func(*schemas.NotifyInput){
 		"another run":     func(in *schemas.NotifyInput) { in.Message.Data.RunID = "r2" },
 		"another export":  func(in *schemas.NotifyInput) { in.Message.Data.Export = "Autumn" },
 		"another segment": func(in *schemas.NotifyInput) { in.Message.Data.Segment = "x" },
 		"another chat":    func(in *schemas.NotifyInput) { in.To.URL.URL = "https://evil.example" },
-	} {
-		bad := in
-		change(&bad)
-		_, err := b.env.ExecuteActivity(schemas.ActivityNotify, bad)
-		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
-			t.Fatal(name)
-		}
-	}
+	})
 	_, err = b.env.ExecuteActivity(schemas.ActivityNotify, in)
 	isOfType(t, err, schemas.ErrorNotify) // it is private, but it may
 }
@@ -286,20 +271,13 @@ func TestAMessageAboutARefusedRun(t *testing.T) {
 		Event: schemas.EventFailed, Export: "Spring", Connection: "sandbox", RunID: "01a2b3c4-0000-7000-8000-000000000001",
 		Segment: "Transfer", Message: "Transfer the money", Commands: []string{"transfer"}, Segments: []schemas.EventSegment{{Error: "Transfer"}},
 	}}}
-	for name, change := range map[string]func(*schemas.NotifyInput){
+	refusesAltered(t, b, schemas.ActivityNotify, in, map[string]func(*schemas.NotifyInput){
 		"a run of another ID": func(in *schemas.NotifyInput) { in.Message.Data.RunID = "transfer" },
 		"another export":      func(in *schemas.NotifyInput) { in.Message.Data.Export = "Autumn" },
 		"another connection":  func(in *schemas.NotifyInput) { in.Message.Data.Connection = "owners" },
 		"another chat":        func(in *schemas.NotifyInput) { in.To.URL.URL = hook.URL + "/other" },
 		"a good end":          func(in *schemas.NotifyInput) { in.Message.Data.Event = schemas.EventDone },
-	} {
-		bad := in
-		change(&bad)
-		_, err := b.env.ExecuteActivity(schemas.ActivityNotify, bad)
-		if isOfType(t, err, schemas.ErrorGrant); t.Failed() {
-			t.Fatal(name)
-		}
-	}
+	})
 	if _, err = b.env.ExecuteActivity(schemas.ActivityNotify, in); err != nil {
 		t.Fatal(err)
 	}

@@ -227,6 +227,16 @@ func (a *Activities) mayWorkAs(ctx context.Context, check bool, run schemas.RunR
 	return err
 }
 
+// mayClose is mayWorkAs for an activity that ends a segment's run. It returns an error too if the
+// report names an attempt in a form that no attempt has: the name becomes part of keys.
+func (a *Activities) mayClose(ctx context.Context, check bool, run schemas.RunRef, e schemas.Export, s schemas.Segment, c schemas.ConnectionInfo, r schemas.ExportReport) error {
+	err := a.mayWorkAs(ctx, check, run, e, s, c, keeps)
+	if name := r.Manifest.Attempt; err == nil && name != "" && !dataroot.IsAttempt(name) {
+		err = step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("segment %q of export %q: the report has an invalid attempt", run.Segment, run.Export))
+	}
+	return err
+}
+
 func altered(run schemas.RunRef) error {
 	return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the export %q was changed between the start of its run and this step", run.Export))
 }

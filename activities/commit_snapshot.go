@@ -2,13 +2,10 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/record"
-	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/trial"
 	"iterable-segment-export/internal/upload"
 	"iterable-segment-export/schemas"
@@ -60,28 +57,12 @@ func endOf(began time.Time) time.Time {
 	return began
 }
 
-// mayCommit compares the input with the run's record.
+// mayCommit compares the input with the run's record, and the list with the one that it fills.
 func (a *Activities) mayCommit(ctx context.Context, in schemas.CommitInput) error {
-	r, err := a.mayWork(ctx, in.Run, in.Export, in.Segment, in.Connection, keeps)
-	if err == nil {
-		err = checkAttempt(in.Run, in.Report)
-	}
-	switch {
-	case err != nil || r == nil:
+	if err := a.mayClose(ctx, false, in.Run, in.Export, in.Segment, in.Connection, in.Report); err != nil {
 		return err
-	case r.Input.Check:
-		return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("the run of %q is a check, and may change nothing", in.Run.Export))
 	}
 	return noAccess(a.Access.CheckList(ctx, in.Run, in.Report.ListID))
-}
-
-// checkAttempt returns an error if the report names an attempt in a form that no attempt has. The
-// name becomes part of keys.
-func checkAttempt(run schemas.RunRef, r schemas.ExportReport) error {
-	if a := r.Manifest.Attempt; a != "" && !dataroot.IsAttempt(a) {
-		return step.NeedOperator(schemas.ErrorGrant, fmt.Sprintf("segment %q of export %q: the report has an invalid attempt", run.Segment, run.Export))
-	}
-	return nil
 }
 
 // CloseRun cleans up after a run that did not finish: it adds to the snapshot what may be on
@@ -90,10 +71,7 @@ func (a *Activities) CloseRun(ctx context.Context, in schemas.CloseInput) (repor
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.End(ctx, &err)
 	report = in.Report
-	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, keeps); err != nil {
-		return report, err
-	}
-	if err := checkAttempt(in.Run, report); err != nil {
+	if err := a.mayClose(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, report); err != nil {
 		return report, err
 	}
 	if in.Check {

@@ -100,10 +100,7 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 	ctx, attempt := a.begin(ctx, in.Run.Deadline, nil)
 	defer attempt.End(ctx, &err)
 	report = in.Report
-	if err := a.mayWorkAs(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, keeps); err != nil {
-		return report, err
-	}
-	if err := checkAttempt(in.Run, report); err != nil {
+	if err := a.mayClose(ctx, in.Check, in.Run, in.Export, in.Segment, in.Connection, report); err != nil {
 		return report, err
 	}
 	if in.Check {

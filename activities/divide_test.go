@@ -17,6 +17,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/arrowfile/arrowtest"
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/rejects"
@@ -81,8 +82,8 @@ func (d *dividing) divide(fields []arrow.Field, rows ...string) (in schemas.Divi
 	}
 	folder := d.t.TempDir()
 	half := rec.NumRows() / 2
-	writeRecord(d.t, filepath.Join(folder, "a.arrow"), rec.NewSlice(0, half))
-	writeRecord(d.t, filepath.Join(folder, "b.arrow"), rec.NewSlice(half, rec.NumRows()))
+	arrowtest.Write(d.t, filepath.Join(folder, "a.arrow"), rec.NewSlice(0, half))
+	arrowtest.Write(d.t, filepath.Join(folder, "b.arrow"), rec.NewSlice(half, rec.NumRows()))
 	d.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{folder}, Suppress: d.never, ProjectType: d.project}}
 	d.segment.Source = folder
 	d.runs++

@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -9,10 +8,10 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/arrowfile/arrowtest"
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/sandbox"
@@ -218,26 +217,5 @@ func writeIdentities(t testing.TB, file string, rows []identity) {
 			}
 		}
 	}
-	writeRecord(t, file, build.NewRecord())
-}
-
-// writeRecord writes an Arrow file, and releases the record.
-func writeRecord(t testing.TB, file string, rec arrow.Record) {
-	t.Helper()
-	defer rec.Release()
-	out, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	w, err := ipc.NewFileWriter(out, ipc.WithSchema(rec.Schema()))
-	if err == nil {
-		err = w.Write(rec)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrowtest.Write(t, file, build.NewRecord())
 }

@@ -177,27 +177,22 @@ func (o *ownership) mayTake(owner *listOwner, l iterable.List) error {
 		l.ID, l.Name, o.run.Person.Name, o.in.Run.Export))
 }
 
-// stillOurs returns an error if the list was handed over to another export since the run
-// began.
-func (a *Activities) stillOurs(ctx context.Context, in schemas.UploadInput) error {
-	if in.ListOwner == "" {
-		return nil
+// stillOurs returns the record of a list, and an error if the list was handed over to another
+// export since the run began. The record is empty if there is none.
+func (a *Activities) stillOurs(ctx context.Context, run schemas.RunRef, c schemas.ConnectionInfo, list int64, record string) (owner listOwner, err error) {
+	if record == "" {
+		return owner, nil
 	}
-	owner, found, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
+	owner, found, err := a.listOwner(ctx, c.Host, record)
 	if err != nil {
-		return fmt.Errorf("read the owner of list %d: %w", in.ListID, err)
+		return owner, fmt.Errorf("read the owner of list %d: %w", list, err)
 	}
-	if found && !owner.is(in.Run, in.Connection.Name) {
-		return handedOver(in.ListID, owner)
+	if found && !owner.is(run, c.Name) {
+		return owner, step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf(
+			"list %d was handed over to segment %q of export %q during the run; abort the run, or retry to start over and ask for the list again",
+			list, owner.Segment, owner.Export))
 	}
-	return nil
-}
-
-// handedOver is the error of a run that has lost its list to another export.
-func handedOver(list int64, owner listOwner) error {
-	return step.NeedOperator(schemas.ErrorStaging, fmt.Sprintf(
-		"list %d was handed over to segment %q of export %q during the run; abort the run, or retry to start over and ask for the list again",
-		list, owner.Segment, owner.Export))
+	return owner, nil
 }
 
 // disown deletes the records of the lists that an export fills.
@@ -231,15 +226,9 @@ const handoverPause = upload.LookEvery + 2*time.Minute + 10*time.Second
 // another export may have changed the list. It is "" if there was none, or all profiles were
 // sent since.
 func (a *Activities) handover(ctx context.Context, in schemas.StageInput) (string, error) {
-	if in.ListOwner == "" {
-		return "", nil
-	}
-	owner, found, err := a.listOwner(ctx, in.Connection.Host, in.ListOwner)
-	if err != nil || !found {
+	owner, err := a.stillOurs(ctx, in.Run, in.Connection, in.ListID, in.ListOwner) // there may be nothing to upload, which would notice it
+	if err != nil || owner.Handover == "" {
 		return "", err
-	}
-	if !owner.is(in.Run, in.Connection.Name) { // there may be nothing to upload, which would notice it
-		return "", handedOver(in.ListID, owner)
 	}
 	var sent sentSince
 	if _, err := a.Root.ReadJSON(ctx, sentSinceKey(in.Connection.Host, in.ListOwner), &sent); err != nil || sent.Handover == owner.Handover {

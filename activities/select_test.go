@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.temporal.io/sdk/activity"
 
+	"iterable-segment-export/internal/arrowfile/arrowtest"
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
@@ -37,8 +38,8 @@ func selecting(t *testing.T, export schemas.Export, segment schemas.Segment, fie
 	}
 	folder := t.TempDir()
 	half := rec.NumRows() / 2 // so that rows of two files compete
-	writeRecord(t, filepath.Join(folder, "a.arrow"), rec.NewSlice(0, half))
-	writeRecord(t, filepath.Join(folder, "b.arrow"), rec.NewSlice(half, rec.NumRows()))
+	arrowtest.Write(t, filepath.Join(folder, "a.arrow"), rec.NewSlice(0, half))
+	arrowtest.Write(t, filepath.Join(folder, "b.arrow"), rec.NewSlice(half, rec.NumRows()))
 	b.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{folder}}}
 	b.env.RegisterActivityWithOptions(b.StageSegment, activity.RegisterOptions{Name: schemas.ActivityStageSegment})
 	export.Name, export.Connection, export.Email = "Spring", "sandbox", "Mail"

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/arrowfile/arrowtest"
 	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/sandbox"
@@ -35,7 +36,7 @@ func tries(t *testing.T, limit int64, rows string, change func(e *schemas.Export
 		t.Fatal(err)
 	}
 	folder, never := t.TempDir(), t.TempDir()
-	writeRecord(t, filepath.Join(folder, "a.arrow"), rec)
+	arrowtest.Write(t, filepath.Join(folder, "a.arrow"), rec)
 	writeIdentities(t, filepath.Join(never, "never.arrow"), []identity{{"never@example.com", ""}})
 	connection := schemas.Connection{Name: "sandbox", AllowedSources: []string{folder}, Suppress: []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}}
 	b.Activities.Connections = oneConnection{connection}

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/arrowfile/arrowtest"
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/ledger"
@@ -258,7 +259,7 @@ func writePeople(t *testing.T, file string, people map[string]float64) {
 		build.Field(0).(*array.StringBuilder).Append(who)
 		build.Field(1).(*array.Float64Builder).Append(value)
 	}
-	writeRecord(t, file, build.NewRecord())
+	arrowtest.Write(t, file, build.NewRecord())
 }
 
 // TestARunThatEndsEarlyForgetsNobody: it ends before it knows its list, and an

@@ -23,6 +23,10 @@ func (a *Activities) UploadBatches(ctx context.Context, in schemas.UploadInput) 
 
 // upload sends the rest of a chunk, if the run may still send and the list is its segment's.
 func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *upload.Chunk, attempt *step.Attempt) error {
+	ours := func(ctx context.Context) error {
+		_, err := a.stillOurs(ctx, in.Run, in.Connection, in.ListID, in.ListOwner)
+		return err
+	}
 	r, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host)
 	if err == nil && r != nil && (!schemas.Equal(in.Settings, r.Input.Export.Settings) || in.Connection != r.Connection) {
 		err = altered(in.Run)
@@ -34,7 +38,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *
 		err = a.sameLists(ctx, in.Connection.Name, in.Suppression)
 	}
 	if err == nil {
-		err = a.stillOurs(ctx, in)
+		err = ours(ctx)
 	}
 	if err != nil {
 		return err
@@ -49,7 +53,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *
 			if _, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host); err != nil {
 				return err
 			}
-			return a.stillOurs(ctx, in)
+			return ours(ctx)
 		},
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,9 +15,9 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"iterable-segment-export/internal/arrowfile/arrowtest"
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
@@ -45,7 +44,7 @@ func TestTheRulesOfHashes(t *testing.T) {
 			}
 		}
 	}
-	write(t, list, rows.NewRecord())
+	arrowtest.Write(t, list, rows.NewRecord())
 	c := schemas.Suppression{Name: "Never", Source: list, Email: "Mail", UserID: "Id"}
 	found, err := inspect(t.Context(), schemas.Connection{Name: "c"}, c)
 	if err != nil {
@@ -90,7 +89,7 @@ func TestRecentListsAreNotKept(t *testing.T) {
 	rows := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "Mail", Type: arrow.BinaryTypes.String}}, nil))
 	defer rows.Release()
 	rows.Field(0).(*array.StringBuilder).Append("ann@example.com")
-	write(t, list, rows.NewRecord())
+	arrowtest.Write(t, list, rows.NewRecord())
 	c := schemas.Connection{Name: "c", Suppress: []schemas.Suppression{{Name: "One", Source: list, Email: "Mail"}, {Name: "Two", Source: list, Email: "Mail"}}}
 	// That the kept hashes are damaged is noticed after the lists were listed.
 	if err := root.Write(t.Context(), dataroot.SuppressionKey("c", "One"), nil); err != nil {
@@ -130,25 +129,5 @@ func TestRecentListsAreNotKept(t *testing.T) {
 	}
 	if kept, err := root.List(t.Context(), dataroot.SuppressionDir); err != nil || len(kept) > 0 {
 		t.Errorf("kept: %v, %v", kept, err)
-	}
-}
-
-func write(t *testing.T, file string, rec arrow.Record) {
-	t.Helper()
-	defer rec.Release()
-	out, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	w, err := ipc.NewFileWriter(out, ipc.WithSchema(rec.Schema()))
-	if err == nil {
-		err = w.Write(rec)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
