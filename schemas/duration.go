@@ -17,7 +17,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no duration; write it like 90s, 15m or 24h", text)
+		return fmt.Errorf("invalid duration %q: write it like 90s, 15m or 24h", text)
 	}
 	*d = Duration(v)
 	return nil

@@ -49,7 +49,7 @@ const (
 	ActivityNotify         = "Notify"
 	ActivityWriteRunReport = "WriteRunReport"
 	ActivityCloseRun       = "CloseRun"
-	// ActivityEndTrial deletes the people whom a trial named.
+	// ActivityEndTrial deletes the people that a trial named.
 	ActivityEndTrial = "EndTrial"
 	// ActivityServed reports whether any worker serves a connection.
 	ActivityServed = "Served"

@@ -198,7 +198,7 @@ For administrators only.
 
 The command refuses while exports have a schedule over the connection, and lists them.
 With --detach their schedules are paused with the note "No connection" until starter move
-gives them another connection.`,
+moves them to another connection.`,
 		Example: `  starter disconnect marketing
   starter disconnect marketing --detach`,
 		Args: exactly(1, "the NAME of a connection"),

@@ -73,7 +73,7 @@ func (t trialFlags) request(c *cobra.Command, f runFlags, segment string) (*gate
 // triedRow is what became of one row of a trial.
 type triedRow struct {
 	// Person is the address or else the user ID; empty if the person was forgotten in Iterable.
-	// With recordIdentity: hash, of people whom --only does not name, it is the hash.
+	// With recordIdentity: hash, it is the hash of people that --only does not name.
 	Person  string          `json:"person"`
 	Outcome schemas.Outcome `json:"outcome"`
 	Reason  schemas.Reason  `json:"reason,omitempty"`

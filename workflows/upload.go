@@ -13,11 +13,11 @@ import (
 
 // Variables, so that a test needs no million profiles.
 var (
-	// ChunkBatches is how many batches the first UploadBatches activity sends: 20 s of
+	// FirstChunk is how many batches the first UploadBatches activity sends: 20 s of
 	// work at 5 requests per second with a batch each. Where a request carries many, the
 	// last one of each chunk is not full, so every chunk is twice as large as the one
 	// before, up to eight times the first. An activity costs about 6 events.
-	ChunkBatches = 100
+	FirstChunk = 100
 	// ChunksPerExecution is how many chunks one execution sends before it goes on
 	// in a new one with a fresh history: about 3,000 events, a third of what
 	// Temporal starts to warn at.
@@ -107,7 +107,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 }
 
 // chunkSize returns how many batches the next chunk has.
-func (s *exportSegment) chunkSize() int { return ChunkBatches << min(s.upload.chunks, 3) }
+func (s *exportSegment) chunkSize() int { return FirstChunk << min(s.upload.chunks, 3) }
 
 // startChunk starts the activity of one chunk, from where an earlier attempt stopped.
 func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int, c *chunk) {

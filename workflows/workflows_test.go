@@ -380,7 +380,7 @@ func TestAnAbortedRunSaysWhatItSent(t *testing.T) {
 }
 
 func TestALongUploadGoesOnInANewExecution(t *testing.T) {
-	first := ChunkBatches * (1 + 2 + 4 + 8*(ChunksPerExecution-3)) // of the first execution
+	first := FirstChunk * (1 + 2 + 4 + 8*(ChunksPerExecution-3)) // of the first execution
 	batches := first + 250
 	w := newWorld(t)
 	w.goesWell(batches)

@@ -43,7 +43,7 @@ type project struct {
 	dir      string
 	iterable *httptest.Server
 	client   client.Client
-	operator *operate.Operator
+	operator *operate.Session
 	workers  []*exec.Cmd
 
 	mu       sync.Mutex
@@ -82,7 +82,7 @@ func (b *bench) open(l limits) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.operator = &operate.Operator{Client: p.client, Namespace: "default", Who: schemas.Person{Name: "bench", Role: schemas.RoleAdministrator}}
+	p.operator = &operate.Session{Client: p.client, Namespace: "default", Who: schemas.Person{Name: "bench", Role: schemas.RoleAdministrator}}
 	return p, nil
 }
 

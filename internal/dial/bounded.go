@@ -13,7 +13,7 @@ import (
 // start for ever, without a word.
 const answerTime = time.Minute
 
-// bounded gives calls that have no deadline one.
+// bounded sets a deadline for calls that have none.
 func bounded(limit time.Duration) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, c *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		if _, ok := ctx.Deadline(); !ok {

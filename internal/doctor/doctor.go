@@ -85,8 +85,8 @@ type Source struct {
 
 // Doctor has what the checks need.
 type Doctor struct {
-	Operator *operate.Operator
-	Sight    Sight
+	Session *operate.Session
+	Sight   Sight
 	// Applied returns the applied exports with the standing of their grants.
 	Applied func(context.Context) ([]operate.Applied, error)
 	// Who is the caller.
@@ -103,7 +103,7 @@ const answerTime = 20 * time.Second
 // patient holds the findings of one Examine.
 type patient struct {
 	Doctor
-	o        *operate.Operator
+	o        *operate.Session
 	findings []Finding
 }
 
@@ -133,7 +133,7 @@ func Unreachable(err error, fix string) []Finding {
 
 // Examine runs all checks, except those that a problem makes impossible.
 func (d Doctor) Examine(ctx context.Context) []Finding {
-	p := &patient{Doctor: d, o: d.Operator}
+	p := &patient{Doctor: d, o: d.Session}
 	p.ok(CheckTemporal, "", p.server(ctx))
 	if !p.namespace(ctx) {
 		p.skipRest(CheckAttributes, "the namespace can't be used")

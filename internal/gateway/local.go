@@ -66,17 +66,17 @@ func (o *Office) As(who schemas.Person) *Local { return &Local{o, who} }
 // lookEvery is how often a watched run is queried.
 const lookEvery = 500 * time.Millisecond
 
-// operator returns an Operator that acts for the person, with grants.
-func (l *Local) operator(ctx context.Context) (*operate.Operator, error) {
+// session returns a session that acts for the person, with grants.
+func (l *Local) session(ctx context.Context) (*operate.Session, error) {
 	gate, err := l.Gate(ctx)
 	o := l.reader()
 	o.Gate = gate
 	return o, err
 }
 
-// reader returns an Operator for what needs no grant.
-func (l *Local) reader() *operate.Operator {
-	return &operate.Operator{Client: l.Client, Namespace: l.Namespace, Who: l.who}
+// reader returns a session for what needs no grant.
+func (l *Local) reader() *operate.Session {
+	return &operate.Session{Client: l.Client, Namespace: l.Namespace, Who: l.who}
 }
 
 // mayUse refuses a person who may not use a connection. A connection that does not exist
@@ -160,7 +160,7 @@ func shown(g *schemas.Grant) *schemas.Grant {
 
 func (l *Local) Remove(ctx context.Context, export string, in RemoveRequest) (schemas.RemoveAnswer, error) {
 	var none schemas.RemoveAnswer
-	o, err := l.operator(ctx)
+	o, err := l.session(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -203,7 +203,7 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err := l.mayUse(in.Connection); err != nil { // before anything tells which there are
 		return none, err
 	}
-	o, err := l.operator(ctx)
+	o, err := l.session(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -289,7 +289,7 @@ func (l *Local) Schedule(ctx context.Context, export string, in ScheduleRequest)
 }
 
 func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err error) {
-	o, err := l.operator(ctx)
+	o, err := l.session(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -367,7 +367,7 @@ func (l *Local) Setup(ctx context.Context) (Setup, error) {
 }
 
 func (l *Local) Doctor(ctx context.Context) ([]doctor.Finding, error) {
-	d := doctor.Doctor{Operator: l.reader(), Sight: sight{l}, Applied: l.applied, Who: l.who, Address: "it answers"}
+	d := doctor.Doctor{Session: l.reader(), Sight: sight{l}, Applied: l.applied, Who: l.who, Address: "it answers"}
 	if l.who.Role == schemas.RoleAdministrator {
 		d.Address = l.Temporal
 	}

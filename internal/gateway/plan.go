@@ -83,7 +83,7 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	if in.Plan != "" && in.Plan != plan.ID {
 		return plan, access.No(schemas.ErrorChanged, "what was applied has changed since the plan was made; look at the new plan and apply the file again")
 	}
-	o, err := l.operator(ctx)
+	o, err := l.session(ctx)
 	if err != nil {
 		return plan, err
 	}

@@ -44,7 +44,7 @@ type Service interface {
 	Look(ctx context.Context, run operate.Run) (operate.View, error)
 	// Input returns what a run was started with.
 	Input(ctx context.Context, run operate.Run) (schemas.RunInput, error)
-	// Watch is operate.Operator.Watch.
+	// Watch is operate.Session.Watch.
 	Watch(ctx context.Context, run operate.Run, stopAtWait bool, see func(v operate.View, problem error)) (operate.View, error)
 	// Answer returns the name of the segment, or of the run's export, that was answered.
 	Answer(ctx context.Context, run operate.Run, in AnswerRequest) (string, error)

@@ -20,7 +20,7 @@ import (
 
 // try starts a trial of an export. The people that it names go into the data root, and from there
 // to the worker.
-func (l *Local) try(ctx context.Context, o *operate.Operator, e schemas.Export, in StartRequest) (operate.Run, error) {
+func (l *Local) try(ctx context.Context, o *operate.Session, e schemas.Export, in StartRequest) (operate.Run, error) {
 	var none operate.Run
 	if in.Check || in.AwaitData {
 		return none, access.No(schemas.ErrorBadRequest, "a trial sends what is there now; leave out check and awaitData")

@@ -90,7 +90,7 @@ func (o *Office) Trigger(ctx context.Context, export, by, message string) (out S
 	if a.Grant != nil {
 		who = a.Grant.Person
 	}
-	op, err := o.As(who).operator(ctx)
+	op, err := o.As(who).session(ctx)
 	if err != nil {
 		return out, err
 	}

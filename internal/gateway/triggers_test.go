@@ -186,7 +186,7 @@ func TestAnEventOfANewExport(t *testing.T) {
 // TestAppliedNow is what a run for an event would start.
 func TestAppliedNow(t *testing.T) {
 	s := newSender(t)
-	o := &operate.Operator{Client: s.fakeTemporal}
+	o := &operate.Session{Client: s.fakeTemporal}
 	if now, err := o.AppliedNow(t.Context(), "Spring"); err != nil || now.Input != nil {
 		t.Errorf("not applied: %+v, %v", now, err)
 	}

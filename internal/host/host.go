@@ -112,9 +112,9 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Senders: limits.NewShare(o.Root, registry, o.Log),
 		Root:    o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
-		Overview:         overview.NewPage(&operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}),
+		Overview:         overview.NewPage(&operate.Session{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}),
 		SearchAttributes: searchable(o), Executions: executions(o.Client), LastStaged: lastStaged(o),
-		Runs: runs{&operate.Operator{Client: o.Client, Namespace: o.Namespace}},
+		Runs: runs{&operate.Session{Client: o.Client, Namespace: o.Namespace}},
 		Heartbeat: func(ctx context.Context, details ...any) error {
 			return o.Client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, details...)
 		},
@@ -137,8 +137,8 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
 		schemas.ActivitySweep:          h.activities.Sweep,
 		schemas.ActivityFindLateRuns:   h.findLateRuns,
-		schemas.ActivityReadSchedule:   (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).AppliedNow,
-		schemas.ActivityLookAtRun:      (&operate.Operator{Client: o.Client, Namespace: o.Namespace}).LookAtRun,
+		schemas.ActivityReadSchedule:   (&operate.Session{Client: o.Client, Namespace: o.Namespace}).AppliedNow,
+		schemas.ActivityLookAtRun:      (&operate.Session{Client: o.Client, Namespace: o.Namespace}).LookAtRun,
 		schemas.ActivityReadRefresh:    h.readRefresh,
 	})
 	h.access = worker.New(o.Client, schemas.AccessTaskQueue, h.options(accessSlots))

@@ -19,7 +19,7 @@ const findLateEvery = 5 * time.Minute
 // findLateRuns looks for late runs once, measures them, and writes the overview of all exports,
 // which shows runs that began to wait.
 func (h *Host) findLateRuns(ctx context.Context, before schemas.LateRuns) (schemas.LateRuns, error) {
-	o := &operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}
+	o := &operate.Session{Client: h.o.Client, Namespace: h.o.Namespace}
 	out, err := o.FindLate(ctx, before, time.Now(), func(export string) { activity.RecordHeartbeat(ctx, export) })
 	if err != nil {
 		return out, err
@@ -50,6 +50,6 @@ func scheduleFindLate(ctx context.Context, c client.Client) error {
 
 // readRefresh returns which exports a refresh runs.
 func (h *Host) readRefresh(ctx context.Context, in schemas.RefreshRequest) (schemas.RefreshPlan, error) {
-	o := &operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}
+	o := &operate.Session{Client: h.o.Client, Namespace: h.o.Namespace}
 	return o.ReadRefresh(ctx, in, func(export string) { activity.RecordHeartbeat(ctx, export) })
 }

@@ -18,10 +18,10 @@ import (
 const sweepEvery = time.Hour
 
 // runs asks Temporal for the state of runs.
-type runs struct{ *operate.Operator }
+type runs struct{ *operate.Session }
 
 func (r runs) State(ctx context.Context, run schemas.RunRef) (sweep.State, bool, error) {
-	s, err := r.Operator.RunState(ctx, run)
+	s, err := r.Session.RunState(ctx, run)
 	switch {
 	case err != nil || s.Lives:
 		return sweep.Lives, true, err
@@ -33,19 +33,19 @@ func (r runs) State(ctx context.Context, run schemas.RunRef) (sweep.State, bool,
 
 // lastStaged returns a function that asks Temporal for the newest staging of a segment.
 func lastStaged(o Options) func(context.Context, schemas.RunRef) (*schemas.Staged, error) {
-	operator := &operate.Operator{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}
-	return operator.LastStaged
+	s := &operate.Session{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}
+	return s.LastStaged
 }
 
 // waiting returns a function that asks Temporal for the exports that wait for a person, until
 // the context of the host ends.
 func (h *Host) waiting(host context.Context) func(context.Context) (map[string]int64, error) {
-	operator := &operate.Operator{Client: h.o.Client, Namespace: h.o.Namespace}
+	s := &operate.Session{Client: h.o.Client, Namespace: h.o.Namespace}
 	return func(ctx context.Context) (map[string]int64, error) {
 		if err := host.Err(); err != nil {
 			return nil, err
 		}
-		return operator.Waiting(ctx)
+		return s.Waiting(ctx)
 	}
 }
 

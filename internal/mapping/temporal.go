@@ -16,7 +16,7 @@ const (
 	lastDay  = 2932896
 
 	outOfRange = "is a date outside the years 1 to 9999"
-	noTime     = "is no time of day"
+	noTime     = "is not a time of day"
 )
 
 // temporalEncoder returns the encoder of dates, times and durations in their own form, or nil

@@ -85,7 +85,7 @@ func textOf(arr arrow.Array) (getter, error) {
 	case *array.StringView:
 		return stringView{a}, nil
 	}
-	return nil, fmt.Errorf("the type %s is no text", arr.DataType())
+	return nil, fmt.Errorf("the type %s is not text", arr.DataType())
 }
 
 // Text returns a function that returns the bytes of row i, which is not null: a text in

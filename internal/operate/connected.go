@@ -29,7 +29,7 @@ type Connected struct {
 
 // Connected returns the exports that have a schedule, by connection. It goes by what the
 // schedule would run, not by its memo.
-func (o *Operator) Connected(ctx context.Context) (map[string][]Connected, error) {
+func (o *Session) Connected(ctx context.Context) (map[string][]Connected, error) {
 	all, err := o.Applied(ctx)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func forConnection(note string) bool {
 
 // Detach pauses the schedules of exports after their connection was disconnected, until
 // another connection is set.
-func (o *Operator) Detach(ctx context.Context, consent schemas.ConsentRecord, exports []Connected) error {
+func (o *Session) Detach(ctx context.Context, consent schemas.ConsentRecord, exports []Connected) error {
 	var all []error
 	for _, e := range exports {
 		note := detachedNote(consent, e.Paused)

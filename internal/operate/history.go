@@ -26,7 +26,7 @@ const maxListed = 500
 // History returns the latest runs of an export, newest first, at most limit of them; an
 // empty name means every export. Scheduled starts that were skipped are among them. Of a
 // run that can't be asked only the state is known.
-func (o *Operator) History(ctx context.Context, export string, limit int) ([]View, error) {
+func (o *Session) History(ctx context.Context, export string, limit int) ([]View, error) {
 	query := fmt.Sprintf("WorkflowType = %q", schemas.WorkflowRunExport)
 	if export != "" {
 		query += fmt.Sprintf(" AND WorkflowId = %q", schemas.RunWorkflowID(export))
@@ -59,7 +59,7 @@ func (o *Operator) History(ctx context.Context, export string, limit int) ([]Vie
 
 // Recent returns the newest runs as Temporal lists them, without asking each run for its
 // progress. With underWay it returns all runs that have not ended, and no others.
-func (o *Operator) Recent(ctx context.Context, underWay bool) ([]View, error) {
+func (o *Session) Recent(ctx context.Context, underWay bool) ([]View, error) {
 	query := fmt.Sprintf("WorkflowType = %q", schemas.WorkflowRunExport)
 	if underWay {
 		return o.list(ctx, query+" AND ExecutionStatus = 'Running'", runOf, unlimited)
@@ -70,7 +70,7 @@ func (o *Operator) Recent(ctx context.Context, underWay bool) ([]View, error) {
 // Newest returns the newest run of an export, in any state, as Temporal describes it. first is
 // the run ID that it began with: a run that was reset in Temporal has a new one. The error is
 // ErrNoRun if Temporal knows of no run, or if the export was removed after its last one.
-func (o *Operator) Newest(ctx context.Context, export string) (newest View, first string, err error) {
+func (o *Session) Newest(ctx context.Context, export string) (newest View, first string, err error) {
 	e, err := o.execution(ctx, schemas.RunWorkflowID(export), "")
 	if err != nil {
 		return newest, "", err
@@ -95,7 +95,7 @@ const unlimited = -1
 
 // list returns what Temporal's list says about the workflows that match query and of, at most
 // limit of them.
-func (o *Operator) list(ctx context.Context, query string, of func(*workflow.WorkflowExecutionInfo) (Run, bool), limit int) ([]View, error) {
+func (o *Session) list(ctx context.Context, query string, of func(*workflow.WorkflowExecutionInfo) (Run, bool), limit int) ([]View, error) {
 	var out []View
 	var page []byte
 	for pages := 0; limit == unlimited || pages < mostPages; pages++ {
@@ -151,7 +151,7 @@ func absent(err error) bool {
 }
 
 // Input returns what a run was started with.
-func (o *Operator) Input(ctx context.Context, run Run) (schemas.RunInput, error) {
+func (o *Session) Input(ctx context.Context, run Run) (schemas.RunInput, error) {
 	var in schemas.RunInput
 	events := o.Client.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	first, err := events.Next()
@@ -166,7 +166,7 @@ func (o *Operator) Input(ctx context.Context, run Run) (schemas.RunInput, error)
 }
 
 // execution describes a workflow execution. It returns nil if there is none.
-func (o *Operator) execution(ctx context.Context, id, run string) (*workflow.WorkflowExecutionInfo, error) {
+func (o *Session) execution(ctx context.Context, id, run string) (*workflow.WorkflowExecutionInfo, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, id, run)
 	switch {
 	case err == nil:
@@ -191,7 +191,7 @@ type RunState struct {
 }
 
 // RunState reads Temporal's histories, which are always up to date, unlike its lists.
-func (o *Operator) RunState(ctx context.Context, run schemas.RunRef) (s RunState, err error) {
+func (o *Session) RunState(ctx context.Context, run schemas.RunRef) (s RunState, err error) {
 	for _, id := range []string{schemas.RunWorkflowID(run.Export), schemas.CheckWorkflowID(run.Export)} {
 		this, err := o.execution(ctx, id, run.RunID)
 		if err != nil {

@@ -40,7 +40,7 @@ func (p pages) ListWorkflow(_ context.Context, in *workflowservice.ListWorkflowE
 // TestAllRunsUnderWay are listed, however many there are.
 func TestAllRunsUnderWay(t *testing.T) {
 	const many = 1234
-	o := &Operator{Client: pages{runs: many}}
+	o := &Session{Client: pages{runs: many}}
 	if runs, err := o.Recent(t.Context(), true); err != nil || len(runs) != many || runs[many-1].Run.RunID != strconv.Itoa(many-1) {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}

@@ -99,7 +99,7 @@ func TestOnlyARunThatWaitsForDataIsJoinedForIt(t *testing.T) {
 		"a scheduled one":                    {schemas.RunInput{Trigger: schemas.Trigger{Kind: schemas.TriggerSchedule}}, true, true},
 	} {
 		c.in.Export = export
-		err := (&Operator{Client: underWayNow{in: c.in}, AwaitData: c.await}).mayJoin(t.Context(), Run{Export: "A"}, export, false)
+		err := (&Session{Client: underWayNow{in: c.in}, AwaitData: c.await}).mayJoin(t.Context(), Run{Export: "A"}, export, false)
 		if c.joins != (err == nil) || err != nil && !access.IsRefused(err, schemas.ErrorHasLooked) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -37,7 +37,7 @@ type ranRun struct {
 
 // FindLate looks for late runs of the applied exports. before is the result of the look before;
 // it may be empty. seen is called for every export.
-func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now time.Time, seen func(export string)) (schemas.LateRuns, error) {
+func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now time.Time, seen func(export string)) (schemas.LateRuns, error) {
 	out := schemas.LateRuns{LookedAt: now, Exports: map[string]schemas.Watched{}}
 	applied, err := o.Applied(ctx)
 	if err != nil {
@@ -89,7 +89,7 @@ func (o *Operator) FindLate(ctx context.Context, before schemas.LateRuns, now ti
 
 // leftOut returns when the last run of an export was due that a Refresh did not start, and told
 // of; zero if there is none.
-func (o *Operator) leftOut(ctx context.Context, export string) (due time.Time, err error) {
+func (o *Session) leftOut(ctx context.Context, export string) (due time.Time, err error) {
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: o.Namespace, PageSize: listedRuns,
 		Query: fmt.Sprintf("WorkflowType = %q AND WorkflowId STARTS_WITH %q", schemas.WorkflowScheduledRun, schemas.ScheduledWorkflowID(export)+"-"),
@@ -238,7 +238,7 @@ func (l *late) recovered() {
 const listedRuns = 50
 
 // ran returns the newest runs of an export.
-func (o *Operator) ran(ctx context.Context, export string) ([]ranRun, error) {
+func (o *Session) ran(ctx context.Context, export string) ([]ranRun, error) {
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: o.Namespace, PageSize: listedRuns,
 		Query: fmt.Sprintf("WorkflowType = %q AND WorkflowId = %q", schemas.WorkflowRunExport, schemas.RunWorkflowID(export)),
@@ -260,7 +260,7 @@ func (o *Operator) ran(ctx context.Context, export string) ([]ranRun, error) {
 }
 
 // LastLook returns the result of the last FindLateRuns, empty if there is none.
-func (o *Operator) LastLook(ctx context.Context) (out schemas.LateRuns, err error) {
+func (o *Session) LastLook(ctx context.Context) (out schemas.LateRuns, err error) {
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: o.Namespace, PageSize: 1, Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Completed'", schemas.WorkflowFindLateRuns),
 	})
@@ -274,7 +274,7 @@ func (o *Operator) LastLook(ctx context.Context) (out schemas.LateRuns, err erro
 
 // Late adds to applied exports what is late now. It looks by itself, since no worker may have
 // done so.
-func (o *Operator) Late(ctx context.Context, applied []Applied) error {
+func (o *Session) Late(ctx context.Context, applied []Applied) error {
 	before, err := o.LastLook(ctx)
 	if err != nil || before.LookedAt.IsZero() {
 		return err
@@ -304,7 +304,7 @@ const outlookTime = time.Hour
 
 // DeleteOutlooks deletes the schedules that were made to compute starts and were left, because
 // the process ended.
-func (o *Operator) DeleteOutlooks(ctx context.Context, now time.Time) error {
+func (o *Session) DeleteOutlooks(ctx context.Context, now time.Time) error {
 	list, err := o.Client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
 	for err == nil && list.HasNext() {
 		entry, next := list.Next()

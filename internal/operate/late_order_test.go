@@ -85,7 +85,7 @@ func (s byID) List(context.Context, client.ScheduleListOptions) (client.Schedule
 func TestLateFollowers(t *testing.T) {
 	_, known, _ := linked()
 	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}}
-	o := &Operator{Client: w}
+	o := &Session{Client: w}
 	var last schemas.LateRuns
 	look := func(at time.Time, want ...string) {
 		t.Helper()
@@ -160,11 +160,11 @@ func TestAStartByARefreshIsUnderWay(t *testing.T) {
 	_, known, _ := linked()
 	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}}
 	w.run(t, "B-other", due, time.Time{}, true)
-	if err := (&Operator{Client: w}).startsIdle(t.Context(), "B"); err != nil {
+	if err := (&Session{Client: w}).startsIdle(t.Context(), "B"); err != nil {
 		t.Error(err)
 	}
 	w.run(t, "B", due, time.Time{}, true)
-	if err := (&Operator{Client: w}).startsIdle(t.Context(), "B"); !errors.Is(err, ErrUnderWay) {
+	if err := (&Session{Client: w}).startsIdle(t.Context(), "B"); !errors.Is(err, ErrUnderWay) {
 		t.Error(err)
 	}
 }
@@ -181,7 +181,7 @@ func TestMissedRefreshes(t *testing.T) {
 	}
 	want := func(at, want string) {
 		t.Helper()
-		plan, err := (&Operator{Client: w}).ReadRefresh(t.Context(), schemas.RefreshRequest{Export: "A", At: at}, func(string) {})
+		plan, err := (&Session{Client: w}).ReadRefresh(t.Context(), schemas.RefreshRequest{Export: "A", At: at}, func(string) {})
 		if err != nil || plan.Later != want || want == "" != (len(plan.Members) == 2) {
 			t.Errorf("%v, %+v", err, plan)
 		}

@@ -108,7 +108,7 @@ func TestAPauseBetweenLooks(t *testing.T) {
 	}
 	f := &oneExport{}
 	f.schedule.paused = true
-	if err := (&Operator{Client: f, Who: schemas.Person{Name: "Ann"}}).Resume(t.Context(), Applied{}); err != nil || f.schedule.paused {
+	if err := (&Session{Client: f, Who: schemas.Person{Name: "Ann"}}).Resume(t.Context(), Applied{}); err != nil || f.schedule.paused {
 		t.Errorf("paused %v, %v", f.schedule.paused, err)
 	}
 	if f.schedule.note != "Resumed by Ann" {

@@ -24,8 +24,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Operator does what one person, Who, asks of the exports and runs of one Temporal namespace.
-type Operator struct {
+// Session does what one person, Who, asks of the exports and runs of one Temporal namespace.
+type Session struct {
 	Client    client.Client
 	Namespace string
 	// Who is recorded with what is started, answered and applied.
@@ -55,7 +55,7 @@ var ErrNoRun = errors.New("no such run")
 // under way, Start joins that run and joined is true. It refuses an export that was
 // applied with another definition. Whether another export owns the list is checked by
 // the run itself.
-func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+func (o *Session) Start(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
 	a, err := o.describe(ctx, schemas.ScheduleID(export.Name))
 	switch {
 	case errors.Is(err, ErrNotApplied):
@@ -69,25 +69,25 @@ func (o *Operator) Start(ctx context.Context, export schemas.Export, full bool) 
 }
 
 // Run starts a run of an applied export, or joins the one under way.
-func (o *Operator) Run(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+func (o *Session) Run(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
 	return o.start(ctx, schemas.RunWorkflowID(export.Name), "Export", schemas.RunInput{Export: export, Full: full, AwaitData: o.AwaitData})
 }
 
 // Check starts a check of the export, which reports what a run would do and changes
 // nothing. It joins a check under way.
-func (o *Operator) Check(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
+func (o *Session) Check(ctx context.Context, export schemas.Export, full bool) (run Run, joined bool, err error) {
 	return o.start(ctx, schemas.CheckWorkflowID(export.Name), "Check of", schemas.RunInput{Export: export, Full: full, Check: true})
 }
 
 // Try starts a trial, or returns the one that was started with the operator's key. It does not
 // join another one. begun reports whether this call started it, or may have, if there is an error.
-func (o *Operator) Try(ctx context.Context, export schemas.Export) (run Run, begun bool, err error) {
+func (o *Session) Try(ctx context.Context, export schemas.Export) (run Run, begun bool, err error) {
 	run, how, err := o.begin(ctx, schemas.RunWorkflowID(export.Name), "Trial", schemas.RunInput{Export: export, Full: true})
 	return run, how == startBegun, err
 }
 
 // Tried returns the trial of that name that was started with the operator's key, if there is one.
-func (o *Operator) Tried(ctx context.Context, name string) (run Run, found bool, err error) {
+func (o *Session) Tried(ctx context.Context, name string) (run Run, found bool, err error) {
 	return o.startedBefore(ctx, name, schemas.RunWorkflowID(name))
 }
 
@@ -103,12 +103,12 @@ const (
 	startRepeated
 )
 
-func (o *Operator) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
+func (o *Session) start(ctx context.Context, id, what string, in schemas.RunInput) (run Run, joined bool, err error) {
 	run, how, err := o.begin(ctx, id, what, in)
 	return run, how == startJoined, err
 }
 
-func (o *Operator) begin(ctx context.Context, id, what string, in schemas.RunInput) (run Run, how startResult, err error) {
+func (o *Session) begin(ctx context.Context, id, what string, in schemas.RunInput) (run Run, how startResult, err error) {
 	export, full := in.Export, in.Full
 	if run, again, err := o.startedBefore(ctx, export.Name, id); again || err != nil {
 		return run, startRepeated, err
@@ -161,7 +161,7 @@ func refusedStart(err error) bool {
 
 // News tells the workflow that collects the news of an applied export's data that there is
 // some, and starts it if need be.
-func (o *Operator) News(ctx context.Context, a Applied, by string) (Run, error) {
+func (o *Session) News(ctx context.Context, a Applied, by string) (Run, error) {
 	id := schemas.TriggeredWorkflowID(a.Export.Name)
 	run, err := o.Client.SignalWithStartWorkflow(ctx, id, schemas.SignalNews, schemas.News{Export: a.Export.Name, By: by}, client.StartWorkflowOptions{
 		ID: id, TaskQueue: schemas.TaskQueue, WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
@@ -174,7 +174,7 @@ func (o *Operator) News(ctx context.Context, a Applied, by string) (Run, error) 
 }
 
 // forgetNews ends the workflow that collects the news of an export.
-func (o *Operator) forgetNews(ctx context.Context, export string) error {
+func (o *Session) forgetNews(ctx context.Context, export string) error {
 	err := o.Client.TerminateWorkflow(ctx, schemas.TriggeredWorkflowID(export), "", "the export was removed")
 	if absent(err) {
 		return nil
@@ -184,7 +184,7 @@ func (o *Operator) forgetNews(ctx context.Context, export string) error {
 
 // mayJoin refuses to join a run that does less than, or something else than, the one
 // that was asked for.
-func (o *Operator) mayJoin(ctx context.Context, run Run, export schemas.Export, full bool) error {
+func (o *Session) mayJoin(ctx context.Context, run Run, export schemas.Export, full bool) error {
 	in, err := o.Input(ctx, run)
 	switch {
 	case err != nil:
@@ -227,7 +227,7 @@ const keyTime = 24 * time.Hour
 
 // startedBefore reports whether a run of a workflow ID was started with the operator's key.
 // The error is an *access.Refused if the key was used for another start.
-func (o *Operator) startedBefore(ctx context.Context, export, id string) (run Run, found bool, err error) {
+func (o *Session) startedBefore(ctx context.Context, export, id string) (run Run, found bool, err error) {
 	if o.Key == "" {
 		return run, false, nil
 	}
@@ -255,7 +255,7 @@ func (o *Operator) startedBefore(ctx context.Context, export, id string) (run Ru
 }
 
 // granted returns in with its trigger, and with a grant where runs need one.
-func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger string) (schemas.RunInput, error) {
+func (o *Session) granted(ctx context.Context, in schemas.RunInput, trigger string) (schemas.RunInput, error) {
 	in.Trigger = schemas.Trigger{Kind: trigger}
 	switch trigger {
 	case schemas.TriggerPerson:
@@ -270,7 +270,7 @@ func (o *Operator) granted(ctx context.Context, in schemas.RunInput, trigger str
 }
 
 // Find returns the latest run of the export called name, or the run with the ID name.
-func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
+func (o *Session) Find(ctx context.Context, name string) (Run, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
 	switch {
 	case err == nil && d.WorkflowExecutionInfo.Type.GetName() == schemas.WorkflowRemoveExport:
@@ -294,7 +294,7 @@ func (o *Operator) Find(ctx context.Context, name string) (Run, error) {
 // Answer sends an answer, one of the schemas.Update names, to the wait with that ID. It
 // returns the name of the segment that waited, or of the export if the run did. An answer
 // holds for one wait only: what its message says is what was decided.
-func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (string, error) {
+func (o *Session) Answer(ctx context.Context, run Run, answer, wait string) (string, error) {
 	v, err := o.Look(ctx, run)
 	if err != nil {
 		return "", err
@@ -327,7 +327,7 @@ func (o *Operator) Answer(ctx context.Context, run Run, answer, wait string) (st
 const takenTime = time.Minute
 
 // update sends an answer to a wait.
-func (o *Operator) update(ctx context.Context, workflowID, answer string, w schemas.Waiting) error {
+func (o *Session) update(ctx context.Context, workflowID, answer string, w schemas.Waiting) error {
 	some, cancel := context.WithTimeout(ctx, takenTime)
 	defer cancel()
 	handle, err := o.Client.UpdateWorkflow(some, client.UpdateWorkflowOptions{
@@ -348,7 +348,7 @@ func (o *Operator) update(ctx context.Context, workflowID, answer string, w sche
 }
 
 // Cancel asks a run to stop. It deletes what it has staged.
-func (o *Operator) Cancel(ctx context.Context, run Run) error {
+func (o *Session) Cancel(ctx context.Context, run Run) error {
 	e, err := o.execution(ctx, run.WorkflowID, run.RunID)
 	if err == nil && unended(e) {
 		err = o.Client.CancelWorkflow(ctx, run.WorkflowID, run.RunID)

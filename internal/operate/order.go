@@ -163,7 +163,7 @@ const mostMembers = 500
 
 // ReadRefresh returns which exports the refresh of an export runs now: those that are after
 // it, and unless it is to be alone all that they are after. seen is called for each.
-func (o *Operator) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, seen func(export string)) (schemas.RefreshPlan, error) {
+func (o *Session) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, seen func(export string)) (schemas.RefreshPlan, error) {
 	plan := schemas.RefreshPlan{Leader: in.Export}
 	if in.At != "" {
 		var err error
@@ -220,7 +220,7 @@ func (o *Operator) ReadRefresh(ctx context.Context, in schemas.RefreshRequest, s
 
 // laterRefresh returns the ID of a refresh under way that the same schedule has started for a
 // later time, empty if there is none: after an outage all missed ones start at once.
-func (o *Operator) laterRefresh(ctx context.Context, in schemas.RefreshRequest) (string, error) {
+func (o *Session) laterRefresh(ctx context.Context, in schemas.RefreshRequest) (string, error) {
 	id := schemas.RefreshWorkflowID(in.Export)
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: o.Namespace,
@@ -240,7 +240,7 @@ func (o *Operator) laterRefresh(ctx context.Context, in schemas.RefreshRequest) 
 }
 
 // Unfollowed refuses what would leave applied exports without one that they are after.
-func (o *Operator) Unfollowed(ctx context.Context, a Applied) error {
+func (o *Session) Unfollowed(ctx context.Context, a Applied) error {
 	all, err := o.Following(ctx, a)
 	if err != nil || len(all) == 0 {
 		return err
@@ -249,7 +249,7 @@ func (o *Operator) Unfollowed(ctx context.Context, a Applied) error {
 }
 
 // Following returns the applied exports that are after one, directly.
-func (o *Operator) Following(ctx context.Context, a Applied) (all []Applied, err error) {
+func (o *Session) Following(ctx context.Context, a Applied) (all []Applied, err error) {
 	for _, name := range a.Followers {
 		f, err := o.describe(ctx, schemas.ScheduleID(name))
 		switch {
@@ -264,7 +264,7 @@ func (o *Operator) Following(ctx context.Context, a Applied) (all []Applied, err
 }
 
 // unfollow removes an export from the followers of those that it is after.
-func (o *Operator) unfollow(ctx context.Context, e schemas.Export) error {
+func (o *Session) unfollow(ctx context.Context, e schemas.Export) error {
 	for _, name := range e.After {
 		err := o.relink(ctx, name, func(now []string) ([]string, error) {
 			return slices.DeleteFunc(now, func(f string) bool { return f == e.Name }), nil
@@ -277,7 +277,7 @@ func (o *Operator) unfollow(ctx context.Context, e schemas.Export) error {
 }
 
 // relink changes only which exports are after one, from those that its schedule has by then.
-func (o *Operator) relink(ctx context.Context, export string, next func(now []string) ([]string, error)) error {
+func (o *Session) relink(ctx context.Context, export string, next func(now []string) ([]string, error)) error {
 	err := o.edit(ctx, export, func(in schemas.ScheduledInput, _ *client.ScheduleState) (schemas.ScheduledInput, error) {
 		if in.Export.Name != export {
 			return in, ErrNotApplied
@@ -297,7 +297,7 @@ func (o *Operator) relink(ctx context.Context, export string, next func(now []st
 
 // applyLinks relinks an export as a step wants it. A follower that is still after the export
 // stays, because its own step was refused or has failed: without the link nothing would start it.
-func (o *Operator) applyLinks(ctx context.Context, s Step) error {
+func (o *Session) applyLinks(ctx context.Context, s Step) error {
 	var kept []string
 	err := o.relink(ctx, s.Export, func(now []string) (_ []string, err error) {
 		kept, err = o.stillAfter(ctx, s.Export, now, s.want.Followers)
@@ -311,7 +311,7 @@ func (o *Operator) applyLinks(ctx context.Context, s Step) error {
 
 // stillAfter returns those of the followers that are not wanted, and that are applied and after
 // the export nevertheless.
-func (o *Operator) stillAfter(ctx context.Context, export string, followers, wanted []string) (kept []string, err error) {
+func (o *Session) stillAfter(ctx context.Context, export string, followers, wanted []string) (kept []string, err error) {
 	unwanted := slices.DeleteFunc(slices.Clone(followers), func(f string) bool { return slices.Contains(wanted, f) })
 	all, err := o.Following(ctx, Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{Name: export}, Followers: unwanted}})
 	for _, f := range all {

@@ -173,8 +173,8 @@ func (s schedule) Pause(context.Context, client.SchedulePauseOptions) error {
 	return nil
 }
 
-// linked are two applied exports, B after A, and the Operator of them.
-func linked() (have []Applied, known schedules, o *Operator) {
+// linked are two applied exports, B after A, and the Session for them.
+func linked() (have []Applied, known schedules, o *Session) {
 	have = applied(after("A"), after("B", "A"))
 	have[0].Followers, have[1].Timing = []string{"B"}, nil
 	known = schedules{all: map[string]Applied{}}
@@ -182,7 +182,7 @@ func linked() (have []Applied, known schedules, o *Operator) {
 		have[i].ScheduleID = schemas.ScheduleID(have[i].Export.Name)
 		known.all[have[i].ScheduleID] = have[i]
 	}
-	return have, known, &Operator{Client: known}
+	return have, known, &Session{Client: known}
 }
 
 // TestAStepThatIsRefusedKeepsItsLink: B would start by itself, but its step is not done. Whether
@@ -338,7 +338,7 @@ func TestReadRefresh(t *testing.T) {
 			}
 			known.all[schemas.ScheduleID(id)] = a
 		}
-		plan, err := (&Operator{Client: known}).ReadRefresh(t.Context(), in, func(string) {})
+		plan, err := (&Session{Client: known}).ReadRefresh(t.Context(), in, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}

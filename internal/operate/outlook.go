@@ -50,12 +50,12 @@ func Words(t schemas.Timing) string {
 
 // Outlooks computes outlooks. Equal schedules are computed once.
 type Outlooks struct {
-	o    *Operator
+	o    *Session
 	seen map[string]Outlook
 }
 
 // Outlooks returns an empty Outlooks.
-func (o *Operator) Outlooks() Outlooks { return Outlooks{o, map[string]Outlook{}} }
+func (o *Session) Outlooks() Outlooks { return Outlooks{o, map[string]Outlook{}} }
 
 // Of returns the outlook of a timing.
 func (all Outlooks) Of(ctx context.Context, t schemas.Timing) Outlook {
@@ -72,7 +72,7 @@ func (all Outlooks) Of(ctx context.Context, t schemas.Timing) Outlook {
 // outlook asks Temporal's own matcher when a timing starts: it creates a schedule that is
 // paused, reads its times and deletes it. Temporal has no call for a schedule that does not
 // exist, and a matcher of ours would be a second opinion. The times are without jitter.
-func (o *Operator) outlook(ctx context.Context, t schemas.Timing) Outlook {
+func (o *Session) outlook(ctx context.Context, t schemas.Timing) Outlook {
 	out := Outlook{Words: Words(t), TimeZone: t.TimeZone}
 	parsed, err := timing.Parse(t)
 	if err != nil {
@@ -101,7 +101,7 @@ func (o *Operator) outlook(ctx context.Context, t schemas.Timing) Outlook {
 }
 
 // computed adds what Temporal computes for a schedule.
-func (o *Operator) computed(ctx context.Context, h client.ScheduleHandle, s *timing.Spec, out *Outlook) error {
+func (o *Session) computed(ctx context.Context, h client.ScheduleHandle, s *timing.Spec, out *Outlook) error {
 	d, err := h.Describe(ctx)
 	if err != nil {
 		return err

@@ -277,7 +277,7 @@ func flatten(at string, v any, out map[string]string) {
 }
 
 // ApplyStep does one step of a plan. Nothing runs because of it.
-func (o *Operator) ApplyStep(ctx context.Context, s Step) error {
+func (o *Session) ApplyStep(ctx context.Context, s Step) error {
 	switch s.Verb {
 	case VerbCreate, VerbChange:
 		if s.relinks {
@@ -317,7 +317,7 @@ func moved(a Applied, connection string) schemas.ScheduledInput {
 
 // CheckMove refuses to move an export to a connection where another export sends to its
 // lists.
-func (o *Operator) CheckMove(ctx context.Context, a Applied, connection string) error {
+func (o *Session) CheckMove(ctx context.Context, a Applied, connection string) error {
 	applied, err := o.Applied(ctx)
 	if err != nil {
 		return err
@@ -332,7 +332,7 @@ func (o *Operator) CheckMove(ctx context.Context, a Applied, connection string) 
 }
 
 // Move changes the connection of an applied export.
-func (o *Operator) Move(ctx context.Context, a Applied, connection string) error {
+func (o *Session) Move(ctx context.Context, a Applied, connection string) error {
 	in := moved(a, connection)
 	granted, err := o.granted(ctx, schemas.RunInput{Export: in.Export}, schemas.TriggerSchedule)
 	if err != nil {

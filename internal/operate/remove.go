@@ -35,7 +35,7 @@ func underWay(export string) error {
 }
 
 // Idle returns ErrUnderWay while a run, a check or a trial of an export is under way.
-func (o *Operator) Idle(ctx context.Context, export string) error {
+func (o *Session) Idle(ctx context.Context, export string) error {
 	if runs, err := o.runs(ctx, schemas.RunWorkflowID(schemas.TrialName(export))); err != nil {
 		return err
 	} else if runs {
@@ -57,7 +57,7 @@ func (o *Operator) Idle(ctx context.Context, export string) error {
 // Remove deletes an export: its data in the data root, its lists if asked for, and its
 // schedule. The schedule goes last, so that a removal that fails can be repeated. The
 // error is ErrUnderWay while the export runs.
-func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
+func (o *Session) Remove(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
 	// Nothing may start between the deletion of the data and that of the schedule.
 	if !a.Paused {
 		if err := o.Pause(ctx, a); err != nil {
@@ -83,7 +83,7 @@ func (o *Operator) Remove(ctx context.Context, a Applied, deleteLists bool) (sch
 
 // Described returns the export that the last run of that name was started with, as far
 // as Temporal still has it.
-func (o *Operator) Described(ctx context.Context, name string) schemas.Export {
+func (o *Session) Described(ctx context.Context, name string) schemas.Export {
 	if run, err := o.Find(ctx, name); err == nil {
 		if in, err := o.Input(ctx, run); err == nil && in.Export.Name == name {
 			return in.Export
@@ -94,7 +94,7 @@ func (o *Operator) Described(ctx context.Context, name string) schemas.Export {
 
 // RemoveUnapplied deletes what is kept of an export that has no schedule. The error is
 // ErrNotApplied if nothing is kept.
-func (o *Operator) RemoveUnapplied(ctx context.Context, export schemas.Export, deleteLists bool) (schemas.RemoveAnswer, error) {
+func (o *Session) RemoveUnapplied(ctx context.Context, export schemas.Export, deleteLists bool) (schemas.RemoveAnswer, error) {
 	a := Applied{ScheduledInput: schemas.ScheduledInput{Export: export}, ScheduleID: schemas.ScheduleID(export.Name)}
 	out, err := o.removeIdle(ctx, a, deleteLists)
 	if err == nil && out.Files == 0 && len(out.Lists) == 0 {
@@ -105,7 +105,7 @@ func (o *Operator) RemoveUnapplied(ctx context.Context, export schemas.Export, d
 
 // removeIdle removes the data, unless something is about to write more of it: a run, a
 // check, or the last scheduled start, which has not begun its run.
-func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
+func (o *Session) removeIdle(ctx context.Context, a Applied, deleteLists bool) (schemas.RemoveAnswer, error) {
 	var none schemas.RemoveAnswer
 	name := a.Export.Name
 	if err := o.Idle(ctx, name); err != nil {
@@ -150,7 +150,7 @@ func (o *Operator) removeIdle(ctx context.Context, a Applied, deleteLists bool) 
 
 // listsIdle returns ErrUnderWay while a list that is named after a value, or one of a trial, still
 // has a run. Only Temporal's list of workflows has the names, a moment late.
-func (o *Operator) listsIdle(ctx context.Context, e schemas.Export) error {
+func (o *Session) listsIdle(ctx context.Context, e schemas.Export) error {
 	names := []string{schemas.TrialName(e.Name)}
 	if slices.ContainsFunc(e.Segments, func(s schemas.Segment) bool { return s.ForEach != "" }) || schemas.IsTrial(e.Name) {
 		names = append(names, e.Name)
@@ -173,7 +173,7 @@ func (o *Operator) listsIdle(ctx context.Context, e schemas.Export) error {
 
 // startsIdle returns ErrUnderWay while a start of an export by a Refresh is about to begin a run.
 // The schedule does not know of those; Temporal's list of workflows does, a moment late.
-func (o *Operator) startsIdle(ctx context.Context, export string) error {
+func (o *Session) startsIdle(ctx context.Context, export string) error {
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: o.Namespace,
 		Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH %q",
@@ -197,7 +197,7 @@ func (o *Operator) startsIdle(ctx context.Context, export string) error {
 
 // ends reports whether a scheduled start has ended. It waits up to endTime if the run
 // that it started has ended or has not begun, because a schedule learns of that late.
-func (o *Operator) ends(ctx context.Context, export, workflowID string) (bool, error) {
+func (o *Session) ends(ctx context.Context, export, workflowID string) (bool, error) {
 	for until := time.Now().Add(endTime); ; {
 		runs, err := o.runs(ctx, workflowID)
 		if err != nil || !runs {
@@ -216,12 +216,12 @@ func (o *Operator) ends(ctx context.Context, export, workflowID string) (bool, e
 }
 
 // runs reports whether the newest execution of a workflow has not ended.
-func (o *Operator) runs(ctx context.Context, workflowID string) (bool, error) {
+func (o *Session) runs(ctx context.Context, workflowID string) (bool, error) {
 	e, err := o.execution(ctx, workflowID, "")
 	return unended(e), err
 }
 
-func (o *Operator) removeData(ctx context.Context, request schemas.RemoveInput) (schemas.RemoveAnswer, error) {
+func (o *Session) removeData(ctx context.Context, request schemas.RemoveInput) (schemas.RemoveAnswer, error) {
 	var out schemas.RemoveAnswer
 	name := request.Export.Name
 	if o.Gate != nil {

@@ -106,7 +106,7 @@ func TestNothingStartsWhileARemovalMayGoOn(t *testing.T) {
 		"Temporal went away":          {nil, serviceerror.NewUnavailable("no answer"), true},
 	} {
 		f := &oneExport{start: c.start, end: c.end}
-		o := &Operator{Client: f}
+		o := &Session{Client: f}
 		_, err := o.Remove(t.Context(), Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{Name: "A"}}}, false)
 		if err == nil || f.schedule.paused != c.paused || c.paused && !errors.Is(err, ErrUnderWay) {
 			t.Errorf("%s: paused: %v, %v", name, f.schedule.paused, err)
@@ -117,7 +117,7 @@ func TestNothingStartsWhileARemovalMayGoOn(t *testing.T) {
 // TestListsEnd: who lists runs does not have Temporal looked through from end to end.
 func TestListsEnd(t *testing.T) {
 	f := &oneExport{}
-	if all, err := (&Operator{Client: f}).History(t.Context(), "A", 20); err != nil || len(all) != 0 || f.pages != 2*mostPages {
+	if all, err := (&Session{Client: f}).History(t.Context(), "A", 20); err != nil || len(all) != 0 || f.pages != 2*mostPages {
 		t.Errorf("%d runs of %d pages, %v", len(all), f.pages, err)
 	}
 }
@@ -126,7 +126,7 @@ func TestListsEnd(t *testing.T) {
 func TestARemovalWaitsForTheListsOfTrials(t *testing.T) {
 	f := &oneExport{running: schemas.RunWorkflowID(schemas.TrialName("A")) + "/"}
 	for _, name := range []string{"A", schemas.TrialName("A")} {
-		if _, err := (&Operator{Client: f}).RemoveUnapplied(t.Context(), schemas.Export{Name: name}, false); !errors.Is(err, ErrUnderWay) {
+		if _, err := (&Session{Client: f}).RemoveUnapplied(t.Context(), schemas.Export{Name: name}, false); !errors.Is(err, ErrUnderWay) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -72,7 +72,7 @@ var ErrNotApplied = errors.New("no such export was applied")
 func (a Applied) Active() bool { return (a.Timing != nil || len(a.Export.After) > 0) && !a.Paused }
 
 // Applied returns the applied exports, sorted by name. It describes every schedule.
-func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
+func (o *Session) Applied(ctx context.Context) ([]Applied, error) {
 	schedules := o.Client.ScheduleClient()
 	list, err := schedules.List(ctx, client.ScheduleListOptions{})
 	if err != nil {
@@ -98,7 +98,7 @@ func (o *Operator) Applied(ctx context.Context) ([]Applied, error) {
 }
 
 // AppliedExport returns one applied export, or ErrNotApplied.
-func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, error) {
+func (o *Session) AppliedExport(ctx context.Context, export string) (Applied, error) {
 	a, err := o.describe(ctx, schemas.ScheduleID(export))
 	if errors.Is(err, ErrNotApplied) {
 		names, _ := o.Names(ctx) // only for the suggestion
@@ -111,7 +111,7 @@ func (o *Operator) AppliedExport(ctx context.Context, export string) (Applied, e
 }
 
 // AppliedNow returns what the schedule of an export starts now, nothing if it is not applied.
-func (o *Operator) AppliedNow(ctx context.Context, export string) (out schemas.AppliedNow, err error) {
+func (o *Session) AppliedNow(ctx context.Context, export string) (out schemas.AppliedNow, err error) {
 	a, err := o.describe(ctx, schemas.ScheduleID(export))
 	switch {
 	case errors.Is(err, ErrNotApplied):
@@ -122,7 +122,7 @@ func (o *Operator) AppliedNow(ctx context.Context, export string) (out schemas.A
 	return schemas.AppliedNow{Input: &a.ScheduledInput, Paused: a.Paused}, nil
 }
 
-func (o *Operator) describe(ctx context.Context, id string) (Applied, error) {
+func (o *Session) describe(ctx context.Context, id string) (Applied, error) {
 	d, err := o.Client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
 	if absent(err) {
 		return Applied{}, ErrNotApplied
@@ -164,7 +164,7 @@ func scheduled(d *client.ScheduleDescription) (in schemas.ScheduledInput, ok boo
 }
 
 // create makes the schedule of an export. Nothing runs because of it.
-func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error {
+func (o *Session) create(ctx context.Context, in schemas.ScheduledInput) error {
 	_, err := o.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: schemas.ScheduleID(in.Export.Name), Spec: spec(in.Timing), Action: action(in),
 		Overlap: overlap(in), CatchupWindow: catchUp(in.Timing), Note: o.note(in),
@@ -179,7 +179,7 @@ func (o *Operator) create(ctx context.Context, in schemas.ScheduledInput) error 
 // change replaces the definition and the times of an export's schedule. It keeps the followers
 // that the schedule has by then and that are still after the export. A paused schedule stays
 // paused, unless it was paused for its connection and the connection changes.
-func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error {
+func (o *Session) change(ctx context.Context, in schemas.ScheduledInput) error {
 	return o.edit(ctx, in.Export.Name, func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error) {
 		kept, err := o.stillAfter(ctx, in.Export.Name, now.Followers, in.Followers)
 		if err != nil {
@@ -200,7 +200,7 @@ func (o *Operator) change(ctx context.Context, in schemas.ScheduledInput) error 
 // edit replaces what an export's schedule starts, and when, by what next returns. next is called
 // with what the schedule starts now, which is empty in one that is not of this program, and may
 // change the state. Paused in the state is whether the export is.
-func (o *Operator) edit(ctx context.Context, export string, next func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error)) error {
+func (o *Session) edit(ctx context.Context, export string, next func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error)) error {
 	return o.Client.ScheduleClient().GetHandle(ctx, schemas.ScheduleID(export)).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			s := u.Description.Schedule
@@ -230,7 +230,7 @@ func (o *Operator) edit(ctx context.Context, export string, next func(now schema
 }
 
 // note is shown beside the schedule in Temporal.
-func (o *Operator) note(in schemas.ScheduledInput) string {
+func (o *Session) note(in schemas.ScheduledInput) string {
 	who := o.Who.Name
 	if in.Grant != nil {
 		who = in.Grant.Person.Name
@@ -282,13 +282,13 @@ func action(in schemas.ScheduledInput) *client.ScheduleWorkflowAction {
 }
 
 // Pause stops the scheduled runs of an export until Resume. Refreshes of those after it go on.
-func (o *Operator) Pause(ctx context.Context, a Applied) error {
+func (o *Session) Pause(ctx context.Context, a Applied) error {
 	return o.pause(ctx, a.ScheduleID, "Paused by "+o.Who.Name)
 }
 
 // pause pauses a schedule with a note. It pauses an export with followers in what the schedule
 // starts, because Temporal's own pause would also stop the followers.
-func (o *Operator) pause(ctx context.Context, id, note string) error {
+func (o *Session) pause(ctx context.Context, id, note string) error {
 	a, err := o.describe(ctx, id)
 	switch {
 	case err != nil && !errors.Is(err, ErrNotApplied):
@@ -304,7 +304,7 @@ func (o *Operator) pause(ctx context.Context, id, note string) error {
 
 // Resume ends the pause of an export's schedule. It updates the schedule instead of using
 // Unpause, which does not set the time of the last update in every version of Temporal.
-func (o *Operator) Resume(ctx context.Context, a Applied) error {
+func (o *Session) Resume(ctx context.Context, a Applied) error {
 	return o.edit(ctx, a.Export.Name, func(now schemas.ScheduledInput, state *client.ScheduleState) (schemas.ScheduledInput, error) {
 		state.Paused, state.Note = false, "Resumed by "+o.Who.Name
 		return now, nil
@@ -313,7 +313,7 @@ func (o *Operator) Resume(ctx context.Context, a Applied) error {
 
 // Names returns the names of the applied exports, sorted, at most maxListed of them. It
 // reads one page of Temporal's list and describes no schedule, so it is quick.
-func (o *Operator) Names(ctx context.Context) ([]string, error) {
+func (o *Session) Names(ctx context.Context) ([]string, error) {
 	list, err := o.Client.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: maxListed})
 	var names []string
 	for err == nil && list.HasNext() && len(names) < maxListed {

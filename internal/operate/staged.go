@@ -23,7 +23,7 @@ const mostExecutions = 1000
 // the namespace has kept no history of one. If there are too many histories to read, it returns
 // a staging that is newer than any snapshot: the data root then counts as restored, and nobody
 // is removed who should stay.
-func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*schemas.Staged, error) {
+func (o *Session) LastStaged(ctx context.Context, run schemas.RunRef) (*schemas.Staged, error) {
 	id := schemas.SegmentWorkflowID(run.Export, run.Segment)
 	newest, err := o.execution(ctx, id, "")
 	if newest == nil || err != nil {
@@ -51,7 +51,7 @@ func (o *Operator) LastStaged(ctx context.Context, run schemas.RunRef) (*schemas
 }
 
 // staged reads one execution's history from its end.
-func (o *Operator) staged(ctx context.Context, id, execution, connection string) (*schemas.Staged, error) {
+func (o *Session) staged(ctx context.Context, id, execution, connection string) (*schemas.Staged, error) {
 	results := map[int64]*common.Payloads{} // by the event that scheduled the activity
 	committed, closed := false, false
 	var page []byte

@@ -75,7 +75,7 @@ func TestLastStagedAfterRunsWithoutStaging(t *testing.T) {
 		number, staged int
 		version        int64 // 0 if there is no staging
 	}{{1, 0, 7}, {500, 499, 7}, {500, -1, 0}, {mostExecutions + 1, mostExecutions, math.MaxInt64}} {
-		o := &Operator{Client: &histories{number: c.number, staged: c.staged, upload: upload}}
+		o := &Session{Client: &histories{number: c.number, staged: c.staged, upload: upload}}
 		last, err := o.LastStaged(t.Context(), run)
 		switch {
 		case err != nil:

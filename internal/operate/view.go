@@ -77,7 +77,7 @@ func (v View) Ended() bool {
 }
 
 // Look returns the state of a run.
-func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
+func (o *Session) Look(ctx context.Context, run Run) (View, error) {
 	v := View{Run: run}
 	d, err := o.Client.DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
 	if err != nil {
@@ -124,7 +124,7 @@ func (o *Operator) Look(ctx context.Context, run Run) (View, error) {
 // lookSegment returns the state of one segment. If its workflow can't be queried, the
 // state is the one that its parent knows. id is the run ID that the run knows itself
 // by: a run that was reset in Temporal keeps its first one.
-func (o *Operator) lookSegment(ctx context.Context, run Run, id string, s schemas.SegmentProgress) SegmentView {
+func (o *Session) lookSegment(ctx context.Context, run Run, id string, s schemas.SegmentProgress) SegmentView {
 	sv := SegmentView{WorkflowID: s.WorkflowID}
 	sv.Run = schemas.RunRef{Export: run.Export, RunID: id, Segment: s.Segment}
 	sv.State, sv.Report.Segment, sv.Report.State = s.State, s.Segment, s.State
@@ -160,7 +160,7 @@ func counted(p schemas.Progress) (handled int64, total *int64) {
 }
 
 // addLive adds the progress in the heartbeats of running activities.
-func (o *Operator) addLive(ctx context.Context, sv *SegmentView) {
+func (o *Session) addLive(ctx context.Context, sv *SegmentView) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, sv.WorkflowID, "")
 	if err != nil {
 		return
@@ -187,7 +187,7 @@ func decode(p *commonpb.Payloads, out any) bool {
 	return p != nil && converter.GetDefaultDataConverter().FromPayloads(p, out) == nil
 }
 
-func (o *Operator) query(ctx context.Context, workflowID, runID string, out any) error {
+func (o *Session) query(ctx context.Context, workflowID, runID string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	answer, err := o.Client.QueryWorkflow(ctx, workflowID, runID, schemas.QueryProgress)
@@ -198,7 +198,7 @@ func (o *Operator) query(ctx context.Context, workflowID, runID string, out any)
 }
 
 // ended adds the result of a run that has ended.
-func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecutionStatus) (View, error) {
+func (o *Session) ended(ctx context.Context, v View, status enums.WorkflowExecutionStatus) (View, error) {
 	var result schemas.RunResult
 	err := o.Client.GetWorkflow(ctx, v.Run.WorkflowID, v.Run.RunID).Get(ctx, &result)
 	var app *temporal.ApplicationError
@@ -246,7 +246,7 @@ func (o *Operator) ended(ctx context.Context, v View, status enums.WorkflowExecu
 // until it waits and stopAtWait is set, or until ctx ends. It returns the last view. A
 // call that fails is repeated, since a run outlives restarts of workers and of Temporal;
 // see then gets the problem.
-func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stopAtWait bool, see func(v View, problem error)) (View, error) {
+func (o *Session) Watch(ctx context.Context, run Run, every time.Duration, stopAtWait bool, see func(v View, problem error)) (View, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	last := View{Run: run}
@@ -273,7 +273,7 @@ func (o *Operator) Watch(ctx context.Context, run Run, every time.Duration, stop
 }
 
 // LookAtRun looks at the newest run of an export.
-func (o *Operator) LookAtRun(ctx context.Context, export string) (schemas.RunLook, error) {
+func (o *Session) LookAtRun(ctx context.Context, export string) (schemas.RunLook, error) {
 	run, err := o.Find(ctx, export)
 	if err != nil {
 		return schemas.RunLook{}, err

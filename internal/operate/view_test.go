@@ -32,7 +32,7 @@ func (e *endedRun) GetWorkflow(context.Context, string, string) client.WorkflowR
 // TestALookThatIsCutOffIsNoFailureOfTheRun: only its result says how a run has ended.
 func TestALookThatIsCutOffIsNoFailureOfTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	o := &Operator{Client: &endedRun{late: cancel}}
+	o := &Session{Client: &endedRun{late: cancel}}
 	if v, err := o.Look(ctx, Run{WorkflowID: "export/Spring", RunID: "1"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a run that has ended well is %q: %s, %v", v.State, v.Error, err)
 	}

@@ -14,7 +14,7 @@ import (
 
 // Waiting returns how many runs and segments of runs wait for a person, by export. It is
 // empty if the namespace lacks the search attributes.
-func (o *Operator) Waiting(ctx context.Context) (map[string]int64, error) {
+func (o *Session) Waiting(ctx context.Context) (map[string]int64, error) {
 	query := fmt.Sprintf("%s = %q AND ExecutionStatus = 'Running'", schemas.AttributeState, schemas.StateWaiting)
 	found, err := o.list(ctx, query, func(e *workflow.WorkflowExecutionInfo) (Run, bool) {
 		name := e.Execution.WorkflowId

@@ -28,7 +28,7 @@ type Queue struct {
 
 // Workers returns the workers that poll a task queue. It leaves out those that last polled
 // two minutes or more before the latest poll.
-func (o *Operator) Workers(ctx context.Context, q Queue) ([]Worker, error) {
+func (o *Session) Workers(ctx context.Context, q Queue) ([]Worker, error) {
 	kind := enums.TASK_QUEUE_TYPE_ACTIVITY
 	if q.Workflows {
 		kind = enums.TASK_QUEUE_TYPE_WORKFLOW

@@ -25,7 +25,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Live is what Temporal knows of exports and runs; see operate.Operator.
+// Live is what Temporal knows of exports and runs; see operate.Session.
 type Live interface {
 	Applied(ctx context.Context) ([]operate.Applied, error)
 	LastLook(ctx context.Context) (schemas.LateRuns, error)

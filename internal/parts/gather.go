@@ -64,7 +64,7 @@ type textBuilder[T any] interface {
 }
 
 // texts returns the values at indexes. Arrow's Take is not used for texts: it makes room for each
-// of them anew, so that a column takes time by the square of its size.
+// of them again, so that a column takes time by the square of its size.
 func texts[T any](b textBuilder[T], at []int32, isNull func(int) bool, value func(int) T, size func(T) int) arrow.Array {
 	defer b.Release()
 	bytes := 0

@@ -50,7 +50,7 @@ var warm = sync.OnceFunc(func() {
 	// With a higher percentage, objects that need two cycles (finalizers, pools) make the heap
 	// grow without end.
 	debug.SetGCPercent(200)
-	workflows.ChunkBatches, workflows.ChunksPerExecution = 2, 2
+	workflows.FirstChunk, workflows.ChunksPerExecution = 2, 2
 })
 
 // fromEnv returns a number from the environment.

@@ -61,7 +61,7 @@ func (t *tried) leavesOut(p *snapshot.Profile, value []byte, i int, users *segme
 }
 
 // recordsFiltered reports whether rows that are filtered are recorded: of a trial, only those of
-// the people whom it names.
+// the people that it names.
 func (s *staging) recordsFiltered() bool {
 	return s.recording.OfAll() && (s.tried == nil || s.tried.people != nil)
 }
@@ -99,7 +99,7 @@ func (s *staging) finishTrial() error {
 	}
 	s.manifest.Filtered += s.tried.over
 	if s.tried.over > 0 && s.tried.people != nil {
-		s.manifest.Warnings = append(s.manifest.Warnings, fmt.Sprintf("the trial sends %d profiles; %d rows of people whom it names were left out", s.tried.limit, s.tried.over))
+		s.manifest.Warnings = append(s.manifest.Warnings, fmt.Sprintf("the trial sends %d profiles; %d rows of people that it names were left out", s.tried.limit, s.tried.over))
 	}
 	if s.tried.people == nil {
 		return nil

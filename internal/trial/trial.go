@@ -1,4 +1,4 @@
-// Package trial keeps the people whom a trial names. Their addresses and user IDs go from the
+// Package trial keeps the people that a trial names. Their addresses and user IDs go from the
 // person who starts the trial into a file of the data root, which is encrypted like all files
 // with people, and from there into the worker's memory. Temporal has only the file's name, which
 // is random.
@@ -72,7 +72,7 @@ func Delete(ctx context.Context, root *storage.Root, connection, export, name st
 	return nil
 }
 
-// People are those whom a trial names. It is not safe for concurrent use.
+// People are those that a trial names. It is not safe for concurrent use.
 type People struct {
 	ids   []string
 	found []bool
@@ -115,7 +115,7 @@ func normalized(raw []byte) []byte {
 	return address
 }
 
-// Has reports whether one of the identifiers of a row is of a person whom the trial names. The
+// Has reports whether one of the identifiers of a row is of a person that the trial names. The
 // last ones, raw, are as they are in the file. It notes that the person was found.
 func (p *People) Has(address, userID []byte, raw ...[]byte) bool {
 	has := p.note(address)
@@ -135,7 +135,7 @@ func (p *People) note(id []byte) bool {
 	return len(named) > 0
 }
 
-// Missing returns the people whom Has has not found: address or user ID, of which the other one
+// Missing returns the people that Has has not found: address or user ID, of which the other one
 // is empty. An address in two spellings is returned once.
 func (p *People) Missing(yield func(address, userID []byte) error) error {
 	returned := map[string]bool{}

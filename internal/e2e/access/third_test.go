@@ -21,7 +21,7 @@ import (
 // third is somebody who may write to Temporal's namespace, without the workers' secret.
 type third struct {
 	world.Guarded
-	o *operate.Operator
+	o *operate.Session
 }
 
 // TestWhatTheThirdKindCanDo tries each thing that docs/access.md says of those who may
@@ -29,7 +29,7 @@ type third struct {
 func TestWhatTheThirdKindCanDo(t *testing.T) {
 	t.Parallel()
 	g := world.NewGuarded(t)
-	x := third{g, &operate.Operator{Client: g.Client, Namespace: "default", Who: schemas.Person{Name: "the owner", Role: schemas.RoleViewer}}}
+	x := third{g, &operate.Session{Client: g.Client, Namespace: "default", Who: schemas.Person{Name: "the owner", Role: schemas.RoleViewer}}}
 	for _, c := range []struct {
 		name string
 		do   func(third)
@@ -265,7 +265,7 @@ func (x third) lies() {
 func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 	t.Parallel()
 	g := world.NewGuarded(t)
-	x := third{g, &operate.Operator{Client: g.Client, Namespace: "default"}}
+	x := third{g, &operate.Session{Client: g.Client, Namespace: "default"}}
 	a := x.applied("Altered")
 	good := granted(a)
 	for name, alter := range map[string]func(*schemas.RunInput){

@@ -43,7 +43,7 @@ func TestThePlainDevelopmentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Client.Close)
-	w.Operator = &operate.Operator{Client: w.Client, Namespace: client.DefaultNamespace, Who: schemas.Person{Name: "tester", Role: schemas.RoleAdministrator}}
+	w.Operator = &operate.Session{Client: w.Client, Namespace: client.DefaultNamespace, Who: schemas.Person{Name: "tester", Role: schemas.RoleAdministrator}}
 	w.StartHost()
 	expected := w.Generated(2000)
 	for _, name := range []string{"Without attributes", "With attributes"} {

@@ -30,7 +30,7 @@ func TestTemporalIsDownAtAStart(t *testing.T) {
 		w.People(e.Name, 1, 5, 1)
 		e.Fields = schemas.Fields{} // new fields would be asked about
 	}
-	o := &operate.Operator{Client: w.Client, Namespace: "default"}
+	o := &operate.Session{Client: w.Client, Namespace: "default"}
 	found := func(look schemas.LateRuns) string {
 		var events []string
 		for _, f := range look.Found {

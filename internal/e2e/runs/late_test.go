@@ -22,7 +22,7 @@ func TestLateRunsOfAWorkerThatWasDown(t *testing.T) {
 	e := w.Of("Down")
 	e.Fields = schemas.Fields{} // new fields would be asked about
 	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
-	o := &operate.Operator{Client: w.Client, Namespace: "default"}
+	o := &operate.Session{Client: w.Client, Namespace: "default"}
 	look := func(before schemas.LateRuns, at time.Time) (schemas.LateRuns, string) {
 		t.Helper()
 		out, err := o.FindLate(t.Context(), before, at, func(string) {})

@@ -52,7 +52,7 @@ type World struct {
 	Stack    *devstack.Stack // Temporal in this process; nil if it is a separate one
 	Temporal string          // its address
 	Client   client.Client
-	Operator *operate.Operator
+	Operator *operate.Session
 	Root     *storage.Root
 	Secrets  []string         // of the worker; without them, runs need no grant
 	Metrics  *observe.Metrics // of the worker in this process, like Tracer; may be nil
@@ -155,7 +155,7 @@ func (w *World) Dial() {
 		w.T.Fatal(err)
 	}
 	w.T.Cleanup(w.Client.Close)
-	w.Operator = &operate.Operator{Client: w.Client, Namespace: "default", Who: schemas.Person{Name: "tester", Role: schemas.RoleAdministrator}}
+	w.Operator = &operate.Session{Client: w.Client, Namespace: "default", Who: schemas.Person{Name: "tester", Role: schemas.RoleAdministrator}}
 }
 
 // StartHost starts a worker in this process.

@@ -116,7 +116,7 @@ type everything struct {
 	sandboxURL string
 	client     client.Client
 	host       *host.Host
-	operator   *operate.Operator
+	operator   *operate.Session
 	stops      []func()
 }
 
@@ -128,7 +128,7 @@ func (e *everything) stop() {
 
 // start starts the sandbox, Temporal, its UI and a worker.
 func start(ctx context.Context, o serveOptions, dir string, log *slog.Logger) (e *everything, err error) {
-	e = &everything{operator: &operate.Operator{Namespace: namespace, Who: schemas.Person{Name: "dev", Role: schemas.RoleAdministrator}}}
+	e = &everything{operator: &operate.Session{Namespace: namespace, Who: schemas.Person{Name: "dev", Role: schemas.RoleAdministrator}}}
 	defer func() {
 		if err != nil {
 			e.stop()
