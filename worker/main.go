@@ -90,9 +90,6 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer root.Close()
-	if err := reach(ctx, root); err != nil {
-		return fmt.Errorf("DATA_ROOT: %w", err)
-	}
 	gate, err := s.gate(root, log)
 	if err != nil {
 		return err
@@ -166,7 +163,8 @@ func closeTraces(t *observe.Traces, log *slog.Logger) {
 	}
 }
 
-// dataRoot opens the data root with its keys.
+// dataRoot opens the data root with its keys, and checks that it can be used. A cloud may take a
+// while to issue credentials.
 func (s settings) dataRoot(ctx context.Context) (*storage.Root, error) {
 	keys, err := storage.ReadKeys(s.DataKeys, s.DataKeysFile)
 	if err != nil {
@@ -177,12 +175,11 @@ func (s settings) dataRoot(ctx context.Context) (*storage.Root, error) {
 		return nil, fmt.Errorf("open DATA_ROOT: %w", err)
 	}
 	root.Encrypt(keys, dataroot.PeopleDirs...)
-	return root, nil
-}
-
-// reach checks that the data root can be used. A cloud may take a while to issue credentials.
-func reach(ctx context.Context, root *storage.Root) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return root.Reach(ctx)
+	if err := root.Reach(ctx); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("DATA_ROOT: %w", err)
+	}
+	return root, nil
 }

@@ -22,9 +22,6 @@ func declareRestore(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer root.Close()
-	if err := reach(ctx, root); err != nil {
-		return fmt.Errorf("DATA_ROOT: %w", err)
-	}
 	if err := root.WriteJSON(ctx, dataroot.RestoreKey, dataroot.Restore{ID: rand.Text(), At: time.Now().UTC()}); err != nil {
 		return fmt.Errorf("declare the restore of the data root: %w", err)
 	}

@@ -12,11 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"golang.org/x/oauth2"
 
 	"iterable-segment-export/internal/gateway"
@@ -131,50 +131,27 @@ func (l Login) oauth(ctx context.Context) (*oauth2.Config, error) {
 // the gateway, otherwise the ID token.
 func (l *Login) set(got *oauth2.Token) {
 	l.Token = got.AccessToken
-	if id, _ := got.Extra("id_token").(string); id != "" && !slices.Contains(audience(l.Token), l.Audience) {
+	if id, _ := got.Extra("id_token").(string); id != "" && !claims(l.Token).Aud.Contains(l.Audience) {
 		l.Token = id
 	}
 	l.Refresh = cmp.Or(got.RefreshToken, l.Refresh)
 }
 
-// claims decodes a token's claims without verifying it; the gateway does that.
-func claims(token string, out any) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return
-	}
-	if data, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
-		_ = json.Unmarshal(data, out)
-	}
-}
-
-func expiry(token string) time.Time {
-	var c struct {
-		Exp float64 `json:"exp"`
-	}
-	claims(token, &c)
-	return time.Unix(int64(c.Exp), 0)
-}
-
-func audience(token string) []string {
-	var c struct {
-		Aud any `json:"aud"`
-	}
-	claims(token, &c)
-	switch aud := c.Aud.(type) {
-	case string:
-		return []string{aud}
-	case []any:
-		var out []string
-		for _, a := range aud {
-			if s, ok := a.(string); ok {
-				out = append(out, s)
-			}
+// claims returns a token's audience and expiry without verifying it; the gateway does that. They
+// are empty if it is not a JWT.
+func claims(token string) (c struct {
+	Aud jwt.Audience `json:"aud"`
+	Exp float64      `json:"exp"`
+}) {
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		if data, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+			_ = json.Unmarshal(data, &c)
 		}
-		return out
 	}
-	return nil
+	return c
 }
+
+func expiry(token string) time.Time { return time.Unix(int64(claims(token).Exp), 0) }
 
 // ErrNoDevice is the error of an identity provider without a device flow.
 var ErrNoDevice = errors.New("the identity provider has no device flow")
