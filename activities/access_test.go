@@ -225,7 +225,7 @@ func TestACheckSendsNothing(t *testing.T) {
 	isOfType(t, err, schemas.ErrorGrant)
 }
 
-// TestAMessageIsAboutARun that names whom to tell: no other text reaches an operators'
+// TestAMessageIsAboutARun, which names who is notified: no other text reaches an operators'
 // chat, signed.
 func TestAMessageIsAboutARun(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))

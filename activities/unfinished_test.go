@@ -197,7 +197,7 @@ func (b *bench) stage(t *testing.T, run schemas.RunRef, people map[string]float6
 	return m
 }
 
-// TestAStartOverBeginsAfresh: whom Iterable refused before the run started over has been
+// TestAStartOverBeginsAfresh: a person that Iterable refused before the run started over has been
 // sent again since, and may have been taken; what was acknowledged before is known.
 func TestAStartOverBeginsAfresh(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
@@ -263,7 +263,7 @@ func writePeople(t *testing.T, file string, people map[string]float64) {
 }
 
 // TestARunThatEndsEarlyForgetsNobody: it ends before it knows its list, and an
-// earlier one may have put somebody on it, of whom the next run takes account.
+// earlier one may have put somebody on it, which the next run takes into account.
 func TestARunThatEndsEarlyForgetsNobody(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	b.env.RegisterActivityWithOptions(b.CloseRun, activity.RegisterOptions{Name: schemas.ActivityCloseRun})

@@ -236,7 +236,7 @@ func TestTrialsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestATrialKeepsARecord of whom it names or sends, also where runs keep none.
+// TestATrialKeepsARecord of the people that it names or sends, also where runs keep none.
 func TestATrialKeepsARecord(t *testing.T) {
 	e := schemas.Export{Name: "Spring", Connection: "marketing", Email: "email", Segments: []schemas.Segment{{Name: "S", Source: "s"}}}
 	for _, c := range []struct {

@@ -199,7 +199,7 @@ func TestADamagedSnapshotIsGivenUp(t *testing.T) {
 }
 
 // TestARepeatForgetsWhatWasRefused: an earlier try of a batch may have been refused
-// people whom this one was not.
+// people that this one was not.
 func TestARepeatForgetsWhatWasRefused(t *testing.T) {
 	b := newLedger(t)
 	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}

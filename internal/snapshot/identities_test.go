@@ -66,7 +66,7 @@ func tellMember(m *Member) string {
 	return fmt.Sprintf("%x %d %s %s", m.Key, m.Fields, m.Email, m.UserID)
 }
 
-// TestWhoStaysIsTold hands out the members whom the segment names, those of
+// TestWhoStaysIsTold hands out the members that the segment names, those of
 // batches with nobody else in them included.
 func TestWhoStaysIsTold(t *testing.T) {
 	var members []Member

@@ -126,7 +126,7 @@ func TestWriterRefuses(t *testing.T) {
 		t.Error("the same key was taken twice")
 	}
 	if err := w.Append(&Member{Key: keyOf(^uint64(0), 0)}); err == nil {
-		t.Error("a member whom nothing identifies was taken")
+		t.Error("a member without an identifier was accepted")
 	}
 }
 

@@ -42,7 +42,7 @@ func TestARowIsRefusedOnce(t *testing.T) {
 	}
 }
 
-// TestAnUnnamedFailureIsEverybodys: where Iterable does not say whom it did not take,
+// TestAnUnnamedFailureIsEverybodys: where Iterable does not say which profiles it refused,
 // nobody of the request is sure to be on the list.
 func TestAnUnnamedFailureIsEverybodys(t *testing.T) {
 	b := twoPeople(t)

@@ -194,7 +194,7 @@ func TestASnapshotThatIsNotToBeTrustedRemovesNobody(t *testing.T) {
 			if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], c.warning) {
 				t.Errorf("warnings %q, want %q", r.Warnings, c.warning)
 			}
-			// From there on it is known again whom this export put there.
+			// From there on it is known again which members this export added.
 			w.People(t.Name(), 6, 11, 1)
 			r = w.Done(w.Run(e))
 			if m, u := r.Manifest, r.Upload; u.Removed != 1 || m.Unchanged != 6 || u.Requests != 1 {

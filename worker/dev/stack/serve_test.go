@@ -63,7 +63,7 @@ func TestTheExamplesGetThrough(t *testing.T) {
 	}
 }
 
-// TestTheMarketingExamplesGetThrough: each chooses whom the sandbox gets.
+// TestTheMarketingExamplesGetThrough: each chooses who is sent to the sandbox.
 func TestTheMarketingExamplesGetThrough(t *testing.T) {
 	o := options(t)
 	o.exports, o.connections = "../../../examples/marketing/exports.yaml", "../../../examples/marketing/connections.yaml"
