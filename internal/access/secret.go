@@ -23,7 +23,9 @@ func ReadSecrets(text, file string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("WORKER_SECRET_FILE: %w", err)
 		}
-		text = string(data)
+		if text = string(data); strings.TrimSpace(text) == "" {
+			return nil, errors.New("the file of WORKER_SECRET_FILE has no secret; create one with: openssl rand -base64 32")
+		}
 	}
 	return strings.Fields(text), nil
 }
