@@ -78,7 +78,7 @@ func TestNamesThatMixWithNulls(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := 0
-	if err := Rows(t.Context(), file.Bytes(), func(r *Row) error {
+	if err := ReadRows(t.Context(), memoryFile{bytes.NewReader(file.Bytes())}, func(r *Row) error {
 		at := time.Time{}
 		if i%5 != 0 {
 			at = time.UnixMilli(int64(i))
