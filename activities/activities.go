@@ -22,6 +22,7 @@ import (
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/overview"
+	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression/lists"
@@ -72,6 +73,7 @@ type Activities struct {
 
 	inspected inspected
 	lists     lists.Cache
+	listings  staging.Listings
 }
 
 // Connections finds connections by name.

@@ -220,7 +220,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 		return m, err
 	}
 	old.CompareFields(fields)
-	stager := staging.Stager{Ledger: a.Ledger(), BatchProfiles: a.BatchProfiles}
+	stager := staging.Stager{Ledger: a.Ledger(), BatchProfiles: a.BatchProfiles, Listings: &a.listings}
 	if stager.Forgotten, err = a.forgotten().Known(ctx, in.Run.Connection); err != nil {
 		return m, err
 	}

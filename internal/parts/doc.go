@@ -9,9 +9,9 @@
 // whatever the number of lists, and each list keeps its own snapshot, guardrails, lease and
 // report, as the list of any other segment.
 //
-// If rows have two identifying columns and the connection has suppression lists, the run of each list
-// reads those columns of all rows, since another row of a person may have the identifier that is
-// suppressed. These reads grow with the number of lists times the number of rows.
+// If rows have two identifying columns and the connection has suppression lists, those columns of all
+// rows are read before a list is staged, since another row of a person may have the identifier that
+// is suppressed. A worker reads them once for the lists that it stages at the same time.
 //
 // A file is a sequence of blocks. A block is an Arrow IPC stream with rows of one part, followed
 // by the next block. The Index, which is kept beside the file, has the place of each block and its

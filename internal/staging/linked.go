@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"sync"
+	"weak"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/email"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
@@ -119,27 +122,68 @@ func (s *staging) writeLinked(ctx context.Context) error {
 	return nil
 }
 
+// listed are the rows of a segment that are about people on a suppression list.
+type listed struct {
+	rows   rowSet // that have an identifier of a list themselves
+	linked linked // profiles of which a row has
+}
+
+// Listings shares what the identities of a divided segment say among its lists that are staged at
+// the same time: the identities are read once.
+type Listings struct {
+	mu   sync.Mutex // held while they are read
+	of   string     // the folder of the divided rows
+	set  weak.Pointer[suppression.Set]
+	last weak.Pointer[listed]
+}
+
+// find returns the listed of the segment whose divided rows are in the folder of, or of one that is
+// not divided where of is "". It returns the last one found, if that is it, or what read returns.
+func (l *Listings) find(of string, set *suppression.Set, read func() (*listed, error)) (*listed, error) {
+	if l == nil || of == "" {
+		return read()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last := l.last.Value(); last != nil && l.of == of && l.set.Value() == set {
+		return last, nil
+	}
+	found, err := read()
+	if err == nil {
+		l.of, l.set, l.last = of, weak.Make(set), weak.Make(found)
+	}
+	return found, err
+}
+
 // linkRows notes the suppressed rows of the segment, before any row is staged: another row of
 // the same profile may lack the identifier. If rows have only one, that is not necessary.
-func (s *staging) linkRows(ctx context.Context, seg *segment.Segment) error {
+func (s *staging) linkRows(ctx context.Context, seg *segment.Segment, shared *Listings) (err error) {
 	if s.suppressed.Set.Len() == 0 || s.emailColumn < 0 || s.userColumn < 0 {
 		return nil
 	}
-	s.listedRows = rowSet{}
-	for b, err := range seg.ReadIdentities(ctx) {
-		if err == nil {
-			err = s.linkRecord(b)
-		}
-		if err != nil {
-			return err
-		}
+	of := ""
+	if run := s.in.Run; s.in.Segment.Of != "" {
+		run.Segment = s.in.Segment.Of
+		of = dataroot.StagedDir(run, s.in.Divided)
 	}
-	t := seg.Traffic()
-	s.traffic.Bytes, s.traffic.Requests = s.traffic.Bytes+t.Bytes, s.traffic.Requests+t.Requests
-	return nil
+	s.inSegment, err = shared.find(of, s.suppressed.Set, func() (*listed, error) {
+		found := &listed{rowSet{}, linked{}}
+		for b, err := range seg.ReadIdentities(ctx) {
+			if err == nil {
+				err = s.linkRecord(b, found)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		t := seg.Traffic()
+		s.traffic.Bytes, s.traffic.Requests = s.traffic.Bytes+t.Bytes, s.traffic.Requests+t.Requests
+		return found, nil
+	})
+	return err
 }
 
-func (s *staging) linkRecord(b segment.Batch) error {
+func (s *staging) linkRecord(b segment.Batch, found *listed) error {
 	emails, users, err := s.identifiers(b)
 	if err != nil {
 		return err
@@ -151,10 +195,10 @@ func (s *staging) linkRecord(b segment.Batch) error {
 		known := reason == "" || s.named(&p, i, users) != nil
 		listed := s.isListed(p.Email, p.UserID)
 		if listed {
-			s.listedRows.add(at(b, i))
+			found.rows.add(at(b, i))
 		}
 		if known && (listed && len(p.Email) > 0 && len(p.UserID) > 0 || reason != "" && s.isListedRaw(i, emails, users)) {
-			if err := s.linkedRows.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {
+			if err := found.linked.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {
 				return err
 			}
 		}
@@ -166,10 +210,10 @@ func (s *staging) linkRecord(b segment.Batch) error {
 // suppressesRow reports whether the person of a row is on a suppression list, or its profile is
 // linked.
 func (s *staging) suppressesRow(at position, p *snapshot.Profile) bool {
-	if s.listedRows == nil {
+	if s.inSegment == nil {
 		return s.isSuppressed(p.Email, p.UserID)
 	}
-	return s.listedRows.has(at) || s.isLinked(p.Email, p.UserID)
+	return s.inSegment.rows.has(at) || s.isLinked(p.Email, p.UserID)
 }
 
 // isSuppressed reports whether a person is on a suppression list by any identifier of the row
@@ -182,7 +226,7 @@ func (s *staging) isSuppressed(address, userID []byte) bool {
 // an identifier is missing, the one that the profile had at the last run counts.
 func (s *staging) isLinked(address, userID []byte) bool {
 	project := s.in.Connection.ProjectType
-	if s.linkedRows.has(address, userID, project) {
+	if s.inSegment != nil && s.inSegment.linked.has(address, userID, project) {
 		return true
 	}
 	return (len(address) == 0 || len(userID) == 0) && s.linkedMembers.has(address, userID, project)

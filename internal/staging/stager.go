@@ -28,6 +28,8 @@ type Stager struct {
 	Forgotten forgotten.People
 	// Suppressed are the people of the connection's suppression lists.
 	Suppressed Suppressed
+	// Listings is shared by the stagings of this process; it may be nil.
+	Listings *Listings
 	// BatchProfiles is the most profiles of a batch; 0 is schemas.BatchProfiles.
 	BatchProfiles int
 }
@@ -52,7 +54,7 @@ func (stager *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt 
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	s.losers = from.losers
-	if err := s.linkRows(ctx, from.Segment); err != nil {
+	if err := s.linkRows(ctx, from.Segment, stager.Listings); err != nil {
 		return m, partFailure(in, err)
 	}
 	if err := s.decide(ctx, from.Segment, stager.TempDir); err != nil {

@@ -39,14 +39,14 @@ type staging struct {
 	examples   *examples // nil but in a check
 	forgotten  forgotten.People
 	suppressed Suppressed
-	// linkedRows are found in the segment before it is staged, linkedMembers in the snapshot
-	// and in the linkedFile, whose content is linkedBefore.
-	linkedRows, linkedMembers linked
-	linkedBefore              []byte
-	listedRows                rowSet            // found with linkedRows; nil if these were not looked for
-	recording                 *record.Recording // nil if no record is kept
-	gone                      []byte            // keys of members who are forgotten
-	tried                     *tried            // nil but in a trial
+	// inSegment is found in the segment before it is staged, nil if it was not looked for.
+	// linkedMembers are found in the snapshot and in the linkedFile, whose content is linkedBefore.
+	inSegment     *listed
+	linkedMembers linked
+	linkedBefore  []byte
+	recording     *record.Recording // nil if no record is kept
+	gone          []byte            // keys of members who are forgotten
+	tried         *tried            // nil but in a trial
 
 	losers  rowSet          // rows that dedupe does not keep
 	traffic storage.Traffic // of reading identities before
@@ -70,7 +70,7 @@ type staging struct {
 func (stager *Stager) newStaging(ctx context.Context, in schemas.StageInput, attempt string, seg *segment.Segment, old ledger.Comparison) (s *staging, err error) {
 	s = &staging{
 		in: in, root: stager.Root, dir: dataroot.StagedDir(in.Run, attempt), export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
-		linkedRows: linked{}, linkedMembers: linked{}, forgotten: stager.Forgotten, suppressed: stager.Suppressed,
+		linkedMembers: linked{}, forgotten: stager.Forgotten, suppressed: stager.Suppressed,
 		mapping: batch.MappingSeed(in.Export.MappingFingerprint(in.Connection.ProjectType)),
 	}
 	s.manifest.Attempt = attempt

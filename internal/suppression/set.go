@@ -1,6 +1,6 @@
 // Package suppression holds the hashes of people that must never be sent: a suppression list.
 // It keeps hashes only, in sorted blocks, at 16 bytes each, up to a quarter more for room to grow,
-// and 2 to 4 bytes for a filter.
+// and 1 to 2 bytes for a filter.
 package suppression
 
 import (
@@ -80,10 +80,10 @@ const blocks = 1 << 12
 type Set struct {
 	blocks [blocks][]Hash
 	n      int
-	// filter has the bits of all hashes, at least 16 bits for each of them: most of those that
-	// the set lacks are answered by one bit, in a tenth of the time of a search (BenchmarkHas).
-	filter []uint64
-	mask   uint64
+	// filter is a Bloom filter of words, at least 8 bits for each hash. The bits of a hash are in
+	// one word, so that one look at the memory answers for 96 % or more of the hashes that the
+	// set lacks, in a fifth of the time of a search (BenchmarkHas).
+	filter []uint64 // their number is a power of 2
 }
 
 // Add adds a hash.
@@ -97,8 +97,12 @@ func (s *Set) Add(h Hash) error {
 	return nil
 }
 
-// bit is the bit of a hash in a filter, of bits that block does not use.
-func (h Hash) bit() uint64 { return binary.LittleEndian.Uint64(h[8:]) }
+// bits returns the word of a hash in a filter, and its bits there. They depend on parts of the hash
+// that block does not use.
+func (h Hash) bits(filter []uint64) (word int, bits uint64) {
+	x := binary.LittleEndian.Uint64(h[8:])
+	return int(x & uint64(len(filter)-1)), 1<<(x>>58) | 1<<(x>>52&63) | 1<<(x>>46&63)
+}
 
 func (h Hash) block() int { return int(h[0])<<4 | int(h[1])>>4 }
 
@@ -121,12 +125,11 @@ func (s *Set) Seal() {
 	for _, n := range counts {
 		s.n += n
 	}
-	s.mask = 1<<max(6, bits.Len(uint(16*s.n))) - 1
-	s.filter = make([]uint64, (s.mask+1)/64)
+	s.filter = make([]uint64, 1<<bits.Len(uint(s.n/8)))
 	for _, block := range s.blocks {
 		for _, h := range block {
-			at := h.bit() & s.mask
-			s.filter[at/64] |= 1 << (at % 64)
+			word, bits := h.bits(s.filter)
+			s.filter[word] |= bits
 		}
 	}
 }
@@ -144,7 +147,7 @@ func (s *Set) Has(h Hash) bool {
 	if s == nil || s.n == 0 {
 		return false
 	}
-	if at := h.bit() & s.mask; s.filter[at/64]>>(at%64)&1 == 0 {
+	if word, bits := h.bits(s.filter); s.filter[word]&bits != bits {
 		return false
 	}
 	_, found := slices.BinarySearchFunc(s.blocks[h.block()], h, Hash.Compare)
