@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger/ledgertest"
+	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/schemas"
 )
 
@@ -91,6 +93,31 @@ func TestGroupsThatASplitNoLongerHas(t *testing.T) {
 	split.Groups, split.Holdout = map[string]string{"a": "50%", "B": "50%"}, nil
 	if _, _, err := d.divide(fields, rows...); err == nil || !strings.Contains(err.Error(), `"Spring/a" has other members than list "Spring/A" of earlier runs`) {
 		t.Errorf("in another case: %v", err)
+	}
+}
+
+// TestListsThatStayAreBounded: each search looks at all of them, and the record of them is one file.
+func TestListsThatStayAreBounded(t *testing.T) {
+	d := newDividing(t, schemas.Export{}, schemas.Segment{Name: "In {Country}", ForEach: "Country", Vanished: schemas.VanishedKeep})
+	row := `{"Mail":"ann@example.com","Country":"NO","N":1,"Tags":null}`
+	in, _, err := d.divide(countries(), row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known dividedLists
+	for i := range staging.MostKnown - 1 {
+		known.Lists = append(known.Lists, fmt.Sprintf("In %d", i))
+	}
+	for _, most := range []bool{false, true} {
+		if most {
+			known.Lists = append(known.Lists, "In the past")
+		}
+		if err := d.Root.WriteJSON(t.Context(), dataroot.ListsKey(in.Run), known); err != nil {
+			t.Fatal(err)
+		}
+		if _, out, err := d.divide(countries(), row); (err != nil) != most || !most && out.Divided.MoreKept != staging.MostKnown-21 {
+			t.Errorf("with %d old lists: %+v, %v", len(known.Lists), out.Divided, err)
+		}
 	}
 }
 

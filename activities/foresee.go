@@ -70,10 +70,17 @@ func (a *Activities) foresee(ctx context.Context, e schemas.Export, s schemas.Se
 	if a.Root == nil { // the program has no data root
 		return nil
 	}
-	h, err := a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
-	if h == nil || h.Fields == nil || err != nil {
+	e.Segments = []schemas.Segment{s}
+	lists, err := a.listsOf(ctx, e)
+	if err != nil {
 		return err
 	}
-	out.SentAgain = out.SentAgain || !slices.Equal(h.Fields, staging.FieldNames(mapper))
+	for _, list := range lists {
+		h, err := a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: list.Name})
+		if err != nil {
+			return err
+		}
+		out.SentAgain = out.SentAgain || h != nil && h.Fields != nil && !slices.Equal(h.Fields, staging.FieldNames(mapper))
+	}
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // A plan of several segments and exports asks Iterable for the fields once, and says which
-// export sends profiles again because its segment has another column than at the last run.
+// export sends profiles again because its segment has another column than at the last run, also to
+// the lists of a divided segment.
 func TestForeseeAsksOnce(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	source := filepath.Join(t.TempDir(), "people.arrow")
@@ -27,7 +28,12 @@ func TestForeseeAsksOnce(t *testing.T) {
 	export := func(name string, fields schemas.Fields) schemas.Export {
 		return schemas.Export{Name: name, Connection: "sandbox", Email: "Mail", Fields: fields, Segments: all}
 	}
-	for name, fields := range map[string][]string{"Same": {"Value"}, "Other": {}} {
+	each := schemas.Export{Name: "Each", Connection: "sandbox", Email: "Mail", Fields: schemas.Fields{All: true},
+		Segments: []schemas.Segment{{Name: "In {Mail}", Source: source, ForEach: "Mail"}}}
+	if err := b.Root.WriteJSON(t.Context(), dataroot.ListsKey(schemas.RunRef{Connection: "sandbox", Export: "Each", Segment: "In {Mail}"}), dividedLists{Lists: []string{"Loyal"}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, fields := range map[string][]string{"Same": {"Value"}, "Other": {}, "Each": {}} {
 		run := schemas.RunRef{Connection: "sandbox", Export: name, RunID: "r1", Segment: "Loyal"}
 		h := ledger.NewHeader(run, export(name, schemas.Fields{All: true}), 7, schemas.ProjectEmail)
 		h.Fields = fields
@@ -37,9 +43,9 @@ func TestForeseeAsksOnce(t *testing.T) {
 	}
 	found := b.Foresee(t.Context(), []schemas.Export{
 		export("New", schemas.Fields{All: true}), export("Same", schemas.Fields{All: true}),
-		export("Other", schemas.Fields{All: true}), export("None", schemas.Fields{}),
+		export("Other", schemas.Fields{All: true}), export("None", schemas.Fields{}), each,
 	})
-	for i, want := range []schemas.Foreseen{{NewFields: []string{"Value"}}, {NewFields: []string{"Value"}}, {NewFields: []string{"Value"}, SentAgain: true}, {}} {
+	for i, want := range []schemas.Foreseen{{NewFields: []string{"Value"}}, {NewFields: []string{"Value"}}, {NewFields: []string{"Value"}, SentAgain: true}, {}, {NewFields: []string{"Value"}, SentAgain: true}} {
 		if f := found[i]; !slices.Equal(f.NewFields, want.NewFields) || f.SentAgain != want.SentAgain || f.Unknown != "" {
 			t.Errorf("export %d: %+v, want %+v", i, f, want)
 		}

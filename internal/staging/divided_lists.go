@@ -18,6 +18,10 @@ type Known struct {
 	Suppresses bool
 }
 
+// MostKnown is the most lists of a segment that may have members, also of values that have vanished.
+// Every search for a person looks at all of them.
+const MostKnown = 10_000
+
 // lists finds the lists of the segment, with those that no row is for since they were known.
 func (d *division) lists(known Known) error {
 	s, out := d.in.Segment, &d.result.Divided
@@ -58,6 +62,10 @@ func (d *division) lists(known Known) error {
 	if n := len(out.Lists); n > schemas.LargestMaxLists {
 		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q has %d lists, %d of them from earlier runs and without rows now, and a run can have %d; correct the data and retry, or abort, and make lists of fewer values or in several exports",
 			s.Name, n, n-len(present), schemas.LargestMaxLists))
+	}
+	if n := len(out.Lists) + len(kept); n > MostKnown {
+		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q has had %d lists, which have to be known as long as they have members, and a segment can have %d; abort, and give the segment another name: the old lists stay as they are",
+			s.Name, n, MostKnown))
 	}
 	if len(out.Lists) == 0 && !d.in.Export.Guardrails.AllowEmpty {
 		return step.NeedOperator(schemas.ErrorColumn, fmt.Sprintf("segment %q: none of its %d rows has a value in column %q, so it has no list (guardrails.allowEmpty); correct the data and retry, or abort",
