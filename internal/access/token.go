@@ -1,11 +1,14 @@
 package access
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,6 +19,7 @@ import (
 	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/time/rate"
 
 	"iterable-segment-export/schemas"
 )
@@ -28,6 +32,10 @@ const (
 	keysStale = time.Hour
 	// keysPause is the minimum time between two attempts to read them again.
 	keysPause = 10 * time.Second
+	// mostReads is how many times the keys may be read at once.
+	mostReads = 5
+	// maxKeys is the maximum size of the provider's keys in bytes.
+	maxKeys = 1 << 20
 	// providerTimeout bounds one request to the provider.
 	providerTimeout = 10 * time.Second
 	// maxToken is the maximum size of a token in bytes. Tokens with several hundred groups
@@ -118,8 +126,10 @@ func (t *Tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	if u, err := url.Parse(found.Keys); err != nil || !safeURL(u) {
 		return nil, fmt.Errorf("the keys of the identity provider %s are at %q, which is not https", t.o.Issuer, found.Keys)
 	}
+	client := *t.client
+	client.Transport = &reads{next: cmp.Or[http.RoundTripper](client.Transport, http.DefaultTransport), now: t.now, limit: rate.NewLimiter(rate.Every(keysPause), mostReads)}
 	fresh := func() *oidc.RemoteKeySet {
-		return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), t.client), found.Keys)
+		return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), &client), found.Keys)
 	}
 	t.verify = oidc.NewVerifier(t.o.Issuer, &keys{fresh: fresh, now: t.now}, &oidc.Config{ClientID: t.o.Audience, SupportedSigningAlgs: signatures, Now: t.now})
 	return t.verify, nil
@@ -217,6 +227,42 @@ func (k *keys) replace(ctx context.Context, token string) ([]byte, error) {
 		k.set, k.read, k.next = set, began, began.Add(keysFresh)
 	}
 	return payload, err
+}
+
+// reads requests the provider's keys. go-oidc does so for every token whose signature does not
+// verify, and anyone can send such tokens: the last keys are the answer to requests in excess of
+// the limit, unless they are older than keysPause.
+type reads struct {
+	next  http.RoundTripper
+	now   func() time.Time
+	limit *rate.Limiter
+
+	mu   sync.Mutex
+	keys []byte
+	read time.Time
+}
+
+func (p *reads) RoundTrip(r *http.Request) (*http.Response, error) {
+	now := p.now()
+	p.mu.Lock()
+	keys, known := p.keys, p.keys != nil && now.Sub(p.read) < keysPause
+	p.mu.Unlock()
+	if allowed := p.limit.AllowN(now, 1); known && !allowed {
+		return &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(keys)), Request: r}, nil
+	}
+	answer, err := p.next.RoundTrip(r)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return answer, err
+	}
+	defer answer.Body.Close()
+	if keys, err = io.ReadAll(http.MaxBytesReader(nil, answer.Body, maxKeys)); err != nil {
+		return nil, err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(keys))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys, p.read = keys, now
+	return answer, nil
 }
 
 // anyValue matches every value of the role claim, and a token without one.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -162,6 +163,37 @@ func TestKeysComeAndGo(t *testing.T) {
 	var no *access.Refused
 	if err == nil || errors.As(err, &no) {
 		t.Errorf("after an hour without the provider: %v", err)
+	}
+}
+
+// TestForgedTokensDoNotReachTheProvider: a token whose signature does not verify may be of a new
+// key, but whoever sends many makes few requests to the provider.
+func TestForgedTokensDoNotReachTheProvider(t *testing.T) {
+	p, other := accesstest.New(t), accesstest.New(t)
+	tokens, now := p.Tokens(), time.Now()
+	access.SetClock(tokens, func() time.Time { return now })
+	good := p.Token("ann", schemas.RoleViewer)
+	if _, err := tokens.Person(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		if i%2 == 0 {
+			other.Rotate(fmt.Sprint("key ", i)) // unknown, and otherwise of the same name
+		} else {
+			other.Rotate("first")
+		}
+		_, err := tokens.Person(t.Context(), other.Sign(p.Claims("eve", schemas.RoleAdministrator), nil))
+		if !access.IsRefused(err, schemas.ErrorProof) {
+			t.Fatalf("a forged token: %v", err)
+		}
+	}
+	if n := p.Fetches.Load(); n > 10 {
+		t.Errorf("200 forged tokens made %d requests to the provider", n)
+	}
+	p.Rotate("second")
+	now = now.Add(11 * time.Second)
+	if _, err := tokens.Person(t.Context(), p.Token("ann", schemas.RoleViewer)); err != nil {
+		t.Errorf("a token of a new key: %v", err)
 	}
 }
 
