@@ -62,6 +62,9 @@ func (v *Verifier) sns(ctx context.Context, body []byte) error {
 	if err := json.Unmarshal(body, &m); err != nil || !slices.Contains(v.o.Topics, m.TopicArn) {
 		return no("messages of this topic are not accepted here")
 	}
+	if !slices.Contains(snsTypes, m.Type) {
+		return no("messages of this type are not accepted here")
+	}
 	signature, err := base64.StdEncoding.DecodeString(m.Signature)
 	if err != nil {
 		return no("the signature is not valid")
@@ -82,6 +85,11 @@ func (v *Verifier) sns(ctx context.Context, body []byte) error {
 	}
 	return nil
 }
+
+// snsTypes are the types of messages. The text that SNS signs ends with the topic and the type, and
+// has values with several lines: with another type, a message of anybody's topic could be taken for
+// one of ours.
+var snsTypes = []string{"Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"}
 
 // signed returns the text that SNS signs: names and values, sorted by name.
 func (m snsMessage) signed() string {

@@ -156,6 +156,8 @@ func TestSNSSigns(t *testing.T) {
 	refused(t, "another message", err)
 	_, err = event(a.signed("sns.json", "2", func(m *snsMessage) { m.TopicArn = "arn:aws:sns:us-west-2:666:theirs" }))
 	refused(t, "another topic", err)
+	_, err = event(ofOurTopic(t, a))
+	refused(t, "another topic, hidden in the type", err)
 	_, err = event(a.signed("sns.json", "2", func(m *snsMessage) { m.Timestamp = "2020-01-01T00:00:00.000Z" }))
 	refused(t, "an old message", err)
 	asked := len(a.got)
@@ -177,6 +179,36 @@ func TestSNSSigns(t *testing.T) {
 	refused(t, "a confirmation elsewhere", v.Confirm(t.Context(), "https://evil.example/"))
 	_, _, err = verifier(t, Options{Key: file(t, strings.Repeat("k", 32))}).Event(post("/v1/events", good), good)
 	refused(t, "no topics", err)
+}
+
+// ofOurTopic returns a message that SNS has signed for a topic of the attacker, as one of our topic:
+// the lines of the text that it has signed are divided among other fields.
+func ofOurTopic(t *testing.T, a *amazonSNS) []byte {
+	t.Helper()
+	forged := snsMessage{
+		Message: "{}", MessageId: "forged", SubscribeURL: "https://sns.us-west-2.amazonaws.com/", Token: "t",
+		Timestamp: time.Now().UTC().Format(time.RFC3339), TopicArn: a.options().Topics[0], Type: "any",
+	}
+	var theirs snsMessage
+	body := a.signed("sns.json", "2", func(m *snsMessage) {
+		m.TopicArn, m.Subject = "arn:aws:sns:us-west-2:666:theirs", ""
+		m.Message = strings.TrimSuffix(strings.TrimPrefix(forged.signed(), "Message\n"), "\n")
+		theirs = *m
+	})
+	text := theirs.signed()
+	forged.Type = strings.TrimSuffix(text[strings.Index(text, "any\n"):], "\n")
+	if forged.signed() != text {
+		t.Fatalf("the texts differ:\n%s\n%s", forged.signed(), text)
+	}
+	if err := json.Unmarshal(body, &theirs); err != nil {
+		t.Fatal(err)
+	}
+	forged.Signature, forged.SigningCertURL, forged.SignatureVersion = theirs.Signature, theirs.SigningCertURL, theirs.SignatureVersion
+	body, err := json.Marshal(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
 }
 
 // TestTheCertificateOfSNSIsProven: what a host serves is taken only if an authority has
