@@ -21,6 +21,7 @@ const Latest = -1
 // Bounds on the work that a log can cause.
 const (
 	maxFiles  = 100_000   // of one version
+	maxText   = 256 << 20 // bytes of paths and partition values of one version; as many of statistics
 	maxCommit = 256 << 20 // bytes of a commit, or of a checkpoint in JSON
 )
 
@@ -182,6 +183,32 @@ type state struct {
 	sidecars []string
 	// statistics keeps those of files.
 	statistics bool
+	// text and stats are the bytes that adds has of paths and partition values, and of
+	// statistics.
+	text, stats int
+}
+
+// count counts the bytes of an added file, or no longer counts them if times is -1.
+func (s *state) count(a *add, times int) {
+	n := 2 * len(a.Path) // it is in the key too
+	for name, value := range a.PartitionValues {
+		if n += len(name); value != nil {
+			n += len(*value)
+		}
+	}
+	if v := a.DeletionVector; v != nil {
+		n += len(v.PathOrInlineDv)
+	}
+	s.text += times * n
+	s.stats += times * len(a.Stats)
+}
+
+// drop removes a file.
+func (s *state) drop(key string) {
+	if before, ok := s.adds[key]; ok {
+		s.count(before, -1)
+		delete(s.adds, key)
+	}
 }
 
 // key identifies a file of a version. It uses the decoded name, since writers encode
@@ -198,10 +225,15 @@ func (a *add) key() string {
 func (s *state) apply(a *action) error {
 	switch {
 	case a.Add != nil:
-		if !s.statistics {
-			a.Add.Stats = ""
+		if !s.statistics || s.stats+len(a.Add.Stats) > maxText {
+			a.Add.Stats = "" // the file is read as a whole
 		}
-		s.adds[a.Add.key()] = a.Add
+		key := a.Add.key()
+		s.drop(key)
+		s.adds[key] = a.Add
+		if s.count(a.Add, 1); s.text > maxText {
+			return fmt.Errorf("its paths and partition values have more than %d MB; write the table again", maxText>>20)
+		}
 		if len(s.adds) > maxFiles {
 			return fmt.Errorf("it has more than %d files; compact the table (OPTIMIZE)", maxFiles)
 		}
@@ -212,7 +244,7 @@ func (s *state) apply(a *action) error {
 				return err
 			}
 		}
-		delete(s.adds, key)
+		s.drop(key)
 	case a.MetaData != nil:
 		s.metadata = a.MetaData
 	case a.Protocol != nil:

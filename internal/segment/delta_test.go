@@ -459,6 +459,57 @@ func TestDeltaThatCanNotBeRead(t *testing.T) {
 	}
 }
 
+// TestDeltaReadsNothingElsewhere: whoever writes a table's log names files of the worker's machine in
+// it, in every way there is to write that. There is such a file each time.
+func TestDeltaReadsNothingElsewhere(t *testing.T) {
+	for name, path := range map[string]func(victim string) string{
+		"absolute":                 func(victim string) string { return victim },
+		"an encoded slash":         func(victim string) string { return "%2F" + victim[1:] },
+		"a URL":                    func(victim string) string { return "file://" + victim },
+		"a URL of one slash":       func(victim string) string { return "file:" + victim },
+		"an encoded URL":           func(victim string) string { return "file%3A%2F%2F" + victim },
+		"dots":                     func(string) string { return "../victim/x.parquet" },
+		"encoded dots":             func(string) string { return "%2e%2e/victim/x.parquet" },
+		"encoded dots and slashes": func(string) string { return "..%2Fvictim%2Fx.parquet" },
+		"dots in the middle":       func(string) string { return "p=1/../../victim/x.parquet" },
+		"twice encoded":            func(string) string { return "%252e%252e/victim/x.parquet" },
+		"a bucket":                 func(victim string) string { return "s3://private" + victim },
+	} {
+		t.Run(name, func(t *testing.T) {
+			lake := t.TempDir()
+			d := &deltaTable{t: t, dir: filepath.Join(lake, "table")}
+			victim := filepath.Join(lake, "victim", "x.parquet")
+			writeParquet(t, victim, 10, []arrow.Record{emails(t, "victim@x.com")})
+			d.commit(append(createTable(emailColumn, nil, nil), obj{"add": obj{"path": path(victim), "partitionValues": obj{}}})...)
+			_, err := Inspect(t.Context(), d.dir, Columns{Email: "email"})
+			wantError(t, err, schemas.ErrorSegmentUnreadable)
+
+			d = &deltaTable{t: t, dir: filepath.Join(lake, "with a sidecar")}
+			d.log("00000000000000000000.checkpoint.abc.json", fmt.Sprintf(`{"sidecar":{"path":%q}}`, path(victim)))
+			_, err = Inspect(t.Context(), d.dir, Columns{Email: "email"})
+			wantError(t, err, schemas.ErrorSegmentUnreadable)
+
+			for _, v := range []obj{
+				{"storageType": "p", "pathOrInlineDv": path(victim), "sizeInBytes": 4, "cardinality": 4},
+				{"storageType": "u", "pathOrInlineDv": path(victim) + "ab^-aqEH.-t@S}K{vb[*k^", "sizeInBytes": 4, "cardinality": 4},
+			} {
+				d = &deltaTable{t: t, dir: filepath.Join(t.TempDir(), "with deleted rows")}
+				add := d.write("a.parquet", nil, emails(t, "a@x.com"))
+				add["deletionVector"] = v
+				d.commit(append(createTable(emailColumn, nil, nil, "deletionVectors"), obj{"add": add})...)
+				seg := inspect(t, d.dir, Columns{Email: "email"})
+				var failed error
+				for _, err := range seg.ReadAll(t.Context()) {
+					if failed = err; err != nil {
+						break
+					}
+				}
+				wantError(t, failed, schemas.ErrorSegmentUnreadable)
+			}
+		})
+	}
+}
+
 // TestTablesAreNotFolders: a table's folder is not read as a folder of files, whether the
 // source is above, at or below it.
 func TestTablesAreNotFolders(t *testing.T) {
