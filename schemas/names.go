@@ -111,6 +111,9 @@ func UploadTaskQueue(connection string) string {
 // segments that are being read.
 const AccessTaskQueue = TaskQueue + "/access"
 
+// NotifyTaskQueue is the queue of Notify. Webhooks that do not answer must not hold up runs.
+const NotifyTaskQueue = TaskQueue + "/notify"
+
 // RunWorkflowID returns the workflow ID of an export's runs. All runs share it, so that
 // Temporal itself keeps an export from running twice at the same time.
 func RunWorkflowID(export string) string { return runPrefix + escape(export) }

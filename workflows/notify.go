@@ -16,7 +16,7 @@ const notifyTime = 24 * time.Hour
 // Notify sends one event to one target. It is a workflow of its own, so that no run waits
 // for a webhook.
 func Notify(ctx workflow.Context, in schemas.NotifyInput) error {
-	ctx = workflow.WithScheduleToCloseTimeout(quick(ctx, "Webhook"), notifyTime)
+	ctx = workflow.WithTaskQueue(workflow.WithScheduleToCloseTimeout(quick(ctx, "Webhook"), notifyTime), schemas.NotifyTaskQueue)
 	return workflow.ExecuteActivity(ctx, schemas.ActivityNotify, in).Get(ctx, nil)
 }
 

@@ -1,14 +1,32 @@
 package workflows
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
 )
+
+// TestWebhooksWaitInTheirOwnQueue: webhooks of a contributor's export may never answer, and are tried
+// for a day. They take no slot of a worker that reads segments.
+func TestWebhooksWaitInTheirOwnQueue(t *testing.T) {
+	w := newWorld(t)
+	queues := map[string]string{}
+	w.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+		queues[info.ActivityType.Name] = info.TaskQueue
+	})
+	w.RegisterWorkflowWithOptions(Notify, workflow.RegisterOptions{Name: schemas.WorkflowNotify})
+	w.RegisterActivityWithOptions(func(context.Context, schemas.NotifyInput) error { return nil }, activity.RegisterOptions{Name: schemas.ActivityNotify})
+	w.ExecuteWorkflow(schemas.WorkflowNotify, schemas.NotifyInput{})
+	require.NoError(t, w.GetWorkflowError())
+	require.Equal(t, map[string]string{schemas.ActivityNotify: schemas.NotifyTaskQueue}, queues)
+}
 
 // TestARefusedRunNotifies, and says that it was refused, so that nothing of its input is
 // trusted; one that failed for another reason is told of as it is.

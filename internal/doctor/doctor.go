@@ -236,7 +236,7 @@ func (p *patient) attributes(ctx context.Context) {
 }
 
 // queues are the task queues that every worker polls.
-var queues = []operate.Queue{{Name: schemas.TaskQueue, Workflows: true}, {Name: schemas.TaskQueue}, {Name: schemas.AccessTaskQueue}}
+var queues = []operate.Queue{{Name: schemas.TaskQueue, Workflows: true}, {Name: schemas.TaskQueue}, {Name: schemas.AccessTaskQueue}, {Name: schemas.NotifyTaskQueue}}
 
 // workers reports whether workers poll all queues.
 func (p *patient) workers(ctx context.Context) bool {

@@ -73,6 +73,7 @@ type Host struct {
 	activities *activities.Activities
 	main       worker.Worker
 	access     worker.Worker
+	notify     worker.Worker
 	cancel     context.CancelFunc
 	watching   sync.WaitGroup
 
@@ -80,8 +81,12 @@ type Host struct {
 	uploads map[string]worker.Worker // by connection
 }
 
-// accessSlots is how many runs are authorized at the same time; each takes a moment.
-const accessSlots = 8
+// accessSlots is how many runs are authorized at the same time; each takes a moment. notifySlots
+// is how many webhooks are called at the same time; each may take up to 20 seconds.
+const (
+	accessSlots = 8
+	notifySlots = 16
+)
 
 // lookForConnections is how often new connections are looked for.
 const lookForConnections = 5 * time.Second
@@ -131,7 +136,6 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityCloseDivided:   h.activities.CloseDivided,
 		schemas.ActivityCommitSnapshot: h.activities.CommitSnapshot,
 		schemas.ActivityWriteRunReport: h.activities.WriteRunReport,
-		schemas.ActivityNotify:         h.activities.Notify,
 		schemas.ActivityCloseRun:       h.activities.CloseRun,
 		schemas.ActivityEndTrial:       h.activities.EndTrial,
 		schemas.ActivityRemoveExport:   h.activities.RemoveExport,
@@ -146,12 +150,10 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		schemas.ActivityAuthorize: h.activities.Authorize,
 		schemas.ActivityServed:    h.activities.Served,
 	})
-	if err := h.main.Start(); err != nil {
-		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.TaskQueue, err)
-	}
-	if err := h.access.Start(); err != nil {
-		h.main.Stop()
-		return nil, fmt.Errorf("start the worker of task queue %s: %w", schemas.AccessTaskQueue, err)
+	h.notify = worker.New(o.Client, schemas.NotifyTaskQueue, h.options(notifySlots))
+	register(h.notify, map[string]any{schemas.ActivityNotify: h.activities.Notify})
+	if err := h.startWorkers(); err != nil {
+		return nil, err
 	}
 	if err := h.serveConnections(); err != nil {
 		h.Stop()
@@ -164,6 +166,24 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	h.watching.Go(func() { h.watchConnections(ctx) })
 	return h, nil
+}
+
+// startWorkers starts the workers of the queues that are not of one connection, or none.
+func (h *Host) startWorkers() error {
+	var started []worker.Worker
+	for _, q := range []struct {
+		name string
+		worker.Worker
+	}{{schemas.TaskQueue, h.main}, {schemas.AccessTaskQueue, h.access}, {schemas.NotifyTaskQueue, h.notify}} {
+		if err := q.Start(); err != nil {
+			for _, w := range started {
+				w.Stop()
+			}
+			return fmt.Errorf("start the worker of task queue %s: %w", q.name, err)
+		}
+		started = append(started, q.Worker)
+	}
+	return nil
 }
 
 // polledWithin is how long a worker counts as serving a task queue after its last poll. A
@@ -330,5 +350,6 @@ func (h *Host) Stop() {
 	}
 	all.Go(h.main.Stop)
 	all.Go(h.access.Stop)
+	all.Go(h.notify.Stop)
 	all.Wait()
 }
