@@ -41,7 +41,7 @@ const (
 	AuditCancelled    AuditWhat = "cancelled"
 	AuditSearched     AuditWhat = "searched" // for a person
 	AuditForgot       AuditWhat = "forgot"   // a person
-	AuditRead         AuditWhat = "read"     // rejects or a record of rows
+	AuditRead         AuditWhat = "read"     // rejects, a record of rows or the examples of a check
 )
 
 // AuditOfAnswer returns what an answer to a waiting run is in the audit trail.

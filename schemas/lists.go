@@ -113,13 +113,8 @@ func (s Segment) ListOf(value string) string {
 // MayFill reports whether the segment has a list of that name, or could have one with other rows
 // or groups. Like Iterable, it ignores the case of names.
 func (s Segment) MayFill(list string) bool {
-	before, after, ok := s.folded()
-	if s.Split == nil && s.ForEach == "" {
-		return strings.EqualFold(list, s.Name)
-	}
-	rest, begins := strings.CutPrefix(strings.ToLower(list), before)
-	value, ends := strings.CutSuffix(rest, after)
-	return ok && begins && ends && value != "" && strings.TrimSpace(value) == value && !strings.EqualFold(list, s.Name)
+	t := s.Targets()
+	return t.mayFill(list, strings.ToLower(list))
 }
 
 // folded returns in lower case what is before and after the value or the group in the names of a
@@ -132,22 +127,53 @@ func (s Segment) folded() (before, after string, ok bool) {
 	return strings.ToLower(before), strings.ToLower(after), ok
 }
 
+// Targets are the lists that a segment may fill, computed once to be compared with those of many
+// others: a file may have thousands of segments.
+type Targets struct {
+	Segment Segment
+	// Lists are those that are known, as Segment.Lists returns them.
+	Lists         []string
+	lower         []string // in lower case
+	before, after string   // as folded returns them
+	ok            bool
+}
+
+// Targets returns the lists that the segment may fill.
+func (s Segment) Targets() Targets {
+	t := Targets{Segment: s, Lists: s.Lists()}
+	for _, list := range t.Lists {
+		t.lower = append(t.lower, strings.ToLower(list))
+	}
+	if s.Divided() {
+		t.before, t.after, t.ok = s.folded()
+	}
+	return t
+}
+
+// mayFill is Segment.MayFill for a list, which is also given in lower case.
+func (t *Targets) mayFill(list, lower string) bool {
+	if !t.Segment.Divided() {
+		return strings.EqualFold(list, t.Segment.Name)
+	}
+	rest, begins := strings.CutPrefix(lower, t.before)
+	value, ends := strings.CutSuffix(rest, t.after)
+	return t.ok && begins && ends && value != "" && strings.TrimSpace(value) == value && !strings.EqualFold(list, t.Segment.Name)
+}
+
 // Overlaps returns the name of a list that both segments may fill. For two divided ones it may be
 // the name of one of them. ok reports whether there is one.
-func (s Segment) Overlaps(o Segment) (list string, ok bool) {
-	if s.ForEach != "" && o.ForEach != "" {
-		sb, sa, ok := s.folded()
-		ob, oa, has := o.folded()
+func (t *Targets) Overlaps(o *Targets) (list string, ok bool) {
+	if t.Segment.ForEach != "" && o.Segment.ForEach != "" {
 		either := func(a, b string, is func(a, b string) bool) bool { return is(a, b) || is(b, a) }
-		return s.Name, ok && has && either(sb, ob, strings.HasPrefix) && either(sa, oa, strings.HasSuffix)
+		return t.Segment.Name, t.ok && o.ok && either(t.before, o.before, strings.HasPrefix) && either(t.after, o.after, strings.HasSuffix)
 	}
 	for range 2 {
-		for _, list := range s.Lists() {
-			if o.MayFill(list) {
+		for i, list := range t.Lists {
+			if o.mayFill(list, t.lower[i]) {
 				return list, true
 			}
 		}
-		s, o = o, s
+		t, o = o, t
 	}
 	return "", false
 }

@@ -185,6 +185,7 @@ func checkReady(r schemas.Ready, path []string, doc *document, p *problems) {
 type target struct {
 	export  string
 	segment schemas.Segment
+	lists   schemas.Targets
 	at      position
 }
 
@@ -196,12 +197,17 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 		list       any // a name or an id
 	}
 	seen := map[key][]target{}
-	before := map[string][]target{} // by connection
+	before := map[string]*targets{} // by connection
 	for i, e := range all.Exports {
+		if namedLists(e) > schemas.LargestMaxLists {
+			continue // reported elsewhere
+		}
 		for j, s := range e.Segments {
-			t := target{e.Name, s, doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
-			checkOverlap(t, e.Connection, before[e.Connection], p)
-			before[e.Connection] = append(before[e.Connection], t)
+			t := target{e.Name, s, s.Targets(), doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
+			if before[e.Connection] == nil {
+				before[e.Connection] = &targets{}
+			}
+			before[e.Connection].add(t, e.Connection, p)
 			keys := []key{{e.Connection, s.Name}}
 			if s.ListID != 0 {
 				keys = append(keys, key{e.Connection, s.ListID})
@@ -217,16 +223,29 @@ func checkLists(all *schemas.Exports, doc *document, p *problems) {
 	}
 }
 
-// checkOverlap refuses a segment if it and one before could fill the same list, and one of them has
-// several lists.
+// targets are segments of a connection.
+type targets struct{ all, divided []target }
+
+// add adds a segment. It refuses one if it and one before could fill the same list, and one of them
+// has several lists.
+func (before *targets) add(t target, connection string, p *problems) {
+	others := before.divided
+	if t.segment.Divided() {
+		others, before.divided = before.all, append(before.divided, t)
+	}
+	before.all = append(before.all, t)
+	checkOverlap(t, connection, others, p)
+}
+
 func checkOverlap(t target, connection string, before []target, p *problems) {
-	for _, o := range before {
-		s := t.segment
-		same := t.export == o.export && slices.ContainsFunc(s.Lists(), func(list string) bool { return slices.Contains(o.segment.Lists(), list) })
-		if !s.Divided() && !o.segment.Divided() || s.Name == o.segment.Name || same {
+	s := t.segment
+	for i := range before {
+		o := &before[i]
+		same := t.export == o.export && slices.ContainsFunc(t.lists.Lists, func(list string) bool { return slices.Contains(o.lists.Lists, list) })
+		if s.Name == o.segment.Name || same {
 			continue // reported elsewhere
 		}
-		if list, ok := s.Overlaps(o.segment); ok {
+		if list, ok := t.lists.Overlaps(&o.lists); ok {
 			p.add(t.at, "segment %s of export %s could send to the same list of connection %s, %s, as segment %s of export %s in line %d; give one of them another name",
 				quote(s.Name), quote(t.export), quote(connection), quote(list), quote(o.segment.Name), quote(o.export), o.at.line)
 			return

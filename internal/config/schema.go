@@ -105,6 +105,8 @@ func (x *explainer) explain(e *jsonschema.ValidationError) {
 		x.add(at, "%s is empty", subject)
 	case *kind.MaxLength:
 		x.add(at, "%s has %d characters; at most %d are allowed", subject, k.Got, k.Want)
+	case *kind.MaxItems:
+		x.add(at, "%s has %d entries; at most %d are allowed", subject, k.Got, k.Want)
 	case *kind.MinItems:
 		x.add(at, "%s is an empty list", subject)
 	case *kind.Minimum:

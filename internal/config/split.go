@@ -49,9 +49,17 @@ func checkDivided(e schemas.Export, s schemas.Segment, at []string, names map[st
 	}
 }
 
+// namedLists returns how many lists an export has, without those that a column names.
+func namedLists(e schemas.Export) (n int) {
+	for _, s := range e.Segments {
+		n += len(s.Lists())
+	}
+	return n
+}
+
 // checkMostLists refuses an export that could have more lists than the result of a run has room for.
 func checkMostLists(e schemas.Export, at []string, doc *document, p *problems) {
-	most, divided := 0, 0
+	most, named, divided := 0, namedLists(e), 0
 	for _, s := range e.Segments {
 		most += max(len(s.Lists()), 1)
 		if s.ForEach != "" {
@@ -59,7 +67,10 @@ func checkMostLists(e schemas.Export, at []string, doc *document, p *problems) {
 			divided++
 		}
 	}
-	if divided > 1 && most > schemas.LargestMaxLists {
+	switch {
+	case named > schemas.LargestMaxLists:
+		p.add(doc.at(child(at, "segments")...), "the segments have %d lists together, and an export may have %d; divide them among several exports", named, schemas.LargestMaxLists)
+	case divided > 1 && most > schemas.LargestMaxLists:
 		p.add(doc.at(child(at, "segments")...), "the segments could have %d lists together, and an export with several forEach may have %d; set maxLists (default %d), or divide them among several exports", most, schemas.LargestMaxLists, schemas.DefaultMaxLists)
 	}
 }

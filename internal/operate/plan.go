@@ -204,24 +204,40 @@ const settingFollowers = "followers"
 // clash refuses two exports that would send to the same list: each could remove members
 // that the other has added.
 func clash(all []schemas.ScheduledInput) error {
-	for i := range all {
-		for j := range all[:i] {
-			a, b := all[i].Export, all[j].Export
-			for _, s := range a.Segments {
-				for _, t := range b.Segments {
-					list, same := s.Name, s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0) || s.ListID != 0 && s.ListID == t.ListID
-					if !same && (s.Divided() || t.Divided()) {
-						list, same = s.Overlaps(t)
-					}
-					if a.Connection == b.Connection && same {
-						return access.No(schemas.ErrorConflict, "exports %q and %q would send to the same list of connection %q, that of segment %q; give one another segment name or connection, or remove one (starter remove, or starter apply --prune if it is no longer in the file)",
-							b.Name, a.Name, a.Connection, list)
-					}
+	type filler struct {
+		export string
+		schemas.Targets
+	}
+	before := map[string][]filler{} // by connection
+	for _, in := range all {
+		var mine []filler
+		for _, s := range in.Export.Segments {
+			a := filler{in.Export.Name, s.Targets()}
+			others := before[in.Export.Connection]
+			for i := range others {
+				b := &others[i]
+				if list, same := sameList(&a.Targets, &b.Targets); same {
+					return access.No(schemas.ErrorConflict, "exports %q and %q would send to the same list of connection %q, that of segment %q; give one another segment name or connection, or remove one (starter remove, or starter apply --prune if it is no longer in the file)",
+						b.export, a.export, in.Export.Connection, list)
 				}
 			}
+			mine = append(mine, a)
 		}
+		before[in.Export.Connection] = append(before[in.Export.Connection], mine...)
 	}
 	return nil
+}
+
+// sameList returns a list that two segments of one connection would both send to.
+func sameList(a, b *schemas.Targets) (list string, same bool) {
+	s, t := &a.Segment, &b.Segment
+	switch {
+	case s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0), s.ListID != 0 && s.ListID == t.ListID:
+		return s.Name, true
+	case s.Divided(), t.Divided():
+		return a.Overlaps(b)
+	}
+	return "", false
 }
 
 // changes returns the settings that differ.
