@@ -88,7 +88,10 @@ func (l *Local) Examples(ctx context.Context, run operate.Run) (map[string]schem
 		}
 		out[name] = e
 	}
-	return out, nil
+	if len(out) == 0 {
+		return out, nil
+	}
+	return out, l.audit(ctx, schemas.AuditRead, schemas.AuditEntry{Connection: in.Export.Connection, Export: in.Export.Name, RunID: run.RunID, Details: "the examples of a check"})
 }
 
 // lists returns the names of the lists of a run, and of its divided segments. Those that a column names are only known after the
