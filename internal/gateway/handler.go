@@ -44,8 +44,11 @@ const (
 	// person.
 	costlyAtOnce = 4
 	mostCostly   = 2
-	// costlyPatience is how long a costly request waits until it is below these limits.
-	costlyPatience = 10 * time.Second
+	// mostAtOnce is the limit on concurrent requests of one person, without those that follow
+	// a run.
+	mostAtOnce = 10
+	// placePatience is how long a request waits until it is below these limits.
+	placePatience = 10 * time.Second
 	// mostPeople is how many rate limiters are kept.
 	mostPeople = 10_000
 	// mostFollowed is how many runs a person may follow at a time.
@@ -79,7 +82,7 @@ type Login struct {
 type Handler struct {
 	o        Options
 	mux      *http.ServeMux
-	patience time.Duration // of a costly request
+	patience time.Duration // of a request that has to wait for others
 	answer   time.Duration // bounds a request that does not follow a run
 	triggers triggers
 
@@ -92,7 +95,7 @@ type Handler struct {
 
 // NewHandler returns a Handler behind a check for cross-origin requests.
 func NewHandler(o Options) http.Handler {
-	h := &Handler{o: o, mux: http.NewServeMux(), patience: costlyPatience, answer: answerTime, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
+	h := &Handler{o: o, mux: http.NewServeMux(), patience: placePatience, answer: answerTime, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	h.triggers.o = &h.o
 	for _, rt := range routes {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -211,19 +214,14 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 	if !access.AtLeast(who.Role, rt.least) {
 		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, but this needs %s", who.Name, who.Role, rt.least)
 	}
-	if rt.costly {
-		leave, err := h.waitCostly(r.Context(), who)
-		if err != nil {
-			return err
-		}
-		defer leave()
+	follows := rt.kind == "text/event-stream"
+	leave, err := h.wait(r.Context(), who, rt.costly, follows)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	var cancel context.CancelFunc
-	if rt.kind == "text/event-stream" {
-		if !h.enters(who.Subject, "following", mostFollowed) {
-			return access.No(CodeTooMany, "%s already follows %d runs", who.Name, mostFollowed)
-		}
-		defer h.leaves(who.Subject, "following")
+	if follows {
 		r, cancel = h.whileGood(r, rt.least)
 	} else {
 		var ctx context.Context
@@ -259,26 +257,55 @@ func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request,
 // everyone is the subject of no person.
 const everyone = ""
 
-// waitCostly waits until one more costly request of a person may be handled, and returns
-// what ends it.
-func (h *Handler) waitCostly(ctx context.Context, who schemas.Person) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, h.patience)
+// place is one of a number of concurrent requests.
+type place struct {
+	subject, kind string
+	most          int
+	full          error // of a request that finds no place
+}
+
+// wait waits until a request of a person has the places that it needs, and returns what gives
+// them up. One that follows a run does not wait.
+func (h *Handler) wait(ctx context.Context, who schemas.Person, costly, follows bool) (leave func(), err error) {
+	places := []place{{who.Subject, "requests", mostAtOnce, access.No(CodeTooMany, "%d requests of %s are under way; wait until one is answered", mostAtOnce, who.Name)}}
+	patience := h.patience
+	switch {
+	case follows:
+		places = []place{{who.Subject, "following", mostFollowed, access.No(CodeTooMany, "%s already follows %d runs", who.Name, mostFollowed)}}
+		patience = 0
+	case costly:
+		places = append(places,
+			place{who.Subject, "costly", mostCostly, access.No(CodeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)},
+			place{everyone, "costly", costlyAtOnce, access.No(CodeTooMany, "several requests like this one are under way; wait a moment")})
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		switch {
-		case !h.enters(who.Subject, "costly", mostCostly):
-			err = access.No(CodeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)
-		case !h.enters(everyone, "costly", costlyAtOnce):
-			h.leaves(who.Subject, "costly")
-			err = access.No(CodeTooMany, "several requests like this one are under way; wait a moment")
-		default:
-			return func() { h.leaves(everyone, "costly"); h.leaves(who.Subject, "costly") }, nil
+		if err = h.enterAll(places); err == nil {
+			return func() { h.leaveAll(places) }, nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil, err
 		case <-time.After(100 * time.Millisecond):
 		}
+	}
+}
+
+// enterAll takes all of the places or none.
+func (h *Handler) enterAll(places []place) error {
+	for i, p := range places {
+		if !h.enters(p.subject, p.kind, p.most) {
+			h.leaveAll(places[:i])
+			return p.full
+		}
+	}
+	return nil
+}
+
+func (h *Handler) leaveAll(places []place) {
+	for _, p := range places {
+		h.leaves(p.subject, p.kind)
 	}
 }
 

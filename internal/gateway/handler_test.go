@@ -57,6 +57,51 @@ func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
 	}
 }
 
+// Somebody who asks for much at a time waits for their own requests. Such a request may read all
+// schedules, or a file of a megabyte.
+func TestOnePersonsRequestsWaitForEachOther(t *testing.T) {
+	h := &Handler{
+		o:      Options{Office: &Office{}, PerSecond: 100, Burst: 100},
+		people: map[string]*rate.Limiter{}, open: map[[2]string]int{},
+	}
+	begun, end := make(chan bool), make(chan bool)
+	slow := routes[slices.IndexFunc(routes, func(rt route) bool { return rt.name == "startRun" })]
+	slow.serve = func(*Local, http.ResponseWriter, *http.Request) error {
+		begun <- true
+		<-end
+		return nil
+	}
+	ask := func(who string) error {
+		return h.do(slow, schemas.Person{Name: who, Subject: who, Role: schemas.RoleContributor}, httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil))
+	}
+	answers := make(chan error)
+	for range mostAtOnce {
+		go func() { answers <- ask("eve") }()
+		<-begun
+	}
+	if err := ask("eve"); !access.IsRefused(err, CodeTooMany) {
+		t.Errorf("one more of the same person: %v", err)
+	}
+	go func() { answers <- ask("ann") }()
+	<-begun
+	end <- true
+	if err := <-answers; err != nil {
+		t.Error(err)
+	}
+	h.patience = time.Minute
+	go func() { answers <- ask("eve") }()
+	close(end)
+	<-begun
+	for range mostAtOnce + 1 {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	if len(h.open) != 0 {
+		t.Errorf("still counted: %v", h.open)
+	}
+}
+
 // A stream ends soon after the token that it began with.
 func TestAStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
@@ -96,7 +141,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 
 // A list of a thousand runs asks Temporal a thousand times, and counts for it.
 func TestALongListCountsAsManyRequests(t *testing.T) {
-	h := &Handler{o: Options{Office: &Office{}, PerSecond: 0.0001, Burst: 50}, people: map[string]*rate.Limiter{}}
+	h := &Handler{o: Options{Office: &Office{}, PerSecond: 0.0001, Burst: 50}, people: map[string]*rate.Limiter{}, open: map[[2]string]int{}}
 	at := slices.IndexFunc(routes, func(rt route) bool { return rt.name == "listRuns" })
 	runs := routes[at]
 	runs.serve = func(*Local, http.ResponseWriter, *http.Request) error { return nil }
