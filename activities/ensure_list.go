@@ -3,6 +3,8 @@ package activities
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,7 +150,7 @@ func (o *ownership) ensureList(ctx context.Context, client *iterable.Client, lis
 	if err != nil || found.ID != 0 || !o.in.Create || o.in.Check {
 		return found, err
 	}
-	made, err := client.CreateList(ctx, o.in.Name, description(o.deployment, o.in.Run.Export))
+	made, err := client.CreateList(ctx, o.in.Name, description(o.deployment, o.in.Connection, o.in.Run.Export))
 	class := iterable.ClassOf(err)
 	if err != nil && class != iterable.BadRequest && class != iterable.ListInUse {
 		return schemas.ListRef{}, err
@@ -229,7 +231,7 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, before,
 
 // ref returns the ListRef of an existing list.
 func (o *ownership) ref(l iterable.List) schemas.ListRef {
-	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Owner: ownerName(l), Ours: l.Description == description(o.deployment, o.in.Run.Export)}
+	return schemas.ListRef{ID: l.ID, CreatedAt: l.CreatedAt, Owner: ownerName(l), Ours: l.Description == description(o.deployment, o.in.Connection, o.in.Run.Export)}
 }
 
 // compareFields compares the mapped fields with those of the project. With a clash Iterable
@@ -312,8 +314,11 @@ func usable(l iterable.List) error {
 
 const keptBy = "Kept by iterable-segment-export"
 
-// description returns the description of a list: the data root and the export that fill it.
-func description(deployment, export string) string {
-	d := []rune(fmt.Sprintf("%s (%s), export %q", keptBy, deployment[:min(len(deployment), 8)], export))
+// description returns the description of a list: the data root and the export that fill it. A hash
+// stands for the connection, since others may have an export of that name later, and for the end of
+// a long name.
+func description(deployment, connection, export string) string {
+	of := sha256.Sum256([]byte(connection + "\x00" + export))
+	d := []rune(fmt.Sprintf("%s (%s-%s), export %q", keptBy, deployment[:min(len(deployment), 8)], hex.EncodeToString(of[:4]), export))
 	return string(slices.Clip(d[:min(len(d), api.MaxDescription)]))
 }

@@ -164,7 +164,7 @@ func TestATwinThatALostRaceLeftIsPassedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		b.sandbox.AddList(api.List{Name: "High-value", Description: description(deployment, wanted.Run.Export)})
+		b.sandbox.AddList(api.List{Name: "High-value", Description: description(deployment, wanted.Connection, wanted.Run.Export)})
 	}
 	before := b.named("High-value")
 	for range 2 { // the second time its record says which is this export's
@@ -374,8 +374,12 @@ func TestAListIDMustBearTheName(t *testing.T) {
 }
 
 func TestDescriptionsFit(t *testing.T) {
-	d := description("0123456789ABCDEF", strings.Repeat("ü", 500))
+	long := strings.Repeat("ü", 200)
+	d := description("0123456789ABCDEF", "sandbox", long)
 	if n := len([]rune(d)); n != api.MaxDescription {
 		t.Fatalf("%d characters", n)
+	}
+	if d == description("0123456789ABCDEF", "sandbox", long+"x") || d == description("0123456789ABCDEF", "another", long) {
+		t.Error("two exports have the same")
 	}
 }

@@ -112,7 +112,7 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 	case owner != nil:
 		by = fmt.Sprintf("segment %q of export %q over connection %q, since %s UTC",
 			owner.Segment, owner.Export, owner.Connection, owner.Since.UTC().Format(time.DateTime))
-	case strings.HasPrefix(l.Description, keptBy) && l.Description != description(o.deployment, o.in.Run.Export):
+	case strings.HasPrefix(l.Description, keptBy) && l.Description != description(o.deployment, o.in.Connection, o.in.Run.Export):
 		by, elsewhere = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description), true
 	}
 	if by != "" {

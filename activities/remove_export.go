@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/dataroot"
@@ -188,8 +187,8 @@ type maker struct {
 	*Activities
 	export      string
 	connections []string // that its name belongs to, or belonged to before
-	host        string
-	description string // of the lists that it makes
+	host         string
+	descriptions []string // of the lists that it makes, or has made over another connection
 }
 
 // deleteAll deletes those of the lists that the maker has made.
@@ -222,18 +221,18 @@ func (a *Activities) makerOf(ctx context.Context, connection, export string) (*m
 		return nil, fmt.Errorf("read the data root's id: %w", err)
 	}
 	name, _, err := a.Access.Owner(ctx, export)
-	return &maker{
-		Activities: a, export: export, connections: append([]string{connection}, name.Before...),
-		host: access.Host(c), description: description(deployment, export),
-	}, err
+	m := &maker{Activities: a, export: export, connections: append([]string{connection}, name.Before...), host: access.Host(c)}
+	for _, c := range m.connections {
+		m.descriptions = append(m.descriptions, description(deployment, c, export))
+	}
+	return m, err
 }
 
 // keeps returns why a list must stay: the export did not make it, or another one fills it now. It
 // returns "" if the list may be deleted.
 func (m *maker) keeps(ctx context.Context, l iterable.List) (why string, err error) {
-	notMade := fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID)
-	if l.Description != m.description {
-		return notMade, nil
+	if !slices.Contains(m.descriptions, l.Description) {
+		return fmt.Sprintf("this export did not make list %d, so it stays; delete it in Iterable if it is not needed", l.ID), nil
 	}
 	owner, found, err := m.listOwner(ctx, m.host, ownerName(l))
 	switch {
@@ -241,8 +240,6 @@ func (m *maker) keeps(ctx context.Context, l iterable.List) (why string, err err
 		return "", fmt.Errorf("read the owner of list %d: %w", l.ID, err)
 	case found && (owner.Export != m.export || !slices.Contains(m.connections, owner.Connection)):
 		return fmt.Sprintf("another export fills list %d now, so it stays", l.ID), nil
-	case !found && utf8.RuneCountInString(m.description) >= api.MaxDescription: // the name may be cut
-		return notMade, nil
 	}
 	return "", nil
 }

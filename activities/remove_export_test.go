@@ -180,7 +180,7 @@ func TestRemovalDeletesListsThatRunsHaveEmptied(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, of := range map[string]string{"In NO": "Spring", "in se": "Spring", "In DK": "Autumn", "Other": "Spring"} {
-		if _, err := client.CreateList(t.Context(), name, description(id, of)); err != nil {
+		if _, err := client.CreateList(t.Context(), name, description(id, "sandbox", of)); err != nil {
 			t.Fatal(err)
 		}
 	}
