@@ -61,6 +61,10 @@ func (o *OneOrMore) UnmarshalJSON(data []byte) error {
 // Temporal, and does not start last night's refresh in the working day.
 const DefaultCatchUp = time.Hour
 
+// LeastCatchUp is the least Timing.CatchUp. Temporal uses it in place of less (MinCatchupWindow
+// of its scheduler).
+const LeastCatchUp = 10 * time.Second
+
 // Words that a Schedule may be.
 const (
 	ScheduleRefresh = "refresh"

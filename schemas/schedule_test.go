@@ -47,3 +47,23 @@ func TestGuardrailsDefaults(t *testing.T) {
 		t.Errorf("settings %v", got)
 	}
 }
+
+// TestExportsWithoutATiming: nothing but a person or a program starts them.
+func TestExportsWithoutATiming(t *testing.T) {
+	refresh := &Timing{Every: "6h"}
+	for name, c := range map[string]struct {
+		file   Exports
+		export Export
+		active bool
+	}{
+		"by the file's refresh":         {Exports{Refresh: refresh}, Export{}, true},
+		"in a file without refresh":     {Exports{}, Export{}, false},
+		"off":                           {Exports{Refresh: refresh}, Export{Schedule: Schedule{Off: true}}, false},
+		"of its own, without refresh":   {Exports{}, Export{Schedule: Schedule{Own: refresh}}, true},
+		"after another (the refresh's)": {Exports{Refresh: refresh}, Export{After: []string{"A"}}, false},
+	} {
+		if timing, active := c.file.Timing(c.export); active != c.active || active && !reflect.DeepEqual(timing, *refresh) {
+			t.Errorf("%s: %+v, %v", name, timing, active)
+		}
+	}
+}

@@ -153,6 +153,9 @@ func checkTiming(t schemas.Timing, path []string, doc *document, p *problems) {
 			p.add(doc.at(child(path, wrong.Setting...)...), "%v", wrong)
 		}
 	}
+	if at := child(path, "catchUp"); doc.has(at...) && t.CatchUp < schemas.Duration(schemas.LeastCatchUp) {
+		p.add(doc.at(at...), "catchUp is at least 10s, the least that Temporal accepts; leave it out for 1h")
+	}
 }
 
 func checkDurations(s schemas.Settings, path []string, doc *document, p *problems) {
