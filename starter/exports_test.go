@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,5 +71,23 @@ func TestTheFileOfExports(t *testing.T) {
 		if s.Export != "Off" && s.Verb != operate.VerbUnchanged || s.Timing() != nil != (s.Export == "First") {
 			t.Errorf("%s %s: %+v", s.Verb, s.Export, s.Changes)
 		}
+	}
+}
+
+// TestTheScheduleInTheTable: an export is shown with its schedule, what is late or was skipped,
+// and its next starts in its time zone.
+func TestTheScheduleInTheTable(t *testing.T) {
+	e := operate.Applied{
+		ScheduledInput: schemas.ScheduledInput{Timing: &schemas.Timing{Every: "day", At: schemas.OneOrMore{"04:00"}, TimeZone: "Europe/Oslo"}},
+		Words:          "every day at 04:00 Europe/Oslo", Late: "overdue: it has not begun", Skipped: 2,
+	}
+	for day := range 3 {
+		e.Starts = append(e.Starts, time.Date(time.Now().Year()+1, 11, 26+day, 3, 0, 0, 0, time.UTC))
+	}
+	if got, want := scheduleText(e), "every day at 04:00 Europe/Oslo\noverdue: it has not begun\n2 starts skipped"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := nextText(e); strings.Count(got, " 04:00") != 3 {
+		t.Errorf("next %q", got)
 	}
 }

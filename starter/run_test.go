@@ -99,3 +99,30 @@ func TestABusyExportHoldsUpNoOther(t *testing.T) {
 		t.Errorf("%v after %v:\n%s", err, s.calls, &out)
 	}
 }
+
+// ordered is a service with exports of which one is after another.
+type ordered struct{ gateway.Service }
+
+func (ordered) Exports(context.Context) ([]operate.Applied, error) {
+	var all []operate.Applied
+	for _, e := range []schemas.Export{{Name: "Profiles"}, {Name: "Newsletter", After: []string{"Profiles"}}, {Name: "Off"}} {
+		all = append(all, operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: e}})
+	}
+	all[0].Timing = &schemas.Timing{Every: "6h"}
+	return all, nil
+}
+
+// TestAllStartsAtOnce: starter run --all says that it does not keep the order.
+func TestAllStartsAtOnce(t *testing.T) {
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	var out strings.Builder
+	cmd.SetErr(&out)
+	starts, err := scheduled(cmd, ordered{}, runFlags{})
+	if err != nil || len(starts) != 2 || starts[0].Export != "Profiles" || starts[1].Export != "Newsletter" {
+		t.Errorf("%+v, %v", starts, err)
+	}
+	if want := `"Newsletter" starts at once with the others, although it is after "Profiles"`; strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), want) {
+		t.Errorf("it says %q, want %q", &out, want)
+	}
+}

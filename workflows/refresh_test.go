@@ -59,7 +59,7 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 	o.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.RunLook, error) {
 		o.looks = append(o.looks, o.Now().Sub(o.began))
 		s := o.states[export]
-		ended := s != "" && s != schemas.StateRunning && s != schemas.StateWaiting
+		ended := s != "" && s != schemas.StateRunning && s != schemas.StateWaiting && s != schemas.StateAwaitingData
 		return schemas.RunLook{State: s, Ended: ended, RunID: "theirs", Alone: o.alone, StartedAt: o.began.Add(time.Second)}, nil
 	}, activity.RegisterOptions{Name: schemas.ActivityLookAtRun})
 	o.RegisterWorkflowWithOptions(Refresh, workflow.RegisterOptions{Name: schemas.WorkflowRefresh})
@@ -189,9 +189,10 @@ func TestRefreshLeavesOut(t *testing.T) {
 }
 
 // TestRefreshWhileOneWaits: who runs anyway does not wait for the answer of a person; others do.
+// All wait for data.
 func TestRefreshWhileOneWaits(t *testing.T) {
 	o := newOffice(wanted("A", ""), wanted("B", "", "A"), wanted("C", schemas.AfterRun, "A"))
-	o.states = map[string]string{"A": schemas.StateRunning}
+	o.states = map[string]string{"A": schemas.StateAwaitingData}
 	o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateWaiting }, 4*time.Minute)
 	require.Equal(t, map[string]string{"A": "done", "B": "done", "C": `done: started although "A" waits for a person`}, o.refresh(t, schemas.RefreshInput{}))
 	require.Equal(t, []time.Duration{20 * time.Second, time.Minute, 140 * time.Second, 5 * time.Minute}, o.looks)

@@ -81,3 +81,18 @@ func TestAnExportThatNothingStarts(t *testing.T) {
 		}
 	}
 }
+
+// TestSchedulesInWords: the doctor shows a schedule with its next starts, in its time zone.
+func TestSchedulesInWords(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	a := operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{Name: "Spring"}, Timing: &schemas.Timing{Every: "day", At: schemas.OneOrMore{"04:00"}, TimeZone: "Europe/Oslo"}}}
+	a.Words = operate.Words(*a.Timing)
+	for day := range 3 {
+		a.Starts = append(a.Starts, time.Date(2026, 11, 26+day, 3, 0, 0, 0, time.UTC))
+	}
+	p := &patient{}
+	p.schedules([]operate.Applied{a}, now)
+	if f, want := p.findings[0], "every day at 04:00 Europe/Oslo; next Thu 26 Nov 04:00, Fri 27 Nov 04:00, Sat 28 Nov 04:00"; f.State != OK || f.Found != want {
+		t.Errorf("%+v, want %q", f, want)
+	}
+}

@@ -99,6 +99,9 @@ func (s sender) told(id, key string) (names []string) {
 func TestASignatureIsForOneExport(t *testing.T) {
 	s := newSender(t)
 	s.apply("Spring", "Autumn")
+	followed := s.schedules["Spring"]
+	followed.Followers = []string{"Summer"} // which a start by a program does not start
+	s.schedules["Spring"] = followed
 	const spring = `{"export": "Spring", "dag": "segments"}`
 	for what, c := range map[string]struct {
 		path, body string

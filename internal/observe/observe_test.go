@@ -155,3 +155,24 @@ func TestAScrapeMayMakeAnInstrument(t *testing.T) {
 		}
 	}
 }
+
+// TestLateExportsAreMeasured: the alerts look at the series of each export and reason.
+func TestLateExportsAreMeasured(t *testing.T) {
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := schemas.LateRuns{Exports: map[string]schemas.Watched{"Spring": {Overdue: time.Now()}, "Autumn": {Slow: "run"}}}
+	m.Late(found, time.Hour)
+	text := scrape(t, m)
+	for _, want := range []string{
+		`{export="Spring",reason="overdue"} 1`, `{export="Spring",reason="slow"} 0`, `{export="Autumn",reason="overdue"} 0`, `{export="Autumn",reason="slow"} 1`,
+	} {
+		if !strings.Contains(text, "export_late"+want) {
+			t.Errorf("lacks %s:\n%s", want, text)
+		}
+	}
+	if m.Late(found, 0); strings.Contains(scrape(t, m), "export_late{") {
+		t.Error("a look that is too old is still measured")
+	}
+}

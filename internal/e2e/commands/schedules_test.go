@@ -162,6 +162,8 @@ func TestOneRunOfAnExport(t *testing.T) {
 	copied(w, s)
 	w.Trigger("Autumn")
 	w.Until("it waits", func() bool { status, _, _ := s.Call("status", "Autumn"); return status == 3 })
+	w.Trigger("Autumn")
+	w.Until("Temporal has skipped a start", func() bool { return strings.Contains(s.Want(0, "exports"), "1 start skipped") })
 	s.Want(0, "abort", "Autumn", "--wait", waitOf(s, "Autumn"))
 	w.Until("the run has ended", func() bool { status, _, _ := s.Call("status", "Autumn"); return status == 1 })
 	w.AddList("Readers", "Standard")

@@ -11,7 +11,6 @@ import (
 	sdk "go.temporal.io/api/sdk/v1"
 
 	"iterable-segment-export/internal/e2e/world"
-	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -92,7 +91,7 @@ func TestGuardrailsHoldARunBack(t *testing.T) {
 			c.after(w)
 			v := w.Run(e)
 			w.WaitsWith(v, schemas.ErrorGuardrail, c.says...)
-			detailsSay(w, v, append(c.says, "starter approve", "starter abort")...)
+			detailsSay(w, v.Segments[0].WorkflowID, append(c.says, "starter approve", "starter abort")...)
 			if v = w.Answer(v, schemas.UpdateAbort); v.State != schemas.StateAborted || v.Segments[0].Report.Upload.Requests != 0 {
 				t.Errorf("the run is %s, after %d requests", v.State, v.Segments[0].Report.Upload.Requests)
 			}
@@ -136,13 +135,13 @@ func members(w *world.World, list string) []string {
 	return w.Members(list)
 }
 
-// detailsSay fails the test unless the details that the Temporal UI shows of the
-// segment's workflow have these parts.
-func detailsSay(w *world.World, v operate.View, parts ...string) {
+// detailsSay fails the test unless the details that the Temporal UI shows of a workflow have
+// these parts.
+func detailsSay(w *world.World, workflowID string, parts ...string) {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), world.Patience)
 	defer cancel()
-	answer, err := w.Client.QueryWorkflow(ctx, v.Segments[0].WorkflowID, "", "__temporal_workflow_metadata")
+	answer, err := w.Client.QueryWorkflow(ctx, workflowID, "", "__temporal_workflow_metadata")
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"iterable-segment-export/internal/e2e/world"
@@ -77,6 +78,17 @@ func (r *refreshing) ended(n int, want map[string]string) (runs map[string]strin
 	return runs, others
 }
 
+// shown compares parts of the page in Temporal's UI of the newest refresh of a schedule.
+func (r *refreshing) shown(export string, parts ...string) {
+	r.T.Helper()
+	list, err := r.Client.ListWorkflow(r.T.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: "default", Query: fmt.Sprintf("WorkflowType = %q AND WorkflowId STARTS_WITH %q", schemas.WorkflowRefresh, schemas.RefreshWorkflowID(export)+"-")})
+	if err != nil || len(list.Executions) == 0 {
+		r.T.Fatalf("no refresh of %q, %v", export, err)
+	}
+	detailsSay(r.World, list.Executions[0].Execution.WorkflowId, parts...)
+}
+
 // missed has Temporal start what two refreshes have missed, before there is a worker: only the
 // later one runs the exports.
 func (r *refreshing) missed() {
@@ -122,6 +134,7 @@ func (r *refreshing) paused() {
 		r.T.Errorf("paused: %+v", a)
 	}
 	const skipped = `"First" was not done: skipped`
+	r.shown("Also", "| First |  | done |  |", "| Second | First, Also | done |  |")
 	r.due()
 	r.ended(2, map[string]string{"First": `skipped: "First" is paused`, "Also": "done", "Second": "skipped: " + skipped, "Anyway": "done: started although " + skipped})
 	for name, want := range map[string]string{"First": `skipped: "First" is paused`, "Second": "skipped: " + skipped} {
@@ -151,6 +164,7 @@ func (r *refreshing) personsRun() {
 	if last, _ := r.Last("Second"); !last.StartedAt.Before(v.StartedAt) {
 		r.T.Errorf("it did not wait: %+v", last)
 	}
+	r.shown("Also", "| Also |  | done |  |", "| Second | First, Also | "+schemas.StateUpstream+" |  |")
 	r.Done(r.Answer(v, schemas.UpdateApprove))
 	runs, _ := r.ended(2, map[string]string{
 		"First": `done: a run of "First" was already under way`, "Also": "done", "Second": "done", "Anyway": `done: started although "First" waits for a person`,
