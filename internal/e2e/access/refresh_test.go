@@ -1,6 +1,7 @@
 package access
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,12 @@ func (r refreshed) fails() {
 		views, err := r.Operator.History(r.T.Context(), "Anyway", 5)
 		return err == nil && len(views) == 2 && views[0].State == schemas.StateDone
 	})
+	r.Trigger("Also") // the next refresh skips what waits, and goes on with the others
+	r.Until("the next refresh has ended", func() bool { return len(r.refreshes()) == 3 })
+	want := map[string]string{"First": schemas.StateDone, "Also": schemas.StateDone, "Second": schemas.StateSkipped, "Third": schemas.StateSkipped, "Anyway": schemas.StateDone}
+	if all := r.refreshes(); !maps.Equal(all[0], want) {
+		r.T.Errorf("the next refresh: %v", all[0])
+	}
 	v, _ := r.Last("Second")
 	r.Answer(v, schemas.UpdateAbort)
 	r.Until("the refresh has ended", func() bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
@@ -66,6 +67,19 @@ func TestSchedulesAreAsTheFileSays(t *testing.T) {
 		}
 	}
 
+	w.Until("the plan's own schedules are deleted", func() bool { return len(outlooks(w)) == 0 })
+	leaveOutlook(w)
+	w.Until("Temporal lists a schedule that was left", func() bool { return len(outlooks(w)) == 1 })
+	for _, c := range []struct {
+		after time.Duration
+		left  int
+	}{{time.Minute, 1}, {2 * time.Hour, 0}} {
+		if err := w.Operator.DeleteOutlooks(t.Context(), time.Now().Add(c.after)); err != nil {
+			t.Fatal(err)
+		}
+		w.Until("as many are left", func() bool { return len(outlooks(w)) == c.left })
+	}
+
 	s.Contains(s.Want(0, "apply", file, "--yes"), "No changes.")
 	s.Contains(s.Want(0, "apply", file, "--yes", "--renew"), "Applied ")
 	w.Until("they are listed", func() bool { return strings.Count(s.Want(0, "exports"), "sandbox") == 4 })
@@ -74,5 +88,36 @@ func TestSchedulesAreAsTheFileSays(t *testing.T) {
 		if strings.Contains(out, " "+name+" ") != runs {
 			t.Errorf("run --all of «%s»: want %v:\n%s", name, runs, out)
 		}
+	}
+}
+
+// outlooks returns the schedules that were made to compute starts.
+func outlooks(w *world.World) (ids []string) {
+	w.T.Helper()
+	list, err := w.Client.ScheduleClient().List(w.T.Context(), client.ScheduleListOptions{})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	for list.HasNext() {
+		entry, err := list.Next()
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		if strings.HasPrefix(entry.ID, schemas.OutlookPrefix) {
+			ids = append(ids, entry.ID)
+		}
+	}
+	return ids
+}
+
+// leaveOutlook makes a schedule as a plan does that is ended before it deletes it.
+func leaveOutlook(w *world.World) {
+	w.T.Helper()
+	_, err := w.Client.ScheduleClient().Create(w.T.Context(), client.ScheduleOptions{
+		ID: schemas.OutlookPrefix + "left", Paused: true,
+		Action: &client.ScheduleWorkflowAction{ID: "left", Workflow: schemas.WorkflowScheduledRun, TaskQueue: schemas.TaskQueue},
+	})
+	if err != nil {
+		w.T.Fatal(err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
@@ -265,11 +264,12 @@ func (w *World) Apply(file schemas.Exports) {
 	}
 }
 
-// Trigger triggers the schedule of an export, as Temporal's UI and CLI do.
+// Trigger triggers the schedule of an export. What becomes of the start while another one is under
+// way is left to the schedule's policy.
 func (w *World) Trigger(export string) {
 	w.T.Helper()
 	handle := w.Client.ScheduleClient().GetHandle(w.T.Context(), schemas.ScheduleID(export))
-	if err := handle.Trigger(w.T.Context(), client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
+	if err := handle.Trigger(w.T.Context(), client.ScheduleTriggerOptions{}); err != nil {
 		w.T.Fatal(err)
 	}
 }
