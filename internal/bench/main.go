@@ -66,8 +66,9 @@ func (f figure) cells() []string {
 // bench is what the scenarios share.
 type bench struct {
 	rows    int64
-	out     string // folder of everything that is made
-	worker  string // the built program
+	longest time.Duration // of the work at hidden limits
+	out     string        // folder of everything that is made
+	worker  string        // the built program
 	stack   *devstack.Stack
 	figures []figure
 	opened  int // projects
@@ -110,6 +111,7 @@ Scenarios: ` + strings.Join(names(), ", ") + `.`,
 		},
 	}
 	c.Flags().Int64Var(&b.rows, "rows", 1_000_000, "profiles of a segment")
+	c.Flags().DurationVar(&b.longest, "longest", 18*time.Second, "hidden limits at which the work takes longer are left out")
 	c.Flags().StringVar(&b.out, "out", ".data/bench", "folder for segments, logs and bench.json")
 	c.Flags().StringSliceVar(&only, "only", nil, "scenarios to run (default all)")
 	return c

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ import (
 
 // asKnown are the limits that are known of Iterable: five requests a second of 4 MB.
 var asKnown = limits{rate: 5, latency: 300 * time.Millisecond}
+
+// addressesInABody is about how many addresses fit into a request.
+const addressesInABody = 100_000
 
 // unlimited is a project that only this machine slows down.
 var unlimited = limits{rate: -1}
@@ -201,20 +205,18 @@ func (p *project) paced(ctx context.Context, what string, e schemas.Export) erro
 	return nil
 }
 
-// longestCell bounds what the limits of a cell allow the work to take: the whole table
-// would take hours. internal/limits has all of it in virtual time.
-const longestCell = 18.0
-
 // limits measures what it costs to find a project's limits, from a cold start and with
 // what that taught: the time from the first request to the last answer, against that
-// of requests of the largest size at the rate that is left.
+// of requests of the largest size at the rate that is left. It leaves out limits at which the
+// work takes longer than b.longest: all of them would take hours, and internal/limits has them
+// in virtual time.
 func (b *bench) limits(ctx context.Context) error {
 	for _, workers := range []int{1, 5} {
 		for _, taken := range []float64{0, 0.4} {
 			for _, rate := range []float64{2, 5, 20, 100} {
 				for _, rows := range []int{1000, 5000, 0} {
 					for _, each := range []time.Duration{0, 20 * time.Microsecond} {
-						if rows > 0 && float64(b.rows)/float64(rows)/rate/(1-taken) > longestCell {
+						if float64(b.rows)/float64(cmp.Or(rows, addressesInABody))/rate/(1-taken) > b.longest.Seconds() {
 							continue
 						}
 						l := limits{rate: rate, rows: rows, perProfile: each, latency: 100 * time.Millisecond}

@@ -108,14 +108,23 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if err := o.Metrics.Rates(rates(registry)); err != nil {
 		return nil, err
 	}
+	senders := limits.NewShare(o.Root, registry, o.Log)
+	senders.Settings = func() map[string]schemas.Limits {
+		all := map[string]schemas.Limits{}
+		for _, name := range o.Connections.Names() {
+			if c, err := o.Connections.Get(name); err == nil { // else it was just removed
+				all[name] = c.Limits
+			}
+		}
+		return all
+	}
 	h.activities = &activities.Activities{
 		Connections: o.Connections, Access: o.Access,
 		Clients: &activities.Clients{
 			Connections: o.Connections,
 			New:         newClient(o, registry),
 		},
-		Senders: limits.NewShare(o.Root, registry, o.Log),
-		Root:    o.Root, TempDir: o.TempDir,
+		Senders: senders, Root: o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
 		Overview:         overview.NewPage(&operate.Session{Client: o.Client, Namespace: cmp.Or(o.Namespace, client.DefaultNamespace)}),
 		SearchAttributes: searchable(o), Executions: executions(o.Client), LastStaged: lastStaged(o),

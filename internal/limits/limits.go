@@ -31,7 +31,8 @@ import (
 type Registry struct {
 	mu       sync.Mutex
 	projects map[string]string         // by connection
-	set      map[string]schemas.Limits // by connection
+	set      map[string]schemas.Limits // by connection that has sent
+	declared map[string]schemas.Limits // by project: the lowest of all connections'
 	limiters map[key]*Limiter
 	known    map[key]Learned          // read from the data root
 	parts    map[string]part          // of projects
@@ -43,7 +44,7 @@ type key struct{ project, endpoint string }
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{
-		projects: map[string]string{}, set: map[string]schemas.Limits{},
+		projects: map[string]string{}, set: map[string]schemas.Limits{}, declared: map[string]schemas.Limits{},
 		limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{}, found: map[string]chan struct{}{},
 	}
 }
@@ -72,12 +73,13 @@ func (r *Registry) assign(connection, project string) {
 
 // For returns the limiter of an endpoint of a connection's project. A setting that has
 // changed takes effect at once. If several connections lead to the project, the lowest of
-// the settings with which this process has called it applies, for as long as it runs.
+// their settings applies.
 func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := key{r.project(connection), endpoint}
 	r.set[connection] = set
+	set = lowest(set, r.declared[k.project])
 	for other, theirs := range r.set {
 		if r.project(other) == k.project {
 			set = lowest(set, theirs)
@@ -95,6 +97,21 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	}
 	l.configure(set)
 	return l
+}
+
+// declare sets the lowest settings of the connections to a project, and updates those with
+// which this process was called. all are the present settings of all connections.
+func (r *Registry) declare(project string, least schemas.Limits, all map[string]schemas.Limits) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.declared[project] = least
+	for connection := range r.set {
+		if set, ok := all[connection]; ok {
+			r.set[connection] = set
+		} else {
+			delete(r.set, connection)
+		}
+	}
 }
 
 // overloads returns a channel that receives after a project's first 429 to this process.

@@ -6,6 +6,7 @@ import (
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
 )
 
 // projectRecord says which project a connection leads to.
@@ -36,6 +37,20 @@ func (s *Share) Leads(ctx context.Context, connection, project string) error {
 		return fmt.Errorf("record which project connection %q leads to: %w", connection, err)
 	}
 	return nil
+}
+
+// declare makes the registry obey the settings of all connections that lead to a project.
+func (s *Share) declare(ctx context.Context, project string) {
+	if s.Settings == nil {
+		return
+	}
+	all, least := s.Settings(), schemas.Limits{}
+	for connection, set := range all {
+		if set != (schemas.Limits{}) && s.project(ctx, connection) == project {
+			least = lowest(least, set)
+		}
+	}
+	s.registry.declare(project, least, all)
 }
 
 // project returns a connection's project. If the data root fails, it is the last known one.

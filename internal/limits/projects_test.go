@@ -69,6 +69,31 @@ func TestOneLimiterForAProject(t *testing.T) {
 	}
 }
 
+// A worker obeys the settings of a connection that it has never sent over, as they are when
+// it begins to send.
+func TestSettingsOfAConnectionThatDoesNotSend(t *testing.T) {
+	s, r := newShare(t, t.TempDir())
+	lead(t, s, "crm", "shop")
+	all := map[string]schemas.Limits{"crm": {RequestsPerSecond: 30}, "shop": {RequestsPerSecond: 12}, "other": {RequestsPerSecond: 1}}
+	s.Settings = func() map[string]schemas.Limits { return all }
+	rate := func() float64 {
+		defer s.Join(t.Context(), "crm")()
+		return r.For("crm", "subscribe", all["crm"]).Rate()
+	}
+	if got := rate(); got != 12 {
+		t.Errorf("%g requests a second", got)
+	}
+	all["shop"] = schemas.Limits{RequestsPerSecond: 20}
+	if got := rate(); got != 20 {
+		t.Errorf("%g requests a second after a change", got)
+	}
+	r.For("shop", "subscribe", all["shop"])
+	delete(all, "shop")
+	if got := rate(); got != 30 {
+		t.Errorf("%g requests a second without the connection", got)
+	}
+}
+
 // A connection that leads to another project, with another key, moves there once its uploads
 // have ended.
 func TestAConnectionMovesToAnotherProject(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/storage"
+	"iterable-segment-export/schemas"
 )
 
 const (
@@ -72,6 +73,10 @@ type note struct {
 // Share is one worker's share in the limits of the projects. It is safe for concurrent
 // use. A nil *Share knows no other workers.
 type Share struct {
+	// Settings returns the limits in the settings of all connections. Nil is for tests with
+	// only those that send.
+	Settings func() map[string]schemas.Limits
+
 	root     *storage.Root
 	registry *Registry
 	log      *slog.Logger
@@ -163,6 +168,7 @@ func (s *Share) begin(project string, p *presence) {
 		s.log.Warn("learned limits unreadable; learning them again", "project", project, "error", err)
 	}
 	s.registry.remember(project, stored.Limits)
+	s.declare(within, project)
 	s.mu.Lock()
 	p.stored = stored.Limits
 	s.mu.Unlock()
