@@ -92,16 +92,16 @@ func (s *Server) newFields(x row, create bool, out *result) {
 			delete(x.values, name)
 		case create:
 			s.fields[name] = kind
-			out.CreatedFields = append(out.CreatedFields, name)
+			out.Created = append(out.Created, name)
 		default:
 			delete(x.values, name)
-			if !slices.Contains(out.FilteredOutFields, name) {
-				out.FilteredOutFields = append(out.FilteredOutFields, name)
+			if !slices.Contains(out.Filtered, name) {
+				out.Filtered = append(out.Filtered, name)
 			}
 		}
 	}
-	slices.Sort(out.CreatedFields)
-	slices.Sort(out.FilteredOutFields)
+	slices.Sort(out.Created)
+	slices.Sort(out.Filtered)
 }
 
 func (s *Server) getFields(*http.Request, []byte) answer {

@@ -16,7 +16,7 @@ const (
 	maxIdentifier = 255
 )
 
-// Reasons why a row fails. Each has an array of failedUpdates.
+// Reasons why a row fails. The names of failedUpdates' arrays begin with them.
 const (
 	Forgotten   = "forgotten"
 	Conflict    = "conflict"
@@ -65,39 +65,35 @@ func (s *Server) newRow(in api.Subscriber) row {
 	return x
 }
 
-// result counts the outcomes of a request's rows.
+// result is the answer to a request's rows. Empty arrays are missing in it.
 type result struct {
-	api.UpdateAnswer
-	ok, failed int
+	OK       int                 `json:"successCount"`
+	Failed   int                 `json:"failCount"`
+	Created  []string            `json:"createdFields,omitempty"`
+	Filtered []string            `json:"filteredOutFields,omitempty"`
+	Updates  map[string][]string `json:"failedUpdates,omitempty"`
+	// Deprecated twins of two arrays in Updates.
+	InvalidEmails  []string `json:"invalidEmails,omitempty"`
+	InvalidUserIDs []string `json:"invalidUserIds,omitempty"`
 }
 
 // fail counts a row as failed, and adds the project's identifier of it to the answer.
 func (r *result) fail(kind ProjectType, x row, why string) {
-	r.failed++
-	f := &r.FailedUpdates
-	emails, userIDs := &f.InvalidEmails, &f.InvalidUserIDs
-	switch why {
-	case Forgotten:
-		emails, userIDs = &f.ForgottenEmails, &f.ForgottenUserIDs
-	case Conflict:
-		emails, userIDs = &f.ConflictEmails, &f.ConflictUserIDs
-	case InvalidData:
-		emails, userIDs = &f.InvalidDataEmails, &f.InvalidDataUserIDs
-	case NotFound:
-		emails, userIDs = &f.NotFoundEmails, &f.NotFoundUserIDs
-	}
+	r.Failed++
+	array, name := why+"Emails", x.Email
 	if x.Email == nil || x.UserID != nil && (x.emailInData || kind == UserIDProject) {
-		*userIDs = append(*userIDs, *x.UserID)
-	} else {
-		*emails = append(*emails, *x.Email)
+		array, name = why+"UserIds", x.UserID
 	}
+	if r.Updates == nil {
+		r.Updates = map[string][]string{}
+	}
+	r.Updates[array] = append(r.Updates[array], *name)
 }
 
 func (r *result) answer() answer {
-	r.SuccessCount, r.FailCount = &r.ok, &r.failed
-	r.InvalidEmails, r.InvalidUserIDs = r.FailedUpdates.InvalidEmails, r.FailedUpdates.InvalidUserIDs
-	a := jsonAnswer(http.StatusOK, r.UpdateAnswer)
-	a.rows = r.ok + r.failed
+	r.InvalidEmails, r.InvalidUserIDs = r.Updates["invalidEmails"], r.Updates["invalidUserIds"]
+	a := jsonAnswer(http.StatusOK, r)
+	a.rows = r.OK + r.Failed
 	return a
 }
 
@@ -122,7 +118,7 @@ func (s *Server) subscribe(_ *http.Request, body []byte) answer {
 			continue
 		}
 		added = append(added, s.store(who, x, !s.config.DropUnknownFields, &out))
-		out.ok++
+		out.OK++
 	}
 	s.change(l, added, true)
 	return out.answer()
@@ -147,7 +143,7 @@ func (s *Server) unsubscribe(_ *http.Request, body []byte) answer {
 			continue
 		}
 		s.change(l, []*profile{who}, false)
-		out.ok++
+		out.OK++
 	}
 	return out.answer()
 }
