@@ -82,6 +82,40 @@ func TestRemovalFailsIfItCannotTellWhoseTheTrialsAre(t *testing.T) {
 	}
 }
 
+// TestRemovalKeepsAListInUse, says why, and leaves nothing in the data root.
+func TestRemovalKeepsAListInUse(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	b.env.RegisterActivityWithOptions(b.RemoveExport, activity.RegisterOptions{Name: schemas.ActivityRemoveExport})
+	connection, err := b.Connections.Get("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := wanted
+	in.Host, in.Run, in.Name = access.Host(connection), schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "VIP", RunID: "r1"}, "VIP"
+	list, err := b.ensure(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sandbox.SetInUse(list.ID, true)
+	snapshot := filepath.Join(b.dir, filepath.FromSlash(ledgertest.Remember(t, b.Ledger(), in.Run, 1, "ada@example.com")))
+	v, err := b.env.ExecuteActivity(schemas.ActivityRemoveExport, schemas.RemoveInput{
+		Export: schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "VIP"}}}, DeleteLists: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out schemas.RemoveAnswer
+	if err := v.Get(&out); err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Lists) != 1 || out.Lists[0].Deleted || !strings.Contains(out.Lists[0].Why, "a campaign or a journey uses list") || len(b.named("VIP")) != 1 {
+		t.Errorf("%+v", out)
+	}
+	if _, err := os.Stat(snapshot); err == nil {
+		t.Error("the snapshot is left")
+	}
+}
+
 // TestRemovalDeletesTheListsOfTrials, whether the export is removed or only its trials, but no list
 // that another export fills by now.
 func TestRemovalDeletesTheListsOfTrials(t *testing.T) {

@@ -85,6 +85,16 @@ func TestAGuardrailWaitsForApproval(t *testing.T) {
 	}
 }
 
+// TestFieldsThatIterableLeavesOutAreAWarning of the run, which goes on.
+func TestFieldsThatIterableLeavesOutAreAWarning(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(schemas.UploadCounts{Requests: 1, Sent: 1, IgnoredFields: []string{"plan", "tier"}}, nil)
+	w.goesWell(1)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Contains(t, w.report().Warnings, "Iterable left out the fields plan, tier: the project does not create fields by itself")
+}
+
 // TestARunOfNobodysAsksBeforeWhatLasts has runs that would create a data field and send
 // everybody again.
 func TestARunOfNobodysAsksBeforeWhatLasts(t *testing.T) {

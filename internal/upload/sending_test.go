@@ -19,6 +19,7 @@ import (
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/observe"
+	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
 
@@ -318,6 +319,28 @@ func TestOnlyMappedFieldsAreNamed(t *testing.T) {
 	got := namesOf(fields, []string{"plan", "prefs.ann@example.com", "prefs.bob@example.com", "ann"})
 	if want := []string{"plan", "prefs.*", "a field that the rows name"}; !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Fields that a project does not create are part of the result, by their names in the mapping.
+func TestFieldsThatIterableLeavesOutAreNamed(t *testing.T) {
+	project := httptest.NewServer(sandbox.New(sandbox.Config{Fast: true, DropUnknownFields: true}))
+	defer project.Close()
+	u := uploaderTo(t, nil, schemas.Limits{}, 2)
+	var err error
+	if u.client, err = iterable.New(iterable.Options{BaseURL: project.URL, Key: func() (string, error) { return sandbox.DefaultKey, nil }}); err != nil {
+		t.Fatal(err)
+	}
+	defer u.client.Close()
+	if u.in.ListID, err = u.client.CreateList(t.Context(), "Spring", ""); err != nil {
+		t.Fatal(err)
+	}
+	u.in.Fields = []schemas.MappedField{{Column: "Text", Field: "text"}}
+	if _, err := u.sendSome(t.Context(), t.Context(), &batch.Body{}); err != nil {
+		t.Fatal(err)
+	}
+	if all := u.progress.snapshot().All(); all.Sent != 2 || !slices.Equal(all.IgnoredFields, []string{"text"}) || len(all.CreatedFields) > 0 {
+		t.Errorf("%+v", all)
 	}
 }
 
