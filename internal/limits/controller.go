@@ -44,6 +44,8 @@ const (
 	// search between them ends.
 	growth = 100
 	near   = 1.25
+	// growthWait is how long other requests wait for the answer to the first large one.
+	growthWait = 5 * time.Second
 	// probeAfter is how long the size of requests is first kept; every failed probe doubles it.
 	probeAfter = 10 * time.Minute
 	// slowRequest and slower define when a larger request is not worth it: when it lasts that
@@ -91,6 +93,7 @@ type controller struct {
 	tryAt     time.Time // a higher rate is tried
 	unsettled time.Time // until then 429s are ignored: workers are dividing the rate again
 	probing   bool      // a request that may be too large is in progress
+	probed    time.Time // when that was sent
 	filled    bool      // a request had unused room
 	probeAt   time.Time // a size that was too large is tried again
 	bytesAt   time.Time // a body larger than Bytes is
@@ -195,6 +198,15 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 	}
 	next = min(next, c.most())
 	return next, next > sure
+}
+
+// growing returns how long to wait for the answer to the first large request. Small ones would
+// only use up the rate meanwhile.
+func (c *controller) growing(now time.Time) time.Duration {
+	if !c.probing || c.TooMany > 0 || c.Rows > startRows {
+		return 0
+	}
+	return c.probed.Add(growthWait).Sub(now)
 }
 
 // accepted records that a request of so many of the allowed profiles was answered 200, or
@@ -339,11 +351,14 @@ func (c *controller) remembered() Learned {
 	return l
 }
 
-// adopt copies what another worker knows, if it knows more.
+// adopt copies what another worker knows, if it knows more. Rates that grow approach each other.
 func (c *controller) adopt(other Learned, now time.Time) {
 	if other.Pinned == c.Pinned && (other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate) {
 		c.Rate, c.Found, c.Before, c.Hold, c.Changes = other.Rate, other.Found, other.Before, max(other.Hold, firstHold), other.Changes
 		c.cutAt, c.tryAt = now, now.Add(c.Hold)
+	}
+	if other.Pinned == c.Pinned && !c.Found && !other.Found { // so that all find about the same
+		c.Rate = (c.Rate + other.Rate) / 2
 	}
 	if other.Rows > c.Rows && (c.TooMany == 0 || other.Rows < c.TooMany) {
 		c.Rows = other.Rows

@@ -2,6 +2,7 @@ package limits
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -170,6 +171,35 @@ func TestRateDoubles(t *testing.T) {
 	}
 }
 
+// While the first large request is in progress, small ones wait for a while.
+func TestSmallRequestsWaitForTheFirstLargeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(schemas.Limits{}, Learned{})
+		next := func() (Turn, time.Duration) {
+			began := time.Now()
+			turn, err := l.Wait(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return turn, time.Since(began)
+		}
+		first, _ := next()
+		first.Accepted(startRows)
+		large, _ := next()
+		time.AfterFunc(time.Second, func() { large.Accepted(98_000) })
+		if turn, waited := next(); turn.Profiles < 98_000 || waited != time.Second {
+			t.Errorf("a request of %d profiles after %v", turn.Profiles, waited)
+		}
+		l = newLimiter(schemas.Limits{}, Learned{})
+		first, _ = next()
+		first.Accepted(startRows)
+		next() // is not answered
+		if turn, waited := next(); turn.Profiles != startRows || waited != growthWait {
+			t.Errorf("a request of %d profiles after %v", turn.Profiles, waited)
+		}
+	})
+}
+
 // Before the size is found, the rate stays.
 func TestRequestsBecomeLargerFirst(t *testing.T) {
 	c := newController(schemas.Limits{}, Learned{})
@@ -237,6 +267,20 @@ func TestAPinnedRateIsNotBoundByWhatWasLearned(t *testing.T) {
 	again := newController(schemas.Limits{RequestsPerSecond: 50}, c.remembered())
 	if again.Rate != 50*cut {
 		t.Errorf("after a 429 and a restart: %g", again.Rate)
+	}
+}
+
+// Workers whose rates grow approach each other's, but a rate that was found is copied.
+func TestGrowingRatesApproachEachOther(t *testing.T) {
+	c := newController(schemas.Limits{}, Learned{Rate: 20})
+	c.adopt(Learned{Rate: 40}, noon)
+	if c.Rate != 30 || c.Found {
+		t.Errorf("%g requests a second", c.Rate)
+	}
+	c.adopt(Learned{Rate: 12, Found: true, Changes: 1}, noon)
+	c.adopt(Learned{Rate: 40}, noon)
+	if c.Rate != 12 {
+		t.Errorf("%g requests a second after one was found", c.Rate)
 	}
 }
 

@@ -94,6 +94,7 @@ func (l *Limiter) Wait(ctx context.Context) (Turn, error) {
 		case full:
 			select {
 			case <-l.freed:
+			case <-time.After(wait):
 			case <-ctx.Done():
 			}
 		default:
@@ -104,15 +105,18 @@ func (l *Limiter) Wait(ctx context.Context) (Turn, error) {
 	}
 }
 
-// next returns a turn, or reports whether too many requests are in progress, or how long to
-// wait before the next call.
+// next returns a turn, or how long to wait before the next call. full reports whether the end of
+// a request in progress can shorten that.
 func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	rows, probe := l.c.size(now)
 	if l.inFlight >= inFlight(rows) {
-		return Turn{}, true, 0
+		return Turn{}, true, patience
+	}
+	if wait := l.c.growing(now); wait > 0 {
+		return Turn{}, true, wait
 	}
 	if wait := l.paused.Sub(now); wait > 0 {
 		return Turn{}, false, min(wait, patience)
@@ -123,7 +127,9 @@ func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
 	}
 	l.inFlight++
 	l.last = now
-	l.c.probing = l.c.probing || probe
+	if probe {
+		l.c.probing, l.c.probed = true, now
+	}
 	return Turn{rows, l.c.bytes(now), l, now, probe}, false, 0
 }
 
