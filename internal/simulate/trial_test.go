@@ -47,7 +47,7 @@ func (n named) is(r row, project string) bool {
 	if n.byUser {
 		return r.who == n.who && r.user && !r.none && project != schemas.ProjectEmail
 	}
-	return r.who == n.who && !r.bad && !r.none
+	return r.who == n.who && !r.bad && !r.none && !r.bare
 }
 
 // trials draws the trials of a round.
