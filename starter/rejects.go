@@ -12,6 +12,7 @@ import (
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/schemas"
 )
 
 type rejectsFlags struct {
@@ -38,9 +39,26 @@ profiles' data, so only people who may use the run's connection see them.`,
 			return nil
 		},
 	}, func(c *cobra.Command, o gateway.Service, run operate.Run) error {
-		return formats[f.format](c.OutOrStdout(), func(yield func(gateway.Reject) error) error {
-			return o.Rejects(c.Context(), run, gateway.RejectsRequest{Segment: f.segment, Reason: f.reason, Limit: f.limit}, yield)
+		found := false
+		err := formats[f.format](c.OutOrStdout(), func(yield func(gateway.Reject) error) error {
+			return o.Rejects(c.Context(), run, gateway.RejectsRequest{Segment: f.segment, Reason: f.reason, Limit: f.limit}, func(r gateway.Reject) error {
+				found = true
+				return yield(r)
+			})
 		})
+		if err != nil || found || f.format != "table" {
+			return err
+		}
+		v, err := o.Look(c.Context(), run)
+		if err != nil {
+			return err
+		}
+		said := "No row was rejected."
+		if !v.Ended() {
+			said = fmt.Sprintf("No row was rejected so far; the run has not ended: starter status %s", schemas.ShellWord(run.Export))
+		}
+		fmt.Fprintln(c.OutOrStdout(), said)
+		return nil
 	})
 	p := c.Flags()
 	p.StringVar(&f.segment, "segment", "", "only rows of this segment")
@@ -97,7 +115,6 @@ func showTable(w io.Writer, all rows) error {
 		return err
 	}
 	if len(table) == 0 {
-		fmt.Fprintln(w, "No row was rejected.")
 		return nil
 	}
 	console.Table(w, rejectColumns, table, "row")

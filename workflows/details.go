@@ -167,7 +167,7 @@ func (s *exportSegment) total() {
 	}
 	if n := s.report.Manifest.Unconfirmed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"%s profiles that left the segment may be on the list, added by a request of an earlier run that got no answer; they are not removed, since something else may have added them", count(n)))
+			"%s profiles that left the segment may be on the list: an earlier run got no answer to a request that adds them, or the data root was restored from a backup; they are not removed, since something else may have added them", count(n)))
 	}
 	if n := s.report.StartedOver; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(

@@ -1,14 +1,20 @@
 package deploy
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"iterable-segment-export/schemas"
 )
 
 // rules are the alert rules of examples/grafana, by name.
@@ -54,6 +60,41 @@ func TestEveryAlertIsExplained(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z]\\w+)` \\| (critical|warning|info) ").FindAllStringSubmatch(table, -1) {
 		if rules(t)[m[1]] == "" {
 			t.Errorf("docs/observability.md explains the alert %s, which does not exist", m[1])
+		}
+	}
+}
+
+// TestEveryWaitIsExplained: each type of error that makes a run wait for a person has a line in
+// the runbook: what it means, what to type, and how to see that it worked.
+func TestEveryWaitIsExplained(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "schemas", "errors.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := []schemas.ErrorType{schemas.ErrorGuardrail, schemas.ErrorNotReady}
+	for _, d := range file.Decls {
+		group, ok := d.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, s := range group.Specs {
+			value, err := strconv.Unquote(s.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value != schemas.ErrorSuppressionChanged { // the run starts over by itself
+				waits = append(waits, value)
+			}
+		}
+		break // the first group has them
+	}
+	if len(waits) < 20 {
+		t.Fatalf("found only %v", waits)
+	}
+	runbook := page(t, "operating.md")
+	for _, kind := range waits {
+		if !regexp.MustCompile("(?m)^\\| (`\\w+`, )*`" + kind + "`(, `\\w+`)*: [^|]+\\|[^|]+\\|[^|]+\\|$").MatchString(runbook) {
+			t.Errorf("docs/operating.md does not say what to do about a run that waits because of %s", kind)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -51,11 +53,15 @@ func (p *patient) clock(newest, now time.Time) {
 		"set the clocks of this machine and of Temporal's by NTP (timedatectl)")
 }
 
-// dataRoot reports whether the data root can be written and read.
+// dataRoot checks the data root, and reports whether its records can be read.
 func (p *patient) dataRoot(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	where, err := p.Sight.DataRoot(ctx)
+	if errors.Is(err, storage.ErrKey) {
+		p.add(CheckDataRoot, "", Wrong, p.Told(err), "give every worker, and the starter where there is no gateway, the DATA_KEYS that the data root is encrypted with, and start it again (docs/backup.md if they are lost)")
+		return true
+	}
 	if err != nil {
 		p.add(CheckDataRoot, "", Wrong, p.Told(err), "allow reading and writing it, or set another one with DATA_ROOT; all workers share it")
 		return false

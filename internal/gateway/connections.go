@@ -211,7 +211,8 @@ func (s sight) Sources(ctx context.Context, e schemas.Export) ([]doctor.Source, 
 	return out, nil
 }
 
-// DataRoot writes a file to the data root and reads it again.
+// DataRoot writes a file to the data root and reads it again. The error is a storage.ErrKey if
+// the newest snapshot is encrypted with another key.
 func (s sight) DataRoot(ctx context.Context) (string, error) {
 	root, err := s.Root(ctx)
 	if err != nil {
@@ -221,6 +222,9 @@ func (s sight) DataRoot(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if _, err := root.Read(ctx, dataroot.ProbeKey); err != nil {
+		return "", err
+	}
+	if err := root.CheckKey(ctx, dataroot.SnapshotsDir); err != nil {
 		return "", err
 	}
 	if s.who.Role != schemas.RoleAdministrator {

@@ -32,12 +32,10 @@ func (r *Root) encrypts(key string) bool {
 	return false
 }
 
-// CheckKey returns an ErrKey if the newest file in one of the folders is encrypted and the root has
-// no key. What is written without a key is plain, and nobody expects that where others encrypt.
+// CheckKey returns an ErrKey if the newest file in one of the folders is encrypted and none of
+// the root's keys decrypts it. Then others can't read what this root writes, or it is plain where
+// others encrypt.
 func (r *Root) CheckKey(ctx context.Context, folders ...string) error {
-	if r.keys.count() > 0 {
-		return nil
-	}
 	for _, folder := range folders {
 		var newest Object
 		err := r.Walk(ctx, folder, func(o Object) error {
@@ -56,7 +54,7 @@ func (r *Root) CheckKey(ctx context.Context, folders ...string) error {
 		switch {
 		case err == nil:
 			f.Close()
-		case !errors.Is(err, fs.ErrNotExist): // it was deleted meanwhile
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged): // it was deleted meanwhile; damage is noticed elsewhere
 			return err
 		}
 	}

@@ -155,6 +155,7 @@ func TestWithoutAKeyNothingPlainIsAdded(t *testing.T) {
 	}
 	check("a root that is encrypted by now", plain, ErrKey)
 	check("with the key", encrypting, nil)
+	check("with another key", keyed(t, dir, newKey(t)), ErrKey)
 }
 
 // TestDamageIsNotAMissingKey changes and cuts an encrypted file.

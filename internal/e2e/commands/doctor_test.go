@@ -11,9 +11,11 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/doctor"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -70,6 +72,12 @@ func TestTheDoctor(t *testing.T) {
 
 	w.WriteConnections("{}")
 
+	encrypted := encrypt(t, w.DataRoot, "snapshots/by-others")
+	s.Contains(examined(s, 1), "wrong data root : ", "it is encrypted with another key", "DATA_KEYS")
+	if err := os.Remove(encrypted); err != nil {
+		t.Fatal(err)
+	}
+
 	_, err := w.Client.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
 		Namespace: "default", SearchAttributes: []string{schemas.AttributeExport},
 	})
@@ -96,6 +104,29 @@ func TestTheDoctor(t *testing.T) {
 
 	s.Env = append(s.Env, "TEMPORAL_NAMESPACE=nowhere")
 	s.Contains(examined(s, 1), "wrong namespace nowhere: the namespace does not exist", "starter doctor --fix --namespace \"nowhere\"")
+}
+
+// encrypt writes a file of a data root with a key that nobody has, and returns its path.
+func encrypt(t *testing.T, dir, key string) string {
+	t.Helper()
+	text, err := storage.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := storage.ReadKeys(text, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := storage.OpenRoot(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	root.Encrypt(keys, dataroot.SnapshotsDir)
+	if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, filepath.FromSlash(key))
 }
 
 // TestTheDoctorWithoutAWorker says so at once.

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,18 +114,39 @@ func (c *Client) once(ctx context.Context, method, path string, query url.Values
 	}
 	answer, err = c.http.Do(r)
 	if err != nil {
-		return nil, ctx.Err() == nil, fmt.Errorf("no gateway answers at %s: %w; correct EXPORT_API, or start a worker with API_ADDR", c.base, errors.Unwrap(err))
+		again, err = c.unanswered(err)
+		return nil, again && ctx.Err() == nil, err
 	}
 	if answer.StatusCode/100 == 2 {
 		return answer, false, nil
 	}
 	defer answer.Body.Close()
 	var p gateway.Problem
-	if json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&p) != nil || p.Detail == "" {
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20))                                // as far as it can be read
+	plain := bytes.HasPrefix(text, []byte("Client sent an HTTP request to an HTTPS server")) // of net/http
+	switch {
+	case plain:
+		p = gateway.Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s uses TLS; set EXPORT_API to https://%s", c.base, strings.TrimPrefix(c.base, "http://"))}
+	case json.Unmarshal(text, &p) != nil || p.Detail == "":
 		p = gateway.Problem{Status: answer.StatusCode, Detail: fmt.Sprintf("the gateway at %s responds with %s to %s %s", c.base, answer.Status, method, path)}
 	}
 	again = answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusBadGateway || answer.StatusCode == http.StatusServiceUnavailable
 	return nil, again, p.Err()
+}
+
+// unanswered returns the error of a request that the gateway did not answer. again reports
+// whether another attempt may help.
+func (c *Client) unanswered(err error) (again bool, _ error) {
+	err = errors.Unwrap(err) // of the method and the URL
+	var certificate *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &unknown):
+		return false, fmt.Errorf("the certificate of the gateway at %s is not trusted: %w; add its certificate authority to this system, or set SSL_CERT_FILE to a file with it", c.base, unknown)
+	case errors.As(err, &certificate):
+		return false, fmt.Errorf("the certificate of the gateway at %s is not valid: %w; correct EXPORT_API, or have the certificate replaced", c.base, certificate.Err)
+	}
+	return true, fmt.Errorf("no gateway answers at %s: %w; correct EXPORT_API, or start a worker with API_ADDR", c.base, err)
 }
 
 // runPath returns the path of a run, and the query that identifies it.
