@@ -28,6 +28,7 @@ both. `+"`starter exports`, `connections`, `runs` and `status`"+` print names, o
 | variable | meaning |
 | --- | --- |
 | `+"`EXPORT_API`"+` | URL of the gateway ([access](access.md)); without it, the starter connects to Temporal |
+| `+"`SSL_CERT_FILE`"+` | file with certificate authorities to trust, such as that of the gateway; default the system's |
 | `+"`EXPORT_TOKEN`, `EXPORT_TOKEN_FILE`, `--token-file`"+` | your token for the gateway, or a file with it; default that of `+"`starter login`"+` |
 | `+"`DATA_ROOT`, `--data-root`, `CONNECTIONS_FILE`, `WORKER_SECRET`, `WORKER_SECRET_FILE`, `DATA_KEYS`, `DATA_KEYS_FILE`"+` | as for the worker; used without a gateway |
 | `+"`EXPORT_UI_URL`"+` | URL of Temporal's UI, for links to it; default for Temporal on port 7233 of this machine and for Temporal Cloud |
