@@ -243,6 +243,9 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		if _, tag, _ := strings.Cut(image, ":"); tag != want {
 			t.Errorf("%s is %s; go.mod has %s %s", service, image, module, want)
 		}
+		if service == "temporal-ui" && !strings.Contains(page(t, "deploying.md"), module+"/cmd/server@v"+want) {
+			t.Errorf("docs/deploying.md does not build %s %s", module, want)
+		}
 	}
 }
 
