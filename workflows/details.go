@@ -196,9 +196,14 @@ func (s *exportSegment) countMembers() {
 		known += m.Members - m.Unchanged - m.Updates - m.MembersRemoved() - m.Superseded - m.Forgotten // vanished from the segment, but not removed
 	}
 	s.report.Members, s.report.ListSize = known, known-u.Unnamed
-	if s.list.Size >= 0 { // known when the run began
-		s.report.ListSize = max(known, s.list.Size+m.Adds-u.Removed) + u.Unnamed
+	if s.list.Size < 0 { // not known when the run began
+		return
 	}
+	fresh := m.Adds
+	if m.SentAgain != "" && m.Members == 0 { // the snapshot is not trusted: they are on the list, but for some
+		fresh = 0
+	}
+	s.report.ListSize = max(known, s.list.Size+fresh-u.Removed) + u.Unnamed
 }
 
 func sum(counts map[schemas.Reason]int64) (n int64) {

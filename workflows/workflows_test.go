@@ -151,6 +151,21 @@ func TestExportSegmentGoesThroughItsSteps(t *testing.T) {
 	require.Empty(t, w.closed)
 }
 
+// TestMembersThatAreSentAgainCountOnce: without a snapshot that can be trusted, all profiles are
+// additions, although most of them are on the list.
+func TestMembersThatAreSentAgainCountOnce(t *testing.T) {
+	w := newWorld(t)
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Size: 103}, nil)
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
+		schemas.Manifest{Read: 100, Adds: 100, AddBatches: 1, Full: true, SentAgain: "the data root was restored from a backup", UnconfirmedMembers: 100, Unconfirmed: 3}, nil)
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(schemas.UploadCounts{Requests: 1, Sent: 100}, nil)
+	w.goesWell(1)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.EqualValues(t, 103, w.report().ListSize)
+	require.EqualValues(t, 100, w.report().Members)
+}
+
 // TestTheReportHasTheExpectedSizeOfTheList: with the members of others, where it is known
 // how many there were.
 func TestTheReportHasTheExpectedSizeOfTheList(t *testing.T) {
