@@ -35,12 +35,18 @@ func plain(s []byte) int {
 // AppendString appends s as a JSON string. It escapes the characters that JSON requires, and
 // U+2028 and U+2029 as encoding/json does. A byte that is not valid UTF-8 becomes U+FFFD.
 func AppendString(dst, s []byte) []byte {
-	dst = append(dst, '"')
+	dst, _ = AppendText(dst, s)
+	return dst
+}
+
+// AppendText is AppendString, and reports whether s is valid UTF-8.
+func AppendText(dst, s []byte) (_ []byte, valid bool) {
+	dst, valid = append(dst, '"'), true
 	for {
 		n := plain(s)
 		dst = append(dst, s[:n]...)
 		if s = s[n:]; len(s) == 0 {
-			return append(dst, '"')
+			return append(dst, '"'), valid
 		}
 		n = 1
 		switch c := s[0]; {
@@ -57,7 +63,7 @@ func AppendString(dst, s []byte) []byte {
 			r, n = utf8.DecodeRune(s)
 			switch {
 			case r == utf8.RuneError && n == 1:
-				dst = append(dst, `\ufffd`...)
+				dst, valid = append(dst, `\ufffd`...), false
 			case r == '\u2028' || r == '\u2029':
 				dst = append(dst, `\u202`...)
 				dst = append(dst, hexDigits[r&0xf])

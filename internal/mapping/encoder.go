@@ -94,11 +94,11 @@ func (b binder) own(arr arrow.Array) (encoder, error) {
 		if b.steps != nil {
 			return &transformed{texts: texts{v, get, &b.notes.room, notText(arr.DataType())}, steps: b.steps, emptyNull: b.emptyNull}, err
 		}
-		return texts{v, get, &b.notes.room, notText(arr.DataType())}, err
+		return &texts{v, get, &b.notes.room, notText(arr.DataType())}, err
 	}
 	switch a := arr.(type) {
 	case *array.Boolean:
-		return booleans{v, a}, nil
+		return &booleans{v, a}, nil
 	case *array.Map:
 		return b.maps(a, v)
 	case array.ListLike:
@@ -120,7 +120,7 @@ type booleans struct {
 	arr *array.Boolean
 }
 
-func (e booleans) append(dst []byte, i int) ([]byte, string) {
+func (e *booleans) append(dst []byte, i int) ([]byte, string) {
 	if e.arr.Value(i) {
 		return append(dst, "true"...), ""
 	}

@@ -19,24 +19,24 @@ func (b binder) forced(arr arrow.Array) (encoder, error) {
 	if isText(arr.DataType()) && b.force != forceString {
 		get, err := textOf(arr)
 		if b.force == forceBase64 {
-			return binaries{validityOf(arr.Data()), get, &b.notes.room}, err
+			return &binaries{validityOf(arr.Data()), get, &b.notes.room}, err
 		}
-		return parsed{validityOf(arr.Data()), get, &b.notes.room, parsers[b.force]}, err
+		return &parsed{validityOf(arr.Data()), get, &b.notes.room, parsers[b.force]}, err
 	}
 	v := validityOf(arr.Data())
 	switch b.force {
 	case forceString:
 		bare, err := b.bare(arr, v)
-		return quoted{bare, arrow.IsFloating(arr.DataType().ID())}, err
+		return &quoted{bare, arrow.IsFloating(arr.DataType().ID())}, err
 	case forceNumber:
 		if d, ok := arr.(*array.Duration); ok {
-			return seconds{v, d.DurationValues(), perSecond(d.DataType().(*arrow.DurationType).Unit)}, nil
+			return &seconds{v, d.DurationValues(), perSecond(d.DataType().(*arrow.DurationType).Unit)}, nil
 		}
 		return b.bare(arr, v)
 	case forceBoolean:
 		if _, ok := arr.(*array.Boolean); !ok {
 			number, err := b.bare(arr, v)
-			return zeroOrOne{number}, err
+			return &zeroOrOne{number}, err
 		}
 	}
 	return b.own(arr)
@@ -45,16 +45,16 @@ func (b binder) forced(arr arrow.Array) (encoder, error) {
 // bare returns the encoder of numbers without quotes, and of other types the own one.
 func (b binder) bare(arr arrow.Array, v validity) (encoder, error) {
 	switch e := numberEncoder(arr, v, b.notes).(type) {
-	case signed[int64]:
+	case *signed[int64]:
 		e.bare = true
 		return e, nil
-	case unsigned[uint64]:
+	case *unsigned[uint64]:
 		e.bare = true
 		return e, nil
-	case decimals128:
+	case *decimals128:
 		e.bare = true
 		return e, nil
-	case decimals256:
+	case *decimals256:
 		e.bare = true
 		return e, nil
 	case nil:
@@ -70,7 +70,7 @@ type quoted struct {
 	float bool
 }
 
-func (e quoted) append(dst []byte, i int) ([]byte, string) {
+func (e *quoted) append(dst []byte, i int) ([]byte, string) {
 	start := len(dst)
 	dst, problem := e.encoder.append(append(dst, '"'), i)
 	if problem != "" {
@@ -89,7 +89,7 @@ func (e quoted) append(dst []byte, i int) ([]byte, string) {
 // zeroOrOne makes booleans of integers.
 type zeroOrOne struct{ encoder }
 
-func (e zeroOrOne) append(dst []byte, i int) ([]byte, string) {
+func (e *zeroOrOne) append(dst []byte, i int) ([]byte, string) {
 	start := len(dst)
 	dst, _ = e.encoder.append(dst, i)
 	switch string(dst[start:]) {
@@ -108,7 +108,7 @@ type seconds struct {
 	unit   int64
 }
 
-func (e seconds) append(dst []byte, i int) ([]byte, string) {
+func (e *seconds) append(dst []byte, i int) ([]byte, string) {
 	x := int64(e.values[i])
 	digits := appendMagnitude(make([]byte, 0, 20), x)
 	scale := 0
@@ -126,7 +126,7 @@ type parsed struct {
 	parse func(dst, text []byte) ([]byte, bool)
 }
 
-func (e parsed) append(dst []byte, i int) ([]byte, string) {
+func (e *parsed) append(dst []byte, i int) ([]byte, string) {
 	s := e.get(i)
 	if problem := e.roomFor(dst, len(s)); problem != "" {
 		return dst, problem

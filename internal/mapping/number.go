@@ -23,31 +23,31 @@ const (
 func numberEncoder(arr arrow.Array, v validity, n *notes) encoder {
 	switch a := arr.(type) {
 	case *array.Int8:
-		return signed[int8]{v, a.Int8Values(), n, false}
+		return &signed[int8]{v, a.Int8Values(), n, false}
 	case *array.Int16:
-		return signed[int16]{v, a.Int16Values(), n, false}
+		return &signed[int16]{v, a.Int16Values(), n, false}
 	case *array.Int32:
-		return signed[int32]{v, a.Int32Values(), n, false}
+		return &signed[int32]{v, a.Int32Values(), n, false}
 	case *array.Int64:
-		return signed[int64]{v, a.Int64Values(), n, false}
+		return &signed[int64]{v, a.Int64Values(), n, false}
 	case *array.Uint8:
-		return unsigned[uint8]{v, a.Uint8Values(), n, false}
+		return &unsigned[uint8]{v, a.Uint8Values(), n, false}
 	case *array.Uint16:
-		return unsigned[uint16]{v, a.Uint16Values(), n, false}
+		return &unsigned[uint16]{v, a.Uint16Values(), n, false}
 	case *array.Uint32:
-		return unsigned[uint32]{v, a.Uint32Values(), n, false}
+		return &unsigned[uint32]{v, a.Uint32Values(), n, false}
 	case *array.Uint64:
-		return unsigned[uint64]{v, a.Uint64Values(), n, false}
+		return &unsigned[uint64]{v, a.Uint64Values(), n, false}
 	case *array.Float16:
-		return halves{v, a.Values()}
+		return &halves{v, a.Values()}
 	case *array.Float32:
-		return floats[float32]{v, a.Float32Values(), 32}
+		return &floats[float32]{v, a.Float32Values(), 32}
 	case *array.Float64:
-		return floats[float64]{v, a.Float64Values(), 64}
+		return &floats[float64]{v, a.Float64Values(), 64}
 	case *array.Decimal128:
-		return decimals[decimal128.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, false}
+		return &decimals[decimal128.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, false}
 	case *array.Decimal256:
-		return decimals[decimal256.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, false}
+		return &decimals[decimal256.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, false}
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ type signed[T int8 | int16 | int32 | int64] struct {
 	bare   bool
 }
 
-func (e signed[T]) append(dst []byte, i int) ([]byte, string) {
+func (e *signed[T]) append(dst []byte, i int) ([]byte, string) {
 	x := int64(e.values[i])
 	if (x > exactInteger || x < -exactInteger) && !e.bare {
 		e.notes.integers++
@@ -78,7 +78,7 @@ type unsigned[T uint8 | uint16 | uint32 | uint64] struct {
 	bare   bool
 }
 
-func (e unsigned[T]) append(dst []byte, i int) ([]byte, string) {
+func (e *unsigned[T]) append(dst []byte, i int) ([]byte, string) {
 	x := uint64(e.values[i])
 	if x > exactInteger && !e.bare {
 		e.notes.integers++
@@ -94,7 +94,7 @@ type floats[T float32 | float64] struct {
 	bits   int
 }
 
-func (e floats[T]) append(dst []byte, i int) ([]byte, string) {
+func (e *floats[T]) append(dst []byte, i int) ([]byte, string) {
 	return appendFloat(dst, float64(e.values[i]), e.bits)
 }
 
@@ -103,7 +103,7 @@ type halves struct {
 	values []float16.Num
 }
 
-func (e halves) append(dst []byte, i int) ([]byte, string) {
+func (e *halves) append(dst []byte, i int) ([]byte, string) {
 	return appendFloat(dst, float64(e.values[i].Float32()), 32)
 }
 
@@ -150,7 +150,7 @@ type decimals[T decimal128.Num | decimal256.Num] struct {
 	bare   bool
 }
 
-func (e decimals[T]) append(dst []byte, i int) ([]byte, string) {
+func (e *decimals[T]) append(dst []byte, i int) ([]byte, string) {
 	var scratch [96]byte
 	digits, negative := decimalDigits(scratch[:0], e.values[i])
 	exact := fitsDouble(digits, e.scale)

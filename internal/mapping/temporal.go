@@ -24,9 +24,9 @@ const (
 func temporalEncoder(arr arrow.Array, v validity) encoder {
 	switch a := arr.(type) {
 	case *array.Date32:
-		return dates[arrow.Date32]{v, a.Date32Values(), 1}
+		return &dates[arrow.Date32]{v, a.Date32Values(), 1}
 	case *array.Date64:
-		return dates[arrow.Date64]{v, a.Date64Values(), daySeconds * 1000}
+		return &dates[arrow.Date64]{v, a.Date64Values(), daySeconds * 1000}
 	case *array.Timestamp:
 		dt := a.DataType().(*arrow.TimestampType)
 		zone, err := dt.GetZone()
@@ -35,20 +35,20 @@ func temporalEncoder(arr arrow.Array, v validity) encoder {
 		}
 		return &timestamps{validity: v, values: a.TimestampValues(), unit: perSecond(dt.Unit), zone: zone}
 	case *array.Time32:
-		return times[arrow.Time32]{v, a.Time32Values(), perSecond(a.DataType().(*arrow.Time32Type).Unit)}
+		return &times[arrow.Time32]{v, a.Time32Values(), perSecond(a.DataType().(*arrow.Time32Type).Unit)}
 	case *array.Time64:
-		return times[arrow.Time64]{v, a.Time64Values(), perSecond(a.DataType().(*arrow.Time64Type).Unit)}
+		return &times[arrow.Time64]{v, a.Time64Values(), perSecond(a.DataType().(*arrow.Time64Type).Unit)}
 	case *array.Duration:
-		return durations{v, a.DurationValues(), perSecond(a.DataType().(*arrow.DurationType).Unit)}
+		return &durations{v, a.DurationValues(), perSecond(a.DataType().(*arrow.DurationType).Unit)}
 	case *array.MonthInterval:
-		return intervals{v, func(i int) (int64, int64, int64) { return int64(a.Value(i)), 0, 0 }}
+		return &intervals{v, func(i int) (int64, int64, int64) { return int64(a.Value(i)), 0, 0 }}
 	case *array.DayTimeInterval:
-		return intervals{v, func(i int) (int64, int64, int64) {
+		return &intervals{v, func(i int) (int64, int64, int64) {
 			x := a.Value(i)
 			return 0, int64(x.Days), int64(x.Milliseconds) * int64(time.Millisecond)
 		}}
 	case *array.MonthDayNanoInterval:
-		return intervals{v, func(i int) (int64, int64, int64) {
+		return &intervals{v, func(i int) (int64, int64, int64) {
 			x := a.Value(i)
 			return int64(x.Months), int64(x.Days), x.Nanoseconds
 		}}
@@ -84,7 +84,7 @@ type dates[T arrow.Date32 | arrow.Date64] struct {
 	perDay int64
 }
 
-func (e dates[T]) append(dst []byte, i int) ([]byte, string) {
+func (e *dates[T]) append(dst []byte, i int) ([]byte, string) {
 	day, _ := floorDiv(int64(e.values[i]), e.perDay)
 	if day < firstDay || day > lastDay {
 		return dst, outOfRange
@@ -204,7 +204,7 @@ type times[T arrow.Time32 | arrow.Time64] struct {
 	unit   int64
 }
 
-func (e times[T]) append(dst []byte, i int) ([]byte, string) {
+func (e *times[T]) append(dst []byte, i int) ([]byte, string) {
 	sec, rest := floorDiv(int64(e.values[i]), e.unit)
 	if sec < 0 || sec >= daySeconds {
 		return dst, noTime
@@ -221,7 +221,7 @@ type durations struct {
 	unit   int64
 }
 
-func (e durations) append(dst []byte, i int) ([]byte, string) {
+func (e *durations) append(dst []byte, i int) ([]byte, string) {
 	return append(appendDuration(append(dst, '"'), int64(e.values[i]), e.unit), '"'), ""
 }
 
@@ -254,7 +254,7 @@ type intervals struct {
 	parts func(i int) (months, days, nanos int64)
 }
 
-func (e intervals) append(dst []byte, i int) ([]byte, string) {
+func (e *intervals) append(dst []byte, i int) ([]byte, string) {
 	months, days, nanos := e.parts(i)
 	dst = append(dst, '"', 'P')
 	if months != 0 {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -107,15 +106,16 @@ type texts struct {
 	invalid string // what is wrong where it is not UTF-8
 }
 
-func (e texts) append(dst []byte, i int) ([]byte, string) {
+func (e *texts) append(dst []byte, i int) ([]byte, string) {
 	s := e.get(i)
 	if problem := e.roomFor(dst, len(s)); problem != "" {
 		return dst, problem
 	}
-	if !utf8.Valid(s) {
+	out, valid := batch.AppendText(dst, s)
+	if !valid {
 		return dst, e.invalid
 	}
-	return batch.AppendString(dst, s), ""
+	return out, ""
 }
 
 // binaries writes bytes in base64, with padding (RFC 4648, section 4).
@@ -125,7 +125,7 @@ type binaries struct {
 	*room
 }
 
-func (e binaries) append(dst []byte, i int) ([]byte, string) {
+func (e *binaries) append(dst []byte, i int) ([]byte, string) {
 	s := e.get(i)
 	if problem := e.roomFor(dst, len(s)); problem != "" {
 		return dst, problem

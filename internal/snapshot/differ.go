@@ -85,6 +85,14 @@ func NewDiffer(ctx context.Context, snap *Snapshot, o Options, emit func(*Profil
 // ErrTooMany: the segment and its list have more than MaxProfiles.
 var ErrTooMany = fmt.Errorf("the segment and its list have more than %d profiles together; split the segment", MaxProfiles)
 
+// Expect prepares for Add of these rows, a few hundred. It looks all of them up: the processor
+// waits for the memory of several lookups at a time, if nothing else is done between them.
+func (d *Differ) Expect(rows []Profile) {
+	for i := range rows {
+		d.index.touch(rows[i].Key)
+	}
+}
+
 // Add compares the segment's next valid row.
 func (d *Differ) Add(p *Profile) error {
 	v := d.index.mark(p.Key, p.Fields)

@@ -270,6 +270,7 @@ func (s *staging) refuse(r refusedRow) {
 
 // compareGroup compares a group's rows and rejects the others, in the order of the source.
 func (s *staging) compareGroup(g *group) error {
+	s.differ.Expect(g.profiles)
 	from := 0
 	for _, r := range g.refused {
 		if err := s.compare(g.profiles[from:r.before]); err != nil {
