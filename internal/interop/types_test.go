@@ -73,6 +73,7 @@ func parquetSamples() []sample {
 		{"FIXED_LEN_BYTE_ARRAY(4)", nil, 4, [2]any{flba('O', 's', 'l', 'o'), flba(255, 255, 255, 255)}},
 		{"FIXED_LEN_BYTE_ARRAY(16) / UUID", schema.UUIDLogicalType{}, 16, [2]any{uuid, uuid}},
 		{"FIXED_LEN_BYTE_ARRAY(5) / DECIMAL(10, 2)", schema.NewDecimalLogicalType(10, 2), 5, [2]any{flba(0, 0, 0, 4, 0xe2), flba(255, 255, 255, 255, 255)}},
+		{"FIXED_LEN_BYTE_ARRAY(16) / DECIMAL(38, 0)", schema.NewDecimalLogicalType(38, 0), 16, [2]any{flba(append(make([]byte, 14), 4, 0xe2)...), flba([]byte(strings.Repeat("\x4b", 16))...)}},
 		{"FIXED_LEN_BYTE_ARRAY(2) / FLOAT16", schema.Float16LogicalType{}, 2, [2]any{flba(0, 0x3e), flba(0, 0x7c)}},
 		{"FIXED_LEN_BYTE_ARRAY(12) / INTERVAL", schema.IntervalLogicalType{}, 12, [2]any{flba(1, 0, 0, 0, 2, 0, 0, 0, 0xac, 13, 0, 0), flba(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)}},
 	}

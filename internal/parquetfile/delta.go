@@ -9,7 +9,8 @@ import (
 
 // The delta encodings are decoded here. Arrow v15's decoder of 64-bit integers loses its
 // position if a page does not fit into one batch, and the others return zeros if a page
-// has fewer values than it claims.
+// has fewer values than it claims. That of parquet-go v0.32.0 makes up the values of a page
+// that is cut off, without an error.
 
 var errDelta = errors.New("its delta encoding ends early, or does not follow the format")
 

@@ -8,6 +8,12 @@
 // goroutines where a panic can't be caught. Its RecordReader accepts any page reader, so
 // it gets only pages that were checked and decompressed within bounds.
 //
+// parquet-go v0.32.0 was tried too. It decompresses a page without a bound: a gzip page that
+// claims 34 bytes took 2.5 GB, and one of zstd ended the process. It makes room for as many
+// entries as a dictionary claims. It returns fewer values than the footer claims without an
+// error. It lacks the codec LZ4, and fails on LZ4_RAW files of DuckDB. Only its structs and its
+// Thrift decoder are used.
+//
 //	footer.go    the footer; thrift.go reads its structs
 //	schema.go    the tree of columns; current and old forms of lists and maps
 //	types.go     physical and logical types to Arrow's

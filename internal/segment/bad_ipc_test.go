@@ -268,9 +268,10 @@ func TestDamagedFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "damaged.file")
-			failed := 0
+			files, failed := 0, 0
 			for what, bad := range damage(t, written(t, write, 12), changes) {
 				writeBytes(t, path, bad)
+				files++
 				if err := readAll(t, path, want); err != nil {
 					failed++
 					explained(t, err)
@@ -279,6 +280,7 @@ func TestDamagedFiles(t *testing.T) {
 					t.Fatalf("%s", what)
 				}
 			}
+			t.Logf("%d damaged files, %d of them refused", files, failed)
 			if failed < 50 {
 				t.Errorf("%d damaged files were refused", failed)
 			}

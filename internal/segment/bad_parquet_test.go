@@ -301,3 +301,32 @@ func TestRowGroupWithoutRows(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestFooterWithoutCount reads a file whose footer claims 0 rows, as some writers leave it.
+func TestFooterWithoutCount(t *testing.T) {
+	body, meta := footerOf(t, parquetBytes(t, compress.Codecs.Snappy, "a@example.com", "b@example.com"))
+	meta.FileMetaData.NumRows = 0
+	path := filepath.Join(t.TempDir(), "x")
+	writeBytes(t, path, withFooter(t, body, meta))
+	s := inspect(t, path, Columns{Email: "email"})
+	if got := rows(t, s, Options{}); s.Info().Rows != 2 || strings.Join(got, "") != "email=a@example.com email=b@example.com " {
+		t.Errorf("%d rows, %q", s.Info().Rows, got)
+	}
+}
+
+// TestPageOfNulls reads a page of version 2 that has only levels: some writers store the values
+// of a page of nulls as no bytes, whatever the codec is.
+func TestPageOfNulls(t *testing.T) {
+	levels := []byte{2 << 1, 0} // two values of level 0
+	header := new(compact).i32(1, 3).i32(1, int64(len(levels))).i32(1, int64(len(levels)))
+	header.field(5, thriftStruct).i32(1, 2).i32(1, 2).i32(1, 2).i32(1, 0).i32(1, int64(len(levels))).i32(1, 0).stop().stop()
+	for _, codec := range []compress.Compression{compress.Codecs.Uncompressed, compress.Codecs.Snappy, compress.Codecs.Gzip, compress.Codecs.Zstd, compress.Codecs.Brotli} {
+		body, meta := footerOf(t, withPages(t, codec, 2, header.b, levels))
+		*meta.FileMetaData.Schema[1].RepetitionType = 1 // optional
+		path := filepath.Join(t.TempDir(), "x")
+		writeBytes(t, path, withFooter(t, body, meta))
+		if got := rows(t, inspect(t, path, Columns{Email: "email"}), Options{}); strings.Join(got, "") != "email=null email=null " {
+			t.Errorf("%s: %q", codec, got)
+		}
+	}
+}
