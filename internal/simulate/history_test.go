@@ -353,13 +353,21 @@ func (r *run) ends() {
 func (e *engine) sees(t *task, in any) {
 	switch in := in.(type) {
 	case schemas.DivideInput:
-		e.rows = e.history.rowsNow[e.history.tried(e.export)]
+		t.reads(new(e.history.rowsNow[e.history.tried(e.export)]))
 	case schemas.StageInput:
 		if in.Segment.Of == "" {
-			e.rows = e.history.rowsNow[e.history.tried(e.export)]
+			t.reads(new(e.history.rowsNow[e.history.tried(e.export)]))
 		}
 	case schemas.UploadInput:
 		t.part.checkUpload(in)
+	}
+}
+
+// reads records the rows that an activity reads, unless they are nil. An execution after a reset
+// has those of the activities that it does not repeat.
+func (t *task) reads(rows *[]row) {
+	if rows != nil {
+		t.read, t.engine.rows = rows, *rows
 	}
 }
 

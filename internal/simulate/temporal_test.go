@@ -53,6 +53,7 @@ type ended struct {
 	workflowID string
 	name       string
 	over       bool
+	read       *[]row
 	outcome
 }
 
@@ -72,6 +73,7 @@ type task struct {
 	input    *commonpb.Payloads
 	options  workflow.ActivityOptions
 	begun    time.Time
+	read     *[]row // the rows that its last attempt reads, or nil
 
 	attempt   int
 	current   *attempt // nil between two
@@ -247,9 +249,9 @@ func (e *engine) schedule(info *workflow.Info, name string, options workflow.Act
 	id := info.WorkflowExecution.ID
 	e.played = append(e.played, ended{workflowID: id, name: name})
 	if recorded := e.recorded[id]; len(recorded) > 0 && recorded[0].over && recorded[0].name == name {
-		before := recorded[0].outcome
+		before := recorded[0]
 		e.recorded[id] = recorded[1:]
-		e.world.add(&step{key: t.key + " is replayed", do: func() { t.close(before) }})
+		e.world.add(&step{key: t.key + " is replayed", do: func() { t.reads(before.read); t.close(before.outcome) }})
 		return t
 	}
 	delete(e.recorded, id)
@@ -408,7 +410,7 @@ func (t *task) close(o outcome) {
 		return
 	}
 	delete(e.open, t.id)
-	e.over[t.id], e.played[t.id-1] = o, ended{t.workflow.ID, t.name, true, o}
+	e.over[t.id], e.played[t.id-1] = o, ended{t.workflow.ID, t.name, true, t.read, o}
 	switch {
 	case o.err != nil:
 	case t.name == schemas.ActivityCommitSnapshot:
