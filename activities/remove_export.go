@@ -185,8 +185,8 @@ func (a *Activities) deleteSegments(ctx context.Context, client *iterable.Client
 // maker is an export, or its trials, that may have made lists.
 type maker struct {
 	*Activities
-	export      string
-	connections []string // that its name belongs to, or belonged to before
+	export       string
+	connections  []string // that its name belongs to, or belonged to before
 	host         string
 	descriptions []string // of the lists that it makes, or has made over another connection
 }
