@@ -82,6 +82,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (done schemas.SweepResult, err erro
 	}
 	var errs []error
 	errs = append(errs, s.staged(ctx, now, &done))
+	errs = append(errs, s.snapshots(ctx, now, &done))
 	errs = append(errs, s.reports(ctx, now, &done))
 	errs = append(errs, s.suppressions(ctx, now))
 	errs = append(errs, s.trials(ctx, now, &done))
@@ -193,6 +194,35 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 		}
 		done.Staged++
 		return l.Discard(ctx, run)
+	})
+}
+
+// snapshots deletes snapshots beside a newer one. A run deletes those before its own, but one that
+// stalled can publish another after that, and no run may follow: the list may be that of a value
+// that has vanished.
+func (s *Sweeper) snapshots(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
+	return s.grouped(ctx, dataroot.SnapshotsDir, 4, func(g folder) error {
+		if now.Sub(g.newest) < afterEnd {
+			return nil
+		}
+		version := func(file string) int64 {
+			v, _ := dataroot.SnapshotVersion(path.Base(file)) // 0 is no snapshot
+			return v
+		}
+		newest := int64(0)
+		for _, f := range g.files {
+			newest = max(newest, version(f))
+		}
+		for _, f := range g.files {
+			if v := version(f); v == 0 || v == newest {
+				continue
+			}
+			done.Unfinished++
+			if err := s.Ledger.Root.DeletePrefix(ctx, f); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -89,3 +89,37 @@ func sweepsTo(t *testing.T, root *storage.Root, later time.Duration, want []stri
 		t.Errorf("after %s there are %v, want %v, %v", later, names, want, err)
 	}
 }
+
+// TestLateSnapshots: one that a stalled run has published beside a newer one is deleted, once
+// nothing has been written beside it for a while.
+func TestLateSnapshots(t *testing.T) {
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	dir := dataroot.SnapshotDir("marketing", "Spring", "In SE") + "/"
+	late, newest, notes := dir+dataroot.SnapshotName(2), dir+dataroot.SnapshotName(10), dir+"suppression.json"
+	for _, key := range []string{newest, notes, late} {
+		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		later time.Duration
+		left  []string
+	}{{afterEnd / 2, []string{late, newest, notes}}, {2 * afterEnd, []string{newest, notes}}} {
+		sweepsTo(t, root, c.later, nil)
+		var left []string
+		files, err := root.List(t.Context(), dataroot.SnapshotsDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			left = append(left, f.Name)
+		}
+		if slices.Sort(left); !slices.Equal(left, c.left) {
+			t.Errorf("after %s: %v", c.later, left)
+		}
+	}
+}
