@@ -58,7 +58,7 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 		default:
 			done = fmt.Sprintf("Resumed: %q.", name)
 			if e.Detached {
-				done += fmt.Sprintf(" Its connection is disconnected: runs wait until an administrator connects it with: starter connect %s", schemas.ShellWord(e.Export.Connection))
+				done += fmt.Sprintf(" If its connection is still disconnected, runs wait until an administrator connects it with: starter connect %s", schemas.ShellWord(e.Export.Connection))
 			}
 		}
 		// Also where nothing has to change, so that people who may not change it are told.

@@ -142,7 +142,7 @@ func (r *reader) types(line string) {
 		}
 	case strings.HasPrefix(command, "go test"):
 		r.namesTests(words[2:])
-	case strings.HasPrefix(command, "go tool "), strings.HasPrefix(command, "go build "), strings.HasPrefix(command, "go get "), strings.HasPrefix(command, "mkdir "), strings.HasPrefix(command, "cp "), strings.HasPrefix(command, "cd "):
+	case strings.HasPrefix(command, "go tool "), strings.HasPrefix(command, "go build "), strings.HasPrefix(command, "go get "), strings.HasPrefix(command, "mkdir "), strings.HasPrefix(command, "cd "):
 		r.t.Logf("not typed: %s", line)
 	case strings.HasPrefix(command, "go run ./internal/bench"):
 		if _, err := os.Stat(filepath.Join(repository, words[2])); err != nil {
