@@ -14,6 +14,9 @@
 // error. It lacks the codec LZ4, and fails on LZ4_RAW files of DuckDB. Only its structs and its
 // Thrift decoder are used.
 //
+// Of newer Arrows, v18.8.0 lacks LZ4 as well, refuses a column with one INT96 outside of the
+// years 1677 to 2262, and panics on an unknown logical type. Pages of zstd have no bound there.
+//
 //	footer.go    the footer; thrift.go reads its structs
 //	schema.go    the tree of columns; current and old forms of lists and maps
 //	types.go     physical and logical types to Arrow's
