@@ -87,7 +87,7 @@ func eachRowOf(ctx context.Context, in *columnar.Source, yield func(*Row) error)
 	if err != nil {
 		return err
 	}
-	if schema, err := reader.Schema(); err != nil || !sameNames(schema, schemas.RowSchema) {
+	if schema, err := reader.Schema(); err != nil || !sameNames(schema, RowSchema) {
 		return fmt.Errorf("%w: its columns are not those of a record of rows", ErrDamaged)
 	}
 	for g := range r.NumRowGroups() {

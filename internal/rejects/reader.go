@@ -115,7 +115,7 @@ func checkFooter(m *metadata.FileMetaData, size int64) error {
 // sameColumns reports whether a file has the columns of a rejects file, whatever their
 // metadata.
 func sameColumns(s *arrow.Schema) bool {
-	return slices.EqualFunc(s.Fields(), schemas.RejectSchema.Fields(), func(a, b arrow.Field) bool {
+	return slices.EqualFunc(s.Fields(), RejectSchema.Fields(), func(a, b arrow.Field) bool {
 		return a.Name == b.Name && arrow.TypeEqual(a.Type, b.Type) && a.Nullable == b.Nullable
 	})
 }

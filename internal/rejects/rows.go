@@ -29,7 +29,7 @@ type Row struct {
 	At      time.Time
 }
 
-// Columns of rows.parquet, in the order of schemas.RowSchema.
+// Columns of rows.parquet, in the order of RowSchema.
 const (
 	rowEmail = iota
 	rowUserID
@@ -61,7 +61,7 @@ func NewRowWriter(out io.Writer, identity string) *RowWriter {
 		hash:     identity == schemas.IdentityHash,
 		outcomes: newTexts(), reasons: newTexts(), columns: newTexts(), files: newTexts(), requests: newTexts(),
 	}
-	w.table = newTable("the record of rows", out, schemas.RowSchema, []column{
+	w.table = newTable("the record of rows", out, RowSchema, []column{
 		rowEmail: &w.email, rowUserID: &w.userID, rowPerson: &w.person, rowOutcome: &w.outcomes, rowReason: &w.reasons,
 		rowColumn: &w.columns, rowFile: &w.files, rowRow: &w.numbers, rowRequest: &w.requests, rowTime: &w.times,
 	}...)

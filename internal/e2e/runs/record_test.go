@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -39,7 +40,7 @@ func recorded(t *testing.T, w *world.World, run schemas.ExportReport) map[string
 		t.Fatal(err)
 	}
 	defer table.Release()
-	if schema := table.Schema(); len(schema.Fields()) != len(schemas.RowSchema.Fields()) {
+	if schema := table.Schema(); len(schema.Fields()) != len(rejects.RowSchema.Fields()) {
 		t.Errorf("the record has the schema %s", schema)
 	}
 	out := map[string]string{}
