@@ -8,7 +8,7 @@ import "github.com/apache/arrow/go/v15/arrow"
 //	row      the row's number in the file, from 0
 //	column   the column at fault
 //	value    what stands there, null for forgotten profiles and missing values
-//	reason   a Reason
+//	reason   a schemas.Reason
 //	message  the reason in words
 var RejectSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "file", Type: arrow.BinaryTypes.String},
@@ -27,8 +27,8 @@ var RejectSchema = arrow.NewSchema([]arrow.Field{
 //	person   with recordIdentity: hash, the SHA-256 of the address in hexadecimal, or of the
 //	         user ID where there is no address
 //	outcome  a schemas.Outcome
-//	reason   a schemas.Reason, or for removed members why; field_left_out for rows that were sent or
-//	         are unchanged without a value; null for others
+//	reason   a schemas.Reason, or for removed members why; field_left_out for rows that were sent
+//	         or are unchanged without a value; null for others
 //	column   the column at fault of a rejected row, or the columns whose values were left
 //	         out, with ", " between them
 //	file     the source file's name, null for members that no row has
