@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,48 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 		b.Release()
+	}
+}
+
+// TestRecycledMemory: batches of several sizes read the same from memory that others have had, of
+// which much less is allocated.
+func TestRecycledMemory(t *testing.T) {
+	const n, perBatch = 2_000, 50
+	var profiles []Profile
+	for i := range n {
+		p := person(i)
+		p.DataFields = fmt.Appendf(nil, `{"text":%q}`, strings.Repeat("x", 7_919*i%997+i/perBatch%7*100))
+		profiles = append(profiles, p.hashed())
+	}
+	staged := stage(t, Limits{perBatch, 1_000_000}, Options{}, profiles...)
+	read := func(f *File) (allocated uint64) {
+		var before, after runtime.MemStats
+		for k := range f.Batches() {
+			runtime.ReadMemStats(&before)
+			b, err := f.Batch(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			allocated += after.TotalAlloc - before.TotalAlloc
+			for i := range b.Len() {
+				want := profiles[k*perBatch+i]
+				got := Profile{b.Email(i), b.UserID(i), b.DataFields(i), b.File(i), b.Row(i), b.Key(i), b.Fields(i)}
+				if fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Fatalf("batch %d row %d is %v instead of %v", k, i, got, want)
+				}
+			}
+			b.Release()
+		}
+		return allocated
+	}
+	fresh, recycling := open(t, staged), open(t, staged)
+	recycling.Recycle()
+	if new, again := read(fresh), read(recycling); again > new/2 {
+		t.Errorf("%d bytes instead of %d", again, new)
+	}
+	if n := len(recycling.memory.free); n > mostFree {
+		t.Errorf("%d pieces are free", n)
 	}
 }
 

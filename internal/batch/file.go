@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
@@ -15,8 +16,9 @@ import (
 
 // File is a staged file open for reading. It is safe for concurrent use if its reader is.
 type File struct {
-	arrow *ipc.FileReader
-	sums  []byte
+	arrow  *ipc.FileReader
+	sums   []byte
+	memory *recycled
 }
 
 // Open opens a staged file of size bytes. It reads only the trailer and the footer.
@@ -26,16 +28,22 @@ func Open(r io.ReaderAt, size int64) (f *File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the end of the staged file: %w", err)
 	}
+	mem := &recycled{Allocator: memory.DefaultAllocator}
 	reader, err := ipc.NewFileReader(io.NewSectionReader(r, 0, size),
-		ipc.WithSchema(schemas.StagedSchema), ipc.WithAllocator(bounded{memory.DefaultAllocator, min(maxBuffer, size*maxRatio)}))
+		ipc.WithSchema(schemas.StagedSchema), ipc.WithAllocator(bounded{mem, min(maxBuffer, size*maxRatio)}))
 	if err != nil {
 		return nil, fmt.Errorf("read the footer of the staged file: %w", err)
 	}
 	if n := reader.NumRecords(); n != len(sums)/8 {
 		return nil, fmt.Errorf("the staged file has %d batches and checksums for %d", n, len(sums)/8)
 	}
-	return &File{arrow: reader, sums: sums}, nil
+	return &File{arrow: reader, sums: sums, memory: mem}, nil
 }
+
+// Recycle lets batches use the memory of those that were released, which is cleared for each of them
+// otherwise. Then nothing may be read from a batch after its release, and only one goroutine may
+// use the file.
+func (f *File) Recycle() { f.memory.on = true }
 
 // Batches returns the number of batches.
 func (f *File) Batches() int { return f.arrow.NumRecords() }
@@ -117,6 +125,47 @@ const (
 	maxBuffer = 2 * maxBodyBytes
 	maxRatio  = 256
 )
+
+// recycled is an allocator. If it is on, it uses memory that was freed again.
+type recycled struct {
+	memory.Allocator
+	on   bool
+	free [][]byte
+}
+
+func (a *recycled) Allocate(size int) []byte {
+	best := -1
+	for i, b := range a.free {
+		if cap(b) >= size && (best < 0 || cap(b) < cap(a.free[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return a.Allocator.Allocate(size)
+	}
+	b := a.free[best]
+	a.free = slices.Delete(a.free, best, best+1)
+	return b[:size]
+}
+
+func (a *recycled) Reallocate(size int, b []byte) []byte {
+	if cap(b) >= size {
+		return b[:size]
+	}
+	out := a.Allocate(size)
+	copy(out, b)
+	a.Free(b)
+	return out
+}
+
+// mostFree is the most pieces of memory that may be free; a batch has fewer.
+const mostFree = 32
+
+func (a *recycled) Free(b []byte) {
+	if a.on && cap(b) > 0 && len(a.free) < mostFree {
+		a.free = append(a.free, b[:0])
+	}
+}
 
 // bounded is an allocator that panics on absurd sizes, since Arrow's interface has no error
 // there. recoverTo recovers.

@@ -138,6 +138,7 @@ func (r *recorder) each(ctx context.Context, key string, f func(k int, b *batch.
 		return ledger.StagingError("the staged file "+key, err)
 	}
 	defer staged.Close()
+	staged.Recycle()
 	for k := range staged.Batches() {
 		b, err := staged.Batch(k)
 		if err != nil {
