@@ -96,10 +96,12 @@ func inspect(ctx context.Context, e schemas.Export, s schemas.Segment, began tim
 
 // footers is inspect with the segment's own errors.
 func footers(ctx context.Context, e schemas.Export, s schemas.Segment, began time.Time, located *segment.Located) (*segment.Segment, error) {
-	return located.Inspect(ctx, segment.Columns{
-		Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, ForEach: s.ForEach, Where: s.Where, Now: began,
-		Everything: s.Trial != nil && s.Trial.People != "", // the trial says of each person whether the segment has them
-	})
+	columns := segment.Columns{Email: e.Email, UserID: e.UserID, Fields: e.Fields, By: e.Dedupe.By, ForEach: s.ForEach, Where: s.Where, Now: began}
+	if s.Trial != nil {
+		columns.ForEach = s.Trial.ForEach
+		columns.Everything = s.Trial.People != "" // the trial says of each person whether the segment has them
+	}
+	return located.Inspect(ctx, columns)
 }
 
 // locate finds the segment's files, if the connection allows its source. Of a table it finds

@@ -137,6 +137,33 @@ func TestATrialSendsTheFirst(t *testing.T) {
 	}
 }
 
+// TestATrialOfASegmentWithSeveralLists sends the people of all of its lists, and none that a run
+// would not send.
+func TestATrialOfASegmentWithSeveralLists(t *testing.T) {
+	rows := `[{"Mail": "ann@example.com", "Id": "NO"}, {"Mail": "bo@example.com", "Id": " "}, {"Mail": "cy@example.com", "Id": "SE"}]`
+	each := func(e *schemas.Export, s *schemas.Segment) {
+		e.UserID, s.Trial.Of, s.Trial.ForEach = "", "In {Id}", "Id"
+	}
+	m, became := tries(t, 1000, rows, each, "ann@example.com", "bo@example.com", "cy@example.com")
+	if became != "ann unsent, bo filtered, cy unsent" || m.Adds != 2 || m.Filtered != 1 {
+		t.Errorf("it records %s; %+v", became, m)
+	}
+	if m, became = tries(t, 1000, rows, each); became != "ann unsent, cy unsent" || m.Filtered != 1 {
+		t.Errorf("without names it records %s; %+v", became, m)
+	}
+	groups := func(e *schemas.Export, s *schemas.Segment) {
+		s.Trial.Of, s.Trial.Split = "Spring", &schemas.Split{Groups: map[string]string{"A": "50%", "control": "50%"}, Holdout: []string{"control"}}
+	}
+	var many []string
+	for i := range 100 {
+		many = append(many, fmt.Sprintf(`{"Mail": "p%d@example.com", "Id": "%d"}`, i, i))
+	}
+	m, _ = tries(t, 1000, "["+strings.Join(many, ",")+"]", groups)
+	if m.Adds < 30 || m.Adds > 70 || m.Filtered != 100-m.Adds {
+		t.Errorf("of two halves: %+v", m)
+	}
+}
+
 // TestATrialTakesNoList that another export fills, and asks nobody about it.
 func TestATrialTakesNoList(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))

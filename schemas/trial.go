@@ -13,6 +13,18 @@ type Trial struct {
 	People string `json:"people,omitempty"`
 	// Limit is the most profiles that are sent: the first ones of the segment.
 	Limit int64 `json:"limit"`
+	// Of is the segment that is tried, if it has several lists, with its Split or its ForEach and
+	// MaxLists. The people of all its lists are tried, and those for none of them are left out.
+	Of       string `json:"of,omitempty"`
+	Split    *Split `json:"split,omitempty"`
+	ForEach  string `json:"forEach,omitempty"`
+	MaxLists int    `json:"maxLists,omitempty"`
+}
+
+// Divided returns the segment that is tried. ok reports whether it has several lists.
+func (t Trial) Divided() (s Segment, ok bool) {
+	s = Segment{Name: t.Of, Split: t.Split, ForEach: t.ForEach, MaxLists: t.MaxLists}
+	return s, s.Divided()
 }
 
 // String returns what is tried, for people.

@@ -104,8 +104,10 @@ func trialOf(e schemas.Export, in TrialRequest) (schemas.Export, error) {
 		return no("export %q has no segment %q%s", e.Name, in.Segment, spelling.Guess(in.Segment, names))
 	}
 	s := e.Segments[at]
+	of := &schemas.Trial{Limit: int64(cmp.Or(in.Limit, schemas.MostTried))}
 	if s.Divided() {
-		return no("segment %q is divided into lists by split or forEach, and can't be tried; try its source without them: starter run --segment NAME --source … --only …", s.Name)
+		of.Of, of.Split, of.ForEach, of.MaxLists = s.Name, s.Split, s.ForEach, s.MaxLists
+		s.Split, s.ForEach, s.MaxLists, s.Vanished = nil, "", 0, ""
 	}
 	s.Name, s.ListID = cmp.Or(in.List, schemas.TrialName(s.Name)), 0
 	if name := fills(e, s.Name); name != "" {
@@ -122,7 +124,7 @@ func trialOf(e schemas.Export, in TrialRequest) (schemas.Export, error) {
 		return no("the trial of export %q is not possible: %v", e.Name, err)
 	}
 	e.Name, e.Record = schemas.TrialName(e.Name), record
-	e.Segments[0].Trial = &schemas.Trial{Limit: int64(cmp.Or(in.Limit, schemas.MostTried))}
+	e.Segments[0].Trial = of
 	return e, nil
 }
 

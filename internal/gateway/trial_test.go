@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -233,6 +234,30 @@ func TestTrialsThatAreRefused(t *testing.T) {
 	}
 	if len(f.started) > 0 {
 		t.Errorf("started %+v", f.started)
+	}
+}
+
+// TestATrialOfADividedSegment has one list, and knows how the segment is divided: with the salt that
+// a run has, which is the segment's name.
+func TestATrialOfADividedSegment(t *testing.T) {
+	split := &schemas.Split{Groups: map[string]string{"A": "90%", "control": "10%"}, Holdout: []string{"control"}}
+	for _, s := range []schemas.Segment{
+		{Name: "In {Country}", Source: "s", ForEach: "Country", MaxLists: 7, Vanished: schemas.VanishedKeep},
+		{Name: "Spring", Source: "s", Split: split},
+	} {
+		e := schemas.Export{Name: "Spring", Connection: "marketing", Email: "email", Segments: []schemas.Segment{s}}
+		tried, err := trialOf(e, TrialRequest{Limit: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := tried.Segments[0]
+		of, ok := one.Trial.Divided()
+		if one.Divided() || one.Name != schemas.TrialName(s.Name) || !ok || of.ForEach != s.ForEach || of.MaxLists != s.MaxLists {
+			t.Errorf("%+v tries %+v", one, of)
+		}
+		if s.Split != nil && fmt.Sprint(of.Groups()) != fmt.Sprint(s.Groups()) {
+			t.Errorf("it tries the groups %+v of %+v", of.Groups(), s.Groups())
+		}
 	}
 }
 

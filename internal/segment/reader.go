@@ -68,7 +68,7 @@ const aheadBytes = 64 << 20
 // them. A batch is valid until the next one, unless its record is retained. An *Error ends the
 // rows.
 func (s *Segment) Read(ctx context.Context, opts Options) iter.Seq2[Batch, error] {
-	return s.read(ctx, opts, func(r Role) bool { return r != By && r != ForEach })
+	return s.read(ctx, opts, func(r Role) bool { return r != By })
 }
 
 // ReadAll is Read with all columns.

@@ -23,6 +23,18 @@ func (s *staging) columns(seg *segment.Segment) {
 	}
 }
 
+// position is where a row stands in the segment.
+type position struct {
+	file int32
+	row  int64
+}
+
+// at returns the position of row i of a batch.
+func at(b segment.Batch, i int) position {
+	file, row := b.At(i)
+	return position{file, row}
+}
+
 // identifiers returns the columns of a record that identify profiles, nil where not mapped.
 func (s *staging) identifiers(rec segment.Batch) (emails, users *segment.StringColumn, err error) {
 	if s.emailColumn >= 0 {

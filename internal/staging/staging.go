@@ -87,7 +87,7 @@ func (stager *Stager) newStaging(ctx context.Context, in schemas.StageInput, att
 		}
 	}()
 	s.columns(seg)
-	if s.tried, err = stager.newTried(ctx, in); err != nil {
+	if s.tried, err = stager.newTried(ctx, in, seg); err != nil {
 		return s, err
 	}
 	if s.mapper, err = CompileMapping(s.export, in.Connection.Limits, seg); err != nil {
@@ -149,9 +149,16 @@ func (s *staging) record(b segment.Batch) error {
 	if err != nil {
 		return err
 	}
+	leavesOut, err := s.filters(b, emails, users)
+	if err != nil {
+		return err
+	}
 	for i := range int(rec.NumRows()) {
 		s.manifest.Read++
-		filtered := b.Match != nil && !b.Match[i]
+		filtered, err := leavesOut(i)
+		if err != nil {
+			return err
+		}
 		if filtered {
 			if s.manifest.Filtered++; !s.recordsFiltered() {
 				continue
@@ -185,18 +192,6 @@ func (s *staging) record(b segment.Batch) error {
 func (s *staging) hand() (err error) {
 	s.group, err = s.comparer.hand(s.group) // nil after an error
 	return err
-}
-
-// position is where a row stands in the segment.
-type position struct {
-	file int32
-	row  int64
-}
-
-// at returns the position of row i of a batch.
-func at(b segment.Batch, i int) position {
-	file, row := b.At(i)
-	return position{file, row}
 }
 
 // beyondRequest stands for data fields that are too large for any request and were not

@@ -18,6 +18,8 @@ import (
 type tried struct {
 	people *trial.People // nil selects everyone; only the reading goroutine uses it
 	limit  int64
+	// division has the lists of the segment that is tried, nil if it has one.
+	division *division
 	// sent and over count the rows that the comparing goroutine has staged, and those that it
 	// left out after the limit.
 	sent, over int64
@@ -29,16 +31,21 @@ type tried struct {
 var errEnough = errors.New("the trial has its profiles")
 
 // newTried reads what the segment's trial selects. It returns nil if it is not a trial.
-func (stager *Stager) newTried(ctx context.Context, in schemas.StageInput) (*tried, error) {
+func (stager *Stager) newTried(ctx context.Context, in schemas.StageInput, seg *segment.Segment) (_ *tried, err error) {
 	of := in.Segment.Trial
 	if of == nil {
 		return nil, nil
 	}
 	t := &tried{limit: min(of.Limit, schemas.MostTried)}
+	if s, ok := of.Divided(); ok {
+		t.division = newDivision(schemas.DivideInput{Run: in.Run, Export: in.Export, Segment: s, Connection: in.Connection}, seg)
+		if err := t.division.noIdentity(); err != nil {
+			return nil, err
+		}
+	}
 	if of.People == "" {
 		return t, nil
 	}
-	var err error
 	t.people, err = trial.Read(ctx, stager.Root, in.Run.Connection, in.Run.Export, of.People)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, step.NeedOperator(schemas.ErrorStaging, "the data root does not have the people of this trial: "+
@@ -64,6 +71,28 @@ func (t *tried) leavesOut(p *snapshot.Profile, value []byte, i int, users *segme
 // the people that it names.
 func (s *staging) recordsFiltered() bool {
 	return s.recording.OfAll() && (s.tried == nil || s.tried.people != nil)
+}
+
+// filters returns a function that reports whether row i of a batch is left out: it does not match the
+// segment's condition, or is for none of the lists of the segment that a trial tries. Its error says
+// that a run would refuse these lists.
+func (s *staging) filters(b segment.Batch, emails, users *segment.StringColumn) (func(i int) (bool, error), error) {
+	unmatched := func(i int) bool { return b.Match != nil && !b.Match[i] }
+	if s.tried == nil || s.tried.division == nil {
+		return func(i int) (bool, error) { return unmatched(i), nil }, nil
+	}
+	d := s.tried.division
+	listOf, err := d.lister(b, emails, users)
+	return func(i int) (bool, error) {
+		if unmatched(i) {
+			return true, nil
+		}
+		list, err := listOf(i)
+		if n := len(d.named); err == nil && n > d.mostLists() {
+			err = step.NeedOperator(schemas.ErrorColumn, d.tooMany(n))
+		}
+		return list == "", err
+	}, err
 }
 
 // full reports whether the trial has staged enough.

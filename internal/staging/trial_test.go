@@ -20,7 +20,7 @@ func TestATrialLosesItsPeople(t *testing.T) {
 	defer root.Close()
 	_, err = (&Stager{Ledger: &ledger.Ledger{Root: root}}).newTried(t.Context(), schemas.StageInput{
 		Run: schemas.RunRef{Connection: "sandbox", Export: "Spring (trial)"}, Segment: schemas.Segment{Trial: &schemas.Trial{People: "lost", Limit: 1}},
-	})
+	}, nil)
 	var app *temporal.ApplicationError
 	if !errors.As(err, &app) || app.Type() != schemas.ErrorStaging {
 		t.Errorf("%v, want an error of type %s", err, schemas.ErrorStaging)
