@@ -112,6 +112,8 @@ func BenchmarkParts(b *testing.B) {
 		}
 		must(b, errors.Join(w.Close(), f.Close()))
 	}
+	json(b) // the others need its profiles, and their addresses
+	addresses(b)
 	for _, part := range []struct {
 		name string
 		do   func(*testing.B)
