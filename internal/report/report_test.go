@@ -100,6 +100,27 @@ func TestAReportSaysWhatTheRunDid(t *testing.T) {
 	}
 }
 
+// TestAReportSaysWhoIsNotSent: by a condition, a suppression list, a holdout, or without a value.
+func TestAReportSaysWhoIsNotSent(t *testing.T) {
+	r := eventful()
+	r.Segments[0].Manifest.Filtered, r.Segments[0].Manifest.Suppressed = 7_001, 7_002
+	divided := r.Segments[0]
+	divided.ExportReport.Divided = &schemas.Divided{
+		Lists: []schemas.ListPart{{List: "In <NO>", Rows: 7_003}, {List: "In SE", Rows: 7_004}}, HeldOut: 7_005, WithoutValue: 7_006,
+	}
+	divided.Manifest.Filtered = 7_007
+	r.Segments = append(r.Segments, divided)
+	text := written(t, r)
+	for _, want := range []string{
+		"<dt>Filtered</dt><dd>7,001<", "<dt>Suppressed</dt><dd>7,002<", "<td>In &lt;NO&gt;</td><td class=\"number\">7,003<", "7,004",
+		"<dt>Held out</dt><dd>7,005<", "<dt>Without a value</dt><dd>7,006<", "<dt>Filtered</dt><dd>7,007<", "Not suppressed",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+}
+
 // TestAReportNeedsNothingBesideIt looks for anything that a browser would fetch or run.
 func TestAReportNeedsNothingBesideIt(t *testing.T) {
 	if figures := standsAlone(t, written(t, eventful())); figures != 4 {
