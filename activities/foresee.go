@@ -7,7 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/staging"
 	"iterable-segment-export/internal/step"
 	"iterable-segment-export/schemas"
@@ -75,12 +78,36 @@ func (a *Activities) foresee(ctx context.Context, e schemas.Export, s schemas.Se
 	if err != nil {
 		return err
 	}
-	for _, list := range lists {
-		h, err := a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: list.Name})
-		if err != nil {
+	headers := make([]*snapshot.Header, len(lists))
+	var reading errgroup.Group
+	reading.SetLimit(headerReaders)
+	for i, list := range lists {
+		reading.Go(func() (err error) {
+			headers[i], err = a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: list.Name})
 			return err
-		}
-		out.SentAgain = out.SentAgain || h != nil && h.Fields != nil && !slices.Equal(h.Fields, staging.FieldNames(mapper))
+		})
 	}
+	if err := reading.Wait(); err != nil {
+		return err
+	}
+	out.SentAgain = out.SentAgain || otherFields(headers, staging.FieldNames(mapper))
 	return nil
+}
+
+// headerReaders is how many headers of snapshots are read at once.
+const headerReaders = 16
+
+// otherFields reports whether the last run of a segment sent other fields to one of its lists. A
+// list that it left as it was, since its value has vanished, has the fields of an earlier run.
+func otherFields(headers []*snapshot.Header, fields []string) bool {
+	last := ""
+	var at time.Time
+	for _, h := range headers {
+		if h != nil && h.CreatedAt.After(at) {
+			last, at = h.RunID, h.CreatedAt
+		}
+	}
+	return slices.ContainsFunc(headers, func(h *snapshot.Header) bool {
+		return h != nil && h.RunID == last && h.Fields != nil && !slices.Equal(h.Fields, fields)
+	})
 }

@@ -200,7 +200,7 @@ func (s *exportSegment) countMembers() {
 		return
 	}
 	fresh := m.Adds
-	if m.SentAgain != "" && m.Members == 0 { // the snapshot is not trusted: they are on the list, but for some
+	if m.SentAgain != "" && m.Members == 0 && s.list.Ours { // the snapshot is not trusted: they are on the list, but for some
 		fresh = 0
 	}
 	s.report.ListSize = max(known, s.list.Size+fresh-u.Removed) + u.Unnamed

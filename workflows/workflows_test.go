@@ -155,7 +155,7 @@ func TestExportSegmentGoesThroughItsSteps(t *testing.T) {
 // additions, although most of them are on the list.
 func TestMembersThatAreSentAgainCountOnce(t *testing.T) {
 	w := newWorld(t)
-	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Size: 103}, nil)
+	w.OnActivity(schemas.ActivityEnsureList, mock.Anything, mock.Anything).Return(schemas.ListRef{ID: 7, Size: 103, Ours: true}, nil)
 	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(
 		schemas.Manifest{Read: 100, Adds: 100, AddBatches: 1, Full: true, SentAgain: "the data root was restored from a backup", UnconfirmedMembers: 100, Unconfirmed: 3}, nil)
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(schemas.UploadCounts{Requests: 1, Sent: 100}, nil)

@@ -247,7 +247,10 @@ func (p *reads) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	keys, known := p.keys, p.keys != nil && now.Sub(p.read) < keysPause
 	p.mu.Unlock()
-	if allowed := p.limit.AllowN(now, 1); known && !allowed {
+	switch allowed := p.limit.AllowN(now, 1); {
+	case !allowed && !known:
+		return nil, errors.New("the keys were asked for too often within a short time")
+	case !allowed:
 		return &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(keys)), Request: r}, nil
 	}
 	answer, err := p.next.RoundTrip(r)

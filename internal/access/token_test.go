@@ -197,6 +197,40 @@ func TestForgedTokensDoNotReachTheProvider(t *testing.T) {
 	}
 }
 
+// TestForgedTokensDoNotFloodAProviderThatFails: also if it answers with errors, for longer than the
+// last keys are an answer.
+func TestForgedTokensDoNotFloodAProviderThatFails(t *testing.T) {
+	p, other := accesstest.New(t), accesstest.New(t)
+	other.Rotate("unknown")
+	tokens, now, asked, fails := p.Tokens(), time.Now(), 0, false
+	access.SetClock(tokens, func() time.Time { return now })
+	access.SetTransport(tokens, transport(func(r *http.Request) (*http.Response, error) {
+		if fails {
+			asked++
+			return nil, errors.New("too many requests")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}))
+	good := p.Token("ann", schemas.RoleViewer)
+	if _, err := tokens.Person(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	fails = true
+	now = now.Add(11 * time.Second)
+	forged := other.Sign(p.Claims("eve", schemas.RoleAdministrator), nil)
+	for range 100 {
+		if _, err := tokens.Person(t.Context(), forged); err == nil {
+			t.Fatal("a forged token is accepted")
+		}
+	}
+	if asked > 10 {
+		t.Errorf("100 forged tokens made %d requests to a provider that fails", asked)
+	}
+	if _, err := tokens.Person(t.Context(), good); err != nil {
+		t.Errorf("a token of a known key: %v", err)
+	}
+}
+
 // TestAProviderThatHangsHoldsUpNobodyElse: tokens of unknown keys make a request to the
 // provider, and tokens of known keys do not wait for it.
 func TestAProviderThatHangsHoldsUpNobodyElse(t *testing.T) {

@@ -137,7 +137,13 @@ func serveTemporal(t *testing.T, conf *tls.Config) (*frontend, string) {
 // TestACallThatNobodyAnswersEnds asks a server that accepts calls and never answers.
 func TestACallThatNobodyAnswersEnds(t *testing.T) {
 	_, address := serveTemporal(t, nil)
-	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithChainUnaryInterceptor(bounded(50*time.Millisecond)))
+	defer func(d time.Duration) { answerTime = d }(answerTime)
+	answerTime = 50 * time.Millisecond
+	options, err := ClientOptions(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := grpc.NewClient(address, append(options.ConnectionOptions.DialOptions, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}

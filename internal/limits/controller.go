@@ -203,7 +203,7 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 // growing returns how long to wait for the answer to the first large request. Small ones would
 // only use up the rate meanwhile.
 func (c *controller) growing(now time.Time) time.Duration {
-	if !c.probing || c.TooMany > 0 || c.Rows > startRows {
+	if !c.probing || c.filled || c.TooMany > 0 || c.Rows > startRows { // filled: few have more to send
 		return 0
 	}
 	return c.probed.Add(growthWait).Sub(now)

@@ -197,6 +197,13 @@ func TestSmallRequestsWaitForTheFirstLargeOne(t *testing.T) {
 		if turn, waited := next(); turn.Profiles != startRows || waited != growthWait {
 			t.Errorf("a request of %d profiles after %v", turn.Profiles, waited)
 		}
+		l = newLimiter(schemas.Limits{}, Learned{})
+		first, _ = next()
+		first.Accepted(500) // a small list
+		next()
+		if _, waited := next(); waited >= growthWait {
+			t.Errorf("a small list waits %v for another one", waited)
+		}
 	})
 }
 

@@ -30,9 +30,9 @@ import (
 // Registry holds the limiters of a process: one for each project and endpoint.
 type Registry struct {
 	mu       sync.Mutex
-	projects map[string]string         // by connection
-	set      map[string]schemas.Limits // by connection that has sent
-	declared map[string]schemas.Limits // by project: the lowest of all connections'
+	projects map[string]string                    // by connection
+	set      map[string]schemas.Limits            // by connection that has sent
+	declared map[string]map[string]schemas.Limits // by project and connection: the settings of all connections
 	limiters map[key]*Limiter
 	known    map[key]Learned          // read from the data root
 	parts    map[string]part          // of projects
@@ -44,7 +44,7 @@ type key struct{ project, endpoint string }
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{
-		projects: map[string]string{}, set: map[string]schemas.Limits{}, declared: map[string]schemas.Limits{},
+		projects: map[string]string{}, set: map[string]schemas.Limits{}, declared: map[string]map[string]schemas.Limits{},
 		limiters: map[key]*Limiter{}, known: map[key]Learned{}, parts: map[string]part{}, found: map[string]chan struct{}{},
 	}
 }
@@ -79,7 +79,14 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	defer r.mu.Unlock()
 	k := key{r.project(connection), endpoint}
 	r.set[connection] = set
-	set = lowest(set, r.declared[k.project])
+	if declared := r.declared[k.project]; declared != nil {
+		if _, ok := declared[connection]; ok {
+			declared[connection] = set
+		}
+		for _, theirs := range declared {
+			set = lowest(set, theirs)
+		}
+	}
 	for other, theirs := range r.set {
 		if r.project(other) == k.project {
 			set = lowest(set, theirs)
@@ -99,12 +106,12 @@ func (r *Registry) For(connection, endpoint string, set schemas.Limits) *Limiter
 	return l
 }
 
-// declare sets the lowest settings of the connections to a project, and updates those with
-// which this process was called. all are the present settings of all connections.
-func (r *Registry) declare(project string, least schemas.Limits, all map[string]schemas.Limits) {
+// declare sets the settings of the connections to a project, and updates those with which this
+// process was called. all are the present settings of all connections.
+func (r *Registry) declare(project string, these, all map[string]schemas.Limits) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.declared[project] = least
+	r.declared[project] = these
 	for connection := range r.set {
 		if set, ok := all[connection]; ok {
 			r.set[connection] = set

@@ -44,13 +44,13 @@ func (s *Share) declare(ctx context.Context, project string) {
 	if s.Settings == nil {
 		return
 	}
-	all, least := s.Settings(), schemas.Limits{}
+	all, these := s.Settings(), map[string]schemas.Limits{}
 	for connection, set := range all {
 		if set != (schemas.Limits{}) && s.project(ctx, connection) == project {
-			least = lowest(least, set)
+			these[connection] = set
 		}
 	}
-	s.registry.declare(project, least, all)
+	s.registry.declare(project, these, all)
 }
 
 // project returns a connection's project. If the data root fails, it is the last known one.

@@ -87,6 +87,14 @@ func TestSettingsOfAConnectionThatDoesNotSend(t *testing.T) {
 	if got := rate(); got != 20 {
 		t.Errorf("%g requests a second after a change", got)
 	}
+	all["shop"] = schemas.Limits{RequestsPerSecond: 90}
+	leave := s.Join(t.Context(), "crm")
+	for _, now := range []schemas.Limit{25, 60} { // while it sends
+		if got := r.For("crm", "subscribe", schemas.Limits{RequestsPerSecond: now}).Rate(); got != float64(now) {
+			t.Errorf("%g requests a second after a change to %g", got, float64(now))
+		}
+	}
+	leave()
 	r.For("shop", "subscribe", all["shop"])
 	delete(all, "shop")
 	if got := rate(); got != 30 {

@@ -59,7 +59,8 @@ func (m *Metrics) askWhatWaits(ctx context.Context) {
 	if waiting == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	// Another scrape may be using the answer when the client of this one goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	found, err := (*waiting)(ctx)
 	if err != nil {
