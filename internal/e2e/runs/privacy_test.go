@@ -308,16 +308,20 @@ func (p *eventful) everything() {
 		text += fmt.Sprintf("  - name: %s\n    connection: canary\n    email: email\n    userID: id\n    schedule: off\n%s    segments: [{name: %s, source: %q}]\n",
 			name, more, name, filepath.Join(p.Sources, name))
 	}
+	text += fmt.Sprintf(choosing, filepath.Join(p.Sources, "Eventful"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.wants(0, "apply", file, "--yes")
-	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing"} {
+	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing", "Choosing"} {
 		p.say("check", name)
 	}
 
 	tried := p.Want(0, "run", "Eventful", "--only", canaryTried+"@example.com,"+canaryValid+".5@"+canaryDomain+".example.com")
 	p.Contains(tried, canaryTried, canaryValid+".5@", "the segment does not have this person", "Iterable accepted the profile")
+
+	tried = p.Want(0, "run", "Choosing", "--segment", "Choosing", "--limit", "3")
+	p.Contains(tried, canaryValid, "Iterable accepted the profile")
 
 	// Iterable names people in what it says is wrong.
 	person := canaryValid + ".3@" + canaryDomain + ".example.com"
@@ -339,6 +343,11 @@ func (p *eventful) everything() {
 	p.answers("abort", "Waiting")
 	p.wants(3, "run", "Damaged")
 	p.answers("abort", "Damaged")
+	p.wants(3, "run", "Choosing")
+	if said := p.said.String(); !strings.Contains(said, "set forEach to another column") {
+		t.Errorf("no run has waited because of its values: %s", said)
+	}
+	p.answers("abort", "Choosing")
 	p.say("run", "Clashing")
 	p.say("approve", "Clashing")
 	for _, args := range [][]string{
@@ -350,6 +359,24 @@ func (p *eventful) everything() {
 		p.say(args...)
 	}
 }
+
+// choosing is an export that selects rows, divides them, and changes their values. Each row has its
+// own value of the column for which there would be a list.
+const choosing = `  - name: Choosing
+    connection: canary
+    email: email
+    userID: id
+    schedule: off
+    fields: [{column: city, transform: [trim, lowerCase], default: nowhere}, {value: spring, as: campaign}]
+    dedupe: {keep: none}
+    guardrails: {maxRejectedShare: 1}
+    segments:
+      - name: Choosing
+        source: &rows %q
+        where: {column: city, isNull: false}
+        split: {groups: {A: 40%%, B: 40%%, control: 20%%}, holdout: [control]}
+      - {name: "In {city}", source: *rows, forEach: city, maxLists: 5}
+`
 
 // canaryless names an export whose e-mail column is missing.
 const canaryless = "Columnless"
