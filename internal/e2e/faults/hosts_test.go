@@ -105,7 +105,8 @@ func newHost(w *world.World, number int, services ...string) *hostMachine {
 		w.T.Skipf("no network namespaces here: %v", err)
 	}
 	w.T.Cleanup(func() { _ = ip("netns", "del", h.name) })
-	here, there := fmt.Sprintf("10.213.%d.1", number), fmt.Sprintf("10.213.%d.2", number)
+	subnet := os.Getpid()%60*4 + number // a killed test leaves its own behind
+	here, there := fmt.Sprintf("10.213.%d.1", subnet), fmt.Sprintf("10.213.%d.2", subnet)
 	for _, args := range [][]string{
 		{"link", "add", h.cable, "type", "veth", "peer", "name", "eth0", "netns", h.name},
 		{"addr", "add", here + "/30", "dev", h.cable},
