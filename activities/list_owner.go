@@ -178,7 +178,7 @@ func (o *ownership) mayTake(owner *listOwner, l iterable.List) error {
 }
 
 // stillOurs returns the record of a list, and an error if the list was handed over to another
-// export since the run began. The record is empty if there is none.
+// export since the run began. Without a record it returns an empty one.
 func (a *Activities) stillOurs(ctx context.Context, run schemas.RunRef, c schemas.ConnectionInfo, list int64, record string) (owner listOwner, err error) {
 	if record == "" {
 		return owner, nil

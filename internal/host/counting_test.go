@@ -54,7 +54,7 @@ func TestEveryRunThatEndsIsCounted(t *testing.T) {
 }
 
 // TestWhatTheLogSaysOfAWait: that it began, what was answered and how the run ended. The
-// activity that a run waits for is no error of the worker's.
+// activity after which a run waits is not the worker's error.
 func TestWhatTheLogSaysOfAWait(t *testing.T) {
 	metrics, err := observe.NewMetrics()
 	if err != nil {

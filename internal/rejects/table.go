@@ -123,7 +123,7 @@ func (t *table) end() (err error) {
 	return t.file.Close()
 }
 
-// failure returns the error of writing the file. Parquet's writer ignores some errors of its
+// failure returns the error of writing the file. Parquet's writer ignores some errors of the
 // output, and panics at others.
 func (t *table) failure(panicked any, err error) error {
 	if t.out.err != nil {

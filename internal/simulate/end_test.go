@@ -165,7 +165,7 @@ func (r *run) checkList(l *list, deleted map[int]bool) {
 			return !slices.ContainsFunc(r.acks, func(a *ack) bool { return a.kind == schemas.Subscribe && slices.Contains(a.took, who) })
 		})
 	}
-	touched := map[int]bool{} // of whom the run can't know all
+	touched := map[int]bool{} // people about whom the run can't know everything
 	for who := range r.project.refusals {
 		touched[who] = true
 	}

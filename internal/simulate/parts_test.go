@@ -65,7 +65,7 @@ var values = []string{"", "x", "y", "z"}
 // each is the column, and eachName what is in place of the value in the segment's name.
 const each, eachName = "at", "{at}"
 
-// draw gives the rows of a version their values. Some values vanish, and come back later.
+// draw chooses the values of the rows of a version. Some values vanish, and come back later.
 func draw(r *rand.Rand, versions ...[]row) {
 	gone, to := r.IntN(8), r.IntN(len(values))
 	for _, rows := range versions {

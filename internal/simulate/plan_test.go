@@ -109,7 +109,7 @@ type more struct {
 	// what the run does if it comes too late.
 	late int
 	then string
-	// trial makes the run a trial of the export; people is the name of the file with those whom it names.
+	// trial makes the run a trial of the export; people is the name of the file with the people that it names.
 	trial  *trying
 	people string
 }

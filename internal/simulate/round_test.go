@@ -77,7 +77,7 @@ func (h *history) round(rd round) {
 		}
 		if t.again != nil {
 			events = append(events, event{t.start + t.replaceAt, func() {
-				h.tell("the segment of %s is written anew: %s", h.exportName(e), turn{rows: t.again, mode: t.mode})
+				h.tell("the segment of %s is replaced by %s", h.exportName(e), turn{rows: t.again, mode: t.mode})
 				h.rowsNow[e] = t.again
 				h.write(e, t.again)
 			}})

@@ -23,7 +23,7 @@ type trying struct {
 	endAt  int
 }
 
-// named is a person whom a trial names.
+// named is a person that a trial names.
 type named struct {
 	who    int
 	byUser bool // by the user ID, and not by the address
