@@ -13,7 +13,6 @@ import (
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -43,12 +42,11 @@ func (e *oneEvent) Next() (*history.HistoryEvent, error) {
 func TestNobodyReadsExamplesUnseen(t *testing.T) {
 	f := &checkedTemporal{}
 	office, gate := officeWith(t, &f.fakeTemporal)
-	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	office.Client = f
+	root, err := office.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
-	office.Client, office.Root = f, func(context.Context) (*storage.Root, error) { return root, nil }
 	in := scheduleOf(t, gate, "Spring")
 	f.input = schemas.RunInput{Export: in.Export, Check: true}
 	ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})

@@ -57,12 +57,11 @@ func (noHistory) Next() (*history.HistoryEvent, error) {
 func TestATrialKeepsPeopleOutOfTemporal(t *testing.T) {
 	f := &tryingTemporal{}
 	office, gate := officeWith(t, &f.fakeTemporal)
-	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	office.Client = f
+	root, err := office.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
-	office.Client, office.Root = f, func(context.Context) (*storage.Root, error) { return root, nil }
 	f.schedules = map[string]schemas.ScheduledInput{"Spring": scheduleOf(t, gate, "Spring")}
 	ann := office.As(schemas.Person{Name: "ann", Role: schemas.RoleAdministrator})
 	in := StartRequest{Export: "Spring", Trial: &TrialRequest{Only: []string{"quetzal@example.com", " u1 "}}, Key: "k"}

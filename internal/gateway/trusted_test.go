@@ -114,7 +114,10 @@ func officeWith(t *testing.T, f *fakeTemporal) (*Office, *access.Gate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Office{Client: f, Namespace: "default", Gate: func(context.Context) (*access.Gate, error) { return gate, nil }}, gate
+	return &Office{
+		Client: f, Namespace: "default", Gate: func(context.Context) (*access.Gate, error) { return gate, nil },
+		Root: func(context.Context) (*storage.Root, error) { return root, nil },
+	}, gate
 }
 
 // scheduleOf returns the schedule of an export that ann has applied.
