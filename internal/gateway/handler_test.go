@@ -21,21 +21,27 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// Somebody who asks for much that is costly leaves room for others.
-func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
-	h := &Handler{
+// slowly returns a handler, and ask, which does an operation as a person with just enough rights. The
+// operation sends to begun, and then waits for end.
+func slowly(rt route, method string) (h *Handler, ask func(who string) error, begun, end chan bool) {
+	h = &Handler{
 		o:      Options{Office: &Office{}, PerSecond: 100, Burst: 100},
 		people: map[string]*rate.Limiter{}, open: map[[2]string]int{},
 	}
-	begun, end := make(chan bool), make(chan bool)
-	slow := route{name: "slow", least: schemas.RoleViewer, costly: true, serve: func(*Local, http.ResponseWriter, *http.Request) error {
+	begun, end = make(chan bool), make(chan bool)
+	rt.serve = func(*Local, http.ResponseWriter, *http.Request) error {
 		begun <- true
 		<-end
 		return nil
-	}}
-	ask := func(who string) error {
-		return h.do(slow, schemas.Person{Name: who, Subject: who, Role: schemas.RoleViewer}, httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	}
+	return h, func(who string) error {
+		return h.do(rt, schemas.Person{Name: who, Subject: who, Role: rt.least}, httptest.NewRecorder(), httptest.NewRequest(method, "/", nil))
+	}, begun, end
+}
+
+// Somebody who asks for much that is costly leaves room for others.
+func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
+	h, ask, begun, end := slowly(route{name: "slow", least: schemas.RoleViewer, costly: true}, http.MethodGet)
 	answers := make(chan error)
 	for range mostCostly {
 		go func() { answers <- ask("eve") }()
@@ -60,20 +66,7 @@ func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
 // Somebody who asks for much at a time waits for their own requests. Such a request may read all
 // schedules, or a file of a megabyte.
 func TestOnePersonsRequestsWaitForEachOther(t *testing.T) {
-	h := &Handler{
-		o:      Options{Office: &Office{}, PerSecond: 100, Burst: 100},
-		people: map[string]*rate.Limiter{}, open: map[[2]string]int{},
-	}
-	begun, end := make(chan bool), make(chan bool)
-	slow := routes[slices.IndexFunc(routes, func(rt route) bool { return rt.name == "startRun" })]
-	slow.serve = func(*Local, http.ResponseWriter, *http.Request) error {
-		begun <- true
-		<-end
-		return nil
-	}
-	ask := func(who string) error {
-		return h.do(slow, schemas.Person{Name: who, Subject: who, Role: schemas.RoleContributor}, httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil))
-	}
+	h, ask, begun, end := slowly(routes[slices.IndexFunc(routes, func(rt route) bool { return rt.name == "startRun" })], http.MethodPost)
 	answers := make(chan error)
 	for range mostAtOnce {
 		go func() { answers <- ask("eve") }()
