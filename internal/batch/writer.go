@@ -22,7 +22,7 @@ var ErrNoIdentifier = errors.New("a profile needs an address or a user ID to be 
 const maxBodyBytes = 1 << 30
 
 // writeBuffer is the size of the buffer for writes to the staged file, in bytes.
-const writeBuffer = 64 << 10
+const writeBuffer = 16 << 10
 
 // Limits bound a batch.
 type Limits struct {

@@ -56,7 +56,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	// For other readers of the Arrow file; this package reads the table of contents.
 	meta := arrow.NewMetadata([]string{"snapshot"}, []string{string(text)})
 	schema := arrow.NewSchema(schemas.SnapshotSchema.Fields(), &meta)
-	out := &blockWriter{w: bufio.NewWriterSize(w, 64<<10), sum: xxh3.New()}
+	out := &blockWriter{w: bufio.NewWriterSize(w, 16<<10), sum: xxh3.New()}
 	file, err := ipc.NewFileWriter(out, ipc.WithSchema(schema), ipc.WithLZ4())
 	if err != nil {
 		return nil, fmt.Errorf("start the snapshot: %w", err)
