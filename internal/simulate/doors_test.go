@@ -57,32 +57,17 @@ const terminated = "simulated: terminated"
 
 func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	free, _ := workflow.NewDisconnectedContext(ctx)
+	// One coroutine for both: the dispatcher runs all of them at each event.
 	workflow.Go(free, func(free workflow.Context) {
-		for {
-			var id int
-			workflow.GetSignalChannel(free, outcomes).Receive(free, &id)
-			if i.engine.terminated {
-				panic(terminated)
-			}
-			o, ok := i.engine.over[id]
-			if w := i.waits[id]; ok && w.set != nil {
-				delete(i.engine.over, id)
-				delete(i.waits, id)
-				w.set.Set(o.result, o.err)
-			}
+		ended := workflow.GetSignalChannel(free, outcomes)
+		s := workflow.NewSelector(free)
+		s.AddReceive(ended, func(ended workflow.ReceiveChannel, _ bool) { i.ended(free, ended) })
+		s.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) { i.cancelled() })
+		for ctx.Err() == nil {
+			s.Select(free)
 		}
-	})
-	workflow.Go(free, func(free workflow.Context) {
-		ctx.Done().Receive(free, nil)
-		for _, id := range slices.Sorted(maps.Keys(i.waits)) {
-			switch w := i.waits[id]; {
-			case w.ctx.Err() == nil:
-			case w.task == nil:
-				delete(i.waits, id)
-				w.set.SetError(w.ctx.Err())
-			default:
-				w.task.cancel()
-			}
+		for {
+			i.ended(free, ended)
 		}
 	})
 	for {
@@ -97,6 +82,35 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 		must(payloads.FromPayloads(again.Input, &next))
 		i.engine.count("executions that go on in a new one")
 		in = &interceptor.ExecuteWorkflowInput{Args: []any{next}}
+	}
+}
+
+// ended receives the number of a task or timer that has ended.
+func (i *inbound) ended(ctx workflow.Context, from workflow.ReceiveChannel) {
+	var id int
+	from.Receive(ctx, &id)
+	if i.engine.terminated {
+		panic(terminated)
+	}
+	o, ok := i.engine.over[id]
+	if w := i.waits[id]; ok && w.set != nil {
+		delete(i.engine.over, id)
+		delete(i.waits, id)
+		w.set.Set(o.result, o.err)
+	}
+}
+
+// cancelled cancels what the workflow waits for.
+func (i *inbound) cancelled() {
+	for _, id := range slices.Sorted(maps.Keys(i.waits)) {
+		switch w := i.waits[id]; {
+		case w.ctx.Err() == nil:
+		case w.task == nil:
+			delete(i.waits, id)
+			w.set.SetError(w.ctx.Err())
+		default:
+			w.task.cancel()
+		}
 	}
 }
 

@@ -15,6 +15,7 @@
 package simulate
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -47,11 +48,25 @@ func replay(t *testing.T, p *plan) (w *world) {
 // another one.
 var warm = sync.OnceFunc(func() {
 	activityContext()
-	// With a higher percentage, objects that need two cycles (finalizers, pools) make the heap
-	// grow without end.
-	debug.SetGCPercent(200)
+	// Histories need little memory and leave much behind. The limit is for objects that need two
+	// cycles (finalizers, pools): with a high percentage alone they make the heap grow without end.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(512 << 20)
+	// A folder in memory saves system calls that wait for a disk.
+	if shm := "/dev/shm"; os.Getenv("TMPDIR") == "" && writable(shm) {
+		must(os.Setenv("TMPDIR", shm))
+	}
 	workflows.FirstChunk, workflows.ChunksPerExecution = 2, 2
 })
+
+// writable reports whether files can be made in a folder.
+func writable(dir string) bool {
+	f, err := os.CreateTemp(dir, "")
+	if err != nil {
+		return false
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
+}
 
 // fromEnv returns a number from the environment.
 func fromEnv(t *testing.T, name string, standard uint64) uint64 {
