@@ -34,12 +34,6 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *
 	if err == nil {
 		err = noAccess(a.Access.CheckList(ctx, in.Run, in.ListID))
 	}
-	if err == nil {
-		err = a.sameLists(ctx, in.Connection.Name, in.Suppression)
-	}
-	if err == nil {
-		err = ours(ctx)
-	}
 	if err != nil {
 		return err
 	}
@@ -49,6 +43,12 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *
 	}
 	return chunk.Send(ctx, upload.Options{
 		Client: client, Ledger: a.Ledger(), Senders: a.Senders, Metrics: a.Metrics, Attempt: attempt,
+		MayBegin: func(ctx context.Context) error {
+			if err := a.sameLists(ctx, in.Connection.Name, in.Suppression); err != nil {
+				return err
+			}
+			return ours(ctx)
+		},
 		MayGoOn: func(ctx context.Context) error {
 			if _, err := a.maySend(ctx, in.Run, in.Connection.Name, in.Connection.Host); err != nil {
 				return err

@@ -88,12 +88,12 @@ func (w *world) applied(a *attempt, kind string, l *list, who int) {
 	w.history.checkOwner(a, l)
 	r := w.history.records[run.export].of(l.ID)
 	if kind != schemas.Unsubscribe {
-		if run.suppression(r, who) == surely {
+		if run.suppression(r, who, a.suppressed) == surely {
 			w.violated("i", "%s sends %d, who is on the suppression list", a.key, who)
 		}
 		return
 	}
-	_, listed := w.history.suppressed[who]
+	_, listed := a.suppressed[who]
 	if run.turn.mode == schemas.ModeAppend && !listed {
 		w.violated("b", "%s removes %d in append mode", a.key, who)
 	}
@@ -150,7 +150,7 @@ func (a *attempt) delivered(answer *http.Response) {
 		return
 	}
 	got := body.ack
-	got.workflowID = a.task.part.workflowID
+	got.workflowID, got.staging = a.task.part.workflowID, a.task.staging
 	a.world.count("requests acknowledged")
 	if a.world.plan.told {
 		a.world.tell("  %s: %s of %v is acknowledged", a.key, got.kind, got.took)
@@ -176,7 +176,8 @@ func (a *attempt) keeps(key string) int {
 	if path.Base(path.Dir(key)) != "answered" {
 		return 0
 	}
-	// Of a batch that several requests send it keeps nothing before the last one.
+	// Of a batch that several requests send it keeps nothing before the last one. Learned limits
+	// divide batches, as refusals do.
 	var sent int64
 	for _, one := range a.acks {
 		if !one.plain {
@@ -185,7 +186,8 @@ func (a *attempt) keeps(key string) int {
 		sent += int64(len(one.took))
 	}
 	m := a.task.part.staged
-	if len(a.acks) == 0 || sent < map[string]int64{schemas.Subscribe: m.Adds + m.Updates, schemas.Unsubscribe: m.Removals}[a.acks[0].kind] {
+	all := map[string]int64{schemas.Subscribe: m.Adds + m.Updates, schemas.Unsubscribe: m.Removals}
+	if len(a.acks) == 0 || a.world.plan.learned && sent < all[a.acks[0].kind] {
 		return 0
 	}
 	return len(a.acks)

@@ -102,7 +102,7 @@ func (r *run) checkEnd() {
 		}
 		switch p.result.State {
 		case schemas.StateDone:
-			r.learn(p.received())
+			r.learn(p.done())
 			if !p.again { // or the report is that of the first time
 				p.checkReport()
 			}
@@ -129,6 +129,19 @@ func (r *run) checkEnd() {
 			r.checkLists(deleted)
 		}
 	}
+}
+
+// done returns the answers that the part has kept if it is done, in their order: all to what it
+// has sent since it started over last, if it did, and of those before that the ones that it has
+// surely kept.
+func (p *part) done() (kept []*ack) {
+	surely := p.surely()
+	for _, a := range p.received() {
+		if a.staging == p.result.Manifest.Attempt || slices.Contains(surely, a) {
+			kept = append(kept, a)
+		}
+	}
+	return kept
 }
 
 // surely returns the answers that the part has surely kept, in their order.
@@ -183,7 +196,7 @@ func (r *run) checkList(l *list, deleted map[int]bool) {
 	}
 	for who := range r.plan.people {
 		n, in := values[who]
-		suppressed := r.suppression(rec, who)
+		suppressed := r.suppression(rec, who, r.history.suppressed)
 		in = in && suppressed != surely
 		loose, gone := rec.loose[who]
 		switch {

@@ -86,6 +86,8 @@ type ack struct {
 	took []int
 	// workflowID is that of the run's part that has received it.
 	workflowID string
+	// staging is the attempt that staged what it was about.
+	staging string
 	// touches are the record's, when the request took effect.
 	touches []int
 	// sure is false where the answer does not say which profiles were taken, plain where it

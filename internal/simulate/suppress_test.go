@@ -57,9 +57,9 @@ const (
 	surely
 )
 
-// suppression returns whether a person is on the suppression list, for a list in Iterable.
-func (r *run) suppression(rec *record, who int) suppressed {
-	entry, listed := r.history.suppressed[who]
+// suppression returns whether a person is on a suppression list, for a list in Iterable.
+func (r *run) suppression(rec *record, who int, list map[int]identifiers) suppressed {
+	entry, listed := list[who]
 	switch {
 	case !listed:
 		return no

@@ -74,6 +74,7 @@ type task struct {
 	options  workflow.ActivityOptions
 	begun    time.Time
 	read     *[]row // the rows that its last attempt reads, or nil
+	staging  string // of an upload: the attempt that staged what it sends
 
 	attempt   int
 	current   *attempt // nil between two
@@ -107,6 +108,8 @@ type attempt struct {
 	timer    *time.Timer
 	acks     []*ack
 	noted    int // how many of acks were surely kept
+	// suppressed is the suppression list when it began.
+	suppressed map[int]identifiers
 	// overtaken is set once it was held until another run has published.
 	overtaken bool
 }
@@ -243,6 +246,7 @@ func (e *engine) schedule(info *workflow.Info, name string, options workflow.Act
 	if name == schemas.ActivityUploadBatches {
 		var in schemas.UploadInput
 		must(payloads.FromPayloads(input, &in))
+		t.staging = in.Attempt
 		t.part.lastStaged = &schemas.Staged{Attempt: in.Attempt, Version: in.SnapshotVersion, Sending: true}
 	}
 	e.open[t.id] = t
@@ -269,6 +273,7 @@ func (t *task) start() {
 	a := &attempt{
 		world: e.world, task: t, key: fmt.Sprintf("%s, attempt %d", t.key, t.attempt), number: int32(t.attempt), run: e.run,
 		stopCh: make(chan struct{}), detail: t.beat, beaten: time.Now(), began: time.Now(),
+		suppressed: e.suppressed,
 	}
 	e.attempts = append(e.attempts, a)
 	ctx, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(activityContext()), attemptContext{}, a))

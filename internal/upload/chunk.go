@@ -44,6 +44,9 @@ type Options struct {
 	Metrics *observe.Metrics // may be nil
 	// Attempt hears of the outcome of each request.
 	Attempt Attempt
+	// MayBegin returns an error if what was staged may not be sent any more. It is called once
+	// the answers to earlier attempts are stored: a run that starts over needs them.
+	MayBegin func(context.Context) error
 	// MayGoOn returns an error once consent is withdrawn, or another export fills the list.
 	MayGoOn func(context.Context) error
 }
@@ -88,6 +91,9 @@ func (c *Chunk) send(ctx context.Context, o Options) error {
 		return o.Ledger.WriteAnswered(ctx, in, id, progress.snapshot(), progress.answeredRequests()...)
 	}
 	if err := note(ctx); err != nil { // before the first request
+		return err
+	}
+	if err := o.MayBegin(ctx); err != nil {
 		return err
 	}
 	if err := o.Ledger.AnnounceSending(ctx, in); err != nil {
