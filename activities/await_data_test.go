@@ -144,6 +144,21 @@ func TestDataHasAMarker(t *testing.T) {
 	l.ready(want, "there are no files yet")
 }
 
+// TestAMarkerIsNoData: a marker that is not hidden is not read as a part of the segment.
+func TestAMarkerIsNoData(t *testing.T) {
+	l := newLooks(t)
+	want := schemas.Wanted{Ready: schemas.Ready{Marker: "done-{date}"}}
+	l.in.Export.Ready = want.Ready
+	l.dated("done-2036-01-30", 24*time.Hour)
+	l.ready(want, `there is no file "done-2036-01-31"`)
+	l.dated("done-2036-01-31", 0)
+	l.ready(want, "")
+	if err := os.Remove(filepath.Join(l.folder, "people.arrow")); err != nil {
+		t.Fatal(err)
+	}
+	l.ready(want, "there are no files yet")
+}
+
 func TestDataIsMissing(t *testing.T) {
 	l := newLooks(t)
 	l.in.Segment.Source = filepath.Join(l.folder, "later")

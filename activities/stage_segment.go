@@ -112,11 +112,11 @@ func (a *Activities) locate(ctx context.Context, e schemas.Export, s schemas.Seg
 	if err != nil {
 		return nil, step.NeedOperator(schemas.ErrorUnknownConnection, err.Error())
 	}
-	version := int64(segment.Latest)
+	search := segment.Search{Version: segment.Latest, Statistics: s.Where != nil, Marker: e.ReadyFor(s).Marker}
 	if pinned != nil {
-		version = pinned.Version
+		search.Version = pinned.Version
 	}
-	located, err := sources.Files(ctx, c, s.Source, version, s.Where != nil)
+	located, err := sources.Files(ctx, c, s.Source, search)
 	if errors.Is(err, fs.ErrNotExist) {
 		return located, step.NeedOperator(schemas.ErrorSegmentNotFound, fmt.Sprintf("%v; correct the source of segment %q, or put its files there and retry", err, s.Name))
 	}

@@ -55,7 +55,7 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 		filepath.Join(dir, "*.arrow"):       true,
 		filepath.Join(dir, "s*", "*.arrow"): false,
 	} {
-		_, err := sources.Files(t.Context(), c, source, segment.Latest, false)
+		_, err := sources.Files(t.Context(), c, source, segment.Search{Version: segment.Latest})
 		var app *temporal.ApplicationError
 		if (err != nil) != refused || err != nil && (!errors.As(err, &app) || app.Type() != schemas.ErrorSourceNotAllowed) {
 			t.Errorf("%s: %v, want refused %t", source, err, refused)

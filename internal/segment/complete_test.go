@@ -36,7 +36,7 @@ func folder(t *testing.T, files map[string]time.Duration) string {
 
 func locate(t *testing.T, dir string) (*Located, error) {
 	t.Helper()
-	return Locate(t.Context(), dir, Latest, false, func(o storage.Object) (storage.Object, error) { return o, nil })
+	return Locate(t.Context(), dir, Search{Version: Latest}, func(o storage.Object) (storage.Object, error) { return o, nil })
 }
 
 func located(l *Located) string {
@@ -169,7 +169,7 @@ func TestOnlyCommittedFilesCount(t *testing.T) {
 func TestNotesLieWhereTheSourceMay(t *testing.T) {
 	dir := folder(t, map[string]time.Duration{"_committed_11": 0, "a.parquet": 0})
 	refused := errors.New("not allowed")
-	_, err := Locate(t.Context(), dir, Latest, false, func(o storage.Object) (storage.Object, error) {
+	_, err := Locate(t.Context(), dir, Search{Version: Latest}, func(o storage.Object) (storage.Object, error) {
 		if o.Name == "_committed_11" {
 			return o, refused
 		}

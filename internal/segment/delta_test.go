@@ -102,7 +102,7 @@ func TestDeltaVersions(t *testing.T) {
 		t.Errorf("the latest version has %s", got)
 	}
 	anyFile := func(o storage.Object) (storage.Object, error) { return o, nil }
-	l, err := Locate(t.Context(), d.dir, 1, false, anyFile)
+	l, err := Locate(t.Context(), d.dir, Search{Version: 1}, anyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestDeltaVersions(t *testing.T) {
 	if err != nil || again.CheckFingerprint(pinned.Info().Fingerprint) != nil {
 		t.Errorf("version 1 is %v another, %v", again.CheckFingerprint(pinned.Info().Fingerprint), err)
 	}
-	if _, err := Locate(t.Context(), d.dir, 7, false, anyFile); err == nil || !strings.Contains(err.Error(), "version 7") {
+	if _, err := Locate(t.Context(), d.dir, Search{Version: 7}, anyFile); err == nil || !strings.Contains(err.Error(), "version 7") {
 		t.Errorf("a version that is not there: %v", err)
 	}
 	// Everything is deleted, and the columns are still known.

@@ -63,7 +63,7 @@ type fileInfo struct {
 // Inspect reads the footers of the files at a source, in the form of storage.Survey, and
 // finds the mapped columns in each. It does not check that the source may be read.
 func Inspect(ctx context.Context, source string, want Columns) (*Segment, error) {
-	l, err := Locate(ctx, source, Latest, want.Where != nil, func(o storage.Object) (storage.Object, error) { return o, nil })
+	l, err := Locate(ctx, source, Search{Version: Latest, Statistics: want.Where != nil}, func(o storage.Object) (storage.Object, error) { return o, nil })
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &columnar.Error{Type: schemas.ErrorSegmentNotFound, Err: err}

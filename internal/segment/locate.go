@@ -31,15 +31,24 @@ type Located struct {
 // Latest makes Locate find the latest version of a table.
 const Latest = delta.Latest
 
+// Search is what Locate looks for in a source.
+type Search struct {
+	// Version is the version of a table that an earlier Locate found, or Latest.
+	Version int64
+	// Statistics asks for those that a table's log has of its files, for a segment with a
+	// condition.
+	Statistics bool
+	// Marker is the Marker of a schemas.Ready, which is left out unless it has rows.
+	Marker string
+}
+
 // Locate finds the files of a source. It calls allow for each file before it opens it,
 // and returns an error of allow, or of the listing, unchanged. If there are no files, the
-// result has the signs that some are being written. version is the version of a table
-// that an earlier Locate found, or Latest. statistics asks for those that a table's log has of its
-// files, for a segment with a condition.
-func Locate(ctx context.Context, source string, version int64, statistics bool, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
+// result has the signs that some are being written.
+func Locate(ctx context.Context, source string, search Search, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	var in *storage.InTable
 	if err := storage.FindTable(ctx, source); errors.As(err, &in) {
-		return locateTable(ctx, source, in, version, statistics, allow)
+		return locateTable(ctx, source, in, search, allow)
 	} else if err != nil {
 		return nil, err
 	}
@@ -62,11 +71,18 @@ func Locate(ctx context.Context, source string, version int64, statistics bool, 
 	if err != nil {
 		return l, err
 	}
+	marker := markerOf(search.Marker)
 	if len(objects) > 1 {
-		objects = l.leaveOut(objects)
+		objects = l.leaveOut(objects, marker)
 	}
-	if l.objects, err = allowed(objects, allow); err != nil {
+	if objects, err = allowed(objects, allow); err != nil {
 		return nil, err
+	}
+	if l.objects, err = marker.leaveOut(ctx, objects); err != nil {
+		return nil, err
+	}
+	if len(l.objects) == 0 {
+		return l, fmt.Errorf("source %q has no file but the marker (ready.marker): %w", source, fs.ErrNotExist)
 	}
 	return l, nil
 }
@@ -84,12 +100,13 @@ func allowed(objects []storage.Object, allow func(storage.Object) (storage.Objec
 // part of a segment.
 var notSegments = []string{".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".crc", ".md5", ".sha1", ".sha256", ".sha512"}
 
-// leaveOut removes files that can't be part of a segment, and adds a warning.
-func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
+// leaveOut removes files that can't be part of a segment. It adds a warning about those that are
+// not markers.
+func (l *Located) leaveOut(objects []storage.Object, marker marker) []storage.Object {
 	var left []string
 	kept := slices.DeleteFunc(slices.Clone(objects), func(o storage.Object) bool {
 		out := slices.Contains(notSegments, strings.ToLower(path.Ext(o.Name)))
-		if out {
+		if out && !marker.is(o.Name) {
 			left = append(left, o.Name)
 		}
 		return out
@@ -108,7 +125,7 @@ func (l *Located) leaveOut(objects []storage.Object) []storage.Object {
 	return kept
 }
 
-func locateTable(ctx context.Context, source string, in *storage.InTable, version int64, statistics bool, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
+func locateTable(ctx context.Context, source string, in *storage.InTable, search Search, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	if in.Format != storage.Delta || !in.Is {
 		return nil, &Error{Type: schemas.ErrorSegmentUnreadable, Err: fmt.Errorf("source %q: %w", source, in)}
 	}
@@ -121,7 +138,7 @@ func locateTable(ctx context.Context, source string, in *storage.InTable, versio
 		return objects, failed
 	}
 	var err error
-	if l.table, err = delta.Read(ctx, list, version, statistics); failed != nil {
+	if l.table, err = delta.Read(ctx, list, search.Version, search.Statistics); failed != nil {
 		return nil, failed
 	} else if err != nil {
 		return nil, columnar.AsError("", err)

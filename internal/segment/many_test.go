@@ -56,7 +56,7 @@ func TestManyFilesAreOpenedSideBySide(t *testing.T) {
 		return emulators.Unharmed
 	})
 	defer cloud.Hurt(nil)
-	l, err := Locate(t.Context(), cloud.At("many"), Latest, false, func(o storage.Object) (storage.Object, error) { return o, nil })
+	l, err := Locate(t.Context(), cloud.At("many"), Search{Version: Latest}, func(o storage.Object) (storage.Object, error) { return o, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

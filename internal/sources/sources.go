@@ -21,7 +21,7 @@ func OfSuppression(ctx context.Context, c schemas.Connection, list schemas.Suppr
 		return nil, err
 	}
 	c.Suppress, c.AllowedSources = nil, append(slices.Clone(c.AllowedSources), base)
-	return Files(ctx, c, list.Source, segment.Latest, false)
+	return Files(ctx, c, list.Source, segment.Search{Version: segment.Latest})
 }
 
 // places returns the places that segments may not read, since suppression lists are
@@ -56,9 +56,9 @@ func refusePlaces(o storage.Object, places []string, c schemas.Connection) error
 		"%s is in the source of a suppression list of connection %q, which segments may not read; name another source, and retry", o.Name, c.Name))
 }
 
-// Files finds the files of a source, if the connection allows all of them. statistics
-// asks for those of a table's log. Files in the source of a suppression list are not allowed.
-func Files(ctx context.Context, c schemas.Connection, source string, version int64, statistics bool) (*segment.Located, error) {
+// Files finds the files of a source, if the connection allows all of them. Files in the source
+// of a suppression list are not allowed.
+func Files(ctx context.Context, c schemas.Connection, source string, search segment.Search) (*segment.Located, error) {
 	refused, err := places(c)
 	if err != nil {
 		return nil, step.NeedOperator(schemas.ErrorSuppression, err.Error())
@@ -66,7 +66,7 @@ func Files(ctx context.Context, c schemas.Connection, source string, version int
 	if source, err = storage.Within(source, c.AllowedSources); err != nil {
 		return nil, Refused(err, c)
 	}
-	return segment.Locate(ctx, source, version, statistics, func(o storage.Object) (storage.Object, error) {
+	return segment.Locate(ctx, source, search, func(o storage.Object) (storage.Object, error) {
 		o, err := storage.WithinObject(o, c.AllowedSources)
 		if err != nil {
 			return o, Refused(err, c)
