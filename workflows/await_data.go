@@ -14,7 +14,7 @@ import (
 // skippedError ends a segment's run whose data did not get ready.
 type skippedError struct{ why string }
 
-func (e skippedError) Error() string { return "skipped, because the data was not ready: " + e.why }
+func (e skippedError) Error() string { return "the data was not ready: " + e.why }
 
 // Looks at data that is not ready: the first after fewest, later ones after a tenth of the
 // time waited so far, at most most apart.

@@ -148,7 +148,7 @@ func TestDataThatDoesNotGetReady(t *testing.T) {
 				require.Equal(t, schemas.StateDone, r.State)
 			case schemas.ThenSkip:
 				require.Equal(t, schemas.StateSkipped, r.State)
-				require.Equal(t, "skipped, because the data was not ready: no _SUCCESS", r.Error)
+				require.Equal(t, "the data was not ready: no _SUCCESS", r.Error)
 				require.Empty(t, w.uploads)
 				require.Equal(t, schemas.StateSkipped, w.closed[0].Report.State)
 			case schemas.ThenRun:

@@ -11,7 +11,7 @@ import (
 
 // AwaitsData describes a wait for data.
 func AwaitsData(w schemas.DataWait) string {
-	return fmt.Sprintf("%s: %s; goes on by itself, and %s at %s", schemas.StateAwaitingData, w.Why, w.Afterwards(), w.Until.Local().Format("2006-01-02 15:04:05"))
+	return fmt.Sprintf("%s: %s; goes on by itself, and %s at %s", schemas.StateAwaitingData, w.Why, w.Afterwards(), w.Until.Local().Format("2006-01-02 15:04:05 MST"))
 }
 
 // Waits prints what a run and its segments wait for, and the commands that answer. command

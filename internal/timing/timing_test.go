@@ -92,17 +92,21 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestTheZoneOfAnInterval checks that only times of the day have the zone.
+// TestTheZoneOfAnInterval checks that only times of the day have the zone, and that the words
+// still name the one in which starts are shown.
 func TestTheZoneOfAnInterval(t *testing.T) {
-	for want, cron := range map[string]schemas.OneOrMore{
-		"every day at 04:00 Europe/Oslo; and every 6 hours from 00:00 UTC":                         {"0 4 * * *", "@every 6h"},
-		"every 5 hours; and every day at 04:00 Europe/Oslo; and every Monday at 05:00 Europe/Oslo": {"@every 5h", "0 4 * * *", "0 5 * * 1"},
-		"every day at 04:00; and every Monday at 05:00 Europe/Oslo":                                {"0 4 * * *", "0 5 * * 1"},
-		"every 6 hours from 00:00 UTC":                                                             {"@every 6h"},
+	for want, of := range map[string]schemas.Timing{
+		"every day at 04:00 Europe/Oslo; and every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                         {Cron: schemas.OneOrMore{"0 4 * * *", "@every 6h"}, TimeZone: "Europe/Oslo"},
+		"every 5 hours; and every day at 04:00 Europe/Oslo; and every Monday at 05:00 Europe/Oslo (starts shown in Europe/Oslo)": {Cron: schemas.OneOrMore{"@every 5h", "0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
+		"every day at 04:00; and every Monday at 05:00 Europe/Oslo":                                                              {Cron: schemas.OneOrMore{"0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
+		"every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                                                             {Cron: schemas.OneOrMore{"@every 6h"}, TimeZone: "Europe/Oslo"},
+		"every 6 hours from 00:00 UTC":                                    {Every: "6h"},
+		"every 5 hours (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h"}},
+		"every day at 04:00 UTC; and every 5 hours (starts shown in UTC)": {Cron: schemas.OneOrMore{"0 4 * * *", "@every 5h"}},
 	} {
-		s, err := Parse(schemas.Timing{Cron: cron, TimeZone: "Europe/Oslo"})
+		s, err := Parse(of)
 		if err != nil || s.Words() != want {
-			t.Errorf("%q: %v, %v; want %q", cron, s.Words(), err, want)
+			t.Errorf("%+v: %v, %v; want %q", of, s.Words(), err, want)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Words returns the schedule in words, such as "every day at 04:00 Europe/Oslo". An interval
-// has no zone.
+// has no zone, so the words say in which one its starts are shown.
 func (s *Spec) Words() string {
 	all := s.phrases()
 	if !slices.ContainsFunc(all, func(p phrase) bool { return p.interval }) {
@@ -24,7 +24,11 @@ func (s *Spec) Words() string {
 		}
 		out = append(out, text)
 	}
-	return strings.Join(out, "; and ")
+	text := strings.Join(out, "; and ")
+	if s.zone == time.UTC && strings.HasSuffix(text, " UTC") {
+		return text
+	}
+	return fmt.Sprintf("%s (starts shown in %s)", text, s.zone)
 }
 
 // phrase is a part of the words: days, and the minutes of the day that a run starts at; or
