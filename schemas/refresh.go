@@ -40,6 +40,8 @@ type RefreshInput struct {
 	// Ended is set if the export's own run has ended already, because news of its data
 	// started it. The refresh then runs only what is after it.
 	Ended *RefreshedExport `json:"ended,omitempty"`
+	// By is who sent that news. The runs are shown as started by it.
+	By string `json:"by,omitempty"`
 }
 
 // RefreshRequest is the input of ActivityReadRefresh.

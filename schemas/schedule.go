@@ -143,6 +143,8 @@ type ScheduledInput struct {
 // ScheduledStart starts ScheduledRun. A schedule starts it with a ScheduledInput.
 type ScheduledStart struct {
 	ScheduledInput
+	// By is the By of the RefreshInput.
+	By string `json:"by,omitempty"`
 	// Skip is why a Refresh starts no run, which is only recorded; otherwise empty.
 	Skip string `json:"skip,omitempty"`
 	// Overdue is when the run was due that Skip is about, if those who want to know of late

@@ -145,7 +145,7 @@ func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledIn
 	}
 	var out schemas.ScheduledResult
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
-	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in}).Get(ctx, &out); {
+	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in, By: r.in.By}).Get(ctx, &out); {
 	case errors.As(err, &started): // before this refresh was reset in Temporal
 		r.join(ctx, m, true)
 	case err != nil:
@@ -244,7 +244,7 @@ func endedAs(export string, err error, result schemas.RunResult, why string) sch
 // it notifies those who want to know of runs that are overdue.
 func (r *refresh) leaveOut(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput, why string, tell bool) {
 	m.State, m.Why, m.tell = schemas.StateSkipped, why, tell
-	start, due := schemas.ScheduledStart{ScheduledInput: in, Skip: why}, time.Time{}
+	start, due := schemas.ScheduledStart{ScheduledInput: in, By: r.in.By, Skip: why}, time.Time{}
 	if tell {
 		due, _ = time.Parse("-"+time.RFC3339, r.at)
 		start.Overdue = due
@@ -275,13 +275,13 @@ func (r *refresh) start(ctx workflow.Context, in schemas.ScheduledStart) workflo
 
 // refreshAfter starts a refresh of the exports that are after one whose run has ended. It
 // returns once Temporal has recorded the start.
-func refreshAfter(ctx workflow.Context, in schemas.ScheduledInput, ended schemas.RefreshedExport) {
+func refreshAfter(ctx workflow.Context, in schemas.ScheduledInput, by string, ended schemas.RefreshedExport) {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:        schemas.RefreshWorkflowID(in.Export.Name) + "-" + workflow.Now(ctx).UTC().Format(time.RFC3339),
 		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:     fmt.Sprintf("Refresh of those after export %q", in.Export.Name),
 	})
-	refresh := workflow.ExecuteChildWorkflow(ctx, schemas.WorkflowRefresh, schemas.RefreshInput{ScheduledInput: in, Ended: &ended})
+	refresh := workflow.ExecuteChildWorkflow(ctx, schemas.WorkflowRefresh, schemas.RefreshInput{ScheduledInput: in, Ended: &ended, By: by})
 	if err := refresh.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("refresh not started", "export", in.Export.Name, "error", err)
 	}

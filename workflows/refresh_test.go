@@ -30,6 +30,7 @@ type office struct {
 	ends    map[string]error // of the runs that do not end well
 	result  map[string]schemas.RunResult
 	ran     map[string]time.Duration // when the runs began
+	by      map[string]string        // who sent the news that a ScheduledRun is started for
 	skipped map[string]string        // why ScheduledRun skipped
 	told    []string
 	states  map[string]string // of runs that are looked at
@@ -44,7 +45,7 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 	var suite testsuite.WorkflowTestSuite
 	o := &office{
 		TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), applied: map[string]schemas.AppliedNow{}, plan: schemas.RefreshPlan{Leader: exports[0].Name},
-		ends: map[string]error{}, result: map[string]schemas.RunResult{}, ran: map[string]time.Duration{}, skipped: map[string]string{},
+		ends: map[string]error{}, result: map[string]schemas.RunResult{}, ran: map[string]time.Duration{}, skipped: map[string]string{}, by: map[string]string{},
 	}
 	for _, e := range exports {
 		e.Connection, e.Notify = "c", []schemas.Notify{{URL: schemas.NotifyURL{URL: "https://example.com/" + e.Name}}}
@@ -65,6 +66,7 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 	o.RegisterWorkflowWithOptions(Refresh, workflow.RegisterOptions{Name: schemas.WorkflowRefresh})
 	o.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
 		out, err := ScheduledRun(ctx, in)
+		o.by[in.Export.Name] = in.By
 		if out.Skipped != "" {
 			o.skipped[in.Export.Name] = workflow.GetInfo(ctx).WorkflowExecution.ID + " " + out.Skipped
 		}
@@ -301,6 +303,7 @@ func TestNewsRefreshWhatIsAfter(t *testing.T) {
 			require.Equal(t, !c.fail, ran)
 			require.Contains(t, o.skipped["B"], c.reason)
 			require.Len(t, o.ran, 1+c.ran)
+			require.Equal(t, map[string]string{"B": "s3"}, o.by)
 		})
 	}
 }

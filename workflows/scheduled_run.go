@@ -3,7 +3,6 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -17,16 +16,20 @@ import (
 // so that Temporal knows that the schedule's last start is still running. If a run is
 // already in progress, it skips this one and records that. A Refresh starts it as well.
 func ScheduledRun(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
+	why := schemas.Trigger{Kind: schemas.TriggerSchedule}
+	if in.By != "" {
+		why = schemas.Trigger{Kind: schemas.TriggerEvent, Who: in.By}
+	}
 	if in.Skip != "" {
-		return skipped(ctx, in.Export.Name, in.Skip, in.Overdue)
+		return skipped(ctx, in, why, in.Skip)
 	}
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The schedule of **export %q** runs it as `%s`.", in.Export.Name, schemas.RunWorkflowID(in.Export.Name)))
 	var result schemas.RunResult
-	err := startScheduled(ctx, in.ScheduledInput, schemas.Trigger{Kind: schemas.TriggerSchedule}).Get(ctx, &result)
+	err := startScheduled(ctx, in.ScheduledInput, why).Get(ctx, &result)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
 	case errors.As(err, &started):
-		return skipped(ctx, in.Export.Name, fmt.Sprintf("a run of %q was already under way", in.Export.Name), time.Time{})
+		return skipped(ctx, in, why, fmt.Sprintf("a run of %q was already under way", in.Export.Name))
 	case err != nil:
 		return schemas.ScheduledResult{}, err
 	}
@@ -47,14 +50,17 @@ func startScheduled(ctx workflow.Context, in schemas.ScheduledInput, why schemas
 	}), schemas.WorkflowRunExport, schemas.RunInput{Export: in.Export, Grant: in.Grant, Trigger: schemas.Trigger{Kind: schemas.TriggerSchedule}})
 }
 
-// skipped records in the Temporal UI and in the memo why the scheduled start was skipped, and
-// since when the run is overdue if it is.
-func skipped(ctx workflow.Context, export, why string, overdue time.Time) (schemas.ScheduledResult, error) {
+// skipped records in the Temporal UI and in the memo why the start was skipped, what started it,
+// and since when the run is overdue if it is.
+func skipped(ctx workflow.Context, in schemas.ScheduledStart, by schemas.Trigger, why string) (schemas.ScheduledResult, error) {
 	why = "skipped: " + why
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** %s (`%s`).", export, why, schemas.RunWorkflowID(export)))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q** %s (`%s`).", in.Export.Name, why, schemas.RunWorkflowID(in.Export.Name)))
 	memo := map[string]any{schemas.MemoSkipped: why}
-	if !overdue.IsZero() {
-		memo[schemas.MemoOverdue] = overdue
+	if in.By != "" {
+		memo[schemas.MemoTrigger] = by
+	}
+	if !in.Overdue.IsZero() {
+		memo[schemas.MemoOverdue] = in.Overdue
 	}
 	return schemas.ScheduledResult{Skipped: why}, workflow.UpsertMemo(ctx, memo)
 }

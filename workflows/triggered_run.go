@@ -106,7 +106,7 @@ func (r *triggeredRun) attempt(ctx workflow.Context, n schemas.News) (result sch
 	err = child.Get(ctx, &result)
 	var under *temporal.ChildWorkflowExecutionAlreadyStartedError
 	if len(now.Input.Followers) > 0 && !errors.As(err, &under) && ctx.Err() == nil {
-		refreshAfter(ctx, *now.Input, endedAs(n.Export, err, result, ""))
+		refreshAfter(ctx, *now.Input, n.By, endedAs(n.Export, err, result, ""))
 	}
 	return result, err
 }

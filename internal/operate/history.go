@@ -50,7 +50,10 @@ func (o *Session) History(ctx context.Context, export string, limit int) ([]View
 		return nil, err
 	}
 	for i := range skipped {
-		skipped[i].State, skipped[i].Trigger.Kind = StateSkipped, "schedule"
+		skipped[i].State = StateSkipped
+		if skipped[i].Trigger.Kind == "" {
+			skipped[i].Trigger.Kind = schemas.TriggerSchedule
+		}
 	}
 	all := append(runs, skipped...)
 	slices.SortStableFunc(all, func(a, b View) int { return b.StartedAt.Compare(a.StartedAt) })

@@ -122,8 +122,10 @@ func TestProgramsStartRuns(t *testing.T) {
 	e.Segments[0].Source = strings.Split(g.Sources, "?")[0]
 	other := g.Export("Elsewhere", "EmailAddress")
 	other.Segments[0].Source = strings.Split(g.Sources, "?")[0] + "/day=2"
+	follower := g.Export("Follower", "EmailAddress")
+	follower.Segments[0].Source, follower.After = e.Segments[0].Source, schemas.OneOrMore{"Lake"}
 	admin := g.As(schemas.RoleAdministrator)
-	file := schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e, other}}
+	file := schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e, other, follower}}
 	if p, err := admin.Apply(t.Context(), gateway.PlanRequest{File: file}); err != nil || p.Failed > 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -196,6 +198,10 @@ func (g triggered) storm(e schemas.Export) {
 	}
 	if runs := g.started("Elsewhere"); len(runs) > 0 {
 		t.Errorf("%v", runs)
+	}
+	g.Until("the run of the export after it is done", func() bool { v, ok := g.Last("Follower"); return ok && v.State == schemas.StateDone })
+	if runs := g.started("Follower"); len(runs) != 1 || runs[schemas.Trigger{Kind: schemas.TriggerEvent, Who: "queue"}] != 1 {
+		t.Errorf("after the run for a thousand events ran: %v", runs)
 	}
 }
 
