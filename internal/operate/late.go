@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"iterable-segment-export/schemas"
 )
@@ -61,6 +62,11 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 		l := late{Watched: before.Exports[a.Export.Name], a: a, runs: runs, now: now}
 		if a.Timing != nil {
 			l.follow(before.LookedAt)
+			if l.Due.IsZero() && !before.LookedAt.IsZero() && a.Updated.After(before.LookedAt) {
+				if l.Due, err = o.firstStart(ctx, a.ScheduleID, a.Updated, now); err != nil {
+					return out, err
+				}
+			}
 			l.overdue()
 		} else {
 			leftOut, err := o.leftOut(ctx, a.Export.Name)
@@ -105,6 +111,22 @@ func (o *Session) leftOut(ctx context.Context, export string) (due time.Time, er
 		}
 	}
 	return due, nil
+}
+
+// firstStart returns the first start of a schedule between two times, zero if there is none. It
+// is due although no look has seen it coming: the worker may have been down since the schedule
+// was applied.
+func (o *Session) firstStart(ctx context.Context, id string, from, to time.Time) (time.Time, error) {
+	m, err := o.Client.WorkflowService().ListScheduleMatchingTimes(ctx, &workflowservice.ListScheduleMatchingTimesRequest{
+		Namespace: o.Namespace, ScheduleId: id, StartTime: timestamppb.New(from), EndTime: timestamppb.New(to),
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask Temporal for the starts of schedule %q: %w", id, err)
+	}
+	if len(m.StartTime) == 0 {
+		return time.Time{}, nil
+	}
+	return m.StartTime[0].AsTime(), nil
 }
 
 // dueAfter returns the start that is still due, if any, after the schedule was updated: it

@@ -38,7 +38,7 @@ type Applied struct {
 	// most three, in the time zone of the schedule.
 	Next   time.Time   `json:"next,omitzero"`
 	Starts []time.Time `json:"starts,omitempty"`
-	// Updated is when the schedule was applied or resumed last.
+	// Updated is when the schedule was applied or resumed last, at first when it was made.
 	Updated time.Time `json:"-"`
 	// Late says that its run is overdue or slow, empty if neither.
 	Late string `json:"late,omitempty"`
@@ -135,6 +135,9 @@ func (o *Session) describe(ctx context.Context, id string) (Applied, error) {
 		return Applied{}, ErrNotApplied
 	}
 	a := Applied{ScheduledInput: in, ScheduleID: id, Skipped: d.Info.NumActionsSkippedOverlap, Updated: d.Info.LastUpdateAt}
+	if a.Updated.IsZero() {
+		a.Updated = d.Info.CreatedAt
+	}
 	if s := d.Schedule.State; s != nil {
 		a.Stopped, a.Paused, a.Note = s.Paused, s.Paused || in.Held, s.Note
 		a.Detached = a.Paused && strings.HasPrefix(s.Note, NoteNoConnection)

@@ -41,6 +41,15 @@ func TestLateRunsOfAWorkerThatWasDown(t *testing.T) {
 		state, found = look(schemas.LateRuns{}, time.Now())
 		return len(state.Exports) == 1
 	})
+	// A worker that is down from the apply to after the first start.
+	applied, err := o.AppliedExport(t.Context(), "Down")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := schemas.LateRuns{LookedAt: applied.Updated.Add(-time.Minute), Exports: map[string]schemas.Watched{}}
+	if _, missed := look(before, applied.Next.Add(2*time.Hour)); missed != "overdue Down" {
+		t.Fatalf("the first start was missed: %q", missed)
+	}
 	watched := state.Exports["Down"]
 	if found != "" || watched.Due.IsZero() {
 		t.Fatalf("at first %q, %+v", found, state)
@@ -68,11 +77,11 @@ func TestLateRunsOfAWorkerThatWasDown(t *testing.T) {
 		last, err := o.LastLook(t.Context())
 		return err == nil && !last.Exports["Down"].Due.IsZero()
 	})
-	applied, err := o.Applied(t.Context())
+	all, err := o.Applied(t.Context())
 	if err == nil {
-		err = o.Late(t.Context(), applied)
+		err = o.Late(t.Context(), all)
 	}
-	if err != nil || len(applied) != 1 || applied[0].Late != "" {
-		t.Errorf("%+v, %v", applied, err)
+	if err != nil || len(all) != 1 || all[0].Late != "" {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
