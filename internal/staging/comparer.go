@@ -23,11 +23,10 @@ const groups = 4
 
 // group is rows of one record that are read and validated, to be compared next.
 type group struct {
-	record    arrow.Record       // in which the addresses lie
-	profiles  []snapshot.Profile // those to be compared
-	addresses [groupRows][]byte  // buffers for their addresses
-	arena     []byte             // their data fields and user IDs
-	refused   []refusedRow
+	record   arrow.Record       // in which values at fault lie
+	profiles []snapshot.Profile // those to be compared
+	arena    arena              // their identifiers and data fields
+	refused  []refusedRow
 }
 
 // refusedRow is a row that is not compared. Its place is before the profile of that
@@ -50,13 +49,6 @@ func (g *group) full() bool {
 
 // mostDigits is longer than any number of a column.
 const mostDigits = 64
-
-// own copies bytes into the group.
-func (g *group) own(b []byte) []byte {
-	start := len(g.arena)
-	g.arena = append(g.arena, b...)
-	return g.arena[start:len(g.arena):len(g.arena)]
-}
 
 func (g *group) reset() {
 	if g.record != nil {

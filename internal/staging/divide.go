@@ -75,7 +75,7 @@ func newDivision(in schemas.DivideInput, seg *segment.Segment) *division {
 		in: in, seg: seg, value: -1, byList: map[string][]int32{}, values: map[string]string{}, named: map[string]namedList{},
 		rows: &staging{
 			in:     schemas.StageInput{Run: in.Run, Export: in.Export, Segment: in.Segment, Connection: in.Connection},
-			export: in.Export, names: seg.Files(), group: &group{}, emailColumn: -1, userColumn: -1, byColumn: -1,
+			export: in.Export, names: seg.Files(), emailColumn: -1, userColumn: -1, byColumn: -1,
 		},
 	}
 	d.rows.columns(seg)
@@ -244,12 +244,10 @@ func (d *division) lister(b segment.Batch, emails, users *segment.StringColumn) 
 // groupOf returns the list of a row's group. A row without valid identifiers has a group too, by
 // the value that is at fault, so that one list counts it.
 func (d *division) groupOf(i int, emails, users *segment.StringColumn) string {
-	var p snapshot.Profile
-	_, value, reason := d.rows.identify(&p, i, emails, users)
-	d.rows.group.arena = d.rows.group.arena[:0]
-	key := batch.KeyHash(p.Email, p.UserID, d.in.Connection.ProjectType)
-	if reason != "" {
-		key = batch.KeyHash(value, nil, schemas.ProjectEmail)
+	r := d.rows.identifyRow(i, emails, users)
+	key := batch.KeyHash(r.email, r.userID, d.in.Connection.ProjectType)
+	if r.reason != "" {
+		key = batch.KeyHash(r.value, nil, schemas.ProjectEmail)
 	}
 	for _, g := range d.groups {
 		if batch.InGroup(key, g) {

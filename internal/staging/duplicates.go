@@ -93,13 +93,11 @@ func (s *staging) ranked(b segment.Batch, found *snapshot.Duplicates) error {
 		if b.Match != nil && !b.Match[i] {
 			continue
 		}
-		var p snapshot.Profile
-		_, _, reason := s.identify(&p, i, emails, users)
-		s.group.arena = s.group.arena[:0]
-		if reason != "" {
+		r := s.identifyRow(i, emails, users)
+		if r.reason != "" {
 			continue
 		}
-		key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
+		key := batch.KeyHash(r.email, r.userID, s.in.Connection.ProjectType)
 		encoded = rank(i).Append(encoded[:0])
 		file, row := b.At(i)
 		if err := found.Add(key, snapshot.Place{File: file, Row: row}, encoded); err != nil {
@@ -116,7 +114,7 @@ func (s *staging) lose(at position, p *snapshot.Profile) {
 	if len(p.Email) == 0 {
 		r.column, r.value = s.userName, p.UserID
 	}
-	r.value = s.group.own(r.value)
+	r.value = s.group.arena.own(r.value)
 	if s.export.Dedupe.Keep == schemas.KeepNone {
 		key := batch.KeyHash(p.Email, p.UserID, s.in.Connection.ProjectType)
 		r.reason, r.key = schemas.ReasonAmbiguous, &key

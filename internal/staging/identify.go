@@ -48,34 +48,42 @@ func (s *staging) identifiers(rec segment.Batch) (emails, users *segment.StringC
 	return emails, users, err
 }
 
-// identify reads a row's identifiers: the address, the user ID or both, as the project
-// requires. On failure it returns the column, its value and the reason.
-func (s *staging) identify(p *snapshot.Profile, i int, emails, users *segment.StringColumn) (column string, value []byte, reason schemas.Reason) {
+// identify reads the identifiers of a row: the address, the user ID or both, as the project
+// requires. If one is not valid, it sets the column, the value and the reason.
+func (s *staging) identify(r *identified, emails, users *segment.StringColumn) {
 	project := s.in.Connection.ProjectType
+	fails := func(column string, value []byte, reason schemas.Reason) {
+		r.column, r.value, r.reason = column, value, reason
+	}
 	if emails != nil {
-		raw, _ := emails.Bytes(i)
-		buffer := &s.group.addresses[len(s.group.profiles)]
+		raw, _ := emails.Bytes(r.i)
+		buffer := &s.ahead.addresses[r.i%groupRows]
 		if *buffer == nil {
 			*buffer = make([]byte, 0, 256)
 		}
-		p.Email, reason = email.Normalize(raw, *buffer, email.Options{AllowUnknownTLD: s.export.AllowUnknownTLD})
+		var reason schemas.Reason
+		r.email, reason = email.Normalize(raw, *buffer, email.Options{AllowUnknownTLD: s.export.AllowUnknownTLD})
 		missing := reason == schemas.ReasonMissing && project != schemas.ProjectEmail && users != nil
 		if reason != "" && !missing {
-			return s.emailName, raw, reason
+			fails(s.emailName, raw, reason)
+			return
 		}
 	}
 	if users == nil {
-		return "", nil, ""
+		return
 	}
-	raw, ok := users.Bytes(i)
-	if (!ok || len(raw) == 0) && len(p.Email) > 0 && project != schemas.ProjectUserID {
-		return "", nil, "" // an optional one that is not there
+	raw, ok := users.Bytes(r.i)
+	if (!ok || len(raw) == 0) && len(r.email) > 0 && project != schemas.ProjectUserID {
+		return // an optional one that is not there
+	}
+	if len(raw) <= mostDigits {
+		raw = s.ahead.arena.own(raw) // a number's digits lie in a buffer of the column's
 	}
 	if reason := mapping.CheckUserID(raw); reason != "" {
-		return s.userName, raw, reason
+		fails(s.userName, raw, reason)
+		return
 	}
-	p.UserID = s.group.own(raw) // a number's digits lie in a buffer of the column's
-	return "", nil, ""
+	r.userID = raw
 }
 
 // named returns the key of a rejected row with valid identifiers, or nil: its profile has

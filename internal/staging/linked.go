@@ -188,32 +188,44 @@ func (s *staging) linkRecord(b segment.Batch, found *listed) error {
 	if err != nil {
 		return err
 	}
-	for i := range int(b.NumRows()) {
-		s.group.arena = s.group.arena[:0]
-		var p snapshot.Profile
-		_, _, reason := s.identify(&p, i, emails, users)
-		known := reason == "" || s.named(&p, i, users) != nil
-		listed := s.isListed(p.Email, p.UserID)
-		if listed {
-			found.rows.add(at(b, i))
+	all := func(int) (bool, error) { return false, nil }
+	for first, rows := 0, int(b.NumRows()); first < rows; first += groupRows {
+		if err := s.readAhead(first, rows, emails, users, all); err != nil {
+			return err
 		}
-		if known && (listed && len(p.Email) > 0 && len(p.UserID) > 0 || reason != "" && s.isListedRaw(i, emails, users)) {
-			if err := found.linked.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {
-				return err
+		s.lookUp()
+		for k := range s.ahead.rows {
+			r := &s.ahead.rows[k]
+			p, known, listed := r.profile(at(b, r.i)), true, r.listed
+			if r.reason != "" {
+				known = s.named(&p, r.i, users) != nil
+				listed = s.isListed(p.Email, p.UserID)
+			}
+			if listed {
+				found.rows.add(at(b, r.i))
+			}
+			if known && (listed && len(p.Email) > 0 && len(p.UserID) > 0 || r.reason != "" && s.isListedRaw(r.i, emails, users)) {
+				if err := found.linked.add(p.Email, p.UserID, s.in.Connection.ProjectType, suppression.Hash{}); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	s.group.arena = s.group.arena[:0]
 	return nil
 }
 
 // suppressesRow reports whether the person of a row is on a suppression list, or its profile is
 // linked.
-func (s *staging) suppressesRow(at position, p *snapshot.Profile) bool {
-	if s.inSegment == nil {
+func (s *staging) suppressesRow(at position, r *identified, p *snapshot.Profile) bool {
+	switch {
+	case s.suppressed.Set.Len() == 0:
+		return false
+	case s.inSegment != nil:
+		return s.inSegment.rows.has(at) || s.isLinked(p.Email, p.UserID)
+	case r.reason != "":
 		return s.isSuppressed(p.Email, p.UserID)
 	}
-	return s.inSegment.rows.has(at) || s.isLinked(p.Email, p.UserID)
+	return r.listed || s.isLinked(p.Email, p.UserID)
 }
 
 // isSuppressed reports whether a person is on a suppression list by any identifier of the row
@@ -241,23 +253,28 @@ func (s *staging) isListed(address, userID []byte) bool {
 // listed returns the entry of a suppression list that is about a person, by one of these
 // identifiers.
 func (s *staging) listed(address, userID []byte) (entry suppression.Hash, found bool) {
-	if len(userID) > 0 && s.suppressed.ByUserID {
-		if entry = suppression.UserID(userID); s.suppressed.Set.Has(entry) {
+	var some [3]suppression.Hash
+	for _, entry := range s.entries(some[:0], address, userID) {
+		if s.suppressed.Set.Has(entry) {
 			return entry, true
 		}
 	}
+	return entry, false
+}
+
+// entries appends the hashes by which a person may be on a suppression list.
+func (s *staging) entries(to []suppression.Hash, address, userID []byte) []suppression.Hash {
+	if len(userID) > 0 && s.suppressed.ByUserID {
+		to = append(to, suppression.UserID(userID))
+	}
 	if len(address) == 0 || !s.suppressed.ByAddress {
-		return entry, false
+		return to
 	}
-	if entry = suppression.Address(address); s.suppressed.Set.Has(entry) {
-		return entry, true
+	to = append(to, suppression.Address(address))
+	if other, differs := email.Unicode(address); differs { // a hashed list may have this form
+		to = append(to, suppression.Address(other))
 	}
-	other, differs := email.Unicode(address) // a hashed list may have this form
-	if !differs {
-		return entry, false
-	}
-	entry = suppression.Address(other)
-	return entry, s.suppressed.Set.Has(entry)
+	return to
 }
 
 // isListedRaw reports whether row i, which is rejected, is on a suppression list by an

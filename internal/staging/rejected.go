@@ -57,26 +57,25 @@ func (s *staging) leave(p *snapshot.Profile, at position, reason schemas.Reason)
 // refusePerson adds a row to the rows to reject, with its person for the record.
 func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
 	if s.recording != nil {
-		r.email, r.userID = s.group.own(p.Email), s.group.own(p.UserID)
+		r.email, r.userID = s.group.arena.own(p.Email), s.group.arena.own(p.UserID)
 	}
 	s.refuse(r)
 }
 
 // filter adds a row that the segment's condition leaves out. Of a row with an invalid identifier
 // only a trial that names it has a record.
-func (s *staging) filter(at position, i int, emails, users *segment.StringColumn) {
-	var p snapshot.Profile
-	_, value, reason := s.identify(&p, i, emails, users)
-	if s.tried.leavesOut(&p, value, i, users) || reason != "" && s.tried == nil {
+func (s *staging) filter(at position, r *identified, users *segment.StringColumn) {
+	p := r.profile(at)
+	if s.tried.leavesOut(&p, r.value, r.i, users) || r.reason != "" && s.tried == nil {
 		return
 	}
-	if reason != "" && users != nil && len(p.UserID) == 0 {
-		if raw, ok := users.Bytes(i); ok && mapping.CheckUserID(raw) == "" {
+	if r.reason != "" && users != nil && len(p.UserID) == 0 {
+		if raw, ok := users.Bytes(r.i); ok && mapping.CheckUserID(raw) == "" {
 			p.UserID = raw
 		}
 	}
 	if len(p.Email)+len(p.UserID) == 0 {
-		p.Email = bytes.TrimSpace(value)
+		p.Email = bytes.TrimSpace(r.value)
 	}
 	s.leave(&p, at, schemas.ReasonFiltered)
 }

@@ -55,6 +55,7 @@ type staging struct {
 	emailColumn, userColumn int      // in the record, -1 where not mapped
 	byColumn                int      // that orders rows, -1 without one
 	emailName, userName     string
+	ahead                   ahead     // rows to be staged next
 	group                   *group    // is being filled
 	comparer                *comparer // has the full groups
 	adds, removes           *batch.Writer
@@ -153,25 +154,41 @@ func (s *staging) record(b segment.Batch) error {
 	if err != nil {
 		return err
 	}
-	for i := range int(rec.NumRows()) {
-		s.manifest.Read++
-		filtered, err := leavesOut(i)
-		if err != nil {
+	for first, rows := 0, int(rec.NumRows()); first < rows; first += groupRows {
+		if err := s.readAhead(first, rows, emails, users, leavesOut); err != nil {
 			return err
 		}
-		if filtered {
+		if s.suppressed.Set.Len() > 0 && s.inSegment == nil {
+			s.lookUp()
+		}
+		if err := s.rowsAhead(b, users); err != nil {
+			return err
+		}
+	}
+	if err := s.hand(); err != nil || !s.tried.hasEnough() {
+		return err
+	}
+	return errEnough
+}
+
+// rowsAhead stages the rows that were read ahead.
+func (s *staging) rowsAhead(b segment.Batch, users *segment.StringColumn) error {
+	for k := range s.ahead.rows {
+		r := &s.ahead.rows[k]
+		s.manifest.Read++
+		if r.filtered {
 			if s.manifest.Filtered++; !s.recordsFiltered() {
 				continue
 			}
 		}
 		if s.group.record == nil {
-			rec.Retain()
-			s.group.record = rec
+			b.Retain()
+			s.group.record = b.Record
 		}
-		if at := at(b, i); filtered {
-			s.filter(at, i, emails, users)
+		if at := at(b, r.i); r.filtered {
+			s.filter(at, r, users)
 		} else {
-			s.row(at, i, emails, users)
+			s.row(at, r, users)
 		}
 		if s.group.full() {
 			if err := s.hand(); err != nil {
@@ -182,10 +199,7 @@ func (s *staging) record(b segment.Batch) error {
 			}
 		}
 	}
-	if err := s.hand(); err != nil || !s.tried.hasEnough() {
-		return err
-	}
-	return errEnough
+	return nil
 }
 
 // hand passes the group to the comparer and continues with an empty one.
@@ -199,21 +213,20 @@ func (s *staging) hand() (err error) {
 var beyondRequest = []byte("beyond")
 
 // row validates one row and adds it to the rows to compare or to reject.
-func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
+func (s *staging) row(at position, r *identified, users *segment.StringColumn) {
 	g := s.group
-	p := snapshot.Profile{File: at.file, Row: at.row}
-	column, value, reason := s.identify(&p, i, emails, users)
-	if s.tried.leavesOut(&p, value, i, users) {
+	p := r.profile(at)
+	if s.tried.leavesOut(&p, r.value, r.i, users) {
 		s.manifest.Filtered++
 		return
 	}
-	if reason != "" {
-		key := s.named(&p, i, users)
-		if s.suppressesRow(at, &p) {
+	if r.reason != "" {
+		key := s.named(&p, r.i, users)
+		if s.suppressesRow(at, r, &p) {
 			s.leave(&p, at, schemas.ReasonSuppressed)
 			return
 		}
-		s.refusePerson(&p, refusedRow{at: at, column: column, value: value, reason: reason, key: key})
+		s.refusePerson(&p, refusedRow{at: at, column: r.column, value: r.value, reason: r.reason, key: key})
 		return
 	}
 	if s.forgotten.Has(p.Email, p.UserID, s.in.Connection.ProjectType) {
@@ -224,7 +237,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		s.refuse(refusedRow{at: at, column: column, reason: schemas.ReasonIterableForgotten})
 		return
 	}
-	if s.suppressesRow(at, &p) {
+	if s.suppressesRow(at, r, &p) {
 		s.leave(&p, at, schemas.ReasonSuppressed)
 		return
 	}
@@ -232,9 +245,10 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 		s.lose(at, &p)
 		return
 	}
+	p.Email, p.UserID = g.arena.own(p.Email), g.arena.own(p.UserID)
 	if !s.mapper.Empty() {
 		start := len(g.arena)
-		data, invalid := s.mapper.Append(g.arena, i)
+		data, invalid := s.mapper.Append(g.arena, r.i)
 		switch {
 		case invalid != nil && invalid.TooLarge:
 			p.DataFields = beyondRequest
@@ -258,7 +272,7 @@ func (s *staging) row(at position, i int, emails, users *segment.StringColumn) {
 func (s *staging) refuse(r refusedRow) {
 	r.before = len(s.group.profiles)
 	if r.value != nil && len(r.value) <= mostDigits {
-		r.value = s.group.own(r.value) // it may be a number's
+		r.value = s.group.arena.own(r.value) // it may be a number's
 	}
 	s.group.refused = append(s.group.refused, r)
 }

@@ -12,7 +12,6 @@ import (
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
-	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -41,14 +40,12 @@ func (u *unlisted) add(s *staging, b segment.Batch, i int, why schemas.Reason, e
 	if u == nil {
 		return nil
 	}
-	var p snapshot.Profile
-	_, _, reason := s.identify(&p, i, emails, users)
-	s.group.arena = s.group.arena[:0]
-	if reason != "" {
+	r := s.identifyRow(i, emails, users)
+	if r.reason != "" {
 		return nil
 	}
 	at := at(b, i)
-	return u.out.Add(rejects.Row{Email: p.Email, UserID: p.UserID, Outcome: schemas.OutcomeFiltered, Reason: why, File: s.names[at.file], Row: at.row})
+	return u.out.Add(rejects.Row{Email: r.email, UserID: r.userID, Outcome: schemas.OutcomeFiltered, Reason: why, File: s.names[at.file], Row: at.row})
 }
 
 func (u *unlisted) close() error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 )
@@ -92,28 +93,33 @@ func Read(r io.ReaderAt, size int64, of string) (*Set, Kept, error) {
 // readHashes reads the hashes after the first line.
 func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 	sum := xxh3.New()
-	in := bufio.NewReaderSize(io.TeeReader(io.NewSectionReader(r, 0, size-8), sum), ioBuffer)
-	if _, err := in.Discard(int(length)); err != nil {
+	in := io.TeeReader(io.NewSectionReader(r, 0, size-8), sum)
+	if _, err := io.CopyN(io.Discard, in, length); err != nil {
 		return nil, fmt.Errorf("read the kept hashes: %w", err)
 	}
 	s := &Set{n: n}
 	var block []Hash // of the hash before
 	var last Hash
-	for i := range n {
-		var h Hash
-		if _, err := io.ReadFull(in, h[:]); err != nil {
+	buf := make([]byte, min(n*len(Hash{}), ioBuffer))
+	for left := n; left > 0; {
+		part := buf[:min(left*len(Hash{}), len(buf))]
+		if _, err := io.ReadFull(in, part); err != nil {
 			return nil, fmt.Errorf("read the kept hashes: %w", err)
 		}
-		if i > 0 && h.Compare(last) <= 0 {
-			return nil, ErrDamaged
+		for at := 0; at < len(part); at += len(Hash{}) {
+			h := Hash(part[at:])
+			if (left < n || at > 0) && h.Compare(last) <= 0 {
+				return nil, ErrDamaged
+			}
+			if h.block() != last.block() {
+				s.blocks[last.block()] = slices.Clone(block) // just as large as it has to be
+				block = block[:0]
+			}
+			block, last = append(block, h), h
 		}
-		if h.block() != last.block() {
-			s.blocks[last.block()] = append([]Hash(nil), block...) // just as large as it has to be
-			block = block[:0]
-		}
-		block, last = append(block, h), h
+		left -= len(part) / len(Hash{})
 	}
-	s.blocks[last.block()] = append([]Hash(nil), block...)
+	s.blocks[last.block()] = slices.Clone(block)
 	var want [8]byte
 	if _, err := r.ReadAt(want[:], size-8); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the kept hashes: %w", err)
@@ -121,14 +127,19 @@ func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 	if sum.Sum64() != binary.LittleEndian.Uint64(want[:]) {
 		return nil, ErrDamaged
 	}
-	s.Seal() // they are in order
+	s.Seal()
 	return s, nil
 }
 
-// Merge moves the hashes of another set to this one, which has to be sealed again.
+// Merge moves the hashes of another set to this one, which has to be sealed again unless it was
+// empty.
 func (s *Set) Merge(o *Set) error {
 	if s.n+o.n > MaxPeople {
 		return ErrTooMany
+	}
+	if s.n == 0 {
+		*s, *o = *o, Set{}
+		return nil
 	}
 	for b := range o.blocks {
 		if s.blocks[b] == nil {
@@ -138,6 +149,7 @@ func (s *Set) Merge(o *Set) error {
 		}
 		o.blocks[b] = nil
 	}
-	s.n, o.n, o.filter = s.n+o.n, 0, nil
+	s.n, s.filter = s.n+o.n, nil
+	o.n, o.filter = 0, nil
 	return nil
 }

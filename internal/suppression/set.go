@@ -5,6 +5,7 @@ package suppression
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -20,8 +21,14 @@ import (
 // share one by chance in 1 of 10^22 lists.
 type Hash [16]byte
 
-// Compare orders hashes.
-func (h Hash) Compare(o Hash) int { return bytes.Compare(h[:], o[:]) }
+// Compare orders hashes by their bytes.
+func (h Hash) Compare(o Hash) int {
+	a, b := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(o[:])
+	if a == b {
+		a, b = binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint64(o[8:])
+	}
+	return cmp.Compare(a, b)
+}
 
 // Address returns the hash of an address: of its SHA-256, trimmed and in lower case, as
 // advertising platforms and Iterable hash addresses.
@@ -94,6 +101,7 @@ func (s *Set) Add(h Hash) error {
 	b := h.block()
 	s.blocks[b] = append(s.blocks[b], h)
 	s.n++
+	s.filter = nil
 	return nil
 }
 
@@ -106,8 +114,11 @@ func (h Hash) bits(filter []uint64) (word int, bits uint64) {
 
 func (h Hash) block() int { return int(h[0])<<4 | int(h[1])>>4 }
 
-// Seal sorts the hashes.
+// Seal sorts the hashes, unless that was done.
 func (s *Set) Seal() {
+	if s.filter != nil {
+		return
+	}
 	const sorters = 4
 	var wg sync.WaitGroup
 	counts := [sorters]int{}
@@ -144,12 +155,31 @@ func (s *Set) Len() int {
 
 // Has reports whether the sealed set has a hash.
 func (s *Set) Has(h Hash) bool {
-	if s == nil || s.n == 0 {
-		return false
+	return s.Len() > 0 && s.mayHave(h) && s.has(h)
+}
+
+// Find reports whether the sealed set has each of some hashes. It uses the memory of found. The
+// processor waits for several parts of the filter at a time, if it does nothing else between them,
+// so many hashes take less than half of the time of Has for each (BenchmarkHas).
+func (s *Set) Find(hashes []Hash, found []bool) []bool {
+	found = found[:0]
+	for _, h := range hashes {
+		found = append(found, s.Len() > 0 && s.mayHave(h))
 	}
-	if word, bits := h.bits(s.filter); s.filter[word]&bits != bits {
-		return false
+	for i, h := range hashes {
+		found[i] = found[i] && s.has(h)
 	}
+	return found
+}
+
+// mayHave reports whether the filter has a hash.
+func (s *Set) mayHave(h Hash) bool {
+	word, bits := h.bits(s.filter)
+	return s.filter[word]&bits == bits
+}
+
+// has searches the block of a hash.
+func (s *Set) has(h Hash) bool {
 	_, found := slices.BinarySearchFunc(s.blocks[h.block()], h, Hash.Compare)
 	return found
 }

@@ -29,7 +29,22 @@ func TestSet(t *testing.T) {
 			t.Fatalf("address %d: %t", i, has)
 		}
 	}
+	var all []Hash
+	for i := range 20_000 {
+		all = append(all, Address(fmt.Appendf(nil, "p%d@example.com", i)))
+	}
+	for i, has := range s.Find(all, nil) {
+		if has != (i < 10_000) {
+			t.Fatalf("address %d of all: %t", i, has)
+		}
+	}
+	if found := s.Find(nil, make([]bool, 1)); len(found) != 0 {
+		t.Errorf("of no hash: %v", found)
+	}
 	var none *Set
+	if found := none.Find(all[:2], nil); found[0] || found[1] {
+		t.Error("no set has a hash")
+	}
 	if none.Has(Hash{}) || none.Len() != 0 || new(Set).Has(Hash{}) {
 		t.Error("an empty set has a hash")
 	}
