@@ -156,7 +156,7 @@ func listed(ctx context.Context, o gateway.Service, export string) (operate.View
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	views, err := o.Runs(ctx, gateway.RunsRequest{Export: export, Limit: 20})
-	i := slices.IndexFunc(views, func(v operate.View) bool { return v.State != operate.StateSkipped })
+	i := slices.IndexFunc(views, func(v operate.View) bool { return !v.NoRun() })
 	if err != nil || i < 0 {
 		return operate.View{}, false
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -56,8 +57,8 @@ func showHistory(c *cobra.Command, views []operate.View) {
 	var rows [][]string
 	for _, v := range views {
 		row := []string{aged(v.StartedAt, time.Now()), v.Run.Export, console.Printable(v.Trigger.Starter()), v.State, "", "", "", "", "", "", v.Run.RunID}
-		if v.State == operate.StateSkipped {
-			row[10] = "" // it started no run
+		if v.NoRun() {
+			row[10] = ""
 			rows = append(rows, row)
 			continue
 		}
@@ -85,8 +86,13 @@ func showHistory(c *cobra.Command, views []operate.View) {
 	w := c.OutOrStdout()
 	console.Table(w, header, rows, header[4:10]...)
 	for _, v := range views {
-		if v.State == operate.StateSkipped {
-			fmt.Fprintf(w, "%s, %q skipped: %s\n", local(v.StartedAt), v.Run.Export, v.Error)
+		if v.NoRun() {
+			fmt.Fprintf(w, "%s, %q skipped: %s\n", local(v.StartedAt), v.Run.Export, strings.TrimPrefix(v.Error, "skipped: "))
+		}
+		for _, s := range v.Segments {
+			if s.State == schemas.StateSkipped {
+				fmt.Fprintf(w, "%s, %q skipped: %s\n", local(v.StartedAt), s.Run.Segment, s.Report.Error)
+			}
 		}
 		for _, wait := range v.Waits() {
 			fmt.Fprintf(w, "%q waits at %s: %s; see: starter status %s\n", cmp.Or(wait.Segment, v.Run.Export), wait.Step, wait.Message, schemas.ShellWord(v.Run.Export))

@@ -56,20 +56,29 @@ type inSpace struct{ gateway.Service }
 
 func (inSpace) Me(context.Context) (gateway.Me, error) { return gateway.Me{Namespace: "my space"}, nil }
 
-// TestRunsShowWhatTheyWaitFor, also those of a segment, and why a scheduled start was skipped.
+// TestRunsShowWhatTheyWaitFor, also those of a segment, and why a scheduled start or the segments
+// of a run were skipped.
 func TestRunsShowWhatTheyWaitFor(t *testing.T) {
 	wait := &schemas.Waiting{Step: "StageSegment", Message: "5 of 9 rows were rejected"}
-	waits, skipped := operate.View{State: schemas.StateWaiting}, operate.View{State: operate.StateSkipped, Error: "a run is under way"}
+	waits, skipped := operate.View{State: schemas.StateWaiting}, operate.View{State: schemas.StateSkipped, Error: "skipped: a run is under way"}
 	waits.Run.Export, skipped.Run.Export = "Spring", "Newsletter"
+	skipped.Run.WorkflowID, skipped.Run.RunID = schemas.ScheduledWorkflowID("Newsletter")+"-2026-11-26T04:00:00Z", "no run"
 	waits.Segments = []operate.SegmentView{{Progress: schemas.Progress{Waiting: wait}}}
 	waits.Segments[0].Run.Segment = "VIP"
+	late := operate.View{State: schemas.StateSkipped, Run: operate.Run{Export: "Lake", WorkflowID: schemas.RunWorkflowID("Lake"), RunID: "run-of-lake"}}
+	late.Segments = []operate.SegmentView{{Progress: schemas.Progress{State: schemas.StateSkipped}}}
+	late.Segments[0].Run.Segment, late.Segments[0].Report.Error = "Lake people", "the data was not ready: no _SUCCESS"
 	var out strings.Builder
 	c := &cobra.Command{}
 	c.SetOut(&out)
-	showHistory(c, []operate.View{waits, skipped})
-	for _, want := range []string{"\"VIP\" waits at StageSegment: 5 of 9 rows were rejected; see: starter status \"Spring\"\n", "\"Newsletter\" skipped: a run is under way\n"} {
+	showHistory(c, []operate.View{waits, skipped, late})
+	for _, want := range []string{"\"VIP\" waits at StageSegment: 5 of 9 rows were rejected; see: starter status \"Spring\"\n", "\"Newsletter\" skipped: a run is under way\n",
+		"0 of 1", "run-of-lake", "\"Lake people\" skipped: the data was not ready: no _SUCCESS\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
+	}
+	if strings.Contains(out.String(), "no run") {
+		t.Errorf("a start that was skipped has a run:\n%s", &out)
 	}
 }

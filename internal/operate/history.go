@@ -16,9 +16,6 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// StateSkipped is the state of a scheduled start that started no run.
-const StateSkipped = schemas.StateSkipped
-
 // maxListed bounds what Names and Recent read of runs that have ended, so that they answer at
 // once in a namespace of any size.
 const maxListed = 500
@@ -50,7 +47,7 @@ func (o *Session) History(ctx context.Context, export string, limit int) ([]View
 		return nil, err
 	}
 	for i := range skipped {
-		skipped[i].State = StateSkipped
+		skipped[i].State = schemas.StateSkipped
 		if skipped[i].Trigger.Kind == "" {
 			skipped[i].Trigger.Kind = schemas.TriggerSchedule
 		}

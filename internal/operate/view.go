@@ -272,6 +272,12 @@ func (o *Session) Watch(ctx context.Context, run Run, every time.Duration, stopA
 	}
 }
 
+// NoRun reports whether v is a scheduled start that was skipped, and not a run.
+func (v View) NoRun() bool {
+	_, scheduled := schemas.ExportOfScheduled(v.Run.WorkflowID)
+	return scheduled
+}
+
 // LookAtRun looks at the newest run of an export.
 func (o *Session) LookAtRun(ctx context.Context, export string) (schemas.RunLook, error) {
 	run, err := o.Find(ctx, export)

@@ -100,6 +100,8 @@ func TestTheZoneOfAnInterval(t *testing.T) {
 		"every 5 hours; and every day at 04:00 Europe/Oslo; and every Monday at 05:00 Europe/Oslo (starts shown in Europe/Oslo)": {Cron: schemas.OneOrMore{"@every 5h", "0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
 		"every day at 04:00; and every Monday at 05:00 Europe/Oslo":                                                              {Cron: schemas.OneOrMore{"0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
 		"every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                                                             {Cron: schemas.OneOrMore{"@every 6h"}, TimeZone: "Europe/Oslo"},
+		"every hour from 00:00 UTC":                                       {Every: "1h"},
+		"every 1 hour and 1 minute (starts shown in UTC)":                 {Cron: schemas.OneOrMore{"@every 61m"}},
 		"every 6 hours from 00:00 UTC":                                    {Every: "6h"},
 		"every 5 hours (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h"}},
 		"every day at 04:00 UTC; and every 5 hours (starts shown in UTC)": {Cron: schemas.OneOrMore{"0 4 * * *", "@every 5h"}},

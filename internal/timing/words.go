@@ -95,6 +95,9 @@ func (r rule) phrase() phrase {
 // every day.
 func (r rule) interval() string {
 	text := "every " + Span(r.every)
+	if one, ok := strings.CutPrefix(text, "every 1 "); ok && !strings.Contains(one, " ") {
+		text = "every " + one
+	}
 	if r.every <= 24*time.Hour && 24*time.Hour%r.every == 0 {
 		return text + " from " + time.Unix(0, 0).UTC().Add(r.phase).Format(clockFormat(r.phase)) + " UTC"
 	}

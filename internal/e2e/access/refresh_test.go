@@ -132,7 +132,7 @@ func (r refreshed) fails() {
 	r.Answer(v, schemas.UpdateAbort)
 	r.Until("the refresh has ended", func() bool {
 		views, err := r.Operator.History(r.T.Context(), "Third", 5)
-		return err == nil && views[0].State == operate.StateSkipped && views[0].Error == `skipped: "Second" was not done: aborted`
+		return err == nil && views[0].State == schemas.StateSkipped && views[0].Error == `skipped: "Second" was not done: aborted`
 	})
 }
 
