@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
@@ -43,8 +44,12 @@ func (a *app) checkOutput(c *cobra.Command) error {
 // structured reports whether the output is for programs.
 func (a *app) structured() bool { return a.output == outputJSON || a.output == outputYAML }
 
-// encode writes v as JSON or YAML. Its form is in schemas/output.schema.json.
+// encode writes v as JSON or YAML. Its form is in schemas/output.schema.json. A list without
+// elements is [], not null.
 func (a *app) encode(w io.Writer, v any) error {
+	if list := reflect.ValueOf(v); list.Kind() == reflect.Slice && list.IsNil() {
+		v = []any{}
+	}
 	if a.output != outputYAML {
 		return console.JSON(w, v)
 	}

@@ -96,6 +96,16 @@ func TestOutputsOfEachKind(t *testing.T) {
 	}
 }
 
+// TestNothingToListIsAnEmptyList, and not null, which jq '.[]' refuses.
+func TestNothingToListIsAnEmptyList(t *testing.T) {
+	for _, output := range []string{outputJSON, outputYAML} {
+		var out bytes.Buffer
+		if err := (&app{output: output}).encode(&out, []operate.View(nil)); err != nil || strings.TrimSpace(out.String()) != "[]" {
+			t.Errorf("%s: %q, %v", output, out.String(), err)
+		}
+	}
+}
+
 // TestOutputsThatACommandHasNot are refused before anything is done.
 func TestOutputsThatACommandHasNot(t *testing.T) {
 	for _, args := range [][]string{{"whoami", "-o", "name"}, {"runs", "-o", "xml"}, {"apply", "-o", "csv"}} {

@@ -163,7 +163,10 @@ func (f runFlags) define() (schemas.Export, error) {
 	}
 	e.Fields.All = f.allFields
 	for _, field := range f.fields {
-		column, as, _ := strings.Cut(field, ":")
+		column, as, renamed := strings.Cut(field, ":")
+		if column == "" || renamed && as == "" {
+			return e, fmt.Errorf("invalid --field %q: write COLUMN, or COLUMN:NAME to send it under another name", field)
+		}
 		e.Fields.List = append(e.Fields.List, schemas.Field{Column: column, As: as})
 	}
 	if f.allFields && len(f.fields) > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -124,5 +125,25 @@ func TestAllStartsAtOnce(t *testing.T) {
 	}
 	if want := `"Newsletter" starts at once with the others, although it is after "Profiles"`; strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), want) {
 		t.Errorf("it says %q, want %q", &out, want)
+	}
+}
+
+// TestFieldsOfFlags refuses a field without a column, or with an empty name.
+func TestFieldsOfFlags(t *testing.T) {
+	for field, want := range map[string]schemas.Field{
+		"City": {Column: "City"}, "LifetimeValue:ltv": {Column: "LifetimeValue", As: "ltv"}, "FirstName:": {}, ":name": {}, ":": {}, "": {},
+	} {
+		f := runFlags{fields: []string{field}, export: schemas.Export{Connection: "marketing", Email: "Email"}}
+		f.segment.Name, f.segment.Source = "S1", "segments/s1"
+		e, err := f.define()
+		if want.Column == "" {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("invalid --field %q", field)) {
+				t.Errorf("%q: %v", field, err)
+			}
+			continue
+		}
+		if err != nil || !reflect.DeepEqual(e.Fields.List, []schemas.Field{want}) {
+			t.Errorf("%q: %+v, %v", field, e.Fields.List, err)
+		}
 	}
 }

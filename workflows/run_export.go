@@ -83,14 +83,13 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 		return schemas.RunResult{}, r.end(ctx, err)
 	}
 	r.tags.wanted = allowed.SearchAttributes
-	began := workflow.Now(ctx)
 	forgotten, err := r.forgotten(ctx, allowed)
 	if err != nil {
 		return schemas.RunResult{}, r.end(ctx, err)
 	}
 	result := r.exportSegments(ctx, allowed, forgotten)
 	if !r.in.Check {
-		r.report(ctx, began, allowed, &result)
+		r.report(ctx, allowed, &result)
 	}
 	r.progress.Result = &result
 	return result, r.end(ctx, unfinished(ctx, result))
@@ -100,10 +99,11 @@ func (r *runExport) run(ctx workflow.Context) (schemas.RunResult, error) {
 // people of a trial.
 const reportTime = 10 * time.Minute
 
-// report writes the run's readable report. A cancelled run has one too.
-func (r *runExport) report(ctx workflow.Context, began time.Time, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
+// report writes the run's readable report. A cancelled run has one too. The run began when
+// Temporal says so: a wait for consent belongs to its time.
+func (r *runExport) report(ctx workflow.Context, allowed schemas.AuthorizeResult, result *schemas.RunResult) {
 	in := schemas.RunReportInput{
-		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: result.State(EndState(unfinished(ctx, *result))), StartedAt: began, Result: *result,
+		Export: r.in.Export, Trigger: r.in.Trigger, Connection: allowed.Connection, State: result.State(EndState(unfinished(ctx, *result))), StartedAt: workflow.GetInfo(ctx).WorkflowStartTime, Result: *result,
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()

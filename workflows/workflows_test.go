@@ -581,6 +581,38 @@ func TestAConnectionThatNobodyServesWaits(t *testing.T) {
 	require.Equal(t, 2, served)
 }
 
+// TestAReportCountsTheWaitForConsent: it begins with the run, and not after its first wait.
+func TestAReportCountsTheWaitForConsent(t *testing.T) {
+	w := newWorld(t)
+	stub[schemas.RunReportInput, string](w, schemas.ActivityWriteRunReport)
+	began, agreed := w.Now(), false
+	w.OnActivity(schemas.ActivityAuthorize, mock.Anything, mock.Anything).Return(
+		func(context.Context, schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {
+			if !agreed {
+				return schemas.AuthorizeResult{}, needsOperator(schemas.ErrorNoConsent)
+			}
+			return schemas.AuthorizeResult{Connection: schemas.ConnectionInfo{Name: "marketing", TaskQueue: "q"}}, nil
+		})
+	var reported []time.Time
+	w.OnActivity(schemas.ActivityWriteRunReport, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in schemas.RunReportInput) (string, error) {
+			reported = append(reported, in.StartedAt)
+			return "report.html", nil
+		})
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() {
+		agreed = true
+		w.answer(schemas.UpdateRetry)
+	}, 3*time.Hour)
+	w.ExecuteWorkflow(RunExport, schemas.RunInput{Export: schemas.Export{
+		Name: "Spring", Connection: "marketing", Email: "email", Segments: []schemas.Segment{{Name: "a", Source: "a.parquet"}},
+	}})
+	require.NoError(t, w.GetWorkflowError())
+	require.Len(t, reported, 1)
+	require.WithinDuration(t, began, reported[0], time.Minute)
+	require.Greater(t, w.Now().Sub(reported[0]), 2*time.Hour)
+}
+
 func TestOneFailingSegmentDoesNotStopTheOthers(t *testing.T) {
 	w := newWorld(t)
 	w.OnActivity(schemas.ActivityAuthorize, mock.Anything, mock.Anything).Return(

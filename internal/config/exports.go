@@ -49,7 +49,8 @@ func parseExports(path string, data []byte) (*schemas.Exports, error) {
 	return &out, nil
 }
 
-// CheckExports checks exports that were not read from a file.
+// CheckExports checks exports that were not read from a file. The problems of a single export
+// have no positions, because there is no text that a person could look at.
 func CheckExports(all *schemas.Exports) error {
 	data, err := json.Marshal(all)
 	if err != nil {
@@ -59,6 +60,12 @@ func CheckExports(all *schemas.Exports) error {
 	var out schemas.Exports
 	if doc := exportsSchema().read(data, &out, p); doc != nil {
 		checkExports(&out, doc, p)
+	}
+	if len(all.Exports) == 1 {
+		p.path = ""
+		for i := range p.list {
+			p.list[i].Line, p.list[i].Column = 0, 0
+		}
 	}
 	return p.err()
 }

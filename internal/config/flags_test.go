@@ -21,5 +21,8 @@ func TestWhatFlagsDefineIsCheckedLikeAFile(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+		if err != nil && strings.Contains(err.Error(), "exports:") {
+			t.Errorf("it names a file that does not exist: %v", err)
+		}
 	}
 }

@@ -23,13 +23,16 @@ type FileError struct {
 	Problems []Problem
 }
 
-// Error returns a line "file:line:column: text" for each problem.
+// Error returns a line "file:line:column: text" for each problem, or "text" if there is no file.
 func (e *FileError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		if p.Line == 0 {
+		switch {
+		case e.Path == "":
+			lines[i] = p.Text
+		case p.Line == 0:
 			lines[i] = fmt.Sprintf("%s: %s", e.Path, p.Text)
-		} else {
+		default:
 			lines[i] = fmt.Sprintf("%s:%d:%d: %s", e.Path, p.Line, p.Column, p.Text)
 		}
 	}

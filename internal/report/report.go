@@ -128,6 +128,9 @@ func newSection(s Segment) (section, error) {
 	for _, r := range out.Reasons {
 		why = append(why, Count{string(r.Reason), r.Count})
 	}
+	if s.Divided != nil { // its lists have sections of their own
+		out.History = nil
+	}
 	out.Bars = []bars{
 		newBars("From the rows read to the list's members", "Step", "Rows", funnel(out)),
 		newBars("Rejected rows by reason", "Reason", "Rows", why),
@@ -138,14 +141,15 @@ func newSection(s Segment) (section, error) {
 	if out.Rates, err = rates(s.Pace, s.Limit, s.FinishedAt); err != nil {
 		return out, err
 	}
-	out.Sizes, err = sizes(s.History)
+	out.Sizes, err = sizes(out.History)
 	return out, err
 }
 
-// funnel counts the rows that are left after each step, from the source to the list.
+// funnel counts the rows that are left after each step, from the source to the list. A divided
+// segment has no list.
 func funnel(s section) []Count {
 	m, u := s.Manifest, s.Upload
-	if m.Read == 0 {
+	if m.Read == 0 || s.Divided != nil {
 		return nil
 	}
 	var refused int64

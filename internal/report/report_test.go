@@ -121,6 +121,19 @@ func TestAReportSaysWhoIsNotSent(t *testing.T) {
 	}
 }
 
+// TestADividedSegmentHasNoList: its report counts nobody as accepted by Iterable, and no members.
+// Its lists have sections of their own.
+func TestADividedSegmentHasNoList(t *testing.T) {
+	r := eventful()
+	r.Segments[0].ExportReport.Divided = &schemas.Divided{Lists: []schemas.ListPart{{List: "Spring/A", Rows: 90_000}}, HeldOut: 10_000}
+	text := written(t, r)
+	for _, no := range []string{"Accepted by Iterable", "Can be mailed", "List members", "Size of the list", "From 90,000 members"} {
+		if strings.Contains(text, no) || !strings.Contains(written(t, eventful()), no) {
+			t.Errorf("a divided segment shows %q", no)
+		}
+	}
+}
+
 // TestAReportNeedsNothingBesideIt looks for anything that a browser would fetch or run.
 func TestAReportNeedsNothingBesideIt(t *testing.T) {
 	if figures := standsAlone(t, written(t, eventful())); figures != 4 {
