@@ -70,7 +70,7 @@ func (a *app) findings(ctx context.Context, errOut io.Writer, fix bool) ([]docto
 		}
 		if me, err := o.Me(ctx); err == nil {
 			if made.Namespace {
-				fmt.Fprintf(errOut, "Created the namespace %s, which keeps ended runs for %d days.\n", me.Namespace, dial.RetentionDays)
+				fmt.Fprintf(errOut, "Created the namespace %s, which keeps ended runs for %d days. Workers that wait for it begin within seconds: then repeat starter doctor.\n", me.Namespace, dial.RetentionDays)
 			}
 			advise(errOut, me.Namespace, made.Attributes, made.Refused)
 		}

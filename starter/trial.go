@@ -116,6 +116,9 @@ func (a *app) try(c *cobra.Command, o gateway.Service, in gateway.StartRequest, 
 	return a.showTrial(c, o, v, in.Trial.Only)
 }
 
+// mostOthers is how many rows that were not sent a trial with --limit prints.
+const mostOthers = 10
+
 // showTrial prints the result of a trial and returns the exit status for it.
 func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, only []string) error {
 	out := trialOutput{Run: v, Rows: []triedRow{}}
@@ -145,8 +148,13 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 		return ended
 	}
 	w := c.OutOrStdout()
+	shown := out.Rows
+	if len(only) == 0 {
+		shown = fewOthers(shown)
+		out.More += len(out.Rows) - len(shown)
+	}
 	var rows [][]string
-	for _, r := range out.Rows {
+	for _, r := range shown {
 		rows = append(rows, []string{console.Printable(r.Person), string(r.Outcome), console.Printable(r.Answer), console.Stamp(r.At)})
 	}
 	fmt.Fprintln(w)
@@ -159,6 +167,21 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 		fmt.Fprintf(w, "… and %d more: starter record %s\n", out.More, v.Run.RunID)
 	}
 	return ended
+}
+
+// fewOthers returns the rows of a trial that were sent, and the first of the others. With
+// --limit, all rows before the last one that can be sent are recorded, which can be many.
+func fewOthers(all []triedRow) (shown []triedRow) {
+	others := 0
+	for _, r := range all {
+		if r.At.IsZero() {
+			if others++; others > mostOthers {
+				continue
+			}
+		}
+		shown = append(shown, r)
+	}
+	return shown
 }
 
 // savedRecord is a record of rows in a file.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"iterable-segment-export/internal/rejects"
+	"iterable-segment-export/schemas"
 )
 
 // TestATriedPersonIsCalledAsTheTrialNamesThem, by the address or the user ID of a row that has both.
@@ -17,5 +19,21 @@ func TestATriedPersonIsCalledAsTheTrialNamesThem(t *testing.T) {
 	hashed := &rejects.Row{Person: []byte("bb82030dbc2bcaba32a90bf2e207a84a856fc5f033b77c480836ab6f77f40f19")} // of u1
 	if got := triedOf(hashed, byHash([]string{"u1"})).Person; got != "u1" {
 		t.Errorf("with hashes u1 is called %q", got)
+	}
+}
+
+// TestATrialShowsFewWhoAreNotSent: --limit asks for profiles that are sent.
+func TestATrialShowsFewWhoAreNotSent(t *testing.T) {
+	var all []triedRow
+	for range 500 {
+		all = append(all, triedRow{Outcome: schemas.OutcomeSuppressed})
+	}
+	all = append(all, triedRow{Person: "ann@example.com", Outcome: schemas.OutcomeAdded, At: time.Now()})
+	shown := fewOthers(all)
+	if len(shown) != mostOthers+1 || shown[mostOthers].Person != "ann@example.com" {
+		t.Errorf("%d rows are shown", len(shown))
+	}
+	if few := all[498:]; len(fewOthers(few)) != len(few) {
+		t.Errorf("of %d rows %d are shown", len(few), len(fewOthers(few)))
 	}
 }

@@ -269,7 +269,8 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, fix 
 }
 
 // polled is the finding about a task queue with these workers. Temporal lists a worker for
-// minutes after it has stopped.
+// minutes after it has stopped. One that stopped less than a minute ago can't be told from one
+// that waits for a task.
 func polled(workers []operate.Worker, now time.Time) Finding {
 	var latest time.Time
 	alive := 0
@@ -283,7 +284,7 @@ func polled(workers []operate.Worker, now time.Time) Finding {
 	}
 	switch {
 	case alive > 0:
-		return Finding{State: OK, Found: "polled by " + console.Things(alive, "worker")}
+		return Finding{State: OK, Found: "polled in the last minute by " + console.Things(alive, "worker")}
 	case len(workers) > 0:
 		return Finding{State: Wrong, Found: fmt.Sprintf("no worker polls it; the last one did %s ago, by this machine's clock", console.Ago(now.Sub(latest)))}
 	}

@@ -41,8 +41,8 @@ func TestStoppedWorkers(t *testing.T) {
 	for want, workers := range map[string][]operate.Worker{
 		"wrong no worker polls it":                            nil,
 		"wrong no worker polls it; the last one did 3m0s ago": {worker(4 * time.Minute), worker(3 * time.Minute)},
-		"ok polled by 1 worker":                               {worker(3 * time.Minute), worker(time.Minute)},
-		"ok polled by 2 workers":                              {worker(0), worker(-10 * time.Second)},
+		"ok polled in the last minute by 1 worker":            {worker(3 * time.Minute), worker(time.Minute)},
+		"ok polled in the last minute by 2 workers":           {worker(0), worker(-10 * time.Second)},
 	} {
 		if f := polled(workers, now); !strings.HasPrefix(string(f.State)+" "+f.Found, want) {
 			t.Errorf("%+v, want %s", f, want)

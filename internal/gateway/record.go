@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/dataroot"
@@ -28,14 +29,21 @@ func (l *Local) Record(ctx context.Context, run operate.Run, segment string, to 
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if name == segment || segment == "" && len(names) == 1 {
-			ref.Segment = name
-		}
+	choices := slices.Clone(names)
+	if in.Export.Record != schemas.RecordAll { // a divided segment has no record of its own
+		choices = slices.DeleteFunc(choices, func(name string) bool {
+			return slices.ContainsFunc(in.Export.Segments, func(s schemas.Segment) bool { return s.Divided() && s.Name == name })
+		})
+	}
+	switch {
+	case segment == "" && len(choices) == 1:
+		ref.Segment = choices[0]
+	case slices.Contains(names, segment):
+		ref.Segment = segment
 	}
 	switch {
 	case ref.Segment == "" && segment == "":
-		return access.No(schemas.ErrorBadRequest, "the run has %d segments; name one with --segment: %s", len(names), spelling.Either(names))
+		return access.No(schemas.ErrorBadRequest, "the run has the rows of %d lists; name one with --segment: %s", len(choices), spelling.Either(choices))
 	case ref.Segment == "":
 		return access.No(schemas.ErrorBadRequest, "the run has no segment %q%s", segment, spelling.Guess(segment, names))
 	}

@@ -44,7 +44,7 @@ func (l *Local) try(ctx context.Context, o *operate.Session, e schemas.Export, i
 		return none, err
 	}
 	if len(people) > 0 {
-		if err := root.CheckKey(ctx, dataroot.SnapshotsDir, dataroot.ReportsDir); err != nil {
+		if err := root.CheckKey(ctx, 1, dataroot.SnapshotsDir, dataroot.ReportsDir); err != nil {
 			return none, fmt.Errorf("the people of the trial can't be stored as the workers store people: %w", err)
 		}
 	}

@@ -55,7 +55,7 @@ func (l *Ledger) Header(ctx context.Context, run schemas.RunRef) (*snapshot.Head
 func (l *Ledger) headerOf(ctx context.Context, name string) (*snapshot.Header, error) {
 	file, err := l.Root.Open(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("read the header of snapshot %s: %w", name, err)
+		return nil, err // it names the file
 	}
 	defer file.Close()
 	h, err := snapshot.ReadHeader(file, file.Size())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -32,30 +33,34 @@ func (r *Root) encrypts(key string) bool {
 	return false
 }
 
-// CheckKey returns an ErrKey if the newest file in one of the folders is encrypted and none of
-// the root's keys decrypts it. Then others can't read what this root writes, or it is plain where
-// others encrypt.
-func (r *Root) CheckKey(ctx context.Context, folders ...string) error {
+// CheckKey returns an ErrKey if one of the newest files of a folder, at most that many, is
+// encrypted and none of the root's keys decrypts it. If it is the newest one, others can't read
+// what this root writes, or it is plain where others encrypt.
+func (r *Root) CheckKey(ctx context.Context, most int, folders ...string) error {
 	for _, folder := range folders {
-		var newest Object
+		var all []Object
+		newestFirst := func() {
+			slices.SortFunc(all, func(a, b Object) int { return b.ModTime.Compare(a.ModTime) })
+			all = all[:min(most, len(all))]
+		}
 		err := r.Walk(ctx, folder, func(o Object) error {
-			if newest.Name == "" || o.ModTime.After(newest.ModTime) {
-				newest = o
+			if all = append(all, o); len(all) > 1000+most { // a folder may have millions
+				newestFirst()
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if newest.Name == "" {
-			continue
-		}
-		f, err := r.Open(ctx, newest.Name)
-		switch {
-		case err == nil:
-			f.Close()
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged): // it was deleted meanwhile; damage is noticed elsewhere
-			return err
+		newestFirst()
+		for _, o := range all {
+			f, err := r.Open(ctx, o.Name)
+			switch {
+			case err == nil:
+				f.Close()
+			case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged): // it was deleted meanwhile; damage is noticed elsewhere
+				return err
+			}
 		}
 	}
 	return nil

@@ -136,7 +136,7 @@ func TestWithoutAKeyNothingPlainIsAdded(t *testing.T) {
 	plain, encrypting := keyed(t, dir), keyed(t, dir, key)
 	check := func(what string, r *Root, want error) {
 		t.Helper()
-		if err := r.CheckKey(t.Context(), "other", "people"); !errors.Is(err, want) {
+		if err := r.CheckKey(t.Context(), 1, "other", "people"); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
@@ -156,6 +156,22 @@ func TestWithoutAKeyNothingPlainIsAdded(t *testing.T) {
 	check("a root that is encrypted by now", plain, ErrKey)
 	check("with the key", encrypting, nil)
 	check("with another key", keyed(t, dir, newKey(t)), ErrKey)
+
+	other := newKey(t)
+	changed := keyed(t, dir, other)
+	if err := changed.Write(t.Context(), "people/newest", content); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(dir, "people", "a"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	check("the newest file with a new key", changed, nil)
+	if err := changed.CheckKey(t.Context(), 10, "people"); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), "people/a") {
+		t.Errorf("without the old key: %v", err)
+	}
+	if err := keyed(t, dir, other, key).CheckKey(t.Context(), 10, "people"); err != nil {
+		t.Errorf("with both keys: %v", err)
+	}
 }
 
 // TestDamageIsNotAMissingKey changes and cuts an encrypted file.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"iterable-segment-export/internal/sandbox"
 )
 
 // TestNamedTests wants the tests that docs/reliability.md names for each fault to exist, in
@@ -30,6 +32,19 @@ func TestNamedTests(t *testing.T) {
 		}
 		if !declares(t, folder, n[1]) {
 			t.Errorf("%s has no %s", folder, n[1])
+		}
+	}
+}
+
+// TestTheSandboxsKeyIsDocumented where somebody looks who writes connections for the sandbox.
+func TestTheSandboxsKeyIsDocumented(t *testing.T) {
+	for _, file := range []string{"docs/quick-start.md", "docs/connections.md", "examples/connections.yaml"} {
+		text, err := os.ReadFile(filepath.Join(repository, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), sandbox.DefaultKey) {
+			t.Errorf("%s does not name the key of the sandbox, %s", file, sandbox.DefaultKey)
 		}
 	}
 }

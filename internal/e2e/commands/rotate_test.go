@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"iterable-segment-export/internal/access/accesstest"
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/host"
 	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/sandbox"
@@ -93,4 +95,69 @@ func TestRotatingTheSecret(t *testing.T) {
 	}
 	w.Trigger("Spring")
 	w.Until("a scheduled run is done", func() bool { n, _, _ := ended(history(s, "Spring")); return n == 1 })
+}
+
+// TestRotatingTheSecretAcrossWorkers does it as docs/operating.md says, with two workers that
+// are replaced one by one. A run that waits meanwhile goes on with the new secret alone.
+func TestRotatingTheSecretAcrossWorkers(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, false)
+	s := w.Starter()
+	const second, third = "a-second-secret-of-32-characters-or-more", "a-third-secret-of-32-characters-or-more"
+	var workers [2]*host.Host
+	replace := func(i int, secrets ...string) {
+		if workers[i] != nil {
+			workers[i].Stop()
+		}
+		w.Secrets = secrets
+		w.StartHost()
+		workers[i] = w.Host
+	}
+	signing := func(secrets ...string) world.Starter {
+		s.Env = []string{"WORKER_SECRET=" + strings.Join(secrets, " ")}
+		return s
+	}
+	for i := range workers {
+		replace(i, accesstest.Secret)
+	}
+	source := w.People("Spring", 1, 30, 1)
+	file := w.Path("exports.yaml")
+	text := "exports:\n  - {name: Spring, connection: sandbox, email: email, ready: {settle: 0s}, segments: [{name: Spring, source: " + source + "}]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	signing(accesstest.Secret).Want(0, "apply", file, "--yes")
+	s.Want(0, "run", "Spring")
+	w.People("Spring", 1, 5, 1)
+	waits := regexp.MustCompile(`starter approve "Spring" --wait (\S+)`).FindStringSubmatch(s.Want(3, "run", "Spring"))
+	if waits == nil {
+		t.Fatal("the run does not wait")
+	}
+
+	steps := [][]string{{accesstest.Secret}, {accesstest.Secret, second}, {second, accesstest.Secret}, {second}}
+	for n, secrets := range steps[1:] {
+		for i := range workers {
+			replace(i, secrets...)
+			for _, signer := range [][]string{steps[n], secrets} { // workers before and after the change
+				s.Contains(signing(signer...).Want(3, "check", "Spring"), "starter approve")
+			}
+		}
+		if n == 1 {
+			s.Contains(s.Want(0, "apply", file, "--yes"), "+ grant: renewed: an older WORKER_SECRET signed it")
+		}
+		s.Contains(s.Want(0, "doctor"), "ok       grants, Spring")
+	}
+	s.Want(0, "approve", "Spring", "--wait", waits[1])
+	s.Contains(s.Want(0, "watch", "Spring"), "done")
+	if n := len(w.Members("Spring")); n != 5 {
+		t.Errorf("%d are on the list", n)
+	}
+	w.Trigger("Spring")
+	w.Until("a scheduled run is done", func() bool { n, _, _ := ended(history(s, "Spring")); return n == 1 })
+
+	replace(0, third, second) // without the first step
+	w.Until("a worker refuses what only another one can verify", func() bool {
+		status, _, _ := signing(third, second).Call("check", "Spring")
+		return status == 1
+	})
 }

@@ -123,6 +123,9 @@ func (y *typist) call(ts *testscript.TestScript, args []string) int {
 		if text := ts.ReadFile(stream); strings.Contains(text, "goroutine ") || strings.Contains(text, ".go:") {
 			ts.Fatalf("it prints a stack:\n%s", text)
 		}
+		if text := ts.ReadFile(stream); strings.Contains(text, "retryable:") {
+			ts.Fatalf("it prints what Temporal's SDK adds to errors:\n%s", text)
+		}
 	}
 	hold(ts, args)
 	if err == nil {

@@ -169,6 +169,9 @@ func TestTheGroupsOfASplitReadOnce(t *testing.T) {
 	if held := r.Divided.HeldOut; held == 0 || r.Manifest.Read != 200 || len(a)+len(b)+int(held) != 200 || len(a) < 50 || len(b) < 50 {
 		t.Errorf("%d and %d members, %+v", len(a), len(b), r.Divided)
 	}
+	s := w.Starter()
+	s.Contains(s.Want(2, "record", v.Run.RunID), "the rows of 2 lists; name one with --segment: Spring/A or Spring/B")
+	s.Contains(s.Want(1, "record", v.Run.RunID, "--segment", "Spring"), "no record of the rows of \"Spring\"")
 	if again := w.Run(e); listed(w, again) != "Spring/A done +0 -0, Spring/B done +0 -0" {
 		t.Errorf("again: %s", listed(w, again))
 	}
