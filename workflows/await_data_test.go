@@ -270,6 +270,22 @@ func TestACheckSaysThatDataIsNotReady(t *testing.T) {
 	require.Equal(t, began, w.Now(), "it waited")
 }
 
+// TestACheckNamesLeftovers, and says that a run would ask about them.
+func TestACheckNamesLeftovers(t *testing.T) {
+	const leftovers = "8 of 11 files are a day older than the newest"
+	w := newWorld(t)
+	w.unreadyUntil(w.Now(), schemas.Unready{}, schemas.SegmentInfo{Files: 11, Leftovers: leftovers, Newest: w.Now()})
+	w.goesWell(1)
+	in := input
+	in.Check = true
+	in.Export.Ready.Leftovers = schemas.LeftoversAsk
+	w.ExecuteWorkflow(ExportSegment, in)
+	require.NoError(t, w.GetWorkflowError())
+	const named = leftovers + "; a larger export may have left them behind"
+	require.Contains(t, w.report().Warnings, named)
+	require.Contains(t, w.report().Check.Guardrails, named+" (ready.leftovers)")
+}
+
 func TestARunOfSkippedSegmentsIsSkipped(t *testing.T) {
 	done, skipped := schemas.ExportReport{State: schemas.StateDone}, schemas.ExportReport{State: schemas.StateSkipped}
 	for _, c := range []struct {

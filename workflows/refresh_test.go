@@ -201,6 +201,19 @@ func TestRefreshWhileOneWaits(t *testing.T) {
 	require.Equal(t, map[string]time.Duration{"A": 0, "B": time.Hour, "C": 5 * time.Minute}, o.ran)
 }
 
+// TestRefreshLooksEveryTenMinutes at the run of an export that one with afterFailure: run is after,
+// once it has been under way for long.
+func TestRefreshLooksEveryTenMinutes(t *testing.T) {
+	const waits = 31 * time.Minute
+	o := newOffice(wanted("A", ""), wanted("C", schemas.AfterRun, "A"))
+	o.states = map[string]string{"A": schemas.StateRunning}
+	o.RegisterDelayedCallback(func() { o.states["A"] = schemas.StateWaiting }, waits)
+	o.refresh(t, schemas.RefreshInput{})
+	if began := o.ran["C"]; began < waits || began > waits+10*time.Minute {
+		t.Errorf("it started %s after the other began to wait", began-waits)
+	}
+}
+
 // TestRefreshWhileARunIsUnderWay: it is skipped as a scheduled start is, and so are those after it.
 func TestRefreshWhileARunIsUnderWay(t *testing.T) {
 	o := newOfficeWhere("A", wanted("A", ""), wanted("B", "", "A"))

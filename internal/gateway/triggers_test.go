@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ import (
 	"iterable-segment-export/internal/trigger"
 	"iterable-segment-export/schemas"
 )
+
+const theGridKey = "the key of Event Grid, which signs nothing"
 
 // sender signs requests to a gateway whose Temporal is a fakeTemporal.
 type sender struct {
@@ -40,7 +43,11 @@ func newSender(t *testing.T) sender {
 	if err := os.WriteFile(secrets, []byte("airflow whsec_"+base64.StdEncoding.EncodeToString(key)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	verifier, err := trigger.New(trigger.Options{Secrets: secrets})
+	gridKey := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(gridKey, []byte(theGridKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := trigger.New(trigger.Options{Secrets: secrets, Key: gridKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +145,70 @@ func TestASignatureIsForOneExport(t *testing.T) {
 	}
 	if status, text := s.post("/v1/exports/"+url.PathEscape("Autumn")+"/runs", "msg_2", `{"export": "Autumn"}`); status != http.StatusAccepted {
 		t.Errorf("%d %s", status, text)
+	}
+}
+
+// TestAPausedExportIsNotStarted by a program. One with schedule: off is, since nothing else starts it.
+func TestAPausedExportIsNotStarted(t *testing.T) {
+	s := newSender(t)
+	s.apply("Spring")
+	off := s.schedules["Spring"]
+	off.Timing = nil
+	s.schedules["Spring"] = off
+	s.paused = true
+	if status, text := s.post("/v1/exports/Spring/runs", "msg_1", `{"export": "Spring"}`); status != http.StatusConflict || !strings.Contains(text, "starter resume") {
+		t.Errorf("paused: %d %s", status, text)
+	}
+	if len(s.started) > 0 {
+		t.Errorf("started %+v", s.started)
+	}
+	s.paused = false
+	if status, text := s.post("/v1/exports/Spring/runs", "msg_1", `{"export": "Spring"}`); status != http.StatusAccepted || len(s.started) != 1 {
+		t.Errorf("off: %d %s, started %+v", status, text, s.started)
+	}
+}
+
+// TestEventGridIsAnswered: the gateway answers the validation of both schemas of Event Grid, if the
+// key is right.
+func TestEventGridIsAnswered(t *testing.T) {
+	s := newSender(t)
+	validation, err := os.ReadFile("../trigger/testdata/grid-validation.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validation = bytes.Replace(validation, []byte("2026-08-10T22:04:00"), []byte(time.Now().UTC().Format("2006-01-02T15:04:05")), 1)
+	for _, c := range []struct {
+		method, key string
+		status      int
+		want        string
+	}{
+		{http.MethodPost, theGridKey, http.StatusOK, `{"validationResponse":"512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}`},
+		{http.MethodPost, "another", http.StatusUnauthorized, "the key is not valid"},
+		{http.MethodOptions, theGridKey, http.StatusOK, ""},
+		{http.MethodOptions, "", http.StatusUnauthorized, "the key is not valid"},
+	} {
+		for _, inHeader := range []bool{true, false} {
+			address, origin := "/v1/events", ""
+			if !inHeader {
+				address += "?key=" + url.QueryEscape(c.key)
+			}
+			r := httptest.NewRequestWithContext(t.Context(), c.method, address, bytes.NewReader(validation))
+			if inHeader {
+				r.Header.Set("Trigger-Key", c.key)
+			}
+			if c.method == http.MethodOptions { // of CloudEvents
+				origin = "eventgrid.azure.net"
+				r.Header.Set("WebHook-Request-Origin", origin)
+			}
+			w := httptest.NewRecorder()
+			s.h.ServeHTTP(w, r)
+			if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
+				t.Errorf("%s %s: %d %s, want %d %s", c.method, address, w.Code, w.Body, c.status, c.want)
+			}
+			if allowed := w.Header().Get("WebHook-Allowed-Origin"); allowed != "" && c.status != http.StatusOK || allowed != origin && c.status == http.StatusOK {
+				t.Errorf("%s %s: the origin %q is allowed", c.method, address, allowed)
+			}
+		}
 	}
 }
 
