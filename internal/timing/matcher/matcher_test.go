@@ -11,6 +11,7 @@ import (
 
 	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/server/service/worker/scheduler"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"iterable-segment-export/internal/timing"
 	"iterable-segment-export/schemas"
@@ -211,6 +212,32 @@ func TestIntervals(t *testing.T) {
 		if _, err := timing.Parse(schemas.Timing{Cron: schemas.OneOrMore{text}}); err == nil {
 			t.Errorf("%s is accepted", text)
 		}
+	}
+}
+
+// TestJitterEndsAtTheNextStart: Temporal delays no start past the next one.
+func TestJitterEndsAtTheNextStart(t *testing.T) {
+	const hour = time.Hour
+	c, err := builder.NewCompiledSpec(&schedulepb.ScheduleSpec{CronString: []string{"0 * * * *"}, Jitter: durationpb.New(26 * hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := 0
+	for seed := range 200 {
+		r, err := c.GetNextTime(strconv.Itoa(seed), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delay := r.Next.Sub(r.Nominal)
+		if delay < 0 || delay > hour {
+			t.Errorf("%s is %s after %s", r.Next, delay, r.Nominal)
+		}
+		if delay > hour/2 {
+			late++
+		}
+	}
+	if late == 0 {
+		t.Error("no start is delayed")
 	}
 }
 
