@@ -1,5 +1,5 @@
 // Command bench measures what a user feels: a first export at Iterable's limits,
-// finding limits that are not told, refreshes, staging, memory and startup. Worker
+// finding limits that are not told, refreshes, staging, choosing rows, memory and startup. Worker
 // processes run against an embedded Temporal and the sandbox, which this process
 // serves. A figure stands beside a floor that was measured or calculated in the same
 // run, because a time alone says little about another machine.
@@ -32,6 +32,7 @@ var scenarios = []struct {
 	measure func(*bench, context.Context) error
 }{
 	{"staging", (*bench).staging},
+	{"chosen", (*bench).chosen},
 	{"memory", (*bench).memory},
 	{"large", (*bench).large},
 	{"first", (*bench).first},
@@ -66,6 +67,7 @@ func (f figure) cells() []string {
 // bench is what the scenarios share.
 type bench struct {
 	rows    int64
+	rounds  int           // of runs that are compared
 	longest time.Duration // of the work at hidden limits
 	out     string        // folder of everything that is made
 	worker  string        // the built program
@@ -111,6 +113,7 @@ Scenarios: ` + strings.Join(names(), ", ") + `.`,
 		},
 	}
 	c.Flags().Int64Var(&b.rows, "rows", 1_000_000, "profiles of a segment")
+	c.Flags().IntVar(&b.rounds, "rounds", 3, "how often runs that are compared are made")
 	c.Flags().DurationVar(&b.longest, "longest", 18*time.Second, "hidden limits at which the work takes longer are left out")
 	c.Flags().StringVar(&b.out, "out", ".data/bench", "folder for segments, logs and bench.json")
 	c.Flags().StringSliceVar(&only, "only", nil, "scenarios to run (default all)")
@@ -131,6 +134,9 @@ func (b *bench) run(ctx context.Context, only []string) (err error) {
 		if !slices.Contains(names(), name) {
 			return fmt.Errorf("unknown scenario %q: choose from %s", name, strings.Join(names(), ", "))
 		}
+	}
+	if b.rounds < 1 {
+		return fmt.Errorf("invalid number of rounds %d: choose at least 1", b.rounds)
 	}
 	if b.out, err = filepath.Abs(b.out); err != nil {
 		return err

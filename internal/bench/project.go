@@ -86,6 +86,16 @@ func (b *bench) open(l limits) (*project, error) {
 	return p, nil
 }
 
+// suppress adds a suppression list to the connection, before a worker is started.
+func (p *project) suppress(source string) error {
+	f, err := os.OpenFile(filepath.Join(p.dir, "connections.yaml"), os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "    suppress: [{name: never, source: %q, email: EmailAddress}]\n", source)
+	return errors.Join(err, f.Close())
+}
+
 func (p *project) close() {
 	p.stopWorkers()
 	p.client.Close()

@@ -159,8 +159,7 @@ func (s *Set) Has(h Hash) bool {
 }
 
 // Find reports whether the sealed set has each of some hashes. It uses the memory of found. The
-// processor waits for several parts of the filter at a time, if it does nothing else between them,
-// so many hashes take less than half of the time of Has for each (BenchmarkHas).
+// processor waits for several parts of the filter at a time, if it does nothing else between them.
 func (s *Set) Find(hashes []Hash, found []bool) []bool {
 	found = found[:0]
 	for _, h := range hashes {
