@@ -13,7 +13,7 @@ import (
 
 // segmentIDs returns the IDs of the workflows of the run's segment and lists.
 func (r *run) segmentIDs() (all []string) {
-	if r.plan.divided || r.plan.each {
+	if r.turn.trial == nil && (r.plan.divided || r.plan.each) {
 		for _, list := range r.listNames(r.export) {
 			all = append(all, r.workflowOf(list))
 		}

@@ -99,6 +99,7 @@ type run struct {
 type book struct {
 	acks      []*ack          // delivered
 	published map[string]bool // the parts of which a report of Temporal's says so
+	outdated  bool            // an attempt to stage was held
 }
 
 // follows reports whether a later run of the export has sent something for a part and published
@@ -244,7 +245,11 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 			r.part(id).again = is
 		}
 		r.engine.recorded = map[string][]ended{}
-		for _, one := range of.engine.played[:int(h.roll("reset", r.key)*float64(len(of.engine.played)+1))] {
+		kept := int(h.roll("reset", r.key) * float64(len(of.engine.played)+1))
+		if of.outdated && len(of.acks) == 0 { // it is to stage again
+			kept = 0
+		}
+		for _, one := range of.engine.played[:kept] {
 			r.engine.recorded[one.workflowID] = append(r.engine.recorded[one.workflowID], one)
 		}
 	}

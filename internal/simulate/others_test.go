@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +12,34 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// State implements sweep.Runs.
-func (h *history) State(_ context.Context, ref schemas.RunRef) (sweep.State, bool, error) {
+// State implements sweep.Runs. The answer may come late.
+func (h *history) State(ctx context.Context, ref schemas.RunRef) (state sweep.State, underWay bool, err error) {
+	a := attemptOf(ctx)
+	err = h.door(a.key+" asks Temporal", a, h.plan.rootFaults, func(verdict) error {
+		state, underWay = h.stateOf(ref)
+		return nil
+	}, fail, crashAfter, freezeAfter)
+	if err != nil || !a.late || state != sweep.Ended || underWay {
+		return state, underWay, err
+	}
+	a.late = false
+	key := h.named(a.key + " has asked")
+	h.tell("  %s: %s", key, unheard)
+	h.count(string(unheard))
+	known := len(h.runs)
+	staged := func(r *run) bool {
+		p := r.parts[schemas.SegmentWorkflowID(ref.Export, ref.Segment)]
+		return p != nil && !r.turn.check && !r.over && p.staged.Attempt != ""
+	}
+	a.hold(func() bool { return !slices.ContainsFunc(h.runs[known:], staged) })
+	h.wait(key+" hears", a)
+	if at := slices.IndexFunc(h.runs[known:], staged); at >= 0 {
+		a.beside = h.runs[known+at]
+	}
+	return state, underWay, nil
+}
+
+func (h *history) stateOf(ref schemas.RunRef) (sweep.State, bool) {
 	state, underWay := sweep.Unknown, false
 	for _, r := range h.runs[h.known:] {
 		if h.exportName(r.export) != ref.Export {
@@ -25,12 +52,15 @@ func (h *history) State(_ context.Context, ref schemas.RunRef) (sweep.State, boo
 			}
 		}
 	}
-	return state, underWay, nil
+	return state, underWay
 }
 
 // sweep starts a sweep.
-func (h *history) sweep() {
-	a := &attempt{world: h.world, key: h.named("sweep"), stopCh: make(chan struct{})}
+func (h *history) sweep() { h.sweeps(false) }
+
+// sweeps starts a sweep, which hears late from Temporal.
+func (h *history) sweeps(late bool) *attempt {
+	a := &attempt{world: h.world, key: h.named("sweep"), late: late, stopCh: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), attemptContext{}, a))
 	a.ctx, a.cancel = ctx, cancel
 	h.attempts = append(h.attempts, a)
@@ -45,6 +75,27 @@ func (h *history) sweep() {
 		a.replaced = max(1, h.steps)
 		a.mu.Unlock()
 	})
+	return a
+}
+
+// unmarks makes a sweep that deletes a marker do so once the run beside it sends, and ends that run
+// then: markers say what runs that have ended were about to send.
+func (h *history) unmarks(a *attempt, key string) {
+	r := a.beside
+	a.hold(func() bool { return len(r.acks) == 0 && !r.over })
+	h.wait(key+" at last", a)
+	h.enqueue(&step{key: key + ": the run beside it is ended", do: func() { h.stop(r, "terminate") }})
+}
+
+// sweepFirst starts a sweep and waits until it has ended, or waits for Temporal's answer about a
+// run that has ended. It may be frozen, or too slow.
+func (h *history) sweepFirst() {
+	a := h.sweeps(true)
+	for n := 0; n < 100 && a.late && a.ctx.Err() == nil; n++ {
+		if !h.step() {
+			h.pass(time.Second)
+		}
+	}
 }
 
 // loseSnapshots deletes the snapshots of an export.

@@ -84,6 +84,8 @@ func draw(r *rand.Rand, versions ...[]row) {
 func (h *history) listNames(e int) (all []string) {
 	segment := h.segmentName(e)
 	switch {
+	case e != h.tried(e): // a trial has one list
+		return []string{segment}
 	case h.plan.each:
 		for _, v := range values[1:] {
 			all = append(all, strings.Replace(segment, eachName, v, 1))
@@ -101,7 +103,9 @@ func (h *history) rowsOf(e int, list string, t turn, rows, all []row) (own []row
 	if !h.plan.each {
 		return rows, true
 	}
-	is := func(r row) bool { return h.listNames(e)[max(0, r.at-1)] == list && r.at > 0 && r.n >= t.least }
+	is := func(r row) bool {
+		return r.at > 0 && r.n >= t.least && (t.trial != nil || h.listNames(e)[r.at-1] == list)
+	}
 	for _, r := range rows {
 		if is(r) {
 			own = append(own, r)

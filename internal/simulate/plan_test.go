@@ -59,6 +59,8 @@ type round struct {
 	// restored before the runs.
 	backup  int
 	restore restore
+	// sweepFirst starts a sweep before the runs, which goes on once one of them is about to send.
+	sweepFirst bool
 	// suppressed is the suppression list from this round on.
 	suppressed map[int]identifiers
 }
@@ -109,6 +111,8 @@ type more struct {
 	// what the run does if it comes too late.
 	late int
 	then string
+	// swap, if set, makes an attempt to stage so late that another one has staged this version.
+	swap []row
 	// trial makes the run a trial of the export; people is the name of the file with the people that it names.
 	trial  *trying
 	people string
@@ -165,7 +169,30 @@ func newPlan(seed uint64) *plan {
 		}
 		p.rounds = append(p.rounds, next)
 	}
+	p.meet(rand.New(rand.NewPCG(seed, 903)))
 	return p
+}
+
+// meet makes two things happen beside each other that seldom do.
+func (p *plan) meet(r *rand.Rand) {
+	e, k := r.IntN(p.exports), 1+r.IntN(max(1, len(p.rounds)-2))
+	at := &p.rounds[k]
+	t := &at.exports[e]
+	switch x := r.Float64(); {
+	case x < 0.1: // a sweep after a run that was terminated, and the next one, which is terminated too
+		before := &p.rounds[k-1].exports[e]
+		before.start, before.end, before.endAt = max(before.start, 0), "terminate", 10+r.IntN(50)
+		t.start, t.end = max(t.start, 0), ""
+		at.sweepFirst, at.gap = true, 11*time.Minute
+		if k+1 < len(p.rounds) { // as if nothing had happened
+			p.rounds[k+1].exports[e].rows = slices.Clone(before.rows)
+		}
+	case x < 0.2:
+		t.start, t.late, t.swap = max(t.start, 0), 0, p.version(r, t.rows)
+		if p.each {
+			draw(r, t.swap)
+		}
+	}
 }
 
 func (p *plan) round(r *rand.Rand, k int, last [][]row) round {

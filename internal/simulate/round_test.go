@@ -33,6 +33,9 @@ const mostSteps = 4000
 // round plays one round.
 func (h *history) round(rd round) {
 	h.idle(rd.gap)
+	if rd.sweepFirst {
+		h.sweepFirst()
+	}
 	h.suppress(rd.suppressed)
 	h.project.refusals = rd.refusals
 	for _, who := range slices.Sorted(maps.Keys(rd.refusals)) {
@@ -72,7 +75,7 @@ func (h *history) round(rd round) {
 		}})
 		for _, at := range rd.checks {
 			check := t
-			check.check = true
+			check.check, check.swap = true, nil
 			events = append(events, event{at, func() { h.begin(rd.number, e, check, nil) }})
 		}
 		if t.again != nil {
@@ -194,7 +197,7 @@ func (h *history) heal() {
 		t.end, t.full, t.deadline, t.start, t.patience = "", false, 0, 0, 1000
 		t.late, t.scheduled = 0, false
 		t.rows = h.rowsNow[e]
-		t.again = nil
+		t.again, t.swap = nil, nil
 		t.strict = t.strict && !h.plan.each // a segment without any list asks for allowEmpty
 		rd := round{number: 90 + e, backup: -1, refusals: map[int]refusal{}, exports: make([]turn, h.plan.exports)}
 		for i := range rd.exports {

@@ -17,6 +17,7 @@ func (p *plan) clone() *plan {
 		r.refusals = maps.Clone(r.refusals)
 		for e := range r.exports {
 			r.exports[e].rows, r.exports[e].again = slices.Clone(r.exports[e].rows), slices.Clone(r.exports[e].again)
+			r.exports[e].swap = slices.Clone(r.exports[e].swap)
 		}
 	}
 	return &c
@@ -65,9 +66,11 @@ func shrink(t *testing.T, p *plan, w *world) (*plan, *world) {
 			for at := len(r.trials) - 1; at >= 0; at-- {
 				again = try(func(c *plan) { c.rounds[i].trials = slices.Delete(slices.Clone(c.rounds[i].trials), at, at+1) }) || again
 			}
+			again = r.sweepFirst && try(func(c *plan) { c.rounds[i].sweepFirst = false }) || again
 			again = len(r.suppressed) > 0 && try(func(c *plan) { c.rounds[i].suppressed = nil }) || again
 			again = len(r.others)+len(r.sweeps)+len(r.checks) > 0 && try(func(c *plan) { c.rounds[i].others, c.rounds[i].sweeps, c.rounds[i].checks = nil, nil, nil }) || again
 			for e, one := range r.exports {
+				again = one.swap != nil && try(func(c *plan) { c.rounds[i].exports[e].swap = nil }) || again
 				again = one.end != "" && try(func(c *plan) { c.rounds[i].exports[e].end = "" }) || again
 				again = one.again != nil && try(func(c *plan) { c.rounds[i].exports[e].again = nil }) || again
 				again = one.start >= 0 && e > 0 && try(func(c *plan) { c.rounds[i].exports[e].start = -1 }) || again
@@ -98,6 +101,7 @@ func leaveOut(p *plan, who int) {
 		r.others = slices.DeleteFunc(r.others, func(o other) bool { return o.who == who })
 		for e := range r.exports {
 			r.exports[e].rows, r.exports[e].again = slices.DeleteFunc(r.exports[e].rows, drop), slices.DeleteFunc(r.exports[e].again, drop)
+			r.exports[e].swap = slices.DeleteFunc(r.exports[e].swap, drop)
 		}
 	}
 }

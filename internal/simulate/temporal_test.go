@@ -110,8 +110,13 @@ type attempt struct {
 	noted    int // how many of acks were surely kept
 	// suppressed is the suppression list when it began.
 	suppressed map[int]identifiers
-	// overtaken is set once it was held until another run has published.
+	// overtaken is set once an effect was held after its lease was checked. held, if set, reports
+	// whether the attempt still is.
 	overtaken bool
+	held      func() bool
+	// late is set for a sweep that hears late from Temporal, after the run beside it has begun.
+	late   bool
+	beside *run
 }
 
 type attemptContext struct{}
@@ -134,8 +139,10 @@ func (a *attempt) awake() bool {
 	if !a.frozen || a.killed {
 		return true
 	}
-	if a.overtaken {
-		a.frozen = !a.run.follows(a.task.part.workflowID)
+	if a.held != nil {
+		if a.frozen = a.held(); !a.frozen {
+			a.held = nil
+		}
 		return !a.frozen
 	}
 	now := time.Now()

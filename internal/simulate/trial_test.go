@@ -77,14 +77,14 @@ func (h *history) tried(e int) int { return e % h.plan.exports }
 func (trying trying) of(t turn) turn {
 	t.trial = &trying
 	t.mode, t.full, t.scheduled, t.check, t.late = schemas.ModeAppend, true, false, false, 0
-	t.end, t.endAt = trying.end, trying.endAt
+	t.end, t.endAt, t.swap = trying.end, trying.endAt, nil
 	return t
 }
 
 // try starts a trial, if none of the export is under way. It returns nil if there is none.
 func (h *history) try(round int, t turn) *run {
 	e := t.trial.export + h.plan.exports
-	if h.plan.divided || h.plan.each || slices.ContainsFunc(h.active(), func(r *run) bool { return r.export == e }) {
+	if slices.ContainsFunc(h.active(), func(r *run) bool { return r.export == e }) {
 		return nil
 	}
 	of := h.export(e, t)
@@ -104,8 +104,13 @@ func (h *history) try(round int, t turn) *run {
 // tries makes an export a trial of itself.
 func (h *history) tries(out *schemas.Export, e int, t turn) {
 	out.Name, out.Record = h.exportName(e), schemas.RecordAll
-	out.Segments[0].Name = h.segmentName(e)
-	out.Segments[0].Trial = &schemas.Trial{People: t.people, Limit: int64(t.trial.limit)}
+	s := &out.Segments[0]
+	s.Trial = &schemas.Trial{People: t.people, Limit: int64(t.trial.limit)}
+	if s.Divided() {
+		s.Trial.Of, s.Trial.Split, s.Trial.ForEach = s.Name, s.Split, s.ForEach
+		s.Split, s.ForEach, s.Vanished = nil, "", ""
+	}
+	s.Name = h.segmentName(e)
 }
 
 // checkTrial checks that a trial sends only the people that it names, to its own list.

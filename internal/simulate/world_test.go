@@ -46,6 +46,8 @@ const (
 	forbid      verdict = "is answered 403"
 	garble      verdict = "takes effect, and its answer is cut off"
 	overtaken   verdict = "is held after the lease was checked: another run comes first"
+	outdated    verdict = "is held after the lease was checked: another attempt comes first"
+	unheard     verdict = "is held once it has asked Temporal: a run comes first"
 )
 
 // world is a history in progress.
@@ -114,6 +116,10 @@ func (w *world) named(key string) string {
 // add makes a step wait for its turn.
 func (w *world) add(s *step) {
 	s.turn = w.roll("turn", s.key)
+	w.enqueue(s)
+}
+
+func (w *world) enqueue(s *step) {
 	w.mu.Lock()
 	w.waiting = append(w.waiting, s)
 	w.mu.Unlock()
@@ -217,9 +223,12 @@ var errNoAnswer = errors.New("simulated: no answer")
 var errDead = errors.New("simulated: the worker was killed")
 
 // wait waits at a door for the turn of an effect.
-func (w *world) wait(key string, a *attempt) {
-	s := &step{key: key, release: make(chan verdict), ready: a.awake}
-	w.add(s)
+func (w *world) wait(key string, a *attempt) { w.waitAt(w.roll("turn", key), key, a) }
+
+// waitAt is wait with a turn.
+func (w *world) waitAt(turn float64, key string, a *attempt) {
+	s := &step{key: key, turn: turn, release: make(chan verdict), ready: a.awake}
+	w.enqueue(s)
 	<-s.release
 	a.mu.Lock()
 	a.released = time.Now()
@@ -293,8 +302,14 @@ func (w *world) rootDoor(ctx context.Context, key string, check, do func() error
 		if _, ok := dataroot.SnapshotVersion(path.Base(key)); ok && a.run != nil {
 			w.overtake(label, a)
 		}
+		if a.run != nil && a.run.turn.swap != nil && path.Base(key) == dataroot.AddsFile {
+			w.outdate(label, a)
+		}
 		if a.run != nil && a.run.turn.trial != nil {
 			a.run.checkTrialWrites(a, key)
+		}
+		if a.beside != nil && strings.HasPrefix(path.Base(key), dataroot.PendingPrefix) {
+			w.history.unmarks(a, label)
 		}
 		err := do()
 		if w.plan.told {
@@ -322,11 +337,40 @@ func (w *world) overtake(label string, a *attempt) {
 	w.tell("  %s: %s", key, overtaken)
 	r := a.run
 	r.troubled, a.overtaken = true, true
-	a.mu.Lock()
-	a.frozen = true
-	a.mu.Unlock()
+	a.hold(func() bool { return !r.follows(a.task.part.workflowID) })
 	w.add(&step{key: key + ": its run is ended", do: func() { w.history.stop(r, pick(w, "end", key, "terminate", "reset", "cancel")) }})
 	w.wait(key+" thawed", a)
+}
+
+// outdate holds the first staged file of a run between the check of the lease and its publication,
+// until another execution of the run has staged another version of the segment.
+func (w *world) outdate(label string, a *attempt) {
+	r, id := a.run, a.task.part.workflowID
+	if r.outdated || w.calm {
+		return
+	}
+	key := w.named(label + " has checked")
+	w.tell("  %s: %s", key, outdated)
+	w.count(string(outdated))
+	r.outdated, r.troubled, a.overtaken = true, true, true
+	a.hold(func() bool {
+		return !slices.ContainsFunc(r.runs, func(o *run) bool { return o != r && o.book == r.book && o.part(id).staged.Attempt != "" })
+	})
+	w.add(&step{key: key + ": its run is reset", do: func() {
+		h := w.history
+		h.tell("the segment of %s is replaced by %s", h.exportName(r.export), turn{rows: r.turn.swap, mode: r.turn.mode})
+		h.rowsNow[r.export] = r.turn.swap
+		h.write(r.export, r.turn.swap)
+		h.stop(r, "reset")
+	}})
+	w.waitAt(0, key+" thawed", a) // before what was staged since is read
+}
+
+// hold makes an attempt wait for as long as still says.
+func (a *attempt) hold(still func() bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.frozen, a.held = true, still
 }
 
 // short returns a key of the data root without hashes.
