@@ -1,12 +1,16 @@
 package activities
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/ledger"
+	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
@@ -189,6 +193,42 @@ func (b *bench) change(t *testing.T, in schemas.StageInput, do func(*snapshot.Up
 	}
 	if err := b.Ledger().Publish(t.Context(), in.Run, u, old, h); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestALinkIsOfOneList: what an earlier run knew of a profile is in the snapshot of its list. If the
+// profile moves to another list of the segment with a row that lacks the suppressed identifier, it is
+// removed from the old list, and sent to the new one. A row that has the identifier is not.
+func TestALinkIsOfOneList(t *testing.T) {
+	fields := append(countries(), arrow.Field{Name: "Id", Type: arrow.BinaryTypes.String, Nullable: true})
+	for address, want := range map[string]string{`null`: "1 sent, 0 suppressed", `"ann@example.com"`: "0 sent, 1 suppressed"} {
+		d := newDividing(t, schemas.Export{UserID: "Id"}, schemas.Segment{Name: "In {Country}", ForEach: "Country"})
+		never := t.TempDir()
+		writeIdentities(t, filepath.Join(never, "never.arrow"), []identity{{email: "ann@example.com"}})
+		d.project, d.never = schemas.ProjectUserID, []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
+		in, out, err := d.divide(fields,
+			`{"Mail":"bob@example.com","Id":"u2","Country":"NO","N":1,"Tags":null}`,
+			`{"Mail":`+address+`,"Id":"u1","Country":"SE","N":1,"Tags":null}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := schemas.StageInput{Run: in.Run, Export: in.Export, Connection: in.Connection, ListID: 7, Segment: in.Segment.Part("In NO"), Info: in.Info, Divided: out.Manifest.Attempt}
+		list.Run.Segment = "In NO"
+		ledgertest.Remember(t, d.Ledger(), list.Run, 7, "old@example.com")
+		d.change(t, list, func(u *snapshot.Update) error {
+			ann := snapshot.Member{Email: []byte("ann@example.com"), UserID: []byte("u1"), Fields: 7}
+			ann.Key = batch.KeyHash(ann.Email, ann.UserID, schemas.ProjectUserID)
+			return u.Put(&ann)
+		})
+		m, err := d.stageInput(list)
+		if err != nil || m.SuppressedRemovals != 1 {
+			t.Errorf("address %s, the old list: %+v, %v", address, m, err)
+		}
+		list.Run.Segment, list.Segment = "In SE", in.Segment.Part("In SE")
+		m, err = d.stageInput(list)
+		if got := fmt.Sprintf("%d sent, %d suppressed", m.Adds, m.Suppressed); err != nil || got != want {
+			t.Errorf("address %s, the new list: %s, want %s, %v", address, got, want, err)
+		}
 	}
 }
 
