@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,12 +29,25 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// limits are those of a project in Iterable; the connection is not told them.
+// limits are those of a project in Iterable.
 type limits struct {
 	rate       float64 // requests a second, less than 0 for no limit
 	rows       int     // profiles in a request, 0 for any number
 	perProfile time.Duration
 	latency    time.Duration
+	told       bool // the connection is told them
+}
+
+// setting returns the limits of the connection in connections.yaml.
+func (l limits) setting() string {
+	if !l.told {
+		return ""
+	}
+	rate := l.rate
+	if rate < 0 {
+		rate = 1000
+	}
+	return fmt.Sprintf("    limits: {requestsPerSecond: %g, subscribersPerRequest: %d}\n", rate, cmp.Or(l.rows, addressesInABody))
 }
 
 // project is a project in Iterable, with a connection, a data root and workers.
@@ -72,8 +86,8 @@ func (b *bench) open(l limits) (*project, error) {
 		Fast: true, Rate: l.rate, MaxSubscribers: l.rows, PerProfile: l.perProfile, Latency: l.latency, Record: p.record,
 	}))
 	text := fmt.Sprintf("connections:\n  - name: %s\n    baseURL: %s\n    apiKey: {env: %s}\n    allowed: [administrators, contributors]\n"+
-		"    allowedSources: [%q]\n    consent: {acceptedBy: bench, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}\n",
-		p.connection(), p.iterable.URL, keyEnv, filepath.Join(b.out, "segments"))
+		"    allowedSources: [%q]\n    consent: {acceptedBy: bench, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}\n%s",
+		p.connection(), p.iterable.URL, keyEnv, filepath.Join(b.out, "segments"), l.setting())
 	if err := os.WriteFile(filepath.Join(p.dir, "connections.yaml"), []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -22,8 +22,8 @@ import (
 // asKnown are the limits that are known of Iterable: five requests a second of 4 MB.
 var asKnown = limits{rate: 5, latency: 300 * time.Millisecond}
 
-// addressesInABody is about how many addresses fit into a request.
-const addressesInABody = 100_000
+// addressesInABody is how many addresses of a segment fit into a request, in whole batches.
+const addressesInABody = 98_000
 
 // unlimited is a project that only this machine slows down.
 var unlimited = limits{rate: -1}
@@ -205,22 +205,38 @@ func (p *project) paced(ctx context.Context, what string, e schemas.Export) erro
 	return nil
 }
 
+// timesFloor is how many times as long as the machine's own time hidden limits must make the
+// work last: otherwise the ratio would say more about the machine than about the limits.
+const timesFloor = 3
+
 // limits measures what it costs to find a project's limits, from a cold start and with
 // what that taught: the time from the first request to the last answer, against that
-// of requests of the largest size at the rate that is left. It leaves out limits at which the
-// work takes longer than b.longest: all of them would take hours, and internal/limits has them
-// in virtual time.
+// of requests of the largest size at the rate that is left. Before that it measures the same
+// work of the same workers without a limit of the rate, with the size told: the machine's own
+// time. It leaves out limits at which the work takes less than timesFloor times that, or longer
+// than b.longest: all of them would take hours, and internal/limits has them in virtual time.
 func (b *bench) limits(ctx context.Context) error {
 	for _, workers := range []int{1, 5} {
-		for _, taken := range []float64{0, 0.4} {
-			for _, rate := range []float64{2, 5, 20, 100} {
-				for _, rows := range []int{1000, 5000, 0} {
-					for _, each := range []time.Duration{0, 20 * time.Microsecond} {
-						if float64(b.rows)/float64(cmp.Or(rows, addressesInABody))/rate/(1-taken) > b.longest.Seconds() {
+		for _, rows := range []int{1000, 5000, 0} {
+			for _, each := range []time.Duration{0, 20 * time.Microsecond} {
+				l := limits{rows: rows, perProfile: each, latency: 100 * time.Millisecond}
+				machine := 0.0
+				for _, taken := range []float64{0, 0.4} {
+					for _, l.rate = range []float64{100, 20, 5, 2} {
+						allowed := l.allow(b.rows, workers, l.rate*(1-taken))
+						if allowed > b.longest.Seconds() {
 							continue
 						}
-						l := limits{rate: rate, rows: rows, perProfile: each, latency: 100 * time.Millisecond}
-						if err := b.hidden(ctx, l, workers, taken*rate); err != nil {
+						if machine == 0 {
+							var err error
+							if machine, err = b.machine(ctx, l, workers); err != nil {
+								return err
+							}
+						}
+						if allowed < timesFloor*machine {
+							continue
+						}
+						if err := b.hidden(ctx, l, workers, taken*l.rate, machine); err != nil {
 							return err
 						}
 					}
@@ -231,7 +247,29 @@ func (b *bench) limits(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) hidden(ctx context.Context, l limits, workers int, taken float64) error {
+// allow returns the seconds that workers with an equal part of the profiles need at the limits,
+// with such a rate left.
+func (l limits) allow(profiles int64, workers int, left float64) float64 {
+	largest := float64(cmp.Or(l.rows, addressesInABody))
+	requests := float64(workers) * math.Ceil(float64(profiles)/float64(workers)/largest)
+	return requests/left + l.latency.Seconds() + largest*l.perProfile.Seconds()
+}
+
+// machine returns the seconds that workers need for the work without a limit of the rate, if
+// they are told the size.
+func (b *bench) machine(ctx context.Context, l limits, workers int) (float64, error) {
+	l.rate, l.told = -1, true
+	p, err := b.open(l)
+	if err != nil {
+		return 0, err
+	}
+	defer p.close()
+	f, err := p.work(ctx, workers, "machine")
+	return f.Measured, err
+}
+
+// hidden measures the work at limits that workers are not told.
+func (b *bench) hidden(ctx context.Context, l limits, workers int, taken, machine float64) error {
 	p, err := b.open(l)
 	if err != nil {
 		return err
@@ -247,53 +285,55 @@ func (b *bench) hidden(ctx context.Context, l limits, workers int, taken float64
 		size = fmt.Sprint(l.rows)
 	}
 	for _, state := range []string{"cold", "remembered"} {
-		if err := p.startWorkers(workers); err != nil {
+		f, err := p.work(ctx, workers, state)
+		if err != nil {
 			return err
 		}
-		p.requests = nil
-		errs := make([]error, workers)
-		var all sync.WaitGroup
-		for i := range workers {
-			dir, err := b.segment(ctx, b.rows/int64(workers), int64(10+i), 1)
-			if err != nil {
-				return err
-			}
-			all.Go(func() { _, errs[i] = p.run(ctx, p.export(fmt.Sprint(state, i), dir, nil)) })
-		}
-		all.Wait()
-		if err := errors.Join(errs...); err != nil {
-			return err
-		}
-		p.stopWorkers()
-		f := p.found(p.rate - taken)
 		f.What = fmt.Sprintf("hidden limits, %s: %d workers, others take %.1f/s, %g/s of %s, %v a profile", state, workers, taken, l.rate, size, l.perProfile)
+		f.Floor, f.FloorOf, f.Machine = l.allow(b.rows, workers, l.rate-taken), "what they allow", machine
+		f.Note += ", load " + load()
 		b.add(f)
 	}
 	return nil
 }
 
-// found sums up the requests to a project that has such a rate left.
-func (p *project) found(left float64) figure {
+// work lets new workers send the rows, each an export of its own, and returns the time from the
+// first request to the last answer.
+func (p *project) work(ctx context.Context, workers int, name string) (figure, error) {
+	if err := p.startWorkers(workers); err != nil {
+		return figure{}, err
+	}
+	p.requests = nil
+	errs := make([]error, workers)
+	var all sync.WaitGroup
+	for i := range workers {
+		dir, err := p.segment(ctx, p.bench.rows/int64(workers), int64(10+i), 1)
+		if err != nil {
+			return figure{}, err
+		}
+		all.Go(func() { _, errs[i] = p.run(ctx, p.export(fmt.Sprint(name, i), dir, nil)) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return figure{}, err
+	}
+	p.stopWorkers()
+	return p.found(), nil
+}
+
+// found sums up the requests.
+func (p *project) found() figure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first, last := p.requests[0].answered, p.requests[0].answered
-	sent, largest, throttled := 0, p.limits.rows, 0
+	first, last, throttled := p.requests[0].answered, p.requests[0].answered, 0
 	for _, r := range p.requests {
 		last = r.answered
 		if r.status == 429 {
 			throttled++
-			continue
-		}
-		if p.limits.rows == 0 {
-			largest = max(largest, r.rows)
-		}
-		if r.status == 200 {
-			sent += r.rows
 		}
 	}
-	allowed := math.Ceil(float64(sent)/float64(largest))/left + p.latency.Seconds() + float64(largest)*p.perProfile.Seconds()
 	return figure{
-		Measured: last.Sub(first).Seconds() + p.latency.Seconds(), Unit: "s", Floor: allowed, FloorOf: "what they allow",
+		Measured: last.Sub(first).Seconds() + p.latency.Seconds(), Unit: "s",
 		Note: fmt.Sprintf("%d requests, %d answered 429", len(p.requests), throttled),
 	}
 }

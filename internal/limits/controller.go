@@ -3,6 +3,7 @@ package limits
 import (
 	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"iterable-segment-export/schemas"
@@ -14,15 +15,22 @@ const (
 	// request.
 	startRate = 5
 	startRows = schemas.BatchProfiles
-	// doubling is the time in which the rate doubles until the first 429. At that speed a
-	// bucket of one second's requests is empty when the rate is about 2.5 times the limit:
-	// firstCut is the factor of the first 429, and firstPause is the pause after it, for the
-	// bucket to fill. If startRate was too high, there is no such overshoot, and secondCut is
-	// the factor of the next 429.
-	doubling   = time.Second
-	firstCut   = 0.4
-	secondCut  = 0.6
-	firstPause = time.Second
+	// rise is by how many requests per second the rate rises in a second of sending until the
+	// first 429. From that the limit is calculated, with the last counted requests. mostLeft
+	// is the most that it leaves of the rate. firstPause is the pause after it, for the
+	// project's bucket to fill a little, and missedCut is the factor of the next 429 if that
+	// comes before a higher rate was tried: the calculation was wrong.
+	rise       = 36
+	counted    = 1000
+	mostLeft   = 0.9
+	firstPause = time.Second / 4
+	missedCut  = 0.8
+	// hardlyRisen is the rate up to which too few requests were sent to calculate a limit.
+	// Then firstCut and lowPause are for the first 429, and secondCut for the next.
+	hardlyRisen = 1.2 * startRate
+	firstCut    = 0.4
+	lowPause    = time.Second
+	secondCut   = 0.6
 	// stepPause is the pause after a higher rate was refused, for the bucket to fill a
 	// little. cut is what a 429 leaves of a rate that had been accepted, and fall what it
 	// leaves after more than cutsInVain cuts with no request between them that was not
@@ -34,7 +42,7 @@ const (
 	// firstHold is how long a rate is first held before a higher one is tried. Every 429
 	// doubles it, up to longestHold. firstStep is the first increase; every further one
 	// without a 429 doubles it.
-	firstHold   = 8 * time.Second
+	firstHold   = 4 * time.Second
 	longestHold = time.Minute
 	firstStep   = 0.05
 	// slowest is the minimum of requests per second.
@@ -44,8 +52,9 @@ const (
 	// search between them ends.
 	growth = 100
 	near   = 1.25
-	// growthWait is how long other requests wait for the answer to the first large one.
-	growthWait = 5 * time.Second
+	// growthWait is how long other requests wait for the answer to the first large one. A
+	// refusal comes soon. If none has come by then, more large ones are sent.
+	growthWait = 300 * time.Millisecond
 	// probeAfter is how long the size of requests is first kept; every failed probe doubles it.
 	probeAfter = 10 * time.Minute
 	// slowRequest and slower define when a larger request is not worth it: when it lasts that
@@ -87,16 +96,18 @@ type controller struct {
 	Learned
 	set schemas.Limits
 	part
-	known     float64   // the initial rate, if no 429 had shown the limit
-	cutAt     time.Time // of the last cut
-	inVain    int       // cuts since the last request that was not answered 429
-	tryAt     time.Time // a higher rate is tried
-	unsettled time.Time // until then 429s are ignored: workers are dividing the rate again
-	probing   bool      // a request that may be too large is in progress
-	probed    time.Time // when that was sent
-	filled    bool      // a request had unused room
-	probeAt   time.Time // a size that was too large is tried again
-	bytesAt   time.Time // a body larger than Bytes is
+	known     float64     // the initial rate, if no 429 had shown the limit
+	cutAt     time.Time   // of the last cut
+	inVain    int         // cuts since the last request that was not answered 429
+	sends     []time.Time // the last requests before the first 429
+	raised    time.Time   // the rate, for the time of sending until then
+	tryAt     time.Time   // a higher rate is tried
+	unsettled time.Time   // until then 429s are ignored: workers are dividing the rate again
+	probing   bool        // a request that may be too large is in progress
+	probed    time.Time   // when that was sent
+	filled    bool        // a request had unused room
+	probeAt   time.Time   // a size that was too large is tried again
+	bytesAt   time.Time   // a body larger than Bytes is
 	wait      time.Duration
 	best      float64 // the lowest time per profile, in seconds
 	failures  int
@@ -160,8 +171,12 @@ func (c *controller) most() int {
 	return cmp.Or(lower(int(c.set.SubscribersPerRequest), c.set.MaxSubscribersPerRequest), math.MaxInt32)
 }
 
+// grown reports whether a request of more than startRows was answered.
+func (c *controller) grown() bool { return c.TooMany > 0 || c.Rows > startRows }
+
 // size returns the maximum number of profiles of the next request. A probe is a request that
-// may be too large; there is at most one at a time.
+// may be too large. There is at most one at a time, or one in each growthWait before the first
+// is answered.
 func (c *controller) size(now time.Time) (rows int, probe bool) {
 	sure := c.Rows
 	switch {
@@ -173,7 +188,7 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 		sure = max(1, c.TooMany/2)
 	}
 	sure = min(sure, c.most())
-	if c.probing {
+	if c.probing && (c.grown() || now.Sub(c.probed) < growthWait) {
 		return sure, false
 	}
 	next := sure
@@ -203,7 +218,7 @@ func (c *controller) size(now time.Time) (rows int, probe bool) {
 // growing returns how long to wait for the answer to the first large request. Small ones would
 // only use up the rate meanwhile.
 func (c *controller) growing(now time.Time) time.Duration {
-	if !c.probing || c.filled || c.TooMany > 0 || c.Rows > startRows { // filled: few have more to send
+	if !c.probing || c.filled || c.grown() { // filled: few have more to send
 		return 0
 	}
 	return c.probed.Add(growthWait).Sub(now)
@@ -235,7 +250,7 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	}
 	switch {
 	case !c.Found:
-		c.double()
+		c.raise(sent, now)
 	case c.tryAt.IsZero():
 		c.tryAt = now.Add(c.Hold)
 	case now.After(c.tryAt):
@@ -250,11 +265,39 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	c.bound()
 }
 
-// double raises the rate so that the answers of doubling double it. It grows with the
-// answers, so it stays while nothing is sent.
-func (c *controller) double() {
-	c.Rate *= math.Exp2(1 / max(c.own(), slowest) / doubling.Seconds())
+// sending records that a request is sent.
+func (c *controller) sending(now time.Time) {
+	if c.Found {
+		c.sends = nil
+		return
+	}
+	c.sends = append(c.sends[max(0, len(c.sends)-counted+1):], now)
+}
+
+// raise raises the rate by rise for each second of sending. It stays while nothing is sent.
+func (c *controller) raise(sent, now time.Time) {
+	if c.raised.IsZero() {
+		c.raised = sent
+	}
+	c.Rate += rise * min(now.Sub(c.raised).Seconds(), 3/c.own())
+	c.raised = now
 	c.bound()
+}
+
+// passed returns the limit of all workers, if the request that was sent then is the first that
+// was refused. A project accepts one second's requests at once, and what its limit allows after
+// that. So the limit is the maximum over all stretches of time until then of the requests,
+// divided by the stretch's seconds and one. Half of the refused request counts, because
+// something was left for it.
+func (c *controller) passed(refused time.Time) float64 {
+	n, most := 0.5, 0.5
+	for _, at := range slices.Backward(c.sends) {
+		if at.Before(refused) {
+			n++
+			most = max(most, n/(1+refused.Sub(at).Seconds()))
+		}
+	}
+	return most / c.share
 }
 
 // changed records a change of the rate.
@@ -275,8 +318,10 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 		switch {
 		case c.Before > 0:
 			c.Rate, pause = c.Before, stepPause
-		case c.Changes == 1 && c.Rate <= startRate*firstCut:
+		case c.Changes == 1 && c.Rate <= hardlyRisen*firstCut:
 			c.Rate *= secondCut
+		case c.Changes == 1:
+			c.Rate *= missedCut
 		case c.inVain > cutsInVain: // the limit is far lower now
 			c.Rate *= fall
 		default:
@@ -284,8 +329,11 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 		}
 		c.Hold = min(2*c.Hold, longestHold)
 	} else {
-		c.Rate *= firstCut
-		pause = firstPause
+		if c.Rate > hardlyRisen {
+			c.Rate, pause = min(c.passed(sent), mostLeft*c.Rate), firstPause
+		} else {
+			c.Rate, pause = c.Rate*firstCut, lowPause
+		}
 	}
 	c.Found, c.Before, c.cutAt = true, 0, now
 	c.changed(now)
@@ -296,14 +344,14 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 // tooLarge records that a request was refused for its size. If it had few rows, and fewer than
 // allowed, it had too many bytes; its number of rows means nothing for exports with shorter
 // rows.
-func (c *controller) tooLarge(now time.Time, rows, allowed, bytes int) {
+func (c *controller) tooLarge(sent, now time.Time, rows, allowed, bytes int) {
 	if rows < min(allowed, startRows) && bytes > 0 {
 		c.Bytes, c.bytesAt = max(1, bytes/2), now.Add(probeAfter)
 		return
 	}
 	c.shrink(rows)
 	if c.Rows > 0 && !c.Found { // the largest size is nearly known, and this was no 429
-		c.double()
+		c.raise(sent, now)
 	}
 }
 
@@ -351,9 +399,12 @@ func (c *controller) remembered() Learned {
 	return l
 }
 
-// adopt copies what another worker knows, if it knows more. Rates that grow approach each other.
+// adopt copies what another worker knows, if it knows more. Rates that grow approach each other,
+// and so do first calculations of the limit.
 func (c *controller) adopt(other Learned, now time.Time) {
-	if other.Pinned == c.Pinned && (other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate) {
+	if other.Pinned == c.Pinned && c.Found && other.Found && c.Changes == 1 && other.Changes == 1 {
+		c.Rate = (c.Rate + other.Rate) / 2
+	} else if other.Pinned == c.Pinned && (other.Changes > c.Changes || other.Changes == c.Changes && c.Found && other.Rate < c.Rate) {
 		c.Rate, c.Found, c.Before, c.Hold, c.Changes = other.Rate, other.Found, other.Before, max(other.Hold, firstHold), other.Changes
 		c.cutAt, c.tryAt = now, now.Add(c.Hold)
 	}

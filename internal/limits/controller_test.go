@@ -1,11 +1,13 @@
 package limits
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
 
 	"iterable-segment-export/schemas"
 )
@@ -28,7 +30,7 @@ func search(c *controller, most int) (tried []int) {
 		n := min(allowed, 100_000) // what fits into a body
 		tried = append(tried, n)
 		if n > most {
-			c.tooLarge(noon, n, allowed, 40*n)
+			c.tooLarge(noon, noon, n, allowed, 40*n)
 		} else {
 			c.accepted(noon, noon, n, allowed)
 		}
@@ -98,7 +100,7 @@ func TestSizeIsProbedMoreAndMoreSeldom(t *testing.T) {
 			t.Fatal("two probes at a time")
 		}
 		c.probing = false
-		c.tooLarge(now, n, n, 40*n)
+		c.tooLarge(now, now, n, n, 40*n)
 	}
 	if len(probes) < 3 || len(probes) > 8 {
 		t.Errorf("probes in a day: %v", probes)
@@ -154,25 +156,57 @@ func TestA429EndsATry(t *testing.T) {
 	}
 }
 
-// The rate doubles each second, and what a short ramp got through is not taken for a limit.
-func TestRateDoubles(t *testing.T) {
+// The rate rises with the time of sending, and what a short run got through is not taken for a
+// limit.
+func TestRateRises(t *testing.T) {
 	c := newController(schemas.Limits{}, Learned{Rows: startRows, TooMany: startRows + 1})
 	now := noon
 	for now.Sub(noon) < 3*time.Second {
 		now = now.Add(time.Duration(float64(time.Second) / c.Rate))
 		c.accepted(now, now, startRows, startRows)
 	}
-	if c.Rate < 30 || c.Rate > 50 || c.remembered().Rate > c.Rate/2 {
+	if c.Rate < 2.8*rise || c.Rate > startRate+3*rise || c.remembered().Rate > c.Rate/2 {
 		t.Errorf("%g requests a second, and %g are remembered", c.Rate, c.remembered().Rate)
 	}
 	before := c.Rate
-	if pause := c.throttled(now, now); pause == 0 || c.Rate != before*firstCut || c.remembered().Rate != c.Rate {
-		t.Errorf("%g requests a second after the first 429, and a pause of %v", c.Rate, pause)
+	now = now.Add(time.Hour)
+	if c.accepted(now, now, startRows, startRows); c.Rate > before+3*rise/before {
+		t.Errorf("%g requests a second after an hour without any", c.Rate)
 	}
 }
 
-// While the first large request is in progress, small ones wait for a while.
-func TestSmallRequestsWaitForTheFirstLargeOne(t *testing.T) {
+// The first 429 shows the limit, whatever the bucket let through before, and however long
+// nothing was sent.
+func TestTheFirst429ShowsTheLimit(t *testing.T) {
+	for _, limit := range []float64{20, 60, 100} {
+		for _, share := range []float64{1, 0.5} {
+			c := newController(schemas.Limits{}, Learned{Rows: startRows, TooMany: startRows + 1})
+			c.share = share
+			bucket, now := rate.NewLimiter(rate.Limit(limit*share), int(limit*share)), noon.Add(-time.Hour)
+			for range 10 {
+				c.sending(now)
+				bucket.AllowN(now, 1)
+			}
+			for now = noon; bucket.AllowN(now, 1); now = now.Add(time.Duration(float64(time.Second) / c.own())) {
+				c.sending(now)
+				c.accepted(now, now, startRows, startRows)
+			}
+			before := c.Rate
+			pause := c.throttled(now, now)
+			if pause == 0 || math.Abs(c.Rate-limit) > limit/10 || c.Rate > before*mostLeft || c.remembered().Rate != c.Rate {
+				t.Errorf("a limit of %g, share %g: %g requests a second after %g, and a pause of %v", limit, share, c.Rate, before, pause)
+			}
+			before = c.Rate
+			if c.throttled(now, now); c.Rate != before*missedCut {
+				t.Errorf("%g requests a second after the next 429", c.Rate)
+			}
+		}
+	}
+}
+
+// While the first large request is in progress, others wait for a while. If it was not refused
+// by then, more large ones are sent.
+func TestRequestsWaitForTheFirstLargeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(schemas.Limits{}, Learned{})
 		next := func() (Turn, time.Duration) {
@@ -186,15 +220,15 @@ func TestSmallRequestsWaitForTheFirstLargeOne(t *testing.T) {
 		first, _ := next()
 		first.Accepted(startRows)
 		large, _ := next()
-		time.AfterFunc(time.Second, func() { large.Accepted(98_000) })
-		if turn, waited := next(); turn.Profiles < 98_000 || waited != time.Second {
+		time.AfterFunc(growthWait/2, func() { large.TooLarge(100_000, 4_000_000) })
+		if turn, waited := next(); turn.Profiles >= 98_000 || waited >= growthWait {
 			t.Errorf("a request of %d profiles after %v", turn.Profiles, waited)
 		}
 		l = newLimiter(schemas.Limits{}, Learned{})
 		first, _ = next()
 		first.Accepted(startRows)
 		next() // is not answered
-		if turn, waited := next(); turn.Profiles != startRows || waited != growthWait {
+		if turn, waited := next(); turn.Profiles < 98_000 || waited != growthWait {
 			t.Errorf("a request of %d profiles after %v", turn.Profiles, waited)
 		}
 		l = newLimiter(schemas.Limits{}, Learned{})
@@ -214,7 +248,7 @@ func TestRequestsBecomeLargerFirst(t *testing.T) {
 	if c.Rate != startRate || c.next() != growth*startRows {
 		t.Errorf("%g requests a second of %d", c.Rate, c.next())
 	}
-	c.accepted(noon, noon, 98*startRows, growth*startRows) // as much as a body holds
+	c.accepted(noon, noon.Add(time.Second), 98*startRows, growth*startRows) // as much as a body holds
 	if c.Rate == startRate {
 		t.Error("the rate does not grow")
 	}
@@ -229,7 +263,7 @@ func TestTheRateGrowsWithRefusedSizes(t *testing.T) {
 	if c.Rate != startRate || c.TooMany != growth*startRows {
 		t.Errorf("%g requests a second after a failure, %+v", c.Rate, c.Learned)
 	}
-	if c.tooLarge(noon, 10*startRows, 10*startRows, 400_000); c.Rate <= startRate {
+	if c.tooLarge(noon, noon.Add(time.Second), 10*startRows, 10*startRows, 400_000); c.Rate <= startRate {
 		t.Errorf("%g requests a second after a size was refused", c.Rate)
 	}
 }
@@ -237,7 +271,7 @@ func TestTheRateGrowsWithRefusedSizes(t *testing.T) {
 // If the first rate is far too high, two 429s are enough to find that out.
 func TestAFirstRateThatIsFarTooHigh(t *testing.T) {
 	c := newController(schemas.Limits{}, Learned{})
-	if pause := c.throttled(noon, noon); pause != firstPause || c.Rate != startRate*firstCut {
+	if pause := c.throttled(noon, noon); pause != lowPause || c.Rate != startRate*firstCut {
 		t.Errorf("%g requests a second after the first 429, and a pause of %v", c.Rate, pause)
 	}
 	before := c.Rate
@@ -289,6 +323,9 @@ func TestGrowingRatesApproachEachOther(t *testing.T) {
 	if c.Rate != 12 {
 		t.Errorf("%g requests a second after one was found", c.Rate)
 	}
+	if c.adopt(Learned{Rate: 16, Found: true, Changes: 1}, noon); c.Rate != 14 {
+		t.Errorf("%g requests a second after two calculated different limits", c.Rate)
+	}
 }
 
 // Starting again and again does not lose what is known.
@@ -336,7 +373,7 @@ func TestOf429sWhileWorkersDivideTheRateTheFirstCounts(t *testing.T) {
 // how many rows.
 func TestFewLongRowsTeachBytes(t *testing.T) {
 	c := newController(schemas.Limits{}, Learned{Rows: 20_000, TooMany: 25_000})
-	c.tooLarge(noon, 97, 20_000, 4_000_000)
+	c.tooLarge(noon, noon, 97, 20_000, 4_000_000)
 	if c.Rows != 20_000 || c.TooMany != 25_000 || c.bytes(noon) != 2_000_000 {
 		t.Errorf("%+v", c.Learned)
 	}

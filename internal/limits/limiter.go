@@ -130,6 +130,7 @@ func (l *Limiter) next() (turn Turn, full bool, wait time.Duration) {
 	if probe {
 		l.c.probing, l.c.probed = true, now
 	}
+	l.c.sending(now)
 	return Turn{rows, l.c.bytes(now), l, now, probe}, false, 0
 }
 
@@ -197,7 +198,7 @@ func (t Turn) Throttled(retryAfter time.Duration) {
 
 // TooLarge records that a request of so many profiles and bytes was refused for its size.
 func (t Turn) TooLarge(profiles, bytes int) {
-	t.end(func(c *controller, now time.Time) { c.tooLarge(now, profiles, t.Profiles, bytes) })
+	t.end(func(c *controller, now time.Time) { c.tooLarge(t.sent, now, profiles, t.Profiles, bytes) })
 }
 
 // Failed records that the request got a 5xx or no answer, and reports whether it must be made

@@ -2,12 +2,12 @@
 // deployment together within them. Iterable documents neither a rate nor a size for
 // subscribe and unsubscribe, and other integrations of the customer use the same project.
 //
-// A controller starts with 5 requests/s of 1,000 profiles. While Iterable accepts them, each
-// request has ten times as many profiles as the one before. After one that is too large, it
-// tries sizes between the largest accepted and the smallest refused one. Then the rate doubles
-// each second until the first 429, which reduces it to 40 %. From then on the rate is held,
-// and a slightly higher one is tried from time to time. A 429 ends the try, reduces the rate
-// by 5 %, and doubles the time until the next try.
+// A controller starts with 5 requests/s of 1,000 profiles, then tries a hundred times as many in
+// one. After a request that is too large, it tries sizes between the largest accepted and the
+// smallest refused one. Then the rate rises by 36 each second until the first 429. From the
+// requests until then it calculates the limit, as that of a bucket of one second's requests.
+// From then on the rate is held, and a slightly higher one is tried from time to time. A 429 ends
+// the try, reduces the rate by 5 %, and doubles the time until the next try.
 //
 // Workers need no coordinator: each keeps a small file in the data root while it sends, with
 // the number of its uploads and what it has learned, and reads the others' files. A file that
