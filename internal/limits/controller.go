@@ -16,11 +16,13 @@ const (
 	startRate = 5
 	startRows = schemas.BatchProfiles
 	// rise is by how many requests per second the rate rises in a second of sending until the
-	// first 429. From that the limit is calculated, with the last counted requests. mostLeft
+	// first 429, and smallRise is that with requests of fewer profiles than startRows: some
+	// small lists fit into what startRate allows. From that the limit is calculated, with the last counted requests. mostLeft
 	// is the most that it leaves of the rate. firstPause is the pause after it, for the
 	// project's bucket to fill a little, and missedCut is the factor of the next 429 if that
 	// comes before a higher rate was tried: the calculation was wrong.
 	rise       = 36
+	smallRise  = 9
 	counted    = 1000
 	mostLeft   = 0.9
 	firstPause = time.Second / 4
@@ -250,7 +252,7 @@ func (c *controller) accepted(sent, now time.Time, rows, allowed int) {
 	}
 	switch {
 	case !c.Found:
-		c.raise(sent, now)
+		c.raise(sent, now, rows)
 	case c.tryAt.IsZero():
 		c.tryAt = now.Add(c.Hold)
 	case now.After(c.tryAt):
@@ -274,12 +276,17 @@ func (c *controller) sending(now time.Time) {
 	c.sends = append(c.sends[max(0, len(c.sends)-counted+1):], now)
 }
 
-// raise raises the rate by rise for each second of sending. It stays while nothing is sent.
-func (c *controller) raise(sent, now time.Time) {
+// raise raises the rate by rise or smallRise for each second of sending. It stays while nothing
+// is sent.
+func (c *controller) raise(sent, now time.Time, rows int) {
 	if c.raised.IsZero() {
 		c.raised = sent
 	}
-	c.Rate += rise * min(now.Sub(c.raised).Seconds(), 3/c.own())
+	by := float64(rise)
+	if rows < startRows {
+		by = smallRise
+	}
+	c.Rate += by * min(now.Sub(c.raised).Seconds(), 3/c.own())
 	c.raised = now
 	c.bound()
 }
@@ -351,7 +358,7 @@ func (c *controller) tooLarge(sent, now time.Time, rows, allowed, bytes int) {
 	}
 	c.shrink(rows)
 	if c.Rows > 0 && !c.Found { // the largest size is nearly known, and this was no 429
-		c.raise(sent, now)
+		c.raise(sent, now, rows)
 	}
 }
 

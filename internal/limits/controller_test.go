@@ -175,6 +175,23 @@ func TestRateRises(t *testing.T) {
 	}
 }
 
+// A project with the documented limit refuses none of ten small lists, however soon it
+// answers.
+func TestSmallListsFitIntoTheFirstRate(t *testing.T) {
+	c, bucket, now := newController(schemas.Limits{}, Learned{}), rate.NewLimiter(startRate, startRate), noon
+	for i := range 10 {
+		c.sending(now)
+		if !bucket.AllowN(now, 1) {
+			t.Fatalf("request %d is refused after %v", i+1, now.Sub(noon))
+		}
+		c.accepted(now, now.Add(time.Millisecond), 3, startRows)
+		now = now.Add(time.Duration(float64(time.Second) / c.own()))
+	}
+	if c.Rate < 1.5*startRate {
+		t.Errorf("%g requests a second after ten", c.Rate)
+	}
+}
+
 // The first 429 shows the limit, whatever the bucket let through before, and however long
 // nothing was sent.
 func TestTheFirst429ShowsTheLimit(t *testing.T) {
