@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -164,6 +165,9 @@ to what. Until then nothing is sent over the connection. For administrators only
 }
 
 func (a *app) connect(c *cobra.Command, o gateway.Service, name string, agree bool) error {
+	if err := mayConnect(c.Context(), o, name); err != nil {
+		return err
+	}
 	fmt.Fprintf(c.ErrOrStderr(), "%s\n\n", schemas.ConsentStatement)
 	if !agree {
 		if err := confirm(c, "--agree", "Do you agree, for connection %q?", name); err != nil {
@@ -184,6 +188,22 @@ func (a *app) connect(c *cobra.Command, o gateway.Service, name string, agree bo
 	return a.print(c, connectOutput{check, consent},
 		"Iterable (%s) accepts the key: a project of type %s with %d lists and %d fields.\nConnected: %q, agreed to by %s at %s (statement %.12s).",
 		consent.Host, check.ProjectType, check.Lists, check.Fields, name, consent.By, consent.At.Format(time.RFC3339), consent.SHA256)
+}
+
+// mayConnect refuses before a person reads the statement and agrees in vain. What may be done is
+// decided elsewhere.
+func mayConnect(ctx context.Context, o gateway.Service, name string) error {
+	all, err := o.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	if p := all.Person; p.Role != schemas.RoleAdministrator {
+		return fmt.Errorf("%s has the role %s, but this needs %s", p.Name, p.Role, schemas.RoleAdministrator)
+	}
+	if !slices.ContainsFunc(all.Connections, func(v schemas.ConnectionView) bool { return v.Name == name }) {
+		_, err = o.CheckConnection(ctx, name) // says that it is unknown, and which one may be meant
+	}
+	return err
 }
 
 func (a *app) disconnectCommand() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"iterable-segment-export/internal/access/oidctest"
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/schemas"
 )
 
 var devicePage = regexp.MustCompile(`(?m)^or open (\S+)$`)
@@ -81,7 +82,11 @@ func TestTheWholeWalkWithARealProvider(t *testing.T) {
 	as("ann")
 	s.Contains(s.Want(0, "connect", "sandbox", "--agree"), "agreed to by ann@example.com")
 	as("bob")
-	s.Contains(s.Want(1, "connect", "sandbox", "--agree"), "bob@example.com has the role contributor, but this needs administrator")
+	refused := s.Want(1, "connect", "sandbox", "--agree")
+	s.Contains(refused, "bob@example.com has the role contributor, but this needs administrator")
+	if strings.Contains(refused, schemas.ConsentStatement[:40]) {
+		t.Error("the statement is shown to a person who can't agree")
+	}
 	s.Contains(s.Want(0, "apply", file, "--yes"), `create "Spring"`)
 	s.Contains(s.Want(0, "run", "Spring"), "done")
 	s.Contains(s.Want(0, "rejects", "Spring", "--format", "csv"), "nobody@nowhere")
