@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 
 	"go.temporal.io/sdk/temporal"
@@ -56,9 +55,6 @@ func wants(all []schemas.Notify, in schemas.NotifyInput) bool {
 	return slices.ContainsFunc(all, func(to schemas.Notify) bool { return schemas.Equal(to, in.To) && to.Wants(in.Message.Data.Event) })
 }
 
-// runID matches the run IDs of Temporal.
-var runID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
 // refusedRun returns the message about a run that was not let in. The run has no record, and
 // its input may be forged: the message goes to a target of the export as it was granted
 // last, and holds no text of the run.
@@ -68,7 +64,7 @@ func (a *Activities) refusedRun(ctx context.Context, in schemas.NotifyInput) (sc
 	if err != nil {
 		return in, err
 	}
-	if e.Event == schemas.EventDone || !wants(granted, in) || !runID.MatchString(e.RunID) {
+	if e.Event == schemas.EventDone || !wants(granted, in) || !schemas.IsRunID(e.RunID) {
 		return in, altered(schemas.RunRef{Export: e.Export})
 	}
 	in.Message.Type = "run." + e.Event
@@ -91,7 +87,7 @@ func (a *Activities) lateRun(ctx context.Context, in schemas.NotifyInput) (schem
 			return in, err
 		}
 		late := e.Event == schemas.EventOverdue || e.Event == schemas.EventSlow || e.Event == schemas.EventRecovered
-		if !late || !wants(granted, in) || e.Late.RunID != "" && !runID.MatchString(e.Late.RunID) {
+		if !late || !wants(granted, in) || e.Late.RunID != "" && !schemas.IsRunID(e.Late.RunID) {
 			return in, altered(schemas.RunRef{Export: e.Export})
 		}
 	}

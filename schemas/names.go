@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -182,6 +183,12 @@ const (
 	schedulePrefix = "schedule/"
 	refreshPrefix  = "refresh/"
 )
+
+// runID matches the IDs that Temporal gives to runs.
+var runID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+// IsRunID reports whether a text has the form of a run ID.
+func IsRunID(text string) bool { return runID.MatchString(text) }
 
 // ExportOfRun returns the export whose run has this workflow ID. ok reports whether the ID
 // belongs to a run.

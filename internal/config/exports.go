@@ -84,6 +84,12 @@ func checkExports(all *schemas.Exports, doc *document, p *problems) {
 		if schemas.IsTrial(e.Name) {
 			p.add(doc.at(child(path, "name")...), `the name %s ends like that of a trial; use another one`, quote(e.Name))
 		}
+		if schemas.IsRunID(e.Name) {
+			p.add(doc.at(child(path, "name")...), `the name %s looks like the ID of a run, which commands accept in place of a name; use another one`, quote(e.Name))
+		}
+		if e.Name == "." || e.Name == ".." {
+			p.add(doc.at(child(path, "name")...), `the name %s means a folder in an address of the gateway; use another one`, quote(e.Name))
+		}
 		if e.Email == "" && e.UserID == "" {
 			p.add(doc.at(path...), "this export has neither email nor userID; name the column that identifies profiles")
 		}

@@ -13,7 +13,9 @@ func TestWhatFlagsDefineIsCheckedLikeAFile(t *testing.T) {
 	for want, change := range map[string]func(*schemas.Export){
 		"": func(*schemas.Export) {},
 		`the name "S1 " begins or ends with white space`: func(e *schemas.Export) { e.Segments[0].Name = "S1 " },
-		"column": func(e *schemas.Export) { e.Fields.List = []schemas.Field{{Column: ""}} },
+		"looks like the ID of a run":                     func(e *schemas.Export) { e.Name = "01a2b3c4-0000-7000-8000-000000000001" },
+		"means a folder":                                 func(e *schemas.Export) { e.Name = ".." },
+		"column":                                         func(e *schemas.Export) { e.Fields.List = []schemas.Field{{Column: ""}} },
 	} {
 		e := schemas.Export{Name: "S1", Connection: "marketing", Email: "email", Segments: []schemas.Segment{{Name: "S1", Source: "/srv/s1"}}}
 		change(&e)

@@ -50,24 +50,18 @@ func (l *Local) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (
 	if !slices.Contains([]string{schemas.UpdateRetry, schemas.UpdateAbort, schemas.UpdateApprove}, in.Answer) {
 		return "", access.No(schemas.ErrorBadRequest, "%q is not an answer; use %s, %s or %s", in.Answer, schemas.UpdateRetry, schemas.UpdateAbort, schemas.UpdateApprove)
 	}
-	if in.Answer == schemas.UpdateApprove && l.who.Role != schemas.RoleAdministrator {
-		v, err := l.Look(ctx, run)
-		if err != nil {
-			return "", err
-		}
-		for _, w := range v.Waits() {
-			if w.ID == in.Wait && w.Type == schemas.ErrorListForeign {
-				return "", access.No(schemas.ErrorNotAllowed, "only an administrator can hand over a list that an export over another connection sends to: %s", w.Message)
-			}
-		}
-	}
-	before, err := l.Look(ctx, run)
+	v, err := l.Look(ctx, run)
 	if err != nil {
 		return "", err
 	}
-	took, err := l.reader().Answer(ctx, run, in.Answer, in.Wait)
+	for _, w := range v.Waits() {
+		if w.ID == in.Wait && w.Type == schemas.ErrorListForeign && in.Answer == schemas.UpdateApprove && l.who.Role != schemas.RoleAdministrator {
+			return "", access.No(schemas.ErrorNotAllowed, "only an administrator can hand over a list that an export over another connection sends to: %s", w.Message)
+		}
+	}
+	took, err := l.reader().Answer(ctx, v, in.Answer, in.Wait)
 	if err == nil {
-		err = l.auditAnswer(ctx, before, in)
+		err = l.auditAnswer(ctx, v, in)
 	}
 	return took, err
 }

@@ -269,37 +269,39 @@ func (o *Session) granted(ctx context.Context, in schemas.RunInput, trigger stri
 	return o.Gate.GrantRun(ctx, o.Who, in)
 }
 
-// Find returns the latest run of the export called name, or the run with the ID name.
+// Find returns the latest run of the export called name, or the run with the ID name. What looks
+// like an ID is not taken for a name: a command about a run must not reach the run of an export
+// that is called like its ID.
 func (o *Session) Find(ctx context.Context, name string) (Run, error) {
-	d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
-	switch {
-	case err == nil && d.WorkflowExecutionInfo.Type.GetName() == schemas.WorkflowRemoveExport:
-		return Run{}, fmt.Errorf("%w: the export %q was removed", ErrNoRun, name)
-	case err == nil:
-		return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name), RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil
-	case !absent(err):
-		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
-	}
-	found, err := o.list(ctx, fmt.Sprintf("RunId = %q AND WorkflowType = %q", name, schemas.WorkflowRunExport), runOf, 1)
-	if err != nil {
-		return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
-	}
-	if len(found) > 0 {
-		return found[0].Run, nil
+	if schemas.IsRunID(name) {
+		found, err := o.list(ctx, fmt.Sprintf("RunId = %q AND WorkflowType = %q", name, schemas.WorkflowRunExport), runOf, 1)
+		switch {
+		case err != nil:
+			return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
+		case len(found) > 0:
+			return found[0].Run, nil
+		}
+	} else {
+		d, err := o.Client.DescribeWorkflowExecution(ctx, schemas.RunWorkflowID(name), "")
+		switch {
+		case err == nil && d.WorkflowExecutionInfo.Type.GetName() == schemas.WorkflowRemoveExport:
+			return Run{}, fmt.Errorf("%w: the export %q was removed", ErrNoRun, name)
+		case err == nil:
+			return Run{Export: name, WorkflowID: schemas.RunWorkflowID(name), RunID: d.WorkflowExecutionInfo.Execution.RunId}, nil
+		case !absent(err):
+			return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
+		}
 	}
 	names, _ := o.Names(ctx) // only for the suggestion
 	return Run{}, fmt.Errorf("%w: neither a run ID nor an export that has run is called %q%s", ErrNoRun, name, spelling.Guess(name, names))
 }
 
-// Answer sends an answer, one of the schemas.Update names, to the wait with that ID. It
+// Answer sends an answer, one of the schemas.Update names, to the wait with that ID among those
+// of a view. The caller has examined that view: a wait that has begun since gets no answer. It
 // returns the name of the segment that waited, or of the export if the run did. An answer
 // holds for one wait only: what its message says is what was decided.
-func (o *Session) Answer(ctx context.Context, run Run, answer, wait string) (string, error) {
-	v, err := o.Look(ctx, run)
-	if err != nil {
-		return "", err
-	}
-	waits := v.Waits()
+func (o *Session) Answer(ctx context.Context, v View, answer, wait string) (string, error) {
+	run, waits := v.Run, v.Waits()
 	for _, w := range waits {
 		if w.ID == wait {
 			return cmp.Or(w.Segment, run.Export), o.update(ctx, w.workflowID, answer, w.Waiting)

@@ -51,7 +51,7 @@ func TestWhatTheThirdKindCanDo(t *testing.T) {
 
 func (x third) answers() {
 	v := shrunk(x.Guarded, "Answered")
-	if _, err := x.o.Answer(x.T.Context(), v.Run, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
+	if _, err := x.o.Answer(x.T.Context(), v, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
 		x.T.Fatal(err)
 	}
 	x.Done(x.Watch(v.Run))

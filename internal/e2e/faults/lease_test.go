@@ -113,7 +113,7 @@ func TestAConnectionThatNobodyServesIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.StartHost()
-	if _, err := w.Operator.Answer(t.Context(), v.Run, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
+	if _, err := w.Operator.Answer(t.Context(), v, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // longer than the other tests' patience

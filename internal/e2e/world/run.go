@@ -172,7 +172,7 @@ func (w *World) Answer(v operate.View, answer string) operate.View {
 		if !slices.Contains(wait.Answers, answer) {
 			continue
 		}
-		if _, err := w.Operator.Answer(w.T.Context(), v.Run, answer, wait.ID); err != nil {
+		if _, err := w.Operator.Answer(w.T.Context(), v, answer, wait.ID); err != nil {
 			w.T.Fatal(err)
 		}
 		answered++
