@@ -315,10 +315,17 @@ func usable(l iterable.List) error {
 const keptBy = "Kept by iterable-segment-export"
 
 // description returns the description of a list: the data root and the export that fill it. A hash
-// stands for the connection, since others may have an export of that name later, and for the end of
-// a long name.
+// stands for the connection, since others may have an export of that name later. Of a long name
+// only the beginning fits, and the hash stands for its end too. That hash is longer, because
+// people choose the names of exports: a name with the same 32 bits is found in minutes.
 func description(deployment, connection, export string) string {
 	of := sha256.Sum256([]byte(connection + "\x00" + export))
-	d := []rune(fmt.Sprintf("%s (%s-%s), export %q", keptBy, deployment[:min(len(deployment), 8)], hex.EncodeToString(of[:4]), export))
-	return string(slices.Clip(d[:min(len(d), api.MaxDescription)]))
+	d := []rune{}
+	for _, bytes := range []int{4, 16} {
+		d = []rune(fmt.Sprintf("%s (%s-%s), export %q", keptBy, deployment[:min(len(deployment), 8)], hex.EncodeToString(of[:bytes]), export))
+		if len(d) <= api.MaxDescription {
+			return string(d)
+		}
+	}
+	return string(d[:api.MaxDescription])
 }

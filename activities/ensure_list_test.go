@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -381,5 +382,24 @@ func TestDescriptionsFit(t *testing.T) {
 	}
 	if d == description("0123456789ABCDEF", "sandbox", long+"x") || d == description("0123456789ABCDEF", "another", long) {
 		t.Error("two exports have the same")
+	}
+}
+
+// TestALongNameIsNotFoundAgain: an administrators' export has a name that is too long for the
+// description of its lists. A contributor looks for one that begins the same way, has the same
+// description, and so takes the lists that the export has left behind.
+func TestALongNameIsNotFoundAgain(t *testing.T) {
+	const tries = 1 << 18
+	long := strings.Repeat("Payroll of all countries ", 5)
+	theirs := map[string]string{}
+	for i := range tries {
+		name := fmt.Sprint(long, "A", i)
+		theirs[description("0123456789ABCDEF", "owners", name)] = name
+	}
+	for i := range tries {
+		name := fmt.Sprint(long, "B", i)
+		if other, ok := theirs[description("0123456789ABCDEF", "sandbox", name)]; ok {
+			t.Fatalf("%q over the shared connection has the description of %q over the administrators'", name, other)
+		}
 	}
 }
