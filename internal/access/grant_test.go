@@ -210,7 +210,7 @@ func TestANameBelongsToOneConnection(t *testing.T) {
 	if err := g.CheckName(t.Context(), "Spring", "marketing"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Move(t.Context(), "Spring", "other", "ann"); err == nil {
+	if _, err := g.Move(t.Context(), "Spring", "marketing", "other", "ann"); err == nil {
 		t.Error("a name without a record can be moved")
 	}
 	for range 2 {
@@ -224,7 +224,10 @@ func TestANameBelongsToOneConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := g.Move(t.Context(), "Spring", "other", "bob")
+	// Whoever may use the connection that it had, and not the one that it was moved to meanwhile.
+	_, err = g.Move(t.Context(), "Spring", "owners", "other", "eve")
+	refused(t, "moved from where it is no more", err, schemas.ErrorChanged)
+	r, err := g.Move(t.Context(), "Spring", "marketing", "other", "bob")
 	if err != nil || r.Connection != "other" || len(r.Before) != 1 || r.Before[0] != "marketing" {
 		t.Errorf("%+v, %v", r, err)
 	}

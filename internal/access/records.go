@@ -52,8 +52,8 @@ func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
 
 // Move transfers an export's name to another connection, and revokes the export's grants.
 // The caller must have checked that no run is under way and that the person may use both
-// connections.
-func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas.NameRecord, error) {
+// connections. It refuses a name that no longer belongs to from.
+func (g *Gate) Move(ctx context.Context, export, from, connection, by string) (schemas.NameRecord, error) {
 	r, ok, err := g.Owner(ctx, export)
 	if err != nil {
 		return r, err
@@ -63,6 +63,9 @@ func (g *Gate) Move(ctx context.Context, export, connection, by string) (schemas
 	}
 	if r.Connection == connection {
 		return r, nil
+	}
+	if r.Connection != from {
+		return r, No(schemas.ErrorChanged, "the export name %q was moved to another connection meanwhile", export)
 	}
 	if err := g.Revoke(ctx, r.Connection, export, by); err != nil {
 		return r, err

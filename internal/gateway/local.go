@@ -256,7 +256,7 @@ func (l *Local) Move(ctx context.Context, export string, in MoveRequest) (schema
 	if err := l.moveTrials(ctx, o.Gate, export, owner.Connection, in.Connection); err != nil {
 		return none, err
 	}
-	moved, err := o.Gate.Move(ctx, export, in.Connection, l.who.Name)
+	moved, err := o.Gate.Move(ctx, export, owner.Connection, in.Connection, l.who.Name)
 	if err == nil && isApplied {
 		err = o.Move(ctx, applied, in.Connection)
 	}

@@ -171,7 +171,7 @@ func (l *Local) moveTrials(ctx context.Context, gate *access.Gate, export, from,
 	name := schemas.TrialName(export)
 	owner, has, err := gate.Owner(ctx, name)
 	if err == nil && has && owner.Connection == from {
-		_, err = gate.Move(ctx, name, to, l.who.Name)
+		_, err = gate.Move(ctx, name, from, to, l.who.Name)
 	}
 	return err
 }
