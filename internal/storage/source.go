@@ -377,11 +377,7 @@ func CheckUnchanged(ctx context.Context, o Object) error {
 	if isBucket(o.URL) {
 		return checkObject(ctx, o)
 	}
-	loc, err := parseLocation(o.URL)
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.Name, err)
-	}
-	info, err := os.Stat(loc.literal)
+	info, err := statSource(o)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errChanged(o.Name, "it is no longer there")
@@ -393,4 +389,22 @@ func CheckUnchanged(ctx context.Context, o Object) error {
 		return errChanged(o.Name, "it was written to at "+info.ModTime().UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// statSource describes a local file below its allowed place: what a link leads to elsewhere
+// is nobody's business, not even its size.
+func statSource(o Object) (fs.FileInfo, error) {
+	if o.root == "" {
+		loc, err := parseLocation(o.URL)
+		if err != nil {
+			return nil, err
+		}
+		return os.Stat(loc.literal)
+	}
+	r, err := os.OpenRoot(o.root)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Stat(o.path)
 }

@@ -238,6 +238,17 @@ func TestALinkThatIsPutThereLaterLeadsNowhere(t *testing.T) {
 				f.Close()
 				t.Errorf("it reads %q", text)
 			}
+			said := fmt.Sprint(CheckUnchanged(t.Context(), o))
+			if err := os.WriteFile(filepath.Join(dir, "secret/a.txt"), []byte("a longer secret"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			longer := fmt.Sprint(CheckUnchanged(t.Context(), o))
+			if err := os.Remove(filepath.Join(dir, "secret/a.txt")); err != nil {
+				t.Fatal(err)
+			}
+			if gone := fmt.Sprint(CheckUnchanged(t.Context(), o)); longer != said || gone != said || said == fmt.Sprint(error(nil)) {
+				t.Errorf("it tells of the other file: %s; of a longer one: %s; of none: %s", said, longer, gone)
+			}
 		})
 	}
 }
