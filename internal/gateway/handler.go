@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -215,11 +217,29 @@ func (h *Handler) do(rt route, who schemas.Person, w http.ResponseWriter, r *htt
 		return access.No(schemas.ErrorNotAllowed, "%s has the role %s, but this needs %s", who.Name, who.Role, rt.least)
 	}
 	follows := rt.kind == "text/event-stream"
-	leave, err := h.wait(r.Context(), who, rt.costly, follows)
+	mine, patience := place{who.Subject, "requests", mostAtOnce, access.No(CodeTooMany, "%d requests of %s are under way; wait until one is answered", mostAtOnce, who.Name)}, h.patience
+	if follows {
+		mine, patience = place{who.Subject, "following", mostFollowed, access.No(CodeTooMany, "%s already follows %d runs", who.Name, mostFollowed)}, 0
+	}
+	leave, err := h.wait(r.Context(), patience, mine)
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if rt.costly {
+		body, err := bodyOf(w, r) // before it takes a place that others need: it may come slowly
+		if err != nil {
+			return err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		leave, err := h.wait(r.Context(), patience,
+			place{who.Subject, "costly", mostCostly, access.No(CodeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)},
+			place{everyone, "costly", costlyAtOnce, access.No(CodeTooMany, "several requests like this one are under way; wait a moment")})
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	var cancel context.CancelFunc
 	if follows {
 		r, cancel = h.whileGood(r, rt.least)
@@ -264,20 +284,17 @@ type place struct {
 	full          error // of a request that finds no place
 }
 
-// wait waits until a request of a person has the places that it needs, and returns what gives
-// them up. One that follows a run does not wait.
-func (h *Handler) wait(ctx context.Context, who schemas.Person, costly, follows bool) (leave func(), err error) {
-	places := []place{{who.Subject, "requests", mostAtOnce, access.No(CodeTooMany, "%d requests of %s are under way; wait until one is answered", mostAtOnce, who.Name)}}
-	patience := h.patience
-	switch {
-	case follows:
-		places = []place{{who.Subject, "following", mostFollowed, access.No(CodeTooMany, "%s already follows %d runs", who.Name, mostFollowed)}}
-		patience = 0
-	case costly:
-		places = append(places,
-			place{who.Subject, "costly", mostCostly, access.No(CodeTooMany, "%d such requests of %s are under way; wait until one is answered", mostCostly, who.Name)},
-			place{everyone, "costly", costlyAtOnce, access.No(CodeTooMany, "several requests like this one are under way; wait a moment")})
+// bodyOf reads the body of a request.
+func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		err = access.No(schemas.ErrorBadRequest, "the request body can't be read, or has more than %d bytes", maxBody)
 	}
+	return body, err
+}
+
+// wait waits until all of the places are free, and returns what gives them up.
+func (h *Handler) wait(ctx context.Context, patience time.Duration, places ...place) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,6 +57,42 @@ func TestOnePersonLeavesRoomForCostlyOperationsOfOthers(t *testing.T) {
 	for range mostCostly + 1 {
 		if err := <-answers; err != nil {
 			t.Error(err)
+		}
+	}
+	if len(h.open) != 0 {
+		t.Errorf("still counted: %v", h.open)
+	}
+}
+
+// Whoever sends slowly, or never all of it, keeps no costly operation from others.
+func TestASlowBodyHoldsNoPlaceOfOthers(t *testing.T) {
+	h, _, _, _ := slowly(route{least: schemas.RoleContributor}, http.MethodPost)
+	rt := route{name: "slow", least: schemas.RoleContributor, costly: true, serve: func(_ *Local, _ http.ResponseWriter, r *http.Request) error {
+		_, err := io.ReadAll(r.Body)
+		return err
+	}}
+	ask := func(who string, body io.Reader) error {
+		return h.do(rt, schemas.Person{Name: who, Subject: who, Role: rt.least}, httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", body))
+	}
+	answers := make(chan error)
+	var ends []*io.PipeWriter
+	for _, who := range []string{"eve", "mallory"} {
+		for range mostCostly {
+			body, end := io.Pipe()
+			ends = append(ends, end)
+			go func() { answers <- ask(who, body) }()
+			if _, err := end.Write([]byte("{")); err != nil { // the request is under way
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := ask("ann", strings.NewReader("{}")); err != nil {
+		t.Errorf("another person: %v", err)
+	}
+	for _, end := range ends {
+		_ = end.CloseWithError(io.ErrUnexpectedEOF)
+		if err := <-answers; !access.IsRefused(err, schemas.ErrorBadRequest) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("who ended early: %v", err)
 		}
 	}
 	if len(h.open) != 0 {

@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -110,10 +110,9 @@ func (h *Handler) handle(name string, do func(w http.ResponseWriter, r *http.Req
 		defer cancel()
 		r = r.WithContext(ctx)
 		who := ""
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := bodyOf(w, r)
 		switch {
 		case err != nil:
-			err = access.No(schemas.ErrorBadRequest, "the request body can't be read, or has more than %d bytes", maxBody)
 		case h.o.Triggers == nil:
 			err = access.No(schemas.ErrorProof, "this gateway accepts no signed requests and no events")
 		default:
@@ -203,8 +202,11 @@ func (h *Handler) handshake(w http.ResponseWriter, r *http.Request, _ []byte) (s
 	return trigger.EventGrid, nil
 }
 
-// messageID returns by what a message is remembered.
-func messageID(sender, id string) string { return sender + "\x00" + id }
+// messageID returns by what a message is remembered. The sender chooses the ID, which may be long.
+func messageID(sender, id string) string {
+	sum := sha256.Sum256([]byte(sender + "\x00" + id))
+	return string(sum[:])
+}
 
 // known reports whether a message has been answered. It refuses an ID that was used for
 // another export, or for an event and a start; export is empty for an event.

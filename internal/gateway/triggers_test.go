@@ -270,3 +270,14 @@ func TestAppliedNow(t *testing.T) {
 		t.Errorf("paused: %+v, %v", now, err)
 	}
 }
+
+// TestTheIDOfAMessageTakesLittleMemory, however long its sender makes it: thousands are remembered.
+func TestTheIDOfAMessageTakesLittleMemory(t *testing.T) {
+	long := strings.Repeat("x", maxBody)
+	if n := len(messageID("airflow", long)); n > 64 {
+		t.Errorf("%d bytes", n)
+	}
+	if messageID("airflow", long) == messageID("airflow", long+"y") || messageID("a", "b") == messageID("b", "a") {
+		t.Error("two messages have the same")
+	}
+}
