@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 var (
@@ -110,8 +111,14 @@ func (m snsMessage) signed() string {
 	return b.String()
 }
 
-// mostCerts bounds the certificates that are kept; there is one for each region.
-const mostCerts = 100
+const (
+	// mostCerts bounds the certificates that are kept; there is one for each region.
+	mostCerts = 100
+	// mostFetches is how many certificates may be fetched at once, and fetchPause the time until
+	// one more may be: anyone can send messages that name new ones.
+	mostFetches = 10
+	fetchPause  = 5 * time.Second
+)
 
 // certificate returns the key that SNS signs with.
 func (v *Verifier) certificate(ctx context.Context, from string) (*rsa.PublicKey, error) {
@@ -127,6 +134,9 @@ func (v *Verifier) certificate(ctx context.Context, from string) (*rsa.PublicKey
 	v.mu.Unlock()
 	if key != nil {
 		return key, nil
+	}
+	if !v.fetches.Allow() { // SNS sends the message again
+		return nil, errors.New("fetch the certificate of SNS: too many others were asked for within a short time")
 	}
 	text, err := v.get(ctx, u)
 	if err != nil {

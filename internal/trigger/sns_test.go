@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -252,5 +253,35 @@ func TestTheCertificateOfSNSIsProven(t *testing.T) {
 	}
 	if n := names("sns.cn-north-1.amazonaws.com.cn"); n[0] != "sns-cn-north-1.amazonaws.com.cn" || len(n) != 3 {
 		t.Errorf("%v", n)
+	}
+}
+
+// TestForgedMessagesDoNotReachSNS: each names another certificate, and whoever sends many makes few
+// requests. What real messages are signed with is known.
+func TestForgedMessagesDoNotReachSNS(t *testing.T) {
+	a := newSNS(t)
+	v := verifier(t, a.options())
+	event := func(body []byte) error {
+		_, _, err := v.Event(post("/v1/events", body), body)
+		return err
+	}
+	good := a.signed("sns.json", "2", nil)
+	if err := event(good); err != nil {
+		t.Fatal(err)
+	}
+	a.got, a.cert = nil, []byte("not a certificate")
+	for i := range 200 {
+		forged := a.signed("sns.json", "2", func(m *snsMessage) {
+			m.SigningCertURL = fmt.Sprintf("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-%032x.pem", i)
+		})
+		if event(forged) == nil {
+			t.Fatal("a forged message is accepted")
+		}
+	}
+	if len(a.got) > 2*mostFetches {
+		t.Errorf("200 forged messages made %d requests", len(a.got))
+	}
+	if err := event(good); err != nil {
+		t.Errorf("a real message meanwhile: %v", err)
 	}
 }

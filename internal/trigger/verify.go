@@ -15,6 +15,7 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/time/rate"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
@@ -54,13 +55,15 @@ func (o Options) On() bool {
 type Verifier struct {
 	o Options
 
+	fetches *rate.Limiter // of certificates
+
 	mu    sync.Mutex
 	certs map[string]*rsa.PublicKey // of SNS, by their URLs
 }
 
 // New returns a Verifier.
 func New(o Options) (*Verifier, error) {
-	v := &Verifier{o: o, certs: map[string]*rsa.PublicKey{}}
+	v := &Verifier{o: o, fetches: rate.NewLimiter(rate.Every(fetchPause), mostFetches), certs: map[string]*rsa.PublicKey{}}
 	if o.HTTP == nil {
 		v.o.HTTP = &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
