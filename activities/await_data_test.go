@@ -114,6 +114,20 @@ func TestDataSettles(t *testing.T) {
 	l.ready(settle, "2036-02-03")
 }
 
+// TestAMarkerElsewhereIsMissing: whoever may read one file of a folder learns from markers neither
+// which other files there are nor when they were written.
+func TestAMarkerElsewhereIsMissing(t *testing.T) {
+	l := newLooks(t)
+	l.in.Segment.Source = filepath.Join(l.folder, "people.arrow")
+	l.Activities.Connections = oneConnection{schemas.Connection{Name: "sandbox", AllowedSources: []string{l.in.Segment.Source}}}
+	l.dated("salaries.txt", time.Minute)
+	l.dated("private/salaries.txt", time.Minute)
+	for _, marker := range []string{"salaries.txt", "sal*", "private/s*", "nothing.txt"} {
+		l.ready(schemas.Wanted{Ready: schemas.Ready{Marker: marker}}, "there is no file \""+marker+"\" (ready.marker)")
+	}
+	l.ready(schemas.Wanted{Ready: schemas.Ready{Marker: "peo*"}}, "")
+}
+
 func TestDataHasAMarker(t *testing.T) {
 	l := newLooks(t)
 	want := schemas.Wanted{Ready: schemas.Ready{Marker: "_SUCCESS"}, Settle: schemas.Duration(2 * time.Minute)}
