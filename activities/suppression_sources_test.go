@@ -30,6 +30,8 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 	single := file(dir, "spring-never.arrow")
 	pattern := file(dir, "closed", "x", "a.arrow")
 	outside := file(elsewhere, "a.arrow")
+	beside := file(dir, "complaints-1.arrow")
+	below := file(dir, "days", "2026", "complaints", "a.arrow")
 	if err := os.Symlink(never, filepath.Join(dir, "linked.arrow")); err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +40,8 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 		{Name: "B", Source: single, Email: "Mail"},
 		{Name: "C", Source: filepath.Join(dir, "closed", "*", "*.arrow"), Email: "Mail"},
 		{Name: "D", Source: elsewhere, Email: "Mail"},
+		{Name: "E", Source: filepath.Join(dir, "complaints-*.arrow"), Email: "Mail"},
+		{Name: "F", Source: filepath.Join(dir, "**", "complaints"), Email: "Mail"},
 	}}
 	for _, list := range c.Suppress {
 		if _, err := sources.OfSuppression(t.Context(), c, list); err != nil {
@@ -51,6 +55,9 @@ func TestSuppressionListsAreNoSegments(t *testing.T) {
 		single:                              true,
 		pattern:                             true,
 		outside:                             true,
+		beside:                              true,
+		below:                               true,
+		filepath.Join(dir, "days"):          true,
 		filepath.Join(dir, "linked.arrow"):  true,
 		filepath.Join(dir, "*.arrow"):       true,
 		filepath.Join(dir, "s*", "*.arrow"): false,

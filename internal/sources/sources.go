@@ -24,32 +24,28 @@ func OfSuppression(ctx context.Context, c schemas.Connection, list schemas.Suppr
 	return Files(ctx, c, list.Source, segment.Search{Version: segment.Latest})
 }
 
-// places returns the places that segments may not read, since suppression lists are
-// there. The folder of a pattern is one of them, unless an allowed source is the folder itself or
-// in it.
-func places(c schemas.Connection) (places []string, err error) {
-	for _, list := range c.Suppress {
-		base, pattern, err := storage.Base(list.Source)
-		if err != nil {
-			return nil, fmt.Errorf("suppression list %q of connection %q: %w", list.Name, c.Name, err)
-		}
-		holds := func(source string) bool {
-			_, err := storage.Within(source, []string{base})
-			return err == nil
-		}
-		if !pattern || !slices.ContainsFunc(c.AllowedSources, holds) {
-			places = append(places, base)
-		}
-	}
-	return places, nil
+// kept is the source of a suppression list, which segments may not read: the folder before its first
+// wildcard, or only the files that match if an allowed source is that folder or in it.
+type kept struct {
+	source string
+	whole  bool
 }
 
-// refusePlaces returns an error if a segment's file is in one of the places.
-func refusePlaces(o storage.Object, places []string, c schemas.Connection) error {
-	if len(places) == 0 {
-		return nil
+func keptOf(c schemas.Connection) (lists []kept, err error) {
+	for _, list := range c.Suppress {
+		if _, _, err := storage.Base(list.Source); err != nil {
+			return nil, fmt.Errorf("suppression list %q of connection %q: %w", list.Name, c.Name, err)
+		}
+		lists = append(lists, kept{list.Source, !slices.ContainsFunc(c.AllowedSources, func(allowed string) bool {
+			return storage.Covers(list.Source, allowed, true) && !storage.Covers(list.Source, allowed, false)
+		})})
 	}
-	if _, err := storage.WithinObject(o, places); err != nil {
+	return lists, nil
+}
+
+// refuseKept returns an error if a segment's file is one of a suppression list.
+func refuseKept(o storage.Object, lists []kept, c schemas.Connection) error {
+	if !slices.ContainsFunc(lists, func(k kept) bool { return storage.Covers(k.source, o.URL, k.whole) }) {
 		return nil
 	}
 	return step.NeedOperator(schemas.ErrorSourceNotAllowed, fmt.Sprintf(
@@ -59,7 +55,7 @@ func refusePlaces(o storage.Object, places []string, c schemas.Connection) error
 // Files finds the files of a source, if the connection allows all of them. Files in the source
 // of a suppression list are not allowed.
 func Files(ctx context.Context, c schemas.Connection, source string, search segment.Search) (*segment.Located, error) {
-	refused, err := places(c)
+	lists, err := keptOf(c)
 	if err != nil {
 		return nil, step.NeedOperator(schemas.ErrorSuppression, err.Error())
 	}
@@ -71,7 +67,7 @@ func Files(ctx context.Context, c schemas.Connection, source string, search segm
 		if err != nil {
 			return o, Refused(err, c)
 		}
-		return o, refusePlaces(o, refused, c)
+		return o, refuseKept(o, lists, c)
 	})
 }
 

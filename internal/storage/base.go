@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -31,4 +32,58 @@ func Base(source string) (base string, pattern bool, err error) {
 		base += "?" + query
 	}
 	return base, true, nil
+}
+
+// Covers reports whether a source reads a file or a folder, with symbolic links followed. With whole,
+// everything counts in the folder before the source's first wildcard. Parameters of a bucket that
+// only one of the two names count as the same. What can't be resolved is covered.
+func Covers(source, place string, whole bool) bool {
+	base, pattern, path, apart, err := related(source, place)
+	if apart || err != nil {
+		return !apart
+	}
+	rel, err := filepath.Rel(base, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return false
+	}
+	w := walk{pattern: pattern}
+	return whole || w.matches(filepath.ToSlash(rel))
+}
+
+// related returns the folder and the pattern of a source, and the path of a place in the same
+// bucket or on this machine. apart reports whether it is elsewhere.
+func related(source, place string) (base, pattern, path string, apart bool, err error) {
+	if isBucket(source) != isBucket(place) {
+		return "", "", "", true, nil
+	}
+	if isBucket(source) {
+		of, err := parseBucketURL(source)
+		if err != nil {
+			return "", "", "", false, err
+		}
+		where, err := parseBucketURL(place)
+		if err != nil {
+			return "", "", "", false, err
+		}
+		apart = of.scheme != where.scheme || of.bucket != where.bucket
+		theirs := where.withoutDefaults()
+		for name, mine := range of.withoutDefaults() {
+			apart = apart || theirs.Has(name) && !slices.Equal(theirs[name], mine)
+		}
+		base, pattern = splitPattern(of.pattern)
+		return "/" + base, pattern, "/" + where.key, apart, nil
+	}
+	of, err := parseLocation(source)
+	if err != nil {
+		return "", "", "", false, err
+	}
+	where, err := parseLocation(place)
+	if err != nil {
+		return "", "", "", false, err
+	}
+	of.settle()
+	if base, err = resolve(of.base); err == nil {
+		path, err = resolve(where.literal)
+	}
+	return base, of.pattern, path, false, err
 }

@@ -28,3 +28,36 @@ func TestBase(t *testing.T) {
 		t.Error("an empty source has a base")
 	}
 }
+
+func TestCovers(t *testing.T) {
+	dir := tree(t, "never/a/x.arrow", "never/y.arrow", "other/x.arrow")
+	link(t, filepath.Join(dir, "never"), filepath.Join(dir, "linked"))
+	for _, c := range []struct {
+		source, place string
+		whole, want   bool
+	}{
+		{dir + "/never/*/*.arrow", dir + "/never/a/x.arrow", false, true},
+		{dir + "/never/*", dir + "/never/a/x.arrow", false, true}, // in a folder that matches
+		{dir + "/never/*.arrow", dir + "/never/a/x.arrow", false, false},
+		{dir + "/never/*.arrow", dir + "/never/a/x.arrow", true, true},
+		{dir + "/never/*", dir + "/other/x.arrow", true, false},
+		{dir + "/never/*", dir, true, false},
+		{dir + "/never", fileURL(dir + "/never/y.arrow"), false, true},
+		{dir + "/linked/*.arrow", dir + "/never/y.arrow", false, true},
+		{dir + "/never/y.arrow", dir + "/linked/y.arrow", false, true},
+		{dir + "/**/x.arrow", dir + "/other/x.arrow", false, true},
+		{dir + "/*", "s3://lake/x", true, false},
+		{"s3://lake/*/never.arrow", "s3://lake/a/never.arrow", false, true},
+		{"s3://lake/never-*.arrow", "s3://lake/never-1.arrow?region=eu-1", false, true},
+		{"s3://lake/never-*.arrow?region=eu-1", "s3://lake/never-1.arrow", false, true},
+		{"azblob://c/never?storage_account=a", "azblob://c/never/x?storage_account=b", false, false},
+		{"s3://lake/never-*.arrow", "s3://other/never-1.arrow", true, false},
+		{"s3://lake/a/never-*.arrow", "s3://lake/b/never-1.arrow", true, false},
+		{"s3://lake/a/never-*.arrow", "s3://lake/a/x", true, true},
+		{"s3://lake", "s3://lake/x", false, true},
+	} {
+		if got := Covers(c.source, c.place, c.whole); got != c.want {
+			t.Errorf("%s of %s (whole: %t): %t", c.source, c.place, c.whole, got)
+		}
+	}
+}
