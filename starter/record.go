@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +28,9 @@ connection see it: it contains profiles' data.`,
   starter record "Spring campaign" --segment "High-value customers" --out rows.parquet`,
 	}, func(c *cobra.Command, o gateway.Service, run operate.Run) error {
 		if out == "-" {
+			if err := notForTerminal(c.OutOrStdout()); err != nil {
+				return err
+			}
 			return o.Record(c.Context(), run, segment, console.Unfiltered(c.OutOrStdout()))
 		}
 		name := out
@@ -47,13 +52,21 @@ connection see it: it contains profiles' data.`,
 	return c
 }
 
+// notForTerminal refuses a terminal: the values in a Parquet file would control it.
+func notForTerminal(w io.Writer) error {
+	if !console.IsTerminal(w) {
+		return nil
+	}
+	return usageError{errors.New("a Parquet file can't be shown on a terminal; redirect the standard output, or name a file with --out")}
+}
+
 // saveRecord writes a file that only its owner can read, and leaves no part of one.
 func saveRecord(name string, write func(io.Writer) error) (err error) {
-	part := name + ".part"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".part-*") // with mode 0600, and nobody's before
 	if err != nil {
 		return fmt.Errorf("save the record of rows: %w", err)
 	}
+	part := f.Name()
 	defer os.Remove(part)
 	if err := write(f); err != nil {
 		f.Close()

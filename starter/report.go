@@ -9,7 +9,6 @@ import (
 	"github.com/cli/browser"
 	"github.com/spf13/cobra"
 
-	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/report"
@@ -86,7 +85,7 @@ func (a *app) overview(c *cobra.Command, o gateway.Service, f reportFlags) error
 // the file. output returns what is printed for programs.
 func (a *app) save(c *cobra.Command, f reportFlags, name string, page []byte, output func(file string) any) error {
 	if f.out == "-" {
-		_, err := console.Unfiltered(c.OutOrStdout()).Write(page)
+		_, err := c.OutOrStdout().Write(page) // through the filter: names of files are in it
 		return err
 	}
 	file, err := savePage(name, f, page)
