@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,20 @@ func TestSettingsThatAreInNoFile(t *testing.T) {
 		err := CheckExports(&schemas.Exports{Exports: []schemas.Export{{Name: "e", Connection: "c", Email: "email", Segments: []schemas.Segment{s}}}})
 		if err == nil || !strings.Contains(err.Error(), "is not a setting of this segment") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFewTimes: Temporal compares each moment with all of them, for every schedule that has them.
+func TestFewTimes(t *testing.T) {
+	for setting, timing := range map[string]schemas.Timing{
+		"cron": {Cron: slices.Repeat(schemas.OneOrMore{"0 4 * * *"}, 101)},
+		"at":   {Every: "day", At: slices.Repeat(schemas.OneOrMore{"04:00"}, 101)},
+	} {
+		e := schemas.Export{Name: "e", Connection: "c", Email: "email", Segments: []schemas.Segment{{Name: "s", Source: "x"}}, Schedule: schemas.Schedule{Own: &timing}}
+		err := CheckExports(&schemas.Exports{Exports: []schemas.Export{e}})
+		if err == nil || !strings.Contains(err.Error(), setting+" has 101 entries; at most 100 are allowed") {
+			t.Errorf("%v", err)
 		}
 	}
 }
