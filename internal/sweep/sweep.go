@@ -46,7 +46,7 @@ const (
 	afterEnd = 10 * time.Minute
 	// afterLoss leaves time to notice that a worker is connected to the wrong Temporal.
 	afterLoss = 24 * time.Hour
-	// unsigned is for staged files without a readable origin: longer than a run waits.
+	// unsigned is for staged files with an origin that can't be read: longer than a run waits.
 	unsigned = 60 * 24 * time.Hour
 	// trialFor is for the people of a trial: longer than its steps are retried.
 	trialFor = 48 * time.Hour
@@ -173,8 +173,8 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 		run := schemas.RunRef{Connection: o.Connection, Export: o.Export, RunID: o.RunID, Segment: o.Segment}
 		if err != nil || dataroot.StagingDir(run) != g.dir {
 			least := unsigned
-			if !slices.ContainsFunc(g.files, func(f string) bool { return path.Base(f) == dataroot.AddsFile }) {
-				least = afterLoss // an abandoned attempt wrote it after the run's end
+			if errors.Is(err, fs.ErrNotExist) {
+				least = afterLoss // an abandoned attempt wrote them after the run's end
 			}
 			if errors.Is(err, storage.ErrKey) || age < least {
 				return nil

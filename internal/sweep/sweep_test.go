@@ -60,3 +60,40 @@ func TestTheSweepOfWhatIsKept(t *testing.T) {
 		t.Errorf("lists: %+v, %v", lists, err)
 	}
 }
+
+// TestLateStagedFiles: what a stalled attempt stages after its run's end has no origin, and is
+// deleted after a day. Files whose origin is damaged may be those of a run that waits.
+func TestLateStagedFiles(t *testing.T) {
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	late := schemas.RunRef{Connection: "sandbox", Export: "Late", Segment: "Late", RunID: "r1"}
+	damaged := schemas.RunRef{Connection: "sandbox", Export: "Damaged", Segment: "Damaged", RunID: "r2"}
+	for key, content := range map[string]string{
+		path.Join(dataroot.StagedDir(late, "1"), dataroot.AddsFile):    "rows",
+		path.Join(dataroot.StagedDir(damaged, "1"), dataroot.AddsFile): "rows",
+		path.Join(dataroot.StagingDir(damaged), ledger.OriginFile):     "half of it",
+	} {
+		if err := root.Write(t.Context(), key, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		age                   time.Duration
+		late, damaged, staged int
+	}{{23 * time.Hour, 1, 2, 0}, {25 * time.Hour, 0, 2, 1}, {61 * 24 * time.Hour, 0, 0, 1}} {
+		now := time.Now().Add(c.age)
+		s := &Sweeper{Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Retention: func() schemas.Retention { return schemas.Retention{} }, Now: func(context.Context) (time.Time, error) { return now, nil }}
+		done, err := s.Sweep(t.Context())
+		if err != nil || done.Staged != c.staged {
+			t.Errorf("after %s: %+v, %v", c.age, done, err)
+		}
+		for run, want := range map[schemas.RunRef]int{late: c.late, damaged: c.damaged} {
+			if files, err := root.List(t.Context(), dataroot.StagingDir(run)); err != nil || len(files) != want {
+				t.Errorf("after %s: %d files of %s, want %d, %v", c.age, len(files), run.Export, want, err)
+			}
+		}
+	}
+}
