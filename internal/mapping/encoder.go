@@ -106,7 +106,7 @@ func (b binder) own(arr arrow.Array) (encoder, error) {
 	case *array.Struct:
 		return b.object(a, v)
 	}
-	if e := numberEncoder(arr, v, b.notes); e != nil {
+	if e := numberEncoder(arr, v, b.notes, false); e != nil {
 		return e, nil
 	}
 	if e := temporalEncoder(arr, v); e != nil {

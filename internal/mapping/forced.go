@@ -44,24 +44,10 @@ func (b binder) forced(arr arrow.Array) (encoder, error) {
 
 // bare returns the encoder of numbers without quotes, and of other types the own one.
 func (b binder) bare(arr arrow.Array, v validity) (encoder, error) {
-	switch e := numberEncoder(arr, v, b.notes).(type) {
-	case *signed[int64]:
-		e.bare = true
-		return e, nil
-	case *unsigned[uint64]:
-		e.bare = true
-		return e, nil
-	case *decimals128:
-		e.bare = true
-		return e, nil
-	case *decimals256:
-		e.bare = true
-		return e, nil
-	case nil:
-		return b.own(arr)
-	default:
+	if e := numberEncoder(arr, v, b.notes, true); e != nil {
 		return e, nil
 	}
+	return b.own(arr)
 }
 
 // quoted puts what is not a string yet in quotes.
@@ -194,9 +180,7 @@ func parseDate(dst, text []byte) ([]byte, bool) {
 		if err != nil {
 			continue
 		}
-		_, shift := t.Zone()
-		dst, ok := appendMoment(append(dst, '"'), t.Unix(), int64(shift))
-		return append(dst, '"'), ok
+		return appendMoment(dst, t)
 	}
 	return dst, false
 }

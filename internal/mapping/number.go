@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"math"
+	"math/big"
 	"strconv"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -19,25 +20,26 @@ const (
 	doubleDigits = 15
 )
 
-// numberEncoder returns the encoder of numbers in their own form, or nil for other arrays.
-func numberEncoder(arr arrow.Array, v validity, n *notes) encoder {
+// numberEncoder returns the encoder of numbers, or nil for other arrays. Those that a double
+// would round are strings unless bare.
+func numberEncoder(arr arrow.Array, v validity, n *notes, bare bool) encoder {
 	switch a := arr.(type) {
 	case *array.Int8:
-		return &signed[int8]{v, a.Int8Values(), n, false}
+		return &signed[int8]{v, a.Int8Values(), n, bare}
 	case *array.Int16:
-		return &signed[int16]{v, a.Int16Values(), n, false}
+		return &signed[int16]{v, a.Int16Values(), n, bare}
 	case *array.Int32:
-		return &signed[int32]{v, a.Int32Values(), n, false}
+		return &signed[int32]{v, a.Int32Values(), n, bare}
 	case *array.Int64:
-		return &signed[int64]{v, a.Int64Values(), n, false}
+		return &signed[int64]{v, a.Int64Values(), n, bare}
 	case *array.Uint8:
-		return &unsigned[uint8]{v, a.Uint8Values(), n, false}
+		return &unsigned[uint8]{v, a.Uint8Values(), n, bare}
 	case *array.Uint16:
-		return &unsigned[uint16]{v, a.Uint16Values(), n, false}
+		return &unsigned[uint16]{v, a.Uint16Values(), n, bare}
 	case *array.Uint32:
-		return &unsigned[uint32]{v, a.Uint32Values(), n, false}
+		return &unsigned[uint32]{v, a.Uint32Values(), n, bare}
 	case *array.Uint64:
-		return &unsigned[uint64]{v, a.Uint64Values(), n, false}
+		return &unsigned[uint64]{v, a.Uint64Values(), n, bare}
 	case *array.Float16:
 		return &halves{v, a.Values()}
 	case *array.Float32:
@@ -45,9 +47,9 @@ func numberEncoder(arr arrow.Array, v validity, n *notes) encoder {
 	case *array.Float64:
 		return &floats[float64]{v, a.Float64Values(), 64}
 	case *array.Decimal128:
-		return &decimals[decimal128.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, false}
+		return &decimals[decimal128.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, bare}
 	case *array.Decimal256:
-		return &decimals[decimal256.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, false}
+		return &decimals[decimal256.Num]{v, a.Values(), int(a.DataType().(arrow.DecimalType).GetScale()), n, bare}
 	}
 	return nil
 }
@@ -142,7 +144,7 @@ func appendFloat(dst []byte, x float64, bits int) ([]byte, string) {
 
 // decimals writes exact digits: as a number if a double keeps all of them, and as a string if
 // it would round, unless bare.
-type decimals[T decimal128.Num | decimal256.Num] struct {
+type decimals[T interface{ BigInt() *big.Int }] struct {
 	validity
 	values []T
 	scale  int
@@ -151,8 +153,9 @@ type decimals[T decimal128.Num | decimal256.Num] struct {
 }
 
 func (e *decimals[T]) append(dst []byte, i int) ([]byte, string) {
-	var scratch [96]byte
-	digits, negative := decimalDigits(scratch[:0], e.values[i])
+	x := e.values[i].BigInt()
+	negative := x.Sign() < 0
+	digits := x.Abs(x).Append(nil, 10)
 	exact := fitsDouble(digits, e.scale)
 	if quote := !exact && !e.bare; quote {
 		if e.scale > 0 {
@@ -163,22 +166,6 @@ func (e *decimals[T]) append(dst []byte, i int) ([]byte, string) {
 		return append(appendDecimal(append(dst, '"'), digits, negative, e.scale), '"'), ""
 	}
 	return appendDecimal(dst, digits, negative, e.scale), ""
-}
-
-// decimalDigits appends the digits of the unscaled value, without a sign.
-func decimalDigits[T decimal128.Num | decimal256.Num](dst []byte, x T) (digits []byte, negative bool) {
-	switch x := any(x).(type) {
-	case decimal128.Num:
-		if low := int64(x.LowBits()); x.HighBits() == low>>63 {
-			return appendMagnitude(dst, low), low < 0
-		}
-		b := x.BigInt()
-		return b.Abs(b).Append(dst, 10), x.Sign() < 0
-	case decimal256.Num:
-		b := x.BigInt()
-		return b.Abs(b).Append(dst, 10), x.Sign() < 0
-	}
-	return dst, false
 }
 
 func appendMagnitude(dst []byte, x int64) []byte {
@@ -235,8 +222,3 @@ func appendDecimal(dst, digits []byte, negative bool, scale int) []byte {
 	dst = append(dst, '.')
 	return append(dst, digits[whole:]...)
 }
-
-type (
-	decimals128 = decimals[decimal128.Num]
-	decimals256 = decimals[decimal256.Num]
-)

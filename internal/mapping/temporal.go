@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"math"
 	"strconv"
 	"time"
 
@@ -30,8 +29,8 @@ func temporalEncoder(arr arrow.Array, v validity) encoder {
 	case *array.Timestamp:
 		dt := a.DataType().(*arrow.TimestampType)
 		zone, err := dt.GetZone()
-		if err != nil || zone == time.UTC {
-			zone = nil
+		if err != nil {
+			zone = time.UTC
 		}
 		return &timestamps{validity: v, values: a.TimestampValues(), unit: perSecond(dt.Unit), zone: zone}
 	case *array.Time32:
@@ -56,17 +55,8 @@ func temporalEncoder(arr arrow.Array, v validity) encoder {
 	return nil
 }
 
-func perSecond(u arrow.TimeUnit) int64 {
-	switch u {
-	case arrow.Second:
-		return 1
-	case arrow.Millisecond:
-		return 1e3
-	case arrow.Microsecond:
-		return 1e6
-	}
-	return 1e9
-}
+// perSecond is how many of a unit make a second.
+func perSecond(u arrow.TimeUnit) int64 { return int64(time.Second / u.Multiplier()) }
 
 // floorDiv is x/y and the remainder, which is never negative.
 func floorDiv(x, y int64) (q, r int64) {
@@ -89,7 +79,7 @@ func (e *dates[T]) append(dst []byte, i int) ([]byte, string) {
 	if day < firstDay || day > lastDay {
 		return dst, outOfRange
 	}
-	return append(appendDay(append(dst, '"'), day), '"'), ""
+	return time.Unix(day*daySeconds, 0).UTC().AppendFormat(dst, `"2006-01-02"`), ""
 }
 
 // timestamps writes moments as yyyy-MM-dd HH:mm:ss ±HH:mm. Fractions of a second are cut off:
@@ -98,9 +88,7 @@ type timestamps struct {
 	validity
 	values []arrow.Timestamp
 	unit   int64
-	zone   *time.Location // nil for UTC
-	// The zone's offset is shift seconds from since up to before until.
-	since, until, shift int64
+	zone   *time.Location
 }
 
 func (e *timestamps) append(dst []byte, i int) ([]byte, string) {
@@ -108,80 +96,30 @@ func (e *timestamps) append(dst []byte, i int) ([]byte, string) {
 	if secs < firstDay*daySeconds || secs >= (lastDay+1)*daySeconds {
 		return dst, outOfRange
 	}
-	if e.zone != nil && (secs < e.since || secs >= e.until) {
-		e.lookUp(secs)
+	t := time.Unix(secs, 0).In(e.zone)
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC() // local mean time, which ±HH:mm can't express
 	}
-	dst, ok := appendMoment(append(dst, '"'), secs, e.shift)
+	dst, ok := appendMoment(dst, t)
 	if !ok {
 		return dst, outOfRange
 	}
-	return append(dst, '"'), ""
+	return dst, ""
 }
 
-// lookUp finds the zone's offset at a moment, and how long it holds.
-func (e *timestamps) lookUp(secs int64) {
-	t := time.Unix(secs, 0).In(e.zone)
-	_, shift := t.Zone()
-	if shift%60 != 0 {
-		shift = 0 // local mean time, which ±HH:mm can't express: use UTC
-	}
-	start, end := t.ZoneBounds()
-	e.since, e.until, e.shift = math.MinInt64, math.MaxInt64, int64(shift)
-	if !start.IsZero() {
-		e.since = start.Unix()
-	}
-	if !end.IsZero() {
-		e.until = end.Unix()
-	}
-}
-
-// appendMoment appends seconds since 1970 as the clock shows them at an offset of
-// shift seconds from UTC; false where the year is out of range.
-func appendMoment(dst []byte, secs, shift int64) ([]byte, bool) {
-	day, sec := floorDiv(secs+shift, daySeconds)
-	if day < firstDay || day > lastDay {
+// appendMoment appends a moment in quotes as the clock of its zone shows it; false where the
+// year is out of range.
+func appendMoment(dst []byte, t time.Time) ([]byte, bool) {
+	if t.Year() < 1 || t.Year() > 9999 {
 		return dst, false
 	}
-	dst = appendClock(append(appendDay(dst, day), ' '), sec)
-	sign := byte('+')
-	if shift < 0 {
-		sign, shift = '-', -shift
-	}
-	dst = append(dst, ' ', sign)
-	dst = appendTwo(dst, shift/3600)
-	return appendTwo(append(dst, ':'), shift/60%60), true
-}
-
-// appendDay appends a day since 1970 as yyyy-MM-dd. The arithmetic is Howard
-// Hinnant's civil_from_days (howardhinnant.github.io/date_algorithms.html).
-func appendDay(dst []byte, day int64) []byte {
-	day += 719468 // days from 0000-03-01
-	era := day / 146097
-	dayOfEra := day - era*146097
-	yearOfEra := (dayOfEra - dayOfEra/1460 + dayOfEra/36524 - dayOfEra/146096) / 365
-	dayOfYear := dayOfEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
-	month := (5*dayOfYear + 2) / 153 // from March
-	d := dayOfYear - (153*month+2)/5 + 1
-	year := yearOfEra + era*400
-	if month < 10 {
-		month += 3
-	} else {
-		month -= 9
-		year++
-	}
-	dst = appendTwo(appendTwo(dst, year/100), year%100)
-	dst = appendTwo(append(dst, '-'), month)
-	return appendTwo(append(dst, '-'), d)
+	return t.AppendFormat(dst, `"2006-01-02 15:04:05 -07:00"`), true
 }
 
 // appendClock appends a second of the day as HH:mm:ss.
 func appendClock(dst []byte, sec int64) []byte {
-	dst = appendTwo(dst, sec/3600)
-	dst = appendTwo(append(dst, ':'), sec/60%60)
-	return appendTwo(append(dst, ':'), sec%60)
+	return time.Unix(sec, 0).UTC().AppendFormat(dst, time.TimeOnly)
 }
-
-func appendTwo(dst []byte, x int64) []byte { return append(dst, byte('0'+x/10), byte('0'+x%10)) }
 
 // appendFraction appends the part of a second after the point, without zeros at
 // its end, and nothing where it is zero. unit is how many make a second.

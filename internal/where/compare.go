@@ -9,14 +9,10 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/decimal128"
-	"github.com/apache/arrow/go/v15/arrow/decimal256"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/mapping"
 )
-
-func compareBytes(a, b []byte) int { return bytes.Compare(a, b) }
 
 // comparer compares the value of a row that is not null with a literal. ok is false for NaN.
 type comparer func(i int) (c int, ok bool)
@@ -29,31 +25,31 @@ func always(c int) comparer { return func(int) (int, bool) { return c, true } }
 func newComparer(arr arrow.Array, l literal) (comparer, error) {
 	switch a := arr.(type) {
 	case *array.Int8:
-		return integers(a.Int8Values(), l, 0), nil
+		return integers(a.Int8Values(), l), nil
 	case *array.Int16:
-		return integers(a.Int16Values(), l, 0), nil
+		return integers(a.Int16Values(), l), nil
 	case *array.Int32:
-		return integers(a.Int32Values(), l, 0), nil
+		return integers(a.Int32Values(), l), nil
 	case *array.Int64:
-		return integers(a.Int64Values(), l, 0), nil
+		return integers(a.Int64Values(), l), nil
 	case *array.Uint8:
-		return integers(a.Uint8Values(), l, 0), nil
+		return integers(a.Uint8Values(), l), nil
 	case *array.Uint16:
-		return integers(a.Uint16Values(), l, 0), nil
+		return integers(a.Uint16Values(), l), nil
 	case *array.Uint32:
-		return integers(a.Uint32Values(), l, 0), nil
+		return integers(a.Uint32Values(), l), nil
 	case *array.Uint64:
 		return unsigned(a.Uint64Values(), l), nil
 	case *array.Date32:
-		return integers(a.Date32Values(), literal{number: days(l)}, 0), nil
+		return integers(a.Date32Values(), literal{number: days(l)}), nil
 	case *array.Date64:
 		return dates(a.Date64Values(), l), nil
 	case *array.Timestamp:
-		return integers(a.TimestampValues(), since(l, a.DataType().(*arrow.TimestampType).Unit), 0), nil
+		return integers(a.TimestampValues(), since(l, a.DataType().(*arrow.TimestampType).Unit)), nil
 	case *array.Decimal128:
-		return decimals128(a, l), nil
+		return decimals(a.Values(), a.DataType(), l), nil
 	case *array.Decimal256:
-		return decimals256(a, l), nil
+		return decimals(a.Values(), a.DataType(), l), nil
 	case *array.Float16:
 		return floats(func(i int) float64 { return float64(a.Value(i).Float32()) }, round32(l)), nil
 	case *array.Float32:
@@ -98,8 +94,8 @@ func order(c int, exact bool) int {
 // integers compares whole numbers that an int64 can hold.
 func integers[T interface {
 	~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32
-}](values []T, l literal, scale int32) comparer {
-	n, exact := floor(l, scale)
+}](values []T, l literal) comparer {
+	n, exact := floor(l, 0)
 	if !n.IsInt64() {
 		return always(-n.Sign())
 	}
@@ -144,22 +140,9 @@ func since(l literal, unit arrow.TimeUnit) literal {
 	return literal{number: new(big.Rat).SetFrac(nanos, big.NewInt(int64(unit.Multiplier())))}
 }
 
-func decimals128(a *array.Decimal128, l literal) comparer {
-	n, exact := floor(l, a.DataType().(*arrow.Decimal128Type).Scale)
-	if n.BitLen() > 127 {
-		return always(-n.Sign())
-	}
-	to := decimal128.FromBigInt(n)
-	return func(i int) (int, bool) { return order(a.Value(i).Cmp(to), exact), true }
-}
-
-func decimals256(a *array.Decimal256, l literal) comparer {
-	n, exact := floor(l, a.DataType().(*arrow.Decimal256Type).Scale)
-	if n.BitLen() > 255 {
-		return always(-n.Sign())
-	}
-	to := decimal256.FromBigInt(n)
-	return func(i int) (int, bool) { return order(a.Value(i).Cmp(to), exact), true }
+func decimals[T interface{ BigInt() *big.Int }](values []T, dt arrow.DataType, l literal) comparer {
+	n, exact := floor(l, dt.(arrow.DecimalType).GetScale())
+	return func(i int) (int, bool) { return order(values[i].BigInt().Cmp(n), exact), true }
 }
 
 // round32 rounds as a float32 column did its values.

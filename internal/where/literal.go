@@ -1,6 +1,7 @@
 package where
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/big"
@@ -26,7 +27,7 @@ func (l literal) compare(o literal) int {
 	case l.text == nil: // the zero time is a moment too, that of 0001-01-01
 		return l.moment.Compare(o.moment)
 	}
-	return compareBytes(l.text, o.text)
+	return bytes.Compare(l.text, o.text)
 }
 
 // mostDigits bounds the length of a number in a condition: 1e999999 would take as many digits.
