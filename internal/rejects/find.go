@@ -5,20 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"unsafe"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/file"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
-	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -59,70 +52,22 @@ func Is(ids ...[]byte) func(*Row) bool {
 // ReadRows calls yield with each row of a rows file. The row is valid until yield returns.
 // Damage of any kind is an ErrDamaged.
 func ReadRows(ctx context.Context, f storage.File, yield func(*Row) error) error {
-	in := columnar.NewSource(ctx, f)
-	var failed error // of yield
-	err := eachRowOf(ctx, in, func(r *Row) error {
-		failed = yield(r)
-		return failed
-	})
-	switch broken := in.Failed(); {
-	case err == nil || ctx.Err() != nil || failed != nil:
-		return err
-	case broken != nil:
-		return fmt.Errorf("read the record of rows: %w", broken)
-	case errors.Is(err, ErrDamaged):
-		return err
-	}
-	return fmt.Errorf("%w: %v", ErrDamaged, err)
-}
-
-func eachRowOf(ctx context.Context, in *columnar.Source, yield func(*Row) error) (err error) {
-	defer columnar.Guard(&err)
-	mem := &budget{Allocator: memory.DefaultAllocator}
-	r, err := file.NewParquetReader(io.NewSectionReader(in, 0, in.Size()), file.WithReadProps(parquet.NewReaderProperties(mem)))
+	in, err := openBatches(ctx, f, "the record of rows", RowSchema)
 	if err != nil {
 		return err
 	}
-	reader, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: batchOf(r)}, mem)
-	if err != nil {
-		return err
-	}
-	if schema, err := reader.Schema(); err != nil || !sameNames(schema, RowSchema) {
-		return fmt.Errorf("%w: its columns are not those of a record of rows", ErrDamaged)
-	}
-	for g := range r.NumRowGroups() {
-		mem.used = 0
-		records, err := reader.GetRecordReader(ctx, nil, []int{g})
+	for {
+		rec, err := in.next()
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		for records.Next() {
-			mem.used = 0
-			if err := eachRow(records.Record(), yield); err != nil {
-				records.Release()
-				return err
-			}
-		}
-		err = records.Err()
-		records.Release()
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err := eachRow(rec, yield); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// sameNames reports whether two schemas have fields of the same names and types.
-func sameNames(a, b *arrow.Schema) bool {
-	if a.NumFields() != b.NumFields() {
-		return false
-	}
-	for i, f := range a.Fields() {
-		if f.Name != b.Field(i).Name || f.Type.ID() != b.Field(i).Type.ID() {
-			return false
-		}
-	}
-	return true
 }
 
 // eachRow calls yield with each row of a record batch.
