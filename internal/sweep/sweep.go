@@ -238,22 +238,14 @@ func (s *Sweeper) trials(ctx context.Context, now time.Time, done *schemas.Sweep
 	})
 }
 
-// projects deletes what is known of projects that nothing was sent to for a while, and what
-// earlier versions kept of each connection instead.
+// projects deletes what is known of projects that nothing was sent to for a while.
 func (s *Sweeper) projects(ctx context.Context, now time.Time) error {
-	root := s.Ledger.Root
-	return errors.Join(s.grouped(ctx, "projects", 2, func(g folder) error {
+	return s.grouped(ctx, "projects", 2, func(g folder) error {
 		if now.Sub(g.newest) < unsentFor {
 			return nil
 		}
-		return root.DeletePrefix(ctx, g.dir)
-	}), root.Walk(ctx, "connections", func(o storage.Object) error {
-		parts := strings.Split(o.Name, "/")
-		if len(parts) < 3 || !slices.Contains([]string{"limits.json", "senders", "turns"}, parts[2]) || now.Sub(o.ModTime) < unsentFor {
-			return ctx.Err()
-		}
-		return root.DeletePrefix(ctx, o.Name)
-	}))
+		return s.Ledger.Root.DeletePrefix(ctx, g.dir)
+	})
 }
 
 // reports deletes rejects and reports that are older than their retention.

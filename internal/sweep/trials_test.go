@@ -32,8 +32,7 @@ func TestPeopleOfOldTrials(t *testing.T) {
 	sweepsTo(t, root, 49*time.Hour, []string{dataroot.TrialSaltKey})
 }
 
-// TestProjectsThatNothingIsSentTo: their folders go after a week, and so do the files that earlier
-// versions had for each connection. Its other records stay.
+// TestProjectsThatNothingIsSentTo: their folders go after a week. The records of connections stay.
 func TestProjectsThatNothingIsSentTo(t *testing.T) {
 	root, err := storage.OpenRoot(t.Context(), t.TempDir())
 	if err != nil {
@@ -41,20 +40,17 @@ func TestProjectsThatNothingIsSentTo(t *testing.T) {
 	}
 	defer root.Close()
 	const project = "api.iterable.com 12"
-	old := []string{"connections/c/limits.json", "connections/c/senders/x", "connections/c/turns/size/1"}
 	kept := []string{dataroot.ConnectionCheckKey("c"), dataroot.ProjectKey("c")}
-	for _, key := range slices.Concat(old, kept, []string{dataroot.LimitsKey(project), dataroot.SendersDir(project) + "/x"}) {
+	for _, key := range slices.Concat(kept, []string{dataroot.LimitsKey(project), dataroot.SendersDir(project) + "/x"}) {
 		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	slices.Sort(kept)
-	all := slices.Sorted(slices.Values(append(old, kept...)))
 	for _, c := range []struct {
 		later    time.Duration
-		records  []string
 		projects int
-	}{{unsentFor - time.Hour, all, 2}, {unsentFor + time.Hour, kept, 0}} {
+	}{{unsentFor - time.Hour, 2}, {unsentFor + time.Hour, 0}} {
 		sweepsTo(t, root, c.later, nil)
 		var names []string
 		left, err := root.List(t.Context(), "connections")
@@ -63,7 +59,7 @@ func TestProjectsThatNothingIsSentTo(t *testing.T) {
 		}
 		slices.Sort(names)
 		projects, err2 := root.List(t.Context(), "projects")
-		if err != nil || err2 != nil || !slices.Equal(names, c.records) || len(projects) != c.projects {
+		if err != nil || err2 != nil || !slices.Equal(names, kept) || len(projects) != c.projects {
 			t.Errorf("after %s: %v and %d of projects, %v %v", c.later, names, len(projects), err, err2)
 		}
 	}
