@@ -38,9 +38,6 @@ schedule or Temporal itself started are included. It names no person of a segmen
 		if a.output == outputYAML {
 			return a.encode(c.OutOrStdout(), entries)
 		}
-		if a.output == outputYAML {
-			return a.encode(c.OutOrStdout(), entries)
-		}
 		var rows [][]string
 		for _, e := range entries {
 			if a.output == outputJSON {
