@@ -37,18 +37,7 @@ type Result struct {
 
 // Failed are the refused profiles, by Iterable's reason. Addresses are in lower case, whatever
 // was sent.
-type Failed struct {
-	InvalidEmails      []string
-	InvalidUserIDs     []string
-	NotFoundEmails     []string
-	NotFoundUserIDs    []string
-	ForgottenEmails    []string
-	ForgottenUserIDs   []string
-	ConflictEmails     []string
-	ConflictUserIDs    []string
-	InvalidDataEmails  []string
-	InvalidDataUserIDs []string
-}
+type Failed = api.FailedUpdates
 
 // decodeResult reads the answer to a subscribe or an unsubscribe.
 func decodeResult(data []byte) (Result, error) {
@@ -59,24 +48,9 @@ func decodeResult(data []byte) (Result, error) {
 	if a.SuccessCount == nil || *a.SuccessCount < 0 || a.FailCount != nil && *a.FailCount < 0 {
 		return Result{}, errors.New("the answer has no usable counts")
 	}
-	f := a.FailedUpdates
-	r := Result{
-		SuccessCount:      *a.SuccessCount,
-		CreatedFields:     a.CreatedFields,
-		FilteredOutFields: a.FilteredOutFields,
-		Failed: Failed{
-			InvalidEmails:      union(f.InvalidEmails, a.InvalidEmails, strings.ToLower),
-			InvalidUserIDs:     union(f.InvalidUserIDs, a.InvalidUserIDs, func(id string) string { return id }),
-			NotFoundEmails:     f.NotFoundEmails,
-			NotFoundUserIDs:    f.NotFoundUserIDs,
-			ForgottenEmails:    f.ForgottenEmails,
-			ForgottenUserIDs:   f.ForgottenUserIDs,
-			ConflictEmails:     f.ConflictEmails,
-			ConflictUserIDs:    f.ConflictUserIDs,
-			InvalidDataEmails:  f.InvalidDataEmails,
-			InvalidDataUserIDs: f.InvalidDataUserIDs,
-		},
-	}
+	r := Result{SuccessCount: *a.SuccessCount, CreatedFields: a.CreatedFields, FilteredOutFields: a.FilteredOutFields, Failed: a.FailedUpdates}
+	r.Failed.InvalidEmails = union(r.Failed.InvalidEmails, a.InvalidEmails, strings.ToLower)
+	r.Failed.InvalidUserIDs = union(r.Failed.InvalidUserIDs, a.InvalidUserIDs, func(id string) string { return id })
 	if a.FailCount != nil {
 		r.FailCount = *a.FailCount
 	}

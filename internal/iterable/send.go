@@ -28,17 +28,6 @@ func (e Endpoint) call() api.Endpoint {
 	return api.Subscribe
 }
 
-// Attempt is one request of Send.
-type Attempt struct {
-	Endpoint Endpoint
-	// Waited is the time from asking for a turn to getting it.
-	Waited time.Duration
-	// Took is the time from sending to the answer.
-	Took time.Duration
-	// Err is nil, an *Error, or the context's error.
-	Err error
-}
-
 // Pauses before a request that failed is sent again: half to all of first,
 // doubled with every failure, at most longest.
 const (
@@ -57,9 +46,9 @@ type Request struct {
 	// Repeat, if not nil, ends the pauses before a retry and the wait for another turn: then
 	// Send returns the last error. It does not cancel a request in progress.
 	Repeat context.Context
-	// Observe, if not nil, is called after every request. It must be safe for concurrent use
-	// if Send is called concurrently.
-	Observe func(Attempt)
+	// Observe, if not nil, is called after every request with nil, an *Error, or the context's
+	// error. It must be safe for concurrent use if Send is called concurrently.
+	Observe func(error)
 }
 
 // Turn blocks until a request may be sent, and returns its turn with its size, or the
@@ -81,15 +70,14 @@ func (c *Client) Turn(ctx context.Context, endpoint Endpoint) (limits.Turn, erro
 //
 // Sending a batch twice is safe: subscribing and unsubscribing are idempotent.
 func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result, error) {
-	asked, waiting := time.Now(), ctx
+	waiting := ctx
 	if r.Repeat != nil {
 		waiting = r.Repeat
 	}
 	for failures := 0; ; {
-		sent := time.Now()
 		result, err := do(ctx, c, call{endpoint: r.Endpoint.call(), body: r.Body, whole: true}, decodeResult)
 		if r.Observe != nil {
-			r.Observe(Attempt{Endpoint: r.Endpoint, Waited: sent.Sub(asked), Took: time.Since(sent), Err: err})
+			r.Observe(err)
 		}
 		var e *Error
 		if err != nil && !errors.As(err, &e) {
@@ -128,7 +116,6 @@ func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result,
 			turn.Cancel()
 			return Result{}, e
 		}
-		asked = time.Now()
 		if turn, err = c.Limiter(r.Endpoint).Wait(waiting); err != nil {
 			return Result{}, endOf(ctx, r.Endpoint, e)
 		}

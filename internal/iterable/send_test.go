@@ -15,7 +15,7 @@ import (
 )
 
 // send waits for a turn and sends one profile.
-func (c *Client) send(ctx context.Context, e Endpoint, body []byte, young func() bool, observe func(Attempt)) (Result, error) {
+func (c *Client) send(ctx context.Context, e Endpoint, body []byte, young func() bool, observe func(error)) (Result, error) {
 	turn, err := c.Turn(ctx, e)
 	if err != nil {
 		return Result{}, err
@@ -107,7 +107,7 @@ func TestSendGoesOnUntilTaken(t *testing.T) {
 	var n atomic.Int32
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { answers[n.Add(1)-1](w) })
 	var seen []Class
-	r, err := c.send(t.Context(), Subscribe, []byte(`{}`), old, func(a Attempt) { seen = append(seen, ClassOf(a.Err)) })
+	r, err := c.send(t.Context(), Subscribe, []byte(`{}`), old, func(err error) { seen = append(seen, ClassOf(err)) })
 	if err != nil || r.SuccessCount != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -145,7 +145,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	tries := 0
-	_, err := c.send(ctx, Subscribe, []byte(`{}`), old, func(Attempt) {
+	_, err := c.send(ctx, Subscribe, []byte(`{}`), old, func(error) {
 		if tries++; tries == 20 {
 			cancel()
 		}

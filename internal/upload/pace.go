@@ -62,12 +62,8 @@ func writePace(ctx context.Context, l *ledger.Ledger, in schemas.UploadInput, p 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), paceStretch)
 	defer cancel()
-	data, err := json.Marshal(samples)
-	if err == nil {
-		name := fmt.Sprintf("%s-%09d-%d.json", in.Kind, in.First, time.Now().UnixNano())
-		err = l.Root.Write(ctx, path.Join(dataroot.PaceDir(in.Run), name), data)
-	}
-	if err != nil {
+	name := fmt.Sprintf("%s-%09d-%d.json", in.Kind, in.First, time.Now().UnixNano())
+	if err := l.Root.WriteJSON(ctx, path.Join(dataroot.PaceDir(in.Run), name), samples); err != nil {
 		l.Log.Warn("pace of a chunk not stored", "run", in.Run.RunID, "segment", in.Run.Segment, "error", err)
 	}
 }
@@ -96,11 +92,7 @@ func PublishPace(ctx context.Context, root *storage.Root, run schemas.RunRef) er
 	if len(samples) == 0 {
 		return nil
 	}
-	data, err := json.Marshal(samples)
-	if err == nil {
-		err = root.Write(ctx, path.Join(dataroot.ReportDir(run), dataroot.PaceFile), data)
-	}
-	if err != nil {
+	if err := root.WriteJSON(ctx, path.Join(dataroot.ReportDir(run), dataroot.PaceFile), samples); err != nil {
 		return fmt.Errorf("write the pace of the upload: %w", err)
 	}
 	return nil
@@ -108,8 +100,7 @@ func PublishPace(ctx context.Context, root *storage.Root, run schemas.RunRef) er
 
 // ReadPace returns what PublishPace wrote, or nil.
 func ReadPace(ctx context.Context, root *storage.Root, run schemas.RunRef) (samples []schemas.PaceSample) {
-	data, err := root.Read(ctx, path.Join(dataroot.ReportDir(run), dataroot.PaceFile))
-	if err != nil || json.Unmarshal(data, &samples) != nil {
+	if _, err := root.ReadJSON(ctx, path.Join(dataroot.ReportDir(run), dataroot.PaceFile), &samples); err != nil {
 		return nil
 	}
 	return samples

@@ -164,9 +164,9 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 	for _, p := range parts {
 		s.body.Add(p.Batch, p.from, p.to, math.MaxInt)
 	}
-	observe := func(a iterable.Attempt) {
+	observe := func(err error) {
 		one := schemas.PaceSample{Requests: 1}
-		switch iterable.ClassOf(a.Err) {
+		switch iterable.ClassOf(err) {
 		case iterable.Throttled:
 			one.Throttled++
 		case iterable.Transient:
@@ -175,12 +175,12 @@ func (s *sending) request(ctx context.Context, parts []part) (r iterable.Result,
 		s.counts.Requests += one.Requests
 		s.counts.Throttled += one.Throttled
 		s.counts.Failed += one.Failed
-		if a.Err == nil {
+		if err == nil {
 			one.Profiles = int64(rowsOf(parts))
 			s.known.Store(true)
 			s.attempt.Worked()
 		} else {
-			s.attempt.Failed(a.Err)
+			s.attempt.Failed(err)
 		}
 		s.pace.add(time.Now(), one)
 	}
@@ -208,12 +208,7 @@ func (u *uploader) young() bool {
 }
 
 // endpoint returns where the chunk's requests go.
-func (u *uploader) endpoint() iterable.Endpoint {
-	if u.in.Kind == schemas.Unsubscribe {
-		return iterable.Unsubscribe
-	}
-	return iterable.Subscribe
-}
+func (u *uploader) endpoint() iterable.Endpoint { return iterable.Endpoint(u.in.Kind) }
 
 // reset empties a body, for the profiles of one of the chunk's requests.
 func (u *uploader) reset(body *batch.Body) {
