@@ -1,13 +1,10 @@
 package observe
 
 import (
-	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 
 	"iterable-segment-export/schemas"
 )
@@ -32,30 +29,17 @@ func (m *Metrics) Late(found schemas.LateRuns, holds time.Duration) {
 
 // observeLate registers the gauge of late exports.
 func (m *Metrics) observeLate() error {
-	gauge, err := m.meter().Int64ObservableGauge("export_late", metric.WithDescription("1 for an export whose run is overdue or unusually slow, 0 for others with an active schedule."))
-	if err != nil {
-		return fmt.Errorf("make the metric export_late: %w", err)
-	}
-	_, err = m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	return m.gauge("export_late", "1 for an export whose run is overdue or unusually slow, 0 for others with an active schedule.", func(set setter) {
 		m.late.mu.Lock()
 		found, until := m.late.found, m.late.until
 		m.late.mu.Unlock()
 		if time.Now().After(until) {
-			return nil
+			return
 		}
 		for name, w := range found.Exports {
-			for why, is := range map[string]bool{schemas.EventOverdue: !w.Overdue.IsZero(), schemas.EventSlow: w.Slow != ""} {
-				var v int64
-				if is {
-					v = 1
-				}
-				o.ObserveInt64(gauge, v, metric.WithAttributes(attribute.String("export", m.export(name)), attribute.String("reason", why)))
-			}
+			export := attribute.String("export", m.export(name))
+			set(number(!w.Overdue.IsZero()), export, attribute.String("reason", schemas.EventOverdue))
+			set(number(w.Slow != ""), export, attribute.String("reason", schemas.EventSlow))
 		}
-		return nil
-	}, gauge)
-	if err != nil {
-		return fmt.Errorf("observe late exports: %w", err)
-	}
-	return nil
+	})
 }

@@ -166,31 +166,47 @@ func (m *Metrics) Rates(rates func(yield func(Rate))) error {
 	if m == nil {
 		return nil
 	}
-	gauges := make([]metric.Float64ObservableGauge, 0, 3)
-	for _, g := range [][2]string{
-		{"iterable_rate_limit", "Requests a second that the worker allows itself now."},
-		{"iterable_learned_requests_per_second", "Requests a second that all workers together allow themselves, by what was learned."},
-		{"iterable_learned_profiles_per_request", "The most profiles that one request has carried."},
+	for _, g := range []struct {
+		name, says string
+		of         func(Rate) float64
+	}{
+		{"iterable_rate_limit", "Requests a second that the worker allows itself now.", func(r Rate) float64 { return r.PerSecond }},
+		{"iterable_learned_requests_per_second", "Requests a second that all workers together allow themselves, by what was learned.", func(r Rate) float64 { return r.All }},
+		{"iterable_learned_profiles_per_request", "The most profiles that one request has carried.", func(r Rate) float64 { return float64(r.Profiles) }},
 	} {
-		gauge, err := m.meter().Float64ObservableGauge(g[0], metric.WithDescription(g[1]))
-		if err != nil {
-			return fmt.Errorf("make the metric %s: %w", g[0], err)
-		}
-		gauges = append(gauges, gauge)
-	}
-	_, err := m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		rates(func(r Rate) {
-			labels := metric.WithAttributes(attribute.String("connection", r.Connection), attribute.String("endpoint", r.Endpoint))
-			for i, v := range []float64{r.PerSecond, r.All, float64(r.Profiles)} {
-				o.ObserveFloat64(gauges[i], v, labels)
-			}
+		err := m.gauge(g.name, g.says, func(set setter) {
+			rates(func(r Rate) {
+				set(g.of(r), attribute.String("connection", r.Connection), attribute.String("endpoint", r.Endpoint))
+			})
 		})
-		return nil
-	}, gauges[0], gauges[1], gauges[2])
-	if err != nil {
-		return fmt.Errorf("observe the pace of the connections: %w", err)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// setter sets the value of a gauge for a combination of labels.
+type setter func(v float64, labels ...attribute.KeyValue)
+
+// gauge makes a gauge. At every scrape, observe sets all its values.
+func (m *Metrics) gauge(name, says string, observe func(setter)) error {
+	_, err := m.meter().Float64ObservableGauge(name, metric.WithDescription(says), metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+		observe(func(v float64, labels ...attribute.KeyValue) { o.Observe(v, metric.WithAttributes(labels...)) })
+		return nil
+	}))
+	if err != nil {
+		return fmt.Errorf("make the metric %s: %w", name, err)
+	}
+	return nil
+}
+
+// number returns 1 for true and 0 for false.
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // export returns the label of an export.

@@ -2,11 +2,9 @@ package observe
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 )
 
 // askTime bounds how long a scrape waits for Temporal.
@@ -19,38 +17,27 @@ func (m *Metrics) Waiting(waiting func(context.Context) (map[string]int64, error
 	if m == nil {
 		return nil
 	}
-	ready, err := m.meter().Int64ObservableGauge("worker_ready", metric.WithDescription("1 while the worker runs and reaches Temporal, else 0."))
-	if err != nil {
-		return fmt.Errorf("make the metric worker_ready: %w", err)
-	}
-	waits, err := m.meter().Int64ObservableGauge("export_waits", metric.WithDescription("Runs and segments of runs that wait for a person."))
-	if err != nil {
-		return fmt.Errorf("make the metric export_waits: %w", err)
-	}
 	// A callback must not ask Temporal: OpenTelemetry calls it under the lock that a new instrument
 	// needs, and the SDK makes one when a call fails for the first time. Both would wait for ever,
 	// and with them all calls of the worker.
 	m.ask.Store(&waiting)
-	_, err = m.meter().RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	err := m.gauge("worker_ready", "1 while the worker runs and reaches Temporal, else 0.", func(set setter) { set(number(m.waits.Load() != nil)) })
+	if err != nil {
+		return err
+	}
+	return m.gauge("export_waits", "Runs and segments of runs that wait for a person.", func(set setter) {
 		found := m.waits.Load()
 		if found == nil {
-			o.ObserveInt64(ready, 0)
-			return nil
+			return
 		}
-		o.ObserveInt64(ready, 1)
 		labelled := map[string]int64{}
 		for export, n := range *found {
 			labelled[m.export(export)] += n
 		}
 		for export, n := range labelled {
-			o.ObserveInt64(waits, n, metric.WithAttributes(attribute.String("export", export)))
+			set(float64(n), attribute.String("export", export))
 		}
-		return nil
-	}, ready, waits)
-	if err != nil {
-		return fmt.Errorf("observe what waits: %w", err)
-	}
-	return nil
+	})
 }
 
 // askWhatWaits asks Temporal for the values of Waiting's gauges. Without an answer they show that.
