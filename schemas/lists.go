@@ -178,6 +178,18 @@ func (t *Targets) Overlaps(o *Targets) (list string, ok bool) {
 	return "", false
 }
 
+// Same returns a list that two segments of one connection would both send to.
+func (t *Targets) Same(o *Targets) (list string, same bool) {
+	s, u := &t.Segment, &o.Segment
+	switch {
+	case s.Name == u.Name && (s.ListID == u.ListID || s.ListID == 0 || u.ListID == 0), s.ListID != 0 && s.ListID == u.ListID:
+		return s.Name, true
+	case s.Divided(), u.Divided():
+		return t.Overlaps(o)
+	}
+	return "", false
+}
+
 // Part returns the segment of one of the lists of a divided segment.
 func (s Segment) Part(list string) Segment {
 	return Segment{Name: list, Source: s.Source, Ready: s.Ready, Of: s.Name}

@@ -199,87 +199,43 @@ func checkReady(r schemas.Ready, path []string, doc *document, p *problems) {
 
 // target is a segment with the position of its definition.
 type target struct {
-	export  string
-	segment schemas.Segment
-	lists   schemas.Targets
-	at      position
+	export string
+	schemas.Targets
+	at position
 }
 
 // checkLists refuses two segments that would send to the same list: each would remove the
 // other's members.
 func checkLists(all *schemas.Exports, doc *document, p *problems) {
-	type key struct {
-		connection string
-		list       any // a name or an id
-	}
-	seen := map[key][]target{}
-	before := map[string]*targets{} // by connection
+	before := map[string][]*target{} // by connection
 	for i, e := range all.Exports {
 		if namedLists(e) > schemas.LargestMaxLists {
 			continue // reported elsewhere
 		}
 		for j, s := range e.Segments {
-			t := target{e.Name, s, s.Targets(), doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
-			if before[e.Connection] == nil {
-				before[e.Connection] = &targets{}
-			}
-			before[e.Connection].add(t, e.Connection, p)
-			keys := []key{{e.Connection, s.Name}}
-			if s.ListID != 0 {
-				keys = append(keys, key{e.Connection, s.ListID})
-			}
-			if other, ok := firstClash(t, seen[keys[0]], seen[keys[len(keys)-1]]); ok {
-				p.add(t.at, "segment %s of export %s would send to the same list of connection %s as segment %s of export %s in line %d; give it another name, or remove one of them",
-					quote(s.Name), quote(e.Name), quote(e.Connection), quote(other.segment.Name), quote(other.export), other.at.line)
-			}
-			for _, k := range keys {
-				seen[k] = append(seen[k], t)
-			}
+			t := &target{e.Name, s.Targets(), doc.at("exports", strconv.Itoa(i), "segments", strconv.Itoa(j))}
+			t.checkClash(before[e.Connection], e.Connection, p)
+			before[e.Connection] = append(before[e.Connection], t)
 		}
 	}
 }
 
-// targets are segments of a connection.
-type targets struct{ all, divided []target }
-
-// add adds a segment. It refuses one if it and one before could fill the same list, and one of them
-// has several lists.
-func (before *targets) add(t target, connection string, p *problems) {
-	others := before.divided
-	if t.segment.Divided() {
-		others, before.divided = before.all, append(before.divided, t)
-	}
-	before.all = append(before.all, t)
-	checkOverlap(t, connection, others, p)
-}
-
-func checkOverlap(t target, connection string, before []target, p *problems) {
-	s := t.segment
-	for i := range before {
-		o := &before[i]
-		same := t.export == o.export && slices.ContainsFunc(t.lists.Lists, func(list string) bool { return slices.Contains(o.lists.Lists, list) })
-		if s.Name == o.segment.Name || same {
-			continue // reported elsewhere
-		}
-		if list, ok := t.lists.Overlaps(&o.lists); ok {
+// checkClash refuses a segment that sends to the same list as one before. Two segments of an export
+// that name the same list are reported elsewhere.
+func (t *target) checkClash(before []*target, connection string, p *problems) {
+	for _, o := range before {
+		list, same := t.Same(&o.Targets)
+		names := func(list string) bool { return slices.Contains(o.Lists, list) }
+		switch name := t.Segment.Name; {
+		case !same, t.export == o.export && (name == o.Segment.Name || slices.ContainsFunc(t.Lists, names)):
+			continue
+		case name != o.Segment.Name && (t.Segment.Divided() || o.Segment.Divided()):
 			p.add(t.at, "segment %s of export %s could send to the same list of connection %s, %s, as segment %s of export %s in line %d; give one of them another name",
-				quote(s.Name), quote(t.export), quote(connection), quote(list), quote(o.segment.Name), quote(o.export), o.at.line)
-			return
+				quote(name), quote(t.export), quote(connection), quote(list), quote(o.Segment.Name), quote(o.export), o.at.line)
+		default:
+			p.add(t.at, "segment %s of export %s would send to the same list of connection %s as segment %s of export %s in line %d; give it another name, or remove one of them",
+				quote(name), quote(t.export), quote(connection), quote(o.Segment.Name), quote(o.export), o.at.line)
 		}
+		return
 	}
-}
-
-// firstClash returns a segment of another export, or another segment of this one, that sends
-// to the same list. Two of the same name have different lists only if both set listId.
-func firstClash(t target, candidates ...[]target) (target, bool) {
-	for _, list := range candidates {
-		for _, o := range list {
-			apart := t.segment.ListID != 0 && o.segment.ListID != 0 && t.segment.ListID != o.segment.ListID
-			reported := t.export == o.export && t.segment.Name == o.segment.Name
-			if !apart && !reported {
-				return o, true
-			}
-		}
-	}
-	return target{}, false
 }

@@ -216,7 +216,7 @@ func clash(all []schemas.ScheduledInput) error {
 			others := before[in.Export.Connection]
 			for i := range others {
 				b := &others[i]
-				if list, same := sameList(&a.Targets, &b.Targets); same {
+				if list, same := a.Same(&b.Targets); same {
 					return access.No(schemas.ErrorConflict, "exports %q and %q would send to the same list of connection %q, that of segment %q; give one another segment name or connection, or remove one (starter remove, or starter apply --prune if it is no longer in the file)",
 						b.export, a.export, in.Export.Connection, list)
 				}
@@ -226,18 +226,6 @@ func clash(all []schemas.ScheduledInput) error {
 		before[in.Export.Connection] = append(before[in.Export.Connection], mine...)
 	}
 	return nil
-}
-
-// sameList returns a list that two segments of one connection would both send to.
-func sameList(a, b *schemas.Targets) (list string, same bool) {
-	s, t := &a.Segment, &b.Segment
-	switch {
-	case s.Name == t.Name && (s.ListID == t.ListID || s.ListID == 0 || t.ListID == 0), s.ListID != 0 && s.ListID == t.ListID:
-		return s.Name, true
-	case s.Divided(), t.Divided():
-		return a.Overlaps(b)
-	}
-	return "", false
 }
 
 // changes returns the settings that differ.
