@@ -135,8 +135,10 @@ func (t *Tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	return t.verify, nil
 }
 
-// Person verifies a token and returns its person. The error is a *Refused, unless the
-// provider can't be reached.
+// ErrProvider is the error while the identity provider can't be reached.
+var ErrProvider = errors.New("the identity provider does not answer; try again")
+
+// Person verifies a token and returns its person. The error is a *Refused or wraps ErrProvider.
 func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, error) {
 	token = strings.TrimSpace(token)
 	if len(token) > maxToken || !forSigningIn(token) {
@@ -144,7 +146,7 @@ func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, erro
 	}
 	v, err := t.verifier(ctx)
 	if err != nil {
-		return schemas.Person{}, err
+		return schemas.Person{}, fmt.Errorf("%w: %w", ErrProvider, err)
 	}
 	verified, err := v.Verify(ctx, token)
 	var expired *oidc.TokenExpiredError
@@ -154,7 +156,7 @@ func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, erro
 	case errors.As(err, &expired):
 		return schemas.Person{}, No(schemas.ErrorProof, "the token expired at %s; get a new one, such as with starter login", expired.Expiry.UTC().Format(time.DateTime))
 	case unfetched(err):
-		return schemas.Person{}, err
+		return schemas.Person{}, fmt.Errorf("%w: %w", ErrProvider, err)
 	case err != nil:
 		return schemas.Person{}, No(schemas.ErrorProof, "the token is not valid: %s", strings.TrimPrefix(err.Error(), "oidc: "))
 	}

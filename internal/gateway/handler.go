@@ -150,9 +150,6 @@ func (w *timely) Write(p []byte) (int, error) {
 
 func (w *timely) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// errProvider is the error while the identity provider can't be reached.
-var errProvider = errors.New("the identity provider does not answer; try again")
-
 // recorder records the status of a response.
 type recorder struct {
 	http.ResponseWriter
@@ -193,10 +190,9 @@ func (h *Handler) person(r *http.Request) (schemas.Person, error) {
 		return schemas.Person{}, access.No(schemas.ErrorProof, "the gateway needs a token: call starter login, or set EXPORT_TOKEN to a token of your identity provider, or EXPORT_TOKEN_FILE to a file with one")
 	}
 	who, err := h.o.Tokens.Person(r.Context(), token)
-	var no *access.Refused
-	if err != nil && !errors.As(err, &no) {
+	if errors.Is(err, access.ErrProvider) {
 		h.o.Log.Error("token not verified", "error", err)
-		return who, errProvider
+		return who, access.ErrProvider
 	}
 	return who, err
 }
@@ -266,7 +262,7 @@ func (h *Handler) whileGood(r *http.Request, least schemas.Role) (*http.Request,
 			case <-tick.C:
 			}
 			who, err := h.person(r)
-			if !errors.Is(err, errProvider) && (err != nil || !access.AtLeast(who.Role, least)) {
+			if !errors.Is(err, access.ErrProvider) && (err != nil || !access.AtLeast(who.Role, least)) {
 				cancel()
 			}
 		}

@@ -324,7 +324,7 @@ func TestPlansAreCostly(t *testing.T) {
 func TestHostsAreNotTold(t *testing.T) {
 	for _, err := range []error{
 		errors.New("dial tcp 10.0.0.5:7233: refused"), fmt.Errorf("list the runs: %w", serviceerror.NewUnavailable("dial tcp 10.0.0.5:7233: refused")),
-		fmt.Errorf("ask 10.0.0.5: %w", context.DeadlineExceeded),
+		fmt.Errorf("ask 10.0.0.5: %w", context.DeadlineExceeded), fmt.Errorf("%w: dial tcp 10.0.0.5:443: refused", access.ErrProvider),
 	} {
 		for _, role := range []schemas.Role{"", schemas.RoleViewer, schemas.RoleContributor} {
 			if p := problemOf(err).forPerson(schemas.Person{Role: role}); strings.Contains(p.Detail, "10.0.0.5") {
@@ -335,7 +335,7 @@ func TestHostsAreNotTold(t *testing.T) {
 			t.Errorf("an administrator is told %s", p.Detail)
 		}
 	}
-	if p := problemOf(errProvider).forPerson(schemas.Person{}); p.Detail != errProvider.Error() {
+	if p := problemOf(access.ErrProvider).forPerson(schemas.Person{}); p.Detail != access.ErrProvider.Error() {
 		t.Errorf("whose provider is away is told %s", p.Detail)
 	}
 }

@@ -62,7 +62,7 @@ func problemOf(err error) Problem {
 		if status, ok := statuses[no.Type]; ok {
 			p.Status = status
 		}
-	case errors.As(err, &away), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errProvider):
+	case errors.As(err, &away), errors.Is(err, context.DeadlineExceeded), errors.Is(err, access.ErrProvider):
 		p.Code, p.Status = codeUnavailable, http.StatusServiceUnavailable
 	}
 	for _, s := range sentinels {
@@ -81,7 +81,7 @@ func (p Problem) inside() bool { return p.Code == codeInternal || p.Code == code
 // hosts and folders, so only administrators see their text.
 func (p Problem) forPerson(who schemas.Person) Problem {
 	switch {
-	case who.Role == schemas.RoleAdministrator || p.Detail == errProvider.Error():
+	case who.Role == schemas.RoleAdministrator || p.Detail == access.ErrProvider.Error():
 	case p.Code == codeInternal:
 		p.Detail = "the gateway failed; its log says why"
 	case p.Code == codeUnavailable:

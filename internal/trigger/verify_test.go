@@ -3,6 +3,7 @@ package trigger
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -174,6 +175,15 @@ func TestPubSubHasAToken(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+accesstest.New(t).Token(account, schemas.RoleViewer))
 	_, _, err = v.Event(r, body)
 	refused(t, "another issuer", err)
+
+	o.Issuer = "http://127.0.0.1:1"
+	if tokens, err = access.NewTokens(o); err != nil {
+		t.Fatal(err)
+	}
+	v = verifier(t, Options{Google: tokens, Account: account})
+	if err := push(account, true); !errors.Is(err, access.ErrProvider) {
+		t.Errorf("while Google can't be reached: %v", err)
+	}
 }
 
 // TestASignedEventOfS3 is what a program sends that takes events from SQS.
