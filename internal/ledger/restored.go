@@ -15,7 +15,7 @@ import (
 const restoredFile = "restored.json"
 
 // unsentFile holds the IDs of the last attempts at staging that ended before they sent
-// anything, the newest last.
+// anything, or sent to another list than the snapshot's, the newest last.
 const unsentFile = "unsent.json"
 
 // mostUnsent is how many attempts unsentFile names.
@@ -109,7 +109,7 @@ func (l *Ledger) behind(ctx context.Context, run schemas.RunRef, h *snapshot.Hea
 		return false, nil
 	}
 	// What was sent makes a new snapshot, unless the attempt has not ended in the data root,
-	// or ended before it began to send.
+	// or ended before it began to send, or its list is gone.
 	for _, p := range found {
 		if p.Attempt == last.Attempt {
 			return last.Closed || last.Sent && !p.Sent, nil
@@ -161,7 +161,7 @@ func (l *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, versi
 	return l.Publish(ctx, run, update, old, next)
 }
 
-// noteUnsent records that an attempt ended before it sent anything.
+// noteUnsent records that an attempt ended before it sent anything to the list.
 func (l *Ledger) noteUnsent(ctx context.Context, run schemas.RunRef, p Pending) error {
 	all, err := l.unsent(ctx, run)
 	if err != nil || slices.Contains(all, p.Attempt) {
@@ -171,7 +171,7 @@ func (l *Ledger) noteUnsent(ctx context.Context, run schemas.RunRef, p Pending) 
 	return l.Root.WriteJSON(ctx, Key(run, unsentFile), all[max(0, len(all)-mostUnsent):])
 }
 
-// unsent returns the attempts that ended before they sent anything.
+// unsent returns the attempts that ended before they sent anything to the list.
 func (l *Ledger) unsent(ctx context.Context, run schemas.RunRef) (attempts []string, err error) {
 	_, err = l.Root.ReadJSON(ctx, Key(run, unsentFile), &attempts)
 	return attempts, err

@@ -42,21 +42,28 @@ func TestARunAfterADeclaredRestore(t *testing.T) {
 	}
 }
 
-// TestAFirstRunThatSentNothing leaves no sign of a restored backup, although Temporal knows that
-// it was about to send.
-func TestAFirstRunThatSentNothing(t *testing.T) {
-	l := newLedger(t)
-	run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r1"}
-	if err := l.Root.WriteJSON(t.Context(), ledgertest.PendingKey(run, ledgertest.Attempt), ledger.Pending{RunID: "r1", Attempt: ledgertest.Attempt}); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Absorb(t.Context(), run, ledgertest.Export, 0, nil); err != nil {
-		t.Fatal(err)
-	}
-	l.LastStaged = func(context.Context, schemas.RunRef) (*schemas.Staged, error) {
-		return &schemas.Staged{Attempt: ledgertest.Attempt, Sending: true}, nil
-	}
-	if got, err := ledger.Behind(l, t.Context(), run, nil, nil); got || err != nil {
-		t.Errorf("behind is %v, %v", got, err)
+// TestWhatLeavesNoSnapshot leaves no sign of a restored backup either, although Temporal knows
+// that the attempt was about to send.
+func TestWhatLeavesNoSnapshot(t *testing.T) {
+	for name, left := range map[string]ledger.Pending{
+		"a first run that sent nothing":          {RunID: "r1", Attempt: ledgertest.Attempt},
+		"a run that sent to a list that is gone": {RunID: "r1", Attempt: ledgertest.Attempt, ListID: 1, Sent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(t)
+			run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r1"}
+			if err := l.Root.WriteJSON(t.Context(), ledgertest.PendingKey(run, ledgertest.Attempt), left); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Absorb(t.Context(), run, ledgertest.Export, 2, nil); err != nil {
+				t.Fatal(err)
+			}
+			l.LastStaged = func(context.Context, schemas.RunRef) (*schemas.Staged, error) {
+				return &schemas.Staged{Attempt: ledgertest.Attempt, Sending: true}, nil
+			}
+			if got, err := ledger.Behind(l, t.Context(), run, nil, nil); got || err != nil {
+				t.Errorf("behind is %v, %v", got, err)
+			}
+		})
 	}
 }

@@ -168,10 +168,15 @@ func (l *Ledger) Absorb(ctx context.Context, run schemas.RunRef, e schemas.Expor
 			continue
 		}
 		dead := schemas.RunRef{Connection: run.Connection, Export: run.Export, RunID: p.RunID, Segment: run.Segment}
-		if p.RunID != "" && (listID == 0 || p.ListID == 0 || p.ListID == listID) {
-			if err := l.absorbStaged(ctx, dead, e, p); err != nil {
-				return err
-			}
+		switch {
+		case p.RunID == "":
+		case listID == 0 || p.ListID == 0 || p.ListID == listID:
+			err = l.absorbStaged(ctx, dead, e, p)
+		default:
+			err = l.noteUnsent(ctx, dead, p)
+		}
+		if err != nil {
+			return err
 		}
 		if err := l.Root.DeletePrefix(ctx, key); err != nil {
 			return err
