@@ -151,6 +151,19 @@ func TestATrialOfASegmentWithSeveralLists(t *testing.T) {
 	if m, became = tries(t, 1000, rows, each); became != "ann unsent, cy unsent" || m.Filtered != 1 {
 		t.Errorf("without names it records %s; %+v", became, m)
 	}
+	twice := `[{"Mail": "bo@example.com", "Id": " "}, {"Mail": "bo@example.com", "Id": "NO"}, {"Mail": "cy@example.com", "Id": "SE"}, {"Mail": "CY@example.com", "Id": "NO"}]`
+	if m, became = tries(t, 1000, twice, each, "bo@example.com", "cy@example.com"); became != "bo duplicate duplicate, bo filtered, cy duplicate duplicate, cy unsent" || m.Adds != 1 || m.Duplicates != 2 {
+		t.Errorf("of persons with two rows, the first of which counts, it records %s; %+v", became, m)
+	}
+	d := newDividing(t, schemas.Export{}, schemas.Segment{Name: "In {Country}", ForEach: "Country"})
+	in, out, err := d.divide(countries(), `{"Mail":"bo@example.com","Country":" ","N":1,"Tags":null}`, `{"Mail":"bo@example.com","Country":"NO","N":1,"Tags":null}`,
+		`{"Mail":"cy@example.com","Country":"SE","N":1,"Tags":null}`, `{"Mail":"CY@example.com","Country":"NO","N":1,"Tags":null}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(d.stageParts(in, out)); !strings.Contains(got, "In SE:cy") || strings.Contains(got, "bo@") {
+		t.Errorf("a run stages %s", got)
+	}
 	groups := func(e *schemas.Export, s *schemas.Segment) {
 		s.Trial.Of, s.Trial.Split = "Spring", &schemas.Split{Groups: map[string]string{"A": "50%", "control": "50%"}, Holdout: []string{"control"}}
 	}

@@ -61,7 +61,7 @@ func (h *history) deduplicated(rows []row, t turn) ([]row, map[int]bool) {
 			}
 		}
 	case "":
-		if !h.plan.each || t.trial != nil { // a row that can't be sent does not count then
+		if !h.plan.each { // a row that can't be sent does not count then
 			break
 		}
 		fallthrough

@@ -31,7 +31,7 @@ func (s rowSet) add(at position) {
 // dedupe does not keep. Rows that can't be sent because of an identifier do not count; whether
 // a data field can be sent is not known yet.
 func (s *staging) decide(ctx context.Context, seg *segment.Segment, tempDir string) (err error) {
-	if s.in.Segment.Of != "" || s.export.Dedupe.Keep == "" {
+	if s.in.Segment.Of != "" || s.export.Dedupe.Keep == "" && !s.tried.byValue() {
 		return nil // DivideSegment has decided, or the first row counts
 	}
 	found := snapshot.NewDuplicates(tempDir, 0)

@@ -95,6 +95,10 @@ func (s *staging) filters(b segment.Batch, emails, users *segment.StringColumn) 
 	}, err
 }
 
+// byValue reports whether the segment that is tried has a list for each value of a column. Then the
+// first row of a person counts even if it has no value, as in a run.
+func (t *tried) byValue() bool { return t != nil && t.division != nil && t.division.value >= 0 }
+
 // full reports whether the trial has staged enough.
 func (t *tried) full() bool { return t != nil && t.sent >= t.limit }
 
