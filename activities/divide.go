@@ -40,12 +40,19 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 	if err != nil {
 		return out, err
 	}
-	before := staging.Known{Lists: known.Lists, Suppresses: len(c.Suppress) > 0}
+	suppressed, err := a.suppressions(ctx, schemas.StageInput{Run: in.Run, Export: in.Export})
+	if err != nil {
+		return out, err
+	}
+	before := staging.Known{Lists: known.Lists, Suppresses: len(c.Suppress) > 0, Suppressed: suppressed.Set, Emptied: known.Emptied}
 	if out, err = staging.Divide(ctx, a.Ledger(), in, step.AttemptID(ctx), seg, before, &read); err != nil {
 		return out, segmentFailure(err)
 	}
 	if in.Check {
 		return out, nil
+	}
+	if before.Suppresses {
+		known.Emptied = nil // what they knew is known to the segment now
 	}
 	// Known before anything is sent, so that no list is forgotten that gets members.
 	for _, list := range out.Divided.Lists {
@@ -59,6 +66,8 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 type dividedLists struct {
 	// Lists are those that may have members.
 	Lists []string `json:"lists"`
+	// Emptied are those that have none any more and still know of suppressed ones.
+	Emptied []string `json:"emptied,omitempty"`
 	// Read is what the last run has read of which all lists were done.
 	Read schemas.SegmentInfo `json:"read,omitzero"`
 }
@@ -115,8 +124,18 @@ func (a *Activities) CloseDivided(ctx context.Context, in schemas.CloseDividedIn
 		if err != nil {
 			return report, err
 		}
-		if empty {
-			known.Lists = slices.DeleteFunc(known.Lists, func(l string) bool { return l == list })
+		if !empty {
+			continue
+		}
+		known.Lists = slices.DeleteFunc(known.Lists, func(l string) bool { return l == list })
+		run := in.Run
+		run.Segment = list
+		linked, err := staging.HasLinked(ctx, a.Ledger(), run)
+		if err != nil {
+			return report, err
+		}
+		if linked {
+			known.Emptied = union(known.Emptied, []string{list})
 		}
 	}
 	if in.Done {

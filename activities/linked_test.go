@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/snapshot"
@@ -196,39 +197,160 @@ func (b *bench) change(t *testing.T, in schemas.StageInput, do func(*snapshot.Up
 	}
 }
 
-// TestALinkIsOfOneList: what an earlier run knew of a profile is in the snapshot of its list. If the
+// moving is a segment with a list for each country, whose profiles move from one to another.
+type moving struct {
+	*dividing
+	in    schemas.DivideInput
+	out   schemas.DivideResult
+	never string
+}
+
+var (
+	movingAnn = identity{"ann@example.com", "u1"}
+	movingBob = identity{"bob@example.com", "u2"}
+	someone   = identity{"eve@example.com", "u9"}
+)
+
+// newMoving returns a segment of whose profiles a run has sent Ann, with both identifiers, to the list
+// In NO.
+func newMoving(t *testing.T, project string) *moving {
+	d := &moving{dividing: newDividing(t, schemas.Export{UserID: "Id"}, schemas.Segment{Name: "In {Country}", ForEach: "Country"}), never: t.TempDir()}
+	d.project, d.dividing.never = project, []schemas.Suppression{{Name: "Never", Source: d.never, Email: "Mail", UserID: "Id"}}
+	d.suppress(someone)
+	d.run(rowIn("NO", movingBob), rowIn("NO", movingAnn))
+	d.members("In NO", movingAnn)
+	return d
+}
+
+func rowIn(country string, who identity) string {
+	text := func(s string) string {
+		if s == "" {
+			return "null"
+		}
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf(`{"Mail":%s,"Id":%s,"Country":%q,"N":1,"Tags":null}`, text(who.email), text(who.userID), country)
+}
+
+func (d *moving) suppress(list ...identity) {
+	writeIdentities(d.t, filepath.Join(d.never, "never.arrow"), append(list, someone))
+}
+
+// run divides the rows of the next run.
+func (d *moving) run(rows ...string) {
+	d.t.Helper()
+	var err error
+	if d.in, d.out, err = d.divide(append(countries(), arrow.Field{Name: "Id", Type: arrow.BinaryTypes.String, Nullable: true}), rows...); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *moving) part(list string) schemas.StageInput {
+	in := schemas.StageInput{Run: d.in.Run, Export: d.in.Export, Connection: d.in.Connection, ListID: 7, Segment: d.in.Segment.Part(list), Info: d.in.Info, Divided: d.out.Manifest.Attempt}
+	in.Run.Segment = list
+	return in
+}
+
+// members replaces the snapshot of a list.
+func (d *moving) members(list string, who ...identity) {
+	d.t.Helper()
+	in := d.part(list)
+	ledgertest.Remember(d.t, d.Ledger(), in.Run, 7, "old@example.com")
+	d.change(d.t, in, func(u *snapshot.Update) error {
+		for _, one := range who {
+			m := snapshot.Member{Email: []byte(one.email), UserID: []byte(one.userID), Fields: 7}
+			m.Key = batch.KeyHash(m.Email, m.UserID, d.project)
+			if err := u.Put(&m); err != nil {
+				return err
+			}
+		}
+		return u.Remove(ledgertest.Member("old@example.com").Key)
+	})
+}
+
+// stages stages a list, and compares what is to be sent, suppressed and removed as suppressed.
+func (d *moving) stages(when, list, want string) {
+	d.t.Helper()
+	m, err := d.stageInput(d.part(list))
+	if got := fmt.Sprintf("%d sent, %d suppressed, %d removed", m.Adds+m.Updates, m.Suppressed, m.SuppressedRemovals); err != nil || got != want {
+		d.t.Errorf("%s, %s: %s, want %s, %v", when, list, got, want, err)
+	}
+}
+
+// TestALinkIsOfAllLists: what an earlier run knew of a profile is in the snapshot of its list. If the
 // profile moves to another list of the segment with a row that lacks the suppressed identifier, it is
-// removed from the old list, and sent to the new one. A row that has the identifier is not.
-func TestALinkIsOfOneList(t *testing.T) {
-	fields := append(countries(), arrow.Field{Name: "Id", Type: arrow.BinaryTypes.String, Nullable: true})
-	for address, want := range map[string]string{`null`: "1 sent, 0 suppressed", `"ann@example.com"`: "0 sent, 1 suppressed"} {
-		d := newDividing(t, schemas.Export{UserID: "Id"}, schemas.Segment{Name: "In {Country}", ForEach: "Country"})
-		never := t.TempDir()
-		writeIdentities(t, filepath.Join(never, "never.arrow"), []identity{{email: "ann@example.com"}})
-		d.project, d.never = schemas.ProjectUserID, []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
-		in, out, err := d.divide(fields,
-			`{"Mail":"bob@example.com","Id":"u2","Country":"NO","N":1,"Tags":null}`,
-			`{"Mail":`+address+`,"Id":"u1","Country":"SE","N":1,"Tags":null}`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list := schemas.StageInput{Run: in.Run, Export: in.Export, Connection: in.Connection, ListID: 7, Segment: in.Segment.Part("In NO"), Info: in.Info, Divided: out.Manifest.Attempt}
-		list.Run.Segment = "In NO"
-		ledgertest.Remember(t, d.Ledger(), list.Run, 7, "old@example.com")
-		d.change(t, list, func(u *snapshot.Update) error {
-			ann := snapshot.Member{Email: []byte("ann@example.com"), UserID: []byte("u1"), Fields: 7}
-			ann.Key = batch.KeyHash(ann.Email, ann.UserID, schemas.ProjectUserID)
-			return u.Put(&ann)
+// removed from the old list, and not sent to the new one.
+func TestALinkIsOfAllLists(t *testing.T) {
+	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
+		t.Run(project, func(t *testing.T) {
+			lacking, entry, other := identity{"", "u1"}, identity{movingAnn.email, ""}, identity{"new@example.com", "u1"}
+			if project == schemas.ProjectEmail {
+				lacking, entry, other = identity{movingAnn.email, ""}, identity{"", "u1"}, identity{movingAnn.email, "u7"}
+			}
+			moves := []string{rowIn("NO", movingBob), rowIn("SE", lacking)}
+
+			d := newMoving(t, project)
+			d.suppress(entry)
+			d.run(moves...)
+			d.stages("suppressed before the run", "In NO", "1 sent, 0 suppressed, 1 removed")
+			d.stages("suppressed before the run", "In SE", "0 sent, 1 suppressed, 0 removed")
+			d.members("In NO", movingBob)
+			for range 2 { // no snapshot has her any more
+				d.run(moves...)
+				d.stages("in later runs", "In SE", "0 sent, 1 suppressed, 0 removed")
+			}
+			d.members("In SE", other)
+			d.run(moves...)
+			d.stages("when she was sent with another identifier since", "In SE", "1 sent, 0 suppressed, 0 removed")
+
+			d = newMoving(t, project)
+			d.run(moves...)
+			d.stages("suppressed while the run waits", "In NO", "1 sent, 0 suppressed, 0 removed")
+			d.members("In NO", movingBob)
+			d.suppress(entry)
+			d.stages("suppressed while the run waits", "In SE", "0 sent, 1 suppressed, 0 removed")
+
+			d = newMoving(t, project)
+			d.run(moves...)
+			d.members("In NO", movingBob)
+			d.members("In SE", lacking)
+			d.run(moves...)
+			d.suppress(entry)
+			want := "0 sent, 1 suppressed, 1 removed"
+			if project == schemas.ProjectHybrid { // a snapshot knows only what the last row had
+				want = "1 sent, 0 suppressed, 0 removed"
+			}
+			d.stages("suppressed after she has moved", "In SE", want)
+
+			d = newMoving(t, project)
+			d.run(rowIn("SE", movingBob), rowIn("SE", someone))
+			d.suppress(entry)
+			d.stages("suppressed after she has left", "In NO", "0 sent, 0 suppressed, 1 removed")
+			d.members("In NO")
+			files, err := d.Root.List(t.Context(), ledger.Key(d.part("In NO").Run, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				if strings.Contains(f.Name, dataroot.PendingPrefix) {
+					if err := d.Root.DeletePrefix(t.Context(), f.Name); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if _, err := d.env.ExecuteActivity(schemas.ActivityCloseDivided, schemas.CloseDividedInput{
+				Run: d.in.Run, Export: d.in.Export, Segment: d.in.Segment, Connection: d.in.Connection, Emptied: []string{"In NO"}, Done: true,
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if known, err := d.dividedLists(t.Context(), d.in.Run); err != nil || fmt.Sprint(known.Lists, known.Emptied) != "[In SE] [In NO]" {
+				t.Errorf("%+v, %v", known, err)
+			}
+			for range 2 {
+				d.run(rowIn("SE", movingBob), rowIn("SE", lacking))
+				d.stages("when she comes back to another list", "In SE", "1 sent, 1 suppressed, 0 removed")
+			}
 		})
-		m, err := d.stageInput(list)
-		if err != nil || m.SuppressedRemovals != 1 {
-			t.Errorf("address %s, the old list: %+v, %v", address, m, err)
-		}
-		list.Run.Segment, list.Segment = "In SE", in.Segment.Part("In SE")
-		m, err = d.stageInput(list)
-		if got := fmt.Sprintf("%d sent, %d suppressed", m.Adds, m.Suppressed); err != nil || got != want {
-			t.Errorf("address %s, the new list: %s, want %s, %v", address, got, want, err)
-		}
 	}
 }
 

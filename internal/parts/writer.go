@@ -41,6 +41,8 @@ type Index struct {
 	// Losers are the rows that dedupe does not keep: by file, a roaring bitmap. Nil if they were
 	// not looked for.
 	Losers map[int32][]byte `json:"losers"`
+	// Linked is set if there is a file beside it with what earlier runs knew of suppressed profiles.
+	Linked bool `json:"linked,omitempty"`
 }
 
 // Column is a segment.Column without its type.

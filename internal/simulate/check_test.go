@@ -14,6 +14,8 @@ import (
 // know.
 type records struct {
 	byList map[int64]*record
+	// known is the record.known of all lists, if the export's segment has several.
+	known map[int]identifiers
 }
 
 // record is the effect of an export on a list.
@@ -46,7 +48,11 @@ func (r *records) of(list int64) *record {
 		r.byList = map[int64]*record{}
 	}
 	if r.byList[list] == nil {
-		r.byList[list] = &record{must: map[int]bool{}, can: map[int]bool{}, loose: map[int]bool{}, known: map[int]identifiers{}, touches: map[int]int{}}
+		known := r.known
+		if known == nil {
+			known = map[int]identifiers{}
+		}
+		r.byList[list] = &record{must: map[int]bool{}, can: map[int]bool{}, loose: map[int]bool{}, known: known, touches: map[int]int{}}
 	}
 	return r.byList[list]
 }

@@ -165,8 +165,11 @@ func newHistory(t *testing.T, p *plan) *history {
 	if err := root.Write(context.Background(), dataroot.DeploymentKey, []byte(`{"id": "simulated"}`)); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 * p.exports { // and their trials
+	for e := range 2 * p.exports { // and their trials
 		h.records = append(h.records, &records{})
+		if p.each && e < p.exports {
+			h.records[e].known = map[int]identifiers{}
+		}
 	}
 	h.suppress(nil)
 	return h

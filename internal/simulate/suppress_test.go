@@ -109,7 +109,26 @@ func (r *run) remember(rec *record, who int, sent row, in bool, s suppressed, su
 			now.mail = now.mail || before.mail
 		}
 		rec.known[who] = now
-	case !rec.must[who]:
+	case !rec.must[who] && !r.elsewhere(who):
 		delete(rec.known, who)
 	}
+}
+
+// elsewhere reports whether a person who is not on one of several lists may be on another: the lists
+// share what they know.
+func (r *run) elsewhere(who int) bool {
+	if r.history.records[r.export].known == nil {
+		return false
+	}
+	for _, one := range r.rows {
+		if one.who == who && one.n >= r.turn.least && !one.bad && !one.none {
+			return true
+		}
+	}
+	for _, rec := range r.history.records[r.export].byList {
+		if rec.must[who] {
+			return true
+		}
+	}
+	return false
 }

@@ -30,17 +30,24 @@ const (
 // each list.
 func Divide(ctx context.Context, l *ledger.Ledger, in schemas.DivideInput, attempt string, seg *segment.Segment, known Known, read *atomic.Int64) (schemas.DivideResult, error) {
 	d := newDivision(in, seg)
-	err := d.noIdentity()
-	if err == nil {
-		err = d.divide(ctx, l, attempt, read)
+	if err := d.noIdentity(); err != nil {
+		return d.result, err
 	}
-	if err == nil {
+	var err error
+	if d.links, err = newLinks(ctx, l, in, known); err != nil {
+		return d.result, err
+	}
+	if err = d.divide(ctx, l, attempt, read); err == nil {
 		err = d.lists(known)
+	}
+	if err == nil && d.links != nil {
+		d.index.Linked = true
+		err = d.links.write(ctx, l, in, attempt)
 	}
 	if err == nil {
 		err = d.write(ctx, l.Root)
 	}
-	return d.result, err
+	return d.result, errors.Join(err, d.links.close())
 }
 
 // division divides the rows of one segment.
@@ -54,6 +61,7 @@ type division struct {
 	groups  []schemas.Group
 	out     *parts.Writer
 	left    *unlisted
+	links   *links
 	index   parts.Index
 	byList  map[string][]int32   // rows of one batch
 	values  map[string]string    // lists by value, as it is in the column
@@ -207,6 +215,11 @@ func (d *division) record(ctx context.Context, b segment.Batch) error {
 			return err
 		} else if why = schemas.ReasonHoldout; d.value >= 0 {
 			why = schemas.ReasonNoValue
+		}
+		if b.Match == nil || b.Match[i] {
+			if err := d.links.row(d.rows, b, i, list, emails, users); err != nil {
+				return err
+			}
 		}
 		if list != "" {
 			d.byList[list] = append(d.byList[list], int32(i))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"iterable-segment-export/internal/step"
+	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
 )
 
@@ -16,6 +17,10 @@ type Known struct {
 	// Suppresses is set if the connection has suppression lists. Then the lists that stay as they
 	// are have runs too, which remove the suppressed members.
 	Suppresses bool
+	// Suppressed are the entries of the suppression lists.
+	Suppressed *suppression.Set
+	// Emptied are the lists that have been emptied since Divide has read their linkedFile.
+	Emptied []string
 }
 
 // MostKnown is the most lists of a segment that may have members, also of values that have vanished.

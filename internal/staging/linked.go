@@ -17,7 +17,6 @@ import (
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
-	"iterable-segment-export/internal/step"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
@@ -72,7 +71,7 @@ func (s *staging) linkMember(m *snapshot.Member) error {
 
 // linkedFile, beside the snapshot, has the members that were removed as suppressed and have two
 // identifiers, with the hash of the one that is on a list: the snapshot no longer has them, and
-// Iterable still knows both.
+// Iterable still knows both. That of a divided segment has what links has found.
 const linkedFile = "linked"
 
 // readLinked notes the members that earlier runs have removed, as far as they are still on a
@@ -83,9 +82,7 @@ func (s *staging) readLinked(ctx context.Context) error {
 		return nil
 	}
 	if errors.Is(err, storage.ErrDamaged) || len(data)%linkedSize != 0 {
-		return step.NeedOperator(schemas.ErrorSuppression, fmt.Sprintf(
-			"the record of suppressed members that were removed, %s in the data root, is damaged; restore it from a backup, or delete it, then retry: without it, a profile may be sent whose address is known only to Iterable",
-			ledger.Key(s.in.Run, linkedFile)))
+		return damagedLinked(ledger.Key(s.in.Run, linkedFile))
 	}
 	if err != nil {
 		return fmt.Errorf("read which suppressed members were removed: %w", err)
@@ -124,8 +121,9 @@ func (s *staging) writeLinked(ctx context.Context) error {
 
 // listed are the rows of a segment that are about people on a suppression list.
 type listed struct {
-	rows   rowSet // that have an identifier of a list themselves
-	linked linked // profiles of which a row has
+	rows    rowSet // that have an identifier of a list themselves
+	linked  linked // profiles of which a row has
+	earlier linked // profiles of which a list of the divided segment had
 }
 
 // Listings shares what the identities of a divided segment say among its lists that are staged at
@@ -156,9 +154,11 @@ func (l *Listings) find(of string, set *suppression.Set, read func() (*listed, e
 }
 
 // linkRows notes the suppressed rows of the segment, before any row is staged: another row of
-// the same profile may lack the identifier. If rows have only one, that is not necessary.
-func (s *staging) linkRows(ctx context.Context, seg *segment.Segment, shared *Listings) (err error) {
-	if s.suppressed.Set.Len() == 0 || s.emailColumn < 0 || s.userColumn < 0 {
+// the same profile may lack the identifier. If rows have only one, that is not necessary. Of a
+// divided segment it also reads what its lists knew before.
+func (s *staging) linkRows(ctx context.Context, from Source, shared *Listings) error {
+	both := s.emailColumn >= 0 && s.userColumn >= 0
+	if s.suppressed.Set.Len() == 0 || !both && from.linked == "" {
 		return nil
 	}
 	of := ""
@@ -166,9 +166,12 @@ func (s *staging) linkRows(ctx context.Context, seg *segment.Segment, shared *Li
 		run.Segment = s.in.Segment.Of
 		of = dataroot.StagedDir(run, s.in.Divided)
 	}
-	s.inSegment, err = shared.find(of, s.suppressed.Set, func() (*listed, error) {
-		found := &listed{rowSet{}, linked{}}
-		for b, err := range seg.ReadIdentities(ctx) {
+	found, err := shared.find(of, s.suppressed.Set, func() (*listed, error) {
+		found := &listed{rowSet{}, linked{}, linked{}}
+		if err := s.readEarlier(ctx, from.linked, found.earlier); err != nil || !both {
+			return found, err
+		}
+		for b, err := range from.ReadIdentities(ctx) {
 			if err == nil {
 				err = s.linkRecord(b, found)
 			}
@@ -176,11 +179,34 @@ func (s *staging) linkRows(ctx context.Context, seg *segment.Segment, shared *Li
 				return nil, err
 			}
 		}
-		t := seg.Traffic()
+		t := from.Traffic()
 		s.traffic.Bytes, s.traffic.Requests = s.traffic.Bytes+t.Bytes, s.traffic.Requests+t.Requests
 		return found, nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	if s.earlier = found.earlier; both {
+		s.inSegment = found
+	}
+	return nil
+}
+
+// readEarlier adds the profiles of the linkedFile with a key that are on a suppression list.
+func (s *staging) readEarlier(ctx context.Context, key string, to linked) error {
+	if key == "" {
+		return nil
+	}
+	return eachLinked(ctx, s.root, key, func(k snapshot.Key, entry suppression.Hash) error {
+		if !s.suppressed.Set.Has(entry) {
+			return nil
+		}
+		if len(to) >= snapshot.MaxProfiles {
+			return snapshot.ErrTooMany
+		}
+		to[k] = entry
+		return nil
+	})
 }
 
 func (s *staging) linkRecord(b segment.Batch, found *listed) error {
@@ -241,7 +267,7 @@ func (s *staging) isLinked(address, userID []byte) bool {
 	if s.inSegment != nil && s.inSegment.linked.has(address, userID, project) {
 		return true
 	}
-	return (len(address) == 0 || len(userID) == 0) && s.linkedMembers.has(address, userID, project)
+	return (len(address) == 0 || len(userID) == 0) && (s.linkedMembers.has(address, userID, project) || s.earlier.has(address, userID, project))
 }
 
 // isListed reports whether a person is on a suppression list by one of these identifiers.

@@ -16,7 +16,7 @@ func TestIdentitiesAreReadOnceForAllLists(t *testing.T) {
 	reads := 0
 	read := func() (*listed, error) {
 		reads++
-		return &listed{rowSet{}, linked{}}, nil
+		return &listed{}, nil
 	}
 	set, changed := new(suppression.Set), new(suppression.Set)
 	find := func(of string, set *suppression.Set) *listed {

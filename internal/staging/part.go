@@ -24,6 +24,7 @@ type Source struct {
 	*segment.Segment
 	losers rowSet // that dedupe does not keep, as far as it has decided already
 	kept   bool   // if members that no row is about stay, whatever the export's mode is
+	linked string // the key of the linkedFile beside the divided rows, "" if there is none
 }
 
 // Part returns the rows of a list of a divided segment.
@@ -52,6 +53,9 @@ func Part(ctx context.Context, l *ledger.Ledger, in schemas.StageInput) (out Sou
 		return out, partFailure(in, err)
 	}
 	out.kept = index.Parts[in.Segment.Name].Kept
+	if index.Linked {
+		out.linked = path.Join(dir, linkedFile)
+	}
 	if index.Losers == nil {
 		return out, nil
 	}

@@ -54,7 +54,7 @@ func (stager *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt 
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	s.losers = from.losers
-	if err := s.linkRows(ctx, from.Segment, stager.Listings); err != nil {
+	if err := s.linkRows(ctx, from, stager.Listings); err != nil {
 		return m, partFailure(in, err)
 	}
 	if err := s.decide(ctx, from.Segment, stager.TempDir); err != nil {

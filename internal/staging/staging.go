@@ -41,7 +41,9 @@ type staging struct {
 	suppressed Suppressed
 	// inSegment is found in the segment before it is staged, nil if it was not looked for.
 	// linkedMembers are found in the snapshot and in the linkedFile, whose content is linkedBefore.
+	// earlier are those that the lists of a divided segment had before.
 	inSegment     *listed
+	earlier       linked
 	linkedMembers linked
 	linkedBefore  []byte
 	recording     *record.Recording // nil if no record is kept
