@@ -36,10 +36,15 @@ func (m *Metrics) observeLate() error {
 		if time.Now().After(until) {
 			return
 		}
+		overdue, slow := map[string]bool{}, map[string]bool{} // by label, which several exports may share
 		for name, w := range found.Exports {
-			export := attribute.String("export", m.export(name))
-			set(number(!w.Overdue.IsZero()), export, attribute.String("reason", schemas.EventOverdue))
-			set(number(w.Slow != ""), export, attribute.String("reason", schemas.EventSlow))
+			export := m.export(name)
+			overdue[export] = overdue[export] || !w.Overdue.IsZero()
+			slow[export] = slow[export] || w.Slow != ""
+		}
+		for export := range overdue {
+			set(number(overdue[export]), attribute.String("export", export), attribute.String("reason", schemas.EventOverdue))
+			set(number(slow[export]), attribute.String("export", export), attribute.String("reason", schemas.EventSlow))
 		}
 	})
 }

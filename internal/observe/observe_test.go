@@ -176,3 +176,24 @@ func TestLateExportsAreMeasured(t *testing.T) {
 		t.Error("a look that is too old is still measured")
 	}
 }
+
+// TestALateExportIsNotHidden by others that share its label, since there are too many exports.
+func TestALateExportIsNotHidden(t *testing.T) {
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := schemas.LateRuns{Exports: map[string]schemas.Watched{}}
+	for i := range mostExports {
+		m.Run(t.Context(), fmt.Sprint("e", i), schemas.StateDone, time.Second)
+		found.Exports[fmt.Sprint("later", i)] = schemas.Watched{}
+	}
+	found.Exports["late"] = schemas.Watched{Overdue: time.Now(), Slow: "run"}
+	m.Late(found, time.Hour)
+	text := scrape(t, m)
+	for _, reason := range []string{schemas.EventOverdue, schemas.EventSlow} {
+		if !strings.Contains(text, fmt.Sprintf(`export_late{export="(other)",reason=%q} 1`, reason)) {
+			t.Errorf("no export is %s", reason)
+		}
+	}
+}

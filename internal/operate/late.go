@@ -120,10 +120,12 @@ func (o *Session) firstStart(ctx context.Context, id string, from, to time.Time)
 	m, err := o.Client.WorkflowService().ListScheduleMatchingTimes(ctx, &workflowservice.ListScheduleMatchingTimesRequest{
 		Namespace: o.Namespace, ScheduleId: id, StartTime: timestamppb.New(from), EndTime: timestamppb.New(to),
 	})
-	if err != nil {
+	switch {
+	case absent(err): // it was removed just now
+		return time.Time{}, nil
+	case err != nil:
 		return time.Time{}, fmt.Errorf("ask Temporal for the starts of schedule %q: %w", id, err)
-	}
-	if len(m.StartTime) == 0 {
+	case len(m.StartTime) == 0:
 		return time.Time{}, nil
 	}
 	return m.StartTime[0].AsTime(), nil
