@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -24,18 +27,22 @@ import (
 // wait once it was asked for its progress a number of times.
 type beginning struct {
 	client.Client
+	segments          []schemas.Segment
 	asked, waitsAfter int
 	answers           []string // those that the run got
 }
 
 func (b *beginning) GetWorkflowHistory(context.Context, string, string, bool, enums.HistoryEventFilterType) client.HistoryEventIterator {
-	return firstEvent{}
+	return firstEvent{segments: b.segments}
 }
 
-type firstEvent struct{ client.HistoryEventIterator }
+type firstEvent struct {
+	client.HistoryEventIterator
+	segments []schemas.Segment
+}
 
-func (firstEvent) Next() (*history.HistoryEvent, error) {
-	in, err := converter.GetDefaultDataConverter().ToPayloads(schemas.RunInput{Export: schemas.Export{Name: "Spring", Connection: "shared"}})
+func (f firstEvent) Next() (*history.HistoryEvent, error) {
+	in, err := converter.GetDefaultDataConverter().ToPayloads(schemas.RunInput{Export: schemas.Export{Name: "Spring", Connection: "shared", Segments: f.segments}})
 	return &history.HistoryEvent{Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
 		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{Input: in},
 	}}, err
@@ -99,5 +106,21 @@ func TestAWaitIsNotAnsweredBeforeItBegins(t *testing.T) {
 				t.Errorf("a contributor's approval: %v", err)
 			}
 		}
+	}
+}
+
+// TestARunWithoutListsHasNoRecord: the lists of a segment with forEach are not known before its rows
+// are read, and there may be none to name with --segment.
+func TestARunWithoutListsHasNoRecord(t *testing.T) {
+	shared := schemas.Connection{Name: "shared", Allowed: []string{schemas.AllowContributors}}
+	b := &beginning{waitsAfter: 9, segments: []schemas.Segment{{Name: "People of {Country}", Source: "x", ForEach: "Country"}}}
+	office := &Office{
+		Client: b, Log: slog.New(slog.DiscardHandler), Known: func() (ConnectionSource, error) { return projects{"shared": shared}, nil },
+		Gate: func(context.Context) (*access.Gate, error) { return nil, nil },
+		Root: func(context.Context) (*storage.Root, error) { return nil, nil },
+	}
+	err := office.As(schemas.Person{Name: "eve", Role: schemas.RoleContributor}).Record(t.Context(), operate.Run{Export: "Spring", WorkflowID: schemas.RunWorkflowID("Spring"), RunID: "r1"}, "", io.Discard)
+	if !access.IsRefused(err, schemas.ErrorNotKept) || strings.Contains(err.Error(), "0 lists") {
+		t.Error(err)
 	}
 }

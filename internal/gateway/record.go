@@ -42,6 +42,8 @@ func (l *Local) Record(ctx context.Context, run operate.Run, segment string, to 
 		ref.Segment = segment
 	}
 	switch {
+	case segment == "" && len(choices) == 0:
+		return access.No(schemas.ErrorNotKept, "the run has no list, so there is no record of rows")
 	case ref.Segment == "" && segment == "":
 		return access.No(schemas.ErrorBadRequest, "the run has the rows of %d lists; name one with --segment: %s", len(choices), spelling.Either(choices))
 	case ref.Segment == "":
