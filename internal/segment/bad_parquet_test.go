@@ -314,6 +314,39 @@ func TestFooterWithoutCount(t *testing.T) {
 	}
 }
 
+// TestLogicalTypesOfLaterFormats reads files whose first column has a logical type that Arrow v15 does
+// not know. A mapped one is read as its physical type (rows shows bytes in base64), and one that is
+// not mapped is no obstacle.
+func TestLogicalTypesOfLaterFormats(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	writeParquet(t, path, 10, []arrow.Record{table(t, []arrow.Field{str("v"), str("email")}, `[{"v": "Oslo", "email": "a@example.com"}]`)})
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, meta := footerOf(t, data)
+	meta.FileMetaData.Schema[1].ConvertedType = nil
+	var footer bytes.Buffer
+	if _, err := meta.WriteTo(&footer, nil); err != nil {
+		t.Fatal(err)
+	}
+	text := []byte{0x1c, 0, 0} // STRING in the union of logical types; the schema has the first ones of a footer
+	for name, union := range map[string][]byte{
+		"VARIANT": {0x0c, 16 << 1, 0, 0}, "GEOMETRY": {0x0c, 17 << 1, 0, 0}, "GEOGRAPHY with its settings": {0x0c, 18 << 1, 0x18, 1, 'x', 0, 0},
+		"number 99": {0x0c, 0xc6, 1, 0, 0},
+	} {
+		writeBytes(t, path, withRawFooter(body, bytes.Replace(footer.Bytes(), text, union, 1)))
+		for want, columns := range map[string]Columns{
+			"email=a@example.com ":            {Email: "email"},
+			"email=a@example.com v=T3Nsbw== ": {Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "v", Type: "string"}}}},
+		} {
+			if got := strings.Join(rows(t, inspect(t, path, columns), Options{}), "|"); got != want {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
+		}
+	}
+}
+
 // TestPageOfNulls reads a page of version 2 that has only levels: some writers store the values
 // of a page of nulls as no bytes, whatever the codec is.
 func TestPageOfNulls(t *testing.T) {
