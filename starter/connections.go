@@ -193,12 +193,16 @@ func (a *app) connect(c *cobra.Command, o gateway.Service, name string, agree bo
 // mayConnect refuses before a person reads the statement and agrees in vain. What may be done is
 // decided elsewhere.
 func mayConnect(ctx context.Context, o gateway.Service, name string) error {
-	all, err := o.Connections(ctx)
+	me, err := o.Me(ctx)
 	if err != nil {
 		return err
 	}
-	if p := all.Person; p.Role != schemas.RoleAdministrator {
+	if p := me.Person; p.Role != schemas.RoleAdministrator {
 		return fmt.Errorf("%s has the role %s, but this needs %s", p.Name, p.Role, schemas.RoleAdministrator)
+	}
+	all, err := o.Connections(ctx)
+	if err != nil { // such as a damaged record of any connection, which a new consent may replace
+		return ctx.Err()
 	}
 	if !slices.ContainsFunc(all.Connections, func(v schemas.ConnectionView) bool { return v.Name == name }) {
 		_, err = o.CheckConnection(ctx, name) // says that it is unknown, and which one may be meant

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ under way are listed too, with the reason.`,
 		if err != nil {
 			return err
 		}
-		if done, err := list(a, c.OutOrStdout(), views, views, runID); done || err != nil {
+		if done, err := list(a, c.OutOrStdout(), views, ran(views), runID); done || err != nil {
 			return err
 		}
 		showHistory(c, views)
@@ -51,6 +52,11 @@ under way are listed too, with the reason.`,
 
 // runID returns what names a run in commands.
 func runID(v operate.View) string { return v.Run.RunID }
+
+// ran returns the runs among views, without starts that were skipped: no command finds those.
+func ran(views []operate.View) []operate.View {
+	return slices.DeleteFunc(slices.Clone(views), operate.View.NoRun)
+}
 
 func showHistory(c *cobra.Command, views []operate.View) {
 	header := []string{"started", "export", "started by", "state", "segments", "read", "sent", "removed", "rejected", "took", "run"}

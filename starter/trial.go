@@ -174,7 +174,8 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 func fewOthers(all []triedRow) (shown []triedRow) {
 	others := 0
 	for _, r := range all {
-		if r.At.IsZero() {
+		// What was sent without an answer has no time.
+		if r.At.IsZero() && r.Outcome != schemas.OutcomeUnanswered {
 			if others++; others > mostOthers {
 				continue
 			}

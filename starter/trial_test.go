@@ -29,8 +29,9 @@ func TestATrialShowsFewWhoAreNotSent(t *testing.T) {
 		all = append(all, triedRow{Outcome: schemas.OutcomeSuppressed})
 	}
 	all = append(all, triedRow{Person: "ann@example.com", Outcome: schemas.OutcomeAdded, At: time.Now()})
+	all = append(all, triedRow{Person: "bob@example.com", Outcome: schemas.OutcomeUnanswered})
 	shown := fewOthers(all)
-	if len(shown) != mostOthers+1 || shown[mostOthers].Person != "ann@example.com" {
+	if len(shown) != mostOthers+2 || shown[mostOthers].Person != "ann@example.com" || shown[mostOthers+1].Person != "bob@example.com" {
 		t.Errorf("%d rows are shown", len(shown))
 	}
 	if few := all[498:]; len(fewOthers(few)) != len(few) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -80,5 +81,33 @@ func TestRunsShowWhatTheyWaitFor(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "no run") {
 		t.Errorf("a start that was skipped has a run:\n%s", &out)
+	}
+	if runs := ran([]operate.View{waits, skipped, late}); len(runs) != 2 || runs[1].Run.RunID != "run-of-lake" {
+		t.Errorf("-o name lists %+v", runs)
+	}
+}
+
+// damaged is a service whose records of connections can't be read.
+type damaged struct {
+	gateway.Service
+	role schemas.Role
+}
+
+func (d damaged) Me(context.Context) (gateway.Me, error) {
+	return gateway.Me{Person: schemas.Person{Name: "ann", Role: d.role}}, nil
+}
+
+func (damaged) Connections(context.Context) (gateway.Connections, error) {
+	return gateway.Connections{}, errors.New("the consent to connection \"other\" is damaged")
+}
+
+// TestADamagedRecordKeepsNobodyFromConnecting: a new consent replaces a damaged one, and that of
+// another connection does not matter.
+func TestADamagedRecordKeepsNobodyFromConnecting(t *testing.T) {
+	if err := mayConnect(t.Context(), damaged{role: schemas.RoleAdministrator}, "marketing"); err != nil {
+		t.Error(err)
+	}
+	if err := mayConnect(t.Context(), damaged{role: schemas.RoleContributor}, "marketing"); err == nil || !strings.Contains(err.Error(), "needs administrator") {
+		t.Errorf("a contributor: %v", err)
 	}
 }
