@@ -46,11 +46,9 @@ func (a *Activities) suppressionReader() *lists.Reader {
 	return &lists.Reader{Cache: &a.lists, Root: a.Root, Log: a.Log, Now: a.clock}
 }
 
-// sameLists returns an error if a suppression list is not as it was when the segment was staged.
+// sameLists returns an error if a suppression list is not as it was when the segment was staged, or
+// the connection has other lists now.
 func (a *Activities) sameLists(ctx context.Context, connection string, staged []schemas.SuppressionCount) error {
-	if len(staged) == 0 {
-		return nil
-	}
 	c, err := a.known(connection)
 	if err != nil {
 		return err

@@ -118,6 +118,35 @@ func TestNothingIsSentToAListThatWasHandedOver(t *testing.T) {
 	}
 }
 
+// TestAnUploadThatMayNotBeginLeavesNoTrace: ann came onto a suppression list while the run waited
+// for a person. Nothing was sent, so nobody counts as perhaps added: ann would be removed from a
+// list that she was never on, by a request with her address.
+func TestAnUploadThatMayNotBeginLeavesNoTrace(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	b.env.RegisterActivityWithOptions(b.UploadBatches, activity.RegisterOptions{Name: schemas.ActivityUploadBatches})
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	ledgertest.LeaveBehind(t, b.Ledger(), run, 7, ledgertest.Sent{Kind: schemas.Subscribe, People: []string{"ann@example.com", "bob@example.com"}})
+	never := t.TempDir()
+	writeIdentities(t, filepath.Join(never, "never.arrow"), []identity{{email: "ann@example.com"}})
+	c := b.Activities.Connections.(oneConnection).c
+	c.Suppress = []schemas.Suppression{{Name: "Never", Source: never, Email: "Mail"}}
+	b.Activities.Connections = oneConnection{c}
+	for name, staged := range map[string][]schemas.SuppressionCount{"the first list": nil, "a changed list": {{Name: "Never", Fingerprint: "before"}}} {
+		_, err := b.env.ExecuteActivity(schemas.ActivityUploadBatches, schemas.UploadInput{
+			Run: run, Connection: schemas.ConnectionInfo{Name: "sandbox"}, ListID: 7, Kind: schemas.Subscribe, End: 2, Attempt: ledgertest.Attempt,
+			Waited: true, Suppression: staged,
+		})
+		if isOfType(t, err, schemas.ErrorSuppressionChanged); b.sandbox.Stats(false).Endpoints["lists/subscribe"].Requests > 0 {
+			t.Fatalf("%s: ann was sent", name)
+		}
+	}
+	ledgertest.Remember(t, b.Ledger(), run, 7, "eve@example.com")
+	if err := b.Ledger().Absorb(t.Context(), run, springExport, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	ledgertest.SameEntries(t, b.Ledger(), run, 7, map[string]uint64{"eve@example.com": 100})
+}
+
 // TestStagingAnnouncesItself before anything else, so that a run that follows knows of it
 // whatever becomes of it.
 func TestStagingAnnouncesItself(t *testing.T) {

@@ -44,8 +44,10 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *
 	return chunk.Send(ctx, upload.Options{
 		Client: client, Ledger: a.Ledger(), Senders: a.Senders, Metrics: a.Metrics, Attempt: attempt,
 		MayBegin: func(ctx context.Context) error {
-			if err := a.sameLists(ctx, in.Connection.Name, in.Suppression); err != nil {
-				return err
+			if in.Waited || len(in.Suppression) > 0 { // earlier versions do not set Waited
+				if err := a.sameLists(ctx, in.Connection.Name, in.Suppression); err != nil {
+					return err
+				}
 			}
 			return ours(ctx)
 		},

@@ -31,8 +31,9 @@ type UploadInput struct {
 	// Attempt and SnapshotVersion are the manifest's.
 	Attempt         string `json:"attempt,omitempty"`
 	SnapshotVersion int64  `json:"snapshotVersion,omitempty"`
-	// Suppression, after a wait for a person, is the manifest's SuppressionLists: nothing is
-	// sent if one of them has changed since.
+	// Waited is set after a wait for a person. Then Suppression is the manifest's SuppressionLists,
+	// and nothing is sent if one of them has changed since, or the connection has other ones.
+	Waited      bool               `json:"waited,omitempty"`
 	Suppression []SuppressionCount `json:"suppression,omitempty"`
 	// First and End bound the chunk: batches First to End-1.
 	First int `json:"first"`

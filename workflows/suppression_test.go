@@ -29,7 +29,7 @@ func TestARunStartsOverIfASuppressionListChangesWhileItWaits(t *testing.T) {
 	var sent []schemas.UploadInput
 	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(func(_ context.Context, in schemas.UploadInput) (schemas.UploadCounts, error) {
 		sent = append(sent, in)
-		if len(in.Suppression) > 0 {
+		if in.Waited {
 			return schemas.UploadCounts{}, needsOperator(schemas.ErrorSuppressionChanged)
 		}
 		return schemas.UploadCounts{Requests: 1, Sent: 9}, nil
@@ -41,7 +41,8 @@ func TestARunStartsOverIfASuppressionListChangesWhileItWaits(t *testing.T) {
 	require.Len(t, sent, 2)
 	require.Equal(t, []string{"a", "b"}, []string{sent[0].Attempt, sent[1].Attempt})
 	require.Equal(t, lists("old"), sent[0].Suppression)
-	require.Empty(t, sent[1].Suppression) // nobody was waited for since
+	require.False(t, sent[1].Waited) // nobody was waited for since
+	require.Empty(t, sent[1].Suppression)
 	require.EqualValues(t, 1, w.report().StartedOver)
 	require.Len(t, w.report().Answers, 1)
 }

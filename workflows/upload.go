@@ -122,7 +122,7 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 		Kind: kind, Attempt: s.report.Manifest.Attempt, SnapshotVersion: s.report.Manifest.SnapshotVersion, First: c.first, End: c.end, Resume: c.resume,
 	}
 	if s.waiter.waits > s.upload.waits {
-		in.Suppression = s.report.Manifest.SuppressionLists
+		in.Waited, in.Suppression = true, s.report.Manifest.SuppressionLists
 	}
 	verb := "add"
 	if kind == schemas.Unsubscribe {

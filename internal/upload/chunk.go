@@ -90,10 +90,17 @@ func (c *Chunk) send(ctx context.Context, o Options) error {
 	note := func(ctx context.Context) error {
 		return o.Ledger.WriteAnswered(ctx, in, id, progress.snapshot(), progress.answeredRequests()...)
 	}
-	if err := note(ctx); err != nil { // before the first request
-		return err
+	// A chunk whose progress is stored counts as sent where it has no answers. So that of one
+	// which may not begin is stored only if it has some.
+	if progress.begun(in.First) {
+		if err := note(ctx); err != nil {
+			return err
+		}
 	}
 	if err := o.MayBegin(ctx); err != nil {
+		return err
+	}
+	if err := note(ctx); err != nil { // before the first request
 		return err
 	}
 	if err := o.Ledger.AnnounceSending(ctx, in); err != nil {

@@ -118,6 +118,13 @@ func (t *tracker) note(requests schemas.UploadCounts, batches ...*loaded) {
 	}
 }
 
+// begun reports whether anything of the chunk that begins with batch first was acknowledged.
+func (t *tracker) begun(first int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.next > first || len(t.done)+len(t.parts) > 0
+}
+
 // answeredRequests returns the acknowledged requests.
 func (t *tracker) answeredRequests() []ledger.Request {
 	t.mu.Lock()
