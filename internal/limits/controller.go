@@ -336,7 +336,10 @@ func (c *controller) throttled(sent, now time.Time) (pause time.Duration) {
 		}
 		c.Hold = min(2*c.Hold, longestHold)
 	} else {
-		if c.Rate > hardlyRisen {
+		// If a remembered rate is refused at once, others have used up what the project accepts at
+		// once. Then the requests until then do not show the limit.
+		atOnce := c.known > hardlyRisen && float64(len(c.sends)) <= startRate*c.share
+		if c.Rate > hardlyRisen && !atOnce {
 			c.Rate, pause = min(c.passed(sent), mostLeft*c.Rate), firstPause
 		} else {
 			c.Rate, pause = c.Rate*firstCut, lowPause

@@ -221,6 +221,23 @@ func TestTheFirst429ShowsTheLimit(t *testing.T) {
 	}
 }
 
+// A rate was remembered that no 429 has ended. Others have used up the project's bucket when the
+// next run begins: that is no reason to go down to less than one request a second.
+func TestAnEmptyBucketShowsNoLimit(t *testing.T) {
+	for sent := range 5 {
+		c, now := newController(schemas.Limits{}, Learned{Rate: 50, Rows: startRows, TooMany: startRows + 1}), noon
+		for range sent {
+			c.sending(now)
+			c.accepted(now, now, startRows, startRows)
+			now = now.Add(20 * time.Millisecond)
+		}
+		c.sending(now)
+		if c.throttled(now, now); c.Rate < startRate || c.Rate > 25 {
+			t.Errorf("%g requests a second if number %d is refused", c.Rate, sent+1)
+		}
+	}
+}
+
 // While the first large request is in progress, others wait for a while. If it was not refused
 // by then, more large ones are sent.
 func TestRequestsWaitForTheFirstLargeOne(t *testing.T) {
