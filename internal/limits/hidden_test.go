@@ -260,7 +260,7 @@ func (h hidden) check(t *testing.T) {
 			told.took.Seconds()/allows, 100*told.share429(), h.bound()/allows)
 	}
 	// Each worker finds the size with a few of its first requests, which are five a
-	// second for all of them; then the rate doubles each second. Where 5 a second are too
+	// second for all of them; then the rate rises evenly. Where 5 a second are too
 	// many, the rate is too low for the first firstHold.
 	finding := 2 + 0.6*float64(h.workers) + max(0, math.Log2(h.rate/startRate))
 	if h.rate*(1-h.others) < startRate {
