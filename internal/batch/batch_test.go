@@ -204,7 +204,7 @@ func TestBatchesFillTheBody(t *testing.T) {
 			}
 			at += b.Len()
 			if at < len(profiles) {
-				next := 1 + bodySize(profiles[at], o) - o.envelope()
+				next := 1 + bodySize(profiles[at], o) - newMeasure(o).envelope
 				if len(body)+next <= limit {
 					t.Errorf("limit %d: batch %d has %d bytes, and %d more would have fitted", limit, k, len(body), next)
 				}
@@ -462,7 +462,8 @@ func unsubscribed(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 	return body.Bytes()
 }
 
-// bodySize returns the size of the body with p alone.
+// bodySize returns the size of the body with p alone, as the writer measures it.
 func bodySize(p Profile, o Options) int {
-	return o.envelope() + len(o.appendProfile(nil, p.Email, p.UserID, p.DataFields))
+	m := newMeasure(o)
+	return m.envelope + m.profile(p)
 }

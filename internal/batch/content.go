@@ -5,8 +5,12 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/zeebo/xxh3"
+
+	"iterable-segment-export/schemas"
 )
 
 // keySize is the size of a key in bytes.
@@ -61,6 +65,44 @@ func (c *content) sum() uint64 {
 	h = xxh3.HashSeed(arrow.Int64Traits.CastToBytes(c.row), h)
 	h = xxh3.HashSeed(c.key, h)
 	return xxh3.HashSeed(arrow.Uint64Traits.CastToBytes(c.fields), h)
+}
+
+// record returns the content as an Arrow record. It shares the content's memory, so it is
+// valid until the content changes.
+func (c *content) record() arrow.Record {
+	texts := [...]*text{&c.email, &c.userID, &c.dataFields}
+	cols := make([]arrow.Array, columns)
+	for i := range cols {
+		field := schemas.StagedSchema.Field(i)
+		var buffers []*memory.Buffer
+		nulls := 0
+		switch i {
+		case colEmail, colUserID, colDataFields:
+			t := texts[i]
+			var valid *memory.Buffer
+			if t.valid != nil {
+				valid = memory.NewBufferBytes(t.valid)
+				nulls = c.n - bitutil.CountSetBits(t.valid, 0, c.n)
+			}
+			buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(t.offsets)), memory.NewBufferBytes(t.data)}
+		case colFile:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(c.file))}
+		case colRow:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(c.row))}
+		case colKey:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(c.key)}
+		case colFields:
+			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Uint64Traits.CastToBytes(c.fields))}
+		}
+		data := array.NewData(field.Type, c.n, buffers, nil, nulls, 0)
+		cols[i] = array.MakeFromData(data)
+		data.Release()
+	}
+	rec := array.NewRecord(schemas.StagedSchema, cols, int64(c.n))
+	for _, col := range cols {
+		col.Release()
+	}
+	return rec
 }
 
 // contentOf returns the content of a record, after checking everything that the accessors

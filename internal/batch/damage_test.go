@@ -106,7 +106,7 @@ func FuzzBodySize(f *testing.F) {
 		if len(one) != bodySize(p, o) || !json.Valid(one) || !json.Valid(two) {
 			t.Errorf("a body of %d bytes was measured as %d", len(one), bodySize(p, o))
 		}
-		if len(two) != 2*len(one)-o.envelope()+1 {
+		if m := newMeasure(o); len(two) != m.envelope+2*m.profile(p)+1 {
 			t.Errorf("a body of two has %d bytes", len(two))
 		}
 		var parsed struct {

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"iterable-segment-export/schemas"
 )
@@ -43,9 +41,6 @@ type Options struct {
 	Body BodyOptions
 }
 
-// envelope returns the size of a body without profiles.
-func (o Options) envelope() int { return len(o.head(nil)) + len(o.tail()) }
-
 // Profile is one row to be sent. Email, UserID or both identify it; the other may be empty.
 // DataFields is a JSON object as text, or empty.
 type Profile struct {
@@ -62,21 +57,19 @@ type Profile struct {
 // concurrent use. It needs memory for one batch, and about 70 bytes for each written batch
 // until Arrow's footer is written.
 type Writer struct {
-	limits   Limits
-	options  Options
-	envelope int    // the size of a body without profiles
-	profile  []byte // the last one as it is in a body
-	out      *counter
-	file     *ipc.FileWriter
-	build    *array.RecordBuilder
-	n        int // profiles of the current batch
-	size     int // of its body
-	sums     []uint64
-	batches  int
-	rows     int64
-	bodies   int64
-	err      error // the first failure to write; nothing works after it
-	closed   bool
+	limits  Limits
+	measure measure
+	out     *counter
+	file    *ipc.FileWriter
+	cur     content
+	nulls   [3]int
+	size    int // of the current batch's body
+	sums    []uint64
+	batches int
+	rows    int64
+	bodies  int64
+	err     error // the first failure to write; nothing works after it
+	closed  bool
 }
 
 // NewWriter starts a staged file. The writer does not close w.
@@ -87,8 +80,8 @@ func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
 	if limits.BodyBytes > maxBodyBytes {
 		return nil, fmt.Errorf("a request's body may be at most %d bytes, not %d", maxBodyBytes, limits.BodyBytes)
 	}
-	envelope := o.envelope()
-	if limits.BodyBytes <= envelope {
+	m := newMeasure(o)
+	if limits.BodyBytes <= m.envelope {
 		return nil, fmt.Errorf("a request's body of at most %d bytes has no room for a profile", limits.BodyBytes)
 	}
 	out := &counter{w: bufio.NewWriterSize(w, writeBuffer)}
@@ -96,8 +89,9 @@ func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the staged file: %w", err)
 	}
-	build := array.NewRecordBuilder(memory.DefaultAllocator, schemas.StagedSchema)
-	return &Writer{limits: limits, options: o, envelope: envelope, out: out, file: file, build: build}, nil
+	s := &Writer{limits: limits, measure: m, out: out, file: file}
+	s.reset()
+	return s, nil
 }
 
 // Append adds a copy of a profile. After ErrTooLarge and ErrNoIdentifier the writer is
@@ -112,22 +106,21 @@ func (w *Writer) Append(p Profile) error {
 	if len(p.Email) == 0 && len(p.UserID) == 0 {
 		return ErrNoIdentifier
 	}
-	if w.options.Unsubscribe {
+	if !w.measure.dataFields {
 		p.DataFields = nil
 	}
-	w.profile = w.options.appendProfile(w.profile[:0], p.Email, p.UserID, p.DataFields)
-	size := len(w.profile)
-	if w.envelope+size > w.limits.BodyBytes {
+	size := w.measure.profile(p)
+	if w.measure.envelope+size > w.limits.BodyBytes {
 		return ErrTooLarge
 	}
-	if w.n == w.limits.Profiles || w.n > 0 && w.size+len(",")+size > w.limits.BodyBytes {
+	if w.cur.n == w.limits.Profiles || w.cur.n > 0 && w.size+len(",")+size > w.limits.BodyBytes {
 		if w.err = w.flush(); w.err != nil {
 			return w.err
 		}
 	}
-	if w.n == 0 {
+	if w.cur.n == 0 {
 		w.batches++
-		w.size = w.envelope
+		w.size = w.measure.envelope
 	} else {
 		w.size += len(",")
 	}
@@ -139,38 +132,65 @@ func (w *Writer) Append(p Profile) error {
 
 // add appends a row to the current batch.
 func (w *Writer) add(p Profile) {
-	for i, s := range [...][]byte{p.Email, p.UserID, p.DataFields} {
-		if texts := w.build.Field(i).(*array.StringBuilder); len(s) == 0 {
-			texts.AppendNull()
-		} else {
-			texts.BinaryBuilder.Append(s)
-		}
+	c := &w.cur
+	i := c.n
+	if i%8 == 0 {
+		c.email.valid = append(c.email.valid, 0)
+		c.userID.valid = append(c.userID.valid, 0)
+		c.dataFields.valid = append(c.dataFields.valid, 0)
 	}
-	w.build.Field(colFile).(*array.Int32Builder).Append(p.File)
-	w.build.Field(colRow).(*array.Int64Builder).Append(p.Row)
-	w.build.Field(colKey).(*array.FixedSizeBinaryBuilder).Append(p.Key[:])
-	w.build.Field(colFields).(*array.Uint64Builder).Append(p.Fields)
-	w.n++
+	w.nulls[colEmail] += c.email.add(i, p.Email)
+	w.nulls[colUserID] += c.userID.add(i, p.UserID)
+	w.nulls[colDataFields] += c.dataFields.add(i, p.DataFields)
+	c.file = append(c.file, p.File)
+	c.row = append(c.row, p.Row)
+	c.key = append(c.key, p.Key[:]...)
+	c.fields = append(c.fields, p.Fields)
+	c.n++
+}
+
+// add sets row i to s, and returns 1 if that is a null.
+func (t *text) add(i int, s []byte) int {
+	t.data = append(t.data, s...)
+	t.offsets = append(t.offsets, int32(len(t.data)))
+	if len(s) == 0 {
+		return 1
+	}
+	t.valid[i/8] |= 1 << (i % 8)
+	return 0
 }
 
 // flush writes the current batch, if there is one.
 func (w *Writer) flush() error {
-	if w.n == 0 {
+	if w.cur.n == 0 {
 		return nil
 	}
-	rec := w.build.NewRecord()
-	defer rec.Release()
-	c, err := contentOf(rec)
-	if err == nil {
-		err = w.file.Write(rec)
+	c := w.cur
+	for i, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
+		if w.nulls[i] == 0 {
+			t.valid = nil
+		}
 	}
-	if err != nil {
+	rec := c.record()
+	defer rec.Release()
+	if err := w.file.Write(rec); err != nil {
 		return fmt.Errorf("write batch %d of the staged file: %w", w.batches-1, err)
 	}
 	w.sums = append(w.sums, c.sum())
 	w.bodies += int64(w.size)
-	w.n, w.size = 0, 0
+	w.reset()
 	return nil
+}
+
+// reset empties the current batch and keeps its memory.
+func (w *Writer) reset() {
+	c := &w.cur
+	for _, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
+		t.valid, t.data = t.valid[:0], t.data[:0]
+		t.offsets = append(t.offsets[:0], 0)
+	}
+	c.file, c.row, c.key, c.fields = c.file[:0], c.row[:0], c.key[:0], c.fields[:0]
+	c.n, w.size, w.nulls = 0, 0, [3]int{}
 }
 
 // Batches returns the number of batches so far.
