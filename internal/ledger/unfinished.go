@@ -36,7 +36,12 @@ type Pending struct {
 
 // pendingKey returns the key of the marker of one attempt's staged files.
 func pendingKey(run schemas.RunRef, attempt string) string {
-	return Key(run, dataroot.PendingPrefix+dataroot.PathID(run.RunID)+"-"+dataroot.PathID(attempt)+".json")
+	return Key(run, MarkerFile(run.RunID, attempt))
+}
+
+// MarkerFile returns the name of the marker of one attempt's staged files.
+func MarkerFile(runID, attempt string) string {
+	return dataroot.PendingPrefix + dataroot.PathID(runID) + "-" + dataroot.PathID(attempt) + ".json"
 }
 
 // announce writes a marker, before anything is staged, that the list may soon have members

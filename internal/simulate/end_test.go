@@ -328,14 +328,6 @@ func (r *run) checkRead() {
 	}
 }
 
-// refusedMarker reports whether a key is that of a marker of a trial after which one was refused
-// before it could stage. The next one looks at the marker, which has no value of a person.
-func (h *history) refusedMarker(key string) bool {
-	return strings.HasPrefix(path.Base(key), dataroot.PendingPrefix) && slices.ContainsFunc(h.runs, func(r *run) bool {
-		return r.refused() && path.Dir(key) == dataroot.SnapshotDir(r.history.export(r.export, r.turn).Connection, h.exportName(r.export), h.segmentName(r.export))
-	})
-}
-
 // checkFiles checks that the data root has only the expected files of finished runs.
 func (h *history) checkFiles() {
 	snapshots, sizes := map[string]int{}, map[string]int{}
@@ -346,7 +338,6 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case h.refusedMarker(key):
 		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json" || path.Base(key) == "lists.json") && top == "snapshots", key == dataroot.RestoreKey:
 		case top == "reports" || top == dataroot.HistoryDir || top == "access" || top == "forgotten" || top == dataroot.SuppressionDir || top == dataroot.AuditDir || top == dataroot.ListOwners || key == dataroot.DeploymentKey || key == dataroot.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":

@@ -197,12 +197,13 @@ func (s *Sweeper) staged(ctx context.Context, now time.Time, done *schemas.Sweep
 	})
 }
 
-// snapshots deletes snapshots beside a newer one. A run deletes those before its own, but one that
-// stalled can publish another after that, and no run may follow: the list may be that of a value
-// that has vanished.
+// snapshots deletes snapshots beside a newer one, and the markers of attempts that never staged
+// anything. A run deletes those before its own, but a stalled one can publish a snapshot after that,
+// and no run may follow: the list may be a trial's, or that of a value that has vanished.
 func (s *Sweeper) snapshots(ctx context.Context, now time.Time, done *schemas.SweepResult) error {
 	return s.grouped(ctx, dataroot.SnapshotsDir, 4, func(g folder) error {
-		if now.Sub(g.newest) < afterEnd {
+		age := now.Sub(g.newest)
+		if age < afterEnd {
 			return nil
 		}
 		version := func(file string) int64 {
@@ -214,7 +215,14 @@ func (s *Sweeper) snapshots(ctx context.Context, now time.Time, done *schemas.Sw
 			newest = max(newest, version(f))
 		}
 		for _, f := range g.files {
-			if v := version(f); v == 0 || v == newest {
+			old := version(f) != 0 && version(f) != newest
+			if age >= afterLoss && !old {
+				var err error
+				if old, err = s.unstaged(ctx, f); err != nil {
+					return err
+				}
+			}
+			if !old {
 				continue
 			}
 			done.Unfinished++
@@ -224,6 +232,23 @@ func (s *Sweeper) snapshots(ctx context.Context, now time.Time, done *schemas.Sw
 		}
 		return nil
 	})
+}
+
+// unstaged reports whether a file is the marker of an attempt that has sent nothing, and that has
+// no staged files: its run was terminated before it had any.
+func (s *Sweeper) unstaged(ctx context.Context, file string) (bool, error) {
+	if !strings.HasPrefix(path.Base(file), dataroot.PendingPrefix) {
+		return false, nil
+	}
+	root := s.Ledger.Root
+	var p ledger.Pending
+	found, err := root.ReadJSON(ctx, file, &p)
+	if err != nil || !found || p.Sent || path.Base(file) != ledger.MarkerFile(p.RunID, p.Attempt) {
+		return false, nil // a damaged one may be of a run that has sent something
+	}
+	dir := strings.Split(path.Dir(file), "/")
+	staged, err := root.List(ctx, path.Join(dataroot.StagedFilesDir, dir[1], dir[2], dataroot.PathID(p.RunID), dir[3]))
+	return len(staged) == 0 && err == nil, err
 }
 
 // trials deletes the people of trials that could not do so themselves.

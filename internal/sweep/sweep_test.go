@@ -97,3 +97,54 @@ func TestLateStagedFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestMarkersWithoutStagedFiles: a trial was terminated before it had staged anything, and none
+// follows that could notice. Its marker would count as an unfinished run for ever.
+func TestMarkersWithoutStagedFiles(t *testing.T) {
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	dir := dataroot.SnapshotDir("sandbox", "Spring", "Spring")
+	staged := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r2"}
+	markers := map[string]ledger.Pending{
+		"pending-r1-a.json":     {RunID: "r1", Attempt: "a"},
+		"pending-r2-a.json":     {RunID: "r2", Attempt: "a"},
+		"pending-r3-a.json":     {RunID: "r3", Attempt: "a", Sent: true},
+		"pending-forget-1.json": {},
+	}
+	for name, p := range markers {
+		if err := root.WriteJSON(t.Context(), path.Join(dir, name), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := root.Write(t.Context(), path.Join(dataroot.StagedDir(staged, "a"), dataroot.RemovesFile), []byte("rows")); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.WriteJSON(t.Context(), path.Join(dataroot.StagingDir(staged), ledger.OriginFile), ledger.Origin{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r2"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		age  time.Duration
+		left int
+	}{{23 * time.Hour, 4}, {25 * time.Hour, 3}} {
+		now := time.Now().Add(c.age)
+		s := &Sweeper{Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Runs: waiting{}, Retention: func() schemas.Retention { return schemas.Retention{} }, Now: func(context.Context) (time.Time, error) { return now, nil }}
+		if _, err := s.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		left, err := root.List(t.Context(), dir)
+		if err != nil || len(left) != c.left {
+			t.Errorf("after %s: %+v, %v", c.age, left, err)
+		}
+	}
+	if found, err := root.ReadJSON(t.Context(), path.Join(dir, "pending-r1-a.json"), &ledger.Pending{}); found || err != nil {
+		t.Errorf("the marker without staged files is left, %v", err)
+	}
+}
+
+// waiting says of each run that it waits.
+type waiting struct{}
+
+func (waiting) State(context.Context, schemas.RunRef) (State, bool, error) { return Lives, true, nil }
