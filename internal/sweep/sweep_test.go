@@ -15,6 +15,15 @@ import (
 	"iterable-segment-export/schemas"
 )
 
+// sweeper returns a Sweeper of a data root at a time. Each run waits.
+func sweeper(root *storage.Root, now time.Time) *Sweeper {
+	return &Sweeper{
+		Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Runs: waiting{},
+		Retention: func() schemas.Retention { return schemas.Retention{} },
+		Now:       func(context.Context) (time.Time, error) { return now, nil },
+	}
+}
+
 // TestTheSweepOfWhatIsKept: a file that was written again without a person is deleted when it
 // would have been, and the hashes of a suppression list that no run reads any more go too.
 func TestTheSweepOfWhatIsKept(t *testing.T) {
@@ -46,7 +55,7 @@ func TestTheSweepOfWhatIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := &Sweeper{Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Retention: func() schemas.Retention { return schemas.Retention{} }, Now: func(context.Context) (time.Time, error) { return now, nil }}
+	s := sweeper(root, now)
 	done, err := s.Sweep(t.Context())
 	if err != nil || done.Rejects != 1 || done.Reports != 0 {
 		t.Errorf("%+v, %v", done, err)
@@ -85,7 +94,7 @@ func TestLateStagedFiles(t *testing.T) {
 		late, damaged, staged int
 	}{{23 * time.Hour, 1, 2, 0}, {25 * time.Hour, 0, 2, 1}, {61 * 24 * time.Hour, 0, 0, 1}} {
 		now := time.Now().Add(c.age)
-		s := &Sweeper{Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Retention: func() schemas.Retention { return schemas.Retention{} }, Now: func(context.Context) (time.Time, error) { return now, nil }}
+		s := sweeper(root, now)
 		done, err := s.Sweep(t.Context())
 		if err != nil || done.Staged != c.staged {
 			t.Errorf("after %s: %+v, %v", c.age, done, err)
@@ -130,7 +139,7 @@ func TestMarkersWithoutStagedFiles(t *testing.T) {
 		left int
 	}{{23 * time.Hour, 4}, {25 * time.Hour, 3}} {
 		now := time.Now().Add(c.age)
-		s := &Sweeper{Ledger: &ledger.Ledger{Root: root, Log: slog.New(slog.DiscardHandler)}, Runs: waiting{}, Retention: func() schemas.Retention { return schemas.Retention{} }, Now: func(context.Context) (time.Time, error) { return now, nil }}
+		s := sweeper(root, now)
 		if _, err := s.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
