@@ -203,11 +203,15 @@ func (o *Session) ended(ctx context.Context, v View, status enums.WorkflowExecut
 	err := o.Client.GetWorkflow(ctx, v.Run.WorkflowID, v.Run.RunID).Get(ctx, &result)
 	var app *temporal.ApplicationError
 	var canceled *temporal.CanceledError
+	var failed *temporal.WorkflowExecutionError
 	switch {
 	case err == nil:
 		v.State = schemas.StateDone
 	case ctx.Err() != nil:
 		return v, ctx.Err() // of this call, not of the run
+	case !errors.As(err, &failed) && !errors.Is(err, converter.ErrUnableToDecode):
+		// Of this call too: a deadline passes in gRPC before it does in ctx.
+		return v, fmt.Errorf("read the result of the run of %q: %w", v.Run.Export, err)
 	case status == enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
 		v.State, v.Error = schemas.StateCancelled, "the run was cancelled"
 		if errors.As(err, &canceled) && canceled.HasDetails() {
