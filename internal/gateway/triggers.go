@@ -257,13 +257,37 @@ func (t *triggers) readers(ctx context.Context, objects []string) ([]string, err
 	return reading(applied, objects), err
 }
 
-// reading returns the names of the applied exports that may read one of the objects.
+// reading returns the names of the applied exports that may read one of the objects. It leaves
+// out what is after another one of them: the end of that one's run starts it. A paused export
+// starts nothing that is after it.
 func reading(applied []operate.Applied, objects []string) (found []string) {
+	reads, upstream := map[string]bool{}, map[string]schemas.OneOrMore{}
 	for _, a := range applied {
-		reads := slices.ContainsFunc(a.Export.Segments, func(s schemas.Segment) bool {
+		if a.Paused {
+			continue
+		}
+		upstream[a.Export.Name] = a.Export.After
+		reads[a.Export.Name] = slices.ContainsFunc(a.Export.Segments, func(s schemas.Segment) bool {
 			return slices.ContainsFunc(objects, func(o string) bool { return storage.Reads(s.Source, o) })
 		})
-		if reads {
+	}
+	follows := func(name string) bool {
+		seen := map[string]bool{name: true}
+		for ups := slices.Clone(upstream[name]); len(ups) > 0; ups = ups[1:] {
+			up := ups[0]
+			if seen[up] {
+				continue
+			}
+			if reads[up] {
+				return true
+			}
+			seen[up] = true
+			ups = append(ups, upstream[up]...)
+		}
+		return false
+	}
+	for _, a := range applied {
+		if reads[a.Export.Name] && !follows(a.Export.Name) {
 			found = append(found, a.Export.Name)
 		}
 	}

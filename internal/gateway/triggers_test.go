@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -279,5 +280,34 @@ func TestTheIDOfAMessageTakesLittleMemory(t *testing.T) {
 	}
 	if messageID("airflow", long) == messageID("airflow", long+"y") || messageID("a", "b") == messageID("b", "a") {
 		t.Error("two messages have the same")
+	}
+}
+
+// TestAnEventStartsFirstExports: what is after an export that an event starts is started by the
+// end of that one's run.
+func TestAnEventStartsFirstExports(t *testing.T) {
+	t.Parallel()
+	export := func(name, source string, after ...string) operate.Applied {
+		return operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{
+			Name: name, After: after, Segments: []schemas.Segment{{Name: name, Source: source}},
+		}}}
+	}
+	paused := func(a operate.Applied) operate.Applied { a.Paused = true; return a }
+	const lake, pond, object = "s3://data/lake", "s3://data/pond", "s3://data/lake/part-0.parquet"
+	for name, c := range map[string]struct {
+		applied []operate.Applied
+		want    []string
+	}{
+		"by itself":                {[]operate.Applied{export("a", lake), export("b", pond)}, []string{"a"}},
+		"both read":                {[]operate.Applied{export("b", lake, "a"), export("a", lake)}, []string{"a"}},
+		"only the later one reads": {[]operate.Applied{export("a", pond), export("b", lake, "a")}, []string{"b"}},
+		"one between them":         {[]operate.Applied{export("a", lake), export("b", pond, "a"), export("c", lake, "b")}, []string{"a"}},
+		"the first is paused":      {[]operate.Applied{paused(export("a", lake)), export("b", lake, "a")}, []string{"b"}},
+		"the middle is paused":     {[]operate.Applied{export("a", lake), paused(export("b", pond, "a")), export("c", lake, "b")}, []string{"a", "c"}},
+		"after each other":         {[]operate.Applied{export("a", lake, "b"), export("b", pond, "a")}, []string{"a"}},
+	} {
+		if have := reading(c.applied, []string{object}); !slices.Equal(have, c.want) {
+			t.Errorf("%s: an event starts %v, want %v", name, have, c.want)
+		}
 	}
 }
