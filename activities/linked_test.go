@@ -383,3 +383,53 @@ func TestASuppressedAddressThatTheRowNoLongerHas(t *testing.T) {
 		}
 	}
 }
+
+// TestATrialKnowsWhatTheListsKnew: a trial has a snapshot of its own, and does not send a profile that
+// only the snapshot of a list knows by a suppressed identifier.
+func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
+	trial := func(in schemas.StageInput, of schemas.Trial) schemas.StageInput {
+		in.Run.Export, in.Run.RunID, in.Run.Segment = schemas.TrialName(in.Run.Export), "trial", "People (trial)"
+		in.Segment = schemas.Segment{Name: in.Run.Segment, Source: in.Segment.Source, Trial: &of}
+		in.Export.Mode, in.ListID, in.Full, in.Divided = schemas.ModeAppend, 8, true, ""
+		return in
+	}
+	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
+		lacking, entry, other := identity{"", "u1"}, identity{movingAnn.email, ""}, identity{"new@example.com", "u1"}
+		if project == schemas.ProjectEmail {
+			lacking, entry, other = identity{movingAnn.email, ""}, identity{"", "u1"}, identity{movingAnn.email, "u7"}
+		}
+		d := newMoving(t, project)
+		d.suppress(entry)
+		stages := func(when string, sent, suppressed int64) {
+			t.Helper()
+			d.run(rowIn("NO", movingBob), rowIn("SE", lacking))
+			part := d.part("In NO")
+			part.Segment = d.in.Segment
+			m, err := d.stageInput(trial(part, schemas.Trial{Limit: 10, Of: d.in.Segment.Name, ForEach: "Country"}))
+			if err != nil || m.Adds != sent || m.Suppressed != suppressed {
+				t.Errorf("%s, %s: a trial stages %+v, %v", project, when, m, err)
+			}
+		}
+		stages("a member of a list", 1, 1)
+		d.members("In NO", movingBob)
+		stages("removed from the list", 1, 1)
+		d.members("In SE", other)
+		stages("sent with another identifier since", 2, 0)
+
+		b, _, err := stageBoth(t, schemas.ModeMirror, project, []identity{movingAnn, movingBob}, nil, []identity{lacking, movingBob}, []identity{entry})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried := trial(b.input, schemas.Trial{Limit: 10, Of: b.input.Run.Segment})
+		for _, when := range []string{"a member", "removed"} {
+			if m, err := b.stageInput(tried); err != nil || m.Adds != 1 || m.Suppressed != 1 {
+				t.Errorf("%s, of one list, %s: a trial stages %+v, %v", project, when, m, err)
+			}
+			if when == "a member" {
+				b.change(t, b.input, func(u *snapshot.Update) error {
+					return u.Remove(batch.KeyHash([]byte(movingAnn.email), []byte(movingAnn.userID), project))
+				})
+			}
+		}
+	}
+}

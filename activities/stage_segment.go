@@ -229,7 +229,26 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	if stager.Suppressed, err = a.suppressions(ctx, in); err != nil {
 		return m, err
 	}
+	if stager.Tried, err = a.tried(ctx, in); err != nil {
+		return m, err
+	}
 	return stager.Stage(ctx, in, attempt, from, old, read)
+}
+
+// tried returns the lists that the segment of a trial fills, or has filled, and none of a run.
+func (a *Activities) tried(ctx context.Context, in schemas.StageInput) ([]string, error) {
+	of := in.Segment.Trial
+	if of == nil {
+		return nil, nil
+	}
+	if _, divided := of.Divided(); !divided {
+		return []string{of.Of}, nil
+	}
+	run := in.Run
+	run.Export, _ = schemas.TriedExport(run.Export)
+	run.Segment = of.Of
+	known, err := a.dividedLists(ctx, run)
+	return union(known.Lists, known.Emptied), err
 }
 
 // compareWith opens the snapshot and decides whether all profiles must be sent.

@@ -13,8 +13,8 @@ type Trial struct {
 	People string `json:"people,omitempty"`
 	// Limit is the most profiles that are sent: the first ones of the segment.
 	Limit int64 `json:"limit"`
-	// Of is the segment that is tried, if it has several lists, with its Split or its ForEach and
-	// MaxLists. The people of all its lists are tried, and those for none of them are left out.
+	// Of is the segment that is tried, with its Split or its ForEach and MaxLists if it has several
+	// lists. The people of all its lists are tried, and those for none of them are left out.
 	Of       string `json:"of,omitempty"`
 	Split    *Split `json:"split,omitempty"`
 	ForEach  string `json:"forEach,omitempty"`

@@ -104,9 +104,9 @@ func trialOf(e schemas.Export, in TrialRequest) (schemas.Export, error) {
 		return no("export %q has no segment %q%s", e.Name, in.Segment, spelling.Guess(in.Segment, names))
 	}
 	s := e.Segments[at]
-	of := &schemas.Trial{Limit: int64(cmp.Or(in.Limit, schemas.MostTried))}
+	of := &schemas.Trial{Limit: int64(cmp.Or(in.Limit, schemas.MostTried)), Of: s.Name}
 	if s.Divided() {
-		of.Of, of.Split, of.ForEach, of.MaxLists = s.Name, s.Split, s.ForEach, s.MaxLists
+		of.Split, of.ForEach, of.MaxLists = s.Split, s.ForEach, s.MaxLists
 		s.Split, s.ForEach, s.MaxLists, s.Vanished = nil, "", 0, ""
 	}
 	s.Name, s.ListID = cmp.Or(in.List, schemas.TrialName(s.Name)), 0

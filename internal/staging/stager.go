@@ -28,6 +28,8 @@ type Stager struct {
 	Forgotten forgotten.People
 	// Suppressed are the people of the connection's suppression lists.
 	Suppressed Suppressed
+	// Tried are the lists of the segment that a trial tries.
+	Tried []string
 	// Listings is shared by the stagings of this process; it may be nil.
 	Listings *Listings
 	// BatchProfiles is the most profiles of a batch; 0 is schemas.BatchProfiles.
@@ -56,6 +58,9 @@ func (stager *Stager) Stage(ctx context.Context, in schemas.StageInput, attempt 
 	s.losers = from.losers
 	if err := s.linkRows(ctx, from, stager.Listings); err != nil {
 		return m, partFailure(in, err)
+	}
+	if err := stager.linkTried(ctx, s); err != nil {
+		return m, err
 	}
 	if err := s.decide(ctx, from.Segment, stager.TempDir); err != nil {
 		return m, err

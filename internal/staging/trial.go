@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"sync/atomic"
 
+	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/internal/step"
@@ -52,6 +54,47 @@ func (stager *Stager) newTried(ctx context.Context, in schemas.StageInput, seg *
 			"they are kept for two days, in the data root of who started it, which must be that of the workers; start the trial again")
 	}
 	return t, err
+}
+
+// linkTried notes which profiles the runs of the export that is tried know by a suppressed identifier,
+// on any list of the segment: a row that lacks it is about the same person. What a list has now counts
+// more than what was recorded before.
+func (stager *Stager) linkTried(ctx context.Context, s *staging) error {
+	of := s.in.Segment.Trial
+	if of == nil || of.Of == "" || s.suppressed.Set.Len() == 0 { // an earlier version did not say of what
+		return nil
+	}
+	run := s.in.Run
+	run.Export, _ = schemas.TriedExport(run.Export)
+	known, members, project := linked{}, linked{}, s.in.Connection.ProjectType
+	for _, name := range append([]string{of.Of}, stager.Tried...) {
+		run.Segment = name
+		if err := s.readEarlier(ctx, ledger.Key(run, linkedFile), known); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	member := func(m *snapshot.Member) error {
+		if len(m.Email) == 0 || len(m.UserID) == 0 {
+			return nil
+		}
+		if entry, listed := s.listed(m.Email, m.UserID); listed {
+			return members.add(m.Email, m.UserID, project, entry)
+		}
+		delete(known, m.Key)
+		return nil
+	}
+	for _, list := range stager.Tried {
+		run.Segment = list
+		if err := stager.StagedToAdd(ctx, run, member); err != nil {
+			return err
+		}
+		if err := stager.Members(ctx, run, member); err != nil {
+			return err
+		}
+	}
+	maps.Copy(known, members)
+	s.earlier = known
+	return nil
 }
 
 // leavesOut reports whether the trial does not name the person of row i. value is the
