@@ -143,6 +143,13 @@ func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledIn
 	}) {
 		workflow.Go(ctx, func(ctx workflow.Context) { m.watch(ctx) })
 	}
+	for r.begin(ctx, m, in) && r.follow(ctx, m, func(look schemas.RunLook, err error) bool { return err == nil && look.Ended }) {
+	}
+}
+
+// begin runs an export once. It reports whether a run was under way that may have looked at the data
+// before the news that the refresh is for. Only after that one's end can another one run.
+func (r *refresh) begin(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) (again bool) {
 	var out schemas.ScheduledResult
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in, By: r.in.By}).Get(ctx, &out); {
@@ -154,8 +161,12 @@ func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledIn
 		m.RefreshedExport, m.tell = endedAs(m.Export, nil, *out.Run, m.Why), true
 	default:
 		m.Why = strings.TrimPrefix(out.Skipped, "skipped: ")
+		if r.in.Ended != nil {
+			return true
+		}
 		r.join(ctx, m, false)
 	}
+	return false
 }
 
 // mostJoined bounds the wait for a run that a refresh has not started.
@@ -169,28 +180,40 @@ func (r *refresh) join(ctx workflow.Context, m *refreshed, ours bool) {
 		m.State = schemas.StateSkipped
 		return
 	}
+	r.follow(ctx, m, func(look schemas.RunLook, err error) bool {
+		switch {
+		case err != nil, ours && look.StartedAt.Before(workflow.GetInfo(ctx).WorkflowStartTime):
+			return false
+		case !ours && !look.Alone:
+			m.State = schemas.StateSkipped
+		case look.Ended:
+			m.State, m.RunID, m.tell = look.State, look.RunID, true
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// follow looks at the run of m that is under way until done is true. It returns false if it can't, or
+// no longer, wait, which is then the state of m.
+func (r *refresh) follow(ctx workflow.Context, m *refreshed, done func(schemas.RunLook, error) bool) bool {
 	r.show(ctx)
 	began := workflow.Now(ctx)
 	for pause := fewestWatch; workflow.Now(ctx).Sub(began) < mostJoined; pause = min(2*pause, mostWatch) {
 		look, err := m.look(ctx)
-		switch {
-		case err != nil, ours && look.StartedAt.Before(workflow.GetInfo(ctx).WorkflowStartTime):
-		case !ours && !look.Alone:
-			m.State = schemas.StateSkipped
-			return
-		case look.Ended:
-			m.State, m.RunID, m.tell = look.State, look.RunID, true
-			return
-		case look.State == schemas.StateWaiting:
-			m.waits = true
+		if done(look, err) {
+			return true
 		}
+		m.waits = m.waits || err == nil && look.State == schemas.StateWaiting
 		if err := workflow.Sleep(ctx, pause); err != nil {
 			m.State, m.tell = EndState(err), true
-			return
+			return false
 		}
 	}
 	m.State, m.tell = schemas.StateSkipped, true
 	m.Why = fmt.Sprintf("a run of %q has been under way for more than a day", m.Export)
+	return false
 }
 
 // followed reports whether an export of the refresh is after m.

@@ -35,6 +35,7 @@ type office struct {
 	told    []string
 	states  map[string]string // of runs that are looked at
 	alone   bool              // whether persons have started those
+	busy    string            // the export of which a run is under way
 	looks   []time.Duration
 }
 
@@ -45,7 +46,7 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 	var suite testsuite.WorkflowTestSuite
 	o := &office{
 		TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), applied: map[string]schemas.AppliedNow{}, plan: schemas.RefreshPlan{Leader: exports[0].Name},
-		ends: map[string]error{}, result: map[string]schemas.RunResult{}, ran: map[string]time.Duration{}, skipped: map[string]string{}, by: map[string]string{},
+		busy: underWay, ends: map[string]error{}, result: map[string]schemas.RunResult{}, ran: map[string]time.Duration{}, skipped: map[string]string{}, by: map[string]string{},
 	}
 	for _, e := range exports {
 		e.Connection, e.Notify = "c", []schemas.Notify{{URL: schemas.NotifyURL{URL: "https://example.com/" + e.Name}}}
@@ -76,7 +77,7 @@ func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
 	o.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
 	o.RegisterWorkflowWithOptions(withTime, workflow.RegisterOptions{Name: "withTime"})
 	o.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
-	o.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.MatchedBy(func(in schemas.RunInput) bool { return in.Export.Name == underWay })).
+	o.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.MatchedBy(func(in schemas.RunInput) bool { return in.Export.Name == o.busy })).
 		Return(schemas.RunResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{}).Maybe()
 	o.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, in schemas.RunInput) (schemas.RunResult, error) {
 		name := in.Export.Name
@@ -317,6 +318,23 @@ func TestNewsRefreshWhatIsAfter(t *testing.T) {
 			require.Contains(t, o.skipped["B"], c.reason)
 			require.Len(t, o.ran, 1+c.ran)
 			require.Equal(t, map[string]string{"B": "s3"}, o.by)
+		})
+	}
+}
+
+// TestNewsWhileWhatIsAfterIsUnderWay: it may have read the data before, so it runs once more.
+func TestNewsWhileWhatIsAfterIsUnderWay(t *testing.T) {
+	for name, alone := range map[string]bool{"by a schedule": false, "by a person": true} {
+		t.Run(name, func(t *testing.T) {
+			o := newOfficeWhere("B", wanted("Spring", ""), wanted("B", "", "Spring"), wanted("C", "", "B"))
+			o.applied["Spring"].Input.Followers = []string{"B"}
+			o.alone, o.states = alone, map[string]string{"B": schemas.StateRunning}
+			o.RegisterDelayedCallback(func() { o.busy, o.states["B"] = "", schemas.StateDone }, 100*time.Minute)
+			o.RegisterDelayedCallback(func() { o.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Export: "Spring"}) }, 0)
+			o.ExecuteWorkflow(withTime)
+			require.NoError(t, o.GetWorkflowError())
+			require.Greater(t, o.ran["B"], 100*time.Minute)
+			require.GreaterOrEqual(t, o.ran["C"], o.ran["B"]+time.Hour)
 		})
 	}
 }

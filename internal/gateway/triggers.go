@@ -177,11 +177,7 @@ func (h *Handler) event(w http.ResponseWriter, r *http.Request, body []byte) (st
 	if again {
 		return from, writeJSON(w, http.StatusAccepted, news)
 	}
-	exports, err := h.triggers.readers(r.Context(), m.Objects)
-	if err == nil {
-		news.Exports, err = h.triggers.tellAll(r.Context(), exports, from)
-	}
-	if err != nil {
+	if news.Exports, err = h.triggers.news(r.Context(), m.Objects, from); err != nil {
 		return from, err // the sender tries again
 	}
 	h.triggers.keep(id, "")
@@ -233,6 +229,25 @@ func (t *triggers) keep(id, export string) {
 	t.seen[id] = export
 }
 
+// news tells the exports that may read one of the objects, and returns those that were told.
+func (t *triggers) news(ctx context.Context, objects []string, from string) ([]Told, error) {
+	exports, err := t.readers(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	told, err := t.tellAll(ctx, exports, from)
+	if err != nil || len(told) == len(exports) {
+		return told, err
+	}
+	// One was paused or removed since they were listed. What is after it starts by itself now.
+	applied, _, err := t.exports(ctx, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	more, err := t.tellAll(ctx, slices.DeleteFunc(reading(applied, objects), func(name string) bool { return slices.Contains(exports, name) }), from)
+	return append(told, more...), err
+}
+
 // readers returns the names of the exports that may read one of the objects. It returns none
 // only if there was none after it was called.
 func (t *triggers) readers(ctx context.Context, objects []string) ([]string, error) {
@@ -259,14 +274,16 @@ func (t *triggers) readers(ctx context.Context, objects []string) ([]string, err
 
 // reading returns the names of the applied exports that may read one of the objects. It leaves
 // out what is after another one of them: the end of that one's run starts it. A paused export
-// starts nothing that is after it.
+// starts nothing that is after it, and neither does one that does not know of it.
 func reading(applied []operate.Applied, objects []string) (found []string) {
-	reads, upstream := map[string]bool{}, map[string]schemas.OneOrMore{}
+	reads, upstream := map[string]bool{}, map[string][]string{}
 	for _, a := range applied {
 		if a.Paused {
 			continue
 		}
-		upstream[a.Export.Name] = a.Export.After
+		for _, follower := range a.Followers {
+			upstream[follower] = append(upstream[follower], a.Export.Name)
+		}
 		reads[a.Export.Name] = slices.ContainsFunc(a.Export.Segments, func(s schemas.Segment) bool {
 			return slices.ContainsFunc(objects, func(o string) bool { return storage.Reads(s.Source, o) })
 		})

@@ -293,18 +293,20 @@ func TestAnEventStartsFirstExports(t *testing.T) {
 		}}}
 	}
 	paused := func(a operate.Applied) operate.Applied { a.Paused = true; return a }
+	before := func(a operate.Applied, followers ...string) operate.Applied { a.Followers = followers; return a }
 	const lake, pond, object = "s3://data/lake", "s3://data/pond", "s3://data/lake/part-0.parquet"
 	for name, c := range map[string]struct {
 		applied []operate.Applied
 		want    []string
 	}{
-		"by itself":                {[]operate.Applied{export("a", lake), export("b", pond)}, []string{"a"}},
-		"both read":                {[]operate.Applied{export("b", lake, "a"), export("a", lake)}, []string{"a"}},
-		"only the later one reads": {[]operate.Applied{export("a", pond), export("b", lake, "a")}, []string{"b"}},
-		"one between them":         {[]operate.Applied{export("a", lake), export("b", pond, "a"), export("c", lake, "b")}, []string{"a"}},
-		"the first is paused":      {[]operate.Applied{paused(export("a", lake)), export("b", lake, "a")}, []string{"b"}},
-		"the middle is paused":     {[]operate.Applied{export("a", lake), paused(export("b", pond, "a")), export("c", lake, "b")}, []string{"a", "c"}},
-		"after each other":         {[]operate.Applied{export("a", lake, "b"), export("b", pond, "a")}, []string{"a"}},
+		"by itself":                    {[]operate.Applied{export("a", lake), export("b", pond)}, []string{"a"}},
+		"both read":                    {[]operate.Applied{export("b", lake, "a"), before(export("a", lake), "b")}, []string{"a"}},
+		"the first does not know":      {[]operate.Applied{export("b", lake, "a"), export("a", lake)}, []string{"b", "a"}},
+		"only the later one reads":     {[]operate.Applied{before(export("a", pond), "b"), export("b", lake, "a")}, []string{"b"}},
+		"one between them":             {[]operate.Applied{before(export("a", lake), "b"), before(export("b", pond, "a"), "c"), export("c", lake, "b")}, []string{"a"}},
+		"the first is paused":          {[]operate.Applied{paused(before(export("a", lake), "b")), export("b", lake, "a")}, []string{"b"}},
+		"the one between is paused":    {[]operate.Applied{before(export("a", lake), "b"), paused(before(export("b", pond, "a"), "c")), export("c", lake, "b")}, []string{"a", "c"}},
+		"after each other, by mistake": {[]operate.Applied{before(export("a", lake, "b"), "b"), before(export("b", pond, "a"), "a")}, []string{"a"}},
 	} {
 		if have := reading(c.applied, []string{object}); !slices.Equal(have, c.want) {
 			t.Errorf("%s: an event starts %v, want %v", name, have, c.want)
