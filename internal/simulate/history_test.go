@@ -88,6 +88,7 @@ type run struct {
 	reset     bool                 // another execution took the run's place
 	mayTake   bool                 // a list that another export fills
 	restarted bool                 // it is an execution that follows a reset
+	beside    bool                 // it is a trial, and the export that it tries has run meanwhile
 	troubled  bool                 // an answer was perhaps lost on the way to the report
 	rows      []row                // of the version that was staged last
 	dividing  schemas.ExportReport // of a divided segment, whose lists have the results
@@ -271,6 +272,7 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 			h.count("runs " + kind)
 		}
 	}
+	h.besides(r)
 	h.runs = append(h.runs, r)
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silent)

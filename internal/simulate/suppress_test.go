@@ -82,7 +82,14 @@ func (r *run) suppression(rec *record, who int, list map[int]identifiers) suppre
 	r.history.deletions.Lock()
 	_, deleted := r.history.deleted[who] // then nothing is known of who was on the list before
 	r.history.deletions.Unlock()
-	if !deleted && has(before) && (rows == 0 || before.mail && before.user) {
+	if deleted {
+		return perhaps
+	}
+	if has(before) && (rows == 0 || before.mail && before.user) {
+		return surely
+	}
+	if tried := r.triedKnow(who); has(tried) && tried.mail && tried.user {
+		r.count("people of trials whom only the lists of the segment know as suppressed")
 		return surely
 	}
 	return perhaps

@@ -105,12 +105,43 @@ func (h *history) try(round int, t turn) *run {
 func (h *history) tries(out *schemas.Export, e int, t turn) {
 	out.Name, out.Record = h.exportName(e), schemas.RecordAll
 	s := &out.Segments[0]
-	s.Trial = &schemas.Trial{People: t.people, Limit: int64(t.trial.limit)}
+	s.Trial = &schemas.Trial{People: t.people, Limit: int64(t.trial.limit), Of: s.Name}
 	if s.Divided() {
-		s.Trial.Of, s.Trial.Split, s.Trial.ForEach = s.Name, s.Split, s.ForEach
+		s.Trial.Split, s.Trial.ForEach = s.Split, s.ForEach
 		s.Split, s.ForEach, s.Vanished = nil, "", ""
 	}
 	s.Name = h.segmentName(e)
+}
+
+// besides notes the trials beside which the export that they try has a run: what its lists know may
+// change meanwhile.
+func (h *history) besides(r *run) {
+	for _, other := range h.active() {
+		switch {
+		case other.turn.trial != nil && h.tried(other.export) == r.export:
+			other.beside = true
+		case r.turn.trial != nil && h.tried(r.export) == other.export:
+			r.beside = true
+		}
+	}
+}
+
+// triedKnow returns the identifiers that the lists of the segment that a trial tries have of a person,
+// as far as that is sure.
+func (r *run) triedKnow(who int) (out identifiers) {
+	if r.turn.trial == nil || r.beside {
+		return out
+	}
+	tried := r.history.records[r.tried(r.export)]
+	if tried.known != nil {
+		return tried.known[who]
+	}
+	if len(tried.byList) == 1 { // or the list was deleted once
+		for _, one := range tried.byList {
+			out = one.known[who]
+		}
+	}
+	return out
 }
 
 // checkTrial checks that a trial sends only the people that it names, to its own list.
