@@ -20,8 +20,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Aliases: []string{"setup"},
 		Short:   "Check the deployment, and list each problem with its fix",
 		Long: `Check the deployment, and list each problem with its fix: Temporal, its namespace and
-search attributes, the workers on every task queue, their clocks and data root, each
-connection's consent and key, and the segments of the applied exports.
+search attributes, the workers on every task queue, the clocks, the data root, the connections
+with their consent and key, the grants, schedules and sources of the applied exports, and the
+runs that wait for an operator.
 
 To try a key, the worker creates an empty list in Iterable and deletes it; only for
 administrators. Contributors see the sources of the connections that are shared with them.

@@ -1,6 +1,6 @@
 // Package doctor checks what runs need: Temporal, its namespace and search attributes,
-// workers, their connections, sources and data root, and the clocks. Each problem comes with
-// its fix.
+// workers, the clocks, the data root, connections, and the grants, schedules, sources and runs
+// of the applied exports. Each problem comes with its fix.
 package doctor
 
 import (

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -30,6 +32,22 @@ func TestNoTemporal(t *testing.T) {
 	for _, f := range findings[1:] {
 		if f.State != Skipped {
 			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// TestTheHelpNamesEveryCheck, in its first paragraph.
+func TestTheHelpNamesEveryCheck(t *testing.T) {
+	page, err := os.ReadFile("../../docs/commands.md") // generated from the help
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, help, _ := strings.Cut(string(page), "\n## starter doctor\n\n")
+	help, _, _ = strings.Cut(help, "\n\n")
+	help = strings.ToLower(strings.ReplaceAll(help, "\n", " "))
+	for _, check := range order {
+		if !strings.Contains(help, check) {
+			t.Errorf("the help of starter doctor does not name the check of %s: %s", check, help)
 		}
 	}
 }
