@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -23,7 +24,7 @@ const stack = "iterable-segment-export/worker/dev/stack"
 func main() {
 	bin, err := place()
 	if err == nil {
-		b := build{program: stack, bin: bin, out: os.Stderr, quiet: 2 * time.Second, every: 15 * time.Second}
+		b := build{program: stack, bin: bin, out: os.Stderr, quiet: 2 * time.Second, every: 15 * time.Second, count: packages}
 		err = b.run()
 	}
 	if err == nil {
@@ -76,6 +77,9 @@ type build struct {
 	program, bin string
 	out          io.Writer
 	quiet, every time.Duration
+	// count returns the number of packages that the program consists of, 0 if Go can't list them.
+	// It may last: Go fetches the modules first.
+	count func(ctx context.Context, dir, program string) int
 }
 
 func (b build) run() error {
@@ -90,6 +94,9 @@ func (b build) run() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	counted := make(chan int, 1)
 	said := false
 	for wait := time.After(b.quiet); ; wait = time.After(b.every) {
 		select {
@@ -101,23 +108,29 @@ func (b build) run() error {
 				fmt.Fprintf(b.out, "Built in %s. The next start takes seconds.\n\n", time.Since(began).Round(time.Second))
 			}
 			return nil
+		case n := <-counted:
+			if n > 0 {
+				fmt.Fprintf(b.out, "  There are %d packages; Go compiles those that it has not compiled before.\n", n)
+			}
+			continue
 		case <-wait:
 		}
 		if !said {
 			said = true
-			fmt.Fprintf(b.out, "Building Temporal's server, its UI and the worker: minutes the first time, seconds later%s\n", b.all())
+			fmt.Fprintln(b.out, "Building Temporal's server, its UI and the worker: minutes the first time, seconds later.")
+			go func() { counted <- b.count(ctx, b.dir, b.program) }()
 		}
 		fmt.Fprintf(b.out, "  %s: %s\n", time.Since(began).Round(time.Second), heard.progress())
 	}
 }
 
-// all returns the number of packages, as far as Go knows.
-func (b build) all() string {
-	cmd := exec.Command("go", "list", "-deps", b.program)
-	cmd.Dir = b.dir
+// packages returns the number of packages of a program, as Go lists them.
+func packages(ctx context.Context, dir, program string) int {
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", program)
+	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
-		return "."
+		return 0
 	}
-	return fmt.Sprintf(" (at most %d packages).", strings.Count(string(out), "\n"))
+	return strings.Count(string(out), "\n")
 }

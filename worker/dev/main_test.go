@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +22,21 @@ func source(t *testing.T, body string) string {
 	return dir
 }
 
+// said is the output of a build. begun is closed at its first write.
+type said struct {
+	strings.Builder
+	begun chan struct{}
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	if s.Len() == 0 {
+		close(s.begun)
+	}
+	return s.Builder.Write(p)
+}
+
 // TestABuildSaysWhatHappens builds a small program: at once, and so long that it is
-// told.
+// told. The list of packages never comes.
 func TestABuildSaysWhatHappens(t *testing.T) {
 	dir := source(t, `func main() { println("here") }`)
 	bin := filepath.Join(t.TempDir(), "program")
@@ -30,11 +44,20 @@ func TestABuildSaysWhatHappens(t *testing.T) {
 		quiet time.Duration
 		want  string
 	}{{time.Hour, ""}, {0, "Building Temporal's server"}} {
-		var out strings.Builder
+		out := said{begun: make(chan struct{})}
 		if err := os.RemoveAll(bin); err != nil {
 			t.Fatal(err)
 		}
-		if err := (build{dir: dir, program: "program", bin: bin, out: &out, quiet: c.quiet, every: time.Hour}).run(); err != nil {
+		blocks := func(ctx context.Context, _, _ string) int {
+			select {
+			case <-out.begun:
+				<-ctx.Done()
+			default:
+				t.Error("packages are listed before anything is said")
+			}
+			return 0
+		}
+		if err := (build{dir: dir, program: "program", bin: bin, out: &out, quiet: c.quiet, every: time.Hour, count: blocks}).run(); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasPrefix(out.String(), c.want) || c.want == "" && out.Len() > 0 {
@@ -43,6 +66,17 @@ func TestABuildSaysWhatHappens(t *testing.T) {
 		if out, err := exec.Command(bin).CombinedOutput(); err != nil || string(out) != "here\n" {
 			t.Errorf("the program says %q, %v", out, err)
 		}
+	}
+}
+
+// TestABuildSaysHowManyPackages there are, once Go has listed them.
+func TestABuildSaysHowManyPackages(t *testing.T) {
+	dir := source(t, `func main() {}`)
+	if n := packages(t.Context(), dir, "program"); n < 5 {
+		t.Errorf("there are %d packages", n)
+	}
+	if n := packages(t.Context(), dir, "nowhere"); n != 0 {
+		t.Errorf("a program that does not exist has %d packages", n)
 	}
 }
 
