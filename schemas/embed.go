@@ -17,7 +17,7 @@ var ExportsSchema []byte
 //go:embed openapi.json
 var OpenAPI []byte
 
-// OutputSchema is the JSON Schema (draft 2020-12) of what the starter prints with -o json, by
+// OutputSchema is the JSON Schema (draft 2020-12) of what the starter prints with -o json and -o yaml, by
 // command.
 //
 //go:embed output.schema.json

@@ -18,8 +18,8 @@ func (a *app) auditCommand() *cobra.Command {
 		Short: "Show who did what",
 		Long: `Show who did what: connected, applied, ran, approved with which numbers, retried, aborted,
 cancelled, paused, moved, removed, searched for a person, or read rejected rows. Runs that a
-schedule or Temporal itself started are included. It names no person of a segment. With
---output json it is one object per line. For administrators.`,
+schedule or Temporal itself started are included. It names no person of a segment. JSON has
+one object per line, YAML one document per entry. For administrators.`,
 		Example: `  starter audit
   starter audit --since 2026-03-01
   starter audit --since 24h -o json`,
@@ -35,13 +35,10 @@ schedule or Temporal itself started are included. It names no person of a segmen
 		if err != nil {
 			return err
 		}
-		if a.output == outputYAML {
-			return a.encode(c.OutOrStdout(), entries)
-		}
 		var rows [][]string
 		for _, e := range entries {
-			if a.output == outputJSON {
-				if err := console.JSONLine(c.OutOrStdout(), e); err != nil {
+			if write := formatOne[a.output]; write != nil {
+				if err := write(c.OutOrStdout(), e); err != nil {
 					return err
 				}
 				continue
@@ -53,7 +50,7 @@ schedule or Temporal itself started are included. It names no person of a segmen
 			rows = append(rows, []string{console.Stamp(e.At), console.Printable(e.Who), string(e.What), console.Printable(to), console.Printable(e.Details), e.RunID})
 		}
 		switch {
-		case a.output == outputJSON:
+		case a.structured():
 		case len(rows) == 0:
 			fmt.Fprintln(c.OutOrStdout(), "Nothing is recorded since then.")
 		default:

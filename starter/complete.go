@@ -127,7 +127,7 @@ func setCompletions(root *cobra.Command) {
 	flags := map[string]cobra.CompletionFunc{
 		"connection": completes(0, connectionNames),
 		"output":     cobra.FixedCompletions([]cobra.Completion{outputTable, outputJSON, outputYAML, outputName}, cobra.ShellCompDirectiveNoFileComp),
-		"format":     cobra.FixedCompletions([]cobra.Completion{"table", "csv", "json"}, cobra.ShellCompDirectiveNoFileComp),
+		"format":     cobra.FixedCompletions([]cobra.Completion{"table", "csv", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp),
 		"reason":     cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp),
 		"file":       exportFiles,
 	}

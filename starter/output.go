@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"reflect"
 	"slices"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
@@ -50,19 +48,14 @@ func (a *app) encode(w io.Writer, v any) error {
 	if list := reflect.ValueOf(v); list.Kind() == reflect.Slice && list.IsNil() {
 		v = []any{}
 	}
-	if a.output != outputYAML {
-		return console.JSON(w, v)
+	if a.output == outputYAML {
+		return console.YAML(w, v)
 	}
-	var text bytes.Buffer
-	if err := console.JSON(&text, v); err != nil {
-		return err
-	}
-	out, err := yaml.JSONToYAML(text.Bytes())
-	if err == nil {
-		_, err = w.Write(out)
-	}
-	return err
+	return console.JSON(w, v)
 }
+
+// formatOne are the functions that print one value of many, by the value of --output.
+var formatOne = map[string]func(io.Writer, any) error{outputJSON: console.JSONLine, outputYAML: console.YAMLDocument}
 
 // list writes rows as JSON or YAML, or their names, one a line. It returns false if a table
 // was asked for.

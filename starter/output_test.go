@@ -54,8 +54,8 @@ func TestTheSchemaOfOutputs(t *testing.T) {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(reference.Object{
-		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Output of the starter with -o json",
-		"description": "The output of a command is that of its name in $defs, such as #/$defs/runs. audit and rejects print one value a line.",
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Output of the starter with -o json and -o yaml",
+		"description": "The output of a command is that of its name in $defs, such as #/$defs/runs. audit and rejects print many values: JSON one a line, YAML one a document. exports -o yaml prints a file of exports.schema.json.",
 		"$defs":       defs,
 	}); err != nil {
 		t.Fatal(err)

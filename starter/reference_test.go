@@ -13,8 +13,10 @@ func TestTheCommandReference(t *testing.T) {
 
 For operators and contributors who look up a command of the starter: this page lists every command with its flags and examples.
 It is generated from the starter's help; a test fails when it is stale. A *RUN* is the name of an export, for its latest run, or a
-run ID. Every command prints JSON with `+"`-o json`"+` and YAML with `+"`-o yaml`"+`; [a schema](../schemas/output.schema.json) describes
-both. `+"`starter exports`, `connections`, `runs` and `status`"+` print names, one a line, with `+"`-o name`"+`.
+run ID. Every command except help and completion prints JSON with `+"`-o json`"+` and YAML with `+"`-o yaml`"+`, and
+[a schema](../schemas/output.schema.json) describes both; only `+"`starter exports -o yaml`"+` prints a file for `+"`starter apply`"+`,
+with [its schema](../schemas/exports.schema.json). `+"`starter exports`, `connections`, `runs` and `status`"+` print names, one a
+line, with `+"`-o name`"+`.
 
 | exit status | |
 | --- | --- |

@@ -26,7 +26,8 @@ func (a *app) rejectsCommand() *cobra.Command {
 		Use:   "rejects RUN",
 		Short: "Show the rows that a run did not send, and why",
 		Long: `Show the rows that a run did not send, and why, in the order of the source. They contain
-profiles' data, so only people who may use the run's connection see them.`,
+profiles' data, so only people who may use the run's connection see them. JSON has one
+object per line, YAML one document per row.`,
 		Example: `  starter rejects "High-value customers"
   starter rejects "Spring campaign" --reason syntax --format csv > rejects.csv`,
 		PreRunE: func(*cobra.Command, []string) error {
@@ -34,7 +35,7 @@ profiles' data, so only people who may use the run's connection see them.`,
 				f.format = a.output
 			}
 			if formats[f.format] == nil {
-				return usageError{fmt.Errorf("--format %q: use table, csv or json", f.format)}
+				return usageError{fmt.Errorf("--format %q: use table, csv, json or yaml", f.format)}
 			}
 			return nil
 		},
@@ -63,7 +64,7 @@ profiles' data, so only people who may use the run's connection see them.`,
 	p := c.Flags()
 	p.StringVar(&f.segment, "segment", "", "only rows of this segment")
 	p.StringVar(&f.reason, "reason", "", "only rows with this reason, such as syntax")
-	p.StringVar(&f.format, "format", "", "table, csv or json; default that of --output")
+	p.StringVar(&f.format, "format", "", "table, csv, json or yaml; default that of --output")
 	p.IntVar(&f.limit, "limit", 0, "at most this many rows; 0 for all")
 	return c
 }
@@ -72,7 +73,7 @@ profiles' data, so only people who may use the run's connection see them.`,
 type rows func(yield func(gateway.Reject) error) error
 
 // formats are the functions that print rows, by the value of --format.
-var formats = map[string]func(io.Writer, rows) error{"table": showTable, "csv": showCSV, "json": showJSON}
+var formats = map[string]func(io.Writer, rows) error{"table": showTable, "csv": showCSV, "json": showJSON, "yaml": showYAML}
 
 var rejectColumns = []string{"segment", "file", "row", "column", "value", "reason", "message"}
 
@@ -119,7 +120,7 @@ func showTable(w io.Writer, all rows) error {
 	}
 	console.Table(w, rejectColumns, table, "row")
 	if more > 0 {
-		fmt.Fprintf(w, "… and %s more; --format csv or json shows all\n", humanize.Comma(int64(more)))
+		fmt.Fprintf(w, "… and %s more; --format csv, json or yaml shows all\n", humanize.Comma(int64(more)))
 	}
 	return nil
 }
@@ -139,4 +140,9 @@ func showCSV(w io.Writer, all rows) error {
 // showJSON prints one object per line.
 func showJSON(w io.Writer, all rows) error {
 	return all(func(r gateway.Reject) error { return console.JSONLine(w, r) })
+}
+
+// showYAML prints one document per row.
+func showYAML(w io.Writer, all rows) error {
+	return all(func(r gateway.Reject) error { return console.YAMLDocument(w, r) })
 }

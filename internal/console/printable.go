@@ -7,10 +7,13 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
 )
 
 // printable reports whether a character only shows as itself. Control characters, which
@@ -99,6 +102,42 @@ func JSON(w io.Writer, v any) error { return writeJSON(w, v, "  ") }
 
 // JSONLine is JSON on one line.
 func JSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
+
+// YAML writes v as YAML, with the members that JSON has. Characters that are not printable are
+// escaped.
+func YAML(w io.Writer, v any) error {
+	var text bytes.Buffer
+	if err := JSON(&text, v); err != nil {
+		return err
+	}
+	var members any
+	if err := yaml.UnmarshalWithOptions(text.Bytes(), &members, yaml.UseOrderedMap()); err != nil {
+		return err
+	}
+	out, err := yaml.MarshalWithOptions(members, yaml.CustomMarshaler(scalar))
+	if err == nil {
+		_, err = w.Write(out)
+	}
+	return err
+}
+
+// YAMLDocument is YAML as one document of several.
+func YAMLDocument(w io.Writer, v any) error {
+	if _, err := io.WriteString(w, "---\n"); err != nil {
+		return err
+	}
+	return YAML(w, v)
+}
+
+// scalar quotes strings that the YAML library writes as they are, although they are read as
+// something else: "---", ".inf", "? a", and those with line ends or characters that are not
+// printable.
+func scalar(s string) ([]byte, error) {
+	if Printable(s) != s || strings.HasPrefix(s, "-") || strings.HasPrefix(s, ".") || strings.HasPrefix(s, "?") {
+		return []byte(strconv.Quote(s)), nil
+	}
+	return yaml.Marshal(s)
+}
 
 func writeJSON(w io.Writer, v any, indent string) error {
 	var text bytes.Buffer

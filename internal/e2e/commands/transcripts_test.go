@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -134,43 +135,137 @@ func (y *typist) call(ts *testscript.TestScript, args []string) int {
 	return exit.ExitCode()
 }
 
-// outputs is the schema of what commands print with -o json.
+// outputs compiles the schemas of what commands print with -o json and -o yaml.
 var outputs = sync.OnceValues(func() (*jsonschema.Compiler, error) {
 	c := jsonschema.NewCompiler()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemas.OutputSchema))
-	if err != nil {
-		return nil, err
+	for name, text := range map[string][]byte{"output.schema.json": schemas.OutputSchema, "exports.schema.json": schemas.ExportsSchema} {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.AddResource(name, doc); err != nil {
+			return nil, err
+		}
 	}
-	return c, c.AddResource("output.schema.json", doc)
+	return c, nil
 })
 
-// hold compares what a command has printed with -o json with its schema.
+// hold compares what a command has printed with -o json or -o yaml with its schema. No value may be
+// a time or a count that is not known.
 func hold(ts *testscript.TestScript, args []string) {
 	printed := ts.ReadFile("stdout")
-	if !slices.Contains(args, "json") || slices.Contains(args, "--format") || strings.TrimSpace(printed) == "" {
+	form := ""
+	for i, a := range args[:len(args)-1] {
+		if a == "-o" || a == "--format" {
+			form = args[i+1]
+		}
+	}
+	if form != "json" && form != "yaml" || strings.TrimSpace(printed) == "" {
 		return
 	}
 	name := args[0]
 	if alias := map[string]string{"show": "status", "watch": "status", "start": "run", "trigger": "run", "setup": "doctor"}[name]; alias != "" {
 		name = alias
 	}
+	of := "output.schema.json#/$defs/" + name
+	if name == "exports" && form == "yaml" {
+		of = "exports.schema.json"
+	}
 	compiler, err := outputs()
 	ts.Check(err)
 	held.Lock()
-	schema, err := compiler.Compile("output.schema.json#/$defs/" + name)
+	schema, err := compiler.Compile(of)
 	held.Unlock()
 	ts.Check(err)
-	values := json.NewDecoder(strings.NewReader(printed))
-	values.UseNumber()
+	values, err := decode(form, printed)
+	if err != nil {
+		ts.Fatalf("%q prints what is not %s: %v", args, form, err)
+	}
+	for _, v := range values {
+		if err := schema.Validate(v); err != nil {
+			ts.Fatalf("%q prints what %s does not have: %v", args, of, err)
+		}
+		if unknown := unknownIn(v); unknown != "" {
+			ts.Fatalf("%q prints %s for what is not known", args, unknown)
+		}
+	}
+}
+
+// decode returns the values of a text, as the validator takes them.
+func decode(form, text string) (all []any, err error) {
+	if form == "yaml" {
+		var lines bytes.Buffer
+		for d := yaml.NewDecoder(strings.NewReader(text)); ; {
+			var v any
+			if err := d.Decode(&v); err == io.EOF {
+				break
+			} else if err != nil {
+				return nil, err
+			}
+			if err := json.NewEncoder(&lines).Encode(v); err != nil {
+				return nil, err
+			}
+		}
+		text = lines.String()
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
 	for {
 		var v any
-		if err := values.Decode(&v); err == io.EOF {
-			return
+		if err := d.Decode(&v); err == io.EOF {
+			return all, nil
 		} else if err != nil {
-			ts.Fatalf("%q prints what is not JSON: %v", args, err)
+			return nil, err
 		}
-		if err := schema.Validate(v); err != nil {
-			ts.Fatalf("%q prints what schemas/output.schema.json does not have: %v", args, err)
+		all = append(all, v)
+	}
+}
+
+// unknownIn returns a value in v that only means that something is not known.
+func unknownIn(v any) string {
+	switch v := v.(type) {
+	case []any:
+		for _, v := range v {
+			if u := unknownIn(v); u != "" {
+				return u
+			}
+		}
+	case map[string]any:
+		for name, v := range v {
+			if u := unknownIn(v); u != "" {
+				return fmt.Sprintf("%q: %s", name, u)
+			}
+		}
+	case string:
+		if strings.HasPrefix(v, "0001-01-01") {
+			return v
+		}
+	case json.Number:
+		if v == "-1" {
+			return v.String()
+		}
+	}
+	return ""
+}
+
+// TestWhatIsHeld: a time and a count that are not known are found anywhere, in both forms.
+func TestWhatIsHeld(t *testing.T) {
+	for _, c := range []struct {
+		form, text string
+		count      int
+		unknown    string
+	}{
+		{"json", `{"a": [{"at": "0001-01-01T00:00:00Z"}]}`, 1, `"a": "at": 0001-01-01T00:00:00Z`},
+		{"json", "{\"total\": 1}\n{\"total\": -1}", 2, `"total": -1`},
+		{"yaml", "---\ntotal: 1\n---\ntotal: -1\n", 2, `"total": -1`},
+		{"yaml", "at: 2026-01-01T00:00:00Z\nn: -10\n", 1, ""},
+	} {
+		values, err := decode(c.form, c.text)
+		if err != nil || len(values) != c.count {
+			t.Fatalf("%s has %v, %v", c.text, values, err)
+		}
+		if got := unknownIn(values[len(values)-1]); got != c.unknown {
+			t.Errorf("in %s it finds %q", c.text, got)
 		}
 	}
 }
@@ -261,7 +356,8 @@ func shows(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestEveryCommandHasATranscript of it when it works, and of it when it does not.
+// TestEveryCommandHasATranscript of it when it works, of it when it does not, and of what it prints
+// for programs.
 func TestEveryCommandHasATranscript(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(repository, "docs/commands.md"))
 	if err != nil {
@@ -279,14 +375,22 @@ func TestEveryCommandHasATranscript(t *testing.T) {
 		}
 		all.Write(text)
 	}
-	elsewhere := map[string]string{"doctor works": "TestTheDoctor"} // one of the connections here is broken
+	elsewhere := map[string]string{
+		"doctor works": "TestTheDoctor", // one of the connections here is broken
+		// Two print only text, and login what whoami prints.
+		"completion is compared": "none", "help is compared": "none", "login is compared": "whoami is compared",
+	}
 	commands := regexp.MustCompile(`(?m)^## starter (\w+)`).FindAllStringSubmatch(string(page), -1)
 	if len(commands) < 20 {
 		t.Fatalf("docs/commands.md lists %d commands", len(commands))
 	}
 	for _, c := range commands {
-		for outcome, statuses := range map[string]string{"works": `((exits|answers) [03]|until [03] \S+|until [03] '.*')`, "fails": `exits [12]`} {
-			line := fmt.Sprintf(`(?m)^%s %s\b`, statuses, c[1])
+		for outcome, line := range map[string]string{
+			"works":       `(?m)^((exits|answers) [03]|until [03] \S+|until [03] '.*') %s\b`,
+			"fails":       `(?m)^exits [12] %s\b`,
+			"is compared": `(?m)^(exits|answers) [013|]+ %s\b.* (-o|--format) (json|yaml)\b`,
+		} {
+			line = fmt.Sprintf(line, c[1])
 			if elsewhere[c[1]+" "+outcome] == "" && !regexp.MustCompile(line).MatchString(all.String()) {
 				t.Errorf("no transcript has starter %s where it %s: %s", c[1], outcome, line)
 			}
