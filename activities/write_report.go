@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -218,14 +219,7 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 	l, g := c.Limits.WithDefaults(), e.Guardrails
 	var fields []string
 	for _, f := range e.Fields.List {
-		name := f.Column
-		if f.Value != "" {
-			name = "a constant"
-		}
-		if f.As != "" && f.As != f.Column {
-			name += " as " + f.As
-		}
-		fields = append(fields, name)
+		fields = append(fields, fieldUsed(f))
 	}
 	if e.Fields.All {
 		fields = []string{"all"}
@@ -248,6 +242,7 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 		{Name: "Empty fields", Value: cmp.Or(e.Nulls, schemas.NullsOmit)},
 		{Name: "Values that can't be sent", Value: cmp.Or(e.OnInvalid, schemas.InvalidOmit)},
 		{Name: "Rows of one person", Value: strings.TrimSpace(cmp.Or(e.Dedupe.Keep, "first") + " " + e.Dedupe.By)},
+		{Name: "Record of the rows", Value: cmp.Or(e.Record, schemas.RecordChanges) + ", identities " + cmp.Or(e.RecordIdentity, schemas.IdentityPlain)},
 		{Name: "Merge nested objects", Value: yes(e.MergeNestedObjects)},
 		{Name: "Prefer user ids", Value: yes(e.PreferUserID)},
 		{Name: "Update existing users only", Value: yes(e.UpdateExistingUsersOnly)},
@@ -268,6 +263,52 @@ func settingsUsed(e schemas.Export, c schemas.ConnectionInfo, learned limits.Lea
 		if text, err := json.Marshal(s.Where); err == nil && s.Where != nil {
 			out = append(out, report.Setting{Name: fmt.Sprintf("Condition of %q", s.Name), Value: string(text)})
 		}
+		switch {
+		case s.Split != nil:
+			out = append(out, report.Setting{Name: fmt.Sprintf("Groups of %q", s.Name), Value: splitUsed(s)})
+		case s.ForEach != "":
+			out = append(out, report.Setting{Name: fmt.Sprintf("Lists of %q", s.Name), Value: fmt.Sprintf(
+				"one for each value of %s, at most %d; that of a value that vanished: %s", s.ForEach, cmp.Or(s.MaxLists, schemas.DefaultMaxLists), cmp.Or(s.Vanished, schemas.VanishedEmpty))})
+		}
 	}
 	return out
+}
+
+// fieldUsed returns a field of the mapping in words.
+func fieldUsed(f schemas.Field) string {
+	text := f.Column
+	if f.Value != "" {
+		text = "a constant"
+	}
+	if f.As != "" && f.As != f.Column {
+		text += " as " + f.As
+	}
+	var how []string
+	if f.Type != "" {
+		how = append(how, f.Type)
+	}
+	how = append(how, f.Transform...)
+	if f.Nulls != "" {
+		how = append(how, "nulls: "+f.Nulls)
+	}
+	if f.Default != "" {
+		how = append(how, "with a default")
+	}
+	if len(how) > 0 {
+		text += " (" + strings.Join(how, ", ") + ")"
+	}
+	return text
+}
+
+// splitUsed returns the groups of a segment in words.
+func splitUsed(s schemas.Segment) string {
+	var groups []string
+	for _, name := range slices.Sorted(maps.Keys(s.Split.Groups)) {
+		group := name + " " + s.Split.Groups[name]
+		if slices.Contains(s.Split.Holdout, name) {
+			group += " (held out)"
+		}
+		groups = append(groups, group)
+	}
+	return fmt.Sprintf("%s; salt %q", strings.Join(groups, ", "), cmp.Or(s.Split.Salt, s.Name))
 }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/dataroot"
+	"iterable-segment-export/internal/limits"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -39,5 +42,43 @@ func TestAReportWithoutPastRuns(t *testing.T) {
 		if _, err := b.Root.Read(t.Context(), report); err != nil || !strings.Contains(log.String(), "past runs of the export not complete") {
 			t.Errorf("the past runs %s: %v; the log is %s", name, err, log.String())
 		}
+	}
+}
+
+// TestTheReportHasWhoIsChosen: the settings that decide who is sent, and what of them.
+func TestTheReportHasWhoIsChosen(t *testing.T) {
+	e := schemas.Export{
+		Name: "Spring", Connection: "sandbox",
+		Fields: schemas.Fields{List: []schemas.Field{
+			{Column: "Name", As: "first", Transform: []string{"trim", "titleCase"}, Default: `"ann@example.com"`, Nulls: schemas.NullsSend},
+			{Value: `"2026-spring"`, As: "campaign"}, {Column: "Score", Type: "string"},
+		}},
+		Settings: schemas.Settings{Record: schemas.RecordAll, RecordIdentity: schemas.IdentityHash, Dedupe: schemas.Dedupe{By: "UpdatedAt", Keep: schemas.KeepNewest}},
+		Segments: []schemas.Segment{
+			{Name: "Customers", Where: &schemas.Condition{Column: "N", AtLeast: "2"}, Split: &schemas.Split{Groups: map[string]string{"control": "10%", "A": "45%", "B": "45%"}, Holdout: []string{"control"}}},
+			{Name: "More", Split: &schemas.Split{Groups: map[string]string{"A": "100%"}, Salt: "spring"}},
+			{Name: "In {Country}", ForEach: "Country", MaxLists: 20, Vanished: schemas.VanishedKeep}, {Name: "At {Shop}", ForEach: "Shop"},
+		},
+	}
+	all := map[string]string{}
+	for _, s := range settingsUsed(e, schemas.ConnectionInfo{}, limits.Learned{}) {
+		all[s.Name] = s.Value
+	}
+	for name, want := range map[string]string{
+		"Fields":                   "Name as first (trim, titleCase, nulls: send, with a default), a constant as campaign, Score (string)",
+		"Record of the rows":       "all, identities hash",
+		"Rows of one person":       "newest UpdatedAt",
+		`Condition of "Customers"`: `{"column":"N","atLeast":2}`,
+		`Groups of "Customers"`:    `A 45%, B 45%, control 10% (held out); salt "Customers"`,
+		`Groups of "More"`:         `A 100%; salt "spring"`,
+		`Lists of "In {Country}"`:  "one for each value of Country, at most 20; that of a value that vanished: keep",
+		`Lists of "At {Shop}"`:     "one for each value of Shop, at most 100; that of a value that vanished: empty",
+	} {
+		if all[name] != want {
+			t.Errorf("%s: %q, want %q", name, all[name], want)
+		}
+	}
+	if def := settingsUsed(schemas.Export{}, schemas.ConnectionInfo{}, limits.Learned{}); !slices.Contains(def, report.Setting{Name: "Record of the rows", Value: "changes, identities plain"}) {
+		t.Errorf("by default: %+v", def)
 	}
 }

@@ -78,3 +78,17 @@ type Skipped struct {
 	// Rows are those of both, without deleted ones.
 	Rows int64 `json:"rows,omitempty"`
 }
+
+// Each calls show for each count, with its name. A nil Skipped has none.
+func (k *Skipped) Each(show func(what string, n int64)) {
+	if k == nil {
+		return
+	}
+	show("filtered without reading", k.Rows)
+	if k.Files > 0 {
+		show("files not opened", int64(k.Files))
+	}
+	if k.RowGroups > 0 {
+		show("row groups not read", int64(k.RowGroups))
+	}
+}

@@ -58,9 +58,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	if s.in.Segment.Where != nil {
 		row("filtered", m.Filtered)
 	}
-	if m.Skipped != nil {
-		row("filtered without reading", m.Skipped.Rows)
-	}
+	m.Skipped.Each(row)
 	if s.in.Segment.Divided() {
 		describeLists(row, p.Report.Divided)
 		fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
@@ -76,6 +74,12 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	row("duplicates", m.Duplicates)
 	if m.Suppressed > 0 {
 		row("suppressed", m.Suppressed)
+	}
+	if m.SuppressedRemovals > 0 {
+		row("to remove: suppressed, of those above", m.SuppressedRemovals)
+	}
+	for _, l := range m.SuppressionLists {
+		row(fmt.Sprintf("entries of suppression list %q", l.Name), l.Entries)
 	}
 	for _, r := range workflow.DeterministicKeys(p.Report.Rejected) {
 		row("rejected: "+string(r), p.Report.Rejected[r])

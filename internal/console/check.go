@@ -54,9 +54,7 @@ func Check(w io.Writer, s Checked) {
 	if m.Filtered > 0 {
 		add("filtered", m.Filtered)
 	}
-	if k := m.Skipped; k != nil {
-		add("filtered without reading", k.Rows)
-	}
+	m.Skipped.Each(add)
 	add("add", m.Adds)
 	add("update", m.Updates)
 	add("remove", m.Removals)
@@ -126,6 +124,7 @@ func showDivided(w io.Writer, s Checked) {
 	if s.Manifest.Filtered > 0 {
 		add("filtered", s.Manifest.Filtered)
 	}
+	s.Manifest.Skipped.Each(add)
 	if d.WithoutValue > 0 {
 		add("without a value: on no list", d.WithoutValue)
 	}

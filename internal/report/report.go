@@ -128,6 +128,10 @@ func newSection(s Segment) (section, error) {
 	for _, r := range out.Reasons {
 		why = append(why, Count{string(r.Reason), r.Count})
 	}
+	var lists []Count
+	for _, l := range s.Manifest.SuppressionLists {
+		lists = append(lists, Count{l.Name, l.Entries})
+	}
 	if s.Divided != nil { // its lists have sections of their own
 		out.History = nil
 	}
@@ -136,6 +140,7 @@ func newSection(s Segment) (section, error) {
 		newBars("Rejected rows by reason", "Reason", "Rows", why),
 		newBars("Rejected rows by source file", "File", "Rows", s.Files),
 		newBars("Domains most often rejected", "Domain", "Rows", s.Domains),
+		newBars("Suppression lists of the connection", "List", "Entries", lists),
 	}
 	var err error
 	if out.Rates, err = rates(s.Pace, s.Limit, s.FinishedAt); err != nil {

@@ -103,17 +103,23 @@ func TestAReportSaysWhatTheRunDid(t *testing.T) {
 // TestAReportSaysWhoIsNotSent: by a condition, a suppression list, a holdout, or without a value.
 func TestAReportSaysWhoIsNotSent(t *testing.T) {
 	r := eventful()
-	r.Segments[0].Manifest.Filtered, r.Segments[0].Manifest.Suppressed = 7_001, 7_002
+	m := &r.Segments[0].Manifest
+	m.Filtered, m.Suppressed, m.SuppressedRemovals = 7_001, 7_002, 7_008
+	m.Skipped = &schemas.Skipped{Rows: 7_009, Files: 17, RowGroups: 18}
+	m.SuppressionLists = []schemas.SuppressionCount{{Name: "Complaints <all>", Entries: 7_010}, {Name: "Closed", Entries: 7_011}}
 	divided := r.Segments[0]
 	divided.ExportReport.Divided = &schemas.Divided{
 		Lists: []schemas.ListPart{{List: "In <NO>", Rows: 7_003}, {List: "In SE", Rows: 7_004}}, HeldOut: 7_005, WithoutValue: 7_006,
 	}
 	divided.Manifest.Filtered = 7_007
+	divided.Manifest.Skipped, divided.Manifest.SuppressionLists = &schemas.Skipped{Rows: 7_012, RowGroups: 19}, nil
 	r.Segments = append(r.Segments, divided)
 	text := written(t, r)
 	for _, want := range []string{
 		"<dt>Filtered</dt><dd>7,001<", "<dt>Suppressed</dt><dd>7,002<", "<td>In &lt;NO&gt;</td><td class=\"number\">7,003<", "7,004",
 		"<dt>Held out</dt><dd>7,005<", "<dt>Without a value</dt><dd>7,006<", "<dt>Filtered</dt><dd>7,007<", "Not suppressed",
+		"<dt>To remove: suppressed</dt><dd>7,008<", "<dt>Rows not read</dt><dd>7,009<", "<dt>Files not opened</dt><dd>17<", "<dt>Row groups not read</dt><dd>18<",
+		"<td>Complaints &lt;all&gt;</td>", ">7,010<", ">7,011<", "<dt>Rows not read</dt><dd>7,012<", "<dt>Row groups not read</dt><dd>19<",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q", want)

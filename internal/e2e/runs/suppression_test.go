@@ -41,6 +41,7 @@ func TestASuppressionListGrows(t *testing.T) {
 	if m := more.Manifest; m.Suppressed != 3 || m.SuppressedRemovals != 3 || more.Upload.Removed != 3 || more.Members != 17 || w.List("Offers").Size != 17 {
 		t.Errorf("Offers: %d suppressed, %d to remove, %d removed, %d members", m.Suppressed, m.SuppressedRemovals, more.Upload.Removed, more.Members)
 	}
+	detailsSay(w, schemas.SegmentWorkflowID("News", "News"), "| suppressed | 2 |", "| to remove: suppressed, of those above | 2 |", `| entries of suppression list "Complaints" | 3 |`)
 	again := w.Done(w.Full(w.Of("News")))
 	if again.Manifest.Suppressed != 2 || again.Upload.Sent != 18 || again.Upload.Removed != 0 {
 		t.Errorf("in full: %d suppressed, %d sent, %d removed", again.Manifest.Suppressed, again.Upload.Sent, again.Upload.Removed)
