@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -42,5 +43,32 @@ func TestWhoIsNotSentIsCounted(t *testing.T) {
 		if text := answer.Body.String(); !strings.Contains(text, want+"\n") {
 			t.Errorf("the metrics lack %s:\n%s", want, text)
 		}
+	}
+}
+
+// TestHeldOutRowsAreCounted with those that do not match the condition: nobody sends them.
+func TestHeldOutRowsAreCounted(t *testing.T) {
+	split := &schemas.Split{Groups: map[string]string{"A": "50%", "control": "50%"}, Holdout: []string{"control"}}
+	d := newDividing(t, schemas.Export{}, schemas.Segment{Name: "Spring", Split: split, Where: &schemas.Condition{Column: "N", AtLeast: "2"}})
+	var err error
+	if d.Metrics, err = observe.NewMetrics(); err != nil {
+		t.Fatal(err)
+	}
+	rows := []string{`{"Mail":"ann@example.com","Country":"NO","N":1,"Tags":null}`}
+	for i := range 40 {
+		rows = append(rows, fmt.Sprintf(`{"Mail":"p%d@example.com","Country":"NO","N":2,"Tags":null}`, i))
+	}
+	_, out, err := d.divide(countries(), rows...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := out.Divided.HeldOut
+	if held < 5 || held > 35 || out.Manifest.Filtered != 1 {
+		t.Fatalf("%+v", out)
+	}
+	answer := httptest.NewRecorder()
+	d.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if want := fmt.Sprintf(`export_profiles_total{export="Spring",outcome="filtered"} %d`, 1+held); !strings.Contains(answer.Body.String(), want+"\n") {
+		t.Errorf("the metrics lack %s:\n%s", want, answer.Body)
 	}
 }

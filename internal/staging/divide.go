@@ -254,13 +254,19 @@ func (d *division) lister(b segment.Batch, emails, users *segment.StringColumn) 
 	}, err
 }
 
-// groupOf returns the list of a row's group. A row without valid identifiers has a group too, by
-// the value that is at fault, so that one list counts it.
+// groupOf returns the list of a row's group. A rejected row with a valid identifier is in its
+// person's group, who stays on the list. A row without one has a group too, by the value that is
+// at fault, so that one list counts it.
 func (d *division) groupOf(i int, emails, users *segment.StringColumn) string {
 	r := d.rows.identifyRow(i, emails, users)
 	key := batch.KeyHash(r.email, r.userID, d.in.Connection.ProjectType)
 	if r.reason != "" {
-		key = batch.KeyHash(r.value, nil, schemas.ProjectEmail)
+		p := r.profile(position{})
+		if named := d.rows.named(&p, i, users); named != nil {
+			key = *named
+		} else {
+			key = batch.KeyHash(r.value, nil, schemas.ProjectEmail)
+		}
 	}
 	for _, g := range d.groups {
 		if batch.InGroup(key, g) {
