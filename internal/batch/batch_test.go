@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -466,4 +467,51 @@ func unsubscribed(dst []byte, b *Batch, from, to int, o BodyOptions) []byte {
 func bodySize(p Profile, o Options) int {
 	m := newMeasure(o)
 	return m.envelope + m.profile(p)
+}
+
+// TestGroups: a person is in the same group for ever, in each run and version. Two salts make
+// independent groups.
+func TestGroups(t *testing.T) {
+	keys := map[string][16]byte{
+		"ann": KeyHash([]byte("ann@example.com"), nil, schemas.ProjectEmail), "bob": KeyHash([]byte("bob@example.com"), nil, schemas.ProjectEmail),
+		"eve": KeyHash([]byte("eve@example.org"), nil, schemas.ProjectEmail), "u1": KeyHash(nil, []byte("u1"), schemas.ProjectUserID),
+		"u2": KeyHash(nil, []byte("u2"), schemas.ProjectUserID), "both": KeyHash([]byte("ann@example.com"), []byte("u1"), schemas.ProjectHybrid),
+	}
+	golden := map[string]string{
+		"Spring": "ann B, bob B, both B, eve control, u1 B, u2 B",
+		"Autumn": "ann A, bob B, both B, eve A, u1 B, u2 control",
+	}
+	for salt, want := range golden {
+		s := schemas.Segment{Name: "Customers", Split: &schemas.Split{Groups: map[string]string{"A": "45%", "B": "45%", "control": "10%"}, Salt: salt}}
+		var got []string
+		for _, who := range slices.Sorted(maps.Keys(keys)) {
+			for _, g := range s.Groups() {
+				if InGroup(keys[who], g) {
+					got = append(got, who+" "+strings.TrimPrefix(g.List, "Customers/"))
+				}
+			}
+		}
+		if text := strings.Join(got, ", "); text != want {
+			t.Errorf("salt %q: %s, want %s", salt, text, want)
+		}
+	}
+
+	// Half of those of a group are in the same one with another salt, and all with the same.
+	half := func(salt string) schemas.Group { return schemas.Group{Salt: salt, To: schemas.Whole / 2} }
+	in, both, again := 0, 0, 0
+	for i := range 10_000 {
+		key := KeyHash(fmt.Appendf(nil, "p%d@example.com", i), nil, schemas.ProjectEmail)
+		if !InGroup(key, half("Spring")) {
+			continue
+		}
+		if in++; InGroup(key, half("Autumn")) {
+			both++
+		}
+		if InGroup(key, half("Spring")) {
+			again++
+		}
+	}
+	if in < 4800 || in > 5200 || both < 2350 || both > 2650 || again != in {
+		t.Errorf("%d of 10,000 are in a group of half of them; of these, %d with another salt, and %d with the same", in, both, again)
+	}
 }
