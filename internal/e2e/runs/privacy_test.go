@@ -2,9 +2,12 @@ package runs
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,11 +24,16 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/proto"
 
+	"iterable-segment-export/internal/access"
+	"iterable-segment-export/internal/access/accesstest"
+	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/devstack"
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
+	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
 
@@ -75,10 +83,11 @@ func canaries(w *world.World, name string) {
 		ID    any      `json:"id"`
 		City  string   `json:"city"`
 		Tags  []string `json:"tags"`
+		Plan  string   `json:"plan"`
 	}
 	var rows []row
 	add := func(email, id any) {
-		rows = append(rows, row{email, id, fmt.Sprintf("%s %d", canaryField, len(rows)), []string{canaryNested}})
+		rows = append(rows, row{email, id, fmt.Sprintf("%s %d", canaryField, len(rows)), []string{canaryNested}, []string{"basic", "plus"}[len(rows)%2]})
 	}
 	for i := range 400 {
 		add(fmt.Sprintf("%s.%d@%s.example.com", canaryValid, i, canaryDomain), fmt.Sprintf("%s-%d", canaryUser, i))
@@ -102,6 +111,7 @@ func canaries(w *world.World, name string) {
 	w.Table(name, []arrow.Field{
 		{Name: "email", Type: world.TextColumn, Nullable: true}, {Name: "id", Type: world.TextColumn, Nullable: true},
 		{Name: "city", Type: world.TextColumn}, {Name: "tags", Type: arrow.ListOf(world.TextColumn)},
+		{Name: "plan", Type: world.TextColumn},
 	}, string(text))
 }
 
@@ -147,6 +157,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	p.everything()
 	p.midway(h, dir)
 	p.asked()
+	heard := p.remotely()
 
 	// The words are where they belong: or this test would find nothing anywhere.
 	rejects := p.Want(0, "rejects", "Eventful")
@@ -163,6 +174,12 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	// rejected most.
 	people := newHunt(canaryValid, canaryInvalid, canaryUser, canaryField, canaryNested, canaryNever, canaryTried, canaryKey)
 	people.clean(t, "what the starter said", p.said.Bytes())
+	people.clean(t, "the gateway's log, or a URL", heard)
+	overview, err := os.ReadFile(w.Path("overview.html"))
+	if err != nil || !bytes.Contains(overview, []byte("Eventful")) {
+		t.Errorf("the overview of all exports: %v", err)
+	}
+	h.clean(t, "the overview", overview)
 	answer, err := http.Get("http://" + health + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -188,14 +205,23 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	h.stateIsClean(w, dir)
 
 	// Where people may be, nobody else may look.
+	beside := map[string]int{"linked": 0, path.Base(dataroot.ListsKey(schemas.RunRef{})): 0, "suppression.json": 0} // of snapshots
 	for name, data := range files(w, w.DataRoot) {
 		h.clean(t, "the name of "+name, []byte(strings.TrimPrefix(name, w.DataRoot)))
 		switch base := path.Base(name); {
 		case strings.HasPrefix(base, "report."):
 			people.clean(t, name, data)
+		case slices.Contains(slices.Collect(maps.Keys(beside)), base):
+			h.clean(t, name, data)
+			beside[base]++
 		case base == path.Base(dataroot.OverviewKey), base == path.Base(dataroot.PastRunsKey("", "")), base == dataroot.RunRecordFile,
 			strings.HasPrefix(name, filepath.Join(w.DataRoot, dataroot.AuditDir)), strings.HasPrefix(name, filepath.Join(w.DataRoot, dataroot.SuppressionDir)):
 			h.clean(t, name, data)
+		}
+	}
+	for name, n := range beside {
+		if n == 0 {
+			t.Errorf("no run has left a file %q", name)
 		}
 	}
 	w.NothingIsLeft()
@@ -262,6 +288,74 @@ func (p *eventful) asked() {
 	}
 }
 
+// remotely asks about people through a gateway, and returns all of its log and the URLs that it was asked.
+func (p *eventful) remotely() []byte {
+	p.T.Helper()
+	store, err := config.OpenConnections(p.Path("connections.yaml"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	gate, err := access.New(p.Root, nil)
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	provider := accesstest.New(p.T)
+	tokens, err := access.NewTokens(access.TokenOptions{Issuer: provider.Issuer, Audience: accesstest.Audience, RoleClaim: "roles"})
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	var heard lockedBuffer
+	log := slog.New(slog.NewJSONHandler(&heard, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h := gateway.NewHandler(gateway.Options{Tokens: tokens, PerSecond: 1000, Burst: 1000, Log: log, Office: &gateway.Office{
+		Client: p.Client, Namespace: "default", Temporal: p.Temporal, Log: log,
+		Gate:  func(context.Context) (*access.Gate, error) { return gate, nil },
+		Known: func() (gateway.ConnectionSource, error) { return store, nil },
+		Root:  func(context.Context) (*storage.Root, error) { return p.Root, nil },
+	}})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(&heard, r.Method, r.URL)
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	local := p.Env
+	defer func() { p.Env = local }()
+	p.Env = []string{"EXPORT_API=" + server.URL, "EXPORT_TOKEN=" + provider.Token("the administrator", schemas.RoleAdministrator), "HOME=" + p.World.Dir, "XDG_CONFIG_HOME=" + p.World.Dir}
+	person := fmt.Sprintf("%s.8@%s.example.com", canaryValid, canaryDomain)
+	if out := p.quietly(0, "find", person, "--history"); !strings.Contains(out, "Eventful") {
+		p.T.Errorf("through a gateway, find says %s", out)
+	}
+	p.quietly(0, "find", canaryUser+"-9", "-o", "json")
+	if out := p.quietly(0, "find", person, "--forget", "--yes"); !strings.Contains(out, "snapshot") {
+		p.T.Errorf("through a gateway, find --forget says %s", out)
+	}
+	all := heard.all()
+	for _, want := range []string{"/v1/people/find", "/v1/people/forget", "findPerson", "forgetPerson"} {
+		if !bytes.Contains(all, []byte(want)) {
+			p.T.Errorf("the gateway has not heard of %s:\n%s", want, all)
+		}
+	}
+	return all
+}
+
+// lockedBuffer is a buffer that several goroutines may write to.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.data = append(b.data, p...)
+	return len(p), nil
+}
+
+func (b *lockedBuffer) all() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.data)
+}
+
 // answers gives an export's run the answer that it waits for.
 func (p *eventful) answers(answer, export string) {
 	p.T.Helper()
@@ -286,12 +380,7 @@ func (p *eventful) everything() {
 	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing"} {
 		canaries(p.World, name)
 	}
-	var never []string
-	for i := range 40 {
-		never = append(never, fmt.Sprintf(`{"email": "%s.%d@%s.example.com", "id": "%s-%d"}`, canaryNever, i, canaryDomain, canaryNever, i))
-	}
-	never = append(never, fmt.Sprintf(`{"email": "%s.300@%s.example.com"}`, canaryValid, canaryDomain), fmt.Sprintf(`{"email": "%s"}`, canaryNever))
-	p.Table("Never", []arrow.Field{{Name: "email", Type: world.TextColumn, Nullable: true}, {Name: "id", Type: world.TextColumn, Nullable: true}}, "["+strings.Join(never, ",")+"]")
+	p.never(300)
 	damaged := filepath.Join(p.Sources, "Damaged", "rows.arrow")
 	if whole, err := os.ReadFile(damaged); err != nil || os.WriteFile(damaged, whole[:len(whole)*3/5], 0o600) != nil {
 		t.Fatal(err)
@@ -308,12 +397,12 @@ func (p *eventful) everything() {
 		text += fmt.Sprintf("  - name: %s\n    connection: canary\n    email: email\n    userID: id\n    schedule: off\n%s    segments: [{name: %s, source: %q}]\n",
 			name, more, name, filepath.Join(p.Sources, name))
 	}
-	text += fmt.Sprintf(choosing, filepath.Join(p.Sources, "Eventful"))
+	text += fmt.Sprintf(choosing+each, filepath.Join(p.Sources, "Eventful"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.wants(0, "apply", file, "--yes")
-	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing", "Choosing"} {
+	for _, name := range []string{"Eventful", "Waiting", "Damaged", "Clashing", "Choosing", "Each"} {
 		p.say("check", name)
 	}
 
@@ -322,6 +411,11 @@ func (p *eventful) everything() {
 
 	tried = p.Want(0, "run", "Choosing", "--segment", "Choosing", "--limit", "3")
 	p.Contains(tried, canaryValid, "Iterable accepted the profile")
+
+	p.wants(0, "run", "Each")
+	p.never(300, 301, 302) // members of both lists
+	p.wants(0, "run", "Each")
+	p.never(300)
 
 	// Iterable names people in what it says is wrong.
 	person := canaryValid + ".3@" + canaryDomain + ".example.com"
@@ -352,12 +446,25 @@ func (p *eventful) everything() {
 	p.say("approve", "Clashing")
 	for _, args := range [][]string{
 		{"exports"}, {"runs"}, {"show", "Eventful"}, {"show", "Waiting"}, {"status", "Eventful"}, {"status", "Damaged", "--output", "json"},
-		{"runs", "--output", "json"}, {"connections"}, {"connections", "--output", "json"}, {"doctor"}, {"report", "Eventful", "--out", p.Path("report.html")},
+		{"runs", "--output", "json"}, {"connections"}, {"connections", "--output", "json"}, {"doctor"}, {"report", "Eventful", "--out", p.Path("report.html")}, {"report", "--all", "--out", p.Path("overview.html")},
 		{"run", "--segment", canaryless, "--source", filepath.Join(p.Sources, "Eventful"), "--email", "nosuch", "--connection", "canary"},
 		{"cancel", canaryless},
 	} {
 		p.say(args...)
 	}
+}
+
+// never writes the suppression list, with some people of the segments.
+func (p *eventful) never(people ...int) {
+	var never []string
+	for i := range 40 {
+		never = append(never, fmt.Sprintf(`{"email": "%s.%d@%s.example.com", "id": "%s-%d"}`, canaryNever, i, canaryDomain, canaryNever, i))
+	}
+	for _, i := range people {
+		never = append(never, fmt.Sprintf(`{"email": "%s.%d@%s.example.com"}`, canaryValid, i, canaryDomain))
+	}
+	never = append(never, fmt.Sprintf(`{"email": "%s"}`, canaryNever))
+	p.Table("Never", []arrow.Field{{Name: "email", Type: world.TextColumn, Nullable: true}, {Name: "id", Type: world.TextColumn, Nullable: true}}, "["+strings.Join(never, ",")+"]")
 }
 
 // choosing is an export that selects rows, divides them, and changes their values. Each row has its
@@ -376,6 +483,18 @@ const choosing = `  - name: Choosing
         where: {column: city, isNull: false}
         split: {groups: {A: 40%%, B: 40%%, control: 20%%}, holdout: [control]}
       - {name: "In {city}", source: *rows, forEach: city, maxLists: 5}
+`
+
+// each is an export with a list for each value of a column that has few.
+const each = `  - name: Each
+    connection: canary
+    email: email
+    userID: id
+    schedule: off
+    fields: [{column: city}]
+    record: all
+    guardrails: {maxRejectedShare: 1}
+    segments: [{name: "With {plan}", source: *rows, forEach: plan, maxLists: 5}]
 `
 
 // canaryless names an export whose e-mail column is missing.
