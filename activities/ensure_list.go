@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -107,7 +108,7 @@ func (a *Activities) look(ctx context.Context, client *iterable.Client, in schem
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { p.lists, err = client.Lists(ctx); return err })
 	if len(in.Fields) > 0 {
-		g.Go(func() (err error) { p.fields, err = a.fields(ctx, client, in.Connection); return err })
+		g.Go(func() (err error) { p.fields, err = client.SharedFields(ctx); return err })
 	}
 	if last != 0 {
 		g.Go(func() error { p.size = a.listSize(ctx, client, in.Connection, last); return nil })
@@ -125,17 +126,17 @@ func (a *Activities) leads(ctx context.Context, in schemas.EnsureListInput, list
 	return a.Senders.Leads(ctx, in.Connection, in.Host+" "+strings.TrimSuffix(ownerName(oldest), ".json"))
 }
 
-// fields asks for the project's data fields, within the documented limit.
-func (a *Activities) fields(ctx context.Context, client *iterable.Client, connection string) (map[string]string, error) {
-	return client.SharedFields(ctx, func(ctx context.Context) error { return a.Senders.WaitDocumented(ctx, connection, api.GetFields) })
-}
+// sizeWithin is how long a run waits for a size.
+const sizeWithin = 3 * time.Second
 
 // listSize returns how many members a list had a short while ago, or -1 if the workers have
-// just asked for a size, or Iterable did not answer.
+// just asked for a size, or Iterable did not answer within sizeWithin.
 func (a *Activities) listSize(ctx context.Context, client *iterable.Client, connection string, id int64) int64 {
 	if taken, _, err := a.Senders.Documented(ctx, connection, api.ListSize); taken || err != nil {
 		return -1
 	}
+	ctx, cancel := context.WithTimeout(ctx, sizeWithin)
+	defer cancel()
 	size, err := client.ListSize(ctx, id)
 	if err != nil {
 		return -1

@@ -67,12 +67,13 @@ func newBench(t testing.TB, s *sandbox.Server) *bench {
 	}
 	connections := oneConnection{schemas.Connection{Name: "sandbox", BaseURL: server.URL,
 		Consent: &schemas.Consent{AcceptedBy: "ann", AcceptedAt: time.Now()}}}
-	b := &bench{sandbox: s, dir: dir, Activities: &Activities{
+	b := &bench{sandbox: s, dir: dir}
+	b.Activities = &Activities{
 		Connections: connections, Access: gate, Root: root, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
 		Clients: &Clients{Connections: connections, New: func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
-			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key})
+			return iterable.New(iterable.Options{BaseURL: c.BaseURL, Key: key, Wait: b.Senders.Wait(c.Name)})
 		}},
-	}}
+	}
 	var suite testsuite.WorkflowTestSuite
 	b.env = suite.NewTestActivityEnvironment()
 	b.env.RegisterActivityWithOptions(b.EnsureList, activity.RegisterOptions{Name: schemas.ActivityEnsureList})
@@ -334,6 +335,73 @@ func TestSizesAreAskedForSeldom(t *testing.T) {
 	}
 	if n := s.Stats(false).Endpoints["lists/size"].Requests; n < 1 || n > 2 || known != int(n) { // 2 where a turn of 15 s ends meanwhile
 		t.Errorf("%d requests, %d answers", n, known)
+	}
+}
+
+// Many lists at once, in five workers: no request is one too many for the limits that Iterable
+// documents, whether the lists exist or not. Meanwhile each worker tries the connection.
+func TestListsAreLookedForWithinTheDocumentedLimit(t *testing.T) {
+	s := sandbox.New(sandbox.Config{NewList: -1})
+	var workers []*bench
+	for range 5 {
+		b := newBench(t, s)
+		if len(workers) > 0 {
+			b.Root = workers[0].Root
+		}
+		b.Senders = limits.NewShare(b.Root, limits.NewRegistry(), b.Log)
+		workers = append(workers, b)
+	}
+	const rounds, lists = 4, 8
+	for round := range rounds {
+		var all sync.WaitGroup
+		for i, b := range workers {
+			for k := range lists {
+				in := wanted
+				in.Name = fmt.Sprintf("list %d", (round/2*len(workers)+i)*lists+k) // each is made, and then found
+				in.Run.Segment = in.Name
+				var suite testsuite.WorkflowTestSuite
+				env := suite.NewTestActivityEnvironment()
+				env.RegisterActivityWithOptions(b.EnsureList, activity.RegisterOptions{Name: schemas.ActivityEnsureList})
+				all.Go(func() {
+					if _, err := env.ExecuteActivity(schemas.ActivityEnsureList, in); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			if round > 0 {
+				continue
+			}
+			all.Go(func() {
+				if _, _, err := b.Clients.Try(t.Context(), b.Connections.(oneConnection).c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	stats := s.Stats(false)
+	for _, e := range []api.Endpoint{api.Lists, api.GetFields} {
+		if of := stats.Endpoints[e.Name]; of.Throttled > 0 || of.Requests == 0 {
+			t.Errorf("%s: %d of %d requests were answered 429", e, of.Throttled, of.Requests)
+		}
+	}
+	if n := len(stats.Lists); n != rounds/2*len(workers)*lists {
+		t.Errorf("there are %d lists", n)
+	}
+}
+
+// A size that Iterable takes long to count delays nothing.
+func TestARunDoesNotWaitForASize(t *testing.T) {
+	s := sandbox.New(sandbox.Config{Fast: true})
+	b := newBench(t, s)
+	if _, err := b.ensure(wanted); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddFaults(sandbox.Fault{Endpoint: "lists/size", Kind: "slow", Delay: 3 * sizeWithin}); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := b.ensure(wanted); err != nil || l.Size != -1 {
+		t.Errorf("got %+v, %v, want a size that is not known", l, err)
 	}
 }
 

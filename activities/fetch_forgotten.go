@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/iterable"
-	"iterable-segment-export/internal/iterable/api"
 	"iterable-segment-export/schemas"
 )
 
@@ -30,11 +29,6 @@ func (a *Activities) FetchForgotten(ctx context.Context, in schemas.ForgottenInp
 	client, err := a.Clients.Get(in.Run.Connection)
 	if err != nil {
 		return out, err
-	}
-	for _, e := range []api.Endpoint{api.Forgotten, api.ForgottenUserIDs} {
-		if err := a.Senders.WaitDocumented(ctx, in.Run.Connection, e); err != nil {
-			return out, err
-		}
 	}
 	known := a.forgotten()
 	asked := activity.GetInfo(ctx).StartedTime // by Temporal's clock, which all workers share

@@ -44,7 +44,7 @@ func (a *Activities) existingFields(ctx context.Context, connection string) (map
 	if err != nil {
 		return nil, err
 	}
-	fields, err := a.fields(ctx, client, connection)
+	fields, err := client.SharedFields(ctx)
 	if err != nil {
 		return nil, failure(err, connection)
 	}

@@ -122,7 +122,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		Connections: o.Connections, Access: o.Access,
 		Clients: &activities.Clients{
 			Connections: o.Connections,
-			New:         newClient(o, registry),
+			New:         newClient(o, registry, senders),
 		},
 		Senders: senders, Root: o.Root, TempDir: o.TempDir,
 		Notifier: notifier, Metrics: o.Metrics, Log: o.Log, Version: o.Version,
@@ -224,8 +224,9 @@ func rates(registry *limits.Registry) func(func(observe.Rate)) {
 }
 
 // newClient returns a constructor of API clients. They share the registry, so that the pace
-// of a connection survives a change of its other settings.
-func newClient(o Options, registry *limits.Registry) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
+// of a connection survives a change of its other settings. They reserve requests with
+// documented limits from senders, which may be nil.
+func newClient(o Options, registry *limits.Registry, senders *limits.Share) func(schemas.Connection, func() (string, error)) (*iterable.Client, error) {
 	http := o.HTTP
 	if http == nil {
 		http = iterable.NewHTTPClient(iterable.TransportOptions{})
@@ -237,7 +238,7 @@ func newClient(o Options, registry *limits.Registry) func(schemas.Connection, fu
 	return func(c schemas.Connection, key func() (string, error)) (*iterable.Client, error) {
 		return iterable.New(iterable.Options{
 			BaseURL: iterable.Address(c), Key: key, Connection: c.Name, Limits: c.Limits,
-			Registry: registry, HTTP: http, Log: o.Log, Version: o.Version,
+			Registry: registry, HTTP: http, Log: o.Log, Version: o.Version, Wait: senders.Wait(c.Name),
 		})
 	}
 }

@@ -65,7 +65,11 @@ func (d Direct) Office() *gateway.Office {
 			return nil, err
 		}
 		a := &activities.Activities{Connections: all, Log: log, Version: d.Version}
-		a.Clients = &activities.Clients{Connections: all, New: newClient(Options{Log: log, Version: d.Version}, limits.NewRegistry())}
+		registry := limits.NewRegistry()
+		if r, err := root(); err == nil { // programs without a data root don't share limits
+			a.Root, a.Senders = r, limits.NewShare(r, registry, log)
+		}
+		a.Clients = &activities.Clients{Connections: all, New: newClient(Options{Log: log, Version: d.Version}, registry, a.Senders)}
 		return a, nil
 	})
 	o := &gateway.Office{

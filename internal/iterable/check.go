@@ -107,7 +107,7 @@ func (c *Client) DeleteNew(ctx context.Context, id int64) error {
 		if class := ClassOf(err); class != NotFound && class != UnknownList || try == newDeletes {
 			return err
 		}
-		if c.pause(ctx, backoff(try)) != nil {
+		if c.pause(ctx, backoff(try, longestPause)) != nil {
 			return err
 		}
 		lists, lookErr := c.Lists(ctx)

@@ -64,6 +64,9 @@ type Options struct {
 	Version string
 	// Log gets repeated requests at debug level; default: no log.
 	Log *slog.Logger
+	// Wait, if not nil, blocks until a request to an endpoint with a documented limit per second
+	// may be made. Concurrent callers of Lists and SharedFields then share requests.
+	Wait func(context.Context, api.Endpoint) error
 	// Pause blocks for the pause before a repeated request, or until the context ends; tests
 	// replace it.
 	Pause func(context.Context, time.Duration) error
@@ -81,8 +84,11 @@ type Client struct {
 	grace       time.Duration
 	agent       string
 	log         *slog.Logger
+	wait        func(context.Context, api.Endpoint) error
 	pause       func(context.Context, time.Duration) error
 	fields      *atomic.Pointer[foundFields] // the last result of SharedFields
+	asksLists   *joint[[]List]
+	asksFields  *joint[map[string]string]
 }
 
 // foundFields are the project's data fields at a time.
@@ -125,14 +131,15 @@ func New(o Options) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	wait := o.Pause
-	if wait == nil {
-		wait = limits.Sleep
+	pause := o.Pause
+	if pause == nil {
+		pause = limits.Sleep
 	}
 	return &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
 		registry: registry, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
-		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, pause: wait, fields: new(atomic.Pointer[foundFields]),
+		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, wait: o.Wait, pause: pause,
+		fields: new(atomic.Pointer[foundFields]), asksLists: new(joint[[]List]), asksFields: new(joint[map[string]string]),
 	}, nil
 }
 
@@ -151,9 +158,15 @@ func cleanURL(raw string) (string, error) {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Lists returns every list of the project.
+// Lists returns every list of the project, from a request that began after the call.
 func (c *Client) Lists(ctx context.Context) ([]List, error) {
-	return read(ctx, c, call{endpoint: api.Lists}, decodeLists)
+	ask := func(ctx context.Context, begins func()) ([]List, error) {
+		return read(ctx, c, call{endpoint: api.Lists, begins: begins}, decodeLists)
+	}
+	if c.wait == nil {
+		return ask(ctx, nil)
+	}
+	return c.asksLists.get(ctx, ask)
 }
 
 // CreateList creates a Standard list and returns its ID. It does not retry: after a Transient
@@ -189,22 +202,21 @@ func (c *Client) Fields(ctx context.Context) (map[string]string, error) {
 const fieldsFor = time.Second
 
 // SharedFields returns the project's data fields. Calls within fieldsFor share an answer.
-// wait blocks until a request may be made.
-func (c *Client) SharedFields(ctx context.Context, wait func(context.Context) error) (map[string]string, error) {
+func (c *Client) SharedFields(ctx context.Context) (map[string]string, error) {
 	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
 		return found.fields, nil
 	}
-	if err := wait(ctx); err != nil {
-		return nil, err
+	ask := func(ctx context.Context, _ func()) (map[string]string, error) {
+		found, err := c.Fields(ctx)
+		if err == nil {
+			c.fields.Store(&foundFields{time.Now(), found})
+		}
+		return found, err
 	}
-	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
-		return found.fields, nil // from another call, meanwhile
+	if c.wait == nil {
+		return ask(ctx, nil)
 	}
-	found, err := c.Fields(ctx)
-	if err == nil {
-		c.fields.Store(&foundFields{time.Now(), found})
-	}
-	return found, err
+	return c.asksFields.get(ctx, ask)
 }
 
 // maxForgotten is the maximum size of the answer with forgotten profiles in bytes, that of
@@ -239,6 +251,8 @@ type call struct {
 	base string
 	// most is the maximum size of its answer in bytes; default maxAnswer.
 	most int64
+	// begins, if not nil, is called when a call that only reads may be made.
+	begins func()
 	// whole makes the call continue for the client's grace after its caller was cancelled, so
 	// that its outcome is known.
 	whole bool

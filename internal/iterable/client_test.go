@@ -203,7 +203,7 @@ func TestFieldsAreAskedForOnce(t *testing.T) {
 	asked := 0
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { asked++; io.WriteString(w, `{"fields":{"a":"string"}}`) })
 	for range 20 {
-		if got, err := c.SharedFields(t.Context(), func(context.Context) error { return nil }); err != nil || got["a"] != "string" {
+		if got, err := c.SharedFields(t.Context()); err != nil || got["a"] != "string" {
 			t.Error(got, err)
 		}
 	}

@@ -29,10 +29,13 @@ func (e Endpoint) call() api.Endpoint {
 }
 
 // Pauses before a request that failed is sent again: half to all of first,
-// doubled with every failure, at most longest.
+// doubled with every failure, at most longest. Iterable knows most new lists within 10 s, and its
+// own tests wait for up to 30 s, so the first pauses for a new list are shorter.
 const (
 	firstPause   = 500 * time.Millisecond
 	longestPause = 30 * time.Second
+	newListPause = 3 * time.Second // the longest of the first newListTries
+	newListTries = 16
 )
 
 // Request is a request of Send.
@@ -91,13 +94,16 @@ func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result,
 		case e.Class == Throttled:
 			turn.Throttled(e.RetryAfter)
 		case e.Class == Transient || e.Class == UnknownList && r.Young():
-			smaller := false
+			smaller, longest := false, longestPause
 			if e.Class == Transient {
 				smaller = turn.Failed(r.Profiles)
 			} else {
 				turn.Cancel()
+				if failures < newListTries {
+					longest = newListPause
+				}
 			}
-			d := max(backoff(failures), e.RetryAfter)
+			d := max(backoff(failures, longest), e.RetryAfter)
 			failures++
 			c.log.DebugContext(ctx, "request failed, trying again", "connection", c.connection, "endpoint", e.Endpoint,
 				"status", e.Status, "detail", e.Detail, "failures", failures, "pause", d)
@@ -147,22 +153,39 @@ const longestReadWait = 10 * time.Second
 // read makes a call that only reads, with a few retries.
 func read[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T, error)) (T, error) {
 	for try := 1; ; try++ {
+		var v T
+		if err := c.reserve(ctx, r); err != nil {
+			return v, err
+		}
 		v, err := do(ctx, c, r, decode)
 		var e *Error
 		if err == nil || !errors.As(err, &e) || !e.Retryable() || try == readTries || e.RetryAfter > longestReadWait {
 			return v, err
 		}
-		if c.pause(ctx, max(backoff(try-1), e.RetryAfter)) != nil {
+		if c.pause(ctx, max(backoff(try-1, longestPause), e.RetryAfter)) != nil {
 			return v, fmt.Errorf("iterable, %s: %w (the last try: %w)", r.name(), context.Cause(ctx), e)
 		}
 	}
 }
 
+// reserve blocks until the call may be made.
+func (c *Client) reserve(ctx context.Context, r call) error {
+	if c.wait != nil && r.endpoint.PerSecond > 0 {
+		if err := c.wait(ctx, r.endpoint); err != nil {
+			return fmt.Errorf("iterable, %s: wait until it may be made: %w", r.name(), err)
+		}
+	}
+	if r.begins != nil {
+		r.begins()
+	}
+	return nil
+}
+
 // backoff returns the pause after a failure, with so many failures in a row before it.
-func backoff(failures int) time.Duration {
-	d := longestPause
+func backoff(failures int, longest time.Duration) time.Duration {
+	d := longest
 	if failures < 6 { // firstPause<<6 is over longestPause
-		d = firstPause << failures
+		d = min(longest, firstPause<<failures)
 	}
 	return d/2 + rand.N(d/2)
 }

@@ -3,12 +3,14 @@ package iterable
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"iterable-segment-export/schemas"
@@ -235,6 +237,47 @@ func TestAListThatIsNotKnown(t *testing.T) {
 	}
 }
 
+// roundTripper is the end of a transport.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// However long Iterable does not know a new list, the request succeeds soon after that, with few
+// requests. The bounds are those of the shortest and the longest pauses.
+func TestANewListIsKnownAfterAnyTime(t *testing.T) {
+	for seconds := range 31 {
+		t.Run(fmt.Sprint(seconds, "s"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				known, requests := time.Now().Add(time.Duration(seconds)*time.Second), 0
+				c, err := New(Options{BaseURL: US, Key: func() (string, error) { return testKey, nil }, HTTP: &http.Client{
+					Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+						requests++
+						status, body := http.StatusOK, `{"successCount":1,"failCount":0}`
+						if time.Now().Before(known) {
+							status, body = http.StatusBadRequest, `{"msg":"error.lists.invalidListId(7)","code":"Success","params":{"listId":7}}`
+						}
+						return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+					}),
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := c.send(t.Context(), Subscribe, []byte(`{}`), func() bool { return true }, nil)
+				if err != nil || r.SuccessCount != 1 {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				within, most := 3*time.Second, min(18, 5+seconds)
+				if seconds > 21 { // later pauses may be longer
+					within = longestPause
+				}
+				if late := time.Since(known); late > within || requests > most {
+					t.Errorf("%v late, want at most %v; %d requests, want at most %d", late, within, requests, most)
+				}
+			})
+		})
+	}
+}
+
 // What a production client saw (iterable-go). The value is personal data.
 func TestAMismatchNamesTheField(t *testing.T) {
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -250,11 +293,13 @@ func TestAMismatchNamesTheField(t *testing.T) {
 }
 
 func TestBackoffGrowsAndIsBounded(t *testing.T) {
-	for failures := range 100 {
-		whole := min(firstPause<<min(failures, 10), longestPause)
-		for range 50 {
-			if d := backoff(failures); d < whole/2 || d > whole {
-				t.Fatalf("after %d failures %s, want %s to %s", failures, d, whole/2, whole)
+	for _, longest := range []time.Duration{longestPause, newListPause} {
+		for failures := range 100 {
+			whole := min(firstPause<<min(failures, 10), longest)
+			for range 50 {
+				if d := backoff(failures, longest); d < whole/2 || d > whole {
+					t.Fatalf("after %d failures %s, want %s to %s", failures, d, whole/2, whole)
+				}
 			}
 		}
 	}

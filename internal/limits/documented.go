@@ -39,7 +39,7 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 	}
 	files, err := s.root.List(ctx, dir)
 	for _, f := range files {
-		if err == nil && f.Name < name(number-kept) {
+		if err == nil && f.Name < name(number-max(kept, int64(clocks/slot)+1)) {
 			err = s.root.DeletePrefix(ctx, f.Name)
 		}
 	}
@@ -49,8 +49,21 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 	return false, next, nil
 }
 
-// kept is the number of past slots whose files are kept, for workers with slow clocks.
-const kept = 10
+// kept is the least number of past slots whose files are kept, and clocks the time for which
+// they are kept at least, for workers with slow clocks.
+const (
+	kept   = 10
+	clocks = time.Second
+)
+
+// Wait returns a function that blocks until a request over a connection is reserved, or nil
+// without other workers.
+func (s *Share) Wait(connection string) func(context.Context, api.Endpoint) error {
+	if s == nil {
+		return nil
+	}
+	return func(ctx context.Context, e api.Endpoint) error { return s.WaitDocumented(ctx, connection, e) }
+}
 
 // WaitDocumented blocks until a request is reserved. If the data root fails, it does not wait.
 func (s *Share) WaitDocumented(ctx context.Context, connection string, e api.Endpoint) error {
