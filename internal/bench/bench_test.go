@@ -8,12 +8,12 @@ import (
 
 // A short run of what does not wait for limits finds a figure for each of its parts.
 func TestScenariosMeasure(t *testing.T) {
-	b := bench{rows: 2000, rounds: 1, out: t.TempDir()}
-	if err := b.run(t.Context(), []string{"staging", "chosen", "memory", "large"}); err != nil {
+	b := bench{rows: 2000, rounds: 1, newList: -1, out: t.TempDir()}
+	if err := b.run(t.Context(), []string{"staging", "chosen", "memory", "large", "small"}); err != nil {
 		t.Fatal(err)
 	}
-	if len(b.figures) != 7 {
-		t.Errorf("%d figures, want 7", len(b.figures))
+	if len(b.figures) != 9 {
+		t.Errorf("%d figures, want 9", len(b.figures))
 	}
 	for _, f := range b.figures {
 		if f.What == "" || f.Unit == "" || math.IsNaN(f.Measured) || f.Measured == 0 || f.FloorOf != "" && f.Floor <= 0 {

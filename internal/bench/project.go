@@ -36,6 +36,7 @@ type limits struct {
 	perProfile time.Duration
 	latency    time.Duration
 	told       bool // the connection is told them
+	documented bool // all endpoints have the documented limits, and answers lag as Iterable's do
 }
 
 // setting returns the limits of the connection in connections.yaml.
@@ -55,6 +56,7 @@ type project struct {
 	*bench
 	limits
 	dir      string
+	sandbox  *sandbox.Server
 	iterable *httptest.Server
 	client   client.Client
 	operator *operate.Session
@@ -82,9 +84,14 @@ func (b *bench) open(l limits) (*project, error) {
 	if err := errors.Join(os.RemoveAll(p.dir), os.MkdirAll(p.dir, 0o700)); err != nil {
 		return nil, err
 	}
-	p.iterable = httptest.NewServer(sandbox.New(sandbox.Config{
-		Fast: true, Rate: l.rate, MaxSubscribers: l.rows, PerProfile: l.perProfile, Latency: l.latency, Record: p.record,
-	}))
+	c := sandbox.Config{
+		Fast: !l.documented, Rate: l.rate, MaxSubscribers: l.rows, PerProfile: l.perProfile, Latency: l.latency, Record: p.record,
+	}
+	if l.documented {
+		c.NewList = b.newList
+	}
+	p.sandbox = sandbox.New(c)
+	p.iterable = httptest.NewServer(p.sandbox)
 	text := fmt.Sprintf("connections:\n  - name: %s\n    baseURL: %s\n    apiKey: {env: %s}\n    allowed: [administrators, contributors]\n"+
 		"    allowedSources: [%q]\n    consent: {acceptedBy: bench, acceptedAt: 2026-01-01T00:00:00Z, statement: v1}\n%s",
 		p.connection(), p.iterable.URL, keyEnv, filepath.Join(b.out, "segments"), l.setting())

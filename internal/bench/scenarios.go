@@ -192,6 +192,42 @@ func (b *bench) first(ctx context.Context) error {
 	return p.paced(ctx, "refresh with 1 % changed", e)
 }
 
+// small measures eight segments of three profiles at the documented limits of all endpoints, with
+// new lists that Iterable does not know for up to 10 s.
+func (b *bench) small(ctx context.Context) error {
+	dir, err := b.segment(ctx, 3, 1, 1)
+	if err != nil {
+		return err
+	}
+	p, err := b.open(limits{documented: true})
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.startWorkers(1); err != nil {
+		return err
+	}
+	e := p.export("small", dir, eightFields)
+	for i := range 7 {
+		e.Segments = append(e.Segments, schemas.Segment{Name: fmt.Sprintf("small %d", i+2), Source: dir})
+	}
+	for _, what := range []string{"new lists", "nothing changed"} {
+		d, err := p.run(ctx, e)
+		if err != nil {
+			return err
+		}
+		var requests, refused int64
+		for _, s := range p.sandbox.Stats(false).Endpoints {
+			requests, refused = requests+s.Requests, refused+s.Throttled
+		}
+		b.add(figure{
+			What: "8 segments of 3 profiles at the documented limits, " + what, Measured: d.seconds, Unit: "s",
+			Note: fmt.Sprintf("%d requests so far, %d answered 429", requests, refused),
+		})
+	}
+	return nil
+}
+
 // paced measures a run against its requests at the project's rate.
 func (p *project) paced(ctx context.Context, what string, e schemas.Export) error {
 	d, err := p.run(ctx, e)

@@ -22,7 +22,7 @@ const releases = "testdata/releases"
 // releaseWorld is a world at a fixed place, since a recorded data root names the sources.
 func releaseWorld(t *testing.T, data, project string) *world.World {
 	t.Helper()
-	s, err := sandbox.Open(sandbox.Config{DataDir: project, Fast: true})
+	s, err := sandbox.Open(world.Checked(t, sandbox.Config{DataDir: project, Fast: true}))
 	if err != nil {
 		t.Fatal(err)
 	}
