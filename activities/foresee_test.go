@@ -5,18 +5,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/limits"
+	"iterable-segment-export/internal/report"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
 // A plan of several segments and exports asks Iterable for the fields once, and says which
-// export sends profiles again because its segment has another column than at the last run, also to
-// the lists of a divided segment.
+// export sends profiles again, and why: because its segment has another column than at the last
+// run, also to the lists of a divided segment, its mapping has changed, a full run is due, or the
+// snapshot is lost or restored.
 func TestForeseeAsksOnce(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	source := filepath.Join(t.TempDir(), "people.arrow")
@@ -33,21 +36,58 @@ func TestForeseeAsksOnce(t *testing.T) {
 	if err := b.Root.WriteJSON(t.Context(), dataroot.ListsKey(schemas.RunRef{Connection: "sandbox", Export: "Each", Segment: "In {Mail}"}), dividedLists{Lists: []string{"Loyal"}}); err != nil {
 		t.Fatal(err)
 	}
-	for name, fields := range map[string][]string{"Same": {"Value"}, "Other": {}, "Each": {}} {
+	for name, fields := range map[string][]string{"Same": {"Value"}, "Other": {}, "Each": {}, "Mapped": {"Value"}, "Due": {"Value"}, "Restored": {"Value"}} {
 		run := schemas.RunRef{Connection: "sandbox", Export: name, RunID: "r1", Segment: "Loyal"}
-		h := ledger.NewHeader(run, export(name, schemas.Fields{All: true}), 7, schemas.ProjectEmail)
-		h.Fields = fields
+		e := export(name, schemas.Fields{All: true})
+		if name == "Mapped" {
+			e.Nulls = schemas.NullsSend
+		}
+		h := ledger.NewHeader(run, e, 7, schemas.ProjectEmail)
+		h.Fields, h.Restored, h.FullAt = fields, name == "Restored", time.Now().Add(-time.Hour)
 		if err := b.Ledger().Publish(t.Context(), run, snapshot.NewUpdate("", 0), ledger.Opened{}, h); err != nil {
 			t.Fatal(err)
 		}
 	}
-	found := b.Foresee(t.Context(), []schemas.Export{
-		export("New", schemas.Fields{All: true}), export("Same", schemas.Fields{All: true}),
-		export("Other", schemas.Fields{All: true}), export("None", schemas.Fields{}), each,
-	})
-	for i, want := range []schemas.Foreseen{{NewFields: []string{"Value"}}, {NewFields: []string{"Value"}}, {NewFields: []string{"Value"}, SentAgain: true}, {}, {NewFields: []string{"Value"}, SentAgain: true}} {
-		if f := found[i]; !slices.Equal(f.NewFields, want.NewFields) || f.SentAgain != want.SentAgain || f.Unknown != "" {
-			t.Errorf("export %d: %+v, want %+v", i, f, want)
+	for name, list := range map[string]report.PastList{
+		"Lost":   {Segment: "Loyal", ListID: 7, State: schemas.StateDone},
+		"None":   {Segment: "Loyal", ListID: 7, State: schemas.StateDone},
+		"Failed": {Segment: "Loyal", ListID: 7, State: schemas.StateAborted},
+		"Empty":  {Segment: "Loyal", State: schemas.StateDone},
+	} {
+		past := report.PastRuns{Connection: "sandbox", Export: name, Runs: []report.PastRun{{RunID: "r1", Lists: []report.PastList{list}}}}
+		if err := b.Root.WriteJSON(t.Context(), dataroot.PastRunsKey("sandbox", name), past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due, later := export("Due", schemas.Fields{All: true}), export("Same", schemas.Fields{All: true})
+	due.FullEvery, later.FullEvery = schemas.Duration(time.Minute), schemas.Duration(2*time.Hour)
+	cases := []struct {
+		schemas.Export
+		again string
+	}{
+		{export("New", schemas.Fields{All: true}), ""},
+		{later, ""},
+		{export("Other", schemas.Fields{All: true}), "the segment has other columns than at the last run"},
+		{each, "the segment has other columns than at the last run"},
+		{export("Mapped", schemas.Fields{All: true}), "the mapping is not the one of the last run"},
+		{due, schemas.FullRunDue},
+		{export("Restored", schemas.Fields{All: true}), "the snapshot is older than what was sent last: the data root was restored from a backup"},
+		{export("Lost", schemas.Fields{All: true}), `the snapshot of list "Loyal" is lost or damaged`},
+		{export("None", schemas.Fields{}), `the snapshot of list "Loyal" is lost or damaged`},
+		{export("Failed", schemas.Fields{All: true}), ""},
+		{export("Empty", schemas.Fields{All: true}), ""},
+	}
+	var exports []schemas.Export
+	for _, c := range cases {
+		exports = append(exports, c.Export)
+	}
+	for i, f := range b.Foresee(t.Context(), exports) {
+		want := []string{"Value"}
+		if cases[i].Fields.IsZero() {
+			want = nil
+		}
+		if !slices.Equal(f.NewFields, want) || f.SentAgain != cases[i].again || f.Unknown != "" {
+			t.Errorf("export %q: %+v, want fields %v, sent again %q", exports[i].Name, f, want, cases[i].again)
 		}
 	}
 	if n := b.sandbox.Stats(false).Endpoints["users/getFields"].Requests; n != 1 {

@@ -22,12 +22,15 @@ type CheckResult struct {
 	Examples string `json:"examples,omitempty"`
 }
 
+// FullRunDue is a Foreseen.SentAgain that needs no approval.
+const FullRunDue = "a full run is due (fullEvery)"
+
 // Foreseen is what the next run of an export does that can't be undone in Iterable.
 type Foreseen struct {
-	// NewFields are the data fields that it would create. SentAgain reports whether the fields
-	// are not those of the last run, so that it sends profiles again.
+	// NewFields are the data fields that it would create. SentAgain says why it sends all profiles
+	// on a list again, or those with a value in some fields; it is empty if it does not.
 	NewFields []string
-	SentAgain bool
+	SentAgain string
 	// Unknown says why this is not known, or is empty.
 	Unknown string
 }

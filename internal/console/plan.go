@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -67,7 +68,11 @@ func Plan(w io.Writer, steps []operate.Step) (changes int) {
 			}
 		}
 		if s.SentAgain {
-			fmt.Fprintln(w, "    ! the mapped fields change: the next run sends all profiles again, which can start journeys in Iterable (fullRuns)")
+			why, setting := cmp.Or(s.SentAgainWhy, "the mapped fields change"), " (fullRuns)"
+			if why == schemas.FullRunDue {
+				setting = ""
+			}
+			fmt.Fprintf(w, "    ! %s: the next run sends all profiles again, which can start journeys in Iterable%s\n", Printable(why), setting)
 		}
 		if len(s.NewFields) > 0 {
 			fmt.Fprintf(w, "    ! the next run creates %s in Iterable, where a field can't be removed (newFields)\n", Printable(schemas.FieldNames(s.NewFields)))

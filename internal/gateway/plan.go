@@ -34,7 +34,10 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if len(exports) > 0 {
 		for i, f := range l.Foresee(ctx, exports) {
 			s := steps[i]
-			s.NewFields, s.Unforeseen, s.SentAgain = f.NewFields, f.Unknown, s.SentAgain || f.SentAgain
+			s.NewFields, s.Unforeseen = f.NewFields, f.Unknown
+			if !s.SentAgain && f.SentAgain != "" {
+				s.SentAgain, s.SentAgainWhy = true, f.SentAgain
+			}
 		}
 	}
 	l.outlook(ctx, plan.Steps)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"iterable-segment-export/internal/snapshot"
 	"iterable-segment-export/schemas"
 )
 
@@ -49,7 +50,7 @@ func (l *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover st
 		c.Full, c.Again = true, restoredAgain
 		c.warn(restoredAgain + restoredThen)
 	case c.MappingChanged():
-		c.Full, c.Again = true, "the mapping is not the one of the last run"
+		c.Full, c.Again = true, mappingAgain
 		c.warn(c.Again + "; all profiles are sent again")
 	case in.Full, fullDue(in.Export.FullEvery, c.Header().FullAt, now):
 		c.Full = true
@@ -67,6 +68,23 @@ func (l *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover st
 		}
 	}
 	return c, nil
+}
+
+// mappingAgain is why all profiles are sent after a setting of the mapping has changed.
+const mappingAgain = "the mapping is not the one of the last run"
+
+// Again returns why the next run would send all profiles again, as far as the header of the
+// segment's snapshot tells, or "".
+func Again(h snapshot.Header, e schemas.Export, projectType string, now time.Time) string {
+	switch {
+	case h.Restored:
+		return restoredAgain
+	case h.Mapping != e.MappingFingerprint(projectType):
+		return mappingAgain
+	case fullDue(e.FullEvery, h.FullAt, now):
+		return schemas.FullRunDue
+	}
+	return ""
 }
 
 // CompareFields compares the names of the data fields with those of the last run, which

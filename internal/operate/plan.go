@@ -30,9 +30,10 @@ type Step struct {
 	Export string `json:"export"`
 	// Changes are the settings that VerbChange changes.
 	Changes []Change `json:"changes,omitempty"`
-	// SentAgain reports whether the mapping changes, so that the next run sends all
-	// profiles again.
-	SentAgain bool `json:"sentAgain,omitempty"`
+	// SentAgain reports whether the next run sends all profiles on a list again. SentAgainWhy says
+	// why; it is empty if the step changes the mapping.
+	SentAgain    bool   `json:"sentAgain,omitempty"`
+	SentAgainWhy string `json:"sentAgainWhy,omitempty"`
 	// NewFields are the data fields that the next run would create in Iterable.
 	// Unforeseen says why they are not known.
 	NewFields  []string `json:"newFields,omitempty"`
