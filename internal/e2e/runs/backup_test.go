@@ -3,13 +3,14 @@ package runs
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/devstack"
@@ -18,6 +19,32 @@ import (
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
+
+// TestBackupsAreAllRun: the command in docs/backup.md runs the tests of all its rows.
+func TestBackupsAreAllRun(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/backup.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`CHAOS=1 go test \./internal/e2e/runs -run\s+'([^']+)'`).FindSubmatch(page)
+	if command == nil {
+		t.Fatal("docs/backup.md has no command")
+	}
+	run := regexp.MustCompile(string(command[1]))
+	source, err := os.ReadFile("backup_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []string{"TestASnapshotThatIsNotToBeTrustedRemovesNobody"} // only the snapshots are lost
+	for _, found := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllSubmatch(source, -1) {
+		tests = append(tests, string(found[1]))
+	}
+	for _, name := range tests {
+		if !run.MatchString(name) {
+			t.Errorf("the command of docs/backup.md does not run %s", name)
+		}
+	}
+}
 
 // deployment is a world whose parts can be saved and restored, each for itself.
 type deployment struct {
@@ -149,11 +176,6 @@ func TestBackups(t *testing.T) {
 		"Temporal is older than the data root":     {disaster{temporal: true}, "", mirrored},
 		"Temporal is gone":                         {disaster{gone: true}, "", mirrored},
 	}
-	if world.Earnest(true, false) { // the simulator restores all of them; these two need the real Temporal
-		maps.DeleteFunc(restores, func(_ string, r restore) bool {
-			return r.disaster != disaster{dataRoot: true} && r.disaster != disaster{temporal: true}
-		})
-	}
 	for name, c := range restores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +209,9 @@ func TestBackups(t *testing.T) {
 	}
 }
 
-// TestALostDataRootAsks: a new data root does not take the lists of the lost one for its own.
+// TestALostDataRootAsks: a new data root does not take the lists of the lost one for its own, unless
+// somebody approves. Then all profiles are sent, and none is removed: with CHAOS=1, since it takes
+// minutes.
 func TestALostDataRootAsks(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, false)
@@ -204,6 +228,88 @@ func TestALostDataRootAsks(t *testing.T) {
 	if have := d.Members("Saved"); !slices.Equal(have, world.Persons(1, 10)) {
 		t.Errorf("the list has %v", have)
 	}
+
+	if world.Earnest(true, false) { // the previous owner of a list has minutes to notice that it was handed over
+		return
+	}
+	d.People("Saved", 4, 11, 1)
+	v = d.Run(e)
+	d.WaitsWith(v, schemas.ErrorListForeign, "another data root")
+	if _, err := d.Operator.Answer(t.Context(), v, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if r := d.DoneWithin(v.Run, 5*time.Minute); r.Manifest.Adds != 8 || r.Upload.Sent != 8 || r.Manifest.Removals != 0 {
+		t.Errorf("after approval it adds %d, sends %d and removes %d", r.Manifest.Adds, r.Upload.Sent, r.Manifest.Removals)
+	}
+	if have := d.Members("Saved"); !slices.Equal(have, world.Persons(1, 11)) {
+		t.Errorf("after approval the list has %v", have)
+	}
+	if again := d.Done(d.Run(e)).Manifest; again.ToSend() != 0 {
+		t.Errorf("the next run sends %d again", again.ToSend())
+	}
+}
+
+// TestAnOlderConfiguration restores exports.yaml and connections.yaml from before an export was
+// changed, and another one added over a connection of its own.
+func TestAnOlderConfiguration(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, false)
+	saved, added := d.Of("Saved"), d.Of("Added")
+	d.People("Saved", 1, 10, 1)
+	d.People("Added", 1, 5, 1)
+	older := schemas.Exports{Exports: []schemas.Export{saved}}
+	d.Apply(older)
+	d.Done(d.Run(saved))
+	changed := saved
+	changed.Fields, added.Connection = schemas.Fields{}, "new"
+	d.Others = d.Connection("new", d.URL, "{}")
+	d.configure()
+	d.Apply(schemas.Exports{Exports: []schemas.Export{changed, added}})
+	d.Done(d.Run(changed))
+	d.Done(d.Run(added))
+
+	newest := d.Others
+	d.Others = ""
+	d.configure()
+	applied, err := d.Operator.Applied(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := operate.Plan(&older, applied, false, false)
+	if err != nil || len(steps) != 2 || steps[0].Export != "Saved" || steps[0].Verb != operate.VerbChange || steps[1].Verb != operate.VerbKeep {
+		t.Fatalf("the older exports.yaml does %+v, %v", steps, err)
+	}
+	if err := d.Operator.ApplyStep(t.Context(), steps[0]); err != nil {
+		t.Fatal(err)
+	}
+	d.People("Saved", 1, 11, 1)
+	d.People("Added", 1, 6, 1)
+	if r := d.Done(d.Run(saved)); r.Manifest.Removals != 0 {
+		t.Errorf("the older export removes %d", r.Manifest.Removals)
+	}
+	v := d.Run(added)
+	d.WaitsWith(v, schemas.ErrorUnknownConnection)
+	if have := d.Members("Added"); !slices.Equal(have, world.Persons(1, 5)) {
+		t.Errorf("without its connection the list has %v", have)
+	}
+	d.Others = newest
+	d.configure()
+	if m := d.Done(d.Answer(d.Watch(v.Run), schemas.UpdateRetry)).Manifest; m.Adds != 1 || m.Removals != 0 {
+		t.Errorf("with its connection it adds %d and removes %d", m.Adds, m.Removals)
+	}
+	for list, last := range map[string]int{"Saved": 11, "Added": 6} {
+		if have := d.Members(list); !slices.Equal(have, world.Persons(1, last)) {
+			t.Errorf("%s has %v", list, have)
+		}
+	}
+}
+
+// configure writes connections.yaml, and starts the worker again with it.
+func (d *deployment) configure() {
+	d.T.Helper()
+	d.Host.Stop()
+	d.WriteConnections("{}")
+	d.StartHost()
 }
 
 const restoredWarning = "the data root was restored from a backup"
