@@ -105,6 +105,7 @@ func (r *run) checkEnd() {
 			r.learn(p.done())
 			if !p.again { // or the report is that of the first time
 				p.checkReport()
+				p.checkRecord(deleted)
 			}
 		case schemas.StateAborted, schemas.StateCancelled:
 			r.learn(p.surely())
@@ -306,25 +307,31 @@ func (r *run) checkRead() {
 		m.Adds, m.Updates, m.Unchanged = m.Adds+one.Adds, m.Updates+one.Updates, m.Unchanged+one.Unchanged
 		m.Duplicates, m.Suppressed = m.Duplicates+one.Duplicates, m.Suppressed+one.Suppressed
 	}
-	unlisted := int64(0)
+	unlisted, held := int64(0), int64(0)
 	if d := r.dividing.Divided; d != nil { // which counts the rows of no list
-		m.Read, m.Filtered, unlisted = r.dividing.Manifest.Read, r.dividing.Manifest.Filtered, d.WithoutValue
+		m.Read, m.Filtered, unlisted, held = r.dividing.Manifest.Read, r.dividing.Manifest.Filtered, d.WithoutValue, d.HeldOut
 	}
-	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+m.Filtered+unlisted+m.Suppressed+rejected || m.Read != int64(len(r.rows)) && (r.turn.trial == nil || r.turn.trial.only != nil) {
-		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d filtered + %d without a value + %d suppressed + %d rejected",
-			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, m.Filtered, unlisted, m.Suppressed, rejected)
+	if m.Read != m.Adds+m.Updates+m.Unchanged+m.Duplicates+m.Filtered+unlisted+held+m.Suppressed+rejected || m.Read != int64(len(r.rows)) && (r.turn.trial == nil || r.turn.trial.only != nil) {
+		r.violated("e", "%s: %d rows, read %d, is not %d adds + %d updates + %d unchanged + %d duplicates + %d filtered + %d without a value + %d held out + %d suppressed + %d rejected",
+			r.key, len(r.rows), m.Read, m.Adds, m.Updates, m.Unchanged, m.Duplicates, m.Filtered, unlisted, held, m.Suppressed, rejected)
 	}
 	if r.turn.trial != nil {
 		return // what it does not select counts too
 	}
-	filtered := int64(0)
+	filtered, inGroup := int64(0), int64(0)
 	for _, one := range r.rows {
-		if one.n < r.turn.least {
+		switch {
+		case one.n < r.turn.least:
 			filtered++
+		case r.heldOut(r.export, one):
+			inGroup++
 		}
 	}
 	if m.Filtered != filtered {
 		r.violated("e", "%s: %d rows were filtered, and %d do not match", r.key, m.Filtered, filtered)
+	}
+	if held != inGroup {
+		r.violated("e", "%s: %d rows were held out, and %d are in that group", r.key, held, inGroup)
 	}
 }
 

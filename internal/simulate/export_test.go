@@ -52,7 +52,7 @@ func (h *history) export(e int, t turn) schemas.Export {
 		Segments: []schemas.Segment{{Name: h.segmentName(e), Source: h.source(e)}},
 	}
 	if h.plan.divided {
-		out.Segments[0].Split = &schemas.Split{Groups: map[string]string{"all": "100%"}}
+		out.Segments[0].Split = h.split()
 	}
 	if h.plan.each {
 		out.Segments[0].ForEach = each

@@ -262,6 +262,9 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	if h.plan.divided {
 		h.count(what + "s of a divided segment")
 	}
+	if h.plan.holdout {
+		h.count(what + "s with a holdout")
+	}
 	if h.plan.each {
 		h.count(what + "s with a list for each value")
 	}

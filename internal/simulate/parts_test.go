@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/schemas"
 )
 
@@ -101,7 +102,7 @@ func (h *history) listNames(e int) (all []string) {
 // rows are deduplicated, all has those too that are not kept.
 func (h *history) rowsOf(e int, list string, t turn, rows, all []row) (own []row, present bool) {
 	if !h.plan.each {
-		return rows, true
+		return slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return h.heldOut(e, r) }), true
 	}
 	is := func(r row) bool {
 		return r.at > 0 && r.n >= t.least && (t.trial != nil || h.listNames(e)[r.at-1] == list)
@@ -112,4 +113,33 @@ func (h *history) rowsOf(e int, list string, t turn, rows, all []row) (own []row
 		}
 	}
 	return own, slices.ContainsFunc(all, is)
+}
+
+// split returns how the segments are divided by groups.
+func (h *history) split() *schemas.Split {
+	if !h.plan.holdout {
+		return &schemas.Split{Groups: map[string]string{"all": "100%"}}
+	}
+	return &schemas.Split{Groups: map[string]string{"all": "60%", "held": "40%"}, Holdout: []string{"held"}}
+}
+
+// heldOut reports whether a row is in a group that is held out. A row that can't be sent is in the
+// group of its person, if it has a valid identifier.
+func (h *history) heldOut(e int, r row) bool {
+	if !h.plan.holdout {
+		return false
+	}
+	mail, user, project := address(r.who), "", h.plan.project
+	if r.user && project != schemas.ProjectEmail {
+		user = userID(r.who)
+	}
+	switch {
+	case r.none:
+		mail, user, project = "", "", schemas.ProjectEmail
+	case r.bad && user == "":
+		mail, project = mark+"@@", schemas.ProjectEmail
+	}
+	key := batch.KeyHash([]byte(mail), []byte(user), project)
+	of := schemas.Segment{Name: h.segmentName(h.tried(e)), Split: h.split()}
+	return slices.ContainsFunc(of.Groups(), func(g schemas.Group) bool { return g.List == "" && batch.InGroup(key, g) })
 }

@@ -17,8 +17,9 @@ type plan struct {
 	project  string // the project's type
 	exports  int
 	sameList bool
-	// divided makes the list that of the only group of a split.
-	divided bool
+	// divided makes the list that of a group of a split: the only one, or, with holdout, beside one
+	// that is held out.
+	divided, holdout bool
 	// each makes a list for each value of a column.
 	each bool
 	// tries histories have trials.
@@ -153,6 +154,7 @@ func newPlan(seed uint64) *plan {
 	if each := rand.New(rand.NewPCG(seed, 901)); p.exports == 1 && chance(each, 0.15) {
 		p.each, p.divided = true, false
 	}
+	p.holdout = p.divided && chance(rand.New(rand.NewPCG(seed, 904)), 0.7)
 	p.tries = chance(rand.New(rand.NewPCG(seed, 902)), 0.25)
 	rates := []float64{0, 0.02, 0.05, 0.12}
 	p.httpFaults, p.rootFaults, p.beatFaults = rates[r.IntN(4)], rates[r.IntN(4)], rates[r.IntN(3)]

@@ -140,6 +140,9 @@ func (h *history) stop(r *run, how string) {
 	if r.over && (how != "reset" || r.terminated || slices.ContainsFunc(h.active(), func(o *run) bool { return o.export == r.export && !o.turn.check })) {
 		return
 	}
+	if how == "reset" && r.reset { // Temporal would reset the execution that took its place
+		return
+	}
 	h.tell("%s: somebody asks to %s it", r.key, how)
 	h.count("runs to " + how)
 	if how == "cancel" {
@@ -223,4 +226,5 @@ func (h *history) heal() {
 	h.idle(time.Minute)
 	h.checkDeletions()
 	h.checkFiles()
+	h.checkAudit()
 }
