@@ -108,8 +108,8 @@ func (o twoConnections) Get(name string) (schemas.Connection, error) {
 	return o.oneConnection.Get(name)
 }
 
-// TestStepsAreHeldAgainstTheRunsRecord calls the steps that change something in Iterable
-// with what a run was let in with, altered in one way or another.
+// TestStepsAreHeldAgainstTheRunsRecord calls the steps of a run with what it was let in with,
+// altered in one way or another.
 func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	e := schemas.Export{Name: "Spring", Connection: "sandbox", Segments: []schemas.Segment{{Name: "High-value"}}}
@@ -158,11 +158,131 @@ func TestStepsAreHeldAgainstTheRunsRecord(t *testing.T) {
 		"another column": func(in *schemas.StageInput) { in.Export.Email = "x" },
 		"another list":   func(in *schemas.StageInput) { in.ListID++ },
 	})
+	t.Run("before and after sending", func(t *testing.T) { refuseOtherSteps(t, b, stage) })
 	if err := b.Access.Revoke(t.Context(), "sandbox", "Spring", "bob"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.env.ExecuteActivity(schemas.ActivityUploadBatches, upload)
 	isOfType(t, err, schemas.ErrorGrant)
+}
+
+// refuseOtherSteps calls the steps that only read, or that write and delete files. of is what the
+// run stages.
+func refuseOtherSteps(t *testing.T, b *bench, of schemas.StageInput) {
+	for name, step := range map[string]any{
+		schemas.ActivityInspectSegment: b.InspectSegment, schemas.ActivityFetchForgotten: b.FetchForgotten,
+		schemas.ActivityDivideSegment: b.DivideSegment, schemas.ActivityCloseDivided: b.CloseDivided,
+		schemas.ActivityCommitSnapshot: b.CommitSnapshot, schemas.ActivityCloseRun: b.CloseRun,
+		schemas.ActivityWriteRunReport: b.WriteRunReport,
+	} {
+		b.env.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
+	}
+	report := schemas.ExportReport{Connection: of.Run.Connection, Export: of.Run.Export, RunID: of.Run.RunID, Segment: of.Run.Segment, ListID: of.ListID, State: schemas.StateDone}
+	report.Manifest.Attempt = ledgertest.Attempt
+	ofAnotherAttempt := report
+	ofAnotherAttempt.Manifest.Attempt = "../x"
+
+	inspect := schemas.InspectInput{Run: of.Run, Export: of.Export, Segment: of.Segment, Connection: of.Connection}
+	refusesAltered(t, b, schemas.ActivityInspectSegment, inspect, altering(func(in *schemas.InspectInput) parts {
+		return parts{&in.Run, &in.Export, &in.Segment, &in.Connection}
+	}))
+	forgotten := schemas.ForgottenInput{Run: of.Run, Connection: of.Connection}
+	forgotten.Run.Segment = ""
+	asks := altering(func(in *schemas.ForgottenInput) parts { return parts{run: &in.Run, connection: &in.Connection} })
+	delete(asks, "another host") // TestAnUploadGoesWhereItsRunBegan: the error is another one
+	refusesAltered(t, b, schemas.ActivityFetchForgotten, forgotten, asks)
+	divide := schemas.DivideInput{Run: of.Run, Export: of.Export, Segment: of.Segment, Connection: of.Connection}
+	changes := altering(func(in *schemas.DivideInput) parts { return parts{&in.Run, &in.Export, &in.Segment, &in.Connection} })
+	changes["as a check"] = func(in *schemas.DivideInput) { in.Check = true }
+	refusesAltered(t, b, schemas.ActivityDivideSegment, divide, changes)
+	divided := schemas.CloseDividedInput{Run: of.Run, Export: of.Export, Segment: of.Segment, Connection: of.Connection, Report: report}
+	closings := altering(func(in *schemas.CloseDividedInput) parts {
+		return parts{&in.Run, &in.Export, &in.Segment, &in.Connection}
+	})
+	closings["as a check"] = func(in *schemas.CloseDividedInput) { in.Check = true }
+	closings["another attempt"] = func(in *schemas.CloseDividedInput) { in.Report = ofAnotherAttempt }
+	refusesAltered(t, b, schemas.ActivityCloseDivided, divided, closings)
+	commit := schemas.CommitInput{Run: of.Run, Export: of.Export, Segment: of.Segment, Connection: of.Connection, Report: report}
+	commits := altering(func(in *schemas.CommitInput) parts { return parts{&in.Run, &in.Export, &in.Segment, &in.Connection} })
+	commits["another list"] = func(in *schemas.CommitInput) { in.Report.ListID++ }
+	commits["another attempt"] = func(in *schemas.CommitInput) { in.Report = ofAnotherAttempt }
+	refusesAltered(t, b, schemas.ActivityCommitSnapshot, commit, commits)
+	end := schemas.CloseInput{Run: of.Run, Export: of.Export, Segment: of.Segment, Connection: of.Connection, Report: report}
+	ends := altering(func(in *schemas.CloseInput) parts { return parts{&in.Run, &in.Export, &in.Segment, &in.Connection} })
+	ends["as a check"] = func(in *schemas.CloseInput) { in.Check = true }
+	ends["another attempt"] = func(in *schemas.CloseInput) { in.Report = ofAnotherAttempt }
+	refusesAltered(t, b, schemas.ActivityCloseRun, end, ends)
+
+	record, err := b.Access.Admitted(t.Context(), of.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := schemas.RunReportInput{
+		Export: record.Input.Export, Trigger: record.Input.Trigger, Connection: record.Connection, State: schemas.StateDone,
+		Result: schemas.RunResult{Connection: of.Run.Connection, Export: of.Run.Export, RunID: of.Run.RunID, Segments: []schemas.ExportReport{report}},
+	}
+	about := func(change func(*schemas.ExportReport)) func(*schemas.RunReportInput) {
+		return func(in *schemas.RunReportInput) {
+			other := report
+			change(&other)
+			in.Result.Segments = []schemas.ExportReport{other}
+		}
+	}
+	refusesAltered(t, b, schemas.ActivityWriteRunReport, written, map[string]func(*schemas.RunReportInput){
+		"another run":      func(in *schemas.RunReportInput) { in.Result.RunID = "r2" },
+		"another export":   func(in *schemas.RunReportInput) { in.Export.Name = "Autumn" },
+		"another's export": func(in *schemas.RunReportInput) { in.Export.Connection = "production" },
+		"another column":   func(in *schemas.RunReportInput) { in.Export.Email = "x" },
+		"another source": func(in *schemas.RunReportInput) {
+			in.Export.Segments = []schemas.Segment{{Name: "High-value", Source: "/etc"}}
+		},
+		"another host":           func(in *schemas.RunReportInput) { in.Connection.Host = "evil.example" },
+		"another person":         func(in *schemas.RunReportInput) { in.Trigger.Who = "the owner" },
+		"a segment of its own":   about(func(r *schemas.ExportReport) { r.Segment = "Everybody" }),
+		"another run's segment":  about(func(r *schemas.ExportReport) { r.RunID = "r2" }),
+		"another's segment":      about(func(r *schemas.ExportReport) { r.Connection = "production" }),
+		"an export's segment":    about(func(r *schemas.ExportReport) { r.Export = "Autumn" }),
+		"rejects somewhere else": about(func(r *schemas.ExportReport) { r.Rejects = "../x" }),
+	})
+	// What was let in may be done, as far as there is something to do. Those that end the run come last.
+	for _, c := range []struct {
+		step string
+		in   any
+	}{
+		{schemas.ActivityInspectSegment, inspect}, {schemas.ActivityFetchForgotten, forgotten}, {schemas.ActivityDivideSegment, divide},
+		{schemas.ActivityCloseDivided, divided}, {schemas.ActivityCommitSnapshot, commit}, {schemas.ActivityCloseRun, end}, {schemas.ActivityWriteRunReport, written},
+	} {
+		var app *temporal.ApplicationError
+		if _, err := b.env.ExecuteActivity(c.step, c.in); errors.As(err, &app) && app.Type() == schemas.ErrorGrant {
+			t.Errorf("%s is refused unaltered: %v", c.step, err)
+		}
+	}
+}
+
+// parts are the parts of an input that a run's record has; those that it lacks are nil.
+type parts struct {
+	run        *schemas.RunRef
+	export     *schemas.Export
+	segment    *schemas.Segment
+	connection *schemas.ConnectionInfo
+}
+
+// altering returns a change of each part of an input.
+func altering[In any](of func(*In) parts) map[string]func(*In) {
+	all := map[string]func(*In){
+		"another run":       func(in *In) { of(in).run.RunID = "r2" },
+		"another export":    func(in *In) { of(in).run.Export = "Autumn" },
+		"another's export":  func(in *In) { of(in).run.Connection = "production" },
+		"another host":      func(in *In) { of(in).connection.Host = "evil.example" },
+		"another's pace":    func(in *In) { of(in).connection.Limits.RequestsPerSecond = 1e9 },
+		"a path as the run": func(in *In) { of(in).run.RunID = "x/../r1" },
+	}
+	if of(new(In)).segment != nil {
+		all["another segment"] = func(in *In) { of(in).run.Segment, of(in).segment.Name = "Everybody", "Everybody" }
+		all["another source"] = func(in *In) { of(in).segment.Source = "/etc" }
+		all["another column"] = func(in *In) { of(in).export.Email = "x" }
+	}
+	return all
 }
 
 // refusesAltered calls an activity with each change of its input. Its grant covers none of them.
@@ -225,8 +345,8 @@ func TestACheckSendsNothing(t *testing.T) {
 	isOfType(t, err, schemas.ErrorGrant)
 }
 
-// TestAMessageIsAboutARun, which names who is notified: no other text reaches an operators'
-// chat, signed.
+// TestAMessageIsAboutARun, and goes only to who is notified of it. Its text is that of whoever
+// starts the activity: docs/access.md says so of those who may write to Temporal's namespace.
 func TestAMessageIsAboutARun(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
 	chat := schemas.Notify{URL: schemas.NotifyURL{URL: "https://127.0.0.1:1/chat"}}
