@@ -28,7 +28,7 @@ const (
 	WorkflowNotify = "Notify"
 	// WorkflowSweep deletes what runs have left in the data root.
 	WorkflowSweep = "Sweep"
-	// WorkflowFindLateRuns notifies of exports whose runs are overdue or slow.
+	// WorkflowFindLateRuns notifies of exports whose runs are overdue, not done or slow.
 	WorkflowFindLateRuns = "FindLateRuns"
 )
 
@@ -58,7 +58,7 @@ const (
 	ActivityRemoveExport = "RemoveExport"
 	// ActivitySweep deletes what runs have left in the data root.
 	ActivitySweep = "Sweep"
-	// ActivityFindLateRuns looks for exports whose runs are overdue or slow.
+	// ActivityFindLateRuns looks for exports whose runs are overdue, not done or slow.
 	ActivityFindLateRuns = "FindLateRuns"
 	// ActivityReadSchedule returns what the schedule of an export starts now.
 	ActivityReadSchedule = "ReadSchedule"

@@ -22,8 +22,9 @@ const (
 	EventWaiting = "waiting"
 	EventFailed  = "failed"
 	EventDone    = "done"
-	// EventOverdue: a scheduled run has not begun in time. EventSlow: a run takes unusually
-	// long. EventRecovered: after either, a run is done.
+	// EventOverdue: a scheduled run has not begun in time, or no run was done for a whole
+	// interval of the schedule. EventSlow: a run takes unusually long. EventRecovered: after
+	// any of these, a run is done.
 	EventOverdue   = "overdue"
 	EventSlow      = "slow"
 	EventRecovered = "recovered"

@@ -16,11 +16,17 @@ import (
 const healthTimeout = 5 * time.Second
 
 // health serves /healthz with 200 while the process is alive, /readyz with 200 while the
-// worker is running and reaches Temporal and with 503 otherwise, and /metrics.
+// worker serves its task queues and reaches Temporal and with 503 otherwise, and /metrics.
 type health struct {
-	temporal atomic.Pointer[client.Client]
-	server   *http.Server
-	done     chan struct{}
+	worker atomic.Pointer[running]
+	server *http.Server
+	done   chan struct{}
+}
+
+// running is a worker that runs.
+type running struct {
+	temporal client.Client
+	failed   func() error // why it does not serve a task queue any more
 }
 
 // serveHealth starts the health server, unless addr is empty.
@@ -45,24 +51,22 @@ func serveHealth(addr string, metrics http.Handler) (*health, error) {
 	return h, nil
 }
 
-// ready marks the worker as running with a client, or as stopped with nil.
-func (h *health) ready(temporal client.Client) {
-	if temporal == nil {
-		h.temporal.Store(nil)
-		return
-	}
-	h.temporal.Store(&temporal)
-}
+// ready marks the worker as running, or as stopped with nil.
+func (h *health) ready(worker *running) { h.worker.Store(worker) }
 
 func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
-	temporal := h.temporal.Load()
-	if temporal == nil {
+	worker := h.worker.Load()
+	if worker == nil {
 		http.Error(w, "the worker is starting or stopping", http.StatusServiceUnavailable)
+		return
+	}
+	if worker.failed() != nil {
+		http.Error(w, "a task queue is not served any more; the log says why", http.StatusServiceUnavailable)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 	defer cancel()
-	if _, err := (*temporal).CheckHealth(ctx, nil); err != nil {
+	if _, err := worker.temporal.CheckHealth(ctx, nil); err != nil {
 		http.Error(w, "Temporal does not answer", http.StatusServiceUnavailable)
 		return
 	}

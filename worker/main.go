@@ -144,7 +144,7 @@ func run(ctx context.Context) error {
 		h.Stop()
 		return err
 	}
-	health.ready(temporal)
+	health.ready(&running{temporal, h.Failed})
 	log.Info("worker ready", "version", version, "connections", len(connections.Names()), "dataRoot", root.URL())
 	<-ctx.Done()
 	log.Info("worker stopping")

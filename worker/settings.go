@@ -28,7 +28,7 @@ type settings struct {
 	DialTimeout  time.Duration `envconfig:"DIAL_TIMEOUT" default:"2m" desc:"how long to try to reach Temporal and its namespace at start"`
 	Deployment   string        `envconfig:"TEMPORAL_DEPLOYMENT_NAME" desc:"worker deployment that this worker belongs to (docs/temporal.md); default not set"`
 	BuildID      string        `envconfig:"TEMPORAL_WORKER_BUILD_ID" desc:"build ID of this version; default the program's version"`
-	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port for GET /healthz (the process is alive), /readyz (the worker runs and reaches Temporal) and /metrics (Prometheus); default off"`
+	HealthAddr   string        `envconfig:"HEALTH_ADDR" desc:"host:port for GET /healthz (the process is alive), /readyz (the worker serves its task queues and reaches Temporal) and /metrics (Prometheus); default off"`
 
 	NotifySecret  string   `envconfig:"NOTIFY_SECRET" desc:"base64 secret that signs webhooks by the Standard Webhooks specification; default not signed"`
 	NotifyAllowed []string `envconfig:"NOTIFY_ALLOWED" desc:"prefixes of URLs that webhooks may be sent to, separated by commas; default every https URL with a public address"`

@@ -108,13 +108,45 @@ func page(t *testing.T, name string) string {
 	return string(data)
 }
 
+// TestTheJobOfTheWorkers has the name that the rule WorkerDown asks for, wherever Prometheus is
+// configured.
+func TestTheJobOfTheWorkers(t *testing.T) {
+	config := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(root, "examples", "grafana", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	job := regexp.MustCompile(`up\{job="([^"]+)"\}`).FindStringSubmatch(config("alerts.yaml"))
+	if job == nil {
+		t.Fatal("WorkerDown names no job")
+	}
+	for name, text := range map[string]string{
+		"docker-compose.yml": project(t).Configs["prometheus"].Content,
+		"prometheus.yaml":    config("prometheus.yaml"), "prometheus-kubernetes.yaml": config("prometheus-kubernetes.yaml"),
+	} {
+		var file struct {
+			Scrape []struct {
+				Job string `yaml:"job_name"`
+			} `yaml:"scrape_configs"`
+		}
+		if err := yaml.Unmarshal([]byte(text), &file); err != nil || len(file.Scrape) != 1 || file.Scrape[0].Job != job[1] {
+			t.Errorf("%s: %+v, %v; want the job %s", name, file, err, job[1])
+		}
+	}
+	if text := page(t, "observability.md"); !strings.Contains(text, "named `"+job[1]+"`") {
+		t.Error("docs/observability.md does not name the job")
+	}
+}
+
 // TestTheAlertRules has Prometheus's own tool check the rules and run their tests.
 func TestTheAlertRules(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("promtool is not installed; it is in Debian's package prometheus")
 	}
-	for _, args := range []string{"check rules alerts.yaml", "test rules alerts_test.yaml"} {
+	for _, args := range []string{"check rules alerts.yaml", "test rules alerts_test.yaml", "check config prometheus.yaml"} {
 		cmd := exec.CommandContext(t.Context(), promtool, strings.Fields(args)...)
 		cmd.Dir = filepath.Join(root, "examples", "grafana")
 		if out, err := cmd.CombinedOutput(); err != nil {

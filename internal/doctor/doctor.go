@@ -261,7 +261,7 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, fix 
 	}
 	f := polled(workers, time.Now())
 	f.Check, f.Subject = check, subject
-	if f.State == Wrong {
+	if f.State == Wrong && f.Fix == "" {
 		f.Fix = fix
 	}
 	p.findings = append(p.findings, f)
@@ -273,9 +273,14 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, fix 
 // that waits for a task.
 func polled(workers []operate.Worker, now time.Time) Finding {
 	var latest time.Time
+	var idle *operate.Worker
 	alive := 0
 	for _, w := range workers {
-		if now.Sub(w.LastSeen) <= pollEvery+maxSkew {
+		switch {
+		case now.Sub(w.LastSeen) > pollEvery+maxSkew:
+		case w.Idle:
+			idle = &w
+		default:
 			alive++
 		}
 		if w.LastSeen.After(latest) {
@@ -285,6 +290,12 @@ func polled(workers []operate.Worker, now time.Time) Finding {
 	switch {
 	case alive > 0:
 		return Finding{State: OK, Found: "polled in the last minute by " + console.Things(alive, "worker")}
+	case idle != nil && idle.Build == "":
+		return Finding{State: Wrong, Found: "the workers that poll it get no tasks, since a version of a worker deployment is current and they have none",
+			Fix: "start workers with TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID (docs/temporal.md)"}
+	case idle != nil:
+		return Finding{State: Wrong, Found: fmt.Sprintf("the workers that poll it get no tasks, since their build %q is not the current one", idle.Build),
+			Fix: fmt.Sprintf("temporal worker deployment set-current-version --deployment-name %s --build-id %s", schemas.ShellWord(idle.Deployment), schemas.ShellWord(idle.Build))}
 	case len(workers) > 0:
 		return Finding{State: Wrong, Found: fmt.Sprintf("no worker polls it; the last one did %s ago, by this machine's clock", console.Ago(now.Sub(latest)))}
 	}

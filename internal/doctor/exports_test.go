@@ -50,6 +50,28 @@ func TestStoppedWorkers(t *testing.T) {
 	}
 }
 
+// TestWorkersThatGetNoTasks poll, with a build that is not the current one or with none.
+func TestWorkersThatGetNoTasks(t *testing.T) {
+	now := time.Now()
+	old := operate.Worker{LastSeen: now, Deployment: "segment export", Build: "1", Idle: true}
+	f := polled([]operate.Worker{old}, now)
+	if f.State != Wrong || !strings.Contains(f.Found, `build "1" is not the current one`) || f.Fix != "temporal worker deployment set-current-version --deployment-name \"segment export\" --build-id \"1\"" {
+		t.Errorf("%+v", f)
+	}
+	plain := operate.Worker{LastSeen: now, Idle: true}
+	if f := polled([]operate.Worker{plain}, now); f.State != Wrong || !strings.Contains(f.Fix, "TEMPORAL_WORKER_BUILD_ID") {
+		t.Errorf("%+v", f)
+	}
+	current := operate.Worker{LastSeen: now, Deployment: "segment export", Build: "2"}
+	if f := polled([]operate.Worker{old, current}, now); f.State != OK || f.Found != "polled in the last minute by 1 worker" {
+		t.Errorf("%+v", f)
+	}
+	old.LastSeen = now.Add(-3 * time.Minute)
+	if f := polled([]operate.Worker{old}, now); f.State != Wrong || !strings.Contains(f.Found, "no worker polls it") {
+		t.Errorf("%+v", f)
+	}
+}
+
 // TestAnExportThatNothingStarts: one is after another whose schedule does not name it.
 func TestAnExportThatNothingStarts(t *testing.T) {
 	first := operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: schemas.Export{Name: "First"}, Timing: &schemas.Timing{Every: "6h"}, Followers: []string{"Second"}}}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	nethttp "net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -76,6 +77,7 @@ type Host struct {
 	notify     worker.Worker
 	cancel     context.CancelFunc
 	watching   sync.WaitGroup
+	failed     atomic.Pointer[error] // of a worker that has stopped by itself
 
 	mu      sync.Mutex
 	uploads map[string]worker.Worker // by connection
@@ -169,7 +171,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	ctx, h.cancel = context.WithCancel(ctx)
-	if err := o.Metrics.Waiting(h.waiting(ctx)); err != nil {
+	if err := o.Metrics.Ask(h.state(ctx)); err != nil {
 		h.Stop()
 		return nil, err
 	}
@@ -248,6 +250,7 @@ func (h *Host) options(slots int) worker.Options {
 		MaxConcurrentActivityExecutionSize: slots,
 		WorkerStopTimeout:                  h.o.StopTimeout,
 		DisableRegistrationAliasing:        true,
+		OnFatalError:                       h.fatal,
 	}
 	if h.o.Deployment != "" {
 		// A run can wait for an operator for weeks, and no old worker should have to stay

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"iterable-segment-export/internal/observe"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sweep"
 	"iterable-segment-export/schemas"
@@ -37,16 +39,34 @@ func lastStaged(o Options) func(context.Context, schemas.RunRef) (*schemas.Stage
 	return s.LastStaged
 }
 
-// waiting returns a function that asks Temporal for the exports that wait for a person, until
-// the context of the host ends.
-func (h *Host) waiting(host context.Context) func(context.Context) (map[string]int64, error) {
+// state returns a function that asks Temporal for what the metrics show, until the context of the
+// host ends.
+func (h *Host) state(host context.Context) func(context.Context) (observe.State, error) {
 	s := &operate.Session{Client: h.o.Client, Namespace: h.o.Namespace}
-	return func(ctx context.Context) (map[string]int64, error) {
-		if err := host.Err(); err != nil {
-			return nil, err
+	return func(ctx context.Context) (out observe.State, err error) {
+		if err := errors.Join(host.Err(), h.Failed()); err != nil {
+			return out, err
 		}
-		return s.Waiting(ctx)
+		if out.Waits, err = s.Waiting(ctx); err == nil {
+			out.Looked, err = s.Looked(ctx)
+		}
+		return out, err
 	}
+}
+
+// fatal notes that the worker of a task queue has stopped by itself.
+func (h *Host) fatal(err error) {
+	h.o.Log.Error("a task queue is not served any more; restart the worker", "error", err)
+	err = fmt.Errorf("a task queue is not served any more: %w", err)
+	h.failed.Store(&err)
+}
+
+// Failed returns why a task queue is not served any more, nil while all of them are.
+func (h *Host) Failed() error {
+	if err := h.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Sweeper returns the sweeper of the data root.

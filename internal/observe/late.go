@@ -16,7 +16,7 @@ type lateRuns struct {
 	until time.Time
 }
 
-// Late sets which exports are overdue or slow. It holds for some time only: the next look may be
+// Late sets which exports are overdue, not done or slow. It holds for some time only: the next look may be
 // another worker's.
 func (m *Metrics) Late(found schemas.LateRuns, holds time.Duration) {
 	if m == nil {
@@ -29,22 +29,23 @@ func (m *Metrics) Late(found schemas.LateRuns, holds time.Duration) {
 
 // observeLate registers the gauge of late exports.
 func (m *Metrics) observeLate() error {
-	return m.gauge("export_late", "1 for an export whose run is overdue or unusually slow, 0 for others with an active schedule.", func(set setter) {
+	return m.gauge("export_late", "1 for an export whose run is overdue or unusually slow, or that was not done for an interval of its schedule, 0 for others with an active schedule.", func(set setter) {
 		m.late.mu.Lock()
 		found, until := m.late.found, m.late.until
 		m.late.mu.Unlock()
 		if time.Now().After(until) {
 			return
 		}
-		overdue, slow := map[string]bool{}, map[string]bool{} // by label, which several exports may share
+		late := map[[2]string]bool{} // by the labels, which several exports may share
 		for name, w := range found.Exports {
 			export := m.export(name)
-			overdue[export] = overdue[export] || !w.Overdue.IsZero()
-			slow[export] = slow[export] || w.Slow != ""
+			for reason, is := range map[string]bool{schemas.EventOverdue: !w.Overdue.IsZero(), schemas.LateUndone: w.Undone, schemas.EventSlow: w.Slow != ""} {
+				key := [2]string{export, reason}
+				late[key] = late[key] || is
+			}
 		}
-		for export := range overdue {
-			set(number(overdue[export]), attribute.String("export", export), attribute.String("reason", schemas.EventOverdue))
-			set(number(slow[export]), attribute.String("export", export), attribute.String("reason", schemas.EventSlow))
+		for key, is := range late {
+			set(number(is), attribute.String("export", key[0]), attribute.String("reason", key[1]))
 		}
 	})
 }

@@ -50,8 +50,8 @@ type Metrics struct {
 
 	late lateRuns
 
-	ask   atomic.Pointer[func(context.Context) (map[string]int64, error)]
-	waits atomic.Pointer[map[string]int64] // nil if Temporal did not answer
+	ask   atomic.Pointer[func(context.Context) (State, error)]
+	state atomic.Pointer[State] // nil if the worker is not ready
 
 	mu      sync.Mutex
 	exports map[string]bool
@@ -105,7 +105,7 @@ func (m *Metrics) meter() metric.Meter { return m.provider.Meter("iterable-segme
 func (m *Metrics) Handler() http.Handler {
 	metrics := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.askWhatWaits(r.Context())
+		m.askTemporal(r.Context())
 		metrics.ServeHTTP(w, r)
 	})
 }

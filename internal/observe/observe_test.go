@@ -132,12 +132,12 @@ func TestAScrapeMayMakeAnInstrument(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	err = m.Waiting(func(context.Context) (map[string]int64, error) {
+	err = m.Ask(func(context.Context) (State, error) {
 		m.Temporal().Counter("temporal_request_failure").Inc(1)
 		if calls++; calls == 1 {
-			return nil, errors.New("no answer")
+			return State{}, errors.New("no answer")
 		}
-		return map[string]int64{"Spring": 2}, nil
+		return State{Waits: map[string]int64{"Spring": 2}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -156,17 +156,39 @@ func TestAScrapeMayMakeAnInstrument(t *testing.T) {
 	}
 }
 
+// TestTheLastLookIsMeasured: with workers that get no tasks there is none, and Temporal answers.
+func TestTheLastLookIsMeasured(t *testing.T) {
+	m, err := NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state State
+	if err := m.Ask(func(context.Context) (State, error) { return state, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if text := scrape(t, m); strings.Contains(text, "export_looked_seconds ") || !strings.Contains(text, "worker_ready 1") {
+		t.Errorf("before the looks are scheduled:\n%s", text)
+	}
+	state.Looked = time.Now().Add(-time.Hour)
+	var age float64
+	_, after, _ := strings.Cut(scrape(t, m), "\nexport_looked_seconds ")
+	if _, err := fmt.Sscan(after, &age); err != nil || age < 3600 || age > 7200 {
+		t.Errorf("%f, %v", age, err)
+	}
+}
+
 // TestLateExportsAreMeasured: the alerts look at the series of each export and reason.
 func TestLateExportsAreMeasured(t *testing.T) {
 	m, err := NewMetrics()
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := schemas.LateRuns{Exports: map[string]schemas.Watched{"Spring": {Overdue: time.Now()}, "Autumn": {Slow: "run"}}}
+	found := schemas.LateRuns{Exports: map[string]schemas.Watched{"Spring": {Overdue: time.Now()}, "Autumn": {Slow: "run"}, "Winter": {Undone: true}}}
 	m.Late(found, time.Hour)
 	text := scrape(t, m)
 	for _, want := range []string{
 		`{export="Spring",reason="overdue"} 1`, `{export="Spring",reason="slow"} 0`, `{export="Autumn",reason="overdue"} 0`, `{export="Autumn",reason="slow"} 1`,
+		`{export="Winter",reason="undone"} 1`, `{export="Winter",reason="overdue"} 0`, `{export="Spring",reason="undone"} 0`,
 	} {
 		if !strings.Contains(text, "export_late"+want) {
 			t.Errorf("lacks %s:\n%s", want, text)
@@ -188,10 +210,10 @@ func TestALateExportIsNotHidden(t *testing.T) {
 		m.Run(t.Context(), fmt.Sprint("e", i), schemas.StateDone, time.Second)
 		found.Exports[fmt.Sprint("later", i)] = schemas.Watched{}
 	}
-	found.Exports["late"] = schemas.Watched{Overdue: time.Now(), Slow: "run"}
+	found.Exports["late"] = schemas.Watched{Overdue: time.Now(), Slow: "run", Undone: true}
 	m.Late(found, time.Hour)
 	text := scrape(t, m)
-	for _, reason := range []string{schemas.EventOverdue, schemas.EventSlow} {
+	for _, reason := range []string{schemas.EventOverdue, schemas.LateUndone, schemas.EventSlow} {
 		if !strings.Contains(text, fmt.Sprintf(`export_late{export="(other)",reason=%q} 1`, reason)) {
 			t.Errorf("no export is %s", reason)
 		}

@@ -3,6 +3,7 @@ package operate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"iterable-segment-export/schemas"
@@ -45,6 +48,7 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 		return out, err
 	}
 	missed := map[string]time.Time{} // the scheduled starts that this look finds overdue
+	active := map[string]Applied{}   // those with a schedule of their own
 	slices.SortStableFunc(applied, func(a, b Applied) int { return cmp.Compare(len(a.Export.After), len(b.Export.After)) })
 	roots := order{known: map[string]schemas.ScheduledInput{}, roots: map[string][]string{}}
 	for _, a := range applied {
@@ -60,8 +64,11 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 			return out, err
 		}
 		l := late{Watched: before.Exports[a.Export.Name], a: a, runs: runs, now: now}
+		l.skipped = func(r Run) (bool, error) { return o.skippedAll(ctx, r) }
+		starts := a
 		if a.Timing != nil {
-			l.follow(before.LookedAt)
+			active[a.Export.Name] = a
+			l.follow(*a.Timing, before.LookedAt)
 			if l.Due.IsZero() && !before.LookedAt.IsZero() && a.Updated.After(before.LookedAt) {
 				if l.Due, err = o.firstStart(ctx, a.ScheduleID, a.Updated, now); err != nil {
 					return out, err
@@ -78,6 +85,12 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 			for _, name := range first {
 				l.missed(missed[name])
 			}
+			if starts = rarest(active, first); starts.Timing != nil {
+				l.follow(*starts.Timing, before.LookedAt)
+			}
+		}
+		if err := l.undone(starts.Starts); err != nil {
+			return out, err
 		}
 		if len(l.found) > 0 {
 			missed[a.Export.Name] = l.Overdue
@@ -86,7 +99,9 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 			v, err := o.Look(ctx, r)
 			return err == nil && v.State == schemas.StateRunning
 		})
-		l.recovered()
+		if err := l.recovered(); err != nil {
+			return out, err
+		}
 		out.Exports[a.Export.Name] = l.Watched
 		out.Found = append(out.Found, l.found...)
 	}
@@ -147,6 +162,8 @@ type late struct {
 	runs  []ranRun // newest first
 	now   time.Time
 	found []schemas.LateRun
+	// skipped reports whether a run that completed has skipped every segment.
+	skipped func(Run) (bool, error)
 }
 
 func (l *late) add(event string, of schemas.Lateness) {
@@ -155,10 +172,14 @@ func (l *late) add(event string, of schemas.Lateness) {
 	})
 }
 
-// follow continues with what is due by the export's schedule, unless that has changed.
-func (l *late) follow(lookedAt time.Time) {
-	if !reflect.DeepEqual(l.Timing, *l.a.Timing) {
-		l.Timing, l.Due = *l.a.Timing, time.Time{}
+// follow continues with what is due by the schedule that starts the export, unless that has
+// changed.
+func (l *late) follow(timing schemas.Timing, lookedAt time.Time) {
+	if !reflect.DeepEqual(l.Timing, timing) {
+		l.Timing, l.Due = timing, time.Time{}
+		if !l.Undone {
+			l.Since, l.Until = time.Time{}, time.Time{}
+		}
 	}
 	l.Due = dueAfter(l.Due, lookedAt, l.a.Updated)
 }
@@ -212,18 +233,71 @@ func (l *late) covers(start time.Time) (ranRun, bool) {
 	return ranRun{}, false
 }
 
+// took returns how long the last runs took that are done.
+func (l *late) took() (took []time.Duration) {
+	for _, r := range l.runs {
+		if r.done && len(took) < comparedRuns {
+			took = append(took, r.ended.Sub(r.began))
+		}
+	}
+	return took
+}
+
+// undone finds an export of which no run was done in a whole interval of its schedule and, after
+// that, in as long as a run may begin late and usually takes. starts are the next scheduled ones.
+func (l *late) undone(starts []time.Time) error {
+	if l.Undone {
+		return nil // until it has recovered
+	}
+	done := ""
+	if !l.Since.IsZero() {
+		var err error
+		if done, err = l.exported(l.endedSince); err != nil {
+			return err
+		}
+	}
+	if l.Since.IsZero() || done != "" {
+		l.Since, l.Until = time.Time{}, time.Time{}
+		if len(starts) > 1 {
+			l.Since, l.Until = starts[0], starts[1]
+		}
+		return nil
+	}
+	latest := l.Until.Add(catchUp(&l.Timing) + lateMargin)
+	if took := l.took(); len(took) > 0 {
+		slices.Sort(took)
+		latest = latest.Add(took[len(took)/2])
+	}
+	if l.Overdue.IsZero() && l.now.After(latest) {
+		l.Undone = true
+		l.add(schemas.EventOverdue, schemas.Lateness{Due: l.Since, Undone: true})
+	}
+	return nil
+}
+
+func (l *late) endedSince(r ranRun) bool { return r.ended.After(l.Since) }
+
+// exported returns the ID of the newest run of those in question that is done and has not
+// skipped every segment, empty if there is none.
+func (l *late) exported(inQuestion func(ranRun) bool) (string, error) {
+	for _, r := range l.runs {
+		if !r.done || !inQuestion(r) {
+			continue
+		}
+		if skipped, err := l.skipped(r.Run); err != nil || !skipped {
+			return r.RunID, err
+		}
+	}
+	return "", nil
+}
+
 // slow compares the run under way with the last ones. running reports whether a run waits for
 // nothing.
 func (l *late) slow(running func(Run) bool) {
 	if len(l.runs) == 0 || !l.runs[0].ended.IsZero() || l.runs[0].RunID == l.Slow {
 		return
 	}
-	var took []time.Duration
-	for _, r := range l.runs {
-		if r.done && len(took) < comparedRuns {
-			took = append(took, r.ended.Sub(r.began))
-		}
-	}
+	took := l.took()
 	if len(took) < fewestCompared {
 		return
 	}
@@ -234,9 +308,9 @@ func (l *late) slow(running func(Run) bool) {
 	}
 }
 
-// recovered ends what was late: overdue when a run is done that began later, slow when the run
-// has ended.
-func (l *late) recovered() {
+// recovered ends what was late: overdue when a run is done that began later, undone when a run is
+// done, slow when the run has ended.
+func (l *late) recovered() error {
 	again := ""
 	if l.Slow != "" {
 		i := slices.IndexFunc(l.runs, func(r ranRun) bool { return r.RunID == l.Slow && r.ended.IsZero() })
@@ -248,14 +322,27 @@ func (l *late) recovered() {
 		}
 	}
 	if !l.Overdue.IsZero() {
-		i := slices.IndexFunc(l.runs, func(r ranRun) bool { return r.done && !r.began.Before(l.Overdue) })
-		if i >= 0 {
-			again, l.Overdue = l.runs[i].RunID, time.Time{}
+		done, err := l.exported(func(r ranRun) bool { return !r.began.Before(l.Overdue) })
+		if err != nil {
+			return err
+		}
+		if done != "" {
+			again, l.Overdue = done, time.Time{}
+		}
+	}
+	if l.Undone {
+		done, err := l.exported(l.endedSince)
+		if err != nil {
+			return err
+		}
+		if done != "" {
+			again, l.Undone, l.Since, l.Until = done, false, time.Time{}, time.Time{}
 		}
 	}
 	if again != "" {
 		l.add(schemas.EventRecovered, schemas.Lateness{RunID: again})
 	}
+	return nil
 }
 
 // listedRuns is how many runs of an export are read, newest first.
@@ -283,17 +370,68 @@ func (o *Session) ran(ctx context.Context, export string) ([]ranRun, error) {
 	return out, nil
 }
 
+// skippedAll reports whether a run that completed has skipped every segment. A run whose result
+// is gone, or can't be read, counts as done.
+func (o *Session) skippedAll(ctx context.Context, run Run) (bool, error) {
+	var result schemas.RunResult
+	err := o.Client.GetWorkflow(ctx, run.WorkflowID, run.RunID).Get(ctx, &result)
+	if err != nil && !absent(err) && !errors.Is(err, converter.ErrUnableToDecode) {
+		return false, fmt.Errorf("read the result of the run of %q: %w", run.Export, err)
+	}
+	return result.State(schemas.StateDone) == schemas.StateSkipped, nil
+}
+
+// rarest returns the one of the exports with these names whose schedule has the longest time
+// between its next starts.
+func rarest(active map[string]Applied, names []string) (out Applied) {
+	var longest time.Duration
+	for _, name := range names {
+		if a := active[name]; len(a.Starts) > 1 && a.Starts[1].Sub(a.Starts[0]) > longest {
+			out, longest = a, a.Starts[1].Sub(a.Starts[0])
+		}
+	}
+	return out
+}
+
 // LastLook returns the result of the last FindLateRuns, empty if there is none.
 func (o *Session) LastLook(ctx context.Context) (out schemas.LateRuns, err error) {
+	last, err := o.lastLook(ctx)
+	if err != nil || last == nil {
+		return out, err
+	}
+	err = o.Client.GetWorkflow(ctx, last.Execution.WorkflowId, last.Execution.RunId).Get(ctx, &out)
+	return out, err
+}
+
+// lastLook returns the last FindLateRuns that completed, nil if there is none.
+func (o *Session) lastLook(ctx context.Context) (*workflow.WorkflowExecutionInfo, error) {
 	list, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: o.Namespace, PageSize: 1, Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = 'Completed'", schemas.WorkflowFindLateRuns),
 	})
 	if err != nil || len(list.Executions) == 0 {
-		return out, err
+		return nil, err
 	}
-	e := list.Executions[0].Execution
-	err = o.Client.GetWorkflow(ctx, e.WorkflowId, e.RunId).Get(ctx, &out)
-	return out, err
+	return list.Executions[0], nil
+}
+
+// Looked returns when the last look for late runs ended. If Temporal knows of none, it returns
+// when they were scheduled, and zero if they are not.
+func (o *Session) Looked(ctx context.Context) (time.Time, error) {
+	last, err := o.lastLook(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask Temporal for the last look for late runs: %w", err)
+	}
+	if last != nil {
+		return last.CloseTime.AsTime(), nil
+	}
+	d, err := o.Client.ScheduleClient().GetHandle(ctx, schemas.LateRunsID).Describe(ctx)
+	if absent(err) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("describe schedule %q: %w", schemas.LateRunsID, err)
+	}
+	return d.Info.CreatedAt, nil
 }
 
 // Late adds to applied exports what is late now. It looks by itself, since no worker may have

@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -22,7 +23,8 @@ import (
 // withRuns is a Temporal with the schedules of exports and their runs.
 type withRuns struct {
 	schedules
-	runs map[string][]*workflow.WorkflowExecutionInfo // by the type of the workflow
+	runs    map[string][]*workflow.WorkflowExecutionInfo // by the type of the workflow
+	results map[string]resultOf                          // by run ID; others have exported
 }
 
 func (w withRuns) ListWorkflow(_ context.Context, in *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
@@ -130,6 +132,75 @@ func TestLateFollowers(t *testing.T) {
 	w.run(t, "A", next.Add(4*hour), next.Add(5*hour), false)
 	w.run(t, "B", next.Add(5*hour), next.Add(6*hour), false)
 	look(next.Add(7*hour), "A recovered", "B recovered")
+}
+
+// resultOf is a run that has ended with a result, or whose result can't be read.
+type resultOf struct {
+	client.WorkflowRun
+	result schemas.RunResult
+	err    error
+}
+
+func (r resultOf) Get(_ context.Context, out any) error {
+	*out.(*schemas.RunResult) = r.result
+	return r.err
+}
+
+func (w withRuns) GetWorkflow(_ context.Context, _, runID string) client.WorkflowRun {
+	return w.results[runID]
+}
+
+// TestUndoneFollowers has an export that is after another one skip all its segments: its interval
+// is that of the other's schedule.
+func TestUndoneFollowers(t *testing.T) {
+	const day, hour = 24 * time.Hour, time.Hour
+	have, known, _ := linked()
+	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}, results: map[string]resultOf{}}
+	o := &Session{Client: w}
+	var last schemas.LateRuns
+	look := func(at time.Time, want ...string) {
+		t.Helper()
+		a, next := have[0], due
+		for !next.After(at) {
+			next = next.Add(day)
+		}
+		a.Starts = []time.Time{next, next.Add(day), next.Add(2 * day)}
+		known.all[a.ScheduleID] = a
+		found, err := o.FindLate(t.Context(), last, at, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range found.Found {
+			got = append(got, f.Export+" "+f.Late.Message(f.Event))
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("at %s: %v, want %v", at, got, want)
+		}
+		last = found
+	}
+	skipped := schemas.RunResult{Segments: []schemas.ExportReport{{State: schemas.StateSkipped}}}
+	look(due.Add(-hour))
+	for i := range 3 {
+		at := due.Add(time.Duration(i) * day)
+		w.run(t, "A", at, at.Add(hour), false)
+		w.run(t, "B", at.Add(hour), at.Add(hour+1), false)
+		w.results[at.Add(hour).String()] = resultOf{result: skipped}
+	}
+	look(due.Add(2 * hour))
+	look(due.Add(day+2*hour), "B no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+	look(due.Add(2*day + 2*hour))
+	// A result that is gone is not known to be a skipped run's.
+	w.run(t, "B", due.Add(3*day), due.Add(3*day+hour), false)
+	w.results[due.Add(3*day).String()] = resultOf{err: serviceerror.NewNotFound("deleted")}
+	w.run(t, "A", due.Add(3*day), due.Add(3*day+hour), false)
+	look(due.Add(3*day+2*hour), "B a run is done again")
+
+	broken := errors.New("broken")
+	w.results["broken"] = resultOf{err: broken}
+	if _, err := o.skippedAll(t.Context(), Run{RunID: "broken"}); !errors.Is(err, broken) {
+		t.Errorf("a result that can't be read now: %v", err)
+	}
 }
 
 // TestTheJitterOfAnotherSchedule: of two that start together, the other's delay may be shorter.

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ type lateWorld struct {
 	watched schemas.Watched
 	runs    []ranRun
 	waits   bool
+	skipped map[string]bool // by run ID: those that skipped every segment
 }
 
 var due = time.Date(2026, time.November, 26, 4, 0, 0, 0, time.UTC)
@@ -26,9 +28,13 @@ func (w *lateWorld) look(at time.Time) string {
 		next = next.AddDate(0, 0, 1)
 	}
 	l := late{Watched: w.watched, a: Applied{Next: next}, runs: w.runs, now: at}
+	l.skipped = func(r Run) (bool, error) { return w.skipped[r.RunID], nil }
 	l.overdue()
+	err := l.undone([]time.Time{next, next.AddDate(0, 0, 1)})
 	l.slow(func(Run) bool { return !w.waits })
-	l.recovered()
+	if err = errors.Join(err, l.recovered()); err != nil {
+		w.t.Fatal(err)
+	}
 	w.watched = l.Watched
 	var out []string
 	for _, f := range l.found {
@@ -126,6 +132,91 @@ func TestRecovered(t *testing.T) {
 	w.run("done", due.Add(5*time.Hour), time.Minute, true)
 	w.want(due.Add(6*time.Hour), "recovered a run is done again")
 	w.want(due.Add(7*time.Hour), "")
+}
+
+// TestUndone has runs begin in time every day, and none be done: an export is told of a day later,
+// and again when a run is done.
+func TestUndone(t *testing.T) {
+	const day, hour, minute = 24 * time.Hour, time.Hour, time.Minute
+	const undone = "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC"
+	daily := func(done, skipped bool) func(*lateWorld, int) {
+		return func(w *lateWorld, i int) {
+			id := time.Duration(i).String()
+			w.run(id, due.AddDate(0, 0, i), 10*minute, done)
+			w.skipped[id] = skipped
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		begin func(w *lateWorld, day int)
+		want  string
+	}{
+		{"done", daily(true, false), ""},
+		{"skipped", daily(true, true), undone},
+		{"aborted, cancelled or failed", daily(false, false), undone},
+		{"under way for days", func(w *lateWorld, i int) {
+			if i == 0 {
+				w.run("long", due, 0, false)
+			}
+		}, undone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &lateWorld{t: t, skipped: map[string]bool{}}
+			w.want(due.Add(-hour), "")
+			c.begin(w, 0)
+			w.want(due.Add(hour), "")
+			w.want(due.Add(20*hour), "")
+			c.begin(w, 1)
+			w.want(due.Add(day+hour), "") // a run may begin an hour late
+			w.want(due.Add(day+2*hour), c.want)
+			w.want(due.Add(day+3*hour), "")
+			late := ""
+			if c.want != "" {
+				late = "overdue: no run has been done since the one that was due at 26 Nov 2026 04:00 UTC"
+			}
+			if got := w.watched.Late(); got != late {
+				t.Errorf("late %q, want %q", got, late)
+			}
+			c.begin(w, 2)
+			w.want(due.Add(2*day+hour), "")
+			w.run("done", due.Add(2*day+2*hour), hour, true)
+			again := ""
+			if c.want != "" {
+				again = "recovered a run is done again"
+			}
+			w.want(due.Add(2*day+4*hour), again)
+			w.want(due.Add(2*day+5*hour), "")
+			if w.watched.Undone {
+				t.Error("it has not recovered")
+			}
+		})
+	}
+}
+
+// TestUndoneInTheTimeThatRunsTake: runs that take longer than the interval of their schedule are
+// no reason.
+func TestUndoneInTheTimeThatRunsTake(t *testing.T) {
+	w := &lateWorld{t: t}
+	for i := range 3 {
+		w.run("old", due.AddDate(0, 0, 2*i-8), 40*time.Hour, true)
+	}
+	w.want(due.Add(-time.Hour), "")
+	w.run("new", due, 40*time.Hour, true)
+	w.runs[0].ended, w.runs[0].done = time.Time{}, false
+	w.want(due.Add(39*time.Hour), "")
+	w.want(due.Add(63*time.Hour), "slow the run takes unusually long: 63h0m0s until now; the longest of the last ones took 40h0m0s")
+	w.want(due.Add(66*time.Hour), "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+}
+
+// TestAnOverdueExportHasNotRecovered by a run that skipped every segment.
+func TestAnOverdueExportHasNotRecovered(t *testing.T) {
+	w := &lateWorld{t: t, skipped: map[string]bool{"skipped": true}}
+	w.want(due.Add(-time.Hour), "")
+	w.want(due.Add(2*time.Hour), "overdue the run that was due at 26 Nov 2026 04:00 UTC has not begun")
+	w.run("skipped", due.Add(3*time.Hour), time.Minute, true)
+	w.want(due.Add(4*time.Hour), "")
+	w.run("done", due.Add(5*time.Hour), time.Minute, true)
+	w.want(due.Add(6*time.Hour), "recovered a run is done again")
 }
 
 // TestSlow compares a run with those before it. One that waits for a person is not slow.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/api/deployment/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -18,6 +19,12 @@ const gone = 2 * time.Minute
 type Worker struct {
 	Identity string    `json:"identity"`
 	LastSeen time.Time `json:"lastSeen"`
+	// Deployment and Build are its version, empty if it has none.
+	Deployment string `json:"deployment,omitempty"`
+	Build      string `json:"build,omitempty"`
+	// Idle is set if its version is neither the current nor the ramping one, so that it gets
+	// no tasks.
+	Idle bool `json:"idle,omitempty"`
 }
 
 // Queue is a task queue, polled for workflows or for activities.
@@ -48,7 +55,16 @@ func (o *Session) Workers(ctx context.Context, q Queue) ([]Worker, error) {
 	var out []Worker
 	for _, p := range d.Pollers {
 		if at := p.GetLastAccessTime().AsTime(); newest.Sub(at) < gone {
-			out = append(out, Worker{Identity: p.Identity, LastSeen: at})
+			w := Worker{Identity: p.Identity, LastSeen: at}
+			if v := p.DeploymentOptions; v.GetWorkerVersioningMode() == enums.WORKER_VERSIONING_MODE_VERSIONED {
+				w.Deployment, w.Build = v.DeploymentName, v.BuildId
+			}
+			is := func(v *deployment.WorkerDeploymentVersion) bool {
+				return v.GetDeploymentName() == w.Deployment && v.GetBuildId() == w.Build
+			}
+			of := d.VersioningInfo
+			w.Idle = !is(of.GetCurrentDeploymentVersion()) && (of.GetRampingVersionPercentage() == 0 || !is(of.GetRampingDeploymentVersion()))
+			out = append(out, w)
 		}
 	}
 	return out, nil

@@ -84,6 +84,49 @@ func TestARollingUpgrade(t *testing.T) {
 	}
 }
 
+// TestABuildThatIsNotCurrent has workers poll that get no tasks: the look for late runs does not
+// happen, and starter doctor says why, until the build is made the current one.
+func TestABuildThatIsNotCurrent(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{Fast: true}, false) // nothing is sent
+	w.WriteConnections("{}")
+	cmd := exec.Command(world.Build(t, "worker"))
+	cmd.Env = []string{"TEMPORAL_DEPLOYMENT_NAME=" + deployment, "TEMPORAL_WORKER_BUILD_ID=1"}
+	w.ProcessOf("1.log", cmd)
+	o := &operate.Session{Client: w.Client, Namespace: client.DefaultNamespace}
+	queue := operate.Queue{Name: schemas.TaskQueue, Workflows: true}
+	workers := func() []operate.Worker {
+		all, err := o.Workers(t.Context(), queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	w.Until("it polls", func() bool { return len(workers()) > 0 })
+	if got := workers()[0]; !got.Idle || got.Deployment != deployment || got.Build != "1" {
+		t.Errorf("%+v", got)
+	}
+	looks := w.Client.ScheduleClient().GetHandle(t.Context(), schemas.LateRunsID)
+	looked := func() time.Time {
+		at, err := o.Looked(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	w.Until("the looks are scheduled", func() bool { return !looked().IsZero() })
+	scheduled := looked()
+	if d, err := looks.Describe(t.Context()); err != nil || !d.Info.CreatedAt.Equal(scheduled) {
+		t.Errorf("before the first look it is %s; scheduled at %s, %v", scheduled, d.Info.CreatedAt, err)
+	}
+	upgrade(w, "1")
+	w.Until("it gets tasks", func() bool { all := workers(); return len(all) > 0 && !all[0].Idle })
+	if err := looks.Trigger(t.Context(), client.ScheduleTriggerOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.Until("a look has ended", func() bool { return looked().After(scheduled) })
+}
+
 // aborted ends a waiting run.
 func aborted(w *world.World, v operate.View) operate.Run {
 	w.T.Helper()
