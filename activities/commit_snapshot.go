@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/trial"
@@ -22,21 +24,27 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if done, ok := a.Ledger().Reported(ctx, in.Run); ok && done.State == schemas.StateDone && done.Manifest.Attempt == in.Report.Manifest.Attempt {
 		return done, a.discard(ctx, in.Run, in.Segment)
 	}
-	if err := a.Ledger().Commit(ctx, in); err != nil {
+	report = in.Report
+	report.Manifest.Rejects = ""
+	var publishing errgroup.Group // what the staged files have, which the snapshot does not change
+	publishing.Go(func() (err error) {
+		if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+			return err
+		}
+		report.Record, err = record.Publish(ctx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt)
+		return err
+	})
+	err = a.Ledger().Commit(ctx, in)
+	if published := publishing.Wait(); err == nil { // Temporal knows the type of an error that is not joined
+		err = published
+	}
+	if err != nil {
 		return in.Report, err
 	}
 	if err := a.keepSent(ctx, in); err != nil {
 		return in.Report, err
 	}
 	if err := a.Ledger().KeepSuppressionCounts(ctx, in.Run, in.Report.Manifest.SuppressionLists); err != nil {
-		return in.Report, err
-	}
-	report = in.Report
-	report.Manifest.Rejects = ""
-	if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
-		return in.Report, err
-	}
-	if report.Record, err = record.Publish(ctx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt); err != nil {
 		return in.Report, err
 	}
 	if err := upload.PublishPace(ctx, a.Root, in.Run); err != nil {
