@@ -109,6 +109,11 @@ func (w *World) Serve(s *sandbox.Server) string {
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	return w.ServeOn(s, l)
+}
+
+// ServeOn is Serve on a listener.
+func (w *World) ServeOn(s *sandbox.Server, l net.Listener) string {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
