@@ -200,6 +200,9 @@ func (r *run) checkList(l *list, deleted map[int]bool) {
 		suppressed := r.suppression(rec, who, r.history.suppressed)
 		in = in && suppressed != surely
 		loose, gone := rec.loose[who]
+		if kept[who] && suppressed == no && r.removed(who, l) {
+			r.violated("a", "%s rejects a row of %d, and has removed them from list %d as if they had left", r.key, who, l.ID)
+		}
 		switch {
 		case loose || gone && !in || touched[who] || kept[who] && suppressed != surely || vague[who] || suppressed == perhaps:
 		case in && !l.members[who]:
@@ -219,6 +222,14 @@ func (r *run) checkList(l *list, deleted map[int]bool) {
 		}
 		r.remember(rec, who, sent[who], in, suppressed, !loose && !touched[who] && !kept[who] && !vague[who] && !unsure[who])
 	}
+}
+
+// removed reports whether the run has removed a person from a list by what it staged last. In a hybrid
+// project that may be the person by another identifier, and is not.
+func (r *run) removed(who int, l *list) bool {
+	return r.plan.project != schemas.ProjectHybrid && slices.ContainsFunc(r.acks, func(a *ack) bool {
+		return a.kind == schemas.Unsubscribe && a.list == l.ID && a.staging == r.part(a.workflowID).result.Manifest.Attempt && slices.Contains(a.took, who)
+	})
 }
 
 // checkFields checks the values of a person's fields, unless a trial of the export sent them last.
