@@ -23,7 +23,10 @@ func TestTheTableOfRoles(t *testing.T) {
 	var rows []string
 	named := slices.Clone(anybodys)
 	for _, rt := range routes {
-		for command := range strings.FieldsSeq(rt.commands) {
+		for command := range strings.SplitSeq(rt.commands, ", ") {
+			if command == "" {
+				continue
+			}
 			named = append(named, command)
 			row := fmt.Sprintf("| `%s` |", command)
 			for _, role := range roles {

@@ -25,7 +25,7 @@ type route struct {
 	// be allowed to use the connection concerned, which the Local checks.
 	least schemas.Role
 	over  bool
-	// commands are the starter's commands that need it.
+	// commands are the starter's commands that need it, separated by ", ".
 	commands string
 	// query and header are its parameters besides those in the path.
 	query, header []string
@@ -176,12 +176,12 @@ var routes = []route{
 		serve: asks(func(l *Local, r *http.Request, in MoveRequest) (schemas.NameRecord, error) {
 			return l.Move(r.Context(), r.PathValue("export"), in)
 		})},
-	{name: "scheduleExport", pattern: "POST /v1/exports/{export}/schedule", summary: "Pause or resume the schedule of an export", least: schemas.RoleContributor, over: true, commands: "pause resume", in: ScheduleRequest{}, out: done{},
+	{name: "scheduleExport", pattern: "POST /v1/exports/{export}/schedule", summary: "Pause or resume the schedule of an export", least: schemas.RoleContributor, over: true, commands: "pause, resume", in: ScheduleRequest{}, out: done{},
 		serve: asks(func(l *Local, r *http.Request, in ScheduleRequest) (done, error) {
 			return done{}, l.Schedule(r.Context(), r.PathValue("export"), in)
 		})},
 
-	{name: "startRun", pattern: "POST /v1/runs", summary: "Start a run or a check, or join the one under way", least: schemas.RoleContributor, over: true, commands: "run check", header: []string{"Idempotency-Key"}, in: StartRequest{}, out: Started{},
+	{name: "startRun", pattern: "POST /v1/runs", summary: "Start a run or a check, or join the one under way", least: schemas.RoleContributor, over: true, commands: "run, check", header: []string{"Idempotency-Key"}, in: StartRequest{}, out: Started{},
 		serve: asks(func(l *Local, r *http.Request, in StartRequest) (Started, error) {
 			var err error
 			if in.Key, err = idempotencyKey(r); err != nil {
@@ -221,7 +221,7 @@ var routes = []route{
 		})},
 	{name: "followRun", pattern: "GET /v1/runs/{run}/events", summary: "Follow a run by server-sent events until it has ended", least: schemas.RoleViewer, query: append([]string{"stopAtWait"}, ofRun...), out: "", kind: "text/event-stream",
 		serve: follow},
-	{name: "answerRun", pattern: "POST /v1/runs/{run}/answers", summary: "Answer a run that waits", least: schemas.RoleContributor, over: true, commands: "approve retry abort", query: ofRun, in: AnswerRequest{}, out: Took{},
+	{name: "answerRun", pattern: "POST /v1/runs/{run}/answers", summary: "Answer a run that waits", least: schemas.RoleContributor, over: true, commands: "approve, retry, abort", query: ofRun, in: AnswerRequest{}, out: Took{},
 		serve: asks(func(l *Local, r *http.Request, in AnswerRequest) (Took, error) {
 			run, err := runOf(l, r)
 			if err != nil {
@@ -266,7 +266,7 @@ var routes = []route{
 		serve: asks(func(l *Local, r *http.Request, in people.FindRequest) (people.Found, error) {
 			return l.FindPerson(r.Context(), in)
 		})},
-	{name: "forgetPerson", pattern: "POST /v1/people/forget", summary: "Remove a person from the data root", least: schemas.RoleAdministrator, in: people.ForgetRequest{}, out: people.ForgetAnswer{}, costly: true, within: forgetTime,
+	{name: "forgetPerson", pattern: "POST /v1/people/forget", summary: "Remove a person from the data root", least: schemas.RoleAdministrator, commands: "find --forget", in: people.ForgetRequest{}, out: people.ForgetAnswer{}, costly: true, within: forgetTime,
 		serve: asks(func(l *Local, r *http.Request, in people.ForgetRequest) (people.ForgetAnswer, error) {
 			return l.ForgetPerson(r.Context(), in)
 		})},

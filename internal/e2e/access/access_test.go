@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -23,6 +25,7 @@ import (
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/gateway/remote"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/people"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -30,53 +33,82 @@ import (
 func second[T any](_ T, err error) error { return err }
 
 // operations are all that people ask for, as they ask for an export, a run and a
-// connection, with the least role that may.
+// connection, by the least role that may and the method of the service.
 func operations(ctx context.Context, s gateway.Service, e schemas.Export, run operate.Run) map[schemas.Role]map[string]func() error {
 	file := gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{e}}}
+	answer := func(answer string) func() error {
+		return func() error { return second(s.Answer(ctx, run, gateway.AnswerRequest{Answer: answer, Wait: "x"})) }
+	}
+	start := func(in gateway.StartRequest) func() error {
+		in.Definition = &e
+		return func() error { return second(s.Start(ctx, in)) }
+	}
 	return map[schemas.Role]map[string]func() error{
 		schemas.RoleViewer: {
-			"me":          func() error { return second(s.Me(ctx)) },
-			"exports":     func() error { return second(s.Exports(ctx)) },
-			"names":       func() error { return second(s.Names(ctx)) },
-			"runs":        func() error { return second(s.Runs(ctx, gateway.RunsRequest{})) },
-			"find":        func() error { return second(s.Find(ctx, e.Name)) },
-			"look":        func() error { return second(s.Look(ctx, run)) },
-			"input":       func() error { return second(s.Input(ctx, run)) },
-			"watch":       func() error { return second(s.Watch(ctx, run, true, nil)) },
-			"connections": func() error { return second(s.Connections(ctx)) },
-			"doctor":      func() error { return second(s.Doctor(ctx)) },
+			"Me":          func() error { return second(s.Me(ctx)) },
+			"Exports":     func() error { return second(s.Exports(ctx)) },
+			"Export":      func() error { return second(s.Export(ctx, e.Name)) },
+			"Names":       func() error { return second(s.Names(ctx)) },
+			"Runs":        func() error { return second(s.Runs(ctx, gateway.RunsRequest{})) },
+			"Find":        func() error { return second(s.Find(ctx, e.Name)) },
+			"Look":        func() error { return second(s.Look(ctx, run)) },
+			"Input":       func() error { return second(s.Input(ctx, run)) },
+			"Watch":       func() error { return second(s.Watch(ctx, run, true, nil)) },
+			"Connections": func() error { return second(s.Connections(ctx)) },
+			"Doctor":      func() error { return second(s.Doctor(ctx)) },
 		},
 		schemas.RoleContributor: {
-			"plan":     func() error { return second(s.Plan(ctx, file)) },
-			"start":    func() error { return second(s.Start(ctx, gateway.StartRequest{Definition: &e})) },
-			"full run": func() error { return second(s.Start(ctx, gateway.StartRequest{Definition: &e, Full: true})) },
-			"check":    func() error { return second(s.Start(ctx, gateway.StartRequest{Definition: &e, Check: true})) },
-			"retry": func() error {
-				return second(s.Answer(ctx, run, gateway.AnswerRequest{Answer: schemas.UpdateRetry, Wait: "x"}))
-			},
-			"approve": func() error {
-				return second(s.Answer(ctx, run, gateway.AnswerRequest{Answer: schemas.UpdateApprove, Wait: "x"}))
-			},
-			"abort": func() error {
-				return second(s.Answer(ctx, run, gateway.AnswerRequest{Answer: schemas.UpdateAbort, Wait: "x"}))
-			},
-			"cancel": func() error { return s.Cancel(ctx, run) },
-			"rejects": func() error {
+			"Plan":           func() error { return second(s.Plan(ctx, file)) },
+			"Apply":          func() error { return second(s.Apply(ctx, file)) },
+			"Start":          start(gateway.StartRequest{}),
+			"Start in full":  start(gateway.StartRequest{Full: true}),
+			"Start a check":  start(gateway.StartRequest{Check: true}),
+			"Start a trial":  start(gateway.StartRequest{Trial: &gateway.TrialRequest{Limit: 1}}),
+			"Answer retry":   answer(schemas.UpdateRetry),
+			"Answer approve": answer(schemas.UpdateApprove),
+			"Answer abort":   answer(schemas.UpdateAbort),
+			"Cancel":         func() error { return s.Cancel(ctx, run) },
+			"Schedule":       func() error { return s.Schedule(ctx, e.Name, gateway.ScheduleRequest{Paused: true}) },
+			"Move":           func() error { return second(s.Move(ctx, e.Name, gateway.MoveRequest{Connection: "sandbox"})) },
+			"Rejects": func() error {
 				return s.Rejects(ctx, run, gateway.RejectsRequest{}, func(gateway.Reject) error { return nil })
 			},
-			"overview": func() error { return second(s.Overview(ctx)) },
-			"report":   func() error { return second(s.Report(ctx, run)) },
-			"examples": func() error { return second(s.Examples(ctx, run)) },
-			"remove":   func() error { return second(s.Remove(ctx, e.Name, gateway.RemoveRequest{})) },
+			"Record":   func() error { return s.Record(ctx, run, "", io.Discard) },
+			"Overview": func() error { return second(s.Overview(ctx)) },
+			"Report":   func() error { return second(s.Report(ctx, run)) },
+			"Examples": func() error { return second(s.Examples(ctx, run)) },
+			"Remove":   func() error { return second(s.Remove(ctx, e.Name, gateway.RemoveRequest{})) },
 		},
 		schemas.RoleAdministrator: {
-			"check a key": func() error { return second(s.CheckConnection(ctx, e.Connection)) },
-			"connect": func() error {
+			"CheckConnection": func() error { return second(s.CheckConnection(ctx, e.Connection)) },
+			"Connect": func() error {
 				return second(s.Connect(ctx, e.Connection, gateway.ConnectRequest{Statement: schemas.ConsentStatementSHA256()}))
 			},
-			"disconnect": func() error { return second(s.Disconnect(ctx, e.Connection, gateway.DisconnectRequest{})) },
-			"setup":      func() error { return second(s.Setup(ctx)) },
+			"Disconnect":   func() error { return second(s.Disconnect(ctx, e.Connection, gateway.DisconnectRequest{})) },
+			"FindPerson":   func() error { return second(s.FindPerson(ctx, people.FindRequest{Person: "ann@example.com"})) },
+			"ForgetPerson": func() error { return second(s.ForgetPerson(ctx, people.ForgetRequest{Person: "ann@example.com"})) },
+			"ForgetPerson to preview": func() error {
+				return second(s.ForgetPerson(ctx, people.ForgetRequest{Person: "ann@example.com", Preview: true}))
+			},
+			"Audit": func() error { return second(s.Audit(ctx, time.Time{})) },
+			"Setup": func() error { return second(s.Setup(ctx)) },
 		},
+	}
+}
+
+// TestOperationsAreAll: each method of the service is among the operations.
+func TestOperationsAreAll(t *testing.T) {
+	tried := map[string]bool{}
+	for _, of := range operations(t.Context(), nil, schemas.Export{}, operate.Run{}) {
+		for name := range of {
+			method, _, _ := strings.Cut(name, " ")
+			tried[method] = true
+		}
+	}
+	for service, i := reflect.TypeFor[gateway.Service](), 0; i < service.NumMethod(); i++ {
+		if name := service.Method(i).Name; !tried[name] {
+			t.Errorf("nobody tries %s", name)
+		}
 	}
 }
 
@@ -146,8 +178,8 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 	v := g.Through(admin, gateway.StartRequest{Export: "Payroll"})
 	g.Done(v)
 	for name, ask := range operations(t.Context(), contributor, theirs, v.Run)[schemas.RoleContributor] {
-		if name == "plan" || name == "overview" {
-			continue // the one says nothing but what the exports say; the other is looked at below
+		if name == "Plan" || name == "Apply" || name == "Overview" {
+			continue // a plan says nothing but what the exports say; the others are looked at below
 		}
 		g.Refuses(name, ask(), schemas.ErrorNotAllowed, "not shared with contributors")
 	}
@@ -160,6 +192,10 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 		g.Refuses("pause or resume it", contributor.Schedule(t.Context(), "Payroll", gateway.ScheduleRequest{Paused: paused}), schemas.ErrorNotAllowed, "not shared")
 	}
 	g.Refuses("move it to mine", second(contributor.Move(t.Context(), "Payroll", gateway.MoveRequest{Connection: "sandbox"})), schemas.ErrorNotAllowed, "not shared")
+
+	if p, err := contributor.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{theirs}}}); err != nil || p.Failed != 1 || !strings.Contains(p.Steps[0].Error, "not shared") {
+		t.Errorf("apply it: %+v, %v", p, err)
+	}
 
 	// The same name over the connection that they may use.
 	for _, in := range []gateway.StartRequest{{Definition: &mine}, {Definition: &mine, Full: true}, {Definition: &mine, Check: true}} {

@@ -14,7 +14,7 @@ import (
 )
 
 // roleRow is a row of the table in docs/access.md, which is made of the gateway's routes.
-var roleRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\|([^|]*)\\|([^|]*)\\|([^|]*)\\|$")
+var roleRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|([^|]*)\\|([^|]*)\\|([^|]*)\\|$")
 
 // typedFor are the arguments that every command of the table is tried with, for an export
 // over a connection, of the file of it alone.
@@ -30,6 +30,8 @@ func typedFor(command, export, connection, file string) []string {
 		return []string{command, connection, "--agree"}
 	case "disconnect":
 		return []string{command, connection}
+	case "find --forget":
+		return []string{"find", "ann@example.com", "--forget", "--yes"}
 	case "move":
 		return []string{command, export, "spare"}
 	case "remove":
