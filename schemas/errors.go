@@ -34,6 +34,9 @@ const (
 	// ErrorSuppressionChanged: a suppression list changed while the run waited for a person.
 	// The run starts over by itself.
 	ErrorSuppressionChanged ErrorType = "SuppressionChanged"
+	// ErrorSuppressionDoubtful: a suppression list can be read, but probably lacks entries.
+	// Only an administrator can approve the wait, which may have other guardrails too.
+	ErrorSuppressionDoubtful ErrorType = "SuppressionDoubtful"
 	// ErrorSegmentNotFound: there is no file at the segment's source.
 	ErrorSegmentNotFound ErrorType = "SegmentNotFound"
 	// ErrorSegmentUnreadable: a file of the segment can't be read.

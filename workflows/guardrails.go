@@ -28,7 +28,15 @@ func (s *exportSegment) guardrails(ctx workflow.Context) error {
 		return nil
 	}
 	s.step = schemas.StepGuardrails
-	return s.waiter.wait(ctx, s.step, schemas.ErrorGuardrail, strings.Join(found, "; "), schemas.UpdateApprove)
+	kind, answers := schemas.ErrorGuardrail, []string{schemas.UpdateApprove, schemas.UpdateAbort}
+	if len(doubtfulLists(s.report.Manifest.SuppressionLists)) > 0 { // the others are approved with it
+		kind, answers = schemas.ErrorSuppressionDoubtful, []string{schemas.UpdateApprove, schemas.UpdateRetry, schemas.UpdateAbort}
+	}
+	answer, err := s.waiter.ask(ctx, s.step, kind, strings.Join(found, "; "), answers...)
+	if err == nil && answer == schemas.UpdateRetry { // with the list repaired
+		err = errStartOver
+	}
+	return err
 }
 
 // Tripped returns why the guardrails stop the staged changes: one text per guardrail, with

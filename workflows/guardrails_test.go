@@ -85,6 +85,36 @@ func TestAGuardrailWaitsForApproval(t *testing.T) {
 	}
 }
 
+// TestADoubtfulSuppressionListIsAWaitOfItsOwn, which has the other guardrails too. A retry stages the
+// segment again, with the list repaired.
+func TestADoubtfulSuppressionListIsAWaitOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	doubtful := schemas.Manifest{Read: 10, Adds: 1, AddBatches: 1, Rejected: map[schemas.Reason]int64{schemas.ReasonSyntax: 9},
+		SuppressionLists: []schemas.SuppressionCount{{Name: "Complaints", Entries: 1, Before: 10}}}
+	repaired := doubtful
+	repaired.SuppressionLists = []schemas.SuppressionCount{{Name: "Complaints", Entries: 10, Before: 10}}
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(doubtful, nil).Once()
+	w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(repaired, nil)
+	w.goesWell(1)
+	w.RegisterDelayedCallback(func() {
+		p := w.progress().Waiting
+		require.Equal(t, schemas.ErrorSuppressionDoubtful, p.Type)
+		require.Equal(t, []string{schemas.UpdateApprove, schemas.UpdateRetry, schemas.UpdateAbort}, p.Answers)
+		require.Contains(t, p.Message, "9 of 10 rows were rejected")
+		require.Contains(t, p.Message, `suppression list "Complaints"`)
+		w.answer(schemas.UpdateRetry)
+	}, time.Minute)
+	w.RegisterDelayedCallback(func() {
+		p := w.progress().Waiting
+		require.Equal(t, schemas.ErrorGuardrail, p.Type)
+		require.NotContains(t, p.Message, "Complaints")
+		w.answer(schemas.UpdateApprove)
+	}, 2*time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.Len(t, w.uploads, 1)
+}
+
 // TestFieldsThatIterableLeavesOutAreAWarning of the run, which goes on.
 func TestFieldsThatIterableLeavesOutAreAWarning(t *testing.T) {
 	w := newWorld(t)

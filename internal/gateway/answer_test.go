@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -29,7 +30,8 @@ type beginning struct {
 	client.Client
 	segments          []schemas.Segment
 	asked, waitsAfter int
-	answers           []string // those that the run got
+	waits             schemas.ErrorType // of the wait
+	answers           []string          // those that the run got
 }
 
 func (b *beginning) GetWorkflowHistory(context.Context, string, string, bool, enums.HistoryEventFilterType) client.HistoryEventIterator {
@@ -57,7 +59,7 @@ func (b *beginning) DescribeWorkflowExecution(_ context.Context, id, run string)
 func (b *beginning) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
 	p := schemas.RunProgress{Export: "Spring", RunID: "r1", State: schemas.StateRunning}
 	if b.asked++; b.asked > b.waitsAfter {
-		p.Waiting = &schemas.Waiting{ID: "abc-1", Type: schemas.ErrorListForeign, Message: "hand it over?", Answers: []string{schemas.UpdateApprove, schemas.UpdateAbort}, Since: time.Now()}
+		p.Waiting = &schemas.Waiting{ID: "abc-1", Type: cmp.Or(b.waits, schemas.ErrorListForeign), Message: "go on?", Answers: []string{schemas.UpdateApprove, schemas.UpdateRetry, schemas.UpdateAbort}, Since: time.Now()}
 	}
 	return encoded{p}, nil
 }
@@ -105,6 +107,36 @@ func TestAWaitIsNotAnsweredBeforeItBegins(t *testing.T) {
 			if after == 0 && role == schemas.RoleContributor && !access.IsRefused(err, schemas.ErrorNotAllowed) {
 				t.Errorf("a contributor's approval: %v", err)
 			}
+		}
+	}
+}
+
+// TestOnlyAdministratorsApproveDoubtfulSuppressionLists: everybody who may use the connection has the
+// other answers, and approves what other guardrails stop.
+func TestOnlyAdministratorsApproveDoubtfulSuppressionLists(t *testing.T) {
+	for _, c := range []struct {
+		waits   schemas.ErrorType
+		role    schemas.Role
+		answer  string
+		allowed bool
+	}{
+		{schemas.ErrorSuppressionDoubtful, schemas.RoleContributor, schemas.UpdateApprove, false},
+		{schemas.ErrorSuppressionDoubtful, schemas.RoleContributor, schemas.UpdateRetry, true},
+		{schemas.ErrorSuppressionDoubtful, schemas.RoleContributor, schemas.UpdateAbort, true},
+		{schemas.ErrorSuppressionDoubtful, schemas.RoleAdministrator, schemas.UpdateApprove, true},
+		{schemas.ErrorGuardrail, schemas.RoleContributor, schemas.UpdateApprove, true},
+	} {
+		b := &beginning{waits: c.waits}
+		office := &Office{
+			Client: b, Log: slog.New(slog.DiscardHandler),
+			Known: func() (ConnectionSource, error) {
+				return projects{"shared": {Name: "shared", Allowed: []string{schemas.AllowContributors}}}, nil
+			},
+			Gate: func(context.Context) (*access.Gate, error) { return nil, nil },
+		}
+		_, err := office.As(schemas.Person{Name: "eve", Role: c.role}).Answer(t.Context(), operate.Run{Export: "Spring", WorkflowID: schemas.RunWorkflowID("Spring"), RunID: "r1"}, AnswerRequest{Answer: c.answer, Wait: "abc-1"})
+		if (err == nil) != c.allowed || len(b.answers) > 0 != c.allowed || !c.allowed && !access.IsRefused(err, schemas.ErrorNotAllowed) {
+			t.Errorf("a wait of type %s, %s by a %s: %v, %v", c.waits, c.answer, c.role, b.answers, err)
 		}
 	}
 }

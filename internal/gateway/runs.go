@@ -55,8 +55,14 @@ func (l *Local) Answer(ctx context.Context, run operate.Run, in AnswerRequest) (
 		return "", err
 	}
 	for _, w := range v.Waits() {
-		if w.ID == in.Wait && w.Type == schemas.ErrorListForeign && in.Answer == schemas.UpdateApprove && l.who.Role != schemas.RoleAdministrator {
+		if w.ID != in.Wait || in.Answer != schemas.UpdateApprove || l.who.Role == schemas.RoleAdministrator {
+			continue
+		}
+		switch w.Type {
+		case schemas.ErrorListForeign:
 			return "", access.No(schemas.ErrorNotAllowed, "only an administrator can hand over a list that an export over another connection sends to: %s", w.Message)
+		case schemas.ErrorSuppressionDoubtful:
+			return "", access.No(schemas.ErrorNotAllowed, "only an administrator can approve sending with a suppression list that is probably incomplete: %s", w.Message)
 		}
 	}
 	took, err := l.reader().Answer(ctx, v, in.Answer, in.Wait)

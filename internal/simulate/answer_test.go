@@ -135,7 +135,7 @@ func (h *history) reply(r *run, w wait, name string, a schemas.Answer) {
 			h.violated("d", "%s took %q for wait %q, while it waits for %s, %v", r.key, name, a.Wait, w.ID, w.Answers)
 		} else if (w.Type == schemas.ErrorListOwned || w.Type == schemas.ErrorListForeign) && name == schemas.UpdateApprove {
 			r.mayTake = true
-		} else if w.Type == schemas.ErrorGuardrail && name == schemas.UpdateApprove {
+		} else if (w.Type == schemas.ErrorGuardrail || w.Type == schemas.ErrorSuppressionDoubtful) && name == schemas.UpdateApprove {
 			p := r.part(w.workflowID)
 			p.approved = p.staged.Attempt
 		}

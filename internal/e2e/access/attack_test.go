@@ -316,6 +316,48 @@ func TestOnlyAdministratorsHandOverListsOfOtherConnections(t *testing.T) {
 	}
 }
 
+// TestAContributorDoesNotApproveADoubtfulSuppressionList, which administrators own: one that has lost
+// most of its entries. Whoever may use the connection has the list read again.
+func TestAContributorDoesNotApproveADoubtfulSuppressionList(t *testing.T) {
+	t.Parallel()
+	g := world.NewGuarded(t)
+	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
+	g.Others += g.Connection("careful", g.URL, "{}") + "    suppress: [{name: Complaints, source: segments/Never, email: email}]\n"
+	g.WriteConnections("{}")
+	g.Until("the worker has read the file", func() bool {
+		all, err := admin.Connections(t.Context())
+		return err == nil && len(all.Connections) == 3
+	})
+	g.People("VIP", 1, 10, 1)
+	g.People("Never", 901, 910, 1)
+	e := g.Of("VIP")
+	e.Connection = "careful"
+	g.Done(g.Through(contributor, gateway.StartRequest{Definition: &e}))
+	g.People("Never", 901, 901, 1)
+	v := g.Through(contributor, gateway.StartRequest{Definition: &e})
+	g.WaitsWith(v, schemas.ErrorSuppressionDoubtful, "has 1 entries")
+	answer := func(s gateway.Service, answer string) error {
+		return second(s.Answer(t.Context(), v.Run, gateway.AnswerRequest{Answer: answer, Wait: v.Waits()[0].ID}))
+	}
+	g.Refuses("approve", answer(contributor, schemas.UpdateApprove), schemas.ErrorNotAllowed, "only an administrator")
+	if err := answer(contributor, schemas.UpdateRetry); err != nil {
+		t.Fatal(err)
+	}
+	first := v.Waits()[0].ID
+	g.Until("the run waits again", func() bool {
+		again, err := contributor.Look(t.Context(), v.Run)
+		if err != nil || len(again.Waits()) != 1 || again.Waits()[0].ID == first {
+			return false
+		}
+		v = again
+		return true
+	})
+	g.Refuses("approve", answer(contributor, schemas.UpdateApprove), schemas.ErrorNotAllowed, "only an administrator")
+	if err := answer(admin, schemas.UpdateApprove); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTroubleInsideIsNotTold to those who don't administer the gateway: it names folders
 // and hosts.
 func TestTroubleInsideIsNotTold(t *testing.T) {

@@ -69,7 +69,7 @@ func TestASuppressionListGrows(t *testing.T) {
 	}
 	w.People("Never", 900, 900, 1)
 	v = w.Answer(v, schemas.UpdateRetry)
-	w.WaitsWith(v, schemas.ErrorGuardrail, `suppression list "Complaints" has 1 entries, less than half of the 10`)
+	w.WaitsWith(v, schemas.ErrorSuppressionDoubtful, `suppression list "Complaints" has 1 entries, less than half of the 10`)
 	if back := w.Done(w.Answer(v, schemas.UpdateApprove)); back.Manifest.Suppressed != 0 || back.Upload.Sent != 10 {
 		t.Errorf("no longer suppressed: %d suppressed, %d sent", back.Manifest.Suppressed, back.Upload.Sent)
 	}
