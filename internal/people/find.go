@@ -190,12 +190,12 @@ func (f *finder) members(ctx context.Context, s *snapshot.Snapshot) ([]snapshot.
 	if !known || byEmail != (f.email != nil) {
 		return s.Scan(ctx, f.ids...)
 	}
+	if byEmail {
+		return s.Find(ctx, batch.KeyHash(f.email, nil, schemas.ProjectEmail))
+	}
 	var keys []snapshot.Key
 	for _, id := range f.ids {
 		keys = append(keys, batch.KeyHash(nil, id, schemas.ProjectUserID))
-	}
-	if byEmail {
-		keys = append(keys, batch.KeyHash(f.email, nil, schemas.ProjectEmail))
 	}
 	return s.Find(ctx, keys...)
 }

@@ -6,11 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // countedReader counts reads and bytes.
@@ -78,46 +75,6 @@ func TestFind(t *testing.T) {
 	if _, err := s.Find(cancelled(t), numbered(0, n)); err == nil {
 		t.Error("a search that was cancelled goes on")
 	}
-}
-
-// TestFindInMany reports the time and the reads of a search in 20 snapshots of FIND members
-// together.
-func TestFindInMany(t *testing.T) {
-	all, err := strconv.Atoi(os.Getenv("FIND"))
-	if err != nil {
-		t.Skip("set FIND to a number of members")
-	}
-	const exports = 20
-	n := all / exports
-	h := Header{Export: "e", Segment: "s", Connection: "c", ListID: 7}
-	dir := t.TempDir()
-	for e := range exports {
-		f, err := os.Create(fmt.Sprintf("%s/%d", dir, e))
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeNumbered(t, f, h, n)
-		f.Close()
-	}
-	began, reads, read := time.Now(), int64(0), int64(0)
-	for e := range exports {
-		f, err := os.Open(fmt.Sprintf("%s/%d", dir, e))
-		if err != nil {
-			t.Fatal(err)
-		}
-		stat, _ := f.Stat()
-		in := &countedReader{ReaderAt: f}
-		s, err := Open(in, stat.Size(), h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if found, err := s.Find(t.Context(), numbered(n/3+e, n)); err != nil || len(found) != 1 {
-			t.Errorf("%+v, %v", found, err)
-		}
-		reads, read = reads+in.reads.Load(), read+in.bytes.Load()
-		f.Close()
-	}
-	t.Logf("%d members in %d snapshots: %d reads, %.1f MB, %s", all, exports, reads, float64(read)/1e6, time.Since(began).Round(time.Millisecond))
 }
 
 func cancelled(t *testing.T) context.Context {
