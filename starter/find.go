@@ -18,11 +18,12 @@ func (a *app) findCommand() *cobra.Command {
 	var history, forget, yes bool
 	c := &cobra.Command{
 		Use:   "find PERSON",
-		Short: "Show on which lists a person is, and why not",
+		Short: "Show on which lists a person is, since when, and why not",
 		Long: `Show on which lists exports have put the person with an address or a user ID, over all
-exports. --history also shows what became of the person in each run whose record is
-still kept, and so why they are not on a list. "-" reads the person from the standard input, so
-that they are not in the shell's history. For administrators.
+exports. --history also reads each record of a run that is still kept. It shows since which run the
+person is on each list and when they were last sent, why they are not on others, and what became
+of them in each run. "-" reads the person from the standard input, so that they are not in the
+shell's history. For administrators.
 
 --forget removes the person from the data root after a deletion request: from snapshots, records,
 rejects and examples of checks, of all exports. It shows what was where. Lists in Iterable and

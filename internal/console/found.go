@@ -22,17 +22,35 @@ that, delete them there, or keep them on a suppression list.`
 
 // Found prints where a person is.
 func Found(w io.Writer, f people.Found, history bool) {
-	if len(f.Lists) == 0 {
+	switch {
+	case len(f.Lists) == 0:
 		fmt.Fprintln(w, "No export has put this person on a list.")
-	} else {
+	case history:
+		sinceWhen(w, f.Lists)
+	default:
 		foundLists(w, f.Lists)
+	}
+	if len(f.NotOn) > 0 {
+		var rows [][]string
+		for _, r := range f.NotOn {
+			why := string(r.Outcome)
+			if r.Reason != "" {
+				why += ": " + string(r.Reason)
+			}
+			rows = append(rows, []string{r.Export, r.Segment, why, Printable(r.Column), Stamp(r.At)})
+		}
+		fmt.Fprint(w, "\nNot on these lists, by the newest record with the person:\n\n")
+		Table(w, []string{"export", "segment", "why", "column", "time"}, rows)
+	}
+	if f.Unexplained > 0 {
+		fmt.Fprintf(w, "\nNot on %s, and no record that is kept says why: the person may not be in the segment,\nor not match its condition, which only record: all records.\n", Things(f.Unexplained, "other list"))
 	}
 	if len(f.Rows) > 0 {
 		var rows [][]string
 		for _, r := range f.Rows {
 			rows = append(rows, []string{Stamp(r.At), r.Export, r.Segment, string(r.Outcome), string(r.Reason), Printable(r.Column), r.RunID})
 		}
-		fmt.Fprintln(w)
+		fmt.Fprint(w, "\nIn each run, the newest first:\n\n")
 		Table(w, []string{"time", "export", "segment", "outcome", "reason", "column", "run"}, rows)
 	}
 	fmt.Fprintf(w, "\nSearched %s", Things(f.Snapshots, "list"))
@@ -40,6 +58,9 @@ func Found(w io.Writer, f people.Found, history bool) {
 		fmt.Fprintf(w, " and %s", Things(f.Records, "record"))
 	}
 	fmt.Fprintf(w, ": %s, %s.\n", Things(int(f.Reads), "read"), humanize.Bytes(uint64(f.Bytes)))
+	if !history {
+		fmt.Fprintln(w, "Since which run, when last sent, or why not: add --history, which reads the records of past runs.")
+	}
 	if f.Unfinished > 0 {
 		fmt.Fprintf(w, "Not searched: what %s added that did not finish, or has not yet.\n", Things(f.Unfinished, "run"))
 	}
@@ -52,13 +73,42 @@ func Found(w io.Writer, f people.Found, history bool) {
 func foundLists(w io.Writer, lists []people.FoundList) {
 	var rows [][]string
 	for _, l := range lists {
-		state := "on the list"
-		if l.Unconfirmed {
-			state = "perhaps on the list"
-		}
-		rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), state, Stamp(l.At), l.RunID})
+		rows = append(rows, []string{l.Export, l.Segment, fmt.Sprint(l.ListID), listState(l), Stamp(l.At), l.RunID})
 	}
 	Table(w, []string{"export", "segment", "list", "state", "as of", "run"}, rows)
+}
+
+func listState(l people.FoundList) string {
+	if l.Unconfirmed {
+		return "perhaps on the list"
+	}
+	return "on the list"
+}
+
+// sinceWhen prints the lists that a person is on, with what the records say, and what they do not.
+func sinceWhen(w io.Writer, lists []people.FoundList) {
+	var rows [][]string
+	for _, l := range lists {
+		row := []string{l.Export, l.Segment, fmt.Sprint(l.ListID), listState(l), "not known", "", "not known"}
+		if l.Since != nil {
+			row[4], row[5] = Stamp(l.Since.At), l.Since.RunID
+		}
+		if !l.LastSent.IsZero() {
+			row[6] = Stamp(l.LastSent)
+		}
+		rows = append(rows, row)
+	}
+	Table(w, []string{"export", "segment", "list", "state", "since", "run", "last sent"}, rows)
+	for _, l := range lists {
+		if l.Since != nil {
+			continue
+		}
+		kept := "no record of a run is kept"
+		if !l.RecordsFrom.IsZero() {
+			kept = "the records that are kept begin with the run that ended at " + Stamp(l.RecordsFrom) + ", and none has it"
+		}
+		fmt.Fprintf(w, "\nWhen the person came onto the list of segment %q of export %q is not known: %s.\n", l.Segment, l.Export, kept)
+	}
 }
 
 // Stamp returns a time in UTC to the second, or nothing for the zero time.

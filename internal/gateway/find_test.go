@@ -109,6 +109,19 @@ func TestFindPerson(t *testing.T) {
 	putRecord(t, root, run, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeSuppressed, File: "a", Row: 3}, rejects.Row{Email: []byte("bob@example.com"), Outcome: schemas.OutcomeAdded})
 	run.RunID = "tuesday"
 	putRecord(t, root, run, schemas.IdentityHash, rejects.Row{Email: ann, Outcome: schemas.OutcomeAdded, Request: "add 0", At: time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)})
+	day := func(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC) }
+	// Ann came back onto the list of Offers by a run without a record, and App rejects her.
+	offers := schemas.RunRef{Connection: "mail", Export: "Offers", RunID: "first", Segment: "S"}
+	putRecord(t, root, offers, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeAdded, Request: "add 0", At: day(1)})
+	offers.RunID = "second"
+	putRecord(t, root, offers, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeRemoved, Reason: schemas.ReasonLeft, Request: "remove 0", At: day(2)})
+	offers.RunID = "fourth"
+	putRecord(t, root, offers, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeUpdated, Request: "add 0", At: day(4)})
+	app := schemas.RunRef{Connection: "users", Export: "App", RunID: "early", Segment: "S"}
+	putRecord(t, root, app, schemas.IdentityPlain, rejects.Row{Email: ann, UserID: []byte("u7"), Outcome: schemas.OutcomeRemoved, Reason: schemas.ReasonLeft, Request: "remove 0", At: day(1)})
+	app.RunID = "late"
+	putRecord(t, root, app, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: schemas.OutcomeDuplicate, File: "a", Row: 1},
+		rejects.Row{Email: ann, Outcome: schemas.OutcomeRejected, Reason: schemas.ReasonMissing, Column: "CustomerId", File: "a"})
 	if err := root.Write(t.Context(), path.Join(dataroot.SnapshotDir("mail", "Damaged", "S"), dataroot.SnapshotName(1)), []byte("not a snapshot, but as long as one might be, so that its end is read too")); err != nil {
 		t.Fatal(err)
 	}
@@ -145,12 +158,28 @@ func TestFindPerson(t *testing.T) {
 		}
 	}
 	found, err := l.FindPerson(t.Context(), people.FindRequest{Person: "ann@example.com", History: true})
-	if err != nil || len(found.Rows) != 2 || found.Records != 2 || found.Rows[0].Outcome != schemas.OutcomeAdded || found.Rows[0].RunID != "tuesday" ||
-		found.Rows[1].Outcome != schemas.OutcomeSuppressed || found.Rows[1].RunID != "monday" {
+	if err != nil || len(found.Rows) != 8 || found.Records != 7 || found.Rows[0].Outcome != schemas.OutcomeUpdated || found.Rows[1].RunID != "tuesday" ||
+		found.Rows[1].Outcome != schemas.OutcomeAdded {
 		t.Errorf("history: %+v, %v", found, err)
 	}
+	if news := found.Lists[0]; news.Since == nil || *news.Since != (people.FoundRun{RunID: "tuesday", At: day(3)}) || news.LastSent != day(3) || news.RecordsFrom != day(2) {
+		t.Errorf("News: %+v", news)
+	}
+	if offers := found.Lists[1]; offers.Since != nil || offers.LastSent != day(4) || offers.RecordsFrom != day(2) {
+		t.Errorf("Offers: %+v, since a run without a record", offers)
+	}
+	if shop := found.Lists[2]; shop.Since != nil || !shop.LastSent.IsZero() || !shop.RecordsFrom.IsZero() {
+		t.Errorf("Shop: %+v, which has no record", shop)
+	}
+	want := people.FoundRow{Connection: "users", Export: "App", Segment: "S", RunID: "late", At: day(2), Outcome: schemas.OutcomeRejected, Reason: schemas.ReasonMissing, Column: "CustomerId"}
+	if len(found.NotOn) != 1 || found.NotOn[0] != want || found.Unexplained != 0 {
+		t.Errorf("not on %+v, and %d others, want %+v", found.NotOn, found.Unexplained, want)
+	}
+	if u1, err := l.FindPerson(t.Context(), people.FindRequest{Person: "u1", History: true}); err != nil || len(u1.Lists) != 2 || len(u1.NotOn) != 0 || u1.Unexplained != 2 {
+		t.Errorf("u1: %+v, %v", u1, err)
+	}
 	trail, err := l.Audit(t.Context(), time.Time{})
-	if err != nil || len(trail) != 9 || trail[0] != (schemas.AuditEntry{At: trail[0].At, Who: "root", What: schemas.AuditSearched, Details: "for a person"}) {
+	if err != nil || len(trail) != 10 || trail[0] != (schemas.AuditEntry{At: trail[0].At, Who: "root", What: schemas.AuditSearched, Details: "for a person"}) {
 		t.Errorf("the audit trail has %+v, %v", trail, err)
 	}
 	root.Around = func(_ context.Context, key string, _, _ func() error) error {

@@ -19,6 +19,11 @@ type FindRequest struct {
 type Found struct {
 	// Lists are those that exports have put the person on.
 	Lists []FoundList `json:"lists"`
+	// NotOn has, for each list that has not got the person, what became of them in the newest run
+	// whose record has them. Unexplained counts the lists without the person of which no record has
+	// them. Both need the records.
+	NotOn       []FoundRow `json:"notOn,omitempty"`
+	Unexplained int        `json:"unexplained,omitempty"`
 	// Rows are what became of the person in past runs, the newest first.
 	Rows []FoundRow `json:"rows,omitempty"`
 	// Snapshots and Records are how many files were searched; Reads and Bytes what was read of
@@ -42,6 +47,18 @@ type FoundList struct {
 	// Unconfirmed is set if Iterable did not answer the request that added the person.
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
 	// RunID is the run that last changed the list, and At when it did.
+	RunID string    `json:"runId"`
+	At    time.Time `json:"at"`
+	// Since is the run that added the person, and LastSent when a run last added or updated them.
+	// They are not set if no record that is kept has it. RecordsFrom is the end of the oldest run
+	// whose record is kept, zero if there is none. All need the records.
+	Since       *FoundRun `json:"since,omitempty"`
+	LastSent    time.Time `json:"lastSent,omitzero"`
+	RecordsFrom time.Time `json:"recordsFrom,omitzero"`
+}
+
+// FoundRun is when a run did something.
+type FoundRun struct {
 	RunID string    `json:"runId"`
 	At    time.Time `json:"at"`
 }

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"iterable-segment-export/internal/batch"
 	"iterable-segment-export/internal/dataroot"
@@ -34,7 +35,7 @@ type Place struct {
 // Find returns where a person is. With history it reads the records of past runs too.
 func (p Place) Find(ctx context.Context, who Person, history bool) (Found, error) {
 	out := Found{Lists: []FoundList{}}
-	f := &finder{Place: p, Person: who, found: &out}
+	f := &finder{Place: p, Person: who, found: &out, searched: map[list]bool{}, from: map[list]time.Time{}}
 	if err := f.snapshots(ctx); err != nil {
 		return out, err
 	}
@@ -45,6 +46,9 @@ func (p Place) Find(ctx context.Context, who Person, history bool) (Found, error
 	}
 	sortLists(out.Lists)
 	slices.SortStableFunc(out.Rows, func(a, b FoundRow) int { return b.At.Compare(a.At) })
+	if history {
+		f.explain()
+	}
 	return out, nil
 }
 
@@ -58,7 +62,71 @@ func sortLists(lists []FoundList) {
 type finder struct {
 	Place
 	Person
-	found *Found
+	found    *Found
+	searched map[list]bool      // lists whose snapshot was searched
+	from     map[list]time.Time // end of the oldest run of a list whose record was searched
+}
+
+// list names a list by what fills it.
+type list struct{ connection, export, segment string }
+
+func (l FoundList) of() list { return list{l.Connection, l.Export, l.Segment} }
+func (r FoundRow) of() list  { return list{r.Connection, r.Export, r.Segment} }
+
+// explain sets what the rows say of each list: since when the person is on it, or why they are not.
+func (f *finder) explain() {
+	on, rows := map[list]bool{}, map[list][]FoundRow{}
+	for _, r := range f.found.Rows {
+		if r.Export != "" { // whose report was deleted meanwhile
+			rows[r.of()] = append(rows[r.of()], r)
+		}
+	}
+	for i := range f.found.Lists {
+		l := &f.found.Lists[i]
+		on[l.of()], l.RecordsFrom = true, f.from[l.of()]
+		l.sent(rows[l.of()])
+	}
+	for of, about := range rows {
+		if !on[of] {
+			f.found.NotOn = append(f.found.NotOn, why(about))
+		}
+	}
+	slices.SortFunc(f.found.NotOn, func(a, b FoundRow) int {
+		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Segment, b.Segment), strings.Compare(a.Connection, b.Connection))
+	})
+	for of := range f.searched {
+		if !on[of] && rows[of] == nil {
+			f.found.Unexplained++
+		}
+	}
+}
+
+// sent sets since when the person is on the list and when they were last sent, by their rows, the
+// newest first. Rows before a removal are of an earlier time on the list.
+func (l *FoundList) sent(rows []FoundRow) {
+	for _, r := range rows {
+		switch {
+		case r.Outcome == schemas.OutcomeRemoved:
+			return
+		case l.LastSent.IsZero() && (r.Outcome == schemas.OutcomeAdded || r.Outcome == schemas.OutcomeUpdated):
+			l.LastSent = r.At
+		}
+		if r.Outcome == schemas.OutcomeAdded {
+			l.Since = &FoundRun{r.RunID, r.At}
+			return
+		}
+	}
+}
+
+// why returns the row of the newest run that says most about why the person is not on the list.
+// Another row of a duplicate says more.
+func why(rows []FoundRow) FoundRow {
+	for _, r := range rows {
+		if r.RunID == rows[0].RunID && r.Outcome != schemas.OutcomeDuplicate {
+			return r
+		}
+	}
+	return rows[0]
 }
 
 // open opens a file and counts what is read of it. ok is false if the file is gone.
@@ -165,9 +233,11 @@ func (f *finder) snapshot(ctx context.Context, key string) (ok bool, err error) 
 		return true, err
 	}
 	f.found.Snapshots++
+	h := s.Header()
+	f.searched[list{h.Connection, h.Export, h.Segment}] = true
 	members, err := f.members(ctx, s)
 	for _, m := range members {
-		f.found.Lists = append(f.found.Lists, listOf(s.Header(), m))
+		f.found.Lists = append(f.found.Lists, listOf(h, m))
 	}
 	return true, err
 }
@@ -239,12 +309,14 @@ func (f *finder) record(ctx context.Context, o storage.Object) error {
 	if err != nil {
 		return err
 	}
-	if len(rows) == 0 {
-		return nil
-	}
 	var report schemas.ExportReport
-	if _, err := f.Root.ReadJSON(ctx, path.Join(path.Dir(o.Name), dataroot.ReportFile), &report); err != nil {
+	known, err := f.Root.ReadJSON(ctx, path.Join(path.Dir(o.Name), dataroot.ReportFile), &report)
+	if err != nil && len(rows) > 0 {
 		return err
+	}
+	of := list{report.Connection, report.Export, report.Segment}
+	if from, ok := f.from[of]; known && (!ok || report.FinishedAt.Before(from)) {
+		f.from[of] = report.FinishedAt
 	}
 	for _, r := range rows {
 		at := r.At
