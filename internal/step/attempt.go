@@ -3,6 +3,7 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -42,10 +43,11 @@ type Attempt struct {
 	finished chan struct{}
 
 	mu sync.Mutex
-	// failing is the time of the first failure since the last success, or zero. It is passed
-	// to the next attempt in the heartbeats.
-	failing time.Time
-	problem string // the last failure of this attempt since its last success
+	// failing is the time of the first failure since the last success, or zero, and problem and
+	// earlier are the last failure since then, of this attempt and of those before it. The next
+	// attempt learns of them from the heartbeats: the deadline can end between two attempts.
+	failing          time.Time
+	problem, earlier string
 }
 
 // Options are how an attempt reaches Temporal and reads the time.
@@ -78,10 +80,10 @@ func Begin(ctx context.Context, deadline schemas.Duration, details func() any, o
 	}
 	var progress any
 	if activity.HasHeartbeatDetails(ctx) {
-		_ = activity.GetHeartbeatDetails(ctx, &progress, &t.failing) // an unknown form counts as none
+		_ = activity.GetHeartbeatDetails(ctx, &progress, &t.failing, &t.earlier) // an unknown form counts as none
 	}
 	if info.Attempt > 1 && t.failing.IsZero() {
-		t.failing = t.now() // the previous attempt died without reporting
+		t.failing, t.earlier = t.now(), "an attempt ended without reporting why"
 	}
 	ctx, t.cancel = context.WithCancelCause(ctx)
 	t.lease = lease.New(Lease(info), t.heartbeat(ctx), o.Now)
@@ -108,7 +110,8 @@ func (t *Attempt) heartbeat(activityContext context.Context) func(context.Contex
 		if t.details != nil {
 			progress = t.details()
 		}
-		err := t.beat(ctx, progress, t.failingSince())
+		since, problem := t.trouble()
+		err := t.beat(ctx, progress, since, problem)
 		var gone *serviceerror.NotFound
 		switch {
 		case temporal.IsCanceledError(err), errors.Is(err, activity.ErrActivityPaused), errors.Is(err, activity.ErrActivityReset):
@@ -165,18 +168,20 @@ func (t *Attempt) Failed(err error) {
 func (t *Attempt) Worked() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failing, t.problem = time.Time{}, ""
+	t.failing, t.problem, t.earlier = time.Time{}, "", ""
 }
 
-func (t *Attempt) failingSince() time.Time {
+// trouble returns since when the activity has been failing, and its last problem; both are zero
+// after a success.
+func (t *Attempt) trouble() (since time.Time, problem string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.failing
+	return t.failing, cmp.Or(t.problem, t.earlier)
 }
 
 // late reports whether failures have lasted for the whole deadline.
 func (t *Attempt) late() bool {
-	since := t.failingSince()
+	since, _ := t.trouble()
 	return t.deadline > 0 && !since.IsZero() && t.now().Sub(since) >= t.deadline
 }
 
@@ -220,20 +225,18 @@ func (t *Attempt) End(ctx context.Context, err *error) {
 	case errors.As(*err, &app) && app.NonRetryable():
 		*err = NeedOperator(app.Type(), app.Message(), progress...)
 		return
-	case !errors.Is(*err, lease.ErrLost):
-		if !errors.Is(*err, errDeadline) {
-			t.Failed(*err)
-		}
+	case !errors.Is(*err, lease.ErrLost) && !errors.Is(cause, errDeadline):
+		t.Failed(*err)
 	}
 	if t.late() || errors.Is(cause, errDeadline) {
 		message := fmt.Sprintf("it has failed for %s, the export's deadline", t.deadline)
-		if t.problem != "" {
-			message += "; the last problem: " + t.problem
+		if _, problem := t.trouble(); problem != "" {
+			message += "; the last problem: " + problem
 		}
 		*err = NeedOperator(schemas.ErrorDeadline, message, progress...)
 		return
 	}
-	_ = t.lease.Renew(ctx) // pass on since when it fails
+	_ = t.lease.Renew(ctx) // pass on since when it fails, and why
 	if app != nil {
 		*err = temporal.NewApplicationErrorWithOptions(app.Message(), app.Type(),
 			temporal.ApplicationErrorOptions{NextRetryDelay: app.NextRetryDelay(), Details: progress})
