@@ -42,10 +42,7 @@ func Words(t schemas.Timing) string {
 	if err != nil { // an earlier version accepted it
 		return strings.Join(t.Cron, "; and ") + " " + t.TimeZone
 	}
-	if t.Jitter == 0 {
-		return s.Words()
-	}
-	return fmt.Sprintf("%s, up to %s later", s.Words(), timing.Span(time.Duration(t.Jitter)))
+	return s.Words() + timing.Later(time.Duration(t.Jitter))
 }
 
 // Outlooks computes outlooks. Equal schedules are computed once.

@@ -31,6 +31,14 @@ func (s *Spec) Words() string {
 	return fmt.Sprintf("%s (starts shown in %s)", text, s.zone)
 }
 
+// Later returns by how much Temporal delays starts with a jitter, to be read after the Words.
+func Later(jitter time.Duration) string {
+	if jitter == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", up to %s later but not past the next start", Span(jitter))
+}
+
 // phrase is a part of the words: days, and the minutes of the day that a run starts at; or
 // only other.
 type phrase struct {

@@ -62,6 +62,29 @@ func (m matcher) same(words string, is wall, from, to time.Time, zone *time.Loca
 	}
 }
 
+// TestAJitterEndsAtTheNextStart, as the words of a schedule say.
+func TestAJitterEndsAtTheNextStart(t *testing.T) {
+	const jitter = 26 * time.Hour
+	if got, want := timing.Later(jitter), ", up to 26 hours later but not past the next start"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c, err := builder.NewCompiledSpec(&schedulepb.ScheduleSpec{CronString: []string{"0 4 * * *"}, Jitter: durationpb.New(jitter)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest := time.Duration(0)
+	for seed := range 1000 {
+		at, err := c.GetNextTime(strconv.Itoa(seed), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, at.Next.Sub(at.Nominal))
+	}
+	if longest < 23*time.Hour || longest > 24*time.Hour {
+		t.Errorf("the longest delay is %s", longest)
+	}
+}
+
 // field makes up a field of a cron expression.
 func field(r *rand.Rand, least, most int, names []string) string {
 	value := func() string {
