@@ -64,6 +64,13 @@ func TestEffectsNeedAFreshHeartbeat(t *testing.T) {
 	check(beats, ErrLost) // for good
 }
 
+// TestALeaseReadsTheWallClock, since the monotonic clock stops while a machine is suspended.
+func TestALeaseReadsTheWallClock(t *testing.T) {
+	if now := New(time.Second, nil, nil).now().String(); strings.Contains(now, " m=") {
+		t.Errorf("%s has a monotonic reading", now)
+	}
+}
+
 func TestRequestsNeedTheLease(t *testing.T) {
 	c := &temporal{now: time.Unix(1_000_000, 0)}
 	l := c.lease()

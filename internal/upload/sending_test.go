@@ -363,7 +363,8 @@ func TestAResumedChunkSendsNothingTwice(t *testing.T) {
 }
 
 // TestAnUploadLooksWhetherItMayGoOn: once nobody agrees any more, or another export fills
-// the list, it stops within one look, and has noted before what was answered.
+// the list, it stops within one look, and has noted before what was answered. It looks every
+// 2.5 s.
 func TestAnUploadLooksWhetherItMayGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		withdrawn := errors.New("withdrawn")
@@ -378,9 +379,10 @@ func TestAnUploadLooksWhetherItMayGoOn(t *testing.T) {
 			},
 		}
 		var failed error
+		began := time.Now()
 		u.look(t.Context(), nil, func(err error) { failed = err })
-		if failed != withdrawn || looks != 3 || notes != 3 {
-			t.Errorf("%v after %d looks and %d notes", failed, looks, notes)
+		if took := time.Since(began); failed != withdrawn || looks != 3 || notes != 3 || took != 3*2500*time.Millisecond {
+			t.Errorf("%v after %d looks and %d notes, in %s", failed, looks, notes, took)
 		}
 	})
 }
