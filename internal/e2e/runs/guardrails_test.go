@@ -10,7 +10,9 @@ import (
 
 	sdk "go.temporal.io/api/sdk/v1"
 
+	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/e2e/world"
+	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/schemas"
 )
@@ -185,6 +187,68 @@ func TestAnApprovalIsForTheNumbersThatWereShown(t *testing.T) {
 	w.Done(w.Answer(v, schemas.UpdateApprove))
 	if have := w.Members("Approved"); !slices.Equal(have, world.Persons(5, 10)) {
 		t.Errorf("the list has %v", have)
+	}
+}
+
+// TestAnApprovalIsForOneSegment has two segments of a run wait, each for numbers of its own: an
+// answer names one of them, and the other goes on waiting.
+func TestAnApprovalIsForOneSegment(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{}, true)
+	e := w.Of("Intended")
+	e.Name, e.Segments = "Both", append(e.Segments, w.Of("Truncated").Segments...)
+	w.People("Intended", 1, 10, 1)
+	w.People("Truncated", 101, 110, 1)
+	w.Done(w.Run(e))
+	w.People("Intended", 5, 10, 1)
+	w.People("Truncated", 110, 110, 1)
+	run := w.Start(e)
+	var v operate.View
+	looks := func(what string, ok func() bool) {
+		t.Helper()
+		w.Until(what, func() (done bool) {
+			var err error
+			v, err = w.Operator.Look(t.Context(), run)
+			return err == nil && ok()
+		})
+	}
+	looks("both segments wait", func() bool { return len(v.Waits()) == 2 })
+	waits := map[string]operate.Wait{}
+	for _, wait := range v.Waits() {
+		waits[wait.Segment] = wait
+	}
+	refused := func(wait string, parts ...string) {
+		t.Helper()
+		_, err := w.Operator.Answer(t.Context(), v, schemas.UpdateApprove, wait)
+		if !access.IsRefused(err, schemas.ErrorConflict) {
+			t.Fatalf("%v, want a refusal", err)
+		}
+		for _, part := range parts {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("the refusal lacks %q:\n%v", part, err)
+			}
+		}
+	}
+	intended, truncated := waits["Intended"], waits["Truncated"]
+	refused("", "an answer needs --wait", "4 of the 10 members", intended.Command("starter", "Both", schemas.UpdateApprove),
+		"9 of the 10 members", truncated.Command("starter", "Both", schemas.UpdateApprove))
+
+	if name, err := w.Operator.Answer(t.Context(), v, schemas.UpdateApprove, intended.ID); err != nil || name != "Intended" {
+		t.Fatalf("%q, %v", name, err)
+	}
+	looks("the segment that was approved is done", func() bool {
+		return slices.ContainsFunc(v.Segments, func(s operate.SegmentView) bool { return s.Run.Segment == "Intended" && s.State == schemas.StateDone })
+	})
+	if have := w.Members("Intended"); !slices.Equal(have, world.Persons(5, 10)) {
+		t.Errorf("after its approval the list has %v", have)
+	}
+	if left := v.Waits(); len(left) != 1 || left[0].ID != truncated.ID {
+		t.Errorf("left are the waits %+v", left)
+	}
+	refused(intended.ID, "now waits for something else", "9 of the 10 members")
+	v = w.Answer(v, schemas.UpdateAbort)
+	if have := w.Members("Truncated"); !v.Ended() || !slices.Equal(have, world.Persons(101, 110)) {
+		t.Errorf("the run is %s, and the other list has %v", v.State, have)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ import (
 const recordEnv = "RECORD_HISTORIES"
 
 // TestRunsReplay makes a run of every kind and replays what Temporal has written
-// down of each. With RECORD_HISTORIES set it keeps them in workflows/testdata; with
+// down of each. It also checks how long their activities may take. With RECORD_HISTORIES set it keeps them in workflows/testdata; with
 // RECORD_HISTORIES=all it makes one too that is so long that it goes on in a second
 // execution.
 func TestRunsReplay(t *testing.T) {
@@ -59,13 +60,57 @@ func TestRunsReplay(t *testing.T) {
 	}
 	replayer := worker.NewWorkflowReplayer()
 	workflows.Register(replayer)
+	limited := map[string]bool{}
 	for name, h := range histories(w) {
+		timesAreLimited(t, name, h, limited)
 		id := h.Events[0].GetWorkflowExecutionStartedEventAttributes().WorkflowId // which has the time that a refresh starts runs for
 		if err := replayer.ReplayWorkflowHistoryWithOptions(nil, h, worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{ID: id}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if record {
 			keep(w, name, h)
+		}
+	}
+	for _, activity := range append(takeLong, needConnection...) {
+		if !limited[activity] {
+			t.Errorf("no run has the activity %s", activity)
+		}
+	}
+}
+
+// takeLong are activities that a large segment can keep busy for more than a day, and
+// needConnection those that need a worker which serves the connection.
+var (
+	takeLong       = []string{schemas.ActivityInspectSegment, schemas.ActivityStageSegment, schemas.ActivityUploadBatches, schemas.ActivityCommitSnapshot}
+	needConnection = []string{schemas.ActivityFetchForgotten, schemas.ActivityEnsureList, schemas.ActivityUploadBatches}
+)
+
+// timesAreLimited checks the time limits of the activities of a history, and adds the activities
+// to found: no worker is silent for more than 10 s, large segments have the time that they need,
+// and a connection that no worker serves is noticed after 3 minutes.
+func timesAreLimited(t *testing.T, name string, h *history.History, found map[string]bool) {
+	t.Helper()
+	for _, event := range h.Events {
+		a := event.GetActivityTaskScheduledEventAttributes()
+		if a == nil {
+			continue
+		}
+		activity := a.ActivityType.Name
+		found[activity] = true
+		if beat := a.HeartbeatTimeout.AsDuration(); beat != 10*time.Second {
+			t.Errorf("%s: %s may be silent for %s", name, activity, beat)
+		}
+		if most := a.StartToCloseTimeout.AsDuration(); most < 24*time.Hour && slices.Contains(takeLong, activity) {
+			t.Errorf("%s: %s may take %s", name, activity, most)
+		}
+		if !slices.Contains(needConnection, activity) {
+			continue
+		}
+		if queue := a.TaskQueue.Name; queue != schemas.UploadTaskQueue("sandbox") && queue != schemas.UploadTaskQueue("alone") {
+			t.Errorf("%s: %s is in the queue %s", name, activity, queue)
+		}
+		if wait := a.ScheduleToStartTimeout.AsDuration(); wait != 3*time.Minute {
+			t.Errorf("%s: %s waits %s for a worker", name, activity, wait)
 		}
 	}
 }
