@@ -1,6 +1,9 @@
 package activities
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -8,6 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 	"go.temporal.io/sdk/activity"
 
 	"iterable-segment-export/internal/dataroot"
@@ -198,22 +206,94 @@ func TestDataIsNewEnough(t *testing.T) {
 
 	since := schemas.Wanted{Ready: schemas.Ready{NewerThan: schemas.NewerThanLastRun}}
 	info := l.ready(since, "") // the first run
-	last := l.in.Run
-	last.RunID = "r1"
-	if err := l.Ledger().Publish(t.Context(), last, snapshot.NewUpdate("", 0), ledger.Opened{}, ledger.NewHeader(last, l.in.Export, 7, "")); err != nil {
-		t.Fatal(err)
-	}
-	report := schemas.ExportReport{State: schemas.StateDone, Info: info}
-	if err := l.Root.WriteJSON(t.Context(), path.Join(dataroot.ReportDir(last), dataroot.ReportFile), report); err != nil {
-		t.Fatal(err)
-	}
-	lists := dividedLists{Lists: []string{"S/A"}, Read: schemas.SegmentInfo{Newest: info.Newest.Add(-time.Hour)}} // of a split that the segment had once
-	if err := l.Root.WriteJSON(t.Context(), dataroot.ListsKey(l.in.Run), lists); err != nil {
-		t.Fatal(err)
-	}
-	l.ready(since, "no file is newer than those of 2036-01-31 22:30:00 UTC that the last run has read (ready.newerThan)")
+	l.wasRead(info)
+	earlier := info
+	earlier.Newest = info.Newest.Add(-time.Hour)
+	l.wasDivided(earlier) // by a split that the segment had once
+	const none = "no file is newer than those of 2036-01-31 22:30:00 UTC that the last run has read (ready.newerThan)"
+	l.ready(since, none)
+	l.in.Segment.Split = &schemas.Split{Groups: map[string]string{"A": "100%"}}
+	l.ready(since, "")
+	l.wasDivided(info)
+	l.ready(since, none)
 	l.dated("people.arrow", time.Minute)
 	l.ready(since, "")
+	l.in.Segment.Split = nil
+	l.ready(since, "")
+}
+
+// TestATableIsNewEnough: a newer version counts, whether or not it has newer files.
+func TestATableIsNewEnough(t *testing.T) {
+	l := newLooks(t)
+	l.in.Segment.Source = filepath.Join(l.folder, "table")
+	size := writeMail(t, filepath.Join(l.in.Segment.Source, "a.parquet"))
+	l.dated("table/a.parquet", time.Hour)
+	commit := func(version int, actions string) {
+		t.Helper()
+		log := filepath.Join(l.in.Segment.Source, "_delta_log", fmt.Sprintf("%020d.json", version))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o755), os.WriteFile(log, []byte(actions), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(0, fmt.Sprintf(`{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}
+{"metaData":{"id":"t","format":{"provider":"parquet","options":{}},"schemaString":%q,"partitionColumns":[],"configuration":{}}}
+{"add":{"path":"a.parquet","partitionValues":{},"size":%d,"modificationTime":1,"dataChange":true}}
+`, `{"type":"struct","fields":[{"name":"Mail","type":"string","nullable":true,"metadata":{}},{"name":"Id","type":"string","nullable":true,"metadata":{}}]}`, size))
+	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(2 * time.Hour)}}, "")
+	l.ready(schemas.Wanted{Ready: schemas.Ready{MaxAge: schemas.Duration(30 * time.Minute)}}, "the newest file is of 2036-01-31 22:30 UTC, older than 30m (ready.maxAge)")
+	l.ready(schemas.Wanted{Ready: schemas.Ready{Marker: "_SUCCESS"}}, `there is no file "_SUCCESS" (ready.marker)`)
+	l.dated("table/_SUCCESS", 2*time.Hour)
+	l.ready(schemas.Wanted{Ready: schemas.Ready{Marker: "_SUCCESS"}}, "")
+
+	since := schemas.Wanted{Ready: schemas.Ready{NewerThan: schemas.NewerThanLastRun}}
+	l.wasRead(l.ready(since, "")) // the first run
+	l.ready(since, "the last run has read version 0 of the table, which is the latest (ready.newerThan)")
+	commit(1, `{"commitInfo":{}}`)
+	l.ready(since, "")
+}
+
+// wasRead makes info what the last run of the segment has read.
+func (l *looks) wasRead(info schemas.SegmentInfo) {
+	l.t.Helper()
+	last := l.in.Run
+	last.RunID = "r1"
+	err := l.Ledger().Publish(l.t.Context(), last, snapshot.NewUpdate("", 0), ledger.Opened{}, ledger.NewHeader(last, l.in.Export, 7, ""))
+	if err == nil {
+		report := schemas.ExportReport{State: schemas.StateDone, Info: info}
+		err = l.Root.WriteJSON(l.t.Context(), path.Join(dataroot.ReportDir(last), dataroot.ReportFile), report)
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// wasDivided makes info what the last run has read of which all lists of the segment were done.
+func (l *looks) wasDivided(info schemas.SegmentInfo) {
+	l.t.Helper()
+	if err := l.Root.WriteJSON(l.t.Context(), dataroot.ListsKey(l.in.Run), dividedLists{Lists: []string{"S/A"}, Read: info}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// writeMail writes a Parquet file with the column Mail and no Id, and returns its size.
+func writeMail(t *testing.T, name string) int64 {
+	t.Helper()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "Mail", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
+	build := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer build.Release()
+	build.Field(0).(*array.StringBuilder).Append("ann@example.com")
+	var file bytes.Buffer
+	out, err := pqarrow.NewFileWriter(schema, &file, parquet.NewWriterProperties(), pqarrow.DefaultWriterProps())
+	if err == nil {
+		err = errors.Join(out.Write(build.NewRecord()), out.Close(), os.MkdirAll(filepath.Dir(name), 0o755))
+	}
+	if err == nil {
+		err = os.WriteFile(name, file.Bytes(), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(file.Len())
 }
 
 // TestAnUnreadableFileMayNotBeComplete has a file that a slow copy has not finished: it is waited

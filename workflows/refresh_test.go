@@ -224,17 +224,18 @@ func TestRefreshWhileARunIsUnderWay(t *testing.T) {
 }
 
 // TestRefreshWhileAPersonsRunIsUnderWay: nothing else would start what is after it, so the refresh
-// goes on with its end.
+// goes on with its end, which it waits for up to a day.
 func TestRefreshWhileAPersonsRunIsUnderWay(t *testing.T) {
 	const anyway = `done: started although "A" waits for a person`
 	for end, c := range map[string]struct {
-		want map[string]string
-		told int
+		want  map[string]string
+		told  int
+		waits time.Duration // with looks up to ten minutes apart
 	}{
-		schemas.StateDone:   {map[string]string{"A": `done: a run of "A" was already under way`, "B": "done", "C": anyway}, 0},
-		schemas.StateFailed: {map[string]string{"A": `failed: a run of "A" was already under way`, "B": `skipped: "A" was not done: failed`, "C": anyway}, 1},
+		schemas.StateDone:   {map[string]string{"A": `done: a run of "A" was already under way`, "B": "done", "C": anyway}, 0, 30 * time.Minute},
+		schemas.StateFailed: {map[string]string{"A": `failed: a run of "A" was already under way`, "B": `skipped: "A" was not done: failed`, "C": anyway}, 1, 30 * time.Minute},
 		schemas.StateWaiting: {map[string]string{"A": `skipped: a run of "A" has been under way for more than a day`, "B": `skipped: "A" was not done: skipped`,
-			"C": anyway}, 1},
+			"C": anyway}, 1, 24 * time.Hour},
 	} {
 		t.Run(end, func(t *testing.T) {
 			o := newOfficeWhere("A", wanted("A", ""), wanted("B", "", "A"), wanted("C", schemas.AfterRun, "A"))
@@ -243,6 +244,7 @@ func TestRefreshWhileAPersonsRunIsUnderWay(t *testing.T) {
 			o.RegisterDelayedCallback(func() { o.states["A"] = end }, 30*time.Minute)
 			require.Equal(t, c.want, o.refresh(t, schemas.RefreshInput{}))
 			require.Len(t, o.told, c.told)
+			require.InDelta(t, c.waits.Minutes(), slices.Max(o.looks).Minutes(), 10)
 		})
 	}
 }

@@ -144,7 +144,7 @@ func TestTheMarketingExamples(t *testing.T) {
 
 func TestEverySetting(t *testing.T) {
 	const text = `
-refresh: &nightly {cron: "0 4 * * 1-5", timeZone: Europe/Oslo, jitter: 10m}
+refresh: &nightly {cron: "0 4 * * 1-5", timeZone: Europe/Oslo, jitter: 10m, catchUp: 10s}
 exports:
   - name: a
     connection: c
@@ -173,7 +173,7 @@ exports:
 		t.Fatal(err)
 	}
 	zero, half := 0.0, 0.5
-	nightly := schemas.Timing{Cron: schemas.OneOrMore{"0 4 * * 1-5"}, TimeZone: "Europe/Oslo", Jitter: schemas.Duration(600e9)}
+	nightly := schemas.Timing{Cron: schemas.OneOrMore{"0 4 * * 1-5"}, TimeZone: "Europe/Oslo", Jitter: schemas.Duration(600e9), CatchUp: schemas.Duration(10e9)}
 	want := schemas.Export{
 		Name: "a", Connection: "c", Email: "contact.email", UserID: "Id", Fields: schemas.Fields{All: true},
 		Schedule: schemas.Schedule{Own: &schemas.Timing{Cron: schemas.OneOrMore{"@every 6h/30m"}, CatchUp: schemas.Duration(7200e9)}},

@@ -31,10 +31,11 @@ const theGridKey = "the key of Event Grid, which signs nothing"
 // sender signs requests to a gateway whose Temporal is a fakeTemporal.
 type sender struct {
 	*fakeTemporal
-	t    *testing.T
-	gate *access.Gate
-	hook *standardwebhooks.Webhook
-	h    http.Handler
+	t      *testing.T
+	gate   *access.Gate
+	office *Office
+	hook   *standardwebhooks.Webhook
+	h      http.Handler
 }
 
 func newSender(t *testing.T) sender {
@@ -58,7 +59,7 @@ func newSender(t *testing.T) sender {
 	}
 	f := &fakeTemporal{schedules: map[string]schemas.ScheduledInput{}, signal: func(string) {}}
 	office, gate := officeWith(t, f)
-	return sender{f, t, gate, hook, NewHandler(Options{Office: office, Triggers: verifier, Log: slog.New(slog.DiscardHandler)})}
+	return sender{f, t, gate, office, hook, NewHandler(Options{Office: office, Triggers: verifier, Log: slog.New(slog.DiscardHandler)})}
 }
 
 func (s sender) apply(names ...string) {
@@ -146,6 +147,28 @@ func TestASignatureIsForOneExport(t *testing.T) {
 	}
 	if status, text := s.post("/v1/exports/"+url.PathEscape("Autumn")+"/runs", "msg_2", `{"export": "Autumn"}`); status != http.StatusAccepted {
 		t.Errorf("%d %s", status, text)
+	}
+}
+
+// TestTriggersAreOff where nobody has set them up: signed requests and events are refused, whoever
+// sends them.
+func TestTriggersAreOff(t *testing.T) {
+	s := newSender(t)
+	s.apply("Spring")
+	s.h = NewHandler(Options{Office: s.office, Log: slog.New(slog.DiscardHandler)})
+	const why = "this gateway accepts no signed requests and no events"
+	for path, body := range map[string]string{"/v1/exports/Spring/runs": `{"export": "Spring"}`, "/v1/events": `{"Records":[]}`} {
+		if status, text := s.post(path, "msg_1", body); status != http.StatusUnauthorized || !strings.Contains(text, why) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	w := httptest.NewRecorder()
+	s.h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodOptions, "/v1/events", nil))
+	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), why) {
+		t.Errorf("the question whether events may be sent: %d %s", w.Code, w.Body)
+	}
+	if len(s.started) > 0 {
+		t.Errorf("started %+v", s.started)
 	}
 }
 

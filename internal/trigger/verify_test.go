@@ -186,6 +186,23 @@ func TestPubSubHasAToken(t *testing.T) {
 	}
 }
 
+// TestSendersAreOff whose setting is empty, while others are accepted.
+func TestSendersAreOff(t *testing.T) {
+	v := verifier(t, Options{Secrets: file(t, "airflow "+secret(1))})
+	for name, want := range map[string]string{
+		"grid.json": "Event Grid is not accepted here", "pubsub.json": "Pub/Sub is not accepted here",
+	} {
+		body := example(t, name)
+		r := post("/v1/events?key=", body)
+		r.Header.Set("Authorization", "Bearer token")
+		_, _, err := v.Event(r, body)
+		if refused(t, name, err); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	refused(t, "the question whether Event Grid may send", v.Grid(post("/v1/events?key=", nil)))
+}
+
 // TestASignedEventOfS3 is what a program sends that takes events from SQS.
 func TestASignedEventOfS3(t *testing.T) {
 	v := verifier(t, Options{Secrets: file(t, "sqs "+secret(1))})

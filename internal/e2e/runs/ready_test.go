@@ -71,6 +71,55 @@ func TestASlowWriterIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestFilesSettle has a schedule fire while a writer that leaves no sign adds a part each second:
+// nothing is sent before the last part has settled, and then all is. The writer's clock is ahead,
+// so a part counts as settled only if two looks, ten seconds apart, find nothing new: a machine
+// that is so busy that no part is written for some seconds makes no difference.
+func TestFilesSettle(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{Fast: true}, true) // what Iterable does is not the point
+	e := w.Of("Settling")
+	e.Fields = schemas.Fields{} // a scheduled run would ask about new ones
+	settle := schemas.Duration(3 * time.Second)
+	e.Ready.Settle = &settle
+	parts := 0
+	write := func() {
+		t.Helper()
+		part(w, e.Segments[0].Source, parts)
+		ahead := time.Now().Add(time.Hour)
+		if err := os.Chtimes(filepath.Join(e.Segments[0].Source, fmt.Sprintf("part-%d.arrow", parts)), ahead, ahead); err != nil {
+			t.Fatal(err)
+		}
+		parts++
+		if sent := w.Requests("lists/subscribe"); sent > 0 {
+			t.Fatalf("%d requests while part %d was written", sent, parts)
+		}
+	}
+	write()
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
+	w.Trigger("Settling")
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	var v operate.View
+	for why := map[string]bool{}; len(why) < 2; { // looks that found different parts
+		<-second.C
+		write()
+		if v, _ = w.Last("Settling"); v.State == schemas.StateAwaitingData {
+			why[v.Segments[0].Data.Why] = true
+		}
+		if parts > 120 {
+			t.Fatalf("the run does not wait for its data: %+v", v)
+		}
+	}
+	if why := v.Segments[0].Data.Why; !strings.Contains(why, "no file may have changed for 3s (ready.settle)") {
+		t.Error(why)
+	}
+	r := w.DoneWithin(v.Run, world.Patience)
+	if have := len(w.Members("Settling")); have != 10*parts || r.Info.Files != parts {
+		t.Errorf("%d members of %d parts, %+v", have, parts, r.Info)
+	}
+}
+
 // TestOnlyWhatAJobHasCommittedIsSent leaves the files of a failed Databricks job beside
 // those of one that has committed.
 func TestOnlyWhatAJobHasCommittedIsSent(t *testing.T) {
