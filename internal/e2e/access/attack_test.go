@@ -190,6 +190,9 @@ func TestSendingStopsOnceItMayNoMore(t *testing.T) {
 	g := world.NewGuarded(t)
 	admin, contributor := g.As(schemas.RoleAdministrator), g.As(schemas.RoleContributor)
 	const people, each = 3000, 10
+	// At 4 a second, 10 requests are made between two looks. More are for a machine that is so
+	// busy that looks are late.
+	const most = 40
 	g.Others += g.Connection("spare", g.URL, "{}")
 	g.WriteConnections(fmt.Sprintf("{requestsPerSecond: 4, subscribersPerRequest: %d}", each))
 	g.Until("the worker has read the file", func() bool {
@@ -216,6 +219,7 @@ func TestSendingStopsOnceItMayNoMore(t *testing.T) {
 		before := g.Requests("lists/subscribe")
 		g.Until("something is sent", func() bool { return g.Requests("lists/subscribe") > before })
 		c.forbid()
+		sent := g.Requests("lists/subscribe")
 		ctx, cancel := context.WithTimeout(t.Context(), world.Patience)
 		defer cancel()
 		v, err := admin.Watch(ctx, started.Run, true, nil)
@@ -223,8 +227,8 @@ func TestSendingStopsOnceItMayNoMore(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.WaitsWith(v, c.kind)
-		if n := g.Requests("lists/subscribe"); n >= people/each {
-			t.Errorf("%d requests: everything was sent", n)
+		if n := g.Requests("lists/subscribe") - sent; n > most {
+			t.Errorf("%d requests after it was forbidden, want at most %d", n, most)
 		}
 		wait := v.Waits()[0].ID
 		c.allow()
