@@ -119,7 +119,7 @@ func (h *history) writeRows(name string, rows []row) {
 			mail = ""
 		}
 		if r.bad {
-			mail = mark + "@@"
+			mail = badAddress(r.who)
 		}
 		if r.user {
 			user = userID(r.who)

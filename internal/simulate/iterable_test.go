@@ -19,6 +19,9 @@ const mark = "zq"
 func address(i int) string { return fmt.Sprintf("%s%d@example.com", mark, i) }
 func userID(i int) string  { return fmt.Sprintf("%su%d", mark, i) }
 
+// badAddress returns an address of a person that can't be mailed.
+func badAddress(i int) string { return fmt.Sprintf("%s%d@@", mark, i) }
+
 // person returns the number of the person with that address or user ID.
 func person(email, user string) int {
 	text := strings.TrimPrefix(user, mark+"u")

@@ -137,7 +137,7 @@ func (h *history) heldOut(e int, r row) bool {
 	case r.none:
 		mail, user, project = "", "", schemas.ProjectEmail
 	case r.bad && user == "":
-		mail, project = mark+"@@", schemas.ProjectEmail
+		mail, project = badAddress(r.who), schemas.ProjectEmail
 	}
 	key := batch.KeyHash([]byte(mail), []byte(user), project)
 	of := schemas.Segment{Name: h.segmentName(h.tried(e)), Split: h.split()}
