@@ -1,9 +1,13 @@
 package access
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -14,6 +18,7 @@ import (
 
 	"iterable-segment-export/internal/e2e/world"
 	"iterable-segment-export/internal/gateway"
+	"iterable-segment-export/internal/notify"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
 )
@@ -21,15 +26,37 @@ import (
 // third is somebody who may write to Temporal's namespace, without the workers' secret.
 type third struct {
 	world.Guarded
-	o *operate.Session
+	o    *operate.Session
+	hook string // a webhook's address
+	told chan message
 }
+
+// message is what came to the webhook.
+type message struct {
+	header http.Header
+	body   []byte
+}
+
+// hookSecret signs messages to webhooks.
+const hookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 // TestWhatTheThirdKindCanDo tries each thing that docs/access.md says of those who may
 // write to Temporal's namespace: it does not hold them off.
 func TestWhatTheThirdKindCanDo(t *testing.T) {
 	t.Parallel()
 	g := world.NewGuarded(t)
-	x := third{g, &operate.Session{Client: g.Client, Namespace: "default", Who: schemas.Person{Name: "the owner", Role: schemas.RoleViewer}}}
+	x := third{Guarded: g, o: &operate.Session{Client: g.Client, Namespace: "default", Who: schemas.Person{Name: "the owner", Role: schemas.RoleViewer}}}
+	x.told = make(chan message, 1)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		x.told <- message{r.Header, body}
+	}))
+	t.Cleanup(hook.Close)
+	x.hook = hook.URL
+	x.Host.Stop()
+	x.Notify = notify.Options{Secret: hookSecret, Allowed: []string{hook.URL}}
+	x.StartHost()
+	x.ServeAPI()
 	for _, c := range []struct {
 		name string
 		do   func(third)
@@ -39,6 +66,7 @@ func TestWhatTheThirdKindCanDo(t *testing.T) {
 		{"change schedules", third.schedules},
 		{"start what was granted", third.startsAgain},
 		{"leave out a guardrail", third.leavesOut},
+		{"send a message of any text", third.tells},
 		{"show false states", third.lies},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -54,7 +82,37 @@ func (x third) answers() {
 	if _, err := x.o.Answer(x.T.Context(), v, schemas.UpdateApprove, v.Waits()[0].ID); err != nil {
 		x.T.Fatal(err)
 	}
-	x.Done(x.Watch(v.Run))
+	if r := x.Done(x.Watch(v.Run)); len(r.Answers) != 1 || r.Answers[0].Who != "the owner" {
+		x.T.Errorf("it was answered by %+v", r.Answers)
+	}
+}
+
+// tells sends a message to the webhook of a run.
+func (x third) tells() {
+	x.People("Told", 1, 10, 1)
+	e := x.Of("Told")
+	e.Connection, e.Fields = "owners", schemas.Fields{} // fields that Iterable does not have would be asked about
+	chat := schemas.Notify{URL: schemas.NotifyURL{URL: x.hook + "/chat"}, On: []string{schemas.EventFailed}}
+	e.Notify = []schemas.Notify{chat}
+	v := x.Through(x.As(schemas.RoleAdministrator), gateway.StartRequest{Definition: &e})
+	x.Done(v)
+	in := schemas.NotifyInput{To: chat, ID: "1", Message: schemas.Message{Type: "run.failed", Data: schemas.Event{
+		Event: schemas.EventFailed, Export: "Told", Connection: "owners", RunID: v.Run.RunID, Message: "Transfer the money",
+	}}}
+	run, err := x.Client.ExecuteWorkflow(x.T.Context(), client.StartWorkflowOptions{TaskQueue: schemas.TaskQueue}, schemas.WorkflowNotify, in)
+	if err == nil {
+		err = run.Get(x.T.Context(), nil)
+	}
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	m := <-x.told
+	if !strings.Contains(string(m.body), "Transfer the money") {
+		x.T.Errorf("the message is %s", m.body)
+	}
+	if hook, err := standardwebhooks.NewWebhook(hookSecret); err != nil || hook.Verify(m.body, m.header) != nil {
+		x.T.Errorf("it is not signed: %v", err)
+	}
 }
 
 func (x third) ends() {
@@ -265,7 +323,7 @@ func (x third) lies() {
 func TestWhatTheThirdKindCanNotDo(t *testing.T) {
 	t.Parallel()
 	g := world.NewGuarded(t)
-	x := third{g, &operate.Session{Client: g.Client, Namespace: "default"}}
+	x := third{Guarded: g, o: &operate.Session{Client: g.Client, Namespace: "default"}}
 	a := x.applied("Altered")
 	good := granted(a)
 	for name, alter := range map[string]func(*schemas.RunInput){
