@@ -53,6 +53,7 @@ func TestTheWholeWalkWithARealProvider(t *testing.T) {
 	issuer := oidctest.Start(t)
 	w := world.New(t, sandbox.Config{}, false)
 	w.WithoutConsent()
+	w.Allow("administrators")
 	w.Secrets = []string{accesstest.Secret}
 	w.StartHost()
 	g := world.Guarded{World: w}
@@ -87,6 +88,12 @@ func TestTheWholeWalkWithARealProvider(t *testing.T) {
 	if strings.Contains(refused, schemas.ConsentStatement[:40]) {
 		t.Error("the statement is shown to a person who can't agree")
 	}
+	s.Contains(s.Want(1, "apply", file, "--yes"), `connection "sandbox" is not shared with contributors`)
+	w.Allow("administrators, contributors")
+	w.Until("it is shared", func() bool {
+		status, plan, _ := s.Call("apply", file, "--plan")
+		return status != 1 && strings.Contains(plan, `create "Spring"`)
+	})
 	s.Contains(s.Want(0, "apply", file, "--yes"), `create "Spring"`)
 	s.Contains(s.Want(0, "run", "Spring"), "done")
 	s.Contains(s.Want(0, "rejects", "Spring", "--format", "csv"), "nobody@nowhere")
@@ -115,6 +122,17 @@ func TestTheWholeWalkWithARealProvider(t *testing.T) {
 	as("ann")
 	s.Contains(s.Want(0, "disconnect", "sandbox", "--detach"), "Disconnected")
 	as("bob")
+	text = s.Want(3, "run", "Spring") // it waits, and sends nothing
+	s.Contains(text, "disconnected")
+	waits = regexp.MustCompile(`starter abort "Spring" --wait (\S+)`).FindStringSubmatch(text)
+	if waits == nil {
+		t.Fatal("it does not say how to end it")
+	}
+	s.Want(0, "abort", "Spring", "--wait", waits[1])
+	s.Contains(s.Want(1, "watch", "Spring"), "aborted")
+	if n := len(w.Members("Spring")); n != 5 {
+		t.Errorf("after disconnect %d are on the list", n)
+	}
 	s.Contains(s.Want(0, "remove", "Spring", "--yes"), `Removed: "Spring"`)
 	w.NobodyIsLeft()
 	s.Contains(s.Want(0, "login", "--out"), "Logged out")
