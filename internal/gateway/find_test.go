@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"testing"
 	"time"
 
@@ -194,5 +195,52 @@ func TestFindPerson(t *testing.T) {
 	root.Around = nil
 	if _, err := l.FindPerson(t.Context(), people.FindRequest{Person: " "}); err == nil {
 		t.Error("an empty person is accepted")
+	}
+}
+
+// TestFindPersonSaysOnlyWhatIsKnown: a list that could not be searched is not one without the
+// person, and that they were once on a list is no reason why they are not.
+func TestFindPersonSaysOnlyWhatIsKnown(t *testing.T) {
+	root, err := storage.OpenRoot(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	ann, bob := []byte("ann@example.com"), []byte("bob@example.com")
+	for _, export := range []string{"Added", "Updated", "Unchanged", "Removed", "Damaged", "Damaged too", "Cut"} {
+		putSnapshot(t, root, "users", schemas.ProjectUserID, export, 1, snapshot.Member{UserID: []byte("u2"), Email: bob})
+	}
+	for export, outcome := range map[string]schemas.Outcome{
+		"Added": schemas.OutcomeAdded, "Updated": schemas.OutcomeUpdated, "Unchanged": schemas.OutcomeUnchanged, "Removed": schemas.OutcomeRemoved,
+		"Damaged": schemas.OutcomeRemoved, "Cut": schemas.OutcomeRemoved, "Aborted": schemas.OutcomeRejected,
+	} {
+		run := schemas.RunRef{Connection: "users", Export: export, RunID: "run", Segment: "S"}
+		putRecord(t, root, run, schemas.IdentityPlain, rejects.Row{Email: ann, Outcome: outcome, Request: "1"})
+	}
+	for _, export := range []string{"Damaged", "Damaged too", "Cut"} {
+		key := path.Join(dataroot.SnapshotDir("users", export, "S"), dataroot.SnapshotName(1))
+		data, err := root.Read(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if export == "Cut" {
+			data = data[:len(data)/2] // its header can't be read either
+		} else {
+			data[bytes.Index(data, bob)] ^= 1
+		}
+		if err := root.Write(t.Context(), key, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := searching(t, root).FindPerson(t.Context(), people.FindRequest{Person: "ann@example.com", History: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var not []string
+	for _, r := range found.NotOn {
+		not = append(not, r.Export)
+	}
+	if !slices.Equal(not, []string{"Aborted", "Removed"}) || found.Unexplained != 3 || len(found.Unreadable) != 3 || len(found.Lists) != 0 {
+		t.Errorf("not on %q and %d others, could not search %q", not, found.Unexplained, found.Unreadable)
 	}
 }

@@ -20,8 +20,9 @@ type Found struct {
 	// Lists are those that exports have put the person on.
 	Lists []FoundList `json:"lists"`
 	// NotOn has, for each list that has not got the person, what became of them in the newest run
-	// whose record has them. Unexplained counts the lists without the person of which no record has
-	// them. Both need the records.
+	// whose record has them. Unexplained counts the lists without the person of which no record says
+	// why: none has the person, or the newest says that they were on the list. Both need the records,
+	// and leave out lists that could not be searched.
 	NotOn       []FoundRow `json:"notOn,omitempty"`
 	Unexplained int        `json:"unexplained,omitempty"`
 	// Rows are what became of the person in past runs, the newest first.

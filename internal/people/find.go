@@ -75,7 +75,7 @@ func (r FoundRow) of() list  { return list{r.Connection, r.Export, r.Segment} }
 
 // explain sets what the rows say of each list: since when the person is on it, or why they are not.
 func (f *finder) explain() {
-	on, rows := map[list]bool{}, map[list][]FoundRow{}
+	on, rows, explained := map[list]bool{}, map[list][]FoundRow{}, map[list]bool{}
 	for _, r := range f.found.Rows {
 		if r.Export != "" { // whose report was deleted meanwhile
 			rows[r.of()] = append(rows[r.of()], r)
@@ -87,18 +87,30 @@ func (f *finder) explain() {
 		l.sent(rows[l.of()])
 	}
 	for of, about := range rows {
-		if !on[of] {
-			f.found.NotOn = append(f.found.NotOn, why(about))
+		if on[of] || f.unsearched(of) {
+			continue
+		}
+		switch r := why(about); r.Outcome {
+		case schemas.OutcomeAdded, schemas.OutcomeUpdated, schemas.OutcomeUnchanged: // on the list then
+		default:
+			f.found.NotOn = append(f.found.NotOn, r)
+			explained[of] = true
 		}
 	}
 	slices.SortFunc(f.found.NotOn, func(a, b FoundRow) int {
 		return cmp.Or(strings.Compare(a.Export, b.Export), strings.Compare(a.Segment, b.Segment), strings.Compare(a.Connection, b.Connection))
 	})
 	for of := range f.searched {
-		if !on[of] && rows[of] == nil {
+		if !on[of] && !explained[of] {
 			f.found.Unexplained++
 		}
 	}
+}
+
+// unsearched reports whether the snapshot of a list could not be searched.
+func (f *finder) unsearched(of list) bool {
+	dir := dataroot.SnapshotDir(of.connection, of.export, of.segment)
+	return slices.ContainsFunc(f.found.Unreadable, func(key string) bool { return path.Dir(key) == dir })
 }
 
 // sent sets since when the person is on the list and when they were last sent, by their rows, the
@@ -234,8 +246,10 @@ func (f *finder) snapshot(ctx context.Context, key string) (ok bool, err error) 
 	}
 	f.found.Snapshots++
 	h := s.Header()
-	f.searched[list{h.Connection, h.Export, h.Segment}] = true
 	members, err := f.members(ctx, s)
+	if err == nil {
+		f.searched[list{h.Connection, h.Export, h.Segment}] = true
+	}
 	for _, m := range members {
 		f.found.Lists = append(f.found.Lists, listOf(h, m))
 	}
