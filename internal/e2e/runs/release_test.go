@@ -120,7 +120,7 @@ func TestRecordRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range contents(t, w.DataRoot) {
-		if strings.HasSuffix(name, ".html") { // large, and read by nothing
+		if strings.HasSuffix(name, ".html") || strings.Contains(filepath.ToSlash(name), "/turns/") { // large, or past; read by nothing
 			_ = os.Remove(name)
 		}
 	}
@@ -211,8 +211,7 @@ func TestDataRootsOfReleases(t *testing.T) {
 		t.Fatal("no release is recorded", err)
 	}
 	for _, version := range versions {
-		t.Run(version.Name(), func(t *testing.T) {
-			t.Parallel()
+		t.Run(version.Name(), func(t *testing.T) { // one at a time: they share a port
 			w := releaseWorld(t, restoreRelease(t, version.Name()), world.Person(101))
 			reports := oldReports(t, w)
 			if states := []string{reports[0].State, reports[1].State, reports[2].State}; !slices.Equal(states, []string{"done", "done", "aborted"}) {
