@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,13 +30,7 @@ func (a *Activities) Foresee(ctx context.Context, exports []schemas.Export) []sc
 		if existing[e.Connection] == nil {
 			existing[e.Connection] = sync.OnceValues(func() (map[string]string, error) { return a.existingFields(ctx, e.Connection) })
 		}
-		past := sync.OnceValues(func() (report.PastRuns, error) { return a.pastRuns(ctx, e) })
-		for _, s := range e.Segments {
-			if err := a.foresee(ctx, e, s, existing[e.Connection], past, &out[i]); err != nil {
-				out[i].Unknown = fmt.Sprintf("the data fields that a run would create are not known, because segment %q can't be read: %v", s.Name, step.Plain(err))
-				break
-			}
-		}
+		out[i] = a.foresee(ctx, e, existing[e.Connection])
 	}
 	return out
 }
@@ -61,36 +56,60 @@ func (a *Activities) pastRuns(ctx context.Context, e schemas.Export) (past repor
 	return past, err
 }
 
-// foresee adds one segment.
-func (a *Activities) foresee(ctx context.Context, e schemas.Export, s schemas.Segment, existing func() (map[string]string, error), past func() (report.PastRuns, error), out *schemas.Foreseen) error {
-	var fields []string // nil if none are mapped
-	if !e.Fields.IsZero() {
-		seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
-		if err != nil {
-			return err
-		}
-		mapper, err := staging.CompileMapping(e, schemas.Limits{}, seg)
-		if err != nil {
-			return err
-		}
-		known, err := existing()
-		if err != nil {
-			return err
-		}
-		for _, f := range mapping.NewFields(mapper.Fields(), known) {
-			if !slices.Contains(out.NewFields, f) {
-				out.NewFields = append(out.NewFields, f)
+// foresee does it for one export. Of what can't be read for its segments, it names the first.
+func (a *Activities) foresee(ctx context.Context, e schemas.Export, existing func() (map[string]string, error)) (out schemas.Foreseen) {
+	past := sync.OnceValues(func() (report.PastRuns, error) { return a.pastRuns(ctx, e) })
+	var unread, uncreated, unsent string // what is not known
+	for _, s := range e.Segments {
+		var fields []string // nil if none are mapped, or they are not known
+		if !e.Fields.IsZero() && unread == "" {
+			mapper, err := a.mapper(ctx, e, s)
+			if err != nil {
+				unread = fmt.Sprintf("the data fields that a run would create or send again are not known, because segment %q can't be read: %v", s.Name, step.Plain(err))
+			} else {
+				fields = staging.FieldNames(mapper)
+				known, err := existing()
+				if err != nil {
+					uncreated = fmt.Sprintf("the data fields that a run would create are not known: %v", step.Plain(err))
+				} else {
+					out.NewFields = union(out.NewFields, mapping.NewFields(mapper.Fields(), known))
+				}
 			}
 		}
-		fields = staging.FieldNames(mapper)
+		// Without a data root, the program itself says so.
+		if a.Root != nil && unsent == "" && !waits(out.SentAgain) {
+			again, err := a.sentAgain(ctx, e, s, fields, past)
+			if err != nil {
+				unsent = fmt.Sprintf("what a run would send again is not fully known: %v", step.Plain(err))
+			}
+			out.SentAgain = cmp.Or(again, out.SentAgain)
+		}
 	}
-	if a.Root == nil || out.SentAgain != "" { // the program has no data root
-		return nil
+	causes := slices.DeleteFunc([]string{unread, uncreated, unsent}, func(s string) bool { return s == "" })
+	out.Unknown = strings.Join(causes, "; ")
+	return out
+}
+
+// waits reports whether a scheduled run needs an approval to send profiles again, for the reason
+// of a Foreseen.
+func waits(again string) bool { return again != "" && again != schemas.FullRunDue }
+
+// mapper returns the mapping of a segment's columns.
+func (a *Activities) mapper(ctx context.Context, e schemas.Export, s schemas.Segment) (*mapping.Mapper, error) {
+	seg, err := a.inspect(ctx, e, s, time.Now(), nil, nil)
+	if err != nil {
+		return nil, err
 	}
+	return staging.CompileMapping(e, schemas.Limits{}, seg)
+}
+
+// sentAgain returns why the next run sends profiles of a segment again, or "". A reason that needs
+// an approval comes before a full run that is due. fields are those that the run would send, or nil.
+func (a *Activities) sentAgain(ctx context.Context, e schemas.Export, s schemas.Segment, fields []string, past func() (report.PastRuns, error)) (again string, err error) {
 	e.Segments = []schemas.Segment{s}
 	lists, err := a.listsOf(ctx, e)
 	if err != nil {
-		return err
+		return "", err
 	}
 	headers := make([]*snapshot.Header, len(lists))
 	var reading errgroup.Group
@@ -102,7 +121,7 @@ func (a *Activities) foresee(ctx context.Context, e schemas.Export, s schemas.Se
 		})
 	}
 	if err := reading.Wait(); err != nil {
-		return err
+		return "", err
 	}
 	c, _ := a.Connections.Get(e.Connection) // an unknown one is refused elsewhere
 	for i, h := range headers {
@@ -110,16 +129,21 @@ func (a *Activities) foresee(ctx context.Context, e schemas.Export, s schemas.Se
 		if h != nil {
 			why = ledger.Again(*h, e, projectType(c), time.Now())
 		} else if runs, err := past(); err != nil {
-			return err
+			return again, err
 		} else if filled(runs, lists[i].Name) {
 			why = fmt.Sprintf("the snapshot of list %q is lost or damaged", lists[i].Name)
 		}
-		out.SentAgain = cmp.Or(out.SentAgain, why)
+		if waits(why) {
+			return why, nil
+		}
+		if why != "" {
+			again, h.Fields = why, nil // a full run sends all profiles, whatever the columns
+		}
 	}
-	if out.SentAgain == "" && fields != nil && otherFields(headers, fields) {
-		out.SentAgain = "the segment has other columns than at the last run"
+	if fields != nil && otherFields(headers, fields) {
+		return "the segment has other columns than at the last run", nil
 	}
-	return nil
+	return again, nil
 }
 
 // filled reports whether a past run has filled a list, so that there was a snapshot.

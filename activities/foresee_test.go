@@ -21,12 +21,7 @@ import (
 // run, also to the lists of a divided segment, its mapping has changed, a full run is due, or the
 // snapshot is lost or restored.
 func TestForeseeAsksOnce(t *testing.T) {
-	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
-	source := filepath.Join(t.TempDir(), "people.arrow")
-	writePeople(t, source, map[string]float64{"ann@example.com": 1})
-	c := b.Connections.(oneConnection)
-	c.c.AllowedSources = []string{filepath.Dir(source)}
-	b.Activities.Connections, b.Clients.Connections = c, c
+	b, source := newForeseeing(t)
 	all := []schemas.Segment{{Name: "High-value", Source: source}, {Name: "Loyal", Source: source}}
 	export := func(name string, fields schemas.Fields) schemas.Export {
 		return schemas.Export{Name: name, Connection: "sandbox", Email: "Mail", Fields: fields, Segments: all}
@@ -93,6 +88,102 @@ func TestForeseeAsksOnce(t *testing.T) {
 	if n := b.sandbox.Stats(false).Endpoints["users/getFields"].Requests; n != 1 {
 		t.Errorf("%d requests for the fields", n)
 	}
+}
+
+// What waits for an approval is foreseen, even if a full run is due, which needs none: for the
+// same segment, or for another before or after it. A full run sends all profiles, whatever the
+// columns.
+func TestAFullRunThatIsDueHidesNothing(t *testing.T) {
+	const columns, lost = "the segment has other columns than at the last run", `the snapshot of list "B" is lost or damaged`
+	b, source := newForeseeing(t)
+	for name, c := range map[string]struct {
+		columns map[string][]string // at the last run, by list
+		dueOf   string              // the list whose full run is due; its last one was two hours ago
+		lost    string
+		want    string
+	}{
+		"lost after":           {map[string][]string{"A": {"Value"}}, "A", "B", lost},
+		"other columns after":  {map[string][]string{"A": {"Value"}, "B": {}}, "A", "", columns},
+		"other columns before": {map[string][]string{"A": {}, "B": {"Value"}}, "B", "", columns},
+		"other columns in it":  {map[string][]string{"A": {}, "B": {"Value"}}, "A", "", schemas.FullRunDue},
+		"nothing else":         {map[string][]string{"A": {"Value"}, "B": {"Value"}}, "B", "", schemas.FullRunDue},
+	} {
+		e := schemas.Export{Name: name, Connection: "sandbox", Email: "Mail", Fields: schemas.Fields{All: true},
+			Segments: []schemas.Segment{{Name: "A", Source: source}, {Name: "B", Source: source}}}
+		e.FullEvery = schemas.Duration(time.Hour)
+		for list, fields := range c.columns {
+			run := schemas.RunRef{Connection: "sandbox", Export: name, RunID: "r1", Segment: list}
+			h := ledger.NewHeader(run, e, 7, schemas.ProjectEmail)
+			h.Fields, h.FullAt = fields, time.Now()
+			if list == c.dueOf {
+				h.FullAt = h.FullAt.Add(-2 * time.Hour)
+			}
+			if err := b.Ledger().Publish(t.Context(), run, snapshot.NewUpdate("", 0), ledger.Opened{}, h); err != nil {
+				t.Fatal(err)
+			}
+		}
+		past := report.PastRuns{Connection: "sandbox", Export: name, Runs: []report.PastRun{{RunID: "r1", Lists: []report.PastList{{Segment: c.lost, ListID: 7, State: schemas.StateDone}}}}}
+		if err := b.Root.WriteJSON(t.Context(), dataroot.PastRunsKey("sandbox", name), past); err != nil {
+			t.Fatal(err)
+		}
+		if f := b.Foresee(t.Context(), []schemas.Export{e})[0]; f.SentAgain != c.want || f.Unknown != "" {
+			t.Errorf("%s: %+v, want %q", name, f, c.want)
+		}
+	}
+}
+
+// What can't be read is named by its own text, and does not hide the rest: the data root, a
+// segment, the fields of the project.
+func TestForeseeNamesWhatIsNotKnown(t *testing.T) {
+	const sent, created, both = "what a run would send again is not fully known: ", "the data fields that a run would create are not known: ",
+		`the data fields that a run would create or send again are not known, because segment "B" can't be read: `
+	b, source := newForeseeing(t)
+	export := func(name string, fields schemas.Fields, second string) schemas.Export {
+		return schemas.Export{Name: name, Connection: "sandbox", Email: "Mail", Fields: fields,
+			Segments: []schemas.Segment{{Name: "A", Source: source}, {Name: "B", Source: second}}}
+	}
+	missing := filepath.Join(filepath.Dir(source), "missing.arrow")
+	for _, name := range []string{"Damaged", "Both"} {
+		if err := b.Root.Write(t.Context(), dataroot.PastRunsKey("sandbox", name), []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(e schemas.Export, newFields []string, texts ...string) {
+		t.Helper()
+		f := b.Foresee(t.Context(), []schemas.Export{e})[0]
+		rest := f.Unknown
+		for _, text := range texts {
+			if !strings.Contains(rest, text) {
+				t.Errorf("export %q: %q, want %q", e.Name, f.Unknown, text)
+			}
+			rest = strings.Replace(rest, text, "", 1)
+		}
+		if strings.Contains(rest, "known") || !slices.Equal(f.NewFields, newFields) {
+			t.Errorf("export %q: %+v, want fields %v and only %q", e.Name, f, newFields, texts)
+		}
+	}
+	all := schemas.Fields{All: true}
+	check(export("Damaged", schemas.Fields{}, source), nil, sent)
+	check(export("Damaged", all, source), []string{"Value"}, sent)
+	check(export("Unread", all, missing), []string{"Value"}, both)
+	check(export("Both", all, missing), []string{"Value"}, both, sent)
+
+	b, source = newForeseeing(t)
+	b.sandbox.Revoke(sandbox.DefaultKey, true)
+	check(export("Refused", all, source), nil, created)
+}
+
+// newForeseeing returns a bench whose connection allows a segment with the column Value, and the
+// segment's file.
+func newForeseeing(t *testing.T) (b *bench, source string) {
+	t.Helper()
+	b = newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	source = filepath.Join(t.TempDir(), "people.arrow")
+	writePeople(t, source, map[string]float64{"ann@example.com": 1})
+	connections := b.Connections.(oneConnection)
+	connections.c.AllowedSources = []string{filepath.Dir(source)}
+	b.Activities.Connections, b.Clients.Connections = connections, connections
+	return b, source
 }
 
 // A run records which project its connection leads to, also if it creates the first list

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"go.temporal.io/sdk/client"
@@ -96,14 +97,18 @@ func (d Direct) Office() *gateway.Office {
 		a, err := steps()
 		if err != nil {
 			out := make([]schemas.Foreseen, len(exports))
-			for i, e := range exports {
-				if !e.Fields.IsZero() {
-					out[i].Unknown = fmt.Sprintf("the data fields that a run would create are not known: %v", err)
-				}
+			for i := range out {
+				out[i].Unknown = fmt.Sprintf("what a run would create or send again is not known: %v", err)
 			}
 			return out
 		}
-		return a.Foresee(ctx, exports)
+		out := a.Foresee(ctx, exports)
+		if _, err := root(); err != nil {
+			for i, f := range out {
+				out[i].Unknown = strings.TrimPrefix(fmt.Sprintf("%s; what a run would send again is not fully known: %v", f.Unknown, err), "; ")
+			}
+		}
+		return out
 	}
 	return o
 }

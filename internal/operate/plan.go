@@ -35,7 +35,7 @@ type Step struct {
 	SentAgain    bool   `json:"sentAgain,omitempty"`
 	SentAgainWhy string `json:"sentAgainWhy,omitempty"`
 	// NewFields are the data fields that the next run would create in Iterable.
-	// Unforeseen says why they are not known.
+	// Unforeseen says why they, or what is sent again, are not known.
 	NewFields  []string `json:"newFields,omitempty"`
 	Unforeseen string   `json:"unforeseen,omitempty"`
 	// Outlook is what the schedule means, nil without one.
