@@ -37,17 +37,31 @@ func (s *Share) Documented(ctx context.Context, connection string, e api.Endpoin
 	if err != nil {
 		return false, next, fmt.Errorf("reserve a turn for %s: %w", e.Name, err)
 	}
-	files, err := s.root.List(ctx, dir)
-	for _, f := range files {
-		if err == nil && f.Name < name(number-max(kept, int64(clocks/slot)+1)) {
-			err = s.root.DeletePrefix(ctx, f.Name)
-		}
-	}
-	if err != nil {
-		return false, next, fmt.Errorf("delete past turns for %s: %w", e.Name, err)
+	if s.tidying.CompareAndSwap(false, true) {
+		go s.tidy(dir, name(number-max(kept, int64(clocks/slot)+1)))
 	}
 	return false, next, nil
 }
+
+// tidy deletes the files of the slots before one. The request does not wait for it. Files that
+// tidyWithin is too short for are deleted after a later request.
+func (s *Share) tidy(dir, before string) {
+	defer s.tidying.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), tidyWithin)
+	defer cancel()
+	files, err := s.root.List(ctx, dir)
+	for _, f := range files {
+		if err == nil && f.Name < before {
+			err = s.root.DeletePrefix(ctx, f.Name)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("past turns not deleted; the next request tries again", "folder", dir, "error", err)
+	}
+}
+
+// tidyWithin is the time limit of deleting the files of past slots.
+const tidyWithin = 10 * time.Second
 
 // kept is the least number of past slots whose files are kept, and clocks the time for which
 // they are kept at least, for workers with slow clocks.

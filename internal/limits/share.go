@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"iterable-segment-export/internal/dataroot"
@@ -81,6 +82,8 @@ type Share struct {
 	registry *Registry
 	log      *slog.Logger
 	id       string
+
+	tidying atomic.Bool // files of past turns are being deleted
 
 	mu       sync.Mutex
 	uploads  map[string]int // in progress, by connection
