@@ -44,8 +44,10 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.keepSent(ctx, in); err != nil {
 		return in.Report, err
 	}
-	if err := a.Ledger().KeepSuppressionCounts(ctx, in.Run, in.Report.Manifest.SuppressionLists); err != nil {
-		return in.Report, err
+	if in.Segment.Trial == nil { // a trial does not ask about a list that has lost entries
+		if err := a.Ledger().KeepSuppressionCounts(ctx, in.Export.Connection, in.Report.Manifest.SuppressionLists); err != nil {
+			return in.Report, err
+		}
 	}
 	if err := upload.PublishPace(ctx, a.Root, in.Run); err != nil {
 		return in.Report, err

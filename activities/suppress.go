@@ -25,12 +25,10 @@ func (a *Activities) suppressions(ctx context.Context, in schemas.StageInput) (o
 	if err != nil {
 		return out, err
 	}
-	before, err := a.Ledger().SuppressionCounts(ctx, in.Run)
-	if err != nil {
-		return out, err
-	}
 	for i := range counts {
-		counts[i].Before = before[counts[i].Name]
+		if counts[i].Before, err = a.Ledger().SuppressionCount(ctx, in.Export.Connection, counts[i].Name); err != nil {
+			return out, err
+		}
 		if n := counts[i].Unreadable; n > 0 {
 			warnings = append(warnings, fmt.Sprintf("suppression list %q: %d of %d entries are not an e-mail address, and suppress nobody", counts[i].Name, n, counts[i].Entries))
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"iterable-segment-export/schemas"
@@ -152,7 +153,7 @@ func TestSuppressionListsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted(m, schemas.SuppressionCount{Name: "Complaints", Entries: 3, Unreadable: 1}) // no run was done
-	if err := b.Ledger().KeepSuppressionCounts(t.Context(), b.input.Run, m.SuppressionLists); err != nil {
+	if err := b.Ledger().KeepSuppressionCounts(t.Context(), "sandbox", m.SuppressionLists); err != nil {
 		t.Fatal(err)
 	}
 	writeIdentities(t, list, nil) // an empty list is valid, and much smaller
@@ -160,6 +161,58 @@ func TestSuppressionListsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted(m, schemas.SuppressionCount{Name: "Complaints", Before: 3})
+}
+
+// TestALostSuppressionListIsKnownToAllExports over the connection: a new name for the segment or for
+// the export does not make its present size the right one, and neither does a trial, which does not
+// ask. A run that was done with it does: somebody has approved it.
+func TestALostSuppressionListIsKnownToAllExports(t *testing.T) {
+	var list string
+	ann := identity{"ann@example.com", ""}
+	b, m, err := stageSuppressed(t, schemas.ModeMirror, schemas.ProjectEmail, nil, []identity{ann}, func(folder string) []schemas.Suppression {
+		list = filepath.Join(folder, "never.arrow")
+		writeIdentities(t, list, []identity{ann, {"bob@example.com", ""}, {"eve@example.com", ""}})
+		return []schemas.Suppression{{Name: "Complaints", Source: folder, Email: "Mail"}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.env.RegisterActivityWithOptions(b.CommitSnapshot, activity.RegisterOptions{Name: schemas.ActivityCommitSnapshot})
+	stage := func(runID, export, segment string) schemas.CommitInput {
+		t.Helper()
+		in := b.input
+		in.Run = schemas.RunRef{Export: export, RunID: runID, Segment: segment}
+		in.Export.Name, in.Segment.Name = export, segment
+		if m, err = b.stageInput(in); err != nil {
+			t.Fatal(err)
+		}
+		return schemas.CommitInput{Run: in.Run, Export: in.Export, Segment: in.Segment, Connection: in.Connection,
+			Report: schemas.ExportReport{ListID: 7, Manifest: m, State: schemas.StateDone}}
+	}
+	commit := func(in schemas.CommitInput) {
+		t.Helper()
+		if _, err := b.env.ExecuteActivity(schemas.ActivityCommitSnapshot, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(stage("r3", "Spring", "High-value"))
+	writeIdentities(t, list, []identity{ann})
+	had := func(want int64, run schemas.CommitInput) {
+		t.Helper()
+		if l := run.Report.Manifest.SuppressionLists; len(l) != 1 || l[0].Entries != 1 || l[0].Before != want {
+			t.Errorf("%s/%s: %+v, want %d before", run.Run.Export, run.Run.Segment, l, want)
+		}
+	}
+	had(3, stage("r4", "Spring", "High-value"))
+	had(3, stage("r5", "Spring", "Renamed"))
+	had(3, stage("r6", "Copied", "High-value"))
+	trial := stage("r7", "Spring (trial)", "High-value (trial)")
+	trial.Segment.Trial = &schemas.Trial{Limit: 1}
+	commit(trial)
+	approved := stage("r8", "Copied", "Renamed")
+	had(3, approved)
+	commit(approved)
+	had(1, stage("r9", "Spring", "High-value"))
 }
 
 // TestLeftoversOfSuppressionLists: files of an older export are doubtful.

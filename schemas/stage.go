@@ -176,7 +176,8 @@ type SuppressionCount struct {
 	Unreadable int64 `json:"unreadable,omitempty"`
 	// Fingerprint identifies the files that were read.
 	Fingerprint string `json:"fingerprint,omitempty"`
-	// Before is the number of entries at the last run that was done, 0 where there was none.
+	// Before is the number of entries when a run over the connection was last done, 0 where there
+	// was none.
 	Before int64 `json:"before,omitempty"`
 }
 

@@ -116,6 +116,12 @@ func SuppressionKey(connection, list string) string {
 	return path.Join(SuppressionDir, schemas.PathName(connection), schemas.PathName(list))
 }
 
+// SuppressionCountKey returns the key of the number of entries that a suppression list of a
+// connection had when a run was last done. It stays when exports are removed.
+func SuppressionCountKey(connection, list string) string {
+	return path.Join("connections", schemas.PathName(connection), "suppression", schemas.PathName(list)+".json")
+}
+
 // exportPath returns the part of a path that separates exports of the same name over
 // different connections.
 func exportPath(connection, export string) string {
@@ -211,6 +217,11 @@ const SweptKey = "sweeper/last.json"
 // SnapshotDir returns the folder of the snapshot of one segment of a connection's export.
 func SnapshotDir(connection, export, segment string) string {
 	return path.Join("snapshots", exportPath(connection, export), schemas.PathName(segment))
+}
+
+// ConnectionSnapshots returns the folder of the snapshots of all exports over a connection.
+func ConnectionSnapshots(connection string) string {
+	return path.Join(SnapshotsDir, schemas.PathName(connection))
 }
 
 // ListsKey returns the key of the record of a divided segment's lists.

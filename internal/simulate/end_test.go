@@ -356,7 +356,7 @@ func (h *history) checkFiles() {
 		switch {
 		case isSnapshot && top == "snapshots":
 			snapshots[path.Dir(key)]++
-		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "suppression.json" || path.Base(key) == "lists.json") && top == "snapshots", key == dataroot.RestoreKey:
+		case (path.Base(key) == "unsent.json" || path.Base(key) == "linked" || path.Base(key) == "lists.json") && top == "snapshots", top == "connections" && path.Base(path.Dir(key)) == "suppression", key == dataroot.RestoreKey:
 		case top == "reports" || top == dataroot.HistoryDir || top == "access" || top == "forgotten" || top == dataroot.SuppressionDir || top == dataroot.AuditDir || top == dataroot.ListOwners || key == dataroot.DeploymentKey || key == dataroot.SweptKey:
 		case path.Base(path.Dir(key)) == "sizes":
 			sizes[path.Dir(key)]++

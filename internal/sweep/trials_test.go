@@ -95,7 +95,7 @@ func TestLateSnapshots(t *testing.T) {
 	}
 	defer root.Close()
 	dir := dataroot.SnapshotDir("marketing", "Spring", "In SE") + "/"
-	late, newest, notes := dir+dataroot.SnapshotName(2), dir+dataroot.SnapshotName(10), dir+"suppression.json"
+	late, newest, notes := dir+dataroot.SnapshotName(2), dir+dataroot.SnapshotName(10), dir+"unsent.json"
 	for _, key := range []string{newest, notes, late} {
 		if err := root.Write(t.Context(), key, []byte("{}")); err != nil {
 			t.Fatal(err)

@@ -205,7 +205,7 @@ func TestNobodyLeavesTheirPlace(t *testing.T) {
 	h.stateIsClean(w, dir)
 
 	// Where people may be, nobody else may look.
-	beside := map[string]int{"linked": 0, path.Base(dataroot.ListsKey(schemas.RunRef{})): 0, "suppression.json": 0} // of snapshots
+	beside := map[string]int{"linked": 0, path.Base(dataroot.ListsKey(schemas.RunRef{})): 0, path.Base(dataroot.SuppressionCountKey("canary", "Never")): 0} // of snapshots, and of a connection
 	for name, data := range files(w, w.DataRoot) {
 		h.clean(t, "the name of "+name, []byte(strings.TrimPrefix(name, w.DataRoot)))
 		switch base := path.Base(name); {
