@@ -48,11 +48,11 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 		return out, err
 	}
 	missed := map[string]time.Time{} // the scheduled starts that this look finds overdue
-	active := map[string]Applied{}   // those with a schedule of their own
+	known := map[string]Applied{}
 	slices.SortStableFunc(applied, func(a, b Applied) int { return cmp.Compare(len(a.Export.After), len(b.Export.After)) })
 	roots := order{known: map[string]schemas.ScheduledInput{}, roots: map[string][]string{}}
 	for _, a := range applied {
-		roots.known[a.Export.Name] = a.ScheduledInput
+		roots.known[a.Export.Name], known[a.Export.Name] = a.ScheduledInput, a
 	}
 	for _, a := range applied {
 		seen(a.Export.Name)
@@ -65,10 +65,13 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 		}
 		l := late{Watched: before.Exports[a.Export.Name], a: a, runs: runs, now: now}
 		l.skipped = func(r Run) (bool, error) { return o.skippedAll(ctx, r) }
-		starts := a
+		l.running = func(r Run) bool {
+			v, err := o.Look(ctx, r)
+			return err == nil && v.State == schemas.StateRunning
+		}
+		starts := a.Begins
 		if a.Timing != nil {
-			active[a.Export.Name] = a
-			l.follow(*a.Timing, before.LookedAt)
+			l.follow(*a.Timing, before.LookedAt, a.Updated)
 			if l.Due.IsZero() && !before.LookedAt.IsZero() && a.Updated.After(before.LookedAt) {
 				if l.Due, err = o.firstStart(ctx, a.ScheduleID, a.Updated, now); err != nil {
 					return out, err
@@ -80,25 +83,27 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 			if err != nil {
 				return out, err
 			}
-			l.leftOut(leftOut)
-			first, _ := roots.rootsOf(a.Export.Name, nil) // the doctor finds one that is not applied
-			for _, name := range first {
-				l.missed(missed[name])
+			if err := l.leftOut(leftOut); err != nil {
+				return out, err
 			}
-			if starts = rarest(active, first); starts.Timing != nil {
-				l.follow(*starts.Timing, before.LookedAt)
+			first, _ := roots.rootsOf(a.Export.Name, nil) // the doctor finds one that is not applied
+			if root, updated, ok := begins(known, first, a.Export.Name); ok {
+				for _, name := range first {
+					l.missed(missed[name])
+				}
+				l.follow(*root.Timing, before.LookedAt, updated)
+				starts = root.Begins
+			} else {
+				l.forget()
 			}
 		}
-		if err := l.undone(starts.Starts); err != nil {
+		if err := l.undone(starts); err != nil {
 			return out, err
 		}
 		if len(l.found) > 0 {
 			missed[a.Export.Name] = l.Overdue
 		}
-		l.slow(func(r Run) bool {
-			v, err := o.Look(ctx, r)
-			return err == nil && v.State == schemas.StateRunning
-		})
+		l.slow()
 		if err := l.recovered(); err != nil {
 			return out, err
 		}
@@ -106,6 +111,36 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 		out.Found = append(out.Found, l.found...)
 	}
 	return out, nil
+}
+
+// begins returns the one of the first exports whose schedule begins the refreshes of an export, and
+// when that export, or one that it is after, was changed last. ok is false if no schedule does, or
+// if refreshes leave the export out because one of them is paused.
+func begins(known map[string]Applied, first []string, export string) (root Applied, updated time.Time, ok bool) {
+	i := slices.IndexFunc(first, func(name string) bool { return known[name].Timing != nil && !known[name].Stopped })
+	if i < 0 {
+		return root, updated, false
+	}
+	root, updated, ok = known[first[i]], known[first[i]].Updated, true
+	seen := map[string]bool{}
+	for queue := []string{export}; len(queue) > 0; queue = queue[1:] {
+		if seen[queue[0]] {
+			continue
+		}
+		a := known[queue[0]]
+		seen[queue[0]], ok, updated = true, ok && !a.Paused, later(updated, a.Updated)
+		if a.Export.AfterFailure != schemas.AfterRun {
+			queue = append(queue, a.Export.After...)
+		}
+	}
+	return root, updated, ok
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // leftOut returns when the last run of an export was due that a Refresh did not start, and told
@@ -164,6 +199,8 @@ type late struct {
 	found []schemas.LateRun
 	// skipped reports whether a run that completed has skipped every segment.
 	skipped func(Run) (bool, error)
+	// running reports whether a run under way waits for nothing.
+	running func(Run) bool
 }
 
 func (l *late) add(event string, of schemas.Lateness) {
@@ -173,23 +210,38 @@ func (l *late) add(event string, of schemas.Lateness) {
 }
 
 // follow continues with what is due by the schedule that starts the export, unless that has
-// changed.
-func (l *late) follow(timing schemas.Timing, lookedAt time.Time) {
+// changed, or skipped a start since the last look. updated is when what starts the export was
+// applied or resumed last.
+func (l *late) follow(timing schemas.Timing, lookedAt, updated time.Time) {
 	if !reflect.DeepEqual(l.Timing, timing) {
 		l.Timing, l.Due = timing, time.Time{}
-		if !l.Undone {
-			l.Since, l.Until = time.Time{}, time.Time{}
+		l.forget()
+	}
+	l.Due = dueAfter(l.Due, lookedAt, updated)
+	for _, start := range []time.Time{l.Since, l.Until} {
+		if start.After(lookedAt) && updated.After(start) {
+			l.forget()
 		}
 	}
-	l.Due = dueAfter(l.Due, lookedAt, l.a.Updated)
+}
+
+// forget ends the interval in which a run has to be done, unless that was reported.
+func (l *late) forget() {
+	if !l.Undone {
+		l.Since, l.Until = time.Time{}, time.Time{}
+	}
 }
 
 // leftOut takes note of a run that a Refresh did not start, and told of.
-func (l *late) leftOut(due time.Time) {
-	done := slices.ContainsFunc(l.runs, func(r ranRun) bool { return r.done && !r.began.Before(due) })
-	if l.Overdue.IsZero() && due.After(l.a.Updated) && !done {
+func (l *late) leftOut(due time.Time) error {
+	if !l.Overdue.IsZero() || !due.After(l.a.Updated) {
+		return nil
+	}
+	done, err := l.exported(func(r ranRun) bool { return !r.began.Before(due) })
+	if err == nil && done == "" {
 		l.Overdue = due
 	}
+	return err
 }
 
 // missed finds a run overdue that has not begun since the first export of its refresh was due,
@@ -243,8 +295,26 @@ func (l *late) took() (took []time.Duration) {
 	return took
 }
 
+// tookToExport returns how long the last runs took that are done and have not skipped every segment.
+func (l *late) tookToExport() (took []time.Duration, err error) {
+	for _, r := range l.runs {
+		if !r.done || len(took) == comparedRuns {
+			continue
+		}
+		skipped, err := l.skipped(r.Run)
+		if err != nil {
+			return nil, err
+		}
+		if !skipped {
+			took = append(took, r.ended.Sub(r.began))
+		}
+	}
+	return took, nil
+}
+
 // undone finds an export of which no run was done in a whole interval of its schedule and, after
-// that, in as long as a run may begin late and usually takes. starts are the next scheduled ones.
+// that, in as long as a run may begin late and usually takes. How long the first one takes is not
+// known, so nothing is found while it is under way. starts are the next scheduled ones.
 func (l *late) undone(starts []time.Time) error {
 	if l.Undone {
 		return nil // until it has recovered
@@ -264,11 +334,20 @@ func (l *late) undone(starts []time.Time) error {
 		return nil
 	}
 	latest := l.Until.Add(catchUp(&l.Timing) + lateMargin)
-	if took := l.took(); len(took) > 0 {
+	if !l.Overdue.IsZero() || !l.now.After(latest) {
+		return nil
+	}
+	took, err := l.tookToExport()
+	switch {
+	case err != nil:
+		return err
+	case len(took) > 0:
 		slices.Sort(took)
 		latest = latest.Add(took[len(took)/2])
+	case len(l.runs) > 0 && l.runs[0].ended.IsZero() && l.running(l.runs[0].Run):
+		return nil
 	}
-	if l.Overdue.IsZero() && l.now.After(latest) {
+	if l.now.After(latest) {
 		l.Undone = true
 		l.add(schemas.EventOverdue, schemas.Lateness{Due: l.Since, Undone: true})
 	}
@@ -291,9 +370,8 @@ func (l *late) exported(inQuestion func(ranRun) bool) (string, error) {
 	return "", nil
 }
 
-// slow compares the run under way with the last ones. running reports whether a run waits for
-// nothing.
-func (l *late) slow(running func(Run) bool) {
+// slow compares the run under way with the last ones.
+func (l *late) slow() {
 	if len(l.runs) == 0 || !l.runs[0].ended.IsZero() || l.runs[0].RunID == l.Slow {
 		return
 	}
@@ -302,23 +380,24 @@ func (l *late) slow(running func(Run) bool) {
 		return
 	}
 	longest, takes := slices.Max(took), l.now.Sub(l.runs[0].began)
-	if takes > max(time.Duration(slowFactor*float64(longest)), longest+slowMargin) && running(l.runs[0].Run) {
+	if takes > max(time.Duration(slowFactor*float64(longest)), longest+slowMargin) && l.running(l.runs[0].Run) {
 		l.Slow = l.runs[0].RunID
 		l.add(schemas.EventSlow, schemas.Lateness{RunID: l.Slow, Takes: schemas.Duration(takes), Longest: schemas.Duration(longest)})
 	}
 }
 
 // recovered ends what was late: overdue when a run is done that began later, undone when a run is
-// done, slow when the run has ended.
+// done, slow when the run has ended. A run that skipped every segment is not done.
 func (l *late) recovered() error {
 	again := ""
 	if l.Slow != "" {
 		i := slices.IndexFunc(l.runs, func(r ranRun) bool { return r.RunID == l.Slow && r.ended.IsZero() })
 		if i < 0 {
-			if slices.ContainsFunc(l.runs, func(r ranRun) bool { return r.RunID == l.Slow && r.done }) {
-				again = l.Slow
+			done, err := l.exported(func(r ranRun) bool { return r.RunID == l.Slow })
+			if err != nil {
+				return err
 			}
-			l.Slow = ""
+			again, l.Slow = done, ""
 		}
 	}
 	if !l.Overdue.IsZero() {
@@ -379,18 +458,6 @@ func (o *Session) skippedAll(ctx context.Context, run Run) (bool, error) {
 		return false, fmt.Errorf("read the result of the run of %q: %w", run.Export, err)
 	}
 	return result.State(schemas.StateDone) == schemas.StateSkipped, nil
-}
-
-// rarest returns the one of the exports with these names whose schedule has the longest time
-// between its next starts.
-func rarest(active map[string]Applied, names []string) (out Applied) {
-	var longest time.Duration
-	for _, name := range names {
-		if a := active[name]; len(a.Starts) > 1 && a.Starts[1].Sub(a.Starts[0]) > longest {
-			out, longest = a, a.Starts[1].Sub(a.Starts[0])
-		}
-	}
-	return out
 }
 
 // LastLook returns the result of the last FindLateRuns, empty if there is none.

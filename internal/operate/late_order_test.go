@@ -203,6 +203,89 @@ func TestUndoneFollowers(t *testing.T) {
 	}
 }
 
+// TestAPauseIsNoReason: of A, B after A, and C after B, none of those is reported that a pause or a
+// schedule that is off keeps from running.
+func TestAPauseIsNoReason(t *testing.T) {
+	const day, hour = 24 * time.Hour, time.Hour
+	held := func(a *Applied) { a.Held = true }
+	for name, c := range map[string]struct {
+		change func(a, b *Applied)
+		runs   bool // A is done every day
+		want   string
+	}{
+		"none":                                {func(_, _ *Applied) {}, true, "B undone, C undone"},
+		"none, and nothing begins":            {func(_, _ *Applied) {}, false, "A, B, C"},
+		"of A":                                {func(a, _ *Applied) { held(a) }, false, ""},
+		"of A, which does not matter to B":    {func(a, b *Applied) { held(a); b.Export.AfterFailure = schemas.AfterRun }, false, "B undone, C undone"},
+		"of A in Temporal":                    {func(a, b *Applied) { a.Paused, b.Export.AfterFailure = true, schemas.AfterRun }, false, ""},
+		"A is off":                            {func(a, _ *Applied) { a.Timing, a.Starts = nil, nil }, false, ""},
+		"of B":                                {func(_, b *Applied) { held(b) }, true, ""},
+		"of B, and nothing begins":            {func(_, b *Applied) { held(b) }, false, "A"},
+		"of B, over a start before this look": {func(_, b *Applied) { b.Updated = due.Add(hour) }, true, ""},
+	} {
+		changed := func(t *testing.T, early bool) {
+			have := applied(after("A"), after("B", "A"), after("C", "B"))
+			have[0].Followers, have[1].Followers = []string{"B"}, []string{"C"}
+			have[1].Timing, have[2].Timing = nil, nil
+			known := schedules{all: map[string]Applied{}}
+			w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}}
+			look := func(before schemas.LateRuns, at, next time.Time) schemas.LateRuns {
+				t.Helper()
+				if have[0].Timing != nil {
+					have[0].Starts = []time.Time{next, next.Add(day)}
+				}
+				for _, a := range have {
+					known.all[schemas.ScheduleID(a.Export.Name)] = a
+				}
+				found, err := (&Session{Client: w}).FindLate(t.Context(), before, at, func(string) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return found
+			}
+			if early {
+				c.change(&have[0], &have[1])
+			}
+			before := look(schemas.LateRuns{}, due.Add(-hour), due)
+			c.change(&have[0], &have[1])
+			for i := range 2 {
+				if at := due.Add(time.Duration(i) * day); c.runs {
+					w.run(t, "A", at, at.Add(hour), false)
+				}
+			}
+			var got []string
+			for _, f := range look(before, due.Add(day+3*hour), due.Add(2*day)).Found {
+				if f.Late.Undone {
+					f.Export += " undone"
+				}
+				got = append(got, f.Export)
+			}
+			if got := strings.Join(got, ", "); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		}
+		t.Run(name, func(t *testing.T) { changed(t, false) })
+		t.Run(name+", as before", func(t *testing.T) { changed(t, true) })
+	}
+}
+
+// TestAFollowerThatSkipsIsLeftOutStill: a run that skips every segment does not make up for the start
+// that a Refresh has left out, before the first look or after it.
+func TestAFollowerThatSkipsIsLeftOutStill(t *testing.T) {
+	_, known, _ := linked()
+	w := withRuns{schedules: known, runs: map[string][]*workflow.WorkflowExecutionInfo{}, results: map[string]resultOf{}}
+	began := due.Add(time.Hour)
+	w.run(t, "B", due, due, true)
+	w.run(t, "B", began, began.Add(time.Minute), false)
+	for state, want := range map[string]time.Time{schemas.StateSkipped: due, schemas.StateDone: {}} {
+		w.results[began.String()] = resultOf{result: schemas.RunResult{Segments: []schemas.ExportReport{{State: state}}}}
+		found, err := (&Session{Client: w}).FindLate(t.Context(), schemas.LateRuns{}, due.Add(2*time.Hour), func(string) {})
+		if got := found.Exports["B"].Overdue; err != nil || !got.Equal(want) {
+			t.Errorf("%s: overdue %s, want %s; %v", state, got, want, err)
+		}
+	}
+}
+
 // TestTheJitterOfAnotherSchedule: of two that start together, the other's delay may be shorter.
 func TestTheJitterOfAnotherSchedule(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -29,9 +29,10 @@ func (w *lateWorld) look(at time.Time) string {
 	}
 	l := late{Watched: w.watched, a: Applied{Next: next}, runs: w.runs, now: at}
 	l.skipped = func(r Run) (bool, error) { return w.skipped[r.RunID], nil }
+	l.running = func(Run) bool { return !w.waits }
 	l.overdue()
 	err := l.undone([]time.Time{next, next.AddDate(0, 0, 1)})
-	l.slow(func(Run) bool { return !w.waits })
+	l.slow()
 	if err = errors.Join(err, l.recovered()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -156,6 +157,7 @@ func TestUndone(t *testing.T) {
 		{"aborted, cancelled or failed", daily(false, false), undone},
 		{"under way for days", func(w *lateWorld, i int) {
 			if i == 0 {
+				w.run("before", due.AddDate(0, 0, -1), minute, true)
 				w.run("long", due, 0, false)
 			}
 		}, undone},
@@ -206,6 +208,76 @@ func TestUndoneInTheTimeThatRunsTake(t *testing.T) {
 	w.want(due.Add(39*time.Hour), "")
 	w.want(due.Add(63*time.Hour), "slow the run takes unusually long: 63h0m0s until now; the longest of the last ones took 40h0m0s")
 	w.want(due.Add(66*time.Hour), "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+}
+
+// TestUndoneInTheTimeThatExportsTake: runs that skip every segment, which is quick, do not count.
+func TestUndoneInTheTimeThatExportsTake(t *testing.T) {
+	w := &lateWorld{t: t, skipped: map[string]bool{"skipped": true}}
+	w.run("old", due.AddDate(0, 0, -9), 5*time.Hour, true)
+	for i := range 3 {
+		w.run("skipped", due.AddDate(0, 0, i-8), time.Second, true)
+	}
+	w.want(due.Add(-time.Hour), "")
+	w.run("failed", due, time.Minute, false)
+	w.want(due.Add(30*time.Hour), "") // 24, an hour of catch-up, and 5 hours
+	w.want(due.Add(31*time.Hour), "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+}
+
+// TestUndoneAtFirst: nobody knows how long the first run takes, unless it waits or has failed.
+func TestUndoneAtFirst(t *testing.T) {
+	const undone = "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC"
+	for name, c := range map[string]struct {
+		waits, failed bool
+		want          string
+	}{"is under way": {}, "waits": {waits: true, want: undone}, "has failed": {failed: true, want: undone}} {
+		t.Run(name, func(t *testing.T) {
+			w := &lateWorld{t: t, waits: c.waits}
+			w.want(due.Add(-time.Hour), "")
+			w.run("first", due, 0, false)
+			if c.failed {
+				w.runs[0].ended = due.Add(time.Hour)
+			}
+			w.want(due.Add(30*time.Hour), c.want)
+		})
+	}
+}
+
+// TestAPauseThatNoLookHasSeen was over a start, so no run had to be done after it. One that was
+// reported before stays reported.
+func TestAPauseThatNoLookHasSeen(t *testing.T) {
+	const hour = time.Hour
+	for name, c := range map[string]struct {
+		looked, updated time.Time
+		undone, forgets bool
+	}{
+		"not changed":                         {looked: due.Add(-hour)},
+		"changed before the start":            {looked: due.Add(-2 * hour), updated: due.Add(-hour)},
+		"over the start":                      {looked: due.Add(-hour), updated: due.Add(hour), forgets: true},
+		"over the start, reported before":     {looked: due.Add(-hour), updated: due.Add(hour), undone: true},
+		"after the start":                     {looked: due.Add(hour), updated: due.Add(3 * hour)},
+		"over the start at its end":           {looked: due.Add(hour), updated: due.Add(25 * hour), forgets: true},
+		"after both, the last look was after": {looked: due.Add(25 * hour), updated: due.Add(26 * hour)},
+	} {
+		l := late{Watched: schemas.Watched{Since: due, Until: due.Add(24 * hour), Undone: c.undone}}
+		if l.follow(schemas.Timing{}, c.looked, c.updated); l.Since.IsZero() != c.forgets || l.Until.IsZero() != c.forgets {
+			t.Errorf("%s: %+v", name, l.Watched)
+		}
+	}
+}
+
+// TestASlowRunThatSkips every segment is no longer slow, but nothing is done again.
+func TestASlowRunThatSkips(t *testing.T) {
+	w := &lateWorld{t: t, skipped: map[string]bool{"new": true}}
+	for i := range 3 {
+		w.run("old", due.AddDate(0, 0, i-3), 10*time.Minute, true)
+	}
+	w.run("new", due, 0, false)
+	w.want(due.Add(time.Hour), "slow the run takes unusually long: 1h0m0s until now; the longest of the last ones took 10m0s")
+	w.runs[0].ended, w.runs[0].done = due.Add(2*time.Hour), true
+	w.want(due.Add(3*time.Hour), "")
+	if w.watched.Slow != "" {
+		t.Error("it has ended")
+	}
 }
 
 // TestAnOverdueExportHasNotRecovered by a run that skipped every segment.

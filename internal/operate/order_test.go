@@ -147,7 +147,7 @@ func (s schedule) Describe(context.Context) (*client.ScheduleDescription, error)
 	payload, err := converter.GetDefaultDataConverter().ToPayload(s.a.ScheduledInput)
 	return &client.ScheduleDescription{Schedule: client.Schedule{
 		State: &client.ScheduleState{Paused: s.a.Paused}, Action: &client.ScheduleWorkflowAction{Args: []any{payload}},
-	}, Info: client.ScheduleInfo{NextActionTimes: s.a.Starts}}, err
+	}, Info: client.ScheduleInfo{NextActionTimes: s.a.Starts, LastUpdateAt: s.a.Updated}}, err
 }
 
 func (s schedule) Update(ctx context.Context, o client.ScheduleUpdateOptions) error {

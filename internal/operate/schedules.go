@@ -38,6 +38,9 @@ type Applied struct {
 	// most three, in the time zone of the schedule.
 	Next   time.Time   `json:"next,omitzero"`
 	Starts []time.Time `json:"starts,omitempty"`
+	// Begins has the next starts of the schedule, at most three. They are those of the refreshes
+	// of the exports that are after this one, also while only this one is paused.
+	Begins []time.Time `json:"-"`
 	// Updated is when the schedule was applied or resumed last, at first when it was made.
 	Updated time.Time `json:"-"`
 	// Late says that its run is overdue or slow, empty if neither.
@@ -147,8 +150,11 @@ func (o *Session) describe(ctx context.Context, id string) (Applied, error) {
 	} else {
 		a.Words = a.Export.Follows()
 	}
-	if times := d.Info.NextActionTimes; len(times) > 0 && a.Active() {
-		a.Next, a.Starts = times[0], times[:min(nextStarts, len(times))]
+	if times := d.Info.NextActionTimes; len(times) > 0 && a.Timing != nil && !a.Stopped {
+		a.Begins = times[:min(nextStarts, len(times))]
+		if a.Active() {
+			a.Next, a.Starts = times[0], a.Begins
+		}
 	}
 	return a, nil
 }
