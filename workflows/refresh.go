@@ -30,6 +30,8 @@ type refreshed struct {
 	ended bool
 	// waits is set once a person has to answer before the run goes on.
 	waits bool
+	// watched is set once its run is looked at, for those after it that go on anyway.
+	watched bool
 	// tell reports whether those who are told of late runs are told that this one, or one
 	// after it, did not start.
 	tell bool
@@ -85,11 +87,29 @@ func (r *refresh) member(ctx workflow.Context, m *refreshed) {
 		r.show(ctx)
 	}()
 	why, tell, err := r.upstream(ctx, m)
-	var now schemas.AppliedNow
-	if err == nil {
-		read := quick(ctx, fmt.Sprintf("Read the schedule of %q", m.Export))
-		err = workflow.ExecuteActivity(read, schemas.ActivityReadSchedule, m.Export).Get(ctx, &now)
+	if err != nil {
+		m.State, m.Why, m.tell = EndState(err), err.Error(), true
+		return
 	}
+	ended := func(look schemas.RunLook, err error) bool { return err == nil && look.Ended }
+	for since := workflow.Now(ctx); r.attempt(ctx, m, why, tell); {
+		if err := workflow.Sleep(ctx, fewestWatch); err != nil {
+			m.State, m.tell = EndState(err), true
+			return
+		}
+		if !r.follow(ctx, m, since, ended) {
+			return
+		}
+	}
+}
+
+// attempt runs an export as its schedule does now. It reports whether a run was under way that may
+// have looked at the data before the news that the refresh is for: only after that one's end can
+// another one run.
+func (r *refresh) attempt(ctx workflow.Context, m *refreshed, why string, tell bool) (again bool) {
+	var now schemas.AppliedNow
+	read := quick(ctx, fmt.Sprintf("Read the schedule of %q", m.Export))
+	err := workflow.ExecuteActivity(read, schemas.ActivityReadSchedule, m.Export).Get(ctx, &now)
 	switch {
 	case err != nil:
 		m.State, m.Why, m.tell = EndState(err), err.Error(), true
@@ -105,8 +125,9 @@ func (r *refresh) member(ctx workflow.Context, m *refreshed) {
 		}
 		m.State, m.Why = schemas.StateRunning, why
 		r.show(ctx)
-		r.run(ctx, m, *now.Input)
+		return r.run(ctx, m, *now.Input)
 	}
+	return false
 }
 
 // upstream blocks until the exports that m is after have ended. It returns which are not done,
@@ -136,20 +157,14 @@ func (r *refresh) upstream(ctx workflow.Context, m *refreshed) (why string, tell
 	return strings.Join(notDone, "; "), tell, nil
 }
 
-// run runs an export.
-func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) {
-	if slices.ContainsFunc(r.members, func(f *refreshed) bool {
+// run runs an export once, and returns as attempt does.
+func (r *refresh) run(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) (again bool) {
+	if !m.watched && slices.ContainsFunc(r.members, func(f *refreshed) bool {
 		return f.plan.AfterFailure == schemas.AfterRun && slices.Contains(f.plan.After, m.Export)
 	}) {
+		m.watched = true
 		workflow.Go(ctx, func(ctx workflow.Context) { m.watch(ctx) })
 	}
-	for r.begin(ctx, m, in) && r.follow(ctx, m, func(look schemas.RunLook, err error) bool { return err == nil && look.Ended }) {
-	}
-}
-
-// begin runs an export once. It reports whether a run was under way that may have looked at the data
-// before the news that the refresh is for. Only after that one's end can another one run.
-func (r *refresh) begin(ctx workflow.Context, m *refreshed, in schemas.ScheduledInput) (again bool) {
 	var out schemas.ScheduledResult
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch err := r.start(ctx, schemas.ScheduledStart{ScheduledInput: in, By: r.in.By}).Get(ctx, &out); {
@@ -180,7 +195,7 @@ func (r *refresh) join(ctx workflow.Context, m *refreshed, ours bool) {
 		m.State = schemas.StateSkipped
 		return
 	}
-	r.follow(ctx, m, func(look schemas.RunLook, err error) bool {
+	r.follow(ctx, m, workflow.Now(ctx), func(look schemas.RunLook, err error) bool {
 		switch {
 		case err != nil, ours && look.StartedAt.Before(workflow.GetInfo(ctx).WorkflowStartTime):
 			return false
@@ -196,11 +211,10 @@ func (r *refresh) join(ctx workflow.Context, m *refreshed, ours bool) {
 }
 
 // follow looks at the run of m that is under way until done is true. It returns false if it can't, or
-// no longer, wait, which is then the state of m.
-func (r *refresh) follow(ctx workflow.Context, m *refreshed, done func(schemas.RunLook, error) bool) bool {
+// no longer, wait, which is then the state of m. since is when it was under way first.
+func (r *refresh) follow(ctx workflow.Context, m *refreshed, since time.Time, done func(schemas.RunLook, error) bool) bool {
 	r.show(ctx)
-	began := workflow.Now(ctx)
-	for pause := fewestWatch; workflow.Now(ctx).Sub(began) < mostJoined; pause = min(2*pause, mostWatch) {
+	for pause := fewestWatch; workflow.Now(ctx).Sub(since) < mostJoined; pause = min(2*pause, mostWatch) {
 		look, err := m.look(ctx)
 		if done(look, err) {
 			return true

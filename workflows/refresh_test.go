@@ -339,6 +339,42 @@ func TestNewsWhileWhatIsAfterIsUnderWay(t *testing.T) {
 			require.GreaterOrEqual(t, o.ran["C"], o.ran["B"]+time.Hour)
 		})
 	}
+	// It runs as it is applied then, if it still is.
+	for change, want := range map[string]string{"applied again": "", "paused": `skipped: "B" is paused`, "removed": "was already under way"} {
+		t.Run(change, func(t *testing.T) {
+			o := newOfficeWhere("B", wanted("Spring", ""), wanted("B", "", "Spring"))
+			o.applied["Spring"].Input.Followers = []string{"B"}
+			o.states = map[string]string{"B": schemas.StateRunning}
+			var filled string
+			o.OnWorkflow(schemas.WorkflowScheduledRun, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, in schemas.ScheduledStart) (schemas.ScheduledResult, error) {
+				out, err := ScheduledRun(ctx, in)
+				if filled = in.Export.Email; out.Skipped != "" {
+					o.skipped["B"] = out.Skipped
+				}
+				return out, err
+			})
+			o.RegisterDelayedCallback(func() {
+				now := o.applied["B"]
+				switch change {
+				case "paused":
+					now.Paused = true
+				case "removed":
+					now.Input = nil
+				default:
+					in := *now.Input
+					in.Export.Email, now.Input = "new", &in
+				}
+				o.busy, o.states["B"], o.applied["B"] = "", schemas.StateDone, now
+			}, 100*time.Minute)
+			o.RegisterDelayedCallback(func() { o.SignalWorkflow(schemas.SignalNews, schemas.News{By: "s3", Export: "Spring"}) }, 0)
+			o.ExecuteWorkflow(withTime)
+			require.NoError(t, o.GetWorkflowError())
+			_, ran := o.ran["B"]
+			require.Equal(t, change == "applied again", ran)
+			require.Equal(t, change == "applied again", filled == "new")
+			require.Contains(t, o.skipped["B"], want)
+		})
+	}
 }
 
 // withTime calls TriggeredRun, and leaves time for what it has started: the test environment ends

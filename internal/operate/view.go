@@ -282,9 +282,12 @@ func (v View) NoRun() bool {
 	return scheduled
 }
 
-// LookAtRun looks at the newest run of an export.
+// LookAtRun looks at the newest run of an export. If there is none, that counts as one that has ended.
 func (o *Session) LookAtRun(ctx context.Context, export string) (schemas.RunLook, error) {
 	run, err := o.Find(ctx, export)
+	if errors.Is(err, ErrNoRun) { // the export was removed
+		return schemas.RunLook{Ended: true}, nil
+	}
 	if err != nil {
 		return schemas.RunLook{}, err
 	}
