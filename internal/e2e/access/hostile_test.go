@@ -27,15 +27,7 @@ const hostile = "=HYPERLINK(1)\x1b[2J\x1b]0;owned\x07\u009b31m\u202etxt\u2066\r"
 func TestHostileNamesReachNoTerminal(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, sandbox.Config{}, true)
-	folder := w.Table("hostile", []arrow.Field{{Name: hostile, Type: world.TextColumn}, {Name: "n", Type: world.TextColumn}},
-		`[{"`+jsonText(t, hostile)+`": "p001@example.com", "n": "1"}, {"`+jsonText(t, hostile)+`": "`+jsonText(t, hostile)+`", "n": "1"}]`)
-	if err := os.Rename(filepath.Join(folder, "rows.arrow"), filepath.Join(folder, strings.ReplaceAll(hostile, "/", "_")+".arrow")); err != nil {
-		t.Fatal(err)
-	}
-	e := w.Export(hostile, hostile)
-	e.Segments[0].Source = folder
-	e.Guardrails.MaxRejectedShare = new(1.0)
-	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
+	e := applyHostile(w)
 	v := w.Run(e)
 	if v.State != schemas.StateDone {
 		t.Fatalf("%+v", v)
@@ -66,13 +58,29 @@ func TestHostileNamesReachNoTerminal(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"report", hostile, "--open=false"}, {"check", hostile, "--show-addresses"}, {"status", v.Run.RunID}, {"rejects", hostile, "--reason", hostile},
-		{"run", "--connection", "sandbox", "--email", hostile, "--segment", hostile, "--source", folder}, {hostile}, {"run", "--" + hostile}, {"remove", hostile, "--yes"},
+		{"run", "--connection", "sandbox", "--email", hostile, "--segment", hostile, "--source", e.Segments[0].Source}, {hostile}, {"run", "--" + hostile}, {"remove", hostile, "--yes"},
 	} {
 		said += quiet(t, s, args...)
 	}
 	if said == 0 {
 		t.Error("no command names the export")
 	}
+}
+
+// applyHostile applies an export with hostile names, of a file with one row that can't be sent.
+func applyHostile(w *world.World) schemas.Export {
+	t := w.T
+	t.Helper()
+	folder := w.Table("hostile", []arrow.Field{{Name: hostile, Type: world.TextColumn}, {Name: "n", Type: world.TextColumn}},
+		`[{"`+jsonText(t, hostile)+`": "p001@example.com", "n": "1"}, {"`+jsonText(t, hostile)+`": "`+jsonText(t, hostile)+`", "n": "1"}]`)
+	if err := os.Rename(filepath.Join(folder, "rows.arrow"), filepath.Join(folder, strings.ReplaceAll(hostile, "/", "_")+".arrow")); err != nil {
+		t.Fatal(err)
+	}
+	e := w.Export(hostile, hostile)
+	e.Segments[0].Source = folder
+	e.Guardrails.MaxRejectedShare = new(1.0)
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{e}})
+	return e
 }
 
 // quiet calls the starter, and wants nothing but text of it. It counts how often the
