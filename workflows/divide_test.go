@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
@@ -179,8 +178,7 @@ func TestAllListsAborted(t *testing.T) {
 		{Segment: "In {Country}", State: schemas.StateDone, Divided: &schemas.Divided{}},
 		{Segment: "In NO", Of: "In {Country}", State: schemas.StateAborted}, {Segment: "In SE", Of: "In {Country}", State: schemas.StateAborted},
 	}}
-	var env testsuite.WorkflowTestSuite
-	e := env.NewTestWorkflowEnvironment()
+	e := newEnvironment()
 	e.ExecuteWorkflow(func(ctx workflow.Context) error { return unfinished(ctx, result) })
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, e.GetWorkflowError(), &app)

@@ -43,9 +43,8 @@ func newOffice(exports ...schemas.Export) *office { return newOfficeWhere("", ex
 
 // newOfficeWhere is newOffice where a run of one export is under way.
 func newOfficeWhere(underWay string, exports ...schemas.Export) *office {
-	var suite testsuite.WorkflowTestSuite
 	o := &office{
-		TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), applied: map[string]schemas.AppliedNow{}, plan: schemas.RefreshPlan{Leader: exports[0].Name},
+		TestWorkflowEnvironment: newEnvironment(), applied: map[string]schemas.AppliedNow{}, plan: schemas.RefreshPlan{Leader: exports[0].Name},
 		busy: underWay, ends: map[string]error{}, result: map[string]schemas.RunResult{}, ran: map[string]time.Duration{}, skipped: map[string]string{}, by: map[string]string{},
 	}
 	for _, e := range exports {

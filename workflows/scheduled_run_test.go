@@ -15,8 +15,7 @@ import (
 func TestScheduledRun(t *testing.T) {
 	in := schemas.ScheduledInput{Export: schemas.Export{Name: "A/b", Connection: "c"}, Grant: &schemas.Grant{Person: schemas.Person{Name: "ann"}}}
 	start := func(t *testing.T, child error) *testsuite.TestWorkflowEnvironment {
-		var suite testsuite.WorkflowTestSuite
-		env := suite.NewTestWorkflowEnvironment()
+		env := newEnvironment()
 		env.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 		env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(
 			func(ctx workflow.Context, got schemas.RunInput) (schemas.RunResult, error) {
@@ -41,8 +40,7 @@ func TestScheduledRun(t *testing.T) {
 		require.ErrorContains(t, env.GetWorkflowError(), "1 of 2")
 	})
 	t.Run("skips where a run is under way", func(t *testing.T) {
-		var suite testsuite.WorkflowTestSuite
-		env := suite.NewTestWorkflowEnvironment()
+		env := newEnvironment()
 		env.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 		env.OnWorkflow(schemas.WorkflowRunExport, mock.Anything, mock.Anything).Return(schemas.RunResult{},
 			&temporal.ChildWorkflowExecutionAlreadyStartedError{})

@@ -31,8 +31,7 @@ type newsroom struct {
 const timed = "timed"
 
 func newNewsroom(fail func(n int) error) *newsroom {
-	var suite testsuite.WorkflowTestSuite
-	r := &newsroom{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	r := &newsroom{TestWorkflowEnvironment: newEnvironment()}
 	r.now.Input = &schemas.ScheduledInput{Export: schemas.Export{Name: "Spring"}, Grant: &schemas.Grant{MAC: []byte("x")}}
 	r.RegisterActivityWithOptions(func(_ context.Context, export string) (schemas.AppliedNow, error) {
 		if export != "Spring" {
@@ -124,8 +123,7 @@ func TestAFailedRunIsNotRepeatedWithoutNews(t *testing.T) {
 // TestNewsWhileAnotherRunIsUnderWay checks that the run for the news starts once the other
 // has ended, with longer and longer pauses between the attempts.
 func TestNewsWhileAnotherRunIsUnderWay(t *testing.T) {
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment()
 	env.RegisterWorkflowWithOptions(TriggeredRun, workflow.RegisterOptions{Name: schemas.WorkflowTriggeredRun})
 	env.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	env.RegisterActivityWithOptions(func(context.Context, string) (schemas.AppliedNow, error) {

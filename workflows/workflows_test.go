@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
@@ -32,9 +34,17 @@ type world struct {
 	commits []schemas.CommitInput
 }
 
-func newWorld(t *testing.T) *world {
+// newEnvironment returns a test environment that takes no workflow for deadlocked: on a busy machine,
+// one may not get a processor within the second after which the SDK does.
+func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
-	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: math.MaxInt64})
+	return env
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{TestWorkflowEnvironment: newEnvironment(), t: t}
 	w.RegisterWorkflowWithOptions(RunExport, workflow.RegisterOptions{Name: schemas.WorkflowRunExport})
 	w.RegisterWorkflowWithOptions(ExportSegment, workflow.RegisterOptions{Name: schemas.WorkflowExportSegment})
 	stub[schemas.AuthorizeInput, schemas.AuthorizeResult](w, schemas.ActivityAuthorize)

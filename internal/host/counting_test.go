@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,7 +36,7 @@ func TestEveryRunThatEndsIsCounted(t *testing.T) {
 	for id, check := range map[string]bool{schemas.RunWorkflowID("Spring"): false, schemas.CheckWorkflowID("Spring"): true} {
 		var suite testsuite.WorkflowTestSuite
 		env := suite.NewTestWorkflowEnvironment()
-		env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&counting{metrics: metrics}}})
+		env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: math.MaxInt64, Interceptors: []interceptor.WorkerInterceptor{&counting{metrics: metrics}}})
 		env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: schemas.TaskQueue})
 		workflows.Register(env)
 		env.RegisterActivityWithOptions(func(schemas.AuthorizeInput) (schemas.AuthorizeResult, error) { return schemas.AuthorizeResult{}, nil },
@@ -64,7 +65,7 @@ func TestWhatTheLogSaysOfAWait(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(&text, nil))))
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&counting{metrics: metrics}}})
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: math.MaxInt64, Interceptors: []interceptor.WorkerInterceptor{&counting{metrics: metrics}}})
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: schemas.RunWorkflowID("Spring"), TaskQueue: schemas.TaskQueue})
 	workflows.Register(env)
 	env.RegisterActivityWithOptions(func(schemas.AuthorizeInput) (schemas.AuthorizeResult, error) {

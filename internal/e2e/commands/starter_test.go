@@ -102,7 +102,7 @@ func TestTheStarterRefusesWrongUsage(t *testing.T) {
 		{"report", "one RUN"},
 		{"status a b", "at most one RUN"},
 		{"status a -o xml", "table, json or yaml"},
-		{"rejects a --format xml", "table, csv or json"},
+		{"rejects a --format xml", "table, csv, json or yaml"},
 		{"run --segment a --source b --connection c --email d --all-fields --field e", "exclude each other"},
 	} {
 		var out bytes.Buffer
