@@ -160,6 +160,48 @@ func TestARemovedMemberStaysSuppressed(t *testing.T) {
 	}
 }
 
+// TestARepairedListSuppressesWhomItHadRemoved: a run that waits since the list is incomplete has staged
+// its rows, and is staged again after the repair. What is known of the members that earlier runs have
+// removed is still there.
+func TestARepairedListSuppressesWhomItHadRemoved(t *testing.T) {
+	ann, bob := identity{"ann@example.com", "u1"}, identity{"bob@example.com", "u2"}
+	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
+		lacking, entry := identity{"", "u1"}, identity{ann.email, ""}
+		if project == schemas.ProjectEmail {
+			lacking, entry = identity{ann.email, ""}, identity{"", "u1"}
+		}
+		b, m, err := stageBoth(t, schemas.ModeMirror, project, []identity{ann, bob}, nil, []identity{lacking, bob}, []identity{entry, someone})
+		if err != nil || m.SuppressedRemovals != 1 {
+			t.Fatalf("%s: %+v, %v", project, m, err)
+		}
+		b.change(t, b.input, func(u *snapshot.Update) error {
+			return u.Remove(batch.KeyHash([]byte(ann.email), []byte(ann.userID), project))
+		})
+		c, err := b.Connections.Get("sandbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := filepath.Join(c.Suppress[0].Source, "never.arrow")
+		stages := func(when string, suppressed int64, entries ...identity) {
+			t.Helper()
+			writeIdentities(t, list, entries)
+			if m, err := b.stageInput(b.input); err != nil || m.Suppressed != suppressed || m.Adds != 1-suppressed {
+				t.Errorf("%s, %s: %+v, %v", project, when, m, err)
+			}
+		}
+		stages("the list is incomplete", 0, someone)
+		stages("it is repaired", 1, entry, someone)
+
+		other := snapshot.Member{Email: []byte("new@example.com"), UserID: []byte("u1")}
+		if project == schemas.ProjectEmail {
+			other = snapshot.Member{Email: []byte(ann.email), UserID: []byte("u7")}
+		}
+		other.Key = batch.KeyHash(other.Email, other.UserID, project)
+		b.change(t, b.input, func(u *snapshot.Update) error { return u.Doubt(&other) })
+		stages("she was perhaps sent with another identifier", 1, entry, someone)
+	}
+}
+
 // TestAnotherAddressEndsTheLink: the profile was sent with another address since, which is not
 // on the list.
 func TestAnotherAddressEndsTheLink(t *testing.T) {
@@ -350,6 +392,42 @@ func TestALinkIsOfAllLists(t *testing.T) {
 				d.run(rowIn("SE", movingBob), rowIn("SE", lacking))
 				d.stages("when she comes back to another list", "In SE", "1 sent, 1 suppressed, 0 removed")
 			}
+		})
+	}
+}
+
+// TestARepairedListSuppressesOnAllLists: the rows are divided while the list is incomplete. After the
+// repair only the lists are staged again, or another run follows.
+func TestARepairedListSuppressesOnAllLists(t *testing.T) {
+	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
+		t.Run(project, func(t *testing.T) {
+			lacking, entry := identity{"", "u1"}, identity{movingAnn.email, ""}
+			if project == schemas.ProjectEmail {
+				lacking, entry = identity{movingAnn.email, ""}, identity{"", "u1"}
+			}
+			moves := []string{rowIn("NO", movingBob), rowIn("SE", lacking)}
+			removed := func() *moving { // as suppressed, from the list In NO
+				d := newMoving(t, project)
+				d.suppress(entry)
+				d.run(moves...)
+				d.stages("suppressed", "In NO", "1 sent, 0 suppressed, 1 removed")
+				d.members("In NO", movingBob)
+				d.suppress()
+				return d
+			}
+			d := removed()
+			d.run(moves...)
+			d.stages("the list is incomplete", "In SE", "1 sent, 0 suppressed, 0 removed")
+			d.suppress(entry)
+			d.stages("it is repaired", "In SE", "0 sent, 1 suppressed, 0 removed")
+			d.run(moves...)
+			d.stages("in the next run", "In SE", "0 sent, 1 suppressed, 0 removed")
+
+			d = removed()
+			d.run(rowIn("NO", movingBob), rowIn("SE", someone))
+			d.suppress(entry)
+			d.run(moves...)
+			d.stages("when she comes back", "In SE", "0 sent, 1 suppressed, 0 removed")
 		})
 	}
 }

@@ -39,31 +39,32 @@ func (l linked) add(address, userID []byte, project string, entry suppression.Ha
 	return nil
 }
 
-// has reports whether a profile is linked, by its key or its address.
-func (l linked) has(address, userID []byte, project string) bool {
+// has reports whether a profile is linked, by its key or its address, to an entry of a set. A nil
+// set has every entry.
+func (l linked) has(address, userID []byte, project string, set *suppression.Set) bool {
 	if len(l) == 0 {
 		return false
 	}
-	if _, ok := l[batch.KeyHash(address, userID, project)]; ok {
-		return true
+	by := func(k snapshot.Key) bool {
+		entry, ok := l[k]
+		return ok && (set == nil || set.Has(entry))
 	}
-	if project != schemas.ProjectHybrid || len(address) == 0 {
-		return false
-	}
-	_, ok := l[batch.AddressKey(address)]
-	return ok
+	return by(batch.KeyHash(address, userID, project)) ||
+		project == schemas.ProjectHybrid && len(address) > 0 && by(batch.AddressKey(address))
 }
 
 // linkMember notes a member of the snapshot that is suppressed and has two identifiers: a row
-// that lacks one of them is about the same person. If the member has other identifiers since it
-// was noted, it is no longer linked.
+// that lacks one of them is about the same person. If the member surely has other identifiers since
+// it was noted, it is no longer linked.
 func (s *staging) linkMember(m *snapshot.Member) error {
 	if len(m.Email) == 0 || len(m.UserID) == 0 {
 		return nil
 	}
 	entry, listed := s.listed(m.Email, m.UserID)
 	if !listed {
-		delete(s.linkedMembers, m.Key)
+		if m.Fields != snapshot.Unconfirmed {
+			delete(s.linkedMembers, m.Key)
+		}
 		return nil
 	}
 	return s.linkedMembers.add(m.Email, m.UserID, s.in.Connection.ProjectType, entry)
@@ -74,8 +75,8 @@ func (s *staging) linkMember(m *snapshot.Member) error {
 // Iterable still knows both. That of a divided segment has what links has found.
 const linkedFile = "linked"
 
-// readLinked notes the members that earlier runs have removed, as far as they are still on a
-// list.
+// readLinked notes the members that earlier runs have removed. It keeps those that are on no list
+// now: the list may be incomplete, and be repaired before the run is retried.
 func (s *staging) readLinked(ctx context.Context) error {
 	data, err := s.root.Read(ctx, ledger.Key(s.in.Run, linkedFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,9 +89,7 @@ func (s *staging) readLinked(ctx context.Context) error {
 		return fmt.Errorf("read which suppressed members were removed: %w", err)
 	}
 	for one := range slices.Chunk(data, linkedSize) {
-		if entry := suppression.Hash(one[len(snapshot.Key{}):]); s.suppressed.Set.Has(entry) {
-			s.linkedMembers[snapshot.Key(one)] = entry
-		}
+		s.linkedMembers[snapshot.Key(one)] = suppression.Hash(one[len(snapshot.Key{}):])
 	}
 	s.linkedBefore = data
 	return nil
@@ -264,10 +263,11 @@ func (s *staging) isSuppressed(address, userID []byte) bool {
 // an identifier is missing, the one that the profile had at the last run counts.
 func (s *staging) isLinked(address, userID []byte) bool {
 	project := s.in.Connection.ProjectType
-	if s.inSegment != nil && s.inSegment.linked.has(address, userID, project) {
+	if s.inSegment != nil && s.inSegment.linked.has(address, userID, project, nil) {
 		return true
 	}
-	return (len(address) == 0 || len(userID) == 0) && (s.linkedMembers.has(address, userID, project) || s.earlier.has(address, userID, project))
+	set := s.suppressed.Set
+	return (len(address) == 0 || len(userID) == 0) && (s.linkedMembers.has(address, userID, project, set) || s.earlier.has(address, userID, project, set))
 }
 
 // isListed reports whether a person is on a suppression list by one of these identifiers.

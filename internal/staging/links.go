@@ -35,16 +35,16 @@ type links struct {
 	records bool // whether there are entries of linkedFiles
 
 	// What is known of the profile that is decided.
-	key                           snapshot.Key
-	inSegment, lacks, moves, with bool
-	list                          uint64
-	written                       []suppression.Hash
+	key                                  snapshot.Key
+	inSegment, lacks, moves, alone, with bool
+	list                                 uint64
+	written                              []suppression.Hash
 }
 
 // Kinds of notes about a profile, in the order in which they are decided.
 const (
 	noteRow    = iota // a row, with the number of its list and whether it lacks an identifier
-	noteMember        // a member of a list that has one identifier
+	noteMember        // a member of a list that has one identifier, and whether it is sure
 	notePair          // a member with two, with the number of its list and whether it is sure
 	noteStaged        // an unfinished run has staged it with two
 	noteRecord        // an entry of a linkedFile
@@ -83,8 +83,10 @@ func newLinks(ctx context.Context, l *ledger.Ledger, in schemas.DivideInput, kno
 				return x.pair(m, notePair, number)
 			case len(m.Email) > 0 && len(m.UserID) > 0:
 				return x.pair(m, notePair, number|1)
-			case x.records:
+			case x.records && m.Fields == snapshot.Unconfirmed:
 				return x.notes.Add(m.Key, noteMember, 0, nil)
+			case x.records:
+				return x.notes.Add(m.Key, noteMember, 1, nil)
 			}
 			return nil
 		})
@@ -160,12 +162,14 @@ func (x *links) row(s *staging, b segment.Batch, i int, list string, emails, use
 
 // decide calls write with each profile and entry that the lists have to know: where a row lacks an
 // identifier or is for another list, and of suppressed profiles. Every list that has the profile
-// with two identifiers counts, and if one has, earlier records do not.
+// with two identifiers counts, and if one has, earlier records do not. Other records are kept even
+// if their entry is on no suppression list now: the list may be incomplete. In a hybrid project a
+// member with one identifier ends such a record, since the last row counts there.
 func (x *links) decide(ctx context.Context, write func(snapshot.Key, suppression.Hash) error) error {
 	first := true
 	return x.notes.Each(ctx, func(k snapshot.Key, kind, number uint64, text []byte) error {
 		if first || k != x.key {
-			x.key, x.inSegment, x.lacks, x.moves, x.with, x.written = k, false, false, false, false, x.written[:0]
+			x.key, x.inSegment, x.lacks, x.moves, x.alone, x.with, x.written = k, false, false, false, false, false, x.written[:0]
 			first = false
 		}
 		hybrid := x.project == schemas.ProjectHybrid
@@ -177,7 +181,7 @@ func (x *links) decide(ctx context.Context, write func(snapshot.Key, suppression
 			return nil
 		case noteMember:
 			x.inSegment = true // as good as a row
-			x.moves = true
+			x.moves, x.alone = true, x.alone || number == 1
 			return nil
 		case notePair:
 			x.with = x.with || number&1 == 1
@@ -188,7 +192,7 @@ func (x *links) decide(ctx context.Context, write func(snapshot.Key, suppression
 			if x.with {
 				return nil
 			}
-			keep = !hybrid && x.inSegment
+			keep = !hybrid || !x.alone
 		}
 		entry := suppression.Hash(text)
 		if !keep && !x.known.Suppressed.Has(entry) || slices.Contains(x.written, entry) {
