@@ -1,7 +1,9 @@
 package activities
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"iterable-segment-export/internal/ledger"
 	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/snapshot"
+	"iterable-segment-export/internal/suppression"
 	"iterable-segment-export/schemas"
 )
 
@@ -465,12 +468,6 @@ func TestASuppressedAddressThatTheRowNoLongerHas(t *testing.T) {
 // TestATrialKnowsWhatTheListsKnew: a trial has a snapshot of its own, and does not send a profile that
 // only the snapshot of a list knows by a suppressed identifier.
 func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
-	trial := func(in schemas.StageInput, of schemas.Trial) schemas.StageInput {
-		in.Run.Export, in.Run.RunID, in.Run.Segment = schemas.TrialName(in.Run.Export), "trial", "People (trial)"
-		in.Segment = schemas.Segment{Name: in.Run.Segment, Source: in.Segment.Source, Trial: &of}
-		in.Export.Mode, in.ListID, in.Full, in.Divided = schemas.ModeAppend, 8, true, ""
-		return in
-	}
 	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
 		lacking, entry, other := identity{"", "u1"}, identity{movingAnn.email, ""}, identity{"new@example.com", "u1"}
 		if project == schemas.ProjectEmail {
@@ -481,9 +478,7 @@ func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
 		stages := func(when string, sent, suppressed int64) {
 			t.Helper()
 			d.run(rowIn("NO", movingBob), rowIn("SE", lacking))
-			part := d.part("In NO")
-			part.Segment = d.in.Segment
-			m, err := d.stageInput(trial(part, schemas.Trial{Limit: 10, Of: d.in.Segment.Name, ForEach: "Country"}))
+			m, err := d.stageTrial()
 			if err != nil || m.Adds != sent || m.Suppressed != suppressed {
 				t.Errorf("%s, %s: a trial stages %+v, %v", project, when, m, err)
 			}
@@ -491,6 +486,16 @@ func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
 		stages("a member of a list", 1, 1)
 		d.members("In NO", movingBob)
 		stages("removed from the list", 1, 1)
+		d.run(rowIn("NO", movingBob), rowIn("SE", other))
+		d.stages("staged by a run that waits", "In SE", "1 sent, 0 suppressed, 0 removed")
+		stages("staged with another identifier, and not sent", 1, 1)
+		d.members("In SE")
+		d.change(t, d.part("In SE"), func(u *snapshot.Update) error {
+			m := snapshot.Member{Email: []byte(other.email), UserID: []byte(other.userID)}
+			m.Key = batch.KeyHash(m.Email, m.UserID, project)
+			return u.Doubt(&m)
+		})
+		stages("perhaps sent with another identifier", 1, 1)
 		d.members("In SE", other)
 		stages("sent with another identifier since", 2, 0)
 
@@ -498,7 +503,7 @@ func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tried := trial(b.input, schemas.Trial{Limit: 10, Of: b.input.Run.Segment})
+		tried := trialOf(b.input, schemas.Trial{Limit: 10, Of: b.input.Run.Segment})
 		for _, when := range []string{"a member", "removed"} {
 			if m, err := b.stageInput(tried); err != nil || m.Adds != 1 || m.Suppressed != 1 {
 				t.Errorf("%s, of one list, %s: a trial stages %+v, %v", project, when, m, err)
@@ -510,4 +515,63 @@ func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
 			}
 		}
 	}
+}
+
+// trialOf returns the input of a trial of what a run stages.
+func trialOf(in schemas.StageInput, of schemas.Trial) schemas.StageInput {
+	in.Run.Export, in.Run.RunID, in.Run.Segment = schemas.TrialName(in.Run.Export), "trial", "People (trial)"
+	in.Segment = schemas.Segment{Name: in.Run.Segment, Source: in.Segment.Source, Trial: &of}
+	in.Export.Mode, in.ListID, in.Full, in.Divided = schemas.ModeAppend, 8, true, ""
+	return in
+}
+
+// stageTrial stages a trial of the rows of the last run.
+func (d *moving) stageTrial() (schemas.Manifest, error) {
+	in := d.part("In NO")
+	in.Segment = d.in.Segment
+	return d.stageInput(trialOf(in, schemas.Trial{Limit: 10, Of: d.in.Segment.Name, ForEach: "Country"}))
+}
+
+// TestATrialKnowsWhatARunMovesMeanwhile: while a trial reads what the lists know, a run removes a
+// suppressed member. Before, only the snapshot knows her; after, only the record beside it does.
+func TestATrialKnowsWhatARunMovesMeanwhile(t *testing.T) {
+	d := newMoving(t, schemas.ProjectUserID)
+	d.suppress(identity{movingAnn.email, ""})
+	d.run(rowIn("AA", movingBob), rowIn("SE", identity{"", "u1"}))
+	if err := d.Root.DeletePrefix(t.Context(), ledger.Key(d.in.Run, "linked")); err != nil {
+		t.Fatal(err)
+	}
+	// The snapshot of the first list is damaged. The warning is in the middle of the reading.
+	if err := d.Root.Write(t.Context(), ledger.Key(d.part("In AA").Run, dataroot.SnapshotName(1)), []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	warnings := 0
+	d.Log = slog.New(onWarning{slog.DiscardHandler, func() {
+		if warnings++; warnings > 1 {
+			return
+		}
+		key, entry := batch.KeyHash(nil, []byte("u1"), d.project), suppression.Address([]byte(movingAnn.email))
+		if err := d.Root.Write(t.Context(), ledger.Key(d.part("In NO").Run, "linked"), append(key[:], entry[:]...)); err != nil {
+			t.Error(err)
+		}
+		d.members("In NO")
+	}})
+	if m, err := d.stageTrial(); err != nil || warnings == 0 || m.Adds != 1 || m.Suppressed != 1 {
+		t.Errorf("%+v, %v, after %d warnings", m, err, warnings)
+	}
+}
+
+// onWarning calls a function when something is logged as a warning.
+type onWarning struct {
+	slog.Handler
+	do func()
+}
+
+func (onWarning) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h onWarning) Handle(_ context.Context, r slog.Record) error {
+	if r.Level == slog.LevelWarn {
+		h.do()
+	}
+	return nil
 }

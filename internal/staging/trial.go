@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"sync/atomic"
 
 	"iterable-segment-export/internal/ledger"
@@ -57,8 +58,13 @@ func (stager *Stager) newTried(ctx context.Context, in schemas.StageInput, seg *
 }
 
 // linkTried notes which profiles the runs of the export that is tried know by a suppressed identifier,
-// on any list of the segment: a row that lacks it is about the same person. What a list has now counts
-// more than what was recorded before.
+// on any list of the segment: a row that lacks it is about the same person. What a list surely has now
+// counts more than what was recorded before.
+//
+// A run may end meanwhile. It stores what it removes in its linkedFile and then publishes its snapshot,
+// and DivideSegment moves the entries from the lists to the segment. So the snapshots are read first,
+// then the linkedFiles of the lists, and that of the segment last. They are also read before: only the
+// profiles that they have are looked for in the snapshots.
 func (stager *Stager) linkTried(ctx context.Context, s *staging) error {
 	of := s.in.Segment.Trial
 	if of == nil || of.Of == "" || s.suppressed.Set.Len() == 0 { // an earlier version did not say of what
@@ -66,31 +72,49 @@ func (stager *Stager) linkTried(ctx context.Context, s *staging) error {
 	}
 	run := s.in.Run
 	run.Export, _ = schemas.TriedExport(run.Export)
-	known, members, project := linked{}, linked{}, s.in.Connection.ProjectType
-	for _, name := range append([]string{of.Of}, stager.Tried...) {
-		run.Segment = name
-		if err := s.readEarlier(ctx, ledger.Key(run, linkedFile), known); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	recorded := func() (linked, error) {
+		found, run := linked{}, run
+		for _, name := range slices.Concat(stager.Tried, []string{of.Of}) {
+			run.Segment = name
+			if err := s.readEarlier(ctx, ledger.Key(run, linkedFile), found); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
 		}
+		return found, nil
 	}
-	member := func(m *snapshot.Member) error {
-		if len(m.Email) == 0 || len(m.UserID) == 0 {
+	before, err := recorded()
+	if err != nil {
+		return err
+	}
+	members, ended := linked{}, []snapshot.Key(nil)
+	staged := func(m *snapshot.Member) error {
+		entry, listed := s.listed(m.Email, m.UserID)
+		if !listed || len(m.Email) == 0 || len(m.UserID) == 0 {
 			return nil
 		}
-		if entry, listed := s.listed(m.Email, m.UserID); listed {
-			return members.add(m.Email, m.UserID, project, entry)
+		return members.add(m.Email, m.UserID, s.in.Connection.ProjectType, entry)
+	}
+	member := func(m *snapshot.Member) error {
+		if _, ok := before[m.Key]; ok && m.Fields != snapshot.Unconfirmed && len(m.Email) > 0 && len(m.UserID) > 0 && !s.isListed(m.Email, m.UserID) {
+			ended = append(ended, m.Key)
 		}
-		delete(known, m.Key)
-		return nil
+		return staged(m)
 	}
 	for _, list := range stager.Tried {
 		run.Segment = list
-		if err := stager.StagedToAdd(ctx, run, member); err != nil {
+		if err := stager.StagedToAdd(ctx, run, staged); err != nil {
 			return err
 		}
 		if err := stager.Members(ctx, run, member); err != nil {
 			return err
 		}
+	}
+	known, err := recorded()
+	if err != nil {
+		return err
+	}
+	for _, k := range ended {
+		delete(known, k)
 	}
 	maps.Copy(known, members)
 	s.earlier = known
