@@ -26,15 +26,19 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	}
 	report = in.Report
 	report.Manifest.Rejects = ""
+	publishCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var publishing errgroup.Group // what the staged files have, which the snapshot does not change
 	publishing.Go(func() (err error) {
-		if report.Rejects, err = a.Ledger().PublishRejects(ctx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
+		if report.Rejects, err = a.Ledger().PublishRejects(publishCtx, in.Run, in.Export, report.Manifest.Attempt); err != nil {
 			return err
 		}
-		report.Record, err = record.Publish(ctx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt)
+		report.Record, err = record.Publish(publishCtx, a.Ledger(), in.Run, in.Export, report.Manifest.Attempt)
 		return err
 	})
-	err = a.Ledger().Commit(ctx, in)
+	if err = a.Ledger().Commit(ctx, in); err != nil {
+		cancel()
+	}
 	if published := publishing.Wait(); err == nil { // Temporal knows the type of an error that is not joined
 		err = published
 	}

@@ -397,6 +397,30 @@ func TestWhoIsNotSureToBeOnTheListIsSentAgain(t *testing.T) {
 	}
 }
 
+// TestAFailedCommitCancelsThePublishing: the record takes until it is cancelled, here.
+func TestAFailedCommitCancelsThePublishing(t *testing.T) {
+	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
+	b.env.RegisterActivityWithOptions(b.CommitSnapshot, activity.RegisterOptions{Name: schemas.ActivityCommitSnapshot})
+	run := schemas.RunRef{Export: "Spring", RunID: "r1", Segment: "High-value"}
+	m := b.stage(t, run, map[string]float64{"ann@example.com": 1})
+	up := schemas.UploadInput{Run: run, Attempt: m.Attempt, Kind: schemas.Subscribe, End: 1}
+	if err := b.Ledger().WriteAnswered(t.Context(), up, "1", schemas.UploadProgress{Next: 1}); err != nil {
+		t.Fatal(err)
+	}
+	ledgertest.Remember(t, b.Ledger(), run, 7, "bob@example.com") // so that the snapshot is another one
+	b.Root.Around = func(ctx context.Context, key string, _, do func() error) error {
+		if path.Base(key) != dataroot.RowsFile {
+			return do()
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	_, err := b.env.ExecuteActivity(schemas.ActivityCommitSnapshot, schemas.CommitInput{Run: run, Export: springExport, Segment: schemas.Segment{Name: "High-value"},
+		Connection: schemas.ConnectionInfo{Name: "sandbox", ProjectType: schemas.ProjectEmail},
+		Report:     schemas.ExportReport{ListID: 7, Manifest: m, State: schemas.StateDone}})
+	isOfType(t, err, schemas.ErrorStaging)
+}
+
 // TestAnUploadThatCannotBeginKeepsItsProgress.
 func TestAnUploadThatCannotBeginKeepsItsProgress(t *testing.T) {
 	b := newBench(t, sandbox.New(sandbox.Config{Fast: true}))
