@@ -14,6 +14,9 @@ import (
 // of whom answers say so. deleted are those who may be missing.
 func (p *part) checkRecord(deleted map[int]bool) {
 	if p.result.Record == "" {
+		if p.result.Manifest.Attempt != "" && p.history.export(p.export, p.turn).Record != schemas.RecordNone {
+			p.violated("e", "%s has staged rows and published no record of them", p.key)
+		}
 		return
 	}
 	answered, surely := map[string]map[int]bool{}, map[string]map[int]bool{}
