@@ -435,6 +435,33 @@ func TestARepairedListSuppressesOnAllLists(t *testing.T) {
 	}
 }
 
+// TestALinkIsToWhatIsNotTheKey: a profile that was removed because both of its identifiers were on a
+// list stays suppressed by the one that a row may lack.
+func TestALinkIsToWhatIsNotTheKey(t *testing.T) {
+	ann, bob := identity{"ann@example.com", "u1"}, identity{"bob@example.com", "u2"}
+	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
+		lacking, entry := identity{"", "u1"}, identity{ann.email, ""}
+		if project == schemas.ProjectEmail {
+			lacking, entry = identity{ann.email, ""}, identity{"", "u1"}
+		}
+		b, m, err := stageBoth(t, schemas.ModeMirror, project, []identity{ann, bob}, nil, []identity{lacking, bob}, []identity{{ann.email, ""}, {"", "u1"}})
+		if err != nil || m.SuppressedRemovals != 1 {
+			t.Fatalf("%s: %+v, %v", project, m, err)
+		}
+		b.change(t, b.input, func(u *snapshot.Update) error {
+			return u.Remove(batch.KeyHash([]byte(ann.email), []byte(ann.userID), project))
+		})
+		c, err := b.Connections.Get("sandbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeIdentities(t, filepath.Join(c.Suppress[0].Source, "never.arrow"), []identity{entry})
+		if m, err = b.stageInput(b.input); err != nil || m.Suppressed != 1 || m.Adds != 0 {
+			t.Errorf("%s: once only %v is on the list: %+v, %v", project, entry, m, err)
+		}
+	}
+}
+
 // TestASuppressedAddressThatTheRowNoLongerHas: a member whose row lost its address, before the
 // address came onto the list, is removed.
 func TestASuppressedAddressThatTheRowNoLongerHas(t *testing.T) {

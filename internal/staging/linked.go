@@ -280,7 +280,11 @@ func (s *staging) isListed(address, userID []byte) bool {
 // identifiers.
 func (s *staging) listed(address, userID []byte) (entry suppression.Hash, found bool) {
 	var some [3]suppression.Hash
-	for _, entry := range s.entries(some[:0], address, userID) {
+	all := s.entries(some[:0], address, userID)
+	if s.in.Connection.ProjectType != schemas.ProjectEmail {
+		slices.Reverse(all) // a row that lacks what is not the key is recognized by that one's hash only
+	}
+	for _, entry := range all {
 		if s.suppressed.Set.Has(entry) {
 			return entry, true
 		}
