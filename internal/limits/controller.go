@@ -16,13 +16,15 @@ const (
 	startRate = 5
 	startRows = schemas.BatchProfiles
 	// rise is by how many requests per second the rate rises in a second of sending until the
-	// first 429, and smallRise is that with requests of fewer profiles than startRows: some
-	// small lists fit into what startRate allows. From that the limit is calculated, with the last counted requests. mostLeft
-	// is the most that it leaves of the rate. firstPause is the pause after it, for the
-	// project's bucket to fill a little, and missedCut is the factor of the next 429 if that
-	// comes before a higher rate was tried: the calculation was wrong.
+	// first 429, and smallRise is that with requests of fewer profiles than startRows, after the
+	// first fewSmall of them: some small lists fit into what startRate allows. From that 429 the
+	// limit is calculated, with the last counted requests. mostLeft is the most that it leaves of
+	// the rate. firstPause is the pause after it, for the project's bucket to fill a little, and
+	// missedCut is the factor of the next 429 if that comes before a higher rate was tried: the
+	// calculation was wrong.
 	rise       = 36
 	smallRise  = 9
+	fewSmall   = 16
 	counted    = 1000
 	mostLeft   = 0.9
 	firstPause = time.Second / 4
@@ -103,6 +105,7 @@ type controller struct {
 	inVain    int         // cuts since the last request that was not answered 429
 	sends     []time.Time // the last requests before the first 429
 	raised    time.Time   // the rate, for the time of sending until then
+	small     int         // requests of fewer profiles than startRows that were accepted
 	tryAt     time.Time   // a higher rate is tried
 	unsettled time.Time   // until then 429s are ignored: workers are dividing the rate again
 	probing   bool        // a request that may be too large is in progress
@@ -285,6 +288,10 @@ func (c *controller) raise(sent, now time.Time, rows int) {
 	by := float64(rise)
 	if rows < startRows {
 		by = smallRise
+		if c.small++; c.small <= fewSmall {
+			c.raised = now
+			return
+		}
 	}
 	c.Rate += by * min(now.Sub(c.raised).Seconds(), 3/c.own())
 	c.raised = now

@@ -175,20 +175,27 @@ func TestRateRises(t *testing.T) {
 	}
 }
 
-// A project with the documented limit refuses none of ten small lists, however soon it
-// answers.
+// A project with the documented limit refuses none of ten small lists, however soon it answers, also
+// if it knows each of them only at the fourth request. The rate rises if there are more.
 func TestSmallListsFitIntoTheFirstRate(t *testing.T) {
 	c, bucket, now := newController(schemas.Limits{}, Learned{}), rate.NewLimiter(startRate, startRate), noon
-	for i := range 10 {
+	for i := range 40 {
 		c.sending(now)
 		if !bucket.AllowN(now, 1) {
 			t.Fatalf("request %d is refused after %v", i+1, now.Sub(noon))
 		}
+		if i%4 == 3 {
+			c.accepted(now, now.Add(time.Millisecond), 3, startRows)
+		}
+		now = now.Add(time.Duration(float64(time.Second) / c.own()))
+	}
+	for range 10 {
+		c.sending(now)
 		c.accepted(now, now.Add(time.Millisecond), 3, startRows)
 		now = now.Add(time.Duration(float64(time.Second) / c.own()))
 	}
 	if c.Rate < 1.5*startRate {
-		t.Errorf("%g requests a second after ten", c.Rate)
+		t.Errorf("%g requests a second after twenty lists", c.Rate)
 	}
 }
 
