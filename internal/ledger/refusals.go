@@ -196,10 +196,10 @@ const FilesFile = "files.json"
 // and what Iterable refused, in the order of the source. It returns the file's
 // key, or "" if nothing was rejected.
 func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schemas.Export, attempt string) (string, error) {
-	dir := dataroot.StagedDir(run, attempt)
+	dir, key := dataroot.StagedDir(run, attempt), path.Join(dataroot.ReportDir(run), dataroot.RejectsFile)
 	names, err := l.Root.Read(ctx, path.Join(dir, FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil // the run ended before anything was staged
+		return l.Published(ctx, key)
 	}
 	if err != nil {
 		return "", fmt.Errorf("write the rejects: %w", err)
@@ -213,7 +213,6 @@ func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 		return "", err
 	}
 	late.keys = slices.DeleteFunc(late.keys, func(key string) bool { return !strings.HasPrefix(path.Base(key), schemas.Subscribe+"-") })
-	key := path.Join(dataroot.ReportDir(run), dataroot.RejectsFile)
 	w, err := l.Root.Create(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("write the rejects: %w", err)
@@ -227,6 +226,16 @@ func (l *Ledger) PublishRejects(ctx context.Context, run schemas.RunRef, e schem
 		return "", nil
 	}
 	return key, w.Close()
+}
+
+// Published returns the key of a file beside the report if it is there, and else "". Where nothing is
+// staged, either the run has ended before, or it was reset in Temporal: then another execution of it
+// may have published the file and deleted what was staged.
+func (l *Ledger) Published(ctx context.Context, key string) (string, error) {
+	if has, err := l.Root.Has(ctx, key); err != nil || !has {
+		return "", err
+	}
+	return key, nil
 }
 
 // mergeRejects writes what staging rejected and what Iterable refused as one file.

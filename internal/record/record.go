@@ -39,10 +39,10 @@ func Publish(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schema
 	if e.Record == schemas.RecordNone || attempt == "" {
 		return "", nil
 	}
-	dir := dataroot.StagedDir(run, attempt)
+	dir, key := dataroot.StagedDir(run, attempt), path.Join(dataroot.ReportDir(run), dataroot.RowsFile)
 	names, err := l.Root.Read(ctx, path.Join(dir, ledger.FilesFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return l.Published(ctx, key)
 	}
 	r := &recorder{export: e}
 	if err == nil {
@@ -57,7 +57,6 @@ func Publish(ctx context.Context, l *ledger.Ledger, run schemas.RunRef, e schema
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
 	}
-	key := path.Join(dataroot.ReportDir(run), dataroot.RowsFile)
 	w, err := l.Root.Create(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("write the record of rows: %w", err)
