@@ -229,13 +229,14 @@ type done struct {
 	seconds float64
 	steps   map[string]float64 // seconds, by activity
 	first   time.Time          // when the first activity started
+	events  [2]int             // in the histories of the run and of its segment
 }
 
 func (d done) requests() int64 { return d.Segments[0].Report.Upload.Requests }
 
 func (d done) note() string {
-	return fmt.Sprintf("%d requests; staging %.2f s, uploading %.2f s, snapshot %.2f s",
-		d.requests(), d.steps[schemas.ActivityStageSegment], d.steps[schemas.ActivityUploadBatches], d.steps[schemas.ActivityCommitSnapshot])
+	return fmt.Sprintf("%d requests; staging %.2f s, uploading %.2f s, snapshot %.2f s; %d + %d events",
+		d.requests(), d.steps[schemas.ActivityStageSegment], d.steps[schemas.ActivityUploadBatches], d.steps[schemas.ActivityCommitSnapshot], d.events[0], d.events[1])
 }
 
 // run runs an export to its end.
@@ -255,7 +256,7 @@ func (p *project) await(ctx context.Context, run operate.Run) (d done, err error
 		return d, fmt.Errorf("the run of %s is %s: %s %+v", run.Export, d.State, d.Error, d.Waiting)
 	}
 	d.seconds, d.steps = d.FinishedAt.Sub(d.StartedAt).Seconds(), map[string]float64{}
-	for _, id := range []string{d.Run.WorkflowID, d.Segments[0].WorkflowID} {
+	for k, id := range []string{d.Run.WorkflowID, d.Segments[0].WorkflowID} {
 		scheduled, started := map[int64]string{}, map[int64]time.Time{}
 		events := p.client.GetWorkflowHistory(ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		for events.HasNext() {
@@ -263,6 +264,7 @@ func (p *project) await(ctx context.Context, run operate.Run) (d done, err error
 			if err != nil {
 				return d, err
 			}
+			d.events[k]++
 			at := e.EventTime.AsTime()
 			if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
 				scheduled[e.EventId] = a.ActivityType.Name

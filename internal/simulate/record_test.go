@@ -11,7 +11,8 @@ import (
 )
 
 // checkRecord checks that the record of a part has exactly those people as added, updated or removed
-// of whom answers say so. deleted are those who may be missing.
+// of whom answers say so. deleted are those who may be missing. The record of a run that was reset may
+// be that of the execution before, which has other answers.
 func (p *part) checkRecord(deleted map[int]bool) {
 	if p.result.Record == "" {
 		if p.result.Manifest.Attempt != "" && p.history.export(p.export, p.turn).Record != schemas.RecordNone {
@@ -25,12 +26,12 @@ func (p *part) checkRecord(deleted map[int]bool) {
 		answered[kind], surely[kind], recorded[kind] = map[int]bool{}, map[int]bool{}, map[int]bool{}
 	}
 	for _, a := range p.received() {
-		if a.staging != p.result.Manifest.Attempt {
+		if a.staging != p.result.Manifest.Attempt && !p.restarted {
 			continue
 		}
 		for _, who := range a.took {
 			answered[a.kind][who] = true
-			surely[a.kind][who] = surely[a.kind][who] || a.sure
+			surely[a.kind][who] = surely[a.kind][who] || a.sure && !p.restarted
 		}
 	}
 	file, err := p.product.Root.Open(context.Background(), p.result.Record)
