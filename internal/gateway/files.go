@@ -166,7 +166,7 @@ func knownReason(reason string) error {
 
 // rejectsOf reads the rejects of one segment, if it has any.
 func rejectsOf(ctx context.Context, root *storage.Root, run schemas.RunRef, s operate.SegmentView, in RejectsRequest, left *int, yield func(Reject) error) error {
-	file, err := openRejects(ctx, root, run)
+	file, err := openRejects(ctx, root, run, s.Report.Manifest.Attempt)
 	has := s.Report.Rejects != "" || s.Report.Manifest.Rejects != ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && has:
@@ -186,9 +186,14 @@ func rejectsOf(ctx context.Context, root *storage.Root, run schemas.RunRef, s op
 }
 
 // openRejects opens the rejects of one segment: those of the report or, while the run is
-// under way, those that staging has found. The error is fs.ErrNotExist if there are none.
-func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef) (file storage.File, err error) {
-	for _, dir := range []string{dataroot.ReportDir(run), dataroot.StagingDir(run)} {
+// under way, those that the attempt at staging has found. The error is fs.ErrNotExist if there
+// are none.
+func openRejects(ctx context.Context, root *storage.Root, run schemas.RunRef, attempt string) (file storage.File, err error) {
+	dirs := []string{dataroot.ReportDir(run)}
+	if attempt != "" {
+		dirs = append(dirs, dataroot.StagedDir(run, attempt))
+	}
+	for _, dir := range dirs {
 		if file, err = root.Open(ctx, path.Join(dir, dataroot.RejectsFile)); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
