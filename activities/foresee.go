@@ -127,7 +127,13 @@ func (a *Activities) sentAgain(ctx context.Context, e schemas.Export, s schemas.
 	for i, h := range headers {
 		why := ""
 		if h != nil {
-			why = ledger.Again(*h, e, projectType(c), time.Now())
+			now := *h
+			restored, err := a.Ledger().RestoreDeclared(ctx, now)
+			if err != nil {
+				return again, err
+			}
+			now.Restored = now.Restored || restored
+			why = ledger.Again(now, e, projectType(c), time.Now())
 		} else if runs, err := past(); err != nil {
 			return again, err
 		} else if filled(runs, lists[i].Name) {

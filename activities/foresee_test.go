@@ -132,6 +132,24 @@ func TestAFullRunThatIsDueHidesNothing(t *testing.T) {
 	}
 }
 
+// TestForeseeKnowsADeclaredRestore, before a run has noticed it: the runs of schedules will wait.
+func TestForeseeKnowsADeclaredRestore(t *testing.T) {
+	b, source := newForeseeing(t)
+	e := schemas.Export{Name: "Spring", Connection: "sandbox", Email: "Mail", Segments: []schemas.Segment{{Name: "A", Source: source}}}
+	run := schemas.RunRef{Connection: "sandbox", Export: e.Name, RunID: "r1", Segment: "A"}
+	if err := b.Ledger().Publish(t.Context(), run, snapshot.NewUpdate("", 0), ledger.Opened{}, ledger.NewHeader(run, e, 7, schemas.ProjectEmail)); err != nil {
+		t.Fatal(err)
+	}
+	for restore, want := range map[string]string{"": "", "restore 1": "the snapshot is older than what was sent last: the data root was restored from a backup"} {
+		if err := b.Root.WriteJSON(t.Context(), dataroot.RestoreKey, dataroot.Restore{ID: restore, At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if f := b.Foresee(t.Context(), []schemas.Export{e})[0]; f.SentAgain != want || f.Unknown != "" {
+			t.Errorf("restore %q: %+v, want %q", restore, f, want)
+		}
+	}
+}
+
 // What can't be read is named by its own text, and does not hide the rest: the data root, a
 // segment, the fields of the project.
 func TestForeseeNamesWhatIsNotKnown(t *testing.T) {

@@ -61,6 +61,11 @@ func (l *Ledger) restore(ctx context.Context) (string, error) {
 	return r.ID, err
 }
 
+// RestoreDeclared reports whether a person has declared a restore that a snapshot does not know.
+func (l *Ledger) RestoreDeclared(ctx context.Context, h snapshot.Header) (bool, error) {
+	return l.declared(ctx, &h, nil)
+}
+
 // declared reports whether a person has declared a restore that the snapshot does not know or,
 // if there is none, that the attempts of the markers do not know.
 func (l *Ledger) declared(ctx context.Context, h *snapshot.Header, found map[string]Pending) (bool, error) {
