@@ -65,6 +65,7 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 		}
 		l := late{Watched: before.Exports[a.Export.Name], a: a, runs: runs, now: now}
 		l.skipped = func(r Run) (bool, error) { return o.skippedAll(ctx, r) }
+		l.next = func(after time.Time) (time.Time, error) { return o.firstStart(ctx, a.ScheduleID, after, now) }
 		l.running = func(r Run) bool {
 			v, err := o.Look(ctx, r)
 			return err == nil && v.State == schemas.StateRunning
@@ -77,7 +78,9 @@ func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now tim
 					return out, err
 				}
 			}
-			l.overdue()
+			if err := l.overdue(); err != nil {
+				return out, err
+			}
 		} else {
 			leftOut, err := o.leftOut(ctx, a.Export.Name)
 			if err != nil {
@@ -199,6 +202,8 @@ type late struct {
 	found []schemas.LateRun
 	// skipped reports whether a run that completed has skipped every segment.
 	skipped func(Run) (bool, error)
+	// next returns the first start of the schedule after that one, until now.
+	next func(after time.Time) (time.Time, error)
 	// running reports whether a run under way waits for nothing.
 	running func(Run) bool
 }
@@ -254,25 +259,40 @@ func (l *late) missed(due time.Time) {
 	l.add(schemas.EventOverdue, schemas.Lateness{Due: due})
 }
 
-// overdue compares when the run that is due began with when it had to.
-func (l *late) overdue() {
+// mostDue is how many starts since the last look one look judges.
+const mostDue = 100
+
+// overdue compares when the runs that were due since the last look began with when they had to.
+func (l *late) overdue() error {
 	if l.Due.IsZero() {
 		l.Due = l.a.Next
-		return
+		return nil
 	}
-	latest := l.Due.Add(catchUp(&l.Timing) + lateMargin)
-	due := l.Due
-	if len(l.a.Followers) > 0 { // another schedule may start it, whose jitter is less
-		due = due.Add(-time.Duration(l.Timing.Jitter))
+	for range mostDue {
+		latest := l.Due.Add(catchUp(&l.Timing) + lateMargin)
+		due := l.Due
+		if len(l.a.Followers) > 0 { // another schedule may start it, whose jitter is less
+			due = due.Add(-time.Duration(l.Timing.Jitter))
+		}
+		run, begun := l.covers(due)
+		if l.Overdue.IsZero() && (!begun && l.now.After(latest) || begun && run.began.After(latest)) {
+			l.Overdue = l.Due
+			l.add(schemas.EventOverdue, schemas.Lateness{Due: l.Due, Began: run.began, RunID: run.RunID})
+		}
+		if !begun {
+			return nil
+		}
+		next, err := l.next(l.Due)
+		switch {
+		case err != nil:
+			return err
+		case !next.After(l.Due):
+			l.Due = l.a.Next
+			return nil
+		}
+		l.Due = next
 	}
-	run, begun := l.covers(due)
-	if l.Overdue.IsZero() && (!begun && l.now.After(latest) || begun && run.began.After(latest)) {
-		l.Overdue = l.Due
-		l.add(schemas.EventOverdue, schemas.Lateness{Due: l.Due, Began: run.began, RunID: run.RunID})
-	}
-	if begun {
-		l.Due = l.a.Next
-	}
+	return nil
 }
 
 // covers returns the first run that was under way at a scheduled start or began after it.

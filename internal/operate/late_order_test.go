@@ -27,6 +27,11 @@ type withRuns struct {
 	results map[string]resultOf                          // by run ID; others have exported
 }
 
+// WorkflowService answers that a schedule had no other start until now.
+func (w withRuns) WorkflowService() workflowservice.WorkflowServiceClient {
+	return answer{nil, serviceerror.NewNotFound("no other start")}
+}
+
 func (w withRuns) ListWorkflow(_ context.Context, in *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	out := &workflowservice.ListWorkflowExecutionsResponse{}
 	for kind, runs := range w.runs {
@@ -298,7 +303,8 @@ func TestTheJitterOfAnotherSchedule(t *testing.T) {
 			a:    Applied{ScheduledInput: schemas.ScheduledInput{Timing: &timing, Followers: c.followers}},
 			runs: []ranRun{{began: due.Add(-9 * time.Minute), ended: due.Add(-8 * time.Minute), done: true}},
 		}
-		if l.overdue(); len(l.found) != c.want {
+		l.next = func(time.Time) (time.Time, error) { return time.Time{}, nil }
+		if err := l.overdue(); err != nil || len(l.found) != c.want {
 			t.Errorf("%s: %+v", name, l.found)
 		}
 	}

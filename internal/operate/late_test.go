@@ -11,6 +11,7 @@ import (
 
 // lateWorld is an export with a daily schedule, its runs, and the looks at it.
 type lateWorld struct {
+	daily   bool // Temporal tells of the starts after the one that is due
 	t       *testing.T
 	watched schemas.Watched
 	runs    []ranRun
@@ -30,8 +31,14 @@ func (w *lateWorld) look(at time.Time) string {
 	l := late{Watched: w.watched, a: Applied{Next: next}, runs: w.runs, now: at}
 	l.skipped = func(r Run) (bool, error) { return w.skipped[r.RunID], nil }
 	l.running = func(Run) bool { return !w.waits }
-	l.overdue()
-	err := l.undone([]time.Time{next, next.AddDate(0, 0, 1)})
+	l.next = func(after time.Time) (time.Time, error) {
+		if after = after.AddDate(0, 0, 1); !w.daily || after.After(at) {
+			after = time.Time{}
+		}
+		return after, nil
+	}
+	err := l.overdue()
+	err = errors.Join(err, l.undone([]time.Time{next, next.AddDate(0, 0, 1)}))
 	l.slow()
 	if err = errors.Join(err, l.recovered()); err != nil {
 		w.t.Fatal(err)
@@ -91,6 +98,20 @@ func TestOverdue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAllStartsSinceTheLastLook are judged: the worker may have been down at one of them.
+func TestAllStartsSinceTheLastLook(t *testing.T) {
+	const hour = time.Hour
+	w := &lateWorld{t: t, daily: true}
+	w.want(due.Add(-2*hour), "") // learns what is due
+	w.run("a", due, time.Minute, true)
+	w.run("b", due.Add(27*hour), time.Minute, true)
+	w.want(due.Add(28*hour), "overdue the run that was due at 27 Nov 2026 04:00 UTC began only at 27 Nov 2026 07:00 UTC; recovered a run is done again")
+	w.run("c", due.Add(48*hour), time.Minute, true)
+	w.want(due.Add(50*hour), "")
+	w.run("d", due.Add(72*hour), time.Minute, true)
+	w.want(due.Add(98*hour), "overdue the run that was due at 30 Nov 2026 04:00 UTC has not begun")
 }
 
 // TestAPauseBetweenLooks has a schedule be paused and resumed at several times between two
