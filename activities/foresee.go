@@ -123,17 +123,15 @@ func (a *Activities) sentAgain(ctx context.Context, e schemas.Export, s schemas.
 	if err := reading.Wait(); err != nil {
 		return "", err
 	}
+	restore, err := a.Ledger().Restore(ctx)
+	if err != nil {
+		return "", err
+	}
 	c, _ := a.Connections.Get(e.Connection) // an unknown one is refused elsewhere
 	for i, h := range headers {
 		why := ""
 		if h != nil {
-			now := *h
-			restored, err := a.Ledger().RestoreDeclared(ctx, now)
-			if err != nil {
-				return again, err
-			}
-			now.Restored = now.Restored || restored
-			why = ledger.Again(now, e, projectType(c), time.Now())
+			why = ledger.Again(*h, restore, e, projectType(c), time.Now())
 		} else if runs, err := past(); err != nil {
 			return again, err
 		} else if filled(runs, lists[i].Name) {

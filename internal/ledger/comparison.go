@@ -74,10 +74,10 @@ func (l *Ledger) Compare(ctx context.Context, in schemas.StageInput, handover st
 const mappingAgain = "the mapping is not the one of the last run"
 
 // Again returns why the next run would send all profiles again, as far as the header of the
-// segment's snapshot tells, or "".
-func Again(h snapshot.Header, e schemas.Export, projectType string, now time.Time) string {
+// segment's snapshot tells, or "". restore is the Ledger's Restore.
+func Again(h snapshot.Header, restore string, e schemas.Export, projectType string, now time.Time) string {
 	switch {
-	case h.Restored:
+	case h.Restored, restore != "" && h.Restore != restore:
 		return restoredAgain
 	case h.Mapping != e.MappingFingerprint(projectType):
 		return mappingAgain

@@ -54,22 +54,17 @@ func (l *Ledger) restored(ctx context.Context, run schemas.RunRef, own string, f
 	return true, l.Root.WriteJSON(ctx, Key(run, restoredFile), Pending{RunID: run.RunID, Attempt: own})
 }
 
-// restore returns the ID of the last restore that was declared, or "".
-func (l *Ledger) restore(ctx context.Context) (string, error) {
+// Restore returns the ID of the last restore that was declared, or "".
+func (l *Ledger) Restore(ctx context.Context) (string, error) {
 	var r dataroot.Restore
 	_, err := l.Root.ReadJSON(ctx, dataroot.RestoreKey, &r)
 	return r.ID, err
 }
 
-// RestoreDeclared reports whether a person has declared a restore that a snapshot does not know.
-func (l *Ledger) RestoreDeclared(ctx context.Context, h snapshot.Header) (bool, error) {
-	return l.declared(ctx, &h, nil)
-}
-
 // declared reports whether a person has declared a restore that the snapshot does not know or,
 // if there is none, that the attempts of the markers do not know.
 func (l *Ledger) declared(ctx context.Context, h *snapshot.Header, found map[string]Pending) (bool, error) {
-	id, err := l.restore(ctx)
+	id, err := l.Restore(ctx)
 	if id == "" || err != nil {
 		return false, err
 	}
@@ -157,7 +152,7 @@ func (l *Ledger) distrustSnapshot(ctx context.Context, run schemas.RunRef, versi
 	}
 	next := *h
 	next.Restored = true
-	if next.Restore, err = l.restore(ctx); err != nil {
+	if next.Restore, err = l.Restore(ctx); err != nil {
 		return err
 	}
 	update := snapshot.NewUpdate(l.TempDir, 0)

@@ -152,7 +152,7 @@ func (l *Ledger) Publish(ctx context.Context, run schemas.RunRef, u *snapshot.Up
 		h.Restore = old.Header().Restore
 	} else if h.Restore == "" {
 		var err error
-		if h.Restore, err = l.restore(ctx); err != nil {
+		if h.Restore, err = l.Restore(ctx); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func MarkerFile(runID, attempt string) string {
 func (l *Ledger) announce(ctx context.Context, run schemas.RunRef, p Pending) error {
 	p.RunID = run.RunID
 	var err error
-	if p.Restore, err = l.restore(ctx); err != nil {
+	if p.Restore, err = l.Restore(ctx); err != nil {
 		return err
 	}
 	return l.Root.WriteJSON(ctx, pendingKey(run, p.Attempt), p)
