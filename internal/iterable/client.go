@@ -87,7 +87,7 @@ type Client struct {
 	wait        func(context.Context, api.Endpoint) error
 	pause       func(context.Context, time.Duration) error
 	fields      *atomic.Pointer[foundFields] // the last result of SharedFields
-	asksLists   *joint[[]List]
+	asksLists   *joint[[]List]               // as asksFields, nil without wait
 	asksFields  *joint[map[string]string]
 }
 
@@ -135,12 +135,16 @@ func New(o Options) (*Client, error) {
 	if pause == nil {
 		pause = limits.Sleep
 	}
-	return &Client{
+	out := &Client{
 		base: base, other: other, key: o.Key, connection: o.Connection, limits: o.Limits.WithDefaults(),
 		registry: registry, http: client, timeout: cmp.Or(o.Timeout, 2*time.Minute), grace: answerGrace,
 		agent: "iterable-segment-export/" + cmp.Or(o.Version, "dev"), log: log, wait: o.Wait, pause: pause,
-		fields: new(atomic.Pointer[foundFields]), asksLists: new(joint[[]List]), asksFields: new(joint[map[string]string]),
-	}, nil
+		fields: new(atomic.Pointer[foundFields]),
+	}
+	if o.Wait != nil {
+		out.asksLists, out.asksFields = new(joint[[]List]), new(joint[map[string]string])
+	}
+	return out, nil
 }
 
 // cleanURL returns a valid address of the API without a trailing slash.
@@ -160,13 +164,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Lists returns every list of the project, from a request that began after the call.
 func (c *Client) Lists(ctx context.Context) ([]List, error) {
-	ask := func(ctx context.Context, begins func()) ([]List, error) {
+	return c.asksLists.get(ctx, func(ctx context.Context, begins func()) ([]List, error) {
 		return read(ctx, c, call{endpoint: api.Lists, begins: begins}, decodeLists)
-	}
-	if c.wait == nil {
-		return ask(ctx, nil)
-	}
-	return c.asksLists.get(ctx, ask)
+	})
 }
 
 // CreateList creates a Standard list and returns its ID. It does not retry: after a Transient
@@ -206,17 +206,13 @@ func (c *Client) SharedFields(ctx context.Context) (map[string]string, error) {
 	if found := c.fields.Load(); found != nil && time.Since(found.at) < fieldsFor {
 		return found.fields, nil
 	}
-	ask := func(ctx context.Context, _ func()) (map[string]string, error) {
+	return c.asksFields.get(ctx, func(ctx context.Context, _ func()) (map[string]string, error) {
 		found, err := c.Fields(ctx)
 		if err == nil {
 			c.fields.Store(&foundFields{time.Now(), found})
 		}
 		return found, err
-	}
-	if c.wait == nil {
-		return ask(ctx, nil)
-	}
-	return c.asksFields.get(ctx, ask)
+	})
 }
 
 // maxForgotten is the maximum size of the answer with forgotten profiles in bytes, that of

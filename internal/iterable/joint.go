@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// joint lets concurrent callers share a request. The package singleflight of golang.org/x/sync
+// joint lets concurrent callers share a request; with a nil one, each makes its own. The package singleflight of golang.org/x/sync
 // would also share one that began before the call, and fail all callers if the first one's
 // context ends.
 type joint[T any] struct {
@@ -24,6 +24,9 @@ type asked[T any] struct {
 // get returns the answer of a request. The first caller makes it with ask. Those that call
 // before ask calls begins, or before it ends, share the answer.
 func (j *joint[T]) get(ctx context.Context, ask func(ctx context.Context, begins func()) (T, error)) (T, error) {
+	if j == nil {
+		return ask(ctx, func() {})
+	}
 	for {
 		j.mu.Lock()
 		q := j.next
