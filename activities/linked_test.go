@@ -163,28 +163,41 @@ func TestARemovedMemberStaysSuppressed(t *testing.T) {
 	}
 }
 
+// annIn returns what a row of Ann has that lacks the identifier that is not the project's key, the
+// entry of a suppression list with that identifier, and a profile with the same key and another one.
+func annIn(project string) (lacking, entry, other identity) {
+	if project == schemas.ProjectEmail {
+		return identity{movingAnn.email, ""}, identity{"", movingAnn.userID}, identity{movingAnn.email, "u7"}
+	}
+	return identity{"", movingAnn.userID}, identity{movingAnn.email, ""}, identity{"new@example.com", movingAnn.userID}
+}
+
+// removedAsSuppressed returns a list from which a run has removed Ann, whose row lacks an identifier,
+// because of the entries of the suppression list in a file.
+func removedAsSuppressed(t *testing.T, project string, entries ...identity) (b *bench, list string) {
+	t.Helper()
+	lacking, _, _ := annIn(project)
+	b, m, err := stageBoth(t, schemas.ModeMirror, project, []identity{movingAnn, movingBob}, nil, []identity{lacking, movingBob}, entries)
+	if err != nil || m.SuppressedRemovals != 1 {
+		t.Fatalf("%s: %+v, %v", project, m, err)
+	}
+	b.change(t, b.input, func(u *snapshot.Update) error {
+		return u.Remove(batch.KeyHash([]byte(movingAnn.email), []byte(movingAnn.userID), project))
+	})
+	c, err := b.Connections.Get("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, filepath.Join(c.Suppress[0].Source, "never.arrow")
+}
+
 // TestARepairedListSuppressesWhomItHadRemoved: a run that waits since the list is incomplete has staged
 // its rows, and is staged again after the repair. What is known of the members that earlier runs have
 // removed is still there.
 func TestARepairedListSuppressesWhomItHadRemoved(t *testing.T) {
-	ann, bob := identity{"ann@example.com", "u1"}, identity{"bob@example.com", "u2"}
 	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
-		lacking, entry := identity{"", "u1"}, identity{ann.email, ""}
-		if project == schemas.ProjectEmail {
-			lacking, entry = identity{ann.email, ""}, identity{"", "u1"}
-		}
-		b, m, err := stageBoth(t, schemas.ModeMirror, project, []identity{ann, bob}, nil, []identity{lacking, bob}, []identity{entry, someone})
-		if err != nil || m.SuppressedRemovals != 1 {
-			t.Fatalf("%s: %+v, %v", project, m, err)
-		}
-		b.change(t, b.input, func(u *snapshot.Update) error {
-			return u.Remove(batch.KeyHash([]byte(ann.email), []byte(ann.userID), project))
-		})
-		c, err := b.Connections.Get("sandbox")
-		if err != nil {
-			t.Fatal(err)
-		}
-		list := filepath.Join(c.Suppress[0].Source, "never.arrow")
+		_, entry, other := annIn(project)
+		b, list := removedAsSuppressed(t, project, entry, someone)
 		stages := func(when string, suppressed int64, entries ...identity) {
 			t.Helper()
 			writeIdentities(t, list, entries)
@@ -195,12 +208,9 @@ func TestARepairedListSuppressesWhomItHadRemoved(t *testing.T) {
 		stages("the list is incomplete", 0, someone)
 		stages("it is repaired", 1, entry, someone)
 
-		other := snapshot.Member{Email: []byte("new@example.com"), UserID: []byte("u1")}
-		if project == schemas.ProjectEmail {
-			other = snapshot.Member{Email: []byte(ann.email), UserID: []byte("u7")}
-		}
-		other.Key = batch.KeyHash(other.Email, other.UserID, project)
-		b.change(t, b.input, func(u *snapshot.Update) error { return u.Doubt(&other) })
+		m := snapshot.Member{Email: []byte(other.email), UserID: []byte(other.userID)}
+		m.Key = batch.KeyHash(m.Email, m.UserID, project)
+		b.change(t, b.input, func(u *snapshot.Update) error { return u.Doubt(&m) })
 		stages("she was perhaps sent with another identifier", 1, entry, someone)
 	}
 }
@@ -328,10 +338,7 @@ func (d *moving) stages(when, list, want string) {
 func TestALinkIsOfAllLists(t *testing.T) {
 	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
 		t.Run(project, func(t *testing.T) {
-			lacking, entry, other := identity{"", "u1"}, identity{movingAnn.email, ""}, identity{"new@example.com", "u1"}
-			if project == schemas.ProjectEmail {
-				lacking, entry, other = identity{movingAnn.email, ""}, identity{"", "u1"}, identity{movingAnn.email, "u7"}
-			}
+			lacking, entry, other := annIn(project)
 			moves := []string{rowIn("NO", movingBob), rowIn("SE", lacking)}
 
 			d := newMoving(t, project)
@@ -404,10 +411,7 @@ func TestALinkIsOfAllLists(t *testing.T) {
 func TestARepairedListSuppressesOnAllLists(t *testing.T) {
 	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
 		t.Run(project, func(t *testing.T) {
-			lacking, entry := identity{"", "u1"}, identity{movingAnn.email, ""}
-			if project == schemas.ProjectEmail {
-				lacking, entry = identity{movingAnn.email, ""}, identity{"", "u1"}
-			}
+			lacking, entry, _ := annIn(project)
 			moves := []string{rowIn("NO", movingBob), rowIn("SE", lacking)}
 			removed := func() *moving { // as suppressed, from the list In NO
 				d := newMoving(t, project)
@@ -438,25 +442,11 @@ func TestARepairedListSuppressesOnAllLists(t *testing.T) {
 // TestALinkIsToWhatIsNotTheKey: a profile that was removed because both of its identifiers were on a
 // list stays suppressed by the one that a row may lack.
 func TestALinkIsToWhatIsNotTheKey(t *testing.T) {
-	ann, bob := identity{"ann@example.com", "u1"}, identity{"bob@example.com", "u2"}
 	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
-		lacking, entry := identity{"", "u1"}, identity{ann.email, ""}
-		if project == schemas.ProjectEmail {
-			lacking, entry = identity{ann.email, ""}, identity{"", "u1"}
-		}
-		b, m, err := stageBoth(t, schemas.ModeMirror, project, []identity{ann, bob}, nil, []identity{lacking, bob}, []identity{{ann.email, ""}, {"", "u1"}})
-		if err != nil || m.SuppressedRemovals != 1 {
-			t.Fatalf("%s: %+v, %v", project, m, err)
-		}
-		b.change(t, b.input, func(u *snapshot.Update) error {
-			return u.Remove(batch.KeyHash([]byte(ann.email), []byte(ann.userID), project))
-		})
-		c, err := b.Connections.Get("sandbox")
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeIdentities(t, filepath.Join(c.Suppress[0].Source, "never.arrow"), []identity{entry})
-		if m, err = b.stageInput(b.input); err != nil || m.Suppressed != 1 || m.Adds != 0 {
+		_, entry, _ := annIn(project)
+		b, list := removedAsSuppressed(t, project, identity{movingAnn.email, ""}, identity{"", movingAnn.userID})
+		writeIdentities(t, list, []identity{entry})
+		if m, err := b.stageInput(b.input); err != nil || m.Suppressed != 1 || m.Adds != 0 {
 			t.Errorf("%s: once only %v is on the list: %+v, %v", project, entry, m, err)
 		}
 	}
@@ -496,10 +486,7 @@ func TestASuppressedAddressThatTheRowNoLongerHas(t *testing.T) {
 // only the snapshot of a list knows by a suppressed identifier.
 func TestATrialKnowsWhatTheListsKnew(t *testing.T) {
 	for _, project := range []string{schemas.ProjectEmail, schemas.ProjectUserID, schemas.ProjectHybrid} {
-		lacking, entry, other := identity{"", "u1"}, identity{movingAnn.email, ""}, identity{"new@example.com", "u1"}
-		if project == schemas.ProjectEmail {
-			lacking, entry, other = identity{movingAnn.email, ""}, identity{"", "u1"}, identity{movingAnn.email, "u7"}
-		}
+		lacking, entry, other := annIn(project)
 		d := newMoving(t, project)
 		d.suppress(entry)
 		stages := func(when string, sent, suppressed int64) {

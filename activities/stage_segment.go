@@ -235,7 +235,7 @@ func (a *Activities) stage(ctx context.Context, in schemas.StageInput, attempt s
 	return stager.Stage(ctx, in, attempt, from, old, read)
 }
 
-// tried returns the lists that the segment of a trial fills, or has filled, and none of a run.
+// tried returns the lists that the segment of a trial fills, or has filled. A run tries nothing.
 func (a *Activities) tried(ctx context.Context, in schemas.StageInput) ([]string, error) {
 	of := in.Segment.Trial
 	if of == nil {

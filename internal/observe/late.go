@@ -16,8 +16,8 @@ type lateRuns struct {
 	until time.Time
 }
 
-// Late sets which exports are overdue, not done or slow. It holds for some time only: the next look may be
-// another worker's.
+// Late sets which exports are overdue, not done or slow. It holds for some time only: the next look
+// may be another worker's.
 func (m *Metrics) Late(found schemas.LateRuns, holds time.Duration) {
 	if m == nil {
 		return

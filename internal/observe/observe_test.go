@@ -156,7 +156,7 @@ func TestAScrapeMayMakeAnInstrument(t *testing.T) {
 	}
 }
 
-// TestTheLastLookIsMeasured: with workers that get no tasks there is none, and Temporal answers.
+// TestTheLastLookIsMeasured: workers that get no tasks don't look, although Temporal answers.
 func TestTheLastLookIsMeasured(t *testing.T) {
 	m, err := NewMetrics()
 	if err != nil {

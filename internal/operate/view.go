@@ -282,7 +282,8 @@ func (v View) NoRun() bool {
 	return scheduled
 }
 
-// LookAtRun looks at the newest run of an export. If there is none, that counts as one that has ended.
+// LookAtRun looks at the newest run of an export. An export without runs counts as one whose run has
+// ended.
 func (o *Session) LookAtRun(ctx context.Context, export string) (schemas.RunLook, error) {
 	run, err := o.Find(ctx, export)
 	if errors.Is(err, ErrNoRun) { // the export was removed
