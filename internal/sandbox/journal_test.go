@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // held is all that a sandbox keeps, as text.
@@ -36,6 +38,13 @@ func (c *caller) eventful() int64 {
 	return first
 }
 
+// everLater returns a clock that shows another millisecond each time.
+func everLater() func() time.Time {
+	var calls atomic.Int64
+	begin := time.Now()
+	return func() time.Time { return begin.Add(time.Duration(calls.Add(1)) * time.Millisecond) }
+}
+
 // TestAKilledSandboxGoesOnWhereItWas opens the folder of a server that was not closed, in the
 // realistic sandbox too.
 func TestAKilledSandboxGoesOnWhereItWas(t *testing.T) {
@@ -43,6 +52,7 @@ func TestAKilledSandboxGoesOnWhereItWas(t *testing.T) {
 		dir := t.TempDir()
 		config := Config{DataDir: dir, KeepData: true, FirstListID: 100, Fast: fast, Rate: -1, NewList: -1}
 		c := serve(t, config)
+		c.server.now = everLater()
 		id := c.eventful()
 		want := held(t, c)
 		config.FirstListID = 5_000

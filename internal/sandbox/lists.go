@@ -67,9 +67,8 @@ func (s *Server) createList(_ *http.Request, body []byte) answer {
 // newList makes a list, known after a delay, and returns its ID.
 func (s *Server) newList(l api.List, delay time.Duration) int64 {
 	s.lastList++
-	now := s.now()
-	l.ID, l.CreatedAt = s.lastList, cmp.Or(l.CreatedAt, now.UnixMilli())
-	made := &list{List: l, known: now.Add(delay), members: map[*profile]bool{}, shown: map[*profile]bool{}}
+	l.ID, l.CreatedAt = s.lastList, cmp.Or(l.CreatedAt, s.at.UnixMilli())
+	made := &list{List: l, known: s.at.Add(delay), members: map[*profile]bool{}, shown: map[*profile]bool{}}
 	if s.config.Lag == 0 {
 		made.shown = made.members
 	}
@@ -82,6 +81,7 @@ func (s *Server) newList(l api.List, delay time.Duration) int64 {
 func (s *Server) AddList(l api.List) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.at = s.now()
 	l.ListType = cmp.Or(l.ListType, api.Standard)
 	return s.newList(l, 0)
 }
@@ -122,7 +122,7 @@ func (s *Server) change(l *list, who []*profile, on bool) {
 	if s.config.Lag == 0 {
 		return
 	}
-	visible := s.now().Add(s.delay(s.config.Lag))
+	visible := s.at.Add(s.delay(s.config.Lag))
 	if n := len(l.pending); n > 0 && l.pending[n-1].visible.After(visible) {
 		visible = l.pending[n-1].visible
 	}
@@ -148,7 +148,7 @@ func (s *Server) show(r *http.Request) *list {
 			panic(textAnswer(http.StatusServiceUnavailable, "Request timeout. Try again later."))
 		}
 	}
-	for now := s.now(); len(l.pending) > 0 && !l.pending[0].visible.After(now); l.pending = l.pending[1:] {
+	for ; len(l.pending) > 0 && !l.pending[0].visible.After(s.at); l.pending = l.pending[1:] {
 		set(l.shown, l.pending[0].who, l.pending[0].on)
 	}
 	return l

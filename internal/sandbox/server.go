@@ -50,6 +50,7 @@ type Server struct {
 	mux    *http.ServeMux
 
 	mu       sync.Mutex // guards all below
+	at       time.Time  // the time of the request that is answered, and of its line in the journal
 	revoked  map[string]bool
 	byEmail  map[string]*profile
 	byUser   map[string]*profile
@@ -134,6 +135,10 @@ func (s *Server) nothing(*http.Request, []byte) answer {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, e api.Endpoint, handle handler) {
 	began := s.now()
+	if r.Context().Err() != nil { // the server is stopping, and net/http has accepted one more
+		reset(w)
+		return
+	}
 	body, a, fault := s.answer(r, e, handle)
 	wait := s.config.Latency + time.Duration(a.rows)*s.config.PerProfile
 	broken := false
@@ -172,6 +177,7 @@ func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body [
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, api.BulkUpdateBody))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.at = s.now()
 	defer func() {
 		if refused := recover(); refused != nil {
 			a = refused.(answer)
@@ -182,7 +188,7 @@ func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body [
 		if fault = s.pick(e.Name); fault != nil && !fault.Apply {
 			return body, answer{}, fault
 		}
-		if l := s.limits[e.Name]; l != nil && !l.AllowN(s.now(), 1) {
+		if l := s.limits[e.Name]; l != nil && !l.AllowN(s.at, 1) {
 			return body, throttled(), fault
 		}
 	}
@@ -193,7 +199,7 @@ func (s *Server) answer(r *http.Request, e api.Endpoint, handle handler) (body [
 		return body, badParams("Content-Encoding %q is not supported", encoding), fault
 	}
 	if a = handle(s, r, body); a.status == http.StatusOK && r.Method != http.MethodGet {
-		s.keep(record{Time: s.now(), Method: r.Method, URL: r.URL.String(), Body: body})
+		s.keep(record{Time: s.at, Method: r.Method, URL: r.URL.String(), Body: body})
 	}
 	return body, a, fault
 }

@@ -225,6 +225,25 @@ func TestServeStopsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestNothingIsAnsweredAfterTheEnd has a client send a request again whose connection was closed
+// by Serve, before the listener was.
+func TestNothingIsAnsweredAfterTheEnd(t *testing.T) {
+	c := start(t, Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, "POST", "/api/lists", strings.NewReader(`{"name": "late"}`))
+	r.Header.Set("Api-Key", DefaultKey)
+	func() {
+		defer func() {
+			if ended := recover(); ended != http.ErrAbortHandler {
+				t.Errorf("the handler ended with %v", ended)
+			}
+		}()
+		c.server.ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	equal(t, "lists", len(c.server.Stats(false).Lists), 0)
+}
+
 func TestOnlyLoopback(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "[::]:0", "nonsense"} {
 		if err := New(Config{}).ListenAndServe(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "sandbox address") {

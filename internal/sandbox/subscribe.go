@@ -159,7 +159,7 @@ func (s *Server) changed(id *int64, missing bool, rows int) *list {
 		panic(failure(http.StatusBadRequest, api.CodeBatchTooLarge, "Too many subscribers in a request"))
 	}
 	l := s.lists[*id]
-	if l == nil || s.now().Before(l.known) {
+	if l == nil || s.at.Before(l.known) {
 		panic(unknownList(*id))
 	}
 	if l.ListType != api.Standard {
