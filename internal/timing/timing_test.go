@@ -96,15 +96,17 @@ func TestPlain(t *testing.T) {
 // still name the one in which starts are shown.
 func TestTheZoneOfAnInterval(t *testing.T) {
 	for want, of := range map[string]schemas.Timing{
-		"every day at 04:00 Europe/Oslo; and every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                         {Cron: schemas.OneOrMore{"0 4 * * *", "@every 6h"}, TimeZone: "Europe/Oslo"},
-		"every 5 hours; and every day at 04:00 Europe/Oslo; and every Monday at 05:00 Europe/Oslo (starts shown in Europe/Oslo)": {Cron: schemas.OneOrMore{"@every 5h", "0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
-		"every day at 04:00; and every Monday at 05:00 Europe/Oslo":                                                              {Cron: schemas.OneOrMore{"0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
-		"every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                                                             {Cron: schemas.OneOrMore{"@every 6h"}, TimeZone: "Europe/Oslo"},
-		"every hour from 00:00 UTC":                                       {Every: "1h"},
-		"every 1 hour and 1 minute (starts shown in UTC)":                 {Cron: schemas.OneOrMore{"@every 61m"}},
-		"every 6 hours from 00:00 UTC":                                    {Every: "6h"},
-		"every 5 hours (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h"}},
-		"every day at 04:00 UTC; and every 5 hours (starts shown in UTC)": {Cron: schemas.OneOrMore{"0 4 * * *", "@every 5h"}},
+		"every day at 04:00 Europe/Oslo; and every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                                                                                               {Cron: schemas.OneOrMore{"0 4 * * *", "@every 6h"}, TimeZone: "Europe/Oslo"},
+		"every 5 hours, counted from 00:00 UTC on 1 January 1970, so at other times each day; and every day at 04:00 Europe/Oslo; and every Monday at 05:00 Europe/Oslo (starts shown in Europe/Oslo)": {Cron: schemas.OneOrMore{"@every 5h", "0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
+		"every day at 04:00; and every Monday at 05:00 Europe/Oslo":                                                                                                                                    {Cron: schemas.OneOrMore{"0 4 * * *", "0 5 * * 1"}, TimeZone: "Europe/Oslo"},
+		"every 6 hours from 00:00 UTC (starts shown in Europe/Oslo)":                                                                                                                                   {Cron: schemas.OneOrMore{"@every 6h"}, TimeZone: "Europe/Oslo"},
+		"every hour from 00:00 UTC": {Every: "1h"},
+		"every 1 hour and 1 minute, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)": {Cron: schemas.OneOrMore{"@every 61m"}},
+		"every 6 hours from 00:00 UTC": {Every: "6h"},
+		"every 48 hours, counted from 00:00 UTC on 1 January 1970 (starts shown in UTC)":                                                        {Cron: schemas.OneOrMore{"@every 48h"}},
+		"every 5 hours, counted from 01:30 UTC on 1 January 1970, so at other times each day (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h/90m"}},
+		"every 5 hours, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h"}},
+		"every day at 04:00 UTC; and every 5 hours, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)": {Cron: schemas.OneOrMore{"0 4 * * *", "@every 5h"}},
 	} {
 		s, err := Parse(of)
 		if err != nil || s.Words() != want {

@@ -100,7 +100,7 @@ func (r rule) phrase() phrase {
 }
 
 // interval returns an interval in words. One that divides the day starts at the same times
-// every day.
+// every day. Temporal counts others from 1970 on.
 func (r rule) interval() string {
 	text := "every " + Span(r.every)
 	if one, ok := strings.CutPrefix(text, "every 1 "); ok && !strings.Contains(one, " ") {
@@ -108,6 +108,10 @@ func (r rule) interval() string {
 	}
 	if r.every <= 24*time.Hour && 24*time.Hour%r.every == 0 {
 		return text + " from " + time.Unix(0, 0).UTC().Add(r.phase).Format(clockFormat(r.phase)) + " UTC"
+	}
+	text += ", counted from " + time.Unix(0, 0).UTC().Add(r.phase).Format("15:04 UTC on 2 January 2006")
+	if r.every%(24*time.Hour) != 0 {
+		text += ", so at other times each day"
 	}
 	return text
 }

@@ -216,7 +216,7 @@ func TestIntervals(t *testing.T) {
 		{schemas.Timing{Every: "1h30m"}, "every 1 hour and 30 minutes from 00:00 UTC", "2026-11-26 13:30:00", 90 * time.Minute},
 		{schemas.Timing{Cron: schemas.OneOrMore{"@every 6h/30m"}}, "every 6 hours from 00:30 UTC", "2026-11-26 12:30:00", 6 * time.Hour},
 		{schemas.Timing{Cron: schemas.OneOrMore{"@every 24h/5h"}}, "every 24 hours from 05:00 UTC", "2026-11-27 05:00:00", 24 * time.Hour},
-		{schemas.Timing{Cron: schemas.OneOrMore{"@every 7h"}}, "every 7 hours (starts shown in UTC)", "2026-11-26 14:00:00", 7 * time.Hour},
+		{schemas.Timing{Cron: schemas.OneOrMore{"@every 7h"}}, "every 7 hours, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)", "2026-11-26 14:00:00", 7 * time.Hour},
 	} {
 		spec, err := timing.Parse(c.timing)
 		if err != nil {
