@@ -88,7 +88,7 @@ func (l Lateness) Message(event string) string {
 }
 
 func undoneSince(due time.Time) string {
-	return fmt.Sprintf("no run has been done since the one that was due at %s", due.UTC().Format(LateTime))
+	return fmt.Sprintf("a run was due at %s, and none has been done since then", due.UTC().Format(LateTime))
 }
 
 // Commands returns what to type.

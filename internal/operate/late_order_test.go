@@ -193,7 +193,7 @@ func TestUndoneFollowers(t *testing.T) {
 		w.results[at.Add(hour).String()] = resultOf{result: skipped}
 	}
 	look(due.Add(2 * hour))
-	look(due.Add(day+2*hour), "B no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+	look(due.Add(day+2*hour), "B a run was due at 26 Nov 2026 04:00 UTC, and none has been done since then")
 	look(due.Add(2*day + 2*hour))
 	// A result that is gone is not known to be a skipped run's.
 	w.run(t, "B", due.Add(3*day), due.Add(3*day+hour), false)

@@ -160,7 +160,7 @@ func TestRecovered(t *testing.T) {
 // and again when a run is done.
 func TestUndone(t *testing.T) {
 	const day, hour, minute = 24 * time.Hour, time.Hour, time.Minute
-	const undone = "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC"
+	const undone = "overdue a run was due at 26 Nov 2026 04:00 UTC, and none has been done since then"
 	daily := func(done, skipped bool) func(*lateWorld, int) {
 		return func(w *lateWorld, i int) {
 			id := time.Duration(i).String()
@@ -195,7 +195,7 @@ func TestUndone(t *testing.T) {
 			w.want(due.Add(day+3*hour), "")
 			late := ""
 			if c.want != "" {
-				late = "overdue: no run has been done since the one that was due at 26 Nov 2026 04:00 UTC"
+				late = "overdue: a run was due at 26 Nov 2026 04:00 UTC, and none has been done since then"
 			}
 			if got := w.watched.Late(); got != late {
 				t.Errorf("late %q, want %q", got, late)
@@ -228,7 +228,7 @@ func TestUndoneInTheTimeThatRunsTake(t *testing.T) {
 	w.runs[0].ended, w.runs[0].done = time.Time{}, false
 	w.want(due.Add(39*time.Hour), "")
 	w.want(due.Add(63*time.Hour), "slow the run takes unusually long: 63h0m0s until now; the longest of the last ones took 40h0m0s")
-	w.want(due.Add(66*time.Hour), "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+	w.want(due.Add(66*time.Hour), "overdue a run was due at 26 Nov 2026 04:00 UTC, and none has been done since then")
 }
 
 // TestUndoneInTheTimeThatExportsTake: runs that skip every segment, which is quick, do not count.
@@ -241,12 +241,12 @@ func TestUndoneInTheTimeThatExportsTake(t *testing.T) {
 	w.want(due.Add(-time.Hour), "")
 	w.run("failed", due, time.Minute, false)
 	w.want(due.Add(30*time.Hour), "") // 24, an hour of catch-up, and 5 hours
-	w.want(due.Add(31*time.Hour), "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC")
+	w.want(due.Add(31*time.Hour), "overdue a run was due at 26 Nov 2026 04:00 UTC, and none has been done since then")
 }
 
 // TestUndoneAtFirst: nobody knows how long the first run takes, unless it waits or has failed.
 func TestUndoneAtFirst(t *testing.T) {
-	const undone = "overdue no run has been done since the one that was due at 26 Nov 2026 04:00 UTC"
+	const undone = "overdue a run was due at 26 Nov 2026 04:00 UTC, and none has been done since then"
 	for name, c := range map[string]struct {
 		waits, failed bool
 		want          string
