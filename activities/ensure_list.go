@@ -214,7 +214,7 @@ func (o *ownership) settle(ctx context.Context, client *iterable.Client, before,
 				return schemas.ListRef{}, err
 			}
 			return schemas.ListRef{}, step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
-				"Iterable names a list %q when it is asked for %q; rename the segment to that and run the export again", l.Name, o.in.Name))
+				"Iterable names a list %q when it is asked for %q; abort, rename the segment to that, and run the export again", l.Name, o.in.Name))
 		}
 		if l.Name == o.in.Name && l.Type == api.Standard && l.ID <= chosen.ID {
 			chosen = l
@@ -259,7 +259,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 		if in.ListID != 0 && l.ID == in.ListID {
 			if l.Name != in.Name {
 				return nil, nil, step.NeedOperator(schemas.ErrorListUnusable, fmt.Sprintf(
-					"listId %d is the list %q, not %q; correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
+					"listId %d is the list %q, not %q; abort, correct listId in the segment's settings, and run the export again", l.ID, l.Name, in.Name))
 			}
 			return &l, nil, usable(l)
 		}
@@ -270,7 +270,7 @@ func (o *ownership) pick(ctx context.Context, lists []iterable.List, last int64)
 	switch {
 	case in.ListID != 0:
 		return nil, nil, step.NeedOperator(schemas.ErrorListGone, fmt.Sprintf(
-			"there is no list with the id %d, which the segment's listId asks for; correct or remove listId, and run the export again", in.ListID))
+			"there is no list with the id %d, which the segment's listId asks for; abort, correct or remove listId, and run the export again", in.ListID))
 	case len(named) == 0:
 		return nil, nil, nil
 	case len(named) == 1:

@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // CommitInput is the input of CommitSnapshot.
 type CommitInput struct {
@@ -76,10 +79,12 @@ type ExportReport struct {
 	// list has a report too, in which Of is the segment's name.
 	Divided *Divided `json:"divided,omitempty"`
 	Of      string   `json:"of,omitempty"`
-	// StartedOver is how often the run began again from its first step, and Earlier adds
-	// up what was sent before it did so for the last time. Upload does not count it.
-	StartedOver int          `json:"startedOver,omitempty"`
-	Earlier     UploadCounts `json:"earlier,omitzero"`
+	// StartedOver is how often the run began again from its first step, and StartedOverFor is
+	// the problem for which it did so the last time. Earlier adds up what was sent before
+	// that. Upload does not count it.
+	StartedOver    int          `json:"startedOver,omitempty"`
+	StartedOverFor string       `json:"startedOverFor,omitempty"`
+	Earlier        UploadCounts `json:"earlier,omitzero"`
 
 	// Rejected adds up what staging and Iterable refused.
 	Rejected map[Reason]int64 `json:"rejected,omitempty"`
@@ -95,6 +100,24 @@ type ExportReport struct {
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	// FinishedAt is zero until the run has ended.
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+}
+
+// Restarts returns in words how often the run started over and why, empty if it did not.
+func (r ExportReport) Restarts() string {
+	often := strconv.Itoa(r.StartedOver) + " times"
+	switch r.StartedOver {
+	case 0:
+		return ""
+	case 1:
+		often = "once"
+	case 2:
+		often = "twice"
+	}
+	text := "the run started over " + often
+	if r.StartedOverFor != "" { // reports of the first versions do not have it
+		text += "; the last time because of this: " + r.StartedOverFor
+	}
+	return text
 }
 
 // AddRejects makes Rejected the sum of what staging rejected and Iterable refused.

@@ -59,6 +59,9 @@ const (
 // MostRestarts is how often a run starts over by itself after its files have changed.
 const MostRestarts = 3
 
+// RetryWhenComplete ends the messages of type ErrorSegmentChanged.
+const RetryWhenComplete = "; retry when the segment is complete"
+
 // ReadyFor returns the settings for a segment of the export: the segment's own, and the
 // export's for the others.
 func (e Export) ReadyFor(s Segment) Ready {

@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -210,6 +211,8 @@ func TestAChangeRestartsTheRun(t *testing.T) {
 	w.RegisterDelayedCallback(func() {
 		require.Equal(t, schemas.ErrorSegmentChanged, w.progress().Waiting.Type)
 		require.Equal(t, 1+schemas.MostRestarts, staged)
+		require.Equal(t, schemas.MostRestarts, w.progress().Report.StartedOver)
+		require.Contains(t, strings.Join(w.progress().Report.Warnings, "; "), "the run started over 3 times; the last time because of this: trouble")
 		asked++
 		w.answer(schemas.UpdateRetry)
 	}, time.Minute)
@@ -219,6 +222,8 @@ func TestAChangeRestartsTheRun(t *testing.T) {
 	require.NoError(t, w.GetWorkflowError())
 	require.Equal(t, 1, asked)
 	require.Equal(t, 2+schemas.MostRestarts, staged)
+	require.Equal(t, 1+schemas.MostRestarts, w.report().StartedOver)
+	require.Contains(t, strings.Join(w.report().Warnings, "; "), "the run started over 4 times")
 }
 
 // TestOldDataAndLeftoversAreDoubtful checks the guardrails about the age of files.

@@ -173,9 +173,12 @@ func (s *exportSegment) total() {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"%s profiles that left the segment may be on the list: an earlier run got no answer to a request that adds them, or the data root was restored from a backup; they are not removed, since something else may have added them", count(n)))
 	}
-	if n := s.report.StartedOver; n > 0 {
-		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
-			"the run started over %d times; before the last time, %s were sent and %s removed", n, count(s.report.Earlier.Sent), count(s.report.Earlier.Removed)))
+	if s.report.StartedOver > 0 {
+		restarts := s.report.Restarts()
+		if sent := s.report.Earlier; sent.Sent+sent.Removed > 0 {
+			restarts += fmt.Sprintf("; by then, %s profiles were sent and %s removed", count(sent.Sent), count(sent.Removed))
+		}
+		s.report.Warnings = append(s.report.Warnings, restarts)
 	}
 	if s.list.ID == 0 && s.report.Manifest.Attempt != "" && s.report.Manifest.ToSend() == 0 && !s.in.Check && !s.in.Segment.Divided() {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(

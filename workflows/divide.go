@@ -17,7 +17,7 @@ func (s *exportSegment) divide(ctx workflow.Context) error {
 		if err == nil {
 			err = s.divideSegment(ctx)
 		}
-		if err != errStartOver {
+		if !s.startsOver(err) {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -74,7 +75,7 @@ func (s *exportSegment) run(ctx workflow.Context) error {
 	}
 	if s.in.Resume != nil {
 		s.upload.resume(s.in.Resume)
-		if err := s.finish(ctx); err != errStartOver {
+		if err := s.finish(ctx); !s.startsOver(err) {
 			return err
 		}
 	}
@@ -83,27 +84,28 @@ func (s *exportSegment) run(ctx workflow.Context) error {
 		if err == nil {
 			err = s.finish(ctx)
 		}
-		if err != errStartOver {
+		if !s.startsOver(err) {
 			return err
 		}
 	}
 }
 
-// startOver moves the counts of what was sent so far to the report's earlier starts.
-func (s *exportSegment) startOver() {
-	if s.report.Manifest.Attempt == "" {
-		return // nothing was staged yet
+// startsOver reports whether err starts the run over. If so, it moves the counts of what was
+// sent so far to the report's earlier starts.
+func (s *exportSegment) startsOver(err error) bool {
+	if err != errStartOver {
+		return false
 	}
 	s.report.StartedOver++
+	s.report.StartedOverFor = strings.TrimSuffix(s.waiter.over, schemas.RetryWhenComplete)
 	s.report.Earlier.Add(s.sent())
-	s.report.Manifest = schemas.Manifest{}
+	s.report.Manifest, s.report.Upload, s.upload = schemas.Manifest{}, schemas.UploadCounts{}, upload{}
+	s.total()
+	return true
 }
 
 // prepare does the steps before the first profile is sent.
 func (s *exportSegment) prepare(ctx workflow.Context) error {
-	s.startOver()
-	s.upload = upload{}
-	s.report.Upload = schemas.UploadCounts{}
 	if err := s.awaitData(ctx); err != nil {
 		return err
 	}
@@ -128,7 +130,7 @@ func (s *exportSegment) createList(ctx workflow.Context) error {
 	}
 	err := s.ensureList(ctx, true)
 	if err == nil && !s.list.Created && !s.list.Ours {
-		err = errStartOver
+		err, s.waiter.over = errStartOver, fmt.Sprintf("list %q was created by something else", s.in.Segment.Name)
 	}
 	return err
 }

@@ -34,7 +34,7 @@ func (s *exportSegment) guardrails(ctx workflow.Context) error {
 	}
 	answer, err := s.waiter.ask(ctx, s.step, kind, strings.Join(found, "; "), answers...)
 	if err == nil && answer == schemas.UpdateRetry { // with the list repaired
-		err = errStartOver
+		err, s.waiter.over = errStartOver, strings.Join(found, "; ")
 	}
 	return err
 }

@@ -21,6 +21,7 @@ type waiter struct {
 	answer     string           // the update that ended the wait
 	who        string           // the person who gave the answer
 	approved   string           // the message of the last handover that was approved
+	over       string           // the last problem, for which the run starts over
 	unattended bool             // permanent errors end the run instead of waiting
 	restart    func() bool      // whether the run starts over by itself after a change; may be nil
 	show       func(workflow.Context)
@@ -103,6 +104,7 @@ func (w *waiter) step(ctx workflow.Context, name string, do func(workflow.Contex
 			}
 			kind, message = schemas.ErrorNoWorker, why
 		}
+		w.over = message
 		if kind == schemas.ErrorSuppressionChanged { // only after a wait, so it can't go on for ever
 			return errStartOver
 		}

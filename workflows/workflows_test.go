@@ -223,7 +223,7 @@ func TestAListIsCreatedOnlyToSendSomething(t *testing.T) {
 		"aborted":                {rejected, schemas.UpdateAbort, schemas.ListRef{}, "f", 0, ""},
 		"approved":               {rejected, schemas.UpdateApprove, schemas.ListRef{ID: 7, Created: true}, "fc", 1, ""},
 		"created by this run":    {some, "", schemas.ListRef{ID: 7, Ours: true}, "fc", 1, ""}, // whose worker died then
-		"created by another one": {some, "", schemas.ListRef{ID: 8, Size: 100}, "fcf", 1, "started over 1 times"},
+		"created by another one": {some, "", schemas.ListRef{ID: 8, Size: 100}, "fcf", 1, `started over once; the last time because of this: list "High-value" was created by something else`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -456,7 +456,7 @@ func TestAnUploadThatGoesOnCanStartOver(t *testing.T) {
 	require.Equal(t, 1, w.report().StartedOver)
 	require.EqualValues(t, 8, w.report().Earlier.Sent)
 	require.EqualValues(t, 3, w.report().Earlier.Requests)
-	require.Contains(t, strings.Join(w.report().Warnings, "; "), "the run started over 1 times; before the last time, 8 were sent")
+	require.Contains(t, strings.Join(w.report().Warnings, "; "), "the run started over once; the last time because of this: trouble; by then, 8 profiles were sent and 0 removed")
 }
 
 func TestCancellingLeavesNothingBehind(t *testing.T) {

@@ -70,7 +70,7 @@ func AsError(file string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Error{File: file, Err: err}
 	case errors.Is(err, storage.ErrChanged):
-		return &Error{Type: schemas.ErrorSegmentChanged, Err: fmt.Errorf("%w; run the export again when the segment is complete", err)}
+		return &Error{Type: schemas.ErrorSegmentChanged, Err: fmt.Errorf("%w"+schemas.RetryWhenComplete, err)}
 	case errors.Is(err, storage.ErrUnavailable):
 		return &Error{File: file, Err: err}
 	case errors.Is(err, fs.ErrPermission):

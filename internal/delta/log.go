@@ -360,7 +360,7 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 		}
 		o, ok := f.objects[name]
 		if !ok {
-			return nil, fmt.Errorf("the file %s of version %d is missing: it was vacuumed or deleted; run the export again, or repair the table (FSCK REPAIR TABLE)", name, version)
+			return nil, fmt.Errorf("the file %s of version %d is missing: it was vacuumed or deleted; retry, or repair the table (FSCK REPAIR TABLE) and retry then", name, version)
 		}
 		if a.Size > 0 && a.Size != o.Size {
 			return nil, fmt.Errorf("the file %s has %d bytes, and the Delta log says %d; restore it, or repair the table", name, o.Size, a.Size)

@@ -307,5 +307,5 @@ func (s *Segment) CheckFingerprint(earlier string) error {
 	if s.info.Fingerprint == earlier {
 		return nil
 	}
-	return &columnar.Error{Type: schemas.ErrorSegmentChanged, Err: errors.New("the segment's files have changed since the start of the run; run the export again when the segment is complete")}
+	return &columnar.Error{Type: schemas.ErrorSegmentChanged, Err: errors.New("the segment's files have changed since the start of the run" + schemas.RetryWhenComplete)}
 }
