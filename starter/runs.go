@@ -23,8 +23,9 @@ func (a *app) runsCommand() *cobra.Command {
 		Use:   "runs [EXPORT]",
 		Short: "List the latest runs",
 		Long: `List the latest runs, newest first: who or what started each, its state, what it sent,
-how long it took, and what it waits for. Scheduled starts that were skipped because a run was
-under way are listed too, with the reason.`,
+how long it took, what it waits for, which step fails and is tried again, and how often it
+started over. Scheduled starts that were skipped are listed too, with the reason and, where a
+refresh made up for one, when.`,
 		Example: "  starter runs\n  starter runs \"Spring campaign\" --limit 5",
 		Args:    atMostOne("EXPORT"),
 	}, func(c *cobra.Command, o gateway.Service, args []string) error {
@@ -99,6 +100,12 @@ func showHistory(c *cobra.Command, views []operate.View) {
 			if s.State == schemas.StateSkipped {
 				fmt.Fprintf(w, "%s, %q skipped: %s\n", local(v.StartedAt), s.Run.Segment, s.Report.Error)
 			}
+			if restarts := s.Report.Restarts(); restarts != "" {
+				fmt.Fprintf(w, "%s, %q: %s\n", local(v.StartedAt), s.Run.Segment, restarts)
+			}
+		}
+		for name, retrying := range v.Retries() {
+			fmt.Fprintf(w, "%q: %s; see: starter status %s\n", name, retrying, schemas.ShellWord(v.Run.Export))
 		}
 		for _, wait := range v.Waits() {
 			fmt.Fprintf(w, "%q waits at %s: %s; see: starter status %s\n", cmp.Or(wait.Segment, v.Run.Export), wait.Step, wait.Message, schemas.ShellWord(v.Run.Export))

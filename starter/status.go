@@ -22,9 +22,9 @@ func (a *app) statusCommand() *cobra.Command {
 		Aliases: []string{"show", "watch"},
 		Short:   "Show a run, or all runs under way, and follow them",
 		Long: `Show a run: its state, who started it, what it sends, and the result or the wait of
-each segment. Without RUN, show all runs under way. With --follow, or as starter watch,
-follow them until each has ended or waits for an operator. Ctrl-C stops following; the
-runs go on.`,
+each segment, or which of its steps fails and is tried again. Without RUN, show all runs
+under way. With --follow, or as starter watch, follow them until each has ended or waits
+for an operator. Ctrl-C stops following; the runs go on.`,
 		Example: `  starter status "High-value customers"
   starter status --follow`,
 		Args: atMostOne("RUN"),

@@ -57,7 +57,7 @@ type inSpace struct{ gateway.Service }
 
 func (inSpace) Me(context.Context) (gateway.Me, error) { return gateway.Me{Namespace: "my space"}, nil }
 
-// TestRunsShowWhatTheyWaitFor, also those of a segment, and why a scheduled start or the segments
+// TestRunsShowWhatTheyWaitFor, also those of a segment, what is tried again, and why a scheduled start or the segments
 // of a run were skipped.
 func TestRunsShowWhatTheyWaitFor(t *testing.T) {
 	wait := &schemas.Waiting{Step: "StageSegment", Message: "5 of 9 rows were rejected"}
@@ -69,11 +69,15 @@ func TestRunsShowWhatTheyWaitFor(t *testing.T) {
 	late := operate.View{State: schemas.StateSkipped, Run: operate.Run{Export: "Lake", WorkflowID: schemas.RunWorkflowID("Lake"), RunID: "run-of-lake"}}
 	late.Segments = []operate.SegmentView{{Progress: schemas.Progress{State: schemas.StateSkipped}}}
 	late.Segments[0].Run.Segment, late.Segments[0].Report.Error = "Lake people", "the data was not ready: no _SUCCESS"
+	late.Segments[0].Report.StartedOver, late.Segments[0].Report.StartedOverFor = 2, "its files have changed"
+	waits.Retrying = &operate.Retrying{Step: "Authorize", Attempt: 3, Message: "no disk"}
 	var out strings.Builder
 	c := &cobra.Command{}
 	c.SetOut(&out)
 	showHistory(c, []operate.View{waits, skipped, late})
 	for _, want := range []string{"\"VIP\" waits at StageSegment: 5 of 9 rows were rejected; see: starter status \"Spring\"\n", "\"Newsletter\" skipped: a run is under way\n",
+		"\"Spring\": Authorize has been failing since ", "(attempt 3): no disk; see: starter status \"Spring\"\n",
+		", \"Lake people\": the run started over twice; the last time because of this: its files have changed\n",
 		"0 of 1", "run-of-lake", "\"Lake people\" skipped: the data was not ready: no _SUCCESS\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)

@@ -64,6 +64,8 @@ func (p *Progress) See(v operate.View, problem error) {
 	troubled.line = "" // so that it is shown again if it comes back
 	if v.Waiting != nil {
 		p.say(p.of(v.Run.Export), fmt.Sprintf("%s: waiting at %s: %s", v.Run.Export, v.Waiting.Step, v.Waiting.Message))
+	} else if v.Retrying != nil {
+		p.say(p.of(v.Run.Export), v.Run.Export+": "+trying(*v.Retrying))
 	}
 	for _, s := range v.Segments {
 		p.segment(v, s)
@@ -85,23 +87,29 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 	now := time.Now()
 	known.speed.see(now, s.Step, s.Handled)
 	note, counts := phase(s), known.speed.counts(s)
-	line := s.Run.Segment + ": " + note
+	line, trouble := s.Run.Segment+": "+note, ""
+	if s.Retrying != nil {
+		trouble = "; " + trying(*s.Retrying)
+	}
 	if p.bars == nil {
-		if line != known.line || counts != "" && now.Sub(known.at) > plainEvery {
-			known.line, known.at = line, now
-			fmt.Fprintln(p.out, strings.TrimSpace(line+" "+counts))
+		if line+trouble != known.line || counts != "" && now.Sub(known.at) > plainEvery {
+			known.line, known.at = line+trouble, now
+			fmt.Fprintln(p.out, strings.TrimSpace(line+" "+counts)+trouble)
 		}
 		return
 	}
-	if s.Waiting != nil || s.Data != nil { // too long to show beside a bar
-		p.say(known, line)
-		note = s.State
-	} else if s.State != schemas.StateRunning {
+	if s.Waiting != nil || s.Data != nil || s.Retrying != nil { // too long to show beside a bar
+		p.say(known, line+trouble)
+	}
+	if s.Waiting != nil || s.Data != nil || s.State != schemas.StateRunning {
 		note = s.State
 	}
 	known.beside.Store(&beside{Printable(note), counts})
 	p.bar(known, s, v.Ended())
 }
+
+// trying returns a retry in words that stay the same while the problem does.
+func trying(r operate.Retrying) string { return r.Step + " fails: " + r.Message + "; trying again" }
 
 // say prints a line unless it was printed last.
 func (p *Progress) say(known *shown, line string) {

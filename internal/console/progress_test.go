@@ -24,6 +24,11 @@ func TestProgressInLines(t *testing.T) {
 	p.See(v, nil)
 	p.See(v, nil)
 	p.See(v, away)
+	for attempt := range 2 {
+		v.Segments[0].Retrying = &operate.Retrying{Step: schemas.ActivityUploadBatches, Attempt: attempt, Message: "connection refused"}
+		p.See(v, nil)
+	}
+	v.Segments[0].Retrying = nil
 	v.Segments[0].State, v.Segments[0].Waiting = schemas.StateWaiting, &schemas.Waiting{Step: "EnsureList", Message: "no key"}
 	p.See(v, nil)
 	v.Segments[0].State, v.Segments[0].Waiting = schemas.StateDone, nil
@@ -32,6 +37,7 @@ func TestProgressInLines(t *testing.T) {
 	const want = `Spring: Temporal does not answer; trying again
 Readers: sending 10 of 1,000
 Spring: Temporal does not answer; trying again
+Readers: sending 10 of 1,000; UploadBatches fails: connection refused; trying again
 Readers: waiting at EnsureList: no key
 Readers: done
 `

@@ -30,9 +30,12 @@ func Run(w io.Writer, v operate.View) {
 	}
 }
 
-// Segments prints the waits, errors and warnings of a run.
+// Segments prints the waits, retries, errors and warnings of a run.
 func Segments(w io.Writer, v operate.View) {
 	Waits(w, "starter", v)
+	for name, retrying := range v.Retries() {
+		fmt.Fprintf(w, "%q: %s\n", name, retrying)
+	}
 	for _, a := range v.Answers {
 		fmt.Fprintf(w, "%q %s\n", v.Run.Export, a)
 	}

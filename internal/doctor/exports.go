@@ -49,7 +49,8 @@ func grantedTo(a operate.Applied) string {
 // mostRuns is how many runs under way are asked what they wait for.
 const mostRuns = 50
 
-// runs reports the runs that wait for an operator.
+// runs reports the runs that wait for an operator, and the steps of runs that fail and are tried
+// again.
 func (p *patient) runs(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -59,7 +60,7 @@ func (p *patient) runs(ctx context.Context) {
 		return
 	}
 	underWay, unknown := len(views), max(0, len(views)-mostRuns)
-	waiting := 0
+	troubled := 0
 	for _, v := range views[:underWay-unknown] {
 		seen, err := p.o.Look(ctx, v.Run)
 		if err != nil {
@@ -67,15 +68,19 @@ func (p *patient) runs(ctx context.Context) {
 			continue
 		}
 		for _, w := range seen.Waits() {
-			waiting++
+			troubled++
 			p.add(CheckRuns, v.Run.Export, Warning, fmt.Sprintf("%q waits since %s: %s", cmp.Or(w.Segment, v.Run.Export), w.Since.UTC().Format(time.DateTime), w.Message),
 				"answer it with one of the commands that this prints: starter status "+v.Run.RunID)
+		}
+		for name, retrying := range seen.Retries() {
+			troubled++
+			p.add(CheckRuns, v.Run.Export, Warning, fmt.Sprintf("%q: %s", name, retrying), "correct what the message names; the run then goes on by itself")
 		}
 	}
 	switch {
 	case unknown > 0:
 		p.add(CheckRuns, "", Skipped, fmt.Sprintf("%d of %d runs under way could not be asked what they wait for", unknown, underWay), "")
-	case waiting == 0:
+	case troubled == 0:
 		p.ok(CheckRuns, "", fmt.Sprintf("under way: %d, none of which waits for an operator", underWay))
 	}
 }

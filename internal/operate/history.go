@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -37,16 +38,30 @@ func (o *Session) History(ctx context.Context, export string, limit int) ([]View
 			runs[i] = v // no worker answers, or the run is gone
 		}
 	}
+	// A refresh tries a skipped start again, under the same ID, after the run that was under way.
+	started, seen := map[string]time.Time{}, map[string]bool{}
 	skipped, err := o.list(ctx, fmt.Sprintf("WorkflowType = %q", schemas.WorkflowScheduledRun), func(e *workflow.WorkflowExecutionInfo) (Run, bool) {
-		name, ok := schemas.ExportOfScheduled(e.Execution.WorkflowId)
-		var why string
-		return Run{Export: name, WorkflowID: e.Execution.WorkflowId, RunID: e.Execution.RunId},
-			ok && (export == "" || name == export) && memo(e, schemas.MemoSkipped, &why)
+		id, why := e.Execution.WorkflowId, ""
+		name, ok := schemas.ExportOfScheduled(id)
+		switch {
+		case !ok, export != "" && name != export:
+			return Run{}, false
+		case !memo(e, schemas.MemoSkipped, &why):
+			started[id] = e.StartTime.AsTime()
+			return Run{}, false
+		}
+		again := seen[id]
+		seen[id] = true
+		return Run{Export: name, WorkflowID: id, RunID: e.Execution.RunId}, !again
 	}, limit)
 	if err != nil {
 		return nil, err
 	}
 	for i := range skipped {
+		if at := started[skipped[i].Run.WorkflowID]; at.After(skipped[i].StartedAt) {
+			skipped[i].MadeUp = at
+			skipped[i].Error += fmt.Sprintf("; the refresh made up for it at %s", skipped[i].MadeUp.UTC().Format(schemas.LateTime))
+		}
 		skipped[i].State = schemas.StateSkipped
 		if skipped[i].Trigger.Kind == "" {
 			skipped[i].Trigger.Kind = schemas.TriggerSchedule

@@ -17,17 +17,21 @@ import (
 
 // View is the state of a run at one moment.
 type View struct {
-	Run      Run              `json:"run"`
-	State    string           `json:"state"`
-	Trigger  schemas.Trigger  `json:"trigger"`
-	Error    string           `json:"error,omitempty"`
-	Waiting  *schemas.Waiting `json:"waiting,omitempty"`
-	Segments []SegmentView    `json:"segments"`
+	Run     Run              `json:"run"`
+	State   string           `json:"state"`
+	Trigger schemas.Trigger  `json:"trigger"`
+	Error   string           `json:"error,omitempty"`
+	Waiting *schemas.Waiting `json:"waiting,omitempty"`
+	// Retrying is a failing step of the run as a whole, nil if there is none.
+	Retrying *Retrying     `json:"retrying,omitempty"`
+	Segments []SegmentView `json:"segments"`
 	// Answers are the waits of the run as a whole that were answered.
 	Answers []schemas.Answered `json:"answers,omitempty"`
 	// FinishedAt is zero until the run has ended.
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	// MadeUp is when a refresh started the run that made up for a skipped start, or zero.
+	MadeUp time.Time `json:"madeUp,omitzero"`
 	// Report is the key of the HTML report in the data root, empty until it is written.
 	Report string `json:"report,omitempty"`
 }
@@ -41,6 +45,8 @@ type SegmentView struct {
 	// if that is not known.
 	Handled int64  `json:"handled"`
 	Total   *int64 `json:"total,omitempty"`
+	// Retrying is a failing step of the segment, nil if there is none.
+	Retrying *Retrying `json:"retrying,omitempty"`
 }
 
 // Of returns the Total, -1 if it is not known.
@@ -98,6 +104,7 @@ func (o *Session) Look(ctx context.Context, run Run) (View, error) {
 		return v, fmt.Errorf("query the progress of the run of %q (is a worker running?): %w", run.Export, err)
 	}
 	v.State, v.Trigger, v.Waiting, v.Answers = p.State, p.Trigger, p.Waiting, p.Answers
+	v.Retrying = retrying(d.PendingActivities, time.Now())
 	if v.Ended() {
 		// It ended between the two calls; only its result says how.
 		_ = o.Client.GetWorkflow(ctx, run.WorkflowID, run.RunID).Get(ctx, nil)
@@ -137,7 +144,7 @@ func (o *Session) lookSegment(ctx context.Context, run Run, id string, s schemas
 	}
 	sv.Progress = p
 	sv.Handled, sv.Total = counted(p)
-	if p.State == schemas.StateRunning {
+	if p.State == schemas.StateRunning || p.State == schemas.StateAwaitingData {
 		o.addLive(ctx, &sv)
 	}
 	return sv
@@ -159,12 +166,13 @@ func counted(p schemas.Progress) (handled int64, total *int64) {
 	return handled, total
 }
 
-// addLive adds the progress in the heartbeats of running activities.
+// addLive adds the progress in the heartbeats of running activities, and which one fails.
 func (o *Session) addLive(ctx context.Context, sv *SegmentView) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, sv.WorkflowID, "")
 	if err != nil {
 		return
 	}
+	sv.Retrying = retrying(d.PendingActivities, time.Now())
 	for _, a := range d.PendingActivities {
 		switch a.ActivityType.GetName() {
 		case schemas.ActivityStageSegment, schemas.ActivityDivideSegment:
@@ -183,8 +191,8 @@ func (o *Session) addLive(ctx context.Context, sv *SegmentView) {
 	}
 }
 
-func decode(p *commonpb.Payloads, out any) bool {
-	return p != nil && converter.GetDefaultDataConverter().FromPayloads(p, out) == nil
+func decode(p *commonpb.Payloads, out ...any) bool {
+	return p != nil && converter.GetDefaultDataConverter().FromPayloads(p, out...) == nil
 }
 
 func (o *Session) query(ctx context.Context, workflowID, runID string, out any) error {

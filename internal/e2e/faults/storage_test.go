@@ -86,6 +86,13 @@ func TestADataRootOutOfReach(t *testing.T) {
 			w.Until(name, func() bool { return moment(w) })
 			hide(w)
 			w.Until("a step notices", func() bool { return trouble(w, "Away", "") != "" })
+			w.Until("a look at the run says what fails, and that it is tried again", func() bool {
+				v, err := w.Operator.Look(w.T.Context(), run)
+				for _, r := range v.Retries() {
+					return err == nil && r.Message != "" && r.Attempt > 0 && !r.Since.IsZero()
+				}
+				return false
+			})
 			time.Sleep(away)
 			show(w)
 			began := time.Now()
