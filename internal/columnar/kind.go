@@ -22,20 +22,14 @@ const (
 	KindOther     Kind = "other"
 )
 
-// Decoded returns the type of the values of a column that is encoded: as a dictionary, in runs,
-// or as an extension type. Other types are returned as they are.
+// Decoded returns the type of a dictionary's values. Other types are returned as they are.
 func Decoded(dt arrow.DataType) arrow.DataType {
 	for {
-		switch of := dt.(type) {
-		case *arrow.DictionaryType:
-			dt = of.ValueType
-		case *arrow.RunEndEncodedType:
-			dt = of.Encoded()
-		case arrow.ExtensionType:
-			dt = of.StorageType()
-		default:
+		of, ok := dt.(*arrow.DictionaryType)
+		if !ok {
 			return dt
 		}
+		dt = of.ValueType
 	}
 }
 
@@ -44,8 +38,8 @@ func KindOf(dt arrow.DataType) Kind {
 	switch dt = Decoded(dt); dt.(type) {
 	case *arrow.NullType:
 		return KindNull
-	case *arrow.StringType, *arrow.LargeStringType, *arrow.StringViewType,
-		*arrow.BinaryType, *arrow.LargeBinaryType, *arrow.BinaryViewType, *arrow.FixedSizeBinaryType:
+	case *arrow.StringType, *arrow.LargeStringType,
+		*arrow.BinaryType, *arrow.LargeBinaryType, *arrow.FixedSizeBinaryType:
 		return KindText
 	case *arrow.BooleanType:
 		return KindBoolean

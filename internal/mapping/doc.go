@@ -15,9 +15,8 @@
 //	decimal128, decimal256, scale > 0   number with all its digits;   double
 //	                                    string beyond 15 digits
 //	decimal128, decimal256, scale ≤ 0   as an integer                 long
-//	utf8, large_utf8, utf8_view,        string                        string
-//	binary, large_binary, binary_view,
-//	fixed_size_binary
+//	utf8, large_utf8, binary,           string                        string
+//	large_binary, fixed_size_binary
 //	date32, date64                      "2024-02-29"                  date
 //	timestamp                           "2024-02-29 13:00:00 +00:00", date
 //	                                    in UTC or the column's zone
@@ -30,10 +29,11 @@
 //	map with text as keys               object                        object
 //	map with other keys                 [{"key":…,"value":…}]         object
 //	dictionary                          as its values                 its values'
-//	run_end_encoded                     as its values                 its values'
-//	extension                           as its storage                its storage's
 //	null                                no value                      –
 //	sparse_union, dense_union           refused: no one form          –
+//
+// The readers decode Arrow's other types before: views are texts or bytes, runs are a
+// dictionary, and an extension type is its storage.
 //
 // # Why these
 //

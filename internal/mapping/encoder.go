@@ -74,11 +74,6 @@ func (b binder) bind(arr arrow.Array) (encoder, error) {
 		return nulls{}, nil
 	case *array.Dictionary:
 		return b.dictionary(a)
-	case *array.RunEndEncoded:
-		values, err := b.bind(a.Values())
-		return &runs{arr: a, n: a.Values().Len(), values: values}, err
-	case array.ExtensionArray:
-		return b.bind(a.Storage())
 	}
 	if b.force != "" {
 		return b.forced(arr)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -120,10 +119,8 @@ func samples(t testing.TB) []sample {
 		{"utf8", parse(t, arrow.BinaryTypes.String, `["", "Tromsø", "a\"b\\c\n\t\u0000\u007f", "\u2028\u2029<&>", "😀", null]`), ""},
 		{"utf8, invalid", build(arrow.BinaryTypes.String, func(b *array.StringBuilder) { b.Append("a\xff"); b.Append("\xed\xa0\x80") }), ""},
 		{"large_utf8", parse(t, arrow.BinaryTypes.LargeString, `["a", null]`), ""},
-		{"string_view", parse(t, arrow.BinaryTypes.StringView, `["short", "long enough not to be inline", null]`), ""},
 		{"binary", parse(t, arrow.BinaryTypes.Binary, `["", "AP8=", null]`), ""},
 		{"large_binary", parse(t, arrow.BinaryTypes.LargeBinary, `["AP8="]`), ""},
-		{"binary_view", parse(t, arrow.BinaryTypes.BinaryView, `["AP8="]`), ""},
 		{"fixed_size_binary", parse(t, &arrow.FixedSizeBinaryType{ByteWidth: 3}, `["AAEC", null]`), ""},
 		{"date32", build(arrow.FixedWidthTypes.Date32, func(b *array.Date32Builder) {
 			b.AppendValues([]arrow.Date32{0, -1, 19782, 11016, firstDay, lastDay, firstDay - 1, lastDay + 1, math.MaxInt32}, nil)
@@ -166,8 +163,6 @@ func samples(t testing.TB) []sample {
 		{"map<int32, utf8>", parse(t, arrow.MapOf(arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String), `[[{"key":1,"value":"a"},{"key":2,"value":null}],[]]`), ""},
 		{"dictionary<int8, utf8>", parse(t, dict, `["a","b","a",null]`), ""},
 		{"list<dictionary>", parse(t, arrow.ListOf(dict), `[["a","b"],["a",null]]`), ""},
-		{"run_end_encoded<int32, utf8>", parse(t, arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String), `["a","a",null,"b"]`), ""},
-		{"extension<utf8>", extension(t), ""},
 
 		{"int64 as string", build(arrow.PrimitiveTypes.Int64, func(b *array.Int64Builder) {
 			b.AppendValues([]int64{1, math.MaxInt64}, nil)
@@ -190,24 +185,6 @@ func samples(t testing.TB) []sample {
 		{"list<int8> as array", parse(t, arrow.ListOf(arrow.PrimitiveTypes.Int8), `[[1]]`), "array"},
 		{"struct as object", parse(t, structs, `[{"city":"Oslo","n":[1]}]`), "object"},
 	}
-}
-
-// label is an extension type over text.
-type label struct{ arrow.ExtensionBase }
-
-func (*label) ArrayType() reflect.Type                    { return reflect.TypeFor[labels]() }
-func (*label) ExtensionName() string                      { return "label" }
-func (*label) ExtensionEquals(o arrow.ExtensionType) bool { return o.ExtensionName() == "label" }
-func (*label) Serialize() string                          { return "" }
-func (*label) Deserialize(arrow.DataType, string) (arrow.ExtensionType, error) {
-	return &label{arrow.ExtensionBase{Storage: arrow.BinaryTypes.String}}, nil
-}
-
-type labels struct{ array.ExtensionArrayBase }
-
-func extension(t testing.TB) arrow.Array {
-	return array.NewExtensionArrayWithStorage(&label{arrow.ExtensionBase{Storage: arrow.BinaryTypes.String}},
-		parse(t, arrow.BinaryTypes.String, `["a",null]`))
 }
 
 // rows is every row of an array, through a mapper of one column.

@@ -66,23 +66,3 @@ func (e *dictionary) append(dst []byte, i int) ([]byte, string) {
 	}
 	return dst, problem
 }
-
-// runs writes run-end encoded columns.
-type runs struct {
-	arr    *array.RunEndEncoded
-	n      int // of values
-	values encoder
-}
-
-func (e *runs) null(i int) bool {
-	v := e.arr.GetPhysicalIndex(i)
-	return v >= 0 && v < e.n && e.values.null(v)
-}
-
-func (e *runs) append(dst []byte, i int) ([]byte, string) {
-	v := e.arr.GetPhysicalIndex(i)
-	if v < 0 || v >= e.n {
-		return dst, beyond
-	}
-	return e.values.append(dst, v)
-}

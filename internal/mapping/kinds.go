@@ -75,8 +75,8 @@ func ownKind(dt arrow.DataType, depth int) (string, error) {
 			return KindLong, nil
 		}
 		return KindDouble, nil
-	case *arrow.StringType, *arrow.LargeStringType, *arrow.StringViewType,
-		*arrow.BinaryType, *arrow.LargeBinaryType, *arrow.BinaryViewType, *arrow.FixedSizeBinaryType,
+	case *arrow.StringType, *arrow.LargeStringType,
+		*arrow.BinaryType, *arrow.LargeBinaryType, *arrow.FixedSizeBinaryType,
 		*arrow.Time32Type, *arrow.Time64Type, *arrow.DurationType,
 		*arrow.MonthIntervalType, *arrow.DayTimeIntervalType, *arrow.MonthDayNanoIntervalType:
 		return KindString, nil
@@ -162,7 +162,7 @@ func forcedKind(dt arrow.DataType, own, force string) (string, error) {
 // texts.
 func isText(dt arrow.DataType) bool {
 	switch dt.ID() {
-	case arrow.STRING, arrow.LARGE_STRING, arrow.STRING_VIEW:
+	case arrow.STRING, arrow.LARGE_STRING:
 		return true
 	}
 	return isBytes(dt)
@@ -170,7 +170,7 @@ func isText(dt arrow.DataType) bool {
 
 func isBytes(dt arrow.DataType) bool {
 	switch dt.ID() {
-	case arrow.BINARY, arrow.LARGE_BINARY, arrow.BINARY_VIEW, arrow.FIXED_SIZE_BINARY:
+	case arrow.BINARY, arrow.LARGE_BINARY, arrow.FIXED_SIZE_BINARY:
 		return true
 	}
 	return false

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"unsafe"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -56,17 +55,6 @@ type fixedSize struct{ arr *array.FixedSizeBinary }
 
 func (f fixedSize) get(i int) []byte { return f.arr.Value(i) }
 
-type binaryView struct{ arr *array.BinaryView }
-
-func (v binaryView) get(i int) []byte { return v.arr.Value(i) }
-
-type stringView struct{ arr *array.StringView }
-
-func (v stringView) get(i int) []byte {
-	s := v.arr.Value(i)
-	return unsafe.Slice(unsafe.StringData(s), len(s)) // read only
-}
-
 func textOf(arr arrow.Array) (getter, error) {
 	switch a := arr.(type) {
 	case *array.String:
@@ -79,10 +67,6 @@ func textOf(arr arrow.Array) (getter, error) {
 		return newSpans(a.ValueOffsets(), a.Data())
 	case *array.FixedSizeBinary:
 		return fixedSize{a}, nil
-	case *array.BinaryView:
-		return binaryView{a}, nil
-	case *array.StringView:
-		return stringView{a}, nil
 	}
 	return nil, fmt.Errorf("the type %s is not text", arr.DataType())
 }

@@ -93,8 +93,6 @@ func ranksOf(arr arrow.Array) (func(i int) Rank, error) {
 	switch a := arr.(type) {
 	case *array.Null:
 		return func(int) Rank { return Rank{} }, nil
-	case array.ExtensionArray:
-		return Ranks(a.Storage())
 	case *array.Dictionary:
 		values, err := Ranks(a.Dictionary())
 		return func(i int) Rank { return values(a.GetValueIndex(i)) }, err

@@ -23,8 +23,6 @@ type StringColumn struct {
 func NewStringColumn(arr arrow.Array) (*StringColumn, error) {
 	c := &StringColumn{arr: arr}
 	switch a := arr.(type) {
-	case array.ExtensionArray:
-		return NewStringColumn(a.Storage())
 	case *array.Null:
 		c.value = func(int) ([]byte, bool) { return nil, false }
 	case *array.Dictionary:

@@ -287,8 +287,6 @@ func valuesOf(arr arrow.Array) values {
 		return values{}
 	case *array.Null: // whose IsNull is false
 		return values{arr, func(int) (int, bool) { return 0, false }}
-	case array.ExtensionArray:
-		return valuesOf(a.Storage())
 	case *array.Dictionary:
 		inner := valuesOf(a.Dictionary())
 		return values{inner.arr, func(i int) (int, bool) {
@@ -297,9 +295,6 @@ func valuesOf(arr arrow.Array) values {
 			}
 			return inner.at(a.GetValueIndex(i))
 		}}
-	case *array.RunEndEncoded:
-		inner := valuesOf(a.Values())
-		return values{inner.arr, func(i int) (int, bool) { return inner.at(a.GetPhysicalIndex(i)) }}
 	}
 	return values{arr, func(i int) (int, bool) { return i, !arr.IsNull(i) }}
 }
