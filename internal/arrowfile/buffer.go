@@ -159,7 +159,7 @@ func (b *buffer) begin() error {
 		return err
 	}
 	if b.windows.Add(window) > maxWindows {
-		panic(columnar.TooMuchMemory{What: "decompressing columns beside each other"})
+		panic(columnar.TooMuchMemory{What: "decompressing columns beside each other", Limit: maxWindows})
 	}
 	if b.codec == codecLz4Frame {
 		r := lz4.NewReader(in)

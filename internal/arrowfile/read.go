@@ -17,8 +17,8 @@ import (
 // Open implements columnar.File.
 func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) (columnar.Batches, error) {
 	r := &reader{
-		file: f, src: src, paths: paths, opts: opts.WithDefaults(), mem: columnar.NewBudget(), at: f.start,
-		dicts: map[int64]*dictionary{}, kept: columnar.NewBudget(), used: make([][]int, len(f.columns)),
+		file: f, src: src, paths: paths, opts: opts.WithDefaults(), mem: columnar.NewBudget(columnar.MaxBatchMemory), at: f.start,
+		dicts: map[int64]*dictionary{}, kept: columnar.NewBudget(columnar.MaxBatchMemory), used: make([][]int, len(f.columns)),
 	}
 	for i, path := range paths {
 		if path != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/zeebo/xxh3"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -28,18 +29,17 @@ const (
 	columns
 )
 
-// text is a column of texts in Arrow's layout: text i is data[offsets[i]:offsets[i+1]].
+// text is a column of texts.
 type text struct {
-	valid   []byte // a bit for each row; nil if no row is null
-	offsets []int32
-	data    []byte
+	columnar.Texts[int32]
+	valid []byte // a bit for each row; nil if no row is null
 }
 
 func (t *text) at(i int) []byte {
 	if t.valid != nil && !bitutil.BitIsSet(t.valid, i) {
 		return nil
 	}
-	return t.data[t.offsets[i]:t.offsets[i+1]:t.offsets[i+1]]
+	return t.At(i)
 }
 
 // content is the rows of a batch in Arrow's layout.
@@ -58,8 +58,8 @@ func (c *content) sum() uint64 {
 	h := seed ^ uint64(c.n)<<8
 	for _, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
 		h = xxh3.HashSeed(t.valid, h)
-		h = xxh3.HashSeed(arrow.Int32Traits.CastToBytes(t.offsets), h)
-		h = xxh3.HashSeed(t.data, h)
+		h = xxh3.HashSeed(arrow.Int32Traits.CastToBytes(t.Offsets), h)
+		h = xxh3.HashSeed(t.Data, h)
 	}
 	h = xxh3.HashSeed(arrow.Int32Traits.CastToBytes(c.file), h)
 	h = xxh3.HashSeed(arrow.Int64Traits.CastToBytes(c.row), h)
@@ -84,7 +84,7 @@ func (c *content) record() arrow.Record {
 				valid = memory.NewBufferBytes(t.valid)
 				nulls = c.n - bitutil.CountSetBits(t.valid, 0, c.n)
 			}
-			buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(t.offsets)), memory.NewBufferBytes(t.data)}
+			buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(t.Offsets)), memory.NewBufferBytes(t.Data)}
 		case colFile:
 			buffers = []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(c.file))}
 		case colRow:
@@ -137,34 +137,17 @@ func contentOf(rec arrow.Record) (content, error) {
 }
 
 // set sets t to a column of n texts, after checking its offsets.
-func (t *text) set(data arrow.ArrayData, n int) error {
-	buffers := data.Buffers()
-	if data.Len() != n || data.Offset() != 0 || len(buffers) != 3 || buffers[1] == nil || buffers[1].Len() < (n+1)*arrow.Int32SizeBytes {
-		return fmt.Errorf("it does not have a text for each of its %d rows", n)
+func (t *text) set(data arrow.ArrayData, n int) (err error) {
+	if data.Len() != n || data.Offset() != 0 {
+		return fmt.Errorf("it has %d texts from %d on instead of %d", data.Len(), data.Offset(), n)
 	}
-	if data.NullN() != 0 {
-		if buffers[0] == nil || buffers[0].Len() < int(bitutil.BytesForBits(int64(n))) {
+	t.Texts, err = columnar.TextsOf[int32](data)
+	if err == nil && data.NullN() != 0 {
+		nulls := data.Buffers()[0]
+		if nulls == nil || nulls.Len() < int(bitutil.BytesForBits(int64(n))) {
 			return errors.New("its bitmap of nulls is missing")
 		}
-		t.valid = buffers[0].Bytes()[:bitutil.BytesForBits(int64(n))]
+		t.valid = nulls.Bytes()[:bitutil.BytesForBits(int64(n))]
 	}
-	t.offsets = arrow.Int32Traits.CastFromBytes(buffers[1].Bytes()[:(n+1)*arrow.Int32SizeBytes])
-	size := 0
-	if buffers[2] != nil {
-		size = buffers[2].Len()
-	}
-	before := int32(0)
-	for _, o := range t.offsets {
-		if o < before {
-			return errors.New("its texts overlap")
-		}
-		before = o
-	}
-	if int(before) > size {
-		return errors.New("its texts are longer than its data")
-	}
-	if size > 0 {
-		t.data = buffers[2].Bytes()[:before]
-	}
-	return nil
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -19,25 +20,28 @@ type File struct {
 	arrow  *ipc.FileReader
 	sums   []byte
 	memory *recycled
+	budget *columnar.Budget
 }
 
 // Open opens a staged file of size bytes. It reads only the trailer and the footer.
 func Open(r io.ReaderAt, size int64) (f *File, err error) {
-	defer recoverTo(&err)
+	defer columnar.Guard(&err)
 	sums, err := readTrailer(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("read the end of the staged file: %w", err)
 	}
-	mem := &recycled{Allocator: memory.DefaultAllocator}
+	budget := columnar.NewBudget(min(maxMemory, 1<<20+size*maxRatio))
+	mem := &recycled{Allocator: budget.Allocator}
+	budget.Allocator = mem
 	reader, err := ipc.NewFileReader(io.NewSectionReader(r, 0, size),
-		ipc.WithSchema(schemas.StagedSchema), ipc.WithAllocator(bounded{mem, min(maxBuffer, size*maxRatio)}))
+		ipc.WithSchema(schemas.StagedSchema), ipc.WithAllocator(budget))
 	if err != nil {
 		return nil, fmt.Errorf("read the footer of the staged file: %w", err)
 	}
 	if n := reader.NumRecords(); n != len(sums)/8 {
 		return nil, fmt.Errorf("the staged file has %d batches and checksums for %d", n, len(sums)/8)
 	}
-	return &File{arrow: reader, sums: sums, memory: mem}, nil
+	return &File{arrow: reader, sums: sums, memory: mem, budget: budget}, nil
 }
 
 // Recycle lets batches use the memory of those that were released, which is cleared for each of them
@@ -50,10 +54,11 @@ func (f *File) Batches() int { return f.arrow.NumRecords() }
 
 // Batch reads batch k, from 0. The caller must release it.
 func (f *File) Batch(k int) (b *Batch, err error) {
-	defer recoverTo(&err)
+	defer columnar.Guard(&err)
 	if k < 0 || k >= f.Batches() {
 		return nil, fmt.Errorf("read batch %d of the staged file: it has %d batches", k, f.Batches())
 	}
+	f.budget.Reset() // of those read at the same time too
 	rec, err := f.arrow.RecordAt(k)
 	if err != nil {
 		return nil, fmt.Errorf("read batch %d of the staged file: %w", k, err)
@@ -111,18 +116,11 @@ func (b *Batch) Release() {
 	}
 }
 
-// recoverTo turns a panic of Arrow, which panics on damaged files, into an error.
-func recoverTo(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("the staged file is damaged: %v", p)
-	}
-}
-
-// maxBuffer and maxRatio bound one buffer of a batch, in bytes and as a multiple of the
-// file's size. With a damaged length, Arrow would otherwise allocate all of the machine's
-// memory.
+// maxMemory and maxRatio bound the memory for reading a batch, in bytes and as a multiple of the
+// file's size, to which a MB is added. With a damaged length, Arrow would otherwise allocate all
+// of the machine's memory.
 const (
-	maxBuffer = 2 * maxBodyBytes
+	maxMemory = 2 * maxBodyBytes
 	maxRatio  = 256
 )
 
@@ -164,28 +162,5 @@ const mostFree = 32
 func (a *recycled) Free(b []byte) {
 	if a.on && cap(b) > 0 && len(a.free) < mostFree {
 		a.free = append(a.free, b[:0])
-	}
-}
-
-// bounded is an allocator that panics on absurd sizes, since Arrow's interface has no error
-// there. recoverTo recovers.
-type bounded struct {
-	memory.Allocator
-	most int64
-}
-
-func (a bounded) Allocate(size int) []byte {
-	a.check(size)
-	return a.Allocator.Allocate(size)
-}
-
-func (a bounded) Reallocate(size int, b []byte) []byte {
-	a.check(size)
-	return a.Allocator.Reallocate(size, b)
-}
-
-func (a bounded) check(size int) {
-	if size < 0 || int64(size) > a.most {
-		panic(fmt.Sprintf("a buffer of %d bytes", size))
 	}
 }

@@ -151,8 +151,8 @@ func (w *Writer) add(p Profile) {
 
 // add sets row i to s, and returns 1 if that is a null.
 func (t *text) add(i int, s []byte) int {
-	t.data = append(t.data, s...)
-	t.offsets = append(t.offsets, int32(len(t.data)))
+	t.Data = append(t.Data, s...)
+	t.Offsets = append(t.Offsets, int32(len(t.Data)))
 	if len(s) == 0 {
 		return 1
 	}
@@ -186,8 +186,8 @@ func (w *Writer) flush() error {
 func (w *Writer) reset() {
 	c := &w.cur
 	for _, t := range [...]*text{&c.email, &c.userID, &c.dataFields} {
-		t.valid, t.data = t.valid[:0], t.data[:0]
-		t.offsets = append(t.offsets[:0], 0)
+		t.valid, t.Data = t.valid[:0], t.Data[:0]
+		t.Offsets = append(t.Offsets[:0], 0)
 	}
 	c.file, c.row, c.key, c.fields = c.file[:0], c.row[:0], c.key[:0], c.fields[:0]
 	c.n, w.size, w.nulls = 0, 0, [3]int{}

@@ -113,7 +113,7 @@ type parsed struct {
 }
 
 func (e *parsed) append(dst []byte, i int) ([]byte, string) {
-	s := e.get(i)
+	s := e.At(i)
 	if problem := e.roomFor(dst, len(s)); problem != "" {
 		return dst, problem
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -162,12 +163,7 @@ func (m *Mapper) Empty() bool { return len(m.columns) == 0 }
 // types: the record's counts, and Bind fails if that has no form. The mapper reads the record
 // in place and does not retain it: the record must live until the next Bind.
 func (m *Mapper) Bind(rec arrow.Record) (err error) {
-	defer func() {
-		// Arrow panics on inconsistent arrays.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a mapped column is damaged: %v", p)
-		}
-	}()
+	defer columnar.Guard(&err) // Arrow panics on inconsistent arrays
 	for i := range m.columns {
 		c := &m.columns[i]
 		if c.Value != "" {

@@ -2,13 +2,13 @@ package mapping
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"iterable-segment-export/internal/batch"
+	"iterable-segment-export/internal/columnar"
 )
 
 const notUTF8 = "is not valid UTF-8"
@@ -22,49 +22,18 @@ func notText(dt arrow.DataType) string {
 }
 
 // getter returns the bytes of a text or binary value in place.
-type getter interface{ get(i int) []byte }
-
-// spans are texts in Arrow's layout.
-type spans[O int32 | int64] struct {
-	offsets []O
-	data    []byte
-}
-
-func (s *spans[O]) get(i int) []byte { return s.data[s.offsets[i]:s.offsets[i+1]] }
-
-// newSpans checks every offset once, so that get need not.
-func newSpans[O int32 | int64](offsets []O, data arrow.ArrayData) (*spans[O], error) {
-	s := &spans[O]{offsets: offsets}
-	if buffers := data.Buffers(); len(buffers) > 2 && buffers[2] != nil {
-		s.data = buffers[2].Bytes()
-	}
-	before := O(0)
-	for _, o := range offsets {
-		if o < before {
-			return nil, errors.New("it is damaged: its texts overlap")
-		}
-		before = o
-	}
-	if int64(before) > int64(len(s.data)) {
-		return nil, errors.New("it is damaged: its texts go on beyond its end")
-	}
-	return s, nil
-}
+type getter interface{ At(i int) []byte }
 
 type fixedSize struct{ arr *array.FixedSizeBinary }
 
-func (f fixedSize) get(i int) []byte { return f.arr.Value(i) }
+func (f fixedSize) At(i int) []byte { return f.arr.Value(i) }
 
 func textOf(arr arrow.Array) (getter, error) {
 	switch a := arr.(type) {
-	case *array.String:
-		return newSpans(a.ValueOffsets(), a.Data())
-	case *array.LargeString:
-		return newSpans(a.ValueOffsets(), a.Data())
-	case *array.Binary:
-		return newSpans(a.ValueOffsets(), a.Data())
-	case *array.LargeBinary:
-		return newSpans(a.ValueOffsets(), a.Data())
+	case *array.String, *array.Binary:
+		return columnar.TextsOf[int32](a.Data())
+	case *array.LargeString, *array.LargeBinary:
+		return columnar.TextsOf[int64](a.Data())
 	case *array.FixedSizeBinary:
 		return fixedSize{a}, nil
 	}
@@ -76,7 +45,7 @@ func textOf(arr arrow.Array) (getter, error) {
 func Text(arr arrow.Array) (func(dst []byte, i int) []byte, error) {
 	if isText(arr.DataType()) {
 		get, err := textOf(arr)
-		return func(_ []byte, i int) []byte { return get.get(i) }, err
+		return func(_ []byte, i int) []byte { return get.At(i) }, err
 	}
 	number, err := binder{notes: &notes{}}.bare(arr, validity{})
 	return func(dst []byte, i int) []byte { dst, _ = number.append(dst, i); return dst }, err
@@ -91,7 +60,7 @@ type texts struct {
 }
 
 func (e *texts) append(dst []byte, i int) ([]byte, string) {
-	s := e.get(i)
+	s := e.At(i)
 	if problem := e.roomFor(dst, len(s)); problem != "" {
 		return dst, problem
 	}
@@ -110,7 +79,7 @@ type binaries struct {
 }
 
 func (e *binaries) append(dst []byte, i int) ([]byte, string) {
-	s := e.get(i)
+	s := e.At(i)
 	if problem := e.roomFor(dst, len(s)); problem != "" {
 		return dst, problem
 	}

@@ -56,7 +56,7 @@ type transformed struct {
 
 // change returns the text of a row after all steps.
 func (e *transformed) change(i int) []byte {
-	text := e.get(i)
+	text := e.At(i)
 	if !utf8.Valid(text) {
 		return text // append says so
 	}
@@ -71,7 +71,7 @@ func (e *transformed) null(i int) bool {
 }
 
 func (e *transformed) append(dst []byte, i int) ([]byte, string) {
-	if problem := e.roomFor(dst, len(e.get(i))); problem != "" {
+	if problem := e.roomFor(dst, len(e.At(i))); problem != "" {
 		return dst, problem
 	}
 	text := e.change(i)

@@ -37,7 +37,7 @@ func FuzzPages(f *testing.F) {
 		src := columnar.NewSource(context.Background(), memoryFile{bytes.NewReader(data)})
 		size := int64(len(data))
 		p := newPages(place{node: n, chunkMeta: chunkMeta{Values: 100, Codec: int32(codec)}, end: size, limit: size}, src, &held{})
-		r := file.NewRecordReader(n.descr, n.levels, arrow.BinaryTypes.Binary, columnar.NewBudget(), &buffers)
+		r := file.NewRecordReader(n.descr, n.levels, arrow.BinaryTypes.Binary, columnar.NewBudget(columnar.MaxBatchMemory), &buffers)
 		r.SetPageReader(p)
 		func() {
 			var err error

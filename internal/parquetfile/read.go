@@ -18,7 +18,7 @@ import (
 
 // Open implements columnar.File. It reads the row groups in their order.
 func (f *File) Open(src *columnar.Source, paths [][]int, opts columnar.Options) (columnar.Batches, error) {
-	r := &reader{file: f, src: src, mem: columnar.NewBudget(), opts: opts.WithDefaults(), group: -1}
+	r := &reader{file: f, src: src, mem: columnar.NewBudget(columnar.MaxBatchMemory), opts: opts.WithDefaults(), group: -1}
 	for _, path := range paths {
 		if path == nil {
 			r.columns = append(r.columns, nil)

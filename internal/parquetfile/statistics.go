@@ -124,7 +124,7 @@ func (n *node) values(bounds ...[]byte) (arr arrow.Array) {
 	}
 	var data arrow.ArrayData = array.NewData(dt, len(bounds), buffers, nil, 0, 0)
 	if n.convert != nil {
-		data, err = n.convert(n.dt, data, columnar.NewBudget())
+		data, err = n.convert(n.dt, data, columnar.NewBudget(columnar.MaxBatchMemory))
 	}
 	if err != nil {
 		return nil

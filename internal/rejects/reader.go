@@ -44,7 +44,7 @@ type batches struct {
 }
 
 func openBatches(ctx context.Context, f storage.File, what string, schema *arrow.Schema) (*batches, error) {
-	b := &batches{what: what, in: columnar.NewSource(ctx, f), memory: columnar.NewBudget()}
+	b := &batches{what: what, in: columnar.NewSource(ctx, f), memory: columnar.NewBudget(columnar.MaxBatchMemory)}
 	return b, b.problem(b.open(schema))
 }
 

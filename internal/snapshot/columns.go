@@ -6,24 +6,17 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"iterable-segment-export/internal/columnar"
 )
 
 // columns are a record batch, checked.
 type columns struct {
 	keys   []byte
 	fields []uint64
-	email  text
-	userID text
+	// Nulls are empty texts.
+	email, userID columnar.Texts[int32]
 }
-
-// text is a column of strings, a null being an empty one.
-type text struct {
-	offsets []int32
-	bytes   []byte
-}
-
-func (t text) value(i int) []byte { return t.bytes[t.offsets[i]:t.offsets[i+1]:t.offsets[i+1]] }
 
 func columnsOf(rec arrow.Record, rows int) (c columns, err error) {
 	if rec.NumRows() != int64(rows) {
@@ -41,64 +34,9 @@ func columnsOf(rec arrow.Record, rows int) (c columns, err error) {
 	if len(c.fields) != rows {
 		return c, errors.New("there are too few hashes")
 	}
-	if c.email, err = textOf(rec.Column(2), rows); err != nil {
+	if c.email, err = columnar.TextsOf[int32](rec.Column(2).Data()); err != nil {
 		return c, err
 	}
-	c.userID, err = textOf(rec.Column(3), rows)
+	c.userID, err = columnar.TextsOf[int32](rec.Column(3).Data())
 	return c, err
-}
-
-func textOf(col arrow.Array, rows int) (t text, err error) {
-	buffers := col.Data().Buffers()
-	if buffers[1] == nil || buffers[1].Len() < (rows+1)*4 {
-		return t, errors.New("there are too few offsets")
-	}
-	t.offsets = arrow.Int32Traits.CastFromBytes(buffers[1].Bytes())[:rows+1]
-	if buffers[2] != nil {
-		t.bytes = buffers[2].Bytes()
-	}
-	last := int32(0)
-	for _, o := range t.offsets {
-		if o < last {
-			return t, errors.New("offsets go backwards")
-		}
-		last = o
-	}
-	if int(last) > len(t.bytes) {
-		return t, errors.New("offsets lead outside")
-	}
-	return t, nil
-}
-
-// limitAllocator panics if decoding one batch needs more than twice maxBatch bytes: the body
-// and its columns.
-type limitAllocator struct {
-	memory.GoAllocator
-	used int64
-}
-
-func (a *limitAllocator) take(n int) {
-	if n < 0 || int64(n) > 2*maxBatch-a.used {
-		panic(fmt.Errorf("decoding takes more than %d bytes", 2*maxBatch))
-	}
-	a.used += int64(n)
-}
-
-// Allocate implements memory.Allocator.
-func (a *limitAllocator) Allocate(size int) []byte {
-	a.take(size)
-	return a.GoAllocator.Allocate(size)
-}
-
-// Reallocate implements memory.Allocator.
-func (a *limitAllocator) Reallocate(size int, b []byte) []byte {
-	a.take(size)
-	return a.GoAllocator.Reallocate(size, b)
-}
-
-// recovered turns a panic in Arrow into an error.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%v", p)
-	}
 }

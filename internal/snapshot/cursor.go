@@ -35,7 +35,7 @@ func (c *cursor) next() bool {
 		c.done = true
 		return false
 	}
-	c.member = Member{Key: k, Fields: c.cols.fields[c.i], Email: c.cols.email.value(c.i), UserID: c.cols.userID.value(c.i)}
+	c.member = Member{Key: k, Fields: c.cols.fields[c.i], Email: c.cols.email.At(c.i), UserID: c.cols.userID.At(c.i)}
 	c.any = true
 	c.i++
 	c.row++

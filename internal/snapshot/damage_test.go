@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"io"
 	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"iterable-segment-export/internal/columnar"
 )
 
 // content is what a snapshot yields, as text.
@@ -126,7 +130,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 // smallMemory lets a batch take a few megabytes.
-func smallMemory() *limitAllocator { return &limitAllocator{used: 2*maxBatch - 4<<20} }
+func smallMemory() memory.Allocator { return columnar.NewBudget(4 << 20) }
 
 // TestForged gives Arrow damaged bytes whose checksum was made right, as somebody
 // could who writes to the data root: it must not panic, hang or take any amount
@@ -155,8 +159,8 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, blk []byte) {
 		c, err := decode(blk, true, 20, smallMemory())
 		for i := 0; err == nil && i < 20; i++ {
-			c.email.value(i)
-			c.userID.value(i)
+			c.email.At(i)
+			c.userID.At(i)
 		}
 	})
 }

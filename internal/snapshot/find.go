@@ -24,7 +24,7 @@ func (s *Snapshot) Find(ctx context.Context, keys ...Key) (found []Member, err e
 		n := int(s.blocks[k].rows)
 		at := func(i int) Key { return Key(cols.keys[i*16 : i*16+16]) }
 		if i := sort.Search(n, func(i int) bool { return at(i).compare(key) >= 0 }); i < n && at(i) == key {
-			found = append(found, Member{Key: key, Fields: cols.fields[i], Email: bytes.Clone(cols.email.value(i)), UserID: bytes.Clone(cols.userID.value(i))})
+			found = append(found, Member{Key: key, Fields: cols.fields[i], Email: bytes.Clone(cols.email.At(i)), UserID: bytes.Clone(cols.userID.At(i))})
 		}
 	}
 	return found, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/zeebo/xxh3"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/schemas"
 )
 
@@ -23,6 +24,8 @@ const (
 	// maxBatch bounds the bytes of a record batch: somewhat above the 34 MB that
 	// Writer puts into one at most.
 	maxBatch = 64 << 20
+	// maxMemory bounds the memory for decoding a batch, in bytes: its body and its columns.
+	maxMemory = 2 * maxBatch
 	// fileTail is what ends an Arrow file: the footer's length in 4 bytes, and
 	// Arrow's magic.
 	fileTail = 4 + 6
@@ -35,7 +38,7 @@ type Snapshot struct {
 	blocks  []block
 	changed bool
 	buf     []byte
-	limit   limitAllocator
+	memory  *columnar.Budget // for one batch
 }
 
 // Open reads a snapshot's header and compares it with the header that the run expects:
@@ -46,9 +49,9 @@ type Snapshot struct {
 // and a retry may succeed. A changed mapping is not an error: the members are still known,
 // and a Differ sends all profiles again and finds the vanished ones (see MappingChanged).
 func Open(r io.ReaderAt, size int64, expect Header) (*Snapshot, error) {
-	s := &Snapshot{r: r}
-	if err := s.open(size); err != nil {
-		return nil, fmt.Errorf("open the snapshot: %w", err)
+	s, err := OpenAny(r, size)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.header.check(expect); err != nil {
 		return nil, fmt.Errorf("open the snapshot: %w", err)
@@ -59,7 +62,7 @@ func Open(r io.ReaderAt, size int64, expect Header) (*Snapshot, error) {
 
 // OpenAny opens a snapshot without comparing its header with anything.
 func OpenAny(r io.ReaderAt, size int64) (*Snapshot, error) {
-	s := &Snapshot{r: r}
+	s := &Snapshot{r: r, memory: columnar.NewBudget(maxMemory)}
 	if err := s.open(size); err != nil {
 		return nil, fmt.Errorf("open the snapshot: %w", err)
 	}
@@ -184,8 +187,8 @@ func (s *Snapshot) batch(k int) (columns, error) {
 	if err != nil {
 		return columns{}, err
 	}
-	s.limit.used = 0
-	c, err := decode(buf, k == 0, int(s.blocks[k].rows), &s.limit)
+	s.memory.Reset()
+	c, err := decode(buf, k == 0, int(s.blocks[k].rows), s.memory)
 	if err != nil {
 		return c, fmt.Errorf("read batch %d of the snapshot: %w: %v", k, ErrCorrupt, err)
 	}
@@ -208,7 +211,7 @@ var schemaMessage = sync.OnceValue(func() []byte {
 // decode reads a block's record batch. Arrow gets the schema from this program,
 // never from the file.
 func decode(b []byte, first bool, rows int, mem memory.Allocator) (c columns, err error) {
-	defer recovered(&err)
+	defer columnar.Guard(&err)
 	if first {
 		const magic = 8 // bytes, with their padding
 		b = b[min(magic, len(b)):]
