@@ -66,9 +66,8 @@ func ofEarlier(want *schemas.Wanted, l *segment.Located, marker marked) string {
 	if marker.at.IsZero() || l.Table() || !newest.After(marker.at) {
 		return ""
 	}
-	const at = "2006-01-02 15:04:05 UTC"
 	return fmt.Sprintf("the marker %q is of %s, but %q was written after it, at %s; the marker is of an earlier export (ready.marker)",
-		want.Ready.Marker, marker.at.UTC().Format(at), name, newest.UTC().Format(at))
+		want.Ready.Marker, schemas.Moment(marker.at), name, schemas.Moment(newest))
 }
 
 // unsettled returns why files that have just changed may change again, or nil.
@@ -88,7 +87,7 @@ func unsettled(want *schemas.Wanted, l *segment.Located, marker marked, now time
 	}
 	return &schemas.Unready{
 		Why: fmt.Sprintf("%q was written at %s, and no file may have changed for %s (ready.settle)",
-			name, last.UTC().Format("2006-01-02 15:04:05 UTC"), want.Settle.Short()),
+			name, schemas.Moment(last), want.Settle.Short()),
 		Listing: listing, SettledAt: last.Add(settle),
 	}
 }
@@ -118,7 +117,7 @@ func (a *Activities) unfinished(ctx context.Context, in schemas.InspectInput, l 
 		name, last := l.LastChange()
 		why.Unreadable = true
 		why.Why = fmt.Sprintf("a file can't be read, and %q was written at %s, so a copy may not be complete (ready.settle): %s",
-			name, last.UTC().Format("2006-01-02 15:04:05 UTC"), bad.Error())
+			name, schemas.Moment(last), bad.Error())
 	}
 	return why
 }
@@ -182,7 +181,7 @@ func (a *Activities) tooOld(ctx context.Context, in schemas.InspectInput, l *seg
 			return fmt.Sprintf("the last run has read version %d of the table, which is the latest (ready.newerThan)", last.Table.Version), nil
 		}
 	case !newest.After(last.Newest):
-		return fmt.Sprintf("no file is newer than those of %s that the last run has read (ready.newerThan)", last.Newest.UTC().Format("2006-01-02 15:04:05 UTC")), nil
+		return fmt.Sprintf("no file is newer than those of %s that the last run has read (ready.newerThan)", schemas.Moment(last.Newest)), nil
 	}
 	return "", nil
 }

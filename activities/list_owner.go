@@ -110,8 +110,8 @@ func (o *ownership) claim(ctx context.Context, l iterable.List) (before bool, er
 		o.handedOver = owner.Handover != "" && owner.Run == o.in.Run.RunID
 		return owner.Run != o.in.Run.RunID, nil
 	case owner != nil:
-		by = fmt.Sprintf("segment %q of export %q over connection %q, since %s UTC",
-			owner.Segment, owner.Export, owner.Connection, owner.Since.UTC().Format(time.DateTime))
+		by = fmt.Sprintf("segment %q of export %q over connection %q, since %s",
+			owner.Segment, owner.Export, owner.Connection, schemas.Moment(owner.Since))
 	case strings.HasPrefix(l.Description, keptBy) && l.Description != description(o.deployment, o.in.Connection, o.in.Run.Export):
 		by, elsewhere = fmt.Sprintf("another data root or export, as its description says (%q)", l.Description), true
 	}

@@ -24,5 +24,5 @@ func (a Answered) String() string {
 	if who == "" {
 		who = "an unknown person"
 	}
-	return fmt.Sprintf("%s by %s at %s: %s", done, who, a.At.UTC().Format("2006-01-02 15:04:05 UTC"), a.Message)
+	return fmt.Sprintf("%s by %s at %s: %s", done, who, Moment(a.At), a.Message)
 }

@@ -110,7 +110,7 @@ func consentText(r *schemas.ConsentRecord) string {
 	if r == nil {
 		return "none: nothing is sent"
 	}
-	by, on := console.Printable(r.By), r.At.Format(time.DateOnly)
+	by, on := console.Printable(r.By), schemas.Day(r.At)
 	switch {
 	case r.Withdrawn:
 		return "disconnected by " + by + "\n" + on
@@ -140,9 +140,9 @@ func checkText(k *schemas.ConnectionCheck) string {
 	case k == nil:
 		return "never"
 	case k.Error != "":
-		return k.At.Format(time.DateOnly) + " failed\n" + k.Error
+		return schemas.Day(k.At) + " failed\n" + k.Error
 	}
-	return fmt.Sprintf("%s ok\n%s", k.At.Format(time.DateOnly), console.Things(k.Lists, "list"))
+	return fmt.Sprintf("%s ok\n%s", schemas.Day(k.At), console.Things(k.Lists, "list"))
 }
 
 func (a *app) connectCommand() *cobra.Command {

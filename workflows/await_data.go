@@ -169,7 +169,5 @@ func describeData(b *strings.Builder, w *schemas.DataWait) {
 		return
 	}
 	fmt.Fprintf(b, "\n**Waiting for data** since %s: %s\n\nThe run continues by itself. If the data is not ready at %s, it %s.\n",
-		clock(w.Since), w.Why, clock(w.Until), w.Afterwards())
+		schemas.Moment(w.Since), w.Why, schemas.Moment(w.Until), w.Afterwards())
 }
-
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

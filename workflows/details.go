@@ -61,7 +61,7 @@ func (s *exportSegment) show(ctx workflow.Context) {
 	m.Skipped.Each(row)
 	if s.in.Segment.Divided() {
 		describeLists(row, p.Report.Divided)
-		fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
+		fmt.Fprintf(&b, "| as of | %s |\n", schemas.Moment(workflow.Now(ctx)))
 		s.describe(ctx, &b, p)
 		return
 	}
@@ -92,10 +92,10 @@ func (s *exportSegment) show(ctx workflow.Context) {
 			fmt.Fprintf(&b, "| pace, requests per second | %.1f |\n", rate)
 		}
 		if !end.IsZero() {
-			fmt.Fprintf(&b, "| sent by about | %s |\n", end.UTC().Format("2006-01-02 15:04:05 UTC"))
+			fmt.Fprintf(&b, "| sent by about | %s |\n", schemas.Moment(end))
 		}
 	}
-	fmt.Fprintf(&b, "| as of | %s |\n", workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(&b, "| as of | %s |\n", schemas.Moment(workflow.Now(ctx)))
 	s.describe(ctx, &b, p)
 }
 

@@ -126,7 +126,7 @@ func (r *triggeredRun) receive(ctx workflow.Context) {
 
 func (r *triggeredRun) keep(ctx workflow.Context, n schemas.News) {
 	r.news, r.at = &n, workflow.Now(ctx)
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q**: news by %s at %s.", n.Export, n.By, clock(r.at)))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Export %q**: news by %s at %s.", n.Export, n.By, schemas.Moment(r.at)))
 }
 
 // drain receives what has come already.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"time"
 
 	"iterable-segment-export/internal/dataroot"
 	"iterable-segment-export/internal/iterable"
@@ -64,7 +63,7 @@ func (g *Gate) CheckConsent(ctx context.Context, c schemas.Connection) error {
 	case r.Withdrawn:
 		return No(schemas.ErrorNoConnection,
 			"connection %q was disconnected by %s on %s; set another connection for the export and run it again, or have an administrator connect it again with: starter connect %s; then retry",
-			c.Name, r.By, r.At.UTC().Format(time.DateOnly), schemas.ShellWord(c.Name))
+			c.Name, r.By, schemas.Day(r.At), schemas.ShellWord(c.Name))
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ func (g *Gate) invalid(grant *schemas.Grant, kind string, in any, e schemas.Expo
 	case g.signer(kind, *grant, in) < 0:
 		return fmt.Sprintf("no secret of the workers has signed the grant of this %s of %q: WORKER_SECRET was changed, or the input or the grant was altered", kind, e.Name)
 	case grant.ExpiresAt.IsZero() != forSchedule, !forSchedule && started.After(grant.ExpiresAt):
-		return fmt.Sprintf("the grant for one %s of %q has expired: it was valid for a start until %s", kind, e.Name, grant.ExpiresAt.Format(time.DateTime))
+		return fmt.Sprintf("the grant for one %s of %q has expired: it was valid for a start until %s", kind, e.Name, schemas.Moment(grant.ExpiresAt))
 	case started.Before(grant.IssuedAt.Add(-leeway)):
 		return fmt.Sprintf("the %s of %q started before its grant was issued", kind, e.Name)
 	}
@@ -137,7 +137,7 @@ func (g *Gate) revoked(ctx context.Context, grant *schemas.Grant, e schemas.Expo
 	if err != nil || grant != nil && grant.IssuedAt.After(at) {
 		return "", err
 	}
-	return fmt.Sprintf("the grants of export %q were revoked on %s", e.Name, at.UTC().Format(time.DateTime)), nil
+	return fmt.Sprintf("the grants of export %q were revoked on %s", e.Name, schemas.Moment(at)), nil
 }
 
 // revocation is the record of an export's revoked grants.

@@ -154,7 +154,7 @@ func (t *Tokens) Person(ctx context.Context, token string) (schemas.Person, erro
 	case errors.As(err, &expired) && expired.Expiry.Unix() <= 0:
 		return schemas.Person{}, No(schemas.ErrorProof, "the token never expires; only tokens with an expiry are accepted")
 	case errors.As(err, &expired):
-		return schemas.Person{}, No(schemas.ErrorProof, "the token expired at %s; get a new one, such as with starter login", expired.Expiry.UTC().Format(time.DateTime))
+		return schemas.Person{}, No(schemas.ErrorProof, "the token expired at %s; get a new one, such as with starter login", schemas.Moment(expired.Expiry))
 	case unfetched(err):
 		return schemas.Person{}, fmt.Errorf("%w: %w", ErrProvider, err)
 	case err != nil:

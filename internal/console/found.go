@@ -116,7 +116,7 @@ func Stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+	return schemas.Moment(t)
 }
 
 // Forgotten prints what was removed of a person, and where; with preview, what would be.

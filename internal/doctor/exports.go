@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -43,7 +42,7 @@ func (p *patient) grant(a operate.Applied) {
 
 func grantedTo(a operate.Applied) string {
 	g := a.Grant
-	return fmt.Sprintf("granted to %s, %s, on %s", g.Person.Name, g.Person.Role, g.IssuedAt.UTC().Format(time.DateOnly))
+	return fmt.Sprintf("granted to %s, %s, on %s", g.Person.Name, g.Person.Role, schemas.Day(g.IssuedAt))
 }
 
 // mostRuns is how many runs under way are asked what they wait for.
@@ -69,7 +68,7 @@ func (p *patient) runs(ctx context.Context) {
 		}
 		for _, w := range seen.Waits() {
 			troubled++
-			p.add(CheckRuns, v.Run.Export, Warning, fmt.Sprintf("%q waits since %s: %s", cmp.Or(w.Segment, v.Run.Export), w.Since.UTC().Format(time.DateTime), w.Message),
+			p.add(CheckRuns, v.Run.Export, Warning, fmt.Sprintf("%q waits since %s: %s", cmp.Or(w.Segment, v.Run.Export), schemas.Moment(w.Since), w.Message),
 				"answer it with one of the commands that this prints: starter status "+v.Run.RunID)
 		}
 		for name, retrying := range seen.Retries() {

@@ -14,12 +14,12 @@ import (
 func TestGrants(t *testing.T) {
 	grant := &schemas.Grant{Person: schemas.Person{Name: "ann", Role: schemas.RoleContributor}, IssuedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	for want, a := range map[string]operate.Applied{
-		"ok no export has one":                            {},
-		"skipped without WORKER_SECRET":                   {ScheduledInput: schemas.ScheduledInput{Grant: grant}},
-		"ok granted to ann, contributor, on 2026-03-01; ": {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{}},
-		"warning granted to ann":                          {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{OldSecret: true}},
-		"warning its scheduled runs wait: not shared":     {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{NotAllowed: "not shared"}},
-		"wrong its scheduled runs fail: because":          {Standing: &access.Standing{Invalid: "because"}},
+		"ok no export has one":                                {},
+		"skipped without WORKER_SECRET":                       {ScheduledInput: schemas.ScheduledInput{Grant: grant}},
+		"ok granted to ann, contributor, on 2026-03-01 UTC; ": {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{}},
+		"warning granted to ann":                              {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{OldSecret: true}},
+		"warning its scheduled runs wait: not shared":         {ScheduledInput: schemas.ScheduledInput{Grant: grant}, Standing: &access.Standing{NotAllowed: "not shared"}},
+		"wrong its scheduled runs fail: because":              {Standing: &access.Standing{Invalid: "because"}},
 	} {
 		a.Export.Connection = "marketing"
 		var p patient

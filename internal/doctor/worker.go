@@ -109,9 +109,9 @@ func (p *patient) consent(c schemas.ConnectionView) {
 	case r == nil:
 		p.add(CheckConnections, subject, Wrong, "the transfer is not agreed to, so nothing is sent", fix)
 	case r.Withdrawn:
-		p.add(CheckConnections, subject, Warning, fmt.Sprintf("disconnected by %s on %s, so nothing is sent", r.By, r.At.Format(time.DateOnly)), fix)
+		p.add(CheckConnections, subject, Warning, fmt.Sprintf("disconnected by %s on %s, so nothing is sent", r.By, schemas.Day(r.At)), fix)
 	default:
-		p.ok(CheckConnections, subject, fmt.Sprintf("%s agreed on %s", r.By, r.At.Format(time.DateOnly)))
+		p.ok(CheckConnections, subject, fmt.Sprintf("%s agreed on %s", r.By, schemas.Day(r.At)))
 	}
 }
 

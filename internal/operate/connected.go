@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"iterable-segment-export/schemas"
 )
@@ -45,7 +44,7 @@ func (o *Session) Connected(ctx context.Context) (map[string][]Connected, error)
 // detachedNote returns the note of a schedule after its connection was disconnected.
 func detachedNote(consent schemas.ConsentRecord, paused bool) string {
 	note := fmt.Sprintf("%s: %q was disconnected by %s on %s. Set another connection, and apply the export again.",
-		NoteNoConnection, consent.Connection, consent.By, consent.At.UTC().Format(time.DateOnly))
+		NoteNoConnection, consent.Connection, consent.By, schemas.Day(consent.At))
 	if paused {
 		note += " " + notePausedBefore
 	}

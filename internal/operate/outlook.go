@@ -114,7 +114,7 @@ func (o *Session) computed(ctx context.Context, h client.ScheduleHandle, s *timi
 			Namespace: o.Namespace, ScheduleId: h.GetID(), StartTime: timestamppb.New(from.Add(-time.Second)), EndTime: timestamppb.New(to),
 		})
 		if err != nil {
-			return fmt.Errorf("ask Temporal for the starts around %s: %w", c.At.Format(time.DateTime), err)
+			return fmt.Errorf("ask Temporal for the starts around %s: %w", schemas.Moment(c.At), err)
 		}
 		var starts []time.Time
 		for _, at := range m.StartTime {

@@ -207,7 +207,7 @@ func (v *Verifier) Event(r *http.Request, body []byte) (from string, m Message, 
 		m, err = parsed(format, body)
 	}
 	if err == nil && !m.At.IsZero() && time.Since(m.At) > mostAge {
-		err = no("the event is of %s, which is too old", m.At.UTC().Format(time.DateTime))
+		err = no("the event is of %s, which is too old", schemas.Moment(m.At))
 	}
 	return from, m, err
 }
