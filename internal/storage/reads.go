@@ -1,10 +1,16 @@
 package storage
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+
+	azure "gocloud.dev/blob/azureblob"
+)
 
 // Reads reports whether a source in a bucket reads an object, by its URL, or may: of a
 // pattern the part before the first wildcard is compared. The URL of an Azure object names
-// its account; a source without one may be of any account.
+// its account; a source without one is of the account of this process's environment, and may be
+// of any account if there is none.
 func Reads(source, object string) bool {
 	if !isBucket(source) || !isBucket(object) {
 		return false
@@ -17,7 +23,7 @@ func Reads(source, object string) bool {
 	if err != nil || mine.scheme != other.scheme || mine.bucket != other.bucket {
 		return false
 	}
-	if account := mine.params.Get("storage_account"); account != "" && account != other.params.Get("storage_account") {
+	if account := cmp.Or(mine.params.Get("storage_account"), azure.NewDefaultServiceURLOptions().AccountName); mine.scheme == azureScheme && account != "" && account != other.params.Get("storage_account") {
 		return false
 	}
 	base, rest := mine.key, ""

@@ -3,6 +3,9 @@ package storage
 import "testing"
 
 func TestReads(t *testing.T) {
+	for _, name := range []string{"AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGEBLOB_CONNECTIONSTRING"} {
+		t.Setenv(name, "") // then an account that a source does not name is not known
+	}
 	for _, c := range []struct {
 		source, object string
 		want           bool
@@ -28,5 +31,27 @@ func TestReads(t *testing.T) {
 		if got := Reads(c.source, c.object); got != c.want {
 			t.Errorf("%s reads %s: %v", c.source, c.object, got)
 		}
+	}
+}
+
+// TestEventsOfAnotherAzureAccount: a source that names no account is read with that of the
+// environment.
+func TestEventsOfAnotherAzureAccount(t *testing.T) {
+	ours, theirs := ObjectURL("azblob", "lake", "vip/a", "ours"), ObjectURL("azblob", "lake", "vip/a", "theirs")
+	for name, variables := range map[string]map[string]string{
+		"account":           {"AZURE_STORAGE_ACCOUNT": "ours"},
+		"connection string": {"AZURE_STORAGE_ACCOUNT": "", "AZURE_STORAGE_CONNECTION_STRING": "DefaultEndpointsProtocol=https;AccountName=ours;AccountKey=a2V5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for name, value := range variables {
+				t.Setenv(name, value)
+			}
+			if !Reads("azblob://lake/vip", ours) || Reads("azblob://lake/vip", theirs) || !Reads("azblob://lake/vip?storage_account=theirs", theirs) {
+				t.Error("the account is not compared")
+			}
+			if !Reads("s3://lake/vip", ObjectURL("s3", "lake", "vip/a", "")) {
+				t.Error("it is compared for S3 too")
+			}
+		})
 	}
 }
