@@ -162,6 +162,8 @@ type ConnectionView struct {
 	Consent     *ConsentRecord `json:"consent,omitempty"`
 	// Check is what the last check found; nil if there was none.
 	Check *ConnectionCheck `json:"check,omitempty"`
+	// Limits are those that connections.yaml sets.
+	Limits Limits `json:"limits,omitzero"`
 	// Learned is what is known of the project's limits, by endpoint.
 	Learned map[string]LearnedLimits `json:"learned,omitempty"`
 }

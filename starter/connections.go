@@ -23,8 +23,8 @@ func (a *app) connectionsCommand() *cobra.Command {
 		Short: "List the connections and who may use them",
 		Long: `List the connections and who may use them.
 
-Administrators see each connection's address, users, consent, exports and last check of
-its key, and whether the newest version of connections.yaml is in force. Others see the
+Administrators see each connection's address, limits (set in the file, or learned), users,
+consent, exports and last check of its key, and whether the newest version of connections.yaml is in force. Others see the
 names and types of the connections that are shared with contributors.`,
 		Example: `  starter connections
   starter connections -o json`,
@@ -63,7 +63,7 @@ func (a *app) connections(c *cobra.Command, o gateway.Service, _ []string) error
 	for _, r := range rows {
 		line := []string{r.Name, r.ProjectType}
 		if admin {
-			line = append(line, address(r.ConnectionView), limitsText(r.Learned), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
+			line = append(line, address(r.ConnectionView), limitsText(r.Limits, r.Learned), strings.Join(r.Allowed, "\n"), consentText(r.Consent), exportsText(r.Exports), checkText(r.Check))
 		}
 		table = append(table, line)
 	}
@@ -84,24 +84,43 @@ func address(v schemas.ConnectionView) string {
 	return schemas.RegionUS
 }
 
-// limitsText returns the limits of a project that were learned.
-func limitsText(learned map[string]schemas.LearnedLimits) string {
-	var lines []string
+// limitsText returns the limits of a project that its connection sets, and those that were
+// learned. One that is pinned to a number is not learned.
+func limitsText(set schemas.Limits, learned map[string]schemas.LearnedLimits) string {
+	var parts, lines []string
+	switch rate := set.RequestsPerSecond; {
+	case rate > 0:
+		parts = append(parts, rate.String()+" requests/s")
+	case set.MaxRequestsPerSecond > 0:
+		parts = append(parts, fmt.Sprintf("at most %g requests/s", set.MaxRequestsPerSecond))
+	}
+	switch size := set.SubscribersPerRequest; {
+	case size > 0:
+		parts = append(parts, size.String()+" profiles")
+	case set.MaxSubscribersPerRequest > 0:
+		parts = append(parts, fmt.Sprintf("at most %d profiles", set.MaxSubscribersPerRequest))
+	}
+	if len(parts) > 0 {
+		lines = append(lines, "set: "+strings.Join(parts, " of "))
+	}
+	if set.MaxBodyBytes > 0 {
+		lines = append(lines, fmt.Sprintf("set: at most %d bytes", set.MaxBodyBytes))
+	}
+	known := set.RequestsPerSecond > 0 && set.SubscribersPerRequest > 0
 	for _, endpoint := range slices.Sorted(maps.Keys(learned)) {
-		l := learned[endpoint]
-		var parts []string
-		if l.RequestsPerSecond > 0 {
+		l, parts := learned[endpoint], []string{}
+		if l.RequestsPerSecond > 0 && set.RequestsPerSecond == 0 {
 			parts = append(parts, fmt.Sprintf("%.1f requests/s", l.RequestsPerSecond))
 		}
-		if l.Profiles > 0 {
+		if l.Profiles > 0 && set.SubscribersPerRequest == 0 {
 			parts = append(parts, fmt.Sprintf("%d profiles", l.Profiles))
 		}
 		if len(parts) > 0 {
-			lines = append(lines, endpoint+": "+strings.Join(parts, " of "))
+			lines, known = append(lines, endpoint+", learned: "+strings.Join(parts, " of ")), true
 		}
 	}
-	if len(lines) == 0 {
-		return "not learned yet"
+	if !known {
+		lines = append(lines, "not learned yet")
 	}
 	return strings.Join(lines, "\n")
 }

@@ -115,3 +115,23 @@ func TestADamagedRecordKeepsNobodyFromConnecting(t *testing.T) {
 		t.Errorf("a contributor: %v", err)
 	}
 }
+
+// TestLimitsThatAreSet are shown beside those that were learned.
+func TestLimitsThatAreSet(t *testing.T) {
+	learned := map[string]schemas.LearnedLimits{"lists/subscribe": {RequestsPerSecond: 8.25, Profiles: 500}}
+	for _, c := range []struct {
+		set     schemas.Limits
+		learned map[string]schemas.LearnedLimits
+		want    string
+	}{
+		{schemas.Limits{}, nil, "not learned yet"},
+		{schemas.Limits{}, learned, "lists/subscribe, learned: 8.2 requests/s of 500 profiles"},
+		{schemas.Limits{RequestsPerSecond: 5}, learned, "set: 5 requests/s\nlists/subscribe, learned: 500 profiles"},
+		{schemas.Limits{RequestsPerSecond: 2.5, SubscribersPerRequest: 100}, learned, "set: 2.5 requests/s of 100 profiles"},
+		{schemas.Limits{MaxRequestsPerSecond: 40, MaxSubscribersPerRequest: 1000, MaxBodyBytes: 1000000}, nil, "set: at most 40 requests/s of at most 1000 profiles\nset: at most 1000000 bytes\nnot learned yet"},
+	} {
+		if got := limitsText(c.set, c.learned); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.set, got, c.want)
+		}
+	}
+}

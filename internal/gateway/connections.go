@@ -53,6 +53,7 @@ func (l *Local) Connections(ctx context.Context) (Connections, error) {
 // describe adds what administrators see.
 func (l *Local) describe(ctx context.Context, c schemas.Connection, v *schemas.ConnectionView) error {
 	v.Description, v.Region, v.BaseURL, v.Allowed = c.Description, c.Region, c.BaseURL, c.Allowed
+	v.Limits = c.Limits
 	if len(v.Allowed) == 0 {
 		v.Allowed = []string{schemas.AllowAdministrators}
 	}

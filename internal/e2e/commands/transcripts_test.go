@@ -63,7 +63,7 @@ func typeTranscripts(t *testing.T, api bool) {
 	}
 	unagreed, _, _ := strings.Cut(w.Connection("unagreed", w.URL, "{}"), "    consent:")
 	locked := strings.Replace(w.Connection("locked", w.URL, "{}"), "{env: "+world.KeyEnv+"}", "{file: "+w.Path("wrong-key")+"}", 1)
-	w.Others = w.Connection("spare", w.URL, "{}") + w.Connection("other", w.URL, "{}") + unagreed + locked
+	w.Others = w.Connection("spare", w.URL, "{requestsPerSecond: 50}") + w.Connection("other", w.URL, "{}") + unagreed + locked
 	w.WriteConnections("{}")
 	if err := os.MkdirAll(w.Sources, 0o700); err != nil {
 		t.Fatal(err)
