@@ -33,6 +33,8 @@ type Foreseen struct {
 	SentAgain string
 	// Unknown says why this is not known, or is empty.
 	Unknown string
+	// NoRecords says why the program that looks can't see what earlier runs have sent, or is empty.
+	NoRecords string
 }
 
 // Examples are some of the profiles that a run would change. They are stored in the data

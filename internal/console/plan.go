@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,20 +36,27 @@ func Starts(w io.Writer, steps []operate.Step, now time.Time) {
 		}
 		exports[text] = append(exports[text], strconv.Quote(s.Export))
 	}
-	const most = 5
 	for _, text := range texts {
-		of := exports[text]
-		if more := len(of) - most; more > 0 {
-			of = append(of[:most:most], fmt.Sprintf("%d more", more))
-		}
-		fmt.Fprintf(w, "Starts of %s: %s", strings.Join(of, ", "), text)
+		fmt.Fprintf(w, "Starts of %s: %s", few(exports[text]), text)
 	}
+}
+
+// few returns the first of some names, and how many more there are.
+func few(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most:most], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // Plan prints a plan like a diff and returns the number of steps that change something.
 func Plan(w io.Writer, steps []operate.Step) (changes int) {
 	sign := map[string]string{operate.VerbCreate: "+", operate.VerbChange: "~", operate.VerbRemove: "-"}
-	unchanged := 0
+	unchanged, unforeseen := 0, map[string][]string{}
+	for _, s := range steps {
+		unforeseen[s.Unforeseen] = append(unforeseen[s.Unforeseen], strconv.Quote(s.Export))
+	}
 	for _, s := range steps {
 		switch s.Verb {
 		case operate.VerbUnchanged:
@@ -80,8 +89,13 @@ func Plan(w io.Writer, steps []operate.Step) (changes int) {
 		if s.Error != "" {
 			fmt.Fprintf(w, "    ! this can't be applied: %s\n", Printable(s.Error))
 		}
-		if s.Unforeseen != "" {
+		if s.Unforeseen != "" && len(unforeseen[s.Unforeseen]) == 1 {
 			fmt.Fprintf(w, "    ! %s\n", Printable(s.Unforeseen))
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(unforeseen)) {
+		if of := unforeseen[text]; text != "" && len(of) > 1 {
+			fmt.Fprintf(w, "! %s: %s\n", few(of), Printable(text))
 		}
 	}
 	if changes == 0 {

@@ -26,3 +26,16 @@ func TestAPlanSaysWhyProfilesAreSentAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAPlanDoesNotKnow is printed once, however many exports it is about.
+func TestWhatAPlanDoesNotKnow(t *testing.T) {
+	step := func(export, why string) operate.Step {
+		return operate.Step{Verb: operate.VerbChange, Export: export, Unforeseen: why}
+	}
+	var b strings.Builder
+	Plan(&b, []operate.Step{step("A", "no data root"), step("B", ""), step("C", "no data root"), step("D", "no file")})
+	const want = "~ change \"A\"\n~ change \"B\"\n~ change \"C\"\n~ change \"D\"\n    ! no file\n! \"A\", \"C\": no data root\n"
+	if b.String() != want {
+		t.Errorf("%s, want\n%s", &b, want)
+	}
+}

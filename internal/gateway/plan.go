@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/internal/config"
@@ -34,7 +35,7 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	if len(exports) > 0 {
 		for i, f := range l.Foresee(ctx, exports) {
 			s := steps[i]
-			s.NewFields, s.Unforeseen = f.NewFields, f.Unknown
+			s.NewFields, s.Unforeseen = f.NewFields, unforeseen(s.Verb, f)
 			if !s.SentAgain && f.SentAgain != "" {
 				s.SentAgain, s.SentAgainWhy = true, f.SentAgain
 			}
@@ -42,6 +43,15 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	}
 	l.outlook(ctx, plan.Steps)
 	return plan, err
+}
+
+// unforeseen says what is not known of the next run of an export. One that is only created now has
+// no earlier runs.
+func unforeseen(verb string, f schemas.Foreseen) string {
+	if verb == operate.VerbCreate || f.NoRecords == "" {
+		return f.Unknown
+	}
+	return strings.TrimPrefix(f.Unknown+"; "+f.NoRecords, "; ")
 }
 
 // outlook adds to the steps what the schedules mean that they leave.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"go.temporal.io/sdk/client"
@@ -104,8 +103,8 @@ func (d Direct) Office() *gateway.Office {
 		}
 		out := a.Foresee(ctx, exports)
 		if _, err := root(); err != nil {
-			for i, f := range out {
-				out[i].Unknown = strings.TrimPrefix(fmt.Sprintf("%s; what a run would send again is not fully known: %v", f.Unknown, err), "; ")
+			for i := range out {
+				out[i].NoRecords = fmt.Sprintf("what a run would send again is not fully known: %v", err)
 			}
 		}
 		return out

@@ -27,13 +27,13 @@ func TestForeseeWithoutConnectionsOrDataRoot(t *testing.T) {
 		{Name: "Plain", Connection: "crm", Segments: []schemas.Segment{{Name: "A", Source: "a.parquet"}}},
 		{Name: "Mapped", Connection: "crm", Fields: schemas.Fields{All: true}, Segments: []schemas.Segment{{Name: "A", Source: "a.parquet"}}},
 	}
-	for connections, want := range map[string]string{
-		filepath.Join(folder, "missing.yaml"): "what a run would create or send again is not known: ",
-		file:                                  "what a run would send again is not fully known: open the data root: no such folder",
+	for connections, want := range map[string]schemas.Foreseen{
+		filepath.Join(folder, "missing.yaml"): {Unknown: "what a run would create or send again is not known: "},
+		file:                                  {NoRecords: "what a run would send again is not fully known: open the data root: no such folder"},
 	} {
 		for i, f := range (Direct{Connections: connections, Root: root}).Office().Foresee(t.Context(), exports) {
-			if strings.HasPrefix(f.Unknown, "; ") || !strings.Contains(f.Unknown, want) {
-				t.Errorf("export %q: %q, want %q", exports[i].Name, f.Unknown, want)
+			if !strings.Contains(f.Unknown, want.Unknown) || f.NoRecords != want.NoRecords {
+				t.Errorf("export %q: %+v, want %+v", exports[i].Name, f, want)
 			}
 			if more := strings.Contains(f.Unknown, `because segment "A" can't be read`); more != (connections == file && i == 1) {
 				t.Errorf("export %q: %q", exports[i].Name, f.Unknown)
