@@ -150,7 +150,8 @@ func (a *Activities) marker(ctx context.Context, in schemas.InspectInput) (at ma
 		return at, "", fmt.Errorf("look for the marker: %w", err)
 	}
 	for _, o := range found {
-		// A file elsewhere is no marker. That it is there is not said: the name can be any.
+		// A file elsewhere is not a marker. The message does not say that it exists, since the
+		// name can be that of any file.
 		if _, err := storage.WithinObject(o, c.AllowedSources); err == nil && o.ModTime.After(at.at) {
 			at = marked{o.ModTime, o.Changed}
 		}

@@ -66,9 +66,9 @@ func (a *Activities) DivideSegment(ctx context.Context, in schemas.DivideInput) 
 type dividedLists struct {
 	// Lists are those that may have members.
 	Lists []string `json:"lists"`
-	// Emptied are those that have none any more and still know of suppressed ones.
+	// Emptied are those without members that still know of suppressed ones.
 	Emptied []string `json:"emptied,omitempty"`
-	// Read is what the last run has read of which all lists were done.
+	// Read is what the last run read that was done with all lists.
 	Read schemas.SegmentInfo `json:"read,omitzero"`
 }
 

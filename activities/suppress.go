@@ -30,7 +30,7 @@ func (a *Activities) suppressions(ctx context.Context, in schemas.StageInput) (o
 			return out, err
 		}
 		if n := counts[i].Unreadable; n > 0 {
-			warnings = append(warnings, fmt.Sprintf("suppression list %q: %d of %d entries are not an e-mail address, and suppress nobody", counts[i].Name, n, counts[i].Entries))
+			warnings = append(warnings, fmt.Sprintf("suppression list %q: %d of %d entries are not an e-mail address, so they suppress no profile", counts[i].Name, n, counts[i].Entries))
 		}
 	}
 	return staging.Suppressed{

@@ -24,14 +24,14 @@ type Connection struct {
 	// ProjectType is how the project identifies profiles: "email" (the
 	// default), "userID" or "hybrid".
 	ProjectType string `json:"projectType,omitempty"`
-	// Allowed says which roles may use the connection: "administrators" (the
+	// Allowed has the roles that may use the connection: "administrators" (the
 	// default), "contributors".
 	Allowed []string `json:"allowed,omitempty"`
 	// MaxProfiles is how many profiles the contract with Iterable allows a
 	// list to have; 0 is no limit.
 	MaxProfiles int64  `json:"maxProfiles,omitempty"`
 	Limits      Limits `json:"limits,omitzero"`
-	// AllowedSources are the prefixes that a segment's source must lie under:
+	// AllowedSources are the folders and buckets that a segment's source must be in:
 	// URLs, or paths, which are absolute once the file is loaded.
 	AllowedSources []string `json:"allowedSources,omitempty"`
 	// Suppress names the people who are never sent over this connection.

@@ -195,7 +195,7 @@ func nextText(e operate.Applied) string {
 
 func grantText(e operate.Applied) string {
 	g, s := e.Grant, e.Standing
-	text := "nobody"
+	text := "not granted"
 	if g != nil {
 		text = console.Printable(g.Person.Name) + "\n" + g.Person.Role
 	}

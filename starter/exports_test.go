@@ -31,7 +31,7 @@ func TestGrantsInTheTable(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", s, got, want)
 		}
 	}
-	if got := grantText(operate.Applied{}); !strings.Contains(got, "nobody\nnot valid") {
+	if got := grantText(operate.Applied{}); !strings.Contains(got, "not granted\nnot valid") {
 		t.Errorf("without a grant: %q", got)
 	}
 }

@@ -65,7 +65,7 @@ func (t trialFlags) request(c *cobra.Command, f runFlags, segment string) (*gate
 		}
 	}
 	if set("only") && len(people) == 0 {
-		return nil, usageError{errors.New("--only names nobody")}
+		return nil, usageError{errors.New("--only has no address or user ID")}
 	}
 	return &gateway.TrialRequest{Segment: segment, Only: people, Limit: t.limit, List: t.list}, nil
 }

@@ -114,7 +114,7 @@ func doubtfulLists(lists []schemas.SuppressionCount) (found []string) {
 			found = append(found, fmt.Sprintf("suppression list %q has %s entries, less than half of the %s of the last run; have an administrator look at it", l.Name, count(l.Entries), count(l.Before)))
 		}
 		if float64(l.Unreadable) > mostUnreadable*float64(l.Entries) {
-			found = append(found, fmt.Sprintf("%s of %s entries of suppression list %q are not an e-mail address and suppress nobody, more than %s; have an administrator repair it", count(l.Unreadable), count(l.Entries), l.Name, percent(mostUnreadable)))
+			found = append(found, fmt.Sprintf("%s of %s entries of suppression list %q are not an e-mail address, more than %s; they suppress no profile; have an administrator repair it", count(l.Unreadable), count(l.Entries), l.Name, percent(mostUnreadable)))
 		}
 	}
 	return found

@@ -454,7 +454,7 @@ func TestValuesThatCanNotBeSentAreLeftOut(t *testing.T) {
 		}
 	}
 	got := fmt.Sprint(m.LeftOut())
-	if want := "[{city is not valid UTF-8 (type: base64 sends bytes that are no text) 1} {last_login is a text that can't be read as the type that the mapping asks for 2} {score is NaN (not a number) 1}]"; got != want {
+	if want := "[{city is not valid UTF-8 (type: base64 sends any bytes) 1} {last_login is a text that can't be read as the type that the mapping asks for 2} {score is NaN (not a number) 1}]"; got != want {
 		t.Errorf("left out: %s", got)
 	}
 	if w := strings.Join(m.Warnings(), "\n"); !strings.Contains(w, "column last_login: 2 values were left out") {

@@ -16,7 +16,7 @@ const notUTF8 = "is not valid UTF-8"
 // notText returns the problem of a value that is not UTF-8.
 func notText(dt arrow.DataType) string {
 	if isBytes(dt) {
-		return notUTF8 + " (type: base64 sends bytes that are no text)"
+		return notUTF8 + " (type: base64 sends any bytes)"
 	}
 	return notUTF8
 }

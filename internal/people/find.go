@@ -265,9 +265,9 @@ func listOf(h snapshot.Header, m snapshot.Member) FoundList {
 }
 
 // members returns the members of a snapshot with the identifier. It looks them up by the key
-// that the project's type gives them. A member may have the other identifier too, so that a
-// snapshot is read as a whole for an address where members are known by their user ID, and for
-// what is no address where they are known by their address.
+// that the project's type gives them. A member may have the other identifier too. So the
+// whole snapshot is read for an address where the key is the user ID, and for a user ID where the
+// key is the address.
 func (f *finder) members(ctx context.Context, s *snapshot.Snapshot) ([]snapshot.Member, error) {
 	project, known := f.Project(s.Header().Connection)
 	byEmail := project != schemas.ProjectUserID && project != schemas.ProjectHybrid

@@ -12,14 +12,14 @@ import (
 // Longest is the longest text that can identify a person, in bytes.
 const Longest = 1024
 
-// Person is an address or a user ID that somebody has typed.
+// Person is an address or a user ID, as it was typed.
 type Person struct {
 	ids   [][]byte // as typed, and normalised
-	email []byte   // nil if it is no address
+	email []byte   // nil if it is not an address
 	row   func(*rejects.Row) bool
 }
 
-// Parse reads an address or a user ID. ok is false if it is empty or too long.
+// Parse reads an address or a user ID. ok reports whether it is neither empty nor too long.
 func Parse(typed string) (p Person, ok bool) {
 	id := strings.TrimSpace(typed)
 	if id == "" || len(typed) > Longest {

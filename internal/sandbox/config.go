@@ -47,7 +47,7 @@ type Config struct {
 	// of the other endpoints and their timeouts: for tests with another purpose.
 	Fast bool
 	// Rate is the requests per second for each of subscribe and unsubscribe; 0 is the
-	// default, and less than 0 is no limit.
+	// default, and a negative rate is unlimited.
 	Rate float64
 	// Burst is the maximum number of requests at once after a pause; 0 is that of one
 	// second at the rate, at least 1.
@@ -56,7 +56,7 @@ type Config struct {
 	// request.
 	Latency, PerProfile time.Duration
 	// MaxSubscribers is the maximum number of rows in a request, above which the answer
-	// is 400 BatchTooLarge; 0 is no limit.
+	// is 400 BatchTooLarge; 0 is unlimited.
 	MaxSubscribers int
 	// Fields are the initial fields of the project, name to type.
 	Fields map[string]string
@@ -67,7 +67,7 @@ type Config struct {
 	// failedUpdates.
 	RefuseMismatches bool
 	// NewList is how long subscribe and unsubscribe do not know a new list: a random time
-	// up to it, or that time if Exactly is set. 0 is the default, less than 0 is no time.
+	// up to it, or that time if Exactly is set. 0 is the default, and a negative one means at once.
 	NewList time.Duration
 	// Lag is how long lists/{id}/size and getUsers do not show a change, like NewList.
 	Lag time.Duration

@@ -17,8 +17,8 @@ type cursor struct {
 	batch int // the next batch to read
 	cols  columns
 	i, n  int
-	any   bool // whether member is one
-	done  bool // whether there is none any more
+	any   bool // member is set
+	done  bool // all members were read
 }
 
 func (s *Snapshot) cursor(ctx context.Context) *cursor { return &cursor{s: s, ctx: ctx} }
