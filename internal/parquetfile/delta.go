@@ -15,7 +15,7 @@ import (
 var errDelta = errors.New("its delta encoding ends early, or does not follow the format")
 
 // deltaInts decodes DELTA_BINARY_PACKED. It returns at most most values, and the rest of
-// the data.
+// the data. Values of 0 bits take no bytes, so a page's size does not bound their number.
 func deltaInts(data []byte, most int) (values []int64, rest []byte, err error) {
 	uvarint := func() uint64 {
 		v, n := binary.Uvarint(data)
@@ -30,7 +30,7 @@ func deltaInts(data []byte, most int) (values []int64, rest []byte, err error) {
 	const mostBlock = 1 << 20
 	block, minis, total := uvarint(), uvarint(), uvarint()
 	value := zigzag()
-	if err != nil || total > uint64(most) || minis == 0 || block > mostBlock || minis > block || block%minis != 0 || block/minis%8 != 0 {
+	if err != nil || total > uint64(min(most, maxPage/8)) || minis == 0 || block > mostBlock || minis > block || block%minis != 0 || block/minis%8 != 0 {
 		return nil, nil, errDelta
 	}
 	values = make([]int64, 0, total)
@@ -89,20 +89,24 @@ func (p *pages) undelta(encoding int32, most int, levels, data []byte) ([]byte, 
 	if err != nil {
 		return nil, p.damaged("%v", err)
 	}
-	out := append(make([]byte, 0, len(levels)+8*len(values)), levels...)
+	var out []byte
 	physical := p.descr.PhysicalType()
 	switch texts := physical == parquet.Types.ByteArray || physical == parquet.Types.FixedLenByteArray; {
 	case encoding == encodingDeltaInts && (physical == parquet.Types.Int32 || physical == parquet.Types.Int64):
+		out = append(make([]byte, 0, len(levels)+8*len(values)), levels...)
 		for _, v := range values {
 			out = binary.LittleEndian.AppendUint64(out, uint64(v))
 			out = out[:len(out)-8+p.width()]
 		}
 	case encoding == encodingDeltaLength && texts:
-		out, err = appendTexts(out, p.width(), nil, values, rest)
+		return p.texts(levels, nil, values, rest)
 	case encoding == encodingDeltaBytes && texts:
 		var suffixes []int64
-		if suffixes, rest, err = deltaInts(rest, most); err == nil {
-			out, err = appendTexts(out, p.width(), values, suffixes, rest)
+		if suffixes, rest, err = deltaInts(rest, most); err == nil && len(suffixes) != len(values) {
+			err = errDelta
+		}
+		if err == nil {
+			return p.texts(levels, values, suffixes, rest)
 		}
 	default:
 		err = errDelta
@@ -113,30 +117,44 @@ func (p *pages) undelta(encoding int32, most int, levels, data []byte) ([]byte, 
 	return out, nil
 }
 
-// appendTexts appends texts of these lengths. With prefixes, each text begins with that
-// many bytes of the one before. fixed is the required length of all texts, or 0.
-func appendTexts(out []byte, fixed int, prefixes, lengths []int64, data []byte) ([]byte, error) {
-	if prefixes != nil && len(prefixes) != len(lengths) {
-		return nil, errDelta
+// texts returns the levels followed by texts of these lengths. With prefixes, each text
+// begins with that many bytes of the one before.
+func (p *pages) texts(levels []byte, prefixes, lengths []int64, data []byte) ([]byte, error) {
+	fixed := int64(p.width())
+	size, last, left := int64(len(levels)), int64(0), int64(len(data))
+	for i, n := range lengths {
+		prefix := int64(0)
+		if prefixes != nil {
+			prefix = prefixes[i]
+		}
+		if n < 0 || n > left || prefix < 0 || prefix > last || fixed > 0 && prefix+n != fixed {
+			return nil, p.damaged("%v", errDelta)
+		}
+		last, left = prefix+n, left-n
+		if size += last; fixed == 0 {
+			size += 4
+		}
+		if size > maxPage {
+			return nil, p.damaged("%v", errDelta)
+		}
 	}
-	var last []byte
+	// A shared prefix takes no bytes, so the page's size does not bound that of its texts.
+	if err := p.hold(&p.textBytes, size); err != nil {
+		return nil, err
+	}
+	out := append(make([]byte, 0, size), levels...)
+	var before []byte
 	for i, n := range lengths {
 		var prefix []byte
 		if prefixes != nil {
-			if prefixes[i] < 0 || prefixes[i] > int64(len(last)) {
-				return nil, errDelta
-			}
-			prefix = last[:prefixes[i]]
-		}
-		if n < 0 || n > int64(len(data)) || len(out)+len(prefix)+int(n) > maxPage || fixed > 0 && len(prefix)+int(n) != fixed {
-			return nil, errDelta
+			prefix = before[:prefixes[i]]
 		}
 		if fixed == 0 {
-			out = binary.LittleEndian.AppendUint32(out, uint32(len(prefix)+int(n)))
+			out = binary.LittleEndian.AppendUint32(out, uint32(int64(len(prefix))+n))
 		}
 		start := len(out)
 		out = append(append(out, prefix...), data[:n]...)
-		last, data = out[start:], data[n:]
+		before, data = out[start:], data[n:]
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	mathbits "math/bits"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -76,9 +77,10 @@ type pages struct {
 	pos                      int64 // of the next page
 	seen                     int64 // values of the pages before it
 	entries                  int32 // of the dictionary
-	largest, dictionaryBytes int64
+	largest, dictionaryBytes int64 // memory of data pages and of the dictionary
+	textBytes                int64 // of texts decoded from a delta encoding
 	header                   []byte
-	raw                      []byte // a page as stored
+	raw                      []byte // a page as stored, only during step
 	plain                    []byte // a decompressed data page
 	page                     file.Page
 	err                      error
@@ -146,10 +148,13 @@ func (p *pages) step() error {
 		p.pos += int64(h.Compressed)
 		return nil
 	}
-	if err := p.hold(&h); err != nil {
+	if err := p.hold(p.needs(&h)); err != nil {
 		return err
 	}
-	p.raw = resized(p.raw, int(h.Compressed))
+	raw := raws.Get().(*[]byte)
+	*raw = resized(*raw, int(h.Compressed))
+	p.raw = *raw
+	defer func() { p.raw = nil; raws.Put(raw) }()
 	if err := p.src.ReadFull(p.raw, p.pos); err != nil {
 		return err
 	}
@@ -166,14 +171,32 @@ func (p *pages) step() error {
 
 func (h *pageHeader) isData() bool { return h.Kind == pageData || h.Kind == pageDataV2 }
 
-// hold counts the memory of the next page. Data pages share the same memory; the
-// dictionary needs its own.
-func (p *pages) hold(h *pageHeader) error {
-	largest := &p.largest
-	if h.Kind == pageDictionary {
-		largest = &p.dictionaryBytes
+// raws are buffers for pages as stored, which are needed only until they are decompressed.
+var raws = sync.Pool{New: func() any { return new([]byte) }}
+
+// needs returns the memory of a page, in bytes. Data pages share the same memory, which
+// largest counts; the dictionary needs its own.
+func (p *pages) needs(h *pageHeader) (largest *int64, size int64) {
+	const text = 24 // of a text in Arrow's dictionary, and of a value's lengths in a delta encoding
+	size, values := int64(h.Uncompressed), int64(h.V2.Values)
+	physical := p.descr.PhysicalType()
+	texts := physical == parquet.Types.ByteArray || physical == parquet.Types.FixedLenByteArray
+	switch {
+	case h.Kind == pageDictionary && texts:
+		return &p.dictionaryBytes, size + text*values
+	case h.Kind == pageDictionary:
+		return &p.dictionaryBytes, 2 * size
+	case h.V2.Encoding == encodingSplit:
+		size *= 2
+	case h.V2.Encoding == encodingDeltaInts, h.V2.Encoding == encodingDeltaLength, h.V2.Encoding == encodingDeltaBytes:
+		size += text * values
 	}
-	more := max(0, int64(h.Uncompressed)-*largest)
+	return &p.largest, size
+}
+
+// hold counts the memory of the next page.
+func (p *pages) hold(largest *int64, size int64) error {
+	more := max(0, size-*largest)
 	*largest += more
 	if p.held.bytes.Add(more) > maxPages {
 		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "the pages of all mapped columns together need more than %d MB; write the file again with pages of about 1 MB", maxPages>>20)
@@ -182,16 +205,17 @@ func (p *pages) hold(h *pageHeader) error {
 }
 
 func (p *pages) readHeader() (pageHeader, error) {
+	header := p.header // a larger one is not kept
 	for {
-		n := min(int64(len(p.header)), p.room())
+		n := min(int64(len(header)), p.room())
 		if n <= 0 {
 			return pageHeader{}, p.damaged("it has a page without a valid header")
 		}
-		if err := p.src.ReadFull(p.header[:n], p.pos); err != nil {
+		if err := p.src.ReadFull(header[:n], p.pos); err != nil {
 			return pageHeader{}, err
 		}
 		var h pageHeader
-		length, err := unmarshal(p.header[:n], &h)
+		length, err := unmarshal(header[:n], &h)
 		if err == nil {
 			p.pos += int64(length)
 			switch h.Kind { // V2 has the fields of all kinds
@@ -202,10 +226,10 @@ func (p *pages) readHeader() (pageHeader, error) {
 			}
 			return h, nil
 		}
-		if n == p.room() || len(p.header) >= maxPageHeader {
+		if n == p.room() || len(header) >= maxPageHeader {
 			return h, p.damaged("it has a page without a valid header")
 		}
-		p.header = make([]byte, 4*len(p.header))
+		header = make([]byte, 4*len(header))
 	}
 }
 
@@ -229,6 +253,9 @@ func (p *pages) check(h *pageHeader) error {
 		return p.damaged("a page has a negative size")
 	case int64(h.Compressed) > p.room():
 		return p.damaged("a page is longer than the rest of its column")
+	case h.isData() && int64(v.Values) > p.Values-p.seen:
+		p.seen += int64(v.Values)
+		return p.wrongCount()
 	case h.Uncompressed > maxPage, h.Compressed > 2*maxPage, h.Kind == pageDictionary && h.Uncompressed > maxDictionary:
 		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page has %d MB decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.Uncompressed>>20)
 	case h.Kind == pageDataV2 && levels > int64(min(h.Compressed, h.Uncompressed)):

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,32 @@ func hostiles() []hostile {
 		{"a snappy page of 2 GB", func(t testing.TB) []byte {
 			return withPages(t, compress.Codecs.Snappy, 2, dataPage(math.MaxInt32, 3, 2, 0), []byte("abc"))
 		}, "pages of about 1 MB"},
+		{"a delta page of two milliards of values", func(t testing.TB) []byte {
+			return withPages(t, compress.Codecs.Uncompressed, 2, dataPage(12, 12, math.MaxInt32, 6), manyDeltas())
+		}, "claims 2 values"},
+		{"a delta page of two milliards in a list", func(t testing.TB) []byte {
+			email := plainValues("a@example.com")
+			return withColumns(t, 1, hostileColumn{chunk: append(dataPage(int64(len(email)), int64(len(email)), 1, 0), email...), values: 1},
+				hostileColumn{chunk: append(dataPage(32, 32, math.MaxInt32, 6), append(levelsOfZeros(), manyDeltas()...)...), values: math.MaxInt32, repeated: true})
+		}, "pages of all mapped columns"},
+		{"texts that repeat in every column", func(t testing.TB) []byte {
+			const rows, size = 1_000_000, 200
+			page := append(deltas(rows, 0, size), deltas(rows, size, 0)...)
+			page = append(page, make([]byte, size)...)
+			return everyColumn(t, rows, 0, append(dataPage(int64(len(page)), int64(len(page)), rows, 7), page...))
+		}, "pages of all mapped columns"},
+		{"dictionaries of empty texts in every column", func(t testing.TB) []byte {
+			page := make([]byte, 60<<20)
+			enc, err := zstd.NewWriter(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			packed := enc.EncodeAll(page, nil)
+			chunk := append(dictPage(int64(len(page)), int64(len(packed)), int64(len(page)/4)), packed...)
+			values := enc.EncodeAll([]byte{0, 2}, nil) // of 0 bits, one value
+			chunk = append(append(chunk, dataPage(2, int64(len(values)), 1, 8)...), values...)
+			return everyColumn(t, 1, 6, chunk)
+		}, "pages of all mapped columns"},
 		{"large pages in every column", largePages, "512 MB"},
 		{"large windows in every column", largeWindows, "beside each other"},
 		{"a zstd bomb in every column", func(t testing.TB) []byte { return manyLarge(t, 40, ipc.WithZstd()) }, "512 MB"},
@@ -76,6 +103,85 @@ func hostiles() []hostile {
 		{"a milliard rows of null", func(t testing.TB) []byte { return manyNulls(t, 1e9) }, "claims 1000000000 rows"},
 		{"a million rows of null", func(t testing.TB) []byte { return manyNulls(t, 1e6) }, ""},
 	}
+}
+
+// manyDeltas is DELTA_LENGTH_BYTE_ARRAY of as many lengths as possible, all of 0 bits.
+func manyDeltas() []byte {
+	b := binary.AppendUvarint([]byte{128, 1, 4}, math.MaxInt32)
+	return append(b, make([]byte, 12-len(b))...)
+}
+
+// levelsOfZeros are the repetition and the definition levels of as many values, in 6 bytes each.
+func levelsOfZeros() []byte {
+	run := append([]byte{6, 0, 0, 0}, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0) // 2^31-1 times 0
+	return append(bytes.Clone(run), run...)
+}
+
+// deltas is DELTA_BINARY_PACKED of one number and then n-1 times another.
+func deltas(n int, first, others int64) []byte {
+	b := binary.AppendUvarint([]byte{8, 1}, uint64(n))
+	b = binary.AppendVarint(b, first)
+	for at := 1; at < n; at += 8 {
+		step := int64(0)
+		if at == 1 {
+			step = others - first
+		}
+		b = binary.AppendVarint(b, min(step, 0))
+		b = append(b, 8, byte(max(step, 0)))
+		for range 7 {
+			b = append(b, byte(-min(step, 0)))
+		}
+	}
+	return b
+}
+
+// hostileColumn is a column chunk of a file, and what the footer says of it.
+type hostileColumn struct {
+	chunk    []byte
+	values   int64
+	codec    int
+	repeated bool
+}
+
+// withColumns returns a file of one row group with columns of text: email, c0, c1 and so on. Columns
+// with the same chunk share its place.
+func withColumns(t testing.TB, rows int64, columns ...hostileColumn) []byte {
+	t.Helper()
+	var fields []arrow.Field
+	var cols []arrow.Array
+	for c := range columns {
+		fields = append(fields, arrow.Field{Name: []string{"email", fmt.Sprintf("c%d", c-1)}[min(c, 1)], Type: arrow.BinaryTypes.String})
+		cols = append(cols, emails(t, "x").Column(0))
+	}
+	_, meta := footerOf(t, ipcBytes(t, func(t testing.TB, path string) {
+		writeParquet(t, path, 10, []arrow.Record{array.NewRecord(arrow.NewSchema(fields, nil), cols, 1)})
+	}))
+	body, places := []byte("PAR1"), map[*byte]int64{}
+	meta.RowGroups[0].NumRows, meta.FileMetaData.NumRows = rows, rows
+	for i, c := range columns {
+		place, ok := places[&c.chunk[0]]
+		if !ok {
+			place = int64(len(body))
+			places[&c.chunk[0]] = place
+			body = append(body, c.chunk...)
+		}
+		if c.repeated {
+			*meta.FileMetaData.Schema[1+i].RepetitionType = 2
+		}
+		col := meta.RowGroups[0].Columns[i].MetaData
+		col.Codec -= col.Codec
+		for range c.codec { // its type is not exported
+			col.Codec++
+		}
+		col.Encodings, col.DictionaryPageOffset = col.Encodings[:0], nil
+		col.DataPageOffset, col.TotalCompressedSize, col.NumValues = place, int64(len(c.chunk)), c.values
+	}
+	return withFooter(t, body, meta)
+}
+
+// everyColumn is withColumns of 40 columns with the same chunk.
+func everyColumn(t testing.TB, rows int64, codec int, chunk []byte) []byte {
+	return withColumns(t, rows, slices.Repeat([]hostileColumn{{chunk: chunk, values: rows, codec: codec}}, 40)...)
 }
 
 // bombPage returns a file with a Parquet page that claims to be small and is not.
@@ -232,23 +338,7 @@ func largePages(t testing.TB) []byte {
 	}
 	page = append(frame.EncodeAll(value, nil), page...) // two frames are one page
 	chunk := append(dataPage(size+4, int64(len(page)), 1, 0), page...)
-	fields, cols := []arrow.Field(nil), []arrow.Array(nil)
-	for c := range columns {
-		fields = append(fields, arrow.Field{Name: []string{"email", fmt.Sprintf("c%d", c)}[min(c, 1)], Type: arrow.BinaryTypes.String})
-		cols = append(cols, emails(t, "x").Column(0))
-	}
-	_, meta := footerOf(t, ipcBytes(t, func(t testing.TB, path string) {
-		writeParquet(t, path, 10, []arrow.Record{array.NewRecord(arrow.NewSchema(fields, nil), cols, 1)})
-	}))
-	body := []byte("PAR1")
-	for _, c := range meta.RowGroups[0].Columns {
-		col := c.MetaData
-		col.Codec = 6 // ZSTD
-		col.Encodings, col.DictionaryPageOffset = col.Encodings[:0], nil
-		col.DataPageOffset, col.TotalCompressedSize, col.NumValues = int64(len(body)), int64(len(chunk)), 1
-		body = append(body, chunk...)
-	}
-	return withFooter(t, body, meta)
+	return withColumns(t, 1, slices.Repeat([]hostileColumn{{chunk: chunk, values: 1, codec: 6}}, columns)...)
 }
 
 // largeWindows returns a file with a small frame in each column that requires a window of
