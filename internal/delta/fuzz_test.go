@@ -54,7 +54,7 @@ func FuzzLog(f *testing.F) {
 					}
 				}
 			}
-			rows, err := file.Rows(t.Context())
+			rows, err := file.Rows(t.Context(), 1<<20)
 			if err == nil && rows != nil && rows.GetCardinality() != uint64(file.Deleted()) {
 				t.Errorf("%d rows are deleted, and %d were read", file.Deleted(), rows.GetCardinality())
 			}

@@ -41,6 +41,9 @@ func (v *vector) id() string {
 // random. Delta's own limit is an int32.
 const maxVector = 128 << 20
 
+// maxBitmaps is the maximum number of bitmaps in a deletion vector.
+const maxBitmaps = 1 << 10
+
 var errVector = errors.New("a deletion vector of the Delta table is damaged; restore it, or rewrite the table's files (REORG TABLE … APPLY (PURGE))")
 
 // Deleted returns the number of deleted rows of the file.
@@ -61,10 +64,10 @@ func (f *File) Version() string {
 	return f.vector.id() + string(data)
 }
 
-// Rows returns the numbers of the deleted rows.
-func (f *File) Rows(ctx context.Context) (rows *roaring64.Bitmap, err error) {
+// Rows returns the numbers of the deleted rows. total is how many rows the file has.
+func (f *File) Rows(ctx context.Context, total int64) (rows *roaring64.Bitmap, err error) {
 	v := f.vector
-	if v == nil || v.Cardinality == 0 {
+	if v == nil {
 		return nil, nil
 	}
 	if v.SizeInBytes <= 0 || v.SizeInBytes > maxVector {
@@ -76,14 +79,19 @@ func (f *File) Rows(ctx context.Context) (rows *roaring64.Bitmap, err error) {
 		return nil, err
 	}
 	const magic = 1681511377
-	if len(data) < 4 || binary.LittleEndian.Uint32(data) != magic {
+	const head, least = 4 + 8, 4 + 8 // bytes before the bitmaps, and of each
+	if len(data) < head || binary.LittleEndian.Uint32(data) != magic {
+		return nil, errVector
+	}
+	// The library makes room for as many bitmaps as the vector claims. Each has 2^32 rows.
+	if n := binary.LittleEndian.Uint64(data[4:]); n > maxBitmaps || n > uint64(len(data)-head)/least {
 		return nil, errVector
 	}
 	rows = roaring64.New()
 	if err := rows.UnmarshalBinary(data[4:]); err != nil {
 		return nil, errVector
 	}
-	if rows.GetCardinality() != uint64(v.Cardinality) {
+	if rows.GetCardinality() != uint64(v.Cardinality) || !rows.IsEmpty() && rows.Maximum() >= uint64(total) {
 		return nil, errVector
 	}
 	return rows, nil

@@ -342,19 +342,32 @@ func TestDeltaDeletionVectors(t *testing.T) {
 	for len(inline)%4 != 0 {
 		inline = append(inline, 0)
 	}
+	many := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, 1681511377), 1<<34)
+	bitmap, err = roaring64.BitmapOf(0, 3, 4, n).ToBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	beyond := append(binary.LittleEndian.AppendUint32(nil, 1681511377), bitmap...)
+	for len(beyond)%4 != 0 {
+		beyond = append(beyond, 0)
+	}
 	stored := obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}
 	for name, c := range map[string]struct {
 		vector obj
 		word   string
 	}{
-		"inline":           {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 4}, ""},
-		"in a file":        {stored, ""},
-		"another count":    {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 5}, "damaged"},
-		"a gigabyte":       {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": 1 << 30, "cardinality": 4}, "damaged"},
-		"not base 85":      {obj{"storageType": "i", "pathOrInlineDv": "~~~~~", "sizeInBytes": 4, "cardinality": 4}, "damaged"},
-		"elsewhere":        {obj{"storageType": "p", "pathOrInlineDv": "s3://other/x.bin", "sizeInBytes": 4, "cardinality": 4}, "outside"},
-		"a file not there": {obj{"storageType": "u", "pathOrInlineDv": z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}, "missing"},
-		"beyond the file":  {obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 9, "sizeInBytes": len(data), "cardinality": 4}, "damaged"},
+		"inline":                 {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 4}, ""},
+		"in a file":              {stored, ""},
+		"without a count":        {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data)}, "damaged"},
+		"a count of 0":           {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 0}, "damaged"},
+		"many bitmaps":           {obj{"storageType": "i", "pathOrInlineDv": z85(many), "sizeInBytes": len(many), "cardinality": 4}, "damaged"},
+		"rows beyond the file's": {obj{"storageType": "i", "pathOrInlineDv": z85(beyond), "sizeInBytes": len(beyond), "cardinality": 4}, "damaged"},
+		"another count":          {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 5}, "damaged"},
+		"a gigabyte":             {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": 1 << 30, "cardinality": 4}, "damaged"},
+		"not base 85":            {obj{"storageType": "i", "pathOrInlineDv": "~~~~~", "sizeInBytes": 4, "cardinality": 4}, "damaged"},
+		"elsewhere":              {obj{"storageType": "p", "pathOrInlineDv": "s3://other/x.bin", "sizeInBytes": 4, "cardinality": 4}, "outside"},
+		"a file not there":       {obj{"storageType": "u", "pathOrInlineDv": z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}, "missing"},
+		"beyond the file":        {obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 9, "sizeInBytes": len(data), "cardinality": 4}, "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDelta(t)

@@ -173,7 +173,7 @@ func (r *reading) file(ctx context.Context, index int) (err error) {
 	}
 	var deleted *roaring64.Bitmap
 	if info.data != nil {
-		if deleted, err = info.data.Rows(ctx); err != nil {
+		if deleted, err = info.data.Rows(ctx, info.rows); err != nil {
 			return err
 		}
 	}
