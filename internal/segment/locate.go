@@ -47,7 +47,8 @@ type Search struct {
 // result has the signs that some are being written.
 func Locate(ctx context.Context, source string, search Search, allow func(storage.Object) (storage.Object, error)) (*Located, error) {
 	var in *storage.InTable
-	if err := storage.FindTable(ctx, source); errors.As(err, &in) {
+	closed, err := storage.FindTable(ctx, source)
+	if errors.As(err, &in) {
 		return locateTable(ctx, source, in, search, allow)
 	} else if err != nil {
 		return nil, err
@@ -60,6 +61,9 @@ func Locate(ctx context.Context, source string, search Search, allow func(storag
 		return nil, err
 	}
 	l := &Located{}
+	if closed = append(closed, found.Closed...); len(closed) > 0 {
+		l.warnings = append(l.warnings, fmt.Sprintf("the worker may not list the folder %q, so it can't tell whether the source is part of a table (Delta, Iceberg, Hudi), whose folders also have files with deleted rows; let the worker list it", closed[0]))
+	}
 	objects, failed := l.committed(ctx, found, allow)
 	if failed != nil {
 		return nil, failed

@@ -36,7 +36,7 @@ func surveyBucket(ctx context.Context, source string) (Found, error) {
 		return Found{Notes: o.notes}, fmt.Errorf("source %s: %w", o.where, err)
 	}
 	sort.Slice(o.found, func(i, j int) bool { return o.found[i].Name < o.found[j].Name })
-	return Found{o.found, o.notes}, nil
+	return Found{Objects: o.found, Notes: o.notes}, nil
 }
 
 // listTableInBucket is ListTable for a path in a bucket.

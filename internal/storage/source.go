@@ -115,7 +115,7 @@ func Survey(ctx context.Context, source string) (Found, error) {
 		return Found{Notes: w.notes}, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", source, loc.base, what, fs.ErrNotExist)
 	}
 	sort.Slice(w.found, func(i, j int) bool { return w.found[i].Name < w.found[j].Name })
-	return Found{inPartition(w.found, loc.base), w.notes}, nil
+	return Found{inPartition(w.found, loc.base), w.notes, w.closed}, nil
 }
 
 // inPartition sets the objects' Partition, given the folder that their names are
@@ -164,6 +164,7 @@ type walk struct {
 	clean   map[string]bool        // targets of links that are not in a table
 	found   []Object
 	notes   []Object
+	closed  []string // folders above targets of links that may not be read
 }
 
 // folder visits dir, whose name below the source is rel. It follows symbolic links to
@@ -255,7 +256,7 @@ func (w *walk) notInTable(folder, link string) error {
 	if w.clean[folder] {
 		return nil
 	}
-	table, err := tableAround(folder, tableInFolder)
+	table, closed, err := tableAround(folder, tableInFolder)
 	if err != nil {
 		return err
 	}
@@ -264,6 +265,7 @@ func (w *walk) notInTable(folder, link string) error {
 		return table
 	}
 	w.clean[folder] = true
+	w.closed = append(w.closed, closed...)
 	return nil
 }
 

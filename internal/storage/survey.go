@@ -23,6 +23,8 @@ type Found struct {
 	// whether they have finished (isNote). A folder is represented by one thing that is in
 	// it; empty folders are left out.
 	Notes []Object
+	// Closed are the folders above the targets of links that may not be read.
+	Closed []string
 }
 
 // isNote reports whether a hidden name is a note of a writer. _temporary is the folder in

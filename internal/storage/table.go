@@ -76,72 +76,90 @@ func tableOf(key string) (format, folder string) {
 	return "", ""
 }
 
-// FindTable returns an *InTable if a source is a table or is in one, and nil if it is
-// not. It skips folders above the source that it may not read.
-func FindTable(ctx context.Context, source string) error {
-	var find func(start string) (*InTable, error)
+// FindTable returns an *InTable if a source is a table or is in one, and no error if it is
+// not. closed are folders at or above the source that it may not read, and so can't tell.
+func FindTable(ctx context.Context, source string) (closed []string, err error) {
+	var find func(start string) (*InTable, []string, error)
 	var starts []string
 	var pattern string
 	if isBucket(source) {
 		o, err := openBucket(ctx, source)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		start, rest, err := o.where.fixed(ctx, o.bucket)
 		if err != nil {
-			return fmt.Errorf("source %s: %w", o.where, err)
+			return nil, fmt.Errorf("source %s: %w", o.where, err)
 		}
 		starts, pattern = []string{start}, rest
-		find = func(start string) (*InTable, error) {
+		find = func(start string) (*InTable, []string, error) {
 			return tableAround(start, func(folder string) (string, error) { return tableInBucket(ctx, o.bucket, folder) })
 		}
 	} else {
 		loc, err := parseLocation(source)
 		if err != nil {
-			return fmt.Errorf("source %q: %w", source, err)
+			return nil, fmt.Errorf("source %q: %w", source, err)
 		}
 		loc.settle()
-		if real, err := filepath.EvalSymlinks(loc.base); err == nil && real != loc.base {
+		real, err := filepath.EvalSymlinks(loc.base)
+		switch {
+		case err == nil && real != loc.base:
 			starts = []string{real}
+		case errors.Is(err, fs.ErrPermission):
+			closed = []string{loc.base}
+		case err != nil && !isMissing(err):
+			return nil, fmt.Errorf("source %q: %w", source, err)
 		}
 		// A table's own folder can be a link that leads out of the table.
 		starts, pattern = append(starts, loc.base), loc.pattern
-		find = func(start string) (*InTable, error) { return tableAround(start, tableInFolder) }
+		find = func(start string) (*InTable, []string, error) { return tableAround(start, tableInFolder) }
 	}
 	for _, start := range starts {
-		table, err := find(start)
+		table, unread, err := find(start)
 		if err != nil {
-			return fmt.Errorf("source %q: %w", source, err)
+			return nil, fmt.Errorf("source %q: %w", source, err)
 		}
+		closed = append(closed, unread...)
 		if table != nil {
 			table.Is = table.Folder == start && strings.Trim(pattern, "*") == ""
 			table.Folder = ""
-			return table
+			return nil, table
 		}
 	}
-	return nil
+	return closed, nil
 }
 
-// tableAround returns the table that a folder is or is in, or nil.
-func tableAround(start string, look func(folder string) (format string, err error)) (*InTable, error) {
+// tableAround returns the table that a folder is or is in, or nil. closed are the folders
+// that look may not read.
+func tableAround(start string, look func(folder string) (format string, err error)) (table *InTable, closed []string, err error) {
 	for folder := start; ; folder = path.Dir(folder) {
 		format, err := look(folder)
-		if err != nil && folder == start && !errors.Is(err, fs.ErrPermission) {
-			return nil, err
-		}
-		if format != "" {
-			return &InTable{Format: format, Folder: folder}, nil
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			closed = append(closed, folder)
+		case err != nil:
+			return nil, nil, err
+		case format != "":
+			return &InTable{Format: format, Folder: folder}, nil, nil
 		}
 		if folder == "." || folder == "/" || folder == "" {
-			return nil, nil
+			return nil, closed, nil
 		}
 	}
+}
+
+// isMissing reports whether an error is that of a file that does not exist.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 func tableInFolder(folder string) (string, error) {
 	for name, format := range map[string]string{"_delta_log": Delta, ".hoodie": Hudi} {
-		if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.IsDir() {
+		switch info, err := os.Stat(filepath.Join(folder, name)); {
+		case err == nil && info.IsDir():
 			return format, nil
+		case err != nil && !isMissing(err):
+			return "", err
 		}
 	}
 	found, err := os.ReadDir(filepath.Join(folder, "metadata"))
@@ -150,7 +168,7 @@ func tableInFolder(folder string) (string, error) {
 			return Iceberg, nil
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if isMissing(err) {
 		err = nil
 	}
 	return "", err

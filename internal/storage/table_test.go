@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 // tableOfSource returns the format of the table that a source is in, with "is" if the
 // source is the table's folder.
 func tableOfSource(ctx context.Context, source string) string {
-	err := FindTable(ctx, source)
+	_, err := FindTable(ctx, source)
 	if err == nil {
 		_, err = List(ctx, source)
 	}
@@ -88,6 +89,47 @@ func TestTablesAreFoundInBuckets(t *testing.T) {
 	for source, want := range tableSources {
 		if got := tableOfSource(t.Context(), root+source); got != want {
 			t.Errorf("%s: %q, want %q", source, got, want)
+		}
+	}
+}
+
+// TestFoldersAboveThatCanNotBeRead: a failure must not make a table's folder a plain one. A folder
+// that the worker may not read is passed over, and reported.
+func TestFoldersAboveThatCanNotBeRead(t *testing.T) {
+	unavailable := fmt.Errorf("503 SlowDown: %w", ErrUnavailable)
+	for _, c := range []struct {
+		bad    string
+		err    error
+		table  string
+		closed string
+	}{
+		{"", nil, "lake/t", ""},
+		{"lake/t/data", unavailable, "", ""},
+		{"lake/t", unavailable, "", ""},
+		{"lake/t", fs.ErrPermission, "", "lake/t"},
+		{"lake/t/data", fs.ErrPermission, "lake/t", ""},
+	} {
+		table, closed, err := tableAround("lake/t/data", func(folder string) (string, error) {
+			switch folder {
+			case c.bad:
+				return "", c.err
+			case "lake/t":
+				return Delta, nil
+			}
+			return "", nil
+		})
+		if failed := c.err != nil && c.err != fs.ErrPermission; failed != (err != nil) || failed && !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if got := strings.Join(closed, " "); got != c.closed || (table != nil) != (c.table != "") || table != nil && table.Folder != c.table {
+			t.Errorf("%+v: %+v, and %q can't be read", c, table, got)
+		}
+	}
+	dir := tree(t, "a/t/data/x.parquet", "b/t/data/x.parquet")
+	for folder, name := range map[string]string{"a": "_delta_log", "b": "metadata"} {
+		link(t, name, filepath.Join(dir, folder, "t", name)) // to itself
+		if got := tableOfSource(t.Context(), filepath.Join(dir, folder, "t/data")); !strings.Contains(got, "too many") {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }
