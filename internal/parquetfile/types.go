@@ -127,9 +127,15 @@ type types struct {
 	// julian reports whether dates before 1582-10-15 are in the Julian calendar, as Hive
 	// and Spark before version 3 write them; julian96 is the same for INT96.
 	julian, julian96 bool
-	// hints are the types of top-level columns in the writer's own schema, by name:
-	// Parquet has no type for durations.
+	// hints are the types of top-level columns in the writer's own schema, by name.
 	hints map[string]arrow.DataType
+}
+
+// hints are the numbers that writers store types as which Parquet lacks, or has only in
+// other units. Only the writer's own schema has the type.
+var hints = map[arrow.Type]arrow.DataType{
+	arrow.DURATION: arrow.PrimitiveTypes.Int64, arrow.TIMESTAMP: arrow.PrimitiveTypes.Int64, arrow.DATE64: arrow.PrimitiveTypes.Int64, arrow.TIME64: arrow.PrimitiveTypes.Int64,
+	arrow.TIME32: arrow.PrimitiveTypes.Int32, arrow.INTERVAL_MONTHS: arrow.PrimitiveTypes.Int32,
 }
 
 // newTypes reads the metadata that change the meaning of values.
@@ -269,11 +275,16 @@ func (t *types) leaf(e *element, hint arrow.DataType) (arrow.DataType, converter
 	if !ok {
 		known = leafTypes[stored{physical: physical}]
 	}
+	if d, ok := hint.(*arrow.DictionaryType); ok {
+		hint = d.ValueType
+	}
 	switch {
+	case hint != nil && known.dt != nil && hints[hint.ID()] == known.dt:
+		return hint, nil, nil
+	case hint == arrow.BinaryTypes.String && !ok && physical == parquet.Types.FixedLenByteArray && e.Length == 16:
+		return hint, uuids, nil
 	case !ok && physical == parquet.Types.FixedLenByteArray:
 		return &arrow.FixedSizeBinaryType{ByteWidth: int(e.Length)}, nil, nil
-	case hint != nil && (known.dt == arrow.PrimitiveTypes.Int64 && hint.ID() == arrow.DURATION || known.dt == arrow.PrimitiveTypes.Int32 && hint.ID() == arrow.INTERVAL_MONTHS):
-		return hint, nil, nil
 	case t.julian96 && physical == parquet.Types.Int96:
 		return known.dt, int96s(true), nil
 	case t.julian && known.dt == arrow.FixedWidthTypes.Date32:
