@@ -205,23 +205,35 @@ func (c *Column) In(fields []arrow.Field) int {
 func (c *Column) Widened(dt arrow.DataType) arrow.DataType {
 	name, _, _ := strings.Cut(c.Type, "(")
 	id := dt.ID()
-	whole := arrow.IsInteger(id)
+	whole := 0 // digits of a whole number
+	if arrow.IsInteger(id) {
+		whole = 10
+		if dt.(arrow.FixedWidthDataType).BitWidth() > 32 {
+			whole = 19
+		}
+	}
 	same := true // for all other types
 	switch name {
-	case "byte", "short", "integer", "long", "float":
-		same = whole || arrow.IsFloating(id)
+	case "byte", "short", "integer", "long":
+		same = whole > 0
+	case "float":
+		same = id == arrow.FLOAT32
 	case "double":
-		if whole || id == arrow.FLOAT32 {
+		if whole == 10 || id == arrow.FLOAT32 {
 			return arrow.PrimitiveTypes.Float64
 		}
 		same = id == arrow.FLOAT64
 	case "decimal":
-		wide := &arrow.Decimal128Type{}
+		wide, before, scale := &arrow.Decimal128Type{}, int32(whole), int32(0) // digits before and after the point
 		_, err := fmt.Sscanf(c.Type, "decimal(%d,%d)", &wide.Precision, &wide.Scale)
-		if same = whole || id == arrow.DECIMAL128; same && err == nil && !arrow.TypeEqual(dt, wide) {
+		if d, ok := dt.(*arrow.Decimal128Type); ok {
+			before, scale = d.Precision-d.Scale, d.Scale
+		}
+		same = (whole > 0 || id == arrow.DECIMAL128) && before <= wide.Precision-wide.Scale && scale <= wide.Scale
+		if same && err == nil && !arrow.TypeEqual(dt, wide) {
 			return wide
 		}
-	case "string", "binary":
+	case "string", "varchar", "char", "binary":
 		same = arrow.IsBaseBinary(id) || id == arrow.FIXED_SIZE_BINARY
 	case "boolean":
 		same = id == arrow.BOOL
@@ -234,9 +246,15 @@ func (c *Column) Widened(dt arrow.DataType) arrow.DataType {
 			return &arrow.TimestampType{Unit: arrow.Microsecond}
 		}
 		same = id == arrow.TIMESTAMP
+	case "struct":
+		same = id == arrow.STRUCT
+	case "array":
+		same = id == arrow.LIST
+	case "map":
+		same = id == arrow.MAP
 	}
 	if same || id == arrow.NULL {
 		return nil
 	}
-	return &columnar.Unsupported{Why: fmt.Errorf("its type is %s in the table and %s in a file, a change (Delta feature \"typeWidening\") that this program can't read; drop the feature from the table (ALTER TABLE … DROP FEATURE), which writes its files again", c.Type, dt)}
+	return &columnar.Unsupported{Why: fmt.Errorf("its type is %s in the table and %s in a file, which this program can't convert; write the table's files again, as dropping its feature \"typeWidening\" does (ALTER TABLE … DROP FEATURE)", c.Type, dt)}
 }

@@ -3,6 +3,7 @@ package parquetfile
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -61,6 +62,9 @@ func widening(narrow arrow.DataType, convert converter) converter {
 
 // nulls converts a column of LogicalType UNKNOWN, whose values are all null.
 func nulls(dt arrow.DataType, raw arrow.ArrayData, _ *columnar.Budget) (arrow.ArrayData, error) {
+	if raw.NullN() < raw.Len() {
+		return nil, errors.New("its logical type UNKNOWN says that all are null, and it has others")
+	}
 	return array.NewData(dt, raw.Len(), []*memory.Buffer{nil}, nil, raw.Len(), 0), nil
 }
 

@@ -76,6 +76,11 @@ func (f *File) checkRows(size, claimed int64, leaves int) error {
 		if f.Rows += g.Rows; f.Rows < 0 {
 			break
 		}
+		for _, c := range g.Chunks {
+			if g.Rows == 0 && c.Meta != nil && c.Meta.Values > 0 { // the count was not filled in
+				return fmt.Errorf("the file is damaged: row group %d claims 0 rows and has values; write it again", i)
+			}
+		}
 	}
 	// Some writers claim 0 rows in total; then the row groups' counts are used.
 	if claimed > f.Rows || claimed < 0 {

@@ -197,7 +197,7 @@ func (t *tree) mapOf(e *element, levels file.LevelInfo, nullable bool, hint arro
 		kv.Repetition = required
 		return t.inner(&kv, levels, hint)
 	})
-	if entry, ok := n.children[0].dt.(*arrow.StructType); ok {
+	if entry, ok := n.children[0].dt.(*arrow.StructType); ok && columnar.Supported(n.dt) == nil {
 		n.dt = arrow.MapOf(entry.Field(0).Type, entry.Field(1).Type)
 	}
 	return n
@@ -221,7 +221,8 @@ type Shape interface {
 	// Item returns the shape of a list's items or of a map's values; nil if they are the
 	// same in the file.
 	Item() Shape
-	// Widened returns the type of a leaf in the table; nil if it is the same in the file.
+	// Widened returns the type in the table; nil if it is the same in the file, or is a
+	// struct, list or map in both. It is a columnar.Unsupported if the file's can't become it.
 	Widened(dt arrow.DataType) arrow.DataType
 }
 
@@ -233,7 +234,12 @@ func (f *File) Reshape(column int, s Shape) arrow.Field {
 }
 
 func (n *node) reshape(s Shape) {
-	if s == nil {
+	if s == nil || columnar.Supported(n.dt) != nil && n.isLeaf() {
+		return
+	}
+	wide := s.Widened(n.dt)
+	if wide != nil && columnar.Supported(wide) != nil {
+		n.dt = wide
 		return
 	}
 	switch n.dt.(type) {
@@ -265,9 +271,8 @@ func (n *node) reshape(s Shape) {
 			n.dt = value.dt
 		}
 	default:
-		if wide := s.Widened(n.dt); wide != nil && n.isLeaf() && columnar.Supported(n.dt) == nil {
-			n.convert = widening(n.dt, n.convert)
-			n.dt = wide
+		if wide != nil {
+			n.convert, n.dt = widening(n.dt, n.convert), wide
 		}
 	}
 }

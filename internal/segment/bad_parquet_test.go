@@ -177,6 +177,7 @@ func TestBadFooters(t *testing.T) {
 		"rows that are not there":    {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows = 1 << 60 }, []string{"footer claims"}},
 		"negative rows":              {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = -5, -5 }, []string{"row group 0"}},
 		"absurd rows":                {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = 1<<60, 1<<60 }, []string{"rows in"}},
+		"rows that no group counts":  {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = 0, 0 }, []string{"row group 0 claims 0 rows and has values"}},
 		"fewer rows than values":     {func(m *metadata.FileMetaData) { m.FileMetaData.NumRows, m.RowGroups[0].NumRows = 1, 1 }, []string{"email", "claims 2 values"}},
 		"more values than pages":     {func(m *metadata.FileMetaData) { rowsAndValues(m, 3) }, []string{"email", "claims 3 values, its pages have 2"}},
 		"offset outside":             {func(m *metadata.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.DataPageOffset = 1 << 50 }, []string{"email", "outside"}},
@@ -345,6 +346,52 @@ func TestLogicalTypesOfLaterFormats(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnknownColumnWithValues: the logical type UNKNOWN is that of a column of nulls.
+func TestUnknownColumnWithValues(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	for json, word := range map[string]string{`[{"v": null, "email": "a@example.com"}]`: "", `[{"v": null, "email": "a@example.com"}, {"v": "x", "email": "b@example.com"}]`: "UNKNOWN"} {
+		writeParquet(t, path, 10, []arrow.Record{table(t, []arrow.Field{str("v"), str("email")}, json)})
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, meta := footerOf(t, data)
+		meta.FileMetaData.Schema[1].ConvertedType = nil
+		var footer bytes.Buffer
+		if _, err := meta.WriteTo(&footer, nil); err != nil {
+			t.Fatal(err)
+		}
+		writeBytes(t, path, withRawFooter(body, bytes.Replace(footer.Bytes(), []byte{0x1c, 0, 0}, []byte{0xbc, 0, 0}, 1)))
+		err = readAll(t, path, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+		if word == "" && err != nil {
+			t.Error(err)
+		} else if word != "" {
+			wantError(t, err, schemas.ErrorSegmentUnreadable, word, `"v"`)
+		}
+	}
+}
+
+// TestMapOfUnsupportedValues names what is not supported.
+func TestMapOfUnsupportedValues(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	dt := arrow.MapOf(arrow.BinaryTypes.String, &arrow.Decimal128Type{Precision: 38, Scale: 2})
+	writeParquet(t, path, 10, []arrow.Record{table(t, []arrow.Field{str("email"), typed("m", dt)}, `[{"email": "a@example.com", "m": [{"key": "k", "value": "1.25"}]}]`)})
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, meta := footerOf(t, data)
+	digits := int32(99)
+	value := meta.FileMetaData.Schema[len(meta.FileMetaData.Schema)-1]
+	value.Precision, value.LogicalType = &digits, nil
+	writeBytes(t, path, withFooter(t, body, meta))
+	if err := readAll(t, path, Columns{Email: "email"}); err != nil {
+		t.Error(err)
+	}
+	_, err = Inspect(t.Context(), path, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+	wantError(t, err, schemas.ErrorColumn, `"m"`, "99 digits")
 }
 
 // TestPageOfNulls reads a page of version 2 that has only levels: some writers store the values

@@ -305,13 +305,49 @@ func TestDeltaTypeWidening(t *testing.T) {
 	if got := rows(t, s, Options{}); got[0] != "email=a@x.com d=7 m=7 at=2026-11-25 00:00:00Z s.x=7 l=[7,null] " {
 		t.Error(got[0])
 	}
-	// A change that no table can have yet is refused by its name, where it is mapped.
-	d = newDelta(t)
-	d.commit(append(createTable(emailColumn+column("x", `"string"`), nil, nil, "typeWidening"),
-		obj{"add": d.write("a.parquet", nil, table(t, []arrow.Field{str("email"), typed("x", p.Int32)}, `[{"email":"a@x.com","x":7}]`))})...)
-	inspect(t, d.dir, Columns{Email: "email"})
-	_, err := Inspect(t.Context(), d.dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
-	wantError(t, err, schemas.ErrorColumn, `"x"`, "typeWidening", "string", "int32")
+}
+
+// TestDeltaTypesThatDiffer: a file whose column can't become what the table says is refused, where the
+// column is mapped.
+func TestDeltaTypesThatDiffer(t *testing.T) {
+	p, text := arrow.PrimitiveTypes, arrow.BinaryTypes.String
+	list := func(of string) string { return `{"type":"array","elementType":` + of + `,"containsNull":true}` }
+	for _, c := range []struct {
+		table string // its type
+		file  arrow.DataType
+		value string
+		words []string
+	}{
+		{`"string"`, p.Int32, `7`, []string{"string", "int32"}},
+		{`"string"`, arrow.StructOf(typed("a", p.Int32)), `{"a":7}`, []string{"string", "struct"}},
+		{`"string"`, arrow.ListOf(text), `["a"]`, []string{"string", "list"}},
+		{`"string"`, arrow.MapOf(text, text), `[{"key":"a","value":"b"}]`, []string{"string", "map"}},
+		{`{"type":"struct","fields":[]}`, text, `"a"`, []string{"struct", "utf8"}},
+		{list(`"string"`), text, `"a"`, []string{"array", "utf8"}},
+		{list(`"string"`), arrow.ListOf(p.Int64), `[7]`, []string{"string", "int64"}},
+		{list(`"string"`), arrow.StructOf(typed("a", p.Int32)), `{"a":7}`, []string{"array", "struct"}},
+		{`{"type":"map","keyType":"string","valueType":"long","valueContainsNull":true}`, arrow.MapOf(text, p.Float64), `[{"key":"a","value":1.5}]`, []string{"long", "float64"}},
+		{`"long"`, p.Float64, `1.5`, []string{"long", "float64"}},
+		{`"integer"`, p.Float32, `1.5`, []string{"integer", "float32"}},
+		{`"float"`, p.Float64, `1.5`, []string{"float", "float64"}},
+		{`"float"`, p.Int32, `1`, []string{"float", "int32"}},
+		{`"double"`, p.Int64, `9007199254740993`, []string{"double", "int64"}},
+		{`"decimal(10,2)"`, &arrow.Decimal128Type{Precision: 10, Scale: 4}, `"1.2345"`, []string{"decimal(10,2)", "decimal(10, 4)"}},
+		{`"decimal(10,4)"`, &arrow.Decimal128Type{Precision: 10, Scale: 2}, `"12345678.25"`, []string{"decimal(10,4)", "decimal(10, 2)"}},
+		{`"decimal(10,2)"`, p.Int64, `7`, []string{"decimal(10,2)", "int64"}},
+		{`"varchar(10)"`, p.Int64, `7`, []string{"varchar", "int64"}},
+	} {
+		d := newDelta(t)
+		d.commit(append(createTable(emailColumn+fmt.Sprintf(`,{"name":"x","type":%s,"nullable":true,"metadata":{}}`, c.table), nil, nil, "typeWidening"),
+			obj{"add": d.write("a.parquet", nil, table(t, []arrow.Field{str("email"), typed("x", c.file)}, `[{"email":"a@x.com","x":`+c.value+`}]`))})...)
+		inspect(t, d.dir, Columns{Email: "email"})
+		_, err := Inspect(t.Context(), d.dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+		if err == nil {
+			t.Errorf("%s in the table and %s in the file are read", c.table, c.file)
+			continue
+		}
+		wantError(t, err, schemas.ErrorColumn, append(c.words, `"x"`, "typeWidening")...)
+	}
 }
 
 // z85 encodes in ZeroMQ's variant of base 85.
