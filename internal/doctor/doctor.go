@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -270,26 +271,30 @@ func (p *patient) queue(ctx context.Context, check string, q operate.Queue, fix 
 
 // polled is the finding about a task queue with these workers. Temporal lists a worker for
 // minutes after it has stopped. One that stopped less than a minute ago can't be told from one
-// that waits for a task.
+// that waits for a task, so the finding says when each polled last.
 func polled(workers []operate.Worker, now time.Time) Finding {
 	var latest time.Time
 	var idle *operate.Worker
-	alive := 0
+	var alive []time.Duration // since their last poll
 	for _, w := range workers {
 		switch {
 		case now.Sub(w.LastSeen) > pollEvery+maxSkew:
 		case w.Idle:
 			idle = &w
 		default:
-			alive++
+			alive = append(alive, max(0, now.Sub(w.LastSeen)))
 		}
 		if w.LastSeen.After(latest) {
 			latest = w.LastSeen
 		}
 	}
 	switch {
-	case alive > 0:
-		return Finding{State: OK, Found: "polled in the last minute by " + console.Things(alive, "worker")}
+	case len(alive) > 0:
+		last := console.Ago(slices.Min(alive))
+		if first := console.Ago(slices.Max(alive)); first != last {
+			last += " to " + first
+		}
+		return Finding{State: OK, Found: fmt.Sprintf("polled by %s, last %s ago", console.Things(len(alive), "worker"), last)}
 	case idle != nil && idle.Build == "":
 		return Finding{State: Wrong, Found: "the workers that poll it get no tasks, since a version of a worker deployment is current and they have none",
 			Fix: "start workers with TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID (docs/temporal.md)"}

@@ -41,8 +41,9 @@ func TestStoppedWorkers(t *testing.T) {
 	for want, workers := range map[string][]operate.Worker{
 		"wrong no worker polls it":                            nil,
 		"wrong no worker polls it; the last one did 3m0s ago": {worker(4 * time.Minute), worker(3 * time.Minute)},
-		"ok polled in the last minute by 1 worker":            {worker(3 * time.Minute), worker(time.Minute)},
-		"ok polled in the last minute by 2 workers":           {worker(0), worker(-10 * time.Second)},
+		"ok polled by 1 worker, last 1m15s ago":               {worker(3 * time.Minute), worker(75 * time.Second)}, // it may just have stopped
+		"ok polled by 2 workers, last 0s ago":                 {worker(0), worker(-10 * time.Second)},
+		"ok polled by 3 workers, last 2s to 58s ago":          {worker(58 * time.Second), worker(2 * time.Second), worker(30 * time.Second)},
 	} {
 		if f := polled(workers, now); !strings.HasPrefix(string(f.State)+" "+f.Found, want) {
 			t.Errorf("%+v, want %s", f, want)
@@ -62,8 +63,8 @@ func TestWorkersThatGetNoTasks(t *testing.T) {
 	if f := polled([]operate.Worker{plain}, now); f.State != Wrong || !strings.Contains(f.Fix, "TEMPORAL_WORKER_BUILD_ID") {
 		t.Errorf("%+v", f)
 	}
-	current := operate.Worker{LastSeen: now, Deployment: "segment export", Build: "2"}
-	if f := polled([]operate.Worker{old, current}, now); f.State != OK || f.Found != "polled in the last minute by 1 worker" {
+	current := operate.Worker{LastSeen: now.Add(-time.Minute), Deployment: "segment export", Build: "2"} // it may just have stopped
+	if f := polled([]operate.Worker{old, current}, now); f.State != OK || f.Found != "polled by 1 worker, last 1m0s ago" {
 		t.Errorf("%+v", f)
 	}
 	old.LastSeen = now.Add(-3 * time.Minute)
