@@ -681,7 +681,7 @@ func TestClashingFieldTypesAreLookedAtAnew(t *testing.T) {
 	w.ExecuteWorkflow(ExportSegment, input)
 	require.NoError(t, w.GetWorkflowError())
 	require.Equal(t, 2, inspected)
-	require.Equal(t, []string{"fractions", "integers"}, w.report().Warnings)
+	require.Equal(t, []string{"fractions", "integers", "the run started over once; the last time because of this: trouble"}, w.report().Warnings)
 }
 
 // TestACheckSendsNothing goes through the steps before the first request only,
