@@ -98,6 +98,7 @@ func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 		return nil, fmt.Errorf("read the kept hashes: %w", err)
 	}
 	s := &Set{n: n}
+	s.grow()
 	var block []Hash // of the hash before
 	var last Hash
 	buf := make([]byte, min(n*len(Hash{}), ioBuffer))

@@ -85,7 +85,7 @@ const blocks = 1 << 12
 // Set is a set of hashes. Add fills it, and Seal ends that; then it may be read by several
 // goroutines. A nil Set is empty.
 type Set struct {
-	blocks [blocks][]Hash
+	blocks [][]Hash // nil until there is a hash: they are many for a small set
 	n      int
 	// filter is a Bloom filter of words, at least 8 bits for each hash. The bits of a hash are in
 	// one word, so that one look at the memory answers for 96 % or more of the hashes that the
@@ -98,11 +98,19 @@ func (s *Set) Add(h Hash) error {
 	if s.n >= MaxPeople {
 		return ErrTooMany
 	}
+	s.grow()
 	b := h.block()
 	s.blocks[b] = append(s.blocks[b], h)
 	s.n++
 	s.filter = nil
 	return nil
+}
+
+// grow makes the blocks of an empty set.
+func (s *Set) grow() {
+	if s.blocks == nil {
+		s.blocks = make([][]Hash, blocks)
+	}
 }
 
 // bits returns the word of a hash in a filter, and its bits there. They depend on parts of the hash
@@ -116,7 +124,7 @@ func (h Hash) block() int { return int(h[0])<<4 | int(h[1])>>4 }
 
 // Seal sorts the hashes, unless that was done.
 func (s *Set) Seal() {
-	if s.filter != nil {
+	if s.filter != nil || s.n == 0 {
 		return
 	}
 	const sorters = 4

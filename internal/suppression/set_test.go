@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestSet(t *testing.T) {
@@ -141,5 +142,15 @@ func TestUnevenSets(t *testing.T) {
 				t.Fatalf("%s, %d: %t", name, i, has)
 			}
 		}
+	}
+}
+
+func TestAnEmptySetIsSmall(t *testing.T) {
+	set := new(Set)
+	if n := unsafe.Sizeof(*set); n > 128 {
+		t.Errorf("an empty set takes %d bytes", n)
+	}
+	if set.Seal(); set.Has(Hash{1}) || len(set.blocks) > 0 {
+		t.Error("an empty set has something")
 	}
 }
