@@ -27,8 +27,13 @@ type wait struct {
 	workflowID string
 }
 
-// waiting returns what a run waits for.
+// waiting returns what a run waits for. It asks the workflows only if that may have changed.
 func (r *run) waiting() (all []wait) {
+	if !r.engine.changed {
+		return r.engine.waits
+	}
+	r.engine.changed = false
+	defer func() { r.engine.waits = all }()
 	query := func(id string, p any, of func() *schemas.Waiting) {
 		if v, err := r.engine.env.QueryWorkflowByID(id, schemas.QueryProgress); err == nil && v.Get(p) == nil && of() != nil {
 			all = append(all, wait{of(), id})
@@ -140,6 +145,7 @@ func (h *history) reply(r *run, w wait, name string, a schemas.Answer) {
 			p.approved = p.staged.Attempt
 		}
 	}
+	r.engine.changed = true
 	_ = r.engine.env.UpdateWorkflowByID(w.workflowID, name, key, &testsuite.TestUpdateCallback{
 		OnReject: func(error) { h.count("answers refused") },
 		OnComplete: func(_ any, err error) {

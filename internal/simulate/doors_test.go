@@ -137,7 +137,7 @@ func (o *outbound) Sleep(ctx workflow.Context, d time.Duration) error {
 	e.world.after(d, e.world.named(e.run.key+" wakes up"), func() {
 		if !e.terminated && !e.run.over {
 			e.over[id] = outcome{}
-			_ = e.env.SignalWorkflowByID(workflowID, outcomes, id)
+			e.signal(workflowID, id)
 		}
 	})
 	return f.Get(ctx, nil)

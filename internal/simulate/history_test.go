@@ -240,7 +240,7 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 	}
 	r.key = h.named(fmt.Sprintf("%s %d of %s", what, round, h.exportName(e)))
 	r.id = fmt.Sprintf("%04d%s%03x-%d", round, string(rune('a'+e)), h.plan.seed&0xfff, len(h.runs))
-	r.engine = &engine{run: r, number: len(h.runs), open: map[int]*task{}, over: map[int]outcome{}}
+	r.engine = &engine{run: r, number: len(h.runs), changed: true, open: map[int]*task{}, over: map[int]outcome{}}
 	if of != nil {
 		r.id, r.book, r.rows = of.id, of.book, of.rows
 		r.troubled, r.restarted = true, true

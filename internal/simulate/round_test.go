@@ -146,6 +146,7 @@ func (h *history) stop(r *run, how string) {
 	h.tell("%s: somebody asks to %s it", r.key, how)
 	h.count("runs to " + how)
 	if how == "cancel" {
+		r.engine.changed = true
 		r.engine.env.CancelWorkflow()
 		return
 	}
@@ -167,7 +168,7 @@ func (h *history) stop(r *run, how string) {
 		}
 	}
 	for _, id := range r.segmentIDs() {
-		_ = r.engine.env.SignalWorkflowByID(id, outcomes, 0)
+		r.engine.signal(id, 0)
 	}
 	h.settled()
 	r.engine.env.SignalWorkflow(outcomes, 0)

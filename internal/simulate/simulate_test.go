@@ -29,6 +29,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	metrics "go.opentelemetry.io/otel/metric/noop"
+	traces "go.opentelemetry.io/otel/trace/noop"
+
 	"iterable-segment-export/workflows"
 )
 
@@ -56,6 +60,9 @@ var warm = sync.OnceFunc(func() {
 	if shm := "/dev/shm"; os.Getenv("TMPDIR") == "" && writable(shm) {
 		must(os.Setenv("TMPDIR", shm))
 	}
+	// The bucket of the data root would prepare spans and measurements for a provider to come.
+	otel.SetTracerProvider(traces.NewTracerProvider())
+	otel.SetMeterProvider(metrics.NewMeterProvider())
 	workflows.FirstChunk, workflows.ChunksPerExecution = 2, 2
 })
 

@@ -40,8 +40,11 @@ type engine struct {
 	// number tells the engines of a history apart, executions the workflows of one.
 	number, executions int
 	open               map[int]*task
-	timers             int
-	over               map[int]outcome // by the task's number, until the workflow has taken it
+	// changed is set once something has happened to a workflow since it was asked what it waits for.
+	changed bool
+	waits   []wait
+	timers  int
+	over    map[int]outcome // by the task's number, until the workflow has taken it
 	// played is what activities ended with, in their order, and recorded what another
 	// execution of a run that was reset replays of it, by workflow.
 	played   []ended
@@ -441,7 +444,13 @@ func (t *task) close(o outcome) {
 				m.Adds, m.Updates, m.Removals, m.Unchanged, m.SnapshotVersion, m.Members)
 		}
 	}
-	_ = e.env.SignalWorkflowByID(t.workflow.ID, outcomes, t.id)
+	e.signal(t.workflow.ID, t.id)
+}
+
+// signal tells a workflow that a task or timer has ended.
+func (e *engine) signal(workflowID string, id int) {
+	e.changed = true
+	_ = e.env.SignalWorkflowByID(workflowID, outcomes, id)
 }
 
 // cancel cancels the activity.

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,7 @@ func (w *world) named(key string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.serial[key]++
-	return fmt.Sprintf("%s #%d", key, w.serial[key])
+	return key + " #" + strconv.Itoa(w.serial[key])
 }
 
 // add makes a step wait for its turn.
