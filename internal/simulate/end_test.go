@@ -211,12 +211,16 @@ func (r *run) checkList(l *list, deleted map[int]bool) {
 			r.checkFields(who, n)
 			if !unsure[who] {
 				rec.must[who], rec.can[who] = true, true
+				r.checkFound(who, sent[who], l, true)
 			}
 		case mirror || suppressed == surely:
 			if rec.must[who] && !unsure[who] && l.members[who] {
 				r.violated("a", "after %s, %d has left the segment or is suppressed, and is still on list %d", r.key, who, l.ID)
 			}
 			if !unsure[who] {
+				if rec.must[who] || !rec.can[who] {
+					r.checkFound(who, row{}, l, false)
+				}
 				delete(rec.must, who)
 			}
 		}
@@ -243,6 +247,9 @@ func (r *run) checkFields(who, n int) {
 	}
 	if got := got["c"+of]; r.turn.constant > 0 && strings.Trim(got, `"`) != fmt.Sprint(r.turn.constant) {
 		r.violated("a", "after %s, %d has the constant %s, want %d", r.key, who, got, r.turn.constant)
+	}
+	if want := r.turn.text.sent(n); want != "" && got["t"+of] != want {
+		r.violated("a", "after %s, %d has the text %s, want %s", r.key, who, got["t"+of], want)
 	}
 }
 

@@ -76,6 +76,9 @@ func (h *history) export(e int, t turn) schemas.Export {
 	if t.constant > 0 {
 		out.Fields.List = append(out.Fields.List, schemas.Field{Value: schemas.Literal(fmt.Sprint(t.constant)), As: "c" + out.Name})
 	}
+	if t.text != nil {
+		out.Fields.List = append(out.Fields.List, t.text.field("t"+out.Name))
+	}
 	var now schemas.Duration
 	out.Ready = schemas.Ready{Settle: &now, Then: t.then} // the files are newer than the simulated time
 	if t.restart {
@@ -102,7 +105,7 @@ func (h *history) writeRows(name string, rows []row) {
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: "email", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "user", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "m", Type: arrow.PrimitiveTypes.Float64}, {Name: "version", Type: arrow.PrimitiveTypes.Int64},
-		{Name: each, Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: each, Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "t", Type: arrow.BinaryTypes.String, Nullable: true},
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
@@ -137,6 +140,14 @@ func (h *history) writeRows(name string, rows []row) {
 		b.Field(3).(*array.Float64Builder).Append(m)
 		b.Field(4).(*array.Int64Builder).Append(int64(h.version))
 		text(5, values[r.at])
+		switch r.n {
+		case aText:
+			text(6, written)
+		case anEmptyText:
+			b.Field(6).(*array.StringBuilder).Append("")
+		default:
+			b.Field(6).AppendNull()
+		}
 	}
 	record := b.NewRecord()
 	defer record.Release()

@@ -90,5 +90,8 @@ func (h *history) checkDeletions() {
 		if !first.Complete() || !again.Complete() || len(again.Files) > 0 {
 			h.violated("g", "%d is not forgotten in the data root: first %+v, then %+v", who, first, again)
 		}
+		if found := h.find(address(who), true); len(found.Lists)+len(found.Rows)+len(found.NotOn)+len(found.Unreadable) > 0 {
+			h.violated("j", "%d, who is forgotten in the data root, is found: %+v", who, found)
+		}
 	}
 }

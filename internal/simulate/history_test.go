@@ -269,7 +269,7 @@ func (h *history) begin(round, e int, t turn, of *run) *run {
 		h.count(what + "s with a list for each value")
 	}
 	for kind, is := range map[string]bool{
-		"with dedupe": t.dedupe != "", "with a constant": t.constant > 0, "by a schedule": t.scheduled && !t.check, "that wait for data": t.late > 0,
+		"with dedupe": t.dedupe != "", "with a constant": t.constant > 0, "with a text": t.text != nil, "by a schedule": t.scheduled && !t.check, "that wait for data": t.late > 0,
 	} {
 		if is {
 			h.count("runs " + kind)

@@ -104,6 +104,7 @@ type turn struct {
 type more struct {
 	dedupe    string // Dedupe.Keep, by n
 	constant  int    // the value of a constant field; 0 is no such field
+	text      *text  // a text field
 	scheduled bool   // a schedule started the run, and not a person
 	restart   bool   // the run starts over if the files change
 	// keep leaves the lists of values as they are that have vanished.
@@ -231,6 +232,7 @@ func (p *plan) round(r *rand.Rand, k int, last [][]row) round {
 			t.keep = chance(each, 0.3)
 		}
 		t.more = p.more(rand.New(rand.NewPCG(p.seed, uint64(700+10*k+e))), t.rows)
+		t.text = drawText(rand.New(rand.NewPCG(p.seed, uint64(1700+10*k+e))))
 		out.exports = append(out.exports, t)
 	}
 	if !p.spotless && chance(r, 0.6) {
@@ -370,6 +372,9 @@ func (t turn) String() string {
 	fmt.Fprintf(&b, ", %d fields", t.fields)
 	if t.constant > 0 {
 		fmt.Fprintf(&b, ", the constant %d", t.constant)
+	}
+	if t.text != nil {
+		fmt.Fprintf(&b, ", a text %s", t.text)
 	}
 	if t.dedupe != "" {
 		fmt.Fprintf(&b, ", of duplicates the %s", t.dedupe)

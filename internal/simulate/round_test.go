@@ -220,6 +220,9 @@ func (h *history) heal() {
 				h.violated("f", "%s is %q although nothing went wrong: %s", r.key, r.state, r.problem)
 				return
 			}
+			if r.round == rd.number && r.export == e {
+				r.checkExplained()
+			}
 		}
 	}
 	h.idle(49 * time.Hour) // longer than the people of a trial are kept
