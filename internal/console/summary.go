@@ -15,9 +15,9 @@ import (
 )
 
 // Summary prints a line for each segment of the runs: the rows read, sent and rejected, and
-// the time taken.
+// the time taken. Below it are the reasons of the rows that were not sent.
 func Summary(w io.Writer, views []operate.View) {
-	header := []string{"export", "segment", "state", "list", "read", "sent", "unchanged", "removed", "rejected", "requests", "seconds", "profiles/s"}
+	header := []string{"export", "segment", "state", "read", "sent", "unchanged", "removed", "rejected", "seconds"}
 	var rows [][]string
 	for _, v := range views {
 		if len(v.Segments) == 0 {
@@ -28,46 +28,43 @@ func Summary(w io.Writer, views []operate.View) {
 		}
 	}
 	Table(w, header, rows, header[3:]...)
+	for _, v := range views {
+		for _, s := range v.Segments {
+			if reasons := unsent(s.Report); len(reasons) > 0 {
+				fmt.Fprintln(w, Wrap(w, 2, fmt.Sprintf("Not sent of %q: %s", s.Run.Segment, strings.Join(reasons, ", "))))
+			}
+		}
+	}
 }
 
 func summaryRow(w io.Writer, export string, s operate.SegmentView) []string {
 	r := s.Report
-	row := []string{export, s.Run.Segment, State(w, s.State), "", humanize.Comma(r.Manifest.Read), humanize.Comma(r.Upload.Sent),
-		humanize.Comma(r.Manifest.Unchanged), humanize.Comma(r.Upload.Removed), rejected(r), humanize.Comma(r.Upload.Requests), "", ""}
-	if r.ListID != 0 {
-		row[3] = fmt.Sprint(r.ListID)
+	var rejected int64
+	for _, n := range r.Rejected {
+		rejected += n
 	}
+	row := []string{export, s.Run.Segment, State(w, s.State), humanize.Comma(r.Manifest.Read), humanize.Comma(r.Upload.Sent),
+		humanize.Comma(r.Manifest.Unchanged), humanize.Comma(r.Upload.Removed), humanize.Comma(rejected), ""}
 	if !r.FinishedAt.IsZero() {
-		took := r.FinishedAt.Sub(r.StartedAt)
-		row[10] = fmt.Sprintf("%.1f", took.Seconds())
-		if took > 0 {
-			row[11] = humanize.Comma(int64(float64(r.Upload.Acknowledged()) / took.Seconds()))
-		}
+		row[8] = fmt.Sprintf("%.1f", r.FinishedAt.Sub(r.StartedAt).Seconds())
 	}
 	return row
 }
 
-// rejected returns the number of rejected rows, in total and by reason.
-func rejected(r schemas.ExportReport) string {
-	var total int64
-	var parts []string
+// unsent returns how many rows were not sent, for each reason.
+func unsent(r schemas.ExportReport) (reasons []string) {
+	add := func(reason string, n int64) {
+		if n > 0 {
+			reasons = append(reasons, reason+" "+humanize.Comma(n))
+		}
+	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Rejected)) {
-		total += r.Rejected[reason]
-		parts = append(parts, fmt.Sprintf("%s %s", reason, humanize.Comma(r.Rejected[reason])))
+		add(string(reason), r.Rejected[reason])
 	}
-	if r.Manifest.Filtered > 0 {
-		parts = append(parts, fmt.Sprintf("(filtered %s)", humanize.Comma(r.Manifest.Filtered)))
-	}
-	if r.Manifest.Duplicates > 0 {
-		parts = append(parts, fmt.Sprintf("(duplicate %s)", humanize.Comma(r.Manifest.Duplicates)))
-	}
-	if r.Manifest.Suppressed > 0 {
-		parts = append(parts, fmt.Sprintf("(suppressed %s)", humanize.Comma(r.Manifest.Suppressed)))
-	}
-	if len(parts) == 0 {
-		return "0"
-	}
-	return humanize.Comma(total) + "\n" + strings.Join(parts, "\n")
+	add("duplicate", r.Manifest.Duplicates)
+	add("filtered", r.Manifest.Filtered)
+	add("suppressed", r.Manifest.Suppressed)
+	return reasons
 }
 
 // Ago formats a duration to the second.

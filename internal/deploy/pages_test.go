@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestPagesSayWhoTheyAreFor: the first two sentences of a page say who it is for, and what they can
@@ -20,5 +22,25 @@ func TestPagesSayWhoTheyAreFor(t *testing.T) {
 		if err != nil || !opening.Match(text) {
 			t.Errorf("%s begins with %.200q, %v", name, text, err)
 		}
+	}
+}
+
+// TestTheSampleFits: the output that README.md shows is not wider than a page.
+func TestTheSampleFits(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```text\n")[1:]
+	for _, block := range blocks {
+		sample, _, _ := strings.Cut(block, "\n```")
+		for line := range strings.Lines(sample) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 {
+				t.Errorf("%d columns: %s", n, line)
+			}
+		}
+	}
+	if len(blocks) == 0 {
+		t.Error("README.md has no sample")
 	}
 }
