@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -114,11 +115,19 @@ func (m snsMessage) signed() string {
 const (
 	// mostCerts bounds the certificates that are kept; there is one for each region.
 	mostCerts = 100
-	// mostFetches is how many certificates may be fetched at once, and fetchPause the time until
-	// one more may be: anyone can send messages that name new ones.
-	mostFetches = 10
-	fetchPause  = 5 * time.Second
+	// Anyone can send messages that name new certificates. fetchBurst bounds how many are fetched at
+	// once, fetchRate how many in a second after that, and mostFetches how many at the same time. So
+	// whoever wants to keep real messages from having theirs fetched must send more than fetchRate
+	// messages a second, each with another URL.
+	fetchBurst, fetchRate = 40, 20
+	mostFetches           = 4
+	// refusedFor is how long a URL that has no certificate of SNS is not asked again. With fetchRate
+	// it bounds how many of them are kept.
+	refusedFor = 5 * time.Minute
 )
+
+// errNotSNS is the error of a certificate that is not of SNS, or does not exist.
+var errNotSNS = errors.New("the URL that the message names has no certificate of SNS")
 
 // certificate returns the key that SNS signs with.
 func (v *Verifier) certificate(ctx context.Context, from string) (*rsa.PublicKey, error) {
@@ -129,57 +138,97 @@ func (v *Verifier) certificate(ctx context.Context, from string) (*rsa.PublicKey
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.RawPath != "" || !certificatePath.MatchString(u.Path) {
 		return nil, no("the message names a URL that is not of a certificate of SNS")
 	}
+	// A forged message can name the certificate of real ones: if its sender hangs up, they still get it.
+	key, err, _ := v.fetching.Do(u.String(), func() (any, error) { return v.known(context.WithoutCancel(ctx), u) })
+	if err != nil {
+		return nil, err
+	}
+	return key.(*rsa.PublicKey), nil
+}
+
+// known returns the key of the certificate at a URL, which it fetches if it was not before.
+func (v *Verifier) known(ctx context.Context, u *url.URL) (*rsa.PublicKey, error) {
+	at := u.String()
 	v.mu.Lock()
-	key := v.certs[u.String()]
+	key, refused := v.certs[at], time.Since(v.refused[at]) < refusedFor
 	v.mu.Unlock()
 	if key != nil {
 		return key, nil
 	}
-	if !v.fetches.Allow() { // SNS sends the message again
-		return nil, errors.New("fetch the certificate of SNS: too many others were asked for within a short time")
+	if refused { // a refusal by the gateway would be final for SNS
+		return nil, errNotSNS
+	}
+	key, err := v.fetch(ctx, u)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if errors.Is(err, errNotSNS) {
+		maps.DeleteFunc(v.refused, func(_ string, at time.Time) bool { return time.Since(at) >= refusedFor })
+		v.refused[at] = time.Now()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(v.certs) >= mostCerts {
+		clear(v.certs)
+	}
+	v.certs[at] = key
+	return key, nil
+}
+
+// fetch fetches and verifies a certificate, unless too many others are asked for.
+func (v *Verifier) fetch(ctx context.Context, u *url.URL) (*rsa.PublicKey, error) {
+	select {
+	case v.slots <- struct{}{}:
+		defer func() { <-v.slots }()
+	default:
+		return nil, errTooMany
+	}
+	if !v.fetches.Allow() {
+		return nil, errTooMany
 	}
 	text, err := v.get(ctx, u)
 	if err != nil {
 		return nil, fmt.Errorf("fetch the certificate of SNS: %w", err)
 	}
-	if key, err = v.proven(ctx, u.Host, text); err != nil {
+	key, err := v.proven(ctx, u.Host, text)
+	if err != nil {
 		return nil, fmt.Errorf("verify the certificate of SNS: %w", err)
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.certs) >= mostCerts {
-		clear(v.certs)
-	}
-	v.certs[u.String()] = key
 	return key, nil
 }
+
+// errTooMany is answered with a status after which SNS sends the message again.
+var errTooMany = errors.New("fetch the certificate of SNS: too many others were asked for within a short time")
 
 // proven returns the key of the certificate that a host of SNS serves, once the certificate
 // has led to an authority that the system trusts.
 func (v *Verifier) proven(ctx context.Context, host string, text []byte) (*rsa.PublicKey, error) {
 	if !bytes.HasPrefix(text, []byte("-----BEGIN CERTIFICATE-----")) {
-		return nil, errors.New("the answer does not begin with a certificate")
+		return nil, fmt.Errorf("%w: the answer does not begin with a certificate", errNotSNS)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("the answer is not PEM")
+		return nil, fmt.Errorf("%w: the answer is not PEM", errNotSNS)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotSNS, err)
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, errors.New("its key is not of RSA")
+		return nil, fmt.Errorf("%w: its key is not of RSA", errNotSNS)
 	}
 	if !slices.ContainsFunc(names(host), func(name string) bool { return cert.VerifyHostname(name) == nil }) {
-		return nil, fmt.Errorf("it is not for %s", names(host)[0])
+		return nil, fmt.Errorf("%w: it is not for %s", errNotSNS, names(host)[0])
 	}
 	between, err := v.issuer(ctx, cert)
 	if err != nil {
 		return nil, err
 	}
 	_, err = cert.Verify(x509.VerifyOptions{Roots: v.o.Roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errNotSNS, err)
+	}
 	return key, err
 }
 
@@ -216,7 +265,11 @@ func (v *Verifier) get(ctx context.Context, u *url.URL) ([]byte, error) {
 		return nil, err
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
+	switch answer.StatusCode {
+	case http.StatusOK:
+	case http.StatusForbidden, http.StatusNotFound:
+		return nil, fmt.Errorf("%w: %s answered %s", errNotSNS, u.Host, answer.Status)
+	default:
 		return nil, fmt.Errorf("%s answered %s", u.Host, answer.Status)
 	}
 	return io.ReadAll(io.LimitReader(answer.Body, 64<<10))

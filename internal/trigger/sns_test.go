@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -256,32 +258,127 @@ func TestTheCertificateOfSNSIsProven(t *testing.T) {
 	}
 }
 
+// forgedURL returns a URL that could be of a certificate of SNS, another one for each i.
+func forgedURL(i int) string {
+	return fmt.Sprintf("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-%032x.pem", i)
+}
+
 // TestForgedMessagesDoNotReachSNS: each names another certificate, and whoever sends many makes few
 // requests. What real messages are signed with is known.
 func TestForgedMessagesDoNotReachSNS(t *testing.T) {
-	a := newSNS(t)
-	v := verifier(t, a.options())
-	event := func(body []byte) error {
-		_, _, err := v.Event(post("/v1/events", body), body)
-		return err
-	}
-	good := a.signed("sns.json", "2", nil)
-	if err := event(good); err != nil {
-		t.Fatal(err)
-	}
-	a.got, a.cert = nil, []byte("not a certificate")
-	for i := range 200 {
-		forged := a.signed("sns.json", "2", func(m *snsMessage) {
-			m.SigningCertURL = fmt.Sprintf("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-%032x.pem", i)
-		})
-		if event(forged) == nil {
-			t.Fatal("a forged message is accepted")
+	synctest.Test(t, func(t *testing.T) {
+		a := newSNS(t)
+		v := verifier(t, a.options())
+		event := func(body []byte) error {
+			_, _, err := v.Event(post("/v1/events", body), body)
+			return err
 		}
-	}
-	if len(a.got) > 2*mostFetches {
-		t.Errorf("200 forged messages made %d requests", len(a.got))
-	}
-	if err := event(good); err != nil {
-		t.Errorf("a real message meanwhile: %v", err)
-	}
+		good := a.signed("sns.json", "2", nil)
+		if err := event(good); err != nil {
+			t.Fatal(err)
+		}
+		a.got, a.cert = nil, []byte("not a certificate")
+		forge := func(i int) {
+			if event(a.signed("sns.json", "2", func(m *snsMessage) { m.SigningCertURL = forgedURL(i) })) == nil {
+				t.Fatal("a forged message is accepted")
+			}
+		}
+		for i := range 200 {
+			forge(i)
+		}
+		if len(a.got) != fetchBurst-1 {
+			t.Errorf("200 forged messages made %d requests", len(a.got))
+		}
+		if err := event(good); err != nil {
+			t.Errorf("a real message meanwhile: %v", err)
+		}
+		time.Sleep(fetchBurst * time.Second)
+		a.got = nil
+		for range 200 {
+			forge(1)
+		}
+		if len(a.got) > 1 {
+			t.Errorf("200 forged messages with one URL made %d requests", len(a.got))
+		}
+		time.Sleep(refusedFor)
+		forge(300)
+		if len(v.refused) != 1 {
+			t.Errorf("%d URLs are kept after their time", len(v.refused))
+		}
+	})
 }
+
+// TestForgedMessagesDoNotDelayRealOnes: a gateway that has just started knows no certificate. Somebody
+// who has sent it ten forged messages each second for a minute, and half a thousand at once before,
+// has not used up what real messages need.
+func TestForgedMessagesDoNotDelayRealOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSNS(t)
+		v := verifier(t, a.options())
+		cert := a.cert
+		a.cert = []byte("not a certificate")
+		forge := func(i int) {
+			body := a.signed("sns.json", "2", func(m *snsMessage) { m.SigningCertURL = forgedURL(i) })
+			if _, _, err := v.Event(post("/v1/events", body), body); err == nil {
+				t.Fatal("a forged message is accepted")
+			}
+		}
+		for i := range 500 {
+			forge(i)
+		}
+		for i := range 600 { // a minute
+			time.Sleep(time.Second / 10)
+			forge(1000 + i)
+		}
+		a.cert = cert
+		good := a.signed("sns.json", "2", nil)
+		if _, _, err := v.Event(post("/v1/events", good), good); err != nil {
+			t.Errorf("the first real message: %v", err)
+		}
+	})
+}
+
+// TestAForgerWhoHangsUpDelaysNobody: the certificate of real messages is fetched for a forged one, whose
+// sender hangs up. A real message that came meanwhile gets it.
+func TestAForgerWhoHangsUpDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSNS(t)
+		answers := make(chan struct{})
+		o := a.options()
+		o.HTTP = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-answers:
+				return a.RoundTrip(r)
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		})}
+		v := verifier(t, o)
+		event := func(ctx context.Context, body []byte) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, _, err := v.Event(post("/v1/events", body).WithContext(ctx), body)
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		ctx, hangUp := context.WithCancel(t.Context())
+		genuine := a.signed("sns.json", "2", nil)
+		forged := event(ctx, bytes.Replace(genuine, []byte("vip/a.parquet"), []byte("vip/b.parquet"), 1))
+		good := event(t.Context(), genuine)
+		hangUp()
+		synctest.Wait()
+		close(answers)
+		if err := <-good; err != nil {
+			t.Errorf("a real message: %v", err)
+		}
+		if err := <-forged; err == nil {
+			t.Error("a forged message is accepted")
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"iterable-segment-export/internal/access"
@@ -55,15 +56,22 @@ func (o Options) On() bool {
 type Verifier struct {
 	o Options
 
-	fetches *rate.Limiter // of certificates
+	// Of the certificates of SNS:
+	fetching singleflight.Group
+	fetches  *rate.Limiter
+	slots    chan struct{} // has an entry for each that is being fetched
 
-	mu    sync.Mutex
-	certs map[string]*rsa.PublicKey // of SNS, by their URLs
+	mu      sync.Mutex
+	certs   map[string]*rsa.PublicKey // by their URLs
+	refused map[string]time.Time      // URLs that have none, and when they were asked
 }
 
 // New returns a Verifier.
 func New(o Options) (*Verifier, error) {
-	v := &Verifier{o: o, fetches: rate.NewLimiter(rate.Every(fetchPause), mostFetches), certs: map[string]*rsa.PublicKey{}}
+	v := &Verifier{
+		o: o, fetches: rate.NewLimiter(fetchRate, fetchBurst), slots: make(chan struct{}, mostFetches),
+		certs: map[string]*rsa.PublicKey{}, refused: map[string]time.Time{},
+	}
 	if o.HTTP == nil {
 		v.o.HTTP = &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
