@@ -48,7 +48,7 @@ func (a *Activities) CommitSnapshot(ctx context.Context, in schemas.CommitInput)
 	if err := a.keepSent(ctx, in); err != nil {
 		return in.Report, err
 	}
-	if in.Segment.Trial == nil { // a trial does not ask about a list that has lost entries
+	if in.Segment.Trial == nil { // runs compare with what an administrator has answered
 		if err := a.Ledger().KeepSuppressionCounts(ctx, in.Export.Connection, in.Report.Manifest.SuppressionLists); err != nil {
 			return in.Report, err
 		}

@@ -4,17 +4,17 @@ import (
 	"fmt"
 	"strings"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
 )
 
 // guardrails pauses a run, before anything is sent, if what it would do is likely a
-// mistake. The run continues once an operator approves. A trial, which sends few profiles and
-// compares them with nothing, does not ask.
+// mistake. The run continues once an operator approves.
 func (s *exportSegment) guardrails(ctx workflow.Context) error {
 	if s.in.Segment.Trial != nil {
-		return nil
+		return s.guardTrial(ctx)
 	}
 	found := append(s.doubtful(ctx), Tripped(s.in.Export.Guardrails, s.in.Connection.MaxProfiles, s.report.Manifest)...)
 	if s.in.Scheduled {
@@ -37,6 +37,20 @@ func (s *exportSegment) guardrails(ctx workflow.Context) error {
 		err, s.waiter.over = errStartOver, strings.Join(found, "; ")
 	}
 	return err
+}
+
+// guardTrial ends a trial whose suppression lists probably lack entries: nobody answers a trial. The
+// other guardrails do not matter to it, since it sends few profiles and compares them with nothing.
+func (s *exportSegment) guardTrial(ctx workflow.Context) error {
+	found := doubtfulLists(s.report.Manifest.SuppressionLists)
+	if len(found) == 0 || workflow.GetVersion(ctx, "trial-suppression", workflow.DefaultVersion, 1) < 1 {
+		return nil
+	}
+	s.step = schemas.StepGuardrails
+	export, _ := schemas.TriedExport(s.in.Run.Export)
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+		"%s; the trial sent nothing: have the list repaired, or run export %q and have an administrator answer it, then try again",
+		strings.Join(found, "; "), export), schemas.ErrorSuppressionDoubtful, nil)
 }
 
 // Tripped returns why the guardrails stop the staged changes: one text per guardrail, with

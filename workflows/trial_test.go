@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
 
 	"iterable-segment-export/schemas"
 )
@@ -50,6 +51,40 @@ func TestATrialAsksNobody(t *testing.T) {
 	require.Len(t, w.closed, 1)
 	require.Equal(t, in.Segment.Trial, w.closed[0].Segment.Trial)
 	require.Empty(t, w.uploads)
+}
+
+// TestATrialEndsAtADoubtfulSuppressionList: it can't wait for an administrator as a run does. One that
+// an earlier version began goes on as it did.
+func TestATrialEndsAtADoubtfulSuppressionList(t *testing.T) {
+	in := input
+	in.Run.Export, in.Export.Name = schemas.TrialName("Spring"), schemas.TrialName("Spring")
+	in.Run.Segment, in.Segment.Name = schemas.TrialName("High-value"), schemas.TrialName("High-value")
+	in.Segment.Trial, in.Full = &schemas.Trial{Limit: 10}, true
+	for what, list := range map[string]schemas.SuppressionCount{
+		`suppression list "Complaints" has 1 entries, less than half of the 10`:      {Name: "Complaints", Entries: 1, Before: 10},
+		`9 of 10 entries of suppression list "Complaints" are not an e-mail address`: {Name: "Complaints", Entries: 10, Before: 10, Unreadable: 9},
+	} {
+		try := func(version workflow.Version) *world {
+			w := newWorld(t)
+			w.OnGetVersion("trial-suppression", workflow.DefaultVersion, workflow.Version(1)).Return(version)
+			w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{
+				Attempt: "a1", Read: 10, Adds: 1, AddBatches: 1, SuppressionLists: []schemas.SuppressionCount{list},
+			}, nil)
+			w.goesWell(1)
+			w.ExecuteWorkflow(ExportSegment, in)
+			return w
+		}
+		w := try(1)
+		err := w.GetWorkflowError()
+		require.ErrorContains(t, err, what)
+		require.ErrorContains(t, err, `the trial sent nothing: have the list repaired, or run export "Spring" and have an administrator answer it, then try again`)
+		require.Empty(t, w.uploads)
+		require.Len(t, w.closed, 1)
+		require.Equal(t, schemas.StateFailed, w.closed[0].Report.State)
+		w = try(workflow.DefaultVersion)
+		require.NoError(t, w.GetWorkflowError())
+		require.Len(t, w.uploads, 1)
+	}
 }
 
 // TestATrialDeletesItsPeople however it ends: also before its segment begins.

@@ -170,9 +170,11 @@ func (r *run) checkTrialEnd() {
 	}
 }
 
-// refused reports whether it is a trial to whose list another export, or its trials, sends.
+// refused reports whether it is a trial to whose list another export, or its trials, sends, or one that
+// ended at a suppression list that probably lacks entries.
 func (r *run) refused() bool {
-	return r.turn.trial != nil && strings.Contains(r.problem, "a trial does not send to the list of another export")
+	return r.turn.trial != nil && (strings.Contains(r.problem, "a trial does not send to the list of another export") ||
+		strings.Contains(r.problem, "the trial sent nothing"))
 }
 
 func (t trying) String() string {

@@ -70,7 +70,15 @@ func TestASuppressionListGrows(t *testing.T) {
 	w.People("Never", 900, 900, 1)
 	v = w.Answer(v, schemas.UpdateRetry)
 	w.WaitsWith(v, schemas.ErrorSuppressionDoubtful, `suppression list "Complaints" has 1 entries, less than half of the 10`)
+	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{w.Of("News")}})
+	starter := w.Starter()
+	status, _, said := starter.Call("run", "News", "--limit", "2") // which can't wait for an administrator
+	starter.Contains(said, `suppression list "Complaints" has 1 entries, less than half of the 10`, "the trial sent nothing", `run export "News"`)
+	if status != 1 || w.Changes() != changes {
+		t.Errorf("a trial with a doubtful suppression list: status %d, changes %v after %v", status, w.Changes(), changes)
+	}
 	if back := w.Done(w.Answer(v, schemas.UpdateApprove)); back.Manifest.Suppressed != 0 || back.Upload.Sent != 10 {
 		t.Errorf("no longer suppressed: %d suppressed, %d sent", back.Manifest.Suppressed, back.Upload.Sent)
 	}
+	starter.Want(0, "run", "News", "--limit", "2") // after the answer
 }
