@@ -216,7 +216,7 @@ func (s sight) Sources(ctx context.Context, e schemas.Export) ([]doctor.Source, 
 // answers for each within about 50 ms, and the doctor waits for 20 s.
 const keyLooks = 50
 
-// DataRoot writes a file to the data root and reads it again. The error is a storage.ErrKey if
+// DataRoot writes a file to the data root, reads it again and tries conditional writes. The error is a storage.ErrKey if
 // one of the newest snapshots is encrypted with another key.
 func (s sight) DataRoot(ctx context.Context) (string, error) {
 	root, err := s.Root(ctx)
@@ -227,6 +227,9 @@ func (s sight) DataRoot(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if _, err := root.Read(ctx, dataroot.ProbeKey); err != nil {
+		return "", err
+	}
+	if err := root.CheckConditions(ctx, dataroot.ProbeKey); err != nil {
 		return "", err
 	}
 	if err := root.CheckKey(ctx, keyLooks, dataroot.SnapshotsDir); err != nil {

@@ -24,7 +24,7 @@ func TestClouds(t *testing.T) {
 			c := start(t)
 			for name, test := range map[string]func(cloudTest){
 				"reach": testReach, "root": testRoot, "list": testList, "replaced": testReplaced, "trouble": testTrouble,
-				"denied": testDenied, "survey": testSurvey, "plan": testPlan, "closed": testClosed, "new": testNew,
+				"denied": testDenied, "survey": testSurvey, "plan": testPlan, "closed": testClosed, "new": testNew, "update": testUpdate, "conditions": testConditions,
 			} {
 				t.Run(name, func(t *testing.T) {
 					defer c.Hurt(nil)

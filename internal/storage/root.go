@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -39,6 +40,8 @@ type Root struct {
 
 	keys      *Keys
 	encrypted []string // folders whose files are encrypted
+
+	replacing sync.Mutex // held while Update replaces a file that has no version
 
 	// Around, if set, makes every change of the root: it calls check, which fails if the
 	// lease of the context has ended, and then do. Tests use it to stop, repeat or fail a
@@ -260,6 +263,9 @@ func (r *Root) walk(ctx context.Context, prefix string, f func(Object) error) er
 			return keyError("list", prefix, err)
 		}
 		for _, o := range objects {
+			if r.dir != "" && o.Key == lockName {
+				continue
+			}
 			if err := f(Object{Name: o.Key, URL: r.objectURL(o.Key), Size: o.Size, ModTime: o.ModTime}); err != nil {
 				return err
 			}

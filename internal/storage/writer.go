@@ -23,7 +23,8 @@ type Writer struct {
 	cancel context.CancelFunc
 	file   *os.File // the temporary file of a local root
 	key    string
-	fresh  bool // the key must not have a file yet
+	fresh  bool         // the key must not have a file yet
+	over   *replaceable // what the key must still have, unless nil
 	done   bool
 }
 
@@ -32,17 +33,17 @@ var ErrExists = errors.New("the file exists already")
 
 // Create starts a file. The caller calls Close to publish it, or Abort.
 func (r *Root) Create(ctx context.Context, key string) (*Writer, error) {
-	return r.begin(ctx, key, false)
+	return r.begin(ctx, key, false, nil)
 }
 
 // CreateNew is Create for a key that has no file yet. If the key has one when Close is
 // called, Close publishes nothing and its error is ErrExists.
 func (r *Root) CreateNew(ctx context.Context, key string) (*Writer, error) {
-	return r.begin(ctx, key, true)
+	return r.begin(ctx, key, true, nil)
 }
 
-func (r *Root) begin(ctx context.Context, key string, fresh bool) (*Writer, error) {
-	w, err := r.create(ctx, key, fresh)
+func (r *Root) begin(ctx context.Context, key string, fresh bool, over *replaceable) (*Writer, error) {
+	w, err := r.create(ctx, key, fresh, over)
 	if err != nil || !r.encrypts(key) {
 		return w, err
 	}
@@ -53,15 +54,18 @@ func (r *Root) begin(ctx context.Context, key string, fresh bool) (*Writer, erro
 	return w, nil
 }
 
-func (r *Root) create(ctx context.Context, key string, fresh bool) (*Writer, error) {
+func (r *Root) create(ctx context.Context, key string, fresh bool, over *replaceable) (*Writer, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	out := &Writer{root: r, ctx: ctx, key: key, fresh: fresh}
+	out := &Writer{root: r, ctx: ctx, key: key, fresh: fresh, over: over}
 	ctx, out.cancel = context.WithCancel(ctx)
 	opts := &blob.WriterOptions{ContentType: "application/octet-stream"}
 	if r.dir == "" {
 		opts.IfNotExist = fresh
+		if over != nil && over.version != "" {
+			opts.BeforeWrite = writeOver(over.version)
+		}
 		out.w = newUpload(ctx, r.bucket, key, opts)
 		return out, nil
 	}
@@ -157,12 +161,17 @@ func (w *Writer) Close() error {
 		return nil
 	case w.fresh && (errors.Is(err, fs.ErrExist) || gcerrors.Code(err) == gcerrors.FailedPrecondition):
 		return fmt.Errorf("publish %s in the data root: %w", w.key, ErrExists)
+	case w.over != nil && lost(err):
+		return errChanged(w.key, "it was replaced")
 	}
 	return keyError("publish", w.key, err)
 }
 
 // publish makes the file appear under its key.
 func (w *Writer) publish() error {
+	if w.over != nil && w.over.version == "" {
+		return w.replace()
+	}
 	if w.fresh && w.file != nil {
 		// A link fails if the file exists; a rename would replace it.
 		if err := os.Link(w.file.Name(), w.root.path(w.key)); err != nil {
