@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"iterable-segment-export/internal/dataroot"
@@ -14,11 +15,25 @@ import (
 
 // Owner returns the record of an export's name; ok reports whether it has one.
 func (g *Gate) Owner(ctx context.Context, export string) (r schemas.NameRecord, ok bool, err error) {
-	ok, err = g.root.ReadJSON(ctx, dataroot.NameKey(export), &r)
-	if ok && r.Export != export {
+	data, err := g.root.Read(ctx, dataroot.NameKey(export))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, false, nil
+	}
+	if err == nil {
+		r, err = nameRecord(export, data)
+	}
+	return r, err == nil, err
+}
+
+// nameRecord parses the record of an export's name.
+func nameRecord(export string, data []byte) (r schemas.NameRecord, err error) {
+	if err = json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("read %s: %w", dataroot.NameKey(export), err)
+	}
+	if r.Export != export {
 		err = fmt.Errorf("the record of the name %q is damaged: %s is about %q", export, dataroot.NameKey(export), r.Export)
 	}
-	return r, ok, err
+	return r, err
 }
 
 // CheckName returns a Refused if an export's name belongs to another connection.
@@ -52,29 +67,33 @@ func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
 
 // Move transfers an export's name to another connection, and revokes the export's grants.
 // The caller must have checked that no run is under way and that the person may use both
-// connections. It refuses a name that no longer belongs to from.
-func (g *Gate) Move(ctx context.Context, export, from, connection, by string) (schemas.NameRecord, error) {
-	r, ok, err := g.Owner(ctx, export)
-	if err != nil {
-		return r, err
-	}
-	if !ok {
-		return r, No(schemas.ErrorNameTaken, "the export name %q does not belong to a connection yet, so there is nothing to move", export)
-	}
-	if r.Connection == connection {
-		return r, nil
-	}
-	if r.Connection != from {
-		return r, No(schemas.ErrorChanged, "the export name %q was moved to another connection meanwhile", export)
-	}
-	if err := g.Revoke(ctx, r.Connection, export, by); err != nil {
-		return r, err
-	}
-	if !slices.Contains(r.Before, r.Connection) {
-		r.Before = append(r.Before, r.Connection)
-	}
-	r.Connection, r.By, r.Since = connection, by, g.now().UTC()
-	return r, g.root.WriteJSON(ctx, dataroot.NameKey(export), r)
+// connections. It refuses a name that no longer belongs to from, also if that changes before
+// the record is written.
+func (g *Gate) Move(ctx context.Context, export, from, connection, by string) (r schemas.NameRecord, err error) {
+	revoked := false
+	err = g.root.Update(ctx, dataroot.NameKey(export), func(old []byte) ([]byte, error) {
+		if old == nil {
+			return nil, No(schemas.ErrorNameTaken, "the export name %q does not belong to a connection yet, so there is nothing to move", export)
+		}
+		if r, err = nameRecord(export, old); err != nil || r.Connection == connection {
+			return nil, err
+		}
+		if r.Connection != from {
+			return nil, No(schemas.ErrorChanged, "the export name %q was moved to another connection meanwhile", export)
+		}
+		if !revoked {
+			if err := g.Revoke(ctx, from, export, by); err != nil {
+				return nil, err
+			}
+			revoked = true
+		}
+		if !slices.Contains(r.Before, from) {
+			r.Before = append(r.Before, from)
+		}
+		r.Connection, r.By, r.Since = connection, by, g.now().UTC()
+		return json.MarshalIndent(r, "", "  ")
+	})
+	return r, err
 }
 
 // Release deletes the record of an export's name.
