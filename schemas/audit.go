@@ -42,6 +42,7 @@ const (
 	AuditSearched     AuditWhat = "searched" // for a person
 	AuditForgot       AuditWhat = "forgot"   // a person
 	AuditRead         AuditWhat = "read"     // rejects, a record of rows or the examples of a check
+	AuditDamaged      AuditWhat = "damaged"  // nobody did it: lines of the trail that are no entries
 )
 
 // AuditOfAnswer returns what an answer to a waiting run is in the audit trail.

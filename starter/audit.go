@@ -18,8 +18,9 @@ func (a *app) auditCommand() *cobra.Command {
 		Short: "Show who did what",
 		Long: `Show who did what: connected, applied, ran, approved with which numbers, retried, aborted,
 cancelled, paused, moved, removed, searched for a person, or read rejected rows. Runs that a
-schedule or Temporal itself started are included. It names no person of a segment. JSON has
-one object per line, YAML one document per entry. For administrators.`,
+schedule or Temporal itself started are included. It names no person of a segment. Lines of the
+trail that can't be read are shown as damaged. JSON has one object per line, YAML one document
+per entry. For administrators.`,
 		Example: `  starter audit
   starter audit --since 2026-03-01
   starter audit --since 24h -o json`,

@@ -31,13 +31,15 @@ type Gate struct {
 	root *storage.Root
 	keys [][]byte // of MACs, the newest first; empty if runs need no grant
 	now  func() time.Time
+
+	trail trail
 }
 
 // New returns a gate that keeps its records in root. The workers of a deployment share
 // the secrets: the first one signs grants, the others only verify them. Without secrets,
 // runs need no grant.
 func New(root *storage.Root, secrets []string) (*Gate, error) {
-	g := &Gate{root: root, now: time.Now}
+	g := &Gate{root: root, now: time.Now, trail: trail{turn: make(chan struct{}, 1), waiting: map[string]map[string]*addition{}}}
 	for _, s := range secrets {
 		if len(s) < leastSecret {
 			return nil, fmt.Errorf("a WORKER_SECRET has %d characters, want at least %d; make one with: openssl rand -base64 32", len(s), leastSecret)

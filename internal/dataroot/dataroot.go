@@ -275,9 +275,17 @@ func PastRunsKey(connection, export string) string {
 // OverviewKey is the key of the overview of all exports as a page.
 const OverviewKey = ReportsDir + "/index.html"
 
-// AuditDir is the folder of the audit trail. It has a folder for each month, with a file for
-// each entry.
+// AuditDir is the folder of the audit trail.
 const AuditDir = "audit"
 
-// AuditMonth returns the folder of the entries of the month of a time.
-func AuditMonth(at time.Time) string { return path.Join(AuditDir, at.UTC().Format("2006-01")) }
+// AuditMonth returns the month of a time, as it is in the names of the files of the audit trail.
+func AuditMonth(at time.Time) string { return at.UTC().Format("2006-01") }
+
+// AuditKey returns the key of the file of the audit trail of a month. A month with many entries has
+// several parts, of which the first is 1.
+func AuditKey(month string, part int) string {
+	if part == 1 {
+		return path.Join(AuditDir, month+".jsonl")
+	}
+	return path.Join(AuditDir, fmt.Sprintf("%s.%d.jsonl", month, part))
+}

@@ -272,13 +272,13 @@ func (r *run) learn(acks []*ack) {
 	}
 }
 
-// checkLeft checks that a run that ended in order has left only reports and audit entries.
+// checkLeft checks that a run that ended in order has left only reports.
 func (r *run) checkLeft() {
 	if r.restarted { // what is left of the execution before it is for a sweep
 		return
 	}
 	for _, key := range r.files() {
-		if strings.Contains(key, r.id) && !strings.HasPrefix(key, "reports/") && !strings.HasPrefix(key, dataroot.AuditDir+"/") {
+		if strings.Contains(key, r.id) && !strings.HasPrefix(key, "reports/") {
 			r.violated("g", "%s, which is %s, has left %s", r.key, r.state, short(key))
 			return
 		}

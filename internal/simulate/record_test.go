@@ -60,11 +60,16 @@ func (p *part) checkRecord(deleted map[int]bool) {
 	}
 }
 
-// checkAudit checks that the audit trail has each run once, as what it was. A restore may have lost
-// some.
+// checkAudit checks that the audit trail is whole, and has each run once, as what it was. A restore may
+// have lost some.
 func (h *history) checkAudit() {
 	trail, err := h.product.Access.Trail(context.Background(), time.Time{})
 	must(err)
+	for _, e := range trail {
+		if e.What == schemas.AuditDamaged {
+			h.violated("g", "the audit trail is damaged: %s", e.Details)
+		}
+	}
 	for _, r := range h.runs {
 		want := schemas.AuditRan
 		switch {
