@@ -29,14 +29,14 @@ func (r *run) identifier(who int, sent row) string {
 func (r *run) oneOf(purpose string) int { return int(r.roll(purpose, r.key) * float64(r.plan.people)) }
 
 // checkFound checks that one person is found on a list, or is not. The run has just published what it
-// knows of the list.
+// knows of the list. Of those whose request got no answer it says that they are unconfirmed.
 func (r *run) checkFound(who int, sent row, l *list, on bool) {
 	if who != r.oneOf("found") || r.turn.trial != nil {
 		return
 	}
 	found := r.find(r.identifier(who, sent), false)
 	is := slices.ContainsFunc(found.Lists, func(f people.FoundList) bool {
-		return f.Export == r.exportName(r.export) && f.ListID == l.ID && (!on || !f.Unconfirmed)
+		return f.Export == r.exportName(r.export) && f.ListID == l.ID && !f.Unconfirmed
 	})
 	if is != on || len(found.Unreadable) > 0 {
 		r.violated("j", "after %s, %d on list %d is %t, and found are %+v", r.key, who, l.ID, on, found)
