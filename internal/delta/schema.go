@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/parquetfile"
@@ -132,32 +130,14 @@ func (c *Column) Constant(text *string) (arrow.Array, error) {
 		return array.NewNull(1), nil
 	}
 	dt := c.ConstantType()
-	switch dt.ID() {
-	case arrow.NULL:
+	if dt.ID() == arrow.NULL {
 		return nil, fmt.Errorf("partition column %q: this program can't read type %s", c.Name, c.Type)
-	case arrow.TIMESTAMP:
-		return timestamp(*text)
 	}
-	b := array.NewBuilder(memory.DefaultAllocator, dt)
-	defer b.Release()
-	if err := b.AppendValueFromString(*text); err != nil {
+	value, err := columnar.Constant(dt, *text)
+	if err != nil {
 		return nil, fmt.Errorf("partition column %q has a value that does not fit its type %s", c.Name, c.Type)
 	}
-	return b.NewArray(), nil
-}
-
-func timestamp(text string) (arrow.Array, error) {
-	for _, layout := range []string{"2006-01-02 15:04:05", time.RFC3339, "2006-01-02T15:04:05"} {
-		t, err := time.Parse(layout, text) // accepts a fraction of a second
-		if err != nil {
-			continue
-		}
-		b := array.NewTimestampBuilder(memory.DefaultAllocator, arrow.FixedWidthTypes.Timestamp_us.(*arrow.TimestampType))
-		defer b.Release()
-		b.Append(arrow.Timestamp(t.UnixMicro()))
-		return b.NewArray(), nil
-	}
-	return nil, errors.New("a partition column has a value that is not a timestamp")
+	return value, nil
 }
 
 // Member implements parquetfile.Shape.

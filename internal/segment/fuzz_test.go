@@ -83,18 +83,24 @@ func explained(t testing.TB, err error) {
 	}
 }
 
-// FuzzPartitions infers the partitions of two paths: each value is one element, null
-// or not, and both paths have one type of a column.
+// FuzzPartitions infers the partitions of two paths: each value is one element, null only
+// if the folder says so, and both paths have one type of a column.
 func FuzzPartitions(f *testing.F) {
 	f.Add("country=NO/n=1/a.parquet", "country=S%2FE/n=x/b.parquet")
 	f.Add("d=2026-11-25/__HIVE_DEFAULT_PARTITION__/a", "d=__HIVE_DEFAULT_PARTITION__/a")
+	f.Add("t=2026-11-25 08%3A15%3A30.1234567/p=(null)/a", "t=2026-11-25 08%3A15%3A30,5/p=1/a")
 	f.Add("=x/a=/%zz=%/a", "t=2026-11-25 08%3A15%3A30/1e9=1e9/a")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		types := map[string]string{}
-		for _, values := range partitions([]storage.Object{{Name: a}, {Name: b}}, []string{"n"}) {
-			for _, v := range values {
+		objects := []storage.Object{{Name: a}, {Name: b}}
+		for i, values := range partitions(objects, []string{"n"}) {
+			for j, v := range values {
 				if v.value == nil || v.value.Len() != 1 {
 					t.Fatalf("%q has no value", v.name)
+				}
+				null := v.value.IsNull(0) || v.value.DataType().ID() == arrow.NULL
+				if text := folderValues(objects[i])[j][1]; null != (text == nullPartition) {
+					t.Errorf("%q is null: %t, and the folder has %q", v.name, null, text)
 				}
 				kind := v.value.DataType().String()
 				if before, ok := types[v.name]; ok && kind != "null" && before != "null" && before != kind {

@@ -4,14 +4,13 @@ import (
 	"net/url"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"iterable-segment-export/internal/columnar"
 	"iterable-segment-export/internal/storage"
 )
 
@@ -29,7 +28,7 @@ type partitionValue struct {
 }
 
 func hasPartition(values []partitionValue, name string) bool {
-	return slices.ContainsFunc(values, func(v partitionValue) bool { return v.name == name })
+	return slices.ContainsFunc(values, func(v partitionValue) bool { return strings.EqualFold(v.name, name) })
 }
 
 // folderValues returns the names and texts of a file's partitions, including those in the
@@ -55,29 +54,32 @@ func folderValues(o storage.Object) (out [][2]string) {
 // fits all its values, as in Hive and Spark; those in asText are text.
 func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	folders := make([][][2]string, len(objects))
-	const most = len(partitionTypes)
-	misfit := map[string][most]bool{} // by column, the types that don't fit some value
+	fits := map[string]int{} // by column, the first of partitionTypes that fits all values so far
 	for i, o := range objects {
 		folders[i] = folderValues(o)
 		for _, v := range folders[i] {
-			not := misfit[v[0]]
-			for t := range not {
-				not[t] = not[t] || v[1] != nullPartition && !partitionTypes[t].is(v[1])
+			if _, ok := fits[v[0]]; !ok && slices.ContainsFunc(asText, func(name string) bool { return strings.EqualFold(name, v[0]) }) {
+				fits[v[0]] = len(partitionTypes) - 1
 			}
-			misfit[v[0]] = not
+		}
+	}
+	for again := true; again; { // a type that fits all may not fit the first ones
+		again = false
+		for _, values := range folders {
+			for _, v := range values {
+				for v[1] != nullPartition && constant(fits[v[0]], v[1]) == nil {
+					fits[v[0]]++
+					again = true
+				}
+			}
 		}
 	}
 	out := make([][]partitionValue, len(objects))
 	for i, values := range folders {
 		for _, v := range values {
-			not := misfit[v[0]]
-			dt := partitionTypes[slices.Index(not[:], false)].dt
-			if slices.ContainsFunc(asText, func(name string) bool { return strings.EqualFold(name, v[0]) }) {
-				dt = arrow.BinaryTypes.String
-			}
 			p := partitionValue{name: v[0], value: array.NewNull(1)}
 			if v[1] != nullPartition {
-				p.value = one(dt, v[1])
+				p.value = constant(fits[v[0]], v[1])
 			}
 			out[i] = append(out[i], p)
 		}
@@ -85,33 +87,38 @@ func partitions(objects []storage.Object, asText []string) [][]partitionValue {
 	return out
 }
 
-// partitionTypes are the possible types of a partition, and which texts fit them. A number
-// that its type would round is text.
+// partitionTypes are the possible types of a partition, and a condition on its texts, since
+// a value that its type would round is text.
 var partitionTypes = [...]struct {
 	dt arrow.DataType
 	is func(text string) bool
 }{
-	{arrow.PrimitiveTypes.Int64, func(text string) bool { _, err := strconv.ParseInt(text, 10, 64); return err == nil && text[0] != '+' }},
+	{arrow.PrimitiveTypes.Int64, func(text string) bool { return !strings.HasPrefix(text, "+") }},
 	{&arrow.Decimal128Type{Precision: 38}, func(text string) bool {
 		digits := strings.TrimPrefix(text, "-")
 		return digits != "" && len(digits) <= 38 && strings.Trim(digits, "0123456789") == ""
 	}},
 	{arrow.PrimitiveTypes.Float64, func(text string) bool {
 		const exact = 15 // digits that a double keeps
-		_, err := strconv.ParseFloat(text, 64)
-		return err == nil && strings.Trim(text, "0123456789.-") == "" && len(strings.Trim(text, "-0"))-strings.Count(text, ".") <= exact
+		return strings.Trim(text, "0123456789.-") == "" && len(strings.Trim(text, "-0"))-strings.Count(text, ".") <= exact
 	}},
-	{arrow.FixedWidthTypes.Date32, func(text string) bool { _, err := time.Parse(time.DateOnly, text); return err == nil }},
-	{arrow.FixedWidthTypes.Timestamp_us, func(text string) bool { _, err := time.Parse(time.DateTime, text); return err == nil }},
+	{arrow.FixedWidthTypes.Date32, func(string) bool { return true }},
+	{arrow.FixedWidthTypes.Timestamp_us, func(text string) bool {
+		at, err := time.Parse(time.DateTime, text)
+		return err == nil && at.Nanosecond()%1000 == 0
+	}},
 	{arrow.BinaryTypes.String, func(string) bool { return true }},
 }
 
-// one returns an array of one element, null if the text can't be parsed.
-func one(dt arrow.DataType, text string) arrow.Array {
-	b := array.NewBuilder(memory.DefaultAllocator, dt)
-	defer b.Release()
-	if err := b.AppendValueFromString(text); err != nil {
-		return array.NewNull(1)
+// constant returns an array of one element, nil if the type does not fit the text.
+func constant(kind int, text string) arrow.Array {
+	t := partitionTypes[kind]
+	if !t.is(text) {
+		return nil
 	}
-	return b.NewArray()
+	value, err := columnar.Constant(t.dt, text)
+	if err != nil {
+		return nil
+	}
+	return value
 }

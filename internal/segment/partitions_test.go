@@ -19,7 +19,7 @@ func TestHivePartitions(t *testing.T) {
 		writeParquet(t, filepath.Join(dir, name), 10, []arrow.Record{table(t, append([]arrow.Field{str("email")}, fields...), json)})
 	}
 	write("country=NO/n=01/day=2026-11-25/share=0.5/a")
-	write("country=S%2FE/n=10/day=2026-11-26/share=2/b", str("country")) // which is null in the file
+	write("country=S%2FE/n=10/day=2026-11-26/share=2/b", str("Country"), str("country")) // which are null in the file
 	write("country=__HIVE_DEFAULT_PARTITION__/n=__HIVE_DEFAULT_PARTITION__/day=2026-11-27/share=3/c")
 	write("_year=2026/country=DK/n=3/day=2026-11-27/share=4/d")
 	for _, c := range []struct {
@@ -63,11 +63,18 @@ func TestPartitionTypes(t *testing.T) {
 		{"9007199254740993 0.5", "9007199254740993 0.5"},
 		{"03 __HIVE_DEFAULT_PARTITION__", "3 (null)"},
 		{"1.50 -2", "1.5 -2"},
+		{"+5 6", "+5 6"},
+		{"1.5.5 2", "1.5.5 2"},
+		{"2026-01-01_at_08:15:30 2026-01-01_at_00:00:00.5", "2026-01-01 08:15:30Z 2026-01-01 00:00:00.5Z"},
+		{"2026-01-01_at_00:00:00.123456 2026-01-01_at_00:00:00,25", "2026-01-01 00:00:00.123456Z 2026-01-01 00:00:00.25Z"},
+		{"2026-01-01_at_00:00:00.1234567 2026-01-01_at_00:00:00", "2026-01-01 00:00:00.1234567 2026-01-01 00:00:00"},
+		{"2026-01-01_at_00:00:00.123456789", "2026-01-01 00:00:00.123456789"},
+		{"2026-01-01 2026-01-01_at_00:00:00", "2026-01-01 2026-01-01 00:00:00"},
 		{"2026-01-01 __HIVE_DEFAULT_PARTITION__ 2026-01-02", "2026-01-01 (null) 2026-01-02"},
 	} {
 		var objects []storage.Object
 		for _, v := range strings.Fields(c.values) {
-			objects = append(objects, storage.Object{Name: "p=" + v + "/a"})
+			objects = append(objects, storage.Object{Name: "p=" + strings.ReplaceAll(v, "_at_", " ") + "/a"})
 		}
 		var got []string
 		for _, values := range partitions(objects, nil) {
