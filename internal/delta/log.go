@@ -211,7 +211,9 @@ func (s *state) drop(key string) {
 	}
 }
 
-// key identifies a file of a version. It uses the decoded name, since writers encode
+// key identifies a file of a version, by its path and its deletion vector as in the format's
+// description. So a remove that has no vector does not remove a file that has one: writers
+// put both into one commit, in any order, where a file gets its first vector. It uses the decoded name, since writers encode
 // different characters of a path.
 func (a *add) key() string {
 	name, err := localName(a.Path)
@@ -337,13 +339,21 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 	for i, c := range t.Columns {
 		t.Columns[i].Partition = slices.Contains(s.metadata.PartitionColumns, c.Name)
 	}
-	live := map[string]bool{}
+	live, listed := map[string]bool{}, map[string]bool{}
 	for _, a := range s.adds {
 		name, err := localName(a.Path)
 		if err != nil {
 			return nil, err
 		}
-		live[name] = true
+		if listed[name] {
+			return nil, fmt.Errorf("version %d has the file %s twice, with other deleted rows each time; repair the table, or write it again", version, name)
+		}
+		for _, c := range t.Columns {
+			if _, ok := a.PartitionValues[c.Physical]; c.Partition && !ok {
+				return nil, fmt.Errorf("the file %s of version %d has no value of the partition column %q; repair the table, or write it again", name, version, c.Name)
+			}
+		}
+		live[name], listed[name] = true, true
 		if v := a.DeletionVector; v != nil && v.StorageType == "u" {
 			if name, err := vectorName(v.PathOrInlineDv); err == nil { // Rows returns the error
 				live[name] = true

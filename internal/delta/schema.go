@@ -163,7 +163,7 @@ func (c *Column) Item() parquetfile.Shape {
 func (c *Column) In(fields []arrow.Field) int {
 	if c.ID != 0 {
 		for i, f := range fields {
-			if id, ok := f.Metadata.GetValue("PARQUET:field_id"); ok && id == strconv.Itoa(int(c.ID)) {
+			if id, ok := f.Metadata.GetValue(parquetfile.FieldID); ok && id == strconv.Itoa(int(c.ID)) {
 				return i
 			}
 		}

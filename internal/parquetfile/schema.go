@@ -203,11 +203,14 @@ func (t *tree) mapOf(e *element, levels file.LevelInfo, nullable bool, hint arro
 	return n
 }
 
+// FieldID is the key of a column's ID in the metadata of its field.
+const FieldID = "PARQUET:field_id"
+
 // field returns the node as a field, with its ID in Arrow's metadata.
 func (n *node) field() arrow.Field {
 	f := arrow.Field{Name: n.name, Type: n.dt, Nullable: n.nullable}
 	if n.id != nil {
-		f.Metadata = arrow.NewMetadata([]string{"PARQUET:field_id"}, []string{strconv.Itoa(int(*n.id))})
+		f.Metadata = arrow.NewMetadata([]string{FieldID}, []string{strconv.Itoa(int(*n.id))})
 	}
 	return f
 }

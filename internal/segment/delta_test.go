@@ -484,6 +484,21 @@ func TestDeltaThatCanNotBeRead(t *testing.T) {
 			a["add"].(obj)["size"] = 3
 			d.commit(append(createTable(emailColumn, nil, nil), a)...)
 		}, []string{"a.parquet", "says 3"}},
+		"no value of a partition": {func(d *deltaTable) {
+			d.commit(append(createTable(emailColumn+`,{"name":"p","type":"string","nullable":true,"metadata":{}}`, []string{"p"}, nil), good(d))...)
+		}, []string{"a.parquet", `"p"`}},
+		"a file without IDs": {func(d *deltaTable) {
+			column := `{"name":"email","type":"string","nullable":true,"metadata":{"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"email"}}`
+			d.commit(append(createTable(column, nil, obj{"delta.columnMapping.mode": "id"}, "columnMapping"), good(d))...)
+		}, []string{"a.parquet", "no IDs"}},
+		"a file twice": {func(d *deltaTable) {
+			a := good(d)["add"].(obj)
+			with := obj{"deletionVector": obj{"storageType": "i", "pathOrInlineDv": "00000", "sizeInBytes": 4, "cardinality": 1}}
+			for k, v := range a {
+				with[k] = v
+			}
+			d.commit(append(createTable(emailColumn, nil, nil, "deletionVectors"), obj{"add": a}, obj{"add": with})...)
+		}, []string{"a.parquet", "twice"}},
 		"a file outside": {func(d *deltaTable) {
 			d.commit(append(createTable(emailColumn, nil, nil), obj{"add": obj{"path": "../x.parquet"}})...)
 		}, []string{"outside"}},

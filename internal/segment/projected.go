@@ -1,6 +1,9 @@
 package segment
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -136,6 +139,9 @@ func repeated(value arrow.Array, n int) arrow.Array {
 func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, error) {
 	p := &projected{File: f}
 	fields := f.Described().Fields
+	if len(fields) > 0 && !hasIDs(fields) && slices.ContainsFunc(t.Columns, func(c delta.Column) bool { return c.ID != 0 && !c.Partition }) {
+		return nil, errors.New("its columns have no IDs, and the Delta table finds columns by ID (delta.columnMapping.mode); write the file again")
+	}
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		at := -1
@@ -161,6 +167,10 @@ func asTable(f columnar.File, t *delta.Table, file *delta.File) (*projected, err
 		}
 	}
 	return p, nil
+}
+
+func hasIDs(fields []arrow.Field) bool {
+	return slices.ContainsFunc(fields, func(f arrow.Field) bool { return f.Metadata.FindKey(parquetfile.FieldID) >= 0 })
 }
 
 // partitioned adds the columns of a file's partitions. They replace columns of the same
