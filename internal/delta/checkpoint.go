@@ -111,7 +111,7 @@ func (f *folder) rows(name string, s *state) (err error) {
 	defer file.Close()
 	defer columnar.Guard(&err)
 	src := columnar.NewSource(f.ctx, file)
-	p, err := parquetfile.Open(src)
+	p, err := parquetfile.Open(src, false)
 	if err != nil {
 		return err
 	}

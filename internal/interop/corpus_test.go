@@ -156,7 +156,7 @@ type leaf struct {
 
 func leavesRead(src *columnar.Source) (out []*leaf, err error) {
 	defer columnar.Guard(&err)
-	f, err := parquetfile.Open(src)
+	f, err := parquetfile.Open(src, false)
 	if err != nil {
 		return nil, err
 	}

@@ -44,8 +44,8 @@ type File struct {
 	statistics *statisticsFooter
 }
 
-// Open reads the footer.
-func Open(src *columnar.Source) (*File, error) {
+// Open reads the footer, with the bounds of the values if bounded is set.
+func Open(src *columnar.Source, bounded bool) (*File, error) {
 	f := &File{}
 	data, body, err := readFooter(src)
 	if err != nil {
@@ -55,6 +55,12 @@ func Open(src *columnar.Source) (*File, error) {
 	var meta footer
 	if _, err := unmarshal(data, &meta); err != nil {
 		return nil, err
+	}
+	if bounded {
+		f.statistics = &statisticsFooter{}
+		if _, err := unmarshal(data, f.statistics); err != nil {
+			return nil, err
+		}
 	}
 	t := tree{schema: meta.Schema, types: newTypes(meta.KeyValue)}
 	if f.columns, err = t.columns(); err != nil {

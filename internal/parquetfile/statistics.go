@@ -33,21 +33,6 @@ type statistics struct {
 	Min   []byte `thrift:"6"`
 }
 
-// OpenBounded is Open, but the file has bounds too.
-func OpenBounded(src *columnar.Source) (*File, error) {
-	f, err := Open(src)
-	if err != nil {
-		return f, err
-	}
-	data, _, err := readFooter(src)
-	if err != nil {
-		return nil, err
-	}
-	f.statistics = &statisticsFooter{}
-	_, err = unmarshal(data, f.statistics)
-	return f, err
-}
-
 // Groups implements columnar.Bounded.
 func (f *File) Groups() int { return len(f.groups) }
 

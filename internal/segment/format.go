@@ -25,10 +25,8 @@ func openFormat(src *columnar.Source, bounded bool) (f columnar.File, err error)
 	switch {
 	case bytes.HasPrefix(head, []byte("PARE")):
 		return nil, parquetfile.ErrEncrypted
-	case bytes.HasPrefix(head, []byte("PAR1")) && bounded:
-		return parquetfile.OpenBounded(src)
 	case bytes.HasPrefix(head, []byte("PAR1")):
-		return parquetfile.Open(src)
+		return parquetfile.Open(src, bounded)
 	case arrowfile.Is(head):
 		return arrowfile.Open(src, head)
 	case bytes.HasPrefix(head, []byte("FEA1")):
