@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
@@ -105,20 +106,35 @@ func fillLz4(page, src []byte) (int, error) {
 	return lz4.UncompressBlock(src, page)
 }
 
+// fillHadoop decompresses Hadoop's blocks. Each has its decompressed length, and then one
+// or more parts with their compressed lengths.
 func fillHadoop(page, src []byte) (n int, ok bool) {
+	number := func() int64 {
+		if len(src) < 4 {
+			return math.MaxInt64
+		}
+		v := binary.BigEndian.Uint32(src)
+		src = src[4:]
+		return int64(v)
+	}
 	for len(src) > 0 {
-		if len(src) < 8 {
+		whole := number()
+		if whole > int64(len(page)-n) {
 			return 0, false
 		}
-		whole, part := int64(binary.BigEndian.Uint32(src)), int64(binary.BigEndian.Uint32(src[4:]))
-		if src = src[8:]; part > int64(len(src)) || whole > int64(len(page)-n) {
-			return 0, false
+		for end := n + int(whole); ; {
+			part := number()
+			if part > int64(len(src)) {
+				return 0, false
+			}
+			k, err := lz4.UncompressBlock(src[:part], page[n:end])
+			if n, src = n+k, src[part:]; n == end && err == nil {
+				break
+			}
+			if err != nil || k == 0 {
+				return 0, false
+			}
 		}
-		k, err := lz4.UncompressBlock(src[:part], page[n:int64(n)+whole])
-		if err != nil || int64(k) != whole {
-			return 0, false
-		}
-		n, src = n+k, src[part:]
 	}
 	return n, true
 }

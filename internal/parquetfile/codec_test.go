@@ -53,6 +53,7 @@ func TestFormsOfCodecs(t *testing.T) {
 	}{
 		"LZ4 in one block of Hadoop":        {codecLz4, hadoop(text)},
 		"LZ4 in several blocks":             {codecLz4, append(hadoop(text[:half]), hadoop(text[half:])...)},
+		"LZ4 in a block of several parts":   {codecLz4, append(append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), hadoop(text[:half])[4:]...), hadoop(text[half:])[4:]...)},
 		"LZ4 as a frame":                    {codecLz4, frame.Bytes()},
 		"LZ4 as old Arrow wrote it":         {codecLz4, block(text)},
 		"LZ4_RAW":                           {codecLz4Raw, block(text)},
