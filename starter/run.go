@@ -102,7 +102,7 @@ skipped because its data was not ready in time.`,
 				starts[i].AwaitData = f.awaitData
 			}
 			if f.all {
-				if starts, err = scheduled(c, o, f); err != nil {
+				if starts, err = scheduled(c.Context(), o, f); err != nil {
 					return err
 				}
 			}
@@ -188,19 +188,12 @@ func (runFlags) refuseDefinition(c *cobra.Command, trial bool) error {
 	return nil
 }
 
-// scheduled returns the starts of all exports with an active schedule.
-func scheduled(c *cobra.Command, o gateway.Service, f runFlags) (starts []gateway.StartRequest, err error) {
-	applied, err := o.Exports(c.Context())
-	for _, e := range applied {
-		if e.Active() {
-			if words := e.Export.Follows(); words != "" {
-				fmt.Fprintf(c.ErrOrStderr(), "%q starts at once with the others, although it is %s: only scheduled refreshes keep the order.\n", e.Export.Name, words)
-			}
-			starts = append(starts, gateway.StartRequest{Export: e.Export.Name, Full: f.full, AwaitData: f.awaitData})
-		}
-	}
-	if err == nil && len(starts) == 0 {
-		err = errors.New("no export has an active schedule; starter exports lists them")
+// scheduled returns the starts of all applied exports. Those without an active schedule are not
+// started.
+func scheduled(ctx context.Context, o gateway.Service, f runFlags) (starts []gateway.StartRequest, err error) {
+	names, err := o.Names(ctx)
+	for _, name := range names {
+		starts = append(starts, gateway.StartRequest{Export: name, Full: f.full, AwaitData: f.awaitData, Scheduled: true})
 	}
 	return starts, err
 }
@@ -213,6 +206,8 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 	for _, in := range starts {
 		started, err := o.Start(c.Context(), in)
 		switch {
+		case started.Unscheduled:
+			continue
 		case follows && access.IsRefused(err, schemas.ErrorHasLooked):
 			fmt.Fprintf(c.ErrOrStderr(), "A run of %q is under way that may not have the newest data. This waits for its end, and then starts another one.\n", exportOf(in))
 			follow = append(follow, startAfter(o, in))
@@ -226,7 +221,13 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 		case started.Joined:
 			fmt.Fprintf(c.ErrOrStderr(), "A run of %q is already under way; this joins it.\n", started.Export)
 		}
+		if started.Follows != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "%q starts at once with the others, although it is %s: only scheduled refreshes keep the order.\n", in.Export, started.Follows)
+		}
 		runs, follow = append(runs, started.Run), append(follow, watched(o, started.Run))
+	}
+	if f.all && !failed && len(follow) == 0 {
+		return errors.New("no export has an active schedule; starter exports lists them")
 	}
 	var err error
 	if follows {
@@ -251,6 +252,7 @@ func exportOf(in gateway.StartRequest) string {
 // startAfter returns a watch that starts a run as soon as those have ended that may not have
 // read the newest data. It ends with one of those if that waits for an operator.
 func startAfter(o gateway.Service, in gateway.StartRequest) watch {
+	in.Scheduled = false // it is
 	return watch{exportOf(in), func(ctx context.Context, see func(operate.View, error)) (operate.View, error) {
 		for {
 			run, err := o.Find(ctx, exportOf(in))

@@ -101,30 +101,56 @@ func TestABusyExportHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-// ordered is a service with exports of which one is after another.
-type ordered struct{ gateway.Service }
-
-func (ordered) Exports(context.Context) ([]operate.Applied, error) {
-	var all []operate.Applied
-	for _, e := range []schemas.Export{{Name: "Profiles"}, {Name: "Newsletter", After: []string{"Profiles"}}, {Name: "Off"}} {
-		all = append(all, operate.Applied{ScheduledInput: schemas.ScheduledInput{Export: e}})
-	}
-	all[0].Timing = &schemas.Timing{Every: "6h"}
-	return all, nil
+// ordered is a service with exports of which one is after another, and one has no schedule.
+type ordered struct {
+	busy
+	none bool // no export has one
 }
 
-// TestAllStartsAtOnce: starter run --all says that it does not keep the order.
-func TestAllStartsAtOnce(t *testing.T) {
-	cmd := &cobra.Command{}
-	cmd.SetContext(t.Context())
-	var out strings.Builder
-	cmd.SetErr(&out)
-	starts, err := scheduled(cmd, ordered{}, runFlags{})
-	if err != nil || len(starts) != 2 || starts[0].Export != "Profiles" || starts[1].Export != "Newsletter" {
-		t.Errorf("%+v, %v", starts, err)
+func (s *ordered) Names(context.Context) ([]string, error) {
+	s.call("names")
+	return []string{"Newsletter", "Off", "Profiles"}, nil
+}
+
+func (s *ordered) Start(_ context.Context, in gateway.StartRequest) (gateway.Started, error) {
+	s.call("start " + in.Export)
+	out := gateway.Started{Run: operate.Run{Export: in.Export, RunID: in.Export}, Unscheduled: in.Scheduled && (s.none || in.Export == "Off")}
+	if in.Scheduled && in.Export == "Newsletter" {
+		out.Follows = `after "Profiles"`
 	}
-	if want := `"Newsletter" starts at once with the others, although it is after "Profiles"`; strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), want) {
-		t.Errorf("it says %q, want %q", &out, want)
+	return out, nil
+}
+
+// TestAllStartsAtOnce: starter run --all asks for the names once, starts each export that has a
+// schedule, and says that it does not keep the order.
+func TestAllStartsAtOnce(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		s := &ordered{none: none}
+		cmd := &cobra.Command{}
+		cmd.SetContext(t.Context())
+		var out, errOut strings.Builder
+		cmd.SetOut(&out)
+		cmd.SetErr(&errOut)
+		f := runFlags{all: true, detach: true}
+		starts, err := scheduled(t.Context(), s, f)
+		if err == nil {
+			err = (&app{output: "table"}).run(cmd, s, starts, f)
+		}
+		if calls := strings.Join(s.calls, ", "); calls != "names, start Newsletter, start Off, start Profiles" {
+			t.Errorf("the calls are %s", calls)
+		}
+		if none {
+			if err == nil || !strings.Contains(err.Error(), "no export has an active schedule") {
+				t.Error(err)
+			}
+			continue
+		}
+		if err != nil || strings.Count(out.String(), "Started:") != 2 || strings.Contains(out.String(), "Off") {
+			t.Errorf("%v, %s", err, &out)
+		}
+		if want := `"Newsletter" starts at once with the others, although it is after "Profiles"`; strings.Count(errOut.String(), "\n") != 1 || !strings.Contains(errOut.String(), want) {
+			t.Errorf("it says %q, want %q", &errOut, want)
+		}
 	}
 }
 

@@ -308,6 +308,12 @@ func (l *Local) Start(ctx context.Context, in StartRequest) (out Started, err er
 		if err != nil {
 			return out, err
 		}
+		if in.Scheduled {
+			if out.Unscheduled = !a.Active(); out.Unscheduled {
+				return out, nil
+			}
+			out.Follows = a.Export.Follows()
+		}
 		if err := l.trusted(ctx, in.Export, a); err != nil {
 			return out, err
 		}

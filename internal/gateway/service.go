@@ -135,6 +135,8 @@ type StartRequest struct {
 	// AwaitData makes the run wait for its data as a scheduled one does, and for files that
 	// do not exist yet.
 	AwaitData bool `json:"awaitData,omitempty"`
+	// Scheduled starts the export only if a schedule starts it that is not paused.
+	Scheduled bool `json:"scheduled,omitempty"`
 	// Trial sends a few profiles of one segment to a list of its own, instead of running.
 	Trial *TrialRequest `json:"trial,omitempty"`
 	// Key makes the request idempotent: a run that the same person started with the same
@@ -157,6 +159,11 @@ type TrialRequest struct {
 type Started struct {
 	operate.Run
 	Joined bool `json:"joined,omitempty"`
+	// Unscheduled reports whether it was not started, because no schedule starts it. Follows
+	// says after which exports its schedule starts it. Both are only of a request for scheduled
+	// exports.
+	Unscheduled bool   `json:"unscheduled,omitempty"`
+	Follows     string `json:"follows,omitempty"`
 }
 
 // RunsRequest says which runs to list.

@@ -25,6 +25,7 @@ type fakeTemporal struct {
 	paused    bool
 	started   []schemas.RunInput
 	lists     int
+	described int
 	signal    func(id string) // is called for each signal
 }
 
@@ -52,6 +53,7 @@ func (f fakeSchedules) GetHandle(_ context.Context, id string) client.ScheduleHa
 func (s fakeSchedule) Describe(context.Context) (*client.ScheduleDescription, error) {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	s.f.described++
 	for name, in := range s.f.schedules {
 		if schemas.ScheduleID(name) == s.id {
 			payload, err := converter.GetDefaultDataConverter().ToPayload(in)
@@ -180,5 +182,29 @@ func TestAForgedScheduleGetsNoGrant(t *testing.T) {
 			t.Errorf("%s, as it was applied: %v, %+v", who, err, f.started)
 		}
 		f.started = nil
+	}
+}
+
+// TestOnlyScheduledExportsStart where only those are asked for. A start describes its schedule once.
+func TestOnlyScheduledExportsStart(t *testing.T) {
+	f := &fakeTemporal{schedules: map[string]schemas.ScheduledInput{}}
+	office, gate := officeWith(t, f)
+	daily, never := scheduleOf(t, gate, "Daily"), scheduleOf(t, gate, "Never")
+	daily.Timing = &schemas.Timing{Every: "24h"}
+	f.schedules["Daily"], f.schedules["Never"] = daily, never
+	ann := office.As(schemas.Person{Name: "ann", Subject: "a1", Role: schemas.RoleAdministrator})
+	for name, want := range map[string]int{"Daily": 1, "Never": 0} {
+		f.started, f.described = nil, 0
+		out, err := ann.Start(t.Context(), StartRequest{Export: name, Scheduled: true})
+		if err != nil || len(f.started) != want || out.Unscheduled != (want == 0) || f.described != 1 || f.lists != 0 {
+			t.Errorf("%s: %+v, %v after %d descriptions and %d lists; started %v", name, out, err, f.described, f.lists, f.started)
+		}
+	}
+	f.started, f.paused = nil, true
+	if out, err := ann.Start(t.Context(), StartRequest{Export: "Daily", Scheduled: true}); err != nil || !out.Unscheduled || f.started != nil {
+		t.Errorf("paused: %+v, %v", out, err)
+	}
+	if _, err := ann.Start(t.Context(), StartRequest{Export: "Daily"}); err != nil || len(f.started) != 1 {
+		t.Errorf("on demand: %v, %v", f.started, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// maxListed bounds what Names and Recent read of runs that have ended, so that they answer at
+// maxListed bounds what Recent reads of runs that have ended, so that it answers at
 // once in a namespace of any size.
 const maxListed = 500
 

@@ -42,13 +42,19 @@ type ranRun struct {
 // FindLate looks for late runs of the applied exports. before is the result of the look before;
 // it may be empty. seen is called for every export.
 func (o *Session) FindLate(ctx context.Context, before schemas.LateRuns, now time.Time, seen func(export string)) (schemas.LateRuns, error) {
-	out := schemas.LateRuns{LookedAt: now, Exports: map[string]schemas.Watched{}}
 	applied, err := o.Applied(ctx)
 	if err != nil {
-		return out, err
+		return schemas.LateRuns{LookedAt: now}, err
 	}
+	return o.findLate(ctx, applied, before, now, seen)
+}
+
+// findLate is FindLate for exports that were just described.
+func (o *Session) findLate(ctx context.Context, applied []Applied, before schemas.LateRuns, now time.Time, seen func(export string)) (schemas.LateRuns, error) {
+	out := schemas.LateRuns{LookedAt: now, Exports: map[string]schemas.Watched{}}
 	missed := map[string]time.Time{} // the scheduled starts that this look finds overdue
 	known := map[string]Applied{}
+	applied = slices.Clone(applied)
 	slices.SortStableFunc(applied, func(a, b Applied) int { return cmp.Compare(len(a.Export.After), len(b.Export.After)) })
 	roots := order{known: map[string]schemas.ScheduledInput{}, roots: map[string][]string{}}
 	for _, a := range applied {
@@ -528,7 +534,7 @@ func (o *Session) Late(ctx context.Context, applied []Applied) error {
 	if err != nil || before.LookedAt.IsZero() {
 		return err
 	}
-	now, err := o.FindLate(ctx, before, time.Now(), func(string) {})
+	now, err := o.findLate(ctx, applied, before, time.Now(), func(string) {})
 	if err != nil {
 		return err
 	}

@@ -354,3 +354,57 @@ func TestMissedRefreshes(t *testing.T) {
 	want(at, schemas.RefreshWorkflowID("A")+later)
 	want(later, "")
 }
+
+// looked is a Temporal whose last look for late runs is known. It counts how often its schedules
+// are asked for.
+type looked struct {
+	withRuns
+	last  schemas.LateRuns
+	asked *int
+}
+
+func (l looked) ScheduleClient() client.ScheduleClient {
+	*l.asked++
+	return l.withRuns.ScheduleClient()
+}
+
+func (l looked) ListWorkflow(ctx context.Context, in *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	if strings.Contains(in.Query, schemas.WorkflowFindLateRuns) {
+		return &workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflow.WorkflowExecutionInfo{{Execution: &common.WorkflowExecution{}}}}, nil
+	}
+	return l.withRuns.ListWorkflow(ctx, in)
+}
+
+func (l looked) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return lastLook{last: l.last}
+}
+
+type lastLook struct {
+	client.WorkflowRun
+	last schemas.LateRuns
+}
+
+func (l lastLook) Get(_ context.Context, out any) error {
+	*out.(*schemas.LateRuns) = l.last
+	return nil
+}
+
+// TestLateAsksForNoScheduleAgain: it judges the exports that the caller has described, and leaves
+// their order.
+func TestLateAsksForNoScheduleAgain(t *testing.T) {
+	asked := 0
+	at := time.Now().Add(-time.Hour)
+	w := looked{withRuns: withRuns{schedules: schedules{all: map[string]Applied{}}}, asked: &asked}
+	w.last = schemas.LateRuns{LookedAt: at, Exports: map[string]schemas.Watched{"B": {Overdue: at}}}
+	var applied []Applied
+	for _, e := range []schemas.Export{{Name: "A", After: []string{"B"}}, {Name: "B"}} {
+		applied = append(applied, Applied{ScheduledInput: schemas.ScheduledInput{Export: e}})
+	}
+	applied[1].Timing = &schemas.Timing{Every: "24h"}
+	if err := (&Session{Client: w}).Late(t.Context(), applied); err != nil || asked != 0 {
+		t.Fatalf("%v; schedules were asked for %d times", err, asked)
+	}
+	if applied[0].Export.Name != "A" || applied[0].Late != "" || applied[1].Late == "" {
+		t.Errorf("%+v", applied)
+	}
+}

@@ -320,12 +320,12 @@ func (o *Session) Resume(ctx context.Context, a Applied) error {
 	})
 }
 
-// Names returns the names of the applied exports, sorted, at most maxListed of them. It
-// reads one page of Temporal's list and describes no schedule, so it is quick.
+// Names returns the names of the applied exports, sorted. It reads Temporal's list and describes
+// no schedule, so it is quick.
 func (o *Session) Names(ctx context.Context) ([]string, error) {
 	list, err := o.Client.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: maxListed})
 	var names []string
-	for err == nil && list.HasNext() && len(names) < maxListed {
+	for err == nil && list.HasNext() {
 		var entry *client.ScheduleListEntry
 		if entry, err = list.Next(); err != nil {
 			break
