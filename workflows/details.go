@@ -151,6 +151,7 @@ func (s *exportSegment) progress() schemas.Progress {
 		p.State, p.Waiting = schemas.StateWaiting, s.waiter.waiting
 	}
 	p.Report.Info, p.Report.Upload = s.info, s.sent()
+	p.Report.Upload.Add(s.ahead())
 	return p
 }
 

@@ -39,6 +39,8 @@ type upload struct {
 	before schemas.UploadCounts
 	// partial counts what was sent of failed chunks that will be tried again.
 	partial schemas.UploadCounts
+	// open are the chunks that neither the report nor partial counts yet.
+	open []*chunk
 }
 
 func (u *upload) resume(r *schemas.SegmentResume) { u.removed, u.added = r.Removed, r.Added }
@@ -56,6 +58,7 @@ type chunk struct {
 	first, end int
 	resume     *schemas.UploadProgress
 	future     workflow.Future
+	done       schemas.UploadCounts // zero until it is
 }
 
 // uploadBatches sends every batch of one kind, in chunks.
@@ -74,6 +77,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 		s.upload.partial = schemas.UploadCounts{} // the retried chunks count it again
 		if len(open) > 0 {                        // an operator answered retry
 			next = open[len(open)-1].end
+			s.upload.open = open
 			for _, c := range open {
 				s.startChunk(ctx, kind, total, c)
 			}
@@ -83,6 +87,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 				c := &chunk{first: next, end: min(next+s.chunkSize(), total)}
 				s.startChunk(ctx, kind, total, c)
 				open, next = append(open, c), c.end
+				s.upload.open = open
 				s.upload.chunks++
 			}
 			if len(open) == 0 {
@@ -97,6 +102,7 @@ func (s *exportSegment) uploadBatches(ctx workflow.Context, kind string) error {
 			s.total()
 			*s.upload.done(kind) = open[0].end
 			open = open[1:]
+			s.upload.open = open
 			s.show(ctx)
 		}
 		if next < total {
@@ -130,7 +136,14 @@ func (s *exportSegment) startChunk(ctx workflow.Context, kind string, total int,
 	}
 	summary := fmt.Sprintf("%s: batches %s–%s of %s: %s", verb, count(int64(c.first)), count(int64(c.end-1)), count(int64(total)), s.profiles(kind, total, c))
 	ctx = connected(long(ctx, summary), s.in.Connection)
-	c.future = workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
+	future := workflow.ExecuteActivity(ctx, schemas.ActivityUploadBatches, in)
+	c.future = future
+	workflow.Go(ctx, func(ctx workflow.Context) { // it may be done before the chunk ahead of it
+		var counts schemas.UploadCounts
+		if future.Get(ctx, &counts) == nil {
+			c.done = counts
+		}
+	})
 }
 
 // profiles returns the number of profiles of a chunk, in words. It is approximate if some
@@ -169,7 +182,7 @@ func (s *exportSegment) pace(ctx workflow.Context) (requests float64, end time.T
 
 // settle waits for all open chunks after one has failed, and records how far each came.
 func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
-	for _, c := range open {
+	for i, c := range open {
 		var counts schemas.UploadCounts
 		if err := c.future.Get(ctx, &counts); err != nil {
 			if p := progressOf(err); p != nil {
@@ -180,6 +193,7 @@ func (s *exportSegment) settle(ctx workflow.Context, open []*chunk) {
 			}
 		}
 		s.upload.partial.Add(counts)
+		s.upload.open = open[i+1:]
 	}
 	s.total()
 }
@@ -204,6 +218,15 @@ func progressOf(err error) *schemas.UploadProgress {
 func (s *exportSegment) sent() (all schemas.UploadCounts) {
 	all.Add(s.report.Upload)
 	all.Add(s.upload.partial)
+	return all
+}
+
+// ahead returns the counts of chunks that are done before the one ahead of them, and that sent
+// therefore does not have yet.
+func (s *exportSegment) ahead() (all schemas.UploadCounts) {
+	for _, c := range s.upload.open {
+		all.Add(c.done)
+	}
 	return all
 }
 

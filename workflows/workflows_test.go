@@ -404,6 +404,24 @@ func TestAnAbortedRunSaysWhatItSent(t *testing.T) {
 	require.EqualValues(t, 1, w.closed[0].Report.Rejected[schemas.ReasonIterableForgotten])
 }
 
+// TestAChunkThatIsDoneFirstIsCounted: its activity has ended, so no heartbeat counts it, while the
+// one ahead of it goes on.
+func TestAChunkThatIsDoneFirstIsCounted(t *testing.T) {
+	w := newWorld(t)
+	first := mock.MatchedBy(func(in schemas.UploadInput) bool { return in.First == 0 })
+	w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, first).After(time.Hour).Return(schemas.UploadCounts{Requests: 100, Sent: 100}, nil)
+	w.goesWell(150)
+	before := w.Now()
+	w.RegisterDelayedCallback(func() {
+		require.EqualValues(t, 50, w.progress().Report.Upload.Sent)
+	}, time.Minute)
+	w.ExecuteWorkflow(ExportSegment, input)
+	require.NoError(t, w.GetWorkflowError())
+	require.GreaterOrEqual(t, w.Now().Sub(before), time.Hour)
+	require.EqualValues(t, 150, w.report().Upload.Sent)
+	require.EqualValues(t, 150, w.progress().Report.Upload.Sent)
+}
+
 func TestALongUploadGoesOnInANewExecution(t *testing.T) {
 	first := FirstChunk * (1 + 2 + 4 + 8*(ChunksPerExecution-3)) // of the first execution
 	batches := first + 250

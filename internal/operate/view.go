@@ -139,16 +139,31 @@ func (o *Session) lookSegment(ctx context.Context, run Run, id string, s schemas
 	if err := o.query(ctx, s.WorkflowID, "", &p); err != nil || p.Run.RunID != id {
 		return sv
 	}
-	if s.State != schemas.StateRunning {
-		p.State = s.State
-	}
-	sv.Progress = p
-	sv.Handled, sv.Total = counted(p)
-	if p.State == schemas.StateRunning || p.State == schemas.StateAwaitingData {
+	for range mostLooks {
+		if s.State != schemas.StateRunning {
+			p.State = s.State
+		}
+		sv.Progress = p
+		sv.Handled, sv.Total = counted(p)
+		if p.State != schemas.StateRunning && p.State != schemas.StateAwaitingData {
+			break
+		}
+		sent := p.Report.Upload.Acknowledged()
 		o.addLive(ctx, &sv)
+		if p.Step != schemas.ActivityUploadBatches {
+			break
+		}
+		p = schemas.Progress{}
+		if err := o.query(ctx, s.WorkflowID, "", &p); err != nil || p.Run.RunID != id || p.Report.Upload.Acknowledged() == sent {
+			break // no activity has ended between the two calls
+		}
 	}
 	return sv
 }
+
+// mostLooks is how often a segment is looked at until its counts are those of one moment: those
+// of activities that have ended are in its progress, those of others in their heartbeats.
+const mostLooks = 3
 
 // counted returns the progress of the activities that have completed.
 func counted(p schemas.Progress) (handled int64, total *int64) {
