@@ -44,7 +44,7 @@ func (a *Activities) upload(ctx context.Context, in schemas.UploadInput, chunk *
 	return chunk.Send(ctx, upload.Options{
 		Client: client, Ledger: a.Ledger(), Senders: a.Senders, Metrics: a.Metrics, Attempt: attempt,
 		MayBegin: func(ctx context.Context) error {
-			if in.Waited || len(in.Suppression) > 0 { // earlier versions do not set Waited
+			if in.Waited {
 				if err := a.sameLists(ctx, in.Connection.Name, in.Suppression); err != nil {
 					return err
 				}

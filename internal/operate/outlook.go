@@ -39,7 +39,7 @@ const nextStarts = 3
 // Words returns a timing in words.
 func Words(t schemas.Timing) string {
 	s, err := timing.Parse(t)
-	if err != nil { // an earlier version accepted it
+	if err != nil { // it was changed in Temporal itself
 		return strings.Join(t.Cron, "; and ") + " " + t.TimeZone
 	}
 	return s.Words() + timing.Later(time.Duration(t.Jitter))

@@ -67,7 +67,7 @@ func (stager *Stager) newTried(ctx context.Context, in schemas.StageInput, seg *
 // profiles that they have are looked for in the snapshots.
 func (stager *Stager) linkTried(ctx context.Context, s *staging) error {
 	of := s.in.Segment.Trial
-	if of == nil || of.Of == "" || s.suppressed.Set.Len() == 0 { // an earlier version did not say of what
+	if of == nil || s.suppressed.Set.Len() == 0 {
 		return nil
 	}
 	run := s.in.Run
