@@ -39,7 +39,7 @@ func (e *Error) Error() string {
 	switch {
 	case errors.As(e.Err, new(TooMuchMemory)):
 		b.WriteString("; the file is damaged, or has values of that size: write it again with smaller values or smaller row groups")
-	case errors.As(e.Err, new(Undecodable)):
+	case errors.As(e.Err, new(undecodable)):
 		b.WriteString("; it is damaged, or uses a feature that this program can't read: write it again, as plain Parquet with snappy or zstd if it is not damaged")
 	}
 	return b.String()
@@ -85,11 +85,11 @@ func AsError(file string, err error) error {
 	return &Error{Type: schemas.ErrorSegmentUnreadable, File: file, Err: err}
 }
 
-// Undecodable is the error of a panic. Texts of panics of Arrow and Go contain sizes and
+// undecodable is the error of a panic. Texts of panics of Arrow and Go contain sizes and
 // types, not values.
-type Undecodable struct{ panicked any }
+type undecodable struct{ panicked any }
 
-func (u Undecodable) Error() string { return fmt.Sprintf("it can't be decoded: %v", u.panicked) }
+func (u undecodable) Error() string { return fmt.Sprintf("it can't be decoded: %v", u.panicked) }
 
 // Guard turns a panic of the function that defers it into an error, so that no input can
 // crash the worker.
@@ -101,7 +101,7 @@ func Guard(err *error) {
 	case TooMuchMemory:
 		*err = p
 	default:
-		*err = Undecodable{p}
+		*err = undecodable{p}
 	}
 }
 

@@ -24,7 +24,7 @@ func Mask(e *schemas.Examples) {
 	for _, examples := range [][]schemas.Example{e.Adds, e.Updates, e.Removals, e.Rejects} {
 		for i := range examples {
 			x := &examples[i]
-			x.Email, x.UserID, x.Value = Masked(x.Email), Masked(x.UserID), Masked(x.Value)
+			x.Email, x.UserID, x.Value = masked(x.Email), masked(x.UserID), masked(x.Value)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Masked returns an address with all but its first letter and its domain hidden:
+// masked returns an address with all but its first letter and its domain hidden:
 // ann@example.com becomes a•••@example.com. Of other text it keeps the first letter.
-func Masked(s string) string {
+func masked(s string) string {
 	if s == "" {
 		return ""
 	}

@@ -14,7 +14,7 @@ func TestMasked(t *testing.T) {
 		"@example.com":            "@•••",
 		"not an address":          "n•••",
 	} {
-		if got := Masked(in); got != want {
+		if got := masked(in); got != want {
 			t.Errorf("%q is masked as %q, want %q", in, got, want)
 		}
 	}

@@ -45,7 +45,7 @@ type Filter struct {
 }
 
 // NewFilter returns a Filter that writes to w.
-func NewFilter(w io.Writer) *Filter { return &Filter{w: w, colours: Coloured(w)} }
+func NewFilter(w io.Writer) *Filter { return &Filter{w: w, colours: coloured(w)} }
 
 // Unfiltered returns the writer behind a Filter, or w itself.
 func Unfiltered(w io.Writer) io.Writer {

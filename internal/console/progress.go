@@ -158,7 +158,7 @@ func phase(s operate.SegmentView) string {
 	case s.Waiting != nil:
 		return "waiting at " + s.Waiting.Step + ": " + s.Waiting.Message
 	case s.Data != nil:
-		return AwaitsData(*s.Data)
+		return awaitsData(*s.Data)
 	case s.State != schemas.StateRunning:
 		if s.Report.Error != "" {
 			return s.State + ": " + s.Report.Error

@@ -14,7 +14,7 @@ import (
 // columns between words and, if even the words do not fit, prints each row as a list.
 // Columns named in right are aligned right.
 func Table(w io.Writer, header []string, rows [][]string, right ...string) {
-	widths, fits := fit(header, rows, Width(w))
+	widths, fits := fit(header, rows, widthOf(w))
 	if !fits {
 		list(w, header, rows)
 		return

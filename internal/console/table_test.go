@@ -57,7 +57,7 @@ note    it waits for somebody
 					t.Errorf("lacks %q:\n%s", word, &out)
 				}
 			}
-			if n := Width(&out); n > 44 { // the length of an id that stays whole
+			if n := widthOf(&out); n > 44 { // the length of an id that stays whole
 				for line := range strings.Lines(out.String()) {
 					if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > n {
 						t.Errorf("wider than %d: %q", n, line)

@@ -24,9 +24,9 @@ func FromTerminal(r io.Reader) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Width returns the number of columns of w: that of COLUMNS, or of the terminal, or 0 if
+// widthOf returns the number of columns of w: that of COLUMNS, or of the terminal, or 0 if
 // lines may have any length.
-func Width(w io.Writer) int {
+func widthOf(w io.Writer) int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
 	}
@@ -52,15 +52,15 @@ const (
 
 var escapes = map[Colour]text.Color{Good: text.FgGreen, Caution: text.FgYellow, Bad: text.FgRed, Faint: text.Faint}
 
-// Coloured reports whether colours may be written to w: it is a terminal that supports
+// coloured reports whether colours may be written to w: it is a terminal that supports
 // them, and NO_COLOR is not set (https://no-color.org).
-func Coloured(w io.Writer) bool {
+func coloured(w io.Writer) bool {
 	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// Paint returns s in a colour if w is Coloured.
+// Paint returns s in a colour if w is coloured.
 func Paint(w io.Writer, c Colour, s string) string {
-	if escape, ok := escapes[c]; ok && s != "" && Coloured(w) {
+	if escape, ok := escapes[c]; ok && s != "" && coloured(w) {
 		return escape.EscapeSeq() + s + text.Reset.EscapeSeq()
 	}
 	return s
@@ -81,7 +81,7 @@ func State(w io.Writer, state string) string {
 func Wrap(w io.Writer, indent int, s string) string {
 	const least = 20 // a narrower column is hard to read
 	lines := strings.Split(s, "\n")
-	if width := Width(w) - indent; width >= least {
+	if width := widthOf(w) - indent; width >= least {
 		lines = wrapped(s, width)
 	}
 	return strings.Join(lines, "\n"+strings.Repeat(" ", indent))

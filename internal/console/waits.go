@@ -9,8 +9,8 @@ import (
 	"iterable-segment-export/schemas"
 )
 
-// AwaitsData describes a wait for data.
-func AwaitsData(w schemas.DataWait) string {
+// awaitsData describes a wait for data.
+func awaitsData(w schemas.DataWait) string {
 	return fmt.Sprintf("%s: %s; goes on by itself, and %s at %s", schemas.StateAwaitingData, w.Why, w.Afterwards(), w.Until.Local().Format("2006-01-02 15:04:05 MST"))
 }
 
@@ -19,7 +19,7 @@ func AwaitsData(w schemas.DataWait) string {
 func Waits(w io.Writer, command string, v operate.View) {
 	for _, s := range v.Segments {
 		if s.Data != nil {
-			fmt.Fprintf(w, "%q is %s\n", s.Run.Segment, AwaitsData(*s.Data))
+			fmt.Fprintf(w, "%q is %s\n", s.Run.Segment, awaitsData(*s.Data))
 		}
 	}
 	for _, wait := range v.Waits() {

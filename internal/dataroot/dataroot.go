@@ -130,7 +130,7 @@ func exportPath(connection, export string) string {
 
 // ReportDir returns the folder of the report and the rejects of one segment's run.
 func ReportDir(run schemas.RunRef) string {
-	return path.Join(RunDir(run.Connection, run.Export, run.RunID), schemas.PathName(run.Segment))
+	return path.Join(runDir(run.Connection, run.Export, run.RunID), schemas.PathName(run.Segment))
 }
 
 // ConsentDir returns the folder of the consents to a connection, one file each, named by
@@ -180,7 +180,7 @@ func NameKey(export string) string {
 // RunRecordKey returns the key of a run's RunRecord, which is kept for as long as its
 // report.
 func RunRecordKey(run schemas.RunRef) string {
-	return path.Join(RunDir(run.Connection, run.Export, run.RunID), RunRecordFile)
+	return path.Join(runDir(run.Connection, run.Export, run.RunID), RunRecordFile)
 }
 
 // TargetsKey returns the key of the webhooks of a connection's export, as it was granted
@@ -192,8 +192,8 @@ func TargetsKey(connection, export string) string {
 // RunListKey returns the key of the record of the list that a segment's run fills.
 func RunListKey(run schemas.RunRef) string { return path.Join(ReportDir(run), "list.json") }
 
-// RunDir returns the folder of the reports of a run and of its segments.
-func RunDir(connection, export, runID string) string {
+// runDir returns the folder of the reports of a run and of its segments.
+func runDir(connection, export, runID string) string {
 	return path.Join("reports", exportPath(connection, export), PathID(runID))
 }
 
@@ -245,7 +245,7 @@ func SnapshotVersion(name string) (version int64, ok bool) {
 
 // RunReport returns the key of a run's readable report.
 func RunReport(connection, export, runID string) string {
-	return path.Join(RunDir(connection, export, runID), RunReportFile)
+	return path.Join(runDir(connection, export, runID), RunReportFile)
 }
 
 // PaceDir returns the folder of the pace samples of one segment's run, one file for each

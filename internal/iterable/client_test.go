@@ -191,8 +191,8 @@ func TestErrorClasses(t *testing.T) {
 			if advice[e.Class] == "" || !strings.HasSuffix(e.Error(), advice[e.Class]) {
 				t.Errorf("%q does not say what to do", e)
 			}
-			if (e.Type() == "") != e.Retryable() {
-				t.Errorf("type %q, retryable %v", e.Type(), e.Retryable())
+			if (e.Type() == "") != e.retryable() {
+				t.Errorf("type %q, retryable %v", e.Type(), e.retryable())
 			}
 		})
 	}

@@ -118,8 +118,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Retryable reports whether the same request may succeed later.
-func (e *Error) Retryable() bool { return e.Class == Transient || e.Class == Throttled }
+// retryable reports whether the same request may succeed later.
+func (e *Error) retryable() bool { return e.Class == Transient || e.Class == Throttled }
 
 // Type returns the name under which the error crosses an activity's boundary, empty
 // for temporary errors.

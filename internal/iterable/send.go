@@ -159,7 +159,7 @@ func read[T any](ctx context.Context, c *Client, r call, decode func([]byte) (T,
 		}
 		v, err := do(ctx, c, r, decode)
 		var e *Error
-		if err == nil || !errors.As(err, &e) || !e.Retryable() || try == readTries || e.RetryAfter > longestReadWait {
+		if err == nil || !errors.As(err, &e) || !e.retryable() || try == readTries || e.RetryAfter > longestReadWait {
 			return v, err
 		}
 		if c.pause(ctx, max(backoff(try-1, longestPause), e.RetryAfter)) != nil {

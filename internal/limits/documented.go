@@ -76,11 +76,11 @@ func (s *Share) Wait(connection string) func(context.Context, api.Endpoint) erro
 	if s == nil {
 		return nil
 	}
-	return func(ctx context.Context, e api.Endpoint) error { return s.WaitDocumented(ctx, connection, e) }
+	return func(ctx context.Context, e api.Endpoint) error { return s.waitDocumented(ctx, connection, e) }
 }
 
-// WaitDocumented blocks until a request is reserved. If the data root fails, it does not wait.
-func (s *Share) WaitDocumented(ctx context.Context, connection string, e api.Endpoint) error {
+// waitDocumented blocks until a request is reserved. If the data root fails, it does not wait.
+func (s *Share) waitDocumented(ctx context.Context, connection string, e api.Endpoint) error {
 	for {
 		taken, next, err := s.Documented(ctx, connection, e)
 		if err != nil && ctx.Err() == nil {

@@ -32,7 +32,7 @@ func TestWorkersStayWithinADocumentedLimit(t *testing.T) {
 			all.Go(func() {
 				time.Sleep(time.Duration(i)) // the names of temporary files are made from the time
 				for range 8 {
-					if err := s.WaitDocumented(t.Context(), "project", api.GetFields); err != nil {
+					if err := s.waitDocumented(t.Context(), "project", api.GetFields); err != nil {
 						t.Error(err)
 					}
 					mu.Lock()
@@ -78,7 +78,7 @@ func TestARequestDoesNotWaitForPastTurns(t *testing.T) {
 			return do()
 		}
 		for range 3 {
-			if err := s.WaitDocumented(t.Context(), "project", api.GetFields); err != nil {
+			if err := s.waitDocumented(t.Context(), "project", api.GetFields); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -87,7 +87,7 @@ func TestARequestDoesNotWaitForPastTurns(t *testing.T) {
 		if len(deleted) != 3 {
 			t.Errorf("%d files deleted, want one after the other up to the failure", len(deleted))
 		}
-		if err := s.WaitDocumented(t.Context(), "project", api.GetFields); err != nil {
+		if err := s.waitDocumented(t.Context(), "project", api.GetFields); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

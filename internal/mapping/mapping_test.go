@@ -349,7 +349,7 @@ func TestClashes(t *testing.T) {
 }
 
 func TestCheckUserID(t *testing.T) {
-	longest := strings.Repeat("ø", MaxUserID)
+	longest := strings.Repeat("ø", maxUserID)
 	for _, id := range []string{"C-1", "a b", "ÅSE", longest, "x", "-1"} {
 		if reason := CheckUserID([]byte(id)); reason != "" {
 			t.Errorf("%q is refused: %s", id, reason)

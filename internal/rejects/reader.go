@@ -161,7 +161,7 @@ type Reader struct {
 
 // Open opens a file, which Close does not close.
 func Open(f storage.File) (*Reader, error) {
-	b, err := openBatches(context.Background(), f, "the rejects file", RejectSchema)
+	b, err := openBatches(context.Background(), f, "the rejects file", rejectSchema)
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func TestPlainParquetReadsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Release()
-	if table.NumRows() != 3 || !sameColumns(table.Schema(), RejectSchema) {
+	if table.NumRows() != 3 || !sameColumns(table.Schema(), rejectSchema) {
 		t.Fatalf("%d rows of %v", table.NumRows(), table.Schema())
 	}
 	f, err := file.NewParquetReader(bytes.NewReader(data))

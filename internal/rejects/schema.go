@@ -2,7 +2,7 @@ package rejects
 
 import "github.com/apache/arrow/go/v15/arrow"
 
-// RejectSchema is the schema of rejects.parquet.
+// rejectSchema is the schema of rejects.parquet.
 //
 //	file     the source file's name
 //	row      the row's number in the file, from 0
@@ -10,7 +10,7 @@ import "github.com/apache/arrow/go/v15/arrow"
 //	value    what stands there, null for forgotten profiles and missing values
 //	reason   a schemas.Reason
 //	message  the reason in words
-var RejectSchema = arrow.NewSchema([]arrow.Field{
+var rejectSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "file", Type: arrow.BinaryTypes.String},
 	{Name: "row", Type: arrow.PrimitiveTypes.Int64},
 	{Name: "column", Type: arrow.BinaryTypes.String},

@@ -1,5 +1,5 @@
 // Package rejects writes and reads rejects.parquet: the rows of a segment that were not sent,
-// each with the reason (RejectSchema). It also writes rows.parquet: what became of each row
+// each with the reason. It also writes rows.parquet: what became of each row
 // (RowSchema). The files contain profiles' data; the errors of
 // this package do not.
 package rejects
@@ -21,7 +21,7 @@ type Reject struct {
 	Reason schemas.Reason
 }
 
-// Columns of the file, in the order of RejectSchema.
+// Columns of the file, in the order of rejectSchema.
 const (
 	colFile = iota
 	colRow
@@ -45,7 +45,7 @@ type Writer struct {
 // NewWriter starts a file on out, which Close does not close.
 func NewWriter(out io.Writer) *Writer {
 	w := &Writer{files: newTexts(), columns: newTexts(), whys: newTexts(), sentences: newTexts()}
-	w.table = newTable("the rejects file", out, RejectSchema, []column{
+	w.table = newTable("the rejects file", out, rejectSchema, []column{
 		colFile: &w.files, colRow: &w.numbers, colColumn: &w.columns, colValue: &w.values, colReason: &w.whys, colMessage: &w.sentences,
 	}...)
 	return w

@@ -46,10 +46,10 @@ func (r Rank) Compare(o Rank) int {
 	return cmp.Or(cmp.Compare(r.high, o.high), cmp.Compare(r.low, o.low), cmp.Compare(r.part, o.part))
 }
 
-// RankSize is the size of an encoded rank, in bytes.
-const RankSize = 21
+// rankSize is the size of an encoded rank, in bytes.
+const rankSize = 21
 
-// Append appends the rank in RankSize bytes.
+// Append appends the rank in rankSize bytes.
 func (r Rank) Append(dst []byte) []byte {
 	known := byte(0)
 	if r.known {

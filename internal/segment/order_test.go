@@ -32,7 +32,7 @@ func TestRanksOrderValues(t *testing.T) {
 			t.Fatalf("%s: %v", dt, err)
 		}
 		for i := 1; i < arr.Len(); i++ {
-			if rank(i-1).Compare(rank(i)) >= 0 || DecodeRank(rank(i).Append(nil)) != rank(i) || len(rank(i).Append(nil)) != RankSize {
+			if rank(i-1).Compare(rank(i)) >= 0 || DecodeRank(rank(i).Append(nil)) != rank(i) || len(rank(i).Append(nil)) != rankSize {
 				t.Errorf("%s: %s is not below %s", dt, arr.ValueStr(i-1), arr.ValueStr(i))
 			}
 		}

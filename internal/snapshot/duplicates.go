@@ -21,7 +21,7 @@ type Duplicates struct {
 }
 
 // NewDuplicates returns a Duplicates that holds that many bytes in memory (0 is
-// DefaultSortBytes) and the rest in temporary files in dir ("" is the system's).
+// 16 MB) and the rest in temporary files in dir ("" is the system's).
 func NewDuplicates(dir string, memory int) *Duplicates {
 	return &Duplicates{sorter: newSorter(dir, memory)}
 }

@@ -44,7 +44,7 @@ const (
 )
 
 // NewIdentities returns an Identities that holds that many bytes in memory (0 is
-// DefaultSortBytes) and the rest in temporary files in dir ("" is the system's). It must be
+// 16 MB) and the rest in temporary files in dir ("" is the system's). It must be
 // closed.
 func NewIdentities(dir string, memory int) *Identities {
 	return &Identities{sorter: newSorter(dir, memory)}

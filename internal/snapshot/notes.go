@@ -11,7 +11,7 @@ type Notes struct {
 	sorter sorter
 }
 
-// NewNotes returns a Notes that holds that many bytes in memory (0 is DefaultSortBytes) and the
+// NewNotes returns a Notes that holds that many bytes in memory (0 is 16 MB) and the
 // rest in temporary files in dir ("" is the system's).
 func NewNotes(dir string, memory int) *Notes { return &Notes{sorter: newSorter(dir, memory)} }
 

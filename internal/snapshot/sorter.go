@@ -34,7 +34,7 @@ const refSize = 40 // bytes
 
 func newSorter(dir string, memory int) sorter {
 	if memory <= 0 {
-		memory = DefaultSortBytes
+		memory = defaultSortBytes
 	}
 	return sorter{dir: dir, memory: memory}
 }

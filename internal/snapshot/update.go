@@ -31,12 +31,12 @@ const (
 	changeBits = 3
 )
 
-// DefaultSortBytes is how much an Update keeps in memory before it sorts it into a temporary
+// defaultSortBytes is how much an Update keeps in memory before it sorts it into a temporary
 // file: about 200,000 profiles. Three times as much made a first export of a million no
 // faster and the worker 100 MB larger.
-const DefaultSortBytes = 16 << 20
+const defaultSortBytes = 16 << 20
 
-// NewUpdate returns an update that holds that many bytes in memory (0 is DefaultSortBytes)
+// NewUpdate returns an update that holds that many bytes in memory (0 is 16 MB)
 // and the rest in temporary files in dir ("" is the system's). It must be closed.
 func NewUpdate(dir string, memory int) *Update {
 	return &Update{sorter: newSorter(dir, memory)}

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// ErrNotAllowed is the error of a source outside the allowed paths.
-var ErrNotAllowed = errors.New("not under a path that this connection's configuration allows")
+// errNotAllowed is the error of a source outside the allowed paths.
+var errNotAllowed = errors.New("not under a path that this connection's configuration allows")
 
 // Within returns a source in the form for List if it is one of the allowed places or in
-// one; otherwise the error is ErrNotAllowed. Places are plain paths, file:// URLs or URLs
+// one; otherwise it returns an error. Places are plain paths, file:// URLs or URLs
 // of buckets. It resolves "..", symbolic links, percent-encoding and relative paths
 // first. Of a pattern it checks the part before the first wildcard; the files that match
 // can be symbolic links that lead elsewhere, so the caller checks each with
@@ -28,7 +28,7 @@ func Within(source string, allowed []string) (string, error) {
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
-		return "", fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
+		return "", fmt.Errorf("source %q: %w: %w", source, errNotAllowed, err)
 	}
 	loc.settle()
 	if _, _, err := under(source, loc.base, allowed); err != nil {
@@ -40,7 +40,7 @@ func Within(source string, allowed []string) (string, error) {
 func withinBucket(source string, allowed []string) (string, error) {
 	where, err := parseBucketURL(source)
 	if err != nil {
-		return "", fmt.Errorf("source %q: %w: %w", source, ErrNotAllowed, err)
+		return "", fmt.Errorf("source %q: %w: %w", source, errNotAllowed, err)
 	}
 	checked := where
 	if strings.ContainsAny(where.pattern, wildcards) {
@@ -66,7 +66,7 @@ func withinBucket(source string, allowed []string) (string, error) {
 			return full, nil
 		}
 	}
-	return "", fmt.Errorf("source %q is %w", source, ErrNotAllowed)
+	return "", fmt.Errorf("source %q is %w", source, errNotAllowed)
 }
 
 // WithinObject is Within for a file that List found. OpenSource opens the returned object
@@ -78,7 +78,7 @@ func WithinObject(o Object, allowed []string) (Object, error) {
 	}
 	loc, err := parseLocation(o.URL)
 	if err != nil {
-		return o, fmt.Errorf("%s: %w: %w", o.Name, ErrNotAllowed, err)
+		return o, fmt.Errorf("%s: %w: %w", o.Name, errNotAllowed, err)
 	}
 	o.root, o.path, err = under(o.Name, loc.literal, allowed)
 	return o, err
@@ -89,7 +89,7 @@ func WithinObject(o Object, allowed []string) (Object, error) {
 func under(name, path string, allowed []string) (root, rel string, err error) {
 	path, err = resolve(path)
 	if err != nil { // its text could reveal what exists elsewhere
-		return "", "", fmt.Errorf("source %q is %w", name, ErrNotAllowed)
+		return "", "", fmt.Errorf("source %q is %w", name, errNotAllowed)
 	}
 	for _, a := range allowed {
 		if isBucket(a) {
@@ -112,7 +112,7 @@ func under(name, path string, allowed []string) (root, rel string, err error) {
 		}
 		return prefix, rel, nil
 	}
-	return "", "", fmt.Errorf("source %q is %w", name, ErrNotAllowed)
+	return "", "", fmt.Errorf("source %q is %w", name, errNotAllowed)
 }
 
 // resolve follows the symbolic links of a clean absolute path as far as it exists.

@@ -61,8 +61,8 @@ func TestWithin(t *testing.T) {
 			if (err == nil) != want {
 				t.Errorf("Within(%q, %q): %v", source, allowed, err)
 			}
-			if err != nil && !errors.Is(err, ErrNotAllowed) {
-				t.Errorf("Within(%q): %v is not an ErrNotAllowed", source, err)
+			if err != nil && !errors.Is(err, errNotAllowed) {
+				t.Errorf("Within(%q): %v is not an errNotAllowed", source, err)
 			}
 		}
 		if _, err := Within(source, nil); err == nil {
@@ -136,8 +136,8 @@ func TestWithinBuckets(t *testing.T) {
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("Within(%q, %q) = %q, %v; want %q", c.source, c.allowed, got, err, c.want)
 		}
-		if err != nil && !errors.Is(err, ErrNotAllowed) {
-			t.Errorf("Within(%q): %v is not an ErrNotAllowed", c.source, err)
+		if err != nil && !errors.Is(err, errNotAllowed) {
+			t.Errorf("Within(%q): %v is not an errNotAllowed", c.source, err)
 		}
 	}
 }
@@ -283,7 +283,7 @@ func TestARefusalDoesNotTellWhichFilesThereAre(t *testing.T) {
 	for _, name := range []string{"private/there", "private/not", "private/dangling", "private/loop", "private/there/below", "closed/there", "private/*"} {
 		source := filepath.Join(dir, name)
 		_, err := Within(source, []string{filepath.Join(dir, "allowed")})
-		if want := fmt.Sprintf("source %q is %v", source, ErrNotAllowed); err == nil || err.Error() != want {
+		if want := fmt.Sprintf("source %q is %v", source, errNotAllowed); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

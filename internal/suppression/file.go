@@ -73,7 +73,7 @@ func readHead(r io.ReaderAt, size int64) (k Kept, length int64, err error) {
 		return Kept{}, 0, ErrDamaged
 	}
 	length = int64(end) + 1
-	if k.Hashes < 0 || k.Hashes > MaxPeople || size != length+int64(k.Hashes)*int64(len(Hash{}))+8 {
+	if k.Hashes < 0 || k.Hashes > maxPeople || size != length+int64(k.Hashes)*int64(len(Hash{}))+8 {
 		return Kept{}, 0, ErrDamaged
 	}
 	return k, length, nil
@@ -135,7 +135,7 @@ func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 // Merge moves the hashes of another set to this one, which has to be sealed again unless it was
 // empty.
 func (s *Set) Merge(o *Set) error {
-	if s.n+o.n > MaxPeople {
+	if s.n+o.n > maxPeople {
 		return ErrTooMany
 	}
 	if s.n == 0 {

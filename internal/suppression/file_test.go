@@ -72,7 +72,7 @@ func TestMergedSets(t *testing.T) {
 			t.Fatalf("person %d: %v", i, has)
 		}
 	}
-	if err := all.Merge(&Set{n: MaxPeople}); !errors.Is(err, ErrTooMany) {
+	if err := all.Merge(&Set{n: maxPeople}); !errors.Is(err, ErrTooMany) {
 		t.Errorf("too many: %v", err)
 	}
 }

@@ -50,33 +50,33 @@ func UserID(id []byte) Hash {
 	return Hash(sum[:len(Hash{})])
 }
 
-// ErrNoSum is the error of a value that is not a SHA-256.
-var ErrNoSum = errors.New("not a SHA-256: it needs 64 hexadecimal digits, or 32 bytes")
+// errNoSum is the error of a value that is not a SHA-256.
+var errNoSum = errors.New("not a SHA-256: it needs 64 hexadecimal digits, or 32 bytes")
 
 // Sum returns the hash with a whole SHA-256, in hexadecimal or as its 32 bytes.
 func Sum(value []byte) (h Hash, err error) {
 	var sum [sha256.Size]byte
 	if len(value) == len(sum) {
 		if _, err := hex.Decode(sum[:], value); err == nil {
-			return h, ErrNoSum // 32 digits are another hash, such as MD5
+			return h, errNoSum // 32 digits are another hash, such as MD5
 		}
 		return Hash(value[:len(h)]), nil
 	}
 	value = bytes.TrimSpace(value)
 	if len(value) != hex.EncodedLen(len(sum)) {
-		return h, ErrNoSum
+		return h, errNoSum
 	}
 	if _, err := hex.Decode(sum[:], value); err != nil {
-		return h, ErrNoSum
+		return h, errNoSum
 	}
 	return Hash(sum[:len(h)]), nil
 }
 
-// MaxPeople is the most hashes of a Set: 1.6 GB.
-const MaxPeople = 100_000_000
+// maxPeople is the most hashes of a Set: 1.6 GB.
+const maxPeople = 100_000_000
 
-// ErrTooMany is the error of more than MaxPeople hashes.
-var ErrTooMany = fmt.Errorf("the suppression lists of a connection have more than %d entries", MaxPeople)
+// ErrTooMany is the error of more than maxPeople hashes.
+var ErrTooMany = fmt.Errorf("the suppression lists of a connection have more than %d entries", maxPeople)
 
 // blocks is how many blocks a set has. A block of the largest set has 24,000 hashes, so that
 // its growth copies little.
@@ -95,7 +95,7 @@ type Set struct {
 
 // Add adds a hash.
 func (s *Set) Add(h Hash) error {
-	if s.n >= MaxPeople {
+	if s.n >= maxPeople {
 		return ErrTooMany
 	}
 	s.grow()

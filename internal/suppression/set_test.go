@@ -67,7 +67,7 @@ func TestSum(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "ann@example.com", fmt.Sprintf("%x", whole[:16]), strings.Repeat("x", 64)} {
-		if _, err := Sum([]byte(bad)); !errors.Is(err, ErrNoSum) {
+		if _, err := Sum([]byte(bad)); !errors.Is(err, errNoSum) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -55,7 +55,7 @@ func (c ClockChange) Window() (from, to time.Time) {
 func (c ClockChange) Warning(temporal []time.Time) string {
 	day := fmt.Sprintf("on %s the clocks of %s ", c.At.Format("Mon 2 Jan 2006"), c.At.Location())
 	if c.Ahead.Abs() != time.Hour {
-		return day + fmt.Sprintf("change by %s: starts at %s may be left out, come twice, or come at another time", Span(c.Ahead.Abs()), clocks(c.Starts))
+		return day + fmt.Sprintf("change by %s: starts at %s may be left out, come twice, or come at another time", inWords(c.Ahead.Abs()), clocks(c.Starts))
 	}
 	if c.Ahead > 0 {
 		return day + "skip an hour: no run starts at " + clocks(c.Starts)

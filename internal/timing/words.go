@@ -36,7 +36,7 @@ func Later(jitter time.Duration) string {
 	if jitter == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", up to %s later but not past the next start", Span(jitter))
+	return fmt.Sprintf(", up to %s later but not past the next start", inWords(jitter))
 }
 
 // phrase is a part of the words: days, and the minutes of the day that a run starts at; or
@@ -102,7 +102,7 @@ func (r rule) phrase() phrase {
 // interval returns an interval in words. One that divides the day starts at the same times
 // every day. Temporal counts others from 1970 on.
 func (r rule) interval() string {
-	text := "every " + Span(r.every)
+	text := "every " + inWords(r.every)
 	if one, ok := strings.CutPrefix(text, "every 1 "); ok && !strings.Contains(one, " ") {
 		text = "every " + one
 	}
@@ -123,8 +123,8 @@ func clockFormat(d time.Duration) string {
 	return "15:04"
 }
 
-// Span returns a duration in words.
-func Span(d time.Duration) string {
+// inWords returns a duration in words.
+func inWords(d time.Duration) string {
 	var parts []string
 	for _, u := range []struct {
 		name string
