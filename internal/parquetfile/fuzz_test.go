@@ -3,6 +3,7 @@ package parquetfile
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -83,6 +84,10 @@ func TestDelta(t *testing.T) {
 				break
 			}
 		}
+	}
+	// Values of 0 bits, more than a page may have.
+	if got, _, err := deltaInts(append(binary.AppendUvarint([]byte{128, 1, 4}, maxPage/8+1), make([]byte, 100)...), math.MaxInt32); err == nil {
+		t.Errorf("%d values", len(got))
 	}
 	for _, bad := range [][]byte{nil, {128}, {128, 1, 4, 200, 1, 0}, {0, 0, 1, 0}, {128, 1, 4, 7, 14, 3, 2, 0}, {128, 1, 4, 7, 14, 3, 65, 0, 0, 0}} {
 		if got, _, err := deltaInts(bad, 100); err == nil {

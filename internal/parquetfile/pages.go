@@ -177,7 +177,8 @@ var raws = sync.Pool{New: func() any { return new([]byte) }}
 // needs returns the memory of a page, in bytes. Data pages share the same memory, which
 // largest counts; the dictionary needs its own.
 func (p *pages) needs(h *pageHeader) (largest *int64, size int64) {
-	const text = 24 // of a text in Arrow's dictionary, and of a value's lengths in a delta encoding
+	const text = 24  // of a text in Arrow's dictionary
+	const delta = 16 // of a number, decoded twice, or of a text's two lengths
 	size, values := int64(h.Uncompressed), int64(h.V2.Values)
 	physical := p.descr.PhysicalType()
 	texts := physical == parquet.Types.ByteArray || physical == parquet.Types.FixedLenByteArray
@@ -189,7 +190,7 @@ func (p *pages) needs(h *pageHeader) (largest *int64, size int64) {
 	case h.V2.Encoding == encodingSplit:
 		size *= 2
 	case h.V2.Encoding == encodingDeltaInts, h.V2.Encoding == encodingDeltaLength, h.V2.Encoding == encodingDeltaBytes:
-		size += text * values
+		size += delta * values
 	}
 	return &p.largest, size
 }

@@ -18,7 +18,7 @@ func TestPagesBesideEachOther(t *testing.T) {
 	}{
 		"data":                        {&text, pageHeader{Uncompressed: maxPage}, 4},
 		"BYTE_STREAM_SPLIT":           {&number, pageHeader{Uncompressed: maxPage, V2: pageHeaderV2{Encoding: encodingSplit}}, 2},
-		"delta":                       {&number, pageHeader{Uncompressed: 100, V2: pageHeaderV2{Encoding: encodingDeltaInts, Values: maxPage / 8}}, 1},
+		"delta":                       {&number, pageHeader{V2: pageHeaderV2{Encoding: encodingDeltaInts, Values: maxPage / 16}}, 4},
 		"a dictionary of numbers":     {&number, pageHeader{Kind: pageDictionary, Uncompressed: maxDictionary}, 8},
 		"a dictionary of empty texts": {&text, pageHeader{Kind: pageDictionary, Uncompressed: maxDictionary, V2: pageHeaderV2{Values: maxDictionary / 4}}, 2},
 	} {
