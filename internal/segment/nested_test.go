@@ -33,11 +33,11 @@ func (n nesting) dt(depth int) arrow.DataType {
 		}
 		return arrow.StructOf(fields...)
 	case 1:
-		if item := n.dt(depth - 1); n.IntN(2) > 0 {
+		item := n.dt(depth - 1)
+		if n.IntN(2) > 0 {
 			return arrow.ListOf(item)
-		} else {
-			return arrow.ListOfNonNullable(item)
 		}
+		return arrow.ListOfNonNullable(item)
 	case 2:
 		m := arrow.MapOf(arrow.BinaryTypes.String, n.dt(depth-1))
 		m.SetItemNullable(n.IntN(2) > 0)
