@@ -90,7 +90,7 @@ func (n nesting) value(dt arrow.DataType, nullable bool) any {
 // TestRandomNestedParquet writes random columns of structs, lists and maps with Arrow's writer, and
 // reads back the same values.
 func TestRandomNestedParquet(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(80) {
 		n := nesting{rand.New(rand.NewPCG(seed, 18))}
 		fields := []arrow.Field{{Name: "email", Type: arrow.BinaryTypes.String}}
 		for i := range 1 + n.IntN(4) {
