@@ -140,6 +140,6 @@ func failure(err error, connection string) error {
 		}
 		return step.NeedOperator(kind, fmt.Sprintf("connection %q: %s%s", connection, api, then))
 	}
-	return temporal.NewApplicationErrorWithOptions(api.Error(), string(api.Class),
+	return temporal.NewApplicationErrorWithOptions(api.Error(), "",
 		temporal.ApplicationErrorOptions{NextRetryDelay: api.RetryAfter})
 }

@@ -16,8 +16,8 @@ type Retrying struct {
 	Step string `json:"step"`
 	// Attempt is the number of the latest attempt, or of the next one.
 	Attempt int `json:"attempt"`
-	// Since is when the step failed first after it last worked, and Next when it is tried
-	// again, zero while an attempt is under way.
+	// Since is when the step failed first after it last worked, or when the last attempt ended if
+	// that is all Temporal knows. Next is when it is tried again, zero while an attempt is under way.
 	Since time.Time `json:"since"`
 	Next  time.Time `json:"next,omitzero"`
 	// Message is the last problem.
@@ -26,12 +26,13 @@ type Retrying struct {
 
 // String returns it in words, with times in the zone of this machine.
 func (r Retrying) String() string {
+	const moment = "2006-01-02 15:04:05 MST"
 	next := ""
 	if !r.Next.IsZero() {
-		next = ", the next at " + r.Next.Local().Format(time.TimeOnly)
+		next = ", the next at " + r.Next.Local().Format(moment)
 	}
 	return fmt.Sprintf("%s has been failing since %s and is tried again by itself (attempt %d%s): %s",
-		r.Step, r.Since.Local().Format("2006-01-02 15:04:05 MST"), r.Attempt, next, r.Message)
+		r.Step, r.Since.Local().Format(moment), r.Attempt, next, r.Message)
 }
 
 // Retries returns what is failing in a run and is tried again, by the segment's or the export's
@@ -63,37 +64,33 @@ func retrying(all []*workflow.PendingActivityInfo, now time.Time) (longest *Retr
 	return longest
 }
 
-// failing returns why an activity is tried again, nil if it is not.
+// failing returns why an activity is tried again, nil if it is not. While an attempt is under
+// way, only its own problems count: it may work for hours after an earlier one failed.
 func failing(a *workflow.PendingActivityInfo, now time.Time) *Retrying {
 	r := &Retrying{Step: a.ActivityType.GetName(), Attempt: int(a.Attempt), Next: at(a.NextAttemptScheduleTime)}
-	// Heartbeats have the activity's progress, and since when and why it has been failing.
+	// Heartbeats have the activity's progress, since when and why it has been failing, and whether
+	// the attempt itself has failed.
 	var progress any
-	decode(a.HeartbeatDetails, &progress, &r.Since, &r.Message)
-	running := a.State == enums.PENDING_ACTIVITY_STATE_STARTED
-	switch {
-	case a.LastFailure == nil: // requests of the first attempt
-		if r.Since.IsZero() || now.Sub(r.Since) < briefly {
+	var failed bool
+	decode(a.HeartbeatDetails, &progress, &r.Since, &r.Message, &failed)
+	if a.State == enums.PENDING_ACTIVITY_STATE_STARTED {
+		if !failed || now.Sub(r.Since) < briefly {
 			return nil
 		}
-	case running && r.Since.IsZero() && at(a.LastHeartbeatTime).After(at(a.LastStartedTime)):
-		return nil // this attempt works
-	default:
-		failed := a.LastFailure.GetMessage()
-		if a.LastFailure.GetApplicationFailureInfo() == nil || a.LastFailure.GetApplicationFailureInfo().GetType() == panicked {
-			failed = "an attempt ended without reporting why" // a worker was killed, or the text is not ours
-		}
-		if r.Message = cmp.Or(r.Message, failed); !running {
-			r.Message = failed
-		}
-		if r.Since.IsZero() {
-			r.Since = cmp.Or(at(a.LastAttemptCompleteTime), at(a.ScheduledTime))
-		}
+		return r
+	}
+	if a.LastFailure == nil {
+		return nil
+	}
+	r.Message = a.LastFailure.GetMessage()
+	if info := a.LastFailure.GetApplicationFailureInfo(); info == nil || info.GetType() != "" {
+		r.Message = "an attempt ended without reporting why" // a worker was killed, or the text is not ours
+	}
+	if r.Since.IsZero() {
+		r.Since = cmp.Or(at(a.LastAttemptCompleteTime), at(a.ScheduledTime))
 	}
 	return r
 }
-
-// panicked is the type of the failure that the SDK makes of a panic.
-const panicked = "PanicError"
 
 // at returns a time of Temporal's, zero if it is not set.
 func at(t *timestamppb.Timestamp) time.Time {

@@ -19,12 +19,12 @@ import (
 func TestWhatIsTriedAgain(t *testing.T) {
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) *timestamppb.Timestamp { return timestamppb.New(now.Add(-d)) }
-	beat := func(since time.Duration, problem string) *common.Payloads {
+	beat := func(since time.Duration, problem string, failed bool) *common.Payloads {
 		var first time.Time
 		if since > 0 {
 			first = now.Add(-since)
 		}
-		p, err := converter.GetDefaultDataConverter().ToPayloads(schemas.StageProgress{Read: 7}, first, problem)
+		p, err := converter.GetDefaultDataConverter().ToPayloads(schemas.StageProgress{Read: 7}, first, problem, failed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,16 +41,20 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		since time.Duration
 		want  string
 	}{
-		"works":                {&workflow.PendingActivityInfo{State: started, Attempt: 1, HeartbeatDetails: beat(0, "")}, 0, ""},
+		"works":                {&workflow.PendingActivityInfo{State: started, Attempt: 1, HeartbeatDetails: beat(0, "", false)}, 0, ""},
 		"waits for a worker":   {&workflow.PendingActivityInfo{State: scheduled, Attempt: 1}, 0, ""},
-		"a short problem":      {&workflow.PendingActivityInfo{State: started, Attempt: 1, HeartbeatDetails: beat(briefly/2, "500")}, 0, ""},
-		"requests fail":        {&workflow.PendingActivityInfo{State: started, Attempt: 1, HeartbeatDetails: beat(time.Minute, "500")}, time.Minute, "500"},
+		"a short problem":      {&workflow.PendingActivityInfo{State: started, Attempt: 1, HeartbeatDetails: beat(briefly/2, "500", true)}, 0, ""},
+		"requests fail":        {&workflow.PendingActivityInfo{State: started, Attempt: 1, HeartbeatDetails: beat(time.Minute, "500", true)}, time.Minute, "500"},
 		"failed before a beat": {&workflow.PendingActivityInfo{State: scheduled, Attempt: 2, LastFailure: refused, LastAttemptCompleteTime: ago(time.Second)}, time.Second, "connection refused"},
-		"fails for an hour":    {&workflow.PendingActivityInfo{State: scheduled, Attempt: 60, LastFailure: refused, HeartbeatDetails: beat(time.Hour, "timeout")}, time.Hour, "connection refused"},
-		"is tried again":       {&workflow.PendingActivityInfo{State: started, Attempt: 60, LastFailure: refused, HeartbeatDetails: beat(time.Hour, "timeout")}, time.Hour, "timeout"},
-		"works again": {&workflow.PendingActivityInfo{State: started, Attempt: 2, LastFailure: refused, HeartbeatDetails: beat(0, ""),
-			LastStartedTime: ago(time.Minute), LastHeartbeatTime: ago(time.Second)}, 0, ""},
+		"fails for an hour":    {&workflow.PendingActivityInfo{State: scheduled, Attempt: 60, LastFailure: refused, HeartbeatDetails: beat(time.Hour, "timeout", true)}, time.Hour, "connection refused"},
+		"is tried again":       {&workflow.PendingActivityInfo{State: started, Attempt: 60, LastFailure: refused, HeartbeatDetails: beat(time.Hour, "connection refused", false)}, 0, ""},
+		"fails again":          {&workflow.PendingActivityInfo{State: started, Attempt: 60, LastFailure: refused, HeartbeatDetails: beat(time.Hour, "timeout", true)}, time.Hour, "timeout"},
+		"works again":          {&workflow.PendingActivityInfo{State: started, Attempt: 2, LastFailure: refused, HeartbeatDetails: beat(0, "", false)}, 0, ""},
+		"has just begun":       {&workflow.PendingActivityInfo{State: started, Attempt: 2, LastFailure: refused}, 0, ""},
+		"continues after a worker was killed": {&workflow.PendingActivityInfo{State: started, Attempt: 2, LastFailure: silent,
+			HeartbeatDetails: beat(40*time.Minute, "an attempt ended without reporting why", false)}, 0, ""},
 		"a worker was killed": {&workflow.PendingActivityInfo{State: scheduled, Attempt: 2, LastFailure: silent, ScheduledTime: ago(0)}, 0, "an attempt ended without reporting why"},
+		"of a Go type":        {&workflow.PendingActivityInfo{State: scheduled, Attempt: 2, LastFailure: said("ann@example.com", "errorString"), ScheduledTime: ago(0)}, 0, "an attempt ended without reporting why"},
 		"a defect":            {&workflow.PendingActivityInfo{State: scheduled, Attempt: 2, LastFailure: said("ann@example.com", "PanicError"), ScheduledTime: ago(0)}, 0, "an attempt ended without reporting why"},
 	} {
 		c.of.ActivityType = &common.ActivityType{Name: schemas.ActivityStageSegment}
@@ -72,7 +76,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		words = append(words, name+" "+r.String())
 	}
 	if len(words) != 2 || !strings.HasPrefix(words[0], "Spring Authorize has been failing since ") ||
-		!strings.Contains(words[1], "VIP StageSegment") || !strings.HasSuffix(words[1], "(attempt 3, the next at "+now.Local().Format(time.TimeOnly)+"): no disk") {
+		!strings.Contains(words[1], "VIP StageSegment") || !strings.HasSuffix(words[1], "(attempt 3, the next at "+now.Local().Format("2006-01-02 15:04:05 MST")+"): no disk") {
 		t.Errorf("%q", words)
 	}
 }

@@ -29,8 +29,8 @@ const (
 	beatTimeout = 4 * time.Second
 )
 
-// Attempt is one attempt at an activity: its lease, its heartbeats, and since when it has
-// been failing.
+// Attempt is one attempt at an activity: its lease, its heartbeats, and since when the activity
+// has been failing.
 type Attempt struct {
 	beat     func(ctx context.Context, details ...any) error
 	now      func() time.Time
@@ -111,7 +111,7 @@ func (t *Attempt) heartbeat(activityContext context.Context) func(context.Contex
 			progress = t.details()
 		}
 		since, problem := t.trouble()
-		err := t.beat(ctx, progress, since, problem)
+		err := t.beat(ctx, progress, since, problem, t.troubled())
 		var gone *serviceerror.NotFound
 		switch {
 		case temporal.IsCanceledError(err), errors.Is(err, activity.ErrActivityPaused), errors.Is(err, activity.ErrActivityReset):
@@ -237,12 +237,12 @@ func (t *Attempt) End(ctx context.Context, err *error) {
 		return
 	}
 	_ = t.lease.Renew(ctx) // pass on since when it fails, and why
+	var delay time.Duration
 	if app != nil {
-		*err = temporal.NewApplicationErrorWithOptions(app.Message(), app.Type(),
-			temporal.ApplicationErrorOptions{NextRetryDelay: app.NextRetryDelay(), Details: progress})
-	} else if t.details != nil {
-		*err = temporal.NewApplicationErrorWithOptions(Message(*err), "", temporal.ApplicationErrorOptions{Details: progress})
+		delay = app.NextRetryDelay()
 	}
+	// Without a type: readers of the run take that for a text of this program.
+	*err = temporal.NewApplicationErrorWithOptions(Message(*err), "", temporal.ApplicationErrorOptions{NextRetryDelay: delay, Details: progress})
 }
 
 // AttemptID returns a unique name for the attempt, of 32 hexadecimal digits.

@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,11 +34,15 @@ type attempts struct {
 // run runs the next attempt, which does do. The activity's progress is the attempt's number.
 func (a *attempts) run(do func(context.Context, *Attempt) error) error {
 	a.number++
+	return a.runWith(func() any { return a.number }, do)
+}
+
+func (a *attempts) runWith(details func() any, do func(context.Context, *Attempt) error) error {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&door{attempts: a}}})
 	env.RegisterActivityWithOptions(func(ctx context.Context) (err error) {
-		ctx, t := Begin(ctx, schemas.Duration(deadline), func() any { return a.number }, Options{
+		ctx, t := Begin(ctx, schemas.Duration(deadline), details, Options{
 			Now: func() time.Time { return a.now },
 			Heartbeat: func(_ context.Context, details ...any) error {
 				p, err := payloads.ToPayloads(details...)
@@ -135,12 +140,48 @@ func TestASuccessEndsWhatFailed(t *testing.T) {
 	a.fails(t, "HTTP 503")
 	a.dies(t, (*Attempt).Worked)
 	var progress any
-	failing, problem := time.Now(), "not read"
-	if err := payloads.FromPayloads(a.beat.Load(), &progress, &failing, &problem); err != nil || !failing.IsZero() || problem != "" {
-		t.Errorf("failing since %s with %q, %v", failing, problem, err)
+	failing, problem, failed := time.Now(), "not read", true
+	if err := payloads.FromPayloads(a.beat.Load(), &progress, &failing, &problem, &failed); err != nil || !failing.IsZero() || problem != "" || failed {
+		t.Errorf("failing since %s with %q, failed %t, %v", failing, problem, failed, err)
 	}
 	a.now = a.now.Add(deadline)
 	a.fails(t, "HTTP 502")
+}
+
+// TestHeartbeatsTellWhichAttemptFailed: one that has not failed yet passes on what failed before it.
+func TestHeartbeatsTellWhichAttemptFailed(t *testing.T) {
+	a := &attempts{now: time.Unix(1_000_000, 0)}
+	is := func(want bool) {
+		t.Helper()
+		var progress any
+		var failing time.Time
+		var problem string
+		failed := !want
+		if err := payloads.FromPayloads(a.beat.Load(), &progress, &failing, &problem, &failed); err != nil || failed != want || problem != "HTTP 503" {
+			t.Errorf("failed %t, want %t; %q since %s, %v", failed, want, problem, failing, err)
+		}
+	}
+	a.fails(t, "HTTP 503")
+	is(true)
+	a.dies(t, func(*Attempt) {})
+	is(false)
+}
+
+// TestAnErrorHasOnlyItsText, whatever Go type it has, and whether the activity has progress or not.
+func TestAnErrorHasOnlyItsText(t *testing.T) {
+	for name, problem := range map[string]error{
+		"Go":       fmt.Errorf("HTTP %d%w", 503, errors.New("")),
+		"Temporal": fmt.Errorf("send: %w", temporal.NewApplicationError("HTTP 503", "transient")),
+	} {
+		for _, details := range []func() any{nil, func() any { return 1 }} {
+			a := &attempts{now: time.Unix(1_000_000, 0), number: 1}
+			err := a.runWith(details, func(context.Context, *Attempt) error { return problem })
+			var app *temporal.ApplicationError
+			if !errors.As(err, &app) || app.Type() != "" || app.Message() != "HTTP 503" || app.NonRetryable() || app.HasDetails() != (details != nil) {
+				t.Errorf("%s: %#v", name, err)
+			}
+		}
+	}
 }
 
 // TestAnEarlierVersionReadsHeartbeats without their last part, which it does not know.
