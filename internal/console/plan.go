@@ -55,6 +55,9 @@ func Plan(w io.Writer, steps []operate.Step) (changes int) {
 	sign := map[string]string{operate.VerbCreate: "+", operate.VerbChange: "~", operate.VerbRemove: "-"}
 	unchanged, unforeseen := 0, map[string][]string{}
 	for _, s := range steps {
+		if s.Verb == operate.VerbUnchanged {
+			continue
+		}
 		unforeseen[s.Unforeseen] = append(unforeseen[s.Unforeseen], strconv.Quote(s.Export))
 	}
 	for _, s := range steps {

@@ -33,8 +33,10 @@ func TestWhatAPlanDoesNotKnow(t *testing.T) {
 		return operate.Step{Verb: operate.VerbChange, Export: export, Unforeseen: why}
 	}
 	var b strings.Builder
-	Plan(&b, []operate.Step{step("A", "no data root"), step("B", ""), step("C", "no data root"), step("D", "no file")})
-	const want = "~ change \"A\"\n~ change \"B\"\n~ change \"C\"\n~ change \"D\"\n    ! no file\n! \"A\", \"C\": no data root\n"
+	same := step("E", "no file")
+	same.Verb = operate.VerbUnchanged
+	Plan(&b, []operate.Step{step("A", "no data root"), step("B", ""), step("C", "no data root"), step("D", "no file"), same})
+	const want = "~ change \"A\"\n~ change \"B\"\n~ change \"C\"\n~ change \"D\"\n    ! no file\n! \"A\", \"C\": no data root\n  1 unchanged\n"
 	if b.String() != want {
 		t.Errorf("%s, want\n%s", &b, want)
 	}

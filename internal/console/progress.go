@@ -66,6 +66,8 @@ func (p *Progress) See(v operate.View, problem error) {
 		p.say(p.of(v.Run.Export), fmt.Sprintf("%s: waiting at %s: %s", v.Run.Export, v.Waiting.Step, v.Waiting.Message))
 	} else if v.Retrying != nil {
 		p.say(p.of(v.Run.Export), v.Run.Export+": "+trying(*v.Retrying))
+	} else {
+		p.of(v.Run.Export).line = ""
 	}
 	for _, s := range v.Segments {
 		p.segment(v, s)
@@ -100,6 +102,8 @@ func (p *Progress) segment(v operate.View, s operate.SegmentView) {
 	}
 	if s.Waiting != nil || s.Data != nil || s.Retrying != nil { // too long to show beside a bar
 		p.say(known, line+trouble)
+	} else {
+		known.line = ""
 	}
 	if s.Waiting != nil || s.Data != nil || s.State != schemas.StateRunning {
 		note = s.State

@@ -2,8 +2,11 @@ package console
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/vbauerster/mpb/v8"
 
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/schemas"
@@ -33,6 +36,14 @@ func TestProgressInLines(t *testing.T) {
 	p.See(v, nil)
 	v.Segments[0].State, v.Segments[0].Waiting = schemas.StateDone, nil
 	p.See(v, nil)
+	v.Segments = nil
+	for range 2 { // the second time after it worked
+		v.Retrying = &operate.Retrying{Step: schemas.ActivityWriteRunReport, Message: "disk full"}
+		p.See(v, nil)
+		p.See(v, nil)
+		v.Retrying = nil
+		p.See(v, nil)
+	}
 	p.Close()
 	const want = `Spring: Temporal does not answer; trying again
 Readers: sending 10 of 1,000
@@ -40,8 +51,28 @@ Spring: Temporal does not answer; trying again
 Readers: sending 10 of 1,000; UploadBatches fails: connection refused; trying again
 Readers: waiting at EnsureList: no key
 Readers: done
+Spring: WriteRunReport fails: disk full; trying again
+Spring: WriteRunReport fails: disk full; trying again
 `
 	if out.String() != want {
 		t.Errorf("it says\n%s, want\n%s", &out, want)
+	}
+}
+
+// TestAProblemThatComesBack is shown again above the bars.
+func TestAProblemThatComesBack(t *testing.T) {
+	p := NewProgress(io.Discard)
+	p.bars = mpb.New(mpb.WithOutput(io.Discard))
+	defer p.Close()
+	var s operate.SegmentView
+	s.Run.Segment, s.State, s.Step = "Readers", schemas.StateRunning, schemas.ActivityStageSegment
+	v := operate.View{Run: operate.Run{Export: "Spring", RunID: "1"}, Segments: []operate.SegmentView{s}}
+	v.Segments[0].Retrying = &operate.Retrying{Step: s.Step, Message: "disk full"}
+	if p.See(v, nil); !strings.Contains(p.of("1/Readers").line, "disk full") {
+		t.Error("the problem is not shown")
+	}
+	v.Segments[0].Retrying = nil
+	if p.See(v, nil); p.of("1/Readers").line != "" {
+		t.Errorf("after it worked, %q counts as just shown", p.of("1/Readers").line)
 	}
 }
