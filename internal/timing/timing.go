@@ -167,7 +167,7 @@ func interval(text string) (time.Duration, error) {
 		return 0, err
 	}
 	if day := 24 * time.Hour; day%every != 0 {
-		return 0, fmt.Errorf("every can't be %s, which would start at other times each day; write an interval that divides the day, such as 4h, 6h or 12h, or cron: \"@every %s\"", quote(text), text)
+		return 0, fmt.Errorf("every can't be %s, which does not divide the day; write an interval that does, such as 4h, 6h or 12h, or cron: \"@every %s\"", quote(text), text)
 	}
 	return every, nil
 }

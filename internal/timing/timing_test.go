@@ -84,7 +84,7 @@ func TestPlain(t *testing.T) {
 		"or an interval":       {Every: "sometimes"},
 		"a minute or more":     {Every: "10s"},
 		`cron: "@every 5h"`:    {Every: "5h"},
-		`cron: "@every 48h"`:   {Every: "48h"},
+		`"48h", which does not divide the day; write an interval that does, such as 4h, 6h or 12h, or cron: "@every 48h"`: {Every: "48h"},
 	} {
 		if _, err := Parse(of); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%+v: %v, want %q", of, err, problem)
@@ -104,6 +104,8 @@ func TestTheZoneOfAnInterval(t *testing.T) {
 		"every 1 hour and 1 minute, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)": {Cron: schemas.OneOrMore{"@every 61m"}},
 		"every 6 hours from 00:00 UTC": {Every: "6h"},
 		"every 48 hours, counted from 00:00 UTC on 1 January 1970 (starts shown in UTC)":                                                        {Cron: schemas.OneOrMore{"@every 48h"}},
+		"every 36 hours, counted from 00:00 UTC on 1 January 1970, so not at the same time of the day (starts shown in UTC)":                    {Cron: schemas.OneOrMore{"@every 36h"}},
+		"every 48 hours, counted from 00:00:30 UTC on 1 January 1970 (starts shown in UTC)":                                                     {Cron: schemas.OneOrMore{"@every 48h/30s"}},
 		"every 5 hours, counted from 01:30 UTC on 1 January 1970, so at other times each day (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h/90m"}},
 		"every 5 hours, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)":                             {Cron: schemas.OneOrMore{"@every 5h"}},
 		"every day at 04:00 UTC; and every 5 hours, counted from 00:00 UTC on 1 January 1970, so at other times each day (starts shown in UTC)": {Cron: schemas.OneOrMore{"0 4 * * *", "@every 5h"}},

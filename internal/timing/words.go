@@ -109,9 +109,12 @@ func (r rule) interval() string {
 	if r.every <= 24*time.Hour && 24*time.Hour%r.every == 0 {
 		return text + " from " + time.Unix(0, 0).UTC().Add(r.phase).Format(clockFormat(r.phase)) + " UTC"
 	}
-	text += ", counted from " + time.Unix(0, 0).UTC().Add(r.phase).Format("15:04 UTC on 2 January 2006")
-	if r.every%(24*time.Hour) != 0 {
+	text += ", counted from " + time.Unix(0, 0).UTC().Add(r.phase).Format(clockFormat(r.phase)+" UTC on 2 January 2006")
+	switch {
+	case r.every < 24*time.Hour:
 		text += ", so at other times each day"
+	case r.every%(24*time.Hour) != 0:
+		text += ", so not at the same time of the day"
 	}
 	return text
 }
