@@ -98,7 +98,9 @@ func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 		return nil, fmt.Errorf("read the kept hashes: %w", err)
 	}
 	s := &Set{n: n}
-	s.grow()
+	if n > 0 {
+		s.grow()
+	}
 	var block []Hash // of the hash before
 	var last Hash
 	buf := make([]byte, min(n*len(Hash{}), ioBuffer))
@@ -120,7 +122,9 @@ func readHashes(r io.ReaderAt, size, length int64, n int) (*Set, error) {
 		}
 		left -= len(part) / len(Hash{})
 	}
-	s.blocks[last.block()] = slices.Clone(block)
+	if n > 0 {
+		s.blocks[last.block()] = slices.Clone(block)
+	}
 	var want [8]byte
 	if _, err := r.ReadAt(want[:], size-8); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the kept hashes: %w", err)

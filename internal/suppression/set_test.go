@@ -1,6 +1,7 @@
 package suppression
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -152,5 +153,12 @@ func TestAnEmptySetIsSmall(t *testing.T) {
 	}
 	if set.Seal(); set.Has(Hash{1}) || len(set.blocks) > 0 {
 		t.Error("an empty set has something")
+	}
+	var kept bytes.Buffer
+	if err := set.Write(&kept, Kept{Of: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if read, _, err := Read(bytes.NewReader(kept.Bytes()), int64(kept.Len()), "x"); err != nil || read.blocks != nil || read.Len() != 0 || read.Has(Hash{1}) {
+		t.Errorf("an empty kept list: %v", err)
 	}
 }
