@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"iterable-segment-export/internal/columnar"
@@ -62,7 +63,7 @@ func Locate(ctx context.Context, source string, search Search, allow func(storag
 	}
 	l := &Located{}
 	if closed = append(closed, found.Closed...); len(closed) > 0 {
-		l.warnings = append(l.warnings, fmt.Sprintf("the worker may not list the folder %q, so it can't tell whether the source is part of a table (Delta, Iceberg, Hudi), whose folders also have files with deleted rows; let the worker list it", closed[0]))
+		l.warnings = append(l.warnings, fmt.Sprintf("the worker may not list _delta_log/, .hoodie/ and metadata/ in %s, so it can't tell whether the source is part of a table (Delta, Iceberg, Hudi), whose folders also have files with deleted rows; let the worker list these three there (docs/storage.md)", quoted(closed)))
 	}
 	objects, failed := l.committed(ctx, found, allow)
 	if failed != nil {
@@ -89,6 +90,20 @@ func Locate(ctx context.Context, source string, search Search, allow func(storag
 		return l, fmt.Errorf("source %q has no file but the marker (ready.marker): %w", source, fs.ErrNotExist)
 	}
 	return l, nil
+}
+
+// quoted returns the first of some folders.
+func quoted(folders []string) string {
+	const most = 5
+	var out []string
+	for _, f := range folders[:min(most, len(folders))] {
+		out = append(out, strconv.Quote(f))
+	}
+	text := strings.Join(out, ", ")
+	if n := len(folders) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }
 
 func allowed(objects []storage.Object, allow func(storage.Object) (storage.Object, error)) (_ []storage.Object, err error) {

@@ -24,7 +24,7 @@ func TestClouds(t *testing.T) {
 			c := start(t)
 			for name, test := range map[string]func(cloudTest){
 				"reach": testReach, "root": testRoot, "list": testList, "replaced": testReplaced, "trouble": testTrouble,
-				"denied": testDenied, "survey": testSurvey, "plan": testPlan, "closed": testClosed, "new": testNew, "update": testUpdate, "conditions": testConditions,
+				"denied": testDenied, "survey": testSurvey, "plan": testPlan, "closed": testClosed, "unlisted": testUnlisted, "new": testNew, "update": testUpdate, "conditions": testConditions,
 			} {
 				t.Run(name, func(t *testing.T) {
 					defer c.Hurt(nil)
@@ -297,6 +297,22 @@ func testClosed(t cloudTest) {
 		t.Errorf("read after the context's end: %v", err)
 	}
 	f.Close()
+}
+
+// testUnlisted: a policy that allows to list only below a prefix leaves the folders above it untold.
+func testUnlisted(t cloudTest) {
+	t.put("vip/x.parquet", content(100))
+	t.cloud.Hurt(func(r *http.Request) emulators.Harm {
+		if prefix := r.URL.Query().Get("prefix"); prefix != "" && !strings.HasPrefix(prefix, "tenant/unlisted/") {
+			return emulators.Forbid
+		}
+		return emulators.Unharmed
+	})
+	bucket, _, _ := strings.Cut(t.cloud.URL, "?")
+	want := []string{strings.TrimSuffix(bucket, "/") + "/tenant", strings.TrimSuffix(bucket, "/") + "/"}
+	if closed, err := FindTable(t.Context(), t.at("vip")); err != nil || !slices.Equal(closed, want) {
+		t.Errorf("%q, %v; want %q", closed, err, want)
+	}
 }
 
 func testDenied(t cloudTest) {

@@ -77,7 +77,8 @@ func tableOf(key string) (format, folder string) {
 }
 
 // FindTable returns an *InTable if a source is a table or is in one, and no error if it is
-// not. closed are folders at or above the source that it may not read, and so can't tell.
+// not. closed are folders at or above the source, in buckets as URLs, in which it may not look
+// for a table's metadata, and so can't tell.
 func FindTable(ctx context.Context, source string) (closed []string, err error) {
 	var find func(start string) (*InTable, []string, error)
 	var starts []string
@@ -93,7 +94,14 @@ func FindTable(ctx context.Context, source string) (closed []string, err error) 
 		}
 		starts, pattern = []string{start}, rest
 		find = func(start string) (*InTable, []string, error) {
-			return tableAround(start, func(folder string) (string, error) { return tableInBucket(ctx, o.bucket, folder) })
+			table, closed, err := tableAround(start, func(folder string) (string, error) { return tableInBucket(ctx, o.bucket, folder) })
+			for i, folder := range closed {
+				if folder == "." {
+					folder = ""
+				}
+				closed[i] = bucketURL{scheme: o.where.scheme, bucket: o.where.bucket, key: folder}.String()
+			}
+			return table, closed, err
 		}
 	} else {
 		loc, err := parseLocation(source)
