@@ -24,8 +24,9 @@ func (a *app) connectionsCommand() *cobra.Command {
 		Long: `List the connections and who may use them.
 
 Administrators see each connection's address, limits (set in the file, or learned), users,
-consent, exports and last check of its key, and whether the newest version of connections.yaml is in force. Others see the
-names and types of the connections that are shared with contributors.`,
+consent, exports and last check of its key, and whether the newest version of
+connections.yaml is in force. Others see the names and types of the connections that are
+shared with contributors.`,
 		Example: `  starter connections
   starter connections -o json`,
 		Args: exactly(0, "no arguments"),

@@ -15,6 +15,11 @@ func TestEveryCommandHasExamples(t *testing.T) {
 			if c.Short == "" || strings.HasSuffix(c.Short, ".") {
 				t.Errorf("it is described as %q", c.Short)
 			}
+			for line := range strings.Lines(c.Long) {
+				if len(line) > 100 {
+					t.Errorf("a line of its help has %d columns: %s", len(line), line)
+				}
+			}
 			examples := commandLines(t, c.Example)
 			if len(examples) == 0 {
 				t.Fatal("no example")

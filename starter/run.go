@@ -49,8 +49,8 @@ for the end of that run, and then starts another one, which reads what is new. W
 as well, such a start is refused.
 
 --only and --limit make a trial: a few profiles, mapped, selected and sent as a run does it,
-but to a list of their own, which only suppressed people leave. It prints what became of each of them
-(docs/exports.md). --segment then names the segment of an export that has several.
+but to a list of their own, which only suppressed people leave. It prints what became of each
+of them (docs/exports.md). --segment then names the segment of an export that has several.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 waiting for an operator, 5 a segment was
 skipped because its data was not ready in time.`,
