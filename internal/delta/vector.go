@@ -25,6 +25,10 @@ type vector struct {
 	Cardinality    int64
 }
 
+// noRows is the vector that Delta's writer logs for a bitmap without rows
+// (DeletionVectorDescriptor.EMPTY).
+var noRows = vector{StorageType: "i"}
+
 // id identifies a vector among those of a file.
 func (v *vector) id() string {
 	if v == nil {
@@ -67,7 +71,7 @@ func (f *File) Version() string {
 // Rows returns the numbers of the deleted rows. total is how many rows the file has.
 func (f *File) Rows(ctx context.Context, total int64) (rows *roaring64.Bitmap, err error) {
 	v := f.vector
-	if v == nil {
+	if v == nil || *v == noRows {
 		return nil, nil
 	}
 	if v.SizeInBytes <= 0 || v.SizeInBytes > maxVector {

@@ -387,6 +387,11 @@ func TestDeltaDeletionVectors(t *testing.T) {
 	for len(beyond)%4 != 0 {
 		beyond = append(beyond, 0)
 	}
+	empty := func(key string, value any) obj { // what Spark writes of a bitmap without rows
+		v := obj{"storageType": "i", "pathOrInlineDv": "", "sizeInBytes": 0, "cardinality": 0}
+		v[key] = value
+		return v
+	}
 	stored := obj{"storageType": "u", "pathOrInlineDv": "ab" + z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}
 	for name, c := range map[string]struct {
 		vector obj
@@ -400,6 +405,9 @@ func TestDeltaDeletionVectors(t *testing.T) {
 		"rows beyond the file's": {obj{"storageType": "i", "pathOrInlineDv": z85(beyond), "sizeInBytes": len(beyond), "cardinality": 4}, "damaged"},
 		"another count":          {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": len(data), "cardinality": 5}, "damaged"},
 		"a gigabyte":             {obj{"storageType": "i", "pathOrInlineDv": z85(inline), "sizeInBytes": 1 << 30, "cardinality": 4}, "damaged"},
+		"empty, with a count":    {empty("cardinality", 4), "damaged"},
+		"empty, with a text":     {empty("pathOrInlineDv", z85(inline)), "damaged"},
+		"empty, in a file":       {empty("storageType", "u"), "damaged"},
 		"not base 85":            {obj{"storageType": "i", "pathOrInlineDv": "~~~~~", "sizeInBytes": 4, "cardinality": 4}, "damaged"},
 		"elsewhere":              {obj{"storageType": "p", "pathOrInlineDv": "s3://other/x.bin", "sizeInBytes": 4, "cardinality": 4}, "outside"},
 		"a file not there":       {obj{"storageType": "u", "pathOrInlineDv": z85(id), "offset": 1, "sizeInBytes": len(data), "cardinality": 4}, "missing"},
@@ -445,6 +453,17 @@ func TestDeltaDeletionVectors(t *testing.T) {
 				t.Errorf("%v, %d rows\n got %s\nwant %s", failed, s.Info().Rows, got, want)
 			}
 		})
+	}
+}
+
+// TestDeltaVectorWithoutRows: Delta's writer logs such a vector where a bitmap has no rows.
+func TestDeltaVectorWithoutRows(t *testing.T) {
+	d := newDelta(t)
+	add := d.write("a.parquet", nil, emails(t, "a@x.com", "b@x.com"))
+	add["deletionVector"] = obj{"storageType": "i", "pathOrInlineDv": "", "sizeInBytes": 0, "cardinality": 0}
+	d.commit(append(createTable(emailColumn, nil, nil, "deletionVectors"), obj{"add": add})...)
+	if got := allOf(t, d.dir); got != "email=a@x.com |email=b@x.com " {
+		t.Error(got)
 	}
 }
 
