@@ -173,6 +173,7 @@ func (s *Segment) inspect(info *fileInfo, o opened) (err error) {
 	if err != nil {
 		return err
 	}
+	s.resolver.warnOfCase(info.folders, f.Described().Fields, paths)
 	if err := f.Check(paths); err != nil {
 		return err
 	}

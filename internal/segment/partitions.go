@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"fmt"
 	"net/url"
 	"path"
 	"slices"
@@ -28,7 +29,31 @@ type partitionValue struct {
 }
 
 func hasPartition(values []partitionValue, name string) bool {
-	return slices.ContainsFunc(values, func(v partitionValue) bool { return strings.EqualFold(v.name, name) })
+	return slices.ContainsFunc(values, func(v partitionValue) bool { return v.name == name })
+}
+
+// warnOfCase adds a warning for each column of a file that differs from one of its partitions
+// only in case, if one of the two is read. Writers on Spark and Hive can't mean both.
+func (r *resolver) warnOfCase(values []partitionValue, fields []arrow.Field, paths [][]int) {
+	for _, v := range values {
+		for i, f := range fields {
+			if f.Name == v.name || !strings.EqualFold(f.Name, v.name) {
+				continue
+			}
+			var read []string
+			for _, p := range paths {
+				if p != nil && (p[0] == i || fields[p[0]].Name == v.name) && !slices.Contains(read, fields[p[0]].Name) {
+					read = append(read, fields[p[0]].Name)
+				}
+			}
+			switch len(read) {
+			case 1:
+				r.warn(fmt.Sprintf("files have a column %q beside the partition column %q: the run reads %q; map the other one if it is meant", f.Name, v.name, read[0]))
+			case 2:
+				r.warn(fmt.Sprintf("files have a column %q beside the partition column %q: the run reads both; list the fields to send if one is a copy", f.Name, v.name))
+			}
+		}
+	}
 }
 
 // folderValues returns the names and texts of a file's partitions, including those in the

@@ -19,7 +19,7 @@ func TestHivePartitions(t *testing.T) {
 		writeParquet(t, filepath.Join(dir, name), 10, []arrow.Record{table(t, append([]arrow.Field{str("email")}, fields...), json)})
 	}
 	write("country=NO/n=01/day=2026-11-25/share=0.5/a")
-	write("country=S%2FE/n=10/day=2026-11-26/share=2/b", str("Country"), str("country")) // which are null in the file
+	write("country=S%2FE/n=10/day=2026-11-26/share=2/b", str("country")) // which is null in the file
 	write("country=__HIVE_DEFAULT_PARTITION__/n=__HIVE_DEFAULT_PARTITION__/day=2026-11-27/share=3/c")
 	write("_year=2026/country=DK/n=3/day=2026-11-27/share=4/d")
 	for _, c := range []struct {
@@ -47,6 +47,34 @@ func TestHivePartitions(t *testing.T) {
 	write("n=1/e")
 	_, err := Inspect(t.Context(), dir, Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "country"}}}})
 	wantError(t, err, schemas.ErrorColumn, "n=1/e", `"country"`)
+}
+
+// TestPartitionsBesideColumnsInOtherCase: neither replaces the other, and a warning says which is
+// read.
+func TestPartitionsBesideColumnsInOtherCase(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"id=7/a.parquet", "id=8/b.parquet"} {
+		writeParquet(t, filepath.Join(dir, name), 10, []arrow.Record{table(t, []arrow.Field{str("email"), str("Id"), str("town")}, `[{"email":"a@x.com","Id":"x","town":"Oslo"}]`)})
+	}
+	for _, c := range []struct {
+		want          Columns
+		rows, warning string
+	}{
+		{Columns{Email: "email", UserID: "id", Fields: schemas.Fields{All: true}}, "email=a@x.com id=7 Id=x town=Oslo ", `the run reads both`},
+		{Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "Id"}}}}, "email=a@x.com Id=x ", `the run reads "Id"`},
+		{Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "id"}}}}, "email=a@x.com id=7 ", `the run reads "id"`},
+		{Columns{Email: "email", Fields: schemas.Fields{List: []schemas.Field{{Column: "town"}}}}, "email=a@x.com town=Oslo ", ""},
+	} {
+		s := inspect(t, dir, c.want)
+		if got := rows(t, s, Options{}); got[0] != c.rows {
+			t.Errorf("%s, want %s", got[0], c.rows)
+		}
+		if w := s.Warnings(); c.warning == "" && len(w) > 0 || c.warning != "" && (len(w) != 1 || !strings.Contains(w[0], c.warning) || !strings.Contains(w[0], `"Id"`) || !strings.Contains(w[0], `"id"`)) {
+			t.Errorf("%q, want %s", w, c.warning)
+		}
+	}
+	_, err := Inspect(t.Context(), dir, Columns{Email: "email", UserID: "ID"})
+	wantError(t, err, schemas.ErrorColumn, `"ID"`)
 }
 
 // TestPartitionTypes: all values of a column are kept, to their last digit.
