@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -47,10 +48,13 @@ func (s *exportSegment) guardTrial(ctx workflow.Context) error {
 		return nil
 	}
 	s.step = schemas.StepGuardrails
-	export, _ := schemas.TriedExport(s.in.Run.Export)
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-		"%s; the trial sent nothing: have the list repaired, or run export %q and have an administrator answer it, then try again",
-		strings.Join(found, "; "), export), schemas.ErrorSuppressionDoubtful, nil)
+	do := "have the list repaired"
+	if !slices.ContainsFunc(s.report.Manifest.SuppressionLists, unreadable) { // only the sizes of lists are kept with an answer
+		export, _ := schemas.TriedExport(s.in.Run.Export)
+		do += fmt.Sprintf(", or run export %q and have an administrator approve it", export)
+	}
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s; the trial sent nothing: %s, then try again",
+		strings.Join(found, "; "), do), schemas.ErrorSuppressionDoubtful, nil)
 }
 
 // Tripped returns why the guardrails stop the staged changes: one text per guardrail, with
@@ -127,11 +131,16 @@ func doubtfulLists(lists []schemas.SuppressionCount) (found []string) {
 		if l.Entries < l.Before-l.Before/2 {
 			found = append(found, fmt.Sprintf("suppression list %q has %s entries, less than half of the %s of the last run; have an administrator look at it", l.Name, count(l.Entries), count(l.Before)))
 		}
-		if float64(l.Unreadable) > mostUnreadable*float64(l.Entries) {
+		if unreadable(l) {
 			found = append(found, fmt.Sprintf("%s of %s entries of suppression list %q are not an e-mail address, more than %s; they suppress no profile; have an administrator repair it", count(l.Unreadable), count(l.Entries), l.Name, percent(mostUnreadable)))
 		}
 	}
 	return found
+}
+
+// unreadable reports whether many entries of a suppression list can't be read.
+func unreadable(l schemas.SuppressionCount) bool {
+	return float64(l.Unreadable) > mostUnreadable*float64(l.Entries)
 }
 
 // Lasting returns what a scheduled run would do that can't be undone in Iterable and that

@@ -60,9 +60,10 @@ func TestATrialEndsAtADoubtfulSuppressionList(t *testing.T) {
 	in.Run.Export, in.Export.Name = schemas.TrialName("Spring"), schemas.TrialName("Spring")
 	in.Run.Segment, in.Segment.Name = schemas.TrialName("High-value"), schemas.TrialName("High-value")
 	in.Segment.Trial, in.Full = &schemas.Trial{Limit: 10}, true
+	const shrunk, damaged = `suppression list "Complaints" has 1 entries, less than half of the 10`, `9 of 10 entries of suppression list "Complaints" are not an e-mail address`
 	for what, list := range map[string]schemas.SuppressionCount{
-		`suppression list "Complaints" has 1 entries, less than half of the 10`:      {Name: "Complaints", Entries: 1, Before: 10},
-		`9 of 10 entries of suppression list "Complaints" are not an e-mail address`: {Name: "Complaints", Entries: 10, Before: 10, Unreadable: 9},
+		shrunk:  {Name: "Complaints", Entries: 1, Before: 10},
+		damaged: {Name: "Complaints", Entries: 10, Before: 10, Unreadable: 9},
 	} {
 		try := func(version workflow.Version) *world {
 			w := newWorld(t)
@@ -77,7 +78,11 @@ func TestATrialEndsAtADoubtfulSuppressionList(t *testing.T) {
 		w := try(1)
 		err := w.GetWorkflowError()
 		require.ErrorContains(t, err, what)
-		require.ErrorContains(t, err, `the trial sent nothing: have the list repaired, or run export "Spring" and have an administrator answer it, then try again`)
+		do := `the trial sent nothing: have the list repaired, or run export "Spring" and have an administrator approve it, then try again`
+		if what == damaged { // the next trial would end there too
+			do = "the trial sent nothing: have the list repaired, then try again"
+		}
+		require.ErrorContains(t, err, do)
 		require.Empty(t, w.uploads)
 		require.Len(t, w.closed, 1)
 		require.Equal(t, schemas.StateFailed, w.closed[0].Report.State)

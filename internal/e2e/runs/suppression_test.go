@@ -73,7 +73,7 @@ func TestASuppressionListGrows(t *testing.T) {
 	w.Apply(schemas.Exports{Refresh: &schemas.Timing{Cron: schemas.OneOrMore{world.Seldom}}, Exports: []schemas.Export{w.Of("News")}})
 	starter := w.Starter()
 	status, _, said := starter.Call("run", "News", "--limit", "2") // which can't wait for an administrator
-	starter.Contains(said, `suppression list "Complaints" has 1 entries, less than half of the 10`, "the trial sent nothing", `run export "News"`)
+	starter.Contains(said, `suppression list "Complaints" has 1 entries, less than half of the 10`, "the trial sent nothing", `or run export "News" and have an administrator approve it`)
 	if status != 1 || w.Changes() != changes {
 		t.Errorf("a trial with a doubtful suppression list: status %d, changes %v after %v", status, w.Changes(), changes)
 	}
@@ -81,4 +81,16 @@ func TestASuppressionListGrows(t *testing.T) {
 		t.Errorf("no longer suppressed: %d suppressed, %d sent", back.Manifest.Suppressed, back.Upload.Sent)
 	}
 	starter.Want(0, "run", "News", "--limit", "2") // after the answer
+
+	// An approval of entries that can't be read is for one run only, so the trial does not advise one.
+	w.People("Never", 900, 909, 1, "Ann <p001@example.com>")
+	v = w.Run(w.Of("News"))
+	w.WaitsWith(v, schemas.ErrorSuppressionDoubtful, `1 of 11 entries of suppression list "Complaints" are not an e-mail address`)
+	w.Done(w.Answer(v, schemas.UpdateApprove))
+	changes = w.Changes()
+	status, _, said = starter.Call("run", "News", "--limit", "2")
+	starter.Contains(said, `1 of 11 entries of suppression list "Complaints"`, "the trial sent nothing: have the list repaired, then try again")
+	if status != 1 || w.Changes() != changes {
+		t.Errorf("a trial after the answer: status %d, changes %v after %v", status, w.Changes(), changes)
+	}
 }
