@@ -121,12 +121,13 @@ const (
 	// messages a second, each with another URL.
 	fetchBurst, fetchRate = 40, 20
 	mostFetches           = 4
-	// refusedFor is how long a URL that has no certificate of SNS is not asked again. With fetchRate
-	// it bounds how many of them are kept.
-	refusedFor = 5 * time.Minute
+	// refusedFor is how long a URL where SNS has no certificate is not asked again. SNS sends a message
+	// three more times by default, 20 s apart: a wrong answer must not outlast these. With fetchRate it
+	// bounds how many URLs are kept.
+	refusedFor = 15 * time.Second
 )
 
-// errNotSNS is the error of a certificate that is not of SNS, or does not exist.
+// errNotSNS is the error of a URL of which SNS says that it has no certificate.
 var errNotSNS = errors.New("the URL that the message names has no certificate of SNS")
 
 // certificate returns the key that SNS signs with.
@@ -204,31 +205,28 @@ var errTooMany = errors.New("fetch the certificate of SNS: too many others were 
 // has led to an authority that the system trusts.
 func (v *Verifier) proven(ctx context.Context, host string, text []byte) (*rsa.PublicKey, error) {
 	if !bytes.HasPrefix(text, []byte("-----BEGIN CERTIFICATE-----")) {
-		return nil, fmt.Errorf("%w: the answer does not begin with a certificate", errNotSNS)
+		return nil, errors.New("the answer does not begin with a certificate")
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%w: the answer is not PEM", errNotSNS)
+		return nil, errors.New("the answer is not PEM")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotSNS, err)
+		return nil, err
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: its key is not of RSA", errNotSNS)
+		return nil, errors.New("its key is not of RSA")
 	}
 	if !slices.ContainsFunc(names(host), func(name string) bool { return cert.VerifyHostname(name) == nil }) {
-		return nil, fmt.Errorf("%w: it is not for %s", errNotSNS, names(host)[0])
+		return nil, fmt.Errorf("it is not for %s", names(host)[0])
 	}
 	between, err := v.issuer(ctx, cert)
 	if err != nil {
 		return nil, err
 	}
 	_, err = cert.Verify(x509.VerifyOptions{Roots: v.o.Roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-	if err != nil {
-		err = fmt.Errorf("%w: %w", errNotSNS, err)
-	}
 	return key, err
 }
 
@@ -243,7 +241,7 @@ func (v *Verifier) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Ce
 		}
 		der, err := v.get(ctx, u)
 		if err != nil {
-			return nil, fmt.Errorf("fetch the issuer's: %w", err)
+			return nil, fmt.Errorf("fetch the issuer's: %v", err) // not an answer of SNS
 		}
 		issuer, err := x509.ParseCertificate(der)
 		if err != nil {

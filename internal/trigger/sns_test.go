@@ -31,6 +31,7 @@ type amazonSNS struct {
 	root, issuer *x509.Certificate
 	cert         []byte   // what it serves as its certificate
 	got          []string // URLs
+	refuses      string   // the URLs that it answers 403 begin with this, unless it is empty
 }
 
 const issuedAt = "http://crt.r2m01.amazontrust.com/r2m01.cer"
@@ -93,6 +94,9 @@ func (a *amazonSNS) options() Options {
 
 func (a *amazonSNS) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.got = append(a.got, r.URL.String())
+	if a.refuses != "" && strings.HasPrefix(r.URL.String(), a.refuses) {
+		return &http.Response{StatusCode: http.StatusForbidden, Status: "403 Forbidden", Body: http.NoBody, Request: r}, nil
+	}
 	body := a.cert
 	if r.URL.String() == issuedAt {
 		body = a.issuer.Raw
@@ -277,7 +281,7 @@ func TestForgedMessagesDoNotReachSNS(t *testing.T) {
 		if err := event(good); err != nil {
 			t.Fatal(err)
 		}
-		a.got, a.cert = nil, []byte("not a certificate")
+		a.got, a.refuses = nil, "https://sns."
 		forge := func(i int) {
 			if event(a.signed("sns.json", "2", func(m *snsMessage) { m.SigningCertURL = forgedURL(i) })) == nil {
 				t.Fatal("a forged message is accepted")
@@ -308,6 +312,41 @@ func TestForgedMessagesDoNotReachSNS(t *testing.T) {
 	})
 }
 
+// TestAWrongAnswerDelaysARealMessageLittle: SNS sends it again within a minute, and it is accepted once the
+// cause is gone.
+func TestAWrongAnswerDelaysARealMessageLittle(t *testing.T) {
+	for what, c := range map[string]struct {
+		refuses string
+		broken  bool
+		after   time.Duration
+	}{
+		"SNS answers 403":        {refuses: "https://sns.", after: refusedFor},
+		"the issuer answers 403": {refuses: "http://crt."},
+		"a proxy's page":         {broken: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newSNS(t)
+			v := verifier(t, a.options())
+			cert := a.cert
+			if a.refuses = c.refuses; c.broken {
+				a.cert = []byte("<html>")
+			}
+			body := a.signed("sns.json", "2", nil)
+			if _, _, err := v.Event(post("/v1/events", body), body); err == nil {
+				t.Fatalf("%s: accepted", what)
+			}
+			a.refuses, a.cert = "", cert
+			time.Sleep(c.after)
+			if _, _, err := v.Event(post("/v1/events", body), body); err != nil {
+				t.Errorf("%s: after %s: %v", what, c.after, err)
+			}
+		})
+	}
+	if refusedFor >= 20*time.Second {
+		t.Error("a refusal outlasts a retry of SNS")
+	}
+}
+
 // TestForgedMessagesDoNotDelayRealOnes: a gateway that has just started knows no certificate. Somebody
 // who has sent it ten forged messages each second for a minute, and half a thousand at once before,
 // has not used up what real messages need.
@@ -315,8 +354,7 @@ func TestForgedMessagesDoNotDelayRealOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSNS(t)
 		v := verifier(t, a.options())
-		cert := a.cert
-		a.cert = []byte("not a certificate")
+		a.refuses = "https://sns."
 		forge := func(i int) {
 			body := a.signed("sns.json", "2", func(m *snsMessage) { m.SigningCertURL = forgedURL(i) })
 			if _, _, err := v.Event(post("/v1/events", body), body); err == nil {
@@ -330,7 +368,7 @@ func TestForgedMessagesDoNotDelayRealOnes(t *testing.T) {
 			time.Sleep(time.Second / 10)
 			forge(1000 + i)
 		}
-		a.cert = cert
+		a.refuses = ""
 		good := a.signed("sns.json", "2", nil)
 		if _, _, err := v.Event(post("/v1/events", good), good); err != nil {
 			t.Errorf("the first real message: %v", err)
