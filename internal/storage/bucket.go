@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -176,7 +175,7 @@ func (b bucketURL) holds(other bucketURL) bool {
 func (b bucketURL) withoutDefaults() url.Values {
 	out := url.Values{}
 	for name, values := range b.params {
-		if b.scheme == azureScheme && name == "storage_account" && len(values) == 1 && values[0] == os.Getenv("AZURE_STORAGE_ACCOUNT") {
+		if b.scheme == azureScheme && name == "storage_account" && len(values) == 1 && values[0] == azureAccount() {
 			continue
 		}
 		out[name] = values

@@ -23,7 +23,7 @@ func Reads(source, object string) bool {
 	if err != nil || mine.scheme != other.scheme || mine.bucket != other.bucket {
 		return false
 	}
-	if account := cmp.Or(mine.params.Get("storage_account"), azure.NewDefaultServiceURLOptions().AccountName); mine.scheme == azureScheme && account != "" && account != other.params.Get("storage_account") {
+	if account := cmp.Or(mine.params.Get("storage_account"), azureAccount()); mine.scheme == azureScheme && account != "" && account != other.params.Get("storage_account") {
 		return false
 	}
 	base, rest := mine.key, ""
@@ -32,6 +32,9 @@ func Reads(source, object string) bool {
 	}
 	return base == "" || rest == "" && other.key == base || strings.HasPrefix(other.key, base+"/")
 }
+
+// azureAccount returns the account of this process's environment: a variable's, or a connection string's.
+func azureAccount() string { return azure.NewDefaultServiceURLOptions().AccountName }
 
 // ObjectURL returns the URL of an object in a bucket, as Reads compares it. The scheme is
 // s3, gs or azblob; account is Azure's, or empty.

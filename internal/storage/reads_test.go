@@ -49,6 +49,16 @@ func TestEventsOfAnotherAzureAccount(t *testing.T) {
 			if !Reads("azblob://lake/vip", ours) || Reads("azblob://lake/vip", theirs) || !Reads("azblob://lake/vip?storage_account=theirs", theirs) {
 				t.Error("the account is not compared")
 			}
+			mine, err := parseBucketURL("azblob://lake/vip")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for account, want := range map[string]bool{"ours": true, "theirs": false} {
+				other, err := parseBucketURL("azblob://lake/vip/a?storage_account=" + account)
+				if err != nil || mine.holds(other) != want {
+					t.Errorf("the folder has the object of account %q: %v, %v", account, !want, err)
+				}
+			}
 			if !Reads("s3://lake/vip", ObjectURL("s3", "lake", "vip/a", "")) {
 				t.Error("it is compared for S3 too")
 			}
