@@ -70,7 +70,6 @@ func (g *Gate) Claim(ctx context.Context, export, connection, by string) error {
 // connections. It refuses a name that no longer belongs to from, also if that changes before
 // the record is written.
 func (g *Gate) Move(ctx context.Context, export, from, connection, by string) (r schemas.NameRecord, err error) {
-	revoked := false
 	err = g.root.Update(ctx, dataroot.NameKey(export), func(old []byte) ([]byte, error) {
 		if old == nil {
 			return nil, No(schemas.ErrorNameTaken, "the export name %q does not belong to a connection yet, so there is nothing to move", export)
@@ -81,11 +80,8 @@ func (g *Gate) Move(ctx context.Context, export, from, connection, by string) (r
 		if r.Connection != from {
 			return nil, No(schemas.ErrorChanged, "the export name %q was moved to another connection meanwhile", export)
 		}
-		if !revoked {
-			if err := g.Revoke(ctx, from, export, by); err != nil {
-				return nil, err
-			}
-			revoked = true
+		if err := g.Revoke(ctx, from, export, by); err != nil { // in each try: grants may have been made since the last
+			return nil, err
 		}
 		if !slices.Contains(r.Before, from) {
 			r.Before = append(r.Before, from)
@@ -98,7 +94,7 @@ func (g *Gate) Move(ctx context.Context, export, from, connection, by string) (r
 
 // Release deletes the record of an export's name.
 func (g *Gate) Release(ctx context.Context, export string) error {
-	return g.root.DeletePrefix(ctx, dataroot.NameKey(export))
+	return g.root.Delete(ctx, dataroot.NameKey(export))
 }
 
 // Admit records what a run was admitted with. Every step of the run is checked against it.

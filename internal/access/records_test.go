@@ -35,16 +35,26 @@ func TestOneOfTwoMovesWins(t *testing.T) {
 			}
 			return g.Claim(ctx, "Spring", "owners", "bob")
 		}, schemas.ErrorChanged, "owners"},
+		"removed, and applied again": {func(g *Gate) error {
+			if err := g.Release(ctx, "Spring"); err != nil {
+				return err
+			}
+			return g.Claim(ctx, "Spring", "marketing", "bob")
+		}, "", "other"},
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
 		ann, bob := gateAt(t, dir), gateAt(t, dir)
+		ann.keys = [][]byte{[]byte("a key of grants")}
 		if err := ann.Claim(ctx, "Spring", "marketing", "ann"); err != nil {
 			t.Fatal(err)
 		}
-		first := true
+		first, revoked := true, false
 		ann.root.Around = func(_ context.Context, at string, _, do func() error) error {
-			if at == key && first { // between her look and her write
-				first = false
+			switch {
+			case at != key:
+				revoked = true
+			case first: // between her look and her write
+				first, revoked = false, false // what is granted from now on has to be revoked again
 				if err := c.meanwhile(bob); err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
@@ -54,8 +64,11 @@ func TestOneOfTwoMovesWins(t *testing.T) {
 		if _, err := ann.Move(ctx, "Spring", "marketing", "other", "ann"); c.kind == "" && err != nil || c.kind != "" && !IsRefused(err, c.kind) {
 			t.Errorf("%s: %v", what, err)
 		}
+		if c.kind == "" && what != "moved there, too" && !revoked {
+			t.Errorf("%s: the grants of meanwhile are not revoked", what)
+		}
 		r, ok, err := bob.Owner(ctx, "Spring")
-		if err != nil || ok != (c.owner != "") || r.Connection != c.owner || ok && r.By != "bob" || slices.Contains(r.Before, "other") {
+		if err != nil || ok != (c.owner != "") || r.Connection != c.owner || ok && c.kind != "" && r.By != "bob" || slices.Contains(r.Before, "other") {
 			t.Errorf("%s: the name belongs to %+v, %v", what, r, err)
 		}
 	}

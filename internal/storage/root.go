@@ -6,19 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/gcerrors"
+	"google.golang.org/api/googleapi"
 
 	"iterable-segment-export/internal/lease"
 )
@@ -41,7 +42,7 @@ type Root struct {
 	keys      *Keys
 	encrypted []string // folders whose files are encrypted
 
-	replacing sync.Mutex // held while Update replaces a file that has no version
+	replacing chan struct{} // has an entry while Update replaces a file that has no version, or Delete deletes one
 
 	// Around, if set, makes every change of the root: it calls check, which fails if the
 	// lease of the context has ended, and then do. Tests use it to stop, repeat or fail a
@@ -93,7 +94,7 @@ func openRoot(ctx context.Context, where string, create bool) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the data root %s: %w", loc.literal, err)
 	}
-	return &Root{bucket: bucket, url: fileURL(loc.literal), dir: loc.literal}, nil
+	return &Root{bucket: bucket, url: fileURL(loc.literal), dir: loc.literal, replacing: make(chan struct{}, 1)}, nil
 }
 
 func openBucketRoot(ctx context.Context, where string) (*Root, error) {
@@ -108,7 +109,7 @@ func openBucketRoot(ctx context.Context, where string) (*Root, error) {
 	if u.key != "" {
 		bucket = blob.PrefixedBucket(bucket, u.key+"/")
 	}
-	return &Root{bucket: bucket, url: where}, nil
+	return &Root{bucket: bucket, url: where, replacing: make(chan struct{}, 1)}, nil
 }
 
 // URL returns the root's URL, a file:// URL with an absolute path for a local one.
@@ -301,6 +302,26 @@ func (r *Root) DeletePrefix(ctx context.Context, prefix string) error {
 	return r.change(ctx, prefix, func() error { return r.deletePrefix(ctx, prefix) })
 }
 
+// Delete deletes the file of a key. Unlike DeletePrefix, it can be used beside Update: an update whose
+// condition is still true replaces the file before it is deleted, and otherwise fails.
+func (r *Root) Delete(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	return r.change(ctx, key, func() error {
+		if r.alone() {
+			unlock, err := r.lock(ctx)
+			switch {
+			case err == nil:
+				defer unlock()
+			case !errors.Is(err, errNoLocks): // without locks, Update replaces nothing
+				return keyError("delete", key, err)
+			}
+		}
+		return r.deletePrefix(ctx, key)
+	})
+}
+
 func (r *Root) deletePrefix(ctx context.Context, prefix string) error {
 	if r.dir != "" {
 		if err := removeAll(ctx, r.path(prefix)); err != nil {
@@ -380,8 +401,14 @@ func checkKey(key string) error {
 // keyError returns the error of an operation on a key. It turns every driver's error
 // for a missing object into fs.ErrNotExist.
 func keyError(doing, key string, err error) error {
-	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, fs.ErrNotExist) {
+	if gcerrors.Code(err) == gcerrors.NotFound && !forbidden(err) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s %s in the data root: %w", doing, key, fs.ErrNotExist)
 	}
 	return fmt.Errorf("%s %s in the data root: %w", doing, key, reason(err))
+}
+
+// forbidden reports whether Google has refused something. Its driver takes that for a missing object.
+func forbidden(err error) bool {
+	var google *googleapi.Error
+	return errors.As(err, &google) && google.Code == http.StatusForbidden
 }

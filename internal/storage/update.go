@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/smithy-go"
 	"gocloud.dev/gcerrors"
+
+	"iterable-segment-export/internal/lease"
 )
 
 // mostUpdates bounds how often Update tries. The pauses between, of which each is a random share of
@@ -162,13 +164,20 @@ func lost(err error) bool {
 	var aws smithy.APIError
 	switch gcerrors.Code(err) {
 	case gcerrors.FailedPrecondition, gcerrors.NotFound:
-		return true
+		return !forbidden(err)
 	}
 	return errors.As(err, &aws) && aws.ErrorCode() == "ConditionalRequestConflict" || errors.Is(reason(err), ErrChanged)
 }
 
 // lockName is the name of a file in a local root that is locked while a file is replaced by Update.
 const lockName = ".lock"
+
+// lockTime bounds how long a change waits for another one, whose process may be stopped while it has the
+// lock.
+const lockTime = 3 * time.Second
+
+// errNoLocks is the error of a file system without locks, such as some of NFS and FUSE.
+var errNoLocks = errors.New("the file system of the data root has no locks")
 
 // replace publishes the writer's file if the one that it replaces is still the same.
 func (w *Writer) replace() error {
@@ -184,6 +193,9 @@ func (w *Writer) replace() error {
 	if !bytes.Equal(now, w.over.content) {
 		return errChanged(w.key, "it was replaced")
 	}
+	if err := lease.Check(w.ctx); err != nil { // which may have ended meanwhile
+		return err
+	}
 	w.done = true
 	defer w.cancel()
 	return w.w.Close()
@@ -192,9 +204,15 @@ func (w *Writer) replace() error {
 // lock locks a root without versions, against other processes of the host too. It is held for the time of
 // a rename.
 func (r *Root) lock(ctx context.Context) (unlock func(), err error) {
-	r.replacing.Lock()
+	ctx, cancel := context.WithTimeoutCause(ctx, lockTime, fmt.Errorf("another process, or another part of this one, has locked the data root's file %s for more than %s", lockName, lockTime))
+	defer cancel()
+	select {
+	case r.replacing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if r.dir == "" {
-		return r.replacing.Unlock, nil
+		return func() { <-r.replacing }, nil
 	}
 	f, err := os.OpenFile(r.path(lockName), os.O_CREATE|os.O_RDWR, fileMode)
 	if err == nil {
@@ -203,11 +221,11 @@ func (r *Root) lock(ctx context.Context) (unlock func(), err error) {
 		}
 	}
 	if err != nil {
-		r.replacing.Unlock()
+		<-r.replacing
 		return nil, err
 	}
 	return func() {
 		f.Close() // which unlocks it
-		r.replacing.Unlock()
+		<-r.replacing
 	}, nil
 }

@@ -9,10 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"iterable-segment-export/internal/emulators"
+	"iterable-segment-export/internal/lease"
 )
 
 func TestUpdates(t *testing.T) {
@@ -170,4 +173,102 @@ func TestAnUpdateGivesUp(t *testing.T) {
 	if got, err := r.Read(t.Context(), "a"); err != nil || string(got) != "3" {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// TestAnUpdateAndADeleteTakeTurns in a local root: a file that an update has found unchanged is not deleted
+// before it is replaced.
+func TestAnUpdateAndADeleteTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, dir := t.Context(), t.TempDir()
+		one, other := open(t, dir), open(t, dir)
+		if err := one.Write(ctx, "a", []byte("old")); err != nil {
+			t.Fatal(err)
+		}
+		unlock, err := one.lock(ctx) // as an update does before it compares
+		if err != nil {
+			t.Fatal(err)
+		}
+		deleted := make(chan error, 1)
+		go func() { deleted <- other.Delete(ctx, "a") }()
+		time.Sleep(lockTime / 2)
+		if has, err := one.Has(ctx, "a"); !has || err != nil {
+			t.Errorf("it was deleted meanwhile, %v", err)
+		}
+		unlock()
+		if err := <-deleted; err != nil {
+			t.Fatal(err)
+		}
+		if has, err := one.Has(ctx, "a"); has || err != nil {
+			t.Errorf("it was not deleted, %v", err)
+		}
+		if err := one.Delete(ctx, "a"); err != nil {
+			t.Errorf("what does not exist: %v", err)
+		}
+	})
+}
+
+// TestAStoppedProcessDelaysAnUpdateLittle while it has the lock. Who gives up does not wait longer.
+func TestAStoppedProcessDelaysAnUpdateLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		stopped, same := open(t, dir), open(t, dir)
+		unlock, err := stopped.lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unlock()
+		for who, r := range map[string]*Root{"its own": stopped, "another": same} {
+			if err := r.Write(t.Context(), "a", []byte("old\n")); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if err := r.Update(t.Context(), "a", add("new")); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "has locked") {
+				t.Errorf("%s: %v", who, err)
+			}
+			if err := r.Delete(t.Context(), "a"); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: %v", who, err)
+			}
+			if took := time.Since(began); took != 2*lockTime {
+				t.Errorf("%s: gave up after %s", who, took)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			began = time.Now()
+			if err := r.Update(ctx, "a", add("new")); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+				t.Errorf("%s: %v after %s", who, err, time.Since(began))
+			}
+			cancel()
+		}
+	})
+}
+
+// TestAnUpdateIsLateOnceItsLeaseEnds, also if it waits for the lock at that time.
+func TestAnUpdateIsLateOnceItsLeaseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		one, other := open(t, dir), open(t, dir)
+		if err := one.Write(t.Context(), "a", []byte("old\n")); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		l := lease.New(lockTime/4, func(context.Context) error {
+			if time.Since(began) > lockTime/4 {
+				return lease.ErrLost
+			}
+			return nil
+		}, nil)
+		unlock, err := other.lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		updated := make(chan error, 1)
+		go func() { updated <- one.Update(lease.With(t.Context(), l), "a", add("late")) }()
+		time.Sleep(lockTime / 2)
+		unlock()
+		if err := <-updated; !errors.Is(err, lease.ErrLost) {
+			t.Errorf("%v", err)
+		}
+		if got, err := one.Read(t.Context(), "a"); err != nil || string(got) != "old\n" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
 }
