@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"iterable-segment-export/internal/dataroot"
+	"iterable-segment-export/internal/lease"
 	"iterable-segment-export/internal/storage"
 	"iterable-segment-export/schemas"
 )
@@ -94,8 +96,9 @@ func (g *Gate) add(ctx context.Context, a *addition) error {
 		return ctx.Err()
 	}
 	for part := t.next(a); part > 0; part = t.next(a) {
-		full, taken := false, []*addition(nil)
+		exists, full, taken := false, false, []*addition(nil)
 		err := g.root.Update(ctx, dataroot.AuditKey(a.month, part), func(old []byte) (data []byte, err error) {
+			exists = old != nil
 			if taken = nil; hasEntry(old, a.id) {
 				return nil, nil
 			}
@@ -105,16 +108,38 @@ func (g *Gate) add(ctx context.Context, a *addition) error {
 			data, taken = t.added(old, a)
 			return data, nil
 		})
-		if err != nil {
-			return err
-		}
-		if !full {
+		switch {
+		case err == nil && !full:
 			t.done(taken)
 			return nil
+		case err != nil && exists && ctx.Err() == nil && !errors.Is(err, lease.ErrLost) && !errors.Is(err, lease.ErrUnanswered):
+			// The storage lets nobody replace the part, or not now. Let the month go on in a new one.
+			if part, err = g.lastPart(ctx, a.month, part); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
 		}
 		t.filled(a.month, part)
 	}
 	return nil
+}
+
+// lastPart returns the last part of a month that exists, given one that does. If none can be replaced,
+// there are as many as entries, so it does not look for each.
+func (g *Gate) lastPart(ctx context.Context, month string, part int) (_ int, err error) {
+	exists := func(part int) (has bool) {
+		if err == nil {
+			has, err = g.root.Has(ctx, dataroot.AuditKey(month, part))
+		}
+		return has
+	}
+	step := 1
+	for exists(part + step) {
+		part += step
+		step *= 2
+	}
+	return part + sort.Search(step-1, func(i int) bool { return !exists(part + 1 + i) }), err
 }
 
 func (t *trail) begin(a *addition) {
@@ -233,7 +258,8 @@ func (g *Gate) Trail(ctx context.Context, since time.Time) ([]schemas.AuditEntry
 	var entries []schemas.AuditEntry
 	seen := map[string]bool{} // one that is reported late can be in two files
 	for _, line := range slices.Concat(files...) {
-		if !line.At.Before(since) && !seen[line.ID] {
+		// Damage is of the time of the entry before it or later: it is shown whatever since is.
+		if (!line.At.Before(since) || line.What == schemas.AuditDamaged) && !seen[line.ID] {
 			entries = append(entries, line.AuditEntry)
 		}
 		seen[line.ID] = line.ID != ""
