@@ -346,12 +346,16 @@ func (f *folder) table(version int64, s *state) (*Table, error) {
 			return nil, err
 		}
 		if listed[name] {
-			return nil, fmt.Errorf("version %d has the file %s twice, with other deleted rows each time; repair the table, or write it again", version, name)
+			return nil, fmt.Errorf("version %d has the file %s twice, with other deleted rows each time; go back to an earlier version (RESTORE TABLE … TO VERSION AS OF …), or write the table again", version, name)
 		}
-		for _, c := range t.Columns {
-			if _, ok := a.PartitionValues[c.Physical]; c.Partition && !ok {
-				return nil, fmt.Errorf("the file %s of version %d has no value of the partition column %q; repair the table, or write it again", name, version, c.Name)
+		for i, c := range t.Columns {
+			if _, ok := a.PartitionValues[c.Physical]; ok || !c.Partition {
+				continue
 			}
+			if a.PartitionValues == nil {
+				return nil, fmt.Errorf("the file %s of version %d has no value of the partition column %q; go back to a version that has it (RESTORE TABLE … TO VERSION AS OF …), or write the table again", name, version, c.Name)
+			}
+			t.Columns[i].Absent++
 		}
 		live[name], listed[name] = true, true
 		if v := a.DeletionVector; v != nil && v.StorageType == "u" {

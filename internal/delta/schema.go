@@ -23,6 +23,9 @@ type Column struct {
 	ID       int32
 	// Partition reports whether the column's values are those of the files' partitions.
 	Partition bool
+	// Absent is the number of files for which the log has no value of a partition column,
+	// not even null. Old versions of delta-rs leave out nulls, so they are read as null.
+	Absent int
 	// Type is the name of the type, such as "long", "struct", "array" or "map".
 	Type string
 	// Members are the members of a struct; Element is the element of an array, or the

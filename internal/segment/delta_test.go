@@ -234,6 +234,23 @@ func TestDeltaPartitions(t *testing.T) {
 	}
 }
 
+// TestDeltaPartitionsLeftOut: old versions of delta-rs, and kafka-delta-ingest, leave null out of
+// the log.
+func TestDeltaPartitionsLeftOut(t *testing.T) {
+	d := newDelta(t)
+	columns := emailColumn + `,{"name":"p","type":"string","nullable":true,"metadata":{}},{"name":"q","type":"long","nullable":true,"metadata":{}}`
+	a, b := d.write("a.parquet", obj{"p": "x"}, emails(t, "a@x.com")), d.write("b.parquet", obj{}, emails(t, "b@x.com"))
+	d.commit(append(createTable(columns, []string{"p", "q"}, nil), obj{"add": a}, obj{"add": b})...)
+	s := inspect(t, d.dir, Columns{Email: "email", Fields: schemas.Fields{All: true}})
+	if got := strings.Join(rows(t, s, Options{}), "|"); got != "email=a@x.com p=x q=(null) |email=b@x.com p=(null) q=(null) " {
+		t.Error(got)
+	}
+	w := s.Warnings()
+	if len(w) != 2 || !strings.Contains(w[0], `"p"`) || !strings.Contains(w[0], "1 of its 2 files") || !strings.Contains(w[1], `"q"`) || !strings.Contains(w[1], "2 of its 2 files") || !strings.Contains(w[0], d.dir) {
+		t.Errorf("%q", w)
+	}
+}
+
 // withID is a field with the ID that Parquet files keep.
 func withID(f arrow.Field, id int) arrow.Field {
 	f.Metadata = arrow.NewMetadata([]string{"PARQUET:field_id"}, []string{fmt.Sprint(id)})
@@ -503,8 +520,10 @@ func TestDeltaThatCanNotBeRead(t *testing.T) {
 			a["add"].(obj)["size"] = 3
 			d.commit(append(createTable(emailColumn, nil, nil), a)...)
 		}, []string{"a.parquet", "says 3"}},
-		"no value of a partition": {func(d *deltaTable) {
-			d.commit(append(createTable(emailColumn+`,{"name":"p","type":"string","nullable":true,"metadata":{}}`, []string{"p"}, nil), good(d))...)
+		"no values of partitions": {func(d *deltaTable) {
+			a := good(d)
+			delete(a["add"].(obj), "partitionValues")
+			d.commit(append(createTable(emailColumn+`,{"name":"p","type":"string","nullable":true,"metadata":{}}`, []string{"p"}, nil), a)...)
 		}, []string{"a.parquet", `"p"`}},
 		"a file without IDs": {func(d *deltaTable) {
 			column := `{"name":"email","type":"string","nullable":true,"metadata":{"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"email"}}`
@@ -517,7 +536,7 @@ func TestDeltaThatCanNotBeRead(t *testing.T) {
 				with[k] = v
 			}
 			d.commit(append(createTable(emailColumn, nil, nil, "deletionVectors"), obj{"add": a}, obj{"add": with})...)
-		}, []string{"a.parquet", "twice"}},
+		}, []string{"a.parquet", "twice", "RESTORE TABLE"}},
 		"a file outside": {func(d *deltaTable) {
 			d.commit(append(createTable(emailColumn, nil, nil), obj{"add": obj{"path": "../x.parquet"}})...)
 		}, []string{"outside"}},

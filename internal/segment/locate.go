@@ -165,5 +165,10 @@ func locateTable(ctx context.Context, source string, in *storage.InTable, search
 	for _, f := range l.table.Files {
 		l.objects = append(l.objects, f.Object)
 	}
+	for _, c := range l.table.Columns {
+		if c.Absent > 0 {
+			l.warnings = append(l.warnings, fmt.Sprintf("the log of the Delta table %q has no value of the partition column %q for %d of its %d files; it is read as null, since old writers leave out nulls", source, c.Name, c.Absent, len(l.objects)))
+		}
+	}
 	return l, nil
 }
