@@ -93,7 +93,11 @@ func (p *pages) undelta(encoding int32, most int, levels, data []byte) ([]byte, 
 	physical := p.descr.PhysicalType()
 	switch texts := physical == parquet.Types.ByteArray || physical == parquet.Types.FixedLenByteArray; {
 	case encoding == encodingDeltaInts && (physical == parquet.Types.Int32 || physical == parquet.Types.Int64):
-		out = append(make([]byte, 0, len(levels)+8*len(values)), levels...)
+		size := len(levels) + p.width()*len(values)
+		if err := p.hold(&p.decoded, int64(size)); err != nil {
+			return nil, err
+		}
+		out = append(make([]byte, 0, size+8), levels...) // the last value is cut after it is appended
 		for _, v := range values {
 			out = binary.LittleEndian.AppendUint64(out, uint64(v))
 			out = out[:len(out)-8+p.width()]
@@ -139,7 +143,7 @@ func (p *pages) texts(levels []byte, prefixes, lengths []int64, data []byte) ([]
 		}
 	}
 	// A shared prefix takes no bytes, so the page's size does not bound that of its texts.
-	if err := p.hold(&p.textBytes, size); err != nil {
+	if err := p.hold(&p.decoded, size); err != nil {
 		return nil, err
 	}
 	out := append(make([]byte, 0, size), levels...)

@@ -25,6 +25,9 @@ const (
 	// maxPages bounds the sum of the largest pages of all columns of a row group, since
 	// one page of each is in memory.
 	maxPages = 1 << 30
+	// framing is what a codec may add to a page, beside a quarter of its bytes. Snappy's
+	// documented worst case is a sixth; the other codecs store what they can't compress.
+	framing = 64 << 10
 	// maxPageHeader is Arrow's own bound.
 	maxPageHeader = 16 << 20
 )
@@ -78,7 +81,8 @@ type pages struct {
 	seen                     int64 // values of the pages before it
 	entries                  int32 // of the dictionary
 	largest, dictionaryBytes int64 // memory of data pages and of the dictionary
-	textBytes                int64 // of texts decoded from a delta encoding
+	decoded                  int64 // of values decoded from a delta encoding or BYTE_STREAM_SPLIT
+	working                  int64 // memory that decoding them needs, only during step
 	header                   []byte
 	raw                      []byte // a page as stored, only during step
 	plain                    []byte // a decompressed data page
@@ -151,10 +155,10 @@ func (p *pages) step() error {
 	if err := p.hold(p.needs(&h)); err != nil {
 		return err
 	}
-	raw := raws.Get().(*[]byte)
-	*raw = resized(*raw, int(h.Compressed))
+	defer p.release()
+	raw := borrow(int(h.Compressed))
 	p.raw = *raw
-	defer func() { p.raw = nil; raws.Put(raw) }()
+	defer func() { p.raw = nil; giveBack(raw) }()
 	if err := p.src.ReadFull(p.raw, p.pos); err != nil {
 		return err
 	}
@@ -171,14 +175,44 @@ func (p *pages) step() error {
 
 func (h *pageHeader) isData() bool { return h.Kind == pageData || h.Kind == pageDataV2 }
 
-// raws are buffers for pages as stored, which are needed only until they are decompressed.
+// raws are buffers for pages that are needed only until they are decoded.
 var raws = sync.Pool{New: func() any { return new([]byte) }}
 
+func borrow(n int) *[]byte {
+	b := raws.Get().(*[]byte)
+	*b = resized(*b, n)
+	return b
+}
+
+// giveBack puts a buffer into raws, except one of an unusually large page.
+func giveBack(b *[]byte) {
+	const most = 4 << 20
+	if cap(*b) <= most {
+		raws.Put(b)
+	}
+}
+
+// isDecoded reports whether the values of a page are decoded here into memory of their own.
+func (h *pageHeader) isDecoded() bool {
+	switch h.V2.Encoding {
+	case encodingSplit, encodingDeltaInts, encodingDeltaLength, encodingDeltaBytes:
+		return h.isData()
+	}
+	return false
+}
+
+// release no longer counts the memory that was needed to decode a page.
+func (p *pages) release() {
+	p.held.bytes.Add(-p.working)
+	p.working = 0
+}
+
 // needs returns the memory of a page, in bytes. Data pages share the same memory, which
-// largest counts; the dictionary needs its own.
+// largest counts; the dictionary needs its own. A page that is decoded here is needed only
+// until then, and its values are counted once their number is certain.
 func (p *pages) needs(h *pageHeader) (largest *int64, size int64) {
-	const text = 24  // of a text in Arrow's dictionary
-	const delta = 16 // of a number, decoded twice, or of a text's two lengths
+	const text = 24 // of a text in Arrow's dictionary
+	const delta = 8 // of a number, or of a text's length
 	size, values := int64(h.Uncompressed), int64(h.V2.Values)
 	physical := p.descr.PhysicalType()
 	texts := physical == parquet.Types.ByteArray || physical == parquet.Types.FixedLenByteArray
@@ -187,10 +221,12 @@ func (p *pages) needs(h *pageHeader) (largest *int64, size int64) {
 		return &p.dictionaryBytes, size + text*values
 	case h.Kind == pageDictionary:
 		return &p.dictionaryBytes, 2 * size
+	case h.V2.Encoding == encodingDeltaBytes: // of a text's two lengths
+		return &p.working, size + 2*delta*values
+	case h.V2.Encoding == encodingDeltaInts, h.V2.Encoding == encodingDeltaLength:
+		return &p.working, size + delta*values
 	case h.V2.Encoding == encodingSplit:
-		size *= 2
-	case h.V2.Encoding == encodingDeltaInts, h.V2.Encoding == encodingDeltaLength, h.V2.Encoding == encodingDeltaBytes:
-		size += delta * values
+		return &p.working, size
 	}
 	return &p.largest, size
 }
@@ -257,12 +293,14 @@ func (p *pages) check(h *pageHeader) error {
 	case h.isData() && int64(v.Values) > p.Values-p.seen:
 		p.seen += int64(v.Values)
 		return p.wrongCount()
-	case h.Uncompressed > maxPage, h.Compressed > 2*maxPage, h.Kind == pageDictionary && h.Uncompressed > maxDictionary:
+	case h.Uncompressed > maxPage, h.Kind == pageDictionary && h.Uncompressed > maxDictionary:
 		return columnar.ColumnError(schemas.ErrorSegmentUnreadable, p.name, "a page has %d MB decompressed, more than this program reads at once; write the file again with pages of about 1 MB", h.Uncompressed>>20)
 	case h.Kind == pageDataV2 && levels > int64(min(h.Compressed, h.Uncompressed)):
 		return p.damaged("a page's levels are longer than the page")
 	case h.Kind == pageDictionary && int64(v.Values)*int64(least) > int64(h.Uncompressed):
 		return p.damaged("a dictionary of %d bytes can't have %d values", h.Uncompressed, v.Values)
+	case int64(h.Compressed) > int64(h.Uncompressed)+int64(h.Uncompressed)/4+framing:
+		return p.damaged("a page of %d bytes can't have %d decompressed", h.Compressed, h.Uncompressed)
 	case p.Codec == codecNone && h.Compressed != h.Uncompressed:
 		return p.damaged("an uncompressed page has two sizes")
 	case h.isData() && (v.Encoding == encodingBitPacked || v.Encoding < 0 || v.Encoding > encodingSplit || v.Encoding == 1):
@@ -307,15 +345,21 @@ func (p *pages) dictionary(h *pageHeader) error {
 }
 
 func (p *pages) data(h *pageHeader) (err error) {
-	p.plain = resized(p.plain, int(h.Uncompressed))
-	v, levels := &h.V2, 0
+	v, levels, data := &h.V2, 0, []byte(nil)
+	if h.isDecoded() {
+		buffer := borrow(int(h.Uncompressed))
+		defer giveBack(buffer)
+		data = *buffer
+	} else {
+		p.plain = resized(p.plain, int(h.Uncompressed))
+		data = p.plain
+	}
 	if h.Kind == pageDataV2 {
 		levels = int(v.DefLevels + v.RepLevels)
 	}
-	if err := p.unpack(p.plain, levels, h.Kind == pageDataV2 && v.Compressed != nil && !*v.Compressed); err != nil {
+	if err := p.unpack(data, levels, h.Kind == pageDataV2 && v.Compressed != nil && !*v.Compressed); err != nil {
 		return err
 	}
-	data := p.plain
 	if h.Kind == pageData {
 		if levels, err = p.levelBytes(h, data); err != nil {
 			return err
@@ -390,6 +434,9 @@ func (p *pages) joined(data []byte, levels int) ([]byte, error) {
 	split := data[levels:]
 	if width == 0 || len(split)%width != 0 {
 		return nil, p.damaged("a page with BYTE_STREAM_SPLIT has %d bytes, which is not a multiple of a value's %d", len(split), width)
+	}
+	if err := p.hold(&p.decoded, int64(len(data))); err != nil {
+		return nil, err
 	}
 	out := make([]byte, len(data))
 	copy(out, data[:levels])
