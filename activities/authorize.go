@@ -70,22 +70,20 @@ func (a *Activities) Authorize(ctx context.Context, in schemas.AuthorizeInput) (
 	}
 	out.SearchAttributes = a.SearchAttributes != nil && a.SearchAttributes(ctx)
 	for _, s := range e.Segments {
-		out.Lists = append(out.Lists, a.lastList(ctx, e, s))
+		list, _ := a.lastRun(ctx, e, s)
+		out.Lists = append(out.Lists, list)
 	}
 	return out, nil
 }
 
-// lastList returns the ID of the list that the last run sent a segment to, or 0 if it is
-// not known.
-func (a *Activities) lastList(ctx context.Context, e schemas.Export, s schemas.Segment) int64 {
-	if s.ListID != 0 {
-		return s.ListID
-	}
+// lastRun returns the ID of the list that the last run sent a segment to, or 0 if it is not
+// known, and when that run published what it had changed.
+func (a *Activities) lastRun(ctx context.Context, e schemas.Export, s schemas.Segment) (list int64, changed time.Time) {
 	h, err := a.Ledger().Header(ctx, schemas.RunRef{Connection: e.Connection, Export: e.Name, Segment: s.Name})
 	if err != nil || h == nil {
-		return 0
+		return s.ListID, time.Time{}
 	}
-	return h.ListID
+	return cmp.Or(s.ListID, h.ListID), h.CreatedAt
 }
 
 // Execution is what Temporal knows of a workflow.

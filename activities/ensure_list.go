@@ -40,8 +40,9 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	if err != nil {
 		return schemas.ListRef{}, fmt.Errorf("read the data root's id: %w", err)
 	}
-	last := a.lastList(ctx, schemas.Export{Name: in.Run.Export, Connection: in.Run.Connection}, schemas.Segment{Name: in.Name, ListID: in.ListID})
-	project, err := a.look(ctx, client, in, last)
+	last, changed := a.lastRun(ctx, schemas.Export{Name: in.Run.Export, Connection: in.Run.Connection}, schemas.Segment{Name: in.Name, ListID: in.ListID})
+	late := a.clock().Sub(changed) < sizeLag
+	project, err := a.look(ctx, client, in, last, late)
 	if err != nil {
 		return schemas.ListRef{}, failure(err, in.Connection)
 	}
@@ -69,6 +70,8 @@ func (a *Activities) EnsureList(ctx context.Context, in schemas.EnsureListInput)
 	}
 	switch {
 	case list.ID == 0, list.Created:
+	case late:
+		list.Size = -1
 	case list.ID == last:
 		list.Size = project.size
 	default:
@@ -103,14 +106,15 @@ type project struct {
 	size   int64             // of the list that the last run filled, or -1
 }
 
-// look asks for all of it at the same time, so that a refresh with nothing to send is fast.
-func (a *Activities) look(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, last int64) (p project, err error) {
+// look asks for all of it at the same time, so that a refresh with nothing to send is fast. It
+// does not ask for a size that would be late.
+func (a *Activities) look(ctx context.Context, client *iterable.Client, in schemas.EnsureListInput, last int64, late bool) (p project, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { p.lists, err = client.Lists(ctx); return err })
 	if len(in.Fields) > 0 {
 		g.Go(func() (err error) { p.fields, err = client.SharedFields(ctx); return err })
 	}
-	if last != 0 {
+	if last != 0 && !late {
 		g.Go(func() error { p.size = a.listSize(ctx, client, in.Connection, last); return nil })
 	}
 	return p, g.Wait()
@@ -126,8 +130,13 @@ func (a *Activities) leads(ctx context.Context, in schemas.EnsureListInput, list
 	return a.Senders.Leads(ctx, in.Connection, in.Host+" "+strings.TrimSuffix(ownerName(oldest), ".json"))
 }
 
-// sizeWithin is how long a run waits for a size.
-const sizeWithin = 3 * time.Second
+const (
+	// sizeWithin is how long a run waits for a size.
+	sizeWithin = 3 * time.Second
+	// sizeLag is how long after a change the size may be that of before: Iterable shows a change
+	// up to a minute later.
+	sizeLag = 2 * time.Minute
+)
 
 // listSize returns how many members a list had a short while ago, or -1 if the workers have
 // just asked for a size, or Iterable did not answer within sizeWithin.

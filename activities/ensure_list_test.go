@@ -18,6 +18,7 @@ import (
 	"iterable-segment-export/internal/config"
 	"iterable-segment-export/internal/iterable"
 	"iterable-segment-export/internal/iterable/api"
+	"iterable-segment-export/internal/ledger/ledgertest"
 	"iterable-segment-export/internal/limits"
 	"iterable-segment-export/internal/sandbox"
 	"iterable-segment-export/internal/storage"
@@ -402,6 +403,28 @@ func TestARunDoesNotWaitForASize(t *testing.T) {
 	}
 	if l, err := b.ensure(wanted); err != nil || l.Size != -1 {
 		t.Errorf("got %+v, %v, want a size that is not known", l, err)
+	}
+}
+
+// A run that follows another one soon would count its changes twice, or not at all.
+func TestASizeOfBeforeTheLastRunIsNotUsed(t *testing.T) {
+	s := sandbox.New(sandbox.Config{Fast: true})
+	b := newBench(t, s)
+	in := wanted
+	in.Run.Connection = in.Connection
+	l, err := b.ensure(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledgertest.Remember(t, b.Ledger(), schemas.RunRef{Connection: "sandbox", Export: wanted.Run.Export, Segment: wanted.Name}, l.ID, "ann@example.com")
+	for after, want := range map[time.Duration]int64{time.Second: -1, 2 * sizeLag: 0} {
+		b.Now = func() time.Time { return time.Now().Add(after) }
+		if l, err := b.ensure(in); err != nil || l.Size != want {
+			t.Errorf("%v after a run: size %d, %v, want %d", after, l.Size, err, want)
+		}
+	}
+	if n := s.Stats(false).Endpoints["lists/size"].Requests; n != 1 {
+		t.Errorf("%d requests for a size", n)
 	}
 }
 
