@@ -176,7 +176,7 @@ func (l *Ledger) Absorb(ctx context.Context, run schemas.RunRef, e schemas.Expor
 		switch {
 		case p.RunID == "":
 		case listID == 0 || p.ListID == 0 || p.ListID == listID:
-			err = l.absorbStaged(ctx, dead, e, p)
+			err = l.absorbStaged(ctx, dead, e, p, key)
 		default:
 			err = l.noteUnsent(ctx, dead, p)
 		}
@@ -190,7 +190,8 @@ func (l *Ledger) Absorb(ctx context.Context, run schemas.RunRef, e schemas.Expor
 	return nil
 }
 
-func (l *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p Pending) error {
+// absorbStaged adds to the snapshot what the attempt of a marker has sent.
+func (l *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas.Export, p Pending, marker string) error {
 	if p.ListID == 0 { // there was no list yet, or its marker is damaged
 		known, err := l.Header(ctx, run)
 		if known == nil && err == nil && !p.Sent {
@@ -200,6 +201,21 @@ func (l *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas
 			return err
 		}
 		p.ListID = known.ListID
+	}
+	from, err := l.origin(ctx, run)
+	if err != nil {
+		return err
+	}
+	h := NewHeader(run, e, p.ListID, "")
+	h.Mapping, h.Fields = from.Mapping, from.Fields
+	h.RunID += snapshot.Unfinished
+	old, opened := l.Open(ctx, run, h)
+	defer old.Close()
+	// If the marker is gone, another worker has added it to this snapshot or an earlier one, and what
+	// runs have done since may not be undone. If it goes from now on, a snapshot follows this one, and
+	// Publish fails.
+	if marked, err := l.Root.Has(ctx, marker); !marked || err != nil {
+		return err
 	}
 	update := snapshot.NewUpdate(l.TempDir, 0)
 	defer update.Close()
@@ -232,17 +248,8 @@ func (l *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas
 		l.Log.Warn("staged files of unfinished run damaged", "export", run.Export, "segment", run.Segment, "run", run.RunID)
 		update.Void()
 	}
-	from, err := l.origin(ctx, run)
-	if err != nil {
-		return err
-	}
 	keepIdentifiers(update, from.Project)
-	h := NewHeader(run, e, p.ListID, "")
-	h.Mapping, h.Fields = from.Mapping, from.Fields
-	h.RunID += snapshot.Unfinished
-	old, err := l.Open(ctx, run, h)
-	if err == nil {
-		defer old.Close()
+	if err = opened; err == nil {
 		err = old.Verify(ctx) // the merge can't begin again without it
 	}
 	switch {

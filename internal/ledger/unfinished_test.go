@@ -151,6 +151,36 @@ func TestOnlyTheDeadRunIsTakenAccountOf(t *testing.T) {
 	}
 }
 
+// TestADeadRunIsTakenAccountOfOnce: a sweep has found its marker, and then another worker takes account
+// of it, and what follows makes a value unknown.
+func TestADeadRunIsTakenAccountOfOnce(t *testing.T) {
+	l := newLedger(t)
+	run := schemas.RunRef{Connection: "sandbox", Export: "Spring", Segment: "Spring", RunID: "r1"}
+	ledgertest.Remember(t, l, run, 1, "ada@example.com")
+	ledgertest.LeaveBehind(t, l, run, 1, ledgertest.Sent{Kind: schemas.Subscribe, People: []string{"ann@example.com"}, Answered: 1, Begun: true})
+	meanwhile := func(ledger.Pending) bool {
+		err := l.Absorb(t.Context(), run, ledgertest.Export, 0, nil)
+		h := ledger.NewHeader(run, ledgertest.Export, 1, schemas.ProjectEmail)
+		old, opened := l.Open(t.Context(), run, h)
+		if opened != nil {
+			t.Fatal(opened)
+		}
+		defer old.Close()
+		u := snapshot.NewUpdate("", 0)
+		defer u.Close()
+		if err = errors.Join(err, u.Refuse(ledgertest.Member("ann@example.com").Key), l.Publish(t.Context(), run, u, old, h)); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	}
+	if err := l.Absorb(t.Context(), run, ledgertest.Export, 0, meanwhile); err != nil {
+		t.Fatal(err)
+	}
+	if entries := ledgertest.Entries(t, l, run, 1); len(entries) != 2 || entries["ann@example.com"] != snapshot.Unknown {
+		t.Errorf("%v", entries)
+	}
+}
+
 // TestALateSnapshotReplacesNone: a commit that stalled before it published comes after that
 // of the next run.
 func TestALateSnapshotReplacesNone(t *testing.T) {
