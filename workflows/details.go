@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -170,6 +171,10 @@ func (s *exportSegment) total() {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"Iterable counted %s failures without naming the profiles; the next run sends all profiles of those requests again", count(n)))
 	}
+	if most := mostRefused(s.in.Export.Guardrails, s.report.Manifest, upload); most != "" {
+		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf("Iterable refused %s; does the project identify profiles by %s? (projectType of connection %q)",
+			most, cmp.Or(s.in.Connection.ProjectType, schemas.ProjectEmail), s.in.Connection.Name))
+	}
 	if n := s.report.Manifest.Unconfirmed; n > 0 {
 		s.report.Warnings = append(s.report.Warnings, fmt.Sprintf(
 			"%s profiles that left the segment may be on the list: an earlier run got no answer to a request that adds them, or the data root was restored from a backup; they are not removed, since something else may have added them", count(n)))
@@ -212,6 +217,17 @@ func (s *exportSegment) countMembers() {
 		fresh = 0
 	}
 	s.report.ListSize = max(known, s.list.Size+fresh-u.Removed) + u.Unnamed
+}
+
+// mostRefused returns how many rows Iterable has refused and the most frequent reason, or "" if
+// they are not more than the share of the segment's rows that may be rejected.
+func mostRefused(g schemas.Guardrails, m schemas.Manifest, u schemas.UploadCounts) string {
+	refused := sum(u.Refused)
+	if float64(refused) <= g.RejectedShare()*float64(m.Selected()) {
+		return ""
+	}
+	most := slices.MaxFunc(workflow.DeterministicKeys(u.Refused), func(a, b schemas.Reason) int { return cmp.Compare(u.Refused[a], u.Refused[b]) })
+	return fmt.Sprintf("%s of %s rows, most as %s", count(refused), count(m.Selected()), most)
 }
 
 func sum(counts map[schemas.Reason]int64) (n int64) {

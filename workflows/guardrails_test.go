@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,27 @@ func TestFieldsThatIterableLeavesOutAreAWarning(t *testing.T) {
 	w.ExecuteWorkflow(ExportSegment, input)
 	require.NoError(t, w.GetWorkflowError())
 	require.Contains(t, w.report().Warnings, "Iterable left out the fields plan, tier: the project does not create fields by itself")
+}
+
+// TestRowsThatIterableRefusesAreAWarning if they are more than may be rejected: an address of a project
+// of user IDs is not known to it, for example. The few rows that each run sends again are none.
+func TestRowsThatIterableRefusesAreAWarning(t *testing.T) {
+	for read, warned := range map[int64]string{
+		7:   `Iterable refused 7 of 7 rows, most as iterable_not_found; does the project identify profiles by email? (projectType of connection "marketing")`,
+		100: "",
+	} {
+		w := newWorld(t)
+		refused := map[schemas.Reason]int64{schemas.ReasonIterableInvalidEmail: 2, schemas.ReasonIterableNotFound: 5}
+		w.OnActivity(schemas.ActivityStageSegment, mock.Anything, mock.Anything).Return(schemas.Manifest{Read: read, Adds: 7, AddBatches: 1}, nil)
+		w.OnActivity(schemas.ActivityUploadBatches, mock.Anything, mock.Anything).Return(schemas.UploadCounts{Requests: 1, Refused: refused}, nil)
+		w.goesWell(1)
+		w.ExecuteWorkflow(ExportSegment, input)
+		require.NoError(t, w.GetWorkflowError())
+		require.Equal(t, warned, strings.Join(w.report().Warnings, "; "))
+		_, told, _ := ended(schemas.RunInput{Export: input.Export}, schemas.RunProgress{State: schemas.StateDone,
+			Result: &schemas.RunResult{Segments: []schemas.ExportReport{w.report()}}}, nil)
+		require.Equal(t, warned != "", strings.Contains(told.Message, "; Iterable refused 7 of 7 rows, most as iterable_not_found, of segment"), told.Message)
+	}
 }
 
 // TestARunOfNobodysAsksBeforeWhatLasts has runs that would create a data field and send

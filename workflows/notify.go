@@ -81,6 +81,9 @@ func ended(in schemas.RunInput, p schemas.RunProgress, err error) (kind schemas.
 			Segment: s.Segment, Of: s.Of, State: s.State, ListID: s.ListID, Read: s.Manifest.Read,
 			Sent: s.Upload.Sent, Removed: s.Upload.Removed, Rejected: sum(s.Rejected), Error: s.Error,
 		})
+		if most := mostRefused(in.Export.Guardrails, s.Manifest, s.Upload); most != "" {
+			e.Message += fmt.Sprintf("; Iterable refused %s, of segment %q", most, s.Segment)
+		}
 	}
 	if p.Result.Report != "" {
 		e.Commands = []string{fmt.Sprintf("starter report %s --open", p.RunID)}
