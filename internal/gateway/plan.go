@@ -20,15 +20,12 @@ func (l *Local) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
 	var exports []schemas.Export
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
-		if s.Verb != operate.VerbCreate && s.Verb != operate.VerbChange {
-			continue
-		}
-		if err := l.mayPlan(s); err != nil {
+		if err := l.mayApply(ctx, s, in.Renew); err != nil {
 			s.Error = l.told(s.Verb, s.Export, err)
 			plan.Failed++
 			continue
 		}
-		if !s.Relinks() {
+		if defines(s) {
 			steps, exports = append(steps, s), append(exports, s.Want())
 		}
 	}
@@ -102,9 +99,9 @@ func (l *Local) Apply(ctx context.Context, in PlanRequest) (Plan, error) {
 	}
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
-		err := l.mayApply(ctx, s)
-		if err == nil && s.Verb == operate.VerbChange && !s.Relinks() {
-			err = l.keepsGrant(ctx, s, in.Renew)
+		err := l.mayApply(ctx, s, in.Renew)
+		if err == nil && defines(s) {
+			err = l.claim(ctx, s.Want())
 		}
 		if err == nil {
 			err = o.ApplyStep(ctx, *s)
@@ -127,27 +124,28 @@ func (l *Local) told(verb, export string, err error) string {
 	return p.forPerson(l.who).Detail
 }
 
-// mayApply refuses a step that the person may not do, and claims the export's name.
-func (l *Local) mayApply(ctx context.Context, s *operate.Step) error {
+// defines reports whether the step creates an export or changes its settings.
+func defines(s *operate.Step) bool {
+	return s.Verb == operate.VerbCreate || s.Verb == operate.VerbChange && !s.Relinks()
+}
+
+// mayApply refuses a step that the person may not do, or that can't be done.
+func (l *Local) mayApply(ctx context.Context, s *operate.Step, renew bool) error {
 	switch s.Verb {
-	case operate.VerbChange:
-		if s.Relinks() {
-			return l.mayPlan(s)
-		}
-		if err := l.mayChange(ctx, s.Export, s.Want().Connection); err != nil {
-			return err
-		}
-		if err := l.mayUse(s.Have().Connection); err != nil {
-			return err
-		}
-		fallthrough
-	case operate.VerbCreate:
-		if err := l.mayPlan(s); err != nil {
-			return err
-		}
-		return l.claim(ctx, s.Want())
 	case operate.VerbRemove:
 		return l.mayChange(ctx, s.Export, s.Have().Connection)
+	case operate.VerbKeep, operate.VerbUnchanged:
+		return nil
 	}
-	return nil
+	err := l.mayPlan(s)
+	if err == nil && defines(s) {
+		err = l.mayChange(ctx, s.Export, s.Want().Connection)
+	}
+	if err != nil || !defines(s) || s.Verb == operate.VerbCreate {
+		return err
+	}
+	if err := l.mayUse(s.Have().Connection); err != nil {
+		return err
+	}
+	return l.keepsGrant(ctx, s, renew)
 }

@@ -201,15 +201,16 @@ func TestContributorsAgainstAdministrators(t *testing.T) {
 	for _, in := range []gateway.StartRequest{{Definition: &mine}, {Definition: &mine, Full: true}, {Definition: &mine, Check: true}} {
 		g.Refuses("run its name", second(contributor.Start(t.Context(), in)), schemas.ErrorNameTaken, `belongs to connection "owners"`)
 	}
-	for _, prune := range []bool{false, true} {
-		p, err := contributor.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{mine}}, Prune: prune})
-		if err != nil || p.Failed != 1 || !strings.Contains(p.Steps[0].Error, `belongs to connection "owners"`) {
-			t.Errorf("apply its name: %+v, %v", p, err)
+	for what, apply := range map[string]func(context.Context, gateway.PlanRequest) (gateway.Plan, error){"plan": contributor.Plan, "apply": contributor.Apply} {
+		for _, prune := range []bool{false, true} {
+			p, err := apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{mine}}, Prune: prune})
+			if err != nil || p.Failed != 1 || !strings.Contains(p.Steps[0].Error, `belongs to connection "owners"`) {
+				t.Errorf("%s its name: %+v, %v", what, p, err)
+			}
 		}
-		other := g.Of("Other")
-		p, err = contributor.Apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{other}}, Prune: true})
+		p, err := apply(t.Context(), gateway.PlanRequest{File: schemas.Exports{Exports: []schemas.Export{g.Of("Other")}}, Prune: true})
 		if err != nil || p.Failed != 1 {
-			t.Errorf("prune it: %+v, %v", p, err)
+			t.Errorf("%s without it: %+v, %v", what, p, err)
 		}
 	}
 	if n := len(g.Sandbox.Stats(true).Lists); n != 0 {
