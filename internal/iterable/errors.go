@@ -88,6 +88,9 @@ type Error struct {
 	// Detail is the client's own description if there is no status, such as "the connection
 	// was reset".
 	Detail string
+
+	// early reports whether Send asks again because the list is new.
+	early bool
 }
 
 // Mismatch is a field with a value of another type than it has in Iterable.
@@ -95,6 +98,9 @@ type Mismatch struct{ Field, Expected, Incoming string }
 
 // Error returns what failed and what to do about it.
 func (e *Error) Error() string {
+	if e.early {
+		return fmt.Sprintf("Iterable, %s: Iterable does not know the new list yet; it is asked again by itself", e.Endpoint)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Iterable, %s: ", e.Endpoint)
 	if e.Status != 0 {

@@ -79,11 +79,15 @@ func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result,
 	}
 	for failures := 0; ; {
 		result, err := do(ctx, c, call{endpoint: r.Endpoint.call(), body: r.Body, whole: true}, decodeResult)
+		var e *Error
+		known := err == nil || errors.As(err, &e)
+		if e != nil {
+			e.early = e.Class == UnknownList && r.Young()
+		}
 		if r.Observe != nil {
 			r.Observe(err)
 		}
-		var e *Error
-		if err != nil && !errors.As(err, &e) {
+		if !known {
 			turn.Cancel()
 			return Result{}, err
 		}
@@ -93,7 +97,7 @@ func (c *Client) Send(ctx context.Context, turn limits.Turn, r Request) (Result,
 			return result, nil
 		case e.Class == Throttled:
 			turn.Throttled(e.RetryAfter)
-		case e.Class == Transient || e.Class == UnknownList && r.Young():
+		case e.Class == Transient || e.early:
 			smaller, longest := false, longestPause
 			if e.Class == Transient {
 				smaller = turn.Failed(r.Profiles)

@@ -226,13 +226,22 @@ func TestAListThatIsNotKnown(t *testing.T) {
 		}
 		io.WriteString(w, `{"successCount":1,"failCount":0}`)
 	})
-	if r, err := c.send(t.Context(), Subscribe, []byte(`{}`), func() bool { return true }, nil); r.SuccessCount != 1 || err != nil || n.Load() != 9 {
+	said := map[string]bool{}
+	heard := func(err error) {
+		if err != nil {
+			said[err.Error()] = true
+		}
+	}
+	if r, err := c.send(t.Context(), Subscribe, []byte(`{}`), func() bool { return true }, heard); r.SuccessCount != 1 || err != nil || n.Load() != 9 {
 		t.Errorf("a new list: %+v, %v after %d requests", r, err, n.Load())
+	}
+	if want := "Iterable, POST /api/lists/subscribe: Iterable does not know the new list yet; it is asked again by itself"; len(said) != 1 || !said[want] {
+		t.Errorf("a new list: said %v, want %s", said, want)
 	}
 	n.Store(0)
 	_, err := c.send(t.Context(), Subscribe, []byte(`{}`), old, nil)
 	var e *Error
-	if !errors.As(err, &e) || e.Class != UnknownList || e.Type() != schemas.ErrorListGone || n.Load() != 1 {
+	if !errors.As(err, &e) || e.Class != UnknownList || e.Type() != schemas.ErrorListGone || n.Load() != 1 || !strings.Contains(err.Error(), "the list is gone in Iterable") {
 		t.Errorf("an old list: %v after %d requests", err, n.Load())
 	}
 }
