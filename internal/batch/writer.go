@@ -36,6 +36,8 @@ type Limits struct {
 type Options struct {
 	// Unsubscribe makes it a file of removals, which have no data fields.
 	Unsubscribe bool
+	// Unnamed lets rows have no identifier, in a file of rows that are not sent.
+	Unnamed bool
 	// Body has the settings of subscribe bodies. Of it, an unsubscribe body has only the
 	// ListID.
 	Body BodyOptions
@@ -59,6 +61,7 @@ type Profile struct {
 type Writer struct {
 	limits  Limits
 	measure measure
+	unnamed bool // rows may have no identifier
 	out     *counter
 	file    *ipc.FileWriter
 	cur     content
@@ -89,7 +92,7 @@ func NewWriter(w io.Writer, limits Limits, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the staged file: %w", err)
 	}
-	s := &Writer{limits: limits, measure: m, out: out, file: file}
+	s := &Writer{limits: limits, measure: m, unnamed: o.Unnamed, out: out, file: file}
 	s.reset()
 	return s, nil
 }
@@ -103,7 +106,7 @@ func (w *Writer) Append(p Profile) error {
 	if w.closed {
 		return errors.New("the staged file is closed already")
 	}
-	if len(p.Email) == 0 && len(p.UserID) == 0 {
+	if len(p.Email) == 0 && len(p.UserID) == 0 && !w.unnamed {
 		return ErrNoIdentifier
 	}
 	if !w.measure.dataFields {

@@ -279,7 +279,7 @@ func (r *recorder) rejected(ctx context.Context, dir string) error {
 		}
 		switch { // columns are named as in the file, whose case may differ from the export's
 		case strings.EqualFold(no.Column, r.export.Email):
-			row.Email = comparable(no.Value)
+			row.Email = Comparable(no.Value)
 		case strings.EqualFold(no.Column, r.export.UserID):
 			row.UserID = no.Value
 		}
@@ -289,9 +289,9 @@ func (r *recorder) rejected(ctx context.Context, dir string) error {
 	}
 }
 
-// comparable returns a rejected address in the form in which addresses are compared and hashed,
+// Comparable returns a rejected address in the form in which addresses are compared and hashed,
 // as far as it has one.
-func comparable(raw []byte) []byte {
+func Comparable(raw []byte) []byte {
 	if address, reason := email.Normalize(raw, nil, email.Options{AllowUnknownTLD: true}); reason == "" {
 		return address
 	}

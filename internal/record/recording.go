@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 
@@ -14,8 +13,7 @@ import (
 
 // Files beside the staged ones, from which the record of rows is made.
 const (
-	// restFile is a staged file with the rows that are not sent, as far as they are recorded and
-	// name a person. Its data fields are the outcome. Those that are rejected are in the rejects
+	// restFile is a staged file with the rows that are not sent, as far as they are recorded. Its data fields are the outcome. Those that are rejected are in the rejects
 	// file too, in the same order, with the reason.
 	restFile = "rest.arrow"
 	// updatesFile marks the rows of adds.arrow that are updates, suppressedFile those of
@@ -46,7 +44,7 @@ func New(ctx context.Context, root *storage.Root, dir string, e schemas.Export) 
 	if r.file, err = root.Create(ctx, path.Join(dir, restFile)); err != nil {
 		return nil, fmt.Errorf("make the staged files: %w", err)
 	}
-	r.rest, err = batch.NewWriter(r.file, batch.Limits{Profiles: schemas.BatchProfiles, BodyBytes: 1 << 29}, batch.Options{})
+	r.rest, err = batch.NewWriter(r.file, batch.Limits{Profiles: schemas.BatchProfiles, BodyBytes: 1 << 29}, batch.Options{Unnamed: true})
 	return r, err
 }
 
@@ -55,11 +53,7 @@ func (r *Recording) Row(p *snapshot.Profile, outcome schemas.Outcome) error {
 	if r == nil || r.sent || !r.all && (outcome == schemas.OutcomeUnchanged || outcome == schemas.OutcomeFiltered) {
 		return nil
 	}
-	err := r.rest.Append(batch.Profile{Email: p.Email, UserID: p.UserID, DataFields: []byte(outcome), File: p.File, Row: p.Row})
-	if errors.Is(err, batch.ErrNoIdentifier) {
-		return nil
-	}
-	return err
+	return r.rest.Append(batch.Profile{Email: p.Email, UserID: p.UserID, DataFields: []byte(outcome), File: p.File, Row: p.Row})
 }
 
 // OfAll reports whether rows that are unchanged or filtered are recorded.

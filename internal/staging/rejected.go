@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"iterable-segment-export/internal/mapping"
+	"iterable-segment-export/internal/record"
 	"iterable-segment-export/internal/rejects"
 	"iterable-segment-export/internal/segment"
 	"iterable-segment-export/internal/snapshot"
@@ -62,20 +63,37 @@ func (s *staging) refusePerson(p *snapshot.Profile, r refusedRow) {
 	s.refuse(r)
 }
 
-// filter adds a row that the segment's condition leaves out. Of a row with an invalid identifier
-// only a trial that names it has a record.
+// filter adds a row that the segment's condition leaves out, of a trial only if it names the person.
 func (s *staging) filter(at position, r *identified, users *segment.StringColumn) {
 	p := r.profile(at)
-	if s.tried.leavesOut(&p, r.value, r.i, users) || r.reason != "" && s.tried == nil {
+	if s.tried.leavesOut(&p, r.value, r.i, users) {
 		return
 	}
-	if r.reason != "" && users != nil && len(p.UserID) == 0 {
+	p.Email, p.UserID = s.recorded(r, users)
+	s.leave(&p, at, schemas.ReasonFiltered)
+}
+
+// mostRecorded is the size limit of an invalid identifier in the record of a filtered row, in bytes.
+const mostRecorded = 4 << 10
+
+// recorded returns the identifiers of a filtered row for the record: the valid ones or else the
+// value at fault, as of a rejected row.
+func (s *staging) recorded(r *identified, users *segment.StringColumn) (address, userID []byte) {
+	address, userID = r.email, r.userID
+	if r.reason == "" {
+		return address, userID
+	}
+	if users != nil && len(userID) == 0 {
 		if raw, ok := users.Bytes(r.i); ok && mapping.CheckUserID(raw) == "" {
-			p.UserID = raw
+			userID = raw
 		}
 	}
-	if len(p.Email)+len(p.UserID) == 0 {
-		p.Email = bytes.TrimSpace(r.value)
+	switch value := r.value; {
+	case len(address)+len(userID) > 0 || len(value) > mostRecorded:
+	case r.column == s.emailName:
+		address = record.Comparable(bytes.TrimSpace(value))
+	default:
+		userID = value
 	}
-	s.leave(&p, at, schemas.ReasonFiltered)
+	return address, userID
 }

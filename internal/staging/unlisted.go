@@ -34,18 +34,16 @@ func newUnlisted(ctx context.Context, root *storage.Root, dir string, e schemas.
 	return &unlisted{file, rejects.NewRowWriter(file, e.RecordIdentity)}, nil
 }
 
-// add records a row, unless it has no valid identifiers. why is empty if the row does not match the
+// add records a row. why is empty if the row does not match the
 // segment's condition.
 func (u *unlisted) add(s *staging, b segment.Batch, i int, why schemas.Reason, emails, users *segment.StringColumn) error {
 	if u == nil {
 		return nil
 	}
 	r := s.identifyRow(i, emails, users)
-	if r.reason != "" {
-		return nil
-	}
 	at := at(b, i)
-	return u.out.Add(rejects.Row{Email: r.email, UserID: r.userID, Outcome: schemas.OutcomeFiltered, Reason: why, File: s.names[at.file], Row: at.row})
+	address, userID := s.recorded(&r, users)
+	return u.out.Add(rejects.Row{Email: address, UserID: userID, Outcome: schemas.OutcomeFiltered, Reason: why, File: s.names[at.file], Row: at.row})
 }
 
 func (u *unlisted) close() error {

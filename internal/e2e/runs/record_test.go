@@ -2,12 +2,14 @@ package runs
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet/file"
@@ -113,5 +115,66 @@ func TestTheRecordOfEachRow(t *testing.T) {
 	e.Record = schemas.RecordNone
 	if last := w.Done(w.Run(e)); last.Record != "" {
 		t.Errorf("a run without a record has %s", filepath.Base(last.Record))
+	}
+}
+
+// TestTheRecordHasEveryRow: with record: all, what the report counts is in the record, whatever is
+// wrong with a row, and whether it matches the condition or not.
+func TestTheRecordHasEveryRow(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, sandbox.Config{Fast: true}, true) // the limits are another test's
+	long := strings.Repeat("x", 5000)
+	row := func(address string, n int) string { return fmt.Sprintf(`{"email": %s, "n": %d}`, address, n) }
+	segment := func(last int) {
+		var rows []string
+		for n := range 2 { // those of 0 do not match
+			for i := 1; i <= last; i++ {
+				rows = append(rows, row(fmt.Sprintf("%q", world.Person(i+100*n)), n))
+			}
+			for _, address := range []string{"null", `""`, `"broken"`, `"broken"`, `" Nobody@Example.CON"`, fmt.Sprintf("%q", world.Person(1)), fmt.Sprintf("%q", long)} {
+				rows = append(rows, row(address, n))
+			}
+		}
+		w.Table("All", []arrow.Field{{Name: "email", Type: world.TextColumn, Nullable: true}, {Name: "n", Type: arrow.PrimitiveTypes.Int64}}, "["+strings.Join(rows, ",")+"]")
+	}
+	e := w.Of("All")
+	e.Segments[0].Where = &schemas.Condition{Column: "n", AtLeast: schemas.Literal("1")}
+	e.Record, e.Guardrails.MaxRejectedShare, e.Guardrails.MaxRemovedShare = schemas.RecordAll, world.Share(1), world.Share(1)
+	w.Sandbox.Mark("conflict", world.Person(102))
+	w.Sandbox.Mark("forgotten", world.Person(103))
+	for _, last := range []int{6, 5} { // one is removed
+		segment(last)
+		r := w.Done(w.Run(e))
+		rows := map[string]int64{}
+		total := int64(0)
+		got := recorded(t, w, r)
+		for _, what := range got {
+			for _, one := range strings.Split(what, ", ") {
+				outcome, _, _ := strings.Cut(one, " ")
+				rows[outcome]++
+				if outcome != "removed" {
+					total++
+				}
+			}
+		}
+		m := r.Manifest
+		var rejected int64
+		for _, n := range r.Rejected {
+			rejected += n
+		}
+		for outcome, want := range map[string]int64{"filtered": m.Filtered, "duplicate": m.Duplicates, "unchanged": m.Unchanged, "added": r.Upload.Sent, "removed": m.Removals} {
+			if rows[outcome] != want {
+				t.Errorf("%d rows are %s in the record, %d in the report", rows[outcome], outcome, want)
+			}
+		}
+		if n := rows["rejected"] + rows["refused"] + rows["forgotten"]; n != rejected {
+			t.Errorf("%d rows are rejected, refused or forgotten in the record, %d in the report: %v, %v", n, rejected, rows, r.Rejected)
+		}
+		if total != m.Read {
+			t.Errorf("the record has %d of the %d rows read: %v", total, m.Read, got)
+		}
+		if what := got["nobody@example.con"]; what != "filtered, rejected unknown_tld" && what != "rejected unknown_tld, filtered" {
+			t.Errorf("nobody@example.con: %s", what)
+		}
 	}
 }
