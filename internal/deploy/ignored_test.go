@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,44 @@ func TestNoProgramIsCommitted(t *testing.T) {
 	for name := range bytes.SplitSeq(bytes.TrimRight(files, "\x00"), []byte{0}) {
 		if info, err := os.Lstat(filepath.Join(root, string(name))); err == nil && info.Size() > most {
 			t.Errorf("%s has %d bytes, more than %d", name, info.Size(), most)
+		}
+	}
+}
+
+// saved finds what a command in the documents writes: its flags --data and --out, and "> file".
+var saved = regexp.MustCompile(`(?:--data|--out|[^-]>) ([.\w][.\w/-]*)`)
+
+// TestNoPersonIsCommitted: what the commands of the README and of the documents write into the
+// repository is ignored, since it may be about people. So is what the starter names itself.
+func TestNoPersonIsCommitted(t *testing.T) {
+	git := repository(t)
+	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(docs) == 0 {
+		t.Fatalf("no documents: %v", err)
+	}
+	files := []string{"spring-r1.parquet", "spring-r1.html", "my/exports.yaml"}
+	for _, doc := range append(docs, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if !strings.Contains(line, "starter ") && !strings.Contains(line, "worker/dev") {
+				continue
+			}
+			for _, m := range saved.FindAllStringSubmatch(line, -1) {
+				switch {
+				case strings.HasPrefix(m[1], "."):
+					files = append(files, m[1]+"/data") // a folder
+				case path.Ext(m[1]) != "":
+					files = append(files, m[1])
+				}
+			}
+		}
+	}
+	for _, file := range files {
+		if err := git("check-ignore", "-q", "--no-index", file).Run(); err != nil {
+			t.Errorf(".gitignore does not have %s", file)
 		}
 	}
 }
