@@ -14,13 +14,13 @@ func Base(source string) (base string, pattern bool, err error) {
 	if !isBucket(source) {
 		loc, err := parseLocation(source)
 		if err != nil {
-			return "", false, fmt.Errorf("source %q: %w", source, err)
+			return "", false, fmt.Errorf("source %q: %w", named(source), err)
 		}
 		loc.settle()
 		return loc.base, loc.pattern != "", nil
 	}
 	if _, err := parseBucketURL(source); err != nil {
-		return "", false, fmt.Errorf("source %q: %w", source, err)
+		return "", false, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	address, query, hasQuery := strings.Cut(source, "?")
 	elements := strings.Split(address, "/")

@@ -2,9 +2,11 @@ package storage
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -187,7 +189,17 @@ func (b bucketURL) withoutDefaults() url.Values {
 // may succeed.
 var ErrUnavailable = errors.New("the storage does not answer as it should")
 
-// reason returns a driver's error as one line without secrets. (The drivers' texts
+// named returns a source as it is named in errors: without a bucket's parameters, which come from
+// the administrators' allowed place and name its endpoint.
+func named(source string) string {
+	if isBucket(source) {
+		source, _, _ = strings.Cut(source, "?")
+	}
+	return source
+}
+
+// reason returns a driver's error as one line without secrets, and without the addresses of servers:
+// contributors and viewers see it. (The drivers' texts
 // contain whole requests and responses, including tokens in URLs.) The result is
 // fs.ErrNotExist, fs.ErrPermission, a context's error, ErrChanged, an error of
 // package lease, or otherwise ErrUnavailable.
@@ -198,6 +210,9 @@ func reason(err error) error {
 	var google *googleapi.Error
 	var call *url.Error
 	var file *fs.PathError
+	var dial *net.OpError
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
@@ -212,6 +227,12 @@ func reason(err error) error {
 		status, text = google.Code, fmt.Sprintf("%d %s", google.Code, firstLine(google.Message))
 	case errors.As(err, &aws):
 		text = firstLine(aws.ErrorCode() + " " + aws.ErrorMessage())
+	case errors.As(err, &name):
+		text = name.Err
+	case errors.As(err, &certificate):
+		text = "its certificate is not valid here"
+	case errors.As(err, &dial):
+		text = firstLine(dial.Err.Error())
 	case errors.As(err, &call):
 		text = firstLine(call.Err.Error())
 	case errors.As(err, &file): // without its path, which could fill the line

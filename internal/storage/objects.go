@@ -18,7 +18,7 @@ import (
 func openBucket(ctx context.Context, source string) (o objects, err error) {
 	o.ctx = ctx
 	if o.where, err = parseBucketURL(source); err != nil {
-		return o, fmt.Errorf("source %q: %w", source, err)
+		return o, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	if o.bucket, err = o.where.open(ctx); err != nil {
 		return o, fmt.Errorf("source %s: %w", o.where, err)

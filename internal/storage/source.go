@@ -86,7 +86,7 @@ func Survey(ctx context.Context, source string) (Found, error) {
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
-		return Found{}, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	info, err := os.Stat(loc.literal)
 	switch {
@@ -96,23 +96,23 @@ func Survey(ctx context.Context, source string) (Found, error) {
 		o, err := localObject(loc.literal, filepath.Base(loc.literal))
 		return Found{Objects: inPartition([]Object{o}, filepath.Dir(loc.literal))}, err
 	case !errors.Is(err, fs.ErrNotExist):
-		return Found{}, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", named(source), err)
 	case loc.pattern == "":
-		return Found{}, fmt.Errorf("source %q: there is no file or folder %s: %w", source, loc.literal, fs.ErrNotExist)
+		return Found{}, fmt.Errorf("source %q: there is no file or folder %s: %w", named(source), loc.literal, fs.ErrNotExist)
 	}
 	if err := checkPattern(loc.pattern); err != nil {
-		return Found{}, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	w := walk{ctx: ctx, pattern: loc.pattern, clean: map[string]bool{}}
 	if err := w.folder(loc.base, "", nil); err != nil {
-		return Found{}, fmt.Errorf("source %q: %w", source, err)
+		return Found{}, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	if len(w.found) == 0 {
 		what := "has no files"
 		if loc.pattern != "" {
 			what = fmt.Sprintf("has no files that match %q", loc.pattern)
 		}
-		return Found{Notes: w.notes}, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", source, loc.base, what, fs.ErrNotExist)
+		return Found{Notes: w.notes}, fmt.Errorf("source %q: the folder %s %s (names that begin with _ or . are left out): %w", named(source), loc.base, what, fs.ErrNotExist)
 	}
 	sort.Slice(w.found, func(i, j int) bool { return w.found[i].Name < w.found[j].Name })
 	return Found{inPartition(w.found, loc.base), w.notes, w.closed}, nil
@@ -142,12 +142,12 @@ func ListTable(ctx context.Context, source, below string, keep func(name string)
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return nil, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	loc.settle()
 	w := walk{ctx: ctx, keep: keep}
 	if err := w.folder(filepath.Join(loc.base, below), strings.TrimSuffix(below, "/"), nil); err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return nil, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	return w.found, nil
 }

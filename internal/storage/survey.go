@@ -156,7 +156,7 @@ func Beside(ctx context.Context, source, pattern string) ([]Object, error) {
 	}
 	loc, err := parseLocation(source)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return nil, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	loc.settle()
 	base := loc.base
@@ -167,7 +167,7 @@ func Beside(ctx context.Context, source, pattern string) ([]Object, error) {
 	folder := filepath.Join(base, filepath.FromSlash(dir))
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("source %q: %w", source, err)
+		return nil, fmt.Errorf("source %q: %w", named(source), err)
 	}
 	var found []Object
 	for _, e := range entries {

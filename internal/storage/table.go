@@ -106,7 +106,7 @@ func FindTable(ctx context.Context, source string) (closed []string, err error) 
 	} else {
 		loc, err := parseLocation(source)
 		if err != nil {
-			return nil, fmt.Errorf("source %q: %w", source, err)
+			return nil, fmt.Errorf("source %q: %w", named(source), err)
 		}
 		loc.settle()
 		real, err := filepath.EvalSymlinks(loc.base)
@@ -116,7 +116,7 @@ func FindTable(ctx context.Context, source string) (closed []string, err error) 
 		case errors.Is(err, fs.ErrPermission):
 			closed = []string{loc.base}
 		case err != nil && !isMissing(err):
-			return nil, fmt.Errorf("source %q: %w", source, err)
+			return nil, fmt.Errorf("source %q: %w", named(source), err)
 		}
 		// A table's own folder can be a link that leads out of the table.
 		starts, pattern = append(starts, loc.base), loc.pattern
@@ -125,7 +125,7 @@ func FindTable(ctx context.Context, source string) (closed []string, err error) 
 	for _, start := range starts {
 		table, unread, err := find(start)
 		if err != nil {
-			return nil, fmt.Errorf("source %q: %w", source, err)
+			return nil, fmt.Errorf("source %q: %w", named(source), err)
 		}
 		closed = append(closed, unread...)
 		if table != nil {
