@@ -96,11 +96,22 @@ func (a *app) apply(c *cobra.Command, path string, f applyFlags) error {
 	}
 	var failed error
 	if plan.Failed > 0 {
-		failed = fmt.Errorf("%d of %d exports could not be applied; correct them and apply the file again", plan.Failed, len(plan.Steps))
+		failed = fmt.Errorf("%d of %d exports could not be applied; correct them and apply the file again", plan.Failed, concerned(plan.Steps))
 	} else {
 		fmt.Fprintf(w, "Applied %s.\n", console.Things(changes, "change"))
 	}
 	return errors.Join(failed, a.showApplied(c, plan.Steps))
+}
+
+// concerned returns how many exports a file is about: those that stay although it does not have
+// them do not count.
+func concerned(steps []operate.Step) (n int) {
+	for _, s := range steps {
+		if s.Verb != operate.VerbKeep {
+			n++
+		}
+	}
+	return n
 }
 
 // planStatus returns the exit status of a plan that is not carried out.

@@ -91,3 +91,12 @@ func TestTheScheduleInTheTable(t *testing.T) {
 		t.Errorf("next %q", got)
 	}
 }
+
+// TestWhatIsKeptIsNotOfTheFile: exports that stay although the file does not have them are not
+// among those that a file is about.
+func TestWhatIsKeptIsNotOfTheFile(t *testing.T) {
+	steps := []operate.Step{{Verb: operate.VerbCreate}, {Verb: operate.VerbUnchanged}, {Verb: operate.VerbKeep}, {Verb: operate.VerbRemove}}
+	if n := concerned(steps); n != 3 {
+		t.Errorf("%d", n)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"iterable-segment-export/internal/access"
 	"iterable-segment-export/schemas"
@@ -243,7 +244,25 @@ func changes(have, want schemas.ScheduledInput) []Change {
 			out = append(out, Change{Setting: k, New: now[k]})
 		}
 	}
-	return out
+	return asSchedule(out)
+}
+
+// startsOf is the path of an export's timing in the result of flat.
+const startsOf = "starts."
+
+// asSchedule returns changes with those of when the export starts as settings of its schedule:
+// "starts" is no setting, and the file's schedule may be the one that changed.
+func asSchedule(all []Change) []Change {
+	if !slices.ContainsFunc(all, func(c Change) bool { return strings.HasPrefix(c.Setting, startsOf) }) {
+		return all
+	}
+	all = slices.DeleteFunc(all, func(c Change) bool { return strings.HasPrefix(c.Setting, "schedule.") })
+	for i := range all {
+		if name, is := strings.CutPrefix(all[i].Setting, startsOf); is {
+			all[i].Setting = "schedule." + name
+		}
+	}
+	return all
 }
 
 // flat returns the settings of an export and its timing by their paths. Segments go by
@@ -258,7 +277,7 @@ func flat(in schemas.ScheduledInput) map[string]string {
 		flatten("segments."+strconv.Quote(s.Name), s, out)
 	}
 	if in.Timing != nil {
-		flatten("starts", in.Timing, out)
+		flatten(strings.TrimSuffix(startsOf, "."), in.Timing, out)
 	}
 	if len(in.Followers) > 0 {
 		flatten(settingFollowers, in.Followers, out)

@@ -43,8 +43,8 @@ func TestPlan(t *testing.T) {
 		want := []string{
 			"create new",
 			"unchanged same",
-			`change other; email "e">"mail"; segments."O".source "/s">"/elsewhere"; starts.cron "0 4 * * *">"0 5 * * *"; starts.timeZone "Europe/Oslo">; ` +
-				`schedule.cron >"0 5 * * *"; schedule.jitter >"1m0s"; starts.jitter >"1m0s"`,
+			`change other; email "e">"mail"; segments."O".source "/s">"/elsewhere"; schedule.cron "0 4 * * *">"0 5 * * *"; schedule.timeZone "Europe/Oslo">; ` +
+				`schedule.jitter >"1m0s"`,
 			last,
 		}
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -77,5 +77,32 @@ func TestPlanRefusesTwoExportsForOneList(t *testing.T) {
 	a.Segments[0].ListID, b.Segments[0].ListID = 1, 2
 	if err := clash([]schemas.ScheduledInput{{Export: a}, {Export: b}}); err != nil {
 		t.Errorf("two lists of one name: %v", err)
+	}
+}
+
+// TestASchedulesChangesAreSettings: a plan names settings of the file, each once.
+func TestASchedulesChangesAreSettings(t *testing.T) {
+	four, five := &schemas.Timing{Cron: schemas.OneOrMore{"0 4 * * *"}}, &schemas.Timing{Cron: schemas.OneOrMore{"0 5 * * *"}}
+	of := func(own *schemas.Timing, off bool, timing *schemas.Timing) schemas.ScheduledInput {
+		e := planned(t, "a", "S")
+		e.Schedule.Own, e.Schedule.Off = own, off
+		return schemas.ScheduledInput{Export: e, Timing: timing}
+	}
+	for name, c := range map[string]struct {
+		have, want schemas.ScheduledInput
+		changes    string
+	}{
+		"the file's":            {of(nil, false, four), of(nil, false, five), `schedule.cron "0 4 * * *">"0 5 * * *"`},
+		"its own":               {of(four, false, four), of(five, false, five), `schedule.cron "0 4 * * *">"0 5 * * *"`},
+		"the file's as its own": {of(nil, false, four), of(four, false, four), `schedule.cron >"0 4 * * *"`},
+		"off":                   {of(four, false, four), of(nil, true, nil), `schedule.cron "0 4 * * *">, schedule >"off"`},
+	} {
+		var got []string
+		for _, ch := range changes(c.have, c.want) {
+			got = append(got, ch.Setting+" "+ch.Old+">"+ch.New)
+		}
+		if strings.Join(got, ", ") != c.changes {
+			t.Errorf("%s: %s, want %s", name, strings.Join(got, ", "), c.changes)
+		}
 	}
 }

@@ -82,7 +82,7 @@ func TestCustomerInsightsSteps(t *testing.T) {
 	}
 
 	// The scheduled refresh runs it.
-	s.Contains(s.Want(0, "apply", g.WriteExports(world.Often, "segments/*.parquet"), "--yes"), `~ change "Spring"`, `- starts.cron: "`+world.Seldom, `+ starts.cron: "`+world.Often, `Starts of "Spring": every minute Europe/Oslo`)
+	s.Contains(s.Want(0, "apply", g.WriteExports(world.Often, "segments/*.parquet"), "--yes"), `~ change "Spring"`, `- schedule.cron: "`+world.Seldom, `+ schedule.cron: "`+world.Often, `Starts of "Spring": every minute Europe/Oslo`)
 	g.Trigger("Spring")
 	g.Until("the schedule has run it, when told to and at its minute", func() bool { n, _, _ := ended(history(s, "Spring")); return n > 1 })
 	for _, segment := range []string{"High-value", "Readers"} {
