@@ -174,6 +174,8 @@ func wrongType(k *kind.Type, path []string, subject string) string {
 			" (if it was, and others can read the file, create a new key in Iterable)"
 	case k.Got == "null":
 		return subject + " has no value; set one, or remove the line"
+	case k.Got == "boolean" && slices.ContainsFunc(path, func(p string) bool { return p == "where" }):
+		return subject + " can't be true or false; use is: true or is: false, or put the value in quotes if the column has text"
 	case slices.Contains(k.Want, "string") && (k.Got == "number" || k.Got == "boolean"):
 		return subject + " must be text; put it in quotes"
 	case (slices.Contains(k.Want, "number") || slices.Contains(k.Want, "integer")) && k.Got == "string":
