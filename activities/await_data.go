@@ -157,7 +157,11 @@ func (a *Activities) marker(ctx context.Context, in schemas.InspectInput) (at ma
 		}
 	}
 	if at.at.IsZero() {
-		return at, fmt.Sprintf("there is no file %q (ready.marker)", path.Clean(name)), nil
+		why := fmt.Sprintf("there is no file %q (ready.marker)", path.Clean(name))
+		if folder := storage.MissingFolder(source); folder != "" {
+			why += fmt.Sprintf(", because the folder %s does not exist", folder)
+		}
+		return at, why, nil
 	}
 	return at, "", nil
 }

@@ -136,6 +136,21 @@ func TestAMarkerElsewhereIsMissing(t *testing.T) {
 	l.ready(schemas.Wanted{Ready: schemas.Ready{Marker: "peo*"}}, "")
 }
 
+// TestTheFolderOfAMarkerIsMissing: a misspelt source is not taken for data that is late.
+func TestTheFolderOfAMarkerIsMissing(t *testing.T) {
+	l := newLooks(t)
+	want := schemas.Wanted{Ready: schemas.Ready{Marker: "_SUCCESS"}}
+	missing := filepath.Join(l.folder, "custmers")
+	for _, source := range []string{missing, filepath.Join(missing, "*.arrow"), filepath.Join(missing, "people.arrow")} {
+		l.in.Segment.Source = source
+		l.ready(want, `there is no file "_SUCCESS" (ready.marker), because the folder `+missing+" does not exist")
+	}
+	l.in.Segment.Source = l.folder
+	if info := l.ready(want, `there is no file "_SUCCESS" (ready.marker)`); strings.Contains(info.Unready.Why, "folder") {
+		t.Errorf("a folder that exists: %s", info.Unready.Why)
+	}
+}
+
 func TestDataHasAMarker(t *testing.T) {
 	l := newLooks(t)
 	want := schemas.Wanted{Ready: schemas.Ready{Marker: "_SUCCESS"}, Settle: schemas.Duration(2 * time.Minute)}

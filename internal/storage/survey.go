@@ -154,14 +154,9 @@ func Beside(ctx context.Context, source, pattern string) ([]Object, error) {
 	if isBucket(source) {
 		return besideInBucket(ctx, source, pattern)
 	}
-	loc, err := parseLocation(source)
+	base, err := folderOf(source)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", named(source), err)
-	}
-	loc.settle()
-	base := loc.base
-	if info, err := os.Stat(base); err == nil && !info.IsDir() || err != nil && loc.pattern == "" && path.Ext(base) != "" {
-		base = filepath.Dir(base) // of the file, which need not exist yet
+		return nil, err
 	}
 	dir, last := path.Split(pattern)
 	folder := filepath.Join(base, filepath.FromSlash(dir))
@@ -179,6 +174,35 @@ func Beside(ctx context.Context, source, pattern string) ([]Object, error) {
 		}
 	}
 	return found, nil
+}
+
+// MissingFolder returns the folder in which Beside looks if it does not exist, and an empty
+// string if it does, or in a bucket, which has no folders.
+func MissingFolder(source string) string {
+	if isBucket(source) {
+		return ""
+	}
+	folder, err := folderOf(source)
+	if err != nil {
+		return ""
+	}
+	if _, err = os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return folder
+}
+
+// folderOf returns the folder of a local source.
+func folderOf(source string) (string, error) {
+	loc, err := parseLocation(source)
+	if err != nil {
+		return "", fmt.Errorf("source %q: %w", named(source), err)
+	}
+	loc.settle()
+	if info, err := os.Stat(loc.base); err == nil && !info.IsDir() || err != nil && loc.pattern == "" && path.Ext(loc.base) != "" {
+		return filepath.Dir(loc.base), nil // of the file, which need not exist yet
+	}
+	return loc.base, nil
 }
 
 // isFile reports whether a key is that of a file, which need not exist yet if its name has
