@@ -162,15 +162,15 @@ func Parallel(n, width int, do func(i int) (arrow.Array, error)) ([]arrow.Array,
 	return out, nil
 }
 
-// Printable returns a file's first bytes only if they are a known signature, since they
-// could be personal data.
-func Printable(head []byte) string {
+// Signature returns a file's first bytes if they are a known signature, and otherwise an empty
+// string, since they could be personal data.
+func Signature(head []byte) string {
 	for _, known := range []string{"PK", "\x1f\x8b", "Obj\x01", "ORC", "\x28\xb5\x2f\xfd", "SQLite", "%PDF"} {
 		if bytes.HasPrefix(head, []byte(known)) {
 			return known
 		}
 	}
-	return "other bytes"
+	return ""
 }
 
 // UUIDLen is the length of a UUID's text.

@@ -233,7 +233,7 @@ func TestOtherFiles(t *testing.T) {
 		word string
 	}{
 		"nothing":           {"", "empty"},
-		"text":              {"email\nsecret@example.com\n", "not a Parquet or Arrow file"},
+		"text":              {"email\nsecret@example.com\n", "not a Parquet or Arrow file; others, such as CSV, are not read"},
 		"a zip":             {"PK\x03\x04 and so on", "PK"},
 		"three bytes":       {"PAR", "not a Parquet"},
 		"the name alone":    {"PAR1", "cut off"},

@@ -32,5 +32,9 @@ func openFormat(src *columnar.Source, bounded bool) (f columnar.File, err error)
 	case bytes.HasPrefix(head, []byte("FEA1")):
 		return nil, errors.New("the file has Feather version 1, which Arrow no longer reads; write it again as Feather version 2 or Parquet")
 	}
-	return nil, fmt.Errorf("not a Parquet or Arrow file (it starts with %q); remove it from the folder, or rename it to begin with _", columnar.Printable(head))
+	starts := ""
+	if known := columnar.Signature(head); known != "" {
+		starts = fmt.Sprintf(" (it starts with %q)", known)
+	}
+	return nil, fmt.Errorf("not a Parquet or Arrow file%s; others, such as CSV, are not read: convert it, remove it from the folder, or rename it to begin with _", starts)
 }
