@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
+	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -40,6 +42,9 @@ refresh made up for one, when.`,
 		if err != nil {
 			return err
 		}
+		if err := known(c.Context(), o, export, views); err != nil {
+			return err
+		}
 		if done, err := list(a, c.OutOrStdout(), views, ran(views), runID); done || err != nil {
 			return err
 		}
@@ -49,6 +54,18 @@ refresh made up for one, when.`,
 	})
 	c.Flags().IntVar(&limit, "limit", 20, "list at most this many runs")
 	return c
+}
+
+// known returns an error if there are no views of an export because no export has that name.
+func known(ctx context.Context, o gateway.Service, export string, views []operate.View) error {
+	if export == "" || len(views) > 0 {
+		return nil
+	}
+	names, err := o.Names(ctx)
+	if err == nil && !slices.Contains(names, export) {
+		err = fmt.Errorf("there is neither an export %q nor a run of one%s", export, spelling.Guess(export, names))
+	}
+	return err
 }
 
 // runID returns what names a run in commands.

@@ -135,3 +135,25 @@ func TestLimitsThatAreSet(t *testing.T) {
 		}
 	}
 }
+
+func (inSpace) Names(context.Context) ([]string, error) { return []string{"Spring"}, nil }
+
+// TestRunsOfNoExport: a misspelt name has no empty table.
+func TestRunsOfNoExport(t *testing.T) {
+	views := []operate.View{{}}
+	for name, c := range map[string]struct {
+		export string
+		views  []operate.View
+		want   string
+	}{
+		"of all":                  {"", nil, ""},
+		"not yet":                 {"Spring", nil, ""},
+		"of one that was removed": {"Gone", views, ""},
+		"misspelt":                {"Sprign", nil, `there is neither an export "Sprign" nor a run of one; did you mean "Spring"?`},
+	} {
+		err := known(t.Context(), inSpace{}, c.export, c.views)
+		if err != nil && err.Error() != c.want || err == nil && c.want != "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

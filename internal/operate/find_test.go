@@ -3,9 +3,11 @@ package operate
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -33,6 +35,45 @@ func (n namedLikeARun) ListWorkflow(context.Context, *workflowservice.ListWorkfl
 	return &workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflow.WorkflowExecutionInfo{
 		{Execution: &common.WorkflowExecution{WorkflowId: schemas.RunWorkflowID("Payroll"), RunId: n.run}},
 	}}, nil
+}
+
+// neverRan is a Temporal with the schedule of Follower, and no run.
+type neverRan struct {
+	client.Client
+}
+
+func (neverRan) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return nil, serviceerror.NewNotFound("no workflow")
+}
+
+func (neverRan) ScheduleClient() client.ScheduleClient { return followersSchedule{} }
+
+type followersSchedule struct{ client.ScheduleClient }
+
+func (followersSchedule) List(context.Context, client.ScheduleListOptions) (client.ScheduleListIterator, error) {
+	return &followersOnly{left: true}, nil
+}
+
+type followersOnly struct{ left bool }
+
+func (s *followersOnly) HasNext() bool { return s.left }
+
+func (s *followersOnly) Next() (*client.ScheduleListEntry, error) {
+	s.left = false
+	return &client.ScheduleListEntry{ID: schemas.ScheduleID("Follower")}, nil
+}
+
+// TestAnExportThatHasNotRun is no misspelt name.
+func TestAnExportThatHasNotRun(t *testing.T) {
+	o := &Session{Client: neverRan{}}
+	for name, want := range map[string]string{
+		"Follower": `the export "Follower" has not run yet; run it with: starter run "Follower"`,
+		"Folower":  `neither a run ID nor an export that has run is called "Folower"; did you mean "Follower"?`,
+	} {
+		if _, err := o.Find(t.Context(), name); !errors.Is(err, ErrNoRun) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestARunIsFoundByItsID: starter cancel with the ID of a run stops that run.

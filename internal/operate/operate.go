@@ -292,7 +292,10 @@ func (o *Session) Find(ctx context.Context, name string) (Run, error) {
 			return Run{}, fmt.Errorf("look for the run %q: %w", name, err)
 		}
 	}
-	names, _ := o.Names(ctx) // only for the suggestion
+	names, _ := o.Names(ctx) // only for what to do
+	if slices.Contains(names, name) {
+		return Run{}, fmt.Errorf("%w: the export %q has not run yet; run it with: starter run %s", ErrNoRun, name, schemas.ShellWord(name))
+	}
 	return Run{}, fmt.Errorf("%w: neither a run ID nor an export that has run is called %q%s", ErrNoRun, name, spelling.Guess(name, names))
 }
 
