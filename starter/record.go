@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/schemas"
 )
 
 func (a *app) recordCommand() *cobra.Command {
@@ -35,7 +37,10 @@ connection see it: it contains profiles' data.`,
 		}
 		name := out
 		if name == "" {
-			name = fmt.Sprintf("%s-%s.parquet", schemas.PathName(run.Export), run.RunID)
+			name = fileName(".parquet", run.Export, segment, run.RunID)
+			if _, err := os.Lstat(name); err == nil {
+				return fmt.Errorf("there is already a file %s; delete it, or name another one with --out", name)
+			}
 		}
 		if err := saveRecord(name, func(w io.Writer) error { return o.Record(c.Context(), run, segment, w) }); err != nil {
 			return err
@@ -48,8 +53,27 @@ connection see it: it contains profiles' data.`,
 	})
 	p := c.Flags()
 	p.StringVar(&segment, "segment", "", "the segment; needed if the run has several")
-	p.StringVar(&out, "out", "", `file to save it in, or "-" for the standard output; default EXPORT-RUN.parquet in this folder`)
+	p.StringVar(&out, "out", "", `file to save it in, or "-" for the standard output; default EXPORT-[SEGMENT-]RUN.parquet in this folder`)
 	return c
+}
+
+// fileName returns the name of a file about a run: the parts that are not empty, with letters,
+// digits and single hyphens only.
+func fileName(extension string, parts ...string) string {
+	const most = 60 // bytes of a part: file systems allow 255 for the whole
+	var names []string
+	for _, part := range parts {
+		words := strings.FieldsFunc(part, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) })
+		name := strings.Join(words, "-")
+		for len(name) > most {
+			_, last := utf8.DecodeLastRuneInString(name)
+			name = name[:len(name)-last]
+		}
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "-") + extension
 }
 
 // notForTerminal refuses a terminal: the values in a Parquet file would control it.

@@ -80,3 +80,19 @@ func TestARecordIsOnlyForItsOwner(t *testing.T) {
 		t.Errorf("it left %v, %v", left, err)
 	}
 }
+
+// TestTheNameOfASavedFile: two segments of a run have different names, which can be read.
+func TestTheNameOfASavedFile(t *testing.T) {
+	for want, parts := range map[string][]string{
+		"Spring-run.parquet":                     {"Spring", "", "run"},
+		"Spring-Spring-A-run.parquet":            {"Spring", "Spring/A", "run"},
+		"Spring-Spring-B-run.parquet":            {"Spring", "Spring/B", "run"},
+		"etc-run.parquet":                        {"../../etc/", "..", "run"},
+		"会員-ø-run.parquet":                       {"会員", "--ø*", "run"},
+		strings.Repeat("会", 20) + "-run.parquet": {strings.Repeat("会", 80), "", "run"},
+	} {
+		if got := fileName(".parquet", parts...); got != want {
+			t.Errorf("%q: %s, want %s", parts, got, want)
+		}
+	}
+}

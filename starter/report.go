@@ -12,7 +12,6 @@ import (
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
 	"iterable-segment-export/internal/report"
-	"iterable-segment-export/schemas"
 )
 
 type reportFlags struct {
@@ -65,8 +64,7 @@ func (a *app) report(c *cobra.Command, o gateway.Service, run operate.Run, f rep
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("%s-%s.html", schemas.PathName(run.Export), run.RunID)
-	return a.save(c, f, name, page, func(file string) any { return reportOutput{Report: file} })
+	return a.save(c, f, fileName(".html", run.Export, run.RunID), page, func(file string) any { return reportOutput{Report: file} })
 }
 
 func (a *app) overview(c *cobra.Command, o gateway.Service, f reportFlags) error {
