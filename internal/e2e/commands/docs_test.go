@@ -280,7 +280,7 @@ func (r *reader) develops(line string) {
 		}
 		if told, ok := strings.CutPrefix(l, "In another terminal, for starter: export "); ok {
 			r.told = strings.Fields(strings.ReplaceAll(told, `"`, ""))
-			if len(r.told) != 5 || r.told[0] != "TEMPORAL_ADDRESS="+r.address {
+			if len(r.told) != 6 || r.told[0] != "TEMPORAL_ADDRESS="+r.address {
 				r.t.Errorf("%s", l)
 			}
 		}

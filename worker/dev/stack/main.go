@@ -79,8 +79,8 @@ live in this process, print what became of them, and serve until Ctrl-C.`,
 	f.StringVar(&o.data, "data", "", "folder that keeps Temporal's, the sandbox's and the exports' state across restarts; default a temporary one, removed at the end")
 	f.String("exports", "examples/exports.yaml", "exports to run; empty for none, which is the default with --connections")
 	f.StringVar(&o.connections, "connections", "examples/connections.yaml", "connections to run them over")
-	f.IntVar(&o.temporalPort, "temporal-port", 7233, "port of Temporal")
-	f.IntVar(&o.uiPort, "ui-port", 8233, "port of Temporal's UI")
+	f.IntVar(&o.temporalPort, "temporal-port", usualTemporal, "port of Temporal")
+	f.IntVar(&o.uiPort, "ui-port", usualUI, "port of Temporal's UI")
 	f.IntVar(&o.sandboxPort, "sandbox-port", usualSandbox, "port of the Iterable sandbox")
 	sandboxFlags(f, &o.sandbox)
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -40,6 +40,8 @@ const (
 	sandboxKeyEnv = "ITERABLE_SANDBOX_KEY"
 	// usualSandbox is the sandbox's port in files of connections.
 	usualSandbox = 8234
+	// usualTemporal and usualUI are the ports that starter expects.
+	usualTemporal, usualUI = 7233, 8233
 
 	namespace = "default"
 	lookEvery = 250 * time.Millisecond
@@ -300,8 +302,17 @@ func (e *everything) exports(o serveOptions) string {
 	if o.sandboxPort != usualSandbox {
 		port = fmt.Sprintf(" %s=%d", config.SandboxPort, o.sandboxPort)
 	}
-	return fmt.Sprintf("export TEMPORAL_ADDRESS=%s CONNECTIONS_FILE=%s%s%s DATA_ROOT=%s", e.stack.FrontendAddr(),
+	return fmt.Sprintf("export TEMPORAL_ADDRESS=%s%s CONNECTIONS_FILE=%s%s%s DATA_ROOT=%s", e.stack.FrontendAddr(), o.ui(e.stack.UIURL()),
 		schemas.ShellWord(connections), key, port, schemas.ShellWord(localPath(e.root.URL())))
+}
+
+// ui returns the starter's variable with the UI's URL, unless the starter knows the URL by
+// Temporal's address.
+func (o serveOptions) ui(url string) string {
+	if o.temporalPort == usualTemporal && o.uiPort == usualUI {
+		return ""
+	}
+	return " EXPORT_UI_URL=" + url
 }
 
 func completed(views []operate.View) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -167,5 +168,18 @@ func TestATakenPortNamesItsFlag(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestTheUIOnAnotherPort: starter finds the UI beside Temporal on the usual port only.
+func TestTheUIOnAnotherPort(t *testing.T) {
+	for want, o := range map[string]serveOptions{
+		"":                                     {temporalPort: 7233, uiPort: 8233},
+		" EXPORT_UI_URL=http://127.0.0.1:8233": {temporalPort: 7433, uiPort: 8233},
+		" EXPORT_UI_URL=http://127.0.0.1:8433": {temporalPort: 7233, uiPort: 8433},
+	} {
+		if got := o.ui(fmt.Sprintf("http://127.0.0.1:%d", o.uiPort)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
