@@ -202,7 +202,7 @@ func scheduled(ctx context.Context, o gateway.Service, f runFlags) (starts []gat
 func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartRequest, f runFlags) error {
 	var runs []operate.Run
 	var follow []watch
-	failed, follows := false, !f.detach && f.wait
+	failed, follows, joined := false, !f.detach && f.wait, map[operate.Run]bool{}
 	for _, in := range starts {
 		started, err := o.Start(c.Context(), in)
 		switch {
@@ -220,6 +220,7 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 			continue
 		case started.Joined:
 			fmt.Fprintf(c.ErrOrStderr(), "A run of %q is already under way; this joins it.\n", started.Export)
+			joined[started.Run] = true
 		}
 		if started.Follows != "" {
 			fmt.Fprintf(c.ErrOrStderr(), "%q starts at once with the others, although it is %s: only scheduled refreshes keep the order.\n", in.Export, started.Follows)
@@ -233,7 +234,7 @@ func (a *app) run(c *cobra.Command, o gateway.Service, starts []gateway.StartReq
 	if follows {
 		err = a.followAll(c, follow)
 	} else {
-		err = a.showStarted(c, runs)
+		err = a.showStarted(c, runs, joined)
 	}
 	var reported status
 	if failed && (err == nil || errors.As(err, &reported)) {
@@ -273,12 +274,17 @@ func startAfter(o gateway.Service, in gateway.StartRequest) watch {
 	}}
 }
 
-func (a *app) showStarted(c *cobra.Command, runs []operate.Run) error {
+// showStarted prints runs that are not followed. Those in joined were under way already.
+func (a *app) showStarted(c *cobra.Command, runs []operate.Run, joined map[operate.Run]bool) error {
 	if a.structured() {
 		return a.encode(c.OutOrStdout(), runs)
 	}
 	for _, run := range runs {
-		fmt.Fprintf(c.OutOrStdout(), "Started: run %s. Follow it with: starter status --follow %s\n", run.RunID, schemas.ShellWord(run.Export))
+		what := "Started"
+		if joined[run] {
+			what = "Under way"
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: run %s. Follow it with: starter status --follow %s\n", what, run.RunID, schemas.ShellWord(run.Export))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -83,6 +84,26 @@ func TestDataThatComesDuringARun(t *testing.T) {
 				t.Errorf("%v after %v:\n%s", err, s.calls, &out)
 			}
 		})
+	}
+}
+
+// joins is a service with a run of Spring under way.
+type joins struct{ gateway.Service }
+
+func (joins) Start(_ context.Context, in gateway.StartRequest) (gateway.Started, error) {
+	return gateway.Started{Run: operate.Run{Export: in.Export, RunID: in.Export}, Joined: in.Export == "Spring"}, nil
+}
+
+// TestARunThatIsJoinedWasNotStarted by this command.
+func TestARunThatIsJoinedWasNotStarted(t *testing.T) {
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	var out strings.Builder
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	err := (&app{output: "table"}).run(cmd, joins{}, []gateway.StartRequest{{Export: "Spring"}, {Export: "Other"}}, runFlags{detach: true})
+	if err != nil || !strings.HasPrefix(out.String(), "Under way: run Spring.") || !strings.Contains(out.String(), "\nStarted: run Other.") {
+		t.Errorf("%v:\n%s", err, &out)
 	}
 }
 

@@ -101,7 +101,7 @@ func (a *app) try(c *cobra.Command, o gateway.Service, in gateway.StartRequest, 
 	}
 	run := started.Run
 	if f.detach || !f.wait {
-		return a.showStarted(c, []operate.Run{run})
+		return a.showStarted(c, []operate.Run{run}, nil)
 	}
 	progress := console.NewProgress(c.ErrOrStderr())
 	v, err := o.Watch(c.Context(), run, true, progress.See)
