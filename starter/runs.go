@@ -15,7 +15,6 @@ import (
 	"iterable-segment-export/internal/console"
 	"iterable-segment-export/internal/gateway"
 	"iterable-segment-export/internal/operate"
-	"iterable-segment-export/internal/spelling"
 	"iterable-segment-export/schemas"
 )
 
@@ -61,11 +60,14 @@ func known(ctx context.Context, o gateway.Service, export string, views []operat
 	if export == "" || len(views) > 0 {
 		return nil
 	}
-	names, err := o.Names(ctx)
-	if err == nil && !slices.Contains(names, export) {
-		err = fmt.Errorf("there is neither an export %q nor a run of one%s", export, spelling.Guess(export, names))
+	_, missing := o.Find(ctx, export) // also finds one that the list does not have yet
+	if missing == nil {
+		return nil
 	}
-	return err
+	if _, err := o.Export(ctx, export); err == nil {
+		return nil // it has not run yet
+	}
+	return missing
 }
 
 // runID returns what names a run in commands.
