@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"strings"
@@ -238,10 +239,12 @@ func (s *Server) store(who *profile, x row, create bool, out *result) *profile {
 	rename(s.byUser, who, &who.userID, text(x.UserID))
 	s.newFields(x, create, out)
 	if s.config.KeepData && len(x.values) > 0 {
-		if who.data == nil {
-			who.data = map[string]any{}
+		values := who.values()
+		if values == nil {
+			values = map[string]any{}
 		}
-		merge(who.data, x.values, x.MergeNestedObjects)
+		merge(values, x.values, x.MergeNestedObjects)
+		who.data, _ = json.Marshal(values) // they came from JSON
 	}
 	return who
 }

@@ -25,7 +25,7 @@ func userAnswer(who *profile) answer {
 	if who == nil {
 		return jsonAnswer(http.StatusOK, api.UserAnswer{})
 	}
-	return jsonAnswer(http.StatusOK, api.UserAnswer{User: &api.User{Email: who.email, UserID: who.userID, DataFields: who.data}})
+	return jsonAnswer(http.StatusOK, api.UserAnswer{User: &api.User{Email: who.email, UserID: who.userID, DataFields: who.values()}})
 }
 
 // updateUser answers POST /api/users/update.

@@ -70,3 +70,10 @@ func TestWhichExportsRun(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSandboxKeepsFields, so that it answers what was sent of a profile.
+func TestTheSandboxKeepsFields(t *testing.T) {
+	if !(sandboxOptions{}).config().KeepData {
+		t.Error("the sandbox drops the fields of profiles")
+	}
+}

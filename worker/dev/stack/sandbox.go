@@ -26,7 +26,7 @@ func sandboxFlags(f *pflag.FlagSet, o *sandboxOptions) {
 }
 
 func (o sandboxOptions) config() sandbox.Config {
-	c := sandbox.Config{Fast: o.fast, Rate: o.rate, Latency: o.latency, AllowRemote: o.allowRemote}
+	c := sandbox.Config{Fast: o.fast, Rate: o.rate, Latency: o.latency, AllowRemote: o.allowRemote, KeepData: true} // 160 bytes a profile
 	if o.rate == 0 {
 		c.Rate = -1
 	}
