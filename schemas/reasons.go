@@ -1,5 +1,10 @@
 package schemas
 
+import (
+	"maps"
+	"slices"
+)
+
 // Reason says why a row was not sent.
 type Reason string
 
@@ -95,11 +100,7 @@ func (r Reason) Sentence() string {
 	return string(r)
 }
 
-// Reasons lists every reason with its sentence's key, in no particular order.
+// Reasons lists every reason, sorted.
 func Reasons() []Reason {
-	out := make([]Reason, 0, len(sentences))
-	for r := range sentences {
-		out = append(out, r)
-	}
-	return out
+	return slices.Sorted(maps.Keys(sentences))
 }

@@ -59,3 +59,10 @@ func TestEveryReasonHasASentence(t *testing.T) {
 		t.Errorf("%d constants for %d sentences", found, len(sentences))
 	}
 }
+
+// TestReasonsAreSorted, for those who list them.
+func TestReasonsAreSorted(t *testing.T) {
+	if all := Reasons(); len(all) == 0 || !slices.IsSorted(all) {
+		t.Errorf("%q", all)
+	}
+}

@@ -114,10 +114,10 @@ func limitsText(set schemas.Limits, learned map[string]schemas.LearnedLimits) st
 			parts = append(parts, fmt.Sprintf("%.1f requests/s", l.RequestsPerSecond))
 		}
 		if l.Profiles > 0 && set.SubscribersPerRequest == 0 {
-			parts = append(parts, fmt.Sprintf("%d profiles", l.Profiles))
+			parts = append(parts, fmt.Sprintf("largest accepted %d profiles", l.Profiles))
 		}
 		if len(parts) > 0 {
-			lines, known = append(lines, endpoint+", learned: "+strings.Join(parts, " of ")), true
+			lines, known = append(lines, endpoint+", learned: "+strings.Join(parts, ", ")), true
 		}
 	}
 	if !known {

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/dustin/go-humanize"
@@ -54,11 +55,7 @@ object per line, YAML one document per row.`,
 		if err != nil {
 			return err
 		}
-		said := "No row was rejected."
-		if !v.Ended() {
-			said = fmt.Sprintf("No row was rejected so far; the run has not ended: starter status %s", schemas.ShellWord(run.Export))
-		}
-		fmt.Fprintln(c.OutOrStdout(), said)
+		fmt.Fprintln(c.OutOrStdout(), noRejects(v))
 		return nil
 	})
 	p := c.Flags()
@@ -67,6 +64,18 @@ object per line, YAML one document per row.`,
 	p.StringVar(&f.format, "format", "", "table, csv, json or yaml; default that of --output")
 	p.IntVar(&f.limit, "limit", 0, "at most this many rows; 0 for all")
 	return c
+}
+
+// noRejects says why a run has no rejects.
+func noRejects(v operate.View) string {
+	read := slices.ContainsFunc(v.Segments, func(s operate.SegmentView) bool { return s.Report.Manifest.Read > 0 })
+	switch {
+	case !v.Ended():
+		return fmt.Sprintf("No row was rejected so far; the run has not ended: starter status %s", schemas.ShellWord(v.Run.Export))
+	case !read && v.State != schemas.StateDone:
+		return "No row was rejected: the run ended before it had read the segment."
+	}
+	return "No row was rejected."
 }
 
 // rows calls yield with one row after the other.

@@ -113,24 +113,24 @@ func (a *app) try(c *cobra.Command, o gateway.Service, in gateway.StartRequest, 
 	if err != nil {
 		return err
 	}
-	return a.showTrial(c, o, v, in.Trial.Only)
+	return a.showTrial(c, o, v, *in.Trial)
 }
 
 // mostOthers is how many rows that were not sent a trial with --limit prints.
 const mostOthers = 10
 
 // showTrial prints the result of a trial and returns the exit status for it.
-func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, only []string) error {
+func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, trial gateway.TrialRequest) error {
 	out := trialOutput{Run: v, Rows: []triedRow{}}
 	recorded := len(v.Segments) > 0 && v.Segments[0].Report.Record != ""
 	if recorded {
-		named := byHash(only)
+		named := byHash(trial.Only)
 		err := eachRow(c.Context(), o, v.Run, func(r *rejects.Row) error {
 			if len(out.Rows) == schemas.MostTried {
 				out.More++
 				return nil
 			}
-			out.Rows = append(out.Rows, triedOf(r, named))
+			out.Rows = append(out.Rows, triedOf(r, named, trial.Limit))
 			return nil
 		})
 		if err != nil {
@@ -149,7 +149,7 @@ func (a *app) showTrial(c *cobra.Command, o gateway.Service, v operate.View, onl
 	}
 	w := c.OutOrStdout()
 	shown := out.Rows
-	if len(only) == 0 {
+	if len(trial.Only) == 0 {
 		shown = fewOthers(shown)
 		out.More += len(out.Rows) - len(shown)
 	}
@@ -230,7 +230,7 @@ func byHash(people []string) map[string]string {
 
 // triedOf returns a row of the record with its answer. Its person is called as the trial names
 // them: a row has an address and a user ID. It copies the row's texts.
-func triedOf(r *rejects.Row, named map[string]string) triedRow {
+func triedOf(r *rejects.Row, named map[string]string, limit int) triedRow {
 	is := func(id []byte) bool {
 		sum := sha256.Sum256(id)
 		return named[hex.EncodeToString(sum[:])] != ""
@@ -245,6 +245,9 @@ func triedOf(r *rejects.Row, named map[string]string) triedRow {
 		out.Answer = r.Reason.Sentence()
 	default:
 		out.Answer = answers[r.Outcome]
+		if r.Outcome == schemas.OutcomeFiltered && limit > 0 {
+			out.Answer += fmt.Sprintf(", or it is after the %d of --limit", limit)
+		}
 	}
 	return out
 }
@@ -253,7 +256,7 @@ func triedOf(r *rejects.Row, named map[string]string) triedRow {
 var answers = map[schemas.Outcome]string{
 	schemas.OutcomeAdded:      "Iterable accepted the profile, and it is on the list",
 	schemas.OutcomeUpdated:    "Iterable accepted the profile, and it is on the list since an earlier trial",
-	schemas.OutcomeFiltered:   "not sent: the segment's condition or group leaves it out, or the trial had enough",
+	schemas.OutcomeFiltered:   "not sent: the segment's condition or split leaves it out",
 	schemas.OutcomeSuppressed: "not sent: the person is on a suppression list of the connection",
 	schemas.OutcomeUnanswered: "sent, and Iterable did not say what became of it",
 	schemas.OutcomeUnsent:     "not sent: the trial ended before",

@@ -125,8 +125,8 @@ func TestLimitsThatAreSet(t *testing.T) {
 		want    string
 	}{
 		{schemas.Limits{}, nil, "not learned yet"},
-		{schemas.Limits{}, learned, "lists/subscribe, learned: 8.2 requests/s of 500 profiles"},
-		{schemas.Limits{RequestsPerSecond: 5}, learned, "set: 5 requests/s\nlists/subscribe, learned: 500 profiles"},
+		{schemas.Limits{}, learned, "lists/subscribe, learned: 8.2 requests/s, largest accepted 500 profiles"},
+		{schemas.Limits{RequestsPerSecond: 5}, learned, "set: 5 requests/s\nlists/subscribe, learned: largest accepted 500 profiles"},
 		{schemas.Limits{RequestsPerSecond: 2.5, SubscribersPerRequest: 100}, learned, "set: 2.5 requests/s of 100 profiles"},
 		{schemas.Limits{MaxRequestsPerSecond: 40, MaxSubscribersPerRequest: 1000, MaxBodyBytes: 1000000}, nil, "set: at most 40 requests/s of at most 1000 profiles\nset: at most 1000000 bytes\nnot learned yet"},
 	} {
@@ -168,6 +168,25 @@ func TestRunsOfNoExport(t *testing.T) {
 	} {
 		if err := known(t.Context(), two{}, c.export, c.views); err != c.want {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestARunWithoutRejects may not have read anything.
+func TestARunWithoutRejects(t *testing.T) {
+	read := operate.SegmentView{Progress: schemas.Progress{Report: schemas.ExportReport{Manifest: schemas.Manifest{Read: 1}}}}
+	for _, c := range []struct {
+		state    string
+		segments []operate.SegmentView
+		want     string
+	}{
+		{schemas.StateCancelled, nil, "No row was rejected: the run ended before it had read the segment."},
+		{schemas.StateCancelled, []operate.SegmentView{read}, "No row was rejected."},
+		{schemas.StateDone, []operate.SegmentView{{}}, "No row was rejected."},
+		{schemas.StateRunning, nil, `No row was rejected so far; the run has not ended: starter status "Spring"`},
+	} {
+		if got := noRejects(operate.View{Run: operate.Run{Export: "Spring"}, State: c.state, Segments: c.segments}); got != c.want {
+			t.Errorf("%s: %q, want %q", c.state, got, c.want)
 		}
 	}
 }

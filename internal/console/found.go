@@ -43,7 +43,11 @@ func Found(w io.Writer, f people.Found, history bool) {
 		Table(w, []string{"export", "segment", "why", "column", "time"}, rows)
 	}
 	if f.Unexplained > 0 {
-		fmt.Fprintf(w, "\nNot on %s, and no record that is kept says why: the person may not be in the segment,\nor not match its condition, which only record: all records.\n", Things(f.Unexplained, "other list"))
+		list := "list"
+		if len(f.Lists)+len(f.NotOn) > 0 {
+			list = "other list"
+		}
+		fmt.Fprintf(w, "\nNot on %s, and no record that is kept says why: the person may not be in the segment,\nor not match its condition, which only record: all records.\n", Things(f.Unexplained, list))
 	}
 	if len(f.Rows) > 0 {
 		var rows [][]string

@@ -44,3 +44,12 @@ func TestFoundSaysSinceWhenAndWhyNot(t *testing.T) {
 		}
 	}
 }
+
+// TestFoundNowhere has no others.
+func TestFoundNowhere(t *testing.T) {
+	var out strings.Builder
+	Found(&out, people.Found{Unexplained: 11}, true)
+	if !strings.Contains(out.String(), "Not on 11 lists, and no record") {
+		t.Error(out.String())
+	}
+}

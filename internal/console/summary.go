@@ -64,6 +64,10 @@ func unsent(r schemas.ExportReport) (reasons []string) {
 	add("duplicate", r.Manifest.Duplicates)
 	add("filtered", r.Manifest.Filtered)
 	add("suppressed", r.Manifest.Suppressed)
+	if d := r.Divided; d != nil {
+		add(string(schemas.ReasonHoldout), d.HeldOut)
+		add(string(schemas.ReasonNoValue), d.WithoutValue)
+	}
 	return reasons
 }
 

@@ -22,6 +22,8 @@ func TestTheSummaryFits(t *testing.T) {
 	s.Report.Upload.Sent = 1_000_000
 	v := operate.View{State: schemas.StateDone, Segments: []operate.SegmentView{s}}
 	v.Run.Export = "Spring campaign"
+	s.Report.Divided = &schemas.Divided{HeldOut: 10}
+	v.Segments[0] = s
 	var out bytes.Buffer
 	Summary(&out, []operate.View{v})
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
@@ -33,7 +35,7 @@ func TestTheSummaryFits(t *testing.T) {
 	if row := strings.Join(strings.Fields(lines[2]), " "); row != "Spring │ High-value │ done │ 1,030,928 │ 1,000,000 │ 1,000,000 │ 0 │ 12,346 │ 200.0" {
 		t.Error(out.String())
 	}
-	if last := lines[len(lines)-1]; last != `Not sent of "High-value customers": missing 12,345, syntax 1, duplicate 3` {
+	if last := lines[len(lines)-1]; last != `Not sent of "High-value customers": missing 12,345, syntax 1, duplicate 3, holdout 10` {
 		t.Error(last)
 	}
 }
