@@ -37,9 +37,6 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 			return err
 		}
 		name := e.Export.Name
-		if e.Timing == nil && len(e.Export.After) == 0 {
-			return fmt.Errorf("the export %q has no schedule; add one in its file and apply that, or run it with: starter run %s", name, schemas.ShellWord(name))
-		}
 		done := ""
 		switch {
 		case pause && e.Paused:
@@ -49,6 +46,8 @@ func (a *app) scheduleCommand(c *cobra.Command, pause bool) *cobra.Command {
 			if len(e.Followers) > 0 {
 				done += fmt.Sprintf(" Refreshes leave it out, and %q after it does what its afterFailure says.", e.Followers[0])
 			}
+		case !e.Paused && e.Timing == nil && len(e.Export.After) == 0:
+			done = fmt.Sprintf("%q is not paused; it has no schedule, and starts on news of its data or with: starter run %s", name, schemas.ShellWord(name))
 		case !e.Paused && e.Timing == nil:
 			done = fmt.Sprintf("%q is not paused; it starts %s.", name, e.Words)
 		case !e.Paused && e.Next.IsZero():

@@ -129,7 +129,8 @@ func (g *Gate) Admitted(ctx context.Context, run schemas.RunRef) (schemas.RunRec
 	var r schemas.RunRecord
 	ok, err := g.root.ReadJSON(ctx, dataroot.RunRecordKey(run), &r)
 	if err == nil && (!ok || r.Input.Export.Name != run.Export || r.Input.Export.Connection != run.Connection || r.RunID != run.RunID) {
-		err = No(schemas.ErrorGrant, "run %s of %q was not admitted over connection %q: only RunExport starts this step, with a grant", run.RunID, run.Export, run.Connection)
+		err = No(schemas.ErrorGrant, "run %s of %q was not admitted over connection %q: only RunExport starts this step, with a grant; "+
+			"if the data root was restored or emptied since the run began, its record is gone: run the export again", run.RunID, run.Export, run.Connection)
 	}
 	return r, err
 }

@@ -300,7 +300,7 @@ func (p *pages) check(h *pageHeader) error {
 	case h.Kind == pageDictionary && int64(v.Values)*int64(least) > int64(h.Uncompressed):
 		return p.damaged("a dictionary of %d bytes can't have %d values", h.Uncompressed, v.Values)
 	case int64(h.Compressed) > int64(h.Uncompressed)+int64(h.Uncompressed)/4+framing:
-		return p.damaged("a page of %d bytes can't have %d decompressed", h.Compressed, h.Uncompressed)
+		return p.damaged("a page of %d bytes can't have %d decompressed bytes", h.Compressed, h.Uncompressed)
 	case p.Codec == codecNone && h.Compressed != h.Uncompressed:
 		return p.damaged("an uncompressed page has two sizes")
 	case h.isData() && (v.Encoding == encodingBitPacked || v.Encoding < 0 || v.Encoding > encodingSplit || v.Encoding == 1):
