@@ -217,7 +217,7 @@ func TestRowsOfNoListAreRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := d.unlisted(in, out)
-	if fmt.Sprint(got) != "[ann@example.com filtered  a.arrow 0 bob@example.com filtered no_value a.arrow 1]" {
+	if fmt.Sprint(got) != "[ann@example.com filtered  a.arrow 0 bob@example.com filtered no_value a.arrow 1 no address filtered no_value b.arrow 0]" {
 		t.Errorf("%s", got)
 	}
 }

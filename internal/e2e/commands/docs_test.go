@@ -25,7 +25,7 @@ import (
 const repository = "../../.."
 
 // elsewhere are programs that a page may name and that this machine need not have.
-var elsewhere = map[string]bool{"temporal": true, "duckdb": true, "docker": true, "kubectl": true, "helm": true, "systemctl": true, "journalctl": true, "sudo": true, "install": true, "promtool": true}
+var elsewhere = map[string]bool{"curl": true, "temporal": true, "duckdb": true, "docker": true, "kubectl": true, "helm": true, "systemctl": true, "journalctl": true, "sudo": true, "install": true, "promtool": true}
 
 // TestEveryCommandOfTheDocs types what the pages say, page by page, as a reader
 // would: with the development server of its own in one terminal where the page needs
