@@ -210,7 +210,7 @@ func (l *Ledger) absorbStaged(ctx context.Context, run schemas.RunRef, e schemas
 	h.Mapping, h.Fields = from.Mapping, from.Fields
 	h.RunID += snapshot.Unfinished
 	old, opened := l.Open(ctx, run, h)
-	defer old.Close()
+	defer func() { old.Close() }() // nothing where none could be opened, which is looked at below
 	// If the marker is gone, another worker has added it to this snapshot or an earlier one, and what
 	// runs have done since may not be undone. If it goes from now on, a snapshot follows this one, and
 	// Publish fails.
