@@ -63,7 +63,11 @@ func Locate(ctx context.Context, source string, search Search, allow func(storag
 	}
 	l := &Located{}
 	if closed = append(closed, found.Closed...); len(closed) > 0 {
-		l.warnings = append(l.warnings, fmt.Sprintf("the worker may not list _delta_log/, .hoodie/ and metadata/ in %s, so it can't tell whether the source is part of a table (Delta, Iceberg, Hudi), whose folders also have files with deleted rows; let the worker list these three there (docs/storage.md)", quoted(closed)))
+		for i, folder := range closed {
+			closed[i] = strconv.Quote(folder)
+		}
+		first, more := few(closed)
+		l.warnings = append(l.warnings, fmt.Sprintf("the worker may not list _delta_log/, .hoodie/ and metadata/ in %s%s, so it can't tell whether the source is part of a table (Delta, Iceberg, Hudi), whose folders also have files with deleted rows; let the worker list these three there (docs/storage.md)", first, more))
 	}
 	objects, failed := l.committed(ctx, found, allow)
 	if failed != nil {
@@ -92,18 +96,13 @@ func Locate(ctx context.Context, source string, search Search, allow func(storag
 	return l, nil
 }
 
-// quoted returns the first of some folders.
-func quoted(folders []string) string {
+// few returns the first of some names, and how many more there are.
+func few(names []string) (first, more string) {
 	const most = 5
-	var out []string
-	for _, f := range folders[:min(most, len(folders))] {
-		out = append(out, strconv.Quote(f))
+	if n := len(names) - most; n > 0 {
+		names, more = names[:most], fmt.Sprintf(" and %d more", n)
 	}
-	text := strings.Join(out, ", ")
-	if n := len(folders) - most; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return text
+	return strings.Join(names, ", "), more
 }
 
 func allowed(objects []storage.Object, allow func(storage.Object) (storage.Object, error)) (_ []storage.Object, err error) {
@@ -134,12 +133,8 @@ func (l *Located) leaveOut(objects []storage.Object, marker marker) []storage.Ob
 		return objects // reading them fails with an error that names the file
 	}
 	if len(left) > 0 {
-		const most = 5
-		more := ""
-		if n := len(left) - most; n > 0 {
-			left, more = left[:most], fmt.Sprintf(" and %d more", n)
-		}
-		l.warnings = append(l.warnings, fmt.Sprintf("files that are not Parquet or Arrow were left out: %s%s", columnar.Shortened(strings.Join(left, ", "), 500), more))
+		first, more := few(left)
+		l.warnings = append(l.warnings, fmt.Sprintf("files that are not Parquet or Arrow were left out: %s%s", columnar.Shortened(first, 500), more))
 	}
 	return kept
 }

@@ -33,7 +33,7 @@ func hasPartition(values []partitionValue, name string) bool {
 }
 
 // warnOfCase adds a warning for each column of a file that differs from one of its partitions
-// only in case, if one of the two is read. Writers on Spark and Hive can't mean both.
+// only in case, if one of the two is read: Spark and Hive take them for the same column.
 func (r *resolver) warnOfCase(values []partitionValue, fields []arrow.Field, paths [][]int) {
 	for _, v := range values {
 		for i, f := range fields {

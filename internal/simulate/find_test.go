@@ -43,7 +43,8 @@ func (r *run) checkFound(who int, sent row, l *list, on bool) {
 	}
 }
 
-// checkExplained checks what the records say of one person of whom the last run of an export has got an answer.
+// checkExplained checks what find says of one person from the records of an export, if Iterable answered
+// its last run about them.
 func (r *run) checkExplained() {
 	who := r.oneOf("explained")
 	if _, deleted := r.history.deleted[who]; deleted || r.plan.project == schemas.ProjectHybrid { // in which both of two members may be one person
